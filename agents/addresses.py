@@ -1,0 +1,45 @@
+"""Addresses: who and where, written `scheme:rest` (CONTRACT §7)."""
+
+import re
+from typing import Any, Self
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+_SHAPE = re.compile(r"[a-z][a-z0-9_]*:[^\s:][^\s\x00-\x1f\x7f]*", re.ASCII)
+_LONGEST = 320  # an email address has at most 254 characters (RFC 5321 §4.5.3.1.3); the scheme and some room
+
+
+class Address(str):
+    """`slack:C1:1699.12`, `terminal:alice`, `person:alice`, `role:oncall`, `agent:deploy`.
+
+    Raises ValueError when the text has no such shape.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        if len(text) > _LONGEST or not _SHAPE.fullmatch(text):
+            raise ValueError(f"{text[:80]!r} is not an address; write it like person:alice or slack:C0OPS")
+        return super().__new__(cls, text)
+
+    @property
+    def scheme(self) -> str:
+        return self.partition(":")[0]
+
+    @property
+    def rest(self) -> str:
+        return self.partition(":")[2]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+def person(name: str) -> Address:
+    """The address of a person known by configuration."""
+    return Address(f"person:{name}")
+
+
+ENGINE = Address("system:engine")
+CLOCK = Address("system:clock")

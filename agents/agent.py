@@ -1,0 +1,43 @@
+"""An agent: a folder of about three files with its own tools, prompt, commands and limits (factor 10)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from agents.budget import Budget
+from agents.commands import Commands
+from agents.tools import Tool
+
+SetUp = Callable[[Path, Mapping[str, str]], Mapping[str, str]]
+
+
+def _no_environment(folder: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What one agent is. `prefetch` names read-only tools without arguments that run before the first model call.
+
+    `set_up` is called once per process with Handrail's own folder and the environment; it makes what the agent's
+    tools need and returns the settings they will find in their ToolContext.
+    """
+
+    name: str
+    purpose: str
+    instructions: str
+    tools: tuple[Tool, ...]
+    commands: Commands = field(default_factory=Commands)
+    prefetch: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    set_up: SetUp = _no_environment
+
+    def tool(self, name: str) -> Tool | None:
+        return next((t for t in self.tools if t.name == name), None)
+
+    @cached_property
+    def prompt_hash(self) -> str:
+        """The content hash of the prompt file, stored with every step (factor 2)."""
+        return sha256(self.instructions.encode()).hexdigest()[:12]

@@ -1,0 +1,30 @@
+"""What a thread may spend, and what it has spent."""
+
+from typing import Literal
+
+from agents.frozen import Frozen
+
+BudgetKind = Literal["steps", "tokens", "usd", "wall_clock"]
+KINDS: tuple[BudgetKind, ...] = ("steps", "tokens", "usd", "wall_clock")
+
+
+class Usage(Frozen):
+    """What one model call cost. `cached` is part of `input`; `estimated` marks a count the server did not give."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    usd: float = 0.0
+    estimated: bool = False
+
+
+class Budget(Frozen):
+    """Limits, None for no limit; or, as `spent`, the sums so far. `wall_clock` is seconds of work, waiting left out."""
+
+    steps: float | None = None
+    tokens: float | None = None
+    usd: float | None = None
+    wall_clock: float | None = None
+
+    def plus(self, kind: BudgetKind, amount: float) -> "Budget":
+        return self.model_copy(update={kind: (getattr(self, kind) or 0) + amount})

@@ -1,0 +1,82 @@
+"""Cards: requests as people see them, made from validated facts. What a value says is shown, never obeyed."""
+
+import json
+import unicodedata
+from typing import Any
+
+from agents.messages import Card, Field, Message
+from agents.requests import GivenAnswer, Request
+
+LONGEST_VALUE = 300
+_STAYS_VISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+
+
+def visible(text: str) -> str:
+    """The text with control, format and bidirectional characters written out, so that nothing can hide or reorder."""
+    return "".join(_written(c) if unicodedata.category(c) in _STAYS_VISIBLE else c for c in text)
+
+
+def _written(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shown(value: Any) -> str:
+    """One value of a card: visible, on one line, and cut with its length told, so that none pushes the next out of sight."""
+    text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    if len(text) <= LONGEST_VALUE:
+        return text
+    return f"{text[:LONGEST_VALUE]}… ({len(text)} characters in all)"
+
+
+def card_of(request: Request) -> Message:
+    """The request as a message, whether it is open or settled."""
+    card = Card(
+        request_id=request.id,
+        code=request.code,
+        kind=request.kind,
+        status=request.status,
+        title=_title(request),
+        fields=tuple(Field(name=name, value=shown(value)) for name, value in (request.arguments or {}).items()),
+        choices=choices_of(request),
+        requester=request.requester,
+        expires_at=None if request.held else request.expires_at,
+        outcome=None if request.status == "open" else outcome(request),
+    )
+    return Message(text=_text(card), card=card)
+
+
+def choices_of(request: Request) -> tuple[str, ...]:
+    """What may be answered, where that is a closed list."""
+    return ("yes", "no") if request.format == "yes_no" and not request.choices else request.choices
+
+
+def outcome(request: Request) -> str:
+    """How the request ended, who decided and from where, in one line."""
+    if request.status in ("expired", "superseded", "cancelled"):
+        return _ENDINGS[request.status]
+    last = next((a for a in reversed(request.answers) if a.counted), None)
+    return f"{request.status} by {_who(last)}" if last else request.status
+
+
+_ENDINGS = {
+    "expired": "nobody answered in time",
+    "superseded": "replaced by a new instruction",
+    "cancelled": "cancelled with its thread",
+}
+
+
+def _who(answer: GivenAnswer) -> str:
+    said = answer.comment or answer.text
+    return f"{answer.by.rest} ({answer.channel.scheme})" + (f": {shown(said)}" if said else "")
+
+
+def _title(request: Request) -> str:
+    if request.kind == "question":
+        return f"{request.agent} asks: {shown(request.question or '')}"
+    return f"{request.agent} wants to run {request.tool}"
+
+
+def _text(card: Card) -> str:
+    lines = [card.title, *(f"{field.name}: {field.value}" for field in card.fields)]
+    lines += [f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
+    return "\n".join(lines)

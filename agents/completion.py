@@ -1,0 +1,49 @@
+"""How a model call ended: one type for every way it can."""
+
+from enum import StrEnum
+
+from agents.budget import Usage
+from agents.frozen import Frozen
+from agents.steps import Step
+
+
+class Outcome(StrEnum):
+    """Every way a model call can end."""
+
+    OK = "ok"
+    INVALID = "invalid"
+    TRUNCATED = "truncated"
+    EMPTY = "empty"
+    REFUSED = "refused"
+    FILTERED = "filtered"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    DENIED = "denied"
+    REJECTED = "rejected"
+
+    @property
+    def repairable(self) -> bool:
+        """The model may be told what was wrong and try again, at most twice."""
+        return self in (Outcome.INVALID, Outcome.TRUNCATED, Outcome.EMPTY)
+
+    @property
+    def retryable(self) -> bool:
+        """The same call may work later."""
+        return self in (Outcome.FAILED, Outcome.TIMEOUT, Outcome.RATE_LIMITED, Outcome.UNAVAILABLE)
+
+
+class Completion(Frozen):
+    """The end of a call. `step` is there exactly when the outcome is OK; `detail` is short and safe to show the model.
+
+    `usage` is None when nothing was spent; `retry_after` is seconds, when the other side named a time.
+    """
+
+    outcome: Outcome
+    model: str
+    step: Step | None = None
+    reasoning: str = ""
+    detail: str = ""
+    usage: Usage | None = None
+    retry_after: float | None = None

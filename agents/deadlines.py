@@ -1,0 +1,80 @@
+"""Deadlines: when the clock has something to say to a thread, and what it says. Times come in as arguments."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from agents.addresses import CLOCK
+from agents.events import (
+    KnownEvent,
+    RequestEscalated,
+    RequestExpired,
+    RequestReminded,
+    ThreadFinished,
+    ThreadPaused,
+    TimerFired,
+)
+from agents.people import People
+from agents.requests import Request
+from agents.state import ThreadState
+
+
+def wake_at(state: ThreadState) -> datetime | None:
+    """The earliest time at which `due` has events or held-back work may start; None when only people can move it."""
+    times = list(_request_times(state.request)) if state.request else []
+    if state.status == "waiting_for_time" and state.sleeping_until is not None:
+        times.append(state.sleeping_until)
+    return min(times, default=None)
+
+
+def due(state: ThreadState, now: datetime, people: People) -> tuple[KnownEvent, ...]:
+    """What the clock has to report by `now`. Each deadline is reported once, however late."""
+    request = state.request
+    if request is not None and _expiry(request) is not None and now >= request.opened_at + _lifetime(request):
+        return _expired(request, now)
+    events: list[KnownEvent] = []
+    if request is not None:
+        events += [*_reminders(request, now), *_escalations(request, now, people)]
+    if state.status == "waiting_for_time" and state.fires_at is not None and now >= state.fires_at:
+        events.append(TimerFired(at=now, actor=CLOCK))
+    return tuple(events)
+
+
+def _lifetime(request: Request) -> timedelta:
+    return timedelta(seconds=request.ask.expires or 0)
+
+
+def _expiry(request: Request) -> datetime | None:
+    return None if request.held else request.expires_at
+
+
+def _request_times(request: Request) -> Iterator[datetime]:
+    if (expiry := _expiry(request)) is not None:
+        yield expiry
+    for seconds in request.ask.remind[request.reminded : request.reminded + 1]:
+        yield request.opened_at + timedelta(seconds=seconds)
+    for step in request.ask.escalate[request.escalated : request.escalated + 1]:
+        yield request.opened_at + timedelta(seconds=step.after)
+
+
+def _expired(request: Request, now: datetime) -> tuple[KnownEvent, ...]:
+    on_expire = request.ask.on_expire
+    expired = RequestExpired(at=now, actor=CLOCK, request_id=request.id, on_expire=on_expire)
+    reason = f"nobody answered request {request.code} in time"
+    if on_expire == "halt":
+        return (expired, ThreadFinished(at=now, actor=CLOCK, outcome="failed", reason=reason))
+    if on_expire == "hold":
+        return (expired, ThreadPaused(at=now, actor=CLOCK, reason=f"{reason}; it stays open"))
+    return (expired,)
+
+
+def _reminders(request: Request, now: datetime) -> Iterator[RequestReminded]:
+    for nth, seconds in enumerate(request.ask.remind[request.reminded :], request.reminded + 1):
+        if now >= request.opened_at + timedelta(seconds=seconds):
+            yield RequestReminded(at=now, actor=CLOCK, request_id=request.id, nth=nth)
+
+
+def _escalations(request: Request, now: datetime, people: People) -> Iterator[RequestEscalated]:
+    for nth, step in enumerate(request.ask.escalate[request.escalated :], request.escalated + 1):
+        if now >= request.opened_at + timedelta(seconds=step.after):
+            to = people.reached(step.to, step.via)
+            yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=nth, to=to)

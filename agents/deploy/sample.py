@@ -1,0 +1,108 @@
+"""The sample to deploy from: a bare remote with a small history, made with fixed dates so that its ids never change."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.deploy.names import ENVIRONMENTS
+from agents.deploy.releases import Release
+from agents.deploy.repository import NOTES, empty_repository, made_once
+
+INES = "Ines Duarte <ines@example.com>"
+MAREK = "Marek Novak <marek@example.com>"
+PRIYA = "Priya Nair <priya@example.com>"
+TOM = "Tom Okafor <tom@example.com>"
+HANDRAIL = "Handrail <handrail@localhost>"
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Change:
+    """One commit, and the tag put on it an hour later; `at` is seconds since 1970."""
+
+    at: int
+    author: str
+    subject: str
+    file: str
+    text: str
+    tag: str = ""
+
+
+CHANGES = (
+    Change(1_788_249_600, INES, "Start the berth book", "README.md", "# Berths\n\nWho lies where in the harbour.\n"),
+    Change(1_788_357_900, INES, "Reserve a berth for a night", "berths.py", "NIGHT_EUR = 28\n", "v1.0.0"),
+    Change(1_788_873_300, PRIYA, "Refuse boats longer than the berth", "length.py", "LONGEST_M = 14.0\n", "v1.1.0"),
+    Change(1_789_485_600, MAREK, "Send the invoice by mail", "invoice.py", 'FROM = "harbour@example.com"\n'),
+    Change(1_789_571_400, MAREK, "Round invoices to the cent", "invoice.py", "CENTS = 2\n", "v1.2.0"),
+    Change(1_790_254_800, TOM, "Show free berths on a map", "berths_map.py", "ZOOM = 15\n", "v1.3.0"),
+    Change(1_790_869_200, PRIYA, "Keep a waiting list when the harbour is full", "waiting.py", "LONGEST = 40\n"),
+    Change(1_790_951_400, TOM, "Tell the next in line when a berth is free", "waiting.py", "HOLD_H = 2\n", "v1.4.0"),
+    Change(1_791_210_600, INES, "Ask for the boat's draught too", "length.py", "DEEPEST_M = 3.2\n"),
+)
+RELEASED = (
+    *(("staging", "v1.0.0"), ("production", "v1.0.0"), ("staging", "v1.1.0"), ("production", "v1.1.0")),
+    *(("staging", "v1.2.0"), ("production", "v1.2.0"), ("staging", "v1.3.0")),
+)
+"""What went where, oldest first: v1.4.0 waits, and both environments can be rolled back."""
+
+
+def sample_remote(folder: Path, environment: Mapping[str, str]) -> Path:
+    """The sample's bare remote in the folder, made when it is missing; several processes may ask at once."""
+    remote = folder / "remote.git"
+    made_once(remote, lambda draft: _make(draft, environment))
+    return remote
+
+
+def _make(folder: Path, environment: Mapping[str, str]) -> None:
+    git = empty_repository(folder, environment)
+    git.do("fast-import", "--quiet", given="".join(_history()))
+    ids = git.do("rev-list", "--reverse", "main").split()
+    tagged = {change.tag: commit for change, commit in zip(CHANGES, ids, strict=True) if change.tag}
+    git.do("fast-import", "--quiet", given="".join(_recorded(released(tagged))))
+
+
+def released(tagged: Mapping[str, str]) -> tuple[Release, ...]:
+    """The records of the sample, given the commit of each tag."""
+    moves: list[Release] = []
+    for environment, tag in RELEASED:
+        before = [move for move in moves if move.environment == environment]
+        number = len(before) + 1
+        moves.append(
+            Release(
+                number=number,
+                environment=environment,
+                tag=tag,
+                commit=tagged[tag],
+                previous=before[-1].commit if before else "",
+                key=f"sample:{environment}:{number}",
+            )
+        )
+    return tuple(moves)
+
+
+def _history() -> Iterator[str]:
+    """The commits and version tags, as `git fast-import` reads them."""
+    for mark, change in enumerate(CHANGES, start=1):
+        yield f"commit refs/heads/main\nmark :{mark}\nauthor {change.author} {change.at} +0000\n"
+        yield f"committer {change.author} {change.at} +0000\n{_data(change.subject)}"
+        yield f"M 100644 inline {change.file}\n{_data(change.text)}\n"
+        if change.tag:
+            yield f"tag {change.tag}\nfrom :{mark}\ntagger {change.author} {change.at + HOUR} +0000\n"
+            yield _data(change.subject)
+
+
+def _recorded(moves: tuple[Release, ...]) -> Iterator[str]:
+    """The notes, one commit for each release as later releases make them, and the tags of the environments."""
+    lines: dict[str, str] = {}
+    for hours, move in enumerate(moves, start=2):
+        lines[move.commit] = f"{lines.get(move.commit, '')}{move.line()}\n"
+        yield f"commit {NOTES}\ncommitter {HANDRAIL} {CHANGES[-1].at + hours * HOUR} +0000\n"
+        yield _data(f"Release {move.tag} to {move.environment}")
+        yield f"N inline {move.commit}\n{_data(lines[move.commit])}\n"
+    for environment in ENVIRONMENTS:
+        last = next(move for move in reversed(moves) if move.environment == environment)
+        yield f"reset refs/tags/{environment}\nfrom {last.commit}\n\n"
+
+
+def _data(text: str) -> str:
+    return f"data {len(text.encode())}\n{text}\n"

@@ -1,0 +1,143 @@
+"""Errands: what an agent's commands were told to do in a thread, and what came of it, read from its events alone."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
+
+from agents.commands import Commands, Match, filled
+from agents.events import (
+    MessageReceived,
+    RequestAnswered,
+    RequestExpired,
+    RequestSuperseded,
+    StepChosen,
+    ThreadForked,
+    ToolCalled,
+)
+from agents.state import Remembered
+from agents.steps import DoneForNow, NothingToDo, RequestHumanInput, Step
+
+COMMANDS = "commands"
+"""The name under which the steps of commands stand in the log."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A step the commands chose, and all that happened since. `match` is None when what was said is forgotten."""
+
+    step: Step
+    match: Match | None
+    since: tuple[Remembered, ...] = ()
+
+    @property
+    def dropped(self) -> bool:
+        """It ended because nobody wanted it any more, or nobody answered."""
+        return any(
+            isinstance(event, RequestSuperseded) or (isinstance(event, RequestExpired) and event.on_expire != "hold")
+            for event in self.since
+        )
+
+
+@dataclass(frozen=True)
+class Story:
+    """A thread since it last rested.
+
+    `waiting` are commands nobody has acted upon, `remarks` messages since the last step that are no command.
+    `last` is what happened last; `foreign` tells that another model chose the last step.
+    """
+
+    errands: tuple[Errand, ...] = ()
+    waiting: tuple[Match, ...] = ()
+    remarks: tuple[MessageReceived, ...] = ()
+    last: Remembered | None = None
+    foreign: bool = False
+
+
+def story_of(recent: tuple[Remembered, ...], commands: Commands) -> Story:
+    """The story these events tell to somebody who understands the commands."""
+    own = _without_prefetched(_without_answers_as_messages(_since_rest(recent)))
+    return reduce(lambda story, event: replace(_continued(story, event, commands), last=event), own, Story())
+
+
+def _since_rest(recent: tuple[Remembered, ...]) -> tuple[Remembered, ...]:
+    rests = (i for i, event in enumerate(recent) if _rests(event))
+    return recent[max(rests, default=-1) + 1 :]
+
+
+def _rests(event: Remembered) -> bool:
+    return isinstance(event, ThreadForked) or (
+        isinstance(event, StepChosen) and isinstance(event.step, DoneForNow | NothingToDo)
+    )
+
+
+def _without_answers_as_messages(events: tuple[Remembered, ...]) -> Iterator[Remembered]:
+    """A message that answered a question is in the log twice; it counts as the answer only."""
+    for event, following in pairwise((*events, None)):
+        if event is not None and not (isinstance(event, MessageReceived) and _is_answer(following, event)):
+            yield event
+
+
+def _is_answer(event: Remembered | None, message: MessageReceived) -> bool:
+    return isinstance(event, RequestAnswered) and (event.at, event.actor) == (message.at, message.actor)
+
+
+def _without_prefetched(events: Iterable[Remembered]) -> Iterator[Remembered]:
+    """What was looked up beforehand is no errand of anybody's."""
+    prefetched: set[str] = set()
+    for event in events:
+        if isinstance(event, ToolCalled) and event.prefetched:
+            prefetched.add(event.call_id)
+        if getattr(event, "call_id", None) not in prefetched:
+            yield event
+
+
+def _continued(story: Story, event: Remembered, commands: Commands) -> Story:
+    match event:
+        case MessageReceived():
+            return _heard(story, event, commands)
+        case StepChosen():
+            return _stepped(story, event)
+        case RequestAnswered():
+            return _answered(_happened(story, event), event, commands)
+        case _:
+            return _happened(story, event)
+
+
+def _heard(story: Story, event: MessageReceived, commands: Commands) -> Story:
+    if (match := commands.match(event.text)) is not None:
+        return replace(story, waiting=(*story.waiting, match))
+    return replace(story, remarks=(*story.remarks, event))
+
+
+def _stepped(story: Story, event: StepChosen) -> Story:
+    """Another model has seen all of it, so nothing is left for the commands to tell or to do."""
+    if event.model != COMMANDS:
+        return Story(foreign=True)
+    match, *rest = story.waiting or (None,)
+    return Story(errands=(*story.errands, Errand(event.step, match)), waiting=tuple(filter(None, rest)))
+
+
+def _happened(story: Story, event: Remembered) -> Story:
+    if not story.errands:
+        return story
+    *earlier, errand = story.errands
+    return replace(story, errands=(*earlier, replace(errand, since=(*errand.since, event))))
+
+
+def _answered(story: Story, event: RequestAnswered, commands: Commands) -> Story:
+    """An answer completes the command that asked; otherwise it may be a command itself."""
+    if not event.answer.counted or event.answer.decision != "answer":
+        return story
+    said = event.answer.text or ""
+    match = _completed(story, said, commands) or commands.match(said)
+    return replace(story, waiting=(match, *story.waiting)) if match else story
+
+
+def _completed(story: Story, said: str, commands: Commands) -> Match | None:
+    errand = story.errands[-1] if story.errands else None
+    if errand is None or not isinstance(errand.step, RequestHumanInput):
+        return None
+    if errand.match is None or errand.match.command.answered is None:
+        return None
+    return commands.match(filled(errand.match.command.answered, {**errand.match.values, "answer": said.strip()}))

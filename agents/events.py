@@ -1,0 +1,323 @@
+"""What happened: the closed union of facts a thread's log is made of (DESIGN §5).
+
+An event is frozen for ever once released: fields may be added with a default, a change of meaning raises `v` and
+teaches `storage.threads` to lift the old form. A golden file per type holds us to it (tests/payloads/events).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from agents.addresses import Address
+from agents.budget import Budget, BudgetKind, Usage
+from agents.frozen import Frozen
+from agents.messages import Provenance, Receipt
+from agents.completion import Outcome
+from agents.policy import EffectClass, OnExpire, Verdict
+from agents.requests import GivenAnswer, Request, RequestStatus
+from agents.steps import Step
+
+
+class Fact(Frozen):
+    """What every event carries: the version of its form, when, by whom, and how far its content may be trusted."""
+
+    v: int = 1
+    at: AwareDatetime
+    actor: Address
+    provenance: Provenance = Provenance.SYSTEM
+
+
+class ThreadStarted(Fact):
+    """A thread was opened; replies leave at `origin`."""
+
+    type: Literal["ThreadStarted"] = "ThreadStarted"
+    thread_id: str
+    agent: str
+    origin: Address
+    requester: Address
+    labels: dict[str, str] = {}
+    budget: Budget = Budget()
+    prefetch: tuple[str, ...] = ()
+
+
+class MessageReceived(Fact):
+    """Somebody said something to the thread."""
+
+    type: Literal["MessageReceived"] = "MessageReceived"
+    text: str
+    source: Address
+
+
+class StepChosen(Fact):
+    """A model chose the next step; nothing has been carried out by that."""
+
+    type: Literal["StepChosen"] = "StepChosen"
+    step: Step
+    reasoning: str = ""
+    model: str
+    prompt_hash: str
+    usage: Usage | None = None
+    based_on: int
+
+
+class StepRejected(Fact):
+    """A model call ended without a step we can carry out."""
+
+    type: Literal["StepRejected"] = "StepRejected"
+    outcome: Outcome
+    detail: str
+    model: str
+    usage: Usage | None = None
+    retry_at: AwareDatetime | None = None
+
+
+class ToolCalled(Fact):
+    """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it."""
+
+    type: Literal["ToolCalled"] = "ToolCalled"
+    call_id: str
+    tool: str
+    tool_version: int = 1
+    effect: EffectClass
+    arguments: dict[str, Any]
+    digest: str
+    verdict: Verdict
+    prefetched: bool = False
+
+
+class ToolStarted(Fact):
+    """Written before the call leaves, so that a crash can never hide it."""
+
+    type: Literal["ToolStarted"] = "ToolStarted"
+    call_id: str
+    key: str
+    attempt: int = 1
+
+
+class ToolSucceeded(Fact):
+    """The tool did its work."""
+
+    type: Literal["ToolSucceeded"] = "ToolSucceeded"
+    call_id: str
+    result: Any = None
+    summary: str
+
+
+class ToolFailed(Fact):
+    """The tool did not do its work; with `retry_at` it is tried again with the same key."""
+
+    type: Literal["ToolFailed"] = "ToolFailed"
+    call_id: str
+    error: str
+    retry_at: AwareDatetime | None = None
+
+
+class ToolOutcomeUnknown(Fact):
+    """The tool was started and nobody can tell whether it did its work."""
+
+    type: Literal["ToolOutcomeUnknown"] = "ToolOutcomeUnknown"
+    call_id: str
+    detail: str
+
+
+class RequestOpened(Fact):
+    """A person is asked."""
+
+    type: Literal["RequestOpened"] = "RequestOpened"
+    request: Request
+
+
+class RequestShown(Fact):
+    """A channel took a card of the request."""
+
+    type: Literal["RequestShown"] = "RequestShown"
+    key: str
+    request_id: str
+    to: Address
+    receipt: Receipt
+
+
+class RequestReminded(Fact):
+    """Nobody answered in time for the next reminder."""
+
+    type: Literal["RequestReminded"] = "RequestReminded"
+    request_id: str
+    nth: int
+
+
+class RequestEscalated(Fact):
+    """Nobody answered in time: others, or another channel, are asked as well."""
+
+    type: Literal["RequestEscalated"] = "RequestEscalated"
+    request_id: str
+    nth: int
+    to: tuple[Address, ...]
+
+
+class RequestAnswered(Fact):
+    """Somebody answered. `status` is what the request is from now on; an answer that does not count leaves it open.
+
+    An edit carries the new arguments, their digest and policy's verdict on them.
+    """
+
+    type: Literal["RequestAnswered"] = "RequestAnswered"
+    request_id: str
+    answer: GivenAnswer
+    status: RequestStatus
+    arguments: dict[str, Any] | None = None
+    digest: str | None = None
+    policy: Verdict | None = None
+
+
+class RequestExpired(Fact):
+    """Nobody answered in time: a timeout, not a refusal."""
+
+    type: Literal["RequestExpired"] = "RequestExpired"
+    request_id: str
+    on_expire: OnExpire
+
+
+class RequestSuperseded(Fact):
+    """A new instruction made the request pointless."""
+
+    type: Literal["RequestSuperseded"] = "RequestSuperseded"
+    request_id: str
+    reason: str
+
+
+class ReplyChosen(Fact):
+    """The thread answers its requester."""
+
+    type: Literal["ReplyChosen"] = "ReplyChosen"
+    text: str
+
+
+class MessageSent(Fact):
+    """A channel took a message."""
+
+    type: Literal["MessageSent"] = "MessageSent"
+    key: str
+    to: Address
+    receipt: Receipt
+
+
+class MessageUndeliverable(Fact):
+    """A channel will never take this message."""
+
+    type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
+    key: str
+    to: Address
+    reason: str
+
+
+class ThreadPaused(Fact):
+    """Nothing new is started until somebody resumes the thread."""
+
+    type: Literal["ThreadPaused"] = "ThreadPaused"
+    reason: str
+
+
+class ThreadResumed(Fact):
+    """The thread goes back to what it waited for."""
+
+    type: Literal["ThreadResumed"] = "ThreadResumed"
+
+
+class ThreadCancelled(Fact):
+    """The thread is over; a tool that is already running may still report."""
+
+    type: Literal["ThreadCancelled"] = "ThreadCancelled"
+    reason: str
+
+
+class ThreadFinished(Fact):
+    """The agent is done for now; a new message re-opens the thread."""
+
+    type: Literal["ThreadFinished"] = "ThreadFinished"
+    outcome: Literal["done", "failed"] = "done"
+    reason: str
+
+
+class TimerSet(Fact):
+    """The agent chose to wait."""
+
+    type: Literal["TimerSet"] = "TimerSet"
+    fires_at: AwareDatetime
+    reason: str
+
+
+class TimerFired(Fact):
+    """The wait is over."""
+
+    type: Literal["TimerFired"] = "TimerFired"
+
+
+class BudgetReached(Fact):
+    """The thread has used up what it was given."""
+
+    type: Literal["BudgetReached"] = "BudgetReached"
+    kind: BudgetKind
+    limit: float
+    used: float
+
+
+class BudgetExtended(Fact):
+    """A person gave the thread more."""
+
+    type: Literal["BudgetExtended"] = "BudgetExtended"
+    kind: BudgetKind
+    by: float
+
+
+class ThreadForked(Fact):
+    """This log is a copy of another one up to here; nothing that was in flight there is in flight here."""
+
+    type: Literal["ThreadForked"] = "ThreadForked"
+    thread_id: str
+    parent: str
+    at_seq: int
+
+
+class UnknownEvent(Fact):
+    """A fact written by a newer Handrail. It is kept, shown, and pauses the thread; it is never skipped."""
+
+    type: str
+    data: dict[str, Any] = {}
+
+
+KnownEvent = (
+    ThreadStarted
+    | MessageReceived
+    | StepChosen
+    | StepRejected
+    | ToolCalled
+    | ToolStarted
+    | ToolSucceeded
+    | ToolFailed
+    | ToolOutcomeUnknown
+    | RequestOpened
+    | RequestShown
+    | RequestReminded
+    | RequestEscalated
+    | RequestAnswered
+    | RequestExpired
+    | RequestSuperseded
+    | ReplyChosen
+    | MessageSent
+    | MessageUndeliverable
+    | ThreadPaused
+    | ThreadResumed
+    | ThreadCancelled
+    | ThreadFinished
+    | TimerSet
+    | TimerFired
+    | BudgetReached
+    | BudgetExtended
+    | ThreadForked
+)
+Event = KnownEvent | UnknownEvent
+
+KNOWN: TypeAdapter[KnownEvent] = TypeAdapter(Annotated[KnownEvent, Field(discriminator="type")])
+VERSIONS: dict[str, int] = {
+    kind.model_fields["type"].default: kind.model_fields["v"].default for kind in KnownEvent.__args__
+}

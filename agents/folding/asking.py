@@ -1,0 +1,154 @@
+"""Requests open, are shown, and end exactly once."""
+
+from typing import Any, assert_never
+
+from agents.events import (
+    RequestAnswered,
+    RequestEscalated,
+    RequestExpired,
+    RequestOpened,
+    RequestReminded,
+    RequestShown,
+    RequestSuperseded,
+)
+from agents.folding.settling import asking, correction, replaced, settle
+from agents.requests import Request, ShownCard
+from agents.state import OpenCall, ThreadState
+
+AskingEvent = (
+    RequestOpened
+    | RequestShown
+    | RequestReminded
+    | RequestEscalated
+    | RequestAnswered
+    | RequestExpired
+    | RequestSuperseded
+)
+
+
+def fold_asking(state: ThreadState, event: AskingEvent) -> dict[str, Any]:
+    """The changed fields."""
+    match event:
+        case RequestOpened():
+            return _opened(state, event.request)
+        case RequestShown():
+            return _shown(state, event)
+        case RequestReminded():
+            return _reminded(state, event)
+        case RequestEscalated():
+            return _escalated(state, event)
+        case RequestAnswered():
+            return _answered(state, event)
+        case RequestExpired():
+            return _expired(state, event)
+        case RequestSuperseded():
+            return _superseded(state, event)
+        case _:
+            assert_never(event)
+
+
+def _opened(state: ThreadState, request: Request) -> dict[str, Any]:
+    outgoing = (*state.outgoing, asking(request, state.origin))
+    return {"requests": replaced(state, request), "outgoing": outgoing, "models_turn": False}
+
+
+def _shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
+    waiting = tuple(m for m in state.outgoing if m.key != event.key)
+    request = state.request_named(event.request_id)
+    if request is None:
+        return {"outgoing": waiting}
+    card = ShownCard(address=event.to, state="open", receipt=event.receipt, shown_at=event.at)
+    others = tuple(c for c in request.cards if c.address != event.to)
+    renewed = request.model_copy(update={"cards": (*others, card)})
+    if request.status != "open":  # it ended while this card was on its way
+        waiting = (*waiting, correction(renewed, card))
+    elif request.digest[:8] not in event.key:  # it was edited meanwhile
+        waiting = (*waiting, asking(renewed, event.to))
+    return {"requests": replaced(state, renewed), "outgoing": waiting}
+
+
+def _reminded(state: ThreadState, event: RequestReminded) -> dict[str, Any]:
+    request = _named(state, event.request_id, reminded=event.nth)
+    again = asking(request, state.origin, f":reminder{event.nth}")
+    return {"requests": replaced(state, request), "outgoing": (*state.outgoing, again)}
+
+
+def _escalated(state: ThreadState, event: RequestEscalated) -> dict[str, Any]:
+    request = _named(state, event.request_id, escalated=event.nth)
+    more = tuple(asking(request, to, f":escalation{event.nth}") for to in event.to)
+    return {"requests": replaced(state, request), "outgoing": (*state.outgoing, *more)}
+
+
+def _named(state: ThreadState, request_id: str, **changed: Any) -> Request:
+    return next(r for r in state.requests if r.id == request_id).model_copy(update=changed)
+
+
+def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
+    request = _named(state, event.request_id)
+    request = request.model_copy(update={"answers": (*request.answers, event.answer)})
+    if event.digest is not None:
+        request = _edited(request, event)
+    if event.status == "open":
+        return _still_open(state, request, edited=event.digest is not None)
+    settled = request.model_copy(update={"status": event.status})
+    return {**settle(state, request, event.status, event.at), **_consequence(state, settled)}
+
+
+def _edited(request: Request, event: RequestAnswered) -> Request:
+    """New arguments: what was approved before was something else, so those approvals lapse."""
+    *earlier, last = request.answers
+    lapsed = (a.model_copy(update={"counted": False, "reason": "the arguments were edited"}) for a in earlier)
+    changed = {"arguments": event.arguments, "digest": event.digest, "policy": event.policy}
+    return request.model_copy(update={**changed, "answers": (*lapsed, last)})
+
+
+def _still_open(state: ThreadState, request: Request, *, edited: bool) -> dict[str, Any]:
+    if not edited:
+        return {"requests": replaced(state, request)}
+    renewed = tuple(asking(request, card.address) for card in request.cards)
+    changed = {"requests": replaced(state, request), "call": _rewritten(state, request)}
+    return {**changed, "outgoing": (*state.outgoing, *renewed)}
+
+
+def _rewritten(state: ThreadState, request: Request) -> OpenCall | None:
+    if state.call is None:
+        return None
+    return state.call.model_copy(update={"arguments": request.arguments, "digest": request.digest})
+
+
+def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
+    """What a settled request means for the thread."""
+    match request.purpose:
+        case "tool" if request.status == "approved" and state.call is not None:
+            ready = {"phase": "ready", "approvers": request.approvers}
+            call = _rewritten(state, request)
+            return {"call": call.model_copy(update=ready) if call else None}
+        case "tool":
+            return {"call": None, "models_turn": True}
+        case "outcome":
+            return _outcome_told(state, request)
+        case "handover":
+            return {"models_turn": True, "failures": 0, "repairs": 0, "retries": 0, "retry_at": None}
+        case "question" | "budget":
+            return {"models_turn": True}
+        case _:
+            assert_never(request.purpose)
+
+
+def _outcome_told(state: ThreadState, request: Request) -> dict[str, Any]:
+    told = next((a.text for a in reversed(request.answers) if a.counted), None)
+    if told == "run again" and state.call is not None:
+        return {"call": state.call.model_copy(update={"phase": "ready"})}
+    return {"call": None, "models_turn": True}
+
+
+def _expired(state: ThreadState, event: RequestExpired) -> dict[str, Any]:
+    if event.on_expire == "hold":
+        return {"requests": replaced(state, _named(state, event.request_id, held=True))}
+    request = _named(state, event.request_id)
+    return {**settle(state, request, "expired", event.at), "call": None, "models_turn": True}
+
+
+def _superseded(state: ThreadState, event: RequestSuperseded) -> dict[str, Any]:
+    request = _named(state, event.request_id)
+    return {**settle(state, request, "superseded", event.at), "call": None, "models_turn": True}

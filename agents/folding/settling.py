@@ -1,0 +1,51 @@
+"""Settling a request: its status, and a correction for every card that still shows it open (DESIGN §3.3)."""
+
+from datetime import datetime
+from typing import Any
+
+from agents.addresses import Address
+from agents.cards import card_of
+from agents.requests import Request, RequestStatus, ShownCard
+from agents.state import Outgoing, ThreadState
+
+
+def settle(state: ThreadState, request: Request, status: RequestStatus, at: datetime) -> dict[str, Any]:
+    """The fields that change when the request ends. A card still on its way is corrected once it is shown."""
+    settled = request.model_copy(update={"status": status, "settled_at": at})
+    corrections = tuple(correction(settled, card) for card in settled.cards)
+    return {"requests": replaced(state, settled), "outgoing": (*state.outgoing, *corrections)}
+
+
+def correction(request: Request, card: ShownCard) -> Outgoing:
+    """What turns a card that is shown into what the request is now."""
+    return Outgoing(
+        key=f"settle:{request.id}:{card.address}",
+        to=card.address,
+        message=card_of(request),
+        request_id=request.id,
+        replacing=card.receipt,
+    )
+
+
+def asking(request: Request, to: Address, nth: str = "") -> Outgoing:
+    """A card to be shown: anew for every digest and every `nth` time it is asked."""
+    shown = next((c for c in request.cards if c.address == to), None)
+    return Outgoing(
+        key=f"card:{request.id}:{request.digest[:8]}{nth}:{to}",
+        to=to,
+        message=card_of(request),
+        request_id=request.id,
+        replacing=shown.receipt if shown and not nth else None,
+    )
+
+
+def replaced(state: ThreadState, request: Request) -> tuple[Request, ...]:
+    """The state's requests with this one renewed, or added."""
+    others = tuple(r for r in state.requests if r.id != request.id)
+    return (*others, request)
+
+
+def still_of_interest(state: ThreadState) -> tuple[Request, ...]:
+    """Without those that are settled wherever they are shown: their own rows keep them."""
+    on_their_way = {m.request_id for m in state.outgoing}
+    return tuple(r for r in state.requests if r.status == "open" or r.id in on_their_way)

@@ -1,0 +1,87 @@
+"""The model chooses, tools run."""
+
+from typing import Any, assert_never
+
+from agents.budget import Budget, Usage
+from agents.events import (
+    StepChosen,
+    StepRejected,
+    ToolCalled,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolStarted,
+    ToolSucceeded,
+)
+from agents.state import OpenCall, ThreadState
+
+WorkingEvent = StepChosen | StepRejected | ToolCalled | ToolStarted | ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+
+
+def fold_working(state: ThreadState, event: WorkingEvent) -> dict[str, Any]:
+    """The changed fields."""
+    match event:
+        case StepChosen():
+            rested = {"models_turn": False, "repairs": 0, "retries": 0, "retry_at": None}
+            return {"spent": _spent(state, event.usage), **rested}
+        case StepRejected():
+            return {"spent": _spent(state, event.usage), **_rejected(state, event)}
+        case ToolCalled():
+            return _called(state, event)
+        case ToolStarted():
+            return _in_hand(state, phase="started", attempt=event.attempt, retry_at=None)
+        case ToolSucceeded():
+            return {**_closed(state), "failures": state.failures if _prefetched(state) else 0}
+        case ToolFailed():
+            return _failed(state, event)
+        case ToolOutcomeUnknown():
+            return _in_hand(state, phase="asked")
+        case _:
+            assert_never(event)
+
+
+def _spent(state: ThreadState, usage: Usage | None) -> Budget:
+    spent = state.spent.plus("steps", 1)
+    if usage is None:
+        return spent
+    return spent.plus("tokens", usage.input + usage.output).plus("usd", usage.usd)
+
+
+def _rejected(state: ThreadState, event: StepRejected) -> dict[str, Any]:
+    if event.outcome.repairable:
+        return {"repairs": state.repairs + 1, "retry_at": None}
+    return {"retries": state.retries + 1, "retry_at": event.retry_at}
+
+
+def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
+    waiting = tuple(name for name in state.prefetch if not event.prefetched or name != event.tool)
+    if event.verdict.answer == "deny":
+        return {"prefetch": waiting, "call": None, "models_turn": True, "failures": state.failures + 1}
+    call = OpenCall(
+        call_id=event.call_id,
+        tool=event.tool,
+        tool_version=event.tool_version,
+        effect=event.effect,
+        arguments=event.arguments,
+        digest=event.digest,
+        phase="ready" if event.verdict.answer == "allow" else "asked",
+        prefetched=event.prefetched,
+    )
+    return {"prefetch": waiting, "call": call}
+
+
+def _in_hand(state: ThreadState, **changed: Any) -> dict[str, Any]:
+    return {"call": state.call.model_copy(update=changed)} if state.call else {}
+
+
+def _prefetched(state: ThreadState) -> bool:
+    return state.call is not None and state.call.prefetched
+
+
+def _closed(state: ThreadState) -> dict[str, Any]:
+    return {"call": None, "models_turn": state.life == "open"}
+
+
+def _failed(state: ThreadState, event: ToolFailed) -> dict[str, Any]:
+    if event.retry_at is not None:
+        return _in_hand(state, phase="ready", retry_at=event.retry_at)
+    return {**_closed(state), "failures": state.failures + (not _prefetched(state))}

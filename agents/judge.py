@@ -1,0 +1,143 @@
+"""Judging an answer: does it fit the request, and may this person decide it? Pure; called when the answer comes in."""
+
+from datetime import datetime
+from typing import Any
+
+from agents.addresses import Address
+from agents.errors import AlreadySettled, ApprovalChanged, InvalidAnswer
+from agents.frozen import Frozen
+from agents.messages import Assurance
+from agents.people import People, Person
+from agents.policy import Ask, Verdict
+from agents.requests import Answer, GivenAnswer, Request, RequestStatus
+
+
+class Edited(Frozen):
+    """The arguments an answer puts in place of those that were asked about, and policy's verdict on them."""
+
+    arguments: dict[str, Any]
+    digest: str
+    policy: Verdict
+
+
+class Judgement(Frozen):
+    """What an answer does to its request. `refused` says why it does not count, in words for the person who gave it."""
+
+    given: GivenAnswer
+    status: RequestStatus
+    refused: str | None = None
+
+
+def judge(
+    request: Request,
+    answer: Answer,
+    *,
+    people: People,
+    now: datetime,
+    seen: str | None = None,
+    edited: Edited | None = None,
+) -> Judgement:
+    """Judge one answer. `seen` is the digest of what the person saw, when their channel tells.
+
+    Raises AlreadySettled, ApprovalChanged (the request was edited meanwhile) and InvalidAnswer.
+    """
+    _refuse_late(request, now)
+    if seen is not None and seen != request.digest:
+        raise ApprovalChanged(details=request)
+    _refuse_misfit(request, answer)
+    ask = edited.policy.ask or request.ask if edited else request.ask
+    if why := objection(request, answer, ask, people):
+        return Judgement(given=_given(answer, now, counted=False, reason=why), status="open", refused=why)
+    return Judgement(
+        given=_given(answer, now, counted=True), status=_status(request, answer, ask, fresh=edited is not None)
+    )
+
+
+def _refuse_late(request: Request, now: datetime) -> None:
+    if request.status != "open":
+        raise AlreadySettled(f"request {request.code} is settled: {request.status}", details=request)
+    if not request.held and request.expires_at is not None and now >= request.expires_at:
+        raise AlreadySettled(f"request {request.code} ran out at {request.expires_at:%H:%M} UTC", details=request)
+
+
+def _refuse_misfit(request: Request, answer: Answer) -> None:
+    fitting = ("answer",) if request.kind == "question" else ("approve", "deny", "edit")
+    if answer.decision not in fitting:
+        raise InvalidAnswer(f"request {request.code} is a {request.kind}; it takes {' or '.join(fitting)}")
+    if answer.decision == "answer":
+        _refuse_unfit_text(request, answer.text)
+    if answer.decision == "edit" and (answer.arguments is None or request.purpose != "tool"):
+        raise InvalidAnswer("an edit needs the new arguments of a tool call")
+
+
+def _refuse_unfit_text(request: Request, text: str | None) -> None:
+    if not (text or "").strip():
+        raise InvalidAnswer(f"request {request.code} wants a text as its answer")
+    allowed = ("yes", "no") if request.format == "yes_no" and not request.choices else request.choices
+    if allowed and text not in allowed:
+        raise InvalidAnswer(f"request {request.code} takes one of: {', '.join(allowed)}")
+
+
+def objection(request: Request, answer: Answer, ask: Ask, people: People) -> str | None:
+    """Why this person may not give this answer, or None. Denying is always possible for those who could approve."""
+    who = people.get(answer.by)
+    if answer.by == request.requester and answer.decision in ("deny", "answer"):
+        return None
+    if who is None or not eligible(who, ask):
+        return f"{answer.by} is not among those who may decide this: {_named(ask)}"
+    if answer.decision in ("deny", "answer"):
+        return None
+    if same_person(request.requester, answer.by, people) and not ask.requester_may_approve:
+        return "whoever asked may not approve it; this needs a second person"
+    if answer.assurance.rank < ask.min_assurance.rank:
+        return f"{answer.channel.scheme} is of {answer.assurance} assurance; approving this takes {ask.min_assurance}"
+    return None
+
+
+def eligible(who: Person, ask: Ask) -> bool:
+    """Whether the terms name this person, or a role of theirs."""
+    return who.key in ask.people or "*" in ask.roles or any(who.has_role(role) for role in ask.roles)
+
+
+def same_person(one: Address, other: Address, people: People) -> bool:
+    """Whether two addresses are the same human: handles differ per channel, people do not."""
+    first, second = people.get(one), people.get(other)
+    return one == other or (first is not None and first == second)
+
+
+def _named(ask: Ask) -> str:
+    named = [*(f"role {role}" for role in ask.roles), *ask.people]
+    return ", ".join(named) or "nobody"
+
+
+def _given(answer: Answer, now: datetime, *, counted: bool, reason: str | None = None) -> GivenAnswer:
+    return GivenAnswer(
+        by=answer.by,
+        channel=answer.channel,
+        assurance=answer.assurance,
+        decision=answer.decision,
+        comment=answer.comment,
+        text=answer.text,
+        at=now,
+        counted=counted,
+        reason=reason,
+    )
+
+
+def _status(request: Request, answer: Answer, ask: Ask, *, fresh: bool) -> RequestStatus:
+    if answer.decision == "deny":
+        return "denied"
+    if answer.decision == "answer":
+        return "answered"
+    approvers = {answer.by} if fresh else {*request.approvers, answer.by}
+    return "approved" if len(approvers) >= ask.quorum else "open"
+
+
+def lapsed(ask: Ask, approvers: tuple[Address, ...], requester: Address, people: People) -> str | None:
+    """Asked again before the tool runs: why the approvals no longer suffice, or None while they do."""
+    standing = [a for a in approvers if (who := people.get(a)) is not None and eligible(who, ask)]
+    if not ask.requester_may_approve:
+        standing = [a for a in standing if not same_person(requester, a, people)]
+    if len(standing) >= ask.quorum:
+        return None
+    return "the approval no longer holds: the rules, or the people they name, changed after it was given"

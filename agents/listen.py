@@ -1,0 +1,85 @@
+"""What a message does, by rule and without any model (DESIGN §6): it never approves.
+
+No request open      it is heard, and the agent goes on.
+A question open      from somebody who may answer, and fitting: it is the answer; otherwise it is heard.
+An approval open     a new instruction supersedes it; anything else is a comment: heard, kept for the agent, and the
+                     approval stays open. An instruction is what matches one of the agent's commands, or starts with a
+                     word that corrects (`CORRECTIONS`), from whoever asked or from somebody who may decide.
+"""
+
+from agents.commands import Commands, plain
+from agents.errors import InvalidAnswer
+from agents.events import KnownEvent, MessageReceived, RequestAnswered, RequestSuperseded
+from agents.judge import eligible, judge, same_person
+from agents.messages import Assurance, Heard, Provenance
+from agents.people import People
+from agents.requests import Answer, Request
+from agents.state import ThreadState
+
+CORRECTIONS = frozenset(
+    "actually cancel change don't dont forget hold instead make no nope rather scratch stop use wait".split()
+)
+
+
+def listen(state: ThreadState, heard: Heard, *, people: People, commands: Commands | None) -> tuple[KnownEvent, ...]:
+    """The events a message gives rise to."""
+    received = MessageReceived(
+        at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source
+    )
+    request = state.request
+    if request is None or heard.provenance != Provenance.VERIFIED_PERSON:
+        return (received,)
+    if request.kind == "question":
+        return (received, *_answer(request, heard, people))
+    if _may_instruct(request, heard, people) and instructs(heard.text, commands):
+        reason = f"{heard.by.rest} gave a new instruction"
+        superseded = RequestSuperseded(at=heard.at, actor=heard.by, request_id=request.id, reason=reason)
+        return (superseded, received)
+    return (received,)
+
+
+def instructs(text: str, commands: Commands | None) -> bool:
+    """Whether a text is a new instruction rather than a remark."""
+    words = plain(text).lower().replace(",", " ").split()
+    return bool(words) and (words[0] in CORRECTIONS or "instead" in words or _is_command(text, commands))
+
+
+def _is_command(text: str, commands: Commands | None) -> bool:
+    return commands is not None and commands.match(text) is not None
+
+
+def _may_instruct(request: Request, heard: Heard, people: People) -> bool:
+    who = people.get(heard.by)
+    return same_person(request.requester, heard.by, people) or (who is not None and eligible(who, request.ask))
+
+
+def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnswered, ...]:
+    answer = Answer(
+        by=heard.by,
+        channel=heard.source,
+        assurance=Assurance.MEDIUM,
+        decision="answer",
+        text=_fitting(request, heard.text),
+    )
+    try:
+        judgement = judge(request, answer, people=people, now=heard.at)
+    except InvalidAnswer:
+        return ()
+    if not judgement.given.counted:
+        return ()
+    return (
+        RequestAnswered(
+            at=heard.at,
+            actor=heard.by,
+            provenance=heard.provenance,
+            request_id=request.id,
+            answer=judgement.given,
+            status=judgement.status,
+        ),
+    )
+
+
+def _fitting(request: Request, text: str) -> str:
+    """The choice that was meant, whatever its case; otherwise the text as it is."""
+    allowed = ("yes", "no") if request.format == "yes_no" else request.choices
+    return next((choice for choice in allowed if choice.lower() == plain(text).lower()), text)

@@ -1,0 +1,82 @@
+"""What is said to people, free of any platform's format: channels translate it, the core never does."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from agents.addresses import Address
+from agents.frozen import Frozen
+
+
+class Provenance(StrEnum):
+    """How far content may be trusted; policy sees it, the model's words never change it."""
+
+    VERIFIED_PERSON = "verified person"
+    UNVERIFIED = "unverified"
+    WEBHOOK = "webhook"
+    QUOTED_MAIL = "quoted mail"
+    TOOL = "tool"
+    MODEL = "model"
+    SYSTEM = "system"
+
+
+class Assurance(StrEnum):
+    """How sure we are who answered (DESIGN §6)."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """0 for none to 3 for high, so that strengths can be compared."""
+        return list(Assurance).index(self)
+
+
+class Field(Frozen):
+    """One line of a card: a name, and a value already made safe to show."""
+
+    name: str
+    value: str
+
+
+class Card(Frozen):
+    """A request as a person sees it, made by our code from validated facts, never from model prose."""
+
+    request_id: str
+    code: str
+    kind: Literal["approval", "question"]
+    status: str
+    title: str
+    fields: tuple[Field, ...] = ()
+    choices: tuple[str, ...] = ()
+    requester: Address
+    expires_at: AwareDatetime | None = None
+    outcome: str | None = None
+
+
+class Message(Frozen):
+    """Something to say: plain text always, and a card when an answer is wanted."""
+
+    text: str
+    card: Card | None = None
+
+
+class Receipt(Frozen):
+    """What a channel gives back for a message it took: how to find that message again, and a digest of what it showed."""
+
+    ref: str
+    digest: str
+
+
+class Heard(Frozen):
+    """A message as it came in, after its channel verified it."""
+
+    text: str
+    by: Address
+    source: Address
+    provenance: Provenance
+    at: datetime

@@ -1,0 +1,53 @@
+"""Null for an optional value means its default: what `strict_schema` did to a model's fields is undone here."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def without_nulls(value: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The value without the nulls that stand for the default of an optional field, at any depth."""
+    schema = _schema_of(model)
+    left: dict[str, Any] = _without(dict(value), schema, schema.get("$defs", {}))
+    return left
+
+
+@lru_cache(maxsize=256)
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _without(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    part = next((p for p in _parts(schema, definitions) if _describes(p, value)), None)
+    if part is None:
+        return value
+    if isinstance(value, list):
+        return [_without(item, part["items"], definitions) for item in value]
+    optional = part["properties"].keys() - part.get("required", ())
+    return {
+        name: _without(item, part["properties"].get(name, {}), definitions)
+        for name, item in value.items()
+        if item is not None or name not in optional
+    }
+
+
+def _parts(schema: dict[str, Any], definitions: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schema, or each of those it leaves the choice between."""
+    if "$ref" in schema:
+        yield from _parts(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    elif variants := schema.get("anyOf") or schema.get("oneOf"):
+        for variant in variants:
+            yield from _parts(variant, definitions)
+    else:
+        yield schema
+
+
+def _describes(part: dict[str, Any], value: dict[str, Any] | list[Any]) -> bool:
+    if isinstance(value, list):
+        return "items" in part
+    fields = part.get("properties", {}).items()
+    return "properties" in part and all("const" not in p or value.get(name) == p["const"] for name, p in fields)

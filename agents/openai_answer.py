@@ -1,0 +1,145 @@
+"""What OpenAI's two APIs answer, read from raw bytes: compatible servers leave things out, so nothing is assumed."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+
+from agents.budget import Usage
+from agents.completion import Outcome
+from agents.frozen import Frozen
+
+
+class Answer(Frozen):
+    """An answer of either API. `trouble` is how it fell short, with `detail` in words; None when the text is whole."""
+
+    text: str = ""
+    trouble: Outcome | None = None
+    detail: str = ""
+    usage: Usage | None = None
+
+
+class _Error(BaseModel):
+    code: Any = None
+    message: Any = None
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Chat(BaseModel):
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: _Error | str | None = None
+
+
+class _Part(BaseModel):
+    type: str
+    text: str = ""
+    refusal: str = ""
+
+
+class _Item(BaseModel):
+    type: str
+    content: list[_Part] | None = None
+
+
+class _Incomplete(BaseModel):
+    reason: str | None = None
+
+
+class _Response(BaseModel):
+    status: str | None = None
+    output: list[_Item] = []
+    incomplete_details: _Incomplete | None = None
+    error: _Error | None = None
+    usage: Any = None
+
+
+CUT_OFF = "the answer was cut off at the length limit; answer with fewer words"
+FILTERED = "the provider's content filter stopped the answer"
+
+_CHAT_ENDINGS = {"length": (Outcome.TRUNCATED, CUT_OFF), "content_filter": (Outcome.FILTERED, FILTERED)}
+_INCOMPLETE = {"max_output_tokens": (Outcome.TRUNCATED, CUT_OFF), "content_filter": (Outcome.FILTERED, FILTERED)}
+_FAILURES = {
+    "rate_limit_exceeded": (Outcome.RATE_LIMITED, "the provider limits how often we may ask"),
+    "bio_policy": (Outcome.FILTERED, FILTERED),
+    "misalignment_policy_violation": (Outcome.FILTERED, FILTERED),
+}
+
+
+def chat_answer(body: bytes) -> Answer:
+    """Read an answer of Chat Completions. Raises ValidationError when it is not one."""
+    chat = _Chat.model_validate_json(body)
+    usage = _usage(chat.usage)
+    if chat.error is not None:  # some gateways report an error with status 200
+        return Answer(trouble=Outcome.FAILED, detail=_said(chat.error), usage=usage)
+    if not chat.choices:
+        return Answer(usage=usage)
+    choice = chat.choices[0]
+    if choice.message.refusal:
+        return Answer(trouble=Outcome.REFUSED, detail=choice.message.refusal, usage=usage)
+    trouble, detail = _CHAT_ENDINGS.get(choice.finish_reason or "", (None, ""))
+    return Answer(text=choice.message.content or "", trouble=trouble, detail=detail, usage=usage)
+
+
+def response_answer(body: bytes) -> Answer:
+    """Read an answer of Responses. Raises ValidationError when it is not one."""
+    response = _Response.model_validate_json(body)
+    parts = [part for item in response.output if item.type == "message" for part in item.content or ()]
+    usage = _usage(response.usage)
+    if refusal := next((part.refusal for part in parts if part.type == "refusal"), ""):
+        return Answer(trouble=Outcome.REFUSED, detail=refusal, usage=usage)
+    trouble, detail = _response_ending(response)
+    text = "".join(part.text for part in parts if part.type == "output_text")
+    return Answer(text=text, trouble=trouble, detail=detail, usage=usage)
+
+
+def _response_ending(response: _Response) -> tuple[Outcome | None, str]:
+    if response.status == "completed":
+        return None, ""
+    if response.status == "incomplete" and response.incomplete_details is not None:
+        reason = response.incomplete_details.reason or ""
+        return _INCOMPLETE.get(reason, (Outcome.FAILED, "the answer is incomplete and nothing says why"))
+    code = response.error.code if response.error else None
+    told = _said(response.error) if response.error else f"the answer has the status {response.status}"
+    return _FAILURES.get(str(code), (Outcome.FAILED, told))
+
+
+def _said(error: _Error | str) -> str:
+    message = error if isinstance(error, str) else error.message
+    return message if isinstance(message, str) else "the provider reports an error without saying which"
+
+
+class _Cached(BaseModel):
+    cached_tokens: NonNegativeInt | None = None
+
+
+class _ChatUsage(BaseModel):
+    input: Annotated[NonNegativeInt, Field(alias="prompt_tokens")]
+    output: Annotated[NonNegativeInt, Field(alias="completion_tokens")]
+    details: Annotated[_Cached | None, Field(alias="prompt_tokens_details")] = None
+
+
+class _ResponseUsage(BaseModel):
+    input: Annotated[NonNegativeInt, Field(alias="input_tokens")]
+    output: Annotated[NonNegativeInt, Field(alias="output_tokens")]
+    details: Annotated[_Cached | None, Field(alias="input_tokens_details")] = None
+
+
+def _usage(counted: Any) -> Usage | None:
+    """What the server counted, None when it did not or makes no sense. Cached tokens are part of the input."""
+    for model in (_ChatUsage, _ResponseUsage):
+        try:
+            found = model.model_validate(counted)
+        except ValidationError:
+            continue
+        cached = found.details.cached_tokens if found.details else None
+        return Usage(input=found.input, cached=cached or 0, output=found.output)
+    return None

@@ -1,0 +1,70 @@
+"""What it means when a provider answers with an error status, and when it may be asked again."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from agents.completion import Outcome
+
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds; a server that names a later time is asked again after this long."""
+LONGEST_MESSAGE = 200
+
+_NO_MORE_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+_FILTERED = ("content_filter", "content_policy_violation", "misalignment_policy_violation")
+_BY_STATUS = {
+    401: Outcome.DENIED,
+    402: Outcome.DENIED,
+    403: Outcome.DENIED,
+    408: Outcome.TIMEOUT,
+    429: Outcome.RATE_LIMITED,
+}
+
+
+def refusal(status: int, codes: tuple[str | None, ...]) -> Outcome:
+    """The outcome behind an error status and the `code` and `type` of its body."""
+    if any(code in _NO_MORE_QUOTA for code in codes):
+        return Outcome.DENIED
+    if any(code in _FILTERED for code in codes):
+        return Outcome.FILTERED
+    return _BY_STATUS.get(status, Outcome.FAILED if status >= 500 else Outcome.REJECTED)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds until the server wants to be asked again; None when it names no time (RFC 9110 §10.2.3)."""
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return _within_reason(milliseconds / 1000)
+    named = headers.get("retry-after", "")
+    seconds = _number(named)
+    if seconds is None:
+        seconds = _until(named, now)
+    return None if seconds is None else _within_reason(seconds)
+
+
+def plain_words(text: str, secret: str) -> str:
+    """What a provider said on one line, cut, without control characters and without our key should it repeat it."""
+    hidden = text.replace(secret, "[key]") if secret else text
+    printable = "".join(c if c.isprintable() else " " for c in hidden)
+    return " ".join(printable.split())[:LONGEST_MESSAGE]
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _until(named: str, now: datetime) -> float | None:
+    try:
+        at = parsedate_to_datetime(named)
+    except ValueError:
+        return None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+def _within_reason(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_WAIT)

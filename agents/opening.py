@@ -1,0 +1,107 @@
+"""Opening requests: what a person is asked, and on which terms."""
+
+from typing import Any
+
+from agents.addresses import ENGINE, Address
+from agents.budget import BudgetKind
+from agents.digest import call_digest, question_digest
+from agents.events import RequestOpened
+from agents.messages import Assurance
+from agents.moment import Moment
+from agents.policy import Ask, Policy, Stance, Verdict
+from agents.requests import Request
+from agents.state import OpenCall, ThreadState
+from agents.steps import RequestHumanInput
+
+WEEK = 7 * 24 * 3600
+ANYBODY = Ask(roles=("*",), requester_may_approve=True, min_assurance=Assurance.LOW, expires=WEEK)
+"""The terms of a question: everybody we know may answer it. An answer informs; it never approves."""
+
+EXTEND_BUDGET = Stance(
+    effect="idempotent",
+    risk="medium",
+    ask=Ask(roles=("*",), requester_may_approve=True, expires=WEEK, on_expire="halt"),
+)
+OUTCOMES = ("ran", "did not run", "run again")
+
+
+def ask_for_call(state: ThreadState, call: OpenCall, verdict: Verdict, moment: Moment) -> RequestOpened:
+    """The approval of exactly this call."""
+    return _opened(
+        state,
+        moment,
+        kind="approval",
+        purpose="tool",
+        call_id=call.call_id,
+        tool=call.tool,
+        arguments=call.arguments,
+        digest=call.digest,
+        policy=verdict,
+    )
+
+
+def ask_question(state: ThreadState, step: RequestHumanInput, moment: Moment) -> RequestOpened:
+    """The question the agent chose to ask."""
+    return _opened(
+        state, moment, **_question(state, step.question, step.choices), format=step.format, urgency=step.urgency
+    )
+
+
+def ask_for_help(state: ThreadState, why: str, moment: Moment) -> RequestOpened:
+    """The agent is stuck: a person tells it how to go on."""
+    question = f"{why} How should I go on?"
+    return _opened(state, moment, **{**_question(state, question, ()), "purpose": "handover"})
+
+
+def ask_what_happened(state: ThreadState, call: OpenCall, moment: Moment) -> RequestOpened:
+    """Nobody can tell whether a call happened: a person looks."""
+    question = f"{call.tool} was started and I cannot tell whether it ran. Please look: did it?"
+    asked = {**_question(state, question, OUTCOMES), "purpose": "outcome", "call_id": call.call_id}
+    return _opened(state, moment, **asked, format="multiple_choice", urgency="high")
+
+
+def ask_for_budget(state: ThreadState, kind: BudgetKind, policy: Policy, moment: Moment) -> RequestOpened:
+    """The approval of as much again as the thread was given first."""
+    arguments = {"kind": kind, "by": float(getattr(state.budget, kind))}
+    verdict = policy.verdict("extend_budget", arguments, stance=EXTEND_BUDGET)
+    return _opened(
+        state,
+        moment,
+        kind="approval",
+        purpose="budget",
+        tool="extend_budget",
+        arguments=arguments,
+        digest=call_digest(state.thread_id, moment.fresh, "extend_budget", 1, arguments),
+        policy=verdict if verdict.ask else Verdict(answer="ask", rule=verdict.rule, ask=EXTEND_BUDGET.ask),
+    )
+
+
+def _question(state: ThreadState, question: str, choices: tuple[str, ...]) -> dict[str, Any]:
+    terms = Verdict(answer="ask", rule="anybody we know may answer a question", ask=ANYBODY)
+    digest = question_digest(state.thread_id, question, choices)
+    return {
+        "kind": "question",
+        "purpose": "question",
+        "question": question,
+        "choices": choices,
+        "digest": digest,
+        "policy": terms,
+    }
+
+
+def _opened(state: ThreadState, moment: Moment, **asked: Any) -> RequestOpened:
+    request = Request(
+        id=f"req_{moment.fresh}",
+        code=moment.code,
+        thread_id=state.thread_id,
+        agent=state.agent,
+        requester=state.requester,
+        opened_at=moment.now,
+        **asked,
+    )
+    return RequestOpened(at=moment.now, actor=agent_address(state), request=request)
+
+
+def agent_address(state: ThreadState) -> Address:
+    """The agent of the thread as an actor."""
+    return Address(f"agent:{state.agent}") if state.agent else ENGINE

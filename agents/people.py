@@ -1,0 +1,41 @@
+"""The people Handrail knows, their roles, and where each is reached."""
+
+from agents.addresses import Address, person
+from agents.frozen import Frozen
+
+
+class Person(Frozen):
+    """One person of the configuration. A role `*` stands for every role."""
+
+    key: str
+    name: str
+    roles: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
+
+    def has_role(self, role: str) -> bool:
+        return role in self.roles or "*" in self.roles
+
+
+class People(Frozen):
+    """Everybody, by key."""
+
+    everybody: tuple[Person, ...] = ()
+
+    def get(self, address: Address) -> Person | None:
+        """The person behind `person:KEY` or behind one of their addresses; None for a stranger."""
+        return next((p for p in self.everybody if address == person(p.key) or address in p.addresses), None)
+
+    def with_role(self, role: str) -> tuple[Person, ...]:
+        return tuple(p for p in self.everybody if p.has_role(role))
+
+    def reached(self, to: Address, via: str | None) -> tuple[Address, ...]:
+        """The addresses behind `role:X` or `person:X` on the channel `via`; an address of a channel stands for itself."""
+        if to.scheme not in ("role", "person"):
+            return (to,)
+        found = self.with_role(to.rest) if to.scheme == "role" else tuple(filter(None, [self.get(to)]))
+        return tuple(_on(p, via) for p in found)
+
+
+def _on(who: Person, via: str | None) -> Address:
+    fallback = Address(f"{via or 'terminal'}:{who.key}")
+    return next((a for a in who.addresses if a.scheme == via), fallback)

@@ -1,0 +1,119 @@
+"""Who may decide what: a pure function outside the model (DESIGN §6)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from agents.addresses import Address
+from agents.frozen import Frozen
+from agents.messages import Assurance
+from agents.people import People
+
+OnExpire = Literal["deny", "hold", "halt"]
+EffectClass = Literal["read", "idempotent", "verifiable", "once"]
+
+
+class Escalation(Frozen):
+    """Ask somebody else, or elsewhere, when nobody has answered `after` seconds."""
+
+    after: int
+    to: Address
+    via: str | None = None
+
+
+class Ask(Frozen):
+    """The terms on which people decide. Times are seconds.
+
+    Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know.
+    """
+
+    roles: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    quorum: int = 1
+    requester_may_approve: bool = False
+    min_assurance: Assurance = Assurance.MEDIUM
+    expires: int | None = 1800
+    on_expire: OnExpire = "deny"
+    remind: tuple[int, ...] = ()
+    escalate: tuple[Escalation, ...] = ()
+
+
+class Rule(Frozen):
+    """One ordered rule of the configuration: the first whose tool and `when` match decides."""
+
+    name: str
+    tool: str
+    when: dict[str, Any] = {}
+    ask: Ask | None = None
+    deny: str | None = None
+
+
+class Verdict(Frozen):
+    """What policy says of one proposal, and which rule said it."""
+
+    answer: Literal["allow", "ask", "deny"]
+    rule: str
+    reason: str = ""
+    ask: Ask | None = None
+
+
+class Stance(Frozen):
+    """What a tool says of itself, used when no rule matches."""
+
+    effect: EffectClass
+    risk: Literal["low", "medium", "high"]
+    ask: Ask
+
+
+class Policy(Frozen):
+    """The rules of the house, in order, and the people they speak of.
+
+    `own_requests` lets a requester approve what a tool asks by its own default: only for a house of one person.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    people: People = People()
+    own_requests: bool = False
+
+    def verdict(
+        self, tool: str, arguments: Mapping[str, Any], *, stance: Stance | None, trusted: bool = True
+    ) -> Verdict:
+        """What may happen with this proposal; see `decide`."""
+        if stance is not None and self.own_requests:
+            own = stance.ask.model_copy(update={"requester_may_approve": True})
+            stance = stance.model_copy(update={"ask": own})
+        return decide(tool, arguments, stance=stance, rules=self.rules, trusted=trusted)
+
+
+def decide(
+    tool: str, arguments: Mapping[str, Any], *, stance: Stance | None, rules: Sequence[Rule], trusted: bool
+) -> Verdict:
+    """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False once unverified content is in the thread.
+
+    Untrusted content can only raise the answer: what would be allowed is asked, unless it only reads.
+    """
+    if stance is None:
+        return Verdict(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")
+    verdict = next((_apply(rule, stance) for rule in rules if _matches(rule, tool, arguments)), _own(tool, stance))
+    if verdict.answer == "allow" and not trusted and stance.effect != "read":
+        return Verdict(answer="ask", rule=f"{verdict.rule}, untrusted content", ask=stance.ask)
+    return verdict
+
+
+def _matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:
+    if rule.tool not in (tool, "*"):
+        return False
+    return all(name in arguments and arguments[name] == value for name, value in rule.when.items())
+
+
+def _apply(rule: Rule, stance: Stance) -> Verdict:
+    if rule.deny is not None:
+        return Verdict(answer="deny", rule=rule.name, reason=rule.deny)
+    if rule.ask is not None:
+        return Verdict(answer="ask", rule=rule.name, ask=rule.ask)
+    return Verdict(answer="allow", rule=rule.name)
+
+
+def _own(tool: str, stance: Stance) -> Verdict:
+    if stance.effect == "read" or stance.risk == "low":
+        return Verdict(answer="allow", rule=f"{tool}'s own default")
+    return Verdict(answer="ask", rule=f"{tool}'s own default", ask=stance.ask)

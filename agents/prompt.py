@@ -1,0 +1,143 @@
+"""Own the context window: one pure function from state to prompt, one short renderer per event (factors 3 and 9)."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from html import escape
+from typing import Any, assert_never
+
+from agents.agent import Agent
+from agents.events import (
+    BudgetExtended,
+    MessageReceived,
+    ReplyChosen,
+    RequestAnswered,
+    RequestExpired,
+    RequestSuperseded,
+    StepChosen,
+    StepRejected,
+    ThreadForked,
+    TimerFired,
+    ToolCalled,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
+from agents.frozen import Frozen
+from agents.state import Remembered, ThreadState
+from agents.steps import RequestHumanInput
+
+LONGEST_TEXT = 4000
+LONGEST_ERROR = 500
+
+
+class Prompt(Frozen):
+    """`system` stays the same for an agent (and so in a provider's cache); `user` grows with the thread."""
+
+    system: str
+    user: str
+
+
+def render_prompt(state: ThreadState, agent: Agent) -> Prompt:
+    """All the model is told, in the order it happened. Text of others is escaped, so that none can forge an event."""
+    return Prompt(system=_system(agent), user="\n".join(_told(state)))
+
+
+def _system(agent: Agent) -> str:
+    tools = [f"- {tool.name}: {' '.join(tool.description.split())}" for tool in agent.tools]
+    return "\n".join([agent.instructions.strip(), "", "Tools:", *tools])
+
+
+def _told(state: ThreadState) -> Iterator[str]:
+    yield f'<thread id="{state.thread_id}" requester="{escape(state.requester)}">'
+    if state.forgotten:
+        yield f'<forgotten events="{state.forgotten}"/>'
+    for event in _compacted(state.recent):
+        if (text := rendered(event)) is not None:
+            yield text
+    yield "</thread>"
+    yield "Choose the next step."
+
+
+def _compacted(recent: tuple[Remembered, ...]) -> Iterator[Remembered]:
+    """Errors that were overcome are left out: a failure matters until the next success."""
+    last_good = max((i for i, e in enumerate(recent) if isinstance(e, ToolSucceeded | ReplyChosen)), default=-1)
+    for index, event in enumerate(recent):
+        if index > last_good or not isinstance(event, ToolFailed | StepRejected):
+            yield event
+
+
+def rendered(event: Remembered) -> str | None:
+    """One event as the model sees it; None for what it need not see."""
+    match event:
+        case MessageReceived():
+            return _tag("message", event.text, by=event.actor, trust=event.provenance, at=_time(event.at))
+        case StepChosen():
+            return _question(event.step) if isinstance(event.step, RequestHumanInput) else None
+        case StepRejected():
+            return _tag("invalid_step", event.detail[:LONGEST_ERROR]) if event.outcome.repairable else None
+        case ToolCalled():
+            return _called(event)
+        case ToolSucceeded():
+            return _tag("result", _result(event), call=event.call_id)
+        case ToolFailed():
+            return _tag("error", event.error[:LONGEST_ERROR], call=event.call_id)
+        case ToolOutcomeUnknown():
+            return _tag("outcome_unknown", event.detail[:LONGEST_ERROR], call=event.call_id)
+        case RequestAnswered():
+            return _answered(event)
+        case RequestExpired():
+            return _tag("timeout", "Nobody answered in time. That is a timeout, not a refusal.")
+        case RequestSuperseded():
+            return _tag("superseded", event.reason)
+        case ReplyChosen():
+            return _tag("reply", event.text)
+        case TimerFired():
+            return _tag("timer", "The wait you asked for is over.", at=_time(event.at))
+        case BudgetExtended():
+            return _tag("budget_extended", f"{event.by:g} more {event.kind}")
+        case ThreadForked():
+            return _tag("forked", "This is a copy of another thread; nothing asked there is still being asked here.")
+        case _:
+            assert_never(event)
+
+
+def _question(step: RequestHumanInput) -> str:
+    return _tag("question", "\n".join([step.question, *(f"- {choice}" for choice in step.choices)]))
+
+
+def _called(event: ToolCalled) -> str:
+    arguments = json.dumps(event.arguments, ensure_ascii=False)
+    if event.verdict.answer == "deny":
+        return _tag("refused", f"{event.tool} {arguments}: {event.verdict.reason}", call=event.call_id)
+    return _tag("call", f"{event.tool} {arguments}", id=event.call_id)
+
+
+def _result(event: ToolSucceeded) -> str:
+    if event.result is None:
+        return event.summary
+    return f"{event.summary}\n{json.dumps(event.result, ensure_ascii=False)}"
+
+
+def _answered(event: RequestAnswered) -> str:
+    answer = event.answer
+    said = answer.text or answer.comment or ""
+    if not answer.counted:
+        return _tag("uncounted_answer", said, by=answer.by)
+    if event.arguments is not None:
+        changed = "They replaced the arguments with " + json.dumps(event.arguments, ensure_ascii=False)
+        said = f"{changed}. {said}".strip()
+    return _tag(f"person_{_PAST[answer.decision]}", said, by=answer.by)
+
+
+_PAST = {"approve": "approved", "deny": "denied", "edit": "edited", "answer": "answered"}
+
+
+def _tag(name: str, text: str, **attributes: Any) -> str:
+    body = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters in all)"
+    facts = "".join(f' {key}="{escape(str(value))}"' for key, value in attributes.items())
+    return f"<{name}{facts}>{escape(body, quote=False)}</{name}>"
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

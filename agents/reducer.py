@@ -1,0 +1,64 @@
+"""`reduce(state, event) -> state`: pure, and the only place where a log becomes a state (factor 12)."""
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from agents.budget import Budget
+from agents.events import Event, KnownEvent, UnknownEvent
+from agents.folding.asking import AskingEvent, fold_asking
+from agents.folding.life import LifeEvent, fold_life
+from agents.folding.settling import still_of_interest
+from agents.folding.talking import TalkingEvent, fold_talking
+from agents.folding.working import WorkingEvent, fold_working
+from agents.state import Remembered, ThreadState
+
+MOST_REMEMBERED = 40
+_REMEMBERED = get_args(get_args(Remembered)[0])
+
+
+def fold(state: ThreadState, events: Iterable[Event]) -> ThreadState:
+    """The state after all the events, in order."""
+    for event in events:
+        state = reduce(state, event)
+    return state
+
+
+def reduce(state: ThreadState, event: Event) -> ThreadState:
+    """The state after one more event. Every event counts, also those this build cannot read."""
+    if state.requests:
+        state = state.model_copy(update={"requests": still_of_interest(state)})
+    if isinstance(event, UnknownEvent):
+        changed: dict[str, Any] = {"unreadable": event.type}
+    else:
+        changed = _family(state, event)
+    return state.model_copy(update={**changed, **_log(state, event, changed)})
+
+
+def _family(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
+    """Each family has its own `match`; mypy fails here when an event belongs to none, and there when it has no arm."""
+    if isinstance(event, TalkingEvent):
+        return fold_talking(state, event)
+    if isinstance(event, WorkingEvent):
+        return fold_working(state, event)
+    if isinstance(event, AskingEvent):
+        return fold_asking(state, event)
+    life: LifeEvent = event
+    return fold_life(state, life)
+
+
+def _log(state: ThreadState, event: Event, changed: dict[str, Any]) -> dict[str, Any]:
+    seq = state.version + 1
+    counted = {"version": seq, "updated_at": event.at, "spent": _worked(state, event, changed)}
+    if not isinstance(event, _REMEMBERED):
+        return counted
+    recent = (*state.recent, event)
+    over = max(0, len(recent) - MOST_REMEMBERED)
+    return {**counted, "recent": recent[over:], "forgotten": state.forgotten + over, "context_seq": seq}
+
+
+def _worked(state: ThreadState, event: Event, changed: dict[str, Any]) -> Budget:
+    """The time between two events counts as work when the thread was running in between."""
+    spent: Budget = changed.get("spent", state.spent)
+    if state.updated_at is None or state.status != "running":
+        return spent
+    return spent.plus("wall_clock", max(0.0, (event.at - state.updated_at).total_seconds()))

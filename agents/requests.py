@@ -1,0 +1,95 @@
+"""Requests to people: records with one winner. Judging an answer is pure; deciding it once is the store's work."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
+
+from agents.addresses import Address
+from agents.frozen import Frozen
+from agents.messages import Assurance, Receipt
+from agents.policy import Ask, Verdict
+from agents.steps import AnswerFormat, Urgency
+
+Decision = Literal["approve", "deny", "edit", "answer"]
+RequestStatus = Literal["open", "approved", "denied", "answered", "expired", "superseded", "cancelled"]
+Purpose = Literal["tool", "budget", "question", "handover", "outcome"]
+
+
+class Answer(Frozen):
+    """What an authenticated person said to one named request."""
+
+    by: Address
+    channel: Address
+    assurance: Assurance
+    decision: Decision
+    comment: str | None = None
+    text: str | None = None
+    arguments: dict[str, Any] | None = None
+
+
+class GivenAnswer(Frozen):
+    """An answer as the request keeps it: also those that did not count, with the reason."""
+
+    by: Address
+    channel: Address
+    assurance: Assurance
+    decision: Decision
+    comment: str | None = None
+    text: str | None = None
+    at: AwareDatetime
+    counted: bool
+    reason: str | None = None
+
+
+class ShownCard(Frozen):
+    """One copy of the request on some channel."""
+
+    address: Address
+    state: RequestStatus
+    receipt: Receipt
+    shown_at: AwareDatetime | None = None
+    settled_at: AwareDatetime | None = None
+
+
+class Request(Frozen):
+    """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same."""
+
+    id: str
+    code: str
+    kind: Literal["approval", "question"]
+    purpose: Purpose
+    thread_id: str
+    agent: str
+    requester: Address
+    call_id: str | None = None
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    question: str | None = None
+    choices: tuple[str, ...] = ()
+    format: AnswerFormat = "free_text"
+    urgency: Urgency = "medium"
+    digest: str
+    policy: Verdict
+    opened_at: AwareDatetime
+    status: RequestStatus = "open"
+    reminded: int = 0
+    escalated: int = 0
+    held: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
+    cards: tuple[ShownCard, ...] = ()
+    settled_at: AwareDatetime | None = None
+
+    @property
+    def ask(self) -> Ask:
+        return self.policy.ask or Ask()
+
+    @property
+    def expires_at(self) -> datetime | None:
+        return None if self.ask.expires is None else self.opened_at + timedelta(seconds=self.ask.expires)
+
+    @property
+    def approvers(self) -> tuple[Address, ...]:
+        """The distinct people whose approval counts, in the order they gave it."""
+        given = (a.by for a in self.answers if a.counted and a.decision in ("approve", "edit"))
+        return tuple(dict.fromkeys(given))

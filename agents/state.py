@@ -1,0 +1,138 @@
+"""The state of a thread: everything folded from its log, nothing kept beside it (factor 5)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from agents.addresses import ENGINE, Address
+from agents.budget import Budget
+from agents.events import (
+    BudgetExtended,
+    MessageReceived,
+    ReplyChosen,
+    RequestAnswered,
+    RequestExpired,
+    RequestSuperseded,
+    StepChosen,
+    StepRejected,
+    ThreadForked,
+    TimerFired,
+    ToolCalled,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
+from agents.frozen import Frozen
+from agents.messages import Message, Receipt
+from agents.policy import EffectClass
+from agents.requests import Request
+
+ThreadStatus = Literal["running", "waiting_for_human", "waiting_for_time", "paused", "done", "failed", "cancelled"]
+
+Remembered = Annotated[
+    MessageReceived
+    | StepChosen
+    | StepRejected
+    | ToolCalled
+    | ToolSucceeded
+    | ToolFailed
+    | ToolOutcomeUnknown
+    | RequestAnswered
+    | RequestExpired
+    | RequestSuperseded
+    | ReplyChosen
+    | TimerFired
+    | BudgetExtended
+    | ThreadForked,
+    Field(discriminator="type"),
+]
+"""What the model is told about; the rest of the log is for people."""
+
+
+class OpenCall(Frozen):
+    """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet."""
+
+    call_id: str
+    tool: str
+    tool_version: int
+    effect: EffectClass
+    arguments: dict[str, Any]
+    digest: str
+    phase: Literal["asked", "ready", "started"]
+    attempt: int = 0
+    retry_at: AwareDatetime | None = None
+    prefetched: bool = False
+    approvers: tuple[Address, ...] = ()
+
+
+class Outgoing(Frozen):
+    """A message the log wants sent and no channel has taken yet."""
+
+    key: str
+    to: Address
+    message: Message
+    request_id: str | None = None
+    replacing: Receipt | None = None
+
+
+class ThreadState(Frozen):
+    """One thread, as of `version` events."""
+
+    version: int = 0
+    thread_id: str = ""
+    agent: str = ""
+    origin: Address = ENGINE
+    requester: Address = ENGINE
+    labels: dict[str, str] = {}
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+    life: Literal["open", "done", "failed", "cancelled"] = "open"
+    paused: str | None = None
+    unreadable: str | None = None
+    models_turn: bool = False
+    prefetch: tuple[str, ...] = ()
+    call: OpenCall | None = None
+    requests: tuple[Request, ...] = ()
+    outgoing: tuple[Outgoing, ...] = ()
+    fires_at: AwareDatetime | None = None
+    retry_at: AwareDatetime | None = None
+    repairs: int = 0
+    retries: int = 0
+    failures: int = 0
+    budget: Budget = Budget()
+    spent: Budget = Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
+    trusted: bool = True
+    recent: tuple[Remembered, ...] = ()
+    forgotten: int = 0
+    context_seq: int = 0
+
+    @property
+    def request(self) -> Request | None:
+        """The request that is open, if any: at most one is."""
+        return next((r for r in self.requests if r.status == "open"), None)
+
+    @property
+    def status(self) -> ThreadStatus:
+        """What the thread is doing, in the words of CONTRACT §4."""
+        if self.life == "cancelled":
+            return "cancelled"
+        if self.paused is not None or self.unreadable is not None:
+            return "paused"
+        if self.life != "open":
+            return self.life
+        if self.request is not None:
+            return "waiting_for_human"
+        return "waiting_for_time" if self.sleeping_until else "running"
+
+    @property
+    def sleeping_until(self) -> datetime | None:
+        """When the thread itself goes on: the end of an await or of a back-off."""
+        if self.fires_at is not None:
+            return self.fires_at
+        if self.call is not None:
+            return self.call.retry_at
+        return self.retry_at if self.models_turn else None
+
+    def request_named(self, request_id: str) -> Request | None:
+        return next((r for r in self.requests if r.id == request_id), None)

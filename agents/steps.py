@@ -1,0 +1,55 @@
+"""The steps a model may choose: one closed union. Choosing a step never carries it out (factor 4)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from agents.frozen import Frozen
+
+AnswerFormat = Literal["free_text", "yes_no", "multiple_choice"]
+Urgency = Literal["low", "medium", "high"]
+
+
+class CallTool(Frozen):
+    """Use a tool of the agent; the arguments have passed the tool's schema."""
+
+    intent: Literal["call_tool"] = "call_tool"
+    tool: str
+    arguments: dict[str, Any]
+
+
+class RequestHumanInput(Frozen):
+    """Ask a person and wait for the answer."""
+
+    intent: Literal["request_human_input"] = "request_human_input"
+    question: str
+    choices: tuple[str, ...] = ()
+    format: AnswerFormat = "free_text"
+    urgency: Urgency = "medium"
+
+
+class DoneForNow(Frozen):
+    """Reply and rest; a new message re-opens the thread."""
+
+    intent: Literal["done_for_now"] = "done_for_now"
+    message: str
+
+
+class NothingToDo(Frozen):
+    """End the run without a word, for schedules and webhooks."""
+
+    intent: Literal["nothing_to_do"] = "nothing_to_do"
+    reason: str
+
+
+class Await(Frozen):
+    """Sleep durably, then go on."""
+
+    intent: Literal["await"] = "await"
+    seconds: Annotated[int, Field(ge=1, le=31_536_000)]
+    reason: str
+
+
+Step = Annotated[
+    CallTool | RequestHumanInput | DoneForNow | NothingToDo | Await, Field(discriminator="intent")
+]

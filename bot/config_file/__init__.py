@@ -1,0 +1,1 @@
+"""What `handrail.toml` may say, table by table, and where in the file each thing stands."""

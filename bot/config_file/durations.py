@@ -1,0 +1,31 @@
+"""Durations as people write them, `90s`, `5m`, `2h`, `7d` (CONTRACT §7), as whole seconds."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+_SHAPE = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_DAYS = 366  # a year: far beyond any use here, and far from where dates overflow
+
+
+def seconds(text: str) -> int:
+    """The seconds a duration stands for. Raises ValueError, saying how to write one."""
+    parts = _SHAPE.fullmatch(text)
+    if parts is None:
+        raise ValueError(f'must be a duration like "90s", "5m", "2h" or "7d" (found "{text[:40]}")')
+    total = int(parts[1]) * _SECONDS[parts[2]]
+    if total > _LONGEST_DAYS * _SECONDS["d"]:
+        raise ValueError(f'must be at most "{_LONGEST_DAYS}d" (found "{text}")')
+    return total
+
+
+def _written(value: Any) -> int:
+    if isinstance(value, str):
+        return seconds(value)
+    raise ValueError('must be a duration in quotes, like "90s", "5m", "2h" or "7d"')
+
+
+Duration = Annotated[int, BeforeValidator(_written)]
+"""Seconds, read from text with its unit."""

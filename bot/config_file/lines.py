@@ -1,0 +1,174 @@
+"""On which line of a TOML text each key stands: tomllib reads values but tells no positions.
+
+The text must be one that tomllib accepts; only the structure of keys, tables and arrays is read here.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+KeyPath = tuple[str | int, ...]
+
+# The token kinds that matter; strings first, so that nothing inside them is taken for structure. A multi-line string
+# may end in up to five quotes, of which the last three close it (TOML 1.0, "String").
+_TOKENS = re.compile(
+    r'''
+    (?P<string> """(?:[^\\]|\\.)*?""""{0,2} | \'\'\'.*?\'\'\'\'{0,2} | "(?:[^"\\\n]|\\.)*" | \'[^\'\n]*\' )
+  | (?P<comment> \#[^\n]* )
+  | (?P<newline> \n )
+  | (?P<mark> [\[\]{}=,.] )
+  | (?P<bare> [^\s"'\#\[\]{}=,.]+ )
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    line: int
+
+
+_END = _Token("end", "", 0)
+
+
+def lines_of(text: str) -> dict[KeyPath, int]:
+    """The line, from 1, of every table, key and array element, as `("policy", 0, "ask", "quorum")`."""
+    return _Reader(text).document()
+
+
+def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
+    """The line of a key, or of the closest thing around it that is written down."""
+    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
+
+
+class _Reader:
+    """Reads one text from front to back, noting where each path is first seen."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._next = next(self._tokens, _END)
+        self._lines: dict[KeyPath, int] = {}
+        self._sizes: dict[KeyPath, int] = {}  # of the arrays of tables met so far
+
+    def document(self) -> dict[KeyPath, int]:
+        table: KeyPath = ()
+        while self._next is not _END:
+            if self._next.kind == "newline":
+                self._take()
+            elif self._next.text == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+        return self._lines
+
+    def _header(self) -> KeyPath:
+        line = self._take().line
+        repeated = self._take_mark("[")
+        path = self._table(self._key(), repeated, line)
+        while self._next is not _END and self._next.kind != "newline":
+            self._take()
+        return path
+
+    def _table(self, keys: KeyPath, repeated: bool, line: int) -> KeyPath:
+        path: KeyPath = ()
+        for key in keys[:-1]:
+            self._note((*path, key), line)
+            path = self._latest((*path, key))
+        path = (*path, keys[-1])
+        self._note(path, line)
+        if repeated:
+            self._sizes[path] = self._sizes.get(path, 0) + 1
+        path = self._latest(path)
+        self._note(path, line)
+        return path
+
+    def _latest(self, path: KeyPath) -> KeyPath:
+        return (*path, self._sizes[path] - 1) if path in self._sizes else path
+
+    def _pair(self, table: KeyPath) -> None:
+        line = self._next.line
+        path = table
+        for key in self._key():
+            path = (*path, key)
+            self._note(path, line)
+        self._take_mark("=")
+        self._value(path)
+
+    def _key(self) -> KeyPath:
+        parts = [_plain(self._take())]
+        while self._take_mark("."):
+            parts.append(_plain(self._take()))
+        return tuple(parts)
+
+    def _value(self, path: KeyPath) -> None:
+        if self._take_mark("["):
+            self._array(path)
+        elif self._take_mark("{"):
+            self._inline_table(path)
+        else:
+            self._scalar()
+
+    def _array(self, path: KeyPath) -> None:
+        index = 0
+        self._skip_newlines()
+        while not self._closed("]"):
+            self._note((*path, index), self._next.line)
+            self._value((*path, index))
+            index += 1
+            self._skip_separators()
+
+    def _inline_table(self, path: KeyPath) -> None:
+        self._skip_newlines()
+        while not self._closed("}"):
+            self._pair(path)
+            self._skip_separators()
+
+    def _scalar(self) -> None:
+        self._take()
+        while self._next.kind in ("string", "bare") or self._next.text == ".":
+            self._take()
+
+    def _closed(self, mark: str) -> bool:
+        return self._next is _END or self._take_mark(mark)
+
+    def _skip_separators(self) -> None:
+        self._skip_newlines()
+        self._take_mark(",")
+        self._skip_newlines()
+
+    def _skip_newlines(self) -> None:
+        while self._next.kind == "newline":
+            self._take()
+
+    def _take(self) -> _Token:
+        taken, self._next = self._next, next(self._tokens, _END)
+        return taken
+
+    def _take_mark(self, mark: str) -> bool:
+        found = self._next.kind == "mark" and self._next.text == mark
+        if found:
+            self._take()
+        return found
+
+    def _note(self, path: KeyPath, line: int) -> None:
+        self._lines.setdefault(path, line)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    line = 1
+    for match in _TOKENS.finditer(text):
+        kind = match.lastgroup or ""
+        if kind != "comment":
+            yield _Token(kind, match[0], line)
+        line += match[0].count("\n")
+
+
+def _plain(token: _Token) -> str:
+    """A key without its quotes; tomllib itself undoes the escapes."""
+    if token.kind != "string":
+        return token.text
+    value: str = tomllib.loads(f"key = {token.text}")["key"]
+    return value

@@ -1,0 +1,100 @@
+"""How names are written in `handrail.toml`, and the check that each reference leads somewhere."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+
+from agents.addresses import Address
+from bot.config_file.names import Names, names
+from bot.mistakes import no_such, quoted, suggestion
+
+REACHABLE = ("slack", "email", "sms", "webhook", "terminal", "web", "person", "role")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"must be 1 to 64 of a-z, 0-9, dot, dash and underscore (found {quoted(value)})")
+    return value
+
+
+def _role(value: str) -> str:
+    return value if value == "*" else _name(value)
+
+
+def _held_role(value: str, info: ValidationInfo) -> str:
+    known = names(info)
+    if not known.with_role(value):
+        raise ValueError(_held_by_nobody(value, known))
+    return value
+
+
+def _known_person(value: str, info: ValidationInfo) -> str:
+    known = names(info).people
+    if value not in known:
+        raise ValueError(no_such("person", value, known))
+    return value
+
+
+def _known_tool(value: str, info: ValidationInfo) -> str:
+    known = names(info).tools
+    if value != "*" and value not in known:
+        raise ValueError(no_such("tool", value, known))
+    return value
+
+
+def _known_agent(value: str, info: ValidationInfo) -> str:
+    known = names(info).agents
+    if value not in known:
+        raise ValueError(no_such("agent", value, known))
+    return value
+
+
+def _known_address(address: Address, info: ValidationInfo) -> Address:
+    known = names(info)
+    match address.scheme:
+        case "person":
+            _known_person(address.rest, info)
+        case "role":
+            _held_role(address.rest, info)
+        case "webhook" if address.rest not in known.webhooks:
+            raise ValueError(no_such("webhook", address.rest, known.webhooks))
+        case scheme if scheme not in REACHABLE:
+            raise ValueError(f"{quoted(scheme)} is no way to reach anybody; {suggestion(scheme, REACHABLE)}")
+    return address
+
+
+def _held_by_nobody(role: str, known: Names) -> str:
+    if not known.roles:
+        return f"nobody has the role {quoted(role)}, nor any other"
+    return f"nobody has the role {quoted(role)}; {suggestion(role, known.roles)}"
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""A name the file gives: of a person, a webhook or a schedule; it may stand in addresses and in URLs."""
+
+Role = Annotated[str, AfterValidator(_role)]
+"""A role given to a person; `*` is every role."""
+
+HeldRole = Annotated[str, AfterValidator(_held_role)]
+"""A role that somebody holds; as an approver, `*` is everybody."""
+
+KnownPerson = Annotated[str, AfterValidator(_known_person)]
+"""The key of a person of the file."""
+
+KnownTool = Annotated[str, AfterValidator(_known_tool)]
+"""A tool of some agent, or `*` for every tool."""
+
+KnownAgent = Annotated[str, AfterValidator(_known_agent)]
+"""An agent there is."""
+
+KnownAddress = Annotated[Address, AfterValidator(_known_address)]
+"""An address on a channel, or of a person, a role or a webhook of the file."""
+
+
+def only_once(kind: str, value: str, times: int) -> str:
+    """Refuses a name that several tables of one kind carry."""
+    if times > 1:
+        raise ValueError(f"{quoted(value)} is the name of {times} {kind}; each needs its own")
+    return value

@@ -1,0 +1,53 @@
+"""The whole of `handrail.toml` as it is written (CONTRACT §7)."""
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt, field_validator
+
+from agents.budget import Budget
+from agents.frozen import Frozen
+from bot.config_file.durations import Duration
+from bot.config_file.people import PersonTable
+from bot.config_file.policy import RuleTable
+from bot.config_file.references import KnownAgent, Name
+from bot.config_file.triggers import Schedule, Webhook
+
+Limit = Annotated[StrictInt, Field(ge=1, le=10**12)]
+
+
+class BudgetTable(Frozen):
+    """`[agents.NAME.budget]`: limits of one thread; what is not written keeps the agent's own limit."""
+
+    steps: Limit | None = None
+    tokens: Limit | None = None
+    usd: Annotated[float, Field(gt=0, le=10**6, allow_inf_nan=False, strict=True)] | None = None
+    wall_clock: Duration | None = None
+
+    def budget(self) -> Budget:
+        """The limits the core knows."""
+        return Budget.model_validate(self.model_dump())
+
+
+class AgentTable(Frozen):
+    """`[agents.NAME]`."""
+
+    budget: BudgetTable = BudgetTable()
+
+
+class ConfigFile(Frozen):
+    """Every table there may be. Validated with `Names` as context."""
+
+    people: Annotated[dict[Name, PersonTable], Field(validate_default=True)] = {}
+    policy: tuple[RuleTable, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    agents: dict[KnownAgent, AgentTable] = {}
+
+    @field_validator("people")
+    @classmethod
+    def _somebody(cls, people: dict[str, PersonTable]) -> dict[str, PersonTable]:
+        if not people:
+            raise ValueError(
+                'nobody is named, so nobody could ever approve; write at least [people.you] with name = "…"'
+            )
+        return people

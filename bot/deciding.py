@@ -1,0 +1,146 @@
+"""Answers to requests: judged against policy, decided once, whatever channel they come from."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agents.agent import Agent
+from agents.cards import outcome
+from agents.digest import call_digest
+from agents.errors import (
+    AlreadySettled,
+    ApprovalChanged,
+    InvalidAnswer,
+    InvalidArguments,
+    NotAllowed,
+    Refused,
+    ToolError,
+)
+from agents.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
+from agents.judge import Edited, Judgement, judge
+from agents.messages import Provenance
+from agents.opening import agent_address
+from agents.requests import Answer, Request
+from agents.state import ThreadState
+from agents.tools import Tool, ToolContext
+from bot.engine import Engine, Recorded, Reply
+from bot.ids import Chance
+from bot.roster import Roster
+from storage.inbox import Claim
+from storage.requests import load_request
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The one place where a request is answered."""
+
+    engine: Engine
+    roster: Roster
+    chance: Chance
+
+    async def answer(
+        self,
+        named: str,
+        answer: Answer,
+        *,
+        seen: str | None = None,
+        claim: Claim | None = None,
+        reply: Reply | None = None,
+    ) -> Recorded:
+        """Answer the request with this id or code. `seen` is the digest of what the person was shown.
+
+        Raises RequestNotFound, AlreadySettled and ApprovalChanged (with the request as it is), InvalidAnswer,
+        InvalidArguments, and NotAllowed: the answer is then kept on the request as one that did not count.
+        """
+        known = await self.find(named)
+        edited = await self._edited(known, answer) if answer.decision == "edit" and known.purpose == "tool" else None
+        now = self.chance.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            request = state.request_named(known.id)
+            if request is None:
+                raise AlreadySettled
+            judgement = judge(request, answer, people=self.roster.people, now=now, seen=seen, edited=edited)
+            if judgement.status == "open" and answer.by in request.approvers and edited is None:
+                return ()  # said twice: it counts once
+            return _events(state, request, judgement, edited)
+
+        try:
+            recorded = await self.engine.record(known.thread_id, decide, claim=claim, reply=reply)
+        except (AlreadySettled, ApprovalChanged) as error:
+            raise await self._explained(error, known.id) from error
+        _refuse(recorded)
+        return recorded
+
+    async def find(self, named: str) -> Request:
+        """The request with this id or code, as of the last commit. Raises RequestNotFound."""
+        return await self.engine.database.run(lambda connection: load_request(connection, named))
+
+    async def _explained(self, error: Refused, request_id: str) -> Refused:
+        """The refusal with the request as it is now, so that everybody is told the same ending."""
+        request = await self.find(request_id)
+        ended = request.status != "open"
+        return type(error)(
+            f"request {request.code} is settled: {outcome(request)}" if ended else str(error), details=request
+        )
+
+    async def _edited(self, request: Request, answer: Answer) -> Edited | None:
+        """New arguments go the way of the first ones: schema, preparation, policy."""
+        if answer.arguments is None or request.tool is None or request.call_id is None:
+            return None
+        agent = self.roster.agent(request.agent)
+        tool = agent.tool(request.tool)
+        if tool is None:
+            raise InvalidAnswer(f"{request.agent} has no tool {request.tool} any more")
+        arguments = await self._prepared(agent, tool, request, answer.arguments)
+        state = await self.engine.load(request.thread_id)
+        verdict = self.roster.policy.verdict(tool.name, arguments, stance=tool.stance, trusted=state.trusted)
+        if verdict.answer == "deny":
+            raise NotAllowed(f"policy denies these arguments: {verdict.reason}")
+        digest = call_digest(request.thread_id, request.call_id, tool.name, tool.version, arguments)
+        return Edited(arguments=arguments, digest=digest, policy=verdict if verdict.ask else request.policy)
+
+    async def _prepared(self, agent: Agent, tool: Tool, request: Request, arguments: dict[str, Any]) -> dict[str, Any]:
+        valid = tool.validated(arguments)
+        if tool.prepare is None:
+            return valid
+        context = ToolContext(key=f"edit:{request.id}", environment=self.roster.environment(agent))
+        try:
+            return await asyncio.to_thread(tool.prepare, context, **valid)
+        except ToolError as error:
+            raise InvalidArguments(str(error)) from error
+
+
+def _events(state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None) -> Sequence[KnownEvent]:
+    given = judgement.given
+    counted = edited if given.counted else None
+    answered = RequestAnswered(
+        at=given.at,
+        actor=given.by,
+        provenance=Provenance.VERIFIED_PERSON,
+        request_id=request.id,
+        answer=given,
+        status=judgement.status,
+        arguments=counted.arguments if counted else None,
+        digest=counted.digest if counted else None,
+        policy=counted.policy if counted else None,
+    )
+    return (answered, *_budget_decided(state, request, answered))
+
+
+def _budget_decided(state: ThreadState, request: Request, answered: RequestAnswered) -> Sequence[KnownEvent]:
+    if request.purpose != "budget" or answered.status == "open" or request.arguments is None:
+        return ()
+    kind, by = request.arguments["kind"], request.arguments["by"]
+    if answered.status == "approved":
+        return (BudgetExtended(at=answered.at, actor=answered.actor, kind=kind, by=by),)
+    reason = f"the budget of {kind} is used up and was not extended"
+    told = ReplyChosen(at=answered.at, actor=agent_address(state), text=f"I stopped: {reason}.")
+    return (told, ThreadFinished(at=answered.at, actor=agent_address(state), outcome="failed", reason=reason))
+
+
+def _refuse(recorded: Recorded) -> None:
+    for event in recorded.events:
+        if isinstance(event, RequestAnswered) and not event.answer.counted and recorded.earlier is None:
+            raise NotAllowed(event.answer.reason)

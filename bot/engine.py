@@ -1,0 +1,157 @@
+"""`Engine.record`: the one door through which anything enters a thread (DESIGN §3.1)."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from agents.effects import SendMessage
+from agents.errors import VersionConflict, WrongState
+from agents.events import KnownEvent
+from agents.next_step import messages, work
+from agents.reducer import reduce
+from agents.requests import Request
+from agents.state import ThreadState
+from storage import inbox, outbox
+from storage.database import Database
+from storage.requests import open_request, save_request
+from storage.threads import Threads
+
+Decide = Callable[[ThreadState], Sequence[KnownEvent]]
+"""From the state as it is now to what is to be written; nothing when the moment has passed."""
+
+NEW = ThreadState()
+MOST_ATTEMPTS = 20
+"""Lost races in a row before we give up: each means that somebody else got through."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one transaction did to a thread; `earlier` is set when the same thing had come in before and nothing was done."""
+
+    before: ThreadState
+    after: ThreadState
+    events: tuple[KnownEvent, ...] = ()
+    requests: Mapping[str, Request] = field(default_factory=dict)
+    earlier: inbox.Earlier | None = None
+
+    @property
+    def posted(self) -> tuple[SendMessage, ...]:
+        """Messages this transaction put into the outbox."""
+        known = {m.key for m in self.before.outgoing}
+        return tuple(m for m in messages(self.after) if m.key not in known)
+
+
+Reply = Callable[[Recorded], str]
+Listener = Callable[[Recorded], None]
+"""Told of every commit, on the loop, in order."""
+
+
+@dataclass
+class Engine:
+    """Append, fold, project, post and claim in one transaction; then tell whoever listens."""
+
+    database: Database
+    threads: Threads
+    listeners: list[Listener] = field(default_factory=list)
+    _bells: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
+
+    async def record(
+        self, thread_id: str | None, decide: Decide, *, claim: inbox.Claim | None = None, reply: Reply | None = None
+    ) -> Recorded:
+        """Write what `decide` makes of the thread's present state; None opens a new thread.
+
+        `claim` names what came in: a second arrival decides nothing and finds the first one's `reply`.
+        A lost race reloads and decides again. Raises what `decide` raises, ThreadNotFound, CodeTaken, StoreUnavailable.
+        """
+
+        def transaction(connection: Connection) -> Recorded:
+            if claim is not None and (earlier := inbox.seen(connection, claim)) is not None:
+                return Recorded(NEW, NEW, earlier=earlier)
+            recorded = self._written(connection, thread_id, decide)
+            if claim is not None and recorded.after.updated_at is not None:
+                said = reply(recorded) if reply else None
+                inbox.enter(connection, claim, recorded.after.thread_id, recorded.after.updated_at, said)
+            return recorded
+
+        for _ in range(MOST_ATTEMPTS):
+            try:
+                return await self.database.run(transaction, self._tell)
+            except VersionConflict:
+                self.threads.forget()
+        raise VersionConflict
+
+    async def load(self, thread_id: str) -> ThreadState:
+        """The state as of the last commit. Raises ThreadNotFound."""
+        return await self.database.run(lambda connection: self.threads.load(connection, thread_id))
+
+    @contextmanager
+    def bell(self, thread_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set at every commit to the thread, for whoever follows it."""
+        bell = asyncio.Event()
+        self._bells[thread_id].add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells[thread_id].discard(bell)
+            if not self._bells[thread_id]:
+                del self._bells[thread_id]
+
+    def _written(self, connection: Connection, thread_id: str | None, decide: Decide) -> Recorded:
+        before = NEW if thread_id is None else self.threads.load(connection, thread_id)
+        _refuse_unreadable(before)
+        events = tuple(decide(before))
+        if not events:
+            return Recorded(before, before)
+        after, touched = _folded(before, events)
+        self.threads.append(connection, before, events, after)
+        _write_requests(connection, before, [r for r in touched.values() if r.thread_id == after.thread_id])
+        _write_outbox(connection, before, after)
+        return Recorded(before, after, events, touched)
+
+    def _tell(self, recorded: Recorded) -> None:
+        if not recorded.events:
+            return
+        for bell in self._bells.get(recorded.after.thread_id, ()):
+            bell.set()
+        for listener in self.listeners:
+            listener(recorded)
+
+
+def _refuse_unreadable(state: ThreadState) -> None:
+    if state.unreadable is not None:
+        raise WrongState(
+            f"thread {state.thread_id} holds an event this Handrail cannot read ({state.unreadable}): "
+            "it is paused until a build that can reads it"
+        )
+
+
+def _folded(before: ThreadState, events: Sequence[KnownEvent]) -> tuple[ThreadState, dict[str, Request]]:
+    """The state after the events, and every request as one of them left it."""
+    state, touched = before, {}
+    for event in events:
+        state = reduce(state, event)
+        touched.update({request.id: request for request in state.requests})
+    return state, touched
+
+
+def _write_requests(connection: Connection, before: ThreadState, touched: Sequence[Request]) -> None:
+    """A fork folds its parent's requests too; those were left out: they are not its own."""
+    for request in touched:
+        known = before.request_named(request.id)
+        if known is None:
+            open_request(connection, request)
+        elif known is not request:
+            save_request(connection, known, request)
+
+
+def _write_outbox(connection: Connection, before: ThreadState, after: ThreadState) -> None:
+    if before.outgoing is after.outgoing:
+        return
+    wanted, known = {m.key for m in after.outgoing}, {m.key for m in before.outgoing}
+    outbox.drop(connection, after.thread_id, known - wanted)
+    if after.updated_at is not None:
+        outbox.put(connection, after.thread_id, (m for m in messages(after) if m.key not in known), after.updated_at)

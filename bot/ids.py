@@ -1,0 +1,43 @@
+"""Time, names and chance, drawn in one place and handed on as arguments."""
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agents.moment import CODE_ALPHABET, CODE_LENGTH, Moment
+
+_random = random.Random(secrets.randbits(256))
+"""Ids and codes are names, not secrets: a seeded generator spares a system call each."""
+
+_bits = _random.getrandbits
+_BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def fresh_id() -> str:
+    """18 characters: the time in milliseconds, so that new ids sort last, and 45 random bits."""
+    number = (time.time_ns() // 1_000_000) << 45 | _bits(45)
+    return "".join(_BASE32[number >> shift & 31] for shift in range(85, -1, -5))
+
+
+def fresh_code() -> str:
+    return "".join(CODE_ALPHABET[_bits(16) % len(CODE_ALPHABET)] for _ in range(CODE_LENGTH))
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Where moments come from. Tests hand in their own clock and names. `jitter` is between 0 and 1."""
+
+    now: Callable[[], datetime] = utc_now
+    fresh: Callable[[], str] = fresh_id
+    code: Callable[[], str] = fresh_code
+    jitter: Callable[[], float] = random.random
+
+    def moment(self) -> Moment:
+        return Moment(now=self.now(), fresh=self.fresh(), code=self.code())

@@ -1,0 +1,76 @@
+"""Messages come in: a new thread, or something said in one. The sender is known before we are called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agents.addresses import Address
+from agents.agent import Agent
+from agents.errors import WrongState
+from agents.events import KnownEvent, MessageReceived, ThreadStarted
+from agents.listen import listen
+from agents.messages import Heard
+from agents.moment import Moment
+from agents.state import ThreadState
+from bot.engine import Engine, Recorded, Reply
+from bot.ids import Chance
+from bot.roster import Roster
+from storage.inbox import Claim
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A thread to be opened: what was said, for whom, and where replies go. `agent` None means the default."""
+
+    heard: Heard
+    requester: Address
+    origin: Address
+    agent: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Turns what was heard into events, once."""
+
+    engine: Engine
+    roster: Roster
+    chance: Chance
+
+    async def open(self, opening: Opening, *, claim: Claim | None = None, reply: Reply | None = None) -> Recorded:
+        """Open a thread. Raises UnknownAgent."""
+        events = _opened(opening, self.roster.agent(opening.agent), self.roster, self.chance.moment())
+        return await self.engine.record(None, lambda _: events, claim=claim, reply=reply)
+
+    async def hear(
+        self, thread_id: str, heard: Heard, *, claim: Claim | None = None, reply: Reply | None = None
+    ) -> Recorded:
+        """Say something in a thread. Raises ThreadNotFound, and WrongState when the thread was cancelled."""
+
+        def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
+            if state.life == "cancelled":
+                raise WrongState(
+                    f"thread {state.thread_id} is cancelled; open a new one", details={"status": "cancelled"}
+                )
+            agent = self.roster.agents.get(state.agent)
+            return listen(state, heard, people=self.roster.people, commands=agent.commands if agent else None)
+
+        return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
+
+
+def _opened(opening: Opening, agent: Agent, roster: Roster, moment: Moment) -> tuple[KnownEvent, ...]:
+    heard = opening.heard
+    started = ThreadStarted(
+        at=heard.at,
+        actor=heard.by,
+        thread_id=f"thr_{moment.fresh}",
+        agent=agent.name,
+        origin=opening.origin,
+        requester=opening.requester,
+        labels=dict(opening.labels),
+        budget=roster.budget(agent),
+        prefetch=agent.prefetch,
+    )
+    received = MessageReceived(
+        at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source
+    )
+    return (started, received)

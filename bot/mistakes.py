@@ -1,0 +1,104 @@
+"""Mistakes in what a person configured: where, which key, and what to write instead."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from agents.errors import Misconfigured
+from agents.frozen import Frozen
+
+
+class Mistake(Frozen):
+    """One thing to put right. `file` is None for the environment, `line` (from 1) when no line is to blame."""
+
+    file: str | None = None
+    line: int | None = None
+    key: str = ""
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+def misconfigured(mistakes: Iterable[Mistake]) -> Misconfigured:
+    """The error that tells all of them, a line each, and carries them as `details`."""
+    found = list(mistakes)
+    return Misconfigured("\n".join(map(str, found)), details=found)
+
+
+def wording(error: ErrorDetails) -> str:
+    """What pydantic found wrong, in our words; with the value when pydantic was asked for it and it is short."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return _broken_rule(error["type"], error["msg"], error.get("ctx", {})) + _found(error)
+
+
+def no_such(kind: str, name: str, known: Collection[str]) -> str:
+    """Says that a name means nothing, and which one may have been meant."""
+    return f"there is no {kind} {quoted(name)}; {suggestion(name, known)}"
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """The known name closest to this one, or all of them."""
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean {quoted(close[0])}?"
+    return f"there is {listed(known)}" if known else "there are none"
+
+
+def listed(names: Collection[str]) -> str:
+    """Names in quotes and in order, at most twenty."""
+    shown = [quoted(name) for name in sorted(names)[:_MOST_NAMES]]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
+
+
+def quoted(text: str) -> str:
+    """Text of a person as one short, printable line in quotes."""
+    return json.dumps(_cut(text), ensure_ascii=not text.isprintable())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+
+
+_MOST_NAMES = 20
+_LONGEST_TEXT = 60
+_RULES = {
+    "missing": "is missing",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be more than {gt}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text in quotes",
+    "tuple_type": "must be a list in [ ]",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+}
+_TOO_LONG_TO_SHOW = 10**20  # also keeps us clear of Python's limit for turning an int into text
+
+
+def _broken_rule(kind: str, told: str, limits: Mapping[str, Any]) -> str:
+    ours = _RULES.get(kind)
+    if ours is None:
+        return told.replace("Input should be", "must be")
+    return ours.format_map(limits).replace("'", '"')
+
+
+def _found(error: ErrorDetails) -> str:
+    value = error.get("input")
+    if isinstance(value, str):
+        return f" (found {quoted(value)})"
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _TOO_LONG_TO_SHOW):
+        return f" (found {json.dumps(value)})"
+    return ""

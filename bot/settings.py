@@ -1,0 +1,256 @@
+"""Everything the environment decides, read once at start: the only place where the environment is looked at."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.environment import urls, values
+from bot.environment.api_tokens import SHORTEST_TOKEN, ApiToken, api_tokens
+from bot.environment.env_file import variables_in
+from bot.environment.values import Endpoint
+from bot.mistakes import Mistake, misconfigured, wording
+
+FOLDER = Path(".handrail")
+"""Where Handrail keeps what is its own: the embedded database, generated secrets, the sample repository."""
+
+SHORTEST_SECRET_KEY = 32  # characters, in production
+_ENV_FILE = Path(".env")
+_EMPTY_MEANS_OFF = frozenset({"SMTP_LISTEN"})
+_FOR_AGENTS = frozenset({"DEPLOY_REPO"})
+
+
+def _read(parse: Callable[[str], Any]) -> BeforeValidator:
+    """Applies to text only, so that a value which is parsed already passes."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+class Settings(BaseSettings):
+    """One field per variable, named like it in lower case; its description and example also stand in `.env.example`.
+
+    Made by `load_settings`. Nothing here is shown by `repr` that could be a secret.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    # First of all, because what other variables may be depends on it.
+    environment: Literal["development", "production"] = Field(
+        "development",
+        description="development, or production, which refuses generated secrets and unauthenticated channels",
+        examples=["production"],
+    )
+    database_url: Annotated[SecretStr, AfterValidator(urls.database_url)] = Field(
+        SecretStr("sqlite:///.handrail/handrail.db"),
+        description="where the past is kept, sqlite:///FILE or postgresql://...; picks the engine too",
+        examples=["postgresql://user:password@host/handrail"],
+    )
+    handrail_config: Path | None = Field(
+        None,
+        description="people, policy, agents, webhooks and schedules; empty: handrail.toml if present",
+        examples=["handrail.toml"],
+    )
+
+    host: str = Field("127.0.0.1", description="the address HTTP listens on", examples=["127.0.0.1"])
+    port: int = Field(8000, ge=1, le=65535, description="the port HTTP listens on", examples=["8000"])
+    public_url: Annotated[str, AfterValidator(urls.web_url)] = Field(
+        default_factory=lambda earlier: f"http://localhost:{earlier['port']}",
+        description="this server as others reach it, in links and signatures; empty: http://localhost:$PORT",
+        examples=["https://handrail.example.com"],
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="signs links and codes; empty: made at first start in .handrail/secret-key",
+        examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
+    )
+    handrail_api_tokens: Annotated[tuple[ApiToken, ...], _read(api_tokens)] = Field(
+        (),
+        validate_default=True,
+        description="who may use the API, name:token[:person], comma separated; empty: .handrail/api-token, made once",
+        examples=["ci:token,alice:token:alice with tokens as from: openssl rand -hex 32"],
+    )
+
+    openai_api_key: SecretStr | None = Field(
+        None, description="without it and without a base URL the offline model answers", examples=["sk-..."]
+    )
+    openai_base_url: Annotated[str, AfterValidator(urls.web_url)] | None = Field(
+        None, description="any OpenAI-compatible endpoint", examples=["https://api.openai.com/v1"]
+    )
+    openai_model: str | None = Field(None, description="the name of the model there", examples=["gpt-5-mini"])
+
+    slack_bot_token: Annotated[SecretStr, AfterValidator(values.bot_token)] | None = Field(
+        None, description="what the bot writes with in Slack", examples=["xoxb-..."]
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="proves that HTTP comes from Slack", examples=["the signing secret of the Slack app"]
+    )
+    slack_app_token: Annotated[SecretStr, AfterValidator(values.app_token)] | None = Field(
+        None, description="Socket Mode instead of HTTP", examples=["xapp-..."]
+    )
+    slack_api_url: Annotated[str, AfterValidator(urls.api_folder)] = Field(
+        "https://slack.com/api/", description="where Slack's methods are", examples=["https://slack.com/api/"]
+    )
+
+    twilio_account_sid: Annotated[str, AfterValidator(values.account_sid)] | None = Field(
+        None, description="the Twilio account that sends SMS", examples=["AC and 32 hexadecimal digits"]
+    )
+    twilio_auth_token: Annotated[tuple[SecretStr, ...], _read(values.auth_tokens)] = Field(
+        (), description="its token; two, comma separated, while rotating", examples=["token or new-token,old-token"]
+    )
+    twilio_from: Annotated[str, AfterValidator(values.sender)] | None = Field(
+        None, description="a number or the SID of a messaging service", examples=["+15550001000"]
+    )
+    twilio_api_url: Annotated[str, AfterValidator(urls.web_url)] = Field(
+        "https://api.twilio.com", description="where Twilio's API is", examples=["https://api.twilio.com"]
+    )
+
+    email_address: Annotated[str, AfterValidator(values.mail_address)] = Field(
+        "bot@localhost", description="plus-addresses of it carry tokens", examples=["bot@example.com"]
+    )
+    smtp_listen: Annotated[Endpoint | None, _read(values.endpoint)] = Field(
+        Endpoint(host="127.0.0.1", port=2525),
+        description="where mail comes in by SMTP; empty switches it off",
+        examples=["127.0.0.1:2525"],
+    )
+    lmtp_listen: Annotated[Endpoint | None, _read(values.endpoint)] = Field(
+        None, description="where mail comes in by LMTP; empty: nowhere", examples=["127.0.0.1:2424"]
+    )
+    smtp_url: Annotated[SecretStr, AfterValidator(urls.smtp_url)] | None = Field(
+        None,
+        description="where mail goes out, smtp:// or smtps://; empty: into .handrail/outbox/*.eml",
+        examples=["smtp://user:password@host:587?starttls=required"],
+    )
+    email_authserv_id: str | None = Field(
+        None,
+        description="whose Authentication-Results are trusted; empty: DKIM and DMARC are verified here",
+        examples=["mx.example.com"],
+    )
+
+    deploy_repo: SecretStr | None = Field(  # such a URL may carry a password
+        None,
+        description="the repository the deploy agent works on, a path or a URL git can push to; empty: a sample",
+        examples=["git@github.com:example/service.git"],
+    )
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _read(str.lower)] = Field(
+        "info", description="debug, info, warning or error", examples=["info"]
+    )
+    log_format: Literal["console", "json"] | None = Field(
+        None, description="console or json; empty: console on a terminal, else json", examples=["json"]
+    )
+
+    handrail_url: Annotated[str, AfterValidator(urls.web_url)] = Field(
+        default_factory=lambda earlier: f"http://127.0.0.1:{earlier['port']}",
+        description="the server the command line talks to; empty: http://127.0.0.1:$PORT",
+        examples=["http://127.0.0.1:8000"],
+    )
+    handrail_api_token: SecretStr | None = Field(
+        None,
+        description="the token the command line comes with; empty: the content of .handrail/api-token",
+        examples=["one of the tokens in HANDRAIL_API_TOKENS of that server"],
+    )
+    no_color: Annotated[bool, _read(bool)] = Field(
+        False, description="anything here switches colours off (no-color.org)", examples=["1"]
+    )
+
+    _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> Self:
+        """The settings that variables amount to. Raises Misconfigured with a line for each that is wrong."""
+        known: dict[str, Any] = {n: variables[n.upper()] for n in cls.model_fields if n.upper() in variables}
+        try:
+            settings = cls(**known)
+        except ValidationError as error:
+            mistakes = _mistakes(error)
+        else:
+            settings._variables = MappingProxyType(dict(variables))
+            return settings
+        # Raised out here, where pydantic's error, which holds every value, is not chained to it.
+        raise misconfigured(mistakes)
+
+    def variable(self, name: str) -> SecretStr | None:
+        """Any variable by name, for those the configuration names (`secret_env`)."""
+        return SecretStr(self._variables[name]) if name in self._variables else None
+
+    @property
+    def agent_environment(self) -> Mapping[str, str]:
+        """What agents may know of the environment: all but Handrail's own variables; those of its agents are in."""
+        ours = {name.upper() for name in type(self).model_fields} - _FOR_AGENTS
+        return {name: value for name, value in self._variables.items() if name not in ours}
+
+    @classmethod
+    def settings_customise_sources(  # noqa: ARG003 - the signature is pydantic's
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `of` hands over: `load_settings` has merged the sources before, unexpanded, with empty as unset."""
+        return (init_settings,)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _strong_in_production(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if info.data.get("environment") == "production":
+            if key is None:
+                raise ValueError("must be set in production")
+            if len(key) < SHORTEST_SECRET_KEY:
+                raise ValueError(f"must have at least {SHORTEST_SECRET_KEY} characters in production")
+        return key
+
+    @field_validator("handrail_api_tokens")
+    @classmethod
+    def _given_in_production(cls, tokens: tuple[ApiToken, ...], info: ValidationInfo) -> tuple[ApiToken, ...]:
+        if info.data.get("environment") == "production":
+            if not tokens:
+                raise ValueError("must be set in production")
+            for position, token in enumerate(tokens, start=1):
+                if len(token.secret) < SHORTEST_TOKEN:
+                    raise ValueError(f"entry {position} must have at least {SHORTEST_TOKEN} characters in production")
+        return tokens
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    env_file: Path | None = _ENV_FILE,
+    overrides: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings of this process: `overrides` (options of the command line) before its environment before `.env`.
+
+    Raises Misconfigured with a line for every variable that is wrong, never with its value.
+    """
+    sources = (
+        {} if env_file is None else variables_in(env_file),
+        os.environ if environ is None else environ,
+        overrides or {},
+    )
+    return Settings.of({name: value for source in sources for name, value in _set(source).items()})
+
+
+def _set(variables: Mapping[str, str]) -> dict[str, str]:
+    stripped = {name: value.strip() for name, value in variables.items()}
+    return {name: value for name, value in stripped.items() if value or name in _EMPTY_MEANS_OFF}
+
+
+def _mistakes(error: ValidationError) -> list[Mistake]:
+    found = error.errors(include_url=False, include_input=False)
+    return [_mistake(details) for details in found if details["type"] != "default_factory_not_called"]
+
+
+def _mistake(details: ErrorDetails) -> Mistake:
+    field = str(details["loc"][0])
+    name, example = field.upper(), (Settings.model_fields[field].examples or [""])[0]
+    return Mistake(key=name, message=f"{wording(details)}; write it like {name}={example}")

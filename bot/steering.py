@@ -1,0 +1,89 @@
+"""Steering: pause, resume, cancel and fork (factor 6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from agents.addresses import Address
+from agents.errors import Invalid, WrongState
+from agents.events import KnownEvent, ThreadCancelled, ThreadForked, ThreadPaused, ThreadResumed, UnknownEvent
+from agents.state import ThreadState
+from bot.engine import Engine, Recorded, Reply
+from bot.ids import Chance
+from storage.inbox import Claim
+from storage.threads import events_after, stored
+
+_ENDED = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Steering:
+    """Each order is refused with the present status when it makes no sense (WrongState)."""
+
+    engine: Engine
+    chance: Chance
+
+    async def pause(
+        self, thread_id: str, by: Address, claim: Claim | None = None, reply: Reply | None = None
+    ) -> Recorded:
+        now = self.chance.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            _refuse(state, ("paused", *_ENDED), "paused")
+            return (ThreadPaused(at=now, actor=by, reason=f"paused by {by}"),)
+
+        return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
+
+    async def resume(
+        self, thread_id: str, by: Address, claim: Claim | None = None, reply: Reply | None = None
+    ) -> Recorded:
+        now = self.chance.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            if state.status != "paused":
+                raise _wrong(state, "resumed: it is not paused")
+            return (ThreadResumed(at=now, actor=by),)
+
+        return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
+
+    async def cancel(
+        self, thread_id: str, by: Address, claim: Claim | None = None, reply: Reply | None = None
+    ) -> Recorded:
+        now = self.chance.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            _refuse(state, _ENDED, "cancelled")
+            return (ThreadCancelled(at=now, actor=by, reason=f"cancelled by {by}"),)
+
+        return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
+
+    async def fork(
+        self, thread_id: str, at_seq: int, by: Address, claim: Claim | None = None, reply: Reply | None = None
+    ) -> Recorded:
+        """Copy the first `at_seq` events into a new thread that is at rest. Raises Invalid for a place that is not there."""
+        history = await self.engine.database.run(lambda connection: _prefix(connection, thread_id, at_seq))
+        new_id = f"thr_{self.chance.fresh()}"
+        forked = ThreadForked(at=self.chance.now(), actor=by, thread_id=new_id, parent=thread_id, at_seq=at_seq)
+        return await self.engine.record(None, lambda _: (*history, forked), claim=claim, reply=reply)
+
+
+def _prefix(connection: Connection, thread_id: str, at_seq: int) -> list[KnownEvent]:
+    version = stored(connection, thread_id).version
+    if not 0 < at_seq <= version:
+        raise Invalid(f"thread {thread_id} has {version} events; fork it at one of them, not at {at_seq}")
+    history = [event for _, event in events_after(connection, thread_id, limit=at_seq)]
+    known = [event for event in history if not isinstance(event, UnknownEvent)]
+    if len(known) < len(history):
+        raise Invalid(f"thread {thread_id} holds events this Handrail cannot read, so it cannot be forked here")
+    return known
+
+
+def _refuse(state: ThreadState, statuses: tuple[str, ...], order: str) -> None:
+    if state.status in statuses:
+        raise _wrong(state, order)
+
+
+def _wrong(state: ThreadState, order: str) -> WrongState:
+    message = f"thread {state.thread_id} is {state.status} and cannot be {order}"
+    return WrongState(message, details={"status": state.status})

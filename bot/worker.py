@@ -1,0 +1,103 @@
+"""The worker: moves threads on. One thread is strictly serial, different threads go at once (DESIGN §3.2)."""
+
+import asyncio
+from itertools import count
+from dataclasses import dataclass, field
+
+from agents.effects import Work
+from agents.next_step import work
+from agents.state import ThreadState
+from bot.engine import Engine, Recorded
+from bot.ids import Chance
+from bot.log import Action, log
+from bot.perform import Performer
+from bot.running import back_off
+from storage.wakeups import unfinished_threads
+
+
+@dataclass
+class Worker:
+    """Embedded wake-ups: a set of thread ids, rebuilt at start from the projection. A wake-up carries no state."""
+
+    engine: Engine
+    performer: Performer
+    chance: Chance
+    concurrency: int = 64
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _again: dict[str, ThreadState | None] = field(default_factory=dict)
+    _stopping: bool = False
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
+
+    async def start(self) -> None:
+        """Take up what the last process left."""
+        for thread_id in await self.engine.database.run(unfinished_threads):
+            self.wake(thread_id)
+
+    def notice(self, recorded: Recorded) -> None:
+        """Look at a thread again when a commit left it something to do."""
+        if work(recorded.after):
+            self.wake(recorded.after.thread_id, recorded.after)
+
+    def wake(self, thread_id: str, state: ThreadState | None = None) -> None:
+        """Have a thread looked at soon, as of `state` when it is known; one that is being looked at is looked at again."""
+        if self._stopping:
+            return
+        if thread_id in self._tasks:
+            self._again[thread_id] = state
+            return
+        self._tasks[thread_id] = asyncio.create_task(self._serve(thread_id, state), name=f"advance {thread_id}")
+
+    async def stop(self, grace: float) -> None:
+        """Start nothing new; let what runs end within `grace` seconds, then leave it to the next start."""
+        self._stopping = True
+        running = list(self._tasks.values())
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _serve(self, thread_id: str, state: ThreadState | None) -> None:
+        try:
+            async with self._slots:
+                await self._advance_patiently(thread_id, state)
+        finally:
+            del self._tasks[thread_id]
+            if thread_id in self._again:
+                self.wake(thread_id, self._again.pop(thread_id))
+
+    async def _advance_patiently(self, thread_id: str, state: ThreadState | None) -> None:
+        """A thread that cannot be moved now is tried again later: the trouble is in the log, the thread is not lost."""
+        for attempt in count(1):
+            try:
+                return await self._advance(state or await self.engine.load(thread_id))
+            except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
+                log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=type(error).__name__, attempt=attempt)
+                state = None
+            if self._stopping:
+                break
+            await self._pause(attempt)
+
+    async def _pause(self, attempt: int) -> None:
+        now = self.chance.now()
+        await asyncio.sleep((back_off(attempt, self.chance.jitter(), now) - now).total_seconds())
+
+    async def _advance(self, state: ThreadState) -> None:
+        """Perform what is wanted, as far as the thread goes."""
+        while not self._stopping and (effect := self._startable(state)) is not None:
+            state = await self.performer.perform(effect, state)
+        news = self._again.get(state.thread_id)
+        if news is not None and news.version <= state.version:
+            del self._again[state.thread_id]  # we have been there already
+
+    def _startable(self, state: ThreadState) -> Work | None:
+        """The wanted piece of work, unless its time has not come: then the thread is looked at again at that time."""
+        for effect in work(state):
+            wait = 0.0 if effect.not_before is None else (effect.not_before - self.chance.now()).total_seconds()
+            if wait <= 0:
+                return effect
+        return None

@@ -1,0 +1,1 @@
+"""The outside world, translated: one folder per channel, strangers to each other and to storage."""

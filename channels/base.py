@@ -1,0 +1,39 @@
+"""The port every channel has, and what a channel can do, as data."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agents.addresses import Address
+from agents.messages import Assurance, Message, Receipt
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a channel's messages can carry. `degrade` makes of every message one that the channel can show.
+
+    `longest` is characters in one message. `commands` is how a person answers in words, with `{code}` in it.
+    """
+
+    buttons: bool = False
+    links: bool = False
+    edits: bool = False
+    markdown: bool = False
+    longest: int = 1_000_000
+    commands: tuple[str, ...] = ()
+    assurance: Assurance = Assurance.NONE
+
+
+class Channel(Protocol):
+    """Where messages leave. `send` raises Retryable or Permanent, and nothing else, when it cannot."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its addresses."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+        """Hand a message over, or put it in the place of an earlier one. `key` is the same for every attempt."""
+        ...

@@ -1,0 +1,1 @@
+"""The past, kept: threads and their events, requests, inbox, outbox. Only `storage.database` commits."""

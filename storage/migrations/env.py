@@ -1,0 +1,12 @@
+"""Alembic's entry: runs the revisions on the connection that `storage.schema` hands over."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import storage.tables  # noqa: F401 - importing the tables fills the metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True
+)
+with context.begin_transaction():
+    context.run_migrations()

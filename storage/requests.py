@@ -1,0 +1,70 @@
+"""Requests: one row each, decided by one conditional update (DESIGN §3.3)."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, exc, insert, select, update
+
+from agents.errors import AlreadySettled, CodeTaken, RequestNotFound
+from agents.requests import Request
+from storage.tables import RequestRow
+
+_request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+_SAVE = (
+    update(_request)
+    .where(_request.c.id == bindparam("request"), _request.c.status == bindparam("expected"))
+    .values(status=bindparam("status"), data=bindparam("data"))
+)
+
+
+def open_request(connection: Connection, request: Request) -> None:
+    """Write a new request. Raises CodeTaken when its code was given out before."""
+    row = {
+        "id": request.id,
+        "code": request.code,
+        "thread_id": request.thread_id,
+        "status": request.status,
+        "opened_at": request.opened_at,
+        "data": request.model_dump_json(exclude_none=True),
+    }
+    try:
+        connection.execute(insert(_request), row)
+    except exc.IntegrityError as error:
+        raise CodeTaken from error
+
+
+def save_request(connection: Connection, before: Request, after: Request) -> None:
+    """Renew a request. Raises AlreadySettled when somebody else ended it first."""
+    row = {
+        "request": after.id,
+        "expected": before.status,
+        "status": after.status,
+        "data": after.model_dump_json(exclude_none=True),
+    }
+    if connection.execute(_SAVE, row).rowcount != 1:
+        raise AlreadySettled
+
+
+def load_request(connection: Connection, named: str) -> Request:
+    """The request with this id or this code. Raises RequestNotFound."""
+    query = select(_request.c.data).where((_request.c.id == named) | (_request.c.code == named.upper()))
+    data = connection.execute(query).scalar()
+    if data is None:
+        raise RequestNotFound(f"there is no request {named[:40]}")
+    return Request.model_validate_json(data)
+
+
+def list_requests(
+    connection: Connection, *, status: str | None, thread_id: str | None, before: tuple[datetime, str] | None, limit: int
+) -> list[Request]:
+    """Requests, newest first, behind the position `before` (opened_at, id)."""
+    query = select(_request.c.data).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(_request.c.status == status)
+    if thread_id is not None:
+        query = query.where(_request.c.thread_id == thread_id)
+    if before is not None:
+        at, request_id = before
+        older = (_request.c.opened_at < at) | ((_request.c.opened_at == at) & (_request.c.id < request_id))
+        query = query.where(older)
+    return [Request.model_validate_json(data) for data in connection.execute(query).scalars()]

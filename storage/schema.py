@@ -1,0 +1,59 @@
+"""The schema's version: which one this build needs, which one a database has, and how to get there."""
+
+from pathlib import Path
+
+from sqlalchemy import Engine, exc, inspect, text
+
+from agents.errors import Misconfigured
+
+HEAD = "0001"
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def version_of(engine: Engine) -> str | None:
+    """The revision a database is at, None when it has none yet."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+
+
+def require_current(engine: Engine) -> None:
+    """Raises Misconfigured unless the database is at the revision this build was written for."""
+    found = version_of(engine)
+    if found == HEAD:
+        return
+    if found is None or found < HEAD:
+        raise Misconfigured(f"the database is at revision {found or 'none'} and needs {HEAD}: run `handrail migrate`")
+    raise Misconfigured(
+        f"the database was written by a newer Handrail (revision {found}, this one knows {HEAD}): "
+        "upgrade Handrail, or set another DATABASE_URL"
+    )
+
+
+def migrate(engine: Engine, to: str = "head") -> str:
+    """Bring the database to a revision and tell which it is now. Raises Misconfigured when it is newer than this build."""
+    found = version_of(engine)
+    if found is not None and found > HEAD:
+        require_current(engine)
+    if found != HEAD or to != "head":
+        _run_alembic(engine, to)
+    return version_of(engine) or "base"
+
+
+def _run_alembic(engine: Engine, to: str) -> None:
+    from alembic import command  # noqa: PLC0415 - 0.1 s of start-up that only a migration needs
+    from alembic.config import Config  # noqa: PLC0415 - the same
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        move = command.downgrade if to not in ("head", HEAD) else command.upgrade
+        try:
+            move(config, to)
+        except exc.SQLAlchemyError:
+            connection.rollback()
+            raise
+        connection.commit()

@@ -1,0 +1,105 @@
+"""The tables. Events are the truth; every other row is folded from them or waits for the outside world."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Index, Text, TypeDecorator, text
+from sqlmodel import Field, SQLModel
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An instant. SQLite keeps no zone, so it is written and read as UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _time(*, nullable: bool = False, **options: Any) -> Any:
+    return Field(sa_type=UtcTime, nullable=nullable, **options)
+
+
+_WAKING = text("wake_at IS NOT NULL")
+_UNFINISHED = text("unfinished")
+
+
+class ThreadRow(SQLModel, table=True):
+    """One thread's projection: what lists and wake-ups need, and the folded state as a cache that `replay` verifies."""
+
+    __tablename__ = "thread"
+    __table_args__ = (
+        Index("thread_by_status", "status", "created_at"),
+        Index("thread_by_wake", "wake_at", sqlite_where=_WAKING, postgresql_where=_WAKING),
+        Index("thread_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        Index("thread_by_age", "created_at", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    agent: str
+    status: str
+    version: int
+    unfinished: bool
+    wake_at: datetime | None = _time(nullable=True, default=None)
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    state: str = Field(sa_type=Text)
+
+
+class EventRow(SQLModel, table=True):
+    """One fact. The primary key is the fence: two writers cannot both append the same `seq`."""
+
+    __tablename__ = "event"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    thread_id: str = Field(primary_key=True, foreign_key="thread.id")
+    seq: int = Field(primary_key=True)
+    type: str
+    v: int
+    at: datetime = _time()
+    actor: str
+    data: str = Field(sa_type=Text)
+
+
+class RequestRow(SQLModel, table=True):
+    """One request to people. A code is never given out twice."""
+
+    __tablename__ = "request"
+    __table_args__ = (Index("request_by_status", "status", "opened_at"),)
+
+    id: str = Field(primary_key=True)
+    code: str = Field(unique=True)
+    thread_id: str = Field(foreign_key="thread.id", index=True)
+    status: str
+    opened_at: datetime = _time()
+    data: str = Field(sa_type=Text)
+
+
+class OutboxRow(SQLModel, table=True):
+    """One message no channel has taken yet; the row goes when the log says it was sent."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_by_age", "created_at"),)
+
+    thread_id: str = Field(primary_key=True, foreign_key="thread.id")
+    key: str = Field(primary_key=True)
+    message: str = Field(sa_type=Text)
+    attempts: int = 0
+    created_at: datetime = _time()
+
+
+class InboxRow(SQLModel, table=True):
+    """One name under which something came in. Whoever sends it again finds what became of it."""
+
+    __tablename__ = "inbox"
+
+    channel: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    thread_id: str = Field(index=True)
+    at: datetime = _time()
+    fingerprint: str | None = None
+    reply: str | None = Field(default=None, sa_type=Text)

@@ -1,0 +1,138 @@
+"""Threads: append with the expected version, load, list. The folded state is kept beside the log as a cache."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from agents.deadlines import wake_at
+from agents.errors import ThreadNotFound, VersionConflict
+from agents.events import Event
+from agents.next_step import work
+from agents.reducer import fold
+from agents.state import ThreadState
+from storage.codec import event_of, row_of, state_json, state_of
+from storage.tables import EventRow, ThreadRow
+
+_thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+_event = EventRow.__table__  # type: ignore[attr-defined]  # the same
+
+_LOAD = select(_thread.c.version, _thread.c.state).where(_thread.c.id == bindparam("thread"))
+_AT_WORK = ("status", "version", "unfinished", "wake_at", "updated_at")
+_AT_REST = (*_AT_WORK, "state")
+_MOVED, _RESTED = (
+    update(_thread)
+    .where(_thread.c.id == bindparam("thread"), _thread.c.version == bindparam("expected"))
+    .values({name: bindparam(name) for name in names})
+    for names in (_AT_WORK, _AT_REST)
+)
+_APPEND = insert(_event)
+_EVENTS = (
+    select(_event)
+    .where(_event.c.thread_id == bindparam("thread"), _event.c.seq > bindparam("after"))
+    .order_by(_event.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
+@dataclass
+class Threads:
+    """The thread store. `remembered` keeps the latest states: right as long as this process alone writes (see Database)."""
+
+    capacity: int = 2048
+    remembered: OrderedDict[str, ThreadState] = field(default_factory=OrderedDict)
+
+    def forget(self) -> None:
+        """Drop what a rolled-back transaction may have left."""
+        self.remembered.clear()
+
+    def load(self, connection: Connection, thread_id: str) -> ThreadState:
+        """The state as of the last commit. Raises ThreadNotFound."""
+        if (known := self.remembered.get(thread_id)) is not None:
+            return known
+        return self._remember(stored(connection, thread_id))
+
+    def append(self, connection: Connection, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
+        """Append to the log and renew the projection. Raises VersionConflict when the log went on since `before`."""
+        if before.version == 0:
+            born = {"id": after.thread_id, "agent": after.agent, "created_at": after.created_at}
+            connection.execute(insert(_thread), born | _projection(after) | {"state": state_json(after)})
+        else:
+            _advance(connection, before, after)
+        rows = [row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1)]
+        connection.execute(_APPEND, rows)
+        self._remember(after)
+
+    def _remember(self, state: ThreadState) -> ThreadState:
+        self.remembered[state.thread_id] = state
+        self.remembered.move_to_end(state.thread_id)
+        if len(self.remembered) > self.capacity:
+            self.remembered.popitem(last=False)
+        return state
+
+
+def _advance(connection: Connection, before: ThreadState, after: ThreadState) -> None:
+    """A thread at work moves on at once, so its state is kept only where it comes to rest; loading folds the tail."""
+    row = _projection(after) | {"thread": after.thread_id, "expected": before.version}
+    statement = _MOVED
+    if not row["unfinished"]:
+        statement, row["state"] = _RESTED, state_json(after)
+    if connection.execute(statement, row).rowcount != 1:
+        raise VersionConflict
+
+
+def _projection(state: ThreadState) -> dict[str, Any]:
+    return {
+        "status": state.status,
+        "version": state.version,
+        "unfinished": bool(work(state)),
+        "wake_at": wake_at(state),
+        "updated_at": state.updated_at,
+    }
+
+
+def events_after(connection: Connection, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[tuple[int, Event]]:
+    """The log behind `after`, as (seq, event)."""
+    rows = connection.execute(_EVENTS, {"thread": thread_id, "after": after, "limit": limit})
+    return [(row.seq, event_of(row)) for row in rows]  # type: ignore[arg-type]  # a Row has the attributes of an EventRow
+
+
+def stored(connection: Connection, thread_id: str) -> ThreadState:
+    """The state as the database has it, past every memory. Raises ThreadNotFound."""
+    row = connection.execute(_LOAD, {"thread": thread_id}).first()
+    if row is None:
+        raise ThreadNotFound(f"there is no thread {thread_id[:40]}")
+    return _caught_up(connection, thread_id, row.version, row.state)
+
+
+def _caught_up(connection: Connection, thread_id: str, version: int, kept: str) -> ThreadState:
+    state = state_of(kept)
+    if state.version == version:
+        return state
+    return fold(state, (event for _, event in events_after(connection, thread_id, after=state.version)))
+
+
+def replayed(connection: Connection, thread_id: str) -> tuple[ThreadState, ThreadState]:
+    """The stored state, and the one its whole log folds to now."""
+    kept = stored(connection, thread_id)
+    return kept, fold(ThreadState(), (event for _, event in events_after(connection, thread_id)))
+
+
+def listed(
+    connection: Connection, *, status: str | None, agent: str | None, before: tuple[datetime, str] | None, limit: int
+) -> list[ThreadState]:
+    """Threads, newest first, behind the position `before` (created_at, id)."""
+    query = select(_thread).order_by(_thread.c.created_at.desc(), _thread.c.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(_thread.c.status == status)
+    if agent is not None:
+        query = query.where(_thread.c.agent == agent)
+    if before is not None:
+        at, thread_id = before
+        older = (_thread.c.created_at < at) | ((_thread.c.created_at == at) & (_thread.c.id < thread_id))
+        query = query.where(older)
+    rows = connection.execute(query).all()
+    return [_caught_up(connection, row.id, row.version, row.state) for row in rows]

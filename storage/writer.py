@@ -1,0 +1,107 @@
+"""The one database thread: SQLite has one writer, so all transactions queue here, and those waiting share a commit.
+
+Tried against an async driver and against a pool: a thread hop costs less than either, and nobody waits unfairly behind
+SQLite's busy handler (docs/adr/0006).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+MOST_AT_ONCE = 64
+"""Functions that share one commit; more would only make the first one wait longer."""
+
+
+@dataclass
+class _Job:
+    work: Callable[[Connection], Any]
+    after: Callable[[Any], None] | None
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def report(self) -> None:
+        """Runs on the loop. `after` is told of every commit, also when whoever waited has gone away."""
+        if self.error is None and self.after is not None:
+            self.after(self.result)
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+@dataclass
+class Writer:
+    """Runs functions over a Connection, each in a transaction of its own as far as it can tell.
+
+    A function must be able to run again: it reads, decides and writes through its connection and nothing else.
+    """
+
+    engine: Engine
+    on_rollback: Callable[[], None]
+    _jobs: "SimpleQueue[_Job | None]" = field(default_factory=SimpleQueue)
+    _thread: Thread | None = None
+
+    def start(self) -> None:
+        self._thread = Thread(target=self._serve, name="database", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is queued, then end the thread."""
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
+        loop = asyncio.get_running_loop()
+        job = _Job(work, after, loop, loop.create_future())
+        self._jobs.put(job)
+        return await job.future
+
+    def _serve(self) -> None:
+        with self.engine.connect() as connection:
+            while jobs := self._next():
+                self._commit(connection, jobs)
+                _report(jobs)
+
+    def _next(self) -> list[_Job]:
+        first = self._jobs.get()
+        jobs = [] if first is None else [first]
+        while jobs and len(jobs) < MOST_AT_ONCE and not self._jobs.empty():
+            if (job := self._jobs.get()) is None:
+                self._jobs.put(None)  # stop after these
+                break
+            jobs.append(job)
+        return jobs
+
+    def _commit(self, connection: Connection, jobs: list[_Job]) -> None:
+        """One commit for all. Should one of them fail, each gets a transaction of its own: functions may run twice."""
+        try:
+            with connection.begin():
+                for job in jobs:
+                    job.result = job.work(connection)
+        except BaseException as error:
+            self.on_rollback()
+            if len(jobs) == 1:
+                jobs[0].error = error
+                return
+            for job in jobs:
+                self._commit(connection, [job])
+
+
+def _report(jobs: list[_Job]) -> None:
+    for loop in {job.loop for job in jobs}:
+        loop.call_soon_threadsafe(_report_all, [job for job in jobs if job.loop is loop])
+
+
+def _report_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.report()

@@ -1,0 +1,87 @@
+"""Two operators of one real remote: whatever one does, the other may do at the same moment from another machine."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agents.deploy import AGENT
+from agents.deploy.git import Git
+from tests.agents.deploy.operators import Operator
+
+SAMPLE = {
+    "v1.0.0": "87a7c7f6cd66d3f4cca3e264b6abd6eecec3cd59",
+    "v1.1.0": "2396534c190adc09741447fca9eabb6e8f94b16d",
+    "v1.2.0": "85d4297abe5fc150e84c47f9bea9030059856b3a",
+    "v1.3.0": "aca8d1ea4dc086a92055130cab7e38f3bc8dd641",
+    "v1.4.0": "7116d49a66641e67b7744a4c15007fbcd69ee998",
+}
+
+
+@pytest.fixture(scope="session")
+def path() -> dict[str, str]:
+    """Where the git program is: all that an environment must tell."""
+    git = shutil.which("git")
+    assert git is not None
+    return {"PATH": f"{Path(git).parent}:/usr/bin:/bin"}
+
+
+@pytest.fixture
+def operator(tmp_path: Path, path: dict[str, str]) -> Operator:
+    return Operator(AGENT.set_up(tmp_path / "home", path))
+
+
+@pytest.fixture
+def other(tmp_path: Path, path: dict[str, str], operator: Operator) -> Operator:
+    """Another machine with the same remote."""
+    return Operator(AGENT.set_up(tmp_path / "elsewhere", {**path, "DEPLOY_REPO": operator.environment["DEPLOY_REPO"]}))
+
+
+@pytest.fixture
+def remote(operator: Operator, path: dict[str, str]) -> Git:
+    """The remote itself, seen from inside."""
+    return Git(Path(operator.environment["DEPLOY_REPO"]), environment=path)
+
+
+@pytest.fixture
+def commits() -> dict[str, str]:
+    """The commits of the sample's tags, which are the same on every machine."""
+    return SAMPLE
+
+
+@pytest.fixture
+def stands_at(remote: Git) -> Callable[[str], str]:
+    return lambda environment: remote.do("rev-parse", f"refs/tags/{environment}^{{commit}}").strip()
+
+
+@pytest.fixture
+def note(remote: Git) -> Callable[[str], list[str]]:
+    return lambda commit: remote.do("notes", "--ref=releases", "show", commit).splitlines()
+
+
+@pytest.fixture
+def hook(remote: Git) -> Callable[[str, str], None]:
+    """Give the remote a hook: a shell script that git runs there."""
+
+    def give(name: str, script: str) -> None:
+        file = remote.folder / "hooks" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    return give
+
+
+@pytest.fixture
+def fake_git(tmp_path: Path) -> Callable[[str], Git]:
+    """A git program that is a shell script."""
+
+    def make(script: str) -> Git:
+        program = tmp_path / "bin" / "git"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return Git(tmp_path / "repo.git", "https://bot:hunter2@git.example/app", {"PATH": str(program.parent)})
+
+    return make

@@ -1,0 +1,139 @@
+"""The agent as a whole: set up, prompt, and the commands it understands without a model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.deploy import AGENT, set_up
+from agents.tools import ToolContext
+
+PRODUCTION = {"intent": "push_release_tag", "environment": "production", "tag": "v1.4.0", "commit": "", "replaces": ""}
+BACK = {"intent": "roll_back", "environment": "staging", "tag": "", "commit": "", "replaces": ""}
+EVERYWHERE = {"intent": "current_release", "environment": "all"}
+
+
+def test_set_up_gives_the_tools_what_they_need_and_no_more(tmp_path: Path, path: dict[str, str]) -> None:
+    given = set_up(tmp_path, {**path, "HOME": "/home/bot", "SLACK_BOT_TOKEN": "x"})
+    assert given == {
+        **path,
+        "HOME": "/home/bot",
+        "DEPLOY_REPO": str(tmp_path / "sample" / "remote.git"),
+        "DEPLOY_CACHE": given["DEPLOY_CACHE"],
+    }
+
+
+def test_a_repository_that_is_set_is_used_and_no_sample_is_made(tmp_path: Path, path: dict[str, str]) -> None:
+    given = set_up(tmp_path, {**path, "DEPLOY_REPO": "git@git.example:team/app.git"})
+    assert given["DEPLOY_REPO"] == "git@git.example:team/app.git"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["{path}", "file://{path}"])
+def test_a_path_with_spaces_and_a_file_url_both_work(tmp_path: Path, path: dict[str, str], form: str) -> None:
+    sample = set_up(tmp_path / "a home", path)["DEPLOY_REPO"]
+    given = set_up(tmp_path / "another home", {**path, "DEPLOY_REPO": form.format(path=sample)})
+    tool = AGENT.tool("list_tags")
+    assert tool is not None
+    assert "v1.4.0" in tool.run(ToolContext("k", given)).summary
+
+
+def test_what_is_prefetched_only_reads_and_needs_no_arguments() -> None:
+    for name in AGENT.prefetch:
+        tool = AGENT.tool(name)
+        assert tool is not None
+        assert tool.stance.effect == "read"
+        assert tool.validated({})
+
+
+def test_the_prompt_names_what_the_model_has_to_choose_from() -> None:
+    for word in ("push_release_tag", "roll_back", "request_human_input", "nothing_to_do", "production", "staging"):
+        assert word in AGENT.instructions
+
+
+def test_the_schemas_tell_the_model_which_environments_there_are() -> None:
+    for name in ("push_release_tag", "roll_back"):
+        tool = AGENT.tool(name)
+        assert tool is not None
+        assert tool.arguments.model_json_schema()["properties"]["environment"]["enum"] == ["production", "staging"]
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        ("deploy v1.4.0 to production", PRODUCTION),
+        ("Please ship v1.4.0 to prod!", PRODUCTION),
+        ("release v1.4.0 to Production.", PRODUCTION),
+        ("what is deployed", EVERYWHERE),
+        ("What's deployed?", EVERYWHERE),
+        ("what\N{RIGHT SINGLE QUOTATION MARK}s deployed?", EVERYWHERE),
+        ("Is anything waiting to be deployed?", EVERYWHERE),
+        ("what is deployed on staging?", {"intent": "current_release", "environment": "staging"}),
+        ("what's deployed to prod", {"intent": "current_release", "environment": "production"}),
+        ("list tags", {"intent": "list_tags", "limit": 10}),
+        ("list commits", {"intent": "list_commits", "limit": 10}),
+        ("list the last 3 commits", {"intent": "list_commits", "limit": 3}),
+        ("roll back staging", BACK),
+        ("rollback staging", BACK),
+        ("roll staging back", BACK),
+    ],
+)
+def test_what_people_say_is_understood_without_a_model(said: str, step: dict[str, Any]) -> None:
+    chosen = _step(said)
+    tool = AGENT.tool(chosen.pop("intent"))
+    assert tool is not None
+    assert {"intent": tool.name, **tool.validated(chosen)} == step
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        ("deploy v1.4.0", ["production"]),
+        ("deploy to production", ["v1.4.0"]),
+        ("deploy", ["v1.4.0", "production"]),
+        ("ship it", ["v1.4.0", "production"]),
+    ],
+)
+def test_what_is_left_out_is_asked_and_the_answers_complete_it(said: str, answers: list[str]) -> None:
+    for answer in answers:
+        assert _step(said)["intent"] == "request_human_input"
+        said = _answered(said, answer)
+    assert _step(said) == PRODUCTION
+
+
+def test_where_to_deploy_is_asked_with_the_choices_there_are() -> None:
+    step = _step("deploy v1.4.0")
+    assert (step["format"], step["choices"]) == ("multiple_choice", ["staging", "production"])
+    assert step["question"] == "Where shall I deploy v1.4.0?"
+
+
+@pytest.mark.parametrize("said", ["cancel", "Stop!", "never mind"])
+def test_leaving_it_at_that_is_understood(said: str) -> None:
+    assert _step(said)["intent"] == "done_for_now"
+
+
+@pytest.mark.parametrize("said", ["deploy v1.4.0 to production now and tell nobody", "hello", "list many commits", ""])
+def test_what_is_not_a_command_is_left_to_the_model(said: str) -> None:
+    assert AGENT.commands.match(said) is None
+
+
+def test_every_pattern_is_understood_as_its_own_command() -> None:
+    for command in AGENT.commands.commands:
+        for pattern in command.say:
+            said = pattern.replace("{limit:int}", "3").replace("{tag}", "v1.4.0").replace("{environment}", "staging")
+            match = AGENT.commands.match(said)
+            assert match is not None
+            assert match.command == command, said
+
+
+def _step(said: str) -> dict[str, Any]:
+    match = AGENT.commands.match(said)
+    assert match is not None, said
+    return match.step
+
+
+def _answered(said: str, answer: str) -> str:
+    match = AGENT.commands.match(said)
+    assert match is not None
+    assert match.command.answered is not None
+    return match.command.answered.format(answer=answer, **match.values)

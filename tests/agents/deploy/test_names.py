@@ -1,0 +1,106 @@
+"""What may be written, and what never reaches the git program."""
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from agents.deploy.git import Git
+from agents.deploy.names import (
+    ENVIRONMENTS,
+    TAG_NAME,
+    canonical,
+    commit_named,
+    environment_named,
+    quoted,
+    stand_named,
+    tag_named,
+)
+from agents.errors import ToolError
+
+ODD = st.text(alphabet=st.sampled_from("v1.-_/@{}~^:?*[\\+#=%, lock\t\n\x00é"), max_size=12)
+
+
+@pytest.fixture(scope="session")
+def git(tmp_path_factory: pytest.TempPathFactory, path: dict[str, str]) -> Git:
+    return Git(tmp_path_factory.mktemp("names") / "repo.git", environment=path)
+
+
+@given(name=ODD)
+@example(name="v1.lock/x")
+@example(name="@")
+@example(name="v1/.x")
+@settings(deadline=None)
+def test_whatever_we_take_as_a_tag_git_takes_too(git: Git, name: str) -> None:
+    if TAG_NAME.match(name):
+        assert git.attempt("check-ref-format", f"refs/tags/{name}").code == 0
+
+
+@given(name=st.one_of(ODD, st.text()))
+def test_a_tag_we_take_has_no_look_of_an_option_and_no_space(name: str) -> None:
+    if TAG_NAME.match(name):
+        assert not name.startswith("-")
+        assert name.isascii()
+        assert name.isprintable()
+        assert " " not in name
+
+
+@pytest.mark.parametrize(
+    "name", ["v1.4.0", "release/2026-11", "v2.0.0-rc.1+build.5", "@scope/app@1.0.0", "1", "a" * 200]
+)
+def test_the_usual_tag_names_are_taken(name: str) -> None:
+    assert tag_named(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "-x", "--force", "v1..2", "a b", "a//b", "/a", "a/", "a.", "a.lock", ".a", "a/.b", "a@{1}", "a\n", "a" * 201],
+)
+def test_what_git_would_refuse_or_mistake_is_refused(name: str) -> None:
+    with pytest.raises(ToolError, match="cannot be the name of a tag"):
+        tag_named(name)
+
+
+@given(said=st.text())
+def test_a_commit_is_hex_digits_or_nothing(said: str) -> None:
+    try:
+        commit = commit_named(said)
+    except ToolError:
+        return
+    assert set(commit) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize("said", ["HEAD", "123", "v1.4.0", "main", "abcg", "a" * 65, "--all"])
+def test_names_of_commits_that_are_no_ids_are_refused(said: str) -> None:
+    with pytest.raises(ToolError, match="is not a commit id"):
+        commit_named(said)
+
+
+def test_where_an_environment_stands_is_read_as_it_was_written() -> None:
+    commit = "ab" * 20
+    assert stand_named(f"v1.4.0 {commit}") == commit
+    assert stand_named(commit) == commit
+    assert (stand_named("nothing"), stand_named("")) == ("nothing", "")
+
+
+def test_where_an_environment_stands_is_never_abbreviated() -> None:
+    with pytest.raises(ToolError, match="leave `replaces` empty"):
+        stand_named("v1.4.0 abababab")
+
+
+@given(said=st.text())
+def test_only_the_environments_there_are_pass(said: str) -> None:
+    assume(said not in ENVIRONMENTS)
+    with pytest.raises(ToolError, match="there are production and staging"):
+        environment_named(said)
+
+
+@given(said=st.text())
+def test_what_is_said_twice_over_means_the_same(said: str) -> None:
+    assert canonical(canonical(said)) == canonical(said)
+
+
+@given(said=st.text())
+def test_whatever_is_quoted_is_short_and_harmless(said: str) -> None:
+    assert quoted(said).isprintable()
+    assert quoted(said).isascii()
+    assert len(quoted(said)) < 700

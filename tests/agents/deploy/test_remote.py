@@ -1,0 +1,55 @@
+"""DEPLOY_REPO, and what must not be told of it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.deploy.remote import cache_name, remote_address, shown, without_secrets
+from agents.errors import Misconfigured
+
+SECRETS = st.text(alphabet="0123456789abcdefXYZ%@!$&'()*+,;=:~", min_size=16, max_size=40)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://git.example/app.git", "ssh://git@git.example:22/app", "git@git.example:team/app.git", "file:///srv/a"],
+)
+def test_a_url_stays_as_it_is(url: str) -> None:
+    assert remote_address(url) == url
+
+
+def test_a_path_is_made_absolute() -> None:
+    assert remote_address("some/repo.git") == str(Path("some/repo.git").resolve())
+
+
+@pytest.mark.parametrize("said", ["--upload-pack=touch ran", "-oProxyCommand=x", "https://git.example/\nx"])
+def test_what_git_could_take_as_an_option_is_refused(said: str) -> None:
+    with pytest.raises(Misconfigured, match="DEPLOY_REPO must be a path or a URL"):
+        remote_address(said)
+
+
+@given(secret=SECRETS)
+def test_no_credential_is_ever_told(secret: str) -> None:
+    remote = f"https://bot:{secret}@git.example/app.git"
+    told = without_secrets(f"fatal: unable to access '{remote}': {secret} was refused", remote)
+    assert secret not in told
+    assert secret not in shown(remote)
+    assert "git.example/app.git" in told
+
+
+def test_a_token_in_place_of_the_user_is_not_told_either() -> None:
+    remote = "https://ghp_0123456789@git.example/app"
+    assert without_secrets(f"remote: {remote} ghp_0123456789", remote) == "remote: https://git.example/app ***"
+
+
+def test_a_password_is_not_told_decoded_either() -> None:
+    assert "p@ssword" not in without_secrets("no p@ssword", "https://bot:p%40ssword@git.example/app")
+
+
+def test_the_clone_stays_when_the_token_changes() -> None:
+    old, new, elsewhere = (
+        cache_name(f"https://{part}/app") for part in ("a:1@git.example", "a:2@git.example", "b.example")
+    )
+    assert old == new != elsewhere

@@ -1,0 +1,424 @@
+"""The tools on a real remote, as the engine calls them: prepare, run, check."""
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from agents.deploy import AGENT
+from agents.deploy.git import Git
+from agents.errors import InvalidArguments, Misconfigured, ToolError, Unreachable
+from agents.messages import Assurance
+from agents.tools import ToolContext
+from tests.agents.deploy.operators import Operator
+
+StandsAt = Callable[[str], str]
+Note = Callable[[str], list[str]]
+Commits = Mapping[str, str]
+Hook = Callable[[str, str], None]
+
+
+def test_commits_are_listed_newest_first_with_their_tags(operator: Operator, commits: Commits) -> None:
+    listed = operator.run("list_commits", limit=3)
+    newest, released, before = listed.data["commits"]
+    assert newest["subject"] == "Ask for the boat's draught too"
+    assert (released["id"], released["tags"]) == (commits["v1.4.0"], ["v1.4.0"])
+    assert (before["author"], before["at"]) == ("Priya Nair", "2026-10-01T15:40:00+00:00")
+    assert "7116d49a 2026-10-02 Tom Okafor: Tell the next in line when a berth is free [v1.4.0]" in listed.summary
+
+
+def test_a_commit_without_a_subject_is_listed(operator: Operator, remote: Git) -> None:
+    tree = remote.do("rev-parse", "main^{tree}").strip()
+    commit = remote.do("commit-tree", tree, "-p", "main").strip()
+    remote.do("update-ref", "refs/heads/main", commit)
+    assert [c["subject"] for c in operator.run("list_commits", limit=2).data["commits"]] == [
+        "",
+        "Ask for the boat's draught too",
+    ]
+
+
+def test_commits_are_listed_when_the_remote_names_no_default_branch(operator: Operator, remote: Git) -> None:
+    remote.do("symbolic-ref", "HEAD", "refs/heads/gone")
+    assert len(operator.run("list_commits", limit=100).data["commits"]) == 9
+
+
+def test_tags_are_listed_newest_first_with_the_environments_that_stand_there(operator: Operator) -> None:
+    listed = operator.run("list_tags", limit=3)
+    assert [(tag["name"], tag["environments"]) for tag in listed.data["tags"]] == [
+        ("v1.4.0", []),
+        ("v1.3.0", ["staging"]),
+        ("v1.2.0", ["production"]),
+    ]
+    assert "v1.2.0 (85d4297a) 2026-09-16: Round invoices to the cent [production]" in listed.summary
+
+
+@pytest.mark.parametrize(("limit", "listed"), [(-1, 1), (0, 1), (2, 2), (10_000, 5)])
+def test_a_limit_is_kept_within_what_makes_sense(operator: Operator, limit: int, listed: int) -> None:
+    assert len(operator.run("list_tags", limit=limit).data["tags"]) == listed
+
+
+def test_what_is_deployed_names_every_environment_and_the_newest_tag(operator: Operator) -> None:
+    assert operator.run("current_release").summary.splitlines() == [
+        "production is v1.2.0 (85d4297a): Round invoices to the cent",
+        "staging is v1.3.0 (aca8d1ea): Show free berths on a map",
+        "The newest tag is v1.4.0 (7116d49a).",
+    ]
+
+
+def test_what_is_deployed_to_one_environment_names_only_that(operator: Operator, commits: Commits) -> None:
+    (place,) = operator.run("current_release", environment="staging").data["releases"]
+    assert (place["environment"], place["tag"], place["commit"]) == ("staging", "v1.3.0", commits["v1.3.0"])
+
+
+def test_an_environment_that_nothing_was_released_to_says_so(operator: Operator, remote: Git) -> None:
+    assert "staging is v1.3.0" in operator.run("current_release").summary
+    remote.do("update-ref", "-d", "refs/tags/staging")
+    answer = operator.run("current_release", environment="staging")
+    assert answer.summary.startswith("Nothing is released to staging yet.")
+    assert answer.data["releases"] == [{"environment": "staging", "tag": None, "commit": None}]
+
+
+def test_an_empty_remote_has_nothing_to_tell(tmp_path: Path, path: dict[str, str]) -> None:
+    Git(tmp_path / "empty.git", environment=path).do("init", "--quiet", "--bare")
+    context = ToolContext("k", AGENT.set_up(tmp_path / "home", {**path, "DEPLOY_REPO": str(tmp_path / "empty.git")}))
+    told = [tool.run(context).summary for tool in AGENT.tools if tool.stance.effect == "read"]
+    assert told == [
+        "There are no commits yet.",
+        "There are no tags yet.",
+        "Nothing is released to production yet.\nNothing is released to staging yet.",
+    ]
+
+
+def test_only_the_moves_are_risky_and_ask_the_release_role() -> None:
+    risky = [tool for tool in AGENT.tools if tool.stance.effect != "read"]
+    assert [tool.name for tool in risky] == ["push_release_tag", "roll_back"]
+    for tool in risky:
+        assert (tool.stance.effect, tool.stance.risk) == ("verifiable", "high")
+        assert tool.stance.ask.roles == ("release",)
+        assert (tool.stance.ask.min_assurance, tool.stance.ask.expires) == (Assurance.MEDIUM, 1800)
+
+
+def test_a_proposal_is_resolved_to_exact_commits_before_anybody_is_asked(operator: Operator, commits: Commits) -> None:
+    assert operator.prepared("push_release_tag", environment="production", tag="v1.4.0", commit="7116D49A") == {
+        "environment": "production",
+        "tag": "v1.4.0",
+        "commit": commits["v1.4.0"],
+        "replaces": f"v1.2.0 {commits['v1.2.0']}",
+    }
+
+
+def test_preparing_what_was_prepared_changes_nothing(operator: Operator) -> None:
+    for name, arguments in (
+        ("push_release_tag", {"environment": "staging", "tag": "v1.4.0"}),
+        ("roll_back", {"environment": "production"}),
+    ):
+        prepared = operator.prepared(name, **arguments)
+        assert operator.prepared(name, **prepared) == prepared
+
+
+@pytest.mark.parametrize("said", ["Production", " PROD ", "prod", "production"])
+def test_an_environment_has_one_name_however_it_is_said(operator: Operator, said: str) -> None:
+    assert operator.prepared("roll_back", environment=said)["environment"] == "production"
+
+
+def test_an_unknown_tag_is_refused_with_the_newest_ones(operator: Operator) -> None:
+    with pytest.raises(ToolError, match=r"no tag 'v9'; the newest are v1\.4\.0, v1\.3\.0"):
+        operator.prepared("push_release_tag", environment="staging", tag="v9")
+
+
+def test_an_unknown_environment_is_refused_with_those_there_are(operator: Operator) -> None:
+    for name, arguments in (("push_release_tag", {"tag": "v1.4.0"}), ("roll_back", {})):
+        with pytest.raises(ToolError, match="no environment 'moon'; there are production and staging"):
+            operator.prepared(name, environment="moon", **arguments)
+    with pytest.raises(ToolError, match="there are production and staging"):
+        operator.run("current_release", environment="moon")
+
+
+def test_an_environment_is_not_a_tag_to_release(operator: Operator) -> None:
+    with pytest.raises(ToolError, match="staging is an environment"):
+        operator.prepared("push_release_tag", environment="production", tag="staging")
+
+
+def test_a_commit_that_contradicts_the_tag_is_refused(operator: Operator, commits: Commits) -> None:
+    with pytest.raises(ToolError, match=r"v1\.4\.0 is the commit 7116d49a, not 85d4297a"):
+        operator.prepared("push_release_tag", environment="staging", tag="v1.4.0", commit=commits["v1.2.0"])
+
+
+def test_a_misspelt_argument_is_named_by_the_schema(operator: Operator) -> None:
+    with pytest.raises(InvalidArguments, match="push_release_tag: tag: Field required"):
+        operator.prepared("push_release_tag", environment="staging")
+
+
+def test_a_release_moves_the_tag_on_the_remote_and_says_so(
+    operator: Operator, commits: Commits, stands_at: StandsAt
+) -> None:
+    done = operator.does("push_release_tag", environment="production", tag="v1.4.0")
+    assert done.summary == "production is now v1.4.0 (7116d49a); it was v1.2.0 (85d4297a)."
+    assert stands_at("production") == commits["v1.4.0"]
+    assert stands_at("staging") == commits["v1.3.0"]
+
+
+def test_a_release_writes_its_record_as_one_json_line(operator: Operator, commits: Commits, note: Note) -> None:
+    operator.does("push_release_tag", "thread_1:call_2", environment="production", tag="v1.4.0")
+    (line,) = note(commits["v1.4.0"])
+    assert json.loads(line) == {
+        "number": 4,
+        "action": "release",
+        "environment": "production",
+        "tag": "v1.4.0",
+        "commit": commits["v1.4.0"],
+        "previous": commits["v1.2.0"],
+        "key": "thread_1:call_2",
+    }
+
+
+def test_a_record_is_added_to_what_the_note_holds(
+    operator: Operator, remote: Git, commits: Commits, note: Note
+) -> None:
+    remote.do(
+        "notes", "--ref=releases", "add", "--force", "--message=# Seen by Ines\n\n{not a record", commits["v1.3.0"]
+    )
+    operator.does("push_release_tag", environment="production", tag="v1.3.0")
+    *kept, line = note(commits["v1.3.0"])
+    assert kept == ["# Seen by Ines", "", "{not a record"]
+    assert json.loads(line)["environment"] == "production"
+
+
+def test_the_first_release_of_an_environment_replaces_nothing(
+    operator: Operator, remote: Git, commits: Commits, note: Note
+) -> None:
+    remote.do("update-ref", "-d", "refs/tags/staging")
+    remote.do("update-ref", "-d", "refs/notes/releases")
+    prepared = operator.prepared("push_release_tag", environment="staging", tag="v1.4.0")
+    assert prepared["replaces"] == "nothing"
+    assert operator.run("push_release_tag", **prepared).summary == "staging is now v1.4.0 (7116d49a)."
+    assert json.loads(note(commits["v1.4.0"])[0])["previous"] == ""
+
+
+def test_a_lightweight_tag_and_an_annotated_environment_work_as_well(
+    operator: Operator, remote: Git, commits: Commits, stands_at: StandsAt
+) -> None:
+    remote.do("update-ref", "refs/tags/v1.3.1", commits["v1.3.0"])
+    remote.do("tag", "--annotate", "--force", "--message=by hand", "production", commits["v1.1.0"])
+    done = operator.does("push_release_tag", environment="production", tag="v1.3.1")
+    assert done.data["previous"] == commits["v1.1.0"]
+    assert stands_at("production") == commits["v1.3.0"]
+
+
+def test_a_roll_back_names_the_release_it_goes_back_to(operator: Operator, commits: Commits) -> None:
+    assert operator.prepared("roll_back", environment="production") == {
+        "environment": "production",
+        "tag": "v1.1.0",
+        "commit": commits["v1.1.0"],
+        "replaces": f"v1.2.0 {commits['v1.2.0']}",
+    }
+
+
+def test_rolling_back_twice_goes_back_twice(operator: Operator, commits: Commits, stands_at: StandsAt) -> None:
+    first = operator.does("roll_back", "first", environment="production")
+    assert first.summary == "production is back at v1.1.0 (2396534c); it was v1.2.0 (85d4297a)."
+    operator.does("roll_back", "second", environment="production")
+    assert stands_at("production") == commits["v1.0.0"]
+    with pytest.raises(ToolError, match="no earlier release of production"):
+        operator.prepared("roll_back", environment="production")
+
+
+def test_a_roll_back_after_a_move_by_hand_goes_back_to_the_last_release(
+    operator: Operator, remote: Git, commits: Commits
+) -> None:
+    remote.do("update-ref", "refs/tags/production", commits["v1.4.0"])
+    assert operator.prepared("roll_back", environment="production")["tag"] == "v1.2.0"
+
+
+def test_a_roll_back_to_another_release_than_the_last_is_refused(operator: Operator, commits: Commits) -> None:
+    for named in ({"commit": commits["v1.0.0"]}, {"tag": "v1.0.0"}):
+        with pytest.raises(ToolError, match=r"to go back to is v1\.1\.0 \(2396534c\)"):
+            operator.prepared("roll_back", environment="production", **named)
+
+
+def test_a_roll_back_to_a_commit_nobody_has_any_more_is_refused(
+    operator: Operator, remote: Git, commits: Commits
+) -> None:
+    lost = json.dumps({"environment": "staging", "number": 9, "commit": commits["v1.3.0"], "previous": "ab" * 20})
+    remote.do("notes", "--ref=releases", "append", f"--message={lost}", commits["v1.3.0"])
+    with pytest.raises(ToolError, match="abababab is no longer in the repository"):
+        operator.prepared("roll_back", environment="staging")
+
+
+def test_forged_and_broken_records_are_passed_over(operator: Operator, remote: Git, commits: Commits) -> None:
+    for line in ('{"environment": "production"', "[]", '{"environment": "production", "commit": "--force"}'):
+        remote.do("notes", "--ref=releases", "append", f"--message={line}", commits["v1.2.0"])
+    assert operator.prepared("roll_back", environment="production")["tag"] == "v1.1.0"
+
+
+@pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
+def test_a_move_overtaken_by_another_machine_is_refused_not_overwritten(
+    operator: Operator, other: Operator, name: str, commits: Commits, stands_at: StandsAt
+) -> None:
+    tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
+    prepared = operator.prepared(name, environment="production", **tag)
+    other.does("push_release_tag", "theirs", environment="production", tag="v1.3.0")
+    with pytest.raises(ToolError, match=r"production moved from v1\.2\.0 \(85d4297a\) to v1\.3\.0 \(aca8d1ea\)"):
+        operator.run(name, **prepared)
+    assert stands_at("production") == commits["v1.3.0"]
+    assert operator.checked(name, **prepared) is None
+
+
+def test_a_tag_that_is_another_commit_than_the_approved_one_is_refused(
+    operator: Operator, remote: Git, commits: Commits, stands_at: StandsAt
+) -> None:
+    prepared = operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    remote.do("update-ref", "refs/tags/v1.4.0", "main")
+    with pytest.raises(ToolError, match=r"v1\.4\.0 is the commit 8ba42055, not 7116d49a"):
+        operator.run("push_release_tag", **prepared)
+    assert stands_at("production") == commits["v1.2.0"]
+
+
+@pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
+def test_a_move_that_is_repeated_with_its_key_happens_once(operator: Operator, name: str, note: Note) -> None:
+    tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
+    prepared = operator.prepared(name, environment="production", **tag)
+    assert operator.checked(name, **prepared) is None
+    first = operator.run(name, **prepared)
+    assert operator.run(name, **prepared) == first
+    checked = operator.checked(name, **prepared)
+    assert checked is not None
+    assert checked.data == first.data
+    assert sum('"key":"call"' in line for line in note(prepared["commit"])) == 1
+
+
+@pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
+def test_a_move_cut_off_before_its_record_is_completed_by_its_key(
+    operator: Operator, remote: Git, name: str, commits: Commits, note: Note
+) -> None:
+    tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
+    prepared = operator.prepared(name, environment="production", **tag)
+    remote.do("update-ref", "refs/tags/production", prepared["commit"])
+    assert operator.checked(name, **prepared) is None
+    operator.run(name, **prepared)
+    assert operator.checked(name, **prepared) is not None
+    assert json.loads(note(prepared["commit"])[-1])["previous"] == commits["v1.2.0"]
+
+
+def test_a_move_that_was_undone_meanwhile_is_not_repeated(
+    operator: Operator, other: Operator, commits: Commits, stands_at: StandsAt
+) -> None:
+    prepared = operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    operator.run("push_release_tag", **prepared)
+    other.does("roll_back", "theirs", environment="production")
+    assert operator.checked("push_release_tag", **prepared) is None
+    with pytest.raises(
+        ToolError, match=r"moved to v1\.4\.0 .* by this very call, and somebody moved it on to v1\.2\.0"
+    ):
+        operator.run("push_release_tag", **prepared)
+    assert stands_at("production") == commits["v1.2.0"]
+
+
+def test_machines_that_move_different_environments_at_once_both_succeed(
+    operator: Operator, other: Operator, commits: Commits, note: Note
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(operator.does, "push_release_tag", "one", environment="production", tag="v1.4.0")
+        two = pool.submit(other.does, "push_release_tag", "two", environment="staging", tag="v1.4.0")
+        assert {one.result().data["environment"], two.result().data["environment"]} == {"production", "staging"}
+    assert {json.loads(line)["key"] for line in note(commits["v1.4.0"])} == {"one", "two"}
+
+
+def test_calls_of_one_machine_wait_for_each_other(operator: Operator) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(operator.run, name) for name in ("list_tags", "list_commits", "current_release") * 4]
+        moves = [
+            pool.submit(operator.does, "roll_back", place, environment=place) for place in ("production", "staging")
+        ]
+        assert all(call.result().summary for call in (*calls, *moves))
+
+
+def test_what_a_killed_git_left_locked_is_unlocked(operator: Operator, other: Operator) -> None:
+    operator.run("list_tags")
+    cache = Path(operator.environment["DEPLOY_CACHE"])
+    other.does("push_release_tag", environment="production", tag="v1.4.0")
+    for lock in ("packed-refs.lock", "HEAD.lock", "refs/tags/production.lock"):
+        (cache / lock).parent.mkdir(parents=True, exist_ok=True)
+        (cache / lock).touch()
+    assert "production is v1.4.0" in operator.run("current_release").summary
+
+
+def test_what_the_remote_refuses_is_told_in_its_words(operator: Operator, hook: Hook, stands_at: StandsAt) -> None:
+    hook("pre-receive", "echo 'frozen until Monday' >&2; exit 1")
+    before = stands_at("production")
+    with pytest.raises(ToolError, match="frozen until Monday"):
+        operator.does("push_release_tag", environment="production", tag="v1.4.0")
+    assert stands_at("production") == before
+
+
+def test_a_remote_that_never_stands_still_is_left_for_later(operator: Operator, hook: Hook) -> None:
+    hook("update", "echo 'cannot lock ref' >&2; exit 1")
+    with pytest.raises(Unreachable, match="try again in a moment"):
+        operator.does("push_release_tag", environment="production", tag="v1.4.0")
+
+
+def test_a_remote_that_is_not_there_says_what_to_set(tmp_path: Path, path: dict[str, str]) -> None:
+    context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": str(tmp_path / "none")}))
+    with pytest.raises(ToolError, match="Set DEPLOY_REPO to one that git can push to"):
+        AGENT.tools[0].run(context)
+
+
+def test_a_remote_that_does_not_answer_is_left_for_later(tmp_path: Path, path: dict[str, str]) -> None:
+    context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": "git://127.0.0.1:1/app"}))
+    with pytest.raises(Unreachable, match="git://127.0.0.1:1/app does not answer: .*Connection refused"):
+        AGENT.tools[0].run(context)
+
+
+def test_a_missing_git_says_what_to_install(operator: Operator) -> None:
+    for tool in AGENT.tools:
+        with pytest.raises(Misconfigured, match="install git"):
+            tool.run(ToolContext("k", {**operator.environment, "PATH": ""}), **_plausible(tool.name))
+
+
+def test_tools_without_set_up_say_what_is_missing() -> None:
+    with pytest.raises(Misconfigured, match="DEPLOY_REPO and DEPLOY_CACHE"):
+        AGENT.tools[0].run(ToolContext("k", {}))
+
+
+NASTY = (
+    "--upload-pack=touch ran",
+    "-x",
+    "v1.4.0;touch ran",
+    "$(touch ran)",
+    "`touch ran`",
+    "v1..v2",
+    "v1 v2",
+    "v1\n",
+    "v1\0",
+    "v1^{commit}",
+    "@{0}",
+    "refs/tags/v1.4.0:refs/heads/main",
+    "+v1.4.0",
+    "",
+    "\ud800",
+)
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+@pytest.mark.parametrize("argument", ["tag", "environment", "commit", "replaces"])
+def test_nothing_anybody_writes_is_taken_as_an_option_or_run(
+    operator: Operator, tmp_path: Path, argument: str, nasty: str
+) -> None:
+    arguments = {"environment": "production", "tag": "v1.4.0", argument: nasty or "-"}
+    tool = AGENT.tool("push_release_tag")
+    assert tool is not None
+    for call in (tool.run, tool.prepare):
+        assert call is not None
+        with pytest.raises(ToolError):
+            call(ToolContext("k", operator.environment), **arguments)
+    assert not list(tmp_path.rglob("ran"))
+    assert "production is v1.2.0" in operator.run("current_release").summary
+
+
+def _plausible(name: str) -> dict[str, str]:
+    return {
+        "push_release_tag": {"environment": "staging", "tag": "v1.4.0"},
+        "roll_back": {"environment": "staging"},
+    }.get(name, {})

@@ -1,0 +1,159 @@
+"""The lines of keys, checked against texts whose lines are known because they were counted while writing them."""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config_file.lines import KeyPath, line_of, lines_of
+
+LOOKS_LIKE_STRUCTURE = '[header]\nkey = { a = 1 }\n# no comment, [[nor]] = "this"'
+SCALARS = (
+    *("1", "-1.5e3", "0xff", "true", "inf", "1979-05-27T07:32:00Z", "1979-05-27 07:32:00.5", "07:32:00"),
+    *('""', "''", '"a = [b]"', '"\\"#]"', "'C:\\'", '"""one"""', '"""a "quoted" word"""', "'''it's'''", '""""5"""""'),
+    f'"""\n{LOOKS_LIKE_STRUCTURE}\\\n  """',
+    f"'''\n{LOOKS_LIKE_STRUCTURE}\n'''",
+)
+KEYS: tuple[Callable[[int], str], ...] = (
+    lambda n: f"key-{n}",
+    lambda n: f"{n}",
+    lambda n: f'"a b = [{n}] # \\" \\u00e9"',
+    lambda n: f"'lit.{n}'",
+)
+
+
+class Writer:
+    """Writes TOML and notes the line on which each path is first seen."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.data = data
+        self.text = ""
+        self.lines: dict[KeyPath, int] = {}
+        self.names = 0
+
+    def document(self) -> str:
+        self.pairs(())
+        for _ in range(self.draw(st.integers(0, 4))):
+            self.section()
+        return self.text
+
+    def section(self) -> None:
+        self.break_line()
+        repeated = self.draw(st.booleans())
+        written, name = self.fresh_key()
+        for index in range(self.draw(st.integers(1, 3)) if repeated else 1):
+            self.note((name,))
+            path: KeyPath = (name, index) if repeated else (name,)
+            self.note(path)
+            self.put(f"[[ {written} ]]" if repeated else f"[{written}]")
+            self.break_line()
+            self.pairs(path)
+            self.sub_section(written, path)
+
+    def sub_section(self, parent: str, path: KeyPath) -> None:
+        if self.draw(st.booleans()):
+            written, name = self.fresh_key()
+            deeper, leaf = self.fresh_key()
+            self.note((*path, name))
+            self.note((*path, name, leaf))
+            self.put(f"[{parent} . {written}.{deeper}]")
+            self.break_line()
+            self.pairs((*path, name, leaf))
+
+    def pairs(self, table: KeyPath) -> None:
+        for _ in range(self.draw(st.integers(0, 3))):
+            self.pair(table, depth=0)
+            self.break_line()
+
+    def pair(self, table: KeyPath, depth: int) -> None:
+        path = table
+        for part in range(self.draw(st.integers(1, 2))):
+            written, name = self.fresh_key()
+            path = (*path, name)
+            self.note(path)
+            self.put(f"{' . ' if part else ''}{written}")
+        self.put(self.draw(st.sampled_from([" = ", "="])))
+        self.value(path, depth)
+
+    def value(self, path: KeyPath, depth: int) -> None:
+        kind = self.draw(st.sampled_from(["scalar", "array", "table"])) if depth < 3 else "scalar"
+        if kind == "array":
+            self.array(path, depth)
+        elif kind == "table":
+            self.inline_table(path, depth)
+        else:
+            self.put(self.draw(st.sampled_from(SCALARS)))
+
+    def array(self, path: KeyPath, depth: int) -> None:
+        self.put("[")
+        size = self.draw(st.integers(0, 3))
+        for index in range(size):
+            self.maybe_break_line()
+            self.note((*path, index))
+            self.value((*path, index), depth + 1)
+            self.maybe_break_line()
+            if index + 1 < size or self.draw(st.booleans()):
+                self.put(",")
+        self.maybe_break_line()
+        self.put("]")
+
+    def inline_table(self, path: KeyPath, depth: int) -> None:
+        self.put("{ ")
+        for index in range(self.draw(st.integers(0, 2))):
+            self.put(", " if index else "")
+            self.pair(path, depth + 1)
+        self.put(" }")
+
+    def fresh_key(self) -> tuple[str, str]:
+        self.names += 1
+        written = self.draw(st.sampled_from(KEYS))(self.names)
+        return written, next(iter(tomllib.loads(f"{written} = 1")))
+
+    def break_line(self) -> None:
+        self.put(self.draw(st.sampled_from(["\n", "\r\n", ' # [x] = "\n', "\n\n  ", "\n# '''\n\t"])))
+
+    def maybe_break_line(self) -> None:
+        if self.draw(st.booleans()):
+            self.break_line()
+
+    def note(self, path: KeyPath) -> None:
+        self.lines.setdefault(path, self.text.count("\n") + 1)
+
+    def put(self, text: str) -> None:
+        self.text += text
+
+    def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
+        return self.data.draw(strategy)
+
+
+@given(st.data())
+def test_every_key_is_found_on_the_line_it_was_written_on(data: st.DataObject) -> None:
+    writer = Writer(data)
+    text = writer.document()
+    tomllib.loads(text)
+    assert lines_of(text) == writer.lines
+
+
+@given(st.lists(st.sampled_from([*"[]{}=,.#\n ab1\"'", "a=1\n", "[a]\n", "[[b]]\n", '"""', "'''", "c=[\n1]\n"])).map("".join))
+def test_whatever_tomllib_reads_has_a_line_for_every_key(text: str) -> None:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return
+    assert set(paths_in(document)) <= lines_of(text).keys()
+
+
+def test_a_key_that_is_not_written_is_found_where_its_table_is() -> None:
+    lines = lines_of("\n[people.alice]\nname = 1\n")
+    assert line_of(("people", "alice", "roles", 0), lines) == 2
+    assert line_of(("policy", 0), lines) == 1
+
+
+def paths_in(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    if path:
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield from paths_in(part, (*path, key))

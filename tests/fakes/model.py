@@ -1,0 +1,176 @@
+"""A model that says what a test wants: OpenAI's two APIs on a loopback port, strict about what it is asked.
+
+    async with FakeOpenAI.running() as model:
+        model.will_choose(intent="done_for_now", message="hello")
+        ...
+        assert "hi" in model.asked[-1].user
+
+A question it did not expect, or one that breaks the rules of the API, fails the test at the end of the block; so does an
+answer nobody asked for.
+"""
+
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from tests.fakes.http import HttpReply, HttpRequest, serving
+from tests.fakes.openai_shapes import Ending, Said, Tokens, chat_completion, error, failed_response, response
+from tests.fakes.strict_rules import broken_rules, completed
+
+Api = Literal["chat", "responses"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question, whichever API it came over."""
+
+    api: Api
+    system: str
+    user: str
+    schema: dict[str, Any]
+    body: dict[str, Any]
+
+
+Line = Callable[[Asked], HttpReply]
+
+
+@dataclass
+class FakeOpenAI:
+    """A provider. `asked` holds every question; the `will_…` methods write the story, one line a question."""
+
+    key: str = "test-key"
+    model: str = "test-model"
+    tokens: Tokens | None = Tokens()
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    _story: deque[Line] = field(default_factory=deque)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, *, key: str = "test-key", model: str = "test-model") -> AsyncIterator[Self]:
+        """The server, checked at the end: the story is told to its last line and nothing else was asked."""
+        fake = cls(key=key, model=model)
+        async with serving(fake.answer) as fake.port:
+            yield fake
+        fake.check()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def will_choose(self, intent: str, *, reasoning: str = "because", **fields: Any) -> None:
+        """The next answer is this step, written as the schema demands; what is left out is null."""
+
+        def line(asked: Asked) -> HttpReply:
+            try:
+                step = completed({"intent": intent, **fields}, asked.schema)
+            except ValueError as wrong:
+                return self._refused(asked.api, str(wrong))
+            return self._says(asked, json.dumps({"reasoning": reasoning, "step": step}))
+
+        self._story.append(line)
+
+    def will_say_raw(self, text: str | None) -> None:
+        """The next answer is this text, whatever the schema says."""
+        self._story.append(lambda asked: self._says(asked, text))
+
+    def will_truncate(self, text: str = '{"reasoning": "I was about to') -> None:
+        """The next answer is cut off at the length limit."""
+        self._story.append(lambda asked: self._says(asked, text, ending="length"))
+
+    def will_filter(self) -> None:
+        """The next answer is stopped by the content filter."""
+        self._story.append(lambda asked: self._says(asked, "", ending="content_filter"))
+
+    def will_refuse(self, words: str) -> None:
+        """The model declines, in these words."""
+        self._story.append(lambda asked: self._says(asked, None, refusal=words))
+
+    def will_fail(
+        self, status: int, *, code: str | None = None, message: str = "no", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """The next answer is an error status."""
+        self._story.append(lambda _: _json(error(message, code), status, headers))
+
+    def will_fail_inside(self, code: str, message: str = "no") -> None:
+        """The next answer has status 200 and tells of a failure: a failed response, or an error in place of choices."""
+        self._story.append(
+            lambda asked: _json(
+                failed_response(code, message, self.model) if asked.api == "responses" else error(message, code)
+            )
+        )
+
+    def will_answer(self, body: bytes, *, status: int = 200, kind: str = "application/json") -> None:
+        """The next answer is exactly this."""
+        self._story.append(lambda _: HttpReply(status, {"content-type": kind}, body))
+
+    def will_hang(self) -> None:
+        """The next question is never answered."""
+        self._story.append(lambda _: HttpReply(end="hang"))
+
+    def will_dribble(self) -> None:
+        """The next answer trickles in without end."""
+        self._story.append(lambda _: HttpReply(end="dribble"))
+
+    def will_hang_up(self) -> None:
+        """The connection is closed instead of the next answer."""
+        self._story.append(lambda _: HttpReply(end="hang up"))
+
+    def answer(self, request: HttpRequest) -> HttpReply:
+        """Answer one request: what breaks the rules is refused as the provider would, and remembered."""
+        apis: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
+        api = apis.get(request.path)
+        if request.method != "POST" or api is None:
+            return self._refused("chat", f"there is no {request.method} {request.path}", status=404)
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            return self._refused(api, "Incorrect API key provided", status=401)
+        asked = _asked(api, json.loads(request.body))
+        self.asked.append(asked)
+        if wrong := self._objections(asked):
+            return self._refused(api, "; ".join(wrong))
+        if not self._story:
+            return self._refused(api, f"an unexpected question: {asked.user[-300:]}")
+        return self._story.popleft()(asked)
+
+    def check(self) -> None:
+        """Raises AssertionError when something was asked or left over that should not have been."""
+        left_over = [f"{len(self._story)} answers nobody asked for"] if self._story else []
+        assert not (problems := [*self.complaints, *left_over]), "; ".join(problems)
+
+    def _objections(self, asked: Asked) -> list[str]:
+        wrong = broken_rules(asked.schema)
+        if asked.body.get("model") != self.model:
+            wrong.append(f"there is no model {asked.body.get('model')!r}")
+        if asked.api == "responses" and asked.body.get("store") is not False:
+            wrong.append("nothing may be stored")
+        return wrong
+
+    def _refused(self, api: Api, why: str, status: int = 400) -> HttpReply:
+        self.complaints.append(f"{api}: {why}")
+        return _json(error(why, "invalid_request_error"), status)
+
+    def _says(
+        self, asked: Asked, text: str | None, *, refusal: str | None = None, ending: Ending = "stop"
+    ) -> HttpReply:
+        said = Said(text=text, refusal=refusal, ending=ending, tokens=self.tokens)
+        shape = response if asked.api == "responses" else chat_completion
+        return _json(shape(said, self.model))
+
+
+def _asked(api: Api, body: dict[str, Any]) -> Asked:
+    messages = body["input" if api == "responses" else "messages"]
+    said = {message["role"]: message["content"] for message in messages}
+    if api == "responses":
+        written = body.get("text", {}).get("format", {})
+    else:
+        written = body.get("response_format", {}).get("json_schema", {})
+    strict = written.get("strict") is True and bool(written.get("name"))
+    return Asked(api, said["system"], said["user"], written.get("schema", {}) if strict else {}, body)
+
+
+def _json(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpReply:
+    return HttpReply(status, {"content-type": "application/json", **(headers or {})}, json.dumps(body).encode())

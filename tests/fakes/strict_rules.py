@@ -1,0 +1,67 @@
+"""OpenAI's rules for strict schemas and its way to complete them, written down once more, independently of our code."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Schema = dict[str, Any]
+
+_KNOWN = {
+    "type", "description", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const",
+    "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems",
+    "maxItems",
+}  # fmt: skip
+
+
+def broken_rules(schema: Schema) -> list[str]:
+    """What a strict server would refuse about the schema, one line each."""
+    root = [] if schema.get("type") == "object" else ["the root must be an object"]
+    return [*root, *_broken(schema, "root")]
+
+
+def _broken(node: Schema, path: str) -> Iterator[str]:
+    for keyword in sorted(node.keys() - _KNOWN):
+        yield f"{path}: {keyword!r} is not permitted"
+    if not node.keys() & {"type", "anyOf", "enum", "const"}:
+        yield f"{path}: a type is missing"
+    if node.get("type") == "object":
+        yield from _broken_object(node, path)
+    if node.get("type") == "array":
+        yield from _broken(node.get("items", {}), f"{path}[]")
+    for index, variant in enumerate(node.get("anyOf", ())):
+        yield from _broken(variant, f"{path}|{index}")
+
+
+def _broken_object(node: Schema, path: str) -> Iterator[str]:
+    properties = node.get("properties", {})
+    if node.get("additionalProperties") is not False:
+        yield f"{path}: additionalProperties must be false"
+    if sorted(node.get("required", ())) != sorted(properties):
+        yield f"{path}: every property must be required"
+    for name, value in properties.items():
+        yield from _broken(value, f"{path}.{name}")
+
+
+def completed(step: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """The step as a server bound to the schema would write it: every property there, null where nothing was said.
+
+    Raises ValueError when the schema has no such step.
+    """
+    properties = _variant(step["intent"], schema)["properties"]
+    if unknown := sorted(step.keys() - properties.keys()):
+        raise ValueError(f"{step['intent']} has no {', '.join(unknown)}")
+    missing = [name for name, value in properties.items() if name not in step and not _nullable(value)]
+    if missing:
+        raise ValueError(f"{step['intent']} needs {', '.join(missing)}")
+    return {name: step.get(name) for name in properties}
+
+
+def _variant(intent: str, schema: Schema) -> Schema:
+    variants: list[Schema] = schema["properties"]["step"]["anyOf"]
+    for variant in variants:
+        if variant["properties"]["intent"]["const"] == intent:
+            return variant
+    raise ValueError(f"the schema has no step {intent!r}")
+
+
+def _nullable(schema: Schema) -> bool:
+    return {"type": "null"} in schema.get("anyOf", ())
