@@ -77,7 +77,7 @@ def _next(story: Story, agent: Agent) -> Step | None:
 
 
 def _told(story: Story) -> str:
-    """All that came of the errands since the thread last rested; of those that were dropped, only the last is news."""
+    """All that came of the errands since the thread last rested; one that was dropped for another is no news."""
     if not story.errands:
         return ""
     *earlier, last = story.errands

@@ -8,15 +8,15 @@ from itertools import pairwise
 from agents.commands import Commands, Match, filled
 from agents.events import (
     MessageReceived,
+    ReplyChosen,
     RequestAnswered,
-    RequestExpired,
     RequestSuperseded,
     StepChosen,
     ThreadForked,
     ToolCalled,
 )
 from agents.state import Remembered
-from agents.steps import DoneForNow, NothingToDo, RequestHumanInput, Step
+from agents.steps import NothingToDo, RequestHumanInput, Step
 
 COMMANDS = "commands"
 """The name under which the steps of commands stand in the log."""
@@ -32,11 +32,8 @@ class Errand:
 
     @property
     def dropped(self) -> bool:
-        """It ended because nobody wanted it any more, or nobody answered."""
-        return any(
-            isinstance(event, RequestSuperseded) or (isinstance(event, RequestExpired) and event.on_expire != "hold")
-            for event in self.since
-        )
+        """Another instruction took its place."""
+        return any(isinstance(event, RequestSuperseded) for event in self.since)
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,9 @@ def _since_rest(recent: tuple[Remembered, ...]) -> tuple[Remembered, ...]:
 
 
 def _rests(event: Remembered) -> bool:
-    return isinstance(event, ThreadForked) or (
-        isinstance(event, StepChosen) and isinstance(event.step, DoneForNow | NothingToDo)
-    )
+    """Whether people were told how it stands, or need not be: what happened before is over."""
+    quiet = isinstance(event, StepChosen) and isinstance(event.step, NothingToDo)
+    return quiet or isinstance(event, ReplyChosen | ThreadForked)
 
 
 def _without_answers_as_messages(events: tuple[Remembered, ...]) -> Iterator[Remembered]:

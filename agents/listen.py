@@ -3,11 +3,13 @@
 No request open      it is heard, and the agent goes on.
 A question open      from somebody who may answer, and fitting: it is the answer; otherwise it is heard.
 An approval open     a new instruction supersedes it; anything else is a comment: heard, kept for the agent, and the
-                     approval stays open. An instruction is what matches one of the agent's commands, or starts with a
-                     word that corrects (`CORRECTIONS`), from whoever asked or from somebody who may decide.
+                     approval stays open. An instruction is what matches a command of the agent that does more than
+                     read, or starts with a word that corrects (`CORRECTIONS`), from whoever asked or from somebody
+                     who may decide.
 """
 
-from agents.commands import Commands, plain
+from agents.agent import Agent
+from agents.commands import plain
 from agents.errors import InvalidAnswer
 from agents.events import KnownEvent, MessageReceived, RequestAnswered, RequestSuperseded
 from agents.judge import eligible, judge, same_person
@@ -21,7 +23,7 @@ CORRECTIONS = frozenset(
 )
 
 
-def listen(state: ThreadState, heard: Heard, *, people: People, commands: Commands | None) -> tuple[KnownEvent, ...]:
+def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
     """The events a message gives rise to."""
     received = MessageReceived(
         at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source
@@ -31,21 +33,26 @@ def listen(state: ThreadState, heard: Heard, *, people: People, commands: Comman
         return (received,)
     if request.kind == "question":
         return (received, *_answer(request, heard, people))
-    if _may_instruct(request, heard, people) and instructs(heard.text, commands):
+    if _may_instruct(request, heard, people) and instructs(heard.text, agent):
         reason = f"{heard.by.rest} gave a new instruction"
         superseded = RequestSuperseded(at=heard.at, actor=heard.by, request_id=request.id, reason=reason)
         return (superseded, received)
     return (received,)
 
 
-def instructs(text: str, commands: Commands | None) -> bool:
+def instructs(text: str, agent: Agent | None) -> bool:
     """Whether a text is a new instruction rather than a remark."""
     words = plain(text).lower().replace(",", " ").split()
-    return bool(words) and (words[0] in CORRECTIONS or "instead" in words or _is_command(text, commands))
+    return bool(words) and (words[0] in CORRECTIONS or "instead" in words or _orders(text, agent))
 
 
-def _is_command(text: str, commands: Commands | None) -> bool:
-    return commands is not None and commands.match(text) is not None
+def _orders(text: str, agent: Agent | None) -> bool:
+    """Whether the text is a command that would do something; one that only looks takes nothing back."""
+    match = agent.commands.match(text) if agent else None
+    if agent is None or match is None:
+        return False
+    tool = agent.tool(str(match.step.get("intent")))
+    return tool is None or tool.stance.effect != "read"
 
 
 def _may_instruct(request: Request, heard: Heard, people: People) -> bool:

@@ -135,7 +135,7 @@ class OpenAIModel:
         )
 
     def _ended(self, outcome: Outcome, detail: str, usage: Usage | None = None) -> Completion:
-        return Completion(outcome=outcome, model=self._model, detail=detail, usage=usage or Usage())
+        return Completion(outcome=outcome, model=self._model, detail=detail, usage=usage)
 
 
 def _message(error: openai.APIStatusError) -> str:

@@ -11,6 +11,7 @@ LONGEST_WAIT = 24 * 3600.0
 """Seconds; a server that names a later time is asked again after this long."""
 LONGEST_MESSAGE = 200
 
+_SERVER_ERROR = 500
 _NO_MORE_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _FILTERED = ("content_filter", "content_policy_violation", "misalignment_policy_violation")
 _BY_STATUS = {
@@ -28,7 +29,7 @@ def refusal(status: int, codes: tuple[str | None, ...]) -> Outcome:
         return Outcome.DENIED
     if any(code in _FILTERED for code in codes):
         return Outcome.FILTERED
-    return _BY_STATUS.get(status, Outcome.FAILED if status >= 500 else Outcome.REJECTED)
+    return _BY_STATUS.get(status, Outcome.FAILED if status >= _SERVER_ERROR else Outcome.REJECTED)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -61,7 +62,7 @@ def _number(text: str) -> float | None:
 def _until(named: str, now: datetime) -> float | None:
     try:
         at = parsedate_to_datetime(named)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
 

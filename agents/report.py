@@ -34,6 +34,10 @@ def denial(errand: Errand) -> RequestAnswered | None:
 
 
 def _told(errand: Errand, event: Remembered) -> str | None:
+    return _told_of_work(errand, event) or _told_of_people(errand, event)
+
+
+def _told_of_work(errand: Errand, event: Remembered) -> str | None:
     match event:
         case ToolSucceeded():
             return _worded(errand, event.summary, event.result)
@@ -41,14 +45,20 @@ def _told(errand: Errand, event: Remembered) -> str | None:
             return f"That did not work: {event.error}"
         case ToolCalled() if event.verdict.answer == "deny":
             return f"I did not do that: {event.verdict.reason or event.verdict.rule}"
+        case TimerFired() if isinstance(errand.step, Await):
+            return _worded(errand, f"The wait is over: {errand.step.reason}", None)
+        case _:
+            return None
+
+
+def _told_of_people(errand: Errand, event: Remembered) -> str | None:
+    match event:
         case RequestAnswered():
             return _answered(errand, event)
         case RequestExpired() if event.on_expire != "hold":
             return _still_unknown(errand) if _in_doubt(errand) else _NOBODY
         case RequestSuperseded():
             return _still_unknown(errand) if _in_doubt(errand) else _WITHDRAWN
-        case TimerFired() if isinstance(errand.step, Await):
-            return _worded(errand, f"The wait is over: {errand.step.reason}", None)
         case _:
             return None
 

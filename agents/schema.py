@@ -33,15 +33,15 @@ BUILT_IN: Mapping[str, type[BuiltIn]] = {
 OLDER_NAMES = frozenset({"request_more_information", "request_clarification"})
 """Understood as `request_human_input` (CONTRACT §5)."""
 
-_KEPT = frozenset(
-    "type description enum const pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf "
-    "minItems maxItems".split()
-)
-_REFUSED = frozenset(
-    "allOf not if then else prefixItems patternProperties propertyNames dependentRequired dependentSchemas "
-    "unevaluatedProperties contains".split()
-)
-_FORMATS = frozenset("date-time date time duration email hostname ipv4 ipv6 uuid".split())
+_KEPT = frozenset({
+    "type", "description", "enum", "const", "pattern", "format", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "multipleOf", "minItems", "maxItems",
+})  # fmt: skip
+_REFUSED = frozenset({
+    "allOf", "not", "if", "then", "else", "prefixItems", "patternProperties", "propertyNames", "dependentRequired",
+    "dependentSchemas", "unevaluatedProperties", "contains",
+})  # fmt: skip
+_FORMATS = frozenset({"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 _LOOKAROUND = re.compile(r"\(\?<?[=!]")
 _NULL = {"type": "null"}
 

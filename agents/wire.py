@@ -19,7 +19,7 @@ from agents.tools import Tool
 LONGEST_COMPLAINT = 500
 _LONGEST_NAME = 40
 _SPOKEN = ("question", "message")
-_FENCED = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
+_THOUGHTS = re.compile(r"\A(?:<think>.*?|[^`]*?)</think>", re.DOTALL)
 
 
 def parse_step(text: str, agent: Agent) -> tuple[str, Step]:
@@ -51,10 +51,10 @@ def unwrapped(text: str) -> str:
     answer = text.strip()
     if answer.startswith("{"):
         return answer
-    _, thought, rest = answer.partition("</think>")
-    answer = rest.strip() if thought else answer
-    fenced = _FENCED.search(answer)
-    return fenced[1] if fenced and not answer.startswith("{") else answer
+    answer = _THOUGHTS.sub("", answer).strip()
+    begin, end = answer.find("```"), answer.rfind("```")
+    fenced = not answer.startswith("{") and begin < end
+    return answer[begin + 3 : end].removeprefix("json").strip() if fenced else answer
 
 
 def _loaded(text: str) -> Any:

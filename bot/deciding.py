@@ -64,7 +64,7 @@ class Deciding:
             judgement = judge(request, answer, people=self.roster.people, now=now, seen=seen, edited=edited)
             if judgement.status == "open" and answer.by in request.approvers and edited is None:
                 return ()  # said twice: it counts once
-            return _events(state, request, judgement, edited)
+            return answered(state, request, judgement, edited)
 
         try:
             recorded = await self.engine.record(known.thread_id, decide, claim=claim, reply=reply)
@@ -112,10 +112,13 @@ class Deciding:
             raise InvalidArguments(str(error)) from error
 
 
-def _events(state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None) -> Sequence[KnownEvent]:
+def answered(
+    state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None
+) -> Sequence[KnownEvent]:
+    """The answer as an event, and what follows from it."""
     given = judgement.given
     counted = edited if given.counted else None
-    answered = RequestAnswered(
+    event = RequestAnswered(
         at=given.at,
         actor=given.by,
         provenance=Provenance.VERIFIED_PERSON,
@@ -126,7 +129,7 @@ def _events(state: ThreadState, request: Request, judgement: Judgement, edited: 
         digest=counted.digest if counted else None,
         policy=counted.policy if counted else None,
     )
-    return (answered, *_budget_decided(state, request, answered))
+    return (event, *_budget_decided(state, request, event))
 
 
 def _budget_decided(state: ThreadState, request: Request, answered: RequestAnswered) -> Sequence[KnownEvent]:

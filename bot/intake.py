@@ -52,7 +52,7 @@ class Intake:
                     f"thread {state.thread_id} is cancelled; open a new one", details={"status": "cancelled"}
                 )
             agent = self.roster.agents.get(state.agent)
-            return listen(state, heard, people=self.roster.people, commands=agent.commands if agent else None)
+            return listen(state, heard, people=self.roster.people, agent=agent)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 

@@ -194,8 +194,12 @@ class Settings(BaseSettings):
         return {name: value for name, value in self._variables.items() if name not in ours}
 
     @classmethod
-    def settings_customise_sources(  # noqa: ARG003 - the signature is pydantic's
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `of` hands over: `load_settings` has merged the sources before, unexpanded, with empty as unset."""
         return (init_settings,)
@@ -234,7 +238,7 @@ def load_settings(
     """
     sources = (
         {} if env_file is None else variables_in(env_file),
-        os.environ if environ is None else environ,
+        os.environ if environ is None else environ,  # noqa: TID251 - this is the one place
         overrides or {},
     )
     return Settings.of({name: value for source in sources for name, value in _set(source).items()})

@@ -125,7 +125,7 @@ class Git:
         """What a person is told, without credentials."""
         lines = [line for line in ended.err.splitlines() if line.strip() and not line.startswith(_NOISE)]
         said = without_secrets(" ".join(lines), self.remote)
-        return _mapped(said[:LONGEST_COMPLAINT], shown(self.remote))
+        return _mapped(said, shown(self.remote))
 
     def _program(self) -> str:
         program = shutil.which("git", path=self.environment.get("PATH", os.defpath))
@@ -145,19 +145,20 @@ def _configured(configuration: Mapping[str, str]) -> dict[str, str]:
     return {"GIT_CONFIG_COUNT": str(len(pairs)), **keys, **values}
 
 
-def _mapped(said: str, remote: str) -> HandrailError:
-    if "dubious ownership" in said:
+def _mapped(complaint: str, remote: str) -> HandrailError:
+    said = complaint[:LONGEST_COMPLAINT]
+    if "dubious ownership" in complaint:
         return ToolError(
             f"{remote} belongs to another user of this machine: give it to the user that runs Handrail, or name it as "
             "safe.directory in a git configuration file and that file in GIT_CONFIG_GLOBAL."
         )
-    if _DENIED.search(said):
+    if _DENIED.search(complaint):
         return ToolError(
             f"{remote} does not let git in ({said}). Give DEPLOY_REPO credentials that may push: an ssh key, a token "
             "in the URL, or a credential helper in a git configuration file that GIT_CONFIG_GLOBAL names."
         )
-    if _AWAY.search(said):
+    if _AWAY.search(complaint):
         return Unreachable(f"{remote} does not answer: {said}")
-    if _MISSING.search(said):
+    if _MISSING.search(complaint):
         return ToolError(f"{remote} is not a git repository ({said}). Set DEPLOY_REPO to one that git can push to.")
     return ToolError(f"git could not do this: {said}")

@@ -5,7 +5,7 @@ The text must be one that tomllib accepts; only the structure of keys, tables an
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
@@ -39,7 +39,7 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     return _Reader(text).document()
 
 
-def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
+def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     """The line of a key, or of the closest thing around it that is written down."""
     return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
 

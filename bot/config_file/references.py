@@ -56,6 +56,8 @@ def _known_address(address: Address, info: ValidationInfo) -> Address:
     match address.scheme:
         case "person":
             _known_person(address.rest, info)
+        case "role" if address.rest == "*":
+            raise ValueError('"role:*" reaches nobody in particular; name a role')
         case "role":
             _held_role(address.rest, info)
         case "webhook" if address.rest not in known.webhooks:

@@ -10,7 +10,7 @@ from bot.config_file.durations import Duration
 from bot.config_file.people import PersonTable
 from bot.config_file.policy import RuleTable
 from bot.config_file.references import KnownAgent, Name
-from bot.config_file.triggers import Schedule, Webhook
+from bot.config_file.triggers import ScheduleTable, WebhookTable
 
 Limit = Annotated[StrictInt, Field(ge=1, le=10**12)]
 
@@ -39,8 +39,8 @@ class ConfigFile(Frozen):
 
     people: Annotated[dict[Name, PersonTable], Field(validate_default=True)] = {}
     policy: tuple[RuleTable, ...] = ()
-    webhooks: tuple[Webhook, ...] = ()
-    schedules: tuple[Schedule, ...] = ()
+    webhooks: tuple[WebhookTable, ...] = ()
+    schedules: tuple[ScheduleTable, ...] = ()
     agents: dict[KnownAgent, AgentTable] = {}
 
     @field_validator("people")

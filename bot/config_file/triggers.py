@@ -1,27 +1,24 @@
-"""What starts threads by configuration: webhooks and schedules (CONTRACT §7)."""
+"""`[[webhooks]]` and `[[schedules]]`: what starts threads by itself."""
 
 import re
-from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationInfo, field_validator
 
-from agents.frozen import Frozen
 from bot.config_file.names import names
 from bot.config_file.references import KnownAddress, KnownAgent, Name, only_once
 from bot.mistakes import quoted, suggestion
+from bot.triggers import Schedule, Webhook
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,-]+", re.ASCII)
 
 
-class Webhook(Frozen):
-    """One door at /channels/webhook/NAME; `secret_env` names the variable that holds its secret."""
+class WebhookTable(Webhook):
+    """One of `[[webhooks]]` as written."""
 
     name: Name
-    profile: Literal["standard", "github", "alertmanager", "cloudevents", "generic"]
-    secret_env: str
     agent: KnownAgent | None = None
     reply_to: KnownAddress | None = None
 
@@ -37,17 +34,17 @@ class Webhook(Frozen):
             raise ValueError('must be the name of an environment variable, like "ALERTS_TOKEN", not the secret')
         return value
 
+    def webhook(self) -> Webhook:
+        """The webhook without the checks of the file."""
+        return Webhook.model_validate(self.model_dump())
 
-class Schedule(Frozen):
-    """A message to an agent at the times of a cron line; `misfire` says what becomes of times missed while down."""
+
+class ScheduleTable(Schedule):
+    """One of `[[schedules]]` as written."""
 
     name: Name
-    cron: str
-    timezone: str = "UTC"
     agent: KnownAgent | None = None
-    message: str
     reply_to: KnownAddress | None = None
-    misfire: Literal["latest", "skip"] = "latest"
 
     @field_validator("name")
     @classmethod
@@ -79,3 +76,7 @@ class Schedule(Frozen):
         if not value.strip():
             raise ValueError("must not be empty")
         return value
+
+    def schedule(self) -> Schedule:
+        """The schedule without the checks of the file."""
+        return Schedule.model_validate(self.model_dump())

@@ -28,9 +28,7 @@ def smtp_url(secret: SecretStr) -> SecretStr:
     """`smtp://` or `smtps://`, perhaps with user and password, perhaps with `?starttls=required`."""
     url = _split(secret.get_secret_value())
     if url.scheme not in ("smtp", "smtps") or not url.hostname or url.path.strip("/") or url.fragment:
-        raise ValueError(
-            "must be smtp:// or smtps:// and a host, perhaps with user:password@ before and :port behind"
-        )
+        raise ValueError("must be smtp:// or smtps:// and a host, perhaps with user:password@ before and :port behind")
     if url.query and parse_qs(url.query) != {"starttls": ["required"]}:
         raise ValueError("knows one option only: ?starttls=required")
     return secret

@@ -1,7 +1,7 @@
-"""A loopback HTTP/1.1 server in a few lines, for fakes: it starts in a millisecond and can hang, dribble and hang up."""
+"""A loopback HTTP/1.1 server in a few lines, for fakes: it starts in a millisecond and can hang, dribble, hang up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate

@@ -5,10 +5,11 @@
         ...
         assert "hi" in model.asked[-1].user
 
-A question it did not expect, or one that breaks the rules of the API, fails the test at the end of the block; so does an
-answer nobody asked for.
+A question it did not expect, or one that breaks the rules of the API, fails the test at the end of the block; so does
+an answer nobody asked for.
 """
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -39,14 +40,18 @@ Line = Callable[[Asked], HttpReply]
 
 @dataclass
 class FakeOpenAI:
-    """A provider. `asked` holds every question; the `will_…` methods write the story, one line a question."""
+    """A provider. The `will_…` methods write the story, one line a question.
+
+    `asked` holds every question, `heard` is set by the first, `complaints` are what was wrong with them.
+    """
 
     key: str = "test-key"
     model: str = "test-model"
-    tokens: Tokens | None = Tokens()
+    tokens: Tokens | None = field(default_factory=Tokens)
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
     _story: deque[Line] = field(default_factory=deque)
 
     @classmethod
@@ -128,10 +133,14 @@ class FakeOpenAI:
             return self._refused("chat", f"there is no {request.method} {request.path}", status=404)
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return self._refused(api, "Incorrect API key provided", status=401)
-        asked = _asked(api, json.loads(request.body))
+        try:
+            asked = _asked(api, json.loads(request.body))
+        except (KeyError, TypeError, ValueError) as wrong:
+            return self._refused(api, f"this is no question: {wrong!r}")
         self.asked.append(asked)
-        if wrong := self._objections(asked):
-            return self._refused(api, "; ".join(wrong))
+        self.heard.set()
+        if objections := self._objections(asked):
+            return self._refused(api, "; ".join(objections))
         if not self._story:
             return self._refused(api, f"an unexpected question: {asked.user[-300:]}")
         return self._story.popleft()(asked)

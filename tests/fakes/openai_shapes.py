@@ -74,7 +74,12 @@ def response(said: Said, model: str) -> dict[str, Any]:
 
 def failed_response(code: str, message: str, model: str) -> dict[str, Any]:
     """A response that failed on the way, told with status 200."""
-    failed = {"status": "failed", "output": [], "error": {"code": code, "message": message}, "usage": None}
+    failed: dict[str, Any] = {
+        "status": "failed",
+        "output": [],
+        "error": {"code": code, "message": message},
+        "usage": None,
+    }
     return {**response(Said(), model), **failed}
 
 

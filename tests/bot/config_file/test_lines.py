@@ -136,7 +136,11 @@ def test_every_key_is_found_on_the_line_it_was_written_on(data: st.DataObject) -
     assert lines_of(text) == writer.lines
 
 
-@given(st.lists(st.sampled_from([*"[]{}=,.#\n ab1\"'", "a=1\n", "[a]\n", "[[b]]\n", '"""', "'''", "c=[\n1]\n"])).map("".join))
+@given(
+    st.lists(st.sampled_from([*"[]{}=,.#\n ab1\"'", "a=1\n", "[a]\n", "[[b]]\n", '"""', "'''", "c=[\n1]\n"])).map(
+        "".join
+    )
+)
 def test_whatever_tomllib_reads_has_a_line_for_every_key(text: str) -> None:
     try:
         document = tomllib.loads(text)

@@ -1,0 +1,10 @@
+"""`handrail`, the command line: exit codes 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted (CONTRACT §2)."""
+
+import sys
+
+from bot.cli.entrance import enter
+
+
+def main() -> None:
+    """Run the command the arguments name, and exit."""
+    sys.exit(enter(sys.argv[1:]))

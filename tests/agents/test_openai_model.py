@@ -1,0 +1,470 @@
+"""The model over the real client and real sockets: every way a call can end becomes one Completion."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agents.agent import Agent
+from agents.budget import Usage
+from agents.completion import Completion, Outcome
+from agents.model import Turn
+from agents.openai_answer import chat_answer, response_answer
+from agents.openai_model import OPENAI_URL, OpenAIModel
+from agents.openai_refusal import LONGEST_MESSAGE, LONGEST_WAIT, plain_words, retry_after
+from agents.prompt import Prompt
+from agents.state import ThreadState
+from agents.steps import CallTool, DoneForNow
+from agents.tools import ToolContext, ToolResult, tool
+from tests.fakes.model import Api, FakeOpenAI
+
+
+@tool(effect="read")
+def look(context: ToolContext, where: str, depth: int = 3) -> ToolResult:
+    """Look around."""
+    return ToolResult(summary=f"{context.key} {where} {depth}")
+
+
+AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(look,))
+TURN = Turn(ThreadState(thread_id="t1"), AGENT, Prompt(system="You are a scout.", user="<message>hi</message>"))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Line:
+    """A model and the provider at the other end of its line."""
+
+    provider: FakeOpenAI
+    model: OpenAIModel
+
+    async def ask(self) -> Completion:
+        return await self.model.complete(TURN)
+
+
+def connected(provider: FakeOpenAI, api: Api, timeout: float = 30.0) -> OpenAIModel:
+    """The real client. For Responses it believes to speak to OpenAI, and its requests are led to the provider."""
+    if api == "chat":
+        return OpenAIModel(provider.key, provider.base_url, provider.model, timeout=timeout)
+
+    async def lead_home(request: Any) -> None:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=provider.port)
+
+    client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [lead_home]})
+    return OpenAIModel(provider.key, OPENAI_URL, provider.model, timeout=timeout, http_client=client)
+
+
+@pytest.fixture(params=["chat", "responses"])
+async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    """A line over each of the two APIs."""
+    async with FakeOpenAI.running() as provider:
+        model = connected(provider, request.param)
+        yield Line(provider, model)
+        await model.close()
+
+
+@pytest.fixture
+async def chat() -> AsyncIterator[Line]:
+    """A line to a server that is not OpenAI's."""
+    async with FakeOpenAI.running() as provider:
+        model = connected(provider, "chat")
+        yield Line(provider, model)
+        await model.close()
+
+
+async def hurried(
+    api: Api, prepare: Callable[[FakeOpenAI], None], act: Callable[[OpenAIModel], Awaitable[Completion]]
+) -> Completion:
+    """One call by a model that waits a tenth of a second only."""
+    async with FakeOpenAI.running() as provider:
+        prepare(provider)
+        model = connected(provider, api, timeout=0.1)
+        completion = await act(model)
+        await model.close()
+    return completion
+
+
+async def test_a_step_is_chosen(line: Line) -> None:
+    line.provider.will_choose("look", where="here")
+
+    assert await line.ask() == Completion(
+        outcome=Outcome.OK,
+        model="test-model",
+        step=CallTool(tool="look", arguments={"where": "here", "depth": 3}),
+        reasoning="because",
+        usage=Usage(input=120, cached=20, output=30),
+    )
+
+
+async def test_the_prompt_is_what_is_asked(line: Line) -> None:
+    line.provider.will_choose("done_for_now", message="bye")
+    await line.ask()
+
+    asked = line.provider.asked[-1]
+    assert asked.system.startswith("You are a scout.")
+    assert asked.user == "<message>hi</message>"
+
+
+async def test_openai_is_asked_over_responses_and_stores_nothing() -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.will_choose("done_for_now", message="bye")
+        model = connected(provider, "responses")
+        await model.complete(TURN)
+        await model.close()
+
+    assert provider.asked[-1].api == "responses"
+    assert provider.asked[-1].body["store"] is False
+    assert provider.asked[-1].system == "You are a scout."
+
+
+async def test_every_other_server_is_asked_over_chat_and_told_the_schema_in_words_too(chat: Line) -> None:
+    chat.provider.will_choose("done_for_now", message="bye")
+    await chat.ask()
+
+    asked = chat.provider.asked[-1]
+    assert asked.api == "chat"
+    assert asked.system.endswith(json.dumps(asked.schema, separators=(",", ":")))
+
+
+async def test_a_server_without_keys_needs_none() -> None:
+    async with FakeOpenAI.running(key="none") as provider:
+        provider.will_choose("done_for_now", message="bye")
+        model = OpenAIModel("", provider.base_url, provider.model)
+        completion = await model.complete(TURN)
+        await model.close()
+
+    assert completion.step == DoneForNow(message="bye")
+
+
+async def test_an_answer_that_is_no_step_is_invalid_and_says_why(line: Line) -> None:
+    line.provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}')
+
+    completion = await line.ask()
+
+    assert (completion.outcome, completion.step) == (Outcome.INVALID, None)
+    assert completion.detail.startswith("step.intent: unknown; choose one of: look, request_human_input")
+    assert completion.usage == Usage(input=120, cached=20, output=30)
+
+
+async def test_an_answer_that_is_cut_off_is_truncated(line: Line) -> None:
+    line.provider.will_truncate()
+
+    completion = await line.ask()
+
+    assert completion.outcome is Outcome.TRUNCATED
+    assert "fewer words" in completion.detail
+    assert completion.usage == Usage(input=120, cached=20, output=30)
+
+
+@pytest.mark.parametrize("text", ["", "  \n", None])
+async def test_an_answer_without_text_is_empty(line: Line, text: str | None) -> None:
+    line.provider.will_say_raw(text)
+
+    assert (await line.ask()).outcome is Outcome.EMPTY
+
+
+async def test_no_choices_at_all_is_an_empty_answer(chat: Line) -> None:
+    chat.provider.will_answer(b'{"id": "x", "object": "chat.completion", "choices": []}')
+
+    assert (await chat.ask()).outcome is Outcome.EMPTY
+
+
+async def test_a_refusal_is_told_in_the_models_words(line: Line) -> None:
+    line.provider.will_refuse("I would\nrather not.")
+
+    completion = await line.ask()
+
+    assert (completion.outcome, completion.detail) == (Outcome.REFUSED, "I would rather not.")
+
+
+async def test_what_the_filter_stops_is_filtered(line: Line) -> None:
+    line.provider.will_filter()
+
+    assert (await line.ask()).outcome is Outcome.FILTERED
+
+
+async def test_a_filter_that_answers_with_an_error_is_a_filter_all_the_same(line: Line) -> None:
+    line.provider.will_fail(400, code="content_filter")
+
+    assert (await line.ask()).outcome is Outcome.FILTERED
+
+
+async def test_a_failure_told_with_status_200_is_a_failure(line: Line) -> None:
+    line.provider.will_fail_inside("server_error", "we are sorry")
+
+    completion = await line.ask()
+
+    assert (completion.outcome, completion.detail) == (Outcome.FAILED, "we are sorry")
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("rate_limit_exceeded", Outcome.RATE_LIMITED),
+        ("misalignment_policy_violation", Outcome.FILTERED),
+        ("something_new", Outcome.FAILED),
+    ],
+)
+async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outcome: Outcome) -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.will_fail_inside(code)
+        model = connected(provider, "responses")
+        completion = await model.complete(TURN)
+        await model.close()
+
+    assert completion.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (400, None, Outcome.REJECTED),
+        (401, "invalid_api_key", Outcome.DENIED),
+        (402, None, Outcome.DENIED),
+        (403, None, Outcome.DENIED),
+        (404, "model_not_found", Outcome.REJECTED),
+        (408, None, Outcome.TIMEOUT),
+        (422, None, Outcome.REJECTED),
+        (429, "rate_limit_exceeded", Outcome.RATE_LIMITED),
+        (429, "insufficient_quota", Outcome.DENIED),
+        (500, None, Outcome.FAILED),
+        (503, None, Outcome.FAILED),
+        (529, None, Outcome.FAILED),
+    ],
+)
+async def test_every_error_status_has_one_outcome_and_is_asked_once(
+    line: Line, status: int, code: str | None, outcome: Outcome
+) -> None:
+    line.provider.will_fail(status, code=code)
+
+    completion = await line.ask()
+
+    assert completion.outcome is outcome
+    assert str(status) in completion.detail
+    assert len(line.provider.asked) == 1
+
+
+async def test_the_time_a_server_names_is_kept(line: Line) -> None:
+    line.provider.will_fail(429, headers={"retry-after": "17"})
+
+    assert (await line.ask()).retry_after == 17.0
+
+
+async def test_what_will_not_work_later_has_no_time(line: Line) -> None:
+    line.provider.will_fail(429, code="insufficient_quota", headers={"retry-after": "17"})
+
+    assert (await line.ask()).retry_after is None
+
+
+async def test_the_message_of_an_error_is_cut_cleaned_and_never_holds_the_key(line: Line) -> None:
+    line.provider.will_fail(400, message=f"\x1b[31mbad key {line.provider.key}\n" + "blah " * 1000)
+
+    completion = await line.ask()
+
+    assert line.provider.key not in completion.detail
+    assert completion.detail.isprintable()
+    assert "bad key [key] blah" in completion.detail
+    assert len(completion.detail) < LONGEST_MESSAGE + 50
+
+
+async def test_of_a_denial_only_the_status_is_told(line: Line) -> None:
+    line.provider.will_fail(401, message="Incorrect API key provided: tes*****ey")
+
+    assert (await line.ask()).detail.endswith("answered 401")
+
+
+HTML = b"<html><body>Welcome to the proxy</body></html>"
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        HTML,
+        b"",
+        b"null",
+        b"[]",
+        b'{"choices": 7, "output": 7}',
+        b'{"choices": [{}], "output": [{}]}',
+        b"\xff\xfe",
+        b'{"choices": ' + b"[" * 100_000,
+    ],
+)
+async def test_what_is_no_answer_of_the_api_is_a_failure(line: Line, body: bytes, kind: str) -> None:
+    line.provider.will_answer(body, kind=kind)
+
+    completion = await line.ask()
+
+    assert completion.outcome is Outcome.FAILED
+    assert "no answer of its API" in completion.detail
+
+
+async def test_an_error_page_is_a_failure_and_its_text_stays_out(line: Line) -> None:
+    line.provider.will_answer(HTML, status=502, kind="text/html")
+
+    completion = await line.ask()
+
+    assert completion.outcome is Outcome.FAILED
+    assert completion.detail.endswith("answered 502")
+
+
+async def test_a_body_that_cannot_be_unpacked_is_no_answer(line: Line) -> None:
+    line.provider.will_fail(200, headers={"content-encoding": "gzip"})
+
+    assert (await line.ask()).outcome is Outcome.UNAVAILABLE
+
+
+async def test_a_connection_that_breaks_is_unavailable(line: Line) -> None:
+    line.provider.will_hang_up()
+
+    completion = await line.ask()
+
+    assert completion.outcome is Outcome.UNAVAILABLE
+    assert completion.detail.startswith("no connection to ")
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    async with FakeOpenAI.running() as provider:
+        model = connected(provider, "chat")
+    completion = await model.complete(TURN)
+    await model.close()
+
+    assert (completion.outcome, completion.detail) == (Outcome.UNAVAILABLE, "no connection to 127.0.0.1")
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("trouble", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
+async def test_the_time_for_the_whole_call_holds_however_the_server_stalls(
+    api: Api, trouble: Callable[[FakeOpenAI], None]
+) -> None:
+    started = time.monotonic()
+    completion = await hurried(api, trouble, lambda model: model.complete(TURN))
+
+    assert (completion.outcome, completion.detail) == (Outcome.TIMEOUT, "no answer within 0.1 seconds")
+    assert time.monotonic() - started < 5
+
+
+async def test_a_call_can_be_cancelled() -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.will_hang()
+        model = connected(provider, "chat")
+        call = asyncio.create_task(model.complete(TURN))
+        await provider.heard.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await model.close()
+
+
+async def test_tokens_nobody_counted_are_estimated_and_marked(line: Line) -> None:
+    line.provider.tokens = None
+    line.provider.will_choose("done_for_now", message="bye")
+
+    usage = (await line.ask()).usage
+
+    assert usage is not None
+    assert usage.estimated
+    assert usage.input > 5
+    assert usage.output > 5
+
+
+@pytest.mark.parametrize("counted", ["many", {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": 3}, [1]])
+async def test_a_count_that_makes_no_sense_is_estimated_too(chat: Line, counted: Any) -> None:
+    text = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    chat.provider.will_answer(json.dumps({"choices": [choice], "usage": counted}).encode())
+
+    completion = await chat.ask()
+
+    assert completion.outcome is Outcome.OK
+    assert completion.usage is not None
+    assert completion.usage.estimated
+
+
+STEP = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
+
+
+async def test_servers_that_wrap_their_answers_are_understood(chat: Line) -> None:
+    chat.provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{STEP}\n```")
+
+    assert (await chat.ask()).step == DoneForNow(message="bye")
+
+
+async def test_openai_does_not_wrap_so_wrapping_is_invalid_there() -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.will_say_raw(f"```json\n{STEP}\n```")
+        model = connected(provider, "responses")
+        completion = await model.complete(TURN)
+        await model.close()
+
+    assert completion.outcome is Outcome.INVALID
+
+
+async def test_an_agent_that_cannot_be_asked_for_is_rejected_without_a_call(chat: Line) -> None:
+    twice = Agent(name="scout", purpose="", instructions="", tools=(look, look))
+
+    completion = await chat.model.complete(Turn(TURN.state, twice, TURN.prompt))
+
+    assert (completion.outcome, chat.provider.asked) == (Outcome.REJECTED, [])
+    assert "look: this name is taken" in completion.detail
+
+
+async def test_a_prompt_that_cannot_be_written_is_rejected_without_a_call(chat: Line) -> None:
+    completion = await chat.model.complete(Turn(TURN.state, AGENT, Prompt(system="s", user="\ud800")))
+
+    assert (completion.outcome, chat.provider.asked) == (Outcome.REJECTED, [])
+
+
+@pytest.mark.parametrize("read", [chat_answer, response_answer])
+@given(body=st.binary())
+def test_any_bytes_are_an_answer_or_a_validation_error(read: Callable[[bytes], object], body: bytes) -> None:
+    with suppress(ValidationError):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "20"}, 20.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "20", "retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "99999999"}, LONGEST_WAIT),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}, 90.0),
+        ({"retry-after": format_datetime(NOW - timedelta(seconds=90), usegmt=True)}, 0.0),
+        ({"retry-after": "Thu, 01 Jan 2026 00:01:00"}, 60.0),
+        ({"retry-after": "Thu, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Thu, 01 Jan 2026 00:00:00 +9999"}, None),
+    ],
+)
+def test_the_time_to_ask_again_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, NOW) == seconds
+
+
+@given(st.text(), st.text())
+def test_any_header_is_a_sensible_time_or_none(first: str, second: str) -> None:
+    seconds = retry_after({"retry-after": first, "retry-after-ms": second}, NOW)
+
+    assert seconds is None or 0 <= seconds <= LONGEST_WAIT
+
+
+@given(st.text(), st.text(min_size=8))
+def test_words_of_a_provider_are_short_printable_and_without_the_key(said: str, key: str) -> None:
+    told = plain_words(said + key + said, key)
+
+    assert len(told) <= LONGEST_MESSAGE
+    assert told.isprintable()

@@ -1,0 +1,124 @@
+"""Folding: the same log gives the same state, however it is cut and wherever it is folded."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, find, given, settings
+from hypothesis import strategies as st
+
+from agents.deadlines import due, wake_at
+from agents.events import UnknownEvent
+from agents.next_step import MOST_RETRIES, next_step, work
+from agents.reducer import MOST_REMEMBERED, fold, reduce
+from agents.state import ThreadState
+from storage.codec import event_of, row_of, state_json, state_of
+from storage.tables import EventRow
+from tests.histories import PEOPLE, START, Walk, walks
+
+thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@thorough
+@given(walks())
+def test_folding_a_log_twice_gives_the_same_bytes(walk: Walk) -> None:
+    once, again = fold(ThreadState(), walk.events), fold(ThreadState(), walk.events)
+    assert state_json(once) == state_json(again) == state_json(walk.state)
+
+
+@thorough
+@given(walks(), st.data())
+def test_folding_a_snapshot_and_the_tail_gives_the_same_bytes_as_folding_everything(walk: Walk, data) -> None:
+    cut = data.draw(st.integers(0, len(walk.events)))
+    snapshot = state_of(state_json(fold(ThreadState(), walk.events[:cut])))
+    assert state_json(fold(snapshot, walk.events[cut:])) == state_json(walk.state)
+
+
+@thorough
+@given(walks())
+def test_events_survive_the_database_form_unchanged(walk: Walk) -> None:
+    rows = [EventRow(**row_of("thr_walk", seq, event)) for seq, event in enumerate(walk.events, 1)]
+    assert [event_of(row) for row in rows] == walk.events
+
+
+@thorough
+@given(walks())
+def test_no_effect_is_wanted_again_after_its_outcome(walk: Walk) -> None:
+    wanted = {effect.key for effect in next_step(walk.state)}
+    assert not wanted & walk.done
+
+
+@thorough
+@given(walks())
+def test_at_most_one_piece_of_work_is_wanted_and_at_most_one_request_is_open(walk: Walk) -> None:
+    for state in walk.states:
+        assert len(work(state)) <= 1
+        assert sum(request.status == "open" for request in state.requests) <= 1
+
+
+@thorough
+@given(walks())
+def test_a_thread_that_runs_has_work_and_one_that_waits_for_people_has_none_of_its_own(walk: Walk) -> None:
+    status, wanted = walk.state.status, work(walk.state)
+    if status == "running":
+        assert wanted
+    if status in ("waiting_for_human", "done", "failed"):
+        assert not wanted
+    if status == "waiting_for_time":
+        assert wake_at(walk.state) is not None
+
+
+@thorough
+@given(walks())
+def test_the_clock_reports_a_deadline_once(walk: Walk) -> None:
+    events = due(walk.state, walk.now, PEOPLE)
+    assert due(fold(walk.state, events), walk.now, PEOPLE) == ()
+
+
+@thorough
+@given(walks())
+def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: Walk) -> None:
+    asked = {e.request.call_id: e.request for e in walk.events if e.type == "RequestOpened" and e.request.call_id}
+    decided = {e.request_id: e.status for e in walk.events if e.type == "RequestAnswered"}
+    verdicts = {e.call_id: e.verdict.answer for e in walk.events if e.type == "ToolCalled"}
+    for event in walk.events:
+        if event.type == "ToolStarted" and verdicts[event.call_id] != "allow":
+            assert decided[asked[event.call_id].id] in ("approved", "answered")
+
+
+@thorough
+@given(walks(most=80))
+def test_the_remembered_part_of_a_log_is_bounded(walk: Walk) -> None:
+    assert len(walk.state.recent) <= MOST_REMEMBERED
+    assert walk.state.retries <= MOST_RETRIES + 1
+
+
+def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    walk = find(walks(most=60), lambda walk: len(walk.events) > 20, settings=settings(database=None, max_examples=2000))
+    rows = [row_of("thr_walk", seq, event) | {"at": event.at.isoformat()} for seq, event in enumerate(walk.events, 1)]
+    script = (
+        "import json, sys; from datetime import datetime; from agents.reducer import fold\n"
+        "from agents.state import ThreadState; from storage.codec import event_of, state_json\n"
+        "from storage.tables import EventRow\n"
+        "rows = [EventRow(**row | {'at': datetime.fromisoformat(row['at'])}) for row in json.load(sys.stdin)]\n"
+        "print(state_json(fold(ThreadState(), map(event_of, rows))), end='')"
+    )
+    folded = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(rows),
+        env={"TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "12345", "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert folded.stdout == state_json(walk.state)
+
+
+def test_an_event_of_a_newer_build_pauses_the_thread_and_is_never_skipped() -> None:
+    state = ThreadState(thread_id="thr_1", models_turn=True)
+    after = reduce(state, UnknownEvent(type="ThreadPainted", v=7, at=START, actor="system:engine", data={"colour": 1}))
+    assert after.status == "paused"
+    assert after.version == state.version + 1
+    assert next_step(after) == ()

@@ -1,0 +1,236 @@
+"""The schema a model answers in keeps to the strict dialect, whatever the tools of an agent look like."""
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
+
+from agents.errors import Misconfigured
+from agents.registry import AGENTS
+from agents.schema import MOST_CHOICES, MOST_LEVELS, MOST_PROPERTIES, strict_schema, wire_schema
+from agents.tools import Tool, ToolContext, ToolResult, tool
+from tests.fakes.strict_rules import broken_rules
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    name: str
+
+
+class Node(BaseModel):
+    below: list["Node"] = []
+
+
+def of(**fields: Any) -> dict[str, Any]:
+    """The strict schema of a model with these fields."""
+    return strict_schema(create_model("Arguments", **fields))
+
+
+def made(name: str, **fields: Any) -> Tool:
+    """A tool of this name with these arguments."""
+
+    @tool(effect="read")
+    def template(context: ToolContext) -> ToolResult:
+        """Do nothing."""
+        return ToolResult(summary=context.key)
+
+    arguments = create_model(f"{name}_arguments", **fields)
+    described = {key: getattr(template, key) for key in ("description", "run", "stance", "prepare", "check")}
+    return Tool(name=name, arguments=arguments, timeout=1.0, version=1, **described)
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_the_schema_of_every_agent_we_ship_keeps_the_strict_rules(agent: Any) -> None:
+    assert broken_rules(wire_schema(agent.tools)) == []
+
+
+def test_an_answer_is_reasoning_and_then_one_step() -> None:
+    schema = wire_schema(())
+
+    assert list(schema["properties"]) == ["reasoning", "step"]
+    assert schema["required"] == ["reasoning", "step"]
+
+
+def test_every_step_names_its_intent_first() -> None:
+    variants = wire_schema((made("look", where=(str, ...)),))["properties"]["step"]["anyOf"]
+
+    intents = [next(iter(variant["properties"].items())) for variant in variants]
+
+    assert [name for name, _ in intents] == ["intent"] * 5
+    assert [value["const"] for _, value in intents] == [
+        "look",
+        "request_human_input",
+        "done_for_now",
+        "nothing_to_do",
+        "await",
+    ]
+
+
+def test_the_arguments_of_a_tool_lie_beside_its_intent() -> None:
+    variant = wire_schema((made("look", where=(str, ...)),))["properties"]["step"]["anyOf"][0]
+
+    assert variant["properties"]["where"] == {"type": "string"}
+    assert variant["required"] == ["intent", "where"]
+
+
+def test_the_schema_is_the_same_each_time_and_made_once() -> None:
+    tools = AGENTS[0].tools
+
+    assert wire_schema(tools) is wire_schema(tools)
+    assert json.dumps(wire_schema.__wrapped__(tools)) == json.dumps(wire_schema(tools))
+
+
+def test_an_optional_value_is_required_and_may_be_null_and_its_default_is_told() -> None:
+    schema = of(limit=(Annotated[int, Field(description="how many")], 10))
+
+    assert schema["required"] == ["limit"]
+    assert schema["properties"]["limit"] == {
+        "description": "how many (null means 10)",
+        "anyOf": [{"type": "integer"}, {"type": "null"}],
+    }
+
+
+def test_a_value_that_may_be_none_already_is_not_made_nullable_twice() -> None:
+    assert of(at=(str | None, None))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def test_a_required_value_that_may_be_none_stays_so() -> None:
+    assert of(at=(str | None, ...))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def test_a_choice_between_models_is_any_of_them_without_a_discriminator() -> None:
+    schema = of(pet=(Annotated[Cat | Dog, Field(discriminator="kind")], ...))
+
+    assert list(schema["properties"]["pet"]) == ["anyOf"]
+    assert broken_rules(schema) == []
+
+
+def test_models_used_twice_are_written_out_twice_and_leave_no_reference() -> None:
+    schema = of(first=(Cat, ...), others=(list[Cat], ...))
+
+    assert "$" not in json.dumps(schema)
+    assert schema["properties"]["others"]["items"] == schema["properties"]["first"]
+
+
+def test_a_description_beside_a_reference_is_kept() -> None:
+    schema = of(colour=(Annotated[Colour, Field(description="of the door")], ...))
+
+    assert schema["properties"]["colour"] == {"description": "of the door", "type": "string", "enum": ["red", "blue"]}
+
+
+def test_limits_a_strict_server_knows_are_kept_and_the_others_left_to_our_own_validation() -> None:
+    schema = of(
+        count=(Annotated[int, Field(ge=1, le=9)], ...),
+        word=(Annotated[str, Field(min_length=2, max_length=9, pattern="^a")], ...),
+        names=(Annotated[set[str], Field(min_length=1)], ...),
+    )
+
+    assert schema["properties"] == {
+        "count": {"type": "integer", "minimum": 1, "maximum": 9},
+        "word": {"type": "string", "pattern": "^a"},
+        "names": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    }
+
+
+def test_formats_a_strict_server_knows_are_kept() -> None:
+    schema = of(at=(datetime, ...), key=(Annotated[str, Field(json_schema_extra={"format": "password"})], ...))
+
+    assert schema["properties"] == {"at": {"type": "string", "format": "date-time"}, "key": {"type": "string"}}
+
+
+def test_a_pattern_that_looks_around_is_left_to_our_own_validation() -> None:
+    schema = of(word=(Annotated[str, Field(json_schema_extra={"pattern": "^(?!no)"})], ...))
+
+    assert schema["properties"]["word"] == {"type": "string"}
+
+
+def test_a_model_that_takes_any_extra_key_is_refused() -> None:
+    class Loose(BaseModel):
+        model_config = ConfigDict(extra="allow")
+
+    with pytest.raises(Misconfigured, match="Loose: an object with any keys"):
+        strict_schema(Loose)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "why"),
+    [
+        (dict[str, int], "an object with any keys"),
+        (dict, "an object with any keys"),
+        (Any, "give it a type"),
+        (list, "give it a type"),
+        (tuple[int, str], "prefixItems"),
+        (Node, "Node contains itself"),
+    ],
+)
+def test_what_strict_mode_cannot_say_is_refused_with_its_place(annotation: Any, why: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"Arguments\.odd.*{why}"):
+        of(odd=(annotation, ...))
+
+
+@pytest.mark.parametrize("root", [Cat | Dog, list[Cat], str])
+def test_a_root_that_is_no_object_is_refused(root: Any) -> None:
+    with pytest.raises(Misconfigured, match="the outermost value must be an object"):
+        strict_schema(RootModel[root])
+
+
+def test_one_level_too_many_is_refused() -> None:
+    nested: Any = str
+    for _ in range(MOST_LEVELS - 1):
+        nested = list[nested]
+    of(deep=(nested, ...))
+
+    with pytest.raises(Misconfigured, match="more than 5 levels"):
+        of(deep=(list[nested], ...))
+
+
+def test_one_property_too_many_is_refused() -> None:
+    fields: dict[str, Any] = {f"field_{n}": (str, ...) for n in range(MOST_PROPERTIES)}
+    of(**fields)
+
+    with pytest.raises(Misconfigured, match="more than 100 properties"):
+        of(**fields, one_more=(str, ...))
+
+
+def test_one_choice_too_many_is_refused() -> None:
+    choices = tuple(f"choice {n}" for n in range(MOST_CHOICES))
+    of(pick=(Literal[choices], ...))
+
+    with pytest.raises(Misconfigured, match="more than 250 choices"):
+        of(pick=(Literal[(*choices, "one more")], ...))
+
+
+def test_the_limits_hold_for_all_tools_of_an_agent_together() -> None:
+    tools = tuple(made(f"tool_{n}", **{f"field_{m}": (str, ...) for m in range(10)}) for n in range(10))
+
+    with pytest.raises(Misconfigured, match="all tools together: more than 100 properties"):
+        wire_schema(tools)
+
+
+@pytest.mark.parametrize("name", ["done_for_now", "await", "request_clarification"])
+def test_a_tool_cannot_take_the_name_of_a_step(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{name}: this name is taken"):
+        wire_schema((made(name),))
+
+
+def test_two_tools_cannot_have_one_name() -> None:
+    with pytest.raises(Misconfigured, match="look: this name is taken"):
+        wire_schema((made("look"), made("look", where=(str, ...))))
+
+
+def test_an_argument_cannot_be_called_intent() -> None:
+    with pytest.raises(Misconfigured, match="look: no argument can be called intent"):
+        wire_schema((made("look", intent=(str, ...)),))

@@ -1,0 +1,281 @@
+"""Random valid histories: a walk over everything that can happen to a thread, made by the functions the bot uses."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from hypothesis import strategies as st
+from pydantic import Field
+
+from agents.addresses import Address, person
+from agents.agent import Agent
+from agents.budget import Budget, Usage
+from agents.commands import Command, Commands
+from agents.completion import Completion, Outcome
+from agents.deadlines import due, wake_at
+from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage
+from agents.errors import HandrailError
+from agents.events import (
+    BudgetReached,
+    KnownEvent,
+    MessageReceived,
+    ThreadCancelled,
+    ThreadForked,
+    ThreadPaused,
+    ThreadResumed,
+    ThreadStarted,
+    ToolStarted,
+)
+from agents.interpret import call_tool
+from agents.judge import judge
+from agents.listen import listen
+from agents.messages import Assurance, Heard, Provenance, Receipt
+from agents.moment import Moment
+from agents.next_step import next_step
+from agents.opening import ask_for_budget, ask_for_help
+from agents.people import People, Person
+from agents.policy import Ask, Escalation, Policy, Rule
+from agents.reducer import fold
+from agents.requests import Answer
+from agents.state import ThreadState
+from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput
+from agents.tools import ToolContext, ToolResult, tool
+from bot.choosing import chosen, ended_without_step
+from bot.courier import delivered, undeliverable
+from bot.deciding import answered
+from bot.ledger import key_of, outcome
+from bot.running import Ended
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PEOPLE = People(
+    everybody=(
+        Person(key="alice", name="Alice", roles=("dev",), addresses=(Address("terminal:alice"),)),
+        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"),)),
+        Person(key="carol", name="Carol", roles=("release", "oncall"), addresses=(Address("sms:+15550001"),)),
+    )
+)
+WATCHED = Ask(
+    roles=("release",),
+    quorum=2,
+    expires=1800,
+    remind=(300, 600),
+    escalate=(Escalation(after=900, to=Address("role:oncall"), via="sms"),),
+)
+
+
+@tool(effect="read")
+def look(context: ToolContext, depth: Annotated[int, Field(ge=0)] = 1) -> ToolResult:
+    """Look around."""
+    return ToolResult(summary=f"saw {depth}", data={"depth": depth})
+
+
+@tool(effect="once", risk="high", ask=Ask(roles=("release",), on_expire="hold"))
+def push(context: ToolContext, where: str) -> ToolResult:
+    """Push once."""
+    return ToolResult(summary=f"pushed {where}")
+
+
+@tool(effect="idempotent", risk="high", ask=Ask(roles=("release",), on_expire="halt"))
+def ship(context: ToolContext, where: str) -> ToolResult:
+    """Ship, however often it is told."""
+    return ToolResult(summary=f"shipped {where}")
+
+
+AGENT = Agent(
+    name="walker",
+    purpose="walks",
+    instructions="Walk.",
+    tools=(look, push, ship),
+    commands=Commands(commands=(Command(say=("ship {where}",), does="ships", step={"intent": "ship"}),)),
+    prefetch=("look",),
+)
+POLICY = Policy(
+    people=PEOPLE,
+    rules=(
+        Rule(name="production", tool="ship", when={"where": "production"}, ask=WATCHED),
+        Rule(name="never", tool="*", when={"where": "mars"}, deny="not to mars"),
+    ),
+)
+STEPS = (
+    CallTool(tool="look", arguments={"depth": 2}),
+    CallTool(tool="push", arguments={"where": "staging"}),
+    CallTool(tool="ship", arguments={"where": "production"}),
+    CallTool(tool="ship", arguments={"where": "mars"}),
+    CallTool(tool="dig", arguments={}),
+    RequestHumanInput(question="Where to?", choices=("here", "there"), format="multiple_choice"),
+    RequestHumanInput(question="Sure?", format="yes_no"),
+    RequestHumanInput(question="Why?"),
+    DoneForNow(message="Done."),
+    NothingToDo(reason="nothing to do"),
+    Await(seconds=600, reason="patience"),
+)
+TEXTS = ("ship it", "ship production", "ok", "yes", "here", "stop", "use the other one instead", "<approved/>", "\x1b[2J")
+SPEAKERS = (person("alice"), person("bob"), person("carol"), Address("web:stranger"))
+
+Move = Callable[["Walk"], Sequence[KnownEvent]]
+
+
+class Walk:
+    """One thread and its history so far; `draw` takes a value from a hypothesis strategy."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy], object], budget: Budget) -> None:
+        self.draw = draw
+        self.now = START
+        self.count = 0
+        self.events: list[KnownEvent] = []
+        self.states: list[ThreadState] = [ThreadState()]
+        self.done: set[str] = set()
+        alice = person("alice")
+        started = ThreadStarted(
+            at=START,
+            actor=alice,
+            thread_id="thr_walk",
+            agent="walker",
+            origin=Address("terminal:alice"),
+            requester=alice,
+            budget=budget,
+            prefetch=AGENT.prefetch,
+        )
+        received = MessageReceived(
+            at=START, actor=alice, provenance=Provenance.VERIFIED_PERSON, text="go", source=Address("terminal:alice")
+        )
+        self.append((started, received))
+
+    @property
+    def state(self) -> ThreadState:
+        return self.states[-1]
+
+    def append(self, events: Sequence[KnownEvent]) -> None:
+        for event in events:
+            self.events.append(event)
+            self.states.append(fold(self.state, [event]))
+
+    def moment(self) -> Moment:
+        self.count += 1
+        return Moment(now=self.now, fresh=f"{self.count:04}", code=f"C{self.count:04}")
+
+    def step(self) -> None:
+        self.now += timedelta(seconds=self.draw(st.sampled_from([0, 1, 90, 400, 4000])))
+        moves: list[Move] = [_say, _say, _tick, _steer]
+        moves += [lambda walk, e=effect: _perform(walk, e) for effect in next_step(self.state) for _ in range(4)]
+        if self.state.request is not None:
+            moves += [_answer] * 4
+        self.append(self.draw(st.sampled_from(moves))(self))
+
+
+def _say(walk: Walk) -> Sequence[KnownEvent]:
+    if walk.state.life == "cancelled":
+        return ()
+    by = walk.draw(st.sampled_from(SPEAKERS))
+    known = PEOPLE.get(by) is not None
+    heard = Heard(
+        text=walk.draw(st.sampled_from(TEXTS)),
+        by=by,
+        source=Address("terminal:somebody"),
+        provenance=Provenance.VERIFIED_PERSON if known else Provenance.UNVERIFIED,
+        at=walk.now,
+    )
+    return listen(walk.state, heard, people=PEOPLE, agent=AGENT)
+
+
+def _tick(walk: Walk) -> Sequence[KnownEvent]:
+    at = wake_at(walk.state)
+    if at is not None and walk.draw(st.booleans()):
+        walk.now = max(walk.now, at)
+    return due(walk.state, walk.now, PEOPLE)
+
+
+def _steer(walk: Walk) -> Sequence[KnownEvent]:
+    bob, status = person("bob"), walk.state.status
+    if status == "paused":
+        return (ThreadResumed(at=walk.now, actor=bob),)
+    if status in ("done", "failed", "cancelled"):
+        return (ThreadForked(at=walk.now, actor=bob, thread_id="thr_fork", parent="thr_walk", at_seq=1),)
+    if walk.draw(st.integers(0, 9)) == 0:
+        return (ThreadCancelled(at=walk.now, actor=bob, reason="enough"),)
+    return (ThreadPaused(at=walk.now, actor=bob, reason="wait"),)
+
+
+def _answer(walk: Walk) -> Sequence[KnownEvent]:
+    request = walk.state.request
+    assert request is not None
+    decision = "answer" if request.kind == "question" else walk.draw(st.sampled_from(["approve", "approve", "deny"]))
+    answer = Answer(
+        by=walk.draw(st.sampled_from(SPEAKERS)),
+        channel=Address("terminal:somebody"),
+        assurance=walk.draw(st.sampled_from(list(Assurance))),
+        decision=decision,
+        comment="because",
+        text=walk.draw(st.sampled_from([*request.choices, "yes", "no", "words"])),
+    )
+    try:
+        judgement = judge(request, answer, people=PEOPLE, now=walk.now)
+    except HandrailError:
+        return ()
+    return answered(walk.state, request, judgement, None)
+
+
+def _perform(walk: Walk, effect: object) -> Sequence[KnownEvent]:
+    match effect:
+        case SendMessage():
+            return _deliver(walk, effect)
+        case CallModel():
+            walk.done.add(effect.key)
+            return _think(walk)
+        case Prefetch():
+            walk.done.add(effect.key)
+            step = CallTool(tool=effect.tool, arguments={"depth": 1})
+            return call_tool(walk.state, step, walk.moment(), agent=AGENT, policy=POLICY, prefetched=True)
+        case RunTool() | RecoverTool():
+            return _run(walk, effect)
+        case AskHuman():
+            walk.done.add(effect.key)
+            return _ask(walk, effect)
+    raise AssertionError(effect)
+
+
+def _deliver(walk: Walk, effect: SendMessage) -> Sequence[KnownEvent]:
+    walk.done.add(effect.key)
+    if walk.draw(st.integers(0, 5)) == 0:
+        return (undeliverable(effect, "gone", walk.moment()),)
+    return (delivered(effect, Receipt(ref="r", digest="d"), walk.moment()),)
+
+
+def _think(walk: Walk) -> Sequence[KnownEvent]:
+    how = walk.draw(st.sampled_from([Outcome.OK, Outcome.OK, Outcome.OK, *Outcome]))
+    if how is not Outcome.OK:
+        failed = Completion(outcome=how, model="walking", detail="no", usage=Usage(input=5))
+        return ended_without_step(walk.state, failed, walk.moment(), 0.5)
+    step = walk.draw(st.sampled_from(STEPS))
+    completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
+    complaint = walk.draw(st.sampled_from([None, None, None, "there is no such place"]))
+    return chosen(walk.state, completion, step, complaint, walk.moment(), agent=AGENT, policy=POLICY)
+
+
+def _run(walk: Walk, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:
+    """Start a call; or, when it was started before, end it one way or another."""
+    call, moment = effect.call, walk.moment()
+    walk.done.add(effect.key)
+    if isinstance(effect, RunTool):
+        key = key_of(walk.state, call)
+        return (ToolStarted(at=walk.now, actor=person("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1),)
+    how = walk.draw(st.sampled_from(["succeeded", "succeeded", "failed", "again", "unknown"]))
+    ended = Ended(how, "so it ended", ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None)
+    return outcome(walk.state, call, ended, moment, 0.5)
+
+
+def _ask(walk: Walk, effect: AskHuman) -> Sequence[KnownEvent]:
+    if effect.kind is None:
+        return (ask_for_help(walk.state, "Stuck.", walk.moment()),)
+    reached = BudgetReached(at=walk.now, actor=person("bob"), kind=effect.kind, limit=1, used=2)
+    return (reached, ask_for_budget(walk.state, effect.kind, POLICY, walk.moment()))
+
+
+@st.composite
+def walks(draw: Callable, most: int = 40) -> Walk:
+    """A walk of up to `most` moves."""
+    budget = draw(st.sampled_from([Budget(), Budget(), Budget(steps=3), Budget(tokens=250), Budget(wall_clock=60)]))
+    walk = Walk(draw, budget)
+    for _ in range(draw(st.integers(0, most))):
+        walk.step()
+    return walk
