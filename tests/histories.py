@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Annotated
 
+from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -279,3 +281,9 @@ def walks(draw: Callable, most: int = 40) -> Walk:
     for _ in range(draw(st.integers(0, most))):
         walk.step()
     return walk
+
+
+def some_walk(wanted: Callable[[Walk], bool], most: int = 60) -> Walk:
+    """A walk that has what is wanted, as it is found: not shrunk."""
+    quick = settings(database=None, max_examples=20_000, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+    return find(walks(most=most), wanted, settings=quick, random=Random(7))

@@ -1,4 +1,4 @@
-"""`handrail`, the command line: exit codes 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted (CONTRACT §2)."""
+"""`handrail`, the command line; exit codes 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
 
 import sys
 

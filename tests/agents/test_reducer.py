@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.deadlines import due, wake_at
@@ -15,7 +15,7 @@ from agents.reducer import MOST_REMEMBERED, fold, reduce
 from agents.state import ThreadState
 from storage.codec import event_of, row_of, state_json, state_of
 from storage.tables import EventRow
-from tests.histories import PEOPLE, START, Walk, walks
+from tests.histories import PEOPLE, START, Walk, some_walk, walks
 
 thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -95,7 +95,7 @@ def test_the_remembered_part_of_a_log_is_bounded(walk: Walk) -> None:
 
 
 def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    walk = find(walks(most=60), lambda walk: len(walk.events) > 20, settings=settings(database=None, max_examples=2000))
+    walk = some_walk(lambda walk: len(walk.events) > 20)
     rows = [row_of("thr_walk", seq, event) | {"at": event.at.isoformat()} for seq, event in enumerate(walk.events, 1)]
     script = (
         "import json, sys; from datetime import datetime; from agents.reducer import fold\n"

@@ -1,0 +1,71 @@
+"""Where lines come from: typed at a prompt with a history, or read from a pipe."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.patch_stdout import patch_stdout
+
+from bot.settings import FOLDER
+
+HISTORY = FOLDER / "chat-history"
+_PIECE = 65536
+
+
+def on_terminal() -> bool:
+    """Whether a person sits there, and not a program."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+async def typed(prompt: Callable[[], str]) -> AsyncIterator[str]:
+    """Lines until the input ends; `prompt` is asked before each what to show."""
+    source = _prompted(prompt) if on_terminal() else _piped(sys.stdin.fileno())
+    async for line in source:
+        yield line
+
+
+async def _prompted(prompt: Callable[[], str]) -> AsyncIterator[str]:
+    session: PromptSession[str] = PromptSession(history=_history(HISTORY))
+    with patch_stdout(raw=True), suppress(EOFError):
+        while True:
+            yield await session.prompt_async(prompt())
+
+
+def _history(file: Path) -> History:
+    """What was typed here before; nobody else may read it. A folder without Handrail keeps none."""
+    if not file.parent.is_dir():
+        return InMemoryHistory()
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    return FileHistory(file)
+
+
+async def _piped(descriptor: int) -> AsyncIterator[str]:
+    """Lines of a pipe or a file, read in a thread of its own: a read that waits must not keep us from leaving."""
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+
+    def read() -> None:
+        with suppress(RuntimeError, OSError):  # the loop is closed: we have left already
+            for line in _lines(descriptor):
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    Thread(target=read, name="keyboard", daemon=True).start()
+    while (line := await lines.get()) is not None:
+        yield line
+
+
+def _lines(descriptor: int) -> Iterator[str]:
+    # Not through sys.stdin: a thread that waits in there holds its lock, which is fatal when the process ends.
+    rest = b""
+    while piece := os.read(descriptor, _PIECE):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+    if rest:
+        yield rest.decode(errors="replace")

@@ -1,0 +1,78 @@
+"""What there is to show of a conversation, each thing once, whichever way it comes in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import RenderableType
+
+from channels.terminal.client import LoggedEvent
+from channels.terminal.outbound import RequestView, answered, card, event_line, notice, settled, speech, trouble
+
+_REMARKS = {
+    "RequestReminded": "nobody has answered yet",
+    "RequestEscalated": "others are asked as well",
+    "ToolFailed": "that did not work",
+    "ThreadPaused": "the thread is paused",
+    "ThreadResumed": "the thread goes on",
+    "ThreadCancelled": "the thread is cancelled",
+    "TimerSet": "the agent waits",
+}
+_ASKING = ("RequestOpened", "RequestAnswered", "RequestExpired", "RequestSuperseded")
+ENDING = ("ThreadCancelled", "ThreadFinished")
+
+
+@dataclass
+class News:
+    """Remembers what was shown. `sent` holds what we said ourselves, which comes back once in the log."""
+
+    sent: list[str] = field(default_factory=list)
+    requests: dict[str, RequestView] = field(default_factory=dict)
+
+    def of_event(self, event: LoggedEvent) -> Iterator[RenderableType]:
+        """What an event has to show by itself; what it says of a request is shown by `of_request`."""
+        if event.type == "MessageReceived":
+            yield from self._heard(event)
+        elif event.type == "ReplyChosen":
+            yield speech(event.actor.partition(":")[2], event.data["text"], "bold green")
+        elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":
+            yield trouble(f"the thread failed: {event_line(event.type, event.data)}")
+        elif event.type in _REMARKS:
+            gist = event_line(event.type, event.data)
+            yield notice(f"{_REMARKS[event.type]}: {gist}" if gist else _REMARKS[event.type])
+
+    def of_request(self, request: RequestView) -> Iterator[RenderableType]:
+        """What is new about a request: its card, an answer that left it open, how it ended."""
+        before = self.requests.get(request.id)
+        self.requests[request.id] = request
+        if request.status != "open":
+            if before is None or before.status == "open":
+                yield settled(request)
+            return
+        if before is not None:
+            yield from (answered(request, answer) for answer in request.answers[len(before.answers) :])
+        if before is None or before.digest != request.digest:
+            yield card(request)
+
+    def coded(self, code: str) -> RequestView | None:
+        """The request that was shown under this code."""
+        return next((request for request in self.requests.values() if request.code == code), None)
+
+    def waiting(self) -> list[RequestView]:
+        """Those that were open when last looked at."""
+        return [request for request in self.requests.values() if request.status == "open"]
+
+    def _heard(self, event: LoggedEvent) -> Iterator[RenderableType]:
+        text = event.data["text"]
+        if text in self.sent:
+            self.sent.remove(text)
+        else:
+            yield speech(event.actor.partition(":")[2], text)
+
+
+def request_of(event: LoggedEvent) -> str | None:
+    """The id of the request an event is about."""
+    if event.type not in _ASKING:
+        return None
+    asked = event.data.get("request")
+    named: str | None = asked["id"] if isinstance(asked, dict) else event.data.get("request_id")
+    return named

@@ -1,0 +1,50 @@
+"""`handrail chat --once`: say one thing, print what comes of it as JSON lines until the thread rests (CONTRACT §2)."""
+
+import asyncio
+from typing import Any
+
+from bot.cli.screen import show_line, tell
+from channels.terminal.client import LoggedEvent, TerminalClient, path
+
+PATIENCE = 8
+"""Attempts while the server is away, half a minute together: a restart takes two seconds."""
+
+STILL_SECONDS = 120.0
+
+
+async def once(server: TerminalClient, text: str, agent: str | None, *, still: float = STILL_SECONDS) -> int:
+    """The exit code: 0 when the thread waits, is paused or done; 1 when it failed or nothing moved for so long."""
+    opening = {"message": text, "agent": agent, "requester": server.person, "reply_to": server.address}
+    thread = await server.post(path("threads"), opening)
+    try:
+        thread = await _until_rest(server, thread["id"], still)
+        code = int(thread["status"] in ("failed", "cancelled"))
+    except TimeoutError:
+        tell(
+            f"handrail: nothing moved for {still:g} seconds; `handrail threads show {thread['id']}` tells how it stands"
+        )
+        code = 1
+    show_line({"type": "thread", **thread})
+    return code
+
+
+async def _until_rest(server: TerminalClient, thread_id: str, still: float) -> Any:
+    """The thread as it rests, with everything printed that led there. Raises TimeoutError."""
+    news = server.follow(thread_id)
+    while True:
+        async with asyncio.timeout(still):
+            event = await anext(news)
+        if not isinstance(event, LoggedEvent):
+            continue
+        await _print(server, event)
+        thread = await server.get(path("threads", thread_id), patience=PATIENCE)
+        if thread["status"] != "running" and thread["version"] <= event.seq:
+            return thread
+
+
+async def _print(server: TerminalClient, event: LoggedEvent) -> None:
+    if event.type == "ReplyChosen":
+        show_line({"type": "reply", "text": event.data["text"]})
+    elif event.type == "RequestOpened":
+        request = await server.get(path("requests", event.data["request"]["id"]), patience=PATIENCE)
+        show_line({"type": "request", **request})

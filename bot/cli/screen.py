@@ -1,0 +1,48 @@
+"""What commands print: data on stdout, as JSON when asked; words for people on stderr."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from rich.console import Console, RenderableType
+from typer import Option, echo
+
+from bot.settings import Settings
+
+_WIDE = 4000  # columns where no terminal cuts: ids and commits stay whole for whoever reads the pipe
+
+AsJson = Annotated[bool, Option("--json", help="Print JSON, the same objects as the HTTP API.", show_default=False)]
+
+
+def console(settings: Settings) -> Console:
+    """Stdout for people. Text is taken as it is: no markup, no emoji codes, no guessing what a number means."""
+    drawn = Console(highlight=False, markup=False, emoji=False, color_system=None if settings.no_color else "auto")
+    if not drawn.is_terminal:
+        drawn.width = _WIDE
+    return drawn
+
+
+def show(settings: Settings, drawn: RenderableType) -> None:
+    """Print something for people."""
+    console(settings).print(drawn)
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON value. Everything beyond ASCII is escaped, so that no terminal obeys what others wrote."""
+    echo(json.dumps(value, indent=2))
+
+
+def show_line(value: Any) -> None:
+    """Print one JSON value on a line of its own, at once."""
+    echo(json.dumps(value, separators=(",", ":")))
+
+
+def show_lines(values: Iterable[Any]) -> None:
+    """Print JSON values, a line each."""
+    for value in values:
+        show_line(value)
+
+
+def tell(text: str) -> None:
+    """Say something to the person, on stderr."""
+    echo(text, err=True)

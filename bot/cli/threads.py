@@ -1,0 +1,200 @@
+"""`handrail threads`: what runs, what waits, what happened, and the orders that steer it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from rich.console import RenderableType
+from typer import Argument, Exit, Option, Typer
+
+from agents.state import ThreadState
+from bot.cli.screen import AsJson, show, show_json, show_line, tell
+from bot.cli.server import MOST, As, Limit, ask, client
+from bot.local_database import held, url_of
+from bot.settings import Settings, load_settings
+from channels.terminal.client import LoggedEvent, path
+from channels.terminal.outbound import ThreadView, event_line, notice, speech, table, threads_table
+
+app = Typer(no_args_is_help=True, help="List, show and steer threads.")
+
+Id = Annotated[str, Argument(metavar="ID", help="The id of a thread, out of `handrail threads list`.")]
+After = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only what happened after this event.")]
+
+_SAID = ("MessageReceived", "ReplyChosen")
+
+
+@app.command("list")
+def list_threads(
+    *,
+    status: Annotated[str | None, Option("--status", help="Only those that are, say, waiting_for_human.")] = None,
+    agent: Annotated[str | None, Option("--agent", help="Only those of this agent.")] = None,
+    limit: Limit = MOST,
+    as_json: AsJson = False,
+) -> None:
+    """Threads, the newest first."""
+    settings = load_settings()
+    found = ask(
+        settings, lambda server: server.listed(path("threads"), "threads", most=limit, status=status, agent=agent)
+    )
+    if as_json:
+        return show_json(found)
+    return show(settings, threads_table([ThreadView.model_validate(one) for one in found]))
+
+
+@app.command("show")
+def show_thread(thread_id: Id, *, as_json: AsJson = False) -> None:
+    """One thread."""
+    settings = load_settings()
+    _show_thread(settings, ask(settings, lambda server: server.get(path("threads", thread_id))), as_json=as_json)
+
+
+@app.command()
+def events(
+    thread_id: Id,
+    *,
+    after: After = 0,
+    follow: Annotated[bool, Option("--follow", "-f", help="Go on as things happen.", show_default=False)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What happened in a thread, event by event."""
+    settings = load_settings()
+    if follow:
+        return asyncio.run(_follow(settings, thread_id, after, as_json=as_json))
+    found = ask(settings, lambda server: server.get(path("threads", thread_id, "events"), after=after))["events"]
+    if as_json:
+        return show_json(found)
+    return show(settings, _table_of(found))
+
+
+@app.command()
+def messages(
+    thread_id: Id,
+    text: Annotated[str | None, Argument(help="What to say; without it, what was said is shown.")] = None,
+    *,
+    person: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say something in a thread, or show what was said."""
+    settings = load_settings()
+    if text is not None:
+        order = path("threads", thread_id, "messages")
+        told = ask(settings, lambda server: server.post(order, {"text": text, "actor": server.person}), person)
+        return _show_thread(settings, told, as_json=as_json)
+    found = ask(settings, lambda server: server.get(path("threads", thread_id, "events")))["events"]
+    said = [event for event in found if event["type"] in _SAID]
+    if as_json:
+        return show_json(said)
+    for event in said:
+        show(settings, speech(event["actor"].partition(":")[2], event["data"]["text"]))
+    return None
+
+
+@app.command()
+def pause(thread_id: Id, *, as_json: AsJson = False) -> None:
+    """Start nothing new in a thread until it is resumed."""
+    _steer(thread_id, "pause", as_json=as_json)
+
+
+@app.command()
+def resume(thread_id: Id, *, as_json: AsJson = False) -> None:
+    """Let a paused thread go on with what it waited for."""
+    _steer(thread_id, "resume", as_json=as_json)
+
+
+@app.command()
+def cancel(thread_id: Id, *, as_json: AsJson = False) -> None:
+    """End a thread, and close what it asks."""
+    _steer(thread_id, "cancel", as_json=as_json)
+
+
+@app.command()
+def fork(
+    thread_id: Id,
+    *,
+    at: Annotated[
+        int | None, Option("--at", min=1, metavar="SEQ", help="The last event to take; default: all.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a new thread with the first events of another."""
+    settings = load_settings()
+    thread = path("threads", thread_id)
+
+    async def forked(server: Any) -> Any:
+        return await server.post(f"{thread}/fork", {"at": at or (await server.get(thread))["version"]})
+
+    _show_thread(settings, ask(settings, forked), as_json=as_json)
+
+
+@app.command()
+def replay(thread_id: Id, *, as_json: AsJson = False) -> None:
+    """Fold a thread's log again and compare; exits with 1 when the stored state differs.
+
+    Reads the database itself unless a server runs on it, which is asked then.
+    """
+    settings = load_settings()
+    found = _replayed(settings, thread_id)
+    if as_json:
+        show_json(found)
+    else:
+        verdict = "the stored state is what they fold to" if found["matches"] else "the stored state DIFFERS"
+        tell(f"{found['events']} events of thread {thread_id}, {found['status']}: {verdict}")
+    if not found["matches"]:
+        raise Exit(1)
+
+
+def _replayed(settings: Settings, thread_id: str) -> Any:
+    url = url_of(settings)
+    if held(url):
+        return ask(settings, lambda server: server.get(path("threads", thread_id, "replay")))
+    kept, folded = asyncio.run(_folded(url, thread_id))
+    return {
+        "id": thread_id,
+        "version": kept.version,
+        "status": folded.status,
+        "events": folded.version,
+        "matches": kept == folded,
+    }
+
+
+async def _folded(url: str, thread_id: str) -> tuple[ThreadState, ThreadState]:
+    # 0.2 s of start-up that the other commands, which ask the server, do without
+    from storage.database import Database  # noqa: PLC0415 - as above
+    from storage.threads import replayed  # noqa: PLC0415 - as above
+
+    database = Database.open(url)
+    try:
+        return await database.run(lambda connection: replayed(connection, thread_id))
+    finally:
+        database.close()
+
+
+def _steer(thread_id: str, order: str, *, as_json: bool) -> None:
+    settings = load_settings()
+    told = ask(settings, lambda server: server.post(path("threads", thread_id, order)))
+    _show_thread(settings, told, as_json=as_json)
+
+
+def _show_thread(settings: Settings, thread: Any, *, as_json: bool) -> None:
+    if as_json:
+        show_json(thread)
+    else:
+        show(settings, threads_table([ThreadView.model_validate(thread)]))
+
+
+def _table_of(found: Sequence[Any]) -> RenderableType:
+    rows = [
+        (str(one["seq"]), one["at"], one["type"], one["actor"], event_line(one["type"], one["data"])) for one in found
+    ]
+    return table(("seq", "at", "event", "by", "what"), rows) if rows else notice("nothing happened after that")
+
+
+async def _follow(settings: Settings, thread_id: str, after: int, *, as_json: bool) -> None:
+    async with client(settings) as server:
+        async for event in server.follow(thread_id, after):
+            if not isinstance(event, LoggedEvent):
+                tell("the server is away; waiting for it" if event.lost else "the server is back")
+            elif as_json:
+                show_line(vars(event))
+            else:
+                show(settings, notice(f"{event.seq} {event.at} {event.type} {event_line(event.type, event.data)}"))

@@ -1,0 +1,57 @@
+"""The application: every route and what stands around them, put together from what it is given."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+
+from bot.web import events, health, orders, requests, threads
+from bot.web.envelope import Envelope
+from bot.web.limits import BodyLimit
+from bot.web.parts import Parts
+from bot.web.principal import GUARDED, Credential, Gate
+from bot.web.problems import add_problems
+from bot.web.streams import Streams
+from bot.wiring import Bot
+
+_DESCRIPTION = """\
+Agents propose, people hold the rail. Open a thread, follow its log, answer what it asks.
+
+Every failure is `{"error": {"code", "message", "details"?}}`. A POST with an `Idempotency-Key` may be sent again: it is
+answered again, with `Idempotency-Replayed: true`, and not done again.
+"""
+
+
+def create_app(bot: Bot, credentials: Sequence[Credential], *, streams: Streams | None = None) -> FastAPI:
+    """The HTTP surface of a bot, for whoever holds one of the credentials. It neither starts nor stops the bot."""
+    app = FastAPI(
+        title="Handrail",
+        version="1",
+        description=_DESCRIPTION,
+        redoc_url=None,
+        redirect_slashes=False,  # such an answer would name the host that the client named
+        generate_unique_id_function=_operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=[
+            Middleware(Envelope),
+            Middleware(Gate, credentials=credentials, people=bot.roster.people),
+            Middleware(BodyLimit),
+        ],
+    )
+    app.state.parts = Parts(bot, streams or Streams())
+    add_problems(app)
+    app.include_router(_v1())
+    app.include_router(health.router)
+    return app
+
+
+def _v1() -> APIRouter:
+    v1 = APIRouter(prefix=GUARDED)
+    for part in (threads, orders, events, requests):
+        v1.include_router(part.router)
+    return v1
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

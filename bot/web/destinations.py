@@ -1,0 +1,19 @@
+"""Where replies may be sent."""
+
+from collections.abc import Collection
+
+from agents.addresses import Address
+from agents.errors import Invalid
+from agents.people import People
+
+
+def destination(to: Address, people: People, schemes: Collection[str]) -> Address:
+    """An address on a channel of this process, or of somebody it knows. Raises Invalid, naming what there is."""
+    if to.scheme in ("person", "role"):
+        if not people.reached(to, None):
+            raise Invalid(f"reply_to: nobody is known as {to}")
+        return to
+    if to.scheme not in schemes:
+        there = ", ".join(sorted({*schemes, "person", "role"}))
+        raise Invalid(f"reply_to: no channel here takes {to.scheme}; there are: {there}")
+    return to

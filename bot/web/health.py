@@ -1,0 +1,73 @@
+"""Whether the process lives, and whether it can work."""
+
+import asyncio
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Response
+
+from agents.errors import HandrailError
+from agents.frozen import Frozen
+from bot.web.parts import Here
+from bot.wiring import Bot
+from storage.wakeups import next_wake
+
+PATIENCE = 3.0
+"""Seconds for the database to commit: one that takes longer is of no use to anybody who waits."""
+
+router = APIRouter(tags=["health"])
+
+
+class Live(Frozen):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Check(Frozen):
+    """One thing that is needed; `problem` is empty when it works."""
+
+    ok: bool
+    problem: str = ""
+
+
+class Ready(Frozen):
+    """Whether everything that is needed works."""
+
+    ready: bool
+    checks: Mapping[str, Check]
+
+
+@router.get("/healthz")
+async def live() -> Live:
+    """Whether the process lives."""
+    return Live()
+
+
+@router.get("/readyz", responses={503: {"model": Ready, "description": "Something that is needed does not work."}})
+async def ready(here: Here, response: Response) -> Ready:
+    """Whether the database can be written, the engine runs, and each channel is there."""
+    checks = {
+        "database": await _database(here.bot),
+        "engine": _engine(here.bot),
+        **{f"channel:{scheme}": Check(ok=True) for scheme in here.bot.courier.channels},
+    }
+    told = Ready(ready=all(check.ok for check in checks.values()), checks=checks)
+    response.status_code = 200 if told.ready else 503
+    return told
+
+
+async def _database(bot: Bot) -> Check:
+    """A transaction begins with the lock that writing takes, so one that ends shows that writing works."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await bot.engine.database.run(next_wake)
+    except (HandrailError, TimeoutError) as error:
+        return Check(ok=False, problem=str(error) or f"it did not answer within {PATIENCE:.0f} s")
+    return Check(ok=True)
+
+
+def _engine(bot: Bot) -> Check:
+    """What was never started, or was stopped, hears of no commit."""
+    if bot.worker.notice in bot.engine.listeners:
+        return Check(ok=True)
+    return Check(ok=False, problem="it is not running")

@@ -1,0 +1,45 @@
+"""The largest body that is read, whether it tells its length or comes in pieces."""
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.web.problems import problem_of
+
+LARGEST_BODY = 256 * 1024
+"""Bytes. A message has at most 16 000 characters; what is larger is no request of ours."""
+_LONGEST_LENGTH = 20  # digits; a Content-Length that makes no sense is not believed, the bytes are counted anyway
+
+
+class BodyLimit:
+    """Refuses a body by the length it tells before any of it is read, and another one where it gets too long."""
+
+    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
+        self._app = app
+        self._largest = largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._told(scope) > self._largest:
+            return await problem_of(self._too_large())(scope, receive, send)
+        return await self._app(scope, self._counting(receive), send)
+
+    def _told(self, scope: Scope) -> int:
+        length = Headers(scope=scope).get("content-length", "")
+        return int(length) if length.isdecimal() and len(length) <= _LONGEST_LENGTH else 0
+
+    def _counting(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._largest:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> HTTPException:
+        message = f"the body is larger than {self._largest // 1024} KiB"
+        return HTTPException(413, message, headers={"Connection": "close"})

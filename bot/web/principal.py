@@ -1,0 +1,97 @@
+"""Bearer tokens: who comes in, as whom they speak, and whether for others too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agents.addresses import Address, person
+from agents.people import People, Person
+from bot.environment.api_tokens import ApiToken
+from bot.web.problems import problem
+
+GUARDED = "/v1"
+_NOBODY = "send a token that this server knows: Authorization: Bearer TOKEN"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A token that is let in. Whoever holds one with `admin` may speak for others, whatever roles its person has."""
+
+    token: ApiToken
+    admin: bool = False
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who speaks. `person` is None for a program, and for a person whom the configuration does not know."""
+
+    token: str
+    address: Address
+    person: Person | None
+    admin: bool
+
+    @classmethod
+    def of(cls, credential: Credential, people: People) -> "Principal":
+        token = credential.token
+        if token.person is None:  # People may know this address as somebody's own: a program is nobody all the same
+            return cls(token.name, Address(f"web:{token.name}"), None, credential.admin)
+        address = person(token.person)
+        who = people.get(address)
+        return cls(token.name, address, who, credential.admin or (who is not None and who.has_role("admin")))
+
+    @property
+    def channel(self) -> Address:
+        """Where this one speaks from."""
+        return Address(f"web:{self.token}")
+
+
+class Gate:
+    """Lets nobody without a token into the API: asked before a path is looked up or a body is read."""
+
+    def __init__(self, app: ASGIApp, credentials: Sequence[Credential], people: People) -> None:
+        self._app = app
+        self._doors = [(_digest(c.token.secret.get_secret_value()), Principal.of(c, people)) for c in credentials]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not guarded(scope["path"]):
+            return await self._app(scope, receive, send)
+        principal = self._let_in(Headers(scope=scope).get("authorization", ""))
+        if principal is None:
+            refusal = problem(401, "unauthorized", _NOBODY, headers={"WWW-Authenticate": "Bearer"})
+            return await refusal(scope, receive, send)
+        scope.setdefault("state", {})["principal"] = principal
+        return await self._app(scope, receive, send)
+
+    def _let_in(self, authorization: str) -> Principal | None:
+        """Compares with every token, always, and over digests, so that time tells neither which nor how long."""
+        scheme, _, given = authorization.partition(" ")
+        digest = _digest(given.strip())
+        found = [principal for known, principal in self._doors if compare_digest(known, digest)]
+        return found[0] if found and scheme.lower() == "bearer" else None
+
+
+def guarded(path: str) -> bool:
+    """Whether a path is part of the API."""
+    return path == GUARDED or path.startswith(f"{GUARDED}/")
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()
+
+
+_bearer = HTTPBearer(auto_error=False, description="One of HANDRAIL_API_TOKENS, or the content of .handrail/api-token.")
+
+
+async def _principal(request: Request, _: Annotated[object, Depends(_bearer)]) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
+Caller = Annotated[Principal, Depends(_principal)]

@@ -1,0 +1,219 @@
+"""What the API answers with (CONTRACT §4). Optional fields are left out when there is nothing to say."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from agents.addresses import Address
+from agents.budget import KINDS, BudgetKind
+from agents.events import Event, UnknownEvent
+from agents.frozen import Frozen
+from agents.policy import Ask, Escalation, Verdict
+from agents.requests import GivenAnswer, Request, RequestStatus
+from agents.state import ThreadState, ThreadStatus
+from agents.steps import AnswerFormat, Urgency
+from bot.web.terms import in_words
+
+_ENVELOPE = {"type", "at", "actor"}
+
+
+def _left_out() -> Any:
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
+class Spending(Frozen):
+    """One kind of a thread's budget; no limit is null."""
+
+    limit: float | None
+    spent: float
+
+
+class ThreadView(Frozen):
+    """A thread as of `version` events. `open_requests` are ids."""
+
+    id: str
+    agent: str
+    status: ThreadStatus
+    version: int
+    origin: Address
+    requester: Address
+    open_requests: tuple[str, ...]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    budget: dict[BudgetKind, Spending]
+    labels: dict[str, str]
+
+
+class ThreadPage(Frozen):
+    """Threads, newest first."""
+
+    threads: tuple[ThreadView, ...]
+    next_cursor: str | None
+
+
+class EventView(Frozen):
+    """One event of a thread's log; `data` is what its type adds."""
+
+    seq: int
+    type: str
+    at: AwareDatetime
+    actor: Address
+    data: dict[str, Any]
+
+
+class EventPage(Frozen):
+    """A part of a thread's log, in order."""
+
+    events: tuple[EventView, ...]
+
+
+class ReplayView(Frozen):
+    """What a thread's log folds to now; `matches` tells whether that is what is stored. `events` were folded."""
+
+    id: str
+    version: int
+    status: ThreadStatus
+    events: int
+    matches: bool
+
+
+class EscalationView(Escalation):
+    """Who else is asked, and when."""
+
+    via: str | None = _left_out()
+
+
+class TermsView(Ask):
+    """The terms on which people decide; times in seconds."""
+
+    expires: int | None = _left_out()
+    escalate: tuple[EscalationView, ...] = ()
+
+
+class PolicyView(Frozen):
+    """The rule that asked: its name, what it demands in words, and the same as data."""
+
+    rule: str
+    words: str
+    ask: TermsView
+
+
+class AnswerView(GivenAnswer):
+    """An answer somebody gave; one that did not count has its reason."""
+
+    comment: str | None = _left_out()
+    text: str | None = _left_out()
+    reason: str | None = _left_out()
+
+
+class CardView(Frozen):
+    """One copy of the request on some channel."""
+
+    address: Address
+    state: RequestStatus
+    shown_at: AwareDatetime | None = _left_out()
+    settled_at: AwareDatetime | None = _left_out()
+
+
+class RequestView(Frozen):
+    """A request to people. `expires_at` is null when it never expires."""
+
+    id: str
+    code: str
+    kind: Literal["approval", "question"]
+    thread_id: str
+    agent: str
+    requester: Address
+    tool: str | None = _left_out()
+    arguments: dict[str, Any] | None = _left_out()
+    question: str | None = _left_out()
+    format: AnswerFormat | None = _left_out()
+    choices: tuple[str, ...] | None = _left_out()
+    urgency: Urgency
+    digest: str
+    status: RequestStatus
+    policy: PolicyView
+    opened_at: AwareDatetime
+    expires_at: AwareDatetime | None
+    settled_at: AwareDatetime | None = _left_out()
+    answers: tuple[AnswerView, ...]
+    cards: tuple[CardView, ...]
+
+
+class RequestPage(Frozen):
+    """Requests, newest first."""
+
+    requests: tuple[RequestView, ...]
+    next_cursor: str | None
+
+
+class ProblemBody(Frozen):
+    """What went wrong: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+    details: Any = _left_out()
+
+
+class Problem(Frozen):
+    """Every answer that is not a success."""
+
+    error: ProblemBody
+
+
+def thread_view(state: ThreadState) -> ThreadView:
+    """A thread as the API shows it."""
+    return ThreadView(
+        id=state.thread_id,
+        agent=state.agent,
+        status=state.status,
+        version=state.version,
+        origin=state.origin,
+        requester=state.requester,
+        open_requests=tuple(request.id for request in state.requests if request.status == "open"),
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+        budget={kind: _spending(state, kind) for kind in KINDS},
+        labels=state.labels,
+    )
+
+
+def _spending(state: ThreadState, kind: BudgetKind) -> Spending:
+    return Spending(limit=getattr(state.budget, kind), spent=getattr(state.spent, kind) or 0.0)
+
+
+def event_view(seq: int, event: Event) -> EventView:
+    """An event as the API shows it; of one this build cannot read, whatever was written."""
+    if isinstance(event, UnknownEvent):
+        data = event.data
+    else:
+        data = event.model_dump(mode="json", exclude=_ENVELOPE, exclude_none=True)
+    return EventView(seq=seq, type=event.type, at=event.at, actor=event.actor, data=data)
+
+
+def request_view(request: Request) -> RequestView:
+    """A request as the API shows it."""
+    asked = request.kind == "question"
+    return RequestView(
+        **request.model_dump(include=_AS_THEY_ARE),
+        format=request.format if asked else None,
+        choices=request.choices if asked else None,
+        policy=_policy_view(request.policy),
+        expires_at=_open_until(request),
+        answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
+        cards=tuple(CardView(**card.model_dump(exclude={"receipt"})) for card in request.cards),
+    )
+
+
+_AS_THEY_ARE = set(RequestView.model_fields) - {"format", "choices", "policy", "expires_at", "answers", "cards"}
+
+
+def _open_until(request: Request) -> datetime | None:
+    """A request that ran out and is held stays open without an end."""
+    return None if request.held else request.expires_at
+
+
+def _policy_view(verdict: Verdict) -> PolicyView:
+    ask = verdict.ask or Ask()
+    return PolicyView(rule=verdict.rule, words=in_words(verdict), ask=TermsView(**ask.model_dump()))

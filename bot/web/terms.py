@@ -1,0 +1,38 @@
+"""The terms of a request in one sentence, for people who wonder why they are asked."""
+
+from collections.abc import Iterator
+
+from agents.policy import Ask, OnExpire, Verdict
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_AFTERWARDS: dict[OnExpire, str] = {
+    "deny": "counts as not approved",
+    "hold": "stays open",
+    "halt": "stops the thread",
+}
+
+
+def in_words(verdict: Verdict) -> str:
+    """The rule that asked, who may decide, and how long they have."""
+    ask = verdict.ask or Ask()
+    return f"{verdict.rule}: {'; '.join(_clauses(ask))}"
+
+
+def _clauses(ask: Ask) -> Iterator[str]:
+    yield f"{ask.quorum} of {_who(ask)} must agree" if ask.quorum > 1 else f"{_who(ask)} may decide"
+    yield f"whoever asked {'may' if ask.requester_may_approve else 'may not'} approve"
+    yield f"approving takes {ask.min_assurance} assurance"
+    if ask.expires is not None:
+        yield f"without an answer in {_lasting(ask.expires)} it {_AFTERWARDS[ask.on_expire]}"
+
+
+def _who(ask: Ask) -> str:
+    if "*" in ask.roles:
+        return "anybody we know"
+    named = [*(f"role {role}" for role in ask.roles), *ask.people]
+    return " or ".join(named) or "nobody"
+
+
+def _lasting(seconds: int) -> str:
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    return f"{seconds // size}{unit}"

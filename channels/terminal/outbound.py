@@ -1,0 +1,230 @@
+"""What a terminal shows: the objects of the HTTP API (CONTRACT §4) as text, tables and cards. Pure.
+
+Whatever others wrote is made visible first: it can neither move the cursor, nor hide, nor pass for markup.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from agents.cards import shown, visible
+from channels.terminal.inbound import HELP
+
+_ENDINGS = {
+    "expired": "nobody answered in time",
+    "superseded": "replaced by a new instruction",
+    "cancelled": "cancelled with its thread",
+}
+_COLOURS = {
+    "cyan": ("running", "waiting_for_time"),
+    "yellow": ("open", "waiting_for_human"),
+    "green": ("done", "approved", "answered"),
+    "red": ("failed", "denied", "expired"),
+    "magenta": ("paused",),
+    "dim": ("cancelled", "superseded"),
+}
+_STYLES = {status: colour for colour, statuses in _COLOURS.items() for status in statuses}
+
+
+class _View(BaseModel):
+    """Part of an object of the API: a newer server may send more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class AnswerView(_View):
+    """One answer to a request; `reason` says why one did not count."""
+
+    by: str
+    channel: str
+    decision: str
+    comment: str | None = None
+    text: str | None = None
+    at: AwareDatetime
+    counted: bool
+    reason: str | None = None
+
+
+class RequestView(_View):
+    """A request."""
+
+    id: str
+    code: str
+    kind: Literal["approval", "question"]
+    thread_id: str
+    agent: str
+    requester: str | None = None
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    question: str | None = None
+    choices: tuple[str, ...] | None = None
+    digest: str
+    status: str
+    expires_at: AwareDatetime | None = None
+    answers: tuple[AnswerView, ...] = ()
+
+
+class ThreadView(_View):
+    """A thread."""
+
+    id: str
+    agent: str
+    status: str
+    version: int
+    requester: str
+    updated_at: AwareDatetime
+
+
+def plain(text: str) -> str:
+    """Text of others with nothing in it but its lines."""
+    return "\n".join(visible(line.rstrip("\r")) for line in text.expandtabs(4).split("\n"))
+
+
+def speech(who: str, text: str, style: str = "bold cyan") -> Text:
+    """What somebody said."""
+    return Text.assemble((f"{visible(who)}: ", style), plain(text))
+
+
+def notice(text: str) -> Text:
+    """A remark of the program itself."""
+    return Text(plain(text), style="dim")
+
+
+def trouble(text: str) -> Text:
+    """What did not work, and what to do."""
+    return Text(plain(text), style="red")
+
+
+def card(request: RequestView, zone: tzinfo | None = None) -> Panel:
+    """An open request: what is asked, by whom, how long, and how to answer. Times are in `zone`, None for local."""
+    lines: list[RenderableType] = [_facts(request)]
+    lines += [Text(line, style="dim") for line in _terms(request, zone)]
+    lines += [Text(way, style="bold") for way in _ways(request)]
+    title = Text(f" {title_of(request)} ", style="bold yellow")
+    return Panel(Group(*lines), title=title, title_align="left", border_style="yellow", expand=False, box=box.ROUNDED)
+
+
+def title_of(request: RequestView) -> str:
+    """The request in a few words."""
+    if request.kind == "question":
+        return f"{visible(request.agent)} asks"
+    return f"{visible(request.agent)} wants to run {visible(request.tool or '')}"
+
+
+def _facts(request: RequestView) -> RenderableType:
+    if request.kind == "question":
+        return Text(plain(request.question or ""))
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (request.arguments or {}).items():
+        facts.add_row(Text(visible(name), style="dim"), Text(shown(value), overflow="fold"))
+    return facts
+
+
+def _terms(request: RequestView, zone: tzinfo | None) -> list[str]:
+    terms = [f"asked for by {visible(request.requester.partition(':')[2])}"] if request.requester else []
+    if request.expires_at is not None:
+        terms.append(f"open until {local(request.expires_at, zone)}")
+    return [*terms, f"in thread {visible(request.thread_id)}"]
+
+
+def _ways(request: RequestView) -> list[str]:
+    if request.kind == "approval":
+        return [f"/approve {request.code}", f"/deny {request.code} why"]
+    choices = [visible(choice) for choice in request.choices or ()]
+    return [f"/answer {request.code} {'|'.join(choices) or 'text'}"]
+
+
+def settled(request: RequestView, zone: tzinfo | None = None) -> Text:
+    """How a request ended: who, when, from where."""
+    last = next((answer for answer in reversed(request.answers) if answer.counted), None)
+    if request.status in _ENDINGS or last is None:
+        told = _ENDINGS.get(request.status, request.status)
+    else:
+        told = f"{request.status} by {_who(last, zone)}"
+    return Text(f"{request.code} {told}", style=_STYLES.get(request.status, ""))
+
+
+def answered(request: RequestView, answer: AnswerView, zone: tzinfo | None = None) -> Text:
+    """An answer that left the request open: one of several needed, an edit, or one that does not count."""
+    told = f"{request.code} {answer.decision} by {_who(answer, zone)}"
+    return Text(f"{told}; {_remains(answer)}", style="yellow")
+
+
+def _remains(answer: AnswerView) -> str:
+    return "still open" if answer.counted else f"it does not count: {shown(answer.reason or '')}"
+
+
+def _who(answer: AnswerView, zone: tzinfo | None) -> str:
+    name, channel = answer.by.partition(":")[2], answer.channel.partition(":")[0]
+    said = answer.comment or answer.text
+    told = f"{visible(name)} ({visible(channel)}) at {local(answer.at, zone)}"
+    return f"{told}: {shown(said)}" if said else told
+
+
+def local(at: datetime, zone: tzinfo | None = None) -> str:
+    """A time as the person's clock shows it, with its zone."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def threads_table(threads: Sequence[ThreadView], zone: tzinfo | None = None) -> RenderableType:
+    """Threads, one a line."""
+    rows = [
+        (t.id, _status(t.status), t.agent, t.requester.partition(":")[2], local(t.updated_at, zone)) for t in threads
+    ]
+    return table(("thread", "status", "agent", "for", "last moved"), rows) if rows else notice("no threads yet")
+
+
+def requests_table(requests: Sequence[RequestView], zone: tzinfo | None = None) -> RenderableType:
+    """Requests, one a line."""
+    rows = [(r.code, _status(r.status), title_of(r), _until(r, zone), r.thread_id) for r in requests]
+    return table(("code", "status", "what", "open until", "thread"), rows) if rows else notice("nothing is asked")
+
+
+def _until(request: RequestView, zone: tzinfo | None) -> str:
+    return local(request.expires_at, zone) if request.status == "open" and request.expires_at else ""
+
+
+def _status(status: str) -> Text:
+    return Text(visible(status), style=_STYLES.get(status, ""))
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Columns of what others may have written."""
+    drawn = Table(box=None, pad_edge=False, header_style="dim")
+    for name in names:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(visible(cell)) for cell in row))
+    return drawn
+
+
+def help_table() -> Table:
+    """What can be typed."""
+    return table(("type", "to"), HELP)
+
+
+def request_shown(request: RequestView, zone: tzinfo | None = None) -> RenderableType:
+    """A request as it stands: the card while it is open, else what was asked and how it ended."""
+    if request.status == "open":
+        return card(request, zone)
+    return Group(Text(title_of(request), style="bold"), _facts(request), settled(request, zone))
+
+
+def event_line(kind: str, data: Mapping[str, Any]) -> str:
+    """The gist of an event on one line."""
+    asked = data.get("request")
+    if isinstance(asked, dict):
+        return f"{asked.get('code', '')} {asked.get('tool') or shown(asked.get('question', ''))}"
+    gist = next((data[name] for name in _GISTS.get(kind, _USUAL_GIST) if data.get(name)), "")
+    return shown(gist)
+
+
+_USUAL_GIST = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")
+_GISTS = {"StepChosen": ("step",), "RequestAnswered": ("answer",)}

@@ -1,0 +1,36 @@
+"""What all tests share: an empty environment, and a database of each kind."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from storage.database import Database
+from tests.databases import DATABASES
+
+settings.register_profile("handrail", deadline=None, print_blob=True)
+settings.load_profile("handrail")
+
+_OURS = ("HANDRAIL", "OPENAI", "SLACK", "TWILIO", "SMTP", "LMTP", "EMAIL", "DATABASE", "SECRET_KEY", "PUBLIC_URL", "DEPLOY")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's settings must not decide what a test sees."""
+    for name in list(os.environ):  # noqa: TID251 - this is the one place where tests clean it
+        if name.startswith(_OURS):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return DATABASES[request.param](tmp_path)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database.open(database_url)
+    yield opened
+    opened.close()

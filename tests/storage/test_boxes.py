@@ -1,0 +1,101 @@
+"""Inbox, outbox and requests: each thing once."""
+
+import pytest
+
+from agents.addresses import Address, person
+from agents.effects import SendMessage
+from agents.errors import AlreadySettled, CodeTaken, RequestNotFound
+from agents.messages import Message
+from agents.reducer import fold
+from agents.requests import Request
+from agents.state import ThreadState
+from storage import inbox, outbox
+from storage.database import Database
+from storage.requests import list_requests, load_request, open_request, save_request
+from storage.threads import Threads
+from tests.histories import POLICY, START
+from tests.storage.test_threads import opening
+
+CLAIM = inbox.Claim("slack", ("event:1", "message:2"), fingerprint="abc")
+
+
+@pytest.fixture
+async def thread(database: Database) -> str:
+    def work(connection) -> str:
+        after = fold(ThreadState(), opening())
+        Threads().append(connection, ThreadState(), opening(), after)
+        return after.thread_id
+
+    return await database.run(work)
+
+
+def request(thread_id: str, number: int = 1, code: str = "ABCDE") -> Request:
+    return Request(
+        id=f"req_{number}",
+        code=code,
+        kind="question",
+        purpose="question",
+        thread_id=thread_id,
+        agent="a",
+        requester=person("alice"),
+        question="Why?",
+        digest="d",
+        policy=POLICY.verdict("ship", {"where": "production"}, stance=None),
+        opened_at=START,
+    )
+
+
+async def test_any_of_several_names_makes_an_arrival_a_duplicate(database: Database) -> None:
+    await database.run(lambda c: inbox.enter(c, CLAIM, "thr_1", START, "the reply"))
+    for name in CLAIM.keys:
+        earlier = await database.run(lambda c, n=name: inbox.seen(c, inbox.Claim("slack", ("other", n))))
+        assert earlier == inbox.Earlier("thr_1", "abc", "the reply")
+    assert await database.run(lambda c: inbox.seen(c, inbox.Claim("email", ("event:1",)))) is None
+    assert await database.run(lambda c: inbox.seen(c, inbox.Claim("slack", ("event:2",)))) is None
+
+
+async def test_a_message_waits_in_the_outbox_until_it_is_dropped(database: Database, thread: str) -> None:
+    effects = [SendMessage(key=f"reply:{n}", to=Address("terminal:a"), message=Message(text=str(n))) for n in (1, 2)]
+    await database.run(lambda c: outbox.put(c, thread, effects, START))
+    assert [p.effect for p in await database.run(outbox.waiting)] == effects
+    await database.run(lambda c: outbox.drop(c, thread, ["reply:1", "reply:none"]))
+    assert await database.run(outbox.waiting) == [outbox.Parcel(thread, effects[1])]
+
+
+async def test_a_code_is_never_given_out_twice(database: Database, thread: str) -> None:
+    await database.run(lambda c: open_request(c, request(thread)))
+    with pytest.raises(CodeTaken):
+        await database.run(lambda c: open_request(c, request(thread, 2)))
+
+
+async def test_a_request_is_found_by_id_and_by_code_in_any_case(database: Database, thread: str) -> None:
+    asked = request(thread)
+    await database.run(lambda c: open_request(c, asked))
+    for name in ("req_1", "ABCDE", "abcde"):
+        assert await database.run(lambda c, n=name: load_request(c, n)) == asked
+    with pytest.raises(RequestNotFound):
+        await database.run(lambda c: load_request(c, "nope"))
+
+
+async def test_a_request_is_settled_once(database: Database, thread: str) -> None:
+    asked = request(thread)
+    await database.run(lambda c: open_request(c, asked))
+    answered, expired = (asked.model_copy(update={"status": status}) for status in ("answered", "expired"))
+    await database.run(lambda c: save_request(c, asked, answered))
+    with pytest.raises(AlreadySettled):
+        await database.run(lambda c: save_request(c, asked, expired))
+    assert (await database.run(lambda c: load_request(c, "req_1"))).status == "answered"
+
+
+async def test_requests_are_listed_by_status_and_thread(database: Database, thread: str) -> None:
+    for number, code in enumerate(("AAAAA", "BBBBB", "CCCCC"), 1):
+        await database.run(lambda c, n=number, k=code: open_request(c, request(thread, n, k)))
+
+    def found(**narrowed):
+        wanted = {"status": None, "thread_id": None, "before": None, "limit": 9} | narrowed
+        return lambda c: [r.id for r in list_requests(c, **wanted)]
+
+    assert await database.run(found()) == ["req_3", "req_2", "req_1"]
+    assert await database.run(found(status="open", limit=1)) == ["req_3"]
+    assert await database.run(found(before=(START, "req_2"))) == ["req_1"]
+    assert await database.run(found(thread_id="thr_none")) == []

@@ -1,0 +1,116 @@
+"""Transactions: all or nothing, one after the other, and clear words when the database will not."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from agents.errors import Misconfigured, StoreUnavailable
+from storage.database import Database, connect, sqlite_path
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(text("SELECT count(*) FROM inbox")).scalar_one()
+
+
+def add(name: str):
+    def work(connection: Connection) -> str:
+        row = {"name": name, "at": "2026-01-01 00:00:00"}
+        connection.execute(text("INSERT INTO inbox (channel, key, thread_id, at) VALUES ('c', :name, 't', :at)"), row)
+        return name
+
+    return work
+
+
+def add_then_fail(connection: Connection) -> None:
+    add("lost")(connection)
+    raise LookupError("no")
+
+
+async def test_what_a_function_writes_is_there_afterwards(database: Database) -> None:
+    assert await database.run(add("one")) == "one"
+    assert await database.run(count) == 1
+
+
+async def test_a_function_that_raises_leaves_nothing_behind(database: Database) -> None:
+    with pytest.raises(LookupError):
+        await database.run(add_then_fail)
+    assert await database.run(count) == 0
+
+
+async def test_one_failure_among_many_that_share_a_commit_harms_nobody_else(database: Database) -> None:
+    works = [add("a"), add_then_fail, add("b"), add("a"), add("c")]
+    ends = await asyncio.gather(*(database.run(work) for work in works), return_exceptions=True)
+    assert [ends[0], ends[2], ends[4]] == ["a", "b", "c"]
+    assert isinstance(ends[1], LookupError)
+    assert isinstance(ends[3], StoreUnavailable)
+    assert await database.run(count) == 3
+
+
+async def test_who_is_told_after_a_commit_is_told_even_when_the_caller_has_gone(database: Database) -> None:
+    told: list[str] = []
+    caller = asyncio.create_task(database.run(add("one"), told.append))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert await database.run(count) == 1
+    assert told == ["one"]
+
+
+async def test_nobody_is_told_of_what_was_rolled_back(database: Database) -> None:
+    told: list[None] = []
+    with pytest.raises(LookupError):
+        await database.run(add_then_fail, told.append)
+    assert told == []
+
+
+async def test_a_second_process_on_the_same_file_is_refused_and_let_in_once_the_first_has_closed(
+    database: Database, database_url: str
+) -> None:
+    with pytest.raises(Misconfigured, match="another Handrail process"):
+        Database.open(database_url)
+    database.close()
+    Database.open(database_url).close()
+
+
+async def test_a_database_locked_by_another_program_is_a_retryable_refusal_and_works_again_afterwards(
+    database: Database, database_url: str
+) -> None:
+    await database.run(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=50"))
+    other = sqlite3.connect(sqlite_path(database_url), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked by another program"):
+        await database.run(add("one"))
+    other.execute("ROLLBACK")
+    other.close()
+    assert await database.run(add("one")) == "one"
+
+
+def test_a_database_that_was_never_migrated_says_how_to_migrate(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="handrail migrate"):
+        Database.open(f"sqlite:///{tmp_path / 'empty.db'}")
+
+
+def test_a_file_that_is_no_database_is_refused_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("These are my notes. " * 100)
+    with pytest.raises(StoreUnavailable, match="not a healthy SQLite database"):
+        Database.open(f"sqlite:///{tmp_path / 'notes.db'}")
+
+
+def test_a_database_of_a_newer_handrail_is_refused_and_left_alone(database_url: str) -> None:
+    engine = connect(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(Misconfigured, match="newer Handrail"):
+        Database.open(database_url)
+    with pytest.raises(Misconfigured, match="newer Handrail"):
+        Database.open(database_url)  # the first refusal gave the lock back
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_without_a_file_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured, match="must name a file"):
+        sqlite_path(url)

@@ -1,0 +1,71 @@
+"""Migrations: up, down, up again, and never away from the tables the code speaks of."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+from sqlmodel import SQLModel
+
+from agents.errors import Misconfigured
+from storage.database import connect
+from storage.schema import HEAD, MIGRATIONS, migrate, require_current, version_of
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = connect(database_url)
+    yield opened
+    opened.dispose()
+
+
+def test_the_migrated_database_equals_the_tables(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_every_revision_goes_up_down_and_up_again(engine: Engine) -> None:
+    def shape() -> dict[str, list[str]]:
+        found = inspect(engine)
+        return {name: sorted(c["name"] for c in found.get_columns(name)) for name in found.get_table_names()}
+
+    before = shape()
+    assert migrate(engine, "base") == "base"
+    assert set(shape()) <= {"alembic_version"}
+    assert migrate(engine) == HEAD
+    assert shape() == before
+
+
+def test_migrating_twice_changes_nothing(engine: Engine) -> None:
+    assert migrate(engine) == migrate(engine) == HEAD
+    require_current(engine)
+
+
+def test_the_head_this_build_names_is_alembics_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_newer_database_is_not_migrated(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Misconfigured, match="newer Handrail"):
+        migrate(engine)
+    assert version_of(engine) == "9999"
+
+
+def test_the_durability_settings_are_in_force(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
+    with engine.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    engine.dispose()
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}

@@ -1,0 +1,120 @@
+"""The thread store: one total order per thread, a projection that follows, and a log that can be replayed."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from agents.errors import ThreadNotFound, VersionConflict
+from agents.addresses import Address, person
+from agents.events import KnownEvent, MessageReceived, ThreadFinished, ThreadPaused, ThreadStarted
+from agents.reducer import fold
+from agents.state import ThreadState
+from storage.database import Database
+from storage.threads import Threads, events_after, listed, replayed, stored
+from storage.wakeups import due_threads, next_wake, unfinished_threads
+from tests.histories import START, Walk, some_walk
+
+
+def write(connection, walk: Walk, size: int = 3) -> ThreadState:
+    """The walk's history, appended a few events at a time."""
+    threads, state = Threads(), ThreadState()
+    for cut in range(0, len(walk.events), size):
+        events = walk.events[cut : cut + size]
+        after = fold(state, events)
+        threads.append(connection, state, events, after)
+        state = after
+    return state
+
+
+def opening(thread_id: str = "thr_1", minutes: int = 0) -> list[KnownEvent]:
+    at, alice, terminal = START + timedelta(minutes=minutes), person("alice"), Address("terminal:alice")
+    started = ThreadStarted(at=at, actor=alice, thread_id=thread_id, agent="a", origin=terminal, requester=alice)
+    return [started, MessageReceived(at=at, actor=alice, text="hello", source=terminal)]
+
+
+def pause(state: ThreadState) -> ThreadPaused:
+    return ThreadPaused(at=START, actor=person("bob"), reason=f"at {state.version}")
+
+
+def append(threads: Threads, connection, before: ThreadState, *events: KnownEvent) -> ThreadState:
+    after = fold(before, events)
+    threads.append(connection, before, events, after)
+    return after
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_a_long_history_is_read_back_as_it_was_and_replays_to_the_stored_state(database: Database, size) -> None:
+    def eventful(walk: Walk) -> bool:
+        kinds = {event.type for event in walk.events}
+        return "ThreadForked" not in kinds and {"ToolSucceeded", "RequestAnswered", "ThreadFinished"} <= kinds
+
+    walk = some_walk(eventful)
+    state = await database.run(lambda connection: write(connection, walk, size))
+    assert await database.run(lambda connection: replayed(connection, "thr_walk")) == (state, state)
+    read = await database.run(lambda connection: events_after(connection, "thr_walk"))
+    assert read == list(enumerate(walk.events, 1))
+
+
+async def test_of_two_writers_on_one_version_the_second_is_told_and_writes_nothing(database: Database) -> None:
+    opened = await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
+    await database.run(lambda c: append(Threads(), c, opened, pause(opened)))
+    with pytest.raises(VersionConflict):
+        await database.run(lambda c: append(Threads(), c, opened, pause(opened)))
+    assert len(await database.run(lambda c: events_after(c, "thr_1"))) == 3
+
+
+async def test_a_thread_nobody_opened_is_not_found(database: Database) -> None:
+    with pytest.raises(ThreadNotFound, match="thr_none"):
+        await database.run(lambda c: Threads().load(c, "thr_none"))
+
+
+async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(database: Database) -> None:
+    threads = Threads()
+    database.forgetters.append(threads.forget)
+    opened = await database.run(lambda c: append(threads, c, ThreadState(), *opening()))
+
+    def fail(connection) -> None:
+        append(threads, connection, opened, pause(opened))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.run(fail)
+    assert await database.run(lambda c: threads.load(c, "thr_1")) == opened
+
+
+async def test_a_state_that_was_tampered_with_no_longer_replays(database: Database) -> None:
+    opened = await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
+    done = ThreadFinished(at=START, actor=person("bob"), reason="done")
+    await database.run(lambda c: append(Threads(), c, opened, done))
+    await database.run(lambda c: c.execute(text("UPDATE thread SET state = replace(state, 'hello', 'HELLO')")))
+    kept, folded = await database.run(lambda c: replayed(c, "thr_1"))
+    assert kept != folded
+
+
+async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_page(database: Database) -> None:
+    for number in range(5):
+        await database.run(lambda c, n=number: append(Threads(), c, ThreadState(), *opening(f"thr_{n}", n // 2)))
+    await database.run(lambda c: append(Threads(), c, stored(c, "thr_3"), pause(ThreadState())))
+
+    def page(**narrowed):
+        return lambda c: [s.thread_id for s in listed(c, **{"status": None, "agent": None, "before": None, "limit": 9} | narrowed)]
+
+    everything = await database.run(page())
+    assert everything == ["thr_4", "thr_3", "thr_2", "thr_1", "thr_0"]
+    assert await database.run(page(status="paused")) == ["thr_3"]
+    assert await database.run(page(agent="b")) == []
+    behind = (START + timedelta(minutes=1), "thr_3")
+    assert await database.run(page(before=behind, limit=2)) == ["thr_2", "thr_1"]
+
+
+async def test_wake_ups_are_read_from_the_projection(database: Database) -> None:
+    walk = some_walk(lambda w: w.state.request is not None and not w.state.paused)
+    await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
+    assert await database.run(unfinished_threads) == ["thr_1"]
+    assert await database.run(next_wake) is None
+    await database.run(lambda c: write(c, walk))
+    at = await database.run(next_wake)
+    assert at is not None
+    assert await database.run(lambda c: due_threads(c, at - timedelta(microseconds=1))) == []
+    assert await database.run(lambda c: due_threads(c, at)) == ["thr_walk"]
