@@ -6,20 +6,20 @@ from typing import Any, Self
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_SHAPE = re.compile(r"[a-z][a-z0-9_]*:[^\s:][^\s\x00-\x1f\x7f]*", re.ASCII)
+_SHAPE = re.compile(r"[a-z][a-z0-9_]*:[^\s:]\S*", re.ASCII)
 _LONGEST = 320  # an email address has at most 254 characters (RFC 5321 §4.5.3.1.3); the scheme and some room
 
 
 class Address(str):
     """`slack:C1:1699.12`, `terminal:alice`, `person:alice`, `role:oncall`, `agent:deploy`.
 
-    Raises ValueError when the text has no such shape.
+    Raises ValueError when the text has no such shape, or hides characters that do not print: addresses stand on cards.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        if len(text) > _LONGEST or not _SHAPE.fullmatch(text):
+        if len(text) > _LONGEST or not _SHAPE.fullmatch(text) or not text.isprintable():
             raise ValueError(f"{text[:80]!r} is not an address; write it like person:alice or slack:C0OPS")
         return super().__new__(cls, text)
 

@@ -1,6 +1,7 @@
 """Tools: what an agent may do, described for the model and for policy, carried out elsewhere (factor 4)."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -58,7 +59,7 @@ class Tool:
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as plain JSON values. Raises InvalidArguments, saying which and why."""
         try:
-            return self.arguments.model_validate(dict(arguments)).model_dump(mode="json")
+            return self.arguments.model_validate_json(json.dumps(dict(arguments))).model_dump(mode="json")
         except ValidationError as error:
             raise InvalidArguments(_complaint(self.name, error)) from error
 

@@ -1,7 +1,6 @@
 """The clock: deadlines live in the threads' projection, and one task sleeps until the earliest of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,15 +10,13 @@ from bot.engine import Engine, Recorded
 from bot.ids import Chance
 from bot.log import Action, log
 from bot.roster import Roster
+from bot.sleeping import Sleep
 from bot.worker import Worker
 from storage.wakeups import due_threads, next_wake
 
 RECOVERY = timedelta(seconds=2)
 SOON = timedelta(seconds=1)
 """What is due and yet not done is being done: look again after this."""
-
-Sleep = Callable[[datetime | None, asyncio.Event], Awaitable[None]]
-"""Sleep until the time, or until the bell rings; None sleeps until it rings."""
 
 
 @dataclass
@@ -63,13 +60,3 @@ class Clock:
         recorded = await self.engine.record(thread_id, lambda state: due(state, now, self.roster.people))
         if not recorded.events:
             self.worker.wake(thread_id)
-
-
-async def sleep_until(at: datetime | None, bell: asyncio.Event) -> None:
-    """The real sleep: measured on the loop's own clock, which does not jump."""
-    seconds = None if at is None else max(0.0, (at - datetime.now(at.tzinfo)).total_seconds())
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return

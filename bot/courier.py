@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TypeVar
 
 from agents.addresses import Address
 from agents.effects import SendMessage
-from agents.errors import Permanent, Retryable
+from agents.errors import Permanent, Retryable, WrongState
 from agents.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
 from agents.messages import Receipt
 from agents.moment import Moment
@@ -16,8 +19,12 @@ from bot.engine import Engine, Recorded
 from bot.ids import Chance
 from bot.log import Action, log
 from bot.running import back_off
+from bot.sleeping import Sleep
 from channels.base import Channel
 from storage.outbox import Parcel, waiting
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -27,9 +34,11 @@ class Courier:
     engine: Engine
     channels: Mapping[str, Channel]
     chance: Chance
+    sleep: Sleep
     _queues: dict[Address, deque[Parcel]] = field(default_factory=lambda: defaultdict(deque))
     _tasks: dict[Address, asyncio.Task[None]] = field(default_factory=dict)
     _stopping: bool = False
+    _stop_bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         """Take up what the last process left."""
@@ -43,6 +52,7 @@ class Courier:
     async def stop(self, grace: float) -> None:
         """Hand over nothing new; what is on its way may arrive within `grace` seconds."""
         self._stopping = True
+        self._stop_bell.set()
         running = list(self._tasks.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace)
@@ -67,22 +77,25 @@ class Courier:
                 del self._queues[to]
 
     async def _deliver(self, parcel: Parcel) -> None:
-        """Until it is delivered, undeliverable, or no longer wanted."""
-        while not self._stopping:
+        """Hand over, then write down: a message that was taken is not sent again because the database is busy."""
+        event = await self._patiently(parcel, lambda: self._handed_over(parcel))
+        if event is not None:
+            await self._patiently(parcel, lambda: self._written_down(parcel, event))
+
+    async def _patiently(self, parcel: Parcel, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Until it works, or we stop: then the outbox still has the message."""
+        for attempt in count(1):
             try:
-                return await self._attempt(parcel)
-            except Retryable as error:
-                parcel = replace(parcel, attempts=parcel.attempts + 1)
-                log(Action.MESSAGE_RETRIED, level="warning", thread_id=parcel.thread_id, error=type(error).__name__, attempt=parcel.attempts)
-                await self._pause(parcel, error)
+                return await act()
+            except Exception as error:  # noqa: BLE001 - one message's trouble must not hold up the others for ever
+                log(Action.MESSAGE_RETRIED, level="warning", thread_id=parcel.thread_id, error=error, attempt=attempt)
+                asked = error.retry_after if isinstance(error, Retryable) else None
+            if self._stopping:
+                break
+            await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now(), asked), self._stop_bell)
         return None
 
-    async def _pause(self, parcel: Parcel, error: Retryable) -> None:
-        now = self.chance.now()
-        until = back_off(parcel.attempts, self.chance.jitter(), now, error.retry_after)
-        await asyncio.sleep((until - now).total_seconds())
-
-    async def _attempt(self, parcel: Parcel) -> None:
+    async def _handed_over(self, parcel: Parcel) -> KnownEvent:
         effect = parcel.effect
         channel = self.channels.get(effect.to.scheme)
         try:
@@ -91,18 +104,15 @@ class Courier:
             receipt = await channel.send(effect.to, effect.message, key=effect.key, replacing=effect.replacing)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
-            return await self._tell(parcel, undeliverable(effect, str(error), self.chance.moment()))
-        await self._tell(parcel, delivered(effect, receipt, self.chance.moment()))
-        return None
+            return undeliverable(effect, str(error), self.chance.moment())
+        return delivered(effect, receipt, self.chance.moment())
 
-    async def _tell(self, parcel: Parcel, event: KnownEvent) -> None:
-        """Write it down, unless the log has stopped wanting the message meanwhile and knows nothing of it."""
-
+    async def _written_down(self, parcel: Parcel, event: KnownEvent) -> None:
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
-            wanted = any(m.key == parcel.effect.key for m in state.outgoing)
-            return (event,) if wanted or isinstance(event, RequestShown) else ()
+            return (event,) if any(m.key == parcel.effect.key for m in state.outgoing) else ()
 
-        await self.engine.record(parcel.thread_id, decide)
+        with suppress(WrongState):  # a log we cannot read waits for a build that can
+            await self.engine.record(parcel.thread_id, decide)
 
 
 def delivered(effect: SendMessage, receipt: Receipt, moment: Moment) -> RequestShown | MessageSent:

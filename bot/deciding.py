@@ -54,7 +54,8 @@ class Deciding:
         InvalidArguments, and NotAllowed: the answer is then kept on the request as one that did not count.
         """
         known = await self.find(named)
-        edited = await self._edited(known, answer) if answer.decision == "edit" and known.purpose == "tool" else None
+        edits = answer.decision == "edit" and known.purpose == "tool" and known.status == "open"
+        edited = await self._edited(known, answer) if edits else None
         now = self.chance.now()
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:

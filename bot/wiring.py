@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from agents.model import Model
-from bot.clock import Clock, Sleep, sleep_until
+from bot.clock import Clock
 from bot.courier import Courier
 from bot.deciding import Deciding
 from bot.engine import Engine
@@ -16,6 +16,7 @@ from bot.intake import Intake
 from bot.perform import Performer
 from bot.roster import Roster
 from bot.running import Runner
+from bot.sleeping import Sleep, sleep_until
 from bot.steering import Steering
 from bot.worker import Worker
 from channels.base import Channel
@@ -43,10 +44,10 @@ class Bot:
     _clock_task: asyncio.Task[None] | None = field(default=None)
 
     async def start(self) -> Self:
-        """Take up what was left, and begin."""
+        """Take up what was left, and begin. The courier first: what the worker then posts reaches it once."""
+        await self.courier.start()
         self.engine.listeners += [self.worker.notice, self.courier.notice, self.clock.notice]
         await self.worker.start()
-        await self.courier.start()
         self._clock_task = asyncio.create_task(self.clock.run(), name="clock")
         return self
 
@@ -76,7 +77,7 @@ def bootstrap(
     engine = Engine(database, threads)
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
     performer = Performer(engine, roster, model, Runner(roster, executor), chance)
-    worker = Worker(engine, performer, chance, concurrency)
+    worker = Worker(engine, performer, chance, sleep, concurrency)
     return Bot(
         engine=engine,
         roster=roster,
@@ -85,7 +86,7 @@ def bootstrap(
         deciding=Deciding(engine, roster, chance),
         steering=Steering(engine, chance),
         worker=worker,
-        courier=Courier(engine, channels, chance),
+        courier=Courier(engine, channels, chance, sleep),
         clock=Clock(engine, roster, worker, chance, sleep),
         executor=executor,
     )

@@ -12,6 +12,7 @@ from bot.ids import Chance
 from bot.log import Action, log
 from bot.perform import Performer
 from bot.running import back_off
+from bot.sleeping import Sleep
 from storage.wakeups import unfinished_threads
 
 
@@ -22,10 +23,12 @@ class Worker:
     engine: Engine
     performer: Performer
     chance: Chance
+    sleep: Sleep
     concurrency: int = 64
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _again: dict[str, ThreadState | None] = field(default_factory=dict)
     _stopping: bool = False
+    _stop_bell: asyncio.Event = field(default_factory=asyncio.Event)
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +56,7 @@ class Worker:
     async def stop(self, grace: float) -> None:
         """Start nothing new; let what runs end within `grace` seconds, then leave it to the next start."""
         self._stopping = True
+        self._stop_bell.set()
         running = list(self._tasks.values())
         if not running:
             return
@@ -83,8 +87,7 @@ class Worker:
             await self._pause(attempt)
 
     async def _pause(self, attempt: int) -> None:
-        now = self.chance.now()
-        await asyncio.sleep((back_off(attempt, self.chance.jitter(), now) - now).total_seconds())
+        await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now()), self._stop_bell)
 
     async def _advance(self, state: ThreadState) -> None:
         """Perform what is wanted, as far as the thread goes."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from agents.effects import SendMessage
 from storage.tables import OutboxRow
@@ -12,20 +12,14 @@ from storage.tables import OutboxRow
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _DROP = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
-_COUNT = (
-    update(_outbox)
-    .where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
-    .values(attempts=_outbox.c.attempts + 1)
-)
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """One message on its way, and how often it was tried in vain."""
+    """One message on its way."""
 
     thread_id: str
     effect: SendMessage
-    attempts: int = 0
 
 
 def put(connection: Connection, thread_id: str, effects: Iterable[SendMessage], at: datetime) -> None:
@@ -35,7 +29,6 @@ def put(connection: Connection, thread_id: str, effects: Iterable[SendMessage], 
             "thread_id": thread_id,
             "key": effect.key,
             "message": effect.model_dump_json(exclude_none=True),
-            "attempts": 0,
             "created_at": at,
         }
         for effect in effects
@@ -50,11 +43,7 @@ def drop(connection: Connection, thread_id: str, keys: Iterable[str]) -> None:
         connection.execute(_DROP, {"thread": thread_id, "effect": key})
 
 
-def count_attempt(connection: Connection, parcel: Parcel) -> None:
-    connection.execute(_COUNT, {"thread": parcel.thread_id, "effect": parcel.effect.key})
-
-
 def waiting(connection: Connection) -> list[Parcel]:
     """All that is still to be sent, oldest first."""
     rows = connection.execute(select(_outbox).order_by(_outbox.c.created_at, _outbox.c.key))
-    return [Parcel(row.thread_id, SendMessage.model_validate_json(row.message), row.attempts) for row in rows]
+    return [Parcel(row.thread_id, SendMessage.model_validate_json(row.message)) for row in rows]

@@ -88,7 +88,6 @@ class OutboxRow(SQLModel, table=True):
     thread_id: str = Field(primary_key=True, foreign_key="thread.id")
     key: str = Field(primary_key=True)
     message: str = Field(sa_type=Text)
-    attempts: int = 0
     created_at: datetime = _time()
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from rich.console import Console, RenderableType
 from typer import Option, echo
@@ -14,17 +14,23 @@ _WIDE = 4000  # columns where no terminal cuts: ids and commits stay whole for w
 AsJson = Annotated[bool, Option("--json", help="Print JSON, the same objects as the HTTP API.", show_default=False)]
 
 
-def console(settings: Settings) -> Console:
+def console(settings: Settings | None) -> Console:
     """Stdout for people. Text is taken as it is: no markup, no emoji codes, no guessing what a number means."""
-    drawn = Console(highlight=False, markup=False, emoji=False, color_system=None if settings.no_color else "auto")
+    colours: Literal["auto"] | None = None if settings is not None and settings.no_color else "auto"
+    drawn = Console(highlight=False, markup=False, emoji=False, color_system=colours)
     if not drawn.is_terminal:
         drawn.width = _WIDE
     return drawn
 
 
-def show(settings: Settings, drawn: RenderableType) -> None:
-    """Print something for people."""
-    console(settings).print(drawn)
+def show(settings: Settings | None, drawn: RenderableType) -> None:
+    """Print something for people; into a pipe without the blanks that fill up columns."""
+    screen = console(settings)
+    if screen.is_terminal:
+        return screen.print(drawn)
+    with screen.capture() as captured:
+        screen.print(drawn)
+    return echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
 def show_json(value: Any) -> None:

@@ -119,12 +119,12 @@ class TerminalClient:
         return self.name and f"person:{self.name}"
 
     async def get(self, where: str, *, patience: int = 0, **query: Any) -> Json:
-        """What is at a path. None in the query is left out; without an answer it is asked up to `patience` times more."""
+        """What is at a path. None in the query is left out; without an answer it is asked `patience` times more."""
         given = {name: value for name, value in query.items() if value is not None}
         return await self._patiently(patience, "GET", where, params=given)
 
     async def post(self, where: str, body: Mapping[str, Any] | None = None, *, patience: int = 0) -> Json:
-        """Order something; None in the body is left out. Without an answer it is sent up to `patience` times more.
+        """Order something; None in the body is left out. Without an answer it is sent `patience` times more.
 
         Sending again is safe: all attempts carry one Idempotency-Key.
         """
@@ -142,6 +142,13 @@ class TerminalClient:
             if (cursor := page.get("next_cursor")) is None:
                 break
         return found
+
+    async def ready(self) -> Json:
+        """What the server says of itself, also when it is not well. Raises Unreachable, and Refused by a stranger."""
+        reply = await self._answer("GET", "/readyz")
+        with suppress(ValueError):
+            return reply.json()
+        return _told(reply)
 
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[LoggedEvent | Connection]:
         """The thread's log behind `after`, for ever, each event once; when the server is away, patiently.

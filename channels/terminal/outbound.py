@@ -219,12 +219,17 @@ def request_shown(request: RequestView, zone: tzinfo | None = None) -> Renderabl
 
 def event_line(kind: str, data: Mapping[str, Any]) -> str:
     """The gist of an event on one line."""
-    asked = data.get("request")
-    if isinstance(asked, dict):
-        return f"{asked.get('code', '')} {asked.get('tool') or shown(asked.get('question', ''))}"
-    gist = next((data[name] for name in _GISTS.get(kind, _USUAL_GIST) if data.get(name)), "")
-    return shown(gist)
+    facts = data
+    if isinstance(inner := data.get(_INNER.get(kind, "")), dict):
+        facts = inner
+    gist = [str(facts[name]) for name in _GISTS.get(kind, _USUAL_GIST) if facts.get(name)]
+    return shown(" ".join(gist[:2] if kind in _GISTS else gist[:1]))
 
 
 _USUAL_GIST = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")
-_GISTS = {"StepChosen": ("step",), "RequestAnswered": ("answer",)}
+_INNER = {"StepChosen": "step", "RequestAnswered": "answer", "RequestOpened": "request"}
+_GISTS = {
+    "StepChosen": ("intent", "tool"),
+    "RequestAnswered": ("decision", "comment", "text"),
+    "RequestOpened": ("code", "tool", "question"),
+}

@@ -108,6 +108,7 @@ class Session:
             case SpeakAs(person):
                 self.server.name = person
                 self._show(notice(f"you speak and decide as {person} now"))
+                await self._look()
             case ListThreads():
                 found = await self.server.listed(path("threads"), "threads", most=LISTED)
                 self._show(threads_table([ThreadView.model_validate(one) for one in found]))
@@ -154,6 +155,14 @@ class Session:
         body = {**decision, "digest": digest, "actor": self.server.person}
         told = await self.server.post(path("requests", named, "answer"), body, patience=PATIENCE)
         self._show_request(told)
+        if self.thread is None:  # nothing else goes on here: what comes of the answer does
+            self._join(told["thread_id"], await self._told_of(told))
+
+    async def _told_of(self, request: Mapping[str, Any]) -> int:
+        """Where in its thread's log a request was last answered."""
+        found = await self.server.get(path("threads", request["thread_id"], "events"), patience=PATIENCE)
+        answers = (one["seq"] for one in found["events"] if one["type"] == "RequestAnswered")
+        return max(answers, default=0)
 
     async def _switch(self, thread_id: str) -> None:
         thread = ThreadView.model_validate(await self.server.get(path("threads", thread_id)))

@@ -58,7 +58,6 @@ def upgrade() -> None:
         sa.Column("thread_id", sa.String(), sa.ForeignKey("thread.id"), primary_key=True),
         sa.Column("key", sa.String(), primary_key=True),
         sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
     )
     op.create_index("outbox_by_age", "outbox", ["created_at"])

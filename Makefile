@@ -1,0 +1,44 @@
+# Needs Python 3.11 or newer, git and make. Another Python: make PYTHON=python3.12 up
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench lock clean
+
+help:  ## show this
+	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
+
+up: $(READY)  ## start everything in one process; Ctrl-C stops it
+	@$(BIN)/handrail up
+
+test: $(READY)  ## run all tests
+	@$(BIN)/python -m pytest
+
+check: $(READY)  ## check format, lint, types and the directions of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## measure speed and size, with the database's raw commits beside them
+	@$(BIN)/python -m tests.bench
+
+# The dev group is no part of the project that pip-compile reads, so it comes in by the side.
+lock: $(READY)  ## pin what pyproject.toml asks for, with hashes
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
+	| CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=requirements.lock pyproject.toml -
+
+clean:  ## remove what was made, but not what was said: .handrail stays
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Handrail needs Python 3.11 or newer: make PYTHON=python3.12 up")'
+	@echo "Making .venv from requirements.lock; this takes a minute, once."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

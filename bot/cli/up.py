@@ -1,0 +1,27 @@
+"""`handrail up`: everything in one process."""
+
+from typing import Annotated
+
+from typer import Option, Typer, echo
+
+from bot.serving import Place, Wishes, serve
+
+app = Typer()
+
+
+@app.command()
+def up(
+    *,
+    port: Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")] = None,
+    no_sample: Annotated[
+        bool, Option("--no-sample", help="Do not make a sample repository.", show_default=False)
+    ] = False,
+) -> None:
+    """Start everything in one process on SQLite; Ctrl-C stops it."""
+    serve(Wishes(port=port, sample=not no_sample), _announce)
+
+
+def _announce(place: Place) -> None:
+    echo(f"Handrail is at {place.address}")
+    echo(f"Chat in another terminal: {'' if place.usual else f'PORT={place.port} '}.venv/bin/handrail chat")
+    echo("Ctrl-C stops it.")

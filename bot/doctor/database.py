@@ -1,0 +1,34 @@
+"""The database: whether it can be opened, and is of this version."""
+
+from collections.abc import Iterator
+
+from agents.errors import HandrailError
+from bot.doctor.finding import Finding
+from bot.local_database import held, revision, url_of
+from bot.settings import Settings
+from storage.database import sqlite_path
+from storage.schema import HEAD
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """What `up` would find. Nothing is changed, and a database in use is left to its server."""
+    try:
+        yield _looked_at(url_of(settings))
+    except HandrailError as error:
+        yield Finding(name="database", state="problem", told=str(error))
+
+
+def _looked_at(url: str) -> Finding:
+    path = sqlite_path(url)
+    if not path.exists():
+        return Finding(name="database", state="ok", told=f"{path} will be made at the first start")
+    if held(url):
+        return Finding(name="database", state="ok", told=f"{path} is in use by a running Handrail")
+    found = revision(url)
+    if found == HEAD:
+        return Finding(name="database", state="ok", told=f"{path} is at revision {HEAD}")
+    if found is None or found < HEAD:
+        told = f"{path} is at revision {found or 'none'} and {HEAD} is needed"
+        return Finding(name="database", state="warning", told=told, fix="`handrail migrate`, or `handrail up` does it")
+    told, fix = f"{path} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
+    return Finding(name="database", state="problem", told=told, fix=fix)

@@ -1,0 +1,85 @@
+"""Addresses: `scheme:rest`, one printable word, nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from agents.addresses import Address, person
+
+ADDRESSES: TypeAdapter[Address] = TypeAdapter(Address)
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "rest"),
+    [
+        ("slack:C1:1699.12", "slack", "C1:1699.12"),
+        ("email:someone+tag@example.com", "email", "someone+tag@example.com"),
+        ("sms:+15550001001", "sms", "+15550001001"),
+        ("person:alice", "person", "alice"),
+        ("channel:web_2", "channel", "web_2"),
+        ("email:jürgen@bücher.example", "email", "jürgen@bücher.example"),
+    ],
+)
+def test_an_address_knows_its_scheme_and_the_rest(text: str, scheme: str, rest: str) -> None:
+    address = Address(text)
+    assert (address, address.scheme, address.rest) == (text, scheme, rest)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "alice",
+        ":alice",
+        "person:",
+        "person: alice",
+        "person::alice",
+        "Person:alice",
+        "1person:alice",
+        "per son:alice",
+        "person:al ice",
+        "person:alice\n",
+        "\nperson:alice",
+        "person:al\x00ice",
+        "person:al\x7fice",
+        "person:al\u00a0ice",
+        "person:al\u2028ice",
+        "person:al\u202eice",
+        "person:al\u200bice",
+        "person:al\ud800ice",
+        "person:al\ufeffice",
+        "email:" + "a" * 320,
+    ],
+)
+def test_what_is_not_one_printable_word_behind_a_scheme_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an address; write it like person:alice"):
+        Address(text)
+
+
+def test_a_refused_address_is_told_by_its_beginning_only() -> None:
+    with pytest.raises(ValueError, match="not an address") as refused:
+        Address("x" * 10_000)
+    assert len(str(refused.value)) < 200
+
+
+@given(st.text() | st.text().map("x:".__add__))
+def test_any_text_is_an_address_that_reads_back_as_it_was_or_is_refused(text: str) -> None:
+    try:
+        address = Address(text)
+    except ValueError:
+        return
+    assert f"{address.scheme}:{address.rest}" == address == text
+    assert address.isprintable()
+    assert " " not in address
+
+
+def test_an_address_survives_json_as_an_address() -> None:
+    read = ADDRESSES.validate_json(ADDRESSES.dump_json(person("alice")))
+    assert read == person("alice")
+    assert isinstance(read, Address)
+
+
+def test_a_model_refuses_an_ill_shaped_address() -> None:
+    with pytest.raises(ValidationError, match="is not an address"):
+        ADDRESSES.validate_python("nowhere")

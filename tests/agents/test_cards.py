@@ -1,0 +1,202 @@
+"""Cards: made from facts by our code, and nothing that is in them can hide."""
+
+import unicodedata
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.cards import LONGEST_VALUE, card_of, choices_of, outcome, shown, visible
+from agents.judge import judge
+from agents.messages import Card
+from agents.policy import Ask
+from agents.requests import Request
+from tests.agents.samples import ALICE, BOB, NOW, PEOPLE, RELEASE, answer, approval, question
+
+INVISIBLE = [
+    pytest.param("\x00", id="null"),
+    pytest.param("\x1b", id="escape"),
+    pytest.param("\n", id="line feed"),
+    pytest.param("\r", id="carriage return"),
+    pytest.param("\t", id="tab"),
+    pytest.param("\x08", id="backspace"),
+    pytest.param("\x7f", id="delete"),
+    pytest.param("\x9b", id="C1 control"),
+    pytest.param("\xad", id="soft hyphen"),
+    pytest.param("\u034f", id="combining grapheme joiner"),
+    pytest.param("\u115f", id="Hangul choseong filler"),
+    pytest.param("\u1160", id="Hangul jungseong filler"),
+    pytest.param("\u17b4", id="Khmer inherent vowel"),
+    pytest.param("\u180b", id="Mongolian variation selector"),
+    pytest.param("\u200b", id="zero width space"),
+    pytest.param("\u200d", id="zero width joiner"),
+    pytest.param("\u200e", id="left-to-right mark"),
+    pytest.param("\u2028", id="line separator"),
+    pytest.param("\u2029", id="paragraph separator"),
+    pytest.param("\u202e", id="right-to-left override"),
+    pytest.param("\u2065", id="unassigned, ignored by fonts"),
+    pytest.param("\u2066", id="left-to-right isolate"),
+    pytest.param("\u3164", id="Hangul filler"),
+    pytest.param("\ufe0f", id="variation selector"),
+    pytest.param("\ufeff", id="byte order mark"),
+    pytest.param("\uffa0", id="halfwidth Hangul filler"),
+    pytest.param("\ufffe", id="no character"),
+    pytest.param("\ud800", id="half a surrogate pair"),
+    pytest.param("\ue000", id="private use"),
+    pytest.param("\U000e0041", id="tag letter"),
+    pytest.param("\U000e0100", id="variation selector of a second kind"),
+    pytest.param("\U0010ffff", id="last code point"),
+]
+
+
+@pytest.mark.parametrize("character", INVISIBLE)
+def test_a_character_nobody_can_see_is_written_out(character: str) -> None:
+    written = visible(f"a{character}b")
+    assert written.startswith("a\\")
+    assert written.isprintable()
+    assert written.isascii()
+
+
+@pytest.mark.parametrize("text", ["deploy v1.2", "Grüße, 世界!", "naïve – “quoted”", "100 €", "🚀", "<b>&amp;</b>", ""])
+def test_what_everybody_can_see_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+@given(st.text())
+def test_nothing_hides_in_any_text(text: str) -> None:
+    hidden = [c for c in visible(text) if unicodedata.category(c) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}]
+    assert hidden == []
+    assert visible(text).encode()
+
+
+@given(st.text())
+def test_making_visible_twice_changes_no_more(text: str) -> None:
+    assert visible(visible(text)) == visible(text)
+
+
+@given(st.text(), st.text())
+def test_what_is_visible_does_not_depend_on_its_neighbours(one: str, other: str) -> None:
+    assert visible(one + other) == visible(one) + visible(other)
+
+
+def test_a_long_value_is_cut_and_its_length_is_told() -> None:
+    assert shown("x" * 301) == "x" * 300 + "… (301 characters in all)"
+    assert shown("x" * 300) == "x" * 300
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))
+def test_any_value_takes_one_line_of_bounded_length(value) -> None:
+    text = shown(value)
+    assert len(text.splitlines()) <= 1
+    assert len(text) <= LONGEST_VALUE + len("… ( characters in all)") + 12
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(5, "5"), (2.5, "2.5"), (True, "true"), (None, "null"), (["a", "ü"], '["a", "ü"]'), ({"b": "\u202e"}, '{"b": "\\u202e"}')],
+)
+def test_values_that_are_no_text_are_shown_as_json(value, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_a_long_value_cannot_push_a_later_one_out_of_sight() -> None:
+    request = approval(arguments={"note": "\n" * 4000 + "approved by security", "where": "production"})
+    text = card_of(request).text
+    assert text.count("\n") == 3
+    assert "where: production" in text
+    assert len(text) < 1000
+
+
+def test_an_approval_names_the_agent_the_tool_every_argument_and_its_code() -> None:
+    request = approval(arguments={"where": "staging", "force": True})
+    assert card_of(request).text == (
+        "walker wants to run push\nwhere: staging\nforce: true\n[ABCDE] waiting for an answer"
+    )
+
+
+def test_a_question_is_quoted_and_that_is_all_the_card_has_from_the_model() -> None:
+    request = question(question="Where\nto?", choices=("here", "there"))
+    card = the_card(request)
+    assert card.title == "walker asks: Where\\nto?"
+    assert card.fields == ()
+    assert card.choices == ("here", "there")
+
+
+def test_an_open_card_has_no_outcome_and_says_until_when() -> None:
+    card = the_card(approval())
+    assert (card.status, card.outcome, card.requester) == ("open", None, ALICE)
+    assert card.expires_at == NOW + timedelta(seconds=1800)
+
+
+def test_a_held_request_is_not_said_to_end() -> None:
+    assert the_card(approval(held=True)).expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("settled", "words"),
+    [
+        (approval(status="expired"), "nobody answered in time"),
+        (approval(status="superseded"), "replaced by a new instruction"),
+        (approval(status="cancelled"), "cancelled with its thread"),
+        (approval(status="approved"), "approved"),
+    ],
+)
+def test_a_request_that_ended_without_an_answer_says_how(settled: Request, words: str) -> None:
+    assert outcome(settled) == words
+    assert card_of(settled).text.endswith(f"[ABCDE] {words}")
+
+
+@pytest.mark.parametrize(
+    ("decision", "said", "words"),
+    [
+        ("approve", {}, "approved by bob (web)"),
+        ("deny", {"comment": "not on\nFriday"}, "denied by bob (web): not on\\nFriday"),
+        ("deny", {"comment": "x" * 400}, f"denied by bob (web): {'x' * 300}… (400 characters in all)"),
+    ],
+)
+def test_a_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
+    assert outcome(decided(approval(), decision, **said)) == words
+
+
+def test_an_answered_question_tells_the_answer() -> None:
+    assert outcome(decided(question(), "answer", text="over there")) == "answered by bob (web): over there"
+
+
+def test_an_answer_that_did_not_count_is_not_named_as_the_decision() -> None:
+    refused = judge(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).given
+    settled = decided(approval(answers=(refused,)), "approve")
+    later = settled.model_copy(update={"answers": (*settled.answers, refused)})
+    assert outcome(later) == "approved by bob (web)"
+
+
+@pytest.mark.parametrize(
+    ("asked", "choices"),
+    [
+        (question(), ()),
+        (question(format="yes_no"), ("yes", "no")),
+        (question(format="yes_no", choices=("ja", "nein")), ("ja", "nein")),
+        (question(format="multiple_choice", choices=("here",)), ("here",)),
+    ],
+)
+def test_the_closed_list_of_answers_is_shown(asked: Request, choices: tuple[str, ...]) -> None:
+    assert choices_of(asked) == choices
+
+
+@given(st.dictionaries(st.sampled_from(["where", "note", "why"]), st.text()), st.text())
+def test_no_argument_and_no_comment_adds_a_line_to_a_card(arguments: dict[str, str], comment: str) -> None:
+    open_card = card_of(approval(arguments=arguments)).text
+    assert len(open_card.splitlines()) == len(arguments) + 2
+    settled = card_of(decided(approval(arguments=arguments), "deny", comment=comment)).text
+    assert len(settled.splitlines()) == len(arguments) + 2
+
+
+def the_card(request: Request) -> Card:
+    card = card_of(request).card
+    assert card is not None
+    return card
+
+
+def decided(request: Request, decision: str, ask: Ask = RELEASE, **said) -> Request:
+    judgement = judge(request, answer(decision, BOB, **said), people=PEOPLE, now=NOW)
+    return request.model_copy(update={"status": judgement.status, "answers": (*request.answers, judgement.given)})

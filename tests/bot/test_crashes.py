@@ -1,0 +1,187 @@
+"""A process ends between two writes: nothing is lost, nothing is repeated that must not be (DESIGN §3.4).
+
+The real kill -9 of real processes is in tests/scenarios; here the worker alone dies, so that every class of effect can
+be met on both sides of its deed.
+"""
+
+import asyncio
+import threading
+
+import pytest
+
+from agents.errors import ToolError, Unreachable
+from agents.steps import DoneForNow
+from bot.running import MOST_ATTEMPTS
+from storage.database import Database
+from tests.fakes.clock import FakeClock
+from tests.fakes.scripted import ScriptedModel
+from tests.houses import House, Workshop, house
+
+DONE = DoneForNow(message="Done.")
+
+
+class DyingWorkshop(Workshop):
+    """A workshop in which the first deed never reports: it happened, or it did not."""
+
+    def __init__(self, *, happened: bool) -> None:
+        super().__init__()
+        self.begun, self.released = threading.Event(), threading.Event()
+        self._happened, self._first = happened, True
+
+    def do(self, key: str, what: str):
+        if not self._first:
+            return super().do(key, what)
+        self._first = False
+        if self._happened:
+            self.done.append((key, what))
+        self.begun.set()
+        self.released.wait(30)
+        raise ToolError("nobody is left to hear this")
+
+
+async def crash(database_url: str, intent: str, *, happened: bool) -> tuple[str, DyingWorkshop]:
+    """Run a thread until its tool is in the middle of its work, then let the worker die without a word."""
+    workshop = DyingWorkshop(happened=happened)
+    database = Database.open(database_url)
+    async with house(database, ScriptedModel({"intent": intent}), workshop=workshop) as home:
+        thread = await home.says("go")
+        await asyncio.to_thread(workshop.begun.wait, 20)
+        await kill(home)
+        workshop.released.set()
+        assert (await home.story(thread))[-1] == "ToolStarted"
+    return thread, workshop
+
+
+async def kill(home: House) -> None:
+    """What kill -9 leaves of a worker: nothing, and not a word in the log."""
+    home.bot.worker._stopping = True
+    tasks = list(home.bot.worker._tasks.values())
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def keys(workshop: Workshop) -> set[str]:
+    return {key for key, _ in workshop.done}
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_read_interrupted_by_a_crash_is_read_again(database_url: str, happened) -> None:
+    thread, workshop = await crash(database_url, "look", happened=happened)
+    async with house(Database.open(database_url), ScriptedModel(DONE), workshop=workshop, run="b") as home:
+        await home.at_rest(thread)
+        assert len(workshop.done) == 1 + happened
+        await home.check_replay(thread)
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_verifiable_deed_is_looked_for_before_it_is_done_again(database_url: str, happened) -> None:
+    thread, workshop = await crash(database_url, "move", happened=happened)
+    async with house(Database.open(database_url), ScriptedModel(DONE), workshop=workshop, run="b") as home:
+        await home.at_rest(thread)
+        assert len(workshop.done) == 1
+        assert "ToolSucceeded" in await home.story(thread)
+
+
+@pytest.mark.parametrize(
+    ("told", "deeds"), [("ran", 1), ("did not run", 1), ("run again", 2)], ids=["ran", "did-not-run", "run-again"]
+)
+async def test_a_deed_nobody_can_look_for_is_asked_about_and_never_repeated_unasked(
+    database_url: str, told, deeds
+) -> None:
+    thread, workshop = await crash(database_url, "pay", happened=True)
+    async with house(Database.open(database_url), ScriptedModel(DONE), workshop=workshop, run="b") as home:
+        request = await home.asked(thread)
+        assert request.choices == ("ran", "did not run", "run again")
+        assert len(workshop.done) == 1
+        await home.answers(request, "answer", text=told)
+        await home.at_rest(thread)
+        assert len(workshop.done) == deeds
+        assert len(keys(workshop)) == 1
+        assert "ToolOutcomeUnknown" in await home.story(thread)
+
+
+async def test_an_approval_outlives_the_process_that_asked(database_url: str) -> None:
+    ship = {"intent": "ship", "tag": "v1"}
+    async with house(Database.open(database_url), ScriptedModel(ship)) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+    async with house(Database.open(database_url), ScriptedModel(DONE), run="b") as home:
+        await home.answers(request, "approve")
+        await home.at_rest(thread)
+        assert [what for _, what in home.workshop.done] == ["ship v1"]
+        await home.check_replay(thread)
+
+
+async def test_a_message_accepted_but_not_yet_worked_on_is_worked_on_after_the_restart(database_url: str) -> None:
+    async with house(Database.open(database_url), ScriptedModel()) as home:
+        home.bot.worker._stopping = True
+        thread = await home.says("hello")
+    async with house(Database.open(database_url), ScriptedModel(DONE), run="b") as home:
+        await home.at_rest(thread)
+
+
+async def test_a_card_that_was_not_shown_before_the_crash_is_shown_after_it(database_url: str) -> None:
+    async with house(Database.open(database_url), ScriptedModel({"intent": "ship", "tag": "v1"})) as home:
+        home.bot.courier._stopping = True
+        thread = await home.says("ship v1")
+        await home.until(thread, lambda s: s.request)
+    async with house(Database.open(database_url), ScriptedModel(), run="b") as home:
+        request = await home.asked(thread)
+        assert [card.address for card in request.cards] == ["terminal:alice"]
+
+
+async def test_a_tool_whose_other_side_is_away_is_tried_again_with_the_same_key_and_back_off(database: Database) -> None:
+    clock, workshop = FakeClock(), Workshop()
+    workshop.trouble = [Unreachable("the forge is away"), Unreachable("still away")]
+    async with house(database, ScriptedModel({"intent": "look"}, DONE), clock=clock, workshop=workshop) as home:
+        thread = await home.says("look")
+        for seconds in (1, 2):
+            state = await home.until(thread, lambda s: s.status == "waiting_for_time")
+            assert state.call is not None
+            assert (state.call.retry_at - clock.now()).total_seconds() == seconds
+            version = state.version
+            clock.advance(seconds=seconds)
+            await home.until(thread, lambda s, v=version: s.version > v)
+        await home.at_rest(thread)
+        assert len(workshop.done) == 1
+        assert (await home.story(thread)).count("ToolStarted") == MOST_ATTEMPTS
+
+
+async def test_a_tool_that_stays_away_fails_after_three_attempts_and_the_model_is_told(database: Database) -> None:
+    clock, workshop = FakeClock(), Workshop()
+    workshop.trouble = [Unreachable("the forge is away")] * 5
+    model = ScriptedModel({"intent": "look"}, DONE)
+    async with house(database, model, clock=clock, workshop=workshop) as home:
+        thread = await home.says("look")
+        for seconds in (1, 2):
+            state = await home.until(thread, lambda s: s.status == "waiting_for_time")
+            clock.advance(seconds=seconds)
+            await home.until(thread, lambda s, v=state.version: s.version > v)
+        await home.at_rest(thread)
+        assert "the forge is away" in model.turns[-1].prompt.user
+
+
+async def test_an_unexpected_error_of_a_tool_tells_its_name_and_never_its_text(database: Database) -> None:
+    workshop = Workshop()
+    workshop.trouble = [ValueError("token=hunter2")]
+    model = ScriptedModel({"intent": "look"}, DONE)
+    async with house(database, model, workshop=workshop) as home:
+        thread = await home.says("look")
+        await home.at_rest(thread)
+        told = model.turns[-1].prompt.user
+        assert "unexpected ValueError" in told
+        assert "hunter2" not in told
+
+
+async def test_three_failures_in_a_row_hand_over_to_a_person_who_sets_the_agent_going_again(database: Database) -> None:
+    workshop = Workshop()
+    workshop.trouble = [ToolError("no")] * 3
+    model = ScriptedModel(*[{"intent": "look"}] * 3, DONE)
+    async with house(database, model, workshop=workshop) as home:
+        thread = await home.says("look")
+        request = await home.asked(thread)
+        assert request.purpose == "handover"
+        await home.answers(request, "answer", text="look elsewhere", by="alice")
+        await home.at_rest(thread)
+        assert "look elsewhere" in model.turns[-1].prompt.user

@@ -1,0 +1,28 @@
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.bot.web.surface import Surface, surface_on
+from tests.databases import sqlite
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, migrated once and copied by whoever needs one."""
+    folder = tmp_path_factory.mktemp("migrated")
+    sqlite(folder)
+    return folder / "handrail.db"
+
+
+@pytest.fixture
+def fresh_url(migrated: Path, tmp_path: Path) -> str:
+    shutil.copy(migrated, tmp_path / "handrail.db")
+    return f"sqlite:///{tmp_path / 'handrail.db'}"
+
+
+@pytest.fixture
+async def surface(fresh_url: str) -> AsyncIterator[Surface]:
+    async with surface_on(fresh_url) as surface:
+        yield surface

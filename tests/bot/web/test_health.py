@@ -1,0 +1,39 @@
+from bot.web.app import create_app
+from bot.web.streams import Streams
+from tests.bot.web.surface import Surface
+
+
+async def test_whoever_asks_is_told_that_the_process_lives(surface: Surface) -> None:
+    told = await surface.client(None).get("/healthz")
+    assert (told.status_code, told.json()) == (200, {"status": "ok"})
+
+
+async def test_a_bot_that_runs_is_ready_with_each_of_its_channels(surface: Surface) -> None:
+    told = await surface.client(None).get("/readyz")
+    assert told.status_code == 200
+    assert told.json() == {
+        "ready": True,
+        "checks": {
+            name: {"ok": True, "problem": ""} for name in ("database", "engine", "channel:terminal", "channel:web")
+        },
+    }
+
+
+async def test_a_database_that_is_away_makes_it_unready(surface: Surface) -> None:
+    surface.bot.engine.database.close()
+    told = await surface.client(None).get("/readyz")
+    assert told.status_code == 503
+    assert told.json()["ready"] is False
+    assert told.json()["checks"]["database"] == {"ok": False, "problem": "the database is closed"}
+    assert (await surface.client(None).get("/healthz")).status_code == 200
+
+
+async def test_an_engine_that_was_not_started_makes_it_unready(surface: Surface) -> None:
+    surface.bot.engine.listeners.clear()
+    told = await surface.client(None).get("/readyz")
+    assert told.status_code == 503
+    assert told.json()["checks"]["engine"]["ok"] is False
+
+
+async def test_an_application_is_made_without_starting_anything(surface: Surface) -> None:
+    assert create_app(surface.bot, ()).state.parts.streams == Streams()

@@ -1,0 +1,160 @@
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi.routing import APIRoute
+from httpx import Response
+
+from agents.errors import (
+    AlreadySettled,
+    CodeTaken,
+    HandrailError,
+    InvalidArguments,
+    KeyReused,
+    Misconfigured,
+    NotAllowed,
+    RequestNotFound,
+    StoreUnavailable,
+    ThreadNotFound,
+    ToolError,
+    Unreachable,
+    VersionConflict,
+    WrongState,
+)
+from bot.web.limits import LARGEST_BODY
+from bot.web.problems import problem_of, status_of
+from tests.bot.web.surface import Surface
+
+JSON = {"Content-Type": "application/json"}
+
+
+def code(told: Response) -> tuple[int, str]:
+    error = told.json()["error"]
+    assert set(error) <= {"code", "message", "details"}
+    assert error["message"]
+    return told.status_code, error["code"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (ThreadNotFound, 404),
+        (RequestNotFound, 404),
+        (WrongState, 409),
+        (AlreadySettled, 409),
+        (NotAllowed, 403),
+        (InvalidArguments, 422),
+        (KeyReused, 422),
+        (ToolError, 422),
+        (StoreUnavailable, 503),
+        (VersionConflict, 503),
+        (CodeTaken, 503),
+        (Unreachable, 503),
+        (Misconfigured, 500),
+        (HandrailError, 500),
+    ],
+)
+def test_every_kind_of_error_has_its_status(kind: type[HandrailError], status: int) -> None:
+    assert status_of(kind()) == status
+    assert problem_of(kind()).status_code == status
+
+
+def test_what_may_work_later_says_when() -> None:
+    assert problem_of(StoreUnavailable(retry_after=2.1)).headers["Retry-After"] == "3"
+    assert problem_of(StoreUnavailable()).headers["Retry-After"] == "1"
+
+
+def test_what_is_not_ours_is_told_as_nothing_but_a_failure() -> None:
+    body = json.loads(bytes(problem_of(RuntimeError("password=hunter2")).body))
+    assert body["error"]["code"] == "internal_error"
+    assert "hunter2" not in str(body)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/v1/threads/", "/v1/threads/x/y/z"])
+async def test_a_path_there_is_not_is_not_found(surface: Surface, path: str) -> None:
+    assert code(await surface.client().get(path)) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "/v1/threads"), ("GET", "/v1/threads/x/pause"), ("HEAD", "/v1/threads/x/events")])
+async def test_a_method_a_path_does_not_take_is_refused(surface: Surface, method: str, path: str) -> None:
+    told = await surface.client().request(method, path)
+    assert told.status_code == 405
+    assert told.headers["Allow"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"nope", b'{"message": "hi"', b'{"message": NaN}', b"\xff\xfe", b"[" * 9999])
+async def test_a_body_that_is_not_json_is_refused(surface: Surface, raw: bytes) -> None:
+    told = await surface.client().post("/v1/threads", content=raw, headers=JSON)
+    assert code(told) == ((400, "malformed_json") if raw else (422, "invalid"))
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"1", b'"text"', b"true"])
+async def test_json_that_is_no_object_is_refused(surface: Surface, body: bytes) -> None:
+    assert code(await surface.client().post("/v1/threads", content=body, headers=JSON)) == (422, "invalid")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json", None])
+async def test_a_body_that_is_not_said_to_be_json_is_refused(surface: Surface, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    told = await surface.client().post("/v1/threads", content=b'{"message": "hi"}', headers=headers)
+    assert code(told) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge-patch+json"])
+async def test_json_by_any_of_its_names_is_taken(surface: Surface, kind: str) -> None:
+    told = await surface.client().post("/v1/threads", content=b'{"message": "hi"}', headers={"Content-Type": kind})
+    assert told.status_code == 201
+
+
+async def test_a_body_that_is_too_large_is_refused_by_its_length(surface: Surface) -> None:
+    told = await surface.client().post("/v1/threads", content=b" " * (LARGEST_BODY + 1), headers=JSON)
+    assert code(told) == (413, "body_too_large")
+    assert "256 KiB" in told.json()["error"]["message"]
+
+
+async def test_a_body_that_is_too_large_is_refused_though_it_tells_no_length(surface: Surface) -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1_000):
+            read += 1024
+            yield b" " * 1024
+
+    told = await surface.client().post("/v1/threads", content=pieces(), headers=JSON)
+    assert code(told) == (413, "body_too_large")
+    assert read <= LARGEST_BODY + 1024
+
+
+async def test_a_body_of_the_greatest_size_is_read(surface: Surface) -> None:
+    raw = b'{"message": "hi"}'.ljust(LARGEST_BODY)
+    assert (await surface.client().post("/v1/threads", content=raw, headers=JSON)).status_code == 201
+
+
+async def test_a_database_that_is_away_is_told_with_when_to_try_again(surface: Surface) -> None:
+    surface.bot.engine.database.close()
+    for told in (
+        await surface.client().get("/v1/threads"),
+        await surface.client().post("/v1/threads", json={"message": "hi"}, headers={"Idempotency-Key": "k"}),
+    ):
+        assert code(told) == (503, "store_unavailable")
+        assert int(told.headers["Retry-After"]) >= 1
+
+
+async def test_an_error_nobody_thought_of_is_a_500_without_its_text(surface: Surface) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError("the answer is 42")
+
+    surface.app.router.routes.append(APIRoute("/v1/broken", broken))
+    told = await surface.client().get("/v1/broken")
+    assert code(told) == (500, "internal_error")
+    assert "42" not in told.text
+
+
+async def test_answers_of_the_api_are_kept_by_nobody_and_taken_for_nothing_else(surface: Surface) -> None:
+    for path in ("/v1/threads", "/v1/nothing", "/v1/threads/x"):
+        told = await surface.client().get(path)
+        assert told.headers["Cache-Control"] == "no-store"
+        assert told.headers["X-Content-Type-Options"] == "nosniff"
+    assert (await surface.client(None).get("/healthz")).headers["X-Content-Type-Options"] == "nosniff"
+    assert (await surface.client(None).get("/v1/threads")).headers["Cache-Control"] == "no-store"

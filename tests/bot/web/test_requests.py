@@ -1,0 +1,292 @@
+import pytest
+
+from tests.bot.web.surface import Surface, at_rest
+from tests.bot.web.test_threads import RFC3339_UTC
+
+
+async def test_an_approval_shows_all_that_the_contract_promises(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    assert set(request) == {
+        *("id", "code", "kind", "thread_id", "agent", "requester", "tool", "arguments", "urgency"),
+        *("digest", "status", "policy", "opened_at", "expires_at", "answers", "cards"),
+    }
+    assert request["kind"] == "approval"
+    assert request["tool"] == "push"
+    assert request["arguments"] == {"tag": "v1", "note": ""}
+    assert request["status"] == "open"
+    assert request["requester"] == "person:alice"
+    assert request["answers"] == []
+    assert RFC3339_UTC.fullmatch(request["expires_at"])
+
+
+async def test_the_policy_is_told_in_words_and_as_data(surface: Surface) -> None:
+    policy = (await surface.asked("push v1"))["policy"]
+    assert policy["rule"] == "push's own default"
+    assert policy["words"] == (
+        "push's own default: role release may decide; whoever asked may not approve; "
+        "approving takes medium assurance; without an answer in 30m it counts as not approved"
+    )
+    assert policy["ask"] == {
+        "roles": ["release"],
+        "people": [],
+        "quorum": 1,
+        "requester_may_approve": False,
+        "min_assurance": "medium",
+        "expires": 1800,
+        "on_expire": "deny",
+        "remind": [],
+        "escalate": [],
+    }
+
+
+async def test_cards_tell_where_the_request_is_shown_and_what_they_say(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    [card] = request["cards"]
+    assert set(card) == {"address", "state", "shown_at"}
+    assert (card["address"], card["state"]) == ("web:alice-cli", "open")
+    await surface.answer(request, "bob", decision="approve")
+    await surface.until(request["thread_id"], lambda state: state.status == "done" and not state.outgoing)
+    [card] = (await surface.client().get(f"/v1/requests/{request['id']}")).json()["cards"]
+    assert card["state"] == "approved"
+    assert RFC3339_UTC.fullmatch(card["settled_at"])
+
+
+async def test_a_question_shows_its_question_and_choices_and_no_tool(surface: Surface) -> None:
+    request = await surface.asked("choose")
+    assert request["kind"] == "question"
+    assert request["question"] == "Which?"
+    assert request["choices"] == ["a", "b"]
+    assert request["format"] == "multiple_choice"
+    assert not {"tool", "arguments"} & set(request)
+
+
+async def test_a_request_is_found_by_its_code_however_it_is_typed(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    for named in (request["id"], request["code"], request["code"].lower()):
+        assert (await surface.client().get(f"/v1/requests/{named}")).json() == request
+
+
+async def test_a_request_there_is_not_is_not_found(surface: Surface) -> None:
+    client = surface.client("bob")
+    answers = [
+        await client.get("/v1/requests/req_none"),
+        await client.post("/v1/requests/req_none/answer", json={"decision": "approve"}),
+    ]
+    assert {(told.status_code, told.json()["error"]["code"]) for told in answers} == {(404, "request_not_found")}
+
+
+async def test_an_approval_lets_the_tool_run(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    told = await surface.answer(request, "bob", decision="approve", comment="go", digest=request["digest"])
+    assert told.status_code == 200
+    settled = told.json()
+    assert settled["status"] == "approved"
+    [answer] = settled["answers"]
+    assert RFC3339_UTC.fullmatch(answer.pop("at"))
+    assert answer == {
+        "by": "person:bob",
+        "channel": "web:bob-cli",
+        "assurance": "medium",
+        "decision": "approve",
+        "comment": "go",
+        "counted": True,
+    }
+    await surface.until(request["thread_id"], lambda state: state.status == "done")
+    events = (await surface.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
+    assert [e["data"]["summary"] for e in events if e["type"] == "ToolSucceeded"] == ["pushed v1"]
+
+
+async def test_a_denial_keeps_the_tool_from_running(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    assert (await surface.answer(request, "bob", decision="deny")).json()["status"] == "denied"
+    await surface.until(request["thread_id"], at_rest)
+    events = (await surface.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
+    assert "ToolStarted" not in {event["type"] for event in events}
+
+
+async def test_a_question_is_answered(surface: Surface) -> None:
+    request = await surface.asked("ask")
+    told = await surface.answer(request, "bob", decision="answer", text="because")
+    assert (told.status_code, told.json()["status"]) == (200, "answered")
+    assert told.json()["answers"][0]["text"] == "because"
+
+
+async def test_an_edit_changes_the_arguments_and_approves_them(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    told = await surface.answer(request, "bob", decision="edit", arguments={"tag": "v2"})
+    assert told.status_code == 200
+    edited = told.json()
+    assert edited["status"] == "approved"
+    assert edited["arguments"] == {"tag": "v2", "note": ""}
+    assert edited["digest"] != request["digest"]
+
+
+async def test_an_edit_lets_earlier_approvals_lapse(surface: Surface) -> None:
+    request = await surface.asked("push gold")
+    first = await surface.answer(request, "bob", decision="approve")
+    assert (first.status_code, first.json()["status"]) == (200, "open")
+    edited = (await surface.answer(request, "carol", decision="edit", arguments={"tag": "gold", "note": "x"})).json()
+    assert edited["status"] == "open"
+    assert [answer["counted"] for answer in edited["answers"]] == [False, True]
+    assert edited["answers"][0]["reason"] == "the arguments were edited"
+
+
+async def test_approving_twice_counts_once(surface: Surface) -> None:
+    request = await surface.asked("push gold")
+    told = [await surface.answer(request, "bob", decision="approve") for _ in range(2)]
+    assert [one.status_code for one in told] == [200, 200]
+    assert [len(one.json()["answers"]) for one in told] == [1, 1]
+    assert told[1].json()["status"] == "open"
+
+
+@pytest.mark.parametrize(("who", "why"), [("dan", "not among those"), ("alice", "not among those")])
+async def test_whoever_may_not_decide_is_refused_and_it_is_kept(surface: Surface, who: str, why: str) -> None:
+    request = await surface.asked("push v1")
+    told = await surface.client("local").post(
+        f"/v1/requests/{request['id']}/answer", json={"decision": "approve", "actor": f"person:{who}"}
+    )
+    assert told.status_code == 403
+    assert told.json()["error"]["code"] == "not_allowed"
+    assert why in told.json()["error"]["message"]
+    kept = (await surface.client().get(f"/v1/requests/{request['id']}")).json()
+    assert kept["status"] == "open"
+    [answer] = kept["answers"]
+    assert (answer["by"], answer["counted"]) == (f"person:{who}", False)
+    assert why in answer["reason"]
+
+
+async def test_whoever_asked_may_not_approve_it(surface: Surface) -> None:
+    request = await surface.asked("push v1", "bob")
+    told = await surface.answer(request, "bob", decision="approve")
+    assert told.status_code == 403
+    assert "second person" in told.json()["error"]["message"]
+
+
+async def test_a_program_may_answer_nothing(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    for token in ("ci", "namesake"):
+        told = await surface.answer(request, token, decision="deny")
+        assert told.status_code == 403
+    assert (await surface.client().get(f"/v1/requests/{request['id']}")).json()["answers"] == []
+
+
+async def test_a_settled_request_is_settled_and_says_by_whom(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    await surface.answer(request, "bob", decision="deny", comment="not today")
+    for late in ({"decision": "approve"}, {"decision": "edit", "arguments": {"tag": "v0"}}):
+        told = await surface.answer(request, "carol", **late)
+        error = told.json()["error"]
+        assert (told.status_code, error["code"]) == (409, "already_settled")
+        assert "denied by bob" in error["message"]
+        assert "not today" in error["message"]
+        assert error["details"]["status"] == "denied"
+        assert error["details"]["id"] == request["id"]
+        assert error["details"]["answers"][0]["by"] == "person:bob"
+
+
+async def test_of_many_who_answer_at_once_one_settles_it(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    told = [await surface.answer(request, who, decision="deny") for who in ("bob", "carol", "bob")]
+    assert sorted(one.status_code for one in told) == [200, 409, 409]
+
+
+async def test_an_answer_to_what_was_edited_meanwhile_is_refused(surface: Surface) -> None:
+    request = await surface.asked("push gold")
+    await surface.answer(request, "carol", decision="edit", arguments={"tag": "gold", "note": "x"})
+    told = await surface.answer(request, "bob", decision="approve", digest=request["digest"])
+    error = told.json()["error"]
+    assert (told.status_code, error["code"]) == (409, "approval_changed")
+    assert error["details"]["arguments"] == {"tag": "gold", "note": "x"}
+    assert error["details"]["status"] == "open"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"decision": "maybe"},
+        {"decision": "answer", "text": "yes"},
+        {"decision": "edit"},
+        {"decision": "edit", "arguments": {}},
+        {"decision": "edit", "arguments": {"tag": 1}},
+        {"decision": "edit", "arguments": {"tag": "v0"}},
+        {"decision": "edit", "arguments": {"tag": 2**60}},
+        {"decision": "edit", "arguments": []},
+        {"decision": "approve", "arguments": {"tag": "v2"}},
+        {"decision": "approve", "comment": "x" * 2_001},
+        {"decision": "approve", "digest": 1},
+        {"decision": "approve", "actor": "bob"},
+        {"decision": "approve", "decisions": []},
+    ],
+)
+async def test_an_answer_that_does_not_fit_is_refused(surface: Surface, body: dict[str, object]) -> None:
+    request = await surface.asked("push v1")
+    told = await surface.client("bob").post(f"/v1/requests/{request['id']}/answer", json=body)
+    assert told.status_code == 422
+    assert (await surface.client().get(f"/v1/requests/{request['id']}")).json()["status"] == "open"
+
+
+@pytest.mark.parametrize("body", [{"decision": "approve"}, {"decision": "answer"}, {"decision": "answer", "text": "c"}])
+async def test_an_answer_that_does_not_fit_the_question_is_refused(surface: Surface, body: dict[str, str]) -> None:
+    request = await surface.asked("choose")
+    assert (await surface.answer(request, "bob", **body)).status_code == 422
+
+
+async def test_arguments_nested_beyond_reason_are_refused(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    nested = '{"decision": "edit", "arguments": {"tag": ' + "[" * 300 + "]" * 300 + "}}"
+    told = await surface.client("bob").post(
+        f"/v1/requests/{request['id']}/answer", content=nested, headers={"Content-Type": "application/json"}
+    )
+    assert told.status_code == 422
+
+
+async def test_arguments_that_policy_denies_are_refused(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    told = await surface.answer(request, "bob", decision="edit", arguments={"tag": "lead"})
+    assert told.status_code == 403
+    assert "lead is poison" in told.json()["error"]["message"]
+
+
+async def test_requests_are_listed_and_filtered(surface: Surface) -> None:
+    open_one, denied = await surface.asked("push v1"), await surface.asked("push v2")
+    await surface.answer(denied, "bob", decision="deny")
+
+    async def listed(who: str = "alice", **query: str) -> list[str]:
+        page = await surface.client(who).get("/v1/requests", params=query)
+        assert page.status_code == 200, page.text
+        return [request["id"] for request in page.json()["requests"]]
+
+    assert await listed() == [denied["id"], open_one["id"]]
+    assert await listed(status="open") == [open_one["id"]]
+    assert await listed(status="denied") == [denied["id"]]
+    assert await listed(thread_id=denied["thread_id"]) == [denied["id"]]
+    assert await listed(thread_id="thr_none") == []
+    assert await listed("bob", mine="true") == [open_one["id"]]
+    assert await listed("bob", mine="true", status="denied") == []
+    assert await listed("alice", mine="true") == []
+    assert await listed("ci", mine="true") == []
+    assert await listed("local", mine="true", **{"as": "person:bob"}) == [open_one["id"]]
+    assert await listed("carol", mine="true", **{"as": "person:alice"}) == []
+
+
+async def test_requests_are_listed_page_by_page(surface: Surface) -> None:
+    asked = [(await surface.asked(f"push v{n}"))["id"] for n in range(1, 4)]
+    first = (await surface.client("bob").get("/v1/requests", params={"limit": 2, "mine": "true"})).json()
+    rest = (
+        await surface.client("bob").get(
+            "/v1/requests", params={"limit": 2, "mine": "true", "cursor": first["next_cursor"]}
+        )
+    ).json()
+    assert [request["id"] for request in first["requests"] + rest["requests"]] == asked[::-1]
+    assert rest["next_cursor"] is None
+
+
+@pytest.mark.parametrize("query", ["status=pending", "limit=0", "cursor=x", "mine=perhaps", "as=bob"])
+async def test_a_list_of_requests_that_makes_no_sense_is_refused(surface: Surface, query: str) -> None:
+    assert (await surface.client("local").get(f"/v1/requests?{query}")).status_code == 422
+
+
+async def test_a_request_list_for_somebody_else_takes_an_admin(surface: Surface) -> None:
+    told = await surface.client("alice").get("/v1/requests", params={"mine": "true", "as": "person:bob"})
+    assert told.status_code == 403

@@ -1,0 +1,39 @@
+"""A clock that stands still until a test turns it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    """`now` for whoever asks the time, `sleep` for whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
+        self._sleepers: list[tuple[datetime, asyncio.Event]] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, **amount: float) -> None:
+        """Turn the clock on and wake those whose time has come."""
+        self.time += timedelta(**amount)
+        for at, due in self._sleepers:
+            if at <= self.time:
+                due.set()
+
+    async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None:
+        """Until the time is `at`, or the bell rings."""
+        due = asyncio.Event()
+        sleeper = (at, due) if at is not None else None
+        if sleeper is not None:
+            self._sleepers.append(sleeper)
+        if at is not None and at <= self.time:
+            due.set()
+        waiting = [asyncio.ensure_future(due.wait()), asyncio.ensure_future(bell.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            if sleeper is not None:
+                self._sleepers.remove(sleeper)

@@ -1,0 +1,207 @@
+"""A whole bot in this process, with real storage and a clock, a model and channels of the test's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Self
+
+from agents.addresses import Address, person
+from agents.agent import Agent
+from agents.events import Event
+from agents.messages import Assurance, Heard, Message, Provenance, Receipt
+from agents.model import Model
+from agents.people import People, Person
+from agents.policy import Ask, Policy, Rule
+from agents.requests import Answer, Request
+from agents.state import ThreadState
+from agents.tools import Tool, ToolContext, ToolResult, tool
+from bot.engine import Recorded
+from bot.ids import Chance
+from bot.intake import Opening
+from bot.roster import Roster
+from bot.wiring import Bot, bootstrap
+from channels.base import Capabilities, Channel
+from channels.registry import by_scheme
+from storage.database import Database
+from storage.threads import events_after, replayed
+from tests.fakes.clock import FakeClock
+from tests.fakes.scripted import ScriptedModel
+
+PATIENCE = 20.0
+PEOPLE = People(
+    everybody=(
+        Person(key="alice", name="Alice", addresses=(Address("terminal:alice"),)),
+        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"),)),
+        Person(key="carol", name="Carol", roles=("release",), addresses=(Address("terminal:carol"),)),
+    )
+)
+
+
+class Workshop:
+    """A tool's outside world: what was really done there, with which key."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str]] = []
+        self.trouble: list[BaseException] = []
+
+    def do(self, key: str, what: str) -> ToolResult:
+        """Do it, unless a trouble is in store for this time."""
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.done.append((key, what))
+        return ToolResult(summary=f"did {what}")
+
+
+def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
+    """One tool of each class of effect, all working in the same workshop; `ship` asks first."""
+
+    @tool(effect="read")
+    def look(context: ToolContext) -> ToolResult:
+        """Look."""
+        return workshop.do(context.key, "look")
+
+    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",)))
+    def ship(context: ToolContext, tag: str) -> ToolResult:
+        """Ship a tag."""
+        return workshop.do(context.key, f"ship {tag}")
+
+    def happened(context: ToolContext) -> ToolResult | None:
+        return ToolResult(summary="did move") if (context.key, "move") in workshop.done else None
+
+    @tool(effect="verifiable", check=happened)
+    def move(context: ToolContext) -> ToolResult:
+        """Move."""
+        return workshop.do(context.key, "move")
+
+    @tool(effect="once")
+    def pay(context: ToolContext) -> ToolResult:
+        """Pay."""
+        return workshop.do(context.key, "pay")
+
+    return look, ship, move, pay
+
+
+@dataclass
+class House:
+    """A running bot and words for what people do with it."""
+
+    bot: Bot
+    clock: FakeClock
+    workshop: Workshop
+    commits: list[Recorded]
+
+    async def says(self, text: str, *, thread: str | None = None, by: str = "alice") -> str:
+        """Somebody says something; returns the thread."""
+        source = Address(f"terminal:{by}")
+        heard = Heard(
+            text=text, by=person(by), source=source, provenance=Provenance.VERIFIED_PERSON, at=self.clock.now()
+        )
+        if thread is not None:
+            return (await self.bot.intake.hear(thread, heard)).after.thread_id
+        opening = Opening(heard=heard, requester=person(by), origin=source)
+        return (await self.bot.intake.open(opening)).after.thread_id
+
+    async def answers(self, request: Request, decision: str, *, by: str = "bob", **words: str) -> Recorded:
+        answer = Answer(
+            by=person(by), channel=Address(f"terminal:{by}"), assurance=Assurance.MEDIUM, decision=decision, **words
+        )
+        return await self.bot.deciding.answer(request.id, answer)
+
+    async def until(self, thread: str, wanted: Callable[[ThreadState], object]) -> ThreadState:
+        """The thread's state as soon as it is as wanted."""
+        with self.bot.engine.bell(thread) as bell:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    bell.clear()
+                    if wanted(state := await self.bot.engine.load(thread)):
+                        return state
+                    await bell.wait()
+
+    async def asked(self, thread: str) -> Request:
+        """The request people see in the thread."""
+        state = await self.until(thread, lambda s: s.request is not None and s.request.cards)
+        assert state.request is not None
+        return state.request
+
+    async def at_rest(self, thread: str, status: str = "done") -> ThreadState:
+        return await self.until(thread, lambda s: s.status == status and not s.outgoing)
+
+    async def log(self, thread: str) -> list[Event]:
+        events = await self.bot.engine.database.run(lambda connection: events_after(connection, thread))
+        return [event for _, event in events]
+
+    async def story(self, thread: str) -> list[str]:
+        return [event.type for event in await self.log(thread)]
+
+    async def check_replay(self, thread: str) -> None:
+        kept, folded = await self.bot.engine.database.run(lambda connection: replayed(connection, thread))
+        assert kept == folded
+
+
+class RecordingChannel:
+    """A channel that keeps what it was given, and can be told to have trouble first."""
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme
+        self.sent: list[tuple[Address, Message, Receipt | None]] = []
+        self.trouble: list[Exception] = []
+
+    @property
+    def scheme(self) -> str:
+        return self._scheme
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.sent.append((to, message, replacing))
+        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d")
+
+
+class Names:
+    """Ids and codes that count, so that a test can read them."""
+
+    def __init__(self, run: str) -> None:
+        self._run, self._numbers = run, count(1)
+
+    def fresh(self) -> str:
+        return f"{self._run}{next(self._numbers):05}"
+
+    def code(self) -> str:
+        return f"{self._run.upper()}{next(self._numbers):05}"
+
+
+@asynccontextmanager
+async def house(
+    database: Database,
+    model: Model | None = None,
+    *,
+    clock: FakeClock | None = None,
+    workshop: Workshop | None = None,
+    rules: tuple[Rule, ...] = (),
+    channels: Mapping[str, Channel] | None = None,
+    run: str = "a",
+    **agent: object,
+) -> AsyncIterator[House]:
+    """A bot from start to stop. A scripted model is checked at the end. A second `run` on the same file is a restart."""
+    clock, workshop = clock or FakeClock(), workshop or Workshop()
+    names = Names(run)
+    worker = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools_of(workshop), **agent)  # type: ignore[arg-type]  # a test's own settings
+    chance = Chance(now=clock.now, fresh=names.fresh, code=names.code, jitter=lambda: 1.0)
+    roster = Roster({"helper": worker}, Policy(rules=rules, people=PEOPLE))
+    model = model or ScriptedModel()
+    bot = bootstrap(database, roster, model, channels or by_scheme(), chance=chance, sleep=clock.sleep)
+    commits: list[Recorded] = []
+    bot.engine.listeners.append(lambda recorded: commits.append(recorded))
+    await bot.start()
+    try:
+        yield House(bot, clock, workshop, commits)
+    finally:
+        await bot.stop(grace=5)
+    if isinstance(model, ScriptedModel):
+        model.check()
