@@ -8,12 +8,21 @@ from agents.messages import Card, Field, Message
 from agents.requests import GivenAnswer, Request
 
 LONGEST_VALUE = 300
-_STAYS_VISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+_HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+_DRAWN_AS_NOTHING = frozenset(
+    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
+    | {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+)
+"""Letters and marks without a shape: Default_Ignorable_Code_Point of Unicode, as far as no hidden category has them."""
 
 
 def visible(text: str) -> str:
     """The text with control, format and bidirectional characters written out, so that nothing can hide or reorder."""
-    return "".join(_written(c) if unicodedata.category(c) in _STAYS_VISIBLE else c for c in text)
+    return "".join(_written(c) if _hides(c) else c for c in text)
+
+
+def _hides(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN or ord(character) in _DRAWN_AS_NOTHING
 
 
 def _written(character: str) -> str:

@@ -1,0 +1,111 @@
+"""Deadlines in the engine: reminders, escalations and expiries on a clock that a test turns."""
+
+import pytest
+
+from agents.addresses import Address
+from agents.errors import AlreadySettled
+from agents.policy import Ask, Escalation, Rule
+from agents.steps import DoneForNow
+from channels.registry import by_scheme
+from storage.database import Database
+from tests.fakes.scripted import ScriptedModel
+from tests.houses import RecordingChannel, house
+
+SHIP = {"intent": "ship", "tag": "v1"}
+DONE = DoneForNow(message="Done.")
+
+
+def asking(**terms) -> tuple[Rule, ...]:
+    return (Rule(name="test", tool="ship", ask=Ask(roles=("release",), **terms)),)
+
+
+async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Database) -> None:
+    model = ScriptedModel(SHIP, DONE)
+    async with house(database, model, rules=asking(expires=1800)) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        home.clock.advance(minutes=30)
+        await home.at_rest(thread)
+        assert "a timeout, not a refusal" in model.turns[-1].prompt.user
+        assert home.workshop.done == []
+        with pytest.raises(AlreadySettled, match="nobody answered in time"):
+            await home.answers(request, "approve")
+        settled = await home.bot.deciding.find(request.id)
+        assert (settled.status, settled.cards[0].state) == ("expired", "expired")
+
+
+async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_not(database: Database) -> None:
+    async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60)) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        home.clock.advance(seconds=59.999)
+        await home.answers(request, "approve")
+        await home.at_rest(thread)
+        assert len(home.workshop.done) == 1
+
+
+async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(database_url: str) -> None:
+    async with house(Database.open(database_url), ScriptedModel(SHIP), rules=asking(expires=60)) as home:
+        thread = await home.says("ship v1")
+        await home.asked(thread)
+        clock = home.clock
+    clock.advance(days=2)
+    async with house(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as home:
+        await home.at_rest(thread)
+        assert (await home.story(thread)).count("RequestExpired") == 1
+
+
+async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(database: Database) -> None:
+    async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="halt")) as home:
+        thread = await home.says("ship v1")
+        await home.asked(thread)
+        home.clock.advance(minutes=1)
+        await home.at_rest(thread, "failed")
+        await home.says("go on", thread=thread)
+        await home.at_rest(thread)
+
+
+async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open(database: Database) -> None:
+    async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        home.clock.advance(minutes=1)
+        await home.until(thread, lambda s: s.status == "paused")
+        home.clock.advance(days=3)
+        await home.answers(request, "approve")
+        assert home.workshop.done == []
+        await home.bot.steering.resume(thread, Address("person:bob"))
+        await home.at_rest(thread)
+        assert len(home.workshop.done) == 1
+
+
+async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(database: Database) -> None:
+    terms = asking(remind=(60,), escalate=(Escalation(after=120, to=Address("role:release"), via="sms"),))
+    sms = RecordingChannel("sms")
+    channels = {**by_scheme(), "sms": sms}
+    async with house(database, ScriptedModel(SHIP, DONE), rules=terms, channels=channels) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        home.clock.advance(seconds=60)
+        await home.until(thread, lambda s: s.requests[0].reminded == 1 and not s.outgoing)
+        assert sms.sent == []
+        home.clock.advance(seconds=60)
+        await home.until(thread, lambda s: s.requests[0].escalated == 1 and not s.outgoing)
+        assert [to for to, _, _ in sms.sent] == ["sms:bob", "sms:carol"]
+        await home.answers(request, "approve")
+        await home.at_rest(thread)
+        corrections = [(to, message.card.status) for to, message, _ in sms.sent[2:] if message.card]
+        assert sorted(corrections) == [("sms:bob", "approved"), ("sms:carol", "approved")]
+        assert all(card.state == "approved" for card in (await home.bot.deciding.find(request.id)).cards)
+
+
+async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_stops_nothing(database: Database) -> None:
+    terms = asking(escalate=(Escalation(after=60, to=Address("person:carol"), via="sms"),))
+    async with house(database, ScriptedModel(SHIP, DONE), rules=terms) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        home.clock.advance(minutes=1)
+        await home.until(thread, lambda s: s.requests[0].escalated == 1 and not s.outgoing)
+        assert "MessageUndeliverable" in await home.story(thread)
+        await home.answers(request, "approve")
+        await home.at_rest(thread)
