@@ -29,11 +29,11 @@ class People(Frozen):
         return tuple(p for p in self.everybody if p.has_role(role))
 
     def reached(self, to: Address, via: str | None) -> tuple[Address, ...]:
-        """The addresses behind `role:X` or `person:X` on the channel `via`; an address of a channel stands for itself."""
+        """The addresses behind `role:X` or `person:X` on the channel `via`, each once; any other stands for itself."""
         if to.scheme not in ("role", "person"):
             return (to,)
         found = self.with_role(to.rest) if to.scheme == "role" else tuple(filter(None, [self.get(to)]))
-        return tuple(_on(p, via) for p in found)
+        return tuple(dict.fromkeys(_on(p, via) for p in found))
 
 
 def _on(who: Person, via: str | None) -> Address:

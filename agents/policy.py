@@ -1,7 +1,9 @@
 """Who may decide what: a pure function outside the model (DESIGN §6)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
 
 from agents.addresses import Address
 from agents.frozen import Frozen
@@ -20,21 +22,25 @@ class Escalation(Frozen):
     via: str | None = None
 
 
+def _by_time(steps: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
+    return tuple(sorted(steps, key=lambda step: step.after))
+
+
 class Ask(Frozen):
-    """The terms on which people decide. Times are seconds.
+    """The terms on which people decide. Times are seconds, and stand in the order in which they come.
 
     Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know.
     """
 
     roles: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
-    quorum: int = 1
+    quorum: Annotated[int, Field(ge=1)] = 1
     requester_may_approve: bool = False
     min_assurance: Assurance = Assurance.MEDIUM
     expires: int | None = 1800
     on_expire: OnExpire = "deny"
-    remind: tuple[int, ...] = ()
-    escalate: tuple[Escalation, ...] = ()
+    remind: Annotated[tuple[int, ...], AfterValidator(lambda times: tuple(sorted(times)))] = ()
+    escalate: Annotated[tuple[Escalation, ...], AfterValidator(_by_time)] = ()
 
 
 class Rule(Frozen):
@@ -102,7 +108,12 @@ def decide(
 def _matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:
     if rule.tool not in (tool, "*"):
         return False
-    return all(name in arguments and arguments[name] == value for name, value in rule.when.items())
+    return all(name in arguments and _same(arguments[name], value) for name, value in rule.when.items())
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1.0 is 1, but true is not."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _apply(rule: Rule, stance: Stance) -> Verdict:

@@ -2,12 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from agents.frozen import Frozen
 
 AnswerFormat = Literal["free_text", "yes_no", "multiple_choice"]
 Urgency = Literal["low", "medium", "high"]
+LONGEST_CHOICE = 100
+
+
+def _one_line(choice: str) -> str:
+    if not choice.strip() or len(choice) > LONGEST_CHOICE or not choice.isprintable():
+        raise ValueError(f"a choice is one line of at most {LONGEST_CHOICE} characters that print")
+    return choice
+
+
+Choice = Annotated[str, AfterValidator(_one_line)]
+"""What a person is shown and gives back as it is, so it must fit a button and can forge no line of a card."""
 
 
 class CallTool(Frozen):
@@ -23,7 +34,7 @@ class RequestHumanInput(Frozen):
 
     intent: Literal["request_human_input"] = "request_human_input"
     question: str
-    choices: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
     format: AnswerFormat = "free_text"
     urgency: Urgency = "medium"
 
@@ -50,6 +61,4 @@ class Await(Frozen):
     reason: str
 
 
-Step = Annotated[
-    CallTool | RequestHumanInput | DoneForNow | NothingToDo | Await, Field(discriminator="intent")
-]
+Step = Annotated[CallTool | RequestHumanInput | DoneForNow | NothingToDo | Await, Field(discriminator="intent")]

@@ -9,13 +9,11 @@ from itertools import count
 from typing import TypeVar
 
 from agents.addresses import Address
-from agents.effects import SendMessage
 from agents.errors import Permanent, Retryable, WrongState
-from agents.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
-from agents.messages import Receipt
-from agents.moment import Moment
+from agents.events import KnownEvent
 from agents.state import ThreadState
-from bot.engine import Engine, Recorded
+from bot.delivery import delivered, undeliverable
+from bot.engine import Engine, Recorded, posted
 from bot.ids import Chance
 from bot.log import Action, log
 from bot.running import back_off
@@ -46,7 +44,7 @@ class Courier:
             self._accept(parcel)
 
     def notice(self, recorded: Recorded) -> None:
-        for effect in recorded.posted:
+        for effect in posted(recorded.before, recorded.after):
             self._accept(Parcel(recorded.after.thread_id, effect))
 
     async def stop(self, grace: float) -> None:
@@ -104,8 +102,8 @@ class Courier:
             receipt = await channel.send(effect.to, effect.message, key=effect.key, replacing=effect.replacing)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
-            return undeliverable(effect, str(error), self.chance.moment())
-        return delivered(effect, receipt, self.chance.moment())
+            return undeliverable(effect, str(error), self.chance.now())
+        return delivered(effect, receipt, self.chance.now())
 
     async def _written_down(self, parcel: Parcel, event: KnownEvent) -> None:
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
@@ -113,17 +111,3 @@ class Courier:
 
         with suppress(WrongState):  # a log we cannot read waits for a build that can
             await self.engine.record(parcel.thread_id, decide)
-
-
-def delivered(effect: SendMessage, receipt: Receipt, moment: Moment) -> RequestShown | MessageSent:
-    """An open card that was taken is shown; anything else was sent."""
-    actor = Address(f"channel:{effect.to.scheme}")
-    card = effect.message.card
-    if card is not None and card.status == "open":
-        return RequestShown(at=moment.now, actor=actor, key=effect.key, request_id=card.request_id, to=effect.to, receipt=receipt)
-    return MessageSent(at=moment.now, actor=actor, key=effect.key, to=effect.to, receipt=receipt)
-
-
-def undeliverable(effect: SendMessage, reason: str, moment: Moment) -> MessageUndeliverable:
-    actor = Address(f"channel:{effect.to.scheme}")
-    return MessageUndeliverable(at=moment.now, actor=actor, key=effect.key, to=effect.to, reason=reason)

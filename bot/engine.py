@@ -15,11 +15,14 @@ from agents.next_step import messages, work
 from agents.reducer import reduce
 from agents.requests import Request
 from agents.state import ThreadState
+from bot.delivery import read_from_the_log
+from channels.base import Reader
 from storage import inbox, outbox
 from storage.database import Database
 from storage.requests import open_request, save_request
 from storage.threads import Threads
 
+Events = tuple[KnownEvent, ...]
 Decide = Callable[[ThreadState], Sequence[KnownEvent]]
 """From the state as it is now to what is to be written; nothing when the moment has passed."""
 
@@ -38,12 +41,6 @@ class Recorded:
     requests: Mapping[str, Request] = field(default_factory=dict)
     earlier: inbox.Earlier | None = None
 
-    @property
-    def posted(self) -> tuple[SendMessage, ...]:
-        """Messages this transaction put into the outbox."""
-        known = {m.key for m in self.before.outgoing}
-        return tuple(m for m in messages(self.after) if m.key not in known)
-
 
 Reply = Callable[[Recorded], str]
 Listener = Callable[[Recorded], None]
@@ -56,6 +53,7 @@ class Engine:
 
     database: Database
     threads: Threads
+    readers: Mapping[str, Reader] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     _bells: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
 
@@ -106,11 +104,22 @@ class Engine:
         events = tuple(decide(before))
         if not events:
             return Recorded(before, before)
-        after, touched = _folded(before, events)
+        events, after, touched = self._folded(before, events)
         self.threads.append(connection, before, events, after)
         _write_requests(connection, before, [r for r in touched.values() if r.thread_id == after.thread_id])
         _write_outbox(connection, before, after)
         return Recorded(before, after, events, touched)
+
+    def _folded(self, before: ThreadState, events: Events) -> tuple[Events, ThreadState, dict[str, Request]]:
+        """The events with what they say to readers of the log, the state after them, and every request they touched."""
+        state, touched, written = before, dict[str, Request](), list[KnownEvent]()
+        while events:
+            for event in events:
+                state = reduce(state, event)
+                touched.update({request.id: request for request in state.requests})
+            written += events
+            events = tuple(read_from_the_log(state, self.readers, written[-1].at)) if state.outgoing else ()
+        return tuple(written), state, touched
 
     def _tell(self, recorded: Recorded) -> None:
         if not recorded.events:
@@ -129,15 +138,6 @@ def _refuse_unreadable(state: ThreadState) -> None:
         )
 
 
-def _folded(before: ThreadState, events: Sequence[KnownEvent]) -> tuple[ThreadState, dict[str, Request]]:
-    """The state after the events, and every request as one of them left it."""
-    state, touched = before, {}
-    for event in events:
-        state = reduce(state, event)
-        touched.update({request.id: request for request in state.requests})
-    return state, touched
-
-
 def _write_requests(connection: Connection, before: ThreadState, touched: Sequence[Request]) -> None:
     """A fork folds its parent's requests too; those were left out: they are not its own."""
     for request in touched:
@@ -149,9 +149,14 @@ def _write_requests(connection: Connection, before: ThreadState, touched: Sequen
 
 
 def _write_outbox(connection: Connection, before: ThreadState, after: ThreadState) -> None:
-    if before.outgoing is after.outgoing:
+    if before.outgoing is after.outgoing or after.updated_at is None:
         return
-    wanted, known = {m.key for m in after.outgoing}, {m.key for m in before.outgoing}
-    outbox.drop(connection, after.thread_id, known - wanted)
-    if after.updated_at is not None:
-        outbox.put(connection, after.thread_id, (m for m in messages(after) if m.key not in known), after.updated_at)
+    wanted = {m.key for m in after.outgoing}
+    outbox.drop(connection, after.thread_id, (m.key for m in before.outgoing if m.key not in wanted))
+    outbox.put(connection, after.thread_id, posted(before, after), after.updated_at)
+
+
+def posted(before: ThreadState, after: ThreadState) -> tuple[SendMessage, ...]:
+    """The messages that are on their way after a change and were not before."""
+    known = {m.key for m in before.outgoing}
+    return tuple(m for m in messages(after) if m.key not in known)

@@ -21,7 +21,7 @@ from bot.log import Action, configure_logging, log
 from bot.settings import FOLDER, Settings, load_settings
 from bot.web.app import create_app
 from bot.web.principal import Credential
-from bot.web.server import Server
+from bot.web.server import Server, listener
 from bot.wiring import Bot, bootstrap
 from channels.registry import by_scheme
 from storage.database import Database
@@ -73,15 +73,15 @@ def serve(wishes: Wishes, announce: Callable[[Place], None]) -> None:
     _make_folder()
     database = _opened(url_of(settings))
     try:
-        listener = _bound(settings.host, 0 if wishes.port == 0 else settings.port)
-        settings = load_settings(overrides=_overrides(listener.getsockname()[1]))
+        door = listener(settings.host, 0 if wishes.port == 0 else settings.port)
+        settings = load_settings(overrides=_overrides(door.getsockname()[1]))
         bot = _bot(settings, database, sample=wishes.sample)
-        server = _Server(create_app(bot, _credentials(settings)), *listener.getsockname()[:2])
+        server = _Server(create_app(bot, _credentials(settings)))
     except BaseException:
         database.close()
         raise
     server.when_listening = lambda: announce(_place(settings))
-    asyncio.run(_serve(bot, server, listener))
+    asyncio.run(_serve(bot, server, door))
 
 
 def _overrides(port: int | None) -> dict[str, str]:
@@ -101,22 +101,6 @@ def _opened(url: str) -> Database:
     if revision(url) != HEAD:
         bring_up_to_date(url)
     return Database.open(url)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that has its port and does not listen yet: nobody is let in before the bot works."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise Misconfigured(
-            f"cannot listen on {host}:{port} ({error.strerror}): stop what is there, or take another port with "
-            "`handrail up --port N` or PORT"
-        ) from error
-    return listener
 
 
 def _bot(settings: Settings, database: Database, *, sample: bool) -> Bot:
@@ -141,13 +125,14 @@ def _credentials(settings: Settings) -> list[Credential]:
     return [Credential(token, admin=generated) for token in api_tokens(settings)]
 
 
-async def _serve(bot: Bot, server: _Server, listener: socket.socket) -> None:
+async def _serve(bot: Bot, server: _Server, door: socket.socket) -> None:
+    """Whoever knocks before the bot has started waits at the door: nobody is let in before."""
     _heed_signals(server)
     await bot.start()
     _calm_collector()
-    log(Action.SERVER_STARTED, host=server.config.host, port=server.config.port)
+    log(Action.SERVER_STARTED, port=door.getsockname()[1])
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[door])
     finally:
         log(Action.SERVER_STOPPING)
         await bot.stop()

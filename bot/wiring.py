@@ -19,7 +19,7 @@ from bot.running import Runner
 from bot.sleeping import Sleep, sleep_until
 from bot.steering import Steering
 from bot.worker import Worker
-from channels.base import Channel
+from channels.base import Channel, Reader
 from storage.database import Database
 from storage.threads import Threads
 
@@ -64,7 +64,7 @@ def bootstrap(
     database: Database,
     roster: Roster,
     model: Model,
-    channels: Mapping[str, Channel],
+    channels: Mapping[str, Channel | Reader],
     *,
     chance: Chance | None = None,
     sleep: Sleep = sleep_until,
@@ -74,7 +74,9 @@ def bootstrap(
     chance = chance or Chance()
     threads = Threads()
     database.forgetters.append(threads.forget)
-    engine = Engine(database, threads)
+    readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Reader)}
+    senders = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
+    engine = Engine(database, threads, readers)
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
     performer = Performer(engine, roster, model, Runner(roster, executor), chance)
     worker = Worker(engine, performer, chance, sleep, concurrency)
@@ -86,7 +88,7 @@ def bootstrap(
         deciding=Deciding(engine, roster, chance),
         steering=Steering(engine, chance),
         worker=worker,
-        courier=Courier(engine, channels, chance, sleep),
+        courier=Courier(engine, senders, chance, sleep),
         clock=Clock(engine, roster, worker, chance, sleep),
         executor=executor,
     )

@@ -1,7 +1,7 @@
 """The port every channel has, and what a channel can do, as data."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agents.addresses import Address
 from agents.messages import Assurance, Message, Receipt
@@ -23,6 +23,24 @@ class Capabilities:
     assurance: Assurance = Assurance.NONE
 
 
+@runtime_checkable
+class Reader(Protocol):
+    """A channel whose people follow the log themselves: what is written is there for them, nothing has to be sent."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its addresses."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def shown(self, message: Message) -> Receipt:
+        """The receipt for what its people see of a message. Pure."""
+        ...
+
+
+@runtime_checkable
 class Channel(Protocol):
     """Where messages leave. `send` raises Retryable or Permanent, and nothing else, when it cannot."""
 

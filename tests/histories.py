@@ -43,8 +43,8 @@ from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput
 from agents.tools import ToolContext, ToolResult, tool
 from bot.choosing import chosen, ended_without_step
-from bot.courier import delivered, undeliverable
 from bot.deciding import answered
+from bot.delivery import delivered, undeliverable
 from bot.ledger import key_of, outcome
 from bot.running import Ended
 
@@ -239,8 +239,8 @@ def _perform(walk: Walk, effect: object) -> Sequence[KnownEvent]:
 def _deliver(walk: Walk, effect: SendMessage) -> Sequence[KnownEvent]:
     walk.done.add(effect.key)
     if walk.draw(st.integers(0, 5)) == 0:
-        return (undeliverable(effect, "gone", walk.moment()),)
-    return (delivered(effect, Receipt(ref="r", digest="d"), walk.moment()),)
+        return (undeliverable(effect, "gone", walk.now),)
+    return (delivered(effect, Receipt(ref="r", digest="d"), walk.now),)
 
 
 def _think(walk: Walk) -> Sequence[KnownEvent]:

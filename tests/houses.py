@@ -22,7 +22,7 @@ from bot.ids import Chance
 from bot.intake import Opening
 from bot.roster import Roster
 from bot.wiring import Bot, bootstrap
-from channels.base import Capabilities, Channel
+from channels.base import Capabilities, Channel, Reader
 from channels.registry import by_scheme
 from storage.database import Database
 from storage.threads import events_after, replayed
@@ -184,7 +184,7 @@ async def house(
     clock: FakeClock | None = None,
     workshop: Workshop | None = None,
     rules: tuple[Rule, ...] = (),
-    channels: Mapping[str, Channel] | None = None,
+    channels: Mapping[str, Channel | Reader] | None = None,
     run: str = "a",
     **agent: object,
 ) -> AsyncIterator[House]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
@@ -10,7 +10,7 @@ from bot.web import events, health, orders, requests, threads
 from bot.web.envelope import Envelope
 from bot.web.limits import BodyLimit
 from bot.web.parts import Parts
-from bot.web.principal import GUARDED, Credential, Gate
+from bot.web.principal import GUARDED, Credential, Gate, caller
 from bot.web.problems import add_problems
 from bot.web.streams import Streams
 from bot.wiring import Bot
@@ -47,7 +47,7 @@ def create_app(bot: Bot, credentials: Sequence[Credential], *, streams: Streams 
 
 
 def _v1() -> APIRouter:
-    v1 = APIRouter(prefix=GUARDED)
+    v1 = APIRouter(prefix=GUARDED, dependencies=[Depends(caller)])
     for part in (threads, orders, events, requests):
         v1.include_router(part.router)
     return v1

@@ -89,9 +89,10 @@ def _digest(secret: str) -> bytes:
 _bearer = HTTPBearer(auto_error=False, description="One of HANDRAIL_API_TOKENS, or the content of .handrail/api-token.")
 
 
-async def _principal(request: Request, _: Annotated[object, Depends(_bearer)]) -> Principal:
+async def caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Principal:
+    """Whoever the gate let in. A route that stands behind no gate fails here, and is not open to all."""
     principal: Principal = request.state.principal
     return principal
 
 
-Caller = Annotated[Principal, Depends(_principal)]
+Caller = Annotated[Principal, Depends(caller)]

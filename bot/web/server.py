@@ -1,25 +1,35 @@
 """The HTTP server: uvicorn, told to end the live streams before it waits for connections to close."""
 
 import socket
+from os import strerror
 
 import uvicorn
 from fastapi import FastAPI
 
+from agents.errors import Misconfigured
 from bot.web.parts import Parts
 
 DRAIN = 1
 """Whole seconds for requests to end when we stop; tools, which take longer, belong to the bot and its own grace."""
 
 
-class Server(uvicorn.Server):
-    """Serves an application until `should_exit` is set or a signal comes. Port 0 takes any free one."""
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes any free one. Raises Misconfigured when there is no listening there."""
+    try:
+        [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        why = "there is no such host" if isinstance(error, socket.gaierror) else strerror(error.errno or 0)
+        raise Misconfigured(f"cannot listen on {host} port {port}: {why}; set HOST or PORT to something else") from error
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+
+class Server(uvicorn.Server):
+    """Serves an application until `should_exit` is set or a signal comes."""
+
+    def __init__(self, app: FastAPI) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                host=host,
-                port=port,
                 access_log=False,
                 lifespan="off",
                 log_config=None,
@@ -32,7 +42,7 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open streams would hold us up for ever: they are told first."""
+        """Open streams would hold us up: they are told first."""
         parts: Parts = self._app.state.parts
         parts.streams.end()
         await super().shutdown(sockets)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.addresses import Address
 from agents.messages import Assurance, Message, Receipt
 from channels.base import Capabilities
 from channels.degrade import as_text, digest_of_text
@@ -11,7 +10,7 @@ from channels.degrade import as_text, digest_of_text
 
 @dataclass(frozen=True)
 class TerminalChannel:
-    """Terminals follow the thread's log, so a message is there for them once it is written: sending is that receipt."""
+    """Terminals follow the log of their threads and of what waits for their person."""
 
     scheme: ClassVar[str] = "terminal"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -20,5 +19,5 @@ class TerminalChannel:
         assurance=Assurance.MEDIUM,
     )
 
-    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+    def shown(self, message: Message) -> Receipt:
         return Receipt(ref="log", digest=digest_of_text(as_text(message, self.capabilities)))

@@ -15,7 +15,7 @@ from bot.running import MOST_ATTEMPTS
 from storage.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import House, Workshop, house
+from tests.houses import House, RecordingChannel, Workshop, house
 
 DONE = DoneForNow(message="Done.")
 
@@ -121,14 +121,17 @@ async def test_a_message_accepted_but_not_yet_worked_on_is_worked_on_after_the_r
         await home.at_rest(thread)
 
 
-async def test_a_card_that_was_not_shown_before_the_crash_is_shown_after_it(database_url: str) -> None:
-    async with house(Database.open(database_url), ScriptedModel({"intent": "ship", "tag": "v1"})) as home:
-        home.bot.courier._stopping = True
+async def test_a_card_that_was_not_sent_before_the_crash_is_sent_after_it(database_url: str) -> None:
+    away, back = RecordingChannel("terminal"), RecordingChannel("terminal")
+    away.trouble = [Unreachable("away")]
+    ship = ScriptedModel({"intent": "ship", "tag": "v1"})
+    async with house(Database.open(database_url), ship, channels={"terminal": away}) as home:
         thread = await home.says("ship v1")
         await home.until(thread, lambda s: s.request)
-    async with house(Database.open(database_url), ScriptedModel(), run="b") as home:
+    async with house(Database.open(database_url), ScriptedModel(), channels={"terminal": back}, run="b") as home:
         request = await home.asked(thread)
         assert [card.address for card in request.cards] == ["terminal:alice"]
+        assert [message.card.code for _, message, _ in back.sent if message.card] == [request.code]
 
 
 async def test_a_tool_whose_other_side_is_away_is_tried_again_with_the_same_key_and_back_off(database: Database) -> None:

@@ -32,9 +32,11 @@ async def typed(prompt: Callable[[], str]) -> AsyncIterator[str]:
 
 async def _prompted(prompt: Callable[[], str]) -> AsyncIterator[str]:
     session: PromptSession[str] = PromptSession(history=_history(HISTORY))
+    # Keys that make no sense, as those a pasted escape sequence turns into, are no reason to show a stack trace.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     with patch_stdout(raw=True), suppress(EOFError):
         while True:
-            yield await session.prompt_async(prompt())
+            yield await session.prompt_async(prompt(), set_exception_handler=False)
 
 
 def _history(file: Path) -> History:

@@ -140,14 +140,14 @@ class Surface:
 
 
 def at_rest(state: ThreadState) -> bool:
-    return state.status != "running"
+    return state.status != "running" and not state.outgoing
 
 
 @asynccontextmanager
-async def surface_on(url: str, keep_alive: float = 15.0) -> AsyncIterator[Surface]:
+async def surface_on(url: str, streams: Streams | None = None) -> AsyncIterator[Surface]:
+    streams = streams or Streams()
     roster = Roster(agents={"porter": PORTER, "guard": GUARD}, policy=Policy(rules=RULES, people=PEOPLE))
     bot = bootstrap(Database.open(url), roster, CommandModel(), by_scheme())
-    streams = Streams(keep_alive=keep_alive)
     surface = Surface(bot, create_app(bot, CREDENTIALS, streams=streams), streams)
     await bot.start()
     try:

@@ -1,5 +1,3 @@
-from bot.web.app import create_app
-from bot.web.streams import Streams
 from tests.bot.web.surface import Surface
 
 
@@ -33,7 +31,3 @@ async def test_an_engine_that_was_not_started_makes_it_unready(surface: Surface)
     told = await surface.client(None).get("/readyz")
     assert told.status_code == 503
     assert told.json()["checks"]["engine"]["ok"] is False
-
-
-async def test_an_application_is_made_without_starting_anything(surface: Surface) -> None:
-    assert create_app(surface.bot, ()).state.parts.streams == Streams()

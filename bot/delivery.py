@@ -1,0 +1,36 @@
+"""What the log says once a message was taken, or never will be."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from agents.addresses import Address
+from agents.effects import SendMessage
+from agents.events import MessageSent, MessageUndeliverable, RequestShown
+from agents.messages import Receipt
+from agents.next_step import messages
+from agents.state import ThreadState
+from channels.base import Reader
+
+
+def delivered(effect: SendMessage, receipt: Receipt, at: datetime) -> RequestShown | MessageSent:
+    """An open card that was taken is shown; anything else was sent."""
+    actor, card = Address(f"channel:{effect.to.scheme}"), effect.message.card
+    if card is None or card.status != "open":
+        return MessageSent(at=at, actor=actor, key=effect.key, to=effect.to, receipt=receipt)
+    request_id = card.request_id
+    return RequestShown(at=at, actor=actor, key=effect.key, request_id=request_id, to=effect.to, receipt=receipt)
+
+
+def undeliverable(effect: SendMessage, reason: str, at: datetime) -> MessageUndeliverable:
+    """No channel will ever take it."""
+    actor = Address(f"channel:{effect.to.scheme}")
+    return MessageUndeliverable(at=at, actor=actor, key=effect.key, to=effect.to, reason=reason)
+
+
+def read_from_the_log(
+    state: ThreadState, readers: Mapping[str, Reader], at: datetime
+) -> Iterator[RequestShown | MessageSent]:
+    """Messages to people who follow the log are there for them as soon as they are written."""
+    for effect in messages(state):
+        if (reader := readers.get(effect.to.scheme)) is not None:
+            yield delivered(effect, reader.shown(effect.message), at)

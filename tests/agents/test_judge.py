@@ -1,0 +1,415 @@
+"""Judging answers: who may decide what, in which words they are refused, and that a request ends exactly once."""
+
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import Address
+from agents.errors import AlreadySettled, ApprovalChanged, HandrailError, InvalidAnswer
+from agents.judge import Edited, Judgement, eligible, judge, lapsed, same_person
+from agents.messages import Assurance
+from agents.people import People, Person
+from agents.policy import Ask, Verdict
+from agents.requests import Answer, Request
+from tests.agents.samples import ALICE, BOB, CAROL, NOW, PEOPLE, PHONE, RELEASE, STRANGER, answer, approval, question, terms
+
+MICROSECOND = timedelta(microseconds=1)
+MAIL = Address("email:alice@example.com")
+BOBS_TERMINAL = Address("terminal:bob")
+ELSEWHERE = {"where": "production"}
+
+
+def judged(request: Request, given: Answer, **more: Any) -> Judgement:
+    return judge(request, given, people=PEOPLE, **{"now": NOW, **more})
+
+
+def edit(ask: Ask | None = RELEASE, arguments: dict[str, Any] | None = None) -> Edited:
+    verdict = terms(ask) if ask else Verdict(answer="allow", rule="free")
+    return Edited(arguments=arguments or ELSEWHERE, digest="e" * 64, policy=verdict)
+
+
+# Who may decide
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_somebody_the_terms_name_decides(decision: str) -> None:
+    judgement = judged(approval(), answer(decision, BOB))
+    assert judgement.status == {"approve": "approved", "deny": "denied"}[decision]
+    assert (judgement.refused, judgement.given.counted, judgement.given.reason) == (None, True, None)
+
+
+@pytest.mark.parametrize(
+    ("ask", "by", "decision", "words"),
+    [
+        (RELEASE, ALICE, "approve", "person:alice is not among those who may decide this: role release"),
+        (RELEASE, STRANGER, "approve", "web:stranger is not among those who may decide this: role release"),
+        (RELEASE, STRANGER, "deny", "web:stranger is not among those who may decide this: role release"),
+        (Ask(), BOB, "approve", "person:bob is not among those who may decide this: nobody"),
+        (Ask(), BOB, "deny", "person:bob is not among those who may decide this: nobody"),
+        (
+            Ask(roles=("a", "b"), people=("carol",)),
+            BOB,
+            "approve",
+            "person:bob is not among those who may decide this: role a, role b, carol",
+        ),
+        (
+            Ask(roles=("*",)),
+            ALICE,
+            "approve",
+            "whoever asked may not approve it; this needs a second person",
+        ),
+    ],
+)
+def test_whoever_may_not_decide_is_told_why_and_the_request_stays_open(ask, by, decision, words) -> None:
+    judgement = judged(approval(ask), answer(decision, by))
+    assert (judgement.status, judgement.refused, judgement.given.reason) == ("open", words, words)
+    assert not judgement.given.counted
+
+
+@pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
+def test_the_requester_is_known_at_each_of_their_addresses(by: Address) -> None:
+    request = approval(Ask(roles=("*",)), requester=Address("terminal:alice"))
+    assert judged(request, answer("approve", by)).refused == (
+        "whoever asked may not approve it; this needs a second person"
+    )
+
+
+@pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
+def test_the_requester_may_always_take_the_request_back(by: Address) -> None:
+    assert judged(approval(), answer("deny", by)).status == "denied"
+
+
+def test_a_requester_nobody_knows_may_still_take_their_own_request_back() -> None:
+    request = approval(requester=STRANGER)
+    assert judged(request, answer("deny", STRANGER)).status == "denied"
+    assert judged(request, answer("approve", STRANGER)).status == "open"
+
+
+def test_the_requester_approves_where_the_terms_say_so() -> None:
+    ask = Ask(roles=("dev",), requester_may_approve=True)
+    assert judged(approval(ask), answer("approve", ALICE)).status == "approved"
+
+
+def test_who_may_approve_as_requester_must_still_be_named() -> None:
+    ask = Ask(roles=("release",), requester_may_approve=True)
+    assert judged(approval(ask), answer("approve", ALICE)).status == "open"
+
+
+@pytest.mark.parametrize("assurance", list(Assurance))
+@pytest.mark.parametrize("least", list(Assurance))
+def test_the_strength_to_approve_does_not_go_down_the_ladder(assurance: Assurance, least: Assurance) -> None:
+    judgement = judged(approval(Ask(roles=("release",), min_assurance=least)), answer("approve", assurance=assurance))
+    assert (judgement.status == "approved") == (assurance.rank >= least.rank)
+    if judgement.refused:
+        assert judgement.refused == f"web is of {assurance} assurance; approving this takes {least}"
+
+
+@pytest.mark.parametrize("assurance", list(Assurance))
+def test_denying_goes_down_the_whole_ladder(assurance: Assurance) -> None:
+    request = approval(Ask(roles=("release",), min_assurance=Assurance.HIGH))
+    assert judged(request, answer("deny", assurance=assurance)).status == "denied"
+
+
+def test_assurance_is_ordered_from_none_to_high() -> None:
+    assert [a.rank for a in (Assurance.NONE, Assurance.LOW, Assurance.MEDIUM, Assurance.HIGH)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ALICE, MAIL, True),
+        (MAIL, Address("terminal:alice"), True),
+        (STRANGER, STRANGER, True),
+        (ALICE, BOB, False),
+        (STRANGER, Address("web:other"), False),
+        (STRANGER, ALICE, False),
+    ],
+)
+def test_people_are_compared_and_not_their_addresses(one: Address, other: Address, same: bool) -> None:
+    assert same_person(one, other, PEOPLE) is same
+    assert same_person(other, one, PEOPLE) is same
+
+
+# Quorum
+
+
+def with_answers(request: Request, *answers: Answer, **more: Any) -> tuple[Request, Judgement]:
+    """The request after these answers, and the judgement of the last."""
+    for said in answers:
+        judgement = judged(request, said, **more)
+        given = (*request.answers, judgement.given)
+        request = request.model_copy(update={"answers": given, "status": judgement.status})
+    return request, judgement
+
+
+def test_a_quorum_takes_so_many_different_people() -> None:
+    request = approval(Ask(roles=("release",), quorum=2))
+    once, _ = with_answers(request, answer(by=BOB))
+    assert once.status == "open"
+    twice, _ = with_answers(once, answer(by=CAROL))
+    assert (twice.status, twice.approvers) == ("approved", (BOB, CAROL))
+
+
+@pytest.mark.parametrize("other", [BOB, BOBS_TERMINAL, Address("web:bob")])
+def test_one_person_counts_once_however_they_say_it(other: Address) -> None:
+    request, _ = with_answers(approval(Ask(roles=("release",), quorum=2)), answer(by=BOB), answer(by=other))
+    assert (request.status, request.approvers) == ("open", (BOB,))
+
+
+def test_an_answer_is_kept_under_the_persons_own_name() -> None:
+    assert judged(approval(), answer(by=PHONE, assurance=Assurance.HIGH)).given.by == CAROL
+    assert judged(approval(), answer(by=STRANGER)).given.by == STRANGER
+
+
+def test_one_denial_ends_it_whoever_approved_before() -> None:
+    request, _ = with_answers(approval(Ask(roles=("release",), quorum=2)), answer(by=BOB), answer("deny", CAROL))
+    assert request.status == "denied"
+
+
+def test_answers_that_do_not_count_are_no_approvals() -> None:
+    request = approval(Ask(roles=("release",), quorum=2))
+    asked_by_many, _ = with_answers(request, answer(by=ALICE), answer(by=STRANGER), answer(by=BOB))
+    assert (asked_by_many.status, asked_by_many.approvers) == ("open", (BOB,))
+
+
+# Too late, or something else
+
+
+@pytest.mark.parametrize("status", ["approved", "denied", "answered", "expired", "superseded", "cancelled"])
+def test_a_settled_request_takes_no_answer(status: str) -> None:
+    request = approval(status=status)
+    with pytest.raises(AlreadySettled, match=f"^request ABCDE is settled: {status}$") as refused:
+        judged(request, answer())
+    assert refused.value.details == request
+
+
+def test_time_runs_out_at_the_very_microsecond() -> None:
+    request = approval(Ask(roles=("release",), expires=60))
+    end = NOW + timedelta(seconds=60)
+    assert judged(request, answer(), now=end - MICROSECOND).status == "approved"
+    with pytest.raises(AlreadySettled, match=r"^request ABCDE ran out at 03:05 UTC$"):
+        judged(request, answer(), now=end)
+
+
+def test_a_held_request_is_answered_however_late() -> None:
+    request = approval(held=True)
+    assert judged(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
+
+
+def test_a_request_without_an_end_is_answered_however_late() -> None:
+    request = approval(Ask(roles=("release",), expires=None))
+    assert judged(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
+
+
+def test_an_answer_to_something_else_than_what_is_asked_is_refused() -> None:
+    with pytest.raises(ApprovalChanged, match="What you saw is no longer what is asked") as refused:
+        judged(approval(), answer(), seen="e" * 64)
+    assert refused.value.details == approval()
+
+
+def test_who_saw_what_is_asked_or_cannot_tell_is_heard() -> None:
+    assert judged(approval(), answer(), seen="d" * 64).status == "approved"
+    assert judged(approval(), answer(), seen=None).status == "approved"
+
+
+# What does not fit
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny", "edit"])
+def test_a_question_takes_an_answer_only(decision: str) -> None:
+    with pytest.raises(InvalidAnswer, match="^request ABCDE is a question; it takes answer$"):
+        judged(question(), answer(decision, text="here", arguments={}))
+
+
+def test_an_approval_takes_no_answer_in_words() -> None:
+    with pytest.raises(InvalidAnswer, match="^request ABCDE is a approval; it takes approve or deny or edit$"):
+        judged(approval(), answer("answer", text="approve"))
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n\t"])
+def test_a_question_wants_words(text: str | None) -> None:
+    with pytest.raises(InvalidAnswer, match="^request ABCDE wants a text as its answer$"):
+        judged(question(), answer("answer", text=text))
+
+
+@pytest.mark.parametrize(
+    ("asked", "fitting", "unfit", "words"),
+    [
+        (question(choices=("here", "there")), "here", "Here", "here, there"),
+        (question(format="yes_no"), "yes", "maybe", "yes, no"),
+        (question(format="yes_no", choices=("ja", "nein")), "ja", "yes", "ja, nein"),
+    ],
+)
+def test_a_closed_list_takes_one_of_it(asked: Request, fitting: str, unfit: str, words: str) -> None:
+    assert judged(asked, answer("answer", text=fitting)).status == "answered"
+    with pytest.raises(InvalidAnswer, match=f"^request ABCDE takes one of: {words}$"):
+        judged(asked, answer("answer", text=unfit))
+
+
+def test_an_answer_needs_somebody_the_terms_name_and_no_strength() -> None:
+    said = {"text": "here", "assurance": Assurance.NONE}
+    assert judged(question(), answer("answer", BOB, **said)).status == "answered"
+    assert judged(question(), answer("answer", ALICE, **said)).status == "answered"  # whoever asked first
+    assert judged(question(), answer("answer", STRANGER, **said)).status == "open"
+
+
+# Edits
+
+
+def test_an_edit_counts_as_the_editors_approval() -> None:
+    judgement = judged(approval(), answer("edit", arguments=ELSEWHERE), edited=edit())
+    assert (judgement.status, judgement.given.decision) == ("approved", "edit")
+
+
+def test_an_edit_makes_earlier_approvals_lapse() -> None:
+    two = Ask(roles=("release",), quorum=2)
+    request, _ = with_answers(approval(two), answer(by=CAROL))
+    judgement = judged(request, answer("edit", BOB, arguments=ELSEWHERE), edited=edit(two))
+    assert judgement.status == "open"
+
+
+def test_an_edit_is_judged_by_the_terms_of_the_new_arguments() -> None:
+    strict = Ask(roles=("oncall",))
+    by_bob = judged(approval(), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(strict))
+    by_carol = judged(approval(), answer("edit", CAROL, arguments=ELSEWHERE), edited=edit(strict))
+    assert (by_bob.status, by_bob.given.counted) == ("open", False)
+    assert by_carol.status == "approved"
+
+
+def test_nobody_edits_their_way_into_a_request_they_may_not_decide() -> None:
+    anybody = Ask(roles=("*",), requester_may_approve=True)
+    judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited=edit(anybody))
+    assert judgement.refused == "person:alice is not among those who may decide this: role release"
+
+
+def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
+    two = approval(Ask(roles=("release",), quorum=2))
+    assert judged(two, answer("edit", BOB, arguments=ELSEWHERE), edited=edit(None)).status == "open"
+
+
+@pytest.mark.parametrize(
+    ("request_", "arguments", "edited"),
+    [
+        (approval(), None, None),
+        (approval(), ELSEWHERE, None),
+        (approval(purpose="budget"), ELSEWHERE, edit()),
+    ],
+)
+def test_an_edit_needs_new_arguments_that_policy_has_seen(request_: Request, arguments, edited) -> None:
+    with pytest.raises(InvalidAnswer, match="^an edit needs the new arguments of a tool call$"):
+        judged(request_, answer("edit", arguments=arguments), edited=edited)
+
+
+# Whatever people do, in whatever order
+
+
+decisions = st.sampled_from(["approve", "approve", "deny", "edit", "answer"])
+speakers = st.sampled_from([ALICE, BOB, CAROL, STRANGER, MAIL, BOBS_TERMINAL, PHONE])
+asks = st.builds(
+    Ask,
+    roles=st.sampled_from([(), ("release",), ("*",), ("oncall",)]),
+    people=st.sampled_from([(), ("alice",)]),
+    quorum=st.integers(1, 3),
+    requester_may_approve=st.booleans(),
+    min_assurance=st.sampled_from(Assurance),
+)
+answers = st.builds(
+    Answer,
+    by=speakers,
+    channel=st.just(Address("web:console")),
+    assurance=st.sampled_from(Assurance),
+    decision=decisions,
+    text=st.just("here"),
+    arguments=st.just(ELSEWHERE),
+)
+
+
+@given(asks, asks, st.lists(answers, max_size=12), st.booleans())
+def test_a_request_ends_at_most_once_and_only_by_people_its_terms_name(ask, new, said, is_question) -> None:
+    request = question(ask) if is_question else approval(ask)
+    endings = 0
+    for one, nth in zip(said, count()):
+        edited = edit(new, {"where": nth}) if one.decision == "edit" else None
+        try:
+            judgement = judged(request, one, edited=edited)
+        except HandrailError:
+            continue
+        assert request.status == "open"
+        assert judgement.given.counted == (judgement.refused is None)
+        endings += judgement.status != "open"
+        request = after(request, judgement, edited)
+        assert_rightly_approved(request)
+    assert endings == (request.status != "open")
+
+
+def after(request: Request, judgement: Judgement, edited: Edited | None) -> Request:
+    """The request as the fold keeps it."""
+    earlier = request.answers
+    changed: dict[str, Any] = {"status": judgement.status}
+    if edited is not None and judgement.given.counted:
+        earlier = tuple(a.model_copy(update={"counted": False}) for a in earlier)
+        changed["policy"] = edited.policy
+    return request.model_copy(update={**changed, "answers": (*earlier, judgement.given)})
+
+
+def assert_rightly_approved(request: Request) -> None:
+    people = [PEOPLE.get(a) for a in request.approvers]
+    assert all(who is not None and eligible(who, request.ask) for who in people)
+    assert len({who.key for who in people if who}) == len(people)
+    if request.status == "approved":
+        assert len(people) >= request.ask.quorum
+        assert request.ask.requester_may_approve or ALICE not in request.approvers
+
+
+# Once more, before the tool runs
+
+
+def test_an_approval_holds_while_the_rules_and_the_people_are_the_same() -> None:
+    assert lapsed(RELEASE, (BOB,), ALICE, PEOPLE) is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "approvers", "requester"),
+    [
+        (RELEASE, (), ALICE),
+        (Ask(), (BOB,), ALICE),
+        (Ask(roles=("oncall",)), (BOB,), ALICE),
+        (Ask(roles=("release",), quorum=2), (BOB,), ALICE),
+        (Ask(roles=("release",), quorum=2), (BOB, BOBS_TERMINAL), ALICE),
+        (RELEASE, (STRANGER,), ALICE),
+        (RELEASE, (BOB,), BOB),
+        (RELEASE, (BOB,), BOBS_TERMINAL),
+        (Ask(roles=("release",), quorum=2), (BOB, CAROL), BOB),
+    ],
+)
+def test_an_approval_lapses_with_the_rules_or_the_people_behind_it(ask: Ask, approvers, requester: Address) -> None:
+    words = "the approval no longer holds: the rules, or the people they name, changed after it was given"
+    assert lapsed(ask, approvers, requester, PEOPLE) == words
+
+
+def test_a_role_taken_away_between_approval_and_start_takes_the_approval_along() -> None:
+    judgement = judged(approval(), answer(by=BOB))
+    without = tuple(p.model_copy(update={"roles": ()}) if p.key == "bob" else p for p in PEOPLE.everybody)
+    assert lapsed(RELEASE, (judgement.given.by,), ALICE, PEOPLE) is None
+    assert lapsed(RELEASE, (judgement.given.by,), ALICE, People(everybody=without)) is not None
+
+
+def test_a_person_who_left_takes_the_approval_along() -> None:
+    assert lapsed(RELEASE, (BOB,), ALICE, People(everybody=(Person(key="alice", name="Alice"),))) is not None
+
+
+@given(asks, st.lists(speakers, max_size=4), speakers)
+def test_what_judge_approves_has_not_lapsed_as_long_as_nothing_changed(ask: Ask, by: list[Address], requester) -> None:
+    said = [answer("approve", who) for who in by]
+    request = approval(ask, requester=requester)
+    for one in said:
+        if request.status == "open":
+            request, _ = with_answers(request, one)
+    if request.status == "approved":
+        assert lapsed(ask, request.approvers, requester, PEOPLE) is None
+    else:
+        assert lapsed(ask, request.approvers, requester, PEOPLE) is not None

@@ -1,0 +1,72 @@
+"""Requests: what they derive from their terms and answers, and what may be offered as a choice."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agents.addresses import Address
+from agents.cards import card_of
+from agents.messages import Assurance
+from agents.policy import Ask, Verdict
+from agents.requests import GivenAnswer
+from agents.steps import LONGEST_CHOICE, RequestHumanInput
+from tests.agents.samples import ALICE, BOB, CAROL, NOW, RELEASE, approval, question
+
+
+def given_by(by: Address, decision: str = "approve", *, counted: bool = True) -> GivenAnswer:
+    facts = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision, "at": NOW}
+    return GivenAnswer.model_validate(facts | {"counted": counted})
+
+
+def test_a_request_ends_so_many_seconds_after_it_opened() -> None:
+    assert approval(Ask(expires=90)).expires_at == NOW + timedelta(seconds=90)
+
+
+def test_a_request_without_a_time_to_live_never_ends() -> None:
+    assert approval(Ask(expires=None)).expires_at is None
+
+
+def test_a_request_whose_verdict_names_no_terms_lets_nobody_decide() -> None:
+    request = approval(policy=Verdict(answer="ask", rule="bare"))
+    assert (request.ask.roles, request.ask.people) == ((), ())
+
+
+def test_only_approvals_and_edits_that_count_make_approvers() -> None:
+    answers = (
+        given_by(ALICE, counted=False),
+        given_by(BOB),
+        given_by(CAROL, "edit"),
+        given_by(ALICE, "deny"),
+        given_by(BOB),
+    )
+    assert approval(answers=answers).approvers == (BOB, CAROL)
+
+
+def test_a_request_is_a_value_and_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        approval().status = "approved"
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        approval(approved_by=BOB)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["", "   ", "yes\n[ABCDE] approved by bob (web)", "a\x1b[2J", "a\u202eb", "a\u200bb", "x" * (LONGEST_CHOICE + 1)],
+)
+def test_a_choice_that_does_not_fit_one_visible_line_is_refused(choice: str) -> None:
+    with pytest.raises(ValidationError, match="a choice is one line of at most 100 characters that print"):
+        RequestHumanInput(question="Which?", choices=("yes", choice))
+
+
+@given(st.lists(st.text(max_size=120), max_size=4))
+def test_no_choice_a_model_may_offer_adds_a_line_to_the_card(choices: list[str]) -> None:
+    try:
+        step = RequestHumanInput(question="Which?", choices=tuple(choices))
+    except ValidationError:
+        return
+    card = card_of(question(RELEASE, choices=step.choices)).card
+    assert card is not None
+    assert len(", ".join(card.choices).splitlines()) == min(1, len(choices))

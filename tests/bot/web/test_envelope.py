@@ -1,0 +1,60 @@
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from bot.log import configure_logging
+from tests.bot.web.surface import Surface
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_logging("info", "json", stream)
+    yield stream
+    configure_logging("error", "json", StringIO())
+
+
+def lines(log: StringIO) -> list[dict[str, Any]]:
+    told = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [line for line in told if line["action"].startswith(("inbound", "http"))]
+
+
+async def test_what_comes_in_is_noted_without_what_it_says(surface: Surface, log: StringIO) -> None:
+    await surface.client().post("/v1/threads?x=1", json={"message": "a secret of mine"})
+    [line] = lines(log)
+    assert line["action"] == "inbound_accepted"
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/threads", 201)
+    assert line["channel"] == "web:alice-cli"
+    assert "secret" not in log.getvalue()
+
+
+async def test_what_is_refused_is_noted(surface: Surface, log: StringIO) -> None:
+    await surface.client(None).get("/v1/threads", headers={"Authorization": "Bearer hunter2"})
+    await surface.client().post("/v1/threads", json={"message": ""})
+    assert [(line["action"], line["status"]) for line in lines(log)] == [("inbound_refused", 401), ("inbound_refused", 422)]
+    assert "hunter2" not in log.getvalue()
+
+
+async def test_looking_is_not_noted(surface: Surface, log: StringIO) -> None:
+    await surface.client().get("/v1/threads")
+    await surface.client(None).get("/healthz")
+    assert lines(log) == []
+
+
+async def test_a_failure_is_noted_by_its_class_and_never_by_its_text(surface: Surface, log: StringIO) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError("hunter2")
+
+    surface.app.router.routes.append(APIRoute("/v1/broken", broken))
+    await surface.client().get("/v1/broken")
+    surface.bot.engine.database.close()
+    await surface.client().get("/v1/threads")
+    assert [(line["action"], line["error"]) for line in lines(log)] == [
+        ("http_failed", "ZeroDivisionError"),
+        ("http_failed", "StoreUnavailable"),
+    ]
+    assert "hunter2" not in log.getvalue()
