@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from agents.addresses import Address
+from agents.addresses import Address, person
+from agents.cards import choices_of
 from agents.errors import AlreadySettled, ApprovalChanged, InvalidAnswer
 from agents.frozen import Frozen
 from agents.messages import Assurance
@@ -44,13 +45,13 @@ def judge(
     _refuse_late(request, now)
     if seen is not None and seen != request.digest:
         raise ApprovalChanged(details=request)
-    _refuse_misfit(request, answer)
-    ask = edited.policy.ask or request.ask if edited else request.ask
-    if why := objection(request, answer, ask, people):
-        return Judgement(given=_given(answer, now, counted=False, reason=why), status="open", refused=why)
-    return Judgement(
-        given=_given(answer, now, counted=True), status=_status(request, answer, ask, fresh=edited is not None)
-    )
+    _refuse_misfit(request, answer, edited)
+    terms = (request.ask, edited.policy.ask or request.ask) if edited else (request.ask,)
+    for ask in terms:
+        if why := objection(request, answer, ask, people):
+            return Judgement(given=_given(answer, people, now, reason=why), status="open", refused=why)
+    given = _given(answer, people, now)
+    return Judgement(given=given, status=_status(request, given, terms[-1], fresh=edited is not None))
 
 
 def _refuse_late(request: Request, now: datetime) -> None:
@@ -60,28 +61,27 @@ def _refuse_late(request: Request, now: datetime) -> None:
         raise AlreadySettled(f"request {request.code} ran out at {request.expires_at:%H:%M} UTC", details=request)
 
 
-def _refuse_misfit(request: Request, answer: Answer) -> None:
+def _refuse_misfit(request: Request, answer: Answer, edited: Edited | None) -> None:
     fitting = ("answer",) if request.kind == "question" else ("approve", "deny", "edit")
     if answer.decision not in fitting:
-        raise InvalidAnswer(f"request {request.code} is a {request.kind}; it takes {' or '.join(fitting)}")
+        raise InvalidAnswer(f"request {request.code} takes {' or '.join(fitting)}, not {answer.decision}")
     if answer.decision == "answer":
         _refuse_unfit_text(request, answer.text)
-    if answer.decision == "edit" and (answer.arguments is None or request.purpose != "tool"):
+    if answer.decision == "edit" and (edited is None or request.purpose != "tool"):
         raise InvalidAnswer("an edit needs the new arguments of a tool call")
 
 
 def _refuse_unfit_text(request: Request, text: str | None) -> None:
     if not (text or "").strip():
         raise InvalidAnswer(f"request {request.code} wants a text as its answer")
-    allowed = ("yes", "no") if request.format == "yes_no" and not request.choices else request.choices
-    if allowed and text not in allowed:
+    if (allowed := choices_of(request)) and text not in allowed:
         raise InvalidAnswer(f"request {request.code} takes one of: {', '.join(allowed)}")
 
 
 def objection(request: Request, answer: Answer, ask: Ask, people: People) -> str | None:
     """Why this person may not give this answer, or None. Denying is always possible for those who could approve."""
     who = people.get(answer.by)
-    if answer.by == request.requester and answer.decision in ("deny", "answer"):
+    if answer.decision in ("deny", "answer") and same_person(request.requester, answer.by, people):
         return None
     if who is None or not eligible(who, ask):
         return f"{answer.by} is not among those who may decide this: {_named(ask)}"
@@ -110,34 +110,35 @@ def _named(ask: Ask) -> str:
     return ", ".join(named) or "nobody"
 
 
-def _given(answer: Answer, now: datetime, *, counted: bool, reason: str | None = None) -> GivenAnswer:
+def _given(answer: Answer, people: People, now: datetime, reason: str | None = None) -> GivenAnswer:
+    """The answer under its giver's own name, so that one person counts once whatever address they use."""
+    who = people.get(answer.by)
     return GivenAnswer(
-        by=answer.by,
+        by=person(who.key) if who else answer.by,
         channel=answer.channel,
         assurance=answer.assurance,
         decision=answer.decision,
         comment=answer.comment,
         text=answer.text,
         at=now,
-        counted=counted,
+        counted=reason is None,
         reason=reason,
     )
 
 
-def _status(request: Request, answer: Answer, ask: Ask, *, fresh: bool) -> RequestStatus:
-    if answer.decision == "deny":
+def _status(request: Request, given: GivenAnswer, ask: Ask, *, fresh: bool) -> RequestStatus:
+    if given.decision == "deny":
         return "denied"
-    if answer.decision == "answer":
+    if given.decision == "answer":
         return "answered"
-    approvers = {answer.by} if fresh else {*request.approvers, answer.by}
+    approvers = {given.by} if fresh else {*request.approvers, given.by}
     return "approved" if len(approvers) >= ask.quorum else "open"
 
 
 def lapsed(ask: Ask, approvers: tuple[Address, ...], requester: Address, people: People) -> str | None:
     """Asked again before the tool runs: why the approvals no longer suffice, or None while they do."""
-    standing = [a for a in approvers if (who := people.get(a)) is not None and eligible(who, ask)]
-    if not ask.requester_may_approve:
-        standing = [a for a in standing if not same_person(requester, a, people)]
-    if len(standing) >= ask.quorum:
+    known = [who for address in approvers if (who := people.get(address)) is not None and eligible(who, ask)]
+    requesting = None if ask.requester_may_approve else people.get(requester)
+    if len({who.key for who in known if who != requesting}) >= ask.quorum:
         return None
     return "the approval no longer holds: the rules, or the people they name, changed after it was given"

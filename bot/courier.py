@@ -88,9 +88,9 @@ class Courier:
             except Exception as error:  # noqa: BLE001 - one message's trouble must not hold up the others for ever
                 log(Action.MESSAGE_RETRIED, level="warning", thread_id=parcel.thread_id, error=error, attempt=attempt)
                 asked = error.retry_after if isinstance(error, Retryable) else None
+            await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now(), asked), self._stop_bell)
             if self._stopping:
                 break
-            await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now(), asked), self._stop_bell)
         return None
 
     async def _handed_over(self, parcel: Parcel) -> KnownEvent:

@@ -82,9 +82,9 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
                 log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=type(error).__name__, attempt=attempt)
                 state = None
+            await self._pause(attempt)
             if self._stopping:
                 break
-            await self._pause(attempt)
 
     async def _pause(self, attempt: int) -> None:
         await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now()), self._stop_bell)

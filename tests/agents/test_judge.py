@@ -221,12 +221,12 @@ def test_who_saw_what_is_asked_or_cannot_tell_is_heard() -> None:
 
 @pytest.mark.parametrize("decision", ["approve", "deny", "edit"])
 def test_a_question_takes_an_answer_only(decision: str) -> None:
-    with pytest.raises(InvalidAnswer, match="^request ABCDE is a question; it takes answer$"):
+    with pytest.raises(InvalidAnswer, match=f"^request ABCDE takes answer, not {decision}$"):
         judged(question(), answer(decision, text="here", arguments={}))
 
 
 def test_an_approval_takes_no_answer_in_words() -> None:
-    with pytest.raises(InvalidAnswer, match="^request ABCDE is a approval; it takes approve or deny or edit$"):
+    with pytest.raises(InvalidAnswer, match="^request ABCDE takes approve or deny or edit, not answer$"):
         judged(approval(), answer("answer", text="approve"))
 
 

@@ -1,0 +1,221 @@
+"""Approval round trips through the real engine and store, with a model that takes no time.
+
+    python -m bench.round_trips [--trips 400] [--turns 1000]
+
+A round trip is: message in, gated call, card, answer, tool, reply. Absolute figures depend on the machine; the ratio to
+raw commits of the same database in the same run does so less.
+"""
+
+import argparse
+import asyncio
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agents.addresses import Address, person
+from agents.agent import Agent
+from agents.completion import Completion, Outcome
+from agents.events import ToolSucceeded
+from agents.messages import Assurance, Heard, Provenance
+from agents.model import Turn
+from agents.people import People, Person
+from agents.policy import Ask, Policy
+from agents.requests import Answer
+from agents.state import ThreadState
+from agents.steps import CallTool, DoneForNow
+from agents.tools import ToolContext, ToolResult, tool
+from bot.engine import Recorded
+from bot.intake import Opening
+from bot.roster import Roster
+from bot.wiring import Bot, bootstrap
+from channels.registry import by_scheme
+from storage.database import Database, connect, sqlite_path
+from storage.schema import migrate
+
+AT_ONCE = 16
+ALICE, BOB, TERMINAL = person("alice"), person("bob"), Address("terminal:alice")
+
+
+@tool(effect="idempotent", risk="high", ask=Ask(roles=("release",)))
+def ship(context: ToolContext, tag: str) -> ToolResult:
+    """Ship a tag."""
+    return ToolResult(summary=f"shipped {tag}", data={"tag": tag})
+
+
+class InstantModel:
+    """Ships whatever is asked for, then says so."""
+
+    async def complete(self, turn: Turn) -> Completion:
+        last = turn.state.recent[-1]
+        if isinstance(last, ToolSucceeded):
+            step: CallTool | DoneForNow = DoneForNow(message=f"Done: {last.summary}.")
+        else:
+            step = CallTool(tool="ship", arguments={"tag": "v1.2.3"})
+        return Completion(outcome=Outcome.OK, model="instant", step=step, reasoning="It was asked for.")
+
+
+@dataclass
+class Driver:
+    """The person at the terminal and the approver, as fast as they can be."""
+
+    bot: Bot
+    commits: int = 0
+    accepted: list[float] = field(default_factory=list)
+    _waiting: dict[str, tuple[Callable[[ThreadState], bool], asyncio.Future[ThreadState]]] = field(default_factory=dict)
+
+    def notice(self, recorded: Recorded) -> None:
+        self.commits += 1
+        wanted = self._waiting.get(recorded.after.thread_id)
+        if wanted is not None and not wanted[1].done() and wanted[0](recorded.after):
+            wanted[1].set_result(recorded.after)
+
+    async def round_trip(self, thread_id: str | None = None) -> str:
+        """One round trip, in a new thread or as one more turn of an old one; returns the thread."""
+        thread_id = await self._say(thread_id)
+        state = await self._until(thread_id, lambda s: s.request is not None and bool(s.request.cards))
+        if state.request is None:
+            raise AssertionError(thread_id)
+        answer = Answer(by=BOB, channel=Address("terminal:bob"), assurance=Assurance.MEDIUM, decision="approve")
+        await self.bot.deciding.answer(state.request.id, answer)
+        await self._until(thread_id, lambda s: s.life == "done" and not s.outgoing)
+        return thread_id
+
+    async def _say(self, thread_id: str | None) -> str:
+        began = time.perf_counter()
+        heard = Heard(
+            text="ship v1.2.3 please, it is tested",
+            by=ALICE,
+            source=TERMINAL,
+            provenance=Provenance.VERIFIED_PERSON,
+            at=self.bot.chance.now(),
+        )
+        if thread_id is None:
+            recorded = await self.bot.intake.open(Opening(heard=heard, requester=ALICE, origin=TERMINAL))
+        else:
+            recorded = await self.bot.intake.hear(thread_id, heard)
+        self.accepted.append(time.perf_counter() - began)
+        return recorded.after.thread_id
+
+    async def _until(self, thread_id: str, wanted: Callable[[ThreadState], bool]) -> ThreadState:
+        future: asyncio.Future[ThreadState] = asyncio.get_running_loop().create_future()
+        self._waiting[thread_id] = (wanted, future)
+        state = await self.bot.engine.load(thread_id)
+        return state if wanted(state) else await future
+
+
+def people() -> People:
+    return People(everybody=(Person(key="alice", name="Alice"), Person(key="bob", name="Bob", roles=("release",))))
+
+
+async def started(url: str) -> Driver:
+    """A bot on a new database, and its driver."""
+    engine = connect(url)
+    migrate(engine)
+    engine.dispose()
+    agent = Agent(name="ship", purpose="ships", instructions="Ship what is asked for.", tools=(ship,))
+    bot = bootstrap(Database.open(url), Roster({"ship": agent}, Policy(people=people())), InstantModel(), by_scheme())
+    driver = Driver(bot)
+    bot.engine.listeners.append(driver.notice)
+    await bot.start()
+    return driver
+
+
+async def one_after_another(driver: Driver, trips: int) -> float:
+    """Round trips per second."""
+    began = time.perf_counter()
+    for _ in range(trips):
+        await driver.round_trip()
+    return trips / (time.perf_counter() - began)
+
+
+async def at_once(driver: Driver, trips: int) -> float:
+    """Round trips per second, with AT_ONCE threads at a time."""
+
+    async def some() -> None:
+        for _ in range(trips // AT_ONCE):
+            await driver.round_trip()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    return trips // AT_ONCE * AT_ONCE / (time.perf_counter() - began)
+
+
+async def long_thread(driver: Driver, turns: int) -> tuple[float, float]:
+    """Median seconds of a round trip among the first and among the last 50 turns of one thread."""
+    thread_id, taken = await driver.round_trip(), []
+    for _ in range(turns):
+        began = time.perf_counter()
+        await driver.round_trip(thread_id)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken[:50]), statistics.median(taken[-50:])
+
+
+def size_of(url: str) -> int:
+    """Bytes of the database once its log is folded into it."""
+    engine = connect(url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return sqlite_path(url).stat().st_size
+
+
+def raw_commits(folder: Path, commits: int = 2000) -> float:
+    """Commits per second of one small row each, with the same settings of the same database."""
+    engine = connect(f"sqlite:///{folder / 'raw.db'}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE row (number INTEGER, text TEXT)")
+        connection.commit()
+        driver = connection.connection.driver_connection
+        if driver is None:
+            raise AssertionError("no connection")
+        began = time.perf_counter()
+        for number in range(commits):
+            driver.execute("BEGIN IMMEDIATE")
+            driver.execute("INSERT INTO row VALUES (?, ?)", (number, "x" * 300))
+            driver.execute("COMMIT")
+        rate = commits / (time.perf_counter() - began)
+    engine.dispose()
+    return rate
+
+
+async def measure(folder: Path, trips: int, turns: int) -> None:
+    """Print all figures."""
+    raw = raw_commits(folder)
+    driver = await started(f"sqlite:///{folder / 'many.db'}")
+    await one_after_another(driver, 30)
+    driver.commits, driver.accepted = 0, []
+    gc.freeze()
+    serial = await one_after_another(driver, trips)
+    commits = driver.commits / trips
+    parallel = await at_once(driver, trips)
+    accepted = statistics.quantiles(driver.accepted, n=100)[98]
+    await driver.bot.stop()
+    url = f"sqlite:///{folder / 'long.db'}"
+    driver = await started(url)
+    first, last = await long_thread(driver, turns)
+    await driver.bot.stop()
+    print(f"raw commits                   {raw:8.0f} /s")
+    print(f"commits per round trip        {commits:8.1f}")
+    print(f"round trips, one by one       {serial:8.1f} /s   1 per {raw / serial:.0f} raw commits")
+    print(f"round trips, {AT_ONCE} at once       {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits")
+    print(f"accepting a message, p99      {accepted * 1000:8.1f} ms")
+    print(f"turn {turns} against the first    {last / first:8.2f} times ({first * 1000:.1f} ms, {last * 1000:.1f} ms)")
+    print(f"stored per round trip         {size_of(url) / (turns + 1):8.0f} bytes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trips", type=int, default=400)
+    parser.add_argument("--turns", type=int, default=1000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(Path(folder), options.trips, options.turns))
+
+
+if __name__ == "__main__":
+    main()
