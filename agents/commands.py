@@ -5,13 +5,13 @@ import tomllib
 from functools import lru_cache
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from agents.errors import Misconfigured
 from agents.frozen import Frozen
 
 _SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
-_POLITE = re.compile(r"^(?:please|could you|can you|hey|hi)\s+|[\s.!?]+$", re.IGNORECASE)
+_POLITE = re.compile(r"^(?:(?:please|could you|can you|hey|hi)[\s,]+)+|[\s.!?]+$", re.IGNORECASE)
 
 
 class Command(Frozen):
@@ -61,7 +61,7 @@ class Commands(Frozen):
         """Read a commands.toml. Raises Misconfigured with the place of the mistake."""
         try:
             return cls.model_validate(tomllib.loads(toml))
-        except (tomllib.TOMLDecodeError, ValidationError) as error:
+        except (ValueError, RecursionError) as error:  # the errors of TOML and of pydantic are ValueErrors
             raise Misconfigured(f"commands.toml: {error}") from error
 
     def match(self, text: str) -> Match | None:
@@ -74,7 +74,7 @@ class Commands(Frozen):
 
 def plain(text: str) -> str:
     """The text without politeness, closing punctuation and repeated spaces."""
-    return _POLITE.sub("", _POLITE.sub("", " ".join(text.split())))
+    return _POLITE.sub("", " ".join(text.split()))
 
 
 def filled(template: Any, values: dict[str, Any]) -> Any:
@@ -90,7 +90,7 @@ def filled(template: Any, values: dict[str, Any]) -> Any:
 def _compiled(pattern: str) -> re.Pattern[str]:
     parts = _SLOT.split(pattern)
     literal = [r"\s+".join(re.escape(word) for word in re.split(r"\s+", part)) for part in parts[::3]]
-    slots = [r"(\d+)" if kind else r"(\S+)" for kind in parts[2::3]]
+    slots = [r"(\d{1,15})" if kind else r"(\S+)" for kind in parts[2::3]]  # 15 digits are exact in JSON
     pieces = [piece for pair in zip(literal, [*slots, ""], strict=True) for piece in pair]
     return re.compile("".join(pieces), re.IGNORECASE)
 

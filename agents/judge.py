@@ -40,6 +40,7 @@ def judge(
 ) -> Judgement:
     """Judge one answer. `seen` is the digest of what the person saw, when their channel tells.
 
+    An edit must be allowed by the terms of the request and by those of its new arguments.
     Raises AlreadySettled, ApprovalChanged (the request was edited meanwhile) and InvalidAnswer.
     """
     _refuse_late(request, now)

@@ -1,16 +1,20 @@
 """What a message does, by rule and without any model (DESIGN §6): it never approves.
 
 No request open      it is heard, and the agent goes on.
-A question open      from somebody who may answer, and fitting: it is the answer; otherwise it is heard.
+A question open      from somebody who may answer, and fitting: it is the answer; otherwise it is heard. Whether a
+                     tool ran is not taken from a message, for that answer can make it run again.
 An approval open     a new instruction supersedes it; anything else is a comment: heard, kept for the agent, and the
                      approval stays open. An instruction is what matches a command of the agent that does more than
                      read, or starts with a word that corrects (`CORRECTIONS`), from whoever asked or from somebody
                      who may decide.
 """
 
+import re
+
 from agents.agent import Agent
+from agents.cards import choices_of
 from agents.commands import plain
-from agents.errors import InvalidAnswer
+from agents.errors import AlreadySettled, InvalidAnswer
 from agents.events import KnownEvent, MessageReceived, RequestAnswered, RequestSuperseded
 from agents.judge import eligible, judge, same_person
 from agents.messages import Assurance, Heard, Provenance
@@ -21,6 +25,7 @@ from agents.state import ThreadState
 CORRECTIONS = frozenset(
     "actually cancel change don't dont forget hold instead make no nope rather scratch stop use wait".split()
 )
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
@@ -42,7 +47,7 @@ def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | N
 
 def instructs(text: str, agent: Agent | None) -> bool:
     """Whether a text is a new instruction rather than a remark."""
-    words = plain(text).lower().replace(",", " ").split()
+    words = _WORD.findall(plain(text).lower().replace("’", "'"))
     return bool(words) and (words[0] in CORRECTIONS or "instead" in words or _orders(text, agent))
 
 
@@ -61,6 +66,8 @@ def _may_instruct(request: Request, heard: Heard, people: People) -> bool:
 
 
 def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnswered, ...]:
+    if request.purpose == "outcome":
+        return ()
     answer = Answer(
         by=heard.by,
         channel=heard.source,
@@ -70,7 +77,7 @@ def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnsw
     )
     try:
         judgement = judge(request, answer, people=people, now=heard.at)
-    except InvalidAnswer:
+    except (InvalidAnswer, AlreadySettled):
         return ()
     if not judgement.given.counted:
         return ()
@@ -88,5 +95,7 @@ def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnsw
 
 def _fitting(request: Request, text: str) -> str:
     """The choice that was meant, whatever its case; otherwise the text as it is."""
-    allowed = ("yes", "no") if request.format == "yes_no" else request.choices
-    return next((choice for choice in allowed if choice.lower() == plain(text).lower()), text)
+    choices = choices_of(request)
+    if text in choices:
+        return text
+    return next((choice for choice in choices if plain(choice).lower() == plain(text).lower()), text)

@@ -134,7 +134,8 @@ def _refuse_unreadable(state: ThreadState) -> None:
     if state.unreadable is not None:
         raise WrongState(
             f"thread {state.thread_id} holds an event this Handrail cannot read ({state.unreadable}): "
-            "it is paused until a build that can reads it"
+            "it is paused until a build that can reads it",
+            details={"status": state.status},
         )
 
 

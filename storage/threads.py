@@ -58,8 +58,7 @@ class Threads:
     def append(self, connection: Connection, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
         """Append to the log and renew the projection. Raises VersionConflict when the log went on since `before`."""
         if before.version == 0:
-            born = {"id": after.thread_id, "agent": after.agent, "created_at": after.created_at}
-            connection.execute(insert(_thread), born | _projection(after) | {"state": state_json(after)})
+            connection.execute(insert(_thread), row_of_thread(after))
         else:
             _advance(connection, before, after)
         rows = [row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1)]
@@ -82,6 +81,12 @@ def _advance(connection: Connection, before: ThreadState, after: ThreadState) ->
         statement, row["state"] = _RESTED, state_json(after)
     if connection.execute(statement, row).rowcount != 1:
         raise VersionConflict
+
+
+def row_of_thread(state: ThreadState) -> dict[str, Any]:
+    """All columns of a thread that is at rest, or new."""
+    born = {"id": state.thread_id, "agent": state.agent, "created_at": state.created_at}
+    return born | _projection(state) | {"state": state_json(state)}
 
 
 def _projection(state: ThreadState) -> dict[str, Any]:

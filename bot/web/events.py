@@ -1,6 +1,6 @@
 """A thread's log: read in parts, or followed live (server-sent events)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -54,7 +54,7 @@ def wants_stream(accept: str) -> bool:
     return any(kind.partition(";")[0].strip().lower() == "text/event-stream" for kind in accept.split(","))
 
 
-async def stream(engine: Engine, streams: Streams, thread_id: str, after: int) -> AsyncIterator[bytes]:
+async def stream(engine: Engine, streams: Streams, thread_id: str, after: int) -> AsyncGenerator[bytes]:
     """Frames of server-sent events (WHATWG HTML §9.2) until the server stops or the client goes.
 
     A database that fails ends the stream: whoever follows comes back with the last id, by the rules of the format.

@@ -49,7 +49,7 @@ async def ready(here: Here, response: Response) -> Ready:
     checks = {
         "database": await _database(here.bot),
         "engine": _engine(here.bot),
-        **{f"channel:{scheme}": Check(ok=True) for scheme in here.bot.courier.channels},
+        **{f"channel:{scheme}": Check(ok=True) for scheme in here.schemes},
     }
     told = Ready(ready=all(check.ok for check in checks.values()), checks=checks)
     response.status_code = 200 if told.ready else 503

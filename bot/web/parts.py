@@ -16,6 +16,11 @@ class Parts:
     bot: Bot
     streams: Streams
 
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes of the channels of this process: those that are sent to and those that read the log."""
+        return (*self.bot.engine.readers, *self.bot.courier.channels)
+
 
 async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts

@@ -21,11 +21,11 @@ class Search:
     async def found(self, database: Database, limit: int) -> list[Request]:
         """At most `limit` requests, newest first: the store is read on until there are enough that fit."""
         fitting: list[Request] = []
-        before = position(self.query.cursor)
+        before, size = position(self.query.cursor), MOST if self.query.mine else limit
         while len(fitting) < limit:
-            page = await self._page(database, before)
+            page = await self._page(database, before, size)
             fitting += filter(self._fits, page)
-            if len(page) < MOST:
+            if len(page) < size:
                 break
             before = page[-1].opened_at, page[-1].id
         return fitting[:limit]
@@ -35,8 +35,8 @@ class Search:
             return True
         return request.status == "open" and self.decider is not None and eligible(self.decider, request.ask)
 
-    async def _page(self, database: Database, before: Position | None) -> list[Request]:
+    async def _page(self, database: Database, before: Position | None, size: int) -> list[Request]:
         status, thread_id = self.query.stored_status, self.query.thread_id
         return await database.run(
-            lambda connection: list_requests(connection, status=status, thread_id=thread_id, before=before, limit=MOST)
+            lambda connection: list_requests(connection, status=status, thread_id=thread_id, before=before, limit=size)
         )

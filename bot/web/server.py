@@ -20,7 +20,9 @@ def listener(host: str, port: int) -> socket.socket:
         return socket.create_server(address, family=family)
     except OSError as error:
         why = "there is no such host" if isinstance(error, socket.gaierror) else strerror(error.errno or 0)
-        raise Misconfigured(f"cannot listen on {host} port {port}: {why}; set HOST or PORT to something else") from error
+        raise Misconfigured(
+            f"cannot listen on {host} port {port}: {why}; set HOST or PORT to something else"
+        ) from error
 
 
 class Server(uvicorn.Server):

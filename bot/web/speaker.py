@@ -85,7 +85,7 @@ async def _voice(
         str | None, Header(description="`terminal:NAME` of the person who speaks, when a terminal calls for them")
     ] = None,
 ) -> Voice:
-    return Voice(caller, handrail_channel, here.bot.roster.people, here.bot.courier.channels.keys())
+    return Voice(caller, handrail_channel, here.bot.roster.people, here.schemes)
 
 
 SpokenBy = Annotated[Voice, Depends(_voice)]

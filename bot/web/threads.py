@@ -27,7 +27,7 @@ async def open_thread(body: NewThread, here: Here, voice: SpokenBy, once: OnlyOn
     bot, speaker = here.bot, voice.speaker(body.requester)
     origin = voice.principal.channel
     if body.reply_to is not None:
-        origin = destination(body.reply_to, bot.roster.people, bot.courier.channels.keys())
+        origin = destination(body.reply_to, bot.roster.people, here.schemes)
     opening = Opening(
         heard=speaker.heard(body.message, bot.chance.now()),
         requester=speaker.by,

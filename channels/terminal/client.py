@@ -22,6 +22,7 @@ SILENCE_SECONDS = 60.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 PAGE = 100
+_STRANGER = "is this a Handrail?"
 
 Sleep = Callable[[float], Awaitable[None]]
 Json = Any
@@ -38,8 +39,13 @@ class LoggedEvent:
     data: Mapping[str, Any]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Self:
-        return cls(told["seq"], told["type"], told["at"], told["actor"], told["data"])
+    def read(cls, text: str) -> Self:
+        """The event of one message. Raises Refused for what is none."""
+        try:
+            told = json.loads(text)
+            return cls(told["seq"], told["type"], told["at"], told["actor"], told["data"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refused(f"the server sent an event we do not understand: {_STRANGER}") from error
 
 
 @dataclass(frozen=True)
@@ -188,7 +194,7 @@ class TerminalClient:
                 yield None
                 async for piece in reply.aiter_bytes():
                     for message in stream.feed(piece):
-                        yield LoggedEvent.of(json.loads(message))
+                        yield LoggedEvent.read(message)
         except httpx.HTTPError as error:
             raise self._unreachable() from error
 
@@ -237,7 +243,7 @@ def _told(reply: httpx.Response) -> Json:
 def _error(status: int, body: Json) -> HandrailError:
     told = body.get("error") if isinstance(body, dict) else None
     if not isinstance(told, dict) or not isinstance(told.get("message"), str):
-        return Refused(f"the server answered {status} and nothing we understand: is this a Handrail?")
+        return Refused(f"the server answered {status} and nothing we understand: {_STRANGER}")
     if status == httpx.codes.UNAUTHORIZED:
         return NotAllowed(f"{told['message']} (HANDRAIL_API_TOKEN, or .handrail/api-token of the server's folder)")
     return _KINDS.get(told.get("code", ""), Refused)(told["message"], details=told.get("details"))

@@ -12,7 +12,7 @@ def frames_in(chunk: bytes) -> Iterator[Frame]:
     """The frames of a chunk that holds whole ones."""
     for text in chunk.decode().split("\n\n"):
         if text:
-            yield dict((name, value) for name, _, value in (line.partition(": ") for line in text.split("\n")))
+            yield {name: value for name, _, value in (line.partition(": ") for line in text.split("\n"))}
 
 
 async def frames_of(told: Response) -> AsyncIterator[Frame]:

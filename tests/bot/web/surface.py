@@ -74,7 +74,9 @@ PORTER = Agent(
             said("push {tag}", intent="push", tag="{tag}"),
             said("look", intent="look"),
             said("ask", intent="request_human_input", question="Why?"),
-            said("choose", intent="request_human_input", question="Which?", format="multiple_choice", choices=["a", "b"]),
+            said(
+                "choose", intent="request_human_input", question="Which?", format="multiple_choice", choices=["a", "b"]
+            ),
             said("nap", intent="await", seconds=3600, reason="tired"),
         )
     ),

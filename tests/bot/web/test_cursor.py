@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timezone, timedelta
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,5 @@ def test_what_is_no_cursor_is_refused_or_leads_somewhere_and_never_breaks(text: 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "2026-13-01T00:00:00+00:00"])
 def test_a_cursor_beyond_the_calendar_is_refused(at: str) -> None:
-    from base64 import urlsafe_b64encode
-
     with pytest.raises(Invalid):
         position(urlsafe_b64encode(f"{at},x".encode()).decode())

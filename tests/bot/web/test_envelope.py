@@ -1,4 +1,5 @@
 import json
+import logging
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -12,10 +13,14 @@ from tests.bot.web.surface import Surface
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
+    root, ours = logging.getLogger(), logging.getLogger("handrail")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
     stream = StringIO()
     configure_logging("info", "json", stream)
     yield stream
-    configure_logging("error", "json", StringIO())
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 def lines(log: StringIO) -> list[dict[str, Any]]:
@@ -35,7 +40,10 @@ async def test_what_comes_in_is_noted_without_what_it_says(surface: Surface, log
 async def test_what_is_refused_is_noted(surface: Surface, log: StringIO) -> None:
     await surface.client(None).get("/v1/threads", headers={"Authorization": "Bearer hunter2"})
     await surface.client().post("/v1/threads", json={"message": ""})
-    assert [(line["action"], line["status"]) for line in lines(log)] == [("inbound_refused", 401), ("inbound_refused", 422)]
+    assert [(line["action"], line["status"]) for line in lines(log)] == [
+        ("inbound_refused", 401),
+        ("inbound_refused", 422),
+    ]
     assert "hunter2" not in log.getvalue()
 
 

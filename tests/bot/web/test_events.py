@@ -86,9 +86,10 @@ def test_a_stream_is_for_those_who_ask_for_one(accept: str, wanted: bool) -> Non
 
 async def some_frames(surface: Surface, thread_id: str, count: int, after: int = 0) -> list[Frame]:
     got: list[Frame] = []
-    async with asyncio.timeout(PATIENCE), aclosing(
-        stream(surface.bot.engine, surface.streams, thread_id, after)
-    ) as chunks:
+    async with (
+        asyncio.timeout(PATIENCE),
+        aclosing(stream(surface.bot.engine, surface.streams, thread_id, after)) as chunks,
+    ):
         async for chunk in chunks:
             got += frames_in(chunk)
             if len(got) >= count:

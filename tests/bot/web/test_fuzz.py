@@ -1,6 +1,8 @@
 """Whatever is sent, an answer of the API is never a failure of ours, and always says what it is."""
 
+import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -29,6 +31,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "digest": TEXT,
 }
 BODIES = JSON | st.fixed_dictionaries({}, optional={name: value | JSON for name, value in FIELDS.items()})
+JSON_TYPE = {"Content-Type": "application/json"}
 ORDERS = ("messages", "pause", "resume", "cancel", "fork")
 
 fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -54,12 +57,14 @@ def check(status: int, body: Any) -> None:
 @example(body={"decision": "edit", "arguments": {"tag": "v2", "note": float(2**70)}}, who="bob", place=11)
 @example(body={"text": "push " + "9" * 15_000}, who="alice", place=6)
 async def test_no_json_breaks_it(surface: Surface, targets: list[str], body: Any, who: str, place: int) -> None:
-    told = await surface.client(who).post(targets[place], content=dumped(body), headers=JSON_TYPE)
+    told = await surface.client(who).post(targets[place], content=json.dumps(body), headers=JSON_TYPE)
     check(told.status_code, told.json())
 
 
 @fuzzed
-@given(raw=st.binary(max_size=60), kind=st.sampled_from(["application/json", "text/plain", "multipart/form-data", "\xff"]))
+@given(
+    raw=st.binary(max_size=60), kind=st.sampled_from(["application/json", "text/plain", "multipart/form-data", "\xff"])
+)
 async def test_no_bytes_break_it(surface: Surface, targets: list[str], raw: bytes, kind: str) -> None:
     for path in targets:
         told = await surface.client("local").post(
@@ -83,10 +88,12 @@ async def test_no_query_breaks_it(surface: Surface, targets: list[str], query: d
 
 
 @fuzzed
-@given(headers=st.dictionaries(
-    st.sampled_from(["Authorization", "Idempotency-Key", "Handrail-Channel", "Last-Event-ID", "Accept", "Host"]),
-    st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30),
-))
+@given(
+    headers=st.dictionaries(
+        st.sampled_from(["Authorization", "Idempotency-Key", "Handrail-Channel", "Last-Event-ID", "Accept", "Host"]),
+        st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30),
+    )
+)
 async def test_no_header_breaks_it(surface: Surface, headers: dict[str, str]) -> None:
     raw = {name: value.encode("latin-1") for name, value in headers.items() if "event-stream" not in value}
     for path in ("/v1/threads", "/healthz"):
@@ -99,17 +106,6 @@ async def test_no_header_breaks_it(surface: Surface, headers: dict[str, str]) ->
 @fuzzed
 @given(name=st.text(max_size=20).filter(lambda name: name not in (".", "..")))
 async def test_no_name_breaks_it(surface: Surface, name: str) -> None:
-    from urllib.parse import quote
-
     for path in ("/v1/threads/{}", "/v1/threads/{}/events", "/v1/requests/{}", "/v1/threads/{}/replay"):
         told = await surface.client().get(path.format(quote(name, safe="", errors="replace")))
         check(told.status_code, told.json())
-
-
-JSON_TYPE = {"Content-Type": "application/json"}
-
-
-def dumped(body: Any) -> bytes:
-    import json
-
-    return json.dumps(body).encode()

@@ -28,10 +28,7 @@ async def test_the_same_key_gets_the_first_answer_again(surface: Surface) -> Non
 async def test_a_hundred_at_once_open_one_thread(surface: Surface) -> None:
     client = surface.client()
     told = await asyncio.gather(
-        *(
-            client.post("/v1/threads", json={"message": "look"}, headers={"Idempotency-Key": "one"})
-            for _ in range(100)
-        )
+        *(client.post("/v1/threads", json={"message": "look"}, headers={"Idempotency-Key": "one"}) for _ in range(100))
     )
     assert {one.status_code for one in told} == {201}
     assert len({one.content for one in told}) == 1

@@ -54,7 +54,9 @@ async def test_every_failure_is_told_as_a_problem(document: dict[str, Any]) -> N
     for path, methods in document["paths"].items():
         for operation in methods.values():
             failures = {s: r for s, r in operation["responses"].items() if s >= "400" and path.startswith("/v1")}
-            assert all(r["content"]["application/json"]["schema"]["$ref"].endswith("/Problem") for r in failures.values())
+            assert all(
+                r["content"]["application/json"]["schema"]["$ref"].endswith("/Problem") for r in failures.values()
+            )
             assert not path.startswith("/v1") or {"401", "422", "503"} <= set(failures)
     assert "HTTPValidationError" not in document["components"]["schemas"]
 

@@ -75,14 +75,18 @@ async def test_a_path_there_is_not_is_not_found(surface: Surface, path: str) -> 
     assert code(await surface.client().get(path)) == (404, "not_found")
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/v1/threads"), ("GET", "/v1/threads/x/pause"), ("HEAD", "/v1/threads/x/events")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/v1/threads"), ("GET", "/v1/threads/x/pause"), ("HEAD", "/v1/threads/x/events")]
+)
 async def test_a_method_a_path_does_not_take_is_refused(surface: Surface, method: str, path: str) -> None:
     told = await surface.client().request(method, path)
     assert told.status_code == 405
     assert told.headers["Allow"]
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"nope", b'{"message": "hi"', b'{"message": NaN}', b"\xff\xfe", b"[" * 9999])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"nope", b'{"message": "hi"', b'{"message": NaN}', b"\xff\xfe", b"[" * 9999]
+)
 async def test_a_body_that_is_not_json_is_refused(surface: Surface, raw: bytes) -> None:
     told = await surface.client().post("/v1/threads", content=raw, headers=JSON)
     assert code(told) == ((400, "malformed_json") if raw else (422, "invalid"))
@@ -100,7 +104,9 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(surface: Surface, k
     assert code(told) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge-patch+json"])
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge-patch+json"]
+)
 async def test_json_by_any_of_its_names_is_taken(surface: Surface, kind: str) -> None:
     told = await surface.client().post("/v1/threads", content=b'{"message": "hi"}', headers={"Content-Type": kind})
     assert told.status_code == 201

@@ -152,7 +152,9 @@ async def test_a_terminal_is_named_as_the_channel_of_an_answer(surface: Surface)
     assert (answer["channel"], answer["assurance"]) == ("terminal:bob", "medium")
 
 
-@pytest.mark.parametrize("channel", ["terminal:bob", "slack:alice", "web:alice", "alice", "", "terminal:", "terminal:ä"])
+@pytest.mark.parametrize(
+    "channel", ["terminal:bob", "slack:alice", "web:alice", "alice", "", "terminal:", "terminal:ä"]
+)
 async def test_a_terminal_of_somebody_else_is_refused(surface: Surface, channel: str) -> None:
     told = await surface.client().post(
         "/v1/threads", json={"message": "look"}, headers={"Handrail-Channel": channel.encode("latin-1")}

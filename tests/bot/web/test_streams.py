@@ -95,7 +95,9 @@ async def test_a_thread_is_followed_live(served: Served) -> None:
     assert [json.loads(frame["data"]) for frame in before + after] == read[: len(got)]
 
 
-@pytest.mark.parametrize(("after", "last", "begins"), [(2, None, 3), (0, "2", 3), (1, "3", 4), (3, "1", 4), (0, None, 1)])
+@pytest.mark.parametrize(
+    ("after", "last", "begins"), [(2, None, 3), (0, "2", 3), (1, "3", 4), (3, "1", 4), (0, None, 1)]
+)
 async def test_a_stream_goes_on_where_it_was_left(served: Served, after: int, last: str | None, begins: int) -> None:
     thread_id = await served.surface.opened("look")
     async with served.following(thread_id, after, last) as told:

@@ -151,7 +151,16 @@ async def test_threads_are_filtered_by_status_and_agent(surface: Surface) -> Non
 
 @pytest.mark.parametrize(
     "query",
-    ["status=sleeping", "limit=0", "limit=201", "limit=x", "cursor=!!!", "cursor=bm9wZQ", "cursor=%C3%A4", "stauts=done"],
+    [
+        "status=sleeping",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=!!!",
+        "cursor=bm9wZQ",
+        "cursor=%C3%A4",
+        "stauts=done",
+    ],
 )
 async def test_a_list_that_makes_no_sense_is_refused(surface: Surface, query: str) -> None:
     told = await surface.client().get(f"/v1/threads?{query}")

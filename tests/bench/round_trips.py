@@ -1,6 +1,6 @@
 """Approval round trips through the real engine and store, with a model that takes no time.
 
-    python -m bench.round_trips [--trips 400] [--turns 1000]
+    python -m tests.bench.round_trips [--trips 400] [--turns 1000]
 
 A round trip is: message in, gated call, card, answer, tool, reply. Absolute figures depend on the machine; the ratio to
 raw commits of the same database in the same run does so less.

@@ -1,0 +1,219 @@
+"""Commands: patterns from text to steps, read from TOML, understood without any model."""
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from agents.commands import Command, Commands, filled, plain
+from agents.errors import Misconfigured
+from agents.registry import AGENTS
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
+LITERALS = st.from_regex(r"[a-zA-Zäöü'(){}\[\].*+^$|\\-]{1,8}", fullmatch=True).filter(lambda w: "{" not in w)
+POLITENESS = ["please", "could you", "can you", "hey", "hi", "Hey,", "hi, can you please"]
+
+
+def command(*say: str, **step: object) -> Command:
+    return Command(say=say, does="something", step=step)
+
+
+def commands(*of: Command) -> Commands:
+    return Commands(commands=of)
+
+
+DEPLOY = commands(
+    command("deploy {tag} to {environment}", "ship {tag} to {environment}", intent="push", tag="{tag}", to="{environment}"),
+    command("list {limit:int} commits", intent="list", limit="{limit:int}"),
+    command("list commits", intent="list", limit=10),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("deploy v1.2 to production", {"intent": "push", "tag": "v1.2", "to": "production"}),
+        ("DEPLOY V1.2 TO Production", {"intent": "push", "tag": "V1.2", "to": "Production"}),
+        ("ship v1 to staging", {"intent": "push", "tag": "v1", "to": "staging"}),
+        ("  deploy\tv1.2   to\nproduction  ", {"intent": "push", "tag": "v1.2", "to": "production"}),
+        ("please deploy v1.2 to production!", {"intent": "push", "tag": "v1.2", "to": "production"}),
+        ("list 5 commits", {"intent": "list", "limit": 5}),
+        ("list 007 commits", {"intent": "list", "limit": 7}),
+        ("list commits", {"intent": "list", "limit": 10}),
+    ],
+)
+def test_what_was_said_becomes_a_step_with_typed_values(text: str, step: dict) -> None:
+    match = DEPLOY.match(text)
+    assert match is not None
+    assert match.step == step
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "deploy",
+        "deploy v1.2",
+        "deploy v1 v2 to production",
+        "deploy v1 to production now",
+        "now deploy v1 to production",
+        "list five commits",
+        "list -5 commits",
+        "list 5.0 commits",
+        "listcommits",
+        "list 5commits",
+        "deployv1toproduction",
+        "list " + "9" * 16 + " commits",
+        "list " + "9" * 5000 + " commits",
+    ],
+)
+def test_what_says_more_or_less_than_a_pattern_is_no_command(text: str) -> None:
+    assert DEPLOY.match(text) is None
+
+
+def test_the_first_command_that_matches_is_meant() -> None:
+    first, second = command("go {where}", intent="first"), command("go home", intent="second")
+    assert commands(first, second).match("go home").command is first
+    assert commands(second, first).match("go home").command is second
+
+
+@pytest.mark.parametrize("before", POLITENESS)
+@pytest.mark.parametrize("after", ["", ".", "!", "?", " ...", "?!"])
+def test_politeness_and_closing_punctuation_mean_nothing(before: str, after: str) -> None:
+    match = DEPLOY.match(f"{before} list commits{after}")
+    assert match is not None
+    assert match.step["limit"] == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Please, could you deploy it?", "deploy it"),
+        ("hi there", "there"),
+        ("high there", "high there"),
+        ("pleased", "pleased"),
+        ("v1.2.", "v1.2"),
+        ("...", ""),
+        ("hey hey hey you", "you"),
+    ],
+)
+def test_plain_text_keeps_only_what_was_meant(text: str, said: str) -> None:
+    assert plain(text) == said
+
+
+@given(st.text() | st.lists(st.sampled_from([*POLITENESS, " ", ".", "!", "go", ","])).map(" ".join))
+def test_plain_text_is_as_plain_as_it_gets(text: str) -> None:
+    once = plain(text)
+    assert plain(once) == once
+    assert once == once.strip()
+    assert "  " not in once
+
+
+patterns = st.lists(st.tuples(LITERALS, st.booleans(), WORDS, st.integers(0, 10**15 - 1)), min_size=1, max_size=4)
+
+
+@given(patterns)
+def test_filling_a_pattern_with_words_and_matching_it_gives_the_words_back(parts) -> None:
+    slots = [f"s{n}:int" if whole else f"s{n}" for n, (_, whole, _, _) in enumerate(parts)]
+    pattern = " ".join(f"{literal} {{{slot}}}" for (literal, *_), slot in zip(parts, slots, strict=True))
+    values = [number if whole else word for _, whole, word, number in parts]
+    text = " ".join(f"{literal} {value}" for (literal, *_), value in zip(parts, values, strict=True))
+    assume(plain(text) == text)
+    match = commands(command(pattern, **{f"s{n}": f"{{s{n}}}" for n in range(len(parts))})).match(text)
+    assert match is not None
+    assert match.step == {f"s{n}": value for n, value in enumerate(values)}
+
+
+@given(st.text())
+def test_any_text_is_a_command_or_none_and_nothing_else(text: str) -> None:
+    for agent in AGENTS:
+        match = agent.commands.match(text)
+        assert match is None or "intent" in match.step
+
+
+@given(st.text(st.sampled_from("0123456789 list commits٣"), max_size=40))
+def test_any_number_is_a_number_json_keeps_or_none(text: str) -> None:
+    match = DEPLOY.match(f"list {text} commits")
+    assert match is None or abs(match.step["limit"]) < 2**53
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "result"),
+    [
+        ("{tag}", {"tag": "v1"}, "v1"),
+        ("{limit:int}", {"limit": 5}, 5),
+        ("{limit}", {"limit": 5}, 5),
+        ("{limit} of {tag}", {"limit": 5, "tag": "v1"}, "5 of v1"),
+        ("{other}", {"tag": "v1"}, "{other}"),
+        ("{tag}", {"tag": "{tag}"}, "{tag}"),
+        ("{a}{b}", {"a": "{b}", "b": "x"}, "{b}x"),
+        (10, {"tag": "v1"}, 10),
+        ("", {}, ""),
+    ],
+)
+def test_a_template_is_filled_once_and_keeps_the_type_of_a_lone_slot(template, values, result) -> None:
+    assert filled(template, values) == result
+
+
+# commands.toml
+
+
+def test_commands_are_read_from_toml() -> None:
+    read = Commands.parse(
+        """
+        [[commands]]
+        say = ["go {where}"]
+        does = "goes"
+        step = { intent = "go", where = "{where}" }
+        """
+    )
+    (only,) = read.commands
+    assert (only.say, only.does, only.reply, only.answered) == (("go {where}",), "goes", "{summary}", None)
+
+
+def test_an_empty_file_has_no_commands() -> None:
+    assert Commands.parse("").match("anything") is None
+
+
+WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "place"),
+    [
+        ("[[commands]\n", "line 1"),
+        ("x = 1", "x"),
+        ("[[command]]\n" + WHOLE, "command"),
+        ("[[commands]]\n" + WHOLE + "unknown = 1", "commands.0.unknown"),
+        ("[[commands]]\n" + WHOLE.replace('["go"]', "[]"), "commands.0.say"),
+        ("[[commands]]\n" + WHOLE.replace('["go"]', '"go"'), "commands.0.say"),
+        ("[[commands]]\n" + WHOLE.replace('"goes"', "5"), "commands.0.does"),
+        ("[[commands]]\n" + WHOLE.replace("step", "steps"), "commands.0.step"),
+        ("commands = 5", "commands"),
+        ("x = " + "9" * 5000, ""),
+        ("x = " + "[" * 5000, ""),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_mistake_is_told_with_its_place(toml: str, place: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^commands\.toml: ") as refused:
+        Commands.parse(toml)
+    assert place in str(refused.value)
+
+
+@given(st.text() | st.text(st.sampled_from('[]{}="\ncommandssaystep1.-:T')) | st.text().map(WHOLE.__add__))
+def test_any_text_is_commands_or_misconfigured(text: str) -> None:
+    try:
+        read = Commands.parse(text)
+    except Misconfigured:
+        return
+    assert all(c.say for c in read.commands)
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_every_slot_of_a_shipped_step_is_in_each_of_its_patterns(agent) -> None:
+    for one in agent.commands.commands:
+        wanted = set(re.findall(r"\{(\w+)", " ".join(str(value) for value in one.step.values())))
+        for pattern in one.say:
+            assert wanted <= set(re.findall(r"\{(\w+)", pattern)), pattern

@@ -1,0 +1,153 @@
+"""What the processes cost: help, start, rest, memory, and the start with many waiting threads.
+
+    python -m tests.bench.processes [--threads 100000]
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, insert
+
+from agents.addresses import Address, person
+from agents.events import MessageReceived, ThreadStarted
+from agents.moment import Moment
+from agents.opening import ask_question
+from agents.reducer import fold
+from agents.state import ThreadState
+from agents.steps import RequestHumanInput
+from storage.codec import row_of
+from storage.database import connect
+from storage.schema import migrate
+from storage.tables import EventRow, ThreadRow
+from storage.threads import row_of_thread
+
+HANDRAIL = str(Path(sys.executable).with_name("handrail"))
+START_TIMEOUT = 60.0
+RESTING = 10.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def help_seconds(runs: int = 7) -> float:
+    """Seconds of `handrail --help`, the median of several runs."""
+    taken = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        subprocess.run([HANDRAIL, "--help"], check=True, capture_output=True)
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)[runs // 2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[tuple[int, float]]:
+    """A server of that folder: its process id, and the seconds until it was ready."""
+    port = free_port()
+    began = time.perf_counter()
+    command = [HANDRAIL, "up", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(port)
+        yield process.pid, time.perf_counter() - began
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+
+
+def _wait_until_ready(port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                if json.load(answer):
+                    return
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit("the server did not become ready")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_megabytes(pid: int) -> float:
+    line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def resting_share(pid: int) -> float:
+    """The share of one core a server at rest takes, over ten seconds."""
+    before = cpu_seconds(pid)
+    time.sleep(RESTING)
+    return (cpu_seconds(pid) - before) / RESTING
+
+
+def fill(url: str, threads: int) -> None:
+    """Write threads that wait for people, each with a deadline of its own."""
+    engine = connect(url)
+    migrate(engine)
+    with engine.begin() as connection:
+        for first in range(0, threads, 5000):
+            _write_waiting(connection, range(first, min(first + 5000, threads)))
+    engine.dispose()
+
+
+def _write_waiting(connection: Connection, numbers: range) -> None:
+    thread_rows, event_rows = [], []
+    for number in numbers:
+        events, state = _waiting(number)
+        thread_rows.append(row_of_thread(state))
+        event_rows += [row_of(state.thread_id, seq, event) for seq, event in enumerate(events, 1)]
+    connection.execute(insert(ThreadRow), thread_rows)
+    connection.execute(insert(EventRow), event_rows)
+
+
+def _waiting(number: int) -> tuple[list[ThreadStarted | MessageReceived], ThreadState]:
+    now, alice, terminal = datetime.now(UTC) + timedelta(seconds=number), person("alice"), Address("terminal:alice")
+    name = f"thr_{number:08}"
+    started = ThreadStarted(at=now, actor=alice, thread_id=name, agent="deploy", origin=terminal, requester=alice)
+    received = MessageReceived(at=now, actor=alice, text="hello", source=terminal)
+    state = fold(ThreadState(), [started, received])
+    moment = Moment(now=now, fresh=f"{number:08}", code=f"{number:08}")
+    return [started, received], fold(state, [ask_question(state, RequestHumanInput(question="Well?"), moment)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--threads", type=int, default=100_000)
+    options = parser.parse_args()
+    print(f"handrail --help               {help_seconds():8.2f} s")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with server(folder) as (_, first):
+            print(f"up, ready the first time      {first:8.2f} s")
+        with server(folder) as (pid, again):
+            print(f"up, ready                     {again:8.2f} s")
+            print(f"at rest                       {resting_share(pid):8.2%} of a core")
+            print(f"resident                      {resident_megabytes(pid):8.0f} MB")
+        fill(f"sqlite:///{folder / '.handrail' / 'handrail.db'}", options.threads)
+        with server(folder) as (pid, many):
+            print(f"up with {options.threads} waiting     {many:8.2f} s")
+            print(f"at rest with them             {resting_share(pid):8.2%} of a core")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What is typed in a terminal, and what it means."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.terminal.inbound import (
+    HELP,
+    AnswerQuestion,
+    Approve,
+    Deny,
+    Edit,
+    ListRequests,
+    ListThreads,
+    Misunderstood,
+    Quit,
+    Say,
+    ShowHelp,
+    SpeakAs,
+    StartNew,
+    SwitchTo,
+    parse,
+)
+
+CODES = st.text("23456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=5, max_size=5)
+WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("deploy v1.4.0 to production", Say("deploy v1.4.0 to production")),
+        ("  spaces around are nothing  ", Say("spaces around are nothing")),
+        ("//tmp is full", Say("/tmp is full")),
+        ("/approve k7q2m", Approve("K7Q2M")),
+        ("/approve [K7Q2M] go ahead", Approve("K7Q2M", "go ahead")),
+        ("/APPROVE K7Q2M", Approve("K7Q2M")),
+        ("/deny K7Q2M not on a Friday", Deny("K7Q2M", "not on a Friday")),
+        ("/deny K7Q2M", Deny("K7Q2M")),
+        ("/answer K7Q2M v1.4.0", AnswerQuestion("K7Q2M", "v1.4.0")),
+        ('/edit K7Q2M {"tag": "v1.4.1"}', Edit("K7Q2M", {"tag": "v1.4.1"})),
+        ("/as Alice", SpeakAs("alice")),
+        ("/threads", ListThreads()),
+        ("/thread thr_1", SwitchTo("thr_1")),
+        ("/requests", ListRequests()),
+        ("/new", StartNew()),
+        ("/new deploy", StartNew("deploy")),
+        ("/help", ShowHelp()),
+        ("/quit", Quit()),
+        ("/exit", Quit()),
+    ],
+)
+def test_every_order_is_understood(line, meaning):
+    assert parse(line) == meaning
+
+
+@pytest.mark.parametrize("line", ["", "   ", "\t"])
+def test_an_empty_line_means_nothing(line):
+    assert parse(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("/aprove K7Q2M", "did you mean /approve?"),
+        ("/xyzzy", "see /help"),
+        ("/approve", "CODE"),
+        ("/deny", "CODE"),
+        ("/answer K7Q2M", "the answer"),
+        ("/edit K7Q2M tag=v1", "as JSON"),
+        ("/edit K7Q2M [1]", "as JSON"),
+        (f"/edit K7Q2M {'[' * 100_000}", "as JSON"),
+        ("/as", "/as alice"),
+        ("/as two words", "/as alice"),
+        ("/thread", "/threads"),
+        ("/new --port", "agent"),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_what_to_type(line, hint):
+    meaning = parse(line)
+    assert isinstance(meaning, Misunderstood)
+    assert hint in meaning.hint
+
+
+@given(st.text())
+def test_any_line_has_a_meaning(line):
+    meaning = parse(line)
+    assert (meaning is None) == (not line.strip())
+
+
+@given(CODES, st.lists(WORDS).map(" ".join))
+def test_a_code_is_found_in_any_case_and_the_rest_is_the_comment(code, comment):
+    assert parse(f"/approve {code.lower()} {comment}") == Approve(code, comment.strip() or None)
+
+
+@given(WORDS)
+def test_whatever_is_said_is_never_an_order(text):
+    meaning = parse(f"//{text}" if not text.startswith("/") else f"/{text}")
+    assert isinstance(meaning, Say)
+
+
+@pytest.mark.parametrize("way", [way for way, _ in HELP])
+def test_everything_help_shows_is_understood(way):
+    example = way.replace("CODE", "K7Q2M").replace("ID", "thr_1").replace("{json}", "{}").replace("[agent]", "deploy")
+    assert not isinstance(parse(example), Misunderstood)

@@ -1,0 +1,211 @@
+"""What a terminal shows of the API's objects."""
+
+from datetime import UTC, datetime
+from io import StringIO
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from channels.terminal.outbound import (
+    RequestView,
+    ThreadView,
+    answered,
+    card,
+    event_line,
+    help_table,
+    plain,
+    request_shown,
+    requests_table,
+    settled,
+    speech,
+    threads_table,
+    trouble,
+)
+
+APPROVAL = {
+    "id": "req_1",
+    "code": "K7Q2M",
+    "kind": "approval",
+    "thread_id": "thr_1",
+    "agent": "deploy",
+    "requester": "person:alice",
+    "tool": "push_release_tag",
+    "arguments": {"environment": "production", "tag": "v1.4.0"},
+    "digest": "d1",
+    "status": "open",
+    "expires_at": "2026-03-01T09:30:00Z",
+    "answers": [],
+    "a field of tomorrow": True,
+}
+QUESTION = {
+    **APPROVAL,
+    "kind": "question",
+    "tool": None,
+    "arguments": None,
+    "question": "Which tag?",
+    "choices": ["v1.4.0", "v1.3.0"],
+}
+YES = {
+    "by": "person:bob",
+    "channel": "terminal:bob",
+    "assurance": "medium",
+    "decision": "approve",
+    "comment": "looks good",
+    "at": "2026-03-01T09:10:00Z",
+    "counted": True,
+}
+THREAD = {
+    "id": "thr_1",
+    "agent": "deploy",
+    "status": "waiting_for_human",
+    "version": 7,
+    "requester": "person:alice",
+    "updated_at": "2026-03-01T09:00:00Z",
+}
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e[bold]:boom:"
+
+
+def drawn(renderable, *, terminal: bool = False) -> str:
+    into = StringIO()
+    screen = Console(file=into, width=200, force_terminal=terminal, markup=False, emoji=False, highlight=False)
+    screen.print(renderable)
+    return into.getvalue()
+
+
+def a_request(**changed):
+    return RequestView.model_validate({**APPROVAL, **changed})
+
+
+def test_a_card_says_what_is_asked_by_whom_how_long_and_how_to_answer():
+    shown = drawn(card(a_request(), UTC))
+    for told in (
+        "deploy wants to run push_release_tag",
+        "environment  production",
+        "tag          v1.4.0",
+        "asked for by alice",
+        "open until 2026-03-01 09:30 UTC",
+        "in thread thr_1",
+        "/approve K7Q2M",
+        "/deny K7Q2M why",
+    ):
+        assert told in shown
+
+
+def test_times_are_told_in_the_zone_of_the_person():
+    assert "2026-03-01 10:30 CET" in drawn(card(a_request(), ZoneInfo("Europe/Berlin")))
+
+
+def test_a_question_shows_its_choices():
+    shown = drawn(card(RequestView.model_validate(QUESTION), UTC))
+    assert "deploy asks" in shown
+    assert "Which tag?" in shown
+    assert "/answer K7Q2M v1.4.0|v1.3.0" in shown
+
+
+def test_a_request_that_never_expires_has_no_end():
+    assert "open until" not in drawn(card(a_request(expires_at=None), UTC))
+
+
+def test_an_ending_says_who_when_and_from_where():
+    told = str(settled(a_request(status="approved", answers=[YES]), UTC))
+    assert told == "K7Q2M approved by bob (terminal) at 2026-03-01 09:10 UTC: looks good"
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("expired", "nobody answered in time"),
+        ("superseded", "replaced by a new instruction"),
+        ("cancelled", "cancelled with its thread"),
+    ],
+)
+def test_an_ending_without_a_person_is_told_as_such(status, told):
+    assert str(settled(a_request(status=status, answers=[YES]), UTC)) == f"K7Q2M {told}"
+
+
+def test_an_answer_that_does_not_count_is_told_with_its_reason():
+    request = a_request(answers=[{**YES, "counted": False, "reason": "this needs a second person"}])
+    told = str(answered(request, request.answers[0], UTC))
+    assert told.endswith("it does not count: this needs a second person")
+
+
+def test_one_answer_of_several_leaves_the_request_open():
+    request = a_request(answers=[YES])
+    assert str(answered(request, request.answers[0], UTC)).endswith("still open")
+
+
+def test_a_settled_request_is_shown_with_what_was_asked():
+    shown = drawn(request_shown(a_request(status="denied", answers=[{**YES, "decision": "deny"}]), UTC))
+    assert "v1.4.0" in shown
+    assert "K7Q2M denied by bob" in shown
+    assert "/approve" not in shown
+
+
+@pytest.mark.parametrize(
+    "renderable",
+    [
+        speech(ESCAPES, ESCAPES),
+        trouble(ESCAPES),
+        card(a_request(agent=ESCAPES, tool=ESCAPES, arguments={ESCAPES: ESCAPES}, requester=f"person:{ESCAPES}"), UTC),
+        card(RequestView.model_validate({**QUESTION, "question": ESCAPES, "choices": [ESCAPES]}), UTC),
+        settled(a_request(status="approved", answers=[{**YES, "comment": ESCAPES, "by": f"person:{ESCAPES}"}]), UTC),
+        threads_table([ThreadView.model_validate({**THREAD, "id": ESCAPES, "agent": ESCAPES, "status": ESCAPES})]),
+        requests_table([a_request(code=ESCAPES, thread_id=ESCAPES)]),
+    ],
+)
+def test_nothing_others_write_reaches_the_terminal_as_an_order(renderable):
+    shown = drawn(renderable)
+    for order in ("\x1b", "\x07", "\x9b", "\u202e"):
+        assert order not in shown
+    assert "[bold]:boom:" in shown
+
+
+@given(st.text())
+def test_text_of_others_keeps_its_lines_and_nothing_else_that_moves_the_cursor(text):
+    shown = plain(text)
+    assert shown.count("\n") == text.count("\n")
+    assert all(character.isprintable() or character == "\n" or not character.isascii() for character in shown)
+
+
+def test_lists_have_a_line_each():
+    assert "waiting_for_human" in drawn(threads_table([ThreadView.model_validate(THREAD)], UTC))
+    assert "2026-03-01 09:30 UTC" in drawn(requests_table([a_request()], UTC))
+    assert "2026-03-01 09:30 UTC" not in drawn(requests_table([a_request(status="approved")], UTC))
+
+
+def test_empty_lists_say_so():
+    assert drawn(threads_table([])) == "no threads yet\n"
+    assert drawn(requests_table([])) == "nothing is asked\n"
+
+
+def test_colours_are_for_terminals():
+    assert "\x1b[" in drawn(trouble("no"), terminal=True)
+    assert "\x1b[" not in drawn(trouble("no"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "gist"),
+    [
+        ("MessageReceived", {"text": "hello", "source": "terminal:you"}, "hello"),
+        ("StepChosen", {"step": {"intent": "call_tool", "tool": "list_tags"}}, "call_tool list_tags"),
+        ("RequestOpened", {"request": {"code": "K7Q2M", "tool": "roll_back"}}, "K7Q2M roll_back"),
+        ("RequestOpened", {"request": {"code": "K7Q2M", "question": "Which?"}}, "K7Q2M Which?"),
+        ("RequestAnswered", {"answer": {"decision": "deny", "comment": "no"}, "status": "denied"}, "deny no"),
+        ("ToolFailed", {"call_id": "c", "error": "git is away"}, "git is away"),
+        ("Unheard", {"a": 1}, ""),
+    ],
+)
+def test_every_event_has_a_gist(kind, data, gist):
+    assert event_line(kind, data) == gist
+
+
+def test_help_lists_every_order():
+    assert "/approve CODE" in drawn(help_table())
+
+
+def test_local_time_needs_no_zone():
+    at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    assert f"{at.astimezone():%Y-%m-%d %H:%M}" in drawn(card(a_request()))
