@@ -41,5 +41,5 @@ class BodyLimit:
         return counted
 
     def _too_large(self) -> HTTPException:
-        message = f"the body is larger than {self._largest // 1024} KiB"
-        return HTTPException(413, message, headers={"Connection": "close"})
+        """The connection stays open, and the server drops the rest: closed at once, it would lose our answer too."""
+        return HTTPException(413, f"the body is larger than {self._largest // 1024} KiB")

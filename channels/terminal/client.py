@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from agents.errors import HandrailError, NotAllowed, Refused, Retryable, Unreachable
+from agents.errors import HandrailError, Misconfigured, NotAllowed, Refused, Retryable, Unreachable
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -99,6 +99,8 @@ class TerminalClient:
         self.url = url
         self.name = name
         self._sleep = sleep
+        if not (token.isascii() and token.isprintable()):
+            raise Misconfigured("the API token is none: look at HANDRAIL_API_TOKEN, or .handrail/api-token")
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Nothing of the machine's proxies: the token goes to this server and nowhere else.

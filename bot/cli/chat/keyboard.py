@@ -31,7 +31,7 @@ async def typed(prompt: Callable[[], str]) -> AsyncIterator[str]:
 
 
 async def _prompted(prompt: Callable[[], str]) -> AsyncIterator[str]:
-    session: PromptSession[str] = PromptSession(history=_history(HISTORY))
+    session: PromptSession[str] = PromptSession(history=history(HISTORY))
     # Keys that make no sense, as those a pasted escape sequence turns into, are no reason to show a stack trace.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     with patch_stdout(raw=True), suppress(EOFError):
@@ -39,7 +39,7 @@ async def _prompted(prompt: Callable[[], str]) -> AsyncIterator[str]:
             yield await session.prompt_async(prompt(), set_exception_handler=False)
 
 
-def _history(file: Path) -> History:
+def history(file: Path) -> History:
     """What was typed here before; nobody else may read it. A folder without Handrail keeps none."""
     if not file.parent.is_dir():
         return InMemoryHistory()

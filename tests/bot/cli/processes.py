@@ -99,7 +99,7 @@ class Folder:
             env=self._variables(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         with process:
             try:

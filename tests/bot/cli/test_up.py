@@ -4,6 +4,7 @@ import signal
 import socket
 import stat
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -70,6 +71,35 @@ def test_a_signal_stops_it_in_good_order_while_somebody_follows_a_thread(folder,
         assert server.talking.stop(how) == 0
         assert time.monotonic() - begun < PROMISED_SECONDS
         chat.until("the server is away")
+
+
+@contextmanager
+def a_tool_that_hangs(folder):
+    """A server whose agent waits for a repository that takes the call and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        repository = f"git://127.0.0.1:{silent.getsockname()[1]}/silent"
+        with folder.up(DEPLOY_REPO=repository) as server, server.folder.talking("chat") as chat:
+            chat.until("connected")
+            chat.type("what is deployed")
+            caller, _ = silent.accept()
+            with caller:
+                yield server
+
+
+def test_a_tool_that_hangs_does_not_keep_it_from_stopping_in_time(folder):
+    with a_tool_that_hangs(folder) as server:
+        begun = time.monotonic()
+        assert server.talking.stop() == 0
+        assert time.monotonic() - begun < PROMISED_SECONDS
+
+
+def test_a_second_signal_ends_it_at_once(folder):
+    with a_tool_that_hangs(folder) as server:
+        server.talking.process.send_signal(signal.SIGTERM)
+        server.talking.until("server_stopping")
+        begun = time.monotonic()
+        assert server.talking.stop() == 128 + signal.SIGTERM
+        assert time.monotonic() - begun < PROMISED_SECONDS / 2
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do(folder):

@@ -2,7 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from httpx import Response
+from httpx import Headers, Response
 
 from tests.bot.web.surface import Surface
 
@@ -106,7 +106,7 @@ async def test_an_edit_is_answered_again_though_it_would_be_refused_by_now(surfa
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "ä", "a\tb"])
 async def test_a_key_that_is_none_is_refused(surface: Surface, key: str) -> None:
     told = await surface.client().post(
-        "/v1/threads", json={"message": "look"}, headers={"Idempotency-Key": key.encode("latin-1")}
+        "/v1/threads", json={"message": "look"}, headers=Headers({"Idempotency-Key": key}, encoding="latin-1")
     )
     assert told.status_code == 422
     assert "idempotency-key" in told.json()["error"]["message"].lower()

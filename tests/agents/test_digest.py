@@ -1,0 +1,118 @@
+"""Digests: a decision is bound to all of what was shown, and to nothing that says the same in another way."""
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.digest import call_digest, digest_of, question_digest
+from agents.errors import InvalidArguments
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+arguments = st.dictionaries(st.text(max_size=5), json_values, max_size=3)
+
+CALL: dict[str, Any] = {
+    "thread_id": "thr_1",
+    "call_id": "call_1",
+    "tool": "push",
+    "version": 1,
+    "arguments": {"where": "staging", "n": 1},
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"thread_id": "thr_2"},
+        {"call_id": "call_2"},
+        {"tool": "ship"},
+        {"version": 2},
+        {"arguments": {"where": "production", "n": 1}},
+        {"arguments": {"where": "staging", "n": "1"}},
+        {"arguments": {"where": "staging", "n": True}},
+        {"arguments": {"where": "staging", "n": 1, "force": None}},
+        {"arguments": {"where": "staging"}},
+        {"arguments": {"where": "staging ", "n": 1}},
+        {"arguments": {}},
+    ],
+    ids=str,
+)
+def test_whatever_changes_in_a_call_changes_its_digest(changed: dict[str, Any]) -> None:
+    assert call_digest(**(CALL | changed)) != call_digest(**CALL)
+
+
+def test_the_order_of_arguments_changes_nothing() -> None:
+    turned = CALL | {"arguments": {"n": 1, "where": "staging"}}
+    assert call_digest(**turned) == call_digest(**CALL)
+
+
+def test_a_digest_is_the_same_in_every_build() -> None:
+    written = '{"arguments":{"n":1,"where":"staging"},"call":"call_1","thread":"thr_1","tool":"push","version":1}'
+    assert call_digest(**CALL) == sha256(written.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("thread_id", "asked", "choices"),
+    [
+        ("thr_2", "Where to?", ("here", "there")),
+        ("thr_1", "Where from?", ("here", "there")),
+        ("thr_1", "Where to?", ("there", "here")),
+        ("thr_1", "Where to?", ("here",)),
+        ("thr_1", "Where to?", ()),
+        ("thr_1", "Where to?", ("here, there",)),
+        ("thr_1", "Where to?", ("hereth", "ere")),
+    ],
+)
+def test_an_answer_is_bound_to_the_question_and_its_choices(thread_id: str, asked: str, choices) -> None:
+    assert question_digest(thread_id, asked, choices) != question_digest("thr_1", "Where to?", ("here", "there"))
+
+
+def test_a_question_and_a_call_never_share_a_digest() -> None:
+    assert question_digest("thr_1", "push", ()) != call_digest("thr_1", "push", "push", 1, {})
+
+
+@given(arguments, arguments)
+def test_two_calls_share_a_digest_only_when_their_arguments_are_the_same_json(one, other) -> None:
+    same = digest_of(value=one) == digest_of(value=other)
+    assert same == (canonical(one) == canonical(other))
+
+
+@given(arguments)
+def test_a_digest_is_sixty_four_hexadecimal_digits(given_arguments) -> None:
+    digest = call_digest("thr_1", "call_1", "push", 1, given_arguments)
+    assert len(digest) == 64
+    assert set(digest) <= set("0123456789abcdef")
+
+
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [2**53, -(2**53), 10**400, float("nan"), float("inf"), "\ud800", b"bytes", {1: 2}, object(), DEEP],
+    ids=["2^53", "-2^53", "10^400", "nan", "infinity", "half a pair", "bytes", "number as key", "object", "too deep"],
+)
+def test_what_json_cannot_say_exactly_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidArguments, match="cannot be written as exact JSON"):
+        call_digest("thr_1", "call_1", "push", 1, {"value": value})
+
+
+def canonical(value: Any) -> Any:
+    """Numbers as JSON has them: one kind, no negative zero, and never a boolean."""
+    match value:
+        case bool() | None | str():
+            return (type(value).__name__, value)
+        case int() | float():
+            return ("number", float(value) + 0.0)
+        case list():
+            return [canonical(item) for item in value]
+        case _:
+            return {name: canonical(item) for name, item in value.items()}

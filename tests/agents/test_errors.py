@@ -1,0 +1,58 @@
+"""Errors: one tree; the docstring is the message, the class name the code."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from agents import errors
+from agents.errors import AlreadySettled, HandrailError, KeyReused, Permanent, Retryable, ThreadNotFound
+
+
+def family(root: type[HandrailError]) -> Iterator[type[HandrailError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from family(child)
+
+
+ALL = [kind for kind in family(HandrailError) if kind.__module__ == errors.__name__]
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    drawn = re.findall(r"\b[A-Z]\w+", (errors.__doc__ or "").split("\n\n", 1)[1])
+    assert sorted(drawn) == sorted(kind.__name__ for kind in ALL)
+
+
+@pytest.mark.parametrize("kind", [k for k in ALL if k is not HandrailError], ids=lambda k: k.__name__)
+def test_every_error_says_whether_trying_again_may_help(kind: type[HandrailError]) -> None:
+    assert issubclass(kind, Retryable) != issubclass(kind, Permanent)
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda k: k.__name__)
+def test_the_docstring_is_the_message_unless_a_better_one_is_given(kind: type[HandrailError]) -> None:
+    assert str(kind()) == kind.__doc__
+    assert str(kind("better")) == "better"
+    assert str(kind()).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(AlreadySettled, "already_settled"), (KeyReused, "key_reused"), (HandrailError, "handrail_error")],
+)
+def test_the_code_is_the_name_in_snake_case(kind: type[HandrailError], code: str) -> None:
+    assert kind().code == code
+
+
+def test_no_two_errors_share_a_code() -> None:
+    assert len({kind().code for kind in ALL}) == len(ALL)
+
+
+def test_details_go_along_and_stay_out_of_the_message() -> None:
+    error = ThreadNotFound(details={"id": "thr_1"})
+    assert error.details == {"id": "thr_1"}
+    assert "thr_1" not in str(error)
+
+
+def test_what_may_work_later_knows_when() -> None:
+    assert (Retryable().retry_after, Retryable(retry_after=2.5).retry_after) == (None, 2.5)
+    assert Retryable("busy", retry_after=1, details="d").details == "d"
