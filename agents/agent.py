@@ -13,7 +13,7 @@ from agents.tools import Tool
 SetUp = Callable[[Path, Mapping[str, str]], Mapping[str, str]]
 
 
-def _no_environment(folder: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+def _no_environment(_folder: Path, _environment: Mapping[str, str]) -> Mapping[str, str]:
     return {}
 
 

@@ -10,9 +10,9 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.addresses import Address
 from agents.budget import Budget, BudgetKind, Usage
+from agents.completion import Outcome
 from agents.frozen import Frozen
 from agents.messages import Provenance, Receipt
-from agents.completion import Outcome
 from agents.policy import EffectClass, OnExpire, Verdict
 from agents.requests import GivenAnswer, Request, RequestStatus
 from agents.steps import Step

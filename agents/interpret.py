@@ -11,8 +11,8 @@ from agents.moment import Moment
 from agents.opening import agent_address, ask_for_call, ask_question
 from agents.policy import Policy, Verdict
 from agents.state import OpenCall, ThreadState
-from agents.tools import Tool
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
+from agents.tools import Tool
 
 
 def interpret(

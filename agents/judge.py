@@ -7,7 +7,6 @@ from agents.addresses import Address, person
 from agents.cards import choices_of
 from agents.errors import AlreadySettled, ApprovalChanged, InvalidAnswer
 from agents.frozen import Frozen
-from agents.messages import Assurance
 from agents.people import People, Person
 from agents.policy import Ask, Verdict
 from agents.requests import Answer, GivenAnswer, Request, RequestStatus

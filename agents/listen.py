@@ -23,7 +23,8 @@ from agents.requests import Answer, Request
 from agents.state import ThreadState
 
 CORRECTIONS = frozenset(
-    "actually cancel change don't dont forget hold instead make no nope rather scratch stop use wait".split()
+    {"actually", "cancel", "change", "don't", "dont", "forget", "hold", "instead", "make", "no", "nope", "rather"}
+    | {"scratch", "stop", "use", "wait"}
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -47,7 +48,7 @@ def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | N
 
 def instructs(text: str, agent: Agent | None) -> bool:
     """Whether a text is a new instruction rather than a remark."""
-    words = _WORD.findall(plain(text).lower().replace("’", "'"))
+    words = _WORD.findall(plain(text).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return bool(words) and (words[0] in CORRECTIONS or "instead" in words or _orders(text, agent))
 
 

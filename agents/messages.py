@@ -66,7 +66,7 @@ class Message(Frozen):
 
 
 class Receipt(Frozen):
-    """What a channel gives back for a message it took: how to find that message again, and a digest of what it showed."""
+    """What a channel gives back for a message it took: how to find it again, and a digest of what it showed."""
 
     ref: str
     digest: str

@@ -10,20 +10,25 @@ MOST_FAILURES = 3
 
 
 def next_step(state: ThreadState) -> tuple[Effect, ...]:
-    """All effects that are wanted: the messages not yet taken, and at most one piece of work."""
+    """All effects that are wanted: the messages not yet taken, and at most one piece of work.
+
+    None of a thread whose log this build cannot read.
+    """
     return (*messages(state), *work(state))
 
 
 def messages(state: ThreadState) -> tuple[SendMessage, ...]:
     """Messages go out whatever the thread is doing: also a cancelled thread corrects its cards."""
+    sent = () if state.unreadable is not None else state.outgoing
     return tuple(
-        SendMessage(key=m.key, to=m.to, message=m.message, request_id=m.request_id, replacing=m.replacing)
-        for m in state.outgoing
+        SendMessage(key=m.key, to=m.to, message=m.message, request_id=m.request_id, replacing=m.replacing) for m in sent
     )
 
 
 def work(state: ThreadState) -> tuple[Work, ...]:
     """The one thing to do next; nothing while people or the clock are waited for."""
+    if state.unreadable is not None:
+        return ()
     if state.call is not None and state.call.phase == "started":
         return (RecoverTool(key=f"recover:{state.call.call_id}:{state.call.attempt}", call=state.call),)
     if state.status not in ("running", "waiting_for_time") or state.fires_at is not None:

@@ -93,13 +93,13 @@ class Policy(Frozen):
 def decide(
     tool: str, arguments: Mapping[str, Any], *, stance: Stance | None, rules: Sequence[Rule], trusted: bool
 ) -> Verdict:
-    """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False once unverified content is in the thread.
+    """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False once a stranger spoke.
 
     Untrusted content can only raise the answer: what would be allowed is asked, unless it only reads.
     """
     if stance is None:
         return Verdict(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")
-    verdict = next((_apply(rule, stance) for rule in rules if _matches(rule, tool, arguments)), _own(tool, stance))
+    verdict = next((_apply(rule) for rule in rules if _matches(rule, tool, arguments)), _own(tool, stance))
     if verdict.answer == "allow" and not trusted and stance.effect != "read":
         return Verdict(answer="ask", rule=f"{verdict.rule}, untrusted content", ask=stance.ask)
     return verdict
@@ -116,7 +116,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _apply(rule: Rule, stance: Stance) -> Verdict:
+def _apply(rule: Rule) -> Verdict:
     if rule.deny is not None:
         return Verdict(answer="deny", rule=rule.name, reason=rule.deny)
     if rule.ask is not None:

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, assert_never
 
 from agents.agent import Agent
+from agents.cards import visible
 from agents.events import (
     BudgetExtended,
     MessageReceived,
@@ -49,7 +50,7 @@ def _system(agent: Agent) -> str:
 
 
 def _told(state: ThreadState) -> Iterator[str]:
-    yield f'<thread id="{state.thread_id}" requester="{escape(state.requester)}">'
+    yield f'<thread id="{escape(state.thread_id)}" requester="{escape(state.requester)}">'
     if state.forgotten:
         yield f'<forgotten events="{state.forgotten}"/>'
     for event in _compacted(state.recent):
@@ -75,15 +76,15 @@ def rendered(event: Remembered) -> str | None:
         case StepChosen():
             return _question(event.step) if isinstance(event.step, RequestHumanInput) else None
         case StepRejected():
-            return _tag("invalid_step", event.detail[:LONGEST_ERROR]) if event.outcome.repairable else None
+            return _tag("invalid_step", event.detail, LONGEST_ERROR) if event.outcome.repairable else None
         case ToolCalled():
             return _called(event)
         case ToolSucceeded():
             return _tag("result", _result(event), call=event.call_id)
         case ToolFailed():
-            return _tag("error", event.error[:LONGEST_ERROR], call=event.call_id)
+            return _tag("error", event.error, LONGEST_ERROR, call=event.call_id)
         case ToolOutcomeUnknown():
-            return _tag("outcome_unknown", event.detail[:LONGEST_ERROR], call=event.call_id)
+            return _tag("outcome_unknown", event.detail, LONGEST_ERROR, call=event.call_id)
         case RequestAnswered():
             return _answered(event)
         case RequestExpired():
@@ -133,10 +134,15 @@ def _answered(event: RequestAnswered) -> str:
 _PAST = {"approve": "approved", "deny": "denied", "edit": "edited", "answer": "answered"}
 
 
-def _tag(name: str, text: str, **attributes: Any) -> str:
-    body = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters in all)"
+def _tag(name: str, text: str, longest: int = LONGEST_TEXT, **attributes: Any) -> str:
     facts = "".join(f' {key}="{escape(str(value))}"' for key, value in attributes.items())
-    return f"<{name}{facts}>{escape(body, quote=False)}</{name}>"
+    return f"<{name}{facts}>{_body(text, longest)}</{name}>"
+
+
+def _body(text: str, longest: int) -> str:
+    """The text of others: cut, escaped, and with nothing in it that a person reading along would not see."""
+    cut = text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters in all)"
+    return escape("\n".join(visible(line.removesuffix("\r")) for line in cut.split("\n")), quote=False)
 
 
 def _time(at: datetime) -> str:

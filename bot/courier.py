@@ -21,7 +21,6 @@ from bot.sleeping import Sleep
 from channels.base import Channel
 from storage.outbox import Parcel, waiting
 
-
 T = TypeVar("T")
 
 
@@ -96,9 +95,9 @@ class Courier:
     async def _handed_over(self, parcel: Parcel) -> KnownEvent:
         effect = parcel.effect
         channel = self.channels.get(effect.to.scheme)
+        if channel is None:
+            return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
         try:
-            if channel is None:
-                raise Permanent(f"no channel here takes messages to {effect.to.scheme}")
             receipt = await channel.send(effect.to, effect.message, key=effect.key, replacing=effect.replacing)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)

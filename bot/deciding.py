@@ -113,9 +113,7 @@ class Deciding:
             raise InvalidArguments(str(error)) from error
 
 
-def answered(
-    state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None
-) -> Sequence[KnownEvent]:
+def answered(state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None) -> Sequence[KnownEvent]:
     """The answer as an event, and what follows from it."""
     given = judgement.given
     counted = edited if given.counted else None

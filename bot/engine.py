@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from agents.effects import SendMessage
 from agents.errors import VersionConflict, WrongState
 from agents.events import KnownEvent
-from agents.next_step import messages, work
+from agents.next_step import messages
 from agents.reducer import reduce
 from agents.requests import Request
 from agents.state import ThreadState
@@ -33,7 +33,7 @@ MOST_ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one transaction did to a thread; `earlier` is set when the same thing had come in before and nothing was done."""
+    """What one transaction did to a thread; with `earlier`, the same had come in before and nothing was done."""
 
     before: ThreadState
     after: ThreadState

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 
 from agents.moment import CODE_ALPHABET, CODE_LENGTH, Moment
 
-_random = random.Random(secrets.randbits(256))
-"""Ids and codes are names, not secrets: a seeded generator spares a system call each."""
+_random = random.Random(secrets.randbits(256))  # noqa: S311 - ids and codes are names, not secrets; a system call each is slow
 
 _bits = _random.getrandbits
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -23,10 +22,12 @@ def fresh_id() -> str:
 
 
 def fresh_code() -> str:
+    """A short code; the store sees to it that none is given out twice."""
     return "".join(CODE_ALPHABET[_bits(16) % len(CODE_ALPHABET)] for _ in range(CODE_LENGTH))
 
 
 def utc_now() -> datetime:
+    """The time, in UTC."""
     return datetime.now(UTC)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, assert_never
 from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, Work
-from agents.errors import CodeTaken, Retryable, ToolError
+from agents.errors import CodeTaken
 from agents.events import BudgetReached, KnownEvent, ToolFailed, ToolStarted
 from agents.interpret import call_tool
 from agents.model import Model, Turn
@@ -21,18 +21,18 @@ from agents.state import OpenCall, ThreadState
 from agents.steps import CallTool
 from agents.tools import Tool
 from bot.choosing import chosen, ended_without_step
-from bot.engine import Engine
+from bot.engine import Engine, Recorded
 from bot.ids import Chance
 from bot.ledger import key_of, objection, outcome
 from bot.log import Action, log
 from bot.roster import Roster
-from bot.running import MOST_ATTEMPTS, Ended, Runner
+from bot.running import MOST_ATTEMPTS, Ended, Runner, words_for
 
 
 class Build(Protocol):
     """Makes events of the state as it is in the transaction, and of a moment."""
 
-    def __call__(self, now: ThreadState, moment: Moment) -> Sequence[KnownEvent]: ...
+    def __call__(self, now: ThreadState, /, moment: Moment) -> Sequence[KnownEvent]: ...
 
 
 MOST_CODES = 10
@@ -50,6 +50,9 @@ class Performer:
 
     async def perform(self, effect: Work, state: ThreadState) -> ThreadState:
         """Do it and return the state afterwards."""
+        return (await self._performed(effect, state)).after
+
+    async def _performed(self, effect: Work, state: ThreadState) -> Recorded:
         match effect:
             case CallModel():
                 return await self._call_model(effect, state)
@@ -64,20 +67,24 @@ class Performer:
             case _:
                 assert_never(effect)
 
-    async def _call_model(self, effect: CallModel, state: ThreadState) -> ThreadState:
+    async def _call_model(self, effect: CallModel, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.agent)
         completion = await self.model.complete(Turn(state, agent, render_prompt(state, agent)))
         log(Action.MODEL_CALLED, thread_id=state.thread_id, outcome=completion.outcome, model=completion.model)
         if completion.step is None:
             jitter = self.chance.jitter()
-            return await self._record(effect, state, lambda now, moment: ended_without_step(now, completion, moment, jitter))
+            return await self._record(
+                effect, state, lambda now, moment: ended_without_step(now, completion, moment, jitter)
+            )
         step, complaint = completion.step, None
         if isinstance(step, CallTool):
             step, complaint = await self._prepared(agent, step, state)
         return await self._record(
             effect,
             state,
-            lambda now, moment: chosen(now, completion, step, complaint, moment, agent=agent, policy=self.roster.policy),
+            lambda now, moment: chosen(
+                now, completion, step, complaint, moment, agent=agent, policy=self.roster.policy
+            ),
         )
 
     async def _prepared(self, agent: Agent, step: CallTool, state: ThreadState) -> tuple[CallTool, str | None]:
@@ -87,11 +94,11 @@ class Performer:
             return step, None
         try:
             arguments = await self.runner.prepare(agent, tool, step.arguments, f"{state.thread_id}:{state.version}")
-        except (ToolError, Retryable, TimeoutError) as error:
-            return step, str(error) or "it took too long to look up what these arguments mean"
+        except Exception as error:  # noqa: BLE001 - whatever a tool does, the model is told and nothing is asked
+            return step, words_for(error)
         return step.model_copy(update={"arguments": arguments}), None
 
-    async def _prefetch(self, effect: Prefetch, state: ThreadState) -> ThreadState:
+    async def _prefetch(self, effect: Prefetch, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.agent)
         tool = agent.tool(effect.tool)
         step = CallTool(tool=effect.tool, arguments=tool.validated({}) if tool else {})
@@ -100,28 +107,28 @@ class Performer:
             effect, state, lambda now, moment: call_tool(now, step, moment, agent=agent, policy=policy, prefetched=True)
         )
 
-    async def _run_tool(self, effect: RunTool, state: ThreadState) -> ThreadState:
+    async def _run_tool(self, effect: RunTool, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.agent)
         tool = agent.tool(effect.call.tool)
         problem = objection(state, effect.call, tool, self.roster.policy)
         if tool is None or problem is not None:
-            return await self._record(effect, state, lambda now, moment: (_failed(effect.call, problem or "", moment),))
+            return await self._record(effect, state, partial(_failed, effect.call, problem or ""))
         return await self._start(effect, state, agent, tool)
 
-    async def _start(self, effect: RunTool | RecoverTool, state: ThreadState, agent: Agent, tool: Tool) -> ThreadState:
+    async def _start(self, effect: RunTool | RecoverTool, state: ThreadState, agent: Agent, tool: Tool) -> Recorded:
         """Write that it starts, then let it run: a crash in between is found out about, never hidden."""
         call = effect.call
         key, attempt = key_of(state, call), call.attempt + 1
-        before = state.version
-        state = await self._record(effect, state, lambda now, moment: (_started(call, key, attempt, moment),))
-        if state.call is None or state.call.phase != "started" or state.version == before:
-            return state
+        recorded = await self._record(effect, state, partial(_started, call, key, attempt))
+        state = recorded.after
+        if not recorded.events or state.call is None:
+            return recorded  # it is no longer wanted, or somebody else has started it
         log(Action.TOOL_STARTED, thread_id=state.thread_id, tool=tool.name, attempt=attempt)
         ended = await self.runner.run(agent, tool, state.call, key)
         log(Action.TOOL_FINISHED, thread_id=state.thread_id, tool=tool.name, outcome=ended.how)
         return await self._write_outcome(state, ended)
 
-    async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> ThreadState:
+    async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> Recorded:
         """The process that started the call is gone: each class of effect has its own way to the truth."""
         agent = self.roster.agent(state.agent)
         tool = agent.tool(effect.call.tool)
@@ -135,7 +142,7 @@ class Performer:
             return await self._write_outcome(state, Ended("failed", "it did not end in any of its attempts"))
         return await self._start(effect, state, agent, tool)
 
-    async def _write_outcome(self, state: ThreadState, ended: Ended) -> ThreadState:
+    async def _write_outcome(self, state: ThreadState, ended: Ended) -> Recorded:
         call = state.call
         jitter = self.chance.jitter()
 
@@ -145,7 +152,7 @@ class Performer:
 
         return await self._written(state.thread_id, build)
 
-    async def _ask_human(self, effect: AskHuman, state: ThreadState) -> ThreadState:
+    async def _ask_human(self, effect: AskHuman, state: ThreadState) -> Recorded:
         return await self._record(effect, state, lambda now, moment: self._asked(effect, now, moment))
 
     def _asked(self, effect: AskHuman, state: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
@@ -155,7 +162,7 @@ class Performer:
         reached = BudgetReached(at=moment.now, actor=ENGINE, kind=effect.kind, limit=limit, used=used)
         return (reached, ask_for_budget(state, effect.kind, self.roster.policy, moment))
 
-    async def _record(self, effect: Work, state: ThreadState, build: Build) -> ThreadState:
+    async def _record(self, effect: Work, state: ThreadState, build: Build) -> Recorded:
         """Record what `build` makes of the state as it is now, unless the effect is no longer wanted."""
 
         def still_wanted(now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
@@ -163,18 +170,17 @@ class Performer:
 
         return await self._written(state.thread_id, still_wanted)
 
-    async def _written(self, thread_id: str, build: Build) -> ThreadState:
+    async def _written(self, thread_id: str, build: Build) -> Recorded:
         """Record with fresh names, and with fresher ones should a code have been given out before."""
         for _ in range(MOST_CODES):
             with suppress(CodeTaken):
-                recorded = await self.engine.record(thread_id, partial(build, moment=self.chance.moment()))
-                return recorded.after
+                return await self.engine.record(thread_id, partial(build, moment=self.chance.moment()))
         raise CodeTaken
 
 
-def _started(call: OpenCall, key: str, attempt: int, moment: Moment) -> ToolStarted:
-    return ToolStarted(at=moment.now, actor=ENGINE, call_id=call.call_id, key=key, attempt=attempt)
+def _started(call: OpenCall, key: str, attempt: int, _now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
+    return (ToolStarted(at=moment.now, actor=ENGINE, call_id=call.call_id, key=key, attempt=attempt),)
 
 
-def _failed(call: OpenCall, error: str, moment: Moment) -> ToolFailed:
-    return ToolFailed(at=moment.now, actor=ENGINE, call_id=call.call_id, error=error)
+def _failed(call: OpenCall, error: str, _now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
+    return (ToolFailed(at=moment.now, actor=ENGINE, call_id=call.call_id, error=error),)

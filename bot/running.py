@@ -64,7 +64,7 @@ class Runner:
 
 def _failed(error: Exception, effect: EffectClass) -> Ended:
     """What an error leaves behind. Only a tool's own word counts as "nothing happened"; anything else is doubt."""
-    text = str(error) if isinstance(error, HandrailError) else _unexpected(error)
+    text = words_for(error)
     doubtful = isinstance(error, Retryable) or not isinstance(error, HandrailError)
     if not doubtful:
         return Ended("failed", text)
@@ -74,8 +74,10 @@ def _failed(error: Exception, effect: EffectClass) -> Ended:
     return Ended("again" if retry else "failed", text)
 
 
-def _unexpected(error: Exception) -> str:
-    """The name only: the text of a foreign error may hold anything."""
+def words_for(error: Exception) -> str:
+    """Our own words as they are; of a foreign error its name only, since its text may hold anything."""
+    if isinstance(error, HandrailError):
+        return str(error)
     return "it took too long" if isinstance(error, TimeoutError) else f"an unexpected {type(error).__name__}"
 
 

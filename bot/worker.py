@@ -1,8 +1,8 @@
 """The worker: moves threads on. One thread is strictly serial, different threads go at once (DESIGN §3.2)."""
 
 import asyncio
-from itertools import count
 from dataclasses import dataclass, field
+from itertools import count
 
 from agents.effects import Work
 from agents.next_step import work
@@ -45,7 +45,7 @@ class Worker:
             self.wake(recorded.after.thread_id, recorded.after)
 
     def wake(self, thread_id: str, state: ThreadState | None = None) -> None:
-        """Have a thread looked at soon, as of `state` when it is known; one that is being looked at is looked at again."""
+        """Have a thread looked at soon, as of `state` when known; one that is being looked at is looked at again."""
         if self._stopping:
             return
         if thread_id in self._tasks:
@@ -78,13 +78,15 @@ class Worker:
         """A thread that cannot be moved now is tried again later: the trouble is in the log, the thread is not lost."""
         for attempt in count(1):
             try:
-                return await self._advance(state or await self.engine.load(thread_id))
+                await self._advance(state or await self.engine.load(thread_id))
             except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
-                log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=type(error).__name__, attempt=attempt)
+                log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, attempt=attempt)
                 state = None
+            else:
+                return
             await self._pause(attempt)
             if self._stopping:
-                break
+                return
 
     async def _pause(self, attempt: int) -> None:
         await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now()), self._stop_bell)

@@ -16,7 +16,15 @@ _COLUMNS = {"type", "v", "at", "actor"}
 def row_of(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
     """The columns of one event; `data` holds what has no column of its own."""
     data = event.model_dump_json(exclude=_COLUMNS, exclude_none=True)
-    return {"thread_id": thread_id, "seq": seq, "type": event.type, "v": event.v, "at": event.at, "actor": event.actor, "data": data}
+    return {
+        "thread_id": thread_id,
+        "seq": seq,
+        "type": event.type,
+        "v": event.v,
+        "at": event.at,
+        "actor": event.actor,
+        "data": data,
+    }
 
 
 def event_of(row: EventRow) -> Event:
@@ -42,4 +50,5 @@ def state_json(state: ThreadState) -> str:
 
 
 def state_of(text: str) -> ThreadState:
+    """The state that was kept."""
     return ThreadState.model_validate_json(text)

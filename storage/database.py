@@ -81,7 +81,7 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def _prepare(connection: Any, record: Any) -> None:
+def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin on its own: transactions are ours
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -104,7 +104,10 @@ _REASONS = (
     (r"locked|busy", "the database is locked by another program: close it and try again"),
     (r"full", "the disk is full: free some space; Handrail goes on by itself"),
     (r"unable to open", "the database file cannot be opened: check that its folder exists and may be written"),
-    (r"not a database|malformed", "the file is not a healthy SQLite database: restore a backup or set another DATABASE_URL"),
+    (
+        r"not a database|malformed",
+        "the file is not a healthy SQLite database: restore a backup or set another DATABASE_URL",
+    ),
 )
 
 

@@ -29,7 +29,9 @@ class FileLock:
         except BlockingIOError as error:
             os.close(descriptor)
             database = path.with_suffix("")
-            raise Misconfigured(f"another Handrail process is using {database}; stop it first, or talk to it") from error
+            raise Misconfigured(
+                f"another Handrail process is using {database}; stop it first, or talk to it"
+            ) from error
         return cls(path, descriptor)
 
     def release(self) -> None:

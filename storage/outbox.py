@@ -1,4 +1,4 @@
-"""The outbox: messages the log wants sent. A row lives from the event that wants it to the event that says it was sent."""
+"""The outbox: messages the log wants sent. A row lives from the event that wants it to the one that says it left."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -55,7 +55,12 @@ def load_request(connection: Connection, named: str) -> Request:
 
 
 def list_requests(
-    connection: Connection, *, status: str | None, thread_id: str | None, before: tuple[datetime, str] | None, limit: int
+    connection: Connection,
+    *,
+    status: str | None,
+    thread_id: str | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
 ) -> list[Request]:
     """Requests, newest first, behind the position `before` (opened_at, id)."""
     query = select(_request.c.data).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)

@@ -33,7 +33,7 @@ def require_current(engine: Engine) -> None:
 
 
 def migrate(engine: Engine, to: str = "head") -> str:
-    """Bring the database to a revision and tell which it is now. Raises Misconfigured when it is newer than this build."""
+    """Bring the database to a revision; returns it. Raises Misconfigured when it is newer than this build."""
     found = version_of(engine)
     if found is not None and found > HEAD:
         require_current(engine)

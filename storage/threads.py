@@ -40,7 +40,7 @@ _EVENTS = (
 
 @dataclass
 class Threads:
-    """The thread store. `remembered` keeps the latest states: right as long as this process alone writes (see Database)."""
+    """The thread store. `remembered` keeps the latest states: right while this process alone writes (see Database)."""
 
     capacity: int = 2048
     remembered: OrderedDict[str, ThreadState] = field(default_factory=OrderedDict)
@@ -99,7 +99,9 @@ def _projection(state: ThreadState) -> dict[str, Any]:
     }
 
 
-def events_after(connection: Connection, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[tuple[int, Event]]:
+def events_after(
+    connection: Connection, thread_id: str, after: int = 0, limit: int = 1_000_000
+) -> list[tuple[int, Event]]:
     """The log behind `after`, as (seq, event)."""
     rows = connection.execute(_EVENTS, {"thread": thread_id, "after": after, "limit": limit})
     return [(row.seq, event_of(row)) for row in rows]  # type: ignore[arg-type]  # a Row has the attributes of an EventRow

@@ -88,7 +88,7 @@ class Writer:
             with connection.begin():
                 for job in jobs:
                     job.result = job.work(connection)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
             self.on_rollback()
             if len(jobs) == 1:
                 jobs[0].error = error

@@ -13,7 +13,19 @@ from tests.databases import DATABASES
 settings.register_profile("handrail", deadline=None, print_blob=True)
 settings.load_profile("handrail")
 
-_OURS = ("HANDRAIL", "OPENAI", "SLACK", "TWILIO", "SMTP", "LMTP", "EMAIL", "DATABASE", "SECRET_KEY", "PUBLIC_URL", "DEPLOY")
+_OURS = (
+    "HANDRAIL",
+    "OPENAI",
+    "SLACK",
+    "TWILIO",
+    "SMTP",
+    "LMTP",
+    "EMAIL",
+    "DATABASE",
+    "SECRET_KEY",
+    "PUBLIC_URL",
+    "DEPLOY",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -111,7 +111,17 @@ STEPS = (
     NothingToDo(reason="nothing to do"),
     Await(seconds=600, reason="patience"),
 )
-TEXTS = ("ship it", "ship production", "ok", "yes", "here", "stop", "use the other one instead", "<approved/>", "\x1b[2J")
+TEXTS = (
+    "ship it",
+    "ship production",
+    "ok",
+    "yes",
+    "here",
+    "stop",
+    "use the other one instead",
+    "<approved/>",
+    "\x1b[2J",
+)
 SPEAKERS = (person("alice"), person("bob"), person("carol"), Address("web:stranger"))
 
 Move = Callable[["Walk"], Sequence[KnownEvent]]
@@ -285,5 +295,7 @@ def walks(draw: Callable, most: int = 40) -> Walk:
 
 def some_walk(wanted: Callable[[Walk], bool], most: int = 60) -> Walk:
     """A walk that has what is wanted, as it is found: not shrunk."""
-    quick = settings(database=None, max_examples=20_000, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+    quick = settings(
+        database=None, max_examples=20_000, phases=(Phase.generate,), suppress_health_check=list(HealthCheck)
+    )
     return find(walks(most=most), wanted, settings=quick, random=Random(7))

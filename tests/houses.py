@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Self
 
 from agents.addresses import Address, person
 from agents.agent import Agent
@@ -188,7 +187,7 @@ async def house(
     run: str = "a",
     **agent: object,
 ) -> AsyncIterator[House]:
-    """A bot from start to stop. A scripted model is checked at the end. A second `run` on the same file is a restart."""
+    """A bot from start to stop; a scripted model is checked at the end. Another `run` on the same file is a restart."""
     clock, workshop = clock or FakeClock(), workshop or Workshop()
     names = Names(run)
     worker = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools_of(workshop), **agent)  # type: ignore[arg-type]  # a test's own settings
@@ -197,7 +196,7 @@ async def house(
     model = model or ScriptedModel()
     bot = bootstrap(database, roster, model, channels or by_scheme(), chance=chance, sleep=clock.sleep)
     commits: list[Recorded] = []
-    bot.engine.listeners.append(lambda recorded: commits.append(recorded))
+    bot.engine.listeners.append(commits.append)
     await bot.start()
     try:
         yield House(bot, clock, workshop, commits)

@@ -105,7 +105,7 @@ class Git:
         """How git ended, well or not. Raises Unreachable after so many seconds, Misconfigured without git."""
         program = [self._program(), f"--git-dir={self.folder}", *arguments]
         # A session of its own: no terminal to prompt on, and git's own children end with it.
-        with subprocess.Popen(  # noqa: S603 - a list without a shell; all that people wrote was matched by names.py
+        with subprocess.Popen(
             program,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from agents.errors import ToolError
 
 ENVIRONMENTS = ("production", "staging")
+LONGEST_QUOTE = 60
 ALL = "all"
 NOTHING = "nothing"
 """Where an environment stands before its first release."""
@@ -70,7 +71,7 @@ def stand_named(said: str) -> str:
 
 def quoted(said: str) -> str:
     """Anything at all as a short, harmless word of a message."""
-    return ascii(said if len(said) <= 60 else f"{said[:57]}...")
+    return ascii(said if len(said) <= LONGEST_QUOTE else f"{said[: LONGEST_QUOTE - 3]}...")
 
 
 def short(commit: str) -> str:

@@ -1,13 +1,17 @@
 """Around every answer: its headers, a line in the log, and a 500 where nothing else could be said."""
 
+import asyncio
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agents.errors import Unreachable
 from bot.log import Action, log
 from bot.web.principal import Principal, guarded
 from bot.web.problems import problem_of
 
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 _PRIVATE = (*_ALWAYS, (b"cache-control", b"no-store"))
+_STOPPING = "this server is stopping; send the same again in a moment"
 _REFUSED = 400
 _FAILED = 500
 
@@ -33,6 +37,10 @@ class Envelope:
 
         try:
             await self._app(scope, receive, dressed)
+        except asyncio.CancelledError:  # the server stops and has waited long enough
+            if not begun:
+                await problem_of(Unreachable(_STOPPING))(scope, receive, dressed)
+            raise
         except Exception as error:
             log(Action.HTTP_FAILED, level="error", method=scope["method"], path=scope["path"], error=error)
             if begun:

@@ -8,13 +8,34 @@ from hypothesis import strategies as st
 
 from agents.addresses import CLOCK, Address
 from agents.deadlines import due, wake_at
-from agents.events import RequestEscalated, RequestExpired, RequestReminded, ThreadFinished, ThreadPaused, ThreadResumed, ToolFailed
+from agents.events import (
+    RequestEscalated,
+    RequestExpired,
+    RequestReminded,
+    ThreadFinished,
+    ThreadPaused,
+    ThreadResumed,
+    ToolFailed,
+)
 from agents.next_step import next_step, work
 from agents.policy import Ask, Escalation, Policy
 from agents.reducer import fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool
-from tests.agents.samples import ALICE, NOW, PEOPLE, PHONE, RELEASE, after, answered, asking_thread, message, started, stepped, thread
+from tests.agents.samples import (
+    ALICE,
+    NOW,
+    PEOPLE,
+    PHONE,
+    RELEASE,
+    after,
+    answered,
+    asking_thread,
+    message,
+    started,
+    stepped,
+    thread,
+)
 from tests.histories import PEOPLE as WALKERS
 from tests.histories import Walk, walks
 

@@ -196,7 +196,7 @@ def test_an_event_its_family_has_no_arm_for_does_not_pass(core: Path, mypy_cache
     rewritten(life, "    | BudgetExtended\n)", "    | BudgetExtended\n    | ThreadPainted\n)")
     found = checked(core, mypy_cache)
     assert found.returncode == 1
-    assert 'agents/folding/life.py' in found.stdout
+    assert "agents/folding/life.py" in found.stdout
     assert 'Argument 1 to "assert_never" has incompatible type "ThreadPainted"' in found.stdout
 
 
@@ -205,5 +205,5 @@ def test_an_event_the_model_is_told_of_needs_words_for_it(core: Path, mypy_cache
     rewritten(core / "state.py", "    ThreadForked,\n", "    ThreadForked,\n    ThreadPaused,\n")
     found = checked(core, mypy_cache)
     assert found.returncode == 1
-    assert 'agents/prompt.py' in found.stdout
+    assert "agents/prompt.py" in found.stdout
     assert 'Argument 1 to "assert_never" has incompatible type "ThreadPaused"' in found.stdout

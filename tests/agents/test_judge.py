@@ -15,7 +15,20 @@ from agents.messages import Assurance
 from agents.people import People, Person
 from agents.policy import Ask, Verdict
 from agents.requests import Answer, Request
-from tests.agents.samples import ALICE, BOB, CAROL, NOW, PEOPLE, PHONE, RELEASE, STRANGER, answer, approval, question, terms
+from tests.agents.samples import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOW,
+    PEOPLE,
+    PHONE,
+    RELEASE,
+    STRANGER,
+    answer,
+    approval,
+    question,
+    terms,
+)
 
 MICROSECOND = timedelta(microseconds=1)
 MAIL = Address("email:alice@example.com")

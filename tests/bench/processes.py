@@ -1,6 +1,6 @@
 """What the processes cost: help, start, rest, memory, and the start with many waiting threads.
 
-    python -m tests.bench.processes [--threads 100000]
+python -m tests.bench.processes [--threads 100000]
 """
 
 import argparse

@@ -134,7 +134,9 @@ async def test_a_card_that_was_not_sent_before_the_crash_is_sent_after_it(databa
         assert [message.card.code for _, message, _ in back.sent if message.card] == [request.code]
 
 
-async def test_a_tool_whose_other_side_is_away_is_tried_again_with_the_same_key_and_back_off(database: Database) -> None:
+async def test_a_tool_whose_other_side_is_away_is_tried_again_with_the_same_key_and_back_off(
+    database: Database,
+) -> None:
     clock, workshop = FakeClock(), Workshop()
     workshop.trouble = [Unreachable("the forge is away"), Unreachable("still away")]
     async with house(database, ScriptedModel({"intent": "look"}, DONE), clock=clock, workshop=workshop) as home:

@@ -79,7 +79,9 @@ async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open
         assert len(home.workshop.done) == 1
 
 
-async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(database: Database) -> None:
+async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(
+    database: Database,
+) -> None:
     terms = asking(remind=(60,), escalate=(Escalation(after=120, to=Address("role:release"), via="sms"),))
     sms = RecordingChannel("sms")
     channels = {**by_scheme(), "sms": sms}
@@ -99,7 +101,9 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
         assert all(card.state == "approved" for card in (await home.bot.deciding.find(request.id)).cards)
 
 
-async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_stops_nothing(database: Database) -> None:
+async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_stops_nothing(
+    database: Database,
+) -> None:
     terms = asking(escalate=(Escalation(after=60, to=Address("person:carol"), via="sms"),))
     async with house(database, ScriptedModel(SHIP, DONE), rules=terms) as home:
         thread = await home.says("ship v1")

@@ -50,7 +50,7 @@ async def test_a_refused_key_pauses_the_thread_says_so_and_resuming_goes_on(data
         thread = await home.says("hello")
         state = await home.at_rest(thread, "paused")
         assert "OPENAI_API_KEY" in (state.paused or "")
-        assert "OPENAI_API_KEY" in [e.text for e in await home.log(thread) if e.type == "ReplyChosen"][0]
+        assert "OPENAI_API_KEY" in next(e.text for e in await home.log(thread) if e.type == "ReplyChosen")
         await home.bot.steering.resume(thread, Address("person:bob"))
         await home.at_rest(thread)
 
@@ -101,7 +101,11 @@ async def test_a_used_up_budget_asks_a_person_who_extends_it(database: Database)
     async with house(database, model, budget=Budget(steps=2)) as home:
         thread = await home.says("look around")
         request = await home.asked(thread)
-        assert (request.kind, request.tool, request.arguments) == ("approval", "extend_budget", {"kind": "steps", "by": 2})
+        assert (request.kind, request.tool, request.arguments) == (
+            "approval",
+            "extend_budget",
+            {"kind": "steps", "by": 2},
+        )
         await home.answers(request, "approve", by="bob")
         await home.at_rest(thread)
         assert {"BudgetReached", "BudgetExtended"} <= set(await home.story(thread))

@@ -23,9 +23,8 @@ async def test_an_approved_call_runs_once_and_the_reply_follows(database: Databa
         await home.at_rest(thread)
         assert [what for _, what in home.workshop.done] == ["ship v1"]
         assert sorted(await home.story(thread)) == sorted(
-            ["ThreadStarted", "MessageReceived", "StepChosen", "ToolCalled", "RequestOpened", "RequestShown"]
-            + ["RequestAnswered", "MessageSent", "ToolStarted", "ToolSucceeded", "StepChosen", "ReplyChosen"]
-            + ["ThreadFinished", "MessageSent"]
+            "ThreadStarted MessageReceived StepChosen ToolCalled RequestOpened RequestShown RequestAnswered MessageSent "
+            "ToolStarted ToolSucceeded StepChosen ReplyChosen ThreadFinished MessageSent".split()
         )
         await home.check_replay(thread)
 
@@ -68,7 +67,9 @@ async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_
     async with house(database, ScriptedModel(SHIP, DONE)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
-        tries = [home.answers(request, decision, by=who) for decision, who in [("approve", "bob"), ("deny", "carol")] * 50]
+        tries = [
+            home.answers(request, decision, by=who) for decision, who in [("approve", "bob"), ("deny", "carol")] * 50
+        ]
         ends = await asyncio.gather(*tries, return_exceptions=True)
         assert sum(not isinstance(end, AlreadySettled) for end in ends) == 1
         assert all("by bob (terminal)" in str(end) for end in ends[1:])

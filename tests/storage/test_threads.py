@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from agents.errors import ThreadNotFound, VersionConflict
 from agents.addresses import Address, person
+from agents.errors import ThreadNotFound, VersionConflict
 from agents.events import KnownEvent, MessageReceived, ThreadFinished, ThreadPaused, ThreadStarted
 from agents.reducer import fold
 from agents.state import ThreadState
@@ -98,7 +98,9 @@ async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_p
     await database.run(lambda c: append(Threads(), c, stored(c, "thr_3"), pause(ThreadState())))
 
     def page(**narrowed):
-        return lambda c: [s.thread_id for s in listed(c, **{"status": None, "agent": None, "before": None, "limit": 9} | narrowed)]
+        return lambda c: [
+            s.thread_id for s in listed(c, **{"status": None, "agent": None, "before": None, "limit": 9} | narrowed)
+        ]
 
     everything = await database.run(page())
     assert everything == ["thr_4", "thr_3", "thr_2", "thr_1", "thr_0"]

@@ -1,8 +1,8 @@
-"""People and what they do: one language for every channel. A channel says how a person speaks, sees and answers there."""
+"""People and what they do: one language for every channel. A channel says how a person speaks and answers there."""
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,11 +85,11 @@ class Person(ABC):
 
     async def sees(self, *, approval: str | None = None, question: str | None = None) -> Card:
         """The open card they may decide, or that was shown to them in their conversation."""
-        wanted: Callable[[Json], bool] = lambda request: (
-            request["code"] not in self.codes_seen
-            and request.get("tool") == approval
-            and (question or "") in (request.get("question") or "")
-        )
+
+        def wanted(request: Json) -> bool:
+            new = request["code"] not in self.codes_seen and request.get("tool") == approval
+            return new and (question or "") in (request.get("question") or "")
+
         async with asyncio.timeout(PATIENCE):
             while True:
                 for request in await self._open_requests():

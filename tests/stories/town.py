@@ -115,7 +115,13 @@ class Town:
         """Run a `handrail` command in the town, as somebody."""
         environment = {**self.environment, "HANDRAIL_URL": self.url, "HANDRAIL_API_TOKEN": TOKENS[by]}
         return subprocess.run(
-            [HANDRAIL, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+            [HANDRAIL, *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     def _wait_a_little(self) -> None:

@@ -1,10 +1,11 @@
 """`handrail chat --once`: say one thing, print what comes of it as JSON lines until the thread rests (CONTRACT §2)."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from bot.cli.screen import show_line, tell
-from channels.terminal.client import LoggedEvent, TerminalClient, path
+from channels.terminal.client import Connection, LoggedEvent, TerminalClient, path
 
 PATIENCE = 8
 """Attempts while the server is away, half a minute together: a restart takes two seconds."""
@@ -33,13 +34,17 @@ async def _until_rest(server: TerminalClient, thread_id: str, still: float) -> A
     news = server.follow(thread_id)
     while True:
         async with asyncio.timeout(still):
-            event = await anext(news)
-        if not isinstance(event, LoggedEvent):
-            continue
+            event = await _next_event(news)
         await _print(server, event)
         thread = await server.get(path("threads", thread_id), patience=PATIENCE)
         if thread["status"] != "running" and thread["version"] <= event.seq:
             return thread
+
+
+async def _next_event(news: AsyncIterator[LoggedEvent | Connection]) -> LoggedEvent:
+    while not isinstance(event := await anext(news), LoggedEvent):
+        pass  # that the connection is lost or back moves nothing
+    return event
 
 
 async def _print(server: TerminalClient, event: LoggedEvent) -> None:

@@ -106,9 +106,7 @@ class Session:
             case AnswerQuestion(code, text):
                 await self._answer(code, {"decision": "answer", "text": text})
             case SpeakAs(person):
-                self.server.name = person
-                self._show(notice(f"you speak and decide as {person} now"))
-                await self._look()
+                await self._speak_as(person)
             case ListThreads():
                 found = await self.server.listed(path("threads"), "threads", most=LISTED)
                 self._show(threads_table([ThreadView.model_validate(one) for one in found]))
@@ -163,6 +161,15 @@ class Session:
         found = await self.server.get(path("threads", request["thread_id"], "events"), patience=PATIENCE)
         answers = (one["seq"] for one in found["events"] if one["type"] == "RequestAnswered")
         return max(answers, default=0)
+
+    async def _speak_as(self, person: str) -> None:
+        before, self.server.name = self.server.name, person
+        try:
+            await self._look()
+        except HandrailError:
+            self.server.name = before
+            raise
+        self._show(notice(f"you speak and decide as {person} now"))
 
     async def _switch(self, thread_id: str) -> None:
         thread = ThreadView.model_validate(await self.server.get(path("threads", thread_id)))

@@ -113,12 +113,6 @@ def test_an_interrupt_is_quiet(folder):
         assert waiting.said.count("\n") == 1
 
 
-def test_the_version_is_told_by_whoever_is_installed(handrail):
-    told = handrail("--version")
-    assert told.code in (0, 1)
-    assert "Traceback" not in told.err
-
-
 def test_entering_without_arguments_shows_what_there_is(capsys):
     assert enter([]) == 2
     assert "doctor" in "".join(capsys.readouterr())

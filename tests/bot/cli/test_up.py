@@ -135,16 +135,19 @@ def test_people_of_the_configuration_decide_for_each_other(folder):
     (folder.path / "handrail.toml").write_text(
         '[people.alice]\nname = "Alice"\n\n[people.bob]\nname = "Bob"\nroles = ["release"]\n'
     )
-    with folder.up() as server, server.folder.talking("chat", "--as", "alice") as alice:
-        with server.folder.talking("chat", "--as", "bob") as bob:
-            alice.until("connected")
-            bob.until("connected")
-            alice.type("deploy v1.4.0 to production")
-            code = bob.until("why").partition("/approve ")[2].split()[0]
-            assert "asked for by alice" in bob.said
-            alice.until("why")
-            alice.type(f"/approve {code}")
-            alice.until("not among those who may decide")
-            bob.type(f"/deny {code} not on a Friday")
-            bob.until(f"{code} denied by bob (terminal)")
-            assert "not on a Friday" in alice.until(f"{code} denied by bob (terminal)")
+    with (
+        folder.up() as server,
+        server.folder.talking("chat", "--as", "alice") as alice,
+        server.folder.talking("chat", "--as", "bob") as bob,
+    ):
+        alice.until("connected")
+        bob.until("connected")
+        alice.type("deploy v1.4.0 to production")
+        code = bob.until("why").partition("/approve ")[2].split()[0]
+        assert "asked for by alice" in bob.said
+        alice.until("why")
+        alice.type(f"/approve {code}")
+        alice.until("not among those who may decide")
+        bob.type(f"/deny {code} not on a Friday")
+        bob.until(f"{code} denied by bob (terminal)")
+        assert "not on a Friday" in alice.until(f"{code} denied by bob (terminal)")

@@ -1,9 +1,12 @@
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot.web.server import Server, listener
+from tests.bot.web.served import Served, Watched
 from tests.bot.web.surface import Surface, surface_on
 from tests.databases import sqlite
 
@@ -26,3 +29,14 @@ def fresh_url(migrated: Path, tmp_path: Path) -> str:
 async def surface(fresh_url: str) -> AsyncIterator[Surface]:
     async with surface_on(fresh_url) as surface:
         yield surface
+
+
+@pytest.fixture
+async def served(fresh_url: str) -> AsyncIterator[Served]:
+    streams = Watched()
+    async with surface_on(fresh_url, streams) as surface:
+        server, socket = Server(surface.app), listener("127.0.0.1", 0)
+        task = asyncio.create_task(server.serve(sockets=[socket]))
+        served = Served(surface, streams, server, task, socket.getsockname()[1])
+        yield served
+        await served.stop()

@@ -1,71 +1,13 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
-from httpx import AsyncClient, Response
 
-from agents.errors import Misconfigured
-from bot.web.server import Server, listener
-from bot.web.streams import Streams
+from tests.bot.web.served import Served
 from tests.bot.web.sse import Frame, frames_of
-from tests.bot.web.surface import PATIENCE, Surface, surface_on
-
-
-@dataclass
-class Watched(Streams):
-    """Streams that tell when somebody joined and when somebody left."""
-
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @contextmanager
-    def joined(self, bell: asyncio.Event) -> Iterator[None]:
-        try:
-            with super().joined(bell):
-                self.came.set()
-                yield
-        finally:
-            self.left.set()
-
-
-@dataclass
-class Served:
-    """A surface behind a socket of this machine."""
-
-    surface: Surface
-    streams: Watched
-    server: Server
-    task: asyncio.Task[None]
-    port: int
-
-    @asynccontextmanager
-    async def following(self, thread_id: str, after: int = 0, last: str | None = None) -> AsyncIterator[Response]:
-        headers = {"Authorization": "Bearer secret-alice", "Accept": "text/event-stream"}
-        if last is not None:
-            headers["Last-Event-ID"] = last
-        url = f"http://127.0.0.1:{self.port}/v1/threads/{thread_id}/events"
-        async with asyncio.timeout(2 * PATIENCE), AsyncExitStack() as stack:
-            client = await stack.enter_async_context(AsyncClient())
-            yield await stack.enter_async_context(client.stream("GET", url, params={"after": after}, headers=headers))
-
-    async def stop(self) -> None:
-        self.server.should_exit = True
-        async with asyncio.timeout(PATIENCE):
-            await self.task
-
-
-@pytest.fixture
-async def served(fresh_url: str) -> AsyncIterator[Served]:
-    streams = Watched()
-    async with surface_on(fresh_url, streams) as surface:
-        server, socket = Server(surface.app), listener("127.0.0.1", 0)
-        task = asyncio.create_task(server.serve(sockets=[socket]))
-        served = Served(surface, streams, server, task, socket.getsockname()[1])
-        yield served
-        await served.stop()
+from tests.bot.web.surface import PATIENCE
 
 
 async def until(frames: AsyncIterator[Frame], kind: str) -> list[Frame]:
@@ -145,13 +87,3 @@ async def test_a_stream_that_begins_after_the_end_tells_the_log_and_ends(served:
     served.streams.end()
     async with served.following(thread_id) as told:
         assert [frame["event"] async for frame in frames_of(told)][-1] == "MessageSent"
-
-
-async def test_a_port_that_is_taken_is_told_with_what_to_do(served: Served) -> None:
-    with pytest.raises(Misconfigured, match=f"port {served.port}: Address already in use; set HOST or PORT"):
-        listener("127.0.0.1", served.port)
-
-
-def test_a_host_that_is_not_ours_is_told_with_what_to_do() -> None:
-    with pytest.raises(Misconfigured, match=r"cannot listen on 203\.0\.113\.1 port 0: .*; set HOST or PORT"):
-        listener("203.0.113.1", 0)

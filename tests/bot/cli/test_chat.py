@@ -1,0 +1,246 @@
+"""`handrail chat`: a conversation that is typed, and one thing said by a program."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from io import StringIO
+
+import httpx
+import pytest
+from rich.console import Console
+
+from bot.cli.chat.news import News, request_of
+from bot.cli.chat.once import once
+from bot.cli.chat.session import Session
+from channels.terminal.client import LoggedEvent, TerminalClient, path
+from channels.terminal.outbound import RequestView
+
+WIDE = 400
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_asked_any_more(server):
+    """What an earlier test asked is not shown to the next one."""
+    async with a_client(server) as client:
+        for request in await client.listed(path("requests"), "requests", most=100, status="open"):
+            await client.post(path("threads", request["thread_id"], "cancel"))
+
+
+def a_client(server, person: str | None = "you") -> TerminalClient:
+    token = (server.folder.path / ".handrail" / "api-token").read_text().strip()
+    return TerminalClient(f"http://127.0.0.1:{server.port}", token, person)
+
+
+class Terminal:
+    """Somebody who types all lines at once, each after what came of the one before, and reads what is shown."""
+
+    def __init__(self, server, person: str | None = "you") -> None:
+        self._client = a_client(server, person)
+
+    async def types(self, *lines: str) -> str:
+        shown = StringIO()
+        screen = Console(file=shown, width=WIDE, markup=False, emoji=False, highlight=False)
+
+        async def typed() -> AsyncIterator[str]:
+            for line in lines:
+                yield line
+
+        async with self._client as client:
+            await Session(client, screen).run(typed(), patient=True)
+        return shown.getvalue()
+
+
+def code_in(shown: str) -> str:
+    return shown.rpartition("/approve ")[2].split()[0]
+
+
+async def test_a_conversation_shows_what_was_asked_and_what_came_of_it(server):
+    shown = await Terminal(server).types("deploy v1.4.0 to staging", "hm, let me see", "/quit", "never read")
+    assert "deploy wants to run push_release_tag" in shown
+    assert "you: hm" not in shown
+    done = await Terminal(server).types(f"/approve {code_in(shown)} go")
+    assert f"{code_in(shown)} approved by you (terminal)" in done
+    assert "deploy: staging is now v1.4.0" in done
+
+
+async def test_a_card_that_waits_is_shown_to_whoever_may_decide_and_once(server):
+    asked = await Terminal(server).types("roll back production")
+    shown = await Terminal(server).types("/requests", "/help")
+    assert shown.count(f"/approve {code_in(asked)}") == 1
+    assert "no" in await Terminal(server).types(f"/deny {code_in(asked)} no")
+
+
+async def test_a_question_is_answered_by_its_code_or_simply_in_words(server):
+    asked = await Terminal(server).types("deploy to staging")
+    assert "deploy asks" in asked
+    code = asked.rpartition("/answer ")[2].split()[0]
+    assert "wants to run push_release_tag" in await Terminal(server).types(f"/answer {code} v1.3.0")
+    assert "wants to run push_release_tag" in await Terminal(server).types("deploy to staging", "v1.3.0")
+
+
+async def test_an_edit_changes_what_is_approved(server):
+    asked = await Terminal(server).types("deploy v1.4.0 to production")
+    edited = '{"environment": "production", "tag": "v1.3.0"}'
+    shown = await Terminal(server).types(f"/edit {code_in(asked)} {edited}")
+    assert "production is now v1.3.0" in shown
+
+
+async def test_threads_are_listed_and_switched_to_with_what_was_said_in_them(server):
+    await Terminal(server).types("what is deployed to staging")
+    shown = await Terminal(server).types("/threads")
+    newest = next(word for word in shown.split() if word.startswith("thr_"))
+    again = await Terminal(server).types(f"/thread {newest}")
+    assert "you: what is deployed to staging" in again
+    assert "deploy: staging is" in again
+
+
+async def test_what_is_refused_is_told_and_the_conversation_goes_on(server):
+    shown = await Terminal(server).types(
+        "/approve ZZZZZ", "/thread thr_none", "/frob", "/as nobody", "/new nobody", "hello", "/new deploy", "list tags"
+    )
+    for told in (
+        "there is no request ZZZZZ",
+        "there is no thread thr_none",
+        "there is no /frob",
+        "person:nobody is nobody",
+        "there is no agent",
+        "deploy: v1.4.0",
+    ):
+        assert told in shown
+
+
+async def test_an_answer_that_comes_too_late_is_told_who_was_first(server):
+    asked = await Terminal(server).types("deploy v1.2.0 to staging")
+    code = code_in(asked)
+    await Terminal(server).types(f"/deny {code} no")
+    late = await Terminal(server).types(f"/approve {code}")
+    assert "settled: denied by you (terminal): no" in late
+
+
+async def test_an_instruction_replaces_what_was_asked(server):
+    shown = await Terminal(server).types("deploy v1.3.0 to production", "deploy v1.2.0 to production")
+    assert "replaced by a new instruction" in shown
+    assert shown.count("wants to run push_release_tag") == 2
+    assert "the thread" not in await Terminal(server).types(f"/deny {code_in(shown)}")
+
+
+async def test_cancelling_elsewhere_is_seen_here(server):
+    asked = await Terminal(server).types("deploy v1.2.0 to production")
+    thread = next(word for word in asked.split() if word.startswith("thr_"))
+    assert server.folder.run("threads", "cancel", thread).code == 0
+    shown = await Terminal(server).types(f"/thread {thread}", "one more thing")
+    assert "cancelled with its thread" in shown
+    assert "is cancelled" in shown
+
+
+REQUEST = {
+    "id": "req_1",
+    "code": "K7Q2M",
+    "kind": "approval",
+    "thread_id": "thr_1",
+    "agent": "deploy",
+    "tool": "roll_back",
+    "digest": "d1",
+    "status": "open",
+}
+YES = {
+    "by": "person:bob",
+    "channel": "terminal:bob",
+    "decision": "approve",
+    "at": "2026-03-01T09:10:00Z",
+    "counted": True,
+}
+
+
+def told(news: News, **changed: object) -> int:
+    """How many things a request gives to show."""
+    return len(list(news.of_request(RequestView.model_validate({**REQUEST, **changed}))))
+
+
+def test_each_news_of_a_request_is_shown_once():
+    news = News()
+    assert [told(news), told(news)] == [1, 0]
+    assert [told(news, answers=[YES]), told(news, answers=[YES])] == [1, 0]
+    assert told(news, answers=[YES], digest="d2") == 1
+    assert [told(news, status="approved", answers=[YES, YES]), told(news, status="approved")] == [1, 0]
+    assert news.waiting() == []
+
+
+def test_what_we_said_ourselves_is_not_said_again_but_what_others_say_is():
+    news = News(sent=["hello"])
+    said = LoggedEvent(2, "MessageReceived", "2026-03-01T09:00:00Z", "person:you", {"text": "hello"})
+    assert list(news.of_event(said)) == []
+    assert [str(one) for one in news.of_event(said)] == ["you: hello"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "shown"),
+    [
+        ("ThreadFinished", {"outcome": "failed", "reason": "out of budget"}, ["the thread failed: out of budget"]),
+        ("ThreadFinished", {"outcome": "done", "reason": ""}, []),
+        ("ThreadPaused", {"reason": "paused by you"}, ["the thread is paused: paused by you"]),
+        ("RequestReminded", {"request_id": "req_1", "nth": 1}, ["nobody has answered yet"]),
+        ("ToolFailed", {"error": "git is away"}, ["that did not work: git is away"]),
+        ("Unheard", {}, []),
+    ],
+)
+def test_remarks_are_made_of_what_moves_people(kind, data, shown):
+    event = LoggedEvent(2, kind, "2026-03-01T09:00:00Z", "system:engine", data)
+    assert [str(one) for one in News().of_event(event)] == shown
+
+
+def test_events_name_the_request_they_are_about():
+    def named(kind: str, **data: object) -> str | None:
+        return request_of(LoggedEvent(1, kind, "2026-03-01T09:00:00Z", "system:engine", data))
+
+    assert named("RequestOpened", request={"id": "req_1"}) == "req_1"
+    assert named("RequestAnswered", request_id="req_1") == "req_1"
+    assert named("ToolStarted", request_id="req_1") is None
+
+
+def test_one_thing_said_is_answered_in_json_lines(served):
+    ended = served("chat", "--once", "what is deployed to production")
+    assert ended.code == 0
+    reply, thread = ended.lines
+    assert reply.keys() == {"type", "text"}
+    assert reply["text"].startswith("production is")
+    assert (thread["type"], thread["status"], thread["origin"]) == ("thread", "done", "terminal:you")
+
+
+def test_one_thing_said_to_nobody_is_refused(served):
+    ended = served("chat", "--once", "hello", "--agent", "nobody")
+    assert (ended.code, ended.out) == (1, "")
+    assert "there is no agent" in ended.err
+
+
+def a_thread(status: str) -> dict[str, object]:
+    return {"id": "thr_1", "status": status, "version": 1}
+
+
+def stuck(status: str):
+    """A server whose thread never gets beyond its first event."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "events" in request.url.path:
+            event = {"seq": 1, "type": "ThreadStarted", "at": "", "actor": "person:you", "data": {}}
+            return httpx.Response(200, text=f"data: {json.dumps(event)}\n\n")
+        return httpx.Response(200, json=a_thread(status))
+
+    return answer
+
+
+@pytest.mark.parametrize(("status", "code"), [("done", 0), ("paused", 0), ("failed", 1), ("cancelled", 1)])
+async def test_how_the_thread_rests_is_the_exit_code(capsys, status, code):
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck(status)))
+    async with client:
+        assert await once(client, "hello", None) == code
+    assert json.loads(capsys.readouterr().out) == {"type": "thread", **a_thread(status)}
+
+
+async def test_a_thread_that_does_not_move_is_given_up(capsys):
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck("running")))
+    async with client, asyncio.timeout(5):
+        assert await once(client, "hello", None, still=0.05) == 1
+    shown = capsys.readouterr()
+    assert "nothing moved" in shown.err
+    assert json.loads(shown.out)["status"] == "running"

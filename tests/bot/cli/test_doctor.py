@@ -1,0 +1,36 @@
+"""`handrail doctor`: one line for each thing, and an exit code."""
+
+
+def test_an_empty_folder_is_no_problem(handrail):
+    told = handrail("doctor", "--json")
+    assert told.code == 0
+    assert {finding["state"] for finding in told.json} <= {"ok", "warning"}
+    assert {"python", "git", "folder", "settings", "approvers", "model", "database", "server"} <= {
+        finding["name"] for finding in told.json
+    }
+    assert "start it with `make up`" in handrail("doctor").out
+
+
+def test_a_running_server_is_found_and_asked(served):
+    told = served("doctor", "--json")
+    assert told.code == 0
+    found = {finding["name"]: finding for finding in told.json}
+    assert "in use by a running Handrail" in found["database"]["told"]
+    assert found["server"]["state"] == found["token"]["state"] == "ok"
+
+
+def test_a_problem_is_an_exit_code(handrail, monkeypatch, tmp_path):
+    monkeypatch.setenv("DEPLOY_REPO", str(tmp_path / "nothing"))
+    told = handrail("doctor")
+    assert told.code == 1
+    assert "is not a git repository" in told.out
+
+
+def test_wrong_settings_and_wrong_configuration_are_told_line_by_line(handrail, monkeypatch, tmp_path):
+    (tmp_path / "handrail.toml").write_text("[people.alice]\nname = 3\nrolls = []\n")
+    lines = [finding["told"] for finding in handrail("doctor", "--json").json if finding["state"] == "problem"]
+    assert [line.partition(": ")[0] for line in lines] == ["handrail.toml:2", "handrail.toml:3"]
+    monkeypatch.setenv("PORT", "many")
+    told = handrail("doctor", "--json")
+    assert told.code == 1
+    assert told.json[-1]["name"] == "settings"

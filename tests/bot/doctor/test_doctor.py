@@ -1,0 +1,168 @@
+"""What the doctor finds, and what it does not touch."""
+
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agents.addresses import Address
+from agents.people import People, Person
+from agents.policy import Ask, Rule
+from bot.config import Configuration
+from bot.doctor.authority import authority
+from bot.doctor.database import database
+from bot.doctor.house import agents, model
+from bot.doctor.machine import folder, git, machine, python
+from bot.doctor.server import server
+from bot.local_database import bring_up_to_date
+from bot.settings import Settings
+from channels.terminal.client import TerminalClient
+
+
+def one(findings):
+    (finding,) = findings
+    return finding
+
+
+def settings(**variables: str) -> Settings:
+    return Settings.of(variables)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder we work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_this_machine_will_do(here):
+    assert {finding.state for finding in machine()} == {"ok"}
+
+
+def test_an_old_python_is_a_problem():
+    assert python((3, 10)).state == "problem"
+    assert python((3, 14)).state == "ok"
+
+
+def test_a_git_that_is_missing_or_old_is_a_problem(tmp_path):
+    assert git(None).state == "problem"
+    old = tmp_path / "git"
+    old.write_text("#!/bin/sh\necho git version 2.25.1\n")
+    old.chmod(0o755)
+    assert "too old" in git(str(old)).told
+
+
+def test_a_folder_others_can_look_into_is_a_warning(here):
+    assert "will be made" in folder().told
+    (here / ".handrail").mkdir(mode=0o755)
+    assert (folder().state, folder().fix) == ("warning", f"chmod 700 {here / '.handrail'}")
+    (here / ".handrail").chmod(0o700)
+    assert folder().state == "ok"
+
+
+def test_a_folder_that_is_a_file_is_a_problem(here):
+    (here / ".handrail").write_text("")
+    assert folder().state == "problem"
+
+
+ALICE = Person(key="alice", name="Alice", roles=("release",), addresses=(Address("terminal:alice"),))
+BOB = Person(key="bob", name="Bob", roles=("release",))
+ONCALL = Rule(name="policy[0]: *", tool="*", ask=Ask(roles=("oncall",)))
+
+
+def house(*people: Person, rules: tuple[Rule, ...] = (), own_requests: bool = False) -> Configuration:
+    return Configuration(people=People(everybody=people), rules=rules, own_requests=own_requests)
+
+
+def test_two_people_with_the_role_can_decide_everything():
+    assert one(authority(house(ALICE, BOB))).state == "ok"
+
+
+def test_one_person_cannot_approve_what_they_ask_for_themselves():
+    findings = list(authority(house(ALICE)))
+    assert {finding.state for finding in findings} == {"warning"}
+    assert {finding.told.split(" takes ")[1].split(",")[0] for finding in findings} == {"alice"}
+    assert one(authority(house(ALICE, own_requests=True))).state == "ok"
+
+
+def test_terms_that_nobody_can_meet_are_a_problem():
+    finding = one(authority(house(ALICE, BOB, rules=(ONCALL,))))
+    assert finding.state == "problem"
+    assert "nobody" in finding.told
+
+
+def test_a_quorum_larger_than_those_who_may_is_a_problem():
+    two = Rule(name="two", tool="*", ask=Ask(people=("alice",), quorum=2))
+    assert "needs 2 of alice" in one(authority(house(ALICE, BOB, rules=(two,)))).told
+
+
+def test_a_rule_about_some_arguments_leaves_the_default_of_the_tool():
+    production = Rule(name="p", tool="push_release_tag", when={"environment": "production"}, ask=Ask(people=("alice",)))
+    nobody = Person(key="carol", name="Carol")
+    told = " ".join(finding.told for finding in authority(house(nobody, rules=(production,))))
+    assert "the default of push_release_tag" in told
+
+
+def test_which_model_answers_is_told_without_calling_it():
+    assert "offline" in model(settings()).told
+    assert model(settings(OPENAI_API_KEY="sk-1")).told == "the default model at api.openai.com"
+    other = settings(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    assert model(other).state == "warning"
+    assert model(settings(OPENAI_BASE_URL="http://127.0.0.1:1/v1", OPENAI_MODEL="qwen")).told == "qwen at 127.0.0.1"
+
+
+def test_the_repository_is_asked_and_nothing_is_made(here):
+    assert "sample" in one(agents(settings())).told
+    remote = here / "remote.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
+    assert one(agents(settings(DEPLOY_REPO=str(remote)))).told == f"{remote} answers"
+    missing = one(agents(settings(DEPLOY_REPO=str(here / "nothing"))))
+    assert missing.state == "problem"
+    assert "is not a git repository" in missing.told
+    assert one(agents(settings(DEPLOY_REPO="--upload-pack=x"))).state == "problem"
+    assert [entry.name for entry in here.iterdir()] == ["remote.git"]
+
+
+def test_the_database_is_told_in_whatever_form_it_is(here):
+    url = f"sqlite:///{here}/h.db"
+    look = settings(DATABASE_URL=url)
+    assert "will be made" in one(database(look)).told
+    bring_up_to_date(url)
+    assert one(database(look)).state == "ok"
+    (here / "other.db").write_text("this is no database at all, whatever its name says" * 20)
+    assert one(database(settings(DATABASE_URL=f"sqlite:///{here}/other.db"))).state == "problem"
+    assert one(database(settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
+
+
+def answering(*answers: httpx.Response) -> TerminalClient:
+    script = list(answers)
+    return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: script.pop(0)))
+
+
+def ready(**problems: str) -> httpx.Response:
+    checks = {name: {"ok": not problem, "problem": problem} for name, problem in problems.items()}
+    return httpx.Response(503 if any(problems.values()) else 200, json={"ready": True, "checks": checks})
+
+
+def test_a_server_that_is_well_and_lets_us_in():
+    found = list(server(answering(ready(database=""), httpx.Response(200, json={"threads": []}))))
+    assert [(finding.name, finding.state) for finding in found] == [("server", "ok"), ("token", "ok")]
+
+
+def test_a_server_that_is_ill_or_does_not_know_us():
+    refusal = httpx.Response(401, json={"error": {"code": "unauthorized", "message": "send a token"}})
+    found = list(server(answering(ready(database="the disk is full"), refusal)))
+    assert [(finding.name, finding.state) for finding in found] == [("server", "problem"), ("token", "problem")]
+    assert "the disk is full" in found[0].told
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])
+def test_something_else_on_the_port_is_told_as_such(answer):
+    found = list(server(answering(answer, httpx.Response(404, json={}))))
+    assert found[0].state == "problem"
+
+
+def test_no_server_is_a_warning_only():
+    found = one(server(TerminalClient("http://127.0.0.1:1", "")))
+    assert (found.name, found.state) == ("server", "warning")
