@@ -30,7 +30,7 @@ def _written(character: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """One value of a card: visible, on one line, cut with its length told, so that none pushes the next out of sight."""
+    """One value of a card: visible, on one line, cut with its length told, so that none hides the next."""
     text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     if len(text) <= LONGEST_VALUE:
         return text

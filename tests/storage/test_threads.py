@@ -111,7 +111,7 @@ async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_p
 
 
 async def test_wake_ups_are_read_from_the_projection(database: Database) -> None:
-    walk = some_walk(lambda w: w.state.request is not None and not w.state.paused)
+    walk = some_walk(lambda w: w.state.request is not None and not w.state.paused and w.state.thread_id == "thr_walk")
     await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
     assert await database.run(unfinished_threads) == ["thr_1"]
     assert await database.run(next_wake) is None

@@ -1,0 +1,130 @@
+"""Tools: a function with annotations becomes something a model may propose and policy can judge."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from agents.errors import InvalidArguments
+from agents.policy import Ask
+from agents.tools import ToolContext, ToolResult, tool
+
+
+@tool(effect="once", risk="high", ask=Ask(roles=("release",)), timeout=5, version=3)
+def push(
+    context: ToolContext,
+    where: Literal["staging", "production"],
+    count: Annotated[int, Field(ge=1, le=9)] = 1,
+    ratio: float = 1.0,
+    notes: list[str] | None = None,
+    force: bool = False,
+) -> ToolResult:
+    """Push somewhere.
+
+    More than once.
+    """
+    return ToolResult(summary=f"{context.key}: {where} {count}")
+
+
+def test_the_function_says_what_the_tool_is() -> None:
+    assert (push.name, push.description) == ("push", "Push somewhere.\n\nMore than once.")
+    assert (push.stance.effect, push.stance.risk, push.stance.ask) == ("once", "high", Ask(roles=("release",)))
+    assert (push.timeout, push.version, push.prepare, push.check) == (5, 3, None, None)
+
+
+def test_the_context_is_no_argument() -> None:
+    assert list(push.arguments.model_fields) == ["where", "count", "ratio", "notes", "force"]
+
+
+def test_a_tool_is_run_with_the_context_and_its_arguments_by_name() -> None:
+    assert push.run(ToolContext(key="k", environment={}), **push.validated({"where": "staging"})).summary == "k: staging 1"
+
+
+def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:
+    @tool(effect="once", risk="high")
+    def lonely(context: ToolContext) -> ToolResult:
+        return ToolResult(summary="")
+
+    assert lonely.stance.ask == Ask()
+    assert lonely.description == ""
+
+
+def test_a_verifiable_tool_needs_a_check() -> None:
+    with pytest.raises(TypeError, match="needs a check that tells whether it happened"):
+        tool(effect="verifiable")
+
+
+def test_the_environment_of_a_tool_is_not_shown_with_its_context() -> None:
+    assert "hunter2" not in repr(ToolContext(key="k", environment={"TOKEN": "hunter2"}))
+
+
+def test_defaults_are_filled_in() -> None:
+    assert push.validated({"where": "staging"}) == {
+        "where": "staging",
+        "count": 1,
+        "ratio": 1.0,
+        "notes": None,
+        "force": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({}, "push: where: Field required"),
+        ({"where": "mars"}, "push: where: Input should be 'staging' or 'production'"),
+        ({"where": "staging", "count": "2"}, "push: count: Input should be a valid integer"),
+        ({"where": "staging", "count": 2.0}, "push: count: Input should be a valid integer"),
+        ({"where": "staging", "count": True}, "push: count: Input should be a valid integer"),
+        ({"where": "staging", "count": 10}, "push: count: Input should be less than or equal to 9"),
+        ({"where": "staging", "count": None}, "push: count: Input should be a valid integer"),
+        ({"where": "staging", "force": 1}, "push: force: Input should be a valid boolean"),
+        ({"where": "staging", "force": "yes"}, "push: force: Input should be a valid boolean"),
+        ({"where": "staging", "notes": ["a", 1]}, "push: notes.1: Input should be a valid string"),
+        ({"where": "staging", "when": "now"}, "push: when: Extra inputs are not permitted"),
+        ({"where": "staging", "context": {}}, "push: context: Extra inputs are not permitted"),
+    ],
+    ids=str,
+)
+def test_arguments_that_do_not_fit_are_refused_with_the_place_and_without_conversion(arguments, complaint) -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        push.validated(arguments)
+    assert str(refused.value) == complaint
+
+
+def test_a_complaint_does_not_repeat_what_was_said() -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        push.validated({"where": "secret-environment"})
+    assert "secret" not in str(refused.value)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.characters() | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), anything, max_size=2),
+    st.dictionaries(st.sampled_from(["where", "count", "ratio", "notes", "force"]), anything),
+)
+def test_any_arguments_are_plain_json_afterwards_or_refused(extra: dict[str, Any], known: dict[str, Any]) -> None:
+    try:
+        valid = push.validated({"where": "staging", **extra, **known})
+    except InvalidArguments:
+        return
+    assert push.validated(valid) == valid
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, float("nan"), float("inf"), "\ud800", b"bytes", object()],
+    ids=["5000 digits", "nan", "infinity", "half a pair", "bytes", "object"],
+)
+@pytest.mark.parametrize("name", ["count", "ratio", "notes", "other"])
+def test_what_json_cannot_say_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidArguments):
+        push.validated({"where": "staging", name: value})
