@@ -22,6 +22,9 @@ EXTEND_BUDGET = Stance(
     risk="medium",
     ask=Ask(roles=("*",), requester_may_approve=True, expires=WEEK, on_expire="halt"),
 )
+NOBODY = Ask(on_expire="halt")
+"""The terms on which a budget is asked for that policy denies: it ends by time, or when the requester gives up."""
+
 OUTCOMES = ("ran", "did not run", "run again")
 
 
@@ -61,9 +64,10 @@ def ask_what_happened(state: ThreadState, call: OpenCall, moment: Moment) -> Req
 
 
 def ask_for_budget(state: ThreadState, kind: BudgetKind, policy: Policy, moment: Moment) -> RequestOpened:
-    """The approval of as much again as the thread was given first."""
+    """The approval of as much again as the thread has been given."""
     arguments = {"kind": kind, "by": float(getattr(state.budget, kind))}
     verdict = policy.verdict("extend_budget", arguments, stance=EXTEND_BUDGET)
+    terms = verdict.ask or (NOBODY if verdict.answer == "deny" else EXTEND_BUDGET.ask)
     return _opened(
         state,
         moment,
@@ -72,7 +76,7 @@ def ask_for_budget(state: ThreadState, kind: BudgetKind, policy: Policy, moment:
         tool="extend_budget",
         arguments=arguments,
         digest=call_digest(state.thread_id, moment.fresh, "extend_budget", 1, arguments),
-        policy=verdict if verdict.ask else Verdict(answer="ask", rule=verdict.rule, ask=EXTEND_BUDGET.ask),
+        policy=Verdict(answer="ask", rule=verdict.rule, reason=verdict.reason, ask=terms),
     )
 
 

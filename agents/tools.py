@@ -59,9 +59,12 @@ class Tool:
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as plain JSON values. Raises InvalidArguments, saying which and why."""
         try:
-            return self.arguments.model_validate_json(json.dumps(dict(arguments))).model_dump(mode="json")
+            written = json.dumps(dict(arguments), allow_nan=False)
+            return self.arguments.model_validate_json(written).model_dump(mode="json")
         except ValidationError as error:
             raise InvalidArguments(_complaint(self.name, error)) from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidArguments(f"{self.name}: these arguments cannot be written as JSON") from error
 
 
 def tool(

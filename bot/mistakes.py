@@ -42,11 +42,16 @@ def no_such(kind: str, name: str, known: Collection[str]) -> str:
     return f"there is no {kind} {quoted(name)}; {suggestion(name, known)}"
 
 
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name this one was probably meant to be."""
+    return next(iter(get_close_matches(name, known, n=1)), None)
+
+
 def suggestion(name: str, known: Collection[str]) -> str:
     """The known name closest to this one, or all of them."""
-    close = get_close_matches(name, known, n=1)
-    if close:
-        return f"did you mean {quoted(close[0])}?"
+    close = nearest(name, known)
+    if close is not None:
+        return f"did you mean {quoted(close)}?"
     return f"there is {listed(known)}" if known else "there are none"
 
 

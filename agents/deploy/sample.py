@@ -14,6 +14,7 @@ PRIYA = "Priya Nair <priya@example.com>"
 TOM = "Tom Okafor <tom@example.com>"
 HANDRAIL = "Handrail <handrail@localhost>"
 HOUR = 3600
+REMOTE = "remote.git"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ RELEASED = (
 
 def sample_remote(folder: Path, environment: Mapping[str, str]) -> Path:
     """The sample's bare remote in the folder, made when it is missing; several processes may ask at once."""
-    remote = folder / "remote.git"
+    remote = folder / REMOTE
     made_once(remote, lambda draft: _make(draft, environment))
     return remote
 

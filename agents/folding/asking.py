@@ -13,7 +13,7 @@ from agents.events import (
 )
 from agents.folding.settling import asking, correction, replaced, settle
 from agents.requests import Request, ShownCard
-from agents.state import OpenCall, ThreadState
+from agents.state import OpenCall, Outgoing, ThreadState
 
 AskingEvent = (
     RequestOpened
@@ -53,29 +53,42 @@ def _opened(state: ThreadState, request: Request) -> dict[str, Any]:
 
 
 def _shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
-    waiting = tuple(m for m in state.outgoing if m.key != event.key)
     request = state.request_named(event.request_id)
     if request is None:
-        return {"outgoing": waiting}
+        return {"outgoing": tuple(m for m in state.outgoing if m.key != event.key)}
     card = ShownCard(address=event.to, state="open", receipt=event.receipt, shown_at=event.at)
-    others = tuple(c for c in request.cards if c.address != event.to)
-    renewed = request.model_copy(update={"cards": (*others, card)})
-    if request.status != "open":  # it ended while this card was on its way
-        waiting = (*waiting, correction(renewed, card))
-    elif request.digest[:8] not in event.key:  # it was edited meanwhile
-        waiting = (*waiting, asking(renewed, event.to))
-    return {"requests": replaced(state, renewed), "outgoing": waiting}
+    renewed = request.model_copy(update={"cards": (*_beside(state, request, event), card)})
+    more = _put_right(renewed, card, event.key)
+    over = {event.key, *(m.key for m in more)}
+    outgoing = (*(m for m in state.outgoing if m.key not in over), *more)
+    return {"requests": replaced(state, renewed), "outgoing": outgoing}
+
+
+def _put_right(request: Request, card: ShownCard, key: str) -> tuple[Outgoing, ...]:
+    """What must follow a card that was out of date when it was shown."""
+    if request.status != "open":
+        return (correction(request, card),)
+    if request.digest[:8] not in key:
+        return (asking(request, card.address, replacing=card.receipt),)
+    return ()
+
+
+def _beside(state: ThreadState, request: Request, event: RequestShown) -> tuple[ShownCard, ...]:
+    """The other cards of the request: all but the one whose place this took, and but itself when it is told twice."""
+    before = next((m.replacing for m in state.outgoing if m.key == event.key), None)
+    gone = {receipt.ref for receipt in (event.receipt, before) if receipt}
+    return tuple(c for c in request.cards if c.address != event.to or c.receipt.ref not in gone)
 
 
 def _reminded(state: ThreadState, event: RequestReminded) -> dict[str, Any]:
     request = _named(state, event.request_id, reminded=event.nth)
-    again = asking(request, state.origin, f":reminder{event.nth}")
+    again = asking(request, state.origin, nth=f":reminder{event.nth}")
     return {"requests": replaced(state, request), "outgoing": (*state.outgoing, again)}
 
 
 def _escalated(state: ThreadState, event: RequestEscalated) -> dict[str, Any]:
     request = _named(state, event.request_id, escalated=event.nth)
-    more = tuple(asking(request, to, f":escalation{event.nth}") for to in event.to)
+    more = tuple(asking(request, to, nth=f":escalation{event.nth}") for to in event.to)
     return {"requests": replaced(state, request), "outgoing": (*state.outgoing, *more)}
 
 
@@ -105,7 +118,7 @@ def _edited(request: Request, event: RequestAnswered) -> Request:
 def _still_open(state: ThreadState, request: Request, *, edited: bool) -> dict[str, Any]:
     if not edited:
         return {"requests": replaced(state, request)}
-    renewed = tuple(asking(request, card.address) for card in request.cards)
+    renewed = tuple(asking(request, card.address, replacing=card.receipt) for card in request.cards)
     changed = {"requests": replaced(state, request), "call": _rewritten(state, request)}
     return {**changed, "outgoing": (*state.outgoing, *renewed)}
 

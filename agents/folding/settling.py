@@ -5,6 +5,7 @@ from typing import Any
 
 from agents.addresses import Address
 from agents.cards import card_of
+from agents.messages import Receipt
 from agents.requests import Request, RequestStatus, ShownCard
 from agents.state import Outgoing, ThreadState
 
@@ -19,7 +20,7 @@ def settle(state: ThreadState, request: Request, status: RequestStatus, at: date
 def correction(request: Request, card: ShownCard) -> Outgoing:
     """What turns a card that is shown into what the request is now."""
     return Outgoing(
-        key=f"settle:{request.id}:{card.address}",
+        key=f"settle:{request.id}:{card.address}:{card.receipt.ref}",
         to=card.address,
         message=card_of(request),
         request_id=request.id,
@@ -27,15 +28,15 @@ def correction(request: Request, card: ShownCard) -> Outgoing:
     )
 
 
-def asking(request: Request, to: Address, nth: str = "") -> Outgoing:
-    """A card to be shown: anew for every digest and every `nth` time it is asked."""
-    shown = next((c for c in request.cards if c.address == to), None)
+def asking(request: Request, to: Address, *, nth: str = "", replacing: Receipt | None = None) -> Outgoing:
+    """A card to be shown: anew for every digest and every `nth` time it is asked, or in the place of one that is."""
+    place = f":{replacing.ref}" if replacing else ""
     return Outgoing(
-        key=f"card:{request.id}:{request.digest[:8]}{nth}:{to}",
+        key=f"card:{request.id}:{request.digest[:8]}{nth}:{to}{place}",
         to=to,
         message=card_of(request),
         request_id=request.id,
-        replacing=shown.receipt if shown and not nth else None,
+        replacing=replacing,
     )
 
 

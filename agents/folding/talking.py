@@ -1,6 +1,5 @@
 """People say something, the thread answers, channels take what is sent."""
 
-from datetime import datetime
 from typing import Any, assert_never
 
 from agents.events import MessageReceived, MessageSent, MessageUndeliverable, ReplyChosen
@@ -19,8 +18,10 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
         case ReplyChosen():
             reply = Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=Message(text=event.text))
             return {"outgoing": (*state.outgoing, reply)}
-        case MessageSent() | MessageUndeliverable():
-            return _taken(state, event.key, event.at)
+        case MessageSent():
+            return _sent(state, event)
+        case MessageUndeliverable():
+            return {"outgoing": _without(state, event.key)}
         case _:
             assert_never(event)
 
@@ -35,12 +36,18 @@ def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
 _FRESH_START = {"models_turn": True, "failures": 0, "repairs": 0, "retries": 0, "retry_at": None}
 
 
-def _taken(state: ThreadState, key: str, at: datetime) -> dict[str, Any]:
-    done = next((m for m in state.outgoing if m.key == key), None)
-    rest = {"outgoing": tuple(m for m in state.outgoing if m.key != key)}
+def _sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
+    """What was sent about a request is a correction: the card it took the place of shows how the request ended."""
+    done = next((m for m in state.outgoing if m.key == event.key), None)
+    rest = {"outgoing": _without(state, event.key)}
     request = state.request_named(done.request_id) if done and done.request_id else None
     if done is None or request is None:
         return rest
-    corrected = {"state": request.status, "settled_at": None if request.status == "open" else at}
-    cards = tuple(c.model_copy(update=corrected) if c.address == done.to else c for c in request.cards)
+    corrected = {"state": request.status, "settled_at": event.at}
+    here = (done.to, done.replacing)
+    cards = tuple(c.model_copy(update=corrected) if (c.address, c.receipt) == here else c for c in request.cards)
     return {**rest, "requests": replaced(state, request.model_copy(update={"cards": cards}))}
+
+
+def _without(state: ThreadState, key: str) -> tuple[Outgoing, ...]:
+    return tuple(m for m in state.outgoing if m.key != key)

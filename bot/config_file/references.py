@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ValidationInfo
 
 from agents.addresses import Address
 from bot.config_file.names import Names, names
-from bot.mistakes import no_such, quoted, suggestion
+from bot.mistakes import nearest, no_such, quoted, suggestion
 
 REACHABLE = ("slack", "email", "sms", "webhook", "terminal", "web", "person", "role")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -42,6 +42,12 @@ def _known_tool(value: str, info: ValidationInfo) -> str:
     if value != "*" and value not in known:
         raise ValueError(no_such("tool", value, known))
     return value
+
+
+def _no_slip(value: str, info: ValidationInfo) -> str:
+    """A name near to one there is was meant to be that one."""
+    known = names(info).agents
+    return _known_agent(value, info) if nearest(value, known) else value
 
 
 def _known_agent(value: str, info: ValidationInfo) -> str:
@@ -90,6 +96,9 @@ KnownTool = Annotated[str, AfterValidator(_known_tool)]
 
 KnownAgent = Annotated[str, AfterValidator(_known_agent)]
 """An agent there is."""
+
+AnyAgent = Annotated[str, AfterValidator(_no_slip)]
+"""An agent there is, or one that may come: what a trigger starts is looked up when it fires."""
 
 KnownAddress = Annotated[Address, AfterValidator(_known_address)]
 """An address on a channel, or of a person, a role or a webhook of the file."""

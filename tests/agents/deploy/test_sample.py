@@ -9,7 +9,9 @@ import pytest
 from agents.deploy import set_up
 from agents.deploy.git import Git
 from agents.deploy.sample import sample_remote
+from agents.deploy.tools import list_tags
 from agents.errors import Misconfigured
+from agents.tools import ToolContext
 
 
 def test_the_sample_has_the_same_ids_on_every_machine(
@@ -49,7 +51,13 @@ def test_a_sample_that_is_there_is_left_alone(tmp_path: Path, path: dict[str, st
     assert git.do("tag", "--list", "v9") == "v9\n"
 
 
-def test_what_could_not_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="install git"):
-        set_up(tmp_path, {"PATH": ""})
+def test_without_git_nothing_is_made_and_only_the_tools_complain(tmp_path: Path) -> None:
+    given = set_up(tmp_path, {"PATH": ""})
     assert list((tmp_path / "sample").iterdir()) == []
+    with pytest.raises(Misconfigured, match="install git"):
+        list_tags.run(ToolContext(key="k", environment=given))
+
+
+def test_with_git_back_the_sample_is_made_at_the_next_start(tmp_path: Path, path: dict[str, str]) -> None:
+    assert set_up(tmp_path, {"PATH": ""})["DEPLOY_REPO"] == set_up(tmp_path, path)["DEPLOY_REPO"]
+    assert (tmp_path / "sample" / "remote.git" / "HEAD").exists()
