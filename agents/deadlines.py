@@ -20,6 +20,8 @@ from agents.state import ThreadState
 
 def wake_at(state: ThreadState) -> datetime | None:
     """The earliest time at which `due` has events or held-back work may start; None when only people can move it."""
+    if state.unreadable is not None:
+        return None
     times = list(_request_times(state.request)) if state.request else []
     if state.status == "waiting_for_time" and state.sleeping_until is not None:
         times.append(state.sleeping_until)
@@ -28,8 +30,10 @@ def wake_at(state: ThreadState) -> datetime | None:
 
 def due(state: ThreadState, now: datetime, people: People) -> tuple[KnownEvent, ...]:
     """What the clock has to report by `now`. Each deadline is reported once, however late."""
+    if (at := wake_at(state)) is None or now < at:
+        return ()
     request = state.request
-    if request is not None and _expiry(request) is not None and now >= request.opened_at + _lifetime(request):
+    if request is not None and not request.held and now >= request.expires_at:
         return _expired(request, now)
     events: list[KnownEvent] = []
     if request is not None:
@@ -39,17 +43,9 @@ def due(state: ThreadState, now: datetime, people: People) -> tuple[KnownEvent, 
     return tuple(events)
 
 
-def _lifetime(request: Request) -> timedelta:
-    return timedelta(seconds=request.ask.expires or 0)
-
-
-def _expiry(request: Request) -> datetime | None:
-    return None if request.held else request.expires_at
-
-
 def _request_times(request: Request) -> Iterator[datetime]:
-    if (expiry := _expiry(request)) is not None:
-        yield expiry
+    if not request.held:
+        yield request.expires_at
     for seconds in request.ask.remind[request.reminded : request.reminded + 1]:
         yield request.opened_at + timedelta(seconds=seconds)
     for step in request.ask.escalate[request.escalated : request.escalated + 1]:

@@ -57,7 +57,7 @@ def judge(
 def _refuse_late(request: Request, now: datetime) -> None:
     if request.status != "open":
         raise AlreadySettled(f"request {request.code} is settled: {request.status}", details=request)
-    if not request.held and request.expires_at is not None and now >= request.expires_at:
+    if not request.held and now >= request.expires_at:
         raise AlreadySettled(f"request {request.code} ran out at {request.expires_at:%H:%M} UTC", details=request)
 
 

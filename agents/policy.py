@@ -29,7 +29,8 @@ def _by_time(steps: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
 class Ask(Frozen):
     """The terms on which people decide. Times are seconds, and stand in the order in which they come.
 
-    Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know.
+    Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know. Every request has a time to
+    live; `on_expire` "hold" keeps it open beyond that.
     """
 
     roles: tuple[str, ...] = ()
@@ -37,7 +38,7 @@ class Ask(Frozen):
     quorum: Annotated[int, Field(ge=1)] = 1
     requester_may_approve: bool = False
     min_assurance: Assurance = Assurance.MEDIUM
-    expires: int | None = 1800
+    expires: int = 1800
     on_expire: OnExpire = "deny"
     remind: Annotated[tuple[int, ...], AfterValidator(lambda times: tuple(sorted(times)))] = ()
     escalate: Annotated[tuple[Escalation, ...], AfterValidator(_by_time)] = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from agents.budget import Budget
-from agents.events import Event, KnownEvent, UnknownEvent
+from agents.events import Event, KnownEvent, ThreadForked, UnknownEvent
 from agents.folding.asking import AskingEvent, fold_asking
 from agents.folding.life import LifeEvent, fold_life
 from agents.folding.settling import still_of_interest
@@ -27,11 +27,15 @@ def reduce(state: ThreadState, event: Event) -> ThreadState:
     """The state after one more event. Every event counts, also those this build cannot read."""
     if state.requests:
         state = state.model_copy(update={"requests": still_of_interest(state)})
-    if isinstance(event, UnknownEvent):
-        changed: dict[str, Any] = {"unreadable": event.type}
-    else:
-        changed = _family(state, event)
+    changed = _changed(state, event)
     return state.model_copy(update={**changed, **_log(state, event, changed)})
+
+
+def _changed(state: ThreadState, event: Event) -> dict[str, Any]:
+    """Behind an event this build cannot read the log is only counted: what follows may rest on what that event said."""
+    if isinstance(event, UnknownEvent):
+        return {"unreadable": event.type}
+    return _family(state, event) if state.unreadable is None else {}
 
 
 def _family(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
@@ -57,8 +61,8 @@ def _log(state: ThreadState, event: Event, changed: dict[str, Any]) -> dict[str,
 
 
 def _worked(state: ThreadState, event: Event, changed: dict[str, Any]) -> Budget:
-    """The time between two events counts as work when the thread was running in between."""
+    """The time between two events counts as work when the thread was running in between; to a fork it is nothing."""
     spent: Budget = changed.get("spent", state.spent)
-    if state.updated_at is None or state.status != "running":
+    if state.updated_at is None or state.status != "running" or isinstance(event, ThreadForked):
         return spent
     return spent.plus("wall_clock", max(0.0, (event.at - state.updated_at).total_seconds()))

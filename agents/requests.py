@@ -85,8 +85,8 @@ class Request(Frozen):
         return self.policy.ask or Ask()
 
     @property
-    def expires_at(self) -> datetime | None:
-        return None if self.ask.expires is None else self.opened_at + timedelta(seconds=self.ask.expires)
+    def expires_at(self) -> datetime:
+        return self.opened_at + timedelta(seconds=self.ask.expires)
 
     @property
     def approvers(self) -> tuple[Address, ...]:

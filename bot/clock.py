@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agents.deadlines import due, wake_at
-from agents.errors import Retryable
+from agents.errors import HandrailError
 from bot.engine import Engine, Recorded
 from bot.ids import Chance
 from bot.log import Action, log
@@ -43,8 +43,8 @@ class Clock:
             try:
                 self._bell.clear()
                 self._until = await self._tick()
-            except Retryable as error:
-                log(Action.DATABASE_UNAVAILABLE, level="error", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - without a clock no deadline would ever be met again
+                log(Action.DATABASE_UNAVAILABLE, level="error", error=error)
                 self._until = self.chance.now() + RECOVERY
             await self.sleep(self._until, self._bell)
 
@@ -57,6 +57,11 @@ class Clock:
         return following if following is None or following > now else now + SOON
 
     async def _report(self, thread_id: str, now: datetime) -> None:
-        recorded = await self.engine.record(thread_id, lambda state: due(state, now, self.roster.people))
-        if not recorded.events:
-            self.worker.wake(thread_id)
+        """One thread that cannot be moved now holds up no other; it stays due."""
+        try:
+            recorded = await self.engine.record(thread_id, lambda state: due(state, now, self.roster.people))
+        except HandrailError as error:
+            log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error)
+        else:
+            if not recorded.events:
+                self.worker.wake(thread_id)

@@ -84,6 +84,7 @@ _CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
 _QUERY = re.compile(r"\?[^\s\"']*")
 _LINK_TOKEN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret (CONTRACT §4)
 _NAME = "handrail"
+_GO_THEIR_OWN_WAY = ("uvicorn", "uvicorn.access", "uvicorn.error")
 _HANDLER = "handrail-lines"
 
 # Wrapped by hand and not through structlog.configure, so that nothing is printed before a process says where to.
@@ -120,6 +121,9 @@ def configure_logging(
     root.addHandler(handler)
     root.setLevel(max(logging.WARNING, _number(level)))
     logging.getLogger(_NAME).setLevel(_number(level))
+    for name in _GO_THEIR_OWN_WAY:  # uvicorn keeps its lines to itself unless told otherwise
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def _renderer(log_format: Format, *, color: bool) -> structlog.typing.Processor:

@@ -55,7 +55,8 @@ def _rejected(state: ThreadState, event: StepRejected) -> dict[str, Any]:
 def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
     waiting = tuple(name for name in state.prefetch if not event.prefetched or name != event.tool)
     if event.verdict.answer == "deny":
-        return {"prefetch": waiting, "call": None, "models_turn": True, "failures": state.failures + 1}
+        failures = state.failures + (not event.prefetched)
+        return {"prefetch": waiting, "call": None, "models_turn": True, "failures": failures}
     call = OpenCall(
         call_id=event.call_id,
         tool=event.tool,

@@ -1,6 +1,5 @@
 """`handrail requests`: what agents ask people, and the answers."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -9,6 +8,7 @@ from bot.cli.screen import AsJson, show, show_json
 from bot.cli.server import MOST, As, Limit, ask
 from bot.settings import Settings, load_settings
 from channels.terminal.client import path
+from channels.terminal.inbound import AnswerQuestion, Approve, Decisive, Deny, decision
 from channels.terminal.outbound import RequestView, request_shown, requests_table
 
 app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
@@ -52,7 +52,7 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Approve what is asked."""
-    _answer(named, {"decision": "approve", "comment": comment}, person, as_json=as_json)
+    _answer(Approve(named, comment), person, as_json=as_json)
 
 
 @app.command()
@@ -64,7 +64,7 @@ def deny(
     as_json: AsJson = False,
 ) -> None:
     """Deny what is asked."""
-    _answer(named, {"decision": "deny", "comment": comment}, person, as_json=as_json)
+    _answer(Deny(named, comment), person, as_json=as_json)
 
 
 @app.command()
@@ -76,13 +76,13 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
-    _answer(named, {"decision": "answer", "text": text}, person, as_json=as_json)
+    _answer(AnswerQuestion(named, text), person, as_json=as_json)
 
 
-def _answer(named: str, decision: Mapping[str, Any], person: str | None, *, as_json: bool) -> None:
+def _answer(order: Decisive, person: str | None, *, as_json: bool) -> None:
     settings = load_settings()
-    order = path("requests", named, "answer")
-    told = ask(settings, lambda server: server.post(order, {**decision, "actor": server.person}), person)
+    where = path("requests", order.code, "answer")
+    told = ask(settings, lambda server: server.post(where, {**decision(order), "actor": server.person}), person)
     _show(settings, told, as_json=as_json)
 
 

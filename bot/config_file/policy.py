@@ -47,7 +47,7 @@ class AskTable(Frozen):
     quorum: Annotated[StrictInt, Field(ge=1)] = _USUAL.quorum
     requester_may_approve: StrictBool = _USUAL.requester_may_approve
     min_assurance: Literal["low", "medium", "high"] = "medium"
-    expires: Duration | None = _USUAL.expires
+    expires: Duration = _USUAL.expires
     on_expire: OnExpire = _USUAL.on_expire
     remind: tuple[Duration, ...] = ()
     escalate: tuple[EscalationTable, ...] = ()

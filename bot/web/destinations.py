@@ -8,12 +8,12 @@ from agents.people import People
 
 
 def destination(to: Address, people: People, schemes: Collection[str]) -> Address:
-    """An address on a channel of this process, or of somebody it knows. Raises Invalid, naming what there is."""
-    if to.scheme in ("person", "role"):
-        if not people.reached(to, None):
+    """An address on a channel of this process; a person is met at their terminal. Raises Invalid."""
+    if to.scheme == "person":
+        if not (reached := people.reached(to, None)):
             raise Invalid(f"reply_to: nobody is known as {to}")
-        return to
+        return reached[0]
     if to.scheme not in schemes:
-        there = ", ".join(sorted({*schemes, "person", "role"}))
+        there = ", ".join(sorted({*schemes, "person"}))
         raise Invalid(f"reply_to: no channel here takes {to.scheme}; there are: {there}")
     return to

@@ -40,8 +40,8 @@ class Principal:
     @classmethod
     def of(cls, credential: Credential, people: People) -> "Principal":
         token = credential.token
-        if token.person is None:  # People may know this address as somebody's own: a program is nobody all the same
-            return cls(token.name, Address(f"web:{token.name}"), None, credential.admin)
+        if token.person is None:  # a scheme of its own: no program is taken for the person it is named like
+            return cls(token.name, Address(f"token:{token.name}"), None, credential.admin)
         address = person(token.person)
         who = people.get(address)
         return cls(token.name, address, who, credential.admin or (who is not None and who.has_role("admin")))

@@ -87,7 +87,7 @@ class EscalationView(Escalation):
 class TermsView(Ask):
     """The terms on which people decide; times in seconds."""
 
-    expires: int | None = _left_out()
+    expires: int
     escalate: tuple[EscalationView, ...] = ()
 
 
@@ -117,7 +117,7 @@ class CardView(Frozen):
 
 
 class RequestView(Frozen):
-    """A request to people. `expires_at` is null when it never expires."""
+    """A request to people. `expires_at` is null when it ran out and stays open all the same."""
 
     id: str
     code: str

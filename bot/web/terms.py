@@ -22,8 +22,7 @@ def _clauses(ask: Ask) -> Iterator[str]:
     yield f"{ask.quorum} of {_who(ask)} must agree" if ask.quorum > 1 else f"{_who(ask)} may decide"
     yield f"whoever asked {'may' if ask.requester_may_approve else 'may not'} approve"
     yield f"approving takes {ask.min_assurance} assurance"
-    if ask.expires is not None:
-        yield f"without an answer in {_lasting(ask.expires)} it {_AFTERWARDS[ask.on_expire]}"
+    yield f"without an answer in {_lasting(ask.expires)} it {_AFTERWARDS[ask.on_expire]}"
 
 
 def _who(ask: Ask) -> str:

@@ -113,6 +113,9 @@ Typed = (
     | Misunderstood
 )
 
+Decisive = Approve | Deny | Edit | AnswerQuestion
+"""What answers a request."""
+
 Parse = Callable[[str], Typed]
 
 
@@ -127,6 +130,19 @@ def parse(line: str) -> Typed | None:
         return Say(text[1:])
     order, _, rest = text[1:].partition(" ")
     return _order(order.lower(), rest.strip())
+
+
+def decision(order: Decisive) -> dict[str, Any]:
+    """The order as the API takes it (CONTRACT §4)."""
+    match order:
+        case Approve(_, comment):
+            return {"decision": "approve", "comment": comment}
+        case Deny(_, comment):
+            return {"decision": "deny", "comment": comment}
+        case Edit(_, arguments):
+            return {"decision": "edit", "arguments": arguments}
+        case AnswerQuestion(_, text):
+            return {"decision": "answer", "text": text}
 
 
 def _order(order: str, rest: str) -> Typed:

@@ -24,7 +24,9 @@ def commands(*of: Command) -> Commands:
 
 
 DEPLOY = commands(
-    command("deploy {tag} to {environment}", "ship {tag} to {environment}", intent="push", tag="{tag}", to="{environment}"),
+    command(
+        "deploy {tag} to {environment}", "ship {tag} to {environment}", intent="push", tag="{tag}", to="{environment}"
+    ),
     command("list {limit:int} commits", intent="list", limit="{limit:int}"),
     command("list commits", intent="list", limit=10),
 )

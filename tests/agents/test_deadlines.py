@@ -17,7 +17,7 @@ from agents.events import (
     ThreadResumed,
     ToolFailed,
 )
-from agents.next_step import next_step, work
+from agents.next_step import work
 from agents.policy import Ask, Escalation, Policy
 from agents.reducer import fold
 from agents.state import ThreadState
@@ -66,6 +66,11 @@ def test_nobody_waits_for_the_clock_in_a_thread_that_runs_rests_or_is_new() -> N
     assert due(thread(), after(10**6), PEOPLE) == ()
 
 
+def test_a_thread_this_build_cannot_read_waits_for_no_clock() -> None:
+    state = asking_thread(LADDER).model_copy(update={"unreadable": "ThreadPainted"})
+    assert (wake_at(state), due(state, after(10**6), PEOPLE)) == (None, ())
+
+
 # Expiry
 
 
@@ -93,7 +98,10 @@ def test_a_timeout_is_told_as_a_timeout() -> None:
     assert isinstance(expired, RequestExpired)
     assert isinstance(finished, ThreadFinished)
     assert (expired.request_id, expired.on_expire) == (state.requests[0].id, "halt")
-    assert (finished.outcome, finished.reason) == ("failed", f"nobody answered request {state.requests[0].code} in time")
+    assert (finished.outcome, finished.reason) == (
+        "failed",
+        f"nobody answered request {state.requests[0].code} in time",
+    )
 
 
 def test_denying_at_expiry_lets_the_model_go_on_without_the_call() -> None:
@@ -114,12 +122,6 @@ def test_holding_at_expiry_pauses_the_thread_and_leaves_the_request_to_be_answer
     assert (wake_at(state), due(state, after(10**6), PEOPLE)) == (None, ())
     resumed = fold(answered(state), [ThreadResumed(at=after(3600), actor=ALICE)])
     assert [effect.key for effect in work(resumed)] == [f"tool:{resumed.call.call_id}:1"]
-
-
-def test_a_request_without_an_end_never_runs_out() -> None:
-    state = asking_thread(RELEASE.model_copy(update={"expires": None}))
-    assert wake_at(state) is None
-    assert due(state, after(10**8), PEOPLE) == ()
 
 
 def test_a_request_that_ran_out_is_not_reminded_of() -> None:
@@ -256,5 +258,5 @@ def test_there_is_never_anything_to_tell_before_the_time_to_wake(walk: Walk, sec
     at = wake_at(state)
     if at is None or now < at:
         assert due(state, now, WALKERS) == ()
-    elif not any(effect.not_before for effect in next_step(state)):
+    elif state.fires_at is not None or state.status != "waiting_for_time":
         assert due(state, now, WALKERS) != ()

@@ -322,7 +322,9 @@ def test_a_card_of_the_old_arguments_that_arrives_after_the_edit_is_asked_again(
 def test_a_card_that_took_the_place_of_another_is_the_one_that_counts() -> None:
     state = delivered(asking_again(asking_thread()), "m2")
     assert [c.receipt.ref for c in open_request(state).cards] == ["m2"]
-    again = delivered(answered(state, "edit", by=CAROL, edited=edited("mars").model_copy(update={"digest": "f" * 64})), "m3")
+    again = delivered(
+        answered(state, "edit", by=CAROL, edited=edited("mars").model_copy(update={"digest": "f" * 64})), "m3"
+    )
     assert [c.receipt.ref for c in open_request(again).cards] == ["m3"]
 
 
@@ -415,5 +417,7 @@ def test_a_message_that_is_taken_is_no_longer_wanted() -> None:
 
 def test_a_receipt_of_something_nobody_waits_for_changes_nothing() -> None:
     state = asking_thread()
-    stray = Outgoing(key="stray", to=PHONE, message=card_of(open_request(state)), replacing=Receipt(ref="x", digest="y"))
+    stray = Outgoing(
+        key="stray", to=PHONE, message=card_of(open_request(state)), replacing=Receipt(ref="x", digest="y")
+    )
     assert fold(state, [taken(stray)]).requests == state.requests

@@ -213,11 +213,6 @@ def test_a_held_request_is_answered_however_late() -> None:
     assert judged(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
 
 
-def test_a_request_without_an_end_is_answered_however_late() -> None:
-    request = approval(Ask(roles=("release",), expires=None))
-    assert judged(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
-
-
 def test_an_answer_to_something_else_than_what_is_asked_is_refused() -> None:
     with pytest.raises(ApprovalChanged, match="What you saw is no longer what is asked") as refused:
         judged(approval(), answer(), seen="e" * 64)

@@ -1,5 +1,6 @@
 """Listening: the written rule of `agents.listen`, line by line; a message never approves."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
@@ -122,9 +123,7 @@ def test_whoever_may_neither_ask_nor_decide_supersedes_nothing() -> None:
 
 
 def test_a_superseded_request_tells_who_spoke() -> None:
-    superseded, _ = listen(
-        ThreadState(requests=(approval(),)), heard("stop", by=BOB), people=PEOPLE, agent=AGENT
-    )
+    superseded, _ = listen(ThreadState(requests=(approval(),)), heard("stop", by=BOB), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
     assert (superseded.actor, superseded.reason) == (BOB, "bob gave a new instruction")
 
@@ -150,7 +149,7 @@ def test_every_word_that_corrects_is_an_instruction(word: str) -> None:
         "no: staging",
         "wait… not yet",
         "wait - not yet",
-        "don’t do that",
+        "don\u2019t do that",
         "DON'T",
         "please stop",
         "hey, stop",
@@ -164,7 +163,9 @@ def test_a_correction_is_understood_however_it_is_punctuated(text: str) -> None:
     assert instructs(text, None)
 
 
-@pytest.mark.parametrize("text", ["", "  ", "?!", "nothing to add", "stopped", "now", "noted", "usefully", "makes sense"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "?!", "nothing to add", "stopped", "now", "noted", "usefully", "makes sense"]
+)
 def test_a_remark_is_no_instruction(text: str) -> None:
     assert not instructs(text, None)
 
@@ -173,7 +174,7 @@ def test_a_command_that_does_something_is_an_instruction_and_one_that_looks_is_n
     looks = AGENT.commands.commands[0].model_copy(update={"say": ("look around",), "step": {"intent": "look"}})
     asks = looks.model_copy(update={"say": ("where",), "step": {"intent": "request_human_input"}})
     commands = AGENT.commands.model_copy(update={"commands": (*AGENT.commands.commands, looks, asks)})
-    agent = type(AGENT)(**{**vars(AGENT), "commands": commands})
+    agent = replace(AGENT, commands=commands)
     assert instructs("ship production", agent)
     assert instructs("where?", agent)
     assert not instructs("look around", agent)
@@ -224,5 +225,3 @@ def answer_to(asked: Request, text: str) -> str | None:
     assert isinstance(event, RequestAnswered)
     assert event.request_id == asked.id
     return event.answer.text
-
-

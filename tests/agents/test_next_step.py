@@ -164,4 +164,3 @@ def test_asking_changes_nothing(walk: Walk) -> None:
     next_step(walk.state)
     assert state_json(walk.state) == before
     assert fold(walk.state, []) is walk.state
-

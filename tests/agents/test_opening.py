@@ -74,7 +74,12 @@ def test_a_question_may_be_answered_by_everybody_we_know_within_a_week() -> None
 
 
 def test_the_digest_of_a_question_binds_its_choices() -> None:
-    digests = {asked().digest, asked("Where from?").digest, asked("Where to?", "a").digest, asked("Where to?", "b").digest}
+    digests = {
+        asked().digest,
+        asked("Where from?").digest,
+        asked("Where to?", "a").digest,
+        asked("Where to?", "b").digest,
+    }
     assert len(digests) == 4
     assert asked("Where to?", "a").digest == asked("Where to?", "a").digest
 
@@ -93,7 +98,12 @@ def test_an_agent_that_is_stuck_asks_how_to_go_on() -> None:
 
 def test_an_outcome_nobody_knows_is_asked_with_its_three_answers() -> None:
     request = ask_what_happened(thread(), CALL, moment()).request
-    assert (request.kind, request.purpose, request.call_id, request.urgency) == ("question", "outcome", "call_1", "high")
+    assert (request.kind, request.purpose, request.call_id, request.urgency) == (
+        "question",
+        "outcome",
+        "call_1",
+        "high",
+    )
     assert (request.choices, request.format) == (OUTCOMES, "multiple_choice")
     assert request.question == "push was started and I cannot tell whether it ran. Please look: did it?"
 
@@ -154,4 +164,3 @@ def test_whatever_is_asked_opens_shows_a_card_where_the_thread_came_from_and_wai
     card = state.outgoing[0].message.card
     assert card is not None
     assert (card.request_id, card.code, card.status) == ("req_0001", "C0001", "open")
-

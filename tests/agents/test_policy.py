@@ -35,7 +35,9 @@ effects = st.sampled_from(["read", "idempotent", "verifiable", "once"])
 stances = st.builds(Stance, effect=effects, risk=st.sampled_from(["low", "medium", "high"]), ask=asks)
 
 
-def verdict(*rules: Rule, tool: str = "push", stance: Stance | None = RISKY, trusted: bool = True, **given: Any) -> Verdict:
+def verdict(
+    *rules: Rule, tool: str = "push", stance: Stance | None = RISKY, trusted: bool = True, **given: Any
+) -> Verdict:
     return decide(tool, given, stance=stance, rules=rules, trusted=trusted)
 
 

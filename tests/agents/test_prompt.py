@@ -47,16 +47,16 @@ def fact(event: type, /, seconds: float = 0, **facts: Any) -> Any:
 
 
 def called(call_id: str, tool: str = "push", verdict: Verdict = ALLOW, **arguments: Any) -> ToolCalled:
-    return fact(
-        ToolCalled, call_id=call_id, tool=tool, effect="once", arguments=arguments, digest="d", verdict=verdict
-    )
+    return fact(ToolCalled, call_id=call_id, tool=tool, effect="once", arguments=arguments, digest="d", verdict=verdict)
 
 
 def chose(step: Any) -> StepChosen:
     return fact(StepChosen, step=step, reasoning="secret thoughts", model="m", prompt_hash="p", based_on=1)
 
 
-def decided(decision: str, by: Address = BOB, *, counted: bool = True, status: str = "open", **more: Any) -> RequestAnswered:
+def decided(
+    decision: str, by: Address = BOB, *, counted: bool = True, status: str = "open", **more: Any
+) -> RequestAnswered:
     said = {name: more.pop(name) for name in ("text", "comment") if name in more}
     given_answer = GivenAnswer.model_validate(
         {
@@ -91,7 +91,7 @@ def parsed(text: str) -> list[tuple[str, dict[str, str], str]]:
     reader.StartElementHandler = lambda name, facts: found.append((name, facts, ""))
     reader.CharacterDataHandler = lambda piece: found.append((*(last := found.pop())[:2], last[2] + piece))
     assert text.endswith(LAST_WORDS)
-    reader.Parse(text.removesuffix(LAST_WORDS), True)  # noqa: FBT003 - expat takes no keyword
+    reader.Parse(text.removesuffix(LAST_WORDS), True)
     return found
 
 
@@ -174,7 +174,9 @@ def test_what_was_only_thought_is_not_told() -> None:
 # What cannot be forged
 
 
-texts = st.text(max_size=60) | st.sampled_from([HOSTILE, "<thread>", "</thread>", "&lt;", "<![CDATA[", "<!--", "]]>", "\x00"])
+texts = st.text(max_size=60) | st.sampled_from(
+    [HOSTILE, "<thread>", "</thread>", "&lt;", "<![CDATA[", "<!--", "]]>", "\x00"]
+)
 
 
 @settings(max_examples=200)

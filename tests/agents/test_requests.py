@@ -25,10 +25,6 @@ def test_a_request_ends_so_many_seconds_after_it_opened() -> None:
     assert approval(Ask(expires=90)).expires_at == NOW + timedelta(seconds=90)
 
 
-def test_a_request_without_a_time_to_live_never_ends() -> None:
-    assert approval(Ask(expires=None)).expires_at is None
-
-
 def test_a_request_whose_verdict_names_no_terms_lets_nobody_decide() -> None:
     request = approval(policy=Verdict(answer="ask", rule="bare"))
     assert (request.ask.roles, request.ask.people) == ((), ())

@@ -39,7 +39,9 @@ def test_the_context_is_no_argument() -> None:
 
 
 def test_a_tool_is_run_with_the_context_and_its_arguments_by_name() -> None:
-    assert push.run(ToolContext(key="k", environment={}), **push.validated({"where": "staging"})).summary == "k: staging 1"
+    assert (
+        push.run(ToolContext(key="k", environment={}), **push.validated({"where": "staging"})).summary == "k: staging 1"
+    )
 
 
 def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:

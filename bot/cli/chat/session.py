@@ -26,6 +26,7 @@ from channels.terminal.inbound import (
     StartNew,
     SwitchTo,
     Typed,
+    decision,
     parse,
 )
 from channels.terminal.outbound import (
@@ -93,40 +94,39 @@ class Session:
         except HandrailError as error:
             self._show(trouble(str(error)))
 
-    async def _obey(self, order: Typed) -> None:  # noqa: C901, PLR0912 - one arm for each thing that can be typed
+    async def _obey(self, order: Typed) -> None:
         match order:
             case Say(text):
                 await self._say(text)
-            case Approve(code, comment):
-                await self._answer(code, {"decision": "approve", "comment": comment})
-            case Deny(code, comment):
-                await self._answer(code, {"decision": "deny", "comment": comment})
-            case Edit(code, arguments):
-                await self._answer(code, {"decision": "edit", "arguments": arguments})
-            case AnswerQuestion(code, text):
-                await self._answer(code, {"decision": "answer", "text": text})
+            case Approve() | Deny() | Edit() | AnswerQuestion():
+                await self._answer(order.code, decision(order))
             case SpeakAs(person):
                 await self._speak_as(person)
-            case ListThreads():
-                found = await self.server.listed(path("threads"), "threads", most=LISTED)
-                self._show(threads_table([ThreadView.model_validate(one) for one in found]))
             case SwitchTo(thread_id):
                 await self._switch(thread_id)
-            case ListRequests():
-                found = await self.server.listed(path("requests"), "requests", most=LISTED, status="open")
-                self._show(requests_table([RequestView.model_validate(one) for one in found]))
             case StartNew(agent):
                 self._leave()
                 self.agent = agent or self.agent
                 self._show(notice("what you say next begins a new thread"))
-            case ShowHelp():
-                self._show(help_table())
-            case Misunderstood(hint):
-                self._show(trouble(hint))
+            case ListThreads() | ListRequests() | ShowHelp() | Misunderstood():
+                self._show(await self._found(order))
             case Quit():
                 return
             case _:
                 assert_never(order)
+
+    async def _found(self, order: ListThreads | ListRequests | ShowHelp | Misunderstood) -> RenderableType:
+        match order:
+            case ListThreads():
+                threads = await self.server.listed(path("threads"), "threads", most=LISTED)
+                return threads_table([ThreadView.model_validate(one) for one in threads])
+            case ListRequests():
+                requests = await self.server.listed(path("requests"), "requests", most=LISTED, status="open")
+                return requests_table([RequestView.model_validate(one) for one in requests])
+            case ShowHelp():
+                return help_table()
+            case Misunderstood(hint):
+                return trouble(hint)
 
     async def _say(self, text: str) -> None:
         self._news.sent.append(text)
@@ -146,11 +146,11 @@ class Session:
         thread = await server.post(path("threads"), opening, patience=PATIENCE)
         self._join(thread["id"])
 
-    async def _answer(self, code: str, decision: Mapping[str, Any]) -> None:
+    async def _answer(self, code: str, given: Mapping[str, Any]) -> None:
         """Answer what was shown under the code, bound to what was shown."""
         shown = self._news.coded(code)
         named, digest = (shown.id, shown.digest) if shown else (code, None)
-        body = {**decision, "digest": digest, "actor": self.server.person}
+        body = {**given, "digest": digest, "actor": self.server.person}
         told = await self.server.post(path("requests", named, "answer"), body, patience=PATIENCE)
         self._show_request(told)
         if self.thread is None:  # nothing else goes on here: what comes of the answer does

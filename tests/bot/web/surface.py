@@ -84,7 +84,7 @@ PORTER = Agent(
 )
 GUARD = Agent(name="guard", purpose="Guards.", instructions="Guard.", tools=(look,))
 RULES = (
-    Rule(name="two for gold", tool="push", when={"tag": "gold"}, ask=Ask(roles=("release",), quorum=2, expires=None)),
+    Rule(name="two for gold", tool="push", when={"tag": "gold"}, ask=Ask(roles=("release",), quorum=2)),
     Rule(name="never lead", tool="push", when={"tag": "lead"}, deny="lead is poison"),
 )
 CREDENTIALS = (

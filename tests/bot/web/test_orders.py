@@ -51,7 +51,7 @@ async def test_whoever_gives_an_order_is_written_down(surface: Surface) -> None:
     await surface.client("ci").post(f"{thread}/resume")
     events = (await surface.client().get(f"{thread}/events")).json()["events"]
     orders = {event["type"]: event["actor"] for event in events[-2:]}
-    assert orders == {"ThreadPaused": "person:bob", "ThreadResumed": "web:ci"}
+    assert orders == {"ThreadPaused": "person:bob", "ThreadResumed": "token:ci"}
 
 
 async def test_an_order_may_come_with_an_empty_object(surface: Surface) -> None:

@@ -31,12 +31,6 @@ def shown(ask: Ask, **more: Any) -> dict[str, Any]:
     return request_view(request(ask, **more)).model_dump(mode="json")
 
 
-def test_a_request_that_never_expires_says_so() -> None:
-    view = shown(Ask(expires=None))
-    assert view["expires_at"] is None
-    assert "expires" not in view["policy"]["ask"]
-
-
 def test_a_request_that_ran_out_and_is_held_is_open_without_an_end() -> None:
     assert shown(Ask(expires=60), held=True)["expires_at"] is None
 

@@ -61,13 +61,13 @@ async def test_a_person_speaks_as_themselves(surface: Surface) -> None:
 
 async def test_a_program_speaks_as_its_token(surface: Surface) -> None:
     told = await spoken(surface, "ci")
-    assert told.json()["requester"] == "web:ci"
-    assert await first_message(surface, told) == ("web:ci", "web:ci", "unverified")
+    assert told.json()["requester"] == "token:ci"
+    assert await first_message(surface, told) == ("token:ci", "web:ci", "unverified")
 
 
 async def test_a_program_named_like_a_person_is_not_that_person(surface: Surface) -> None:
     told = await spoken(surface, "namesake")
-    assert await first_message(surface, told) == ("web:dan", "web:dan", "unverified")
+    assert await first_message(surface, told) == ("token:dan", "web:dan", "unverified")
 
 
 async def test_the_token_of_somebody_nobody_knows_is_a_stranger(surface: Surface) -> None:

@@ -33,9 +33,5 @@ def test_the_terms_are_told_in_words(terms: dict[str, object], told: str) -> Non
     assert told in words(**terms)
 
 
-def test_a_request_that_never_expires_says_nothing_of_time() -> None:
-    assert "without an answer" not in words(expires=None)
-
-
 def test_a_verdict_without_terms_lets_nobody_decide() -> None:
     assert "nobody may decide" in in_words(Verdict(answer="ask", rule="rule 1"))
