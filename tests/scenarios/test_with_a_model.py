@@ -9,9 +9,7 @@ MODEL = "test-model"
 
 
 def with_model(folder: Path, model: FakeOpenAI):
-    return town(
-        folder, "terminal", OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="test-key", OPENAI_MODEL=MODEL
-    )
+    return town(folder, "terminal", OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="test-key", OPENAI_MODEL=MODEL)
 
 
 async def asks_for_a_release(here: Town) -> None:
