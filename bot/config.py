@@ -12,6 +12,7 @@ from agents.budget import Budget
 from agents.frozen import Frozen
 from agents.people import People, Person
 from agents.policy import Rule
+from agents.pricing import Price
 from bot.config_file.complaints import mistakes
 from bot.config_file.document import read_document
 from bot.config_file.names import Names
@@ -30,6 +31,7 @@ class Configuration(Frozen):
     people: People
     rules: tuple[Rule, ...] = ()
     budgets: Mapping[str, Budget] = {}
+    prices: Mapping[str, Price] = {}
     webhooks: tuple[Webhook, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     own_requests: bool = False
@@ -69,6 +71,7 @@ def _configuration(table: ConfigFile, source: Path) -> Configuration:
         people=People(everybody=tuple(person.person(key) for key, person in table.people.items())),
         rules=tuple(rule.rule(position) for position, rule in enumerate(table.policy)),
         budgets={name: agent.budget.budget() for name, agent in table.agents.items()},
+        prices={name: written.price() for name, written in table.models.items()},
         webhooks=tuple(written.webhook() for written in table.webhooks),
         schedules=tuple(written.schedule() for written in table.schedules),
         source=source,

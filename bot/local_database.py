@@ -1,12 +1,13 @@
 """The database of this machine before a process runs on it: whether one does, and the form it is in."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from agents.errors import Misconfigured
 from bot.settings import Settings
-from storage.database import connect, mapped, sqlite_path
+from storage.database import connect, lock_path, mapped, sqlite_path
 from storage.lock import FileLock
 from storage.schema import HEAD, migrate, version_of
 
@@ -24,7 +25,7 @@ def held(url: str) -> bool:
     if not sqlite_path(url).exists():
         return False
     try:
-        FileLock.take(_lock_file(url)).release()
+        FileLock.take(lock_path(url)).release()
     except Misconfigured as error:
         if isinstance(error.__cause__, BlockingIOError):
             return True
@@ -37,7 +38,8 @@ def bring_up_to_date(url: str) -> tuple[str | None, str]:
 
     Raises Misconfigured when another process runs on it or it is newer than this build, StoreUnavailable.
     """
-    lock = FileLock.take(_lock_file(url))
+    _make_folder(sqlite_path(url).parent)
+    lock = FileLock.take(lock_path(url))
     engine = connect(url)
     try:
         return _migrated(engine)
@@ -61,12 +63,12 @@ def revision(url: str) -> str | None:
         engine.dispose()
 
 
+def _make_folder(folder: Path) -> None:
+    """For its owner alone: it holds all that was said. Whoever needs it next says why it could not be made."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _migrated(engine: Engine) -> tuple[str | None, str]:
     before = version_of(engine)
     return before, before if before == HEAD else migrate(engine)
-
-
-def _lock_file(url: str) -> Path:
-    """The one `Database.open` takes."""
-    path = sqlite_path(url)
-    return path.with_name(f"{path.name}.lock")

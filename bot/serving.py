@@ -7,13 +7,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agents.command_model import CommandModel
 from agents.errors import Misconfigured
 from agents.model import Model
+from agents.pricing import Price, PricedModel
 from bot.generated_secrets import api_tokens, secret_key
 from bot.house import load_house, set_up
 from bot.local_database import bring_up_to_date, revision, url_of
@@ -104,18 +105,20 @@ def _opened(url: str) -> Database:
 
 
 def _bot(settings: Settings, database: Database, *, sample: bool) -> Bot:
-    roster = set_up(settings, load_house(settings), sample=sample)
-    return bootstrap(database, roster, _model(settings), by_scheme())
+    configuration = load_house(settings)
+    roster = set_up(settings, configuration, sample=sample)
+    return bootstrap(database, roster, _model(settings, configuration.prices), by_scheme())
 
 
-def _model(settings: Settings) -> Model:
+def _model(settings: Settings, prices: Mapping[str, Price]) -> Model:
     """Commands answer first; what they do not know goes to the configured endpoint, if there is one."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return CommandModel()
     from agents.openai_model import DEFAULT_MODEL, OpenAIModel  # noqa: PLC0415 - 0.5 s nobody offline should wait for
 
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-    return CommandModel(OpenAIModel(key, settings.openai_base_url, settings.openai_model or DEFAULT_MODEL))
+    model = OpenAIModel(key, settings.openai_base_url, settings.openai_model or DEFAULT_MODEL)
+    return CommandModel(PricedModel(model, prices))
 
 
 def _credentials(settings: Settings) -> list[Credential]:

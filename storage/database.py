@@ -33,8 +33,7 @@ class Database:
 
         Raises Misconfigured when another process has it, when it is missing, too old, too new, or not writable.
         """
-        path = sqlite_path(url)
-        lock = FileLock.take(path.with_name(f"{path.name}.lock"))
+        lock = FileLock.take(lock_path(url))
         engine = connect(url)
         try:
             require_current(engine)
@@ -97,6 +96,12 @@ def sqlite_path(url: str) -> Path:
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise Misconfigured("DATABASE_URL must name a file, like sqlite:///.handrail/handrail.db")
     return Path(parsed.database)
+
+
+def lock_path(url: str) -> Path:
+    """The file whose lock means that a process runs on the database."""
+    path = sqlite_path(url)
+    return path.with_name(f"{path.name}.lock")
 
 
 _REASONS = (

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from agents.deadlines import wake_at
 from agents.errors import ThreadNotFound, VersionConflict
@@ -122,10 +123,29 @@ def _caught_up(connection: Connection, thread_id: str, version: int, kept: str) 
     return fold(state, (event for _, event in events_after(connection, thread_id, after=state.version)))
 
 
-def replayed(connection: Connection, thread_id: str) -> tuple[ThreadState, ThreadState]:
-    """The stored state, and the one its whole log folds to now."""
-    kept = stored(connection, thread_id)
-    return kept, fold(ThreadState(), (event for _, event in events_after(connection, thread_id)))
+@dataclass(frozen=True)
+class Replay:
+    """What a whole log folds to now, and whether all that is kept beside it says the same."""
+
+    state: ThreadState
+    matches: bool
+
+
+def replayed(connection: Connection, thread_id: str) -> Replay:
+    """Fold a thread's log again and compare. Raises ThreadNotFound."""
+    row = connection.execute(select(_thread).where(_thread.c.id == thread_id)).first()
+    if row is None:
+        raise ThreadNotFound(f"there is no thread {thread_id[:40]}")
+    folded = fold(ThreadState(), (event for _, event in events_after(connection, thread_id)))
+    same_row = all(getattr(row, name) == value for name, value in _projection(folded).items())
+    return Replay(folded, same_row and _same_state(connection, row, folded))
+
+
+def _same_state(connection: Connection, row: Row[Any], folded: ThreadState) -> bool:
+    try:
+        return _caught_up(connection, row.id, row.version, row.state) == folded
+    except ValidationError:  # what is kept there is no state at all
+        return False
 
 
 def listed(

@@ -135,8 +135,7 @@ class House:
         return [event.type for event in await self.log(thread)]
 
     async def check_replay(self, thread: str) -> None:
-        kept, folded = await self.bot.engine.database.run(lambda connection: replayed(connection, thread))
-        assert kept == folded
+        assert (await self.bot.engine.database.run(lambda connection: replayed(connection, thread))).matches
 
 
 class RecordingChannel:

@@ -16,4 +16,5 @@ def migrate(*, as_json: AsJson = False) -> None:
     if as_json:
         show_json({"before": before, "after": after})
     else:
-        tell(f"the database is at revision {after}" + (", as it was" if before == after else f", it was at {before}"))
+        moved = "as it was" if before == after else f"it was at {before or 'none'}"
+        tell(f"the database is at revision {after}, {moved}")

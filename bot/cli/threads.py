@@ -1,13 +1,12 @@
 """`handrail threads`: what runs, what waits, what happened, and the orders that steer it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from rich.console import RenderableType
 from typer import Argument, Exit, Option, Typer
 
-from agents.state import ThreadState
 from bot.cli.screen import AsJson, show, show_json, show_line, tell
 from bot.cli.server import MOST, As, Limit, ask, client
 from bot.local_database import held, url_of
@@ -147,26 +146,22 @@ def _replayed(settings: Settings, thread_id: str) -> Any:
     url = url_of(settings)
     if held(url):
         return ask(settings, lambda server: server.get(path("threads", thread_id, "replay")))
-    kept, folded = asyncio.run(_folded(url, thread_id))
-    return {
-        "id": thread_id,
-        "version": kept.version,
-        "status": folded.status,
-        "events": folded.version,
-        "matches": kept == folded,
-    }
+    return asyncio.run(_folded(url, thread_id))
 
 
-async def _folded(url: str, thread_id: str) -> tuple[ThreadState, ThreadState]:
+async def _folded(url: str, thread_id: str) -> Mapping[str, Any]:
     # 0.2 s of start-up that the other commands, which ask the server, do without
     from storage.database import Database  # noqa: PLC0415 - as above
     from storage.threads import replayed  # noqa: PLC0415 - as above
 
     database = Database.open(url)
     try:
-        return await database.run(lambda connection: replayed(connection, thread_id))
+        replay = await database.run(lambda connection: replayed(connection, thread_id))
     finally:
         database.close()
+    state = replay.state
+    facts = {"id": thread_id, "version": state.version, "status": state.status, "events": state.version}
+    return {**facts, "matches": replay.matches}
 
 
 def _steer(thread_id: str, order: str, *, as_json: bool) -> None:

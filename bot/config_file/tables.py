@@ -6,6 +6,7 @@ from pydantic import Field, StrictInt, field_validator
 
 from agents.budget import Budget
 from agents.frozen import Frozen
+from agents.pricing import Price
 from bot.config_file.durations import Duration
 from bot.config_file.people import PersonTable
 from bot.config_file.policy import RuleTable
@@ -34,6 +35,21 @@ class AgentTable(Frozen):
     budget: BudgetTable = BudgetTable()
 
 
+Dollars = Annotated[float, Field(ge=0, le=10**6, allow_inf_nan=False, strict=True)]
+
+
+class PriceTable(Frozen):
+    """`[models."NAME"]`: US dollars for a million tokens; without it a model's calls cost nothing that is counted."""
+
+    input: Dollars
+    output: Dollars
+    cached: Dollars | None = None
+
+    def price(self) -> Price:
+        """The price the core knows."""
+        return Price.model_validate(self.model_dump())
+
+
 class ConfigFile(Frozen):
     """Every table there may be. Validated with `Names` as context."""
 
@@ -42,6 +58,7 @@ class ConfigFile(Frozen):
     webhooks: tuple[WebhookTable, ...] = ()
     schedules: tuple[ScheduleTable, ...] = ()
     agents: dict[KnownAgent, AgentTable] = {}
+    models: dict[str, PriceTable] = {}
 
     @field_validator("people")
     @classmethod

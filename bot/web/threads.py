@@ -62,9 +62,10 @@ async def replay_thread(thread_id: str, here: Here) -> ReplayView:
 
     Growth of CONTRACT §4: `threads replay` asks for it while a server holds the database.
     """
-    kept, folded = await here.bot.engine.database.run(lambda connection: replayed(connection, thread_id))
+    replay = await here.bot.engine.database.run(lambda connection: replayed(connection, thread_id))
+    state = replay.state
     return ReplayView(
-        id=thread_id, version=kept.version, status=folded.status, events=folded.version, matches=kept == folded
+        id=thread_id, version=state.version, status=state.status, events=state.version, matches=replay.matches
     )
 
 

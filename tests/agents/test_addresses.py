@@ -57,6 +57,12 @@ def test_what_is_not_one_printable_word_behind_a_scheme_is_refused(text: str) ->
         Address(text)
 
 
+def test_an_address_is_as_long_as_an_email_address_may_be_and_some_more() -> None:
+    assert Address("email:" + "a" * 314)
+    with pytest.raises(ValueError, match="is not an address"):
+        Address("email:" + "a" * 315)
+
+
 def test_a_refused_address_is_told_by_its_beginning_only() -> None:
     with pytest.raises(ValueError, match="not an address") as refused:
         Address("x" * 10_000)

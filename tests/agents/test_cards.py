@@ -29,6 +29,7 @@ INVISIBLE = [
     pytest.param("\u1160", id="Hangul jungseong filler"),
     pytest.param("\u17b4", id="Khmer inherent vowel"),
     pytest.param("\u180b", id="Mongolian variation selector"),
+    pytest.param("\u180f", id="another Mongolian variation selector"),
     pytest.param("\u200b", id="zero width space"),
     pytest.param("\u200d", id="zero width joiner"),
     pytest.param("\u200e", id="left-to-right mark"),
@@ -46,6 +47,7 @@ INVISIBLE = [
     pytest.param("\ue000", id="private use"),
     pytest.param("\U000e0041", id="tag letter"),
     pytest.param("\U000e0100", id="variation selector of a second kind"),
+    pytest.param("\U000e01ef", id="the last variation selector"),
     pytest.param("\U0010ffff", id="last code point"),
 ]
 
@@ -59,7 +61,7 @@ def test_a_character_nobody_can_see_is_written_out(character: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["deploy v1.2", "Grüße, 世界!", "naïve \u2013 “quoted”", "100 €", "🚀", "<b>&amp;</b>", ""]
+    "text", ["deploy v1.2", "Grüße, 世界!", "naïve \u2013 “quoted”", "100 €", "🚀", "\ufe10", "<b>&amp;</b>", ""]
 )
 def test_what_everybody_can_see_stays_as_it_is(text: str) -> None:
     assert visible(text) == text

@@ -183,6 +183,7 @@ def test_a_fork_is_at_rest_whatever_its_parent_was_doing(parent: ThreadState) ->
     assert (state.thread_id, state.status, state.created_at) == ("thr_2", "done", NOW)
     assert (state.requests, state.call, state.outgoing, state.prefetch) == ((), None, (), ())
     assert (next_step(state), wake_at(state), due(state, after(10**8), PEOPLE)) == ((), None, ())
+    assert (state.models_turn, state.fires_at, state.retry_at, state.paused) == (False, None, None, None)
 
 
 def test_a_fork_remembers_and_goes_on_when_somebody_writes() -> None:

@@ -3,16 +3,20 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agents.addresses import Address
 from agents.cards import card_of
 from agents.effects import SendMessage
 from agents.events import (
     BudgetExtended,
+    MessageSent,
     MessageUndeliverable,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
+    RequestShown,
     RequestSuperseded,
     ThreadCancelled,
 )
@@ -421,3 +425,65 @@ def test_a_receipt_of_something_nobody_waits_for_changes_nothing() -> None:
         key="stray", to=PHONE, message=card_of(open_request(state)), replacing=Receipt(ref="x", digest="y")
     )
     assert fold(state, [taken(stray)]).requests == state.requests
+
+
+# Whatever happens to the cards of a request, in whatever order
+
+
+class Screens:
+    """What people see: the message at each place, and whether it still asks. A channel may edit in place or post anew."""
+
+    def __init__(self, state: ThreadState) -> None:
+        self.state = state
+        self.asks: dict[tuple[Address, str], bool] = {}
+        self.told: list[RequestShown | MessageSent] = []
+
+    def deliver(self, sent: Outgoing, *, in_place: bool) -> None:
+        before = sent.replacing
+        ref = before.ref if before and in_place else f"m{len(self.told)}"
+        if before:
+            self.asks.pop((sent.to, before.ref), None)
+        card = sent.message.card
+        assert card is not None
+        self.asks[sent.to, ref] = card.status == "open"
+        self.tell(shown_as(sent, card.request_id, ref) if card.status == "open" else taken(sent, ref=ref))
+
+    def tell(self, event: RequestShown | MessageSent) -> None:
+        self.told.append(event)
+        self.state = fold(self.state, [event])
+
+
+def shown_as(sent: Outgoing, request_id: str, ref: str) -> RequestShown:
+    facts = {"at": NOW, "actor": Address("channel:test"), "key": sent.key, "request_id": request_id, "to": sent.to}
+    return RequestShown(**facts, receipt=Receipt(ref=ref, digest="s"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(["deliver", "edit in place", "remind", "escalate", "edit", "twice"]), max_size=12),
+    st.data(),
+)
+def test_when_all_is_delivered_no_screen_still_asks(moves: list[str], data: st.DataObject) -> None:
+    screens = Screens(asking_thread(TWO, shown_to=()))
+    for nth, move in enumerate(moves, 1):
+        one = data.draw(st.sampled_from(screens.state.outgoing)) if screens.state.outgoing else None
+        match move:
+            case "remind":
+                screens.state = reminded(screens.state, nth)
+            case "escalate":
+                screens.state = escalated(screens.state, PHONE, nth=nth)
+            case "edit":
+                new = edited(f"place {nth}").model_copy(update={"digest": f"{nth:x}" * 64})
+                screens.state = answered(screens.state, "edit", edited=new, arguments=new.arguments)
+            case "twice" if screens.told:
+                screens.state = fold(screens.state, [data.draw(st.sampled_from(screens.told))])
+            case _ if one:
+                screens.deliver(one, in_place=move == "edit in place")
+        assert len({sent.key for sent in screens.state.outgoing}) == len(screens.state.outgoing)
+    screens.state = answered(screens.state, "deny")
+    for _ in range(len(moves) * 20 + 5):
+        if screens.state.outgoing:
+            screens.deliver(screens.state.outgoing[0], in_place=data.draw(st.booleans()))
+    assert screens.state.outgoing == ()
+    assert screens.asks
+    assert not any(screens.asks.values())

@@ -1,5 +1,6 @@
 """Opening requests: what people are asked, and on which terms."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,6 +124,12 @@ def test_the_requester_may_extend_their_own_budget_unless_a_rule_says_otherwise(
     assert budget(Rule(name="free", tool="extend_budget")).ask == EXTEND_BUDGET.ask
     assert budget(Rule(name="house", tool="extend_budget", ask=RELEASE)).ask == RELEASE
     assert budget(Rule(name="all", tool="*", ask=RELEASE)).ask == RELEASE
+
+
+def test_a_question_and_a_budget_wait_for_a_week() -> None:
+    assert timedelta(days=7).total_seconds() == WEEK
+    assert budget().ask.expires == WEEK
+    assert judge(budget(), answer("approve", ALICE), people=PEOPLE, now=NOW).status == "approved"
 
 
 def test_a_rule_may_speak_of_one_kind_of_budget() -> None:

@@ -171,6 +171,10 @@ def test_own_requests_let_the_requester_approve_the_tools_own_default_only() -> 
     assert far.ask == OWN
 
 
+def test_in_a_house_of_many_nobody_approves_their_own_requests_by_default() -> None:
+    assert Policy().verdict("push", {}, stance=RISKY).ask == OWN
+
+
 @given(names, arguments, stances, st.lists(rules, max_size=4), st.booleans())
 def test_own_requests_change_who_may_approve_and_never_what_is_answered(tool, given, stance, rules, trusted) -> None:
     def found(own: bool) -> Verdict:

@@ -248,6 +248,12 @@ def test_only_a_step_the_model_can_repair_is_told_to_it(outcome: Outcome) -> Non
     assert ("step.seconds: missing" in prompt(rejected)) == outcome.repairable
 
 
+def test_a_thread_remembers_so_many_events_and_counts_the_others() -> None:
+    state = thread(*[message(f"m{n}") for n in range(50)])
+    assert (len(state.recent), state.forgotten) == (MOST_REMEMBERED, 11)
+    assert state.recent[-1] == message("m49")
+
+
 def test_what_is_forgotten_is_counted() -> None:
     told = parsed(prompt(*[message(f"m{n}") for n in range(50)]))
     assert told[1][:2] == ("forgotten", {"events": "11"})
@@ -272,6 +278,10 @@ def test_what_is_forgotten_is_counted() -> None:
 def test_a_long_text_is_cut_and_its_length_is_told(event: Any, longest: int) -> None:
     text = rendered(event) or ""
     assert f">{'x' * longest}… (5000 characters in all)</" in text
+
+
+def test_a_text_that_just_fits_is_whole() -> None:
+    assert "characters in all" not in (rendered(message("x" * LONGEST_TEXT)) or "")
 
 
 def test_a_cut_never_falls_into_an_escape() -> None:

@@ -25,6 +25,10 @@ def test_a_request_ends_so_many_seconds_after_it_opened() -> None:
     assert approval(Ask(expires=90)).expires_at == NOW + timedelta(seconds=90)
 
 
+def test_a_new_request_was_neither_reminded_of_nor_escalated_nor_held() -> None:
+    assert (approval().reminded, approval().escalated, approval().held) == (0, 0, False)
+
+
 def test_a_request_whose_verdict_names_no_terms_lets_nobody_decide() -> None:
     request = approval(policy=Verdict(answer="ask", rule="bare"))
     assert (request.ask.roles, request.ask.people) == ((), ())

@@ -50,7 +50,7 @@ def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:
         return ToolResult(summary="")
 
     assert lonely.stance.ask == Ask()
-    assert lonely.description == ""
+    assert (lonely.description, lonely.version, lonely.stance.risk) == ("", 1, "high")
 
 
 def test_a_verifiable_tool_needs_a_check() -> None:

@@ -15,6 +15,7 @@ from agents.errors import Misconfigured
 from agents.messages import Assurance
 from agents.people import Person
 from agents.policy import Ask, Escalation, Rule
+from agents.pricing import Price
 from bot.config import Configuration, configuration_path, load_configuration
 from bot.triggers import Schedule, Webhook
 
@@ -141,6 +142,11 @@ def test_a_budget_holds_what_is_written_and_nothing_else(tmp_path: Path) -> None
     text = f'{PEOPLE}[agents.deploy.budget]\nsteps = 40\nusd = 2\nwall_clock = "30m"\n[agents.oncall]\n'
     budgets = loaded(tmp_path, text).budgets
     assert budgets == {"deploy": Budget(steps=40, usd=2, wall_clock=1800), "oncall": Budget()}
+
+
+def test_prices_of_models_are_as_written(tmp_path: Path) -> None:
+    text = f'{PEOPLE}[models."gpt-5.4-mini"]\ninput = 0.5\noutput = 2.0\n'
+    assert loaded(tmp_path, text).prices == {"gpt-5.4-mini": Price(input=0.5, output=2.0)}
 
 
 def test_webhooks_and_schedules_are_as_written() -> None:

@@ -11,7 +11,7 @@ from agents.events import KnownEvent, MessageReceived, ThreadFinished, ThreadPau
 from agents.reducer import fold
 from agents.state import ThreadState
 from storage.database import Database
-from storage.threads import Threads, events_after, listed, replayed, stored
+from storage.threads import Replay, Threads, events_after, listed, replayed, stored
 from storage.wakeups import due_threads, next_wake, unfinished_threads
 from tests.histories import START, Walk, some_walk
 
@@ -51,7 +51,7 @@ async def test_a_long_history_is_read_back_as_it_was_and_replays_to_the_stored_s
 
     walk = some_walk(eventful)
     state = await database.run(lambda connection: write(connection, walk, size))
-    assert await database.run(lambda connection: replayed(connection, "thr_walk")) == (state, state)
+    assert await database.run(lambda connection: replayed(connection, "thr_walk")) == Replay(state, matches=True)
     read = await database.run(lambda connection: events_after(connection, "thr_walk"))
     assert read == list(enumerate(walk.events, 1))
 
@@ -83,13 +83,25 @@ async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(databa
     assert await database.run(lambda c: threads.load(c, "thr_1")) == opened
 
 
-async def test_a_state_that_was_tampered_with_no_longer_replays(database: Database) -> None:
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE thread SET state = replace(state, 'hello', 'HELLO')",
+        "UPDATE thread SET state = 'gone'",
+        "UPDATE thread SET status = 'running'",
+        "UPDATE thread SET version = version + 1",
+        "UPDATE thread SET wake_at = '2026-01-01 00:00:00.000000'",
+        "UPDATE event SET data = replace(data, 'hello', 'HELLO') WHERE seq = 2",
+        "DELETE FROM event WHERE seq = 3",
+    ],
+)
+async def test_whatever_was_tampered_with_no_longer_replays(database: Database, tampering: str) -> None:
     opened = await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
     done = ThreadFinished(at=START, actor=person("bob"), reason="done")
     await database.run(lambda c: append(Threads(), c, opened, done))
-    await database.run(lambda c: c.execute(text("UPDATE thread SET state = replace(state, 'hello', 'HELLO')")))
-    kept, folded = await database.run(lambda c: replayed(c, "thr_1"))
-    assert kept != folded
+    assert (await database.run(lambda c: replayed(c, "thr_1"))).matches
+    await database.run(lambda c: c.execute(text(tampering)))
+    assert not (await database.run(lambda c: replayed(c, "thr_1"))).matches
 
 
 async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_page(database: Database) -> None:

@@ -82,6 +82,7 @@ def test_migrating_twice_changes_nothing(handrail, tmp_path):
     assert again == {"before": first["after"], "after": first["after"]}
     assert "as it was" in handrail("migrate").err
     assert (tmp_path / ".handrail" / "handrail.db").exists()
+    assert stat.S_IMODE((tmp_path / ".handrail").stat().st_mode) == 0o700
 
 
 @pytest.mark.usefixtures("house")

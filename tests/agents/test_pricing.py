@@ -1,0 +1,41 @@
+"""Costs: tokens times prices, told with the call."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.budget import Usage
+from agents.completion import Completion, Outcome
+from agents.pricing import Price, PricedModel
+
+PRICE = Price(input=2.0, cached=0.5, output=8.0)
+SPENT = Usage(input=1_000_000, cached=400_000, output=100_000)
+
+
+class Answering:
+    def __init__(self, usage: Usage | None) -> None:
+        self.usage = usage
+
+    async def complete(self, turn):
+        return Completion(outcome=Outcome.INVALID, model="m", usage=self.usage)
+
+
+def test_cached_input_is_a_part_of_the_input_with_a_price_of_its_own() -> None:
+    assert PRICE.of(SPENT) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 8)
+    assert Price(input=2.0, output=8.0).of(SPENT) == pytest.approx(1.0 * 2 + 0.1 * 8)
+
+
+@given(st.integers(0, 10**9), st.floats(0, 1), st.integers(0, 10**9))
+def test_a_cost_is_never_negative(asked: int, share: float, answered: int) -> None:
+    assert PRICE.of(Usage(input=asked, cached=int(asked * share), output=answered)) >= 0
+
+
+async def test_a_call_is_told_with_its_cost_even_when_its_answer_is_useless() -> None:
+    completion = await PricedModel(Answering(SPENT), {"m": PRICE}).complete(None)
+    assert completion.usage is not None
+    assert completion.usage.usd == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(("usage", "prices"), [(SPENT, {"other": PRICE}), (None, {"m": PRICE})])
+async def test_what_has_no_price_or_cost_nothing_is_told_as_it_is(usage, prices) -> None:
+    assert (await PricedModel(Answering(usage), prices).complete(None)).usage == usage
