@@ -1,7 +1,7 @@
 """What happened: the closed union of facts a thread's log is made of (DESIGN §5).
 
 An event is frozen for ever once released: fields may be added with a default, a change of meaning raises `v` and
-teaches `storage.threads` to lift the old form. A golden file per type holds us to it (tests/payloads/events).
+teaches `storage.codec` to lift the old form. A golden file per type holds us to it (tests/payloads/events).
 """
 
 from typing import Annotated, Any, Literal

@@ -97,8 +97,9 @@ class Courier:
         channel = self.channels.get(effect.to.scheme)
         if channel is None:
             return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
+        key = f"{parcel.thread_id}:{effect.key}"  # an effect's key is its thread's own
         try:
-            receipt = await channel.send(effect.to, effect.message, key=effect.key, replacing=effect.replacing)
+            receipt = await channel.send(effect.to, effect.message, key=key, replacing=effect.replacing)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
             return undeliverable(effect, str(error), self.chance.now())

@@ -35,6 +35,14 @@ def objection(state: ThreadState, call: OpenCall, tool: Tool | None, policy: Pol
     return lapsed(verdict.ask, call.approvers, state.requester, policy.people)
 
 
+def given_up(call: OpenCall, why: str) -> Ended:
+    """The end of a call that will not be tried again.
+
+    A read did nothing, and what can be looked for was not there; of anything else nobody knows whether it happened.
+    """
+    return Ended("unknown" if call.effect in ("idempotent", "once") else "failed", why)
+
+
 def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, jitter: float) -> Sequence[KnownEvent]:
     """The events an end of an attempt gives rise to."""
     actor = Address(f"tool:{call.tool}")
@@ -48,9 +56,10 @@ def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, ji
             result=fitting(ended.result),
         )
         return (done,)
+    if ended.how == "again" and call.attempt >= MOST_ATTEMPTS:
+        ended = given_up(call, ended.text)
     if ended.how == "unknown":
         unknown = ToolOutcomeUnknown(at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text)
         return (unknown, ask_what_happened(state, call, moment))
-    again = ended.how == "again" and call.attempt < MOST_ATTEMPTS
-    retry_at = back_off(call.attempt, jitter, moment.now) if again else None
+    retry_at = back_off(call.attempt, jitter, moment.now) if ended.how == "again" else None
     return (ToolFailed(at=moment.now, actor=actor, call_id=call.call_id, error=ended.text, retry_at=retry_at),)

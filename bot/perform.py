@@ -23,7 +23,7 @@ from agents.tools import Tool
 from bot.choosing import chosen, ended_without_step
 from bot.engine import Engine, Recorded
 from bot.ids import Chance
-from bot.ledger import key_of, objection, outcome
+from bot.ledger import given_up, key_of, objection, outcome
 from bot.log import Action, log
 from bot.roster import Roster
 from bot.running import MOST_ATTEMPTS, Ended, Runner, words_for
@@ -124,9 +124,15 @@ class Performer:
         if not recorded.events or state.call is None:
             return recorded  # it is no longer wanted, or somebody else has started it
         log(Action.TOOL_STARTED, thread_id=state.thread_id, tool=tool.name, attempt=attempt)
-        ended = await self.runner.run(agent, tool, state.call, key)
+        ended = await self._run_and_look(agent, tool, state.call, key)
         log(Action.TOOL_FINISHED, thread_id=state.thread_id, tool=tool.name, outcome=ended.how)
         return await self._write_outcome(state, ended)
+
+    async def _run_and_look(self, agent: Agent, tool: Tool, call: OpenCall, key: str) -> Ended:
+        """One attempt; when its end leaves doubt and the tool can look for what it did, look before trying again."""
+        ended = await self.runner.run(agent, tool, call, key)
+        found = await self.runner.check(agent, tool, call, key) if ended.how == "again" else None
+        return ended if found is None else Ended("succeeded", found.summary, found)
 
     async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> Recorded:
         """The process that started the call is gone: each class of effect has its own way to the truth."""
@@ -134,12 +140,14 @@ class Performer:
         tool = agent.tool(effect.call.tool)
         if tool is None or effect.call.effect == "once":
             return await self._write_outcome(state, Ended("unknown", "the process that ran it ended"))
-        if effect.call.effect == "verifiable":
-            found = await self.runner.check(agent, tool, effect.call, key_of(state, effect.call))
-            if found is not None:
-                return await self._write_outcome(state, Ended("succeeded", found.summary, found))
+        found = await self.runner.check(agent, tool, effect.call, key_of(state, effect.call))
+        if found is not None:
+            return await self._write_outcome(state, Ended("succeeded", found.summary, found))
         if effect.call.attempt >= MOST_ATTEMPTS:
-            return await self._write_outcome(state, Ended("failed", "it did not end in any of its attempts"))
+            return await self._write_outcome(state, Ended("again", "the process that ran it ended, each time"))
+        problem = objection(state, effect.call, tool, self.roster.policy)
+        if problem is not None:
+            return await self._write_outcome(state, given_up(effect.call, problem))
         return await self._start(effect, state, agent, tool)
 
     async def _write_outcome(self, state: ThreadState, ended: Ended) -> Recorded:

@@ -155,11 +155,13 @@ def test_a_late_clock_tells_all_it_missed_in_order_of_their_kind(seconds: int, e
 
 def test_a_punctual_clock_tells_each_deadline_at_its_time_and_once() -> None:
     state, seen = asking_thread(LADDER), []
-    while (at := wake_at(state)) is not None:
+    for at in (after(seconds) for seconds in (300, 450, 600, 900, 1800)):
+        assert wake_at(state) == at
         assert due(state, at - MICROSECOND, PEOPLE) == ()
         seen += [((at - NOW).total_seconds(), event.type) for event in due(state, at, PEOPLE)]
         state = ticked(state, at)
         assert due(state, at, PEOPLE) == ()
+    assert wake_at(state) is None
     assert seen == [
         (300, "RequestReminded"),
         (450, "RequestEscalated"),

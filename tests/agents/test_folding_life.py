@@ -11,6 +11,7 @@ from agents.deadlines import due, wake_at
 from agents.events import (
     BudgetReached,
     KnownEvent,
+    ReplyChosen,
     ThreadCancelled,
     ThreadFinished,
     ThreadForked,
@@ -142,6 +143,10 @@ def test_cancelling_drops_a_call_that_was_not_started() -> None:
     assert fold(ready(), [cancelled]).call is None
 
 
+def test_it_is_nobodys_turn_in_a_cancelled_thread() -> None:
+    assert not fold(thread(), [cancelled]).models_turn
+
+
 @pytest.mark.parametrize("ending", ["succeeded", "failed"])
 def test_cancelling_keeps_a_started_call_until_it_reports_and_nothing_follows(ending: str) -> None:
     state = fold(started(ready()), [cancelled])
@@ -202,8 +207,9 @@ def test_a_fork_has_spent_nothing_however_long_after_its_parent_it_is_made(paren
 
 def test_a_card_of_the_parent_that_is_told_to_a_fork_changes_nothing() -> None:
     parent = asking_thread(shown_to=())
-    state = fold(parent, [forked(), shown(parent)])
-    assert (state.requests, state.outgoing, state.status) == ((), (), "done")
+    replied = fold(parent, [forked(), ReplyChosen(at=NOW, actor=BOB, text="hello")])
+    state = fold(replied, [shown(parent)])
+    assert (state.requests, state.outgoing, state.status) == ((), replied.outgoing, "done")
 
 
 # Time spent

@@ -430,8 +430,12 @@ def test_a_receipt_of_something_nobody_waits_for_changes_nothing() -> None:
 # Whatever happens to the cards of a request, in whatever order
 
 
+MOVES = ["deliver", "deliver", "deliver in place", "remind", "escalate", "edit", "told twice"]
+MOST_MESSAGES = 500
+
+
 class Screens:
-    """What people see: the message at each place, and whether it still asks. A channel may edit in place or post anew."""
+    """What people see: each message, and whether it still asks. A channel may edit in place or post anew."""
 
     def __init__(self, state: ThreadState) -> None:
         self.state = state
@@ -452,6 +456,22 @@ class Screens:
         self.told.append(event)
         self.state = fold(self.state, [event])
 
+    def ask_again(self, how: str, nth: int) -> None:
+        match how:
+            case "remind":
+                self.state = reminded(self.state, nth)
+            case "escalate":
+                self.state = escalated(self.state, PHONE, nth=nth)
+            case _:
+                new = edited(f"place {nth}").model_copy(update={"digest": f"{nth:x}" * 64})
+                self.state = answered(self.state, "edit", edited=new, arguments=new.arguments)
+
+    def settle(self) -> None:
+        """The request ends, and all that is on its way arrives, now in place and now anew."""
+        self.state = answered(self.state, "deny")
+        while self.state.outgoing and len(self.told) < MOST_MESSAGES:
+            self.deliver(self.state.outgoing[0], in_place=len(self.told) % 2 == 0)
+
 
 def shown_as(sent: Outgoing, request_id: str, ref: str) -> RequestShown:
     facts = {"at": NOW, "actor": Address("channel:test"), "key": sent.key, "request_id": request_id, "to": sent.to}
@@ -459,31 +479,19 @@ def shown_as(sent: Outgoing, request_id: str, ref: str) -> RequestShown:
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(st.sampled_from(["deliver", "edit in place", "remind", "escalate", "edit", "twice"]), max_size=12),
-    st.data(),
-)
+@given(st.lists(st.sampled_from(MOVES), max_size=12), st.data())
 def test_when_all_is_delivered_no_screen_still_asks(moves: list[str], data: st.DataObject) -> None:
     screens = Screens(asking_thread(TWO, shown_to=()))
     for nth, move in enumerate(moves, 1):
-        one = data.draw(st.sampled_from(screens.state.outgoing)) if screens.state.outgoing else None
-        match move:
-            case "remind":
-                screens.state = reminded(screens.state, nth)
-            case "escalate":
-                screens.state = escalated(screens.state, PHONE, nth=nth)
-            case "edit":
-                new = edited(f"place {nth}").model_copy(update={"digest": f"{nth:x}" * 64})
-                screens.state = answered(screens.state, "edit", edited=new, arguments=new.arguments)
-            case "twice" if screens.told:
-                screens.state = fold(screens.state, [data.draw(st.sampled_from(screens.told))])
-            case _ if one:
-                screens.deliver(one, in_place=move == "edit in place")
+        waiting = screens.state.outgoing
+        if move in ("remind", "escalate", "edit"):
+            screens.ask_again(move, nth)
+        elif move == "told twice" and screens.told:
+            screens.tell(data.draw(st.sampled_from(screens.told)))
+        elif waiting:
+            screens.deliver(data.draw(st.sampled_from(waiting)), in_place=move == "deliver in place")
         assert len({sent.key for sent in screens.state.outgoing}) == len(screens.state.outgoing)
-    screens.state = answered(screens.state, "deny")
-    for _ in range(len(moves) * 20 + 5):
-        if screens.state.outgoing:
-            screens.deliver(screens.state.outgoing[0], in_place=data.draw(st.booleans()))
+    screens.settle()
     assert screens.state.outgoing == ()
     assert screens.asks
     assert not any(screens.asks.values())

@@ -103,6 +103,10 @@ def test_messages_go_out_whatever_the_thread_does() -> None:
         assert [m.key for m in messages(asking.model_copy(update=changed))] == [m.key for m in asking.outgoing]
 
 
+def test_a_step_is_repaired_twice_a_call_of_the_model_retried_five_times_and_three_failures_are_too_many() -> None:
+    assert (MOST_REPAIRS, MOST_RETRIES, MOST_FAILURES) == (2, 5, 3)
+
+
 @pytest.mark.parametrize(
     ("name", "most"), [("repairs", MOST_REPAIRS + 1), ("retries", MOST_RETRIES + 1), ("failures", MOST_FAILURES)]
 )

@@ -300,7 +300,7 @@ def test_a_big_result_is_cut_with_its_summary_first() -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (called("c", where="x"), '<call id="c">push {"where": "x"}</call>'),
+        (called("c", where="Köln"), '<call id="c">push {"where": "Köln"}</call>'),
         (called("c", verdict=DENY, where="mars"), '<refused call="c">push {"where": "mars"}: not to mars</refused>'),
         (decided("approve"), '<person_approved by="person:bob"></person_approved>'),
         (decided("deny", comment="no"), '<person_denied by="person:bob">no</person_denied>'),

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from agents.errors import ToolError, Unreachable
+from agents.policy import Rule
 from agents.steps import DoneForNow
 from bot.running import MOST_ATTEMPTS
 from storage.database import Database
@@ -165,6 +166,57 @@ async def test_a_tool_that_stays_away_fails_after_three_attempts_and_the_model_i
             await home.until(thread, lambda s, v=state.version: s.version > v)
         await home.at_rest(thread)
         assert "the forge is away" in model.turns[-1].prompt.user
+
+
+async def test_a_verifiable_deed_that_ends_in_doubt_is_looked_for_before_it_is_tried_again(database: Database) -> None:
+    class Forgetful(Workshop):
+        def do(self, key: str, what: str):
+            super().do(key, what)
+            raise Unreachable("it was done, but the answer was lost")
+
+    workshop = Forgetful()
+    async with house(database, ScriptedModel({"intent": "move"}, DONE), workshop=workshop) as home:
+        thread = await home.says("move")
+        await home.at_rest(thread)
+        assert len(workshop.done) == 1
+        assert (await home.story(thread)).count("ToolStarted") == 1
+
+
+async def test_an_idempotent_deed_in_doubt_to_the_end_is_asked_about_and_not_called_a_failure(
+    database: Database,
+) -> None:
+    workshop = Workshop()
+    workshop.trouble = [Unreachable("away")] * MOST_ATTEMPTS
+    async with house(database, ScriptedModel({"intent": "ship", "tag": "v1"}, DONE), workshop=workshop) as home:
+        thread = await home.says("ship v1")
+        await home.answers(await home.asked(thread), "approve")
+        for seconds in (1, 2):
+            state = await home.until(thread, lambda s: s.status == "waiting_for_time")
+            home.clock.advance(seconds=seconds)
+            await home.until(thread, lambda s, v=state.version: s.version > v)
+        request = (await home.until(thread, lambda s: s.request)).request
+        assert request is not None
+        assert request.purpose == "outcome"
+        await home.answers(request, "answer", text="did not run")
+        await home.at_rest(thread)
+
+
+async def test_rules_that_changed_while_the_process_was_gone_are_looked_at_before_a_second_start(
+    database_url: str,
+) -> None:
+    workshop = DyingWorkshop(happened=False)
+    ship = {"intent": "ship", "tag": "v1"}
+    async with house(Database.open(database_url), ScriptedModel(ship), workshop=workshop) as home:
+        thread = await home.says("ship v1")
+        await home.answers(await home.asked(thread), "approve")
+        await asyncio.to_thread(workshop.begun.wait, 20)
+        await kill(home)
+        workshop.released.set()
+    never = (Rule(name="freeze", tool="ship", deny="nothing ships today"),)
+    async with house(Database.open(database_url), ScriptedModel(), workshop=workshop, run="b", rules=never) as home:
+        request = await home.asked(thread)
+        assert request.purpose == "outcome"
+        assert workshop.done == []
 
 
 async def test_an_unexpected_error_of_a_tool_tells_its_name_and_never_its_text(database: Database) -> None:
