@@ -9,7 +9,7 @@ from agents.errors import AlreadySettled, ApprovalChanged, InvalidAnswer
 from agents.frozen import Frozen
 from agents.people import People, Person
 from agents.policy import Ask, Verdict
-from agents.requests import Answer, GivenAnswer, Request, RequestStatus
+from agents.requests import RUN_AGAIN, Answer, GivenAnswer, Request, RequestStatus
 
 
 class Edited(Frozen):
@@ -81,17 +81,25 @@ def _refuse_unfit_text(request: Request, text: str | None) -> None:
 def objection(request: Request, answer: Answer, ask: Ask, people: People) -> str | None:
     """Why this person may not give this answer, or None. Denying is always possible for those who could approve."""
     who = people.get(answer.by)
-    if answer.decision in ("deny", "answer") and same_person(request.requester, answer.by, people):
+    informs = not _decides(request, answer)
+    if informs and same_person(request.requester, answer.by, people):
         return None
     if who is None or not eligible(who, ask):
         return f"{answer.by} is not among those who may decide this: {_named(ask)}"
-    if answer.decision in ("deny", "answer"):
+    if informs:
         return None
     if same_person(request.requester, answer.by, people) and not ask.requester_may_approve:
         return "whoever asked may not approve it; this needs a second person"
     if answer.assurance.rank < ask.min_assurance.rank:
         return f"{answer.channel.scheme} is of {answer.assurance} assurance; approving this takes {ask.min_assurance}"
     return None
+
+
+def _decides(request: Request, answer: Answer) -> bool:
+    """Whether the answer lets something run: then it takes the strength of an approval."""
+    if request.purpose == "outcome":
+        return answer.text == RUN_AGAIN
+    return answer.decision in ("approve", "edit")
 
 
 def eligible(who: Person, ask: Ask) -> bool:

@@ -29,7 +29,7 @@ def work(state: ThreadState) -> tuple[Work, ...]:
     """The one thing to do next; nothing while people or the clock are waited for."""
     if state.unreadable is not None:
         return ()
-    if state.call is not None and state.call.phase == "started":
+    if state.call is not None and state.call.phase == "started" and state.paused is None:
         return (RecoverTool(key=f"recover:{state.call.call_id}:{state.call.attempt}", call=state.call),)
     if state.status not in ("running", "waiting_for_time") or state.fires_at is not None:
         return ()

@@ -9,7 +9,7 @@ from agents.events import RequestOpened
 from agents.messages import Assurance
 from agents.moment import Moment
 from agents.policy import Ask, Policy, Stance, Verdict
-from agents.requests import Request
+from agents.requests import RUN_AGAIN, Request
 from agents.state import OpenCall, ThreadState
 from agents.steps import RequestHumanInput
 
@@ -25,7 +25,7 @@ EXTEND_BUDGET = Stance(
 NOBODY = Ask(on_expire="halt")
 """The terms on which a budget is asked for that policy denies: it ends by time, or when the requester gives up."""
 
-OUTCOMES = ("ran", "did not run", "run again")
+OUTCOMES = ("ran", "did not run", RUN_AGAIN)
 
 
 def ask_for_call(state: ThreadState, call: OpenCall, verdict: Verdict, moment: Moment) -> RequestOpened:
@@ -57,9 +57,13 @@ def ask_for_help(state: ThreadState, why: str, moment: Moment) -> RequestOpened:
 
 
 def ask_what_happened(state: ThreadState, call: OpenCall, moment: Moment) -> RequestOpened:
-    """Nobody can tell whether a call happened: a person looks."""
+    """Nobody can tell whether a call happened: a person looks. What several had to approve, nobody repeats alone."""
     question = f"{call.tool} was started and I cannot tell whether it ran. Please look: did it?"
-    asked = {**_question(state, question, OUTCOMES), "purpose": "outcome", "call_id": call.call_id}
+    choices = OUTCOMES if call.ask is None or call.ask.quorum == 1 else OUTCOMES[:-1]
+    asked = {**_question(state, question, choices), "purpose": "outcome", "call_id": call.call_id}
+    if call.ask is not None:
+        terms = call.ask.model_copy(update={"expires": WEEK, "on_expire": "deny", "remind": (), "escalate": ()})
+        asked["policy"] = Verdict(answer="ask", rule="whoever could approve it may say what became of it", ask=terms)
     return _opened(state, moment, **asked, format="multiple_choice", urgency="high")
 
 

@@ -14,6 +14,7 @@ from agents.events import (
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
+from agents.requests import RUN_AGAIN
 from agents.state import Remembered
 from agents.steps import Await, CallTool
 
@@ -68,7 +69,7 @@ def _answered(errand: Errand, event: RequestAnswered) -> str | None:
     if event.status == "denied":
         why = answer.comment or answer.text
         return f"Not done: {answer.by.rest} said no" + (f": {why}" if why else ".")
-    if event.status == "answered" and _in_doubt(errand) and answer.text != "run again":
+    if event.status == "answered" and _in_doubt(errand) and answer.text != RUN_AGAIN:
         return f"{answer.by.rest} looked and says of {_tool(errand)}: {answer.text}."
     return None
 

@@ -13,6 +13,9 @@ from agents.steps import AnswerFormat, Urgency
 
 Decision = Literal["approve", "deny", "edit", "answer"]
 RequestStatus = Literal["open", "approved", "denied", "answered", "expired", "superseded", "cancelled"]
+RUN_AGAIN = "run again"
+"""The answer about a call in doubt that lets it start once more: it takes what approving the call took."""
+
 Purpose = Literal["tool", "budget", "question", "handover", "outcome"]
 
 

@@ -25,7 +25,7 @@ from agents.events import (
 )
 from agents.frozen import Frozen
 from agents.messages import Message, Receipt
-from agents.policy import EffectClass
+from agents.policy import Ask, EffectClass
 from agents.requests import Request
 
 ThreadStatus = Literal["running", "waiting_for_human", "waiting_for_time", "paused", "done", "failed", "cancelled"]
@@ -51,7 +51,10 @@ Remembered = Annotated[
 
 
 class OpenCall(Frozen):
-    """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet."""
+    """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet.
+
+    `ask` holds the terms on which people approved it, where they were asked.
+    """
 
     call_id: str
     tool: str
@@ -64,6 +67,7 @@ class OpenCall(Frozen):
     retry_at: AwareDatetime | None = None
     prefetched: bool = False
     approvers: tuple[Address, ...] = ()
+    ask: Ask | None = None
 
 
 class Outgoing(Frozen):

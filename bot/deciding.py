@@ -63,7 +63,7 @@ class Deciding:
             if request is None:
                 raise AlreadySettled
             judgement = judge(request, answer, people=self.roster.people, now=now, seen=seen, edited=edited)
-            if judgement.status == "open" and answer.by in request.approvers and edited is None:
+            if judgement.status == "open" and judgement.given.by in request.approvers and edited is None:
                 return ()  # said twice: it counts once
             return answered(state, request, judgement, edited)
 

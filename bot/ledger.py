@@ -60,6 +60,6 @@ def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, ji
         ended = given_up(call, ended.text)
     if ended.how == "unknown":
         unknown = ToolOutcomeUnknown(at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text)
-        return (unknown, ask_what_happened(state, call, moment))
+        return (unknown,) if state.life == "cancelled" else (unknown, ask_what_happened(state, call, moment))
     retry_at = back_off(call.attempt, jitter, moment.now) if ended.how == "again" else None
     return (ToolFailed(at=moment.now, actor=actor, call_id=call.call_id, error=ended.text, retry_at=retry_at),)

@@ -146,6 +146,8 @@ class Performer:
         if effect.call.attempt >= MOST_ATTEMPTS:
             return await self._write_outcome(state, Ended("again", "the process that ran it ended, each time"))
         problem = objection(state, effect.call, tool, self.roster.policy)
+        if state.life == "cancelled":
+            problem = "the thread was cancelled meanwhile"
         if problem is not None:
             return await self._write_outcome(state, given_up(effect.call, problem))
         return await self._start(effect, state, agent, tool)

@@ -29,7 +29,7 @@ def row_of(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
 
 def event_of(row: EventRow) -> Event:
     """The event of a row. What this build does not know, or knows only in an older form, becomes an UnknownEvent."""
-    data = json.loads(row.data)
+    data = _read(row.data)
     facts = {**data, "type": row.type, "v": row.v, "at": row.at, "actor": row.actor}
     if row.v > VERSIONS.get(row.type, 0):
         return _unknown(facts, data)
@@ -37,6 +37,15 @@ def event_of(row: EventRow) -> Event:
         return KNOWN.validate_python(facts)
     except ValidationError:
         return _unknown(facts, data)
+
+
+def _read(text: str) -> dict[str, Any]:
+    """What a row holds; nothing when it is no JSON object any more, so that the event becomes an UnknownEvent."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _unknown(facts: dict[str, Any], data: dict[str, Any]) -> UnknownEvent:

@@ -12,7 +12,7 @@ from agents.events import (
     RequestSuperseded,
 )
 from agents.folding.settling import asking, correction, replaced, settle
-from agents.requests import Request, ShownCard
+from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
 
 AskingEvent = (
@@ -133,7 +133,7 @@ def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
     """What a settled request means for the thread."""
     match request.purpose:
         case "tool" if request.status == "approved" and state.call is not None:
-            ready = {"phase": "ready", "approvers": request.approvers}
+            ready = {"phase": "ready", "approvers": request.approvers, "ask": request.ask}
             call = _rewritten(state, request)
             return {"call": call.model_copy(update=ready) if call else None}
         case "tool":
@@ -150,7 +150,7 @@ def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
 
 def _outcome_told(state: ThreadState, request: Request) -> dict[str, Any]:
     told = next((a.text for a in reversed(request.answers) if a.counted), None)
-    if told == "run again" and state.call is not None:
+    if told == RUN_AGAIN and state.call is not None:
         return {"call": state.call.model_copy(update={"phase": "ready"})}
     return {"call": None, "models_turn": True}
 

@@ -56,8 +56,13 @@ def test_a_call_people_are_asked_about_waits() -> None:
     assert work(state(call=CALL.model_copy(update={"phase": "asked"}))) == ()
 
 
-@pytest.mark.parametrize("changed", [{}, {"paused": "wait"}, {"life": "cancelled"}])
-def test_what_became_of_a_started_call_is_found_out_whatever_the_thread_does(changed: dict[str, Any]) -> None:
+def test_a_paused_thread_finds_out_about_a_started_call_once_it_is_resumed() -> None:
+    started = CALL.model_copy(update={"phase": "started", "attempt": 1})
+    assert work(state(call=started, paused="wait")) == ()
+
+
+@pytest.mark.parametrize("changed", [{}, {"life": "cancelled"}])
+def test_what_became_of_a_started_call_is_found_out_also_when_the_thread_is_cancelled(changed: dict[str, Any]) -> None:
     started = CALL.model_copy(update={"phase": "started", "attempt": 1})
     assert work(state(call=started, **changed)) == (RecoverTool(key="recover:call_1:1", call=started),)
 

@@ -9,8 +9,9 @@ import threading
 
 import pytest
 
-from agents.errors import ToolError, Unreachable
-from agents.policy import Rule
+from agents.addresses import person
+from agents.errors import NotAllowed, ToolError, Unreachable
+from agents.policy import Ask, Rule
 from agents.steps import DoneForNow
 from bot.running import MOST_ATTEMPTS
 from storage.database import Database
@@ -199,6 +200,40 @@ async def test_an_idempotent_deed_in_doubt_to_the_end_is_asked_about_and_not_cal
         assert request.purpose == "outcome"
         await home.answers(request, "answer", text="did not run")
         await home.at_rest(thread)
+
+
+async def test_repeating_an_approved_deed_takes_what_approving_it_took(database_url: str) -> None:
+    workshop = DyingWorkshop(happened=True)
+    pay = {"intent": "pay"}
+    asked = (Rule(name="money", tool="pay", ask=Ask(roles=("release",))),)
+    async with house(Database.open(database_url), ScriptedModel(pay), workshop=workshop, rules=asked) as home:
+        thread = await home.says("pay")
+        await home.answers(await home.asked(thread), "approve")
+        await asyncio.to_thread(workshop.begun.wait, 20)
+        await kill(home)
+        workshop.released.set()
+    async with house(Database.open(database_url), ScriptedModel(DONE), workshop=workshop, run="b", rules=asked) as home:
+        request = await home.asked(thread)
+        with pytest.raises(NotAllowed):
+            await home.answers(request, "answer", text="run again", by="alice")
+        assert len(workshop.done) == 1
+        await home.answers(request, "answer", text="run again", by="bob")
+        await home.at_rest(thread)
+        assert len(workshop.done) == 2
+
+
+async def test_a_cancelled_thread_starts_nothing_again_after_a_crash(database_url: str) -> None:
+    workshop = DyingWorkshop(happened=False)
+    async with house(Database.open(database_url), ScriptedModel({"intent": "look"}), workshop=workshop) as home:
+        thread = await home.says("look")
+        await asyncio.to_thread(workshop.begun.wait, 20)
+        await kill(home)
+        workshop.released.set()
+        await home.bot.steering.cancel(thread, person("bob"))
+    async with house(Database.open(database_url), ScriptedModel(), workshop=workshop, run="b") as home:
+        await home.until(thread, lambda s: s.call is None)
+        assert workshop.done == []
+        assert (await home.bot.engine.load(thread)).status == "cancelled"
 
 
 async def test_rules_that_changed_while_the_process_was_gone_are_looked_at_before_a_second_start(
