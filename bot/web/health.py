@@ -9,7 +9,7 @@ from agents.errors import HandrailError
 from agents.frozen import Frozen
 from bot.web.parts import Here
 from bot.wiring import Bot
-from storage.wakeups import next_wake
+from storage.schema import prove_writable
 
 PATIENCE = 3.0
 """Seconds for the database to commit: one that takes longer is of no use to anybody who waits."""
@@ -57,10 +57,10 @@ async def ready(here: Here, response: Response) -> Ready:
 
 
 async def _database(bot: Bot) -> Check:
-    """A transaction begins with the lock that writing takes, so one that ends shows that writing works."""
+    """Whether something can be written and committed in time."""
     try:
         async with asyncio.timeout(PATIENCE):
-            await bot.engine.database.run(next_wake)
+            await bot.engine.database.run(prove_writable)
     except (HandrailError, TimeoutError) as error:
         return Check(ok=False, problem=str(error) or f"it did not answer within {PATIENCE:.0f} s")
     return Check(ok=True)

@@ -287,7 +287,7 @@ def test_however_deep_the_file_is_nested_python_never_runs_out_of_stack(
     tmp_path: Path, opening: str, closing: str
 ) -> None:
     for depth in range(10, 600, 7):
-        complaint(tmp_path, f"{PEOPLE}[a]\na = {opening * depth}1{closing * depth}\n")
+        assert complaint(tmp_path, f"{PEOPLE}[a]\na = {opening * depth}1{closing * depth}\n")
 
 
 def test_a_number_too_long_for_python_is_a_mistake_too(tmp_path: Path) -> None:

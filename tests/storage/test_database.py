@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from agents.errors import Misconfigured, StoreUnavailable
 from storage.database import Database, connect, sqlite_path
+from storage.schema import prove_writable
 
 
 def count(connection: Connection) -> int:
@@ -86,6 +88,18 @@ async def test_a_database_locked_by_another_program_is_a_retryable_refusal_and_w
     other.execute("ROLLBACK")
     other.close()
     assert await database.run(add("one")) == "one"
+
+
+@pytest.mark.parametrize("write", [add("two"), prove_writable])
+async def test_a_read_only_database_is_refused_with_the_fix_and_keeps_what_it_has(
+    database: Database, database_url: str, write
+) -> None:
+    await database.run(add("one"))
+    await database.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
+    with pytest.raises(StoreUnavailable, match="is read-only: give this user the right to write"):
+        await database.run(write)
+    with closing(sqlite3.connect(sqlite_path(database_url))) as other:
+        assert other.execute("SELECT key FROM inbox").fetchall() == [("one",)]
 
 
 def test_a_database_that_was_never_migrated_says_how_to_migrate(tmp_path: Path) -> None:

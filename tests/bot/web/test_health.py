@@ -31,3 +31,10 @@ async def test_an_engine_that_was_not_started_makes_it_unready(surface: Surface)
     told = await surface.client(None).get("/readyz")
     assert told.status_code == 503
     assert told.json()["checks"]["engine"]["ok"] is False
+
+
+async def test_a_read_only_database_makes_it_unready_and_says_what_to_do(surface: Surface) -> None:
+    await surface.bot.engine.database.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
+    told = await surface.client(None).get("/readyz")
+    assert told.status_code == 503
+    assert "read-only: give this user the right to write" in told.json()["checks"]["database"]["problem"]
