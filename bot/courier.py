@@ -2,23 +2,19 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
 from agents.addresses import Address
-from agents.errors import Permanent, Retryable, WrongState
-from agents.events import KnownEvent
-from agents.state import ThreadState
-from bot.delivery import delivered, undeliverable
+from agents.errors import Retryable
 from bot.engine import Engine, Recorded, posted
+from bot.handover import Handover
 from bot.ids import Chance
 from bot.log import Action, log
 from bot.running import back_off
 from bot.sleeping import Sleep
-from channels.base import Channel
 from storage.outbox import Parcel, waiting
 
 T = TypeVar("T")
@@ -26,10 +22,10 @@ T = TypeVar("T")
 
 @dataclass
 class Courier:
-    """One queue per destination. A message is at least once handed over, and once told of in the log."""
+    """One queue per destination."""
 
     engine: Engine
-    channels: Mapping[str, Channel]
+    handover: Handover
     chance: Chance
     sleep: Sleep
     _queues: dict[Address, deque[Parcel]] = field(default_factory=lambda: defaultdict(deque))
@@ -75,9 +71,9 @@ class Courier:
 
     async def _deliver(self, parcel: Parcel) -> None:
         """Hand over, then write down: a message that was taken is not sent again because the database is busy."""
-        event = await self._patiently(parcel, lambda: self._handed_over(parcel))
+        event = await self._patiently(parcel, lambda: self.handover.hand_over(parcel))
         if event is not None:
-            await self._patiently(parcel, lambda: self._written_down(parcel, event))
+            await self._patiently(parcel, lambda: self.handover.write_down(parcel, event))
 
     async def _patiently(self, parcel: Parcel, act: Callable[[], Awaitable[T]]) -> T | None:
         """Until it works, or we stop: then the outbox still has the message."""
@@ -91,23 +87,3 @@ class Courier:
             if self._stopping:
                 break
         return None
-
-    async def _handed_over(self, parcel: Parcel) -> KnownEvent:
-        effect = parcel.effect
-        channel = self.channels.get(effect.to.scheme)
-        if channel is None:
-            return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
-        key = f"{parcel.thread_id}:{effect.key}"  # an effect's key is its thread's own
-        try:
-            receipt = await channel.send(effect.to, effect.message, key=key, replacing=effect.replacing)
-        except Permanent as error:
-            log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
-            return undeliverable(effect, str(error), self.chance.now())
-        return delivered(effect, receipt, self.chance.now())
-
-    async def _written_down(self, parcel: Parcel, event: KnownEvent) -> None:
-        def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
-            return (event,) if any(m.key == parcel.effect.key for m in state.outgoing) else ()
-
-        with suppress(WrongState):  # a log we cannot read waits for a build that can
-            await self.engine.record(parcel.thread_id, decide)

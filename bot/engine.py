@@ -43,6 +43,8 @@ class Recorded:
 
 
 Reply = Callable[[Recorded], str]
+Deferrer = Callable[[Connection, Recorded], None]
+"""Told of every write within its transaction: what it adds is committed or rolled back with the events."""
 Listener = Callable[[Recorded], None]
 """Told of every commit, on the loop, in order."""
 
@@ -54,6 +56,7 @@ class Engine:
     database: Database
     threads: Threads
     readers: Mapping[str, Reader] = field(default_factory=dict)
+    deferrer: Deferrer | None = None
     listeners: list[Listener] = field(default_factory=list)
     _bells: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
 
@@ -82,9 +85,9 @@ class Engine:
                 self.threads.forget()
         raise VersionConflict
 
-    async def load(self, thread_id: str) -> ThreadState:
-        """The state as of the last commit. Raises ThreadNotFound."""
-        return await self.database.run(lambda connection: self.threads.load(connection, thread_id))
+    async def load(self, thread_id: str, *, settled: bool = False) -> ThreadState:
+        """The state as of the last commit; `settled` waits for those that are being made. Raises ThreadNotFound."""
+        return await self.database.run(lambda connection: self.threads.load(connection, thread_id, settled=settled))
 
     @contextmanager
     def bell(self, thread_id: str) -> Iterator[asyncio.Event]:
@@ -98,8 +101,17 @@ class Engine:
             if not self._bells[thread_id]:
                 del self._bells[thread_id]
 
+    def ring(self, thread_id: str) -> None:
+        """Tell those who follow the thread that there is news, perhaps from another process."""
+        for bell in self._bells.get(thread_id, ()):
+            bell.set()
+
+    def followed(self) -> list[str]:
+        """The threads somebody here follows now."""
+        return list(self._bells)
+
     def _written(self, connection: Connection, thread_id: str | None, decide: Decide) -> Recorded:
-        before = NEW if thread_id is None else self.threads.load(connection, thread_id)
+        before = NEW if thread_id is None else self.threads.load(connection, thread_id, settled=True)
         _refuse_unreadable(before)
         events = tuple(decide(before))
         if not events:
@@ -108,7 +120,10 @@ class Engine:
         self.threads.append(connection, before, events, after)
         _write_requests(connection, before, [r for r in touched.values() if r.thread_id == after.thread_id])
         _write_outbox(connection, before, after)
-        return Recorded(before, after, events, touched)
+        recorded = Recorded(before, after, events, touched)
+        if self.deferrer is not None:
+            self.deferrer(connection, recorded)
+        return recorded
 
     def _folded(self, before: ThreadState, events: Events) -> tuple[Events, ThreadState, dict[str, Request]]:
         """The events with what they say to readers of the log, the state after them, and every request they touched."""
@@ -124,8 +139,8 @@ class Engine:
     def _tell(self, recorded: Recorded) -> None:
         if not recorded.events:
             return
-        for bell in self._bells.get(recorded.after.thread_id, ()):
-            bell.set()
+        self.threads.committed(recorded.after)
+        self.ring(recorded.after.thread_id)
         for listener in self.listeners:
             listener(recorded)
 

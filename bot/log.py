@@ -43,6 +43,11 @@ class Action(StrEnum):
     INBOUND_REFUSED = "inbound_refused"
     SCHEDULE_FIRED = "schedule_fired"
     WAKEUP_FAILED = "wakeup_failed"
+    WORKER_STARTED = "worker_started"
+    WORKER_STOPPING = "worker_stopping"
+    WORKER_STOPPED = "worker_stopped"
+    WORKER_RESTARTED = "worker_restarted"
+    JOBS_TAKEN_OVER = "jobs_taken_over"
     DATABASE_UNAVAILABLE = "database_unavailable"
     HTTP_ANSWERED = "http_answered"
     HTTP_FAILED = "http_failed"
@@ -85,6 +90,8 @@ _QUERY = re.compile(r"\?[^\s\"']*")
 _LINK_TOKEN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret (CONTRACT §4)
 _NAME = "handrail"
 _GO_THEIR_OWN_WAY = ("uvicorn", "uvicorn.access", "uvicorn.error")
+_SILENT = ("procrastinate",)
+"""Its lines carry the arguments of jobs in their text; what matters of them is told in lines of our own."""
 _HANDLER = "handrail-lines"
 
 # Wrapped by hand and not through structlog.configure, so that nothing is printed before a process says where to.
@@ -124,6 +131,8 @@ def configure_logging(
     for name in _GO_THEIR_OWN_WAY:  # uvicorn keeps its lines to itself unless told otherwise
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _renderer(log_format: Format, *, color: bool) -> structlog.typing.Processor:

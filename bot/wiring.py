@@ -1,30 +1,46 @@
 """The composition root: everything is put together here, by arguments; tests put their own parts in."""
 
-import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from agents.model import Model
+from bot.advancing import Advancer
 from bot.clock import Clock
 from bot.courier import Courier
 from bot.deciding import Deciding
+from bot.embedded import Embedded
 from bot.engine import Engine
+from bot.handover import Handover
 from bot.ids import Chance
 from bot.intake import Intake
+from bot.job_handlers import JobHandlers
+from bot.jobs import defer_what_follows, defer_what_others_do
 from bot.perform import Performer
+from bot.presence import Presence
 from bot.roster import Roster
 from bot.running import Runner
 from bot.sleeping import Sleep, sleep_until
 from bot.steering import Steering
+from bot.wakeups import Elsewhere, WakeUps
 from bot.worker import Worker
 from channels.base import Channel, Reader
 from storage.database import Database
+from storage.jobs import Queue
+from storage.processes import Process
 from storage.threads import Threads
 
 GRACE = 8.0
 """Seconds for what runs to end when we stop; with closing everything this stays within the 10 s we promise."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a process does of the work it shares with others: jobs of these queues, so many at once; none at all."""
+
+    process: Process
+    queues: Mapping[Queue, int]
 
 
 @dataclass
@@ -37,27 +53,25 @@ class Bot:
     intake: Intake
     deciding: Deciding
     steering: Steering
-    worker: Worker
-    courier: Courier
-    clock: Clock
+    wakeups: WakeUps
     executor: ThreadPoolExecutor
-    _clock_task: asyncio.Task[None] | None = field(default=None)
+    schemes: tuple[str, ...]
+    presence: Presence | None = field(default=None)
 
     async def start(self) -> Self:
-        """Take up what was left, and begin. The courier first: what the worker then posts reaches it once."""
-        await self.courier.start()
-        self.engine.listeners += [self.worker.notice, self.courier.notice, self.clock.notice]
-        await self.worker.start()
-        self._clock_task = asyncio.create_task(self.clock.run(), name="clock")
+        """Take up what was left, and begin."""
+        if self.presence is not None:
+            await self.presence.start()
+        await self.wakeups.start()
         return self
 
     async def stop(self, grace: float = GRACE) -> None:
         """Take no new work, finish or release what runs, close the database."""
-        if self._clock_task is not None:
-            self._clock_task.cancel()
-        await asyncio.gather(self.worker.stop(grace), self.courier.stop(grace))
+        await self.wakeups.stop(grace)
+        if self.presence is not None:
+            await self.presence.stop()
         self.executor.shutdown(wait=False, cancel_futures=True)
-        self.engine.database.close()
+        await self.engine.database.close()
 
 
 def bootstrap(
@@ -68,18 +82,19 @@ def bootstrap(
     *,
     chance: Chance | None = None,
     sleep: Sleep = sleep_until,
-    concurrency: int = 64,
+    share: Share | None = None,
 ) -> Bot:
-    """Put a bot together on an open database. Nothing runs before `start`."""
+    """Put a bot together on an open database. Nothing runs before `start`. Without a `share` it does everything."""
     chance = chance or Chance()
-    threads = Threads()
+    threads = Threads(shared=database.shared)
     database.forgetters.append(threads.forget)
     readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Reader)}
     senders = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
-    engine = Engine(database, threads, readers)
+    engine = Engine(database, threads, readers, deferrer=defer_what_follows if share else None)
+    own = replace(engine, deferrer=defer_what_others_do) if share else engine
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
-    performer = Performer(engine, roster, model, Runner(roster, executor), chance)
-    worker = Worker(engine, performer, chance, sleep, concurrency)
+    advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance), chance)
+    handover = Handover(engine, senders, chance)
     return Bot(
         engine=engine,
         roster=roster,
@@ -87,8 +102,26 @@ def bootstrap(
         intake=Intake(engine, roster, chance),
         deciding=Deciding(engine, roster, chance),
         steering=Steering(engine, chance),
-        worker=worker,
-        courier=Courier(engine, senders, chance, sleep),
-        clock=Clock(engine, roster, worker, chance, sleep),
+        wakeups=_shared(share, JobHandlers(engine, advancer, handover, roster, chance, sleep))
+        if share
+        else _embedded(engine, roster, advancer, handover, chance, sleep),
         executor=executor,
+        schemes=(*readers, *senders),
+        presence=Presence(engine, share.process, chance, sleep) if share else None,
     )
+
+
+def _shared(share: Share, handlers: JobHandlers) -> WakeUps:
+    if not share.queues:
+        return Elsewhere()
+    from bot.queue_worker import QueueWorker  # noqa: PLC0415 - 0.3 s that nobody on SQLite should wait for
+
+    return QueueWorker(handlers, share.queues)
+
+
+def _embedded(
+    engine: Engine, roster: Roster, advancer: Advancer, handover: Handover, chance: Chance, sleep: Sleep
+) -> Embedded:
+    worker = Worker(engine, advancer, chance, sleep)
+    courier = Courier(engine, handover, chance, sleep)
+    return Embedded(engine, worker, courier, Clock(engine, roster, worker, chance, sleep))

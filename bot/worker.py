@@ -4,13 +4,12 @@ import asyncio
 from dataclasses import dataclass, field
 from itertools import count
 
-from agents.effects import Work
 from agents.next_step import work
 from agents.state import ThreadState
+from bot.advancing import Advancer
 from bot.engine import Engine, Recorded
 from bot.ids import Chance
 from bot.log import Action, log
-from bot.perform import Performer
 from bot.running import back_off
 from bot.sleeping import Sleep
 from storage.wakeups import unfinished_threads
@@ -21,13 +20,12 @@ class Worker:
     """Embedded wake-ups: a set of thread ids, rebuilt at start from the projection. A wake-up carries no state."""
 
     engine: Engine
-    performer: Performer
+    advancer: Advancer
     chance: Chance
     sleep: Sleep
     concurrency: int = 64
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _again: dict[str, ThreadState | None] = field(default_factory=dict)
-    _stopping: bool = False
     _stop_bell: asyncio.Event = field(default_factory=asyncio.Event)
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -46,7 +44,7 @@ class Worker:
 
     def wake(self, thread_id: str, state: ThreadState | None = None) -> None:
         """Have a thread looked at soon, as of `state` when known; one that is being looked at is looked at again."""
-        if self._stopping:
+        if self._stop_bell.is_set():
             return
         if thread_id in self._tasks:
             self._again[thread_id] = state
@@ -55,7 +53,6 @@ class Worker:
 
     async def stop(self, grace: float) -> None:
         """Start nothing new; let what runs end within `grace` seconds, then leave it to the next start."""
-        self._stopping = True
         self._stop_bell.set()
         running = list(self._tasks.values())
         if not running:
@@ -85,24 +82,14 @@ class Worker:
             else:
                 return
             await self._pause(attempt)
-            if self._stopping:
+            if self._stop_bell.is_set():
                 return
 
     async def _pause(self, attempt: int) -> None:
         await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now()), self._stop_bell)
 
     async def _advance(self, state: ThreadState) -> None:
-        """Perform what is wanted, as far as the thread goes."""
-        while not self._stopping and (effect := self._startable(state)) is not None:
-            state = await self.performer.perform(effect, state)
+        state = await self.advancer.advance(state, self._stop_bell)
         news = self._again.get(state.thread_id)
         if news is not None and news.version <= state.version:
             del self._again[state.thread_id]  # we have been there already
-
-    def _startable(self, state: ThreadState) -> Work | None:
-        """The wanted piece of work, unless its time has not come: then the thread is looked at again at that time."""
-        for effect in work(state):
-            wait = 0.0 if effect.not_before is None else (effect.not_before - self.chance.now()).total_seconds()
-            if wait <= 0:
-                return effect
-        return None

@@ -1,38 +1,83 @@
-"""The database: opened once, locked against other processes, and the only place that commits."""
+"""The database: opened once by each process, and the only place that commits."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, exc
 
-from agents.errors import Misconfigured, StoreUnavailable
+from agents.errors import StoreUnavailable
 from storage.lock import FileLock
+from storage.postgres import Pool, is_postgres, postgres_engine
+from storage.refusals import mapped
 from storage.schema import require_current
+from storage.sqlite import lock_path, sqlite_engine
 from storage.writer import Writer
 
 T = TypeVar("T")
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON", "wal_autocheckpoint=4000")
+
+class Transactions(Protocol):
+    """Runs functions over a Connection, all or nothing."""
+
+    async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any: ...
+
+    async def stop(self) -> None:
+        """Finish what is under way, and run nothing more."""
 
 
 @dataclass
 class Database:
-    """An open database. `run` is the only way to read or write it."""
+    """An open database. `run` is the only way to read or write it; `shared` tells that others write to it too."""
 
-    engine: Engine
-    lock: FileLock
+    url: str
+    shared: bool
     forgetters: list[Callable[[], None]] = field(default_factory=list)
-    _writer: Writer | None = None
+    _transactions: Transactions | None = None
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open an existing, migrated database for this process alone.
+        """Open an existing, migrated database; a SQLite file for this process alone.
 
-        Raises Misconfigured when another process has it, when it is missing, too old, too new, or not writable.
+        Raises Misconfigured when another process has the file, when the database is missing, too old or too new, and
+        StoreUnavailable when it does not answer.
         """
+        return cls._shared(url) if is_postgres(url) else cls._alone(url)
+
+    async def run(self, work: Callable[[Connection], T], after: Callable[[T], None] | None = None) -> T:
+        """Run one plain function in a transaction. `after` is called once it is committed, even if the caller has gone.
+
+        Raises StoreUnavailable when the database cannot be written; nothing of the function's work is kept then.
+        """
+        if self._transactions is None:
+            raise StoreUnavailable("the database is closed")
+        try:
+            result: T = await self._transactions.run(work, after)
+        except exc.SQLAlchemyError as error:
+            raise mapped(error) from error
+        return result
+
+    async def close(self) -> None:
+        """Finish what is queued, close, and let other processes in."""
+        transactions, self._transactions = self._transactions, None
+        if transactions is not None:
+            await transactions.stop()
+
+    @classmethod
+    def _shared(cls, url: str) -> Self:
+        engine = connect(url)
+        try:
+            require_current(engine)
+        except BaseException as error:
+            raise mapped(error) from error
+        finally:
+            engine.dispose()
+        database = cls(url, shared=True)
+        database._transactions = Pool.to(url)
+        return database
+
+    @classmethod
+    def _alone(cls, url: str) -> Self:
         lock = FileLock.take(lock_path(url))
         engine = connect(url)
         try:
@@ -41,31 +86,9 @@ class Database:
             engine.dispose()
             lock.release()
             raise mapped(error) from error
-        database = cls(engine=engine, lock=lock)
-        database._writer = Writer(engine, on_rollback=database._forget)
-        database._writer.start()
+        database = cls(url, shared=False)
+        database._transactions = Writer(engine, lock, on_rollback=database._forget)
         return database
-
-    async def run(self, work: Callable[[Connection], T], after: Callable[[T], None] | None = None) -> T:
-        """Run one plain function in a transaction. `after` is called once it is committed, even if the caller has gone.
-
-        Raises StoreUnavailable when the database cannot be written; nothing of the function's work is kept then.
-        """
-        if self._writer is None:
-            raise StoreUnavailable("the database is closed")
-        try:
-            result: T = await self._writer.run(work, after)
-        except exc.SQLAlchemyError as error:
-            raise mapped(error) from error
-        return result
-
-    def close(self) -> None:
-        """Finish what is queued, close, and let other processes in."""
-        if self._writer is not None:
-            self._writer.stop()
-            self._writer = None
-        self.engine.dispose()
-        self.lock.release()
 
     def _forget(self) -> None:
         for forget in self.forgetters:
@@ -73,53 +96,5 @@ class Database:
 
 
 def connect(url: str) -> Engine:
-    """An engine with the settings durability rests on."""
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin on its own: transactions are ours
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite:///` URL. Raises Misconfigured for any other."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise Misconfigured("DATABASE_URL must name a file, like sqlite:///.handrail/handrail.db")
-    return Path(parsed.database)
-
-
-def lock_path(url: str) -> Path:
-    """The file whose lock means that a process runs on the database."""
-    path = sqlite_path(url)
-    return path.with_name(f"{path.name}.lock")
-
-
-_REASONS = (
-    (r"readonly|read-only", "the database is read-only: give this user the right to write the file and its folder"),
-    (r"locked|busy", "the database is locked by another program: close it and try again"),
-    (r"full", "the disk is full: free some space; Handrail goes on by itself"),
-    (r"unable to open", "the database file cannot be opened: check that its folder exists and may be written"),
-    (
-        r"not a database|malformed",
-        "the file is not a healthy SQLite database: restore a backup or set another DATABASE_URL",
-    ),
-)
-
-
-def mapped(error: BaseException) -> BaseException:
-    """A driver's error in our words; other errors pass as they are."""
-    if not isinstance(error, exc.SQLAlchemyError):
-        return error
-    text = str(getattr(error, "orig", None) or error)
-    reason = next((ours for pattern, ours in _REASONS if re.search(pattern, text, re.IGNORECASE)), None)
-    return StoreUnavailable(reason or f"the database refused: {text.splitlines()[0][:200]}")
+    """An engine for looking at a database and for migrating it, outside `Database.run`."""
+    return postgres_engine(url) if is_postgres(url) else sqlite_engine(url)

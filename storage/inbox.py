@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, exc, insert, select
 
+from agents.errors import VersionConflict
 from storage.tables import InboxRow
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
@@ -41,6 +42,17 @@ def seen(connection: Connection, claim: Claim) -> Earlier | None:
 
 
 def enter(connection: Connection, claim: Claim, thread_id: str, at: datetime, reply: str | None) -> None:
-    """Write all the names, and what was answered. A race that `seen` did not see ends at the primary key."""
+    """Write all the names, and what was answered.
+
+    Raises VersionConflict when somebody else wrote one of them since `seen` looked: looking again finds it.
+    """
     row = {"channel": claim.channel, "thread_id": thread_id, "at": at, "fingerprint": claim.fingerprint, "reply": reply}
-    connection.execute(insert(_inbox), [row | {"key": key} for key in claim.keys])
+    try:
+        connection.execute(insert(_inbox), [row | {"key": key} for key in claim.keys])
+    except exc.IntegrityError as error:
+        raise VersionConflict from error
+
+
+def forget_arrivals(connection: Connection, before: datetime) -> None:
+    """Names nobody will send again: the longest retry schedules end after days."""
+    connection.execute(delete(_inbox).where(_inbox.c.at < before))

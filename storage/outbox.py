@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
+from agents.addresses import Address
 from agents.effects import SendMessage
 from storage.tables import OutboxRow
 
@@ -43,7 +45,17 @@ def drop(connection: Connection, thread_id: str, keys: Iterable[str]) -> None:
         connection.execute(_DROP, {"thread": thread_id, "effect": key})
 
 
+def waiting_for(connection: Connection, thread_id: str, to: Address) -> list[Parcel]:
+    """What a thread still has for one destination, oldest first."""
+    query = select(_outbox).where(_outbox.c.thread_id == thread_id).order_by(_outbox.c.created_at, _outbox.c.key)
+    return [parcel for parcel in map(_parcel, connection.execute(query)) if parcel.effect.to == to]
+
+
 def waiting(connection: Connection) -> list[Parcel]:
     """All that is still to be sent, oldest first."""
     rows = connection.execute(select(_outbox).order_by(_outbox.c.created_at, _outbox.c.key))
-    return [Parcel(row.thread_id, SendMessage.model_validate_json(row.message)) for row in rows]
+    return [_parcel(row) for row in rows]
+
+
+def _parcel(row: Row[Any]) -> Parcel:
+    return Parcel(row.thread_id, SendMessage.model_validate_json(row.message))

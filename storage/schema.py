@@ -1,12 +1,15 @@
 """The schema's version: which one this build needs, which one a database has, and how to get there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
 from agents.errors import Misconfigured
 
-HEAD = "0001"
+HEAD = "0002"
+_LOCK = text("SELECT pg_advisory_lock(hashtext('handrail: migration'))")
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -17,6 +20,17 @@ def version_of(engine: Engine) -> str | None:
             return None
         found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         return found
+
+
+@contextmanager
+def one_at_a_time(engine: Engine) -> Iterator[None]:
+    """Keep other processes from migrating a shared database meanwhile. A file is locked by whoever has it."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:
+        connection.execute(_LOCK)
+        yield  # the lock is the session's, and ends with it
 
 
 def prove_writable(connection: Connection) -> None:

@@ -102,3 +102,27 @@ class InboxRow(SQLModel, table=True):
     at: datetime = _time()
     fingerprint: str | None = None
     reply: str | None = Field(default=None, sa_type=Text)
+
+
+class ProcessRow(SQLModel, table=True):
+    """One process that shares the database, and when it was last seen alive."""
+
+    __tablename__ = "process"
+
+    id: str = Field(primary_key=True)
+    role: str
+    host: str
+    pid: int
+    queues: str
+    concurrency: int
+    started_at: datetime = _time()
+    seen_at: datetime = _time()
+
+
+class PauseRow(SQLModel, table=True):
+    """Something all processes leave alone until then, such as a model whose provider told us to wait."""
+
+    __tablename__ = "pause"
+
+    name: str = Field(primary_key=True)
+    until: datetime = _time()

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, insert, select, update
 
 from agents.deadlines import wake_at
 from agents.errors import ThreadNotFound, VersionConflict
@@ -22,6 +22,10 @@ _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not
 _event = EventRow.__table__  # type: ignore[attr-defined]  # the same
 
 _LOAD = select(_thread.c.version, _thread.c.state).where(_thread.c.id == bindparam("thread"))
+_CURRENT = select(
+    _thread.c.version, case((_thread.c.version == bindparam("known"), None), else_=_thread.c.state).label("state")
+).where(_thread.c.id == bindparam("thread"))
+_SETTLED = _CURRENT.with_for_update(key_share=True)
 _AT_WORK = ("status", "version", "unfinished", "wake_at", "updated_at")
 _AT_REST = (*_AT_WORK, "state")
 _MOVED, _RESTED = (
@@ -41,8 +45,13 @@ _EVENTS = (
 
 @dataclass
 class Threads:
-    """The thread store. `remembered` keeps the latest states: right while this process alone writes (see Database)."""
+    """The thread store. `remembered` keeps the latest states.
 
+    While this process alone writes they are right as they are, and include what is not committed yet. In a `shared`
+    database only committed ones are kept, and each is believed only while the row has its version.
+    """
+
+    shared: bool = False
     capacity: int = 2048
     remembered: OrderedDict[str, ThreadState] = field(default_factory=OrderedDict)
 
@@ -50,11 +59,21 @@ class Threads:
         """Drop what a rolled-back transaction may have left."""
         self.remembered.clear()
 
-    def load(self, connection: Connection, thread_id: str) -> ThreadState:
-        """The state as of the last commit. Raises ThreadNotFound."""
+    def load(self, connection: Connection, thread_id: str, *, settled: bool = False) -> ThreadState:
+        """The state as of the last commit. Raises ThreadNotFound.
+
+        `settled` waits for whoever is writing to the thread, and keeps others from it until this transaction ends.
+        """
+        if self.shared:
+            return self._current(connection, thread_id, _SETTLED if settled else _CURRENT)
         if (known := self.remembered.get(thread_id)) is not None:
             return known
         return self._remember(stored(connection, thread_id))
+
+    def committed(self, state: ThreadState) -> None:
+        """Told of what was committed."""
+        if self.shared:
+            self._remember(state)
 
     def append(self, connection: Connection, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
         """Append to the log and renew the projection. Raises VersionConflict when the log went on since `before`."""
@@ -64,7 +83,17 @@ class Threads:
             _advance(connection, before, after)
         rows = [row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1)]
         connection.execute(_APPEND, rows)
-        self._remember(after)
+        if not self.shared:
+            self._remember(after)
+
+    def _current(self, connection: Connection, thread_id: str, query: Select[Any]) -> ThreadState:
+        known = self.remembered.get(thread_id)
+        row = connection.execute(query, {"thread": thread_id, "known": known.version if known else 0}).first()
+        if row is None:
+            raise _unknown(thread_id)
+        if row.state is None and known is not None:
+            return known
+        return self._remember(_caught_up(connection, thread_id, row.version, row.state))
 
     def _remember(self, state: ThreadState) -> ThreadState:
         self.remembered[state.thread_id] = state
@@ -112,15 +141,20 @@ def stored(connection: Connection, thread_id: str) -> ThreadState:
     """The state as the database has it, past every memory. Raises ThreadNotFound."""
     row = connection.execute(_LOAD, {"thread": thread_id}).first()
     if row is None:
-        raise ThreadNotFound(f"there is no thread {thread_id[:40]}")
+        raise _unknown(thread_id)
     return _caught_up(connection, thread_id, row.version, row.state)
+
+
+def _unknown(thread_id: str) -> ThreadNotFound:
+    return ThreadNotFound(f"there is no thread {thread_id[:40]}")
 
 
 def _caught_up(connection: Connection, thread_id: str, version: int, kept: str) -> ThreadState:
     state = state_of(kept)
     if state.version == version:
         return state
-    return fold(state, (event for _, event in events_after(connection, thread_id, after=state.version)))
+    missing = events_after(connection, thread_id, after=state.version, limit=version - state.version)
+    return fold(state, (event for _, event in missing))
 
 
 @dataclass(frozen=True)
@@ -135,8 +169,9 @@ def replayed(connection: Connection, thread_id: str) -> Replay:
     """Fold a thread's log again and compare. Raises ThreadNotFound."""
     row = connection.execute(select(_thread).where(_thread.c.id == thread_id)).first()
     if row is None:
-        raise ThreadNotFound(f"there is no thread {thread_id[:40]}")
-    folded = fold(ThreadState(), (event for _, event in events_after(connection, thread_id)))
+        raise _unknown(thread_id)
+    whole = events_after(connection, thread_id, limit=row.version)  # others may write on meanwhile
+    folded = fold(ThreadState(), (event for _, event in whole))
     same_row = all(getattr(row, name) == value for name, value in _projection(folded).items())
     return Replay(folded, same_row and _same_state(connection, row, folded))
 

@@ -13,8 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from agents.errors import StoreUnavailable
+from storage.lock import FileLock
+
 MOST_AT_ONCE = 64
 """Functions that share one commit; more would only make the first one wait longer."""
+MOST_WAITING = 5_000
+"""Functions that may wait for their turn; another one is told to come back."""
 
 
 @dataclass
@@ -46,21 +51,25 @@ class Writer:
     """
 
     engine: Engine
+    lock: FileLock
     on_rollback: Callable[[], None]
     _jobs: "SimpleQueue[_Job | None]" = field(default_factory=SimpleQueue)
-    _thread: Thread | None = None
+    _thread: Thread = field(init=False)
 
-    def start(self) -> None:
+    def __post_init__(self) -> None:
         self._thread = Thread(target=self._serve, name="database", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Finish what is queued, then end the thread."""
+    async def stop(self) -> None:
+        """Finish what is queued, end the thread, and let another process in."""
         self._jobs.put(None)
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
+        self.engine.dispose()
+        self.lock.release()
 
     async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
+        if self._jobs.qsize() >= MOST_WAITING:
+            raise StoreUnavailable("too much is waiting for the database: try again in a moment")
         loop = asyncio.get_running_loop()
         job = _Job(work, after, loop, loop.create_future())
         self._jobs.put(job)

@@ -1,14 +1,14 @@
 """What all tests share: an empty environment, and a database of each kind."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from storage.database import Database
-from tests.databases import DATABASES
+from tests.databases import DATABASES, forget_database, postgresql, sqlite
 
 settings.register_profile("handrail", deadline=None, print_blob=True)
 settings.load_profile("handrail")
@@ -37,12 +37,28 @@ def _nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return DATABASES[request.param](tmp_path)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    url = DATABASES[request.param](tmp_path)
+    yield url
+    forget_database(url)
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def sqlite_url(tmp_path: Path) -> str:
+    """For what only SQLite does."""
+    return sqlite(tmp_path)
+
+
+@pytest.fixture
+def postgres_url(tmp_path: Path) -> Iterator[str]:
+    """For what only PostgreSQL does."""
+    url = postgresql(tmp_path)
+    yield url
+    forget_database(url)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database.open(database_url)
     yield opened
-    opened.close()
+    await opened.close()

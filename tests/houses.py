@@ -16,11 +16,13 @@ from agents.policy import Ask, Policy, Rule
 from agents.requests import Answer, Request
 from agents.state import ThreadState
 from agents.tools import Tool, ToolContext, ToolResult, tool
+from bot.embedded import Embedded
 from bot.engine import Recorded
 from bot.ids import Chance
 from bot.intake import Opening
 from bot.roster import Roster
 from bot.wiring import Bot, bootstrap
+from bot.worker import Worker
 from channels.base import Capabilities, Channel, Reader
 from channels.registry import by_scheme
 from storage.database import Database
@@ -90,6 +92,11 @@ class House:
     clock: FakeClock
     workshop: Workshop
     commits: list[Recorded]
+
+    @property
+    def worker(self) -> Worker:
+        assert isinstance(self.bot.wakeups, Embedded)
+        return self.bot.wakeups.worker
 
     async def says(self, text: str, *, thread: str | None = None, by: str = "alice") -> str:
         """Somebody says something; returns the thread."""

@@ -3,7 +3,7 @@
 from typer import Typer
 
 from bot.cli.screen import AsJson, show_json, tell
-from bot.local_database import bring_up_to_date, url_of
+from bot.database import bring_up_to_date, url_of
 from bot.settings import load_settings
 
 app = Typer()

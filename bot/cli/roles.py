@@ -1,43 +1,64 @@
 """`handrail web | smtp | worker | clock`: one role in a process of its own, which takes a database for several."""
 
-from typing import NoReturn
+from typing import Annotated, cast, get_args
 
-from typer import Typer
+from typer import BadParameter, Option, Typer, echo
 
 from agents.errors import Misconfigured
-from bot.local_database import url_of
-from bot.settings import load_settings
+from bot.assembly import Role
+from bot.serving import WEB, Place, Wishes, serve
+from bot.working import work
+from storage.jobs import QUEUES, Queue
 
 web, smtp, worker, clock = Typer(), Typer(), Typer(), Typer()
 
+AT_ONCE = 32
+ALL = ",".join(QUEUES)
+
+Port = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
+AtOnce = Annotated[int, Option("--concurrency", min=1, max=1000, help="How many jobs of each queue at once.")]
+
+
+def _queues(names: str) -> str:
+    wrong = [name for name in names.split(",") if name not in get_args(Queue)]
+    if wrong:
+        raise BadParameter(f"{wrong[0]!r} is no queue; there are: {', '.join(QUEUES)}")
+    return names
+
+
+Queues = Annotated[
+    str, Option("--queues", callback=_queues, metavar="NAMES", help=f"Which, of {', '.join(QUEUES)}; comma separated.")
+]
+
 
 @web.command("web")
-def _web() -> None:
+def _web(*, port: Port = None) -> None:
     """HTTP alone, for a deployment of several processes."""
-    _refuse("web")
+    serve(Wishes(port=port, role=WEB), _announce_place)
 
 
 @smtp.command("smtp")
 def _smtp() -> None:
     """Mail coming in, alone."""
-    _refuse("smtp")
+    raise Misconfigured("mail comes with a later version: there is nothing for `handrail smtp` to do yet")
 
 
 @worker.command("worker")
-def _worker() -> None:
+def _worker(*, concurrency: AtOnce = AT_ONCE, queues: Queues = ALL) -> None:
     """What moves threads on, alone."""
-    _refuse("worker")
+    chosen = tuple(dict.fromkeys(cast("list[Queue]", queues.split(","))))
+    work(Role("worker", chosen, concurrency), _announce)
 
 
 @clock.command("clock")
 def _clock() -> None:
     """Schedules and deadlines, alone."""
-    _refuse("clock")
+    work(Role("clock", ("timer",), AT_ONCE), _announce)
 
 
-def _refuse(role: str) -> NoReturn:
-    url_of(load_settings())
-    raise Misconfigured(
-        f"SQLite is for one process: `handrail {role}` cannot share it with the others. Use `handrail up`, which runs "
-        "them all, or PostgreSQL once this Handrail has that engine"
-    )
+def _announce_place(place: Place) -> None:
+    echo(f"Handrail is at {place.address}")
+
+
+def _announce(role: Role) -> None:
+    echo(f"{role.name} takes jobs of {', '.join(role.queues)}, {role.concurrency} at once")

@@ -9,7 +9,7 @@ from typer import Argument, Exit, Option, Typer
 
 from bot.cli.screen import AsJson, show, show_json, show_line, tell
 from bot.cli.server import MOST, As, Limit, ask, client
-from bot.local_database import held, url_of
+from bot.database import held, url_of
 from bot.settings import Settings, load_settings
 from channels.terminal.client import LoggedEvent, path
 from channels.terminal.outbound import ThreadView, event_line, notice, speech, table, threads_table
@@ -158,7 +158,7 @@ async def _folded(url: str, thread_id: str) -> Mapping[str, Any]:
     try:
         replay = await database.run(lambda connection: replayed(connection, thread_id))
     finally:
-        database.close()
+        await database.close()
     state = replay.state
     facts = {"id": thread_id, "version": state.version, "status": state.status, "events": state.version}
     return {**facts, "matches": replay.matches}

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from agents.errors import HandrailError
+from bot.database import held, revision, url_of
 from bot.doctor.finding import Finding
-from bot.local_database import held, revision, url_of
 from bot.settings import Settings
-from storage.database import sqlite_path
 from storage.schema import HEAD
+from storage.sqlite import sqlite_path
 
 
 def database(settings: Settings) -> Iterator[Finding]:

@@ -67,7 +67,6 @@ async def _database(bot: Bot) -> Check:
 
 
 def _engine(bot: Bot) -> Check:
-    """What was never started, or was stopped, hears of no commit."""
-    if bot.worker.notice in bot.engine.listeners:
+    if bot.wakeups.running:
         return Check(ok=True)
     return Check(ok=False, problem="it is not running")

@@ -33,8 +33,9 @@ from bot.intake import Opening
 from bot.roster import Roster
 from bot.wiring import Bot, bootstrap
 from channels.registry import by_scheme
-from storage.database import Database, connect, sqlite_path
+from storage.database import Database, connect
 from storage.schema import migrate
+from storage.sqlite import sqlite_path
 
 AT_ONCE = 16
 ALICE, BOB, TERMINAL = person("alice"), person("bob"), Address("terminal:alice")

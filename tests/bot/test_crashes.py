@@ -56,8 +56,8 @@ async def crash(database_url: str, intent: str, *, happened: bool) -> tuple[str,
 
 async def kill(home: House) -> None:
     """What kill -9 leaves of a worker: nothing, and not a word in the log."""
-    home.bot.worker._stopping = True
-    tasks = list(home.bot.worker._tasks.values())
+    home.worker._stop_bell.set()
+    tasks = list(home.worker._tasks.values())
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -117,7 +117,7 @@ async def test_an_approval_outlives_the_process_that_asked(database_url: str) ->
 
 async def test_a_message_accepted_but_not_yet_worked_on_is_worked_on_after_the_restart(database_url: str) -> None:
     async with house(Database.open(database_url), ScriptedModel()) as home:
-        home.bot.worker._stopping = True
+        home.worker._stop_bell.set()
         thread = await home.says("hello")
     async with house(Database.open(database_url), ScriptedModel(DONE), run="b") as home:
         await home.at_rest(thread)

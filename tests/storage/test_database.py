@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from agents.errors import Misconfigured, StoreUnavailable
-from storage.database import Database, connect, sqlite_path
+from storage.database import Database, connect
 from storage.schema import prove_writable
+from storage.sqlite import sqlite_path
 
 
 def count(connection: Connection) -> int:
@@ -69,12 +70,13 @@ async def test_nobody_is_told_of_what_was_rolled_back(database: Database) -> Non
 
 
 async def test_a_second_process_on_the_same_file_is_refused_and_let_in_once_the_first_has_closed(
-    database: Database, database_url: str
+    sqlite_url: str,
 ) -> None:
+    database = Database.open(sqlite_url)
     with pytest.raises(Misconfigured, match="another Handrail process"):
-        Database.open(database_url)
-    database.close()
-    Database.open(database_url).close()
+        Database.open(sqlite_url)
+    await database.close()
+    await Database.open(sqlite_url).close()
 
 
 async def test_a_database_locked_by_another_program_is_a_retryable_refusal_and_works_again_afterwards(

@@ -70,7 +70,7 @@ async def test_a_thread_nobody_opened_is_not_found(database: Database) -> None:
 
 
 async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(database: Database) -> None:
-    threads = Threads()
+    threads = Threads(shared=database.shared)
     database.forgetters.append(threads.forget)
     opened = await database.run(lambda c: append(threads, c, ThreadState(), *opening()))
 

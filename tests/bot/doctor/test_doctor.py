@@ -10,12 +10,12 @@ from agents.addresses import Address
 from agents.people import People, Person
 from agents.policy import Ask, Rule
 from bot.config import Configuration
+from bot.database import bring_up_to_date
 from bot.doctor.authority import authority
 from bot.doctor.database import database
 from bot.doctor.house import agents, model
 from bot.doctor.machine import folder, git, machine, python
 from bot.doctor.server import server
-from bot.local_database import bring_up_to_date
 from bot.settings import Settings
 from channels.terminal.client import TerminalClient
 

@@ -59,7 +59,7 @@ async def test_a_failure_is_noted_by_its_class_and_never_by_its_text(surface: Su
 
     surface.app.router.routes.append(APIRoute("/v1/broken", broken))
     await surface.client().get("/v1/broken")
-    surface.bot.engine.database.close()
+    await surface.bot.engine.database.close()
     await surface.client().get("/v1/threads")
     assert [(line["action"], line["error"]) for line in lines(log)] == [
         ("http_failed", "ZeroDivisionError"),

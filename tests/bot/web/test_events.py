@@ -122,7 +122,7 @@ async def test_whoever_stops_listening_is_forgotten(surface: Surface) -> None:
 
 async def test_a_stream_ends_when_the_database_goes(surface: Surface) -> None:
     thread_id = await surface.opened("look")
-    surface.bot.engine.database.close()
+    await surface.bot.engine.database.close()
     assert [chunk async for chunk in stream(surface.bot.engine, surface.streams, thread_id, 0)] == []
 
 

@@ -18,7 +18,7 @@ async def test_a_bot_that_runs_is_ready_with_each_of_its_channels(surface: Surfa
 
 
 async def test_a_database_that_is_away_makes_it_unready(surface: Surface) -> None:
-    surface.bot.engine.database.close()
+    await surface.bot.engine.database.close()
     told = await surface.client(None).get("/readyz")
     assert told.status_code == 503
     assert told.json()["ready"] is False
@@ -27,7 +27,7 @@ async def test_a_database_that_is_away_makes_it_unready(surface: Surface) -> Non
 
 
 async def test_an_engine_that_was_not_started_makes_it_unready(surface: Surface) -> None:
-    surface.bot.engine.listeners.clear()
+    surface.bot.engine.listeners.clear()  # nobody hears of commits
     told = await surface.client(None).get("/readyz")
     assert told.status_code == 503
     assert told.json()["checks"]["engine"]["ok"] is False

@@ -138,7 +138,7 @@ async def test_a_body_of_the_greatest_size_is_read(surface: Surface) -> None:
 
 
 async def test_a_database_that_is_away_is_told_with_when_to_try_again(surface: Surface) -> None:
-    surface.bot.engine.database.close()
+    await surface.bot.engine.database.close()
     for told in (
         await surface.client().get("/v1/threads"),
         await surface.client().post("/v1/threads", json={"message": "hi"}, headers={"Idempotency-Key": "k"}),

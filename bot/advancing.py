@@ -1,0 +1,30 @@
+"""Moving one thread on: perform what is wanted, as far as the thread goes (DESIGN §3.2)."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from agents.effects import Work
+from agents.next_step import work
+from agents.state import ThreadState
+from bot.ids import Chance
+from bot.perform import Performer
+
+
+@dataclass(frozen=True)
+class Advancer:
+    """Whoever wakes up for a thread hands it to this."""
+
+    performer: Performer
+    chance: Chance
+
+    async def advance(self, state: ThreadState, stopping: asyncio.Event) -> ThreadState:
+        """The state where the thread waits for people, for the clock or, when we stop, for another worker."""
+        while not stopping.is_set() and (effect := startable(state, self.chance.now())) is not None:
+            state = await self.performer.perform(effect, state)
+        return state
+
+
+def startable(state: ThreadState, now: datetime) -> Work | None:
+    """The wanted piece of work, unless its time has not come: then the thread is looked at again at that time."""
+    return next((w for w in work(state) if w.not_before is None or w.not_before <= now), None)

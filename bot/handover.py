@@ -1,0 +1,56 @@
+"""Handing one message to its channel, and writing down what came of it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from agents.errors import Permanent, WrongState
+from agents.events import KnownEvent
+from agents.state import ThreadState
+from bot.delivery import delivered, undeliverable
+from bot.engine import Engine
+from bot.ids import Chance
+from bot.log import Action, log
+from channels.base import Channel
+from storage.outbox import Parcel
+
+MOST_AT_ONCE = 8
+"""Messages on their way to one channel at the same time: the others' connections are theirs."""
+
+
+@dataclass(frozen=True)
+class Handover:
+    """A message is at least once handed over, and once told of in the log."""
+
+    engine: Engine
+    channels: Mapping[str, Channel]
+    chance: Chance
+    _slots: Mapping[str, asyncio.Semaphore] = field(
+        default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
+    )
+
+    async def hand_over(self, parcel: Parcel) -> KnownEvent:
+        """What the log is to say. Raises Retryable when the channel cannot take it now."""
+        effect = parcel.effect
+        channel = self.channels.get(effect.to.scheme)
+        if channel is None:
+            return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
+        key = f"{parcel.thread_id}:{effect.key}"  # an effect's key is its thread's own
+        try:
+            async with self._slots[effect.to.scheme]:
+                receipt = await channel.send(effect.to, effect.message, key=key, replacing=effect.replacing)
+        except Permanent as error:
+            log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
+            return undeliverable(effect, str(error), self.chance.now())
+        return delivered(effect, receipt, self.chance.now())
+
+    async def write_down(self, parcel: Parcel, event: KnownEvent) -> None:
+        """Once, however often it was handed over."""
+
+        def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
+            return (event,) if any(m.key == parcel.effect.key for m in state.outgoing) else ()
+
+        with suppress(WrongState):  # a log we cannot read waits for a build that can
+            await self.engine.record(parcel.thread_id, decide)

@@ -1,0 +1,141 @@
+"""What is done with a job: move a thread on, let the clock report to it, or deliver its messages.
+
+A handler does not fail: a job that ends is gone, so whatever goes wrong leaves another one behind.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from agents.addresses import ENGINE, Address
+from agents.deadlines import due
+from agents.errors import Retryable
+from agents.events import KnownEvent, ThreadPaused
+from agents.next_step import work
+from agents.state import ThreadState
+from bot.advancing import Advancer, startable
+from bot.engine import Engine, Recorded
+from bot.handover import Handover
+from bot.ids import Chance
+from bot.jobs import advance_job, timer_job
+from bot.log import Action, log
+from bot.roster import Roster
+from bot.running import back_off
+from bot.sleeping import Sleep
+from storage.inbox import forget_arrivals
+from storage.jobs import Job, Later, defer
+from storage.outbox import waiting_for
+from storage.processes import forget_processes
+
+T = TypeVar("T")
+Arguments = Mapping[str, str]
+
+MOST_TAKE_OVERS = 5
+"""Workers a thread may end before it is left alone."""
+_POISONED = "its work ended several worker processes; look into their logs, then resume the thread"
+_ARRIVALS_KEPT = timedelta(days=30)
+_PROCESSES_KEPT = timedelta(hours=1)
+
+
+@dataclass
+class JobHandlers:
+    """One handler for each queue."""
+
+    engine: Engine
+    advancer: Advancer
+    handover: Handover
+    roster: Roster
+    chance: Chance
+    sleep: Sleep
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def advance(self, arguments: Arguments, attempts: int) -> None:
+        """Move a thread on as far as it goes. One that ended its worker again and again is paused."""
+        thread_id, failed = arguments["thread"], int(arguments["failed"])
+        try:
+            if attempts >= MOST_TAKE_OVERS:
+                await self._leave_alone(thread_id)
+                return
+            state = await self.engine.load(thread_id, settled=True)
+            state = await self.advancer.advance(state, self.stopping)
+        except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
+            log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, attempt=failed + 1)
+            await self.defer(timer_job(thread_id, self._in_a_while(failed + 1), failed=failed + 1))
+        else:
+            if startable(state, self.chance.now()) is not None:
+                await self.defer(advance_job(thread_id))  # we are stopping: somebody else goes on
+
+    async def timer(self, arguments: Arguments, _attempts: int) -> None:
+        """Report what has become due, or have a thread looked at whose time to try again has come."""
+        thread_id, at, failed = arguments["thread"], datetime.fromisoformat(arguments["at"]), int(arguments["failed"])
+        await self.sleep(at, self.stopping)  # the database's clock may be ahead of ours
+        if self.chance.now() < at:
+            await self.defer(timer_job(thread_id, at))
+            return
+        try:
+            recorded = await self._report(thread_id)
+        except Exception as error:  # noqa: BLE001 - the same
+            log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, attempt=failed + 1)
+            await self.defer(timer_job(thread_id, self._in_a_while(failed + 1), failed=failed + 1))
+        else:
+            if not recorded.events and work(recorded.after):
+                await self.defer(advance_job(thread_id, failed=failed))
+
+    async def deliver(self, arguments: Arguments, attempts: int) -> None:
+        """Hand over what a thread has for one destination. Raises Later: the others for it wait behind this job."""
+        thread_id, to = arguments["thread"], Address(arguments["to"])
+        try:
+            for parcel in await self.engine.database.run(partial(waiting_for, thread_id=thread_id, to=to)):
+                event = await self.handover.hand_over(parcel)
+                await self._patiently(partial(self.handover.write_down, parcel, event))
+        except Exception as error:
+            log(Action.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=attempts + 1)
+            asked = error.retry_after if isinstance(error, Retryable) else None
+            raise Later(self._in_a_while(attempts + 1, asked)) from error
+
+    async def keep_house(self) -> None:
+        """Forget what nobody asks for any more."""
+        now = self.chance.now()
+
+        def work(connection: Connection) -> None:
+            forget_arrivals(connection, now - _ARRIVALS_KEPT)
+            forget_processes(connection, now - _PROCESSES_KEPT)
+
+        await self.engine.database.run(work)
+
+    async def defer(self, *jobs: Job) -> None:
+        """Have the jobs done, also when the database has to be waited for first."""
+        await self._patiently(lambda: self.engine.database.run(partial(defer, jobs=jobs)))
+
+    async def _report(self, thread_id: str) -> Recorded:
+        now = self.chance.now()
+        return await self.engine.record(thread_id, lambda state: due(state, now, self.roster.people))
+
+    async def _leave_alone(self, thread_id: str) -> None:
+        def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
+            if not work(state):
+                return ()
+            return (ThreadPaused(at=self.chance.now(), actor=ENGINE, reason=_POISONED),)
+
+        await self.engine.record(thread_id, decide)
+
+    async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Until it works, or we stop: then whoever takes the job over does it."""
+        for attempt in count(1):
+            try:
+                return await act()
+            except Retryable as error:
+                log(Action.DATABASE_UNAVAILABLE, level="error", error=error, attempt=attempt)
+            await self.sleep(self._in_a_while(attempt), self.stopping)
+            if self.stopping.is_set():
+                break
+        return None
+
+    def _in_a_while(self, attempt: int, asked: float | None = None) -> datetime:
+        return back_off(attempt, self.chance.jitter(), self.chance.now(), asked)

@@ -1,0 +1,65 @@
+"""The jobs a commit asks for, where several processes share the work."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from agents.addresses import Address
+from agents.deadlines import wake_at
+from agents.events import RequestAnswered, RequestExpired, TimerFired
+from agents.next_step import work
+from bot.engine import Recorded, posted
+from storage.jobs import Job, defer
+
+_DECIDED = (RequestAnswered, RequestExpired, TimerFired)
+_FIRST = 10
+"""The priority of what people or the clock have decided: it goes before new model calls."""
+
+
+def defer_what_follows(connection: Connection, recorded: Recorded) -> None:
+    """For commits from outside: somebody has to move the thread on."""
+    defer(connection, (*_advance(recorded), *_deliver(recorded), *_timer(recorded)))
+
+
+def defer_what_others_do(connection: Connection, recorded: Recorded) -> None:
+    """For commits of the worker that is moving the thread on itself, and goes on with it."""
+    defer(connection, (*_deliver(recorded), *_timer(recorded)))
+
+
+def advance_job(thread_id: str, priority: int = 0, *, failed: int = 0) -> Job:
+    """One at a time for each thread; of those that wait one is enough, since it looks at the thread as it is then."""
+    arguments = {"thread": thread_id, "failed": str(failed)}
+    return Job("advance", arguments, priority=priority, lock=thread_id, once=f"advance:{thread_id}")
+
+
+def timer_job(thread_id: str, at: datetime, *, failed: int = 0) -> Job:
+    """Without a lock: a job for later would keep all others of its thread waiting until then.
+
+    `failed` tells how often in a row the thread could not be moved on, so that we wait longer each time.
+    """
+    when = at.isoformat()
+    arguments = {"thread": thread_id, "at": when, "failed": str(failed)}
+    return Job("timer", arguments, once=f"timer:{thread_id}:{when}", at=at)
+
+
+def deliver_job(thread_id: str, to: Address) -> Job:
+    """In order for each destination, also while the first is tried again and again."""
+    return Job("deliver", {"thread": thread_id, "to": to}, lock=f"to:{to}")
+
+
+def _advance(recorded: Recorded) -> Iterator[Job]:
+    if work(recorded.after):
+        decided = any(isinstance(event, _DECIDED) for event in recorded.events)
+        yield advance_job(recorded.after.thread_id, _FIRST if decided else 0)
+
+
+def _deliver(recorded: Recorded) -> Iterator[Job]:
+    for to in dict.fromkeys(effect.to for effect in posted(recorded.before, recorded.after)):
+        yield deliver_job(recorded.after.thread_id, to)
+
+
+def _timer(recorded: Recorded) -> Iterator[Job]:
+    at = wake_at(recorded.after)
+    if at is not None and at != wake_at(recorded.before):
+        yield timer_job(recorded.after.thread_id, at)

@@ -1,0 +1,115 @@
+"""Wake-ups as jobs in PostgreSQL: this process takes its share of them, beside others (DESIGN §4)."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from agents.errors import HandrailError
+from bot.job_handlers import Arguments, JobHandlers
+from bot.jobs import advance_job, timer_job
+from bot.log import Action, log
+from bot.running import back_off
+from bot.wakeups import WakeUps
+from storage.jobs import Job, Later, Queue, defer
+from storage.jobs.serving import Handler, Handlers, JobServer, Reports
+from storage.wakeups import due_threads, left_unfinished
+
+SWEEP = timedelta(seconds=60)
+"""How long a thread may lie there with something to do before it is woken whether it has a job or not."""
+
+
+@dataclass
+class QueueWorker:
+    """Takes jobs from `queues`, as many at once as it says for each."""
+
+    handlers: JobHandlers
+    queues: Mapping[Queue, int]
+    _server: JobServer | None = None
+    _sweeper: asyncio.Task[None] | None = None
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def start(self) -> None:
+        served = {queue: self._given_back(queue) for queue in self.queues}
+        handlers = Handlers(served, self.queues, self.handlers.keep_house)
+        reports = Reports(_troubled, _taken_over, self._pause)
+        server = JobServer(self.handlers.engine.database.url, handlers, reports)
+        await server.start()
+        self._server = server
+        self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
+
+    async def stop(self, grace: float) -> None:
+        self.handlers.stopping.set()
+        if self._server is None or self._sweeper is None:
+            return
+        self._sweeper.cancel()
+        stopping = asyncio.create_task(self._server.stop())
+        await asyncio.wait([stopping], timeout=grace)
+        for task in self._running:
+            task.cancel()
+        await stopping
+        self._server = None
+
+    @property
+    def running(self) -> bool:
+        return self._server is not None
+
+    def _given_back(self, queue: Queue) -> Handler:
+        """The queue's handler, in a task of its own: when there is no time left to end it, the job goes to others."""
+        handle: Handler = getattr(self.handlers, queue)
+
+        async def handled(arguments: Arguments, attempts: int) -> None:
+            task = asyncio.ensure_future(handle(arguments, attempts))
+            self._running.add(task)
+            try:
+                await asyncio.wait([task])
+            finally:
+                self._running.discard(task)
+            if task.cancelled():
+                await self._return_job(queue, arguments)
+            else:
+                task.result()
+
+        return handled
+
+    async def _return_job(self, queue: Queue, arguments: Arguments) -> None:
+        if queue == "deliver":
+            raise Later(self.handlers.chance.now())
+        await self.handlers.defer(_same_again(queue, arguments))
+
+    async def _sweep(self) -> None:
+        """The net under everything else: a lost wake-up is found after a minute."""
+        while True:
+            try:
+                await self.handlers.engine.database.run(self._swept)
+            except HandrailError as error:
+                log(Action.DATABASE_UNAVAILABLE, level="error", error=error)
+            await self.handlers.sleep(self.handlers.chance.now() + SWEEP, self.handlers.stopping)
+
+    def _swept(self, connection: Connection) -> None:
+        since = self.handlers.chance.now() - SWEEP
+        defer(connection, map(advance_job, left_unfinished(connection, since)))
+        defer(connection, (timer_job(thread_id, since) for thread_id in due_threads(connection, since)))
+
+    async def _pause(self, attempt: int) -> None:
+        at = back_off(min(attempt, 4), self.handlers.chance.jitter(), self.handlers.chance.now())
+        await self.handlers.sleep(at, self.handlers.stopping)
+
+
+def _same_again(queue: Queue, arguments: Arguments) -> Job:
+    if queue == "advance":
+        return advance_job(arguments["thread"])
+    return timer_job(arguments["thread"], datetime.fromisoformat(arguments["at"]))
+
+
+def _troubled(error: Exception | None) -> None:
+    log(Action.WORKER_RESTARTED, level="warning", error=error)
+
+
+def _taken_over(count: int) -> None:
+    log(Action.JOBS_TAKEN_OVER, level="warning", count=count)
+
+
+_: Callable[..., WakeUps] = QueueWorker

@@ -1,0 +1,56 @@
+"""Jobs are deferred in the transaction of what causes them: a roll-back takes them along."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+Queue = Literal["advance", "deliver", "timer"]
+QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
+
+_DEFER = text(
+    "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz))"
+)
+"""Our function around Procrastinate's own: see the migration that makes it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One wake-up. The queue is also the name of the task, and `at` holds it back.
+
+    Jobs with the same `lock` run one after the other; of several with the same `once` that wait one is enough.
+    """
+
+    queue: Queue
+    args: Mapping[str, str]
+    priority: int = 0
+    lock: str | None = None
+    once: str | None = None
+    at: datetime | None = None
+
+
+class Later(Exception):
+    """Raised by whoever does a job: do it again in its place, not before then."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__()
+        self.at = at
+
+
+def defer(connection: Connection, jobs: Iterable[Job]) -> None:
+    """Have the jobs done once the transaction is committed."""
+    for job in jobs:
+        connection.execute(
+            _DEFER,
+            {
+                "queue": job.queue,
+                "priority": job.priority,
+                "lock": job.lock,
+                "once": job.once,
+                "args": json.dumps(job.args),
+                "at": job.at,
+            },
+        )

@@ -1,0 +1,137 @@
+"""The workers of one process, one for each queue, so that a slow channel holds up no thread."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.jobs import DeleteJobCondition
+from procrastinate.jobs import Job as Taken
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from psycopg import AsyncConnection
+
+from storage.jobs.deferring import Later, Queue
+from storage.jobs.stalled import HEARTBEAT, watch
+from storage.postgres import conninfo
+
+POLL = 1.0
+"""Seconds between two looks at a queue nobody rang for: a bell may be lost, and jobs for later ring none."""
+_HOUSEKEEPING = "17 * * * *"
+_NEVER = 3600.0
+_PATIENCE = 5.0
+
+Handler = Callable[[Mapping[str, str], int], Awaitable[None]]
+"""Told the arguments of a job, and how often it was tried before. Whatever it raises, but Later, ends the job."""
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What is done with the jobs of each queue served here, how many at once, and what is done once an hour."""
+
+    by_queue: Mapping[Queue, Handler]
+    concurrency: Mapping[Queue, int]
+    housekeeping: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Whom to tell: of trouble, after which we try again, and of jobs taken over from workers that died.
+
+    `pause` sleeps before the next attempt, told how many came before; it ends early when we stop.
+    """
+
+    trouble: Callable[[Exception | None], None]
+    taken_over: Callable[[int], None]
+    pause: Callable[[int], Awaitable[None]]
+
+
+@dataclass
+class JobServer:
+    """Takes jobs until it is stopped, and starts again whatever ends before: a worker ends when its database does."""
+
+    url: str
+    handlers: Handlers
+    reports: Reports
+    _connector: PsycopgConnector = field(init=False)
+    _app: App = field(init=False)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._connector = _connector(self.url, len(self.handlers.by_queue))
+        self._app = App(connector=self._connector)
+        for queue, handler in self.handlers.by_queue.items():
+            self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(_done, handler))
+        hourly = self._app.task(name="housekeeping", queue=next(iter(self.handlers.by_queue)))(self._keep_house)
+        self._app.periodic(cron=_HOUSEKEEPING)(hourly)
+
+    async def start(self) -> None:
+        """Serve every queue."""
+        await self._app.open_async()
+        watching: list[Callable[[], Awaitable[None]]] = [self._watch]
+        watching += [partial(self._serve, queue) for queue in self.handlers.by_queue]
+        self._tasks = [asyncio.create_task(self._kept_up(run), name="jobs") for run in watching]
+
+    async def stop(self) -> None:
+        """Take no more jobs, and return once those that run have ended."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._app.close_async()
+
+    async def _kept_up(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Procrastinate's worker ends, without an error even, when its connection does: never for us."""
+        attempt = 0
+        while not self._stopping:
+            attempt += 1
+            try:
+                await run()
+            except Exception as error:  # noqa: BLE001 - whatever it is, jobs must be taken
+                self.reports.trouble(error)
+            else:
+                self.reports.trouble(None)
+            await self.reports.pause(attempt)
+
+    async def _serve(self, queue: Queue) -> None:
+        await self._app.run_worker_async(
+            queues=[queue],
+            name=queue,
+            concurrency=self.handlers.concurrency[queue],
+            fetch_job_polling_interval=POLL,
+            abort_job_polling_interval=_NEVER,
+            delete_jobs=DeleteJobCondition.ALWAYS,
+            install_signal_handlers=False,
+            update_heartbeat_interval=HEARTBEAT,
+            stalled_worker_timeout=_NEVER,
+        )
+
+    async def _watch(self) -> None:
+        await watch(self._connector.pool, self._app.job_manager, self.reports.taken_over)
+
+    async def _keep_house(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
+        await self.handlers.housekeeping()
+
+
+def _connector(url: str, queues: int) -> PsycopgConnector:
+    """Connections for fetching and ending jobs, apart from those of our own transactions."""
+    settings = {"application_name": "handrail jobs", "connect_timeout": 5}
+    most = 2 + 2 * queues
+    return PsycopgConnector(
+        conninfo=conninfo(url), kwargs=settings, configure=_alone, min_size=1, max_size=most, timeout=_PATIENCE
+    )
+
+
+async def _alone(connection: AsyncConnection) -> None:
+    """Every query of Procrastinate stands alone: beginning and committing around it would only cost time."""
+    await connection.set_autocommit(True)
+
+
+async def _done(handler: Handler, context: JobContext, **arguments: str) -> None:
+    await handler(arguments, context.job.attempts)
+
+
+class _InItsPlace(BaseRetryStrategy):
+    def get_retry_decision(self, *, exception: BaseException, job: Taken) -> RetryDecision | None:  # noqa: ARG002 - Procrastinate's
+        return RetryDecision(retry_at=exception.at) if isinstance(exception, Later) else None

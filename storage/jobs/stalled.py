@@ -1,0 +1,58 @@
+"""Jobs whose worker is gone go back to the others. Procrastinate notices dead workers and does nothing about them."""
+
+import asyncio
+from collections.abc import Callable
+
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+HEARTBEAT = 2.0
+STALE = 8.0
+"""Seconds without a heartbeat after which a worker counts as dead: four beats, since a busy loop is no death."""
+INTERVAL = 2.0
+"""Seconds between two looks. With both, and a second until the job is fetched, another worker has it within 13."""
+_LONG_GONE = 60.0
+
+_ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(hashtext('handrail: stalled jobs'))"
+
+
+async def watch(pool: AsyncConnectionPool, manager: JobManager, taken_over: Callable[[int], None]) -> None:
+    """Until cancelled; `taken_over` is told how many jobs were given to others. Raises when the database goes away."""
+    while True:
+        await asyncio.sleep(INTERVAL)
+        if count := await take_over(pool, manager):
+            taken_over(count)
+
+
+async def take_over(pool: AsyncConnectionPool, manager: JobManager) -> int:
+    """Let others have the jobs of workers that died; how many those were.
+
+    One process at a time: a second one, with the same list, would take a job away from whoever has just got it.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        if not await _alone(connection):
+            return 0
+        stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=STALE))
+        for job in stalled:
+            await _release(manager, job)
+        await manager.prune_stalled_workers(_LONG_GONE)
+        return len(stalled)
+
+
+async def _alone(connection: AsyncConnection) -> bool:
+    row = await (await connection.execute(_ONE_AT_A_TIME)).fetchone()
+    return bool(row and row[0])
+
+
+async def _release(manager: JobManager, job: Job) -> None:
+    """Have it done again, unless the same is waiting already, or its worker was alive after all and has ended it."""
+    try:
+        await manager.retry_job(job)
+    except UniqueViolation:
+        await manager.finish_job(job, Status.FAILED, delete_job=True)
+    except ConnectorException as error:
+        if "was not found" not in str(error.__cause__):
+            raise

@@ -1,0 +1,60 @@
+"""The processes that share the database: each says again and again that it is there."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from storage.tables import ProcessRow
+
+_process = ProcessRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process and what it does. `queues` is empty for one that takes no jobs."""
+
+    id: str
+    role: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    concurrency: int
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A process, and when it last said that it is there."""
+
+    process: Process
+    at: datetime
+
+
+def beat(connection: Connection, process: Process, now: datetime) -> None:
+    """Say that it is there; the first time, who it is."""
+    renewed = connection.execute(update(_process).where(_process.c.id == process.id).values(seen_at=now))
+    if renewed.rowcount == 0:
+        connection.execute(insert(_process), {**vars(process), "queues": ",".join(process.queues), "seen_at": now})
+
+
+def leave(connection: Connection, process_id: str) -> None:
+    """Say that it ends."""
+    connection.execute(delete(_process).where(_process.c.id == process_id))
+
+
+def forget_processes(connection: Connection, silent_since: datetime) -> None:
+    """Those that ended without a word are of interest for a while only."""
+    connection.execute(delete(_process).where(_process.c.seen_at < silent_since))
+
+
+def seen_processes(connection: Connection) -> list[Seen]:
+    """All that said so lately, by role and age."""
+    rows = connection.execute(select(_process).order_by(_process.c.role, _process.c.started_at)).mappings()
+    return [_seen(dict(row)) for row in rows]
+
+
+def _seen(row: dict[str, object]) -> Seen:
+    at = row.pop("seen_at")
+    queues = tuple(filter(None, str(row.pop("queues")).split(",")))
+    return Seen(Process(**row, queues=queues), at)  # type: ignore[arg-type]  # the columns are the fields

@@ -1,0 +1,45 @@
+"""What a database says when it will not, in our words: what happened, and what to do about it."""
+
+import re
+
+from sqlalchemy import exc
+
+from agents.errors import StoreUnavailable
+
+_SQLITE = (
+    (r"readonly|read-only", "the database is read-only: give this user the right to write the file and its folder"),
+    (r"locked|busy", "the database is locked by another program: close it and try again"),
+    (r"full", "the disk is full: free some space; Handrail goes on by itself"),
+    (r"unable to open", "the database file cannot be opened: check that its folder exists and may be written"),
+    (
+        r"not a database|malformed",
+        "the file is not a healthy SQLite database: restore a backup or set another DATABASE_URL",
+    ),
+)
+_POSTGRES = (
+    (r"read-only transaction", "the database is read-only, perhaps a standby: set DATABASE_URL to the primary"),
+    (r"password authentication|no password supplied", "the database refuses the password: check DATABASE_URL"),
+    (r"role .* does not exist", "the database does not know this user: check DATABASE_URL"),
+    (r"database .* does not exist", "there is no such database: create it, or check DATABASE_URL"),
+    (r"permission denied", "the database user may not do this: grant it the rights on the schema"),
+    (r"too many clients|remaining connection slots", "the database has no connection left: raise max_connections"),
+    (r"No space left|disk full", "the database's disk is full: free some space; Handrail goes on by itself"),
+    (r"statement timeout|lock timeout|deadlock", "the database is too busy: try again in a moment"),
+    (
+        r"connection|server closed|starting up|shutting down|terminating|timeout expired",
+        "the database does not answer: check that it runs and DATABASE_URL; Handrail goes on by itself",
+    ),
+)
+
+
+def mapped(error: BaseException) -> BaseException:
+    """A driver's error in our words; other errors pass as they are."""
+    if isinstance(error, exc.TimeoutError):
+        return StoreUnavailable("all connections to the database are in use: try again in a moment")
+    if not isinstance(error, exc.SQLAlchemyError):
+        return error
+    driver = getattr(error, "orig", None) or error
+    text = str(driver)
+    reasons = _SQLITE if type(driver).__module__.startswith("sqlite3") else _POSTGRES
+    reason = next((ours for pattern, ours in reasons if re.search(pattern, text, re.IGNORECASE)), None)
+    return StoreUnavailable(reason or f"the database refused: {(text.splitlines() or [''])[0][:200]}")
