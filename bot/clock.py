@@ -51,9 +51,9 @@ class Clock:
     async def _tick(self) -> datetime | None:
         """Report all that is due, and tell when to look again."""
         now = self.chance.now()
-        for thread_id in await self.engine.database.run(lambda connection: due_threads(connection, now)):
+        for thread_id in await self.engine.database.read(lambda connection: due_threads(connection, now)):
             await self._report(thread_id, now)
-        following = await self.engine.database.run(next_wake)
+        following = await self.engine.database.read(next_wake)
         return following if following is None or following > now else now + SOON
 
     async def _report(self, thread_id: str, now: datetime) -> None:

@@ -35,7 +35,7 @@ class Courier:
 
     async def start(self) -> None:
         """Take up what the last process left."""
-        for parcel in await self.engine.database.run(waiting):
+        for parcel in await self.engine.database.read(waiting):
             self._accept(parcel)
 
     def notice(self, recorded: Recorded) -> None:

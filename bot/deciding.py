@@ -76,7 +76,7 @@ class Deciding:
 
     async def find(self, named: str) -> Request:
         """The request with this id or code, as of the last commit. Raises RequestNotFound."""
-        return await self.engine.database.run(lambda connection: load_request(connection, named))
+        return await self.engine.database.read(lambda connection: load_request(connection, named))
 
     async def _explained(self, error: Refused, request_id: str) -> Refused:
         """The refusal with the request as it is now, so that everybody is told the same ending."""

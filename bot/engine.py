@@ -51,12 +51,17 @@ Listener = Callable[[Recorded], None]
 
 @dataclass
 class Engine:
-    """Append, fold, project, post and claim in one transaction; then tell whoever listens."""
+    """Append, fold, project, post and claim in one transaction; then tell whoever listens.
+
+    A `hopeful` one decides on the state it remembers and lets the version tell whether that was right: worth it for
+    whoever moves a thread on, and is the last who wrote to it most of the time.
+    """
 
     database: Database
     threads: Threads
     readers: Mapping[str, Reader] = field(default_factory=dict)
     deferrer: Deferrer | None = None
+    hopeful: bool = False
     listeners: list[Listener] = field(default_factory=list)
     _bells: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
 
@@ -87,7 +92,7 @@ class Engine:
 
     async def load(self, thread_id: str, *, settled: bool = False) -> ThreadState:
         """The state as of the last commit; `settled` waits for those that are being made. Raises ThreadNotFound."""
-        return await self.database.run(lambda connection: self.threads.load(connection, thread_id, settled=settled))
+        return await self.database.read(lambda connection: self.threads.load(connection, thread_id, settled=settled))
 
     @contextmanager
     def bell(self, thread_id: str) -> Iterator[asyncio.Event]:
@@ -111,12 +116,27 @@ class Engine:
         return list(self._bells)
 
     def _written(self, connection: Connection, thread_id: str | None, decide: Decide) -> Recorded:
-        before = NEW if thread_id is None else self.threads.load(connection, thread_id, settled=True)
+        if thread_id is None:
+            return self._appended(connection, NEW, decide(NEW))
+        likely = self.threads.likely(thread_id) if self.hopeful else None
+        if likely is not None and (guessed := self._guessed(connection, likely, decide)) is not None:
+            return guessed
+        before = self.threads.load(connection, thread_id, settled=True)
         _refuse_unreadable(before)
-        events = tuple(decide(before))
-        if not events:
+        return self._appended(connection, before, decide(before))
+
+    def _guessed(self, connection: Connection, likely: ThreadState, decide: Decide) -> Recorded | None:
+        """What `decide` makes of the likely state; None where it makes nothing of it, or the state was another."""
+        events = decide(likely) if likely.unreadable is None else ()
+        try:
+            return self._appended(connection, likely, events) if events else None
+        except VersionConflict:  # the first thing that was to be written, so nothing was
+            return None
+
+    def _appended(self, connection: Connection, before: ThreadState, decided: Sequence[KnownEvent]) -> Recorded:
+        if not decided:
             return Recorded(before, before)
-        events, after, touched = self._folded(before, events)
+        events, after, touched = self._folded(before, tuple(decided))
         self.threads.append(connection, before, events, after)
         _write_requests(connection, before, [r for r in touched.values() if r.thread_id == after.thread_id])
         _write_outbox(connection, before, after)

@@ -91,7 +91,7 @@ class JobHandlers:
         """Hand over what a thread has for one destination. Raises Later: the others for it wait behind this job."""
         thread_id, to = arguments["thread"], Address(arguments["to"])
         try:
-            for parcel in await self.engine.database.run(partial(waiting_for, thread_id=thread_id, to=to)):
+            for parcel in await self.engine.database.read(partial(waiting_for, thread_id=thread_id, to=to)):
                 event = await self.handover.hand_over(parcel)
                 await self._patiently(partial(self.handover.write_down, parcel, event))
         except Exception as error:

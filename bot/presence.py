@@ -59,7 +59,7 @@ class Presence:
 
     async def _listen(self) -> None:
         followed = self.engine.followed()
-        found = await self.engine.database.run(lambda connection: versions(connection, followed)) if followed else {}
+        found = await self.engine.database.read(lambda connection: versions(connection, followed)) if followed else {}
         for thread_id, version in found.items():
             if self._seen.get(thread_id) != version:
                 self.engine.ring(thread_id)

@@ -62,7 +62,7 @@ class Steering:
         self, thread_id: str, at_seq: int, by: Address, claim: Claim | None = None, reply: Reply | None = None
     ) -> Recorded:
         """Copy the first `at_seq` events into a new thread that is at rest. Raises Invalid when it has fewer."""
-        history = await self.engine.database.run(lambda connection: _prefix(connection, thread_id, at_seq))
+        history = await self.engine.database.read(lambda connection: _prefix(connection, thread_id, at_seq))
         new_id = f"thr_{self.chance.fresh()}"
         forked = ThreadForked(at=self.chance.now(), actor=by, thread_id=new_id, parent=thread_id, at_seq=at_seq)
         return await self.engine.record(None, lambda _: (*history, forked), claim=claim, reply=reply)

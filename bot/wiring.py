@@ -91,7 +91,7 @@ def bootstrap(
     readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Reader)}
     senders = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
     engine = Engine(database, threads, readers, deferrer=defer_what_follows if share else None)
-    own = replace(engine, deferrer=defer_what_others_do) if share else engine
+    own = replace(engine, deferrer=defer_what_others_do, hopeful=True) if share else engine
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
     advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance), chance)
     handover = Handover(engine, senders, chance)

@@ -34,7 +34,7 @@ class Worker:
 
     async def start(self) -> None:
         """Take up what the last process left."""
-        for thread_id in await self.engine.database.run(unfinished_threads):
+        for thread_id in await self.engine.database.read(unfinished_threads):
             self.wake(thread_id)
 
     def notice(self, recorded: Recorded) -> None:

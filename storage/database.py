@@ -1,6 +1,7 @@
 """The database: opened once by each process, and the only place that commits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
@@ -22,13 +23,15 @@ class Transactions(Protocol):
 
     async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any: ...
 
+    async def read(self, work: Callable[[Connection], Any]) -> Any: ...
+
     async def stop(self) -> None:
         """Finish what is under way, and run nothing more."""
 
 
 @dataclass
 class Database:
-    """An open database. `run` is the only way to read or write it; `shared` tells that others write to it too."""
+    """An open database. `run` and `read` are the only ways to it; `shared` tells that others write to it too."""
 
     url: str
     shared: bool
@@ -49,13 +52,21 @@ class Database:
 
         Raises StoreUnavailable when the database cannot be written; nothing of the function's work is kept then.
         """
+        with _told():
+            result: T = await self._opened.run(work, after)
+        return result
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run one plain function that writes nothing. Raises StoreUnavailable like `run`."""
+        with _told():
+            result: T = await self._opened.read(work)
+        return result
+
+    @property
+    def _opened(self) -> Transactions:
         if self._transactions is None:
             raise StoreUnavailable("the database is closed")
-        try:
-            result: T = await self._transactions.run(work, after)
-        except exc.SQLAlchemyError as error:
-            raise mapped(error) from error
-        return result
+        return self._transactions
 
     async def close(self) -> None:
         """Finish what is queued, close, and let other processes in."""
@@ -93,6 +104,14 @@ class Database:
     def _forget(self) -> None:
         for forget in self.forgetters:
             forget()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        raise mapped(error) from error
 
 
 def connect(url: str) -> Engine:

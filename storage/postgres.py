@@ -1,17 +1,23 @@
-"""PostgreSQL: transactions on pooled psycopg connections, beside those of other processes."""
+"""PostgreSQL: transactions on pooled psycopg connections, beside those of other processes.
+
+Tried against psycopg's own async: a thread that waits in C costs less than an event loop that waits in Python
+(docs/adr/0015).
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from agents.errors import StoreUnavailable
 
-MOST_CONNECTIONS = 10
+MOST_CONNECTIONS = 8
+"""Connections, and transactions at the same time; each has a thread."""
 MOST_WAITING = 500
 """Transactions that may wait for a connection; another one is told to come back."""
 PATIENCE = 5.0
@@ -23,6 +29,8 @@ _SETTINGS = (
     f"-c idle_in_transaction_session_timeout={_MILLISECONDS}"
 )
 _CONNECT = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+Work = Callable[[Connection], Any]
 
 
 def is_postgres(url: str) -> bool:
@@ -45,10 +53,6 @@ def postgres_engine(url: str) -> Engine:
     return create_engine(psycopg_url(url), connect_args=_CONNECT)
 
 
-class _LostBeforeCommit(Exception):
-    """The connection went away, or the database chose us to end a deadlock: nothing was written."""
-
-
 @dataclass
 class Pool:
     """Runs functions over a Connection, each in a transaction of its own, several at once.
@@ -57,67 +61,91 @@ class Pool:
     while committing is not tried again here: nobody knows whether it was kept, so the caller has to look.
     """
 
-    engine: AsyncEngine
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONNECTIONS))
-    _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
+    engine: Engine
+    _single: Engine = field(init=False)
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="database")
+    )
+    _under_way: set[asyncio.Future[Any]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def to(cls, url: str) -> Self:
         options = {**_CONNECT, "options": _SETTINGS, "application_name": "handrail"}
-        engine = create_async_engine(psycopg_url(url), pool_size=MOST_CONNECTIONS, max_overflow=0, connect_args=options)
-        return cls(engine)
+        return cls(create_engine(psycopg_url(url), pool_size=MOST_CONNECTIONS, max_overflow=0, connect_args=options))
 
-    async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
-        """The transaction goes on when the caller has gone: half-way is no place to stop."""
-        if len(self._under_way) >= MOST_CONNECTIONS + MOST_WAITING:
-            raise StoreUnavailable("too much is waiting for the database: try again in a moment")
-        task = asyncio.create_task(self._attempted(work, after))
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+    async def run(self, work: Work, after: Callable[[Any], None] | None) -> Any:
+        return await self._in_a_thread(partial(_transaction, self.engine, work), after)
+
+    async def read(self, work: Work) -> Any:
+        """Every statement stands alone: two journeys to the database less for what is mostly one statement."""
+        return await self._in_a_thread(partial(_reading, self._single, work), None)
 
     async def stop(self) -> None:
         """Finish what is under way, then close all connections."""
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self.engine.dispose()
+        self._threads.shutdown()
+        self.engine.dispose()
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at: the caller may have gone
+    async def _in_a_thread(self, act: Callable[[], Any], after: Callable[[Any], None] | None) -> Any:
+        """It goes on when the caller has gone: the middle of a transaction is no place to stop."""
+        if len(self._under_way) >= MOST_CONNECTIONS + MOST_WAITING:
+            raise StoreUnavailable("too much is waiting for the database: try again in a moment")
+        in_time = partial(_in_time, time.monotonic() + PATIENCE, act)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, in_time)
+        self._under_way.add(future)
+        future.add_done_callback(partial(self._done, after))
+        return await asyncio.shield(future)
 
-    async def _attempted(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
-        try:
-            result = await self._transaction(work)
-        except _LostBeforeCommit:
-            result = await self._transaction(work)
-        if after is not None:
-            after(result)
+    def _done(self, after: Callable[[Any], None] | None, future: asyncio.Future[Any]) -> None:
+        self._under_way.discard(future)
+        if future.exception() is None and after is not None:
+            after(future.result())
+
+
+def _in_time(deadline: float, act: Callable[[], Any]) -> Any:
+    if time.monotonic() > deadline:
+        raise exc.TimeoutError
+    try:
+        return act()
+    except _LostBeforeCommit:
+        pass
+    try:
+        return act()
+    except _LostBeforeCommit as error:
+        raise error.why from error
+
+
+class _LostBeforeCommit(Exception):
+    """The connection went away, or the database chose us to end a deadlock: nothing was written."""
+
+    def __init__(self, why: exc.DBAPIError) -> None:
+        super().__init__()
+        self.why = why
+
+
+def _transaction(engine: Engine, work: Work) -> Any:
+    with engine.connect() as connection:
+        result = _before_commit(connection, work)
+        connection.commit()
         return result
 
-    async def _transaction(self, work: Callable[[Connection], Any]) -> Any:
-        async with self._connection() as connection:
-            try:
-                result = await connection.run_sync(work)
-            except exc.DBAPIError as error:
-                if _nothing_written(error):
-                    raise _LostBeforeCommit from error
-                raise
-            await connection.commit()
-            return result
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            await asyncio.wait_for(self._slots.acquire(), PATIENCE)
-        except TimeoutError as error:
-            raise exc.TimeoutError from error
-        try:
-            async with self.engine.connect() as connection:
-                yield connection
-        finally:
-            self._slots.release()
+def _reading(engine: Engine, work: Work) -> Any:
+    with engine.connect() as connection:
+        return _before_commit(connection, work)
+
+
+def _before_commit(connection: Connection, work: Work) -> Any:
+    try:
+        return work(connection)
+    except exc.DBAPIError as error:
+        if _nothing_written(error):
+            raise _LostBeforeCommit(error) from error
+        raise
 
 
 def _nothing_written(error: exc.DBAPIError) -> bool:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 from pydantic import ValidationError
@@ -54,6 +55,7 @@ class Threads:
     shared: bool = False
     capacity: int = 2048
     remembered: OrderedDict[str, ThreadState] = field(default_factory=OrderedDict)
+    _alone: Lock = field(default_factory=Lock)
 
     def forget(self) -> None:
         """Drop what a rolled-back transaction may have left."""
@@ -70,6 +72,10 @@ class Threads:
             return known
         return self._remember(stored(connection, thread_id))
 
+    def likely(self, thread_id: str) -> ThreadState | None:
+        """The state it probably has: appending to it shows."""
+        return self.remembered.get(thread_id)
+
     def committed(self, state: ThreadState) -> None:
         """Told of what was committed."""
         if self.shared:
@@ -82,7 +88,7 @@ class Threads:
         else:
             _advance(connection, before, after)
         rows = [row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1)]
-        connection.execute(_APPEND, rows)
+        connection.execute(_APPEND, rows if len(rows) > 1 else rows[0])
         if not self.shared:
             self._remember(after)
 
@@ -96,10 +102,11 @@ class Threads:
         return self._remember(_caught_up(connection, thread_id, row.version, row.state))
 
     def _remember(self, state: ThreadState) -> ThreadState:
-        self.remembered[state.thread_id] = state
-        self.remembered.move_to_end(state.thread_id)
-        if len(self.remembered) > self.capacity:
-            self.remembered.popitem(last=False)
+        with self._alone:
+            self.remembered[state.thread_id] = state
+            self.remembered.move_to_end(state.thread_id)
+            if len(self.remembered) > self.capacity:
+                self.remembered.popitem(last=False)
         return state
 
 

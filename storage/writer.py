@@ -75,6 +75,10 @@ class Writer:
         self._jobs.put(job)
         return await job.future
 
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
+        """In the same line: what was queued before is seen."""
+        return await self.run(work, None)
+
     def _serve(self) -> None:
         with self.engine.connect() as connection:
             while jobs := self._next():

@@ -156,7 +156,7 @@ async def _folded(url: str, thread_id: str) -> Mapping[str, Any]:
 
     database = Database.open(url)
     try:
-        replay = await database.run(lambda connection: replayed(connection, thread_id))
+        replay = await database.read(lambda connection: replayed(connection, thread_id))
     finally:
         await database.close()
     state = replay.state

@@ -90,5 +90,5 @@ async def _read(engine: Engine, thread_id: str, after: int, limit: int | None) -
 
 
 async def _page(engine: Engine, thread_id: str, after: int, size: int) -> list[EventView]:
-    rows = await engine.database.run(lambda connection: events_after(connection, thread_id, after, size))
+    rows = await engine.database.read(lambda connection: events_after(connection, thread_id, after, size))
     return [event_view(seq, event) for seq, event in rows]

@@ -62,7 +62,7 @@ class Once:
 
     async def _earlier(self, claim: Claim) -> Earlier | None:
         """Looked up before acting: what was right the first time may be refused by now."""
-        return await self.engine.database.run(lambda connection: seen(connection, claim))
+        return await self.engine.database.read(lambda connection: seen(connection, claim))
 
 
 def _again(earlier: Earlier, claim: Claim) -> JSONResponse:

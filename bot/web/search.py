@@ -37,6 +37,6 @@ class Search:
 
     async def _page(self, database: Database, before: Position | None, size: int) -> list[Request]:
         status, thread_id = self.query.stored_status, self.query.thread_id
-        return await database.run(
+        return await database.read(
             lambda connection: list_requests(connection, status=status, thread_id=thread_id, before=before, limit=size)
         )

@@ -42,7 +42,7 @@ async def open_thread(body: NewThread, here: Here, voice: SpokenBy, once: OnlyOn
 async def list_threads(here: Here, query: Annotated[ThreadQuery, Query()]) -> ThreadPage:
     """Threads, newest first."""
     before, limit = position(query.cursor), query.limit
-    found = await here.bot.engine.database.run(
+    found = await here.bot.engine.database.read(
         lambda connection: listed(connection, status=query.status, agent=query.agent, before=before, limit=limit + 1)
     )
     shown = tuple(thread_view(state) for state in found[:limit])
@@ -62,7 +62,7 @@ async def replay_thread(thread_id: str, here: Here) -> ReplayView:
 
     Growth of CONTRACT §4: `threads replay` asks for it while a server holds the database.
     """
-    replay = await here.bot.engine.database.run(lambda connection: replayed(connection, thread_id))
+    replay = await here.bot.engine.database.read(lambda connection: replayed(connection, thread_id))
     state = replay.state
     return ReplayView(
         id=thread_id, version=state.version, status=state.status, events=state.version, matches=replay.matches

@@ -1,15 +1,17 @@
 """The workers of one process, one for each queue, so that a slow channel holds up no thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.connector import Notify
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as Taken
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from storage.jobs.deferring import Later, Queue
 from storage.jobs.stalled import HEARTBEAT, watch
@@ -20,6 +22,7 @@ POLL = 1.0
 _HOUSEKEEPING = "17 * * * *"
 _NEVER = 3600.0
 _PATIENCE = 5.0
+_ECHO = 0.01
 
 Handler = Callable[[Mapping[str, str], int], Awaitable[None]]
 """Told the arguments of a job, and how often it was tried before. Whatever it raises, but Later, ends the job."""
@@ -53,14 +56,13 @@ class JobServer:
     url: str
     handlers: Handlers
     reports: Reports
-    _connector: PsycopgConnector = field(init=False)
     _app: App = field(init=False)
+    _pool: AsyncConnectionPool | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
-        self._connector = _connector(self.url, len(self.handlers.by_queue))
-        self._app = App(connector=self._connector)
+        self._app = App(connector=_Echoing())
         for queue, handler in self.handlers.by_queue.items():
             self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(_done, handler))
         hourly = self._app.task(name="housekeeping", queue=next(iter(self.handlers.by_queue)))(self._keep_house)
@@ -68,7 +70,9 @@ class JobServer:
 
     async def start(self) -> None:
         """Serve every queue."""
-        await self._app.open_async()
+        self._pool = _connections(self.url, len(self.handlers.by_queue))
+        await self._pool.open(wait=True)
+        await self._app.open_async(self._pool)
         watching: list[Callable[[], Awaitable[None]]] = [self._watch]
         watching += [partial(self._serve, queue) for queue in self.handlers.by_queue]
         self._tasks = [asyncio.create_task(self._kept_up(run), name="jobs") for run in watching]
@@ -79,7 +83,8 @@ class JobServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._app.close_async()
+        if self._pool is not None:
+            await self._pool.close()
 
     async def _kept_up(self, run: Callable[[], Awaitable[None]]) -> None:
         """Procrastinate's worker ends, without an error even, when its connection does: never for us."""
@@ -108,28 +113,53 @@ class JobServer:
         )
 
     async def _watch(self) -> None:
-        await watch(self._connector.pool, self._app.job_manager, self.reports.taken_over)
+        if self._pool is not None:
+            await watch(self._pool, self._app.job_manager, self.reports.taken_over)
 
     async def _keep_house(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
         await self.handlers.housekeeping()
 
 
-def _connector(url: str, queues: int) -> PsycopgConnector:
-    """Connections for fetching and ending jobs, apart from those of our own transactions."""
+def _connections(url: str, queues: int) -> AsyncConnectionPool:
+    """For fetching and ending jobs, apart from those of our own transactions.
+
+    Procrastinate's own pool asks each connection whether it lives before each query, and begins and commits around it:
+    four journeys for one. A connection that died ends the worker instead, which starts again.
+    """
     settings = {"application_name": "handrail jobs", "connect_timeout": 5}
     most = 2 + 2 * queues
-    return PsycopgConnector(
-        conninfo=conninfo(url), kwargs=settings, configure=_alone, min_size=1, max_size=most, timeout=_PATIENCE
+    return AsyncConnectionPool(
+        conninfo(url), kwargs=settings, configure=_alone, min_size=1, max_size=most, timeout=_PATIENCE, open=False
     )
 
 
 async def _alone(connection: AsyncConnection) -> None:
-    """Every query of Procrastinate stands alone: beginning and committing around it would only cost time."""
+    """Every query stands alone."""
     await connection.set_autocommit(True)
 
 
 async def _done(handler: Handler, context: JobContext, **arguments: str) -> None:
     await handler(arguments, context.job.attempts)
+
+
+class _Echoing(PsycopgConnector):
+    """Rings twice: a worker that is just looking for jobs forgets a bell that rings meanwhile, and would then sleep."""
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        echoes = set[asyncio.Task[None]]()
+
+        async def heard(*, channel: str, payload: str) -> None:
+            await on_notification(channel=channel, payload=payload)
+            if not echoes:
+                echo = asyncio.create_task(again(channel, payload))
+                echoes.add(echo)
+                echo.add_done_callback(echoes.discard)
+
+        async def again(channel: str, payload: str) -> None:
+            await asyncio.sleep(_ECHO)
+            await on_notification(channel=channel, payload=payload)
+
+        await super().listen_notify(heard, channels)
 
 
 class _InItsPlace(BaseRetryStrategy):
