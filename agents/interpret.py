@@ -83,7 +83,7 @@ def _objection(state: ThreadState, asked: str, agent: Agent, agents: Mapping[str
     if asked not in agent.asks or asked not in agents:
         return f"{agent.name} may not ask {asked}"
     if asked in (state.agent, *(earlier.agent for earlier in state.asked)):
-        return f"{asked} waits for an answer itself; do without, or say that you cannot do it"
+        return f"{asked} waits for an answer itself, so it cannot be asked now"
     return None
 
 
