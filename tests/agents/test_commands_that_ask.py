@@ -13,11 +13,11 @@ from agents.commands import Commands
 from agents.completion import Outcome
 from agents.errands import story_of
 from agents.events import ReplyChosen, ThreadPaused
-from agents.policy import Ask
+from agents.policy import Ask, Policy, Rule
 from agents.reducer import MOST_REMEMBERED
 from agents.steps import AskAgent, CallTool, DoneForNow
 from agents.tools import ToolContext, ToolResult, tool
-from tests.agents.conversation import Conversation
+from tests.agents.conversation import PEOPLE, Conversation
 from tests.fakes.scripted import ScriptedModel
 from tests.histories import walks
 
@@ -241,6 +241,26 @@ async def test_a_thread_that_ended_in_another_agents_hands_begins_anew(office: C
     office.is_forked()
     office.says("see")
     assert await office.step() == AskAgent(agent="harbour", message="look")
+
+
+async def test_an_asked_agents_approval_that_runs_out_and_ends_the_thread_is_told_when_somebody_writes_again(
+    office: Conversation,
+) -> None:
+    halting = Rule(name="halt", tool="ship", ask=Ask(roles=("release",), on_expire="halt"))
+    office.policy = Policy(people=PEOPLE, rules=(halting,))
+    office.says("order v1")
+    await office.step()
+    await office.step()
+    office.runs_out()
+    assert (office.state.status, office.acting) == ("failed", OFFICE)
+    office.says("see")
+    assert await office.step() == AskAgent(agent="harbour", message="look")
+    await office.step()
+    office.succeeds("a sail")
+    await office.step()
+    assert await office.replies() == (
+        "Nobody answered in time, so nothing was done. That is a timeout, not a refusal.\n\na sail"
+    )
 
 
 async def test_a_rejected_answer_of_a_model_is_its_own_agents_matter() -> None:
