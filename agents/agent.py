@@ -21,6 +21,7 @@ def _no_environment(_folder: Path, _environment: Mapping[str, str]) -> Mapping[s
 class Agent:
     """What one agent is. `prefetch` names read-only tools without arguments that run before the first model call.
 
+    `asks` names the other agents it may ask.
     `set_up` is called once per process with Handrail's own folder and the environment; it makes what the agent's
     tools need and returns the settings they will find in their ToolContext.
     """
@@ -31,6 +32,7 @@ class Agent:
     tools: tuple[Tool, ...]
     commands: Commands = field(default_factory=Commands)
     prefetch: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     budget: Budget = field(default_factory=Budget)
     set_up: SetUp = _no_environment
 

@@ -7,7 +7,7 @@ from agents.commands import Command, Match
 from agents.completion import Completion, Outcome
 from agents.errands import COMMANDS, Story, story_of
 from agents.errors import Invalid
-from agents.events import MessageReceived
+from agents.events import MessageReceived, ToolSucceeded
 from agents.model import Model, Turn
 from agents.report import denial, report
 from agents.steps import DoneForNow, NothingToDo, Step
@@ -24,7 +24,7 @@ class CommandModel:
 
     async def complete(self, turn: Turn) -> Completion:
         """The next step, by what the thread's events tell alone."""
-        story = story_of(turn.state.recent, turn.agent.commands)
+        story = story_of(turn.state, turn.agent.commands)
         if self._fallback is not None and _needs_thought(story, turn.agent):
             return await self._fallback.complete(turn)
         step = _next(story, turn.agent) or DoneForNow(message=menu(turn.agent))
@@ -79,7 +79,7 @@ def _next(story: Story, agent: Agent) -> Step | None:
 def _told(story: Story) -> str:
     """All that came of the errands since the thread last rested; one that was dropped for another is no news."""
     if not story.errands:
-        return ""
+        return story.last.summary if isinstance(story.last, ToolSucceeded) else ""  # who asked for it is forgotten
     *earlier, last = story.errands
     over = [*(errand for errand in earlier if not errand.dropped), *([] if story.waiting and last.dropped else [last])]
     return "\n\n".join(words for errand in over if (words := report(errand)))

@@ -15,7 +15,8 @@ from agents.events import (
     ThreadForked,
     ToolCalled,
 )
-from agents.state import Remembered
+from agents.scope import own_events, scope_of
+from agents.state import Remembered, ThreadState
 from agents.steps import NothingToDo, RequestHumanInput, Step
 
 COMMANDS = "commands"
@@ -38,7 +39,7 @@ class Errand:
 
 @dataclass(frozen=True)
 class Story:
-    """A thread since it last rested.
+    """A thread since it last rested, or since the agent at work was asked by another one, as that agent knows it.
 
     `waiting` are commands nobody has acted upon, `remarks` messages since the last step that are no command.
     `last` is what happened last; `foreign` tells that another model chose the last step.
@@ -51,10 +52,19 @@ class Story:
     foreign: bool = False
 
 
-def story_of(recent: tuple[Remembered, ...], commands: Commands) -> Story:
-    """The story these events tell to somebody who understands the commands."""
-    own = _without_prefetched(_without_answers_as_messages(_since_rest(recent)))
-    return reduce(lambda story, event: replace(_continued(story, event, commands), last=event), own, Story())
+def story_of(state: ThreadState, commands: Commands) -> Story:
+    """The story the thread tells to the agent at work, who understands these commands."""
+    scope = scope_of(state)
+    events = own_events(scope.since)
+    own = _without_prefetched(_without_answers_as_messages(events if state.asked else _since_rest(events)))
+    begun = _asked(state.asked[-1].message, commands) if state.asked and scope.before else Story()
+    return reduce(lambda story, event: replace(_continued(story, event, commands), last=event), own, begun)
+
+
+def _asked(message: str, commands: Commands) -> Story:
+    """An asked agent begins with what it was asked. Once that is forgotten, it has long begun."""
+    match = commands.match(message)
+    return Story(waiting=(match,) if match else ())
 
 
 def _since_rest(recent: tuple[Remembered, ...]) -> tuple[Remembered, ...]:

@@ -72,7 +72,10 @@ class StepRejected(Fact):
 
 
 class ToolCalled(Fact):
-    """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it."""
+    """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it.
+
+    `prefetch` is there where another agent is asked in place of a tool: what that one looks up first.
+    """
 
     type: Literal["ToolCalled"] = "ToolCalled"
     call_id: str
@@ -83,6 +86,12 @@ class ToolCalled(Fact):
     digest: str
     verdict: Verdict
     prefetched: bool = False
+    prefetch: tuple[str, ...] | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether another agent goes on from here; the ToolSucceeded of this call is its answer."""
+        return self.prefetch is not None
 
 
 class ToolStarted(Fact):

@@ -36,7 +36,7 @@ def work(state: ThreadState) -> tuple[Work, ...]:
     if state.call is not None:
         return _run(state.call)
     if state.prefetch:
-        return (Prefetch(key=f"prefetch:{state.prefetch[0]}", tool=state.prefetch[0]),)
+        return (_look_up(state, state.prefetch[0]),)
     return _think(state) if state.models_turn else ()
 
 
@@ -44,6 +44,12 @@ def _run(call: OpenCall) -> tuple[Work, ...]:
     if call.phase != "ready":
         return ()
     return (RunTool(key=f"tool:{call.call_id}:{call.attempt + 1}", not_before=call.retry_at, call=call),)
+
+
+def _look_up(state: ThreadState, tool: str) -> Prefetch:
+    """Every agent that is asked looks up anew, each time."""
+    asked = f"{state.asked[-1].call_id}:" if state.asked else ""
+    return Prefetch(key=f"prefetch:{asked}{tool}", tool=tool)
 
 
 def _think(state: ThreadState) -> tuple[Work, ...]:

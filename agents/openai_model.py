@@ -81,7 +81,7 @@ class OpenAIModel:
 
     def _asked(self, turn: Turn) -> tuple[Prompt, dict[str, Any]]:
         """The prompt and the schema. A server that may not enforce the schema is told it in words as well."""
-        schema = wire_schema(turn.agent.tools)
+        schema = wire_schema(turn.agent.tools, turn.agent.asks)
         if self._at_openai:
             return turn.prompt, schema
         told = f"Answer with one JSON object, nothing around it, that fits this JSON schema:\n{_compact(schema)}"

@@ -102,7 +102,7 @@ def _opened(state: ThreadState, moment: Moment, **asked: Any) -> RequestOpened:
         id=f"req_{moment.fresh}",
         code=moment.code,
         thread_id=state.thread_id,
-        agent=state.agent,
+        agent=state.acting,
         requester=state.requester,
         opened_at=moment.now,
         **asked,
@@ -111,5 +111,5 @@ def _opened(state: ThreadState, moment: Moment, **asked: Any) -> RequestOpened:
 
 
 def agent_address(state: ThreadState) -> Address:
-    """The agent of the thread as an actor."""
-    return Address(f"agent:{state.agent}") if state.agent else ENGINE
+    """The agent at work as an actor."""
+    return Address(f"agent:{state.acting}") if state.acting else ENGINE

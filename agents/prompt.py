@@ -1,7 +1,7 @@
 """Own the context window: one pure function from state to prompt, one short renderer per event (factors 3 and 9)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
 from typing import Any, assert_never
@@ -25,7 +25,9 @@ from agents.events import (
     ToolSucceeded,
 )
 from agents.frozen import Frozen
-from agents.state import Remembered, ThreadState
+from agents.schema import ASK_AGENT
+from agents.scope import scope_of, told_apart
+from agents.state import Asked, Remembered, ThreadState
 from agents.steps import RequestHumanInput
 
 LONGEST_TEXT = 4000
@@ -39,25 +41,48 @@ class Prompt(Frozen):
     user: str
 
 
-def render_prompt(state: ThreadState, agent: Agent) -> Prompt:
-    """All the model is told, in the order it happened. Text of others is escaped, so that none can forge an event."""
-    return Prompt(system=_system(agent), user="\n".join(_told(state)))
+def render_prompt(state: ThreadState, agent: Agent, others: Iterable[Agent] = ()) -> Prompt:
+    """All the model is told, in the order it happened. Text of others is escaped, so that none can forge an event.
+
+    `others` are the agents this one may ask.
+    """
+    return Prompt(system=_system(agent, others), user="\n".join(_told(state)))
 
 
-def _system(agent: Agent) -> str:
+def _system(agent: Agent, others: Iterable[Agent]) -> str:
     tools = [f"- {tool.name}: {' '.join(tool.description.split())}" for tool in agent.tools]
-    return "\n".join([agent.instructions.strip(), "", "Tools:", *tools])
+    asks = [f"- {other.name}: {' '.join(other.purpose.split())}" for other in others]
+    colleagues = ["", f"Agents you may ask with {ASK_AGENT}:", *asks] if asks else []
+    return "\n".join([agent.instructions.strip(), "", "Tools:", *tools, *colleagues])
 
 
 def _told(state: ThreadState) -> Iterator[str]:
     yield f'<thread id="{escape(state.thread_id)}" requester="{escape(state.requester)}">'
     if state.forgotten:
         yield f'<forgotten events="{state.forgotten}"/>'
-    for event in _compacted(state.recent):
-        if (text := rendered(event)) is not None:
-            yield text
+    yield from _happened(state)
     yield "</thread>"
+    if state.asked:
+        yield f"{escape(state.asked[-1].by)} asked you: your done_for_now goes to that agent, and to no person."
     yield "Choose the next step."
+
+
+def _happened(state: ThreadState) -> Iterator[str]:
+    """The agent's own part of the thread, and what people said in all of it; of agents it asked, what they answered."""
+    scope = scope_of(state)
+    yield from _rendered(event for event in scope.before if isinstance(event, MessageReceived))
+    if state.asked:
+        yield _asked(state.asked[-1])
+    since = (event for event, own in told_apart(scope.since) if own or isinstance(event, MessageReceived))
+    yield from _rendered(_compacted(tuple(since)))
+
+
+def _rendered(events: Iterable[Remembered]) -> Iterator[str]:
+    return (text for event in events if (text := rendered(event)) is not None)
+
+
+def _asked(asked: Asked) -> str:
+    return _tag("asked", asked.message, by=f"agent:{asked.by}", call=asked.call_id)
 
 
 def _compacted(recent: tuple[Remembered, ...]) -> Iterator[Remembered]:

@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from agents.errors import Misconfigured
-from agents.steps import Await, DoneForNow, NothingToDo, RequestHumanInput
+from agents.steps import AskAgent, Await, DoneForNow, NothingToDo, RequestHumanInput
 from agents.tools import Tool
 
 MOST_LEVELS = 5
 MOST_PROPERTIES = 100
 MOST_CHOICES = 250
 
-BuiltIn = RequestHumanInput | DoneForNow | NothingToDo | Await
+BuiltIn = RequestHumanInput | DoneForNow | NothingToDo | Await | AskAgent
 BUILT_IN: Mapping[str, type[BuiltIn]] = {
     "request_human_input": RequestHumanInput,
     "done_for_now": DoneForNow,
@@ -30,8 +30,14 @@ BUILT_IN: Mapping[str, type[BuiltIn]] = {
 }
 """The steps every agent may choose, by the name a model writes."""
 
+ASK_AGENT = "ask_agent"
+"""The step of those that may ask another agent."""
+
 OLDER_NAMES = frozenset({"request_more_information", "request_clarification"})
 """Understood as `request_human_input` (CONTRACT §5)."""
+
+TAKEN = frozenset({*BUILT_IN, ASK_AGENT, *OLDER_NAMES})
+"""What no tool can be called."""
 
 _KEPT = frozenset({
     "type", "description", "enum", "const", "pattern", "format", "minimum", "maximum", "exclusiveMinimum",
@@ -47,17 +53,23 @@ _NULL = {"type": "null"}
 
 
 @lru_cache(maxsize=64)
-def wire_schema(tools: tuple[Tool, ...]) -> dict[str, Any]:
+def wire_schema(tools: tuple[Tool, ...], asks: tuple[str, ...] = ()) -> dict[str, Any]:
     """The object an agent with these tools answers in: `reasoning`, then one `step`. Shared, so do not change it.
 
-    Raises Misconfigured, naming the tool, for what cannot be said in strict mode.
+    `asks` are the agents it may ask. Raises Misconfigured, naming the tool, for what cannot be said in strict mode.
     """
     _refuse_clashes(tools)
     chosen = [_variant(tool.name, strict_schema(tool.arguments)) for tool in tools]
     chosen += [_variant(intent, strict_schema(model)) for intent, model in BUILT_IN.items()]
+    chosen += [_asking(asks)] if asks else []
     schema = _object({"reasoning": {"type": "string"}, "step": {"anyOf": chosen}})
     _refuse_excess(schema, "all tools together")
     return schema
+
+
+def built_in(asks: tuple[str, ...]) -> Mapping[str, type[BuiltIn]]:
+    """The steps that are no tools, for an agent that may ask these others."""
+    return {**BUILT_IN, ASK_AGENT: AskAgent} if asks else BUILT_IN
 
 
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -157,10 +169,17 @@ def _variant(intent: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, **_object({"intent": {"type": "string", "const": intent}, **others})}
 
 
+def _asking(asks: tuple[str, ...]) -> dict[str, Any]:
+    """Only those it may ask can be named."""
+    schema = strict_schema(AskAgent)
+    named = {**schema["properties"], "agent": {"type": "string", "enum": list(asks)}}
+    return _variant(ASK_AGENT, {**schema, "properties": named})
+
+
 def _refuse_clashes(tools: tuple[Tool, ...]) -> None:
     names = [tool.name for tool in tools]
     for tool in tools:
-        if tool.name in BUILT_IN or tool.name in OLDER_NAMES or names.count(tool.name) > 1:
+        if tool.name in TAKEN or names.count(tool.name) > 1:
             raise Misconfigured(f"{tool.name}: this name is taken; call the tool something else")
         if "intent" in tool.arguments.model_fields:
             raise Misconfigured(f"{tool.name}: no argument can be called intent; call it something else")

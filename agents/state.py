@@ -53,7 +53,8 @@ Remembered = Annotated[
 class OpenCall(Frozen):
     """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet.
 
-    `ask` holds the terms on which people approved it, where they were asked.
+    `ask` holds the terms on which people approved it, where they were asked. `agent` is whose call it is, where that
+    is not the thread's own: it stays known when the thread is cancelled meanwhile.
     """
 
     call_id: str
@@ -68,6 +69,16 @@ class OpenCall(Frozen):
     prefetched: bool = False
     approvers: tuple[Address, ...] = ()
     ask: Ask | None = None
+    agent: str | None = None
+
+
+class Asked(Frozen):
+    """An agent that works because another one, `by`, asked it; its answer is the result of the call."""
+
+    agent: str
+    by: str
+    call_id: str
+    message: str
 
 
 class Outgoing(Frozen):
@@ -81,7 +92,10 @@ class Outgoing(Frozen):
 
 
 class ThreadState(Frozen):
-    """One thread, as of `version` events."""
+    """One thread, as of `version` events.
+
+    `asked` are agents at work for others, each for the one before it; the first works for the thread's own `agent`.
+    """
 
     version: int = 0
     thread_id: str = ""
@@ -97,6 +111,7 @@ class ThreadState(Frozen):
     models_turn: bool = False
     prefetch: tuple[str, ...] = ()
     call: OpenCall | None = None
+    asked: tuple[Asked, ...] = ()
     requests: tuple[Request, ...] = ()
     outgoing: tuple[Outgoing, ...] = ()
     fires_at: AwareDatetime | None = None
@@ -110,6 +125,11 @@ class ThreadState(Frozen):
     recent: tuple[Remembered, ...] = ()
     forgotten: int = 0
     context_seq: int = 0
+
+    @property
+    def acting(self) -> str:
+        """The agent at work: the one asked last, or the thread's own."""
+        return self.asked[-1].agent if self.asked else self.agent
 
     @property
     def request(self) -> Request | None:

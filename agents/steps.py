@@ -61,4 +61,14 @@ class Await(Frozen):
     reason: str
 
 
-Step = Annotated[CallTool | RequestHumanInput | DoneForNow | NothingToDo | Await, Field(discriminator="intent")]
+class AskAgent(Frozen):
+    """Have another agent do something in this thread; what it is done with comes back like the result of a tool."""
+
+    intent: Literal["ask_agent"] = "ask_agent"
+    agent: str
+    message: str
+
+
+Step = Annotated[
+    CallTool | RequestHumanInput | DoneForNow | NothingToDo | Await | AskAgent, Field(discriminator="intent")
+]

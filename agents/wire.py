@@ -12,8 +12,8 @@ from agents.agent import Agent
 from agents.digest import digest_of
 from agents.errors import Invalid
 from agents.nulls import without_nulls
-from agents.schema import BUILT_IN, OLDER_NAMES, BuiltIn
-from agents.steps import CallTool, Step
+from agents.schema import OLDER_NAMES, BuiltIn, built_in
+from agents.steps import AskAgent, CallTool, Step
 from agents.tools import Tool
 
 LONGEST_COMPLAINT = 500
@@ -40,9 +40,10 @@ def read_step(wire: Mapping[str, Any], agent: Agent) -> Step:
     intent, written = _in_todays_words(wire)
     if (tool := agent.tool(intent)) is not None:
         return CallTool(tool=tool.name, arguments=_arguments(tool, written))
-    if (model := BUILT_IN.get(intent)) is not None:
-        return _built_in(model, written)
-    allowed = ", ".join([*(tool.name for tool in agent.tools), *BUILT_IN])
+    steps = built_in(agent.asks)
+    if (model := steps.get(intent)) is not None:
+        return _permitted(_built_in(model, written), agent)
+    allowed = ", ".join([*(tool.name for tool in agent.tools), *steps])
     raise Invalid(f"step.intent: unknown; choose one of: {allowed}"[:LONGEST_COMPLAINT])
 
 
@@ -113,6 +114,12 @@ def _built_in(model: type[BuiltIn], written: dict[str, Any]) -> BuiltIn:
     for name in _SPOKEN:
         if not getattr(step, name, "said").strip():
             raise Invalid(f"step.{name}: must not be empty")
+    return step
+
+
+def _permitted(step: BuiltIn, agent: Agent) -> BuiltIn:
+    if isinstance(step, AskAgent) and step.agent not in agent.asks:
+        raise Invalid(f"step.agent: unknown; you may ask: {', '.join(agent.asks)}"[:LONGEST_COMPLAINT])
     return step
 
 

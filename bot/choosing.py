@@ -10,9 +10,9 @@ from agents.interpret import interpret, refused_call
 from agents.messages import Provenance
 from agents.moment import Moment
 from agents.opening import agent_address, ask_for_help
-from agents.policy import Policy
 from agents.state import ThreadState
 from agents.steps import CallTool, Step
+from bot.roster import Roster
 from bot.running import back_off
 
 _NO_KEY = (
@@ -28,7 +28,7 @@ def chosen(
     moment: Moment,
     *,
     agent: Agent,
-    policy: Policy,
+    roster: Roster,
 ) -> Sequence[KnownEvent]:
     """The step, and what follows from it; a `complaint` of its preparation ends a tool call before anybody is asked."""
     event = StepChosen(
@@ -44,7 +44,7 @@ def chosen(
     )
     if complaint is not None and isinstance(step, CallTool):
         return (event, refused_call(state, step, complaint, moment, agent=agent))
-    return (event, *interpret(state, step, moment, agent=agent, policy=policy))
+    return (event, *interpret(state, step, moment, agent=agent, policy=roster.policy, agents=roster.agents))
 
 
 def ended_without_step(

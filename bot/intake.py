@@ -51,7 +51,7 @@ class Intake:
                 raise WrongState(
                     f"thread {state.thread_id} is cancelled; open a new one", details={"status": "cancelled"}
                 )
-            agent = self.roster.agents.get(state.agent)
+            agent = self.roster.agents.get(state.acting)
             return listen(state, heard, people=self.roster.people, agent=agent)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)

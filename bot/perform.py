@@ -68,8 +68,9 @@ class Performer:
                 assert_never(effect)
 
     async def _call_model(self, effect: CallModel, state: ThreadState) -> Recorded:
-        agent = self.roster.agent(state.agent)
-        completion = await self.model.complete(Turn(state, agent, render_prompt(state, agent)))
+        agent = self.roster.agent(state.acting)
+        prompt = render_prompt(state, agent, self.roster.asked_by(agent))
+        completion = await self.model.complete(Turn(state, agent, prompt))
         log(Action.MODEL_CALLED, thread_id=state.thread_id, outcome=completion.outcome, model=completion.model)
         if completion.step is None:
             jitter = self.chance.jitter()
@@ -82,9 +83,7 @@ class Performer:
         return await self._record(
             effect,
             state,
-            lambda now, moment: chosen(
-                now, completion, step, complaint, moment, agent=agent, policy=self.roster.policy
-            ),
+            lambda now, moment: chosen(now, completion, step, complaint, moment, agent=agent, roster=self.roster),
         )
 
     async def _prepared(self, agent: Agent, step: CallTool, state: ThreadState) -> tuple[CallTool, str | None]:
@@ -99,7 +98,7 @@ class Performer:
         return step.model_copy(update={"arguments": arguments}), None
 
     async def _prefetch(self, effect: Prefetch, state: ThreadState) -> Recorded:
-        agent = self.roster.agent(state.agent)
+        agent = self.roster.agent(state.acting)
         tool = agent.tool(effect.tool)
         step = CallTool(tool=effect.tool, arguments=tool.validated({}) if tool else {})
         policy = self.roster.policy
@@ -108,7 +107,7 @@ class Performer:
         )
 
     async def _run_tool(self, effect: RunTool, state: ThreadState) -> Recorded:
-        agent = self.roster.agent(state.agent)
+        agent = self.roster.agent(effect.call.agent or state.agent)
         tool = agent.tool(effect.call.tool)
         problem = objection(state, effect.call, tool, self.roster.policy)
         if tool is None or problem is not None:
@@ -136,7 +135,7 @@ class Performer:
 
     async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> Recorded:
         """The process that started the call is gone: each class of effect has its own way to the truth."""
-        agent = self.roster.agent(state.agent)
+        agent = self.roster.agent(effect.call.agent or state.agent)
         tool = agent.tool(effect.call.tool)
         if tool is None or effect.call.effect == "once":
             return await self._write_outcome(state, Ended("unknown", "the process that ran it ended"))

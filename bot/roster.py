@@ -5,19 +5,24 @@ from dataclasses import dataclass, field
 
 from agents.agent import Agent
 from agents.budget import Budget
-from agents.errors import UnknownAgent
+from agents.errors import Misconfigured, UnknownAgent
 from agents.people import People
 from agents.policy import Policy
+from agents.schema import ASK_AGENT
 
 
 @dataclass(frozen=True)
 class Roster:
-    """Who works here. The first agent is the default."""
+    """Who works here. The first agent is the default. Raises Misconfigured when one asks itself, or nobody there is."""
 
     agents: Mapping[str, Agent]
     policy: Policy = field(default_factory=Policy)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     budgets: Mapping[str, Budget] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for agent in self.agents.values():
+            self._check(agent)
 
     @property
     def people(self) -> People:
@@ -31,6 +36,10 @@ class Roster:
             raise UnknownAgent(f"there is no agent {name[:40]!r}; there are: {', '.join(self.agents)}")
         return self.agents[name]
 
+    def asked_by(self, agent: Agent) -> tuple[Agent, ...]:
+        """The agents this one may ask."""
+        return tuple(self.agents[name] for name in agent.asks)
+
     def budget(self, agent: Agent) -> Budget:
         """The agent's own limits with the configuration's laid over them."""
         configured = self.budgets.get(agent.name, Budget())
@@ -38,3 +47,12 @@ class Roster:
 
     def environment(self, agent: Agent) -> Mapping[str, str]:
         return self.environments.get(agent.name, {})
+
+    def _check(self, agent: Agent) -> None:
+        if agent.name in agent.asks:
+            raise Misconfigured(f"agent {agent.name}: `asks` names the agent itself; take it out")
+        if strangers := [name for name in agent.asks if name not in self.agents]:
+            known = ", ".join(self.agents)
+            raise Misconfigured(f"agent {agent.name}: `asks` names {', '.join(strangers)}; there are: {known}")
+        if agent.tool(ASK_AGENT) is not None:
+            raise Misconfigured(f"agent {agent.name}: {ASK_AGENT} is the name of a step; call the tool something else")

@@ -1,6 +1,7 @@
 """Random valid histories: a walk over everything that can happen to a thread, made by the functions the bot uses."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Annotated
@@ -40,12 +41,13 @@ from agents.policy import Ask, Escalation, Policy, Rule
 from agents.reducer import fold
 from agents.requests import Answer
 from agents.state import ThreadState
-from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput
+from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import ToolContext, ToolResult, tool
 from bot.choosing import chosen, ended_without_step
 from bot.deciding import answered
 from bot.delivery import delivered, undeliverable
 from bot.ledger import key_of, outcome
+from bot.roster import Roster
 from bot.running import Ended
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -90,7 +92,13 @@ AGENT = Agent(
     tools=(look, push, ship),
     commands=Commands(commands=(Command(say=("ship {where}",), does="ships", step={"intent": "ship"}),)),
     prefetch=("look",),
+    asks=("runner",),
 )
+RUNNER = replace(AGENT, name="runner", purpose="runs", instructions="Run.", asks=("carrier", "walker"))
+CARRIER = replace(AGENT, name="carrier", purpose="carries", instructions="Carry.", prefetch=(), asks=("walker",))
+AGENTS = {agent.name: agent for agent in (AGENT, RUNNER, CARRIER)}
+"""The thread's own agent, one it may ask, and one that this one may ask in turn; both try to close the circle."""
+
 POLICY = Policy(
     people=PEOPLE,
     rules=(
@@ -98,6 +106,7 @@ POLICY = Policy(
         Rule(name="never", tool="*", when={"where": "mars"}, deny="not to mars"),
     ),
 )
+ROSTER = Roster(AGENTS, POLICY)
 STEPS = (
     CallTool(tool="look", arguments={"depth": 2}),
     CallTool(tool="push", arguments={"where": "staging"}),
@@ -110,6 +119,9 @@ STEPS = (
     DoneForNow(message="Done."),
     NothingToDo(reason="nothing to do"),
     Await(seconds=600, reason="patience"),
+    AskAgent(agent="runner", message="ship production"),
+    AskAgent(agent="carrier", message="carry this"),
+    AskAgent(agent="walker", message="walk for me"),
 )
 TEXTS = (
     "ship it",
@@ -128,10 +140,14 @@ Move = Callable[["Walk"], Sequence[KnownEvent]]
 
 
 class Walk:
-    """One thread and its history so far; `draw` takes a value from a hypothesis strategy."""
+    """One thread and its history so far; `draw` takes a value from a hypothesis strategy.
+
+    In one that is `keen` agents mostly ask each other, and few things come in between.
+    """
 
     def __init__(self, draw: Callable[[st.SearchStrategy], object], budget: Budget) -> None:
         self.draw = draw
+        self.keen = draw(st.booleans())
         self.now = START
         self.count = 0
         self.events: list[KnownEvent] = []
@@ -157,6 +173,11 @@ class Walk:
     def state(self) -> ThreadState:
         return self.states[-1]
 
+    @property
+    def agent(self) -> Agent:
+        """The agent at work."""
+        return AGENTS[self.state.acting]
+
     def append(self, events: Sequence[KnownEvent]) -> None:
         for event in events:
             self.events.append(event)
@@ -168,10 +189,11 @@ class Walk:
 
     def step(self) -> None:
         self.now += timedelta(seconds=self.draw(st.sampled_from([0, 1, 90, 400, 4000])))
+        often = 30 if self.keen else 4
         moves: list[Move] = [_say, _say, _tick, _steer]
-        moves += [lambda walk, e=effect: _perform(walk, e) for effect in next_step(self.state) for _ in range(4)]
+        moves += [lambda walk, e=effect: _perform(walk, e) for effect in next_step(self.state) for _ in range(often)]
         if self.state.request is not None:
-            moves += [_answer] * 4
+            moves += [_answer] * often
         self.append(self.draw(st.sampled_from(moves))(self))
 
 
@@ -187,7 +209,7 @@ def _say(walk: Walk) -> Sequence[KnownEvent]:
         provenance=Provenance.VERIFIED_PERSON if known else Provenance.UNVERIFIED,
         at=walk.now,
     )
-    return listen(walk.state, heard, people=PEOPLE, agent=AGENT)
+    return listen(walk.state, heard, people=PEOPLE, agent=walk.agent)
 
 
 def _tick(walk: Walk) -> Sequence[KnownEvent]:
@@ -237,7 +259,7 @@ def _perform(walk: Walk, effect: object) -> Sequence[KnownEvent]:
         case Prefetch():
             walk.done.add(effect.key)
             step = CallTool(tool=effect.tool, arguments={"depth": 1})
-            return call_tool(walk.state, step, walk.moment(), agent=AGENT, policy=POLICY, prefetched=True)
+            return call_tool(walk.state, step, walk.moment(), agent=walk.agent, policy=POLICY, prefetched=True)
         case RunTool() | RecoverTool():
             return _run(walk, effect)
         case AskHuman():
@@ -254,14 +276,20 @@ def _deliver(walk: Walk, effect: SendMessage) -> Sequence[KnownEvent]:
 
 
 def _think(walk: Walk) -> Sequence[KnownEvent]:
-    how = walk.draw(st.sampled_from([Outcome.OK, Outcome.OK, Outcome.OK, *Outcome]))
+    how = Outcome.OK if walk.keen else walk.draw(st.sampled_from([Outcome.OK, Outcome.OK, Outcome.OK, *Outcome]))
     if how is not Outcome.OK:
         failed = Completion(outcome=how, model="walking", detail="no", usage=Usage(input=5))
         return ended_without_step(walk.state, failed, walk.moment(), 0.5)
-    step = walk.draw(st.sampled_from(STEPS))
+    step = walk.draw(st.sampled_from([*STEPS, *_handing(walk)] if walk.keen else STEPS))
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
     complaint = walk.draw(st.sampled_from([None, None, None, "there is no such place"]))
-    return chosen(walk.state, completion, step, complaint, walk.moment(), agent=AGENT, policy=POLICY)
+    return chosen(walk.state, completion, step, complaint, walk.moment(), agent=walk.agent, roster=ROSTER)
+
+
+def _handing(walk: Walk) -> list[Step]:
+    """Steps that hand the thread on or back."""
+    on = [AskAgent(agent=name, message="ship production") for name in walk.agent.asks]
+    return [*on * 8, *[DoneForNow(message="Here you are.")] * (8 if walk.state.asked else 0)]
 
 
 def _run(walk: Walk, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:

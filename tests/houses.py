@@ -191,14 +191,20 @@ async def house(
     rules: tuple[Rule, ...] = (),
     channels: Mapping[str, Channel | Reader] | None = None,
     run: str = "a",
+    desk: Agent | None = None,
+    roster: Roster | None = None,
     **agent: object,
 ) -> AsyncIterator[House]:
-    """A bot from start to stop; a scripted model is checked at the end. Another `run` on the same file is a restart."""
+    """A bot from start to stop; a scripted model is checked at the end. Another `run` on the same file is a restart.
+
+    The agent of every thread is `desk`, if there is one, else the helper. A `roster` takes the place of both.
+    """
     clock, workshop = clock or FakeClock(), workshop or Workshop()
     names = Names(run)
     worker = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools_of(workshop), **agent)  # type: ignore[arg-type]  # a test's own settings
     chance = Chance(now=clock.now, fresh=names.fresh, code=names.code, jitter=lambda: 1.0)
-    roster = Roster({"helper": worker}, Policy(rules=rules, people=PEOPLE))
+    agents = {agent.name: agent for agent in ([desk, worker] if desk else [worker])}
+    roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))
     model = model or ScriptedModel()
     bot = bootstrap(database, roster, model, channels or by_scheme(), chance=chance, sleep=clock.sleep)
     commits: list[Recorded] = []

@@ -11,6 +11,7 @@ from agents.events import (
     RequestShown,
     RequestSuperseded,
 )
+from agents.folding.fresh import FRESH_START
 from agents.folding.settling import asking, correction, replaced, settle
 from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
@@ -141,7 +142,7 @@ def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
         case "outcome":
             return _outcome_told(state, request)
         case "handover":
-            return {"models_turn": True, "failures": 0, "repairs": 0, "retries": 0, "retry_at": None}
+            return {**FRESH_START}
         case "question" | "budget":
             return {"models_turn": True}
         case _:

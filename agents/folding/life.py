@@ -44,7 +44,7 @@ def fold_life(state: ThreadState, event: LifeEvent) -> dict[str, Any]:
         case ThreadCancelled():
             return _cancelled(state, event)
         case ThreadFinished():
-            return {"life": event.outcome, "models_turn": False, "fires_at": None, "retry_at": None}
+            return _finished(state, event)
         case ThreadForked():
             return _forked(event)
         case TimerSet():
@@ -72,9 +72,16 @@ def _started(event: ThreadStarted) -> dict[str, Any]:
     }
 
 
+def _finished(state: ThreadState, event: ThreadFinished) -> dict[str, Any]:
+    """Whoever writes next is heard by the thread's own agent, which has nothing to do with what another looks up."""
+    ended = {"life": event.outcome, "models_turn": False, "fires_at": None, "retry_at": None}
+    return {**ended, "asked": (), "prefetch": ()} if state.asked else ended
+
+
 def _cancelled(state: ThreadState, event: ThreadCancelled) -> dict[str, Any]:
     running = state.call if state.call and state.call.phase == "started" else None
-    ended = {"life": "cancelled", "paused": None, "call": running, "models_turn": False, "fires_at": None}
+    stopped = {"asked": (), "call": running, "models_turn": False, "fires_at": None}
+    ended = {"life": "cancelled", "paused": None, **stopped}
     if state.request is None:
         return ended
     return {**settle(state, state.request, "cancelled", event.at), **ended}
@@ -90,6 +97,7 @@ def _forked(event: ThreadForked) -> dict[str, Any]:
         "models_turn": False,
         "prefetch": (),
         "call": None,
+        "asked": (),
         "requests": (),
         "outgoing": (),
         "fires_at": None,

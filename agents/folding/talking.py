@@ -3,6 +3,7 @@
 from typing import Any, assert_never
 
 from agents.events import MessageReceived, MessageSent, MessageUndeliverable, ReplyChosen
+from agents.folding.fresh import FRESH_START
 from agents.folding.settling import replaced
 from agents.messages import Message, Provenance
 from agents.state import Outgoing, ThreadState
@@ -30,10 +31,7 @@ def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
     """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
     known = event.provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
     heard = {"trusted": state.trusted and known, "fires_at": None, "life": "open"}
-    return heard if state.request or state.call else {**heard, **_FRESH_START}
-
-
-_FRESH_START = {"models_turn": True, "failures": 0, "repairs": 0, "retries": 0, "retry_at": None}
+    return heard if state.request or state.call else {**heard, **FRESH_START}
 
 
 def _sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from agents.events import (
     ToolStarted,
     ToolSucceeded,
 )
-from agents.state import OpenCall, ThreadState
+from agents.folding.fresh import FRESH_START
+from agents.state import Asked, OpenCall, ThreadState
 
 WorkingEvent = StepChosen | StepRejected | ToolCalled | ToolStarted | ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 
@@ -26,9 +27,11 @@ def fold_working(state: ThreadState, event: WorkingEvent) -> dict[str, Any]:
         case StepRejected():
             return {"spent": _spent(state, event.usage), **_rejected(state, event)}
         case ToolCalled():
-            return _called(state, event)
+            return _asked(state, event) if event.asks else _called(state, event)
         case ToolStarted():
             return _in_hand(state, phase="started", attempt=event.attempt, retry_at=None)
+        case ToolSucceeded() if _is_answer(state, event):
+            return {"asked": state.asked[:-1], **FRESH_START}
         case ToolSucceeded():
             return {**_closed(state), "failures": state.failures if _prefetched(state) else 0}
         case ToolFailed():
@@ -66,8 +69,20 @@ def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
         digest=event.digest,
         phase="ready" if event.verdict.answer == "allow" else "asked",
         prefetched=event.prefetched,
+        agent=state.acting if state.asked else None,
     )
     return {"prefetch": waiting, "call": call}
+
+
+def _asked(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
+    """Another agent goes on; what had failed before had not failed for that one."""
+    agent, message = str(event.arguments.get("agent")), str(event.arguments.get("message"))
+    asked = Asked(agent=agent, by=state.acting, call_id=event.call_id, message=message)
+    return {"asked": (*state.asked, asked), "prefetch": event.prefetch, **FRESH_START}
+
+
+def _is_answer(state: ThreadState, event: ToolSucceeded) -> bool:
+    return bool(state.asked) and state.asked[-1].call_id == event.call_id
 
 
 def _in_hand(state: ThreadState, **changed: Any) -> dict[str, Any]:

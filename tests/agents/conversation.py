@@ -54,6 +54,7 @@ class Conversation:
     model: Model
     policy: Policy = field(default_factory=lambda: Policy(people=PEOPLE))
     state: ThreadState = field(default_factory=ThreadState)
+    others: tuple[Agent, ...] = ()
     _ticks: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -63,20 +64,29 @@ class Conversation:
                           requester=ALICE)
         )  # fmt: skip
 
+    @property
+    def agents(self) -> dict[str, Agent]:
+        return {agent.name: agent for agent in (self.agent, *self.others)}
+
+    @property
+    def acting(self) -> Agent:
+        """The agent at work."""
+        return self.agents[self.state.acting]
+
     def says(self, text: str, by: Address = ALICE) -> None:
         """Somebody says something to the thread."""
         source = Address(f"terminal:{by.rest}")
         heard = Heard(text=text, by=by, source=source, provenance=Provenance.VERIFIED_PERSON, at=self._moment().now)
-        self.record(*listen(self.state, heard, people=PEOPLE, agent=self.agent))
+        self.record(*listen(self.state, heard, people=PEOPLE, agent=self.acting))
 
     async def chooses(self) -> Completion:
         """The model is asked, and what it chose follows."""
         assert self.state.models_turn, "it is not the model's turn"
-        completion = await self.model.complete(Turn(self.state, self.agent, render_prompt(self.state, self.agent)))
+        completion = await self.model.complete(self._turn())
         if completion.step is not None:
             chosen = self._chosen(completion.step, completion.model)
-            self.record(chosen, *interpret(self.state, completion.step, self._moment(), agent=self.agent,
-                                           policy=self.policy))  # fmt: skip
+            self.record(chosen, *interpret(self.state, completion.step, self._moment(), agent=self.acting,
+                                           policy=self.policy, agents=self.agents))  # fmt: skip
         return completion
 
     async def step(self) -> Step:
@@ -94,15 +104,17 @@ class Conversation:
 
     async def chooses_what_makes_no_sense(self, reason: str) -> None:
         """The model chooses a call that its preparation refuses."""
-        completion = await self.model.complete(Turn(self.state, self.agent, render_prompt(self.state, self.agent)))
+        completion = await self.model.complete(self._turn())
         assert isinstance(completion.step, CallTool)
-        refused = refused_call(self.state, completion.step, reason, self._moment(), agent=self.agent)
+        refused = refused_call(self.state, completion.step, reason, self._moment(), agent=self.acting)
         self.record(self._chosen(completion.step, completion.model), refused)
 
     def prefetches(self, tool: str, summary: str) -> None:
         """A tool ran before the model was asked for the first time."""
         step = CallTool(tool=tool, arguments={})
-        self.record(*call_tool(self.state, step, self._moment(), agent=self.agent, policy=self.policy, prefetched=True))
+        self.record(
+            *call_tool(self.state, step, self._moment(), agent=self.acting, policy=self.policy, prefetched=True)
+        )
         self.succeeds(summary)
 
     def succeeds(self, summary: str, result: Any = None) -> None:
@@ -176,6 +188,9 @@ class Conversation:
     def forgets(self, keep: int) -> None:
         """Only the last events are still remembered."""
         self.state = self.state.model_copy(update={"recent": self.state.recent[-keep:]})
+
+    def _turn(self) -> Turn:
+        return Turn(self.state, self.acting, render_prompt(self.state, self.acting))
 
     def _chosen(self, step: Step, model: str) -> StepChosen:
         at = self._moment().now

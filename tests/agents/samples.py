@@ -24,7 +24,7 @@ from agents.reducer import fold
 from agents.requests import Answer, Request
 from agents.state import Outgoing, ThreadState
 from agents.steps import CallTool, Step
-from tests.histories import AGENT, START
+from tests.histories import AGENT, AGENTS, START
 
 NOW = START
 ALICE, BOB, CAROL, STRANGER = person("alice"), person("bob"), person("carol"), Address("web:stranger")
@@ -103,7 +103,7 @@ def thread(*events: KnownEvent, **changed: Any) -> ThreadState:
 def stepped(state: ThreadState, step: Step, policy: Policy, at: datetime = NOW) -> ThreadState:
     """The thread after what follows from a step."""
     fresh = moment(f"{state.version:04}", at)
-    return fold(state, interpret(state, step, fresh, agent=AGENT, policy=policy))
+    return fold(state, interpret(state, step, fresh, agent=AGENTS[state.acting], policy=policy, agents=AGENTS))
 
 
 def asking_thread(ask: Ask = RELEASE, *, shown_to: Iterable[Address] = (TERMINAL,)) -> ThreadState:

@@ -17,6 +17,7 @@ from agents.errands import story_of
 from agents.next_step import work
 from agents.policy import Ask, Policy, Rule
 from agents.registry import AGENTS
+from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput
 from agents.tools import ToolContext, ToolResult, tool
 from agents.wire import read_step
@@ -667,6 +668,6 @@ def test_every_command_we_ship_is_a_valid_step(agent: Agent) -> None:
 
 
 def test_a_story_without_events_is_empty() -> None:
-    story = story_of((), AGENT.commands)
+    story = story_of(ThreadState(), AGENT.commands)
 
     assert (story.errands, story.waiting, story.remarks, story.last) == ((), (), (), None)

@@ -19,13 +19,13 @@ from agents.reducer import fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from tests.agents.samples import NOW, moment, thread
-from tests.histories import AGENT, PEOPLE, POLICY, STEPS, WATCHED
+from tests.histories import AGENT, AGENTS, PEOPLE, POLICY, STEPS, WATCHED
 
 WALKER = Address("agent:walker")
 
 
 def following(step: Step, state: ThreadState | None = None, policy: Policy = POLICY) -> tuple[KnownEvent, ...]:
-    return interpret(state or thread(), step, moment(), agent=AGENT, policy=policy)
+    return interpret(state or thread(), step, moment(), agent=AGENT, policy=policy, agents=AGENTS)
 
 
 def call(tool: str, **arguments: Any) -> CallTool:

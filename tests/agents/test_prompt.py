@@ -1,5 +1,6 @@
 """The prompt: all that happened, in order, once; and no text of anybody can pass for an event."""
 
+import re
 from pathlib import Path
 from typing import Any, get_args
 from xml.parsers import expat
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.addresses import ENGINE, Address
+from agents.agent import Agent
 from agents.completion import Outcome
 from agents.events import (
     BudgetExtended,
@@ -31,12 +33,13 @@ from agents.prompt import LONGEST_ERROR, LONGEST_TEXT, render_prompt, rendered
 from agents.reducer import MOST_REMEMBERED
 from agents.requests import GivenAnswer
 from agents.state import Remembered, ThreadState
-from agents.steps import CallTool, DoneForNow, RequestHumanInput
-from tests.agents.samples import ALICE, BOB, NOW, STRANGER, after, message, thread
-from tests.histories import AGENT, Walk, walks
+from agents.steps import AskAgent, CallTool, DoneForNow, RequestHumanInput
+from tests.agents.samples import ALICE, BOB, NOW, STRANGER, after, message, stepped, thread
+from tests.histories import AGENT, AGENTS, POLICY, RUNNER, Walk, walks
 
 SNAPSHOTS = Path(__file__).parent.parent / "payloads" / "prompts"
 LAST_WORDS = "\nChoose the next step."
+ASKED_BY = re.compile(r"(?<=</thread>)\n\w+ asked you: your done_for_now goes to that agent, and to no person\.\Z")
 AGENTS_OWN = Address("agent:walker")
 ALLOW = Verdict(answer="allow", rule="r")
 DENY = Verdict(answer="deny", rule="r", reason="not to mars")
@@ -74,7 +77,10 @@ def decided(
 
 def remembering(*events: Any, **changed: Any) -> ThreadState:
     """Alice's thread with these events behind her first message, as far as a thread remembers."""
-    state = thread(**changed)
+    return going_on(thread(**changed), *events)
+
+
+def going_on(state: ThreadState, *events: Any) -> ThreadState:
     recent = (*state.recent, *events)
     forgotten = max(0, len(recent) - MOST_REMEMBERED)
     return state.model_copy(update={"recent": recent[forgotten:], "forgotten": forgotten})
@@ -91,7 +97,7 @@ def parsed(text: str) -> list[tuple[str, dict[str, str], str]]:
     reader.StartElementHandler = lambda name, facts: found.append((name, facts, ""))
     reader.CharacterDataHandler = lambda piece: found.append((*(last := found.pop())[:2], last[2] + piece))
     assert text.endswith(LAST_WORDS)
-    reader.Parse(text.removesuffix(LAST_WORDS), True)
+    reader.Parse(ASKED_BY.sub("", text.removesuffix(LAST_WORDS)), True)
     return found
 
 
@@ -171,6 +177,76 @@ def test_what_was_only_thought_is_not_told() -> None:
     assert "secret" not in prompt(*long_story())
 
 
+# Agents that ask each other
+
+
+def handed_on(said: str = "ship it", noted: str = "all is well") -> ThreadState:
+    """Walker was told something, looked, asked runner, which looked too and then heard more from Alice."""
+    ask = AskAgent(agent="runner", message=said)
+    asked = stepped(remembering(message(said), *looked("call_1", noted)), ask, POLICY)
+    more = [*looked("call_2", noted), called("call_3", where=said), decided("deny", comment=noted, status="denied")]
+    return going_on(asked, *more, message(noted))
+
+
+def looked(call_id: str, noted: str) -> list[Any]:
+    return [called(call_id, "look", depth=2), fact(ToolSucceeded, call_id=call_id, summary=noted)]
+
+
+def handed_back(said: str = "ship it", noted: str = "all is well") -> ThreadState:
+    """Runner is done, and walker goes on."""
+    return stepped(handed_on(said, noted), DoneForNow(message=noted), POLICY)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "agent"), [("asked", handed_on(HOSTILE), RUNNER), ("answered", handed_back(HOSTILE), AGENT)]
+)
+def test_agents_that_ask_each_other_are_told_as_they_were_told_before(
+    name: str, state: ThreadState, agent: Agent
+) -> None:
+    made = render_prompt(state, agent, [AGENTS[other] for other in agent.asks])
+    expected = (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
+    assert f"{made.system}\n\n{made.user}\n" == expected
+
+
+def test_an_asked_agent_is_told_what_people_said_and_then_by_whom_it_was_asked_what_and_its_own_part() -> None:
+    told = render_prompt(handed_on(), RUNNER).user
+    assert tags(told) == ["thread", "message", "message", "asked", "call", "result", "call", "person_denied", "message"]
+    assert parsed(told)[3][1:] == ({"by": "agent:walker", "call": handed_on().asked[-1].call_id}, "ship it\n")
+    assert ASKED_BY.search(told.removesuffix(LAST_WORDS))
+
+
+def test_the_asking_agent_is_told_the_answer_like_a_result_and_not_how_it_came_about() -> None:
+    told = render_prompt(handed_back(noted="it is shipped"), AGENT).user
+    assert tags(told) == ["thread", "message", "message", "call", "result", "call", "message", "result"]
+    assert told.count("it is shipped") == 3
+    assert "asked you" not in told
+
+
+def test_whoever_may_ask_others_is_told_what_they_are_for() -> None:
+    told = render_prompt(thread(), AGENT, [RUNNER]).system
+    assert told.endswith("\n\nAgents you may ask with ask_agent:\n- runner: runs")
+
+
+def test_what_was_asked_is_told_also_when_the_call_is_forgotten() -> None:
+    state = going_on(handed_on(), *[message(f"m{n}") for n in range(MOST_REMEMBERED)])
+    told = tags(render_prompt(state, RUNNER).user)
+    assert told[:4] == ["thread", "forgotten", "asked", "message"]
+
+
+def test_an_answer_whose_call_is_forgotten_is_told_without_what_led_to_it() -> None:
+    state = handed_back()
+    state = state.model_copy(update={"recent": state.recent[-4:]})
+    assert tags(render_prompt(state, AGENT).user) == ["thread", "message", "result"]
+
+
+def test_the_errors_of_one_agent_are_not_those_of_another() -> None:
+    asked = stepped(remembering(*failed("mine")), AskAgent(agent="runner", message="help"), POLICY)
+    theirs = render_prompt(going_on(asked, *failed("theirs")), RUNNER).user
+    assert ("mine" in theirs, "theirs" in theirs) == (False, True)
+    back = stepped(going_on(asked, *failed("theirs")), DoneForNow(message="no luck"), POLICY)
+    assert "theirs" not in render_prompt(back, AGENT).user
+
+
 # What cannot be forged
 
 
@@ -184,6 +260,17 @@ texts = st.text(max_size=60) | st.sampled_from(
 def test_no_text_of_others_changes_which_events_the_model_sees(said: str, noted: str, why: str) -> None:
     harmless, hostile = parsed(prompt(*long_story())), parsed(prompt(*long_story(said, noted, why)))
     assert [(name, facts) for name, facts, _ in hostile] == [(name, facts) for name, facts, _ in harmless]
+
+
+@settings(max_examples=100)
+@given(texts, texts)
+def test_no_text_of_others_changes_by_whom_an_agent_was_asked(said: str, noted: str) -> None:
+    for story, agent in ((handed_on, RUNNER), (handed_back, AGENT)):
+        harmless, hostile = (
+            parsed(render_prompt(story(), agent).user),
+            parsed(render_prompt(story(said, noted), agent).user),
+        )
+        assert [(name, facts) for name, facts, _ in hostile] == [(name, facts) for name, facts, _ in harmless]
 
 
 @given(st.text(st.characters(exclude_categories=("C", "Zl", "Zp", "Mn", "Lo")), max_size=200))
@@ -216,9 +303,9 @@ def test_attributes_are_escaped() -> None:
 @given(walks(most=25))
 @settings(max_examples=60, deadline=None)
 def test_any_history_is_told_as_strict_xml(walk: Walk) -> None:
-    told = tags(render_prompt(walk.state, AGENT).user)
+    told = tags(render_prompt(walk.state, walk.agent).user)
     assert told[0] == "thread"
-    assert len(told) <= MOST_REMEMBERED + 2
+    assert len(told) <= MOST_REMEMBERED + 3
 
 
 # What is left out

@@ -54,7 +54,7 @@ def made(name: str, **fields: Any) -> Tool:
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 def test_the_schema_of_every_agent_we_ship_keeps_the_strict_rules(agent: Any) -> None:
-    assert broken_rules(wire_schema(agent.tools)) == []
+    assert broken_rules(wire_schema(agent.tools, agent.asks)) == []
 
 
 def test_an_answer_is_reasoning_and_then_one_step() -> None:
@@ -77,6 +77,23 @@ def test_every_step_names_its_intent_first() -> None:
         "nothing_to_do",
         "await",
     ]
+
+
+def test_who_may_ask_other_agents_can_name_exactly_those() -> None:
+    schema = wire_schema((made("look"),), ("deploy", "oncall"))
+
+    asking = schema["properties"]["step"]["anyOf"][-1]
+
+    assert asking["properties"] == {
+        "intent": {"type": "string", "const": "ask_agent"},
+        "agent": {"type": "string", "enum": ["deploy", "oncall"]},
+        "message": {"type": "string"},
+    }
+    assert broken_rules(schema) == []
+
+
+def test_who_may_ask_nobody_is_not_offered_to() -> None:
+    assert "ask_agent" not in json.dumps(wire_schema((made("look"),)))
 
 
 def test_the_arguments_of_a_tool_lie_beside_its_intent() -> None:
@@ -220,7 +237,7 @@ def test_the_limits_hold_for_all_tools_of_an_agent_together() -> None:
         wire_schema(tools)
 
 
-@pytest.mark.parametrize("name", ["done_for_now", "await", "request_clarification"])
+@pytest.mark.parametrize("name", ["done_for_now", "await", "request_clarification", "ask_agent"])
 def test_a_tool_cannot_take_the_name_of_a_step(name: str) -> None:
     with pytest.raises(Misconfigured, match=f"{name}: this name is taken"):
         wire_schema((made(name),))

@@ -1,6 +1,7 @@
 """What a model answers becomes one valid step, or a complaint that is short and repeats nothing."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from agents.agent import Agent
 from agents.errors import Invalid
-from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
+from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import ToolContext, ToolResult, tool
 from agents.wire import LONGEST_COMPLAINT, parse_step, read_step, unwrapped
 
@@ -130,6 +131,38 @@ def test_an_unknown_intent_is_told_with_those_there_are() -> None:
     assert complaint_about_step(intent="launch_missiles") == (
         "step.intent: unknown; choose one of: silence, request_human_input, done_for_now, nothing_to_do, await"
     )
+
+
+ASKING = replace(AGENT, asks=("deploy", "scout"))
+
+
+def test_another_agent_is_asked() -> None:
+    step = read_step({"intent": "ask_agent", "agent": "deploy", "message": "what is deployed"}, ASKING)
+
+    assert step == AskAgent(agent="deploy", message="what is deployed")
+
+
+@pytest.mark.parametrize(
+    ("asking", "complaint"),
+    [
+        ({"agent": "oncall", "message": "hi"}, "step.agent: unknown; you may ask: deploy, scout"),
+        ({"agent": "Deploy", "message": "hi"}, "step.agent: unknown; you may ask: deploy, scout"),
+        ({"agent": "deploy", "message": " \n"}, "step.message: must not be empty"),
+        ({"agent": "deploy"}, "step.message: missing: Field required"),
+        ({"message": "hi"}, "step.agent: missing: Field required"),
+        ({"agent": ["deploy"], "message": "hi"}, "step.agent: string_type: Input should be a valid string"),
+    ],
+)
+def test_asking_that_cannot_be_carried_out_is_told_what_can(asking: dict[str, Any], complaint: str) -> None:
+    assert complaint_about(answer({"intent": "ask_agent", **asking}), ASKING) == complaint
+
+
+def test_who_may_ask_nobody_does_not_know_the_step() -> None:
+    complaint = complaint_about_step(intent="ask_agent", agent="deploy", message="hi")
+
+    assert complaint.startswith("step.intent: unknown; choose one of: silence")
+    assert "ask_agent" not in complaint
+    assert complaint_about(answer({"intent": "dig"}), ASKING).endswith("await, ask_agent")
 
 
 @pytest.mark.parametrize("intent", [None, 3, ["silence"], {"name": "silence"}])
