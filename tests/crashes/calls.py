@@ -1,0 +1,87 @@
+"""What became of every call of a tool, as its log tells it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.crashes.evidence import Evidence, Logged
+
+
+@dataclass
+class Call:
+    """One call: how often it was started, and how it ended; `doubts` are the times nobody could tell."""
+
+    called: Logged
+    keys: list[str] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    endings: list[str] = field(default_factory=list)
+    doubts: list[Logged] = field(default_factory=list)
+    requests: dict[str, str] = field(default_factory=dict)
+    again: int = 0
+
+    @property
+    def tool(self) -> str:
+        tool: str = self.called.data["tool"]
+        return tool
+
+    @property
+    def effect(self) -> str:
+        effect: str = self.called.data["effect"]
+        return effect
+
+    @property
+    def key(self) -> str:
+        return f"{self.called.thread}:{self.called.data['call_id']}"
+
+
+def calls_of(evidence: Evidence) -> list[Call]:
+    return [call for log in evidence.logs.values() for call in _calls(log)]
+
+
+def _calls(log: Any) -> Iterator[Call]:
+    calls: dict[str, Call] = {}
+    for event in log:
+        data = event.data
+        if event.type == "ToolCalled":
+            calls[data["call_id"]] = Call(event, endings=["refused"] if data["verdict"]["answer"] == "deny" else [])
+        elif "call_id" in data and data["call_id"] in calls:
+            _worked(calls[data["call_id"]], event, data)
+        else:
+            _asked(calls, event, data)
+    return iter(calls.values())
+
+
+def _worked(call: Call, event: Logged, data: Any) -> None:
+    match event.type:
+        case "ToolStarted":
+            call.keys.append(data["key"])
+            call.attempts.append(data["attempt"])
+        case "ToolSucceeded":
+            call.endings.append("done")
+        case "ToolFailed" if "retry_at" not in data:
+            call.endings.append("failed")
+        case "ToolOutcomeUnknown":
+            call.doubts.append(event)
+
+
+def _asked(calls: dict[str, Call], event: Logged, data: Any) -> None:
+    """Requests are about calls too: approvals before they start, questions when they are in doubt."""
+    if event.type == "RequestOpened" and (call := calls.get(data["request"].get("call_id", ""))):
+        call.requests[data["request"]["id"]] = data["request"]["purpose"]
+    for call in calls.values():
+        purpose = call.requests.get(data.get("request_id", ""))
+        if purpose is not None:
+            _settled(call, purpose, event, data)
+        if event.type == "ThreadCancelled" and not call.endings and not call.keys:
+            call.endings.append("cancelled")
+
+
+def _settled(call: Call, purpose: str, event: Logged, data: Any) -> None:
+    status = data.get("status") if event.type == "RequestAnswered" else event.type
+    if purpose == "tool" and status in ("denied", "RequestExpired", "RequestSuperseded"):
+        call.endings.append("refused")
+    if purpose == "outcome" and status == "answered":
+        if data["answer"]["text"] == "run again":
+            call.again += 1
+        else:
+            call.endings.append("unknown")
