@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.crashes.nursery import Nursery
-from tests.crashes.scene import FORMATIONS, Scene
+from tests.crashes.scene import FORMATIONS, SETTINGS, Scene
+from tests.databases import DATABASES
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +18,10 @@ def nursery() -> Iterator[Nursery]:
     opened.close()
 
 
-@pytest.fixture(params=FORMATIONS)
-def scene(request: pytest.FixtureRequest, nursery: Nursery, database_url: str, tmp_path: Path) -> Iterator[Scene]:
-    opened = Scene(nursery, database_url, tmp_path, FORMATIONS[request.param])
+@pytest.fixture(params=SETTINGS, ids=[f"{formation} on {database}" for database, formation in SETTINGS])
+def scene(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> Iterator[Scene]:
+    database, formation = request.param
+    opened = Scene(nursery, DATABASES[database](tmp_path), tmp_path, FORMATIONS[formation])
     yield opened
     opened.over.set()
     opened.is_killed()

@@ -51,8 +51,8 @@ class Evidence:
 
     @classmethod
     def read(cls, url: str, ledgers: Ledgers, before: "Evidence | None" = None) -> Self:
-        """The ledger of answers is read first: what was answered must be in the database by then."""
-        answers = ledgers.answers.entries()
+        """What was answered and what was begun is read first: by then it must be in the database."""
+        answers, deeds = ledgers.answers.entries(), ledgers.deeds.entries()
         with reading(url) as connection:
             threads = {row.id: row for row in connection.execute(select(_thread))}
             return cls(
@@ -62,7 +62,7 @@ class Evidence:
                 outbox=connection.execute(select(_outbox)).all(),
                 inbox=connection.execute(select(_inbox)).all(),
                 matches={thread: _matches(connection, thread) for thread in threads},
-                deeds=ledgers.deeds.entries(),
+                deeds=deeds,
                 sent=ledgers.sent.entries(),
                 answers=answers,
                 before=before and replace(before, before=None),

@@ -1,7 +1,7 @@
 """A scene: a database, the ledgers, and the processes of a bot, which are started, die, and are started again."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL, Signals
@@ -10,9 +10,20 @@ from tests.crashes.evidence import Evidence, occurrences, restless
 from tests.crashes.fate import Fate
 from tests.crashes.ledgers import Ledgers
 from tests.crashes.nursery import PATIENCE, Child, Nursery, until
+from tests.databases import DATABASES
 
 FORMATIONS: Mapping[str, tuple[str, ...]] = {"one process": ("up",)}
 """The processes of a bot, by their roles."""
+FOR_ONE_PROCESS = ("sqlite",)
+"""Databases that let no second process in."""
+
+SETTINGS: Sequence[tuple[str, str]] = [
+    (database, formation)
+    for database in DATABASES
+    for formation, roles in FORMATIONS.items()
+    if len(roles) == 1 or database not in FOR_ONE_PROCESS
+]
+"""Where every crash takes place: each database with each formation it allows."""
 
 
 @dataclass
@@ -40,6 +51,16 @@ class Scene:
         """Start every process, and wait for none."""
         wishes = [f"--place={place}", f"--nth={nth}", f"--ahead={ahead}", f"--held={held}"]
         self.processes = [self.starts(role, *wishes) for role in self.roles]
+
+    def loses(self, which: int) -> None:
+        """kill -9 for one of them; the others go on."""
+        self.processes[which].gets(SIGKILL)
+        self.processes[which].ends()
+        assert self.processes[which].was_killed, self.said
+
+    def replaces(self, which: int, place: str, nth: int) -> None:
+        """Start one anew in the place of one that was lost, and wait for nothing."""
+        self.processes[which] = self.starts(self.roles[which], f"--place={place}", f"--nth={nth}")
 
     def starts(self, role: str, *wishes: str) -> Child:
         arguments = [f"--url={self.url}", f"--folder={self.folder}", f"--role={role}", *wishes]

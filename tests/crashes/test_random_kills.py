@@ -43,10 +43,15 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
     with Crew(scene, bob(scene, chance), carol(scene)) as crew:
         for nth in range(4):
             crew.has(partial(keeps_asking, Requester(Client(scene, "alice"), f"-{nth}"), chance.random(), crew.enough))
+        scene.begins()
         for nth in range(kills):
-            lives_a_little(scene, chance)
+            which = chance.randrange(len(scene.roles))
+            scene.processes[which].ended.wait(chance.uniform(0.0, LONGEST_LIFE))
+            scene.loses(which)
             if nth % LOOKED_AT_EVERY == 0:
                 before = checked(scene, before)
+            scene.replaces(which, *any_fate(chance))
+        scene.is_killed()
         scene.opens()
         crew.comes_to_rest()
     scene.is_killed()
@@ -55,18 +60,13 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
     assert len(calls_of(evidence)) > kills
 
 
-def lives_a_little(scene: Scene, chance: random.Random) -> None:
-    """A life that ends at a named place, if it gets there, or at any moment."""
-    named = chance.random() < 0.4
-    place = chance.choice(PLACES) if named else ""
-    scene.begins(place, chance.randint(1, 3))
-    scene.processes[0].ended.wait(chance.uniform(0.0, LONGEST_LIFE))
-    scene.is_killed()
-    assert all(process.was_killed for process in scene.processes), scene.said
+def any_fate(chance: random.Random) -> tuple[str, int]:
+    """The place where the next life is to end, if it gets there in time; mostly none, so that it ends anywhere."""
+    return (chance.choice(PLACES) if chance.random() < 0.4 else "", chance.randint(1, 3))
 
 
 def checked(scene: Scene, before: Evidence | None) -> Evidence:
-    """What can be seen now, while nobody lives."""
+    """What can be seen now, before anybody takes the place of the one that was killed."""
     evidence = scene.evidence(before)
     assert violations(evidence, healed=False) == []
     return evidence
