@@ -1,15 +1,19 @@
 """What became of every call of a tool, as its log tells it."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.requests import RUN_AGAIN
 from tests.crashes.evidence import Evidence, Logged
 
 
 @dataclass
 class Call:
-    """One call: how often it was started, and how it ended; `doubts` are the times nobody could tell."""
+    """One call: how often it was started, and how it ended.
+
+    `doubts` are the times nobody could tell and people had to be asked; of a cancelled thread nobody is asked.
+    """
 
     called: Logged
     keys: list[str] = field(default_factory=list)
@@ -18,6 +22,7 @@ class Call:
     doubts: list[Logged] = field(default_factory=list)
     requests: dict[str, str] = field(default_factory=dict)
     again: int = 0
+    running: bool = False
 
     @property
     def tool(self) -> str:
@@ -38,41 +43,46 @@ def calls_of(evidence: Evidence) -> list[Call]:
     return [call for log in evidence.logs.values() for call in _calls(log)]
 
 
-def _calls(log: Any) -> Iterator[Call]:
+def _calls(log: Sequence[Logged]) -> list[Call]:
     calls: dict[str, Call] = {}
+    cancelled = False
     for event in log:
         data = event.data
+        cancelled = cancelled or event.type == "ThreadCancelled"
         if event.type == "ToolCalled":
             calls[data["call_id"]] = Call(event, endings=["refused"] if data["verdict"]["answer"] == "deny" else [])
         elif "call_id" in data and data["call_id"] in calls:
-            _worked(calls[data["call_id"]], event, data)
+            _worked(calls[data["call_id"]], event, data, cancelled=cancelled)
         else:
-            _asked(calls, event, data)
-    return iter(calls.values())
+            _spoken(calls, event, data)
+    return list(calls.values())
 
 
-def _worked(call: Call, event: Logged, data: Any) -> None:
+def _worked(call: Call, event: Logged, data: Any, *, cancelled: bool) -> None:
+    call.running = event.type == "ToolStarted"
     match event.type:
         case "ToolStarted":
             call.keys.append(data["key"])
             call.attempts.append(data["attempt"])
         case "ToolSucceeded":
             call.endings.append("done")
-        case "ToolFailed" if "retry_at" not in data:
+        case "ToolFailed" if "retry_at" not in data or cancelled:
             call.endings.append("failed")
+        case "ToolOutcomeUnknown" if cancelled:
+            call.endings.append("unknown")
         case "ToolOutcomeUnknown":
             call.doubts.append(event)
 
 
-def _asked(calls: dict[str, Call], event: Logged, data: Any) -> None:
-    """Requests are about calls too: approvals before they start, questions when they are in doubt."""
+def _spoken(calls: dict[str, Call], event: Logged, data: Any) -> None:
+    """People have their say about calls too: before they start, when they are in doubt, and when all is cancelled."""
     if event.type == "RequestOpened" and (call := calls.get(data["request"].get("call_id", ""))):
         call.requests[data["request"]["id"]] = data["request"]["purpose"]
     for call in calls.values():
         purpose = call.requests.get(data.get("request_id", ""))
         if purpose is not None:
             _settled(call, purpose, event, data)
-        if event.type == "ThreadCancelled" and not call.endings and not call.keys:
+        if event.type == "ThreadCancelled" and not call.endings and not call.running:
             call.endings.append("cancelled")
 
 
@@ -81,7 +91,7 @@ def _settled(call: Call, purpose: str, event: Logged, data: Any) -> None:
     if purpose == "tool" and status in ("denied", "RequestExpired", "RequestSuperseded"):
         call.endings.append("refused")
     if purpose == "outcome" and status == "answered":
-        if data["answer"]["text"] == "run again":
+        if data["answer"]["text"] == RUN_AGAIN:
             call.again += 1
         else:
             call.endings.append("unknown")

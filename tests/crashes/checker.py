@@ -15,7 +15,7 @@ from tests.crashes.calls import calls_of
 from tests.crashes.evidence import Evidence, Logged
 
 Find = Callable[[Evidence], Iterator[str]]
-FROM_OUTSIDE = ("MessageReceived", "RequestAnswered")
+FROM_OUTSIDE = ("MessageReceived", "RequestAnswered", "ThreadCancelled")
 """The events that somebody outside is the cause of."""
 
 
@@ -94,13 +94,15 @@ def _wanted(answer: Any) -> tuple[str, ...]:
     """What in a log an accepted request is the cause of."""
     if answer["path"].endswith("/answer"):
         return "RequestAnswered", answer["id"], f"person:{answer['by']}"
+    if answer["path"].endswith("/cancel"):
+        return "ThreadCancelled", answer["id"], f"person:{answer['by']}"
     return "MessageReceived", answer["id"], answer["body"].get("message") or answer["body"]["text"]
 
 
 def _cause(event: Logged) -> tuple[str, ...]:
     if event.type == "RequestAnswered":
         return event.type, event.data["request_id"], event.actor
-    return event.type, event.thread, event.data["text"]
+    return event.type, event.thread, event.actor if event.type == "ThreadCancelled" else event.data["text"]
 
 
 @invariant(4, "what came in under one name is in a log once")
@@ -186,6 +188,20 @@ def _end(event: Logged) -> str | None:
     return "superseded"
 
 
+@invariant(11, "nobody decides what has run out")
+def expiry_exclusion(evidence: Evidence) -> Iterator[str]:
+    over = _expiries(evidence)
+    for event in evidence.of_type("RequestAnswered"):
+        request = event.data["request_id"]
+        if event.data["answer"]["counted"] and event.at >= over[request]:
+            yield f"{request} ran out at {over[request]} and was decided at {event.at}"
+
+
+def _expiries(evidence: Evidence) -> dict[str, datetime]:
+    opened = ((event.at, event.data["request"]) for event in evidence.of_type("RequestOpened"))
+    return {asked["id"]: at + timedelta(seconds=asked["policy"]["ask"]["expires"]) for at, asked in opened}
+
+
 @invariant(13, "nothing is done by who is not, or no longer, in charge")
 def fencing(evidence: Evidence) -> Iterator[str]:
     """The fence is the version: no deed without its own start in the log, no step but on the latest event."""
@@ -211,10 +227,9 @@ def timer_once(evidence: Evidence) -> Iterator[str]:
         for event in evidence.of_type("RequestExpired", "RequestReminded", "RequestEscalated")
     )
     yield from (f"{request}: {what} {nth or ''} came {n} times" for (request, what, nth), n in told.items() if n > 1)
-    opened = {e.data["request"]["id"]: e for e in evidence.of_type("RequestOpened")}
+    over = _expiries(evidence)
     for event in evidence.of_type("RequestExpired"):
-        request = opened[event.data["request_id"]]
-        if event.at < request.at + timedelta(seconds=request.data["request"]["policy"]["ask"]["expires"]):
+        if event.at < over[event.data["request_id"]]:
             yield f"{event.data['request_id']} expired early"
 
 

@@ -15,6 +15,7 @@ from tests.crashes.scene import Scene
 
 Json = Any
 SETTLED = 409
+OVER = ("done", "cancelled")
 
 
 @dataclass
@@ -35,11 +36,16 @@ class Requester:
 
     def adds(self, thread: str, text: str) -> None:
         reply = self.client.post(f"/v1/threads/{thread}/messages", {"text": text}, self._name())
-        assert reply.status == 202, reply
+        assert reply.status in (202, SETTLED), reply
+
+    def cancels(self, thread: str) -> None:
+        """Unless it is over by then."""
+        reply = self.client.post(f"/v1/threads/{thread}/cancel", None, self._name())
+        assert reply.status in (200, SETTLED), reply
 
     def waits_for(self, thread: str) -> None:
-        """Until everything about it is done."""
-        until(lambda: self.client.get(f"/v1/threads/{thread}")["status"] == "done", lambda: f"{thread} is never done")
+        """Until everything about it is done, or it was cancelled."""
+        until(lambda: self.client.get(f"/v1/threads/{thread}")["status"] in OVER, lambda: f"{thread} is never over")
 
     def _name(self) -> str:
         return f"{self.client.name}{self.series}-{next(self.numbers)}"

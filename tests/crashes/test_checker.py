@@ -24,7 +24,7 @@ from tests.databases import DATABASES
 thread, event, request, outbox, inbox = (
     kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow)
 )
-PROMISED = {1, 2, 3, 4, 5, 7, 8, 9, 10, 13, 15, 17}
+PROMISED = {1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 15, 17}
 
 
 @dataclass(frozen=True)
@@ -220,6 +220,11 @@ def let_two_win(history: History) -> None:
     history.ledgers.answers.enter(**{**won, "key": "carol-1", "by": "carol"})
 
 
+def decide_too_late(history: History) -> None:
+    answered = history.first("RequestAnswered")
+    history.change(update(event).where(*_is(answered)).values(at=answered.at + timedelta(days=30)))
+
+
 def do_what_was_not_started(history: History) -> None:
     history.enter(history.ledgers.deeds, key="thr_1:call_1", order="unheard of")
 
@@ -297,6 +302,7 @@ SPOILED: tuple[tuple[int, str, Callable[[History], None]], ...] = (
     (10, "is kept as denied", keep_another_decision),
     (10, "is kept as open", leave_a_request_open),
     (10, "2 people were told", let_two_win),
+    (11, "and was decided at", decide_too_late),
     (13, "started 0 times", do_what_was_not_started),
     (13, "was done 2 times and started 1 times", do_more_than_was_started),
     (13, "was started as [2]", skip_an_attempt),

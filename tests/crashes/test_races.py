@@ -80,3 +80,21 @@ def test_killed_while_two_decide_one_of_them_wins_after_the_restart(place: str, 
     assert violations(evidence, healed=True) == []
     shipped = sum(row.status == "approved" for row in evidence.requests.values())
     assert len({deed["key"] for deed in evidence.deeds}) == shipped
+
+
+@pytest.mark.parametrize("place", ["before the commit of ThreadCancelled", "after the commit of ThreadCancelled"])
+@pytest.mark.parametrize("words", ["ship", "pay", "ask"])
+def test_killed_while_a_thread_is_cancelled_nothing_of_it_starts_again(words: str, place: str, scene: Scene) -> None:
+    alice, bob = crew_of(scene)
+    scene.opens(place)
+    with Crew(scene, bob) as crew:
+        crew.has(lambda: alice.cancels(alice.asks(f"{words} 1")))
+        scene.dies(place)
+        before = scene.evidence()
+        scene.opens()
+        crew.comes_to_rest()
+    scene.is_killed()
+    evidence = scene.evidence(before)
+    assert violations(evidence, healed=True) == []
+    if place.startswith("after"):
+        assert {row.status for row in evidence.threads.values()} == {"cancelled"}

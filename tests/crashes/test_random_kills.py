@@ -73,13 +73,15 @@ def checked(scene: Scene, before: Evidence | None) -> Evidence:
 
 
 def keeps_asking(alice: Requester, seed: float, enough: Callable[[], bool]) -> None:
-    """One errand after another, each named once; now and then something is added while it is under way."""
+    """One errand after another, each named once; now and then more is said while it is under way."""
     chance = random.Random(seed)
     for order in count():
         words, agent = any_errand(chance)
         thread = alice.asks(f"{words} {alice.series}{order}", agent)
         if chance.random() < 0.2:
             alice.adds(thread, f"{any_errand(chance)[0]} {alice.series}{order}b")
+        if chance.random() < 0.1:
+            alice.cancels(thread)
         if chance.random() < 0.8:
             alice.waits_for(thread)
         if enough():
