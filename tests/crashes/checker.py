@@ -83,7 +83,7 @@ def acknowledged_is_durable(evidence: Evidence) -> Iterator[str]:
 
 
 def _accepted(answer: Any) -> bool:
-    return 200 <= answer["status"] < 300
+    return bool(200 <= answer["status"] < 300)
 
 
 def _name(answer: Any) -> tuple[str, str]:
@@ -131,6 +131,8 @@ def at_most_once(evidence: Evidence) -> Iterator[str]:
     for (tool, order), n in Counter((tool, order) for tool, order, _ in keys).items():
         if n > 1:
             yield f"{tool} {order} was done under {n} keys"
+    handed = Counter((entry["key"], entry["pid"]) for entry in evidence.sent)
+    yield from (f"one process handed {key} over {n} times" for (key, _), n in handed.items() if n > 1)
 
 
 @invariant(8, "every call has an end, every message has left, no thread is at work", at_heal=True)

@@ -117,7 +117,7 @@ class Crew:
     def __init__(self, scene: Scene, *answerers: Answerer) -> None:
         self.scene = scene
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="people")
-        self._stories: list[Future[None]] = []
+        self._stories: list[Future[object]] = []
         self._enough = threading.Event()
         self._answering = [self._pool.submit(self._answer, who) for who in answerers]
 
@@ -128,7 +128,7 @@ class Crew:
         self.scene.over.set()
         self._pool.shutdown()
 
-    def has(self, story: Callable[[], None]) -> None:
+    def has(self, story: Callable[[], object]) -> None:
         """Let somebody live through a story beside all others."""
         self._stories.append(self._pool.submit(story))
 

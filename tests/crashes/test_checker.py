@@ -163,6 +163,10 @@ def ship_under_another_key(history: History) -> None:
     history.enter(history.ledgers.deeds, **{**deed_of(history, "ship"), "key": "another"})
 
 
+def send_twice(history: History) -> None:
+    history.enter(history.ledgers.sent)
+
+
 def deed_of(history: History, tool: str) -> Any:
     return next(deed for deed in history.ledgers.deeds.entries() if deed["tool"] == tool)
 
@@ -290,6 +294,7 @@ SPOILED: tuple[tuple[int, str, Callable[[History], None]], ...] = (
     (7, "pay (once) was done 2 times", pay_twice),
     (7, "move (verifiable) was done 2 times", move_twice),
     (7, "was done under 2 keys", ship_under_another_key),
+    (7, "one process handed", send_twice),
     (8, "has no end", leave_a_call_without_end),
     (8, "still to be sent", leave_a_message),
     (8, "is at work", leave_a_thread_at_work),

@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of a deed, and a second signal that insists."""
+"""SIGTERM in the middle of a deed, and a second signal that insists. tests/bot/cli has the deed that never ends."""
 
 import os
 from pathlib import Path
@@ -65,6 +65,11 @@ def test_a_second_signal_ends_it_at_once_and_a_person_is_asked_what_became_of_th
     scene.is_asked_to_stop(SIGTERM)
     assert 128 + SIGTERM in [process.ends(PROMISED) for process in scene.processes]
     scene.is_killed()
+    check_somebody_is_asked(scene)
+
+
+def check_somebody_is_asked(scene: Scene) -> None:
+    """Bob finds that it did not happen, so it is done again: once."""
     before = scene.evidence()
     _, bob = crew_of(scene)
     scene.opens()
@@ -72,6 +77,6 @@ def test_a_second_signal_ends_it_at_once_and_a_person_is_asked_what_became_of_th
         crew.comes_to_rest()
     scene.is_killed()
     evidence = scene.evidence(before)
-    assert [len(call.doubts) for call in calls_of(evidence)] == [1]
+    assert [(len(call.doubts), call.again) for call in calls_of(evidence)] == [(1, 1)]
     assert len(evidence.deeds) == 1
     assert violations(evidence, healed=True) == []

@@ -164,7 +164,7 @@ class PagerChannel:
         self.fate.meets(f"{kind} offered")
         receipt = Receipt(ref=f"page-{secrets.token_hex(6)}", digest="d")
         about = {} if message.card is None else {"request": message.card.request_id, "status": message.card.status}
-        self.ledgers.sent.enter(key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, **about)
+        self.ledgers.sent.enter(key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, pid=os.getpid(), **about)
         self.fate.meets(f"{kind} taken")
         return receipt
 
