@@ -1,5 +1,6 @@
 """Parts that die at a place: put around the real ones where the bot is put together, so production has no hooks."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -78,6 +79,16 @@ class LastListener:
     def notice(self, recorded: Recorded) -> None:
         if work(recorded.after):
             self.fate.meets(f"wake-up lost after {recorded.events[-1].type}")
+
+
+class StoppedClock:
+    """A clock that is down: deadlines pass, and nobody reports them."""
+
+    def notice(self, recorded: Recorded) -> None:
+        """Hear nothing."""
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
 
 
 @dataclass(frozen=True)

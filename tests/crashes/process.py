@@ -1,8 +1,9 @@
 """One process of a bot, to be killed: the real one, with the suite's agent, model and channel put in.
 
-python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--place PLACE --nth N] [--ahead SECONDS]
+python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--place PLACE --nth N] [--ahead SECONDS] …
 
-`--place` is where it dies; `--ahead` sets its clock forward. A line of JSON says when it is ready, and at which port.
+`--place` is where it dies, `--ahead` sets its clock forward, `--held` names a tool that waits in the midst of its work,
+`--no-clock` starts no clock. A line of JSON says when it is ready, and at which port.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from bot.wiring import Bot, bootstrap
 from channels.registry import by_scheme
 from tests.crashes.fate import Fate
 from tests.crashes.ledgers import Ledgers
-from tests.crashes.mortal import LastListener, MortalDatabase, MortalDoor, MortalPerformer
+from tests.crashes.mortal import LastListener, MortalDatabase, MortalDoor, MortalPerformer, StoppedClock
 from tests.crashes.world import CREDENTIALS, MortalModel, PagerChannel, Workshop, roster_of
 
 Announce = Callable[[Mapping[str, Any]], None]
@@ -53,6 +54,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--ahead", type=float, default=0.0)
     parser.add_argument("--held", default="")
+    parser.add_argument("--no-clock", action="store_true")
     return parser.parse_args(arguments)
 
 
@@ -89,6 +91,9 @@ def _bot(options: argparse.Namespace) -> tuple[Bot, Fate]:
     performer: Any = MortalPerformer(bot.worker.performer, fate)
     bot.worker.performer = performer
     bot.engine.listeners.append(LastListener(fate).notice)
+    if options.no_clock:
+        stopped: Any = StoppedClock()
+        bot.clock = stopped
     return bot, fate
 
 

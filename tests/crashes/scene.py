@@ -41,16 +41,23 @@ class Scene:
     def ledgers(self) -> Ledgers:
         return Ledgers(self.folder)
 
-    def opens(self, place: str = "", nth: int = 1, *, ahead: float = 0.0, held: str = "") -> None:
+    def opens(self, place: str = "", nth: int = 1, **wishes: object) -> None:
         """Start every process, and wait until they are ready. With a place, the first that gets there dies there."""
-        self.begins(place, nth, ahead=ahead, held=held)
+        self.begins(place, nth, **wishes)
         for process in self.processes:
             process.is_ready()
 
-    def begins(self, place: str = "", nth: int = 1, *, ahead: float = 0.0, held: str = "") -> None:
-        """Start every process, and wait for none."""
-        wishes = [f"--place={place}", f"--nth={nth}", f"--ahead={ahead}", f"--held={held}"]
-        self.processes = [self.starts(role, *wishes) for role in self.roles]
+    def begins(self, place: str = "", nth: int = 1, **wishes: object) -> None:
+        """Start every process, and wait for none. Further wishes are `ahead` and `held`; see the process."""
+        told = [f"--place={place}", f"--nth={nth}", *(f"--{name}={wish}" for name, wish in wishes.items())]
+        self.processes = [self.starts(role, *told) for role in self.roles]
+
+    def opens_without_a_clock(self, ahead: float) -> None:
+        """Everything but what reports deadlines."""
+        roles = [role for role in self.roles if role != "clock"]
+        self.processes = [self.starts(role, f"--ahead={ahead}", "--no-clock") for role in roles]
+        for process in self.processes:
+            process.is_ready()
 
     def loses(self, which: int) -> None:
         """kill -9 for one of them; the others go on."""
