@@ -1,6 +1,7 @@
 """What all tests share: an empty environment, and a database of each kind."""
 
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def _nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     for name in list(os.environ):  # noqa: TID251 - this is the one place where tests clean it
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For tests/crashes; pytest reads options before it goes into folders."""
+    parser.addoption("--kills", type=int, default=200, help="how often a process is killed at a random moment")
+    parser.addoption("--kill-seed", type=int, default=secrets.randbits(32), help="the seed of those moments")
+
+
+@pytest.fixture
+def kill_seed(request: pytest.FixtureRequest) -> int:
+    """What the random moments are made of."""
+    seed: int = request.config.getoption("kill_seed")
+    return seed
 
 
 @pytest.fixture(params=DATABASES)

@@ -1,0 +1,271 @@
+"""The one checker: what must hold of a database and of what the outside saw, whatever was killed when.
+
+The numbers and sentences are those of the reference's list of invariants. What is wrong comes back in words. Those
+marked `at_heal` hold once everybody has had the time to finish; all others hold at every commit.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from tests.crashes.calls import calls_of
+from tests.crashes.evidence import Evidence, Logged
+
+Find = Callable[[Evidence], Iterator[str]]
+FROM_OUTSIDE = ("MessageReceived", "RequestAnswered", "ThreadCancelled")
+"""The events that somebody outside is the cause of."""
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One thing that must hold."""
+
+    number: int
+    sentence: str
+    find: Find
+    at_heal: bool
+
+
+INVARIANTS: list[Invariant] = []
+
+
+def invariant(number: int, sentence: str, *, at_heal: bool = False) -> Callable[[Find], Find]:
+    """Put a function among the invariants."""
+
+    def declare(find: Find) -> Find:
+        INVARIANTS.append(Invariant(number, sentence, find, at_heal))
+        return find
+
+    return declare
+
+
+def violations(evidence: Evidence, *, healed: bool) -> list[str]:
+    """All that is wrong; nothing when all is well."""
+    return [
+        f"no. {each.number}, {each.sentence}: {found}"
+        for each in INVARIANTS
+        if healed or not each.at_heal
+        for found in each.find(evidence)
+    ]
+
+
+@invariant(1, "the events of a thread are numbered 1 to n, without a gap and without a repeat")
+def contiguity(evidence: Evidence) -> Iterator[str]:
+    """Logs are no hash chains yet; when they are, the chain is checked here."""
+    for thread, row in evidence.threads.items():
+        numbers = [event.seq for event in evidence.logs.get(thread, ())]
+        if numbers != list(range(1, row.version + 1)):
+            yield f"{thread} is at {row.version} and holds {numbers}"
+
+
+@invariant(2, "what was once in a log stays there, unchanged")
+def append_only(evidence: Evidence) -> Iterator[str]:
+    if evidence.before is not None:
+        for thread, earlier in evidence.before.logs.items():
+            if list(evidence.logs.get(thread, ()))[: len(earlier)] != list(earlier):
+                yield f"{thread} does not begin with what was seen of it before"
+
+
+@invariant(3, "what was answered with a 2xx is in the inbox once and in the log once")
+def acknowledged_is_durable(evidence: Evidence) -> Iterator[str]:
+    names = Counter((row.channel, row.key) for row in evidence.inbox)
+    caused = Counter(_cause(event) for event in evidence.of_type(*FROM_OUTSIDE))
+    for answer in evidence.answers:
+        if not _accepted(answer):
+            continue
+        if (found := names[_name(answer)]) != 1:
+            yield f"{answer['key']} was accepted and is in the inbox {found} times"
+        if (found := caused[_wanted(answer)]) != 1:
+            yield f"{answer['key']} was accepted and is in the log {found} times"
+
+
+def _accepted(answer: Any) -> bool:
+    return bool(200 <= answer["status"] < 300)
+
+
+def _name(answer: Any) -> tuple[str, str]:
+    return f"web:{answer['by']}", f"POST {answer['path']} {answer['key']}"
+
+
+def _wanted(answer: Any) -> tuple[str, ...]:
+    """What in a log an accepted request is the cause of."""
+    if answer["path"].endswith("/answer"):
+        return "RequestAnswered", answer["id"], f"person:{answer['by']}"
+    if answer["path"].endswith("/cancel"):
+        return "ThreadCancelled", answer["id"], f"person:{answer['by']}"
+    return "MessageReceived", answer["id"], answer["body"].get("message") or answer["body"]["text"]
+
+
+def _cause(event: Logged) -> tuple[str, ...]:
+    if event.type == "RequestAnswered":
+        return event.type, event.data["request_id"], event.actor
+    return event.type, event.thread, event.actor if event.type == "ThreadCancelled" else event.data["text"]
+
+
+@invariant(4, "what came in under one name is in a log once")
+def inbound_once(evidence: Evidence) -> Iterator[str]:
+    came_in = Counter((row.thread_id, row.at) for row in evidence.inbox)
+    stands = Counter({(event.thread, event.at) for event in evidence.of_type(*FROM_OUTSIDE)})
+    for thread, at in (came_in - stands) + (stands - came_in):
+        yield f"{thread} has {came_in[thread, at]} names and {stands[thread, at]} causes of {at}"
+    said = Counter(_cause(event)[2] for event in evidence.of_type("MessageReceived"))
+    yield from (f"{text!r} was said once and is in the logs {n} times" for text, n in said.items() if n > 1)
+
+
+@invariant(5, "what is kept of a thread is what its log folds to")
+def determinism(evidence: Evidence) -> Iterator[str]:
+    yield from (f"{thread} folds to something else" for thread, same in evidence.matches.items() if not same)
+
+
+@invariant(7, "a deed is done once, and again only as its class allows")
+def at_most_once(evidence: Evidence) -> Iterator[str]:
+    done = Counter(deed["key"] for deed in evidence.deeds)
+    for call in calls_of(evidence):
+        allowed = {"once": 1 + call.again, "verifiable": 1 + call.again}.get(call.effect)
+        if allowed is not None and done[call.key] > allowed:
+            yield f"{call.tool} ({call.effect}) was done {done[call.key]} times under {call.key}"
+    keys = {(deed["tool"], deed["order"], deed["key"]) for deed in evidence.deeds if deed["order"]}
+    for (tool, order), n in Counter((tool, order) for tool, order, _ in keys).items():
+        if n > 1:
+            yield f"{tool} {order} was done under {n} keys"
+    handed = Counter((entry["key"], entry["pid"]) for entry in evidence.sent)
+    yield from (f"one process handed {key} over {n} times" for (key, _), n in handed.items() if n > 1)
+
+
+@invariant(8, "every call has an end, every message has left, no thread is at work", at_heal=True)
+def nothing_forgotten(evidence: Evidence) -> Iterator[str]:
+    yield from (f"{call.tool} {call.key} has no end" for call in calls_of(evidence) if not call.endings)
+    yield from (f"{row.key} of {row.thread_id} is still to be sent" for row in evidence.outbox)
+    yield from (f"{row.id} is at work" for row in evidence.threads.values() if row.unfinished)
+    yield from (f"request {row.id} is still open" for row in evidence.requests.values() if row.status == "open")
+    taken = {entry["ref"] for entry in evidence.sent}
+    for event in evidence.of_type("RequestShown", "MessageSent"):
+        if event.data["to"].startswith("pager:") and event.data["receipt"]["ref"] not in taken:
+            yield f"{event.data['key']} was never taken by its channel"
+
+
+@invariant(9, "of every doubt a person is asked")
+def doubt_is_asked(evidence: Evidence) -> Iterator[str]:
+    for call in calls_of(evidence):
+        asked = sum(purpose == "outcome" for purpose in call.requests.values())
+        if asked != len(call.doubts):
+            yield f"{call.key} was in doubt {len(call.doubts)} times, and asked about {asked} times"
+
+
+@invariant(9, "of every doubt a person was told", at_heal=True)
+def doubt_is_told(evidence: Evidence) -> Iterator[str]:
+    told = {entry["request"] for entry in evidence.sent if entry["kind"] == "card"}
+    for call in calls_of(evidence):
+        for request in (r for r, purpose in call.requests.items() if purpose == "outcome" and r not in told):
+            yield f"no card of {request} ever left"
+
+
+@invariant(10, "a request ends once, and whoever came later was told so")
+def single_decision(evidence: Evidence) -> Iterator[str]:
+    ends: dict[str, list[str]] = {request: [] for request in evidence.requests}
+    for event in evidence.of_type("RequestAnswered", "RequestExpired", "RequestSuperseded"):
+        if (end := _end(event)) is not None:
+            ends.setdefault(event.data["request_id"], []).append(end)
+    winners = Counter(a["id"] for a in evidence.answers if _accepted(a) and a["path"].endswith("/answer"))
+    for request, how in ends.items():
+        if len(how) > 1:
+            yield f"{request} ended as {' and '.join(how)}"
+        row = evidence.requests.get(request)
+        if row is None or (row.status not in (*how, "cancelled") if how else row.status not in ("open", "cancelled")):
+            yield f"{request} ended as {how} and is kept as {row and row.status}"
+        if winners[request] > 1:
+            yield f"{winners[request]} people were told that they decided {request}"
+
+
+def _end(event: Logged) -> str | None:
+    """How the event ends its request; None when it leaves it open."""
+    if event.type == "RequestAnswered":
+        status: str = event.data["status"]
+        return None if status == "open" else status
+    if event.type == "RequestExpired":
+        return None if event.data["on_expire"] == "hold" else "expired"
+    return "superseded"
+
+
+@invariant(11, "nobody decides what has run out")
+def expiry_exclusion(evidence: Evidence) -> Iterator[str]:
+    over = _expiries(evidence)
+    for event in evidence.of_type("RequestAnswered"):
+        request = event.data["request_id"]
+        if event.data["answer"]["counted"] and event.at >= over[request]:
+            yield f"{request} ran out at {over[request]} and was decided at {event.at}"
+
+
+def _expiries(evidence: Evidence) -> dict[str, datetime]:
+    opened = ((event.at, event.data["request"]) for event in evidence.of_type("RequestOpened"))
+    return {asked["id"]: at + timedelta(seconds=asked["policy"]["ask"]["expires"]) for at, asked in opened}
+
+
+@invariant(13, "nothing is done by who is not, or no longer, in charge")
+def fencing(evidence: Evidence) -> Iterator[str]:
+    """The fence is the version: no deed without its own start in the log, no step but on the latest event."""
+    calls = calls_of(evidence)
+    starts = Counter(key for call in calls for key in call.keys)
+    for key, n in Counter(deed["key"] for deed in evidence.deeds).items():
+        if n > starts[key]:
+            yield f"{key} was done {n} times and started {starts[key]} times"
+    for call in calls:
+        if call.attempts != list(range(1, len(call.attempts) + 1)) or set(call.keys) - {call.key}:
+            yield f"{call.key} was started as {call.attempts} under {call.keys}"
+    for event in evidence.of_type("StepChosen"):
+        if event.data["based_on"] != event.seq - 1:
+            yield f"{event.thread} {event.seq} was chosen when it had {event.data['based_on']} events"
+
+
+@invariant(15, "a deadline is reported once, and never early")
+def timer_once(evidence: Evidence) -> Iterator[str]:
+    for log in evidence.logs.values():
+        yield from _timers(log)
+    told = Counter(
+        (event.data["request_id"], event.type, event.data.get("nth"))
+        for event in evidence.of_type("RequestExpired", "RequestReminded", "RequestEscalated")
+    )
+    yield from (f"{request}: {what} {nth or ''} came {n} times" for (request, what, nth), n in told.items() if n > 1)
+    over = _expiries(evidence)
+    for event in evidence.of_type("RequestExpired"):
+        if event.at < over[event.data["request_id"]]:
+            yield f"{event.data['request_id']} expired early"
+
+
+def _timers(log: Any) -> Iterator[str]:
+    due: datetime | None = None
+    for event in log:
+        if event.type == "TimerSet":
+            due = datetime.fromisoformat(event.data["fires_at"])
+        elif event.type == "TimerFired" and (due is None or event.at < due):
+            yield f"{event.thread} {event.seq}: a timer fired {'twice' if due is None else 'early'}"
+        if event.type in ("TimerFired", "MessageReceived"):
+            due = None
+
+
+@invariant(17, "what came in was appended, known already, or refused; a call ends in one way")
+def conservation(evidence: Evidence) -> Iterator[str]:
+    names = {(row.channel, row.key) for row in evidence.inbox}
+    for answer in evidence.answers:
+        if not _accepted(answer) and _name(answer) in names:
+            yield f"{answer['key']} was refused with {answer['status']} and kept all the same"
+    for call in calls_of(evidence):
+        if len(call.endings) > 1:
+            yield f"{call.key} ended as {' and '.join(call.endings)}"
+    known = {call.called.data["call_id"] for call in calls_of(evidence)}
+    for event in evidence.of_type("ToolStarted", "ToolSucceeded", "ToolFailed", "ToolOutcomeUnknown"):
+        if event.data["call_id"] not in known:
+            yield f"{event.thread} {event.seq}: {event.type} of a call that was never made"
+
+
+@invariant(17, "all that is in the inbox was answered", at_heal=True)
+def all_is_answered(evidence: Evidence) -> Iterator[str]:
+    accepted = {_name(answer) for answer in evidence.answers if _accepted(answer)}
+    kept = {(row.channel, row.key) for row in evidence.inbox}
+    yield from chain(
+        (f"{key} is kept, and nobody was told" for _, key in kept - accepted),
+        (f"{key} was accepted, and is not kept" for _, key in accepted - kept),
+    )

@@ -1,0 +1,119 @@
+"""Evidence: all that a database holds and all that the outside saw, read once, for the checker to judge."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+
+from sqlalchemy import Connection, Row, create_engine, func, select
+
+from storage.tables import EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
+from storage.threads import replayed
+from tests.crashes.ledgers import Ledgers
+
+_thread, _event, _request, _outbox, _inbox = (
+    kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow)
+)
+
+
+class Logged(NamedTuple):
+    """One event as its row holds it."""
+
+    thread: str
+    seq: int
+    type: str
+    v: int
+    at: datetime
+    actor: str
+    text: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`before` is what had been seen earlier of the same database, if it had."""
+
+    threads: Mapping[str, Row[Any]]
+    logs: Mapping[str, Sequence[Logged]]
+    requests: Mapping[str, Row[Any]]
+    outbox: Sequence[Row[Any]]
+    inbox: Sequence[Row[Any]]
+    matches: Mapping[str, bool]
+    deeds: Sequence[Mapping[str, Any]]
+    sent: Sequence[Mapping[str, Any]]
+    answers: Sequence[Mapping[str, Any]]
+    before: "Evidence | None" = None
+
+    @classmethod
+    def read(cls, url: str, ledgers: Ledgers, before: "Evidence | None" = None) -> Self:
+        """What was answered and what was begun is read first: by then it must be in the database."""
+        answers, deeds = ledgers.answers.entries(), ledgers.deeds.entries()
+        with reading(url) as connection:
+            threads = {row.id: row for row in connection.execute(select(_thread))}
+            return cls(
+                threads=threads,
+                logs=_logs(connection),
+                requests={row.id: row for row in connection.execute(select(_request))},
+                outbox=connection.execute(select(_outbox)).all(),
+                inbox=connection.execute(select(_inbox)).all(),
+                matches={thread: _matches(connection, thread) for thread in threads},
+                deeds=deeds,
+                sent=ledgers.sent.entries(),
+                answers=answers,
+                before=before and replace(before, before=None),
+            )
+
+    @property
+    def events(self) -> Iterator[Logged]:
+        for log in self.logs.values():
+            yield from log
+
+    def of_type(self, *types: str) -> Iterator[Logged]:
+        return (event for event in self.events if event.type in types)
+
+
+def _matches(connection: Connection, thread: str) -> bool:
+    """Whether what is kept is what the log folds to; a log that folds to nothing at all is no match."""
+    try:
+        return replayed(connection, thread).matches
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is wrong
+        return False
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """A look at a database, whoever else uses it."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _logs(connection: Connection) -> dict[str, list[Logged]]:
+    logs: dict[str, list[Logged]] = {}
+    for row in connection.execute(select(_event).order_by(_event.c.thread_id, _event.c.seq)):
+        logged = Logged(row.thread_id, row.seq, row.type, row.v, row.at, row.actor, row.data)
+        logs.setdefault(logged.thread, []).append(logged)
+    return logs
+
+
+def restless(url: str) -> list[str]:
+    """The threads that still want something of a process, of people or of the clock."""
+    over = ("done", "failed", "cancelled")
+    at_work = select(_thread.c.id).where(_thread.c.unfinished | _thread.c.status.not_in(over))
+    with reading(url) as connection:
+        return [*connection.execute(at_work).scalars(), *connection.execute(select(_outbox.c.thread_id)).scalars()]
+
+
+def occurrences(url: str, kind: str) -> int:
+    """How many events of a type there are."""
+    with reading(url) as connection:
+        found: int = connection.execute(select(func.count()).where(_event.c.type == kind)).scalar_one()
+        return found

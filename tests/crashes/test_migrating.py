@@ -1,0 +1,48 @@
+"""A migration dies half way: whatever it left, the next one gets to the same end."""
+
+from itertools import count
+
+from sqlalchemy import create_engine, inspect
+
+from storage.schema import HEAD, version_of
+from tests.crashes.keepers import keeper
+from tests.crashes.people import crew_of
+from tests.crashes.scene import Scene
+
+FEWEST_STATEMENTS = 10
+
+
+def shape(url: str) -> object:
+    """The revision of a database, its tables, and their columns and indexes."""
+    engine = create_engine(url)
+    try:
+        tables = sorted(inspect(engine).get_table_names())
+        columns = {name: sorted(c["name"] for c in inspect(engine).get_columns(name)) for name in tables}
+        indexes = {name: sorted(str(i["name"]) for i in inspect(engine).get_indexes(name)) for name in tables}
+        return version_of(engine), columns, indexes
+    finally:
+        engine.dispose()
+
+
+def test_a_migration_killed_at_any_statement_is_finished_by_the_next(scene: Scene) -> None:
+    whole, nth = scene.url, 0
+    for nth in count(1):
+        scene.url = keeper(whole).empty(whole, f"migrated{nth}")
+        process = scene.starts("migrate", "--place=statement", f"--nth={nth}")
+        if process.ends() == 0:
+            break
+        assert process.was_killed
+        assert scene.starts("migrate").ends() == 0
+        assert shape(scene.url) == shape(whole)
+    assert nth > FEWEST_STATEMENTS
+    assert HEAD in str(shape(scene.url))
+
+
+def test_a_process_that_starts_on_what_a_migration_left_serves(scene: Scene) -> None:
+    scene.url = keeper(scene.url).empty(scene.url, "half")
+    assert scene.starts("migrate", "--place=statement", f"--nth={FEWEST_STATEMENTS}").ends() != 0
+    scene.opens()
+    alice, _ = crew_of(scene)
+    alice.asks("look 1")
+    scene.comes_to_rest()
+    assert len(scene.evidence().deeds) == 1

@@ -1,0 +1,190 @@
+"""The outside world of the suite's own agent: tools of every class of effect, a channel that sends, a model.
+
+All of it works on ledgers, so what really happened is known whoever was killed meanwhile.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from agents.addresses import Address
+from agents.agent import Agent
+from agents.command_model import CommandModel
+from agents.commands import Commands
+from agents.completion import Completion
+from agents.errors import ToolError
+from agents.messages import Message, Receipt
+from agents.model import Turn
+from agents.people import People, Person
+from agents.policy import Ask, Policy
+from agents.tools import Tool, ToolContext, ToolResult, tool
+from bot.environment.api_tokens import ApiToken
+from bot.roster import Roster
+from bot.web.principal import Credential
+from channels.base import Capabilities
+from tests.crashes.fate import Fate
+from tests.crashes.ledgers import Ledgers
+
+COMMANDS = """
+[[commands]]
+say = ["look {order}"]
+does = "reads"
+step = { intent = "look", order = "{order}" }
+
+[[commands]]
+say = ["ship {order}"]
+does = "does once for each key, when a person has approved"
+step = { intent = "ship", order = "{order}" }
+
+[[commands]]
+say = ["move {order}"]
+does = "does what can be looked for"
+step = { intent = "move", order = "{order}" }
+
+[[commands]]
+say = ["pay {order}"]
+does = "does what nobody can look for"
+step = { intent = "pay", order = "{order}" }
+
+[[commands]]
+say = ["stumble {order}"]
+does = "fails"
+step = { intent = "stumble", order = "{order}" }
+
+[[commands]]
+say = ["ask {order}"]
+does = "asks a person"
+step = { intent = "request_human_input", question = "What about {order}?", format = "free_text" }
+
+[[commands]]
+say = ["wait {seconds:int} for {order}"]
+does = "waits"
+step = { intent = "await", seconds = "{seconds}", reason = "{order}" }
+"""
+NAMES = ("alice", "bob", "carol")
+PEOPLE = People(
+    everybody=(
+        Person(key="alice", name="Alice", addresses=(Address("pager:alice"),)),
+        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("pager:bob"),)),
+        Person(key="carol", name="Carol", roles=("release",), addresses=(Address("pager:carol"),)),
+    )
+)
+TOKENS = {name: f"{name}-has-a-token-of-her-own-000" for name in NAMES}
+CREDENTIALS = [Credential(ApiToken(name=name, secret=token, person=name)) for name, token in TOKENS.items()]
+HALF_AN_HOUR = 1800
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where deeds are done. A `held` tool waits in the midst of its work until somebody writes into the gate."""
+
+    ledgers: Ledgers
+    fate: Fate
+    held: str = ""
+
+    def do(self, name: str, key: str, order: str) -> ToolResult:
+        self.fate.meets(f"{name} called")
+        if name == self.held:
+            gate_of(self.ledgers.folder).read_bytes()
+        self.ledgers.deeds.enter(key=key, tool=name, order=order, pid=os.getpid())
+        self.fate.meets(f"{name} done")
+        return ToolResult(summary=f"did {name} {order}")
+
+    def find(self, name: str, key: str) -> ToolResult | None:
+        self.fate.meets(f"{name} looked for")
+        found = any(deed["key"] == key for deed in self.ledgers.deeds.entries())
+        return ToolResult(summary=f"found {name}") if found else None
+
+
+def gate_of(folder: Path) -> Path:
+    """A pipe with a name: who reads it waits for who writes it."""
+    return folder / "gate"
+
+
+def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
+    """A tool of each class of effect; `ship` asks first, `stumble` never works, `glance` needs no argument."""
+
+    @tool(effect="read")
+    def glance(context: ToolContext) -> ToolResult:
+        """Glance."""
+        return workshop.do("glance", context.key, "")
+
+    @tool(effect="read")
+    def look(context: ToolContext, order: str) -> ToolResult:
+        """Look."""
+        return workshop.do("look", context.key, order)
+
+    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",), expires=HALF_AN_HOUR))
+    def ship(context: ToolContext, order: str) -> ToolResult:
+        """Ship."""
+        return workshop.do("ship", context.key, order)
+
+    def moved(context: ToolContext, order: str) -> ToolResult | None:
+        return workshop.find("move", context.key)
+
+    @tool(effect="verifiable", check=moved)
+    def move(context: ToolContext, order: str) -> ToolResult:
+        """Move."""
+        return workshop.do("move", context.key, order)
+
+    @tool(effect="once")
+    def pay(context: ToolContext, order: str) -> ToolResult:
+        """Pay."""
+        return workshop.do("pay", context.key, order)
+
+    @tool(effect="once")
+    def stumble(context: ToolContext, order: str) -> ToolResult:
+        """Stumble."""
+        raise ToolError(f"there is no way to {order}")
+
+    return glance, look, ship, move, pay, stumble
+
+
+def roster_of(workshop: Workshop) -> Roster:
+    """Two agents with the same tools; the second looks around before it thinks."""
+    tools, commands = tools_of(workshop), Commands.parse(COMMANDS)
+    crew = Agent(name="crew", purpose="works", instructions="Work.", tools=tools, commands=commands)
+    scout = replace(crew, name="scout", prefetch=("glance",))
+    return Roster({"crew": crew, "scout": scout}, Policy(people=PEOPLE))
+
+
+@dataclass(frozen=True)
+class PagerChannel:
+    """A channel that sends: what it takes stands in the ledger."""
+
+    ledgers: Ledgers
+    fate: Fate
+    scheme: ClassVar[str] = "pager"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+        kind = kind_of(message)
+        self.fate.meets(f"{kind} offered")
+        receipt = Receipt(ref=f"page-{secrets.token_hex(6)}", digest="d")
+        about = {} if message.card is None else {"request": message.card.request_id, "status": message.card.status}
+        self.ledgers.sent.enter(key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, pid=os.getpid(), **about)
+        self.fate.meets(f"{kind} taken")
+        return receipt
+
+
+def kind_of(message: Message) -> str:
+    """What a message is to people."""
+    if message.card is None:
+        return "reply"
+    return "card" if message.card.status == "open" else "correction"
+
+
+class MortalModel(CommandModel):
+    """Understands commands and nothing else, so it answers the same whenever it is asked."""
+
+    def __init__(self, fate: Fate) -> None:
+        super().__init__()
+        self._fate = fate
+
+    async def complete(self, turn: Turn) -> Completion:
+        self._fate.meets("model asked")
+        completion = await super().complete(turn)
+        self._fate.meets("model answered")
+        return completion
