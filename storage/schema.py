@@ -16,10 +16,15 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def version_of(engine: Engine) -> str | None:
     """The revision a database is at, None when it has none yet."""
     with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        return found
+        return version_in(connection)
+
+
+def version_in(connection: Connection) -> str | None:
+    """The same, as a transaction finds it."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Wake-ups, read from the threads' projection: there is no second store that could be lost or disagree."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -17,6 +18,23 @@ _DUE = (
     .limit(bindparam("limit"))
 )
 _UNFINISHED = select(_thread.c.id).where(_thread.c.unfinished)
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """A thread that has something to do, and when somebody last did some of it."""
+
+    thread_id: str
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many threads have something to do, and the one that was left alone for the longest time."""
+
+    threads: int
+    oldest: Untouched | None
 
 
 def next_wake(connection: Connection) -> datetime | None:
@@ -38,6 +56,16 @@ def left_unfinished(connection: Connection, since: datetime, limit: int = 1000) 
     """Threads that have something to do and were not touched since then, the longest first."""
     query = select(_thread.c.id).where(_thread.c.unfinished, _thread.c.updated_at < since)
     return list(connection.execute(query.order_by(_thread.c.updated_at).limit(limit)).scalars())
+
+
+def backlog(connection: Connection) -> Backlog:
+    """What all workers together have before them."""
+    unfinished = select(_thread.c.id, _thread.c.status, _thread.c.updated_at).where(_thread.c.unfinished)
+    row = connection.execute(unfinished.order_by(_thread.c.updated_at).limit(1)).first()
+    if row is None:
+        return Backlog(0, None)
+    count = connection.execute(select(func.count()).where(_thread.c.unfinished)).scalar_one()
+    return Backlog(count, Untouched(row.id, row.status, row.updated_at))
 
 
 def versions(connection: Connection, thread_ids: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from agents.errors import HandrailError
 from bot.database import held, revision, url_of
 from bot.doctor.finding import Finding
 from bot.settings import Settings
+from storage.postgres import is_postgres
 from storage.schema import HEAD
 from storage.sqlite import sqlite_path
 
@@ -13,9 +14,16 @@ from storage.sqlite import sqlite_path
 def database(settings: Settings) -> Iterator[Finding]:
     """What `up` would find. Nothing is changed, and a database in use is left to its server."""
     try:
-        yield _looked_at(url_of(settings))
+        url = url_of(settings)
+        yield from _shared(url) if is_postgres(url) else (_looked_at(url),)
     except HandrailError as error:
         yield Finding(name="database", state="problem", told=str(error))
+
+
+def _shared(url: str) -> Iterator[Finding]:
+    from bot.doctor.postgres import shared_database  # noqa: PLC0415 - 0.3 s that nobody on SQLite should wait for
+
+    yield from shared_database(url)
 
 
 def _looked_at(url: str) -> Finding:

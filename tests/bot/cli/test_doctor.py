@@ -34,3 +34,24 @@ def test_wrong_settings_and_wrong_configuration_are_told_line_by_line(handrail, 
     told = handrail("doctor", "--json")
     assert told.code == 1
     assert told.json[-1]["name"] == "settings"
+
+
+def test_a_worker_of_a_shared_database_is_found_with_its_queues(folder, postgres_url):
+    here = {"DATABASE_URL": postgres_url, "PORT": "1"}
+    with folder.talking("worker", "--concurrency", "3", **here) as worker:
+        worker.until("takes jobs of")
+        told = folder.run("doctor", "--json", **here)
+    found = [finding for finding in told.json if finding["name"] in ("database", "process", "queue", "jobs", "threads")]
+    assert told.code == 0
+    assert {finding["state"] for finding in found} == {"ok"}
+    (process,) = (finding["data"] for finding in found if finding["name"] == "process")
+    assert (process["role"], process["pid"], process["concurrency"]) == ("worker", worker.process.pid, 3)
+    queues = {finding["data"]["queue"]: finding["data"]["processes"] for finding in found if finding["name"] == "queue"}
+    assert queues == {"advance": 1, "deliver": 1, "timer": 1}
+
+
+def test_a_shared_database_that_is_away_is_a_problem(handrail, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/handrail")
+    told = handrail("doctor", "--json")
+    assert told.code == 1
+    assert [finding["name"] for finding in told.json if finding["state"] == "problem"] == ["database"]
