@@ -42,14 +42,20 @@ def open_database(settings: Settings, role: Role) -> Database:
     """The database in the form we need. Raises Misconfigured when it cannot be shared, or has to be migrated first."""
     make_folder()
     url = url_of(settings)
-    if not role.alone and not is_postgres(url):
+    if not role.alone:
+        refuse_sqlite(url, role)
+    if role.alone and revision(url) != HEAD:
+        bring_up_to_date(url)
+    return Database.open(url)
+
+
+def refuse_sqlite(url: str, role: Role) -> None:
+    """Raises Misconfigured for a file, which cannot be shared."""
+    if not is_postgres(url):
         raise Misconfigured(
             f"SQLite is for one process: `handrail {role.name}` cannot share it with the others. Use `handrail up`, "
             "which runs them all, or set DATABASE_URL to a PostgreSQL database"
         )
-    if role.alone and revision(url) != HEAD:
-        bring_up_to_date(url)
-    return Database.open(url)
 
 
 def make_bot(settings: Settings, database: Database, role: Role, *, sample: bool = True) -> Bot:

@@ -177,7 +177,8 @@ def test_the_licences_are_those_the_record_names() -> None:
 def test_nothing_that_is_installed_with_us_is_under_the_gpl() -> None:
     found = {name: licence(distribution(name)) for name in installed_with("handrail")}
     assert len(found) > 20
-    assert {name: told for name, told in found.items() if re.search(r"GPL|General Public", told) or not told} == {}
+    suspect = {name for name, told in found.items() if re.search(r"GPL|General Public", told) or not told}
+    assert suspect <= {"psycopg"}, "psycopg is under the LGPL, which asks nothing of those who only use it"
 
 
 def installed_with(name: str) -> set[str]:

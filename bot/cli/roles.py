@@ -5,8 +5,10 @@ from typing import Annotated, cast, get_args
 from typer import BadParameter, Option, Typer, echo
 
 from agents.errors import Misconfigured
-from bot.assembly import Role
+from bot.assembly import Role, refuse_sqlite
+from bot.database import url_of
 from bot.serving import WEB, Place, Wishes, serve
+from bot.settings import load_settings
 from bot.working import work
 from storage.jobs import QUEUES, Queue
 
@@ -40,6 +42,7 @@ def _web(*, port: Port = None) -> None:
 @smtp.command("smtp")
 def _smtp() -> None:
     """Mail coming in, alone."""
+    refuse_sqlite(url_of(load_settings()), Role("smtp"))
     raise Misconfigured("mail comes with a later version: there is nothing for `handrail smtp` to do yet")
 
 

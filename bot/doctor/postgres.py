@@ -54,21 +54,21 @@ def shared_database(url: str, patience: float = PATIENCE) -> Iterator[Finding]:
 async def _within(url: str, patience: float) -> tuple[_Form, _Sharing | None, list[StalledJob]]:
     try:
         async with asyncio.timeout(patience):
-            form, sharing = await _looked_at(url)
+            form, sharing = await asyncio.to_thread(_looked_at, url)
             return form, sharing, await stalled_jobs(url) if sharing else []
     except TimeoutError as error:
         raise StoreUnavailable(f"the database did not answer within {patience:g} s: check that it runs") from error
 
 
-async def _looked_at(url: str) -> tuple[_Form, _Sharing | None]:
+def _looked_at(url: str) -> tuple[_Form, _Sharing | None]:
     engine = Pool.to(url).engine
     try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_look)
+        with engine.connect() as connection:
+            return _look(connection)
     except exc.SQLAlchemyError as error:
         raise mapped(error) from error
     finally:
-        await engine.dispose()
+        engine.dispose()
 
 
 def _look(connection: Connection) -> tuple[_Form, _Sharing | None]:
