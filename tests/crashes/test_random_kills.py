@@ -14,6 +14,7 @@ from tests.crashes.calls import calls_of
 from tests.crashes.checker import violations
 from tests.crashes.client import Client
 from tests.crashes.evidence import Evidence
+from tests.crashes.nursery import Child
 from tests.crashes.people import Answerer, Crew, Requester, any_errand
 from tests.crashes.points import POINTS
 from tests.crashes.scene import Scene
@@ -21,8 +22,8 @@ from tests.crashes.scene import Scene
 SEASON = 50
 """Kills in one scene: then all comes to rest, and everything is looked at."""
 LOOKED_AT_EVERY = 10
-LONGEST_LIFE = 0.45
-"""Seconds from a process's start to its end; it is ready after a fifth of that, so some die before."""
+LONGEST_LIFE = 0.35
+"""Seconds a process is left to work; one in five is given them from its very start, so that some die while starting."""
 PLACES = sorted({point.place for point in POINTS})
 
 
@@ -46,7 +47,7 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
         scene.begins()
         for nth in range(kills):
             which = chance.randrange(len(scene.roles))
-            scene.processes[which].ended.wait(chance.uniform(0.0, LONGEST_LIFE))
+            lives_a_while(scene.processes[which], chance)
             scene.loses(which)
             if nth % LOOKED_AT_EVERY == 0:
                 before = checked(scene, before)
@@ -57,7 +58,14 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
     scene.is_killed()
     evidence = scene.evidence(before)
     assert violations(evidence, healed=True) == []
-    assert len(calls_of(evidence)) > kills
+    assert len(calls_of(evidence)) > kills // 4
+
+
+def lives_a_while(process: Child, chance: random.Random) -> None:
+    """How long a start takes is up to the machine, so the time to work is counted from its end."""
+    if chance.random() < 0.8:
+        process.is_ready()
+    process.ended.wait(chance.uniform(0.0, LONGEST_LIFE))
 
 
 def any_fate(chance: random.Random) -> tuple[str, int]:
