@@ -118,13 +118,14 @@ class Crew:
         self.scene = scene
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="people")
         self._stories: list[Future[object]] = []
-        self._enough = threading.Event()
+        self._enough, self._resting = threading.Event(), threading.Event()
         self._answering = [self._pool.submit(self._answer, who) for who in answerers]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._resting.set()
         self.scene.over.set()
         self._pool.shutdown()
 
@@ -137,20 +138,20 @@ class Crew:
         return self._enough.is_set()
 
     def comes_to_rest(self) -> None:
-        """Wait until all stories are told, and nothing is left to do."""
+        """Wait until all stories are told, nothing is left to do, and whoever answers has heard the last word."""
         self._enough.set()
         for story in self._stories:
             story.result(PATIENCE)
         self.scene.comes_to_rest()
-        self.scene.over.set()
+        self._resting.set()
         for answering in self._answering:
             answering.result(PATIENCE)
 
     def _answer(self, who: Answerer) -> None:
         with suppress(Over):
-            while not self.scene.over.is_set():
+            while not self._resting.is_set():
                 who.looks()
-                self.scene.over.wait(0.01)
+                self._resting.wait(0.01)
 
 
 def story_of(errand: str, alice: Requester, order: str = "1") -> Callable[[], None]:
