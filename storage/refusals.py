@@ -27,7 +27,7 @@ _POSTGRES = (
     (r"statement timeout|lock timeout|deadlock", "the database is too busy: try again in a moment"),
     (
         r"connection|server closed|starting up|shutting down|terminating|timeout expired",
-        "the database does not answer: check that it runs and DATABASE_URL; Handrail goes on by itself",
+        "the database does not answer: check that it runs, and DATABASE_URL",
     ),
 )
 
