@@ -17,11 +17,6 @@ MOST_WAITING = 500
 PATIENCE = 5.0
 """Seconds to wait for a connection, for a lock, and in the middle of a transaction."""
 
-_MILLISECONDS = round(PATIENCE * 1000)
-_SETTINGS = (
-    f"-c statement_timeout={2 * _MILLISECONDS} -c lock_timeout={_MILLISECONDS} "
-    f"-c idle_in_transaction_session_timeout={_MILLISECONDS}"
-)
 _CONNECT = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -45,8 +40,12 @@ def postgres_engine(url: str) -> Engine:
     return create_engine(psycopg_url(url), connect_args=_CONNECT)
 
 
-class _LostBeforeCommit(Exception):
+class _LostBeforeCommit(exc.SQLAlchemyError):
     """The connection went away, or the database chose us to end a deadlock: nothing was written."""
+
+    def __init__(self, error: exc.DBAPIError) -> None:
+        super().__init__(str(error.orig))
+        self.orig = error.orig
 
 
 @dataclass
@@ -58,14 +57,15 @@ class Pool:
     """
 
     engine: AsyncEngine
+    patience: float = PATIENCE
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONNECTIONS))
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
-    def to(cls, url: str) -> Self:
-        options = {**_CONNECT, "options": _SETTINGS, "application_name": "handrail"}
+    def to(cls, url: str, patience: float = PATIENCE) -> Self:
+        options = {**_CONNECT, "options": _settings(patience), "application_name": "handrail"}
         engine = create_async_engine(psycopg_url(url), pool_size=MOST_CONNECTIONS, max_overflow=0, connect_args=options)
-        return cls(engine)
+        return cls(engine, patience)
 
     async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
         """The transaction goes on when the caller has gone: half-way is no place to stop."""
@@ -102,7 +102,7 @@ class Pool:
                 result = await connection.run_sync(work)
             except exc.DBAPIError as error:
                 if _nothing_written(error):
-                    raise _LostBeforeCommit from error
+                    raise _LostBeforeCommit(error) from error
                 raise
             await connection.commit()
             return result
@@ -110,7 +110,7 @@ class Pool:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         try:
-            await asyncio.wait_for(self._slots.acquire(), PATIENCE)
+            await asyncio.wait_for(self._slots.acquire(), self.patience)
         except TimeoutError as error:
             raise exc.TimeoutError from error
         try:
@@ -118,6 +118,14 @@ class Pool:
                 yield connection
         finally:
             self._slots.release()
+
+
+def _settings(patience: float) -> str:
+    milliseconds = round(patience * 1000)
+    return (
+        f"-c statement_timeout={2 * milliseconds} -c lock_timeout={milliseconds} "
+        f"-c idle_in_transaction_session_timeout={milliseconds}"
+    )
 
 
 def _nothing_written(error: exc.DBAPIError) -> bool:

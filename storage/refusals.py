@@ -26,7 +26,12 @@ _POSTGRES = (
     (r"No space left|disk full", "the database's disk is full: free some space; Handrail goes on by itself"),
     (r"statement timeout|lock timeout|deadlock", "the database is too busy: try again in a moment"),
     (
-        r"connection|server closed|starting up|shutting down|terminating|timeout expired",
+        r'invalid connection option|invalid \w+ value: "|invalid URI',
+        "DATABASE_URL has an option that is none: check it",
+    ),
+    (
+        r"connection|failed to resolve host|server closed|starting up|recovery mode|shutting down|terminating"
+        r"|timeout expired",
         "the database does not answer: check that it runs, and DATABASE_URL",
     ),
 )
