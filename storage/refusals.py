@@ -6,6 +6,7 @@ from sqlalchemy import exc
 
 from agents.errors import StoreUnavailable
 
+_AWAY = "the database does not answer: check that it runs, and DATABASE_URL"
 _SQLITE = (
     (r"readonly|read-only", "the database is read-only: give this user the right to write the file and its folder"),
     (r"locked|busy", "the database is locked by another program: close it and try again"),
@@ -29,11 +30,8 @@ _POSTGRES = (
         r'invalid connection option|invalid \w+ value: "|invalid URI',
         "DATABASE_URL has an option that is none: check it",
     ),
-    (
-        r"connection|failed to resolve host|server closed|starting up|recovery mode|shutting down|terminating"
-        r"|timeout expired",
-        "the database does not answer: check that it runs, and DATABASE_URL",
-    ),
+    (r"connection|failed to resolve host|server closed|terminating|timeout expired", _AWAY),
+    (r"starting up|recovery mode|shutting down", _AWAY),
 )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from agents.addresses import Address, person
@@ -20,8 +20,10 @@ from bot.embedded import Embedded
 from bot.engine import Recorded
 from bot.ids import Chance
 from bot.intake import Opening
+from bot.presence import Presence
 from bot.queue_worker import QueueWorker
 from bot.roster import Roster
+from bot.sleeping import sleep_until
 from bot.wiring import Bot, Share, bootstrap
 from bot.worker import Worker
 from channels.base import Capabilities, Channel, Reader
@@ -220,6 +222,11 @@ def _share(run: str, clock: FakeClock) -> Share:
     return Share(Process(run, "up", "here", 1, QUEUES, 32, clock.now()), dict.fromkeys(QUEUES, 32))
 
 
+def _in_true_time(presence: Presence | None) -> Presence | None:
+    """What others wrote is heard of soon, wherever the test's clock stands."""
+    return presence and replace(presence, chance=Chance(), sleep=sleep_until)
+
+
 def _without_net(bot: Bot) -> None:
     """The sweep would find each lost wake-up after a minute of the test's clock, and so hide it."""
     if isinstance(bot.wakeups, QueueWorker):
@@ -252,6 +259,7 @@ async def house(
     model = model or ScriptedModel()
     share = _share(run, clock) if shared else None
     bot = bootstrap(database, roster, model, channels or by_scheme(), chance=chance, sleep=clock.sleep, share=share)
+    bot.presence = _in_true_time(bot.presence)
     commits: list[Recorded] = []
     bot.engine.listeners.append(commits.append)
     with ExitStack() as stack:

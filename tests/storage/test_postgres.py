@@ -33,10 +33,10 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def impatient(url: str) -> AsyncIterator[Database]:
-    """A database whose pool waits for hardly anything."""
+async def waiting(seconds: float, url: str) -> AsyncIterator[Database]:
+    """A database whose pool waits for as long as this, and no longer."""
     opened = Database(url, shared=True)
-    opened._transactions = Pool.to(url, IMPATIENCE)
+    opened._transactions = Pool.to(url, seconds)
     yield opened
     await opened.close()
 
@@ -141,9 +141,9 @@ async def database_breathes(other: Connection) -> None:
 
 
 async def test_with_all_connections_in_use_one_waits_for_a_while_and_then_is_told_so(postgres_url: str) -> None:
-    async with impatient(postgres_url) as database:
+    async with waiting(IMPATIENCE, postgres_url) as database:
         pool = pool_of(database)
-        pool.engine = Pool.to(postgres_url).engine  # the busy ones themselves are patient
+        pool.engine = Pool.to(postgres_url, PATIENCE).engine  # the busy ones themselves are patient
         async with all_connections_busy(database) as busy:
             with pytest.raises(StoreUnavailable, match="all connections to the database are in use"):
                 await database.run(add("late"))
@@ -152,18 +152,19 @@ async def test_with_all_connections_in_use_one_waits_for_a_while_and_then_is_tol
         assert await database.run(count) == MOST_CONNECTIONS
 
 
-async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood_in_it(database: Database) -> None:
-    async with all_connections_busy(database) as busy:
-        line = [asyncio.create_task(database.run(add(f"in line {number}"))) for number in range(MOST_WAITING)]
-        await asyncio.sleep(0)
-        with pytest.raises(StoreUnavailable, match="too much is waiting for the database"):
-            await database.run(add("one too many"))
-    await asyncio.gather(*busy, *line)
-    assert await database.run(count) == MOST_CONNECTIONS + MOST_WAITING
+async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood_in_it(postgres_url: str) -> None:
+    async with waiting(PATIENCE, postgres_url) as database:
+        async with all_connections_busy(database) as busy:
+            line = [asyncio.create_task(database.run(add(f"in line {number}"))) for number in range(MOST_WAITING)]
+            await asyncio.sleep(0)
+            with pytest.raises(StoreUnavailable, match="too much is waiting for the database"):
+                await database.run(add("one too many"))
+        await asyncio.gather(*busy, *line)
+        assert await database.run(count) == MOST_CONNECTIONS + MOST_WAITING
 
 
 async def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
-    async with impatient(postgres_url) as database:
+    async with waiting(IMPATIENCE, postgres_url) as database:
         with pytest.raises(StoreUnavailable, match="the database is too busy"):
             await database.run(Attempts("slow", "SELECT pg_sleep(60)"))
         assert await database.run(count) == 0
@@ -171,7 +172,7 @@ async def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> No
 
 async def test_a_lock_that_is_not_let_go_is_not_waited_for_for_ever(postgres_url: str) -> None:
     engine = administrator(postgres_url)
-    async with impatient(postgres_url) as database:
+    async with waiting(IMPATIENCE, postgres_url) as database:
         with engine.connect() as other:
             other.execute(text("SELECT pg_advisory_lock(1)"))
             with pytest.raises(StoreUnavailable, match="the database is too busy"):
@@ -233,14 +234,11 @@ async def test_closing_waits_for_what_is_under_way(postgres_url: str) -> None:
     await checking.close()
 
 
-async def test_a_commit_of_which_nobody_knows_whether_it_was_kept_is_not_tried_again(
-    own_server: PostgresServer,
-) -> None:
-    url = migrated(own_server)
-    async with wire(url) as wired:
-        database = await asyncio.to_thread(Database.open, wired.url)
+async def test_a_commit_of_which_nobody_knows_whether_it_was_kept_is_not_tried_again(postgres_url: str) -> None:
+    with wire(postgres_url) as wired:
+        database = Database.open(wired.url)
         await database.run(count)
-        wired.lose_the_answer_to("COMMIT")
+        wired.lose_the_commit_of("INSERT INTO inbox")
         ambiguous = Attempts("kept")
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
             await database.run(ambiguous)
