@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from agents.errors import StoreUnavailable
@@ -65,6 +66,7 @@ class Pool:
     def to(cls, url: str, patience: float = PATIENCE) -> Self:
         options = {**_CONNECT, "options": _settings(patience), "application_name": "handrail"}
         engine = create_async_engine(psycopg_url(url), pool_size=MOST_CONNECTIONS, max_overflow=0, connect_args=options)
+        event.listen(engine.sync_engine, "connect", _prepare)
         return cls(engine, patience)
 
     async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
@@ -118,6 +120,17 @@ class Pool:
                 yield connection
         finally:
             self._slots.release()
+
+
+class _Holdable(StrDumperUnknown):
+    """Text as PostgreSQL can hold it: it knows no NUL. Ids and names with one are nobody's; contents are JSON."""
+
+    def dump(self, obj: str) -> bytes:
+        return obj.replace("\0", "\N{REPLACEMENT CHARACTER}").encode()
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.driver_connection.adapters.register_dumper(str, _Holdable)
 
 
 def _settings(patience: float) -> str:
