@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as Taken
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from psycopg import AsyncConnection
 
+from storage.jobs.attending import AttendingManager
 from storage.jobs.deferring import Later, Queue
 from storage.jobs.stalled import HEARTBEAT, watch
 from storage.postgres import conninfo
@@ -53,6 +55,7 @@ class JobServer:
     url: str
     handlers: Handlers
     reports: Reports
+    poll: float = POLL
     _connector: PsycopgConnector = field(init=False)
     _app: App = field(init=False)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -61,6 +64,7 @@ class JobServer:
     def __post_init__(self) -> None:
         self._connector = _connector(self.url, len(self.handlers.by_queue))
         self._app = App(connector=self._connector)
+        self._app.job_manager = AttendingManager(self._connector, self._tried_again)
         for queue, handler in self.handlers.by_queue.items():
             self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(_done, handler))
         hourly = self._app.task(name="housekeeping", queue=next(iter(self.handlers.by_queue)))(self._keep_house)
@@ -99,13 +103,21 @@ class JobServer:
             queues=[queue],
             name=queue,
             concurrency=self.handlers.concurrency[queue],
-            fetch_job_polling_interval=POLL,
+            fetch_job_polling_interval=self.poll,
             abort_job_polling_interval=_NEVER,
             delete_jobs=DeleteJobCondition.ALWAYS,
             install_signal_handlers=False,
             update_heartbeat_interval=HEARTBEAT,
             stalled_worker_timeout=_NEVER,
         )
+
+    async def _tried_again(self, error: ConnectorException, attempt: int) -> bool:
+        """Until we stop: then whoever takes the job over finds out that it has ended."""
+        self.reports.trouble(error)
+        if self._stopping:
+            return False
+        await self.reports.pause(attempt)
+        return True
 
     async def _watch(self) -> None:
         await watch(self._connector.pool, self._app.job_manager, self.reports.taken_over)
