@@ -15,6 +15,10 @@ PATIENCE = 20.0
 ADVANCE: tuple[Queue, ...] = ("advance",)
 
 
+NEVER = 3600.0
+"""A poll that no test lives to see: whatever is done was rung for."""
+
+
 async def moment(_attempt: int = 0) -> None:
     """Long enough for others to act."""
     await asyncio.sleep(0.02)
@@ -94,3 +98,19 @@ def waiting(connection: Connection) -> list[str]:
     """The names of the jobs that are there, with their status."""
     query = "SELECT args->>'name' || ' ' || status FROM procrastinate_jobs ORDER BY id"
     return list(connection.execute(text(query)).scalars())
+
+
+async def listening(database: Database) -> int:
+    """How many workers are rung for."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'handrail jobs' AND query LIKE 'LISTEN%'"
+    )
+    return await database.run(lambda connection: connection.execute(query).scalar_one())
+
+
+async def until_listening(database: Database) -> None:
+    """A server that has just started or lost its connection hears no bell for a moment; the poll is there for that."""
+    async with asyncio.timeout(PATIENCE):
+        while not await listening(database):
+            await moment()

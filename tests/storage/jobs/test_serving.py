@@ -11,11 +11,9 @@ from storage.database import Database
 from storage.jobs import QUEUES, Later
 from storage.postgres import conninfo
 from tests.fakes.database_clock import DatabaseClock
-from tests.storage.jobs.counter import PATIENCE, Counter, deferred, job, serving, waiting
+from tests.storage.jobs.counter import NEVER, PATIENCE, Counter, deferred, job, serving, until_listening, waiting
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
-NEVER = 3600.0
-"""A poll that no test lives to see: whatever is done was rung for."""
 
 
 async def test_jobs_of_one_lock_run_one_at_a_time_and_in_order_and_those_of_others_meanwhile(
@@ -56,6 +54,7 @@ async def test_a_job_for_later_is_not_done_before_and_keeps_nobody_waiting(datab
     clock, counter = DatabaseClock(database.url), Counter()
     clock.turn(NOON)
     async with serving(database.url, counter, poll=NEVER):
+        await until_listening(database)
         await deferred(database, job("later", at=NOON + timedelta(minutes=1)), job("now"))
         await counter.until_done("now")
         clock.turn(NOON + timedelta(seconds=59))
@@ -81,6 +80,7 @@ async def test_later_keeps_the_place_of_a_job_before_those_that_came_after_it(da
     clock.turn(NOON)
     counter = Counter(raised={"first": [Later(at)]})
     async with serving(database.url, counter, poll=NEVER):
+        await until_listening(database)
         await deferred(database, *(job(name, lock="to:alice") for name in ("first", "second", "third")))
         await deferred(database, job("elsewhere", lock="to:bob"))
         await counter.until_done("first", "elsewhere")
@@ -104,6 +104,7 @@ async def test_three_hundred_jobs_of_one_lock_follow_each_other_without_a_single
     counter = Counter()
     names = [f"job {number}" for number in range(300)]
     async with serving(database.url, counter, poll=NEVER):
+        await until_listening(database)
         await deferred(database, *(job(name, lock="thread") for name in names))
         await counter.until_done(*names)
     assert counter.done == names
