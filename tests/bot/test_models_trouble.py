@@ -1,5 +1,7 @@
 """Every way a model call can end has its own consequence."""
 
+import asyncio
+
 import pytest
 
 from agents.addresses import Address
@@ -64,18 +66,20 @@ async def test_what_the_model_will_not_answer_goes_to_a_person(database: Databas
 async def test_a_model_that_raises_is_tried_again_and_harms_no_other_thread(database: Database, house) -> None:
     class Moody:
         def __init__(self) -> None:
-            self.calls = 0
+            self.raised = asyncio.Event()
 
         async def complete(self, turn):
-            self.calls += 1
-            if self.calls == 1:
+            if "boo" in turn.prompt.user and not self.raised.is_set():
+                self.raised.set()
                 raise RuntimeError("a bug")
             return Completion(outcome=Outcome.OK, model="moody", step=DONE)
 
-    async with house(database, Moody()) as home:
-        first = await home.says("hello")
+    moody = Moody()
+    async with house(database, moody) as home:
+        first = await home.says("boo")
         second = await home.says("hello")
         await home.until(second, lambda s: s.life == "done")
+        await moody.raised.wait()
         home.clock.advance(seconds=1)
         await home.at_rest(first)
 

@@ -1,8 +1,10 @@
 """Two processes on one database: whoever comes second finds what the first one did."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import count
 
 import pytest
 
@@ -10,6 +12,7 @@ from agents.addresses import Address, person
 from agents.errors import AlreadySettled, StoreUnavailable
 from agents.messages import Heard, Provenance
 from agents.steps import DoneForNow
+from bot.embedded import Embedded
 from bot.engine import Recorded
 from bot.intake import Opening
 from storage.database import Database
@@ -18,7 +21,7 @@ from storage.threads import listed
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted import ScriptedModel
 from tests.fakes.wire import wire
-from tests.houses import House, Workshop, house
+from tests.houses import PATIENCE, House, Workshop, house
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -103,3 +106,69 @@ async def test_what_was_kept_though_nobody_heard_of_it_is_found_when_it_is_sent_
             again = await opens(home, claim)
             assert again.earlier is not None
             await home.asked(again.earlier.thread_id)
+
+
+class Contested(Workshop):
+    """A workshop in which each attempt waits for its turn to end; whoever comes later than expected is refused."""
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__()
+        self.begun = [threading.Event() for _ in range(attempts)]
+        self.may_end = [threading.Event() for _ in range(attempts)]
+        self._numbers = count()
+
+    def do(self, key: str, what: str):
+        number = next(self._numbers)
+        self.begun[number].set()
+        self.may_end[number].wait(PATIENCE)
+        return super().do(key, f"{what} {number}")
+
+    async def until_begun(self, number: int) -> None:
+        assert await asyncio.to_thread(self.begun[number].wait, PATIENCE)
+
+    async def ends(self, number: int) -> None:
+        self.may_end[number].set()
+
+
+async def has_come_to_an_end(home: House) -> None:
+    """Nothing runs there any more."""
+    assert isinstance(home.bot.wakeups, Embedded)
+    await asyncio.wait(home.bot.wakeups.worker._tasks.values(), timeout=PATIENCE)
+    assert not home.bot.wakeups.worker._tasks
+
+
+async def test_whoever_was_given_up_for_dead_writes_nothing_and_starts_nothing(postgres_url: str) -> None:
+    """A process that was stopped in the middle of a tool goes on while its heir has started the tool again."""
+    workshop = Contested(attempts=2)
+    model = ScriptedModel({"intent": "look"})
+    async with house(Database.open(postgres_url), model, workshop=workshop) as zombie:
+        thread = await zombie.says("look")
+        await workshop.until_begun(0)
+        async with house(Database.open(postgres_url), ScriptedModel(DONE), workshop=workshop, run="b") as heir:
+            await workshop.until_begun(1)
+            before = await heir.story(thread)
+            await workshop.ends(0)
+            await has_come_to_an_end(zombie)
+            assert await heir.story(thread) == before
+            await workshop.ends(1)
+            await heir.at_rest(thread)
+            story = await heir.story(thread)
+            assert (story.count("ToolStarted"), story.count("ToolSucceeded")) == (2, 1)
+            (outcome,) = [event for event in await heir.log(thread) if event.type == "ToolSucceeded"]
+            assert outcome.summary == "did look 1"
+            await heir.check_replay(thread)
+
+
+async def test_whoever_wakes_up_after_the_end_writes_nothing_either(postgres_url: str) -> None:
+    workshop = Contested(attempts=2)
+    model = ScriptedModel({"intent": "look"})
+    async with house(Database.open(postgres_url), model, workshop=workshop) as zombie:
+        thread = await zombie.says("look")
+        await workshop.until_begun(0)
+        async with house(Database.open(postgres_url), ScriptedModel(DONE), workshop=workshop, run="b") as heir:
+            await workshop.ends(1)
+            await heir.at_rest(thread)
+            before = await heir.story(thread)
+            await workshop.ends(0)
+            await has_come_to_an_end(zombie)
+            assert await heir.story(thread) == before
