@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from agents.effects import Work
+from agents.effects import RecoverTool, Work
 from agents.next_step import work
 from agents.state import ThreadState
 from bot.ids import Chance
@@ -19,9 +19,16 @@ class Advancer:
     chance: Chance
 
     async def advance(self, state: ThreadState, stopping: asyncio.Event) -> ThreadState:
-        """The state where the thread waits for people, for the clock or, when we stop, for another worker."""
+        """The state where the thread waits for people, for the clock or for another worker.
+
+        That one goes on when we stop. A call that was started since we came is also another's: we were given up for
+        dead, and are not to look into what is done by whoever is alive.
+        """
+        first = True
         while not stopping.is_set() and (effect := startable(state, self.chance.now())) is not None:
-            state = await self.performer.perform(effect, state)
+            if isinstance(effect, RecoverTool) and not first:
+                break
+            state, first = await self.performer.perform(effect, state), False
         return state
 
 

@@ -152,12 +152,14 @@ class Performer:
         return await self._start(effect, state, agent, tool)
 
     async def _write_outcome(self, state: ThreadState, ended: Ended) -> Recorded:
+        """Nothing, once others have found out about this attempt, or have started another one: theirs is to be told."""
         call = state.call
         jitter = self.chance.jitter()
 
         def build(now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
-            same = now.call is not None and call is not None and now.call.call_id == call.call_id
-            return outcome(now, now.call, ended, moment, jitter) if same and now.call else ()
+            if call is None or now.call is None or not _same_attempt(now.call, call):
+                return ()
+            return outcome(now, now.call, ended, moment, jitter)
 
         return await self._written(state.thread_id, build)
 
@@ -185,6 +187,10 @@ class Performer:
             with suppress(CodeTaken):
                 return await self.engine.record(thread_id, partial(build, moment=self.chance.moment()))
         raise CodeTaken
+
+
+def _same_attempt(now: OpenCall, ours: OpenCall) -> bool:
+    return (now.call_id, now.attempt, now.phase) == (ours.call_id, ours.attempt, ours.phase)
 
 
 def _started(call: OpenCall, key: str, attempt: int, _now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:

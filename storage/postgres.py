@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 
 from agents.errors import StoreUnavailable
 
@@ -23,11 +24,6 @@ MOST_WAITING = 500
 PATIENCE = 5.0
 """Seconds to wait for a connection, for a lock, and in the middle of a transaction."""
 
-_MILLISECONDS = round(PATIENCE * 1000)
-_SETTINGS = (
-    f"-c statement_timeout={2 * _MILLISECONDS} -c lock_timeout={_MILLISECONDS} "
-    f"-c idle_in_transaction_session_timeout={_MILLISECONDS}"
-)
 _CONNECT = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 Work = Callable[[Connection], Any]
@@ -62,19 +58,22 @@ class Pool:
     """
 
     engine: Engine
+    patience: float = PATIENCE
     _single: Engine = field(init=False)
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="database")
     )
-    _under_way: set[asyncio.Future[Any]] = field(default_factory=set)
+    _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def to(cls, url: str) -> Self:
-        options = {**_CONNECT, "options": _SETTINGS, "application_name": "handrail"}
-        return cls(create_engine(psycopg_url(url), pool_size=MOST_CONNECTIONS, max_overflow=0, connect_args=options))
+    def to(cls, url: str, patience: float = PATIENCE) -> Self:
+        options = {**_CONNECT, "options": _settings(patience), "application_name": "handrail"}
+        engine = create_engine(psycopg_url(url), pool_size=MOST_CONNECTIONS, max_overflow=0, connect_args=options)
+        event.listen(engine, "connect", _prepare)
+        return cls(engine, patience)
 
     async def run(self, work: Work, after: Callable[[Any], None] | None) -> Any:
         return await self._in_a_thread(partial(_transaction, self.engine, work), after)
@@ -94,16 +93,17 @@ class Pool:
         """It goes on when the caller has gone: the middle of a transaction is no place to stop."""
         if len(self._under_way) >= MOST_CONNECTIONS + MOST_WAITING:
             raise StoreUnavailable("too much is waiting for the database: try again in a moment")
-        in_time = partial(_in_time, time.monotonic() + PATIENCE, act)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, in_time)
-        self._under_way.add(future)
-        future.add_done_callback(partial(self._done, after))
-        return await asyncio.shield(future)
+        in_time = partial(_in_time, time.monotonic() + self.patience, act)
+        task = asyncio.create_task(self._told(in_time, after))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
 
-    def _done(self, after: Callable[[Any], None] | None, future: asyncio.Future[Any]) -> None:
-        self._under_way.discard(future)
-        if future.exception() is None and after is not None:
-            after(future.result())
+    async def _told(self, act: Callable[[], Any], after: Callable[[Any], None] | None) -> Any:
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        if after is not None:
+            after(result)
+        return result
 
 
 def _in_time(deadline: float, act: Callable[[], Any]) -> Any:
@@ -146,6 +146,25 @@ def _before_commit(connection: Connection, work: Work) -> Any:
         if _nothing_written(error):
             raise _LostBeforeCommit(error) from error
         raise
+
+
+class _Holdable(StrDumperUnknown):
+    """Text as PostgreSQL can hold it: it knows no NUL. Ids and names with one are nobody's; contents are JSON."""
+
+    def dump(self, obj: str) -> bytes:
+        return obj.replace("\0", "\N{REPLACEMENT CHARACTER}").encode()
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.adapters.register_dumper(str, _Holdable)
+
+
+def _settings(patience: float) -> str:
+    milliseconds = round(patience * 1000)
+    return (
+        f"-c statement_timeout={2 * milliseconds} -c lock_timeout={milliseconds} "
+        f"-c idle_in_transaction_session_timeout={milliseconds}"
+    )
 
 
 def _nothing_written(error: exc.DBAPIError) -> bool:

@@ -6,6 +6,7 @@ from sqlalchemy import exc
 
 from agents.errors import StoreUnavailable
 
+_AWAY = "the database does not answer: check that it runs, and DATABASE_URL"
 _SQLITE = (
     (r"readonly|read-only", "the database is read-only: give this user the right to write the file and its folder"),
     (r"locked|busy", "the database is locked by another program: close it and try again"),
@@ -26,9 +27,11 @@ _POSTGRES = (
     (r"No space left|disk full", "the database's disk is full: free some space; Handrail goes on by itself"),
     (r"statement timeout|lock timeout|deadlock", "the database is too busy: try again in a moment"),
     (
-        r"connection|server closed|starting up|shutting down|terminating|timeout expired",
-        "the database does not answer: check that it runs, and DATABASE_URL",
+        r'invalid connection option|invalid \w+ value: "|invalid URI',
+        "DATABASE_URL has an option that is none: check it",
     ),
+    (r"connection|failed to resolve host|server closed|terminating|timeout expired", _AWAY),
+    (r"starting up|recovery mode|shutting down", _AWAY),
 )
 
 

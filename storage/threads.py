@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, Select, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, case, insert, select, update
 
 from agents.deadlines import wake_at
 from agents.errors import ThreadNotFound, VersionConflict
@@ -38,7 +38,7 @@ _MOVED, _RESTED = (
 _APPEND = insert(_event)
 _EVENTS = (
     select(_event)
-    .where(_event.c.thread_id == bindparam("thread"), _event.c.seq > bindparam("after"))
+    .where(_event.c.thread_id == bindparam("thread"), _event.c.seq > bindparam("after", type_=BigInteger))
     .order_by(_event.c.seq)
     .limit(bindparam("limit"))
 )

@@ -1,9 +1,9 @@
 """A whole bot in this process, with real storage and a clock, a model and channels of the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from itertools import count
 
 from agents.addresses import Address, person
@@ -20,14 +20,20 @@ from bot.embedded import Embedded
 from bot.engine import Recorded
 from bot.ids import Chance
 from bot.intake import Opening
+from bot.presence import Presence
+from bot.queue_worker import QueueWorker
 from bot.roster import Roster
-from bot.wiring import Bot, bootstrap
+from bot.sleeping import sleep_until
+from bot.wiring import Bot, Share, bootstrap
 from bot.worker import Worker
 from channels.base import Capabilities, Channel, Reader
 from channels.registry import by_scheme
 from storage.database import Database
+from storage.jobs import QUEUES
+from storage.processes import Process
 from storage.threads import events_after, replayed
 from tests.fakes.clock import FakeClock
+from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted import ScriptedModel
 
 PATIENCE = 20.0
@@ -84,6 +90,31 @@ def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
     return look, ship, move, pay
 
 
+class RecordingChannel:
+    """A channel that keeps what it was given, and can be told to have trouble first; `met` tells that it had some."""
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme
+        self.sent: list[tuple[Address, Message, Receipt | None]] = []
+        self.trouble: list[Exception] = []
+        self.met = asyncio.Event()
+
+    @property
+    def scheme(self) -> str:
+        return self._scheme
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+        if self.trouble:
+            self.met.set()
+            raise self.trouble.pop(0)
+        self.sent.append((to, message, replacing))
+        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d")
+
+
 @dataclass
 class House:
     """A running bot and words for what people do with it."""
@@ -97,6 +128,17 @@ class House:
     def worker(self) -> Worker:
         assert isinstance(self.bot.wakeups, Embedded)
         return self.bot.wakeups.worker
+
+    async def dies(self) -> None:
+        """Whatever moves threads on is gone in the middle of its work, and leaves not a word in the log.
+
+        On the queue its jobs are given back, as they are when the grace of a stop is over. Jobs of a worker that is
+        killed and gives nothing back are in tests/bot/test_take_over.py, where real processes are.
+        """
+        if isinstance(self.bot.wakeups, Embedded):
+            await _die(self.worker)
+        else:
+            await self.bot.wakeups.stop(grace=0)
 
     async def says(self, text: str, *, thread: str | None = None, by: str = "alice") -> str:
         """Somebody says something; returns the thread."""
@@ -131,6 +173,11 @@ class House:
         assert state.request is not None
         return state.request
 
+    async def meets_trouble(self, channel: RecordingChannel) -> None:
+        """Until a message was refused; when to try it again is settled by then."""
+        async with asyncio.timeout(PATIENCE):
+            await channel.met.wait()
+
     async def at_rest(self, thread: str, status: str = "done") -> ThreadState:
         return await self.until(thread, lambda s: s.status == status and not s.outgoing)
 
@@ -143,29 +190,6 @@ class House:
 
     async def check_replay(self, thread: str) -> None:
         assert (await self.bot.engine.database.run(lambda connection: replayed(connection, thread))).matches
-
-
-class RecordingChannel:
-    """A channel that keeps what it was given, and can be told to have trouble first."""
-
-    def __init__(self, scheme: str) -> None:
-        self._scheme = scheme
-        self.sent: list[tuple[Address, Message, Receipt | None]] = []
-        self.trouble: list[Exception] = []
-
-    @property
-    def scheme(self) -> str:
-        return self._scheme
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
-    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
-        if self.trouble:
-            raise self.trouble.pop(0)
-        self.sent.append((to, message, replacing))
-        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d")
 
 
 class Names:
@@ -181,11 +205,46 @@ class Names:
         return f"{self._run.upper()}{next(self._numbers):05}"
 
 
+async def _die(worker: Worker) -> None:
+    worker._stop_bell.set()
+    tasks = list(worker._tasks.values())
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _followed(clock: FakeClock, database: Database) -> Iterator[None]:
+    """Jobs for later are handed out by the test's clock, not by the database's own."""
+    follower = DatabaseClock(database.url).turn
+    follower(clock.now())
+    clock.told.append(follower)
+    yield
+    clock.told.remove(follower)
+
+
+def _share(run: str, clock: FakeClock) -> Share:
+    return Share(Process(run, "up", "here", 1, QUEUES, 32, clock.now()), dict.fromkeys(QUEUES, 32))
+
+
+def _in_true_time(presence: Presence | None) -> Presence | None:
+    """What others wrote is heard of soon, wherever the test's clock stands."""
+    return presence and replace(presence, chance=Chance(), sleep=sleep_until)
+
+
+def _without_net(bot: Bot) -> None:
+    """The sweep would find each lost wake-up after a minute of the test's clock, and so hide it."""
+    if isinstance(bot.wakeups, QueueWorker):
+        assert bot.wakeups._sweeper is not None
+        bot.wakeups._sweeper.cancel()
+
+
 @asynccontextmanager
 async def house(
     database: Database,
     model: Model | None = None,
     *,
+    shared: bool = False,
     clock: FakeClock | None = None,
     workshop: Workshop | None = None,
     rules: tuple[Rule, ...] = (),
@@ -198,6 +257,7 @@ async def house(
     """A bot from start to stop; a scripted model is checked at the end. Another `run` on the same file is a restart.
 
     The agent of every thread is `desk`, if there is one, else the helper. A `roster` takes the place of both.
+    A `shared` bot takes its work from the database's job queue.
     """
     clock, workshop = clock or FakeClock(), workshop or Workshop()
     names = Names(run)
@@ -206,13 +266,19 @@ async def house(
     agents = {agent.name: agent for agent in ([desk, worker] if desk else [worker])}
     roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))
     model = model or ScriptedModel()
-    bot = bootstrap(database, roster, model, channels or by_scheme(), chance=chance, sleep=clock.sleep)
+    share = _share(run, clock) if shared else None
+    bot = bootstrap(database, roster, model, channels or by_scheme(), chance=chance, sleep=clock.sleep, share=share)
+    bot.presence = _in_true_time(bot.presence)
     commits: list[Recorded] = []
     bot.engine.listeners.append(commits.append)
-    await bot.start()
-    try:
-        yield House(bot, clock, workshop, commits)
-    finally:
-        await bot.stop(grace=5)
+    with ExitStack() as stack:
+        if shared:
+            stack.enter_context(_followed(clock, database))
+        await bot.start()
+        _without_net(bot)
+        try:
+            yield House(bot, clock, workshop, commits)
+        finally:
+            await bot.stop(grace=5)
     if isinstance(model, ScriptedModel):
         model.check()

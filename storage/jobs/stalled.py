@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from psycopg import AsyncConnection
@@ -48,11 +48,8 @@ async def _alone(connection: AsyncConnection) -> bool:
 
 
 async def _release(manager: JobManager, job: Job) -> None:
-    """Have it done again, unless the same is waiting already, or its worker was alive after all and has ended it."""
+    """Have it done again, unless the same is waiting already."""
     try:
         await manager.retry_job(job)
     except UniqueViolation:
         await manager.finish_job(job, Status.FAILED, delete_job=True)
-    except ConnectorException as error:
-        if "was not found" not in str(error.__cause__):
-            raise

@@ -5,6 +5,9 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+
+import pytest
 
 from agents.addresses import Address, person
 from agents.agent import Agent
@@ -20,9 +23,10 @@ from agents.state import ThreadState
 from agents.steps import AskAgent, DoneForNow
 from agents.tools import ToolResult
 from storage.database import Database
+from tests import houses
 from tests.fakes.model import FakeOpenAI
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import House, RecordingChannel, Workshop, house
+from tests.houses import House, RecordingChannel, Workshop
 
 ASK = AskAgent(agent="helper", message="ship v1")
 SHIP = {"intent": "ship", "tag": "v1"}
@@ -55,8 +59,13 @@ TOLD_PEOPLE = ["StepChosen", "ReplyChosen", "ThreadFinished", "MessageSent"]
 WHOLE = [*HANDED_ON, *LOOKED_UP, *DECIDED, *DONE, *TOLD_PEOPLE]
 
 
-def opened(database: Database, model: Model, **changed: object):
-    """A house with a desk in front of the helper, who looks around first."""
+@pytest.fixture
+def opened(house):
+    """Opens a house with a desk in front of the helper, who looks around first."""
+    return partial(with_a_desk, house)
+
+
+def with_a_desk(house, database: Database, model: Model, **changed: object):
     commands = Commands.parse(HELPER_COMMANDS)
     return house(database, model, desk=DESK, prefetch=("look",), commands=commands, **changed)
 
@@ -66,7 +75,7 @@ async def deeds(home: House) -> list[str]:
 
 
 async def test_an_approval_of_the_asked_agent_is_answered_on_the_threads_channel_and_the_asker_replies(
-    database: Database,
+    database: Database, opened
 ) -> None:
     model, terminal = ScriptedModel(ASK, SHIP, SHIPPED, TOLD), RecordingChannel("terminal")
     async with opened(database, model, channels={"terminal": terminal}) as home:
@@ -84,7 +93,7 @@ async def test_an_approval_of_the_asked_agent_is_answered_on_the_threads_channel
         await home.check_replay(thread)
 
 
-async def test_each_agent_chooses_for_itself_and_is_told_its_part(database: Database) -> None:
+async def test_each_agent_chooses_for_itself_and_is_told_its_part(database: Database, opened) -> None:
     model = ScriptedModel(ASK, SHIP, SHIPPED, TOLD)
     async with opened(database, model) as home:
         thread = await home.says("please have v1 shipped")
@@ -102,6 +111,10 @@ async def test_each_agent_chooses_for_itself_and_is_told_its_part(database: Data
 # A start after every step
 
 
+EACH_DATABASE = pytest.mark.parametrize("set_up", ["sqlite", "postgresql"], indirect=True)
+"""A worker of the job queue cannot be told to stop behind its first commit; tests/crashes kills it there."""
+
+
 class Restarting:
     """The same thread in one process after the other, each of which does one piece of work and ends."""
 
@@ -115,8 +128,9 @@ class Restarting:
         """A process whose worker stops behind its first commit."""
         self.processes += 1
         run = f"r{self.processes}x"
-        async with opened(Database.open(self._url), self._model, run=run, workshop=self.workshop) as home:
-            home.bot.engine.listeners.append(lambda _: setattr(home.bot.worker, "_stopping", True))
+        opened = with_a_desk(houses.house, Database.open(self._url), self._model, run=run, workshop=self.workshop)
+        async with opened as home:
+            home.bot.engine.listeners.append(lambda _: setattr(home.worker, "_stopping", True))
             yield home
 
     async def begins(self, text: str) -> str:
@@ -131,7 +145,7 @@ class Restarting:
                 if before.status in ("waiting_for_human", "done"):
                     return before
                 await home.until(thread, lambda state, v=before.version: state.version > v)
-                await asyncio.gather(*home.bot.worker._tasks.values())
+                await asyncio.gather(*home.worker._tasks.values())
                 await home.check_replay(thread)
 
     async def answers(self, request: Request, decision: str) -> None:
@@ -150,11 +164,12 @@ async def played(story: Restarting, text: str) -> ThreadState:
 
 
 async def replies(url: str, thread: str) -> list[str]:
-    async with house(Database.open(url), CommandModel(), desk=DESK, run="z") as home:
+    async with houses.house(Database.open(url), CommandModel(), desk=DESK, run="z") as home:
         await home.check_replay(thread)
         return [event.text for event in await home.log(thread) if event.type == "ReplyChosen"]
 
 
+@EACH_DATABASE
 async def test_without_a_model_the_story_survives_a_start_after_every_step(database_url: str) -> None:
     story = Restarting(database_url, CommandModel())
     ended = await played(story, "have v1 shipped")
@@ -163,6 +178,7 @@ async def test_without_a_model_the_story_survives_a_start_after_every_step(datab
     assert story.processes >= 9
 
 
+@EACH_DATABASE
 async def test_with_a_model_the_story_survives_a_start_after_every_step(database_url: str) -> None:
     async with FakeOpenAI.running() as fake:
         model = OpenAIModel(fake.key, fake.base_url, fake.model)
@@ -182,7 +198,7 @@ async def test_with_a_model_the_story_survives_a_start_after_every_step(database
 # When things go otherwise
 
 
-async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(database: Database) -> None:
+async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(database: Database, opened) -> None:
     async with opened(database, CommandModel()) as home:
         thread = await home.says("have v1 shipped")
         await home.answers(await home.asked(thread), "deny", comment="not on Friday")
@@ -191,7 +207,7 @@ async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(d
         assert state.recent[-1].text == "Not done: bob said no: not on Friday"
 
 
-async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(database: Database) -> None:
+async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(database: Database, opened) -> None:
     async with opened(database, CommandModel()) as home:
         thread = await home.says("have v1 shipped")
         request = await home.asked(thread)
@@ -207,7 +223,7 @@ async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(dat
         assert await deeds(home) == ["ship v2"]
 
 
-async def test_a_message_is_heard_by_the_agent_at_work_and_never_approves(database: Database) -> None:
+async def test_a_message_is_heard_by_the_agent_at_work_and_never_approves(database: Database, opened) -> None:
     async with opened(database, CommandModel()) as home:
         thread = await home.says("have v1 shipped")
         first = await home.asked(thread)
@@ -219,7 +235,7 @@ async def test_a_message_is_heard_by_the_agent_at_work_and_never_approves(databa
         assert await deeds(home) == []
 
 
-async def test_a_paused_thread_goes_on_in_the_same_hands(database: Database) -> None:
+async def test_a_paused_thread_goes_on_in_the_same_hands(database: Database, opened) -> None:
     async with opened(database, CommandModel()) as home:
         thread = await home.says("have v1 shipped")
         request = await home.asked(thread)
@@ -231,7 +247,7 @@ async def test_a_paused_thread_goes_on_in_the_same_hands(database: Database) -> 
         assert await deeds(home) == ["ship v1"]
 
 
-async def test_a_message_to_a_thread_that_is_done_is_heard_by_its_own_agent(database: Database) -> None:
+async def test_a_message_to_a_thread_that_is_done_is_heard_by_its_own_agent(database: Database, opened) -> None:
     model = ScriptedModel(ASK, SHIPPED, TOLD, DoneForNow(message="Welcome."))
     async with opened(database, model) as home:
         thread = await home.says("please have v1 shipped")
@@ -241,7 +257,7 @@ async def test_a_message_to_a_thread_that_is_done_is_heard_by_its_own_agent(data
     assert model.turns[-1].agent.name == "desk"
 
 
-async def test_three_failures_in_a_row_of_the_asked_agent_hand_over_to_a_person(database: Database) -> None:
+async def test_three_failures_in_a_row_of_the_asked_agent_hand_over_to_a_person(database: Database, house) -> None:
     workshop = Workshop()
     move = {"intent": "move"}
     model = ScriptedModel(ASK, move, move, move, SHIPPED, TOLD)
@@ -254,7 +270,7 @@ async def test_three_failures_in_a_row_of_the_asked_agent_hand_over_to_a_person(
         await home.at_rest(thread)
 
 
-async def test_the_budget_is_the_threads_and_when_it_is_not_extended_the_thread_ends(database: Database) -> None:
+async def test_the_budget_is_the_threads_and_when_it_is_not_extended_the_thread_ends(database: Database, house) -> None:
     model = ScriptedModel(ASK, {"intent": "look"})
     desk = replace(DESK, budget=Budget(steps=2))
     async with house(database, model, desk=desk) as home:
@@ -285,17 +301,13 @@ class Stuck(Workshop):
         return result
 
 
-async def killed(database_url: str, workshop: Stuck, *, cancelled: bool = False) -> str:
+async def killed(house, database_url: str, workshop: Stuck, *, cancelled: bool = False) -> str:
     """A thread whose worker died in the middle of the asked agent's move, and which a person then cancelled, or not."""
     model = ScriptedModel(ASK, {"intent": "move"})
     async with house(Database.open(database_url), model, desk=DESK, workshop=workshop) as home:
         thread = await home.says("please have it moved")
         await asyncio.to_thread(workshop.begun.wait, 20)
-        home.bot.worker._stopping = True
-        tasks = list(home.bot.worker._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await home.dies()
         workshop.released.set()
         assert (await home.story(thread))[-1] == "ToolStarted"
         if cancelled:
@@ -303,9 +315,9 @@ async def killed(database_url: str, workshop: Stuck, *, cancelled: bool = False)
     return thread
 
 
-async def test_a_deed_of_the_asked_agent_is_looked_for_by_its_own_check_after_a_crash(database_url: str) -> None:
+async def test_a_deed_of_the_asked_agent_is_looked_for_by_its_own_check_after_a_crash(database_url: str, house) -> None:
     workshop = Stuck()
-    thread = await killed(database_url, workshop)
+    thread = await killed(house, database_url, workshop)
     again = ScriptedModel(SHIPPED, TOLD)
     async with house(Database.open(database_url), again, desk=DESK, workshop=workshop, run="b") as home:
         await home.at_rest(thread)
@@ -313,9 +325,9 @@ async def test_a_deed_of_the_asked_agent_is_looked_for_by_its_own_check_after_a_
         await home.check_replay(thread)
 
 
-async def test_also_when_the_thread_was_cancelled_and_is_in_nobodys_hands(database_url: str) -> None:
+async def test_also_when_the_thread_was_cancelled_and_is_in_nobodys_hands(database_url: str, house) -> None:
     workshop = Stuck()
-    thread = await killed(database_url, workshop, cancelled=True)
+    thread = await killed(house, database_url, workshop, cancelled=True)
     async with house(Database.open(database_url), ScriptedModel(), desk=DESK, workshop=workshop, run="b") as home:
         state = await home.until(thread, lambda s: s.call is None)
         assert (state.status, state.recent[-1].type) == ("cancelled", "ToolSucceeded")

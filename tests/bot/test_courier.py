@@ -8,14 +8,14 @@ from channels.registry import by_scheme
 from storage import outbox
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import RecordingChannel, house
+from tests.houses import RecordingChannel
 
 
 def with_terminal(channel: RecordingChannel):
     return {**by_scheme(), "terminal": channel}
 
 
-async def test_a_channel_in_trouble_is_tried_again_and_the_order_is_kept(database: Database) -> None:
+async def test_a_channel_in_trouble_is_tried_again_and_the_order_is_kept(database: Database, house) -> None:
     terminal = RecordingChannel("terminal")
     terminal.trouble = [Unreachable("away", retry_after=30)]
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
@@ -24,13 +24,14 @@ async def test_a_channel_in_trouble_is_tried_again_and_the_order_is_kept(databas
         await home.until(thread, lambda s: s.life == "done")
         await home.says("b", thread=thread)
         await home.until(thread, lambda s: len(s.outgoing) == 2)
+        await home.meets_trouble(terminal)
         assert terminal.sent == []
         home.clock.advance(seconds=30)
         await home.at_rest(thread)
         assert [message.text for _, message, _ in terminal.sent] == ["one", "two"]
 
 
-async def test_what_no_channel_will_ever_take_is_undeliverable_and_holds_nothing_up(database: Database) -> None:
+async def test_what_no_channel_will_ever_take_is_undeliverable_and_holds_nothing_up(database: Database, house) -> None:
     terminal = RecordingChannel("terminal")
     terminal.trouble = [Permanent("there is no such terminal")]
     async with house(database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)) as home:
@@ -40,17 +41,17 @@ async def test_what_no_channel_will_ever_take_is_undeliverable_and_holds_nothing
         assert (last.type, last.reason) == ("MessageUndeliverable", "there is no such terminal")
 
 
-async def test_even_a_bug_in_a_channel_loses_no_message(database: Database) -> None:
+async def test_even_a_bug_in_a_channel_loses_no_message(database: Database, house) -> None:
     terminal = RecordingChannel("terminal")
     terminal.trouble = [ZeroDivisionError()]
     async with house(database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)) as home:
         thread = await home.says("a")
-        await home.until(thread, lambda s: s.life == "done")
+        await home.meets_trouble(terminal)
         home.clock.advance(seconds=1)
         await home.at_rest(thread)
 
 
-async def test_a_settled_card_takes_the_place_of_the_open_one(database: Database) -> None:
+async def test_a_settled_card_takes_the_place_of_the_open_one(database: Database, house) -> None:
     terminal = RecordingChannel("terminal")
     model = ScriptedModel({"intent": "ship", "tag": "v1"}, DoneForNow(message="Done."))
     async with house(database, model, channels=with_terminal(terminal)) as home:
@@ -64,20 +65,20 @@ async def test_a_settled_card_takes_the_place_of_the_open_one(database: Database
         assert settled.card.outcome == "denied by bob (terminal): not today"
 
 
-async def test_a_taken_message_leaves_the_outbox(database: Database) -> None:
+async def test_a_taken_message_leaves_the_outbox(database: Database, house) -> None:
     async with house(database, ScriptedModel(DoneForNow(message="one"))) as home:
         thread = await home.says("a")
         await home.at_rest(thread)
         assert await home.bot.engine.database.run(outbox.waiting) == []
 
 
-async def test_a_slow_destination_holds_up_no_other(database: Database) -> None:
+async def test_a_slow_destination_holds_up_no_other(database: Database, house) -> None:
     terminal, web = RecordingChannel("terminal"), RecordingChannel("web")
     terminal.trouble = [Unreachable("away", retry_after=3600)]
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
     async with house(database, model, channels={"terminal": terminal, "web": web}) as home:
-        slow = await home.says("a", by="alice")
-        await home.until(slow, lambda s: s.life == "done")
+        await home.says("a", by="alice")
+        await home.meets_trouble(terminal)
         quick = await home.says("b", by="bob")
         await home.at_rest(quick)
         assert [to for to, _, _ in terminal.sent] == [Address("terminal:bob")]

@@ -9,7 +9,7 @@ from agents.steps import DoneForNow
 from channels.registry import by_scheme
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import RecordingChannel, house
+from tests.houses import RecordingChannel
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -19,7 +19,7 @@ def asking(**terms) -> tuple[Rule, ...]:
     return (Rule(name="test", tool="ship", ask=Ask(roles=("release",), **terms)),)
 
 
-async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Database) -> None:
+async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Database, house) -> None:
     model = ScriptedModel(SHIP, DONE)
     async with house(database, model, rules=asking(expires=1800)) as home:
         thread = await home.says("ship v1")
@@ -34,7 +34,7 @@ async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Databas
         assert (settled.status, settled.cards[0].state) == ("expired", "expired")
 
 
-async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_not(database: Database) -> None:
+async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_not(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -44,7 +44,7 @@ async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_
         assert len(home.workshop.done) == 1
 
 
-async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(database_url: str) -> None:
+async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(database_url: str, house) -> None:
     async with house(Database.open(database_url), ScriptedModel(SHIP), rules=asking(expires=60)) as home:
         thread = await home.says("ship v1")
         await home.asked(thread)
@@ -55,7 +55,7 @@ async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(d
         assert (await home.story(thread)).count("RequestExpired") == 1
 
 
-async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(database: Database) -> None:
+async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="halt")) as home:
         thread = await home.says("ship v1")
         await home.asked(thread)
@@ -65,7 +65,7 @@ async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(d
         await home.at_rest(thread)
 
 
-async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open(database: Database) -> None:
+async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -80,7 +80,7 @@ async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open
 
 
 async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(
-    database: Database,
+    database: Database, house
 ) -> None:
     terms = asking(remind=(60,), escalate=(Escalation(after=120, to=Address("role:release"), via="sms"),))
     sms = RecordingChannel("sms")
@@ -102,7 +102,7 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
 
 
 async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_stops_nothing(
-    database: Database,
+    database: Database, house
 ) -> None:
     terms = asking(escalate=(Escalation(after=60, to=Address("person:carol"), via="sms"),))
     async with house(database, ScriptedModel(SHIP, DONE), rules=terms) as home:

@@ -1,5 +1,7 @@
 """Every way a model call can end has its own consequence."""
 
+import asyncio
+
 import pytest
 
 from agents.addresses import Address
@@ -8,7 +10,6 @@ from agents.completion import Completion, Outcome
 from agents.steps import DoneForNow
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import house
 
 DONE = DoneForNow(message="Done.")
 
@@ -19,7 +20,7 @@ def ended(outcome: Outcome, **facts) -> Completion:
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o.repairable])
 async def test_an_invalid_answer_goes_back_to_the_model_at_most_twice_and_then_to_a_person(
-    database: Database, outcome
+    database: Database, outcome, house
 ) -> None:
     model = ScriptedModel(*[ended(outcome)] * 3, DONE)
     async with house(database, model) as home:
@@ -33,7 +34,7 @@ async def test_an_invalid_answer_goes_back_to_the_model_at_most_twice_and_then_t
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o.retryable])
-async def test_what_may_work_later_is_tried_later_and_the_model_is_not_told(database: Database, outcome) -> None:
+async def test_what_may_work_later_is_tried_later_and_the_model_is_not_told(database: Database, outcome, house) -> None:
     model = ScriptedModel(ended(outcome, retry_after=42.0), DONE)
     async with house(database, model) as home:
         thread = await home.says("hello")
@@ -45,7 +46,7 @@ async def test_what_may_work_later_is_tried_later_and_the_model_is_not_told(data
         assert "too odd" not in model.turns[1].prompt.user
 
 
-async def test_a_refused_key_pauses_the_thread_says_so_and_resuming_goes_on(database: Database) -> None:
+async def test_a_refused_key_pauses_the_thread_says_so_and_resuming_goes_on(database: Database, house) -> None:
     async with house(database, ScriptedModel(ended(Outcome.DENIED), DONE)) as home:
         thread = await home.says("hello")
         state = await home.at_rest(thread, "paused")
@@ -56,32 +57,34 @@ async def test_a_refused_key_pauses_the_thread_says_so_and_resuming_goes_on(data
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FILTERED, Outcome.REJECTED])
-async def test_what_the_model_will_not_answer_goes_to_a_person(database: Database, outcome) -> None:
+async def test_what_the_model_will_not_answer_goes_to_a_person(database: Database, outcome, house) -> None:
     async with house(database, ScriptedModel(ended(outcome))) as home:
         thread = await home.says("hello")
         assert (await home.asked(thread)).purpose == "handover"
 
 
-async def test_a_model_that_raises_is_tried_again_and_harms_no_other_thread(database: Database) -> None:
+async def test_a_model_that_raises_is_tried_again_and_harms_no_other_thread(database: Database, house) -> None:
     class Moody:
         def __init__(self) -> None:
-            self.calls = 0
+            self.raised = asyncio.Event()
 
         async def complete(self, turn):
-            self.calls += 1
-            if self.calls == 1:
+            if "boo" in turn.prompt.user and not self.raised.is_set():
+                self.raised.set()
                 raise RuntimeError("a bug")
             return Completion(outcome=Outcome.OK, model="moody", step=DONE)
 
-    async with house(database, Moody()) as home:
-        first = await home.says("hello")
+    moody = Moody()
+    async with house(database, moody) as home:
+        first = await home.says("boo")
         second = await home.says("hello")
         await home.until(second, lambda s: s.life == "done")
+        await moody.raised.wait()
         home.clock.advance(seconds=1)
         await home.at_rest(first)
 
 
-async def test_a_message_that_comes_in_while_the_model_thinks_makes_it_think_again(database: Database) -> None:
+async def test_a_message_that_comes_in_while_the_model_thinks_makes_it_think_again(database: Database, house) -> None:
     class Slow(ScriptedModel):
         async def complete(self, turn):
             if len(self.turns) == 0:
@@ -95,7 +98,7 @@ async def test_a_message_that_comes_in_while_the_model_thinks_makes_it_think_aga
         assert [e.text for e in await home.log(thread) if e.type == "ReplyChosen"] == ["fresh"]
 
 
-async def test_a_used_up_budget_asks_a_person_who_extends_it(database: Database) -> None:
+async def test_a_used_up_budget_asks_a_person_who_extends_it(database: Database, house) -> None:
     look = Completion(outcome=Outcome.OK, model="m", step={"intent": "call_tool", "tool": "look", "arguments": {}})
     model = ScriptedModel(look, look, DONE)
     async with house(database, model, budget=Budget(steps=2)) as home:
@@ -111,7 +114,7 @@ async def test_a_used_up_budget_asks_a_person_who_extends_it(database: Database)
         assert {"BudgetReached", "BudgetExtended"} <= set(await home.story(thread))
 
 
-async def test_a_budget_that_is_not_extended_ends_the_thread_as_failed(database: Database) -> None:
+async def test_a_budget_that_is_not_extended_ends_the_thread_as_failed(database: Database, house) -> None:
     spent = Completion(
         outcome=Outcome.OK,
         model="m",

@@ -9,7 +9,6 @@ from agents.errors import AlreadySettled, InvalidAnswer, NotAllowed
 from agents.steps import Await, DoneForNow, RequestHumanInput
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import house
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Shipped.")
@@ -20,7 +19,7 @@ ROUND_TRIP = [
 ]
 
 
-async def test_an_approved_call_runs_once_and_the_reply_follows(database: Database) -> None:
+async def test_an_approved_call_runs_once_and_the_reply_follows(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP, DONE)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -32,7 +31,7 @@ async def test_an_approved_call_runs_once_and_the_reply_follows(database: Databa
         await home.check_replay(thread)
 
 
-async def test_an_approval_round_trip_takes_at_most_nine_commits(database: Database) -> None:
+async def test_an_approval_round_trip_takes_at_most_nine_commits(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP, DONE)) as home:
         thread = await home.says("ship v1")
         await home.answers(await home.asked(thread), "approve")
@@ -40,7 +39,7 @@ async def test_an_approval_round_trip_takes_at_most_nine_commits(database: Datab
         assert len(home.commits) <= 9
 
 
-async def test_a_denial_runs_nothing_and_its_comment_reaches_the_model(database: Database) -> None:
+async def test_a_denial_runs_nothing_and_its_comment_reaches_the_model(database: Database, house) -> None:
     model = ScriptedModel(SHIP, DoneForNow(message="Not shipped."))
     async with house(database, model) as home:
         thread = await home.says("ship v1")
@@ -50,7 +49,7 @@ async def test_a_denial_runs_nothing_and_its_comment_reaches_the_model(database:
         assert 'person_denied by="person:bob">use &lt;v2&gt; instead<' in model.turns[-1].prompt.user
 
 
-async def test_the_requester_and_strangers_are_refused_and_the_request_stays_open(database: Database) -> None:
+async def test_the_requester_and_strangers_are_refused_and_the_request_stays_open(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP)) as home:
         thread = await home.says("ship v1", by="bob")
         request = await home.asked(thread)
@@ -66,7 +65,9 @@ async def test_the_requester_and_strangers_are_refused_and_the_request_stays_ope
         ]
 
 
-async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_who_did(database: Database) -> None:
+async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_who_did(
+    database: Database, house
+) -> None:
     async with house(database, ScriptedModel(SHIP, DONE)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -79,7 +80,7 @@ async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_
         assert len(home.workshop.done) == (winner == "bob")
 
 
-async def test_a_question_is_answered_in_the_thread_and_the_agent_goes_on(database: Database) -> None:
+async def test_a_question_is_answered_in_the_thread_and_the_agent_goes_on(database: Database, house) -> None:
     ask = RequestHumanInput(question="Where?", choices=("here", "there"), format="multiple_choice")
     model = ScriptedModel(ask, DoneForNow(message="There it is."))
     async with house(database, model) as home:
@@ -92,7 +93,7 @@ async def test_a_question_is_answered_in_the_thread_and_the_agent_goes_on(databa
         assert "person_answered" in model.turns[-1].prompt.user
 
 
-async def test_a_message_while_an_approval_is_open_never_approves(database: Database) -> None:
+async def test_a_message_while_an_approval_is_open_never_approves(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP)) as home:
         thread = await home.says("ship v1")
         await home.asked(thread)
@@ -103,7 +104,7 @@ async def test_a_message_while_an_approval_is_open_never_approves(database: Data
         assert home.workshop.done == []
 
 
-async def test_a_new_instruction_supersedes_the_open_approval(database: Database) -> None:
+async def test_a_new_instruction_supersedes_the_open_approval(database: Database, house) -> None:
     model = ScriptedModel(SHIP, {"intent": "ship", "tag": "v2"})
     async with house(database, model) as home:
         thread = await home.says("ship v1")
@@ -119,7 +120,7 @@ async def test_a_new_instruction_supersedes_the_open_approval(database: Database
         assert state.status == "waiting_for_human"
 
 
-async def test_after_done_for_now_a_new_message_re_opens_the_thread(database: Database) -> None:
+async def test_after_done_for_now_a_new_message_re_opens_the_thread(database: Database, house) -> None:
     async with house(database, ScriptedModel(DoneForNow(message="Hello."), DoneForNow(message="Hello again."))) as home:
         thread = await home.says("hello")
         await home.at_rest(thread)
@@ -127,7 +128,7 @@ async def test_after_done_for_now_a_new_message_re_opens_the_thread(database: Da
         await home.until(thread, lambda s: len([e for e in s.recent if e.type == "ReplyChosen"]) == 2)
 
 
-async def test_an_await_survives_as_a_time_and_ends_when_the_clock_says_so(database: Database) -> None:
+async def test_an_await_survives_as_a_time_and_ends_when_the_clock_says_so(database: Database, house) -> None:
     async with house(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as home:
         thread = await home.says("wait a bit")
         await home.until(thread, lambda s: s.status == "waiting_for_time")

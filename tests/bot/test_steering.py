@@ -9,14 +9,16 @@ from agents.errors import AlreadySettled, Invalid, ThreadNotFound, WrongState
 from agents.steps import DoneForNow
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import Workshop, house
+from tests.houses import Workshop
 
 BOB = person("bob")
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
 
 
-async def test_a_paused_thread_starts_nothing_and_resumed_goes_back_to_what_it_waited_for(database: Database) -> None:
+async def test_a_paused_thread_starts_nothing_and_resumed_goes_back_to_what_it_waited_for(
+    database: Database, house
+) -> None:
     async with house(database, ScriptedModel(SHIP, DONE)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -29,7 +31,7 @@ async def test_a_paused_thread_starts_nothing_and_resumed_goes_back_to_what_it_w
         assert len(home.workshop.done) == 1
 
 
-async def test_resuming_before_the_answer_waits_for_people_again(database: Database) -> None:
+async def test_resuming_before_the_answer_waits_for_people_again(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP)) as home:
         thread = await home.says("ship v1")
         await home.asked(thread)
@@ -37,7 +39,7 @@ async def test_resuming_before_the_answer_waits_for_people_again(database: Datab
         assert (await home.bot.steering.resume(thread, BOB)).after.status == "waiting_for_human"
 
 
-async def test_orders_that_make_no_sense_are_refused_with_the_status(database: Database) -> None:
+async def test_orders_that_make_no_sense_are_refused_with_the_status(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP)) as home:
         thread = await home.says("ship v1")
         await home.asked(thread)
@@ -58,7 +60,7 @@ async def test_orders_that_make_no_sense_are_refused_with_the_status(database: D
             await home.says("hello?", thread=thread)
 
 
-async def test_cancelling_closes_the_open_request_as_cancelled_and_corrects_its_card(database: Database) -> None:
+async def test_cancelling_closes_the_open_request_as_cancelled_and_corrects_its_card(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -70,7 +72,7 @@ async def test_cancelling_closes_the_open_request_as_cancelled_and_corrects_its_
             await home.answers(request, "approve")
 
 
-async def test_cancelling_while_a_tool_runs_waits_for_its_outcome_and_then_stops(database: Database) -> None:
+async def test_cancelling_while_a_tool_runs_waits_for_its_outcome_and_then_stops(database: Database, house) -> None:
     class Slow(Workshop):
         begun, released = threading.Event(), threading.Event()
 
@@ -90,7 +92,9 @@ async def test_cancelling_while_a_tool_runs_waits_for_its_outcome_and_then_stops
         assert (await home.bot.engine.load(thread)).status == "cancelled"
 
 
-async def test_a_fork_has_the_events_but_nothing_in_flight_and_leaves_its_parent_alone(database: Database) -> None:
+async def test_a_fork_has_the_events_but_nothing_in_flight_and_leaves_its_parent_alone(
+    database: Database, house
+) -> None:
     async with house(database, ScriptedModel(SHIP, DoneForNow(message="In the fork."))) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -107,7 +111,7 @@ async def test_a_fork_has_the_events_but_nothing_in_flight_and_leaves_its_parent
 
 
 @pytest.mark.parametrize("at", [0, -1, 99])
-async def test_a_fork_at_a_place_that_is_not_there_is_refused(database: Database, at) -> None:
+async def test_a_fork_at_a_place_that_is_not_there_is_refused(database: Database, at, house) -> None:
     async with house(database, ScriptedModel(DONE)) as home:
         thread = await home.says("hello")
         await home.at_rest(thread)

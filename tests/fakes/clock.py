@@ -1,14 +1,16 @@
 """A clock that stands still until a test turns it."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """`now` for whoever asks the time, `sleep` for whoever waits for it."""
+    """`now` for whoever asks the time, `sleep` for whoever waits for it; `told` are other clocks that follow it."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
+        self.told: list[Callable[[datetime], None]] = []
         self._sleepers: list[tuple[datetime, asyncio.Event]] = []
 
     def now(self) -> datetime:
@@ -20,6 +22,8 @@ class FakeClock:
         for at, due in self._sleepers:
             if at <= self.time:
                 due.set()
+        for follower in self.told:
+            follower(self.time)
 
     async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None:
         """Until the time is `at`, or the bell rings."""

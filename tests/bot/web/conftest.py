@@ -8,7 +8,7 @@ import pytest
 from bot.web.server import Server, listener
 from tests.bot.web.served import Served, Watched
 from tests.bot.web.surface import Surface, surface_on
-from tests.databases import sqlite
+from tests.databases import DATABASES, forget_database, sqlite
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +29,15 @@ def fresh_url(migrated: Path, tmp_path: Path) -> str:
 async def surface(fresh_url: str) -> AsyncIterator[Surface]:
     async with surface_on(fresh_url) as surface:
         yield surface
+
+
+@pytest.fixture(params=DATABASES)
+async def either(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Surface]:
+    """A surface on a database of each kind: nobody outside can tell which one it is."""
+    url = DATABASES[request.param](tmp_path)
+    async with surface_on(url) as surface:
+        yield surface
+    forget_database(url)
 
 
 @pytest.fixture

@@ -39,6 +39,11 @@ fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_s
 
 
 @pytest.fixture
+def surface(either: Surface) -> Surface:
+    return either
+
+
+@pytest.fixture
 async def targets(surface: Surface) -> list[str]:
     """Every path that takes a POST: of a thread at rest, of one that waits, and of an approval and a question."""
     approval, question = await surface.asked("push v1"), await surface.asked("choose")

@@ -7,6 +7,11 @@ from httpx import Headers, Response
 from tests.bot.web.surface import Surface
 
 
+@pytest.fixture
+def surface(either: Surface) -> Surface:
+    return either
+
+
 async def post(surface: Surface, path: str, body: Any, key: str = "k1", who: str = "alice") -> Response:
     return await surface.client(who).post(path, json=body, headers={"Idempotency-Key": key})
 

@@ -1,0 +1,40 @@
+"""The time at which a database hands out jobs for later: it stands where the clock of a test stands."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, NullPool, create_engine, text
+
+from storage.jobs import QUEUES
+from storage.postgres import psycopg_url
+
+_MADE = text("SELECT to_regclass('fake.clock') IS NOT NULL")
+_MAKE = """
+CREATE SCHEMA fake;
+CREATE TABLE fake.clock (at timestamptz);
+INSERT INTO fake.clock VALUES (NULL);
+CREATE FUNCTION fake.now() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT at FROM fake.clock';
+ALTER FUNCTION procrastinate_fetch_job_v2 SET search_path = fake, public, pg_catalog;
+"""
+"""Fetching alone has this time: heartbeats and the search for dead workers go by the true one."""
+_TURN = text("UPDATE fake.clock SET at = :at")
+_RING = text("""SELECT pg_notify('procrastinate_queue_v1#' || :queue, '{"type": "job_inserted", "job_id": 0}')""")
+
+
+class DatabaseClock:
+    """Turned by hand. Whoever waits for jobs is rung for: what has become due is taken at once."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(psycopg_url(url), poolclass=NullPool)
+        with self._engine.begin() as connection:
+            if not connection.execute(_MADE).scalar():
+                connection.exec_driver_sql(_MAKE)
+
+    def turn(self, at: datetime) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_TURN, {"at": at})
+            _ring(connection)
+
+
+def _ring(connection: Connection) -> None:
+    for queue in QUEUES:
+        connection.execute(_RING, {"queue": queue})

@@ -1,0 +1,13 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage.database import Database
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    """Jobs are in PostgreSQL only."""
+    opened = Database.open(postgres_url)
+    yield opened
+    await opened.close()

@@ -1,0 +1,116 @@
+"""A counter where jobs are handed out: a real server of jobs, whose work is what a test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, text
+
+from storage.database import Database
+from storage.jobs import Job, Queue, defer
+from storage.jobs.serving import Handlers, JobServer, Reports
+
+PATIENCE = 20.0
+ADVANCE: tuple[Queue, ...] = ("advance",)
+
+
+NEVER = 3600.0
+"""A poll that no test lives to see: whatever is done was rung for."""
+
+
+async def moment(_attempt: int = 0) -> None:
+    """Long enough for others to act."""
+    await asyncio.sleep(0.02)
+
+
+@dataclass
+class Counter:
+    """What was begun and what was done, by the names of the jobs; a job whose name has a gate waits for it."""
+
+    begun: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    most_at_once: int = 0
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    raised: dict[str, list[Exception]] = field(default_factory=dict)
+    trouble: list[Exception | None] = field(default_factory=list)
+    taken_over: int = 0
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def handle(self, arguments: Mapping[str, str], _attempts: int) -> None:
+        name = arguments["name"]
+        self.begun.append(name)
+        self.most_at_once = max(self.most_at_once, len(self.begun) - len(self.done))
+        await self._tell()
+        if name in self.gates:
+            await self.gates[name].wait()
+        self.done.append(name)
+        await self._tell()
+        if self.raised.get(name):
+            raise self.raised[name].pop(0)
+
+    async def until_begun(self, *names: str) -> None:
+        await self._until(lambda: set(names) <= set(self.begun))
+
+    async def until_done(self, *names: str) -> None:
+        await self._until(lambda: set(names) <= set(self.done))
+
+    async def _until(self, reached) -> None:
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(reached)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def reports(self) -> Reports:
+        return Reports(self.trouble.append, self._took_over, moment)
+
+    def _took_over(self, count: int) -> None:
+        self.taken_over += count
+
+
+@asynccontextmanager
+async def serving(
+    url: str, counter: Counter, *, queues: tuple[Queue, ...] = ADVANCE, at_once: int = 8, poll: float = 1.0
+) -> AsyncIterator[JobServer]:
+    """Jobs are handed out until the end of the block."""
+    handlers = Handlers(dict.fromkeys(queues, counter.handle), dict.fromkeys(queues, at_once), moment)
+    server = JobServer(url, handlers, counter.reports(), poll)
+    await server.start()
+    try:
+        yield server
+    finally:
+        for gate in counter.gates.values():
+            gate.set()
+        await server.stop()
+
+
+def job(name: str, queue: Queue = "advance", **more) -> Job:
+    return Job(queue, {"name": name}, **more)
+
+
+async def deferred(database: Database, *jobs: Job) -> None:
+    await database.run(lambda connection: defer(connection, jobs))
+
+
+def waiting(connection: Connection) -> list[str]:
+    """The names of the jobs that are there, with their status."""
+    query = "SELECT args->>'name' || ' ' || status FROM procrastinate_jobs ORDER BY id"
+    return list(connection.execute(text(query)).scalars())
+
+
+async def listening(database: Database) -> int:
+    """How many workers are rung for."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'handrail jobs' AND query LIKE 'LISTEN%'"
+    )
+    return await database.run(lambda connection: connection.execute(query).scalar_one())
+
+
+async def until_listening(database: Database) -> None:
+    """A server that has just started or lost its connection hears no bell for a moment; the poll is there for that."""
+    async with asyncio.timeout(PATIENCE):
+        while not await listening(database):
+            await moment()

@@ -1,0 +1,91 @@
+"""A job is as durable as what causes it: there after the commit, gone after a roll-back, one for many wake-ups."""
+
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Connection, exc, text
+
+from agents.errors import StoreUnavailable
+from storage.database import Database
+from storage.jobs import defer
+from tests.storage.jobs.counter import deferred, job, waiting
+from tests.storage.test_database import add, count
+
+
+async def test_a_job_is_there_after_the_commit_of_its_event(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        add("event")(connection)
+        defer(connection, [job("wake")])
+
+    await database.run(work)
+    assert await database.run(waiting) == ["wake todo"]
+
+
+async def test_a_job_is_gone_after_a_roll_back_of_its_event(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        add("event")(connection)
+        defer(connection, [job("wake")])
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.run(work)
+    assert await database.run(waiting) == []
+    assert await database.run(count) == 0
+
+
+async def test_of_several_wake_ups_that_wait_one_is_enough_and_every_event_is_kept(database: Database) -> None:
+    def work(connection: Connection, name: str) -> None:
+        add(f"before {name}")(connection)
+        defer(connection, [job(name, once="thread")])
+        add(f"after {name}")(connection)
+
+    for name in ("a", "b", "c"):
+        await database.run(lambda connection, name=name: work(connection, name))
+    assert await database.run(waiting) == ["a todo"]
+    assert await database.run(count) == 6
+
+
+async def test_one_that_is_being_done_takes_no_news_so_another_one_waits(database: Database) -> None:
+    await deferred(database, job("a", once="thread"))
+    await database.run(lambda connection: connection.execute(text("UPDATE procrastinate_jobs SET status = 'doing'")))
+    await deferred(database, job("b", once="thread"), job("c", once="thread"))
+    assert await database.run(waiting) == ["a doing", "b todo"]
+
+
+_NAIVE = text("""SELECT procrastinate_defer_jobs_v1(ARRAY[
+    ROW('advance', 'advance', 0, NULL, 'thread', '{}', NULL)::procrastinate_job_to_defer_v1
+])""")
+
+
+async def test_catching_the_refusal_outside_of_a_subtransaction_loses_the_event_without_a_word(
+    database: Database,
+) -> None:
+    """The trap our function is there for; should this fail one day, the function may go."""
+
+    def naive(connection: Connection) -> None:
+        add("event")(connection)
+        with suppress(exc.IntegrityError):
+            connection.execute(_NAIVE)
+
+    await deferred(database, job("first", once="thread"))
+    await database.run(naive)
+    assert await database.run(count) == 0
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        ("CREATE UNIQUE INDEX one_of_a_kind ON procrastinate_jobs (task_name)", "one_of_a_kind"),
+        ("ALTER TABLE procrastinate_jobs ADD CHECK (priority > 0)", "check constraint"),
+    ],
+)
+async def test_every_other_refusal_of_a_job_takes_its_event_along(database: Database, trouble: str, told: str) -> None:
+    def work(connection: Connection) -> None:
+        add("event")(connection)
+        defer(connection, [job("one", once="1", priority=0), job("two", once="2", priority=0)])
+
+    await database.run(lambda connection: connection.execute(text(trouble)))
+    with pytest.raises(StoreUnavailable, match=told):
+        await database.run(work)
+    assert await database.run(count) == 0
+    assert await database.run(waiting) == []

@@ -1,0 +1,117 @@
+"""Whatever happens to connections, jobs are taken again afterwards, and soon."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from storage.database import Database
+from tests.postgres import PostgresServer, new_server
+from tests.storage.jobs.counter import (
+    NEVER,
+    PATIENCE,
+    Counter,
+    deferred,
+    job,
+    moment,
+    serving,
+    until_listening,
+    waiting,
+)
+from tests.storage.test_postgres import end_all_back_ends, migrated, order
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    return new_server()
+
+
+async def test_after_the_server_was_away_jobs_are_rung_for_again(own_server: PostgresServer) -> None:
+    database, counter = Database.open(migrated(own_server)), Counter()
+    async with serving(database.url, counter, poll=NEVER):
+        await deferred(database, job("before"))
+        await counter.until_done("before")
+        own_server.stop()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not counter.trouble:
+                    await moment()
+        finally:
+            own_server.start()
+        await until_listening(database)
+        await deferred(database, job("after", lock="thread"), job("and after", lock="thread"))
+        await counter.until_done("after", "and after")
+    await database.close()
+
+
+async def test_what_is_done_while_the_server_is_away_is_ended_once_it_is_back(own_server: PostgresServer) -> None:
+    database, counter = Database.open(migrated(own_server)), Counter(gates={"slow": asyncio.Event()})
+    async with serving(database.url, counter):
+        await deferred(database, job("slow", lock="thread"), job("behind it", lock="thread"))
+        await counter.until_begun("slow")
+        own_server.stop()
+        try:
+            counter.gates["slow"].set()
+            await counter.until_done("slow")
+        finally:
+            own_server.start()
+        await counter.until_done("behind it")
+        async with asyncio.timeout(PATIENCE):
+            while await database.run(waiting):
+                await moment()
+    await database.close()
+
+
+async def test_after_all_back_ends_were_terminated_jobs_are_rung_for_again(database: Database) -> None:
+    counter = Counter()
+    async with serving(database.url, counter, poll=NEVER):
+        for name in ("one", "two", "three"):
+            await until_listening(database)
+            await deferred(database, job(name))
+            await counter.until_done(name)
+            end_all_back_ends(database.url)
+    assert counter.done == ["one", "two", "three"]
+
+
+async def test_a_bell_that_was_lost_is_made_up_for_by_looking(database: Database) -> None:
+    counter = Counter()
+    await database.run(lambda c: c.execute(text("DROP FUNCTION procrastinate_notify_queue_job_inserted_v1 CASCADE")))
+    async with serving(database.url, counter, poll=0.1):
+        await until_listening(database)
+        await deferred(database, job("unheard of"))
+        await counter.until_done("unheard of")
+
+
+async def test_a_worker_that_ends_without_an_error_begins_again(database: Database) -> None:
+    """Procrastinate's does when its heartbeat fails."""
+    counter = Counter()
+    async with serving(database.url, counter):
+        order(
+            database.url,
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no heart'; END $$; "
+            "CREATE TRIGGER failing BEFORE UPDATE ON procrastinate_workers FOR EACH ROW EXECUTE FUNCTION fail()",
+        )
+        async with asyncio.timeout(PATIENCE):
+            while None not in counter.trouble:
+                await moment()
+        order(database.url, "DROP FUNCTION fail CASCADE")
+        await deferred(database, job("after"))
+        await counter.until_done("after")
+
+
+async def test_a_connection_lost_while_a_job_is_ended_keeps_no_lock(database: Database) -> None:
+    counter = Counter()
+    order(
+        database.url,
+        "CREATE SEQUENCE deaths; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF nextval('deaths') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); END IF; "
+        "RETURN OLD; END $$; "
+        "CREATE TRIGGER dying BEFORE DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION die()",
+    )
+    async with serving(database.url, counter):
+        await deferred(database, job("ended with trouble", lock="thread"), job("behind it", lock="thread"))
+        await counter.until_done("behind it")
+        assert counter.trouble
+    assert counter.done == ["ended with trouble", "behind it"]
+    assert await database.run(waiting) == []

@@ -1,0 +1,136 @@
+"""Jobs are taken one at a time for each lock, the urgent ones first, none before its time, and soon."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from storage.database import Database
+from storage.jobs import QUEUES, Later
+from storage.postgres import conninfo
+from tests.fakes.database_clock import DatabaseClock
+from tests.storage.jobs.counter import NEVER, PATIENCE, Counter, deferred, job, serving, until_listening, waiting
+
+NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+async def test_jobs_of_one_lock_run_one_at_a_time_and_in_order_and_those_of_others_meanwhile(
+    database: Database,
+) -> None:
+    counter = Counter(gates={"a0": asyncio.Event()})
+    names = [f"{lock}{number}" for number in range(10) for lock in "abc"]
+    await deferred(database, *(job(name, lock=name[0]) for name in names))
+    async with serving(database.url, counter):
+        await counter.until_done("b9", "c9")
+        assert [name for name in counter.begun if name[0] == "a"] == ["a0"]
+        counter.gates["a0"].set()
+        await counter.until_done("a9")
+    assert counter.most_at_once <= 3
+    for lock in "abc":
+        assert [name for name in counter.done if name[0] == lock] == [f"{lock}{number}" for number in range(10)]
+
+
+async def test_the_lock_is_kept_among_several_servers(database: Database) -> None:
+    counter = Counter()
+    async with serving(database.url, counter), serving(database.url, counter):
+        names = [f"job {number}" for number in range(40)]
+        await deferred(database, *(job(name, lock="thread") for name in names))
+        await counter.until_done(*names)
+    assert counter.most_at_once == 1
+    assert counter.done == names
+
+
+async def test_a_decision_goes_before_what_waits_already(database: Database) -> None:
+    counter = Counter()
+    await deferred(database, job("first"), job("second"), job("decided", priority=10), job("third"))
+    async with serving(database.url, counter, at_once=1):
+        await counter.until_done("first", "second", "decided", "third")
+    assert counter.done == ["decided", "first", "second", "third"]
+
+
+async def test_a_job_for_later_is_not_done_before_and_keeps_nobody_waiting(database: Database) -> None:
+    clock, counter = DatabaseClock(database.url), Counter()
+    clock.turn(NOON)
+    async with serving(database.url, counter, poll=NEVER):
+        await until_listening(database)
+        await deferred(database, job("later", at=NOON + timedelta(minutes=1)), job("now"))
+        await counter.until_done("now")
+        clock.turn(NOON + timedelta(seconds=59))
+        await deferred(database, job("and now"))
+        await counter.until_done("and now")
+        assert counter.done == ["now", "and now"]
+        clock.turn(NOON + timedelta(minutes=1))
+        await counter.until_done("later")
+
+
+async def test_a_slow_queue_holds_up_no_other(database: Database) -> None:
+    counter = Counter(gates={"slow": asyncio.Event()})
+    async with serving(database.url, counter, queues=QUEUES, at_once=1):
+        await deferred(database, job("slow", "deliver"), job("behind it", "deliver"))
+        await counter.until_begun("slow")
+        await deferred(database, job("quick", "advance"), job("timely", "timer"))
+        await counter.until_done("quick", "timely")
+        assert "behind it" not in counter.begun
+
+
+async def test_later_keeps_the_place_of_a_job_before_those_that_came_after_it(database: Database) -> None:
+    clock, at = DatabaseClock(database.url), NOON + timedelta(seconds=30)
+    clock.turn(NOON)
+    counter = Counter(raised={"first": [Later(at)]})
+    async with serving(database.url, counter, poll=NEVER):
+        await until_listening(database)
+        await deferred(database, *(job(name, lock="to:alice") for name in ("first", "second", "third")))
+        await deferred(database, job("elsewhere", lock="to:bob"))
+        await counter.until_done("first", "elsewhere")
+        await deferred(database, job("still elsewhere", lock="to:bob"))
+        await counter.until_done("still elsewhere")
+        clock.turn(at)
+        await counter.until_done("third")
+    assert [name for name in counter.done if "elsewhere" not in name] == ["first", "first", "second", "third"]
+
+
+async def test_whatever_a_handler_raises_but_later_ends_the_job_and_frees_its_lock(database: Database) -> None:
+    counter = Counter(raised={"bad": [ZeroDivisionError()]})
+    async with serving(database.url, counter):
+        await deferred(database, job("bad", lock="thread"), job("good", lock="thread"))
+        await counter.until_done("good")
+    assert await database.run(waiting) == []
+
+
+async def test_three_hundred_jobs_of_one_lock_follow_each_other_without_a_single_poll(database: Database) -> None:
+    """A ring that is heard while a worker looks for a job is not forgotten: one lost would wait here for ever."""
+    counter = Counter()
+    names = [f"job {number}" for number in range(300)]
+    async with serving(database.url, counter, poll=NEVER):
+        await until_listening(database)
+        await deferred(database, *(job(name, lock="thread") for name in names))
+        await counter.until_done(*names)
+    assert counter.done == names
+
+
+@pytest.mark.parametrize(
+    ("change", "rings"),
+    [
+        ("DELETE FROM procrastinate_jobs", 1),
+        ("UPDATE procrastinate_jobs SET status = 'todo'", 1),
+        ("UPDATE procrastinate_jobs SET status = 'failed'", 1),
+        ("UPDATE procrastinate_jobs SET priority = 3", 0),
+    ],
+)
+async def test_whatever_frees_a_lock_rings_for_the_jobs_behind_it(database: Database, change: str, rings: int) -> None:
+    await deferred(database, job("one", lock="thread"))
+    await database.run(lambda connection: connection.execute(text("UPDATE procrastinate_jobs SET status = 'doing'")))
+    async with await psycopg.AsyncConnection.connect(conninfo(database.url), autocommit=True) as ear:
+        await ear.execute('LISTEN "procrastinate_queue_v1#advance"')
+        await ear.execute("LISTEN the_end")
+        await database.run(lambda connection: connection.execute(text(change)))
+        await database.run(lambda connection: connection.execute(text("NOTIFY the_end")))
+        heard = []
+        async with asyncio.timeout(PATIENCE):
+            async for notification in ear.notifies():
+                if notification.channel == "the_end":
+                    break
+                heard.append(notification)
+    assert len(heard) == rings

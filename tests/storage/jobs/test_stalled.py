@@ -1,0 +1,164 @@
+"""Jobs of workers that died go to others: once, and whatever the dead still do when they turn out to be alive."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from procrastinate import App, PsycopgConnector
+from procrastinate.jobs import DeleteJobCondition, Status
+from procrastinate.jobs import Job as Taken
+from sqlalchemy import text
+
+from storage.database import Database
+from storage.jobs.attending import AttendingManager
+from storage.jobs.stalled import STALE, take_over
+from storage.postgres import conninfo
+from tests.storage.jobs.counter import PATIENCE, Counter, deferred, job, serving, waiting
+
+
+@asynccontextmanager
+async def stock(url: str) -> AsyncIterator[App]:
+    """Procrastinate as it comes, with our queue."""
+    app = App(connector=PsycopgConnector(conninfo=conninfo(url)))
+    async with app.open_async():
+        yield app
+
+
+@pytest.fixture
+async def manager(database: Database) -> AsyncIterator[AttendingManager]:
+    connector = PsycopgConnector(conninfo=conninfo(database.url), timeout=PATIENCE)
+
+    async def no_patience(error: Exception, attempt: int) -> bool:
+        raise error
+
+    await connector.open_async()
+    yield AttendingManager(connector, no_patience)
+    await connector.close_async()
+
+
+async def taken(manager: AttendingManager) -> Taken:
+    """A job in the hands of a new worker."""
+    found = await manager.fetch_job(["advance"], await manager.register_worker())
+    assert found is not None
+    return found
+
+
+async def silent_for(database: Database, seconds: float) -> None:
+    """No worker has said a word since then."""
+    past = text("UPDATE procrastinate_workers SET last_heartbeat = now() - make_interval(secs => :seconds)")
+    await database.run(lambda connection: connection.execute(past, {"seconds": seconds}))
+
+
+async def released(manager: AttendingManager) -> int:
+    assert isinstance(manager.connector, PsycopgConnector)
+    return await take_over(manager.connector.pool, manager)
+
+
+async def test_procrastinate_alone_leaves_a_dead_workers_job_lying_and_its_lock_taken(
+    database: Database, manager: AttendingManager
+) -> None:
+    """Why there is a reaper of ours. Should this fail after an upgrade, it may have become superfluous."""
+    done: list[str] = []
+    await deferred(database, job("dead", lock="thread"), job("behind it", lock="thread"), job("other"))
+    await taken(manager)
+    await silent_for(database, 3600)
+    async with stock(database.url) as app:
+
+        @app.task(name="advance", queue="advance")
+        async def advance(name: str) -> None:
+            done.append(name)
+
+        await app.run_worker_async(wait=False, install_signal_handlers=False, delete_jobs=DeleteJobCondition.ALWAYS)
+    assert done == ["other"]
+    assert await database.run(waiting) == ["dead doing", "behind it todo"]
+
+
+async def test_a_dead_workers_job_is_done_by_another_and_then_those_behind_it(
+    database: Database, manager: AttendingManager
+) -> None:
+    counter = Counter()
+    await deferred(database, job("dead", lock="thread"), job("behind it", lock="thread"))
+    await taken(manager)
+    await silent_for(database, STALE + 1)
+    async with serving(database.url, counter):
+        await counter.until_done("dead", "behind it")
+    assert counter.done == ["dead", "behind it"]
+    assert counter.taken_over == 1
+    assert await database.run(waiting) == []
+
+
+async def test_a_worker_that_is_merely_late_keeps_its_job(database: Database, manager: AttendingManager) -> None:
+    await deferred(database, job("slow"))
+    await taken(manager)
+    await silent_for(database, STALE - 2)
+    assert await released(manager) == 0
+    assert await database.run(waiting) == ["slow doing"]
+
+
+async def test_a_job_whose_like_waits_already_is_dropped(database: Database, manager: AttendingManager) -> None:
+    await deferred(database, job("dead", lock="thread", once="thread"))
+    await taken(manager)
+    await deferred(database, job("its like", lock="thread", once="thread"))
+    await silent_for(database, STALE + 1)
+    assert await released(manager) == 1
+    assert await database.run(waiting) == ["its like todo"]
+
+
+async def test_two_that_look_at_once_release_a_job_once(database: Database, manager: AttendingManager) -> None:
+    names = [f"job {number}" for number in range(20)]
+    await deferred(database, *map(job, names))
+    for _ in names:
+        await taken(manager)
+    await silent_for(database, STALE + 1)
+    assert sum(await asyncio.gather(*(released(manager) for _ in range(5)))) == len(names)
+    tried = await database.run(lambda c: c.execute(text("SELECT DISTINCT attempts FROM procrastinate_jobs")).all())
+    assert tried == [(1,)]
+
+
+async def test_while_one_looks_nobody_else_does(database: Database, manager: AttendingManager) -> None:
+    await deferred(database, job("dead"))
+    await taken(manager)
+    await silent_for(database, STALE + 1)
+    looking, looked = asyncio.Event(), asyncio.Event()
+
+    class Slow(AttendingManager):
+        async def get_stalled_jobs(self, *arguments, **more):
+            looking.set()
+            await looked.wait()
+            return await super().get_stalled_jobs(*arguments, **more)
+
+    first = asyncio.create_task(released(Slow(manager.connector, manager._patience)))
+    await looking.wait()
+    assert await released(manager) == 0
+    looked.set()
+    assert await first == 1
+
+
+async def test_whoever_was_given_up_for_dead_can_no_longer_end_its_job(
+    database: Database, manager: AttendingManager
+) -> None:
+    await deferred(database, job("contested", lock="thread"))
+    zombies = await taken(manager)
+    await silent_for(database, STALE + 1)
+    assert await released(manager) == 1
+    heirs = await taken(manager)
+    assert heirs.id == zombies.id
+    await manager.finish_job(zombies, Status.SUCCEEDED, delete_job=True)
+    await manager.retry_job(zombies)
+    assert await database.run(waiting) == ["contested doing"]
+    await manager.finish_job(heirs, Status.SUCCEEDED, delete_job=True)
+    assert await database.run(waiting) == []
+
+
+async def test_a_second_release_of_the_same_job_takes_it_from_nobody(
+    database: Database, manager: AttendingManager
+) -> None:
+    await deferred(database, job("dead"))
+    await taken(manager)
+    await silent_for(database, STALE + 1)
+    (listed,) = await manager.get_stalled_jobs(seconds_since_heartbeat=STALE)
+    assert await released(manager) == 1
+    await taken(manager)
+    await manager.retry_job(listed)
+    assert await database.run(waiting) == ["dead doing"]

@@ -1,0 +1,331 @@
+"""PostgreSQL in trouble: a connection, a lock, a slot or the whole server is gone, and nothing is lost or doubled."""
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, exc, make_url, text
+
+from agents.errors import StoreUnavailable
+from storage.database import Database, connect
+from storage.postgres import MOST_CONNECTIONS, MOST_WAITING, Pool
+from storage.refusals import mapped
+from storage.schema import migrate, prove_writable
+from tests.fakes.wire import wire
+from tests.postgres import PostgresServer, administrator, new_database, new_server
+from tests.storage.test_database import add, count
+
+PATIENCE = 20.0
+IMPATIENCE = 0.3
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    opened = Database.open(postgres_url)
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def waiting(seconds: float, url: str) -> AsyncIterator[Database]:
+    """A database whose pool waits for as long as this, and no longer."""
+    opened = Database(url, shared=True)
+    opened._transactions = Pool.to(url, seconds)
+    yield opened
+    await opened.close()
+
+
+def pool_of(database: Database) -> Pool:
+    assert isinstance(database._transactions, Pool)
+    return database._transactions
+
+
+def order(url: str, statement: str) -> None:
+    """An operator's order, outside of every transaction."""
+    engine = administrator(url)
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def end_all_back_ends(url: str) -> None:
+    ours = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    order(url, f"SELECT pg_terminate_backend(pid, 5000) {ours}")
+
+
+class Attempts:
+    """A function for a transaction that can be told what to meet, and counts how often it was run."""
+
+    def __init__(self, name: str, *troubles: str) -> None:
+        self.name, self.troubles, self.runs = name, list(troubles), 0
+
+    def __call__(self, connection: Connection) -> str:
+        self.runs += 1
+        add(self.name)(connection)
+        if self.troubles:
+            connection.execute(text(self.troubles.pop(0)))
+        return self.name
+
+
+DIE = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+async def test_after_all_back_ends_were_terminated_the_next_runs_work_and_nothing_is_lost_or_doubled(
+    database: Database, postgres_url: str
+) -> None:
+    for lap in range(3):
+        await asyncio.gather(*(database.run(add(f"{lap}-{number}")) for number in range(20)))
+        end_all_back_ends(postgres_url)
+    assert await database.run(count) == 60
+
+
+async def test_a_connection_lost_before_the_commit_is_replaced_once(database: Database) -> None:
+    unlucky = Attempts("one", DIE)
+    assert await database.run(unlucky) == "one"
+    assert unlucky.runs == 2
+    assert await database.run(count) == 1
+
+
+async def test_one_that_is_lost_again_is_a_refusal_in_our_words_and_leaves_nothing(database: Database) -> None:
+    with pytest.raises(StoreUnavailable, match="the database does not answer"):
+        await database.run(Attempts("one", DIE, DIE))
+    assert await database.run(count) == 0
+
+
+async def test_a_server_that_is_away_is_told_meanwhile_and_used_again_once_it_is_back(
+    own_server: PostgresServer,
+) -> None:
+    url = migrated(own_server)
+    database = Database.open(url)
+    await database.run(add("before"))
+    own_server.stop()
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="the database does not answer: check that it runs"):
+                await database.run(add("meanwhile"))
+        with pytest.raises(StoreUnavailable, match="the database does not answer: check that it runs"):
+            Database.open(url)
+    finally:
+        own_server.start()
+    await database.run(add("after"))
+    assert await database.run(count) == 2
+    await database.close()
+
+
+@asynccontextmanager
+async def all_connections_busy(database: Database) -> AsyncIterator[list[asyncio.Task[str]]]:
+    """Every connection holds a transaction that waits for one lock, until the end of the block."""
+    engine = administrator(database.url)
+    with engine.connect() as other:
+        other.execute(text("SELECT pg_advisory_lock(1)"))
+        waits = "SELECT pg_advisory_xact_lock(1)"
+        works = [Attempts(f"busy {number}", waits) for number in range(MOST_CONNECTIONS)]
+        busy = [asyncio.create_task(database.run(work)) for work in works]
+        async with asyncio.timeout(PATIENCE):
+            while not all(work.runs for work in works):
+                await database_breathes(other)
+        yield busy
+        other.execute(text("SELECT pg_advisory_unlock(1)"))
+    engine.dispose()
+
+
+async def database_breathes(other: Connection) -> None:
+    other.execute(text("SELECT 1"))
+    await asyncio.sleep(0)
+
+
+async def test_with_all_connections_in_use_one_waits_for_a_while_and_then_is_told_so(postgres_url: str) -> None:
+    async with waiting(IMPATIENCE, postgres_url) as database:
+        pool = pool_of(database)
+        pool.engine = Pool.to(postgres_url, PATIENCE).engine  # the busy ones themselves are patient
+        async with all_connections_busy(database) as busy:
+            with pytest.raises(StoreUnavailable, match="all connections to the database are in use"):
+                await database.run(add("late"))
+        assert len(await asyncio.gather(*busy)) == MOST_CONNECTIONS
+        assert pool._slots._value == MOST_CONNECTIONS
+        assert await database.run(count) == MOST_CONNECTIONS
+
+
+async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood_in_it(postgres_url: str) -> None:
+    async with waiting(PATIENCE, postgres_url) as database:
+        async with all_connections_busy(database) as busy:
+            line = [asyncio.create_task(database.run(add(f"in line {number}"))) for number in range(MOST_WAITING)]
+            await asyncio.sleep(0)
+            with pytest.raises(StoreUnavailable, match="too much is waiting for the database"):
+                await database.run(add("one too many"))
+        await asyncio.gather(*busy, *line)
+        assert await database.run(count) == MOST_CONNECTIONS + MOST_WAITING
+
+
+async def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
+    async with waiting(IMPATIENCE, postgres_url) as database:
+        with pytest.raises(StoreUnavailable, match="the database is too busy"):
+            await database.run(Attempts("slow", "SELECT pg_sleep(60)"))
+        assert await database.run(count) == 0
+
+
+async def test_a_lock_that_is_not_let_go_is_not_waited_for_for_ever(postgres_url: str) -> None:
+    engine = administrator(postgres_url)
+    async with waiting(IMPATIENCE, postgres_url) as database:
+        with engine.connect() as other:
+            other.execute(text("SELECT pg_advisory_lock(1)"))
+            with pytest.raises(StoreUnavailable, match="the database is too busy"):
+                await database.run(Attempts("locked", "SELECT pg_advisory_xact_lock(1)"))
+        assert await database.run(count) == 0
+    engine.dispose()
+
+
+async def test_of_two_in_a_deadlock_one_is_run_again_and_both_are_done(database: Database) -> None:
+    holding: list[int] = []
+
+    def work(connection: Connection, first: int, second: int) -> None:
+        lock = text("SELECT pg_advisory_xact_lock(:name)")
+        connection.execute(lock, {"name": first})
+        holding.append(first)
+        while len(set(holding)) < 2:
+            connection.execute(text("SELECT pg_sleep(0.01)"))
+        connection.execute(lock, {"name": second})
+        add(f"{first}")(connection)
+
+    await asyncio.gather(*(database.run(partial(work, first=a, second=b)) for a, b in ((1, 2), (2, 1))))
+    assert len(holding) == 3
+    assert await database.run(count) == 2
+
+
+@pytest.mark.parametrize("write", [add("two"), prove_writable])
+async def test_a_read_only_database_is_refused_with_the_fix_and_may_be_read(postgres_url: str, write) -> None:
+    order(postgres_url, f"ALTER DATABASE {make_url(postgres_url).database} SET default_transaction_read_only = on")
+    database = Database.open(postgres_url)
+    with pytest.raises(StoreUnavailable, match="read-only, perhaps a standby: set DATABASE_URL to the primary"):
+        await database.run(write)
+    assert await database.run(count) == 0
+    await database.close()
+
+
+async def test_a_transaction_goes_on_when_its_caller_is_gone_and_leaves_no_slot_behind(database: Database) -> None:
+    async with all_connections_busy(database) as busy:
+        for caller in busy:
+            caller.cancel()
+        ends = await asyncio.gather(*busy, return_exceptions=True)
+        assert {type(end) for end in ends} == {asyncio.CancelledError}
+        waiting = asyncio.create_task(database.run(count))
+    async with asyncio.timeout(PATIENCE):
+        await waiting
+        while await database.run(count) != MOST_CONNECTIONS:
+            pass
+    assert len(await asyncio.gather(*(database.run(count) for _ in range(2 * MOST_CONNECTIONS)))) == 20
+
+
+async def test_closing_waits_for_what_is_under_way(postgres_url: str) -> None:
+    database, checking = Database.open(postgres_url), Database.open(postgres_url)
+    async with all_connections_busy(database) as busy:
+        closing = asyncio.create_task(database.close())
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await database.run(count)
+    await asyncio.gather(closing, *busy)
+    assert await checking.run(count) == MOST_CONNECTIONS
+    await checking.close()
+
+
+async def test_a_commit_of_which_nobody_knows_whether_it_was_kept_is_not_tried_again(postgres_url: str) -> None:
+    with wire(postgres_url) as wired:
+        database = Database.open(wired.url)
+        await database.run(count)
+        wired.lose_the_commit_of("INSERT INTO inbox")
+        ambiguous = Attempts("kept")
+        with pytest.raises(StoreUnavailable, match="the database does not answer"):
+            await database.run(ambiguous)
+        assert wired.lost.is_set()
+        assert ambiguous.runs == 1
+        assert await database.run(count) == 1
+        await database.close()
+
+
+async def test_a_connection_that_dies_in_the_commit_itself_is_not_tried_again_either(database: Database) -> None:
+    await database.run(_dying_at_commit)
+    ambiguous = Attempts("fatal")
+    with pytest.raises(StoreUnavailable, match="the database does not answer"):
+        await database.run(ambiguous)
+    assert ambiguous.runs == 1
+    assert await database.run(count) == 0
+
+
+def _dying_at_commit(connection: Connection) -> None:
+    """Whatever is written to the inbox as `fatal` ends its back end when it is committed."""
+    connection.exec_driver_sql(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NULL; END $$"
+    )
+    connection.exec_driver_sql(
+        "CREATE CONSTRAINT TRIGGER dying AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW WHEN (NEW.key = 'fatal') EXECUTE FUNCTION die()"
+    )
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    """A server of this module's own, which may be stopped; it wants a password of whoever calls himself guarded."""
+    server = new_server()
+    rules = Path(server.server.pgdata) / "pg_hba.conf"
+    rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
+    order(server.url, f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'")
+    order(server.url, "SELECT pg_reload_conf()")
+    return server
+
+
+def migrated(server: PostgresServer) -> str:
+    url = new_database(server.url)
+    engine = connect(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"username": "guarded", "password": "wrong-" + SECRET}, "refuses the password: check DATABASE_URL"),
+        ({"username": "guarded", "password": None}, "refuses the password: check DATABASE_URL"),
+        ({"username": "nobody", "password": SECRET}, "does not know this user: check DATABASE_URL"),
+        ({"database": "nowhere", "password": SECRET}, "there is no such database: create it, or check DATABASE_URL"),
+        ({"host": "127.0.0.1", "port": 1, "password": SECRET, "query": {}}, "does not answer: check that it runs"),
+        ({"query": {"sslmode": "never"}, "password": SECRET}, "DATABASE_URL has an option that is none"),
+        ({"query": {"wishes": "many"}, "password": SECRET}, "DATABASE_URL has an option that is none"),
+    ],
+)
+def test_a_database_that_lets_nobody_in_is_told_with_the_fix_and_without_its_secret(
+    own_server: PostgresServer, changed, told
+) -> None:
+    url = make_url(own_server.url).set(**changed).render_as_string(hide_password=False)
+    with pytest.raises(StoreUnavailable, match=told) as refused:
+        Database.open(url)
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("cannot execute INSERT in a read-only transaction", "set DATABASE_URL to the primary"),
+        ("permission denied for table thread", "grant it the rights"),
+        ("FATAL:  sorry, too many clients already", "raise max_connections"),
+        ("could not extend file: No space left on device", "free some space"),
+        ("failed to resolve host 'db.example': [Errno -2] Name or service not known", "does not answer"),
+        ("FATAL:  the database system is starting up", "does not answer"),
+        ("FATAL:  the database system is in recovery mode", "does not answer"),
+        ("terminating connection due to administrator command", "does not answer"),
+        ("connection timeout expired", "does not answer"),
+        ("something new\nwith a second line of details", "the database refused: something new$"),
+    ],
+)
+def test_what_postgresql_says_is_told_in_our_words(said: str, told: str) -> None:
+    refusal = mapped(exc.OperationalError("SELECT secret", {"token": SECRET}, psycopg.OperationalError(said)))
+    with pytest.raises(StoreUnavailable, match=told) as refused:
+        raise refusal
+    assert SECRET not in str(refused.value)
