@@ -66,7 +66,7 @@ class Pool:
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="database")
     )
-    _under_way: set[asyncio.Future[Any]] = field(default_factory=set)
+    _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -95,15 +95,16 @@ class Pool:
         if len(self._under_way) >= MOST_CONNECTIONS + MOST_WAITING:
             raise StoreUnavailable("too much is waiting for the database: try again in a moment")
         in_time = partial(_in_time, time.monotonic() + PATIENCE, act)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, in_time)
-        self._under_way.add(future)
-        future.add_done_callback(partial(self._done, after))
-        return await asyncio.shield(future)
+        task = asyncio.create_task(self._told(in_time, after))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
 
-    def _done(self, after: Callable[[Any], None] | None, future: asyncio.Future[Any]) -> None:
-        self._under_way.discard(future)
-        if future.exception() is None and after is not None:
-            after(future.result())
+    async def _told(self, act: Callable[[], Any], after: Callable[[Any], None] | None) -> Any:
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        if after is not None:
+            after(result)
+        return result
 
 
 def _in_time(deadline: float, act: Callable[[], Any]) -> Any:

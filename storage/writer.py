@@ -32,9 +32,15 @@ class _Job:
     error: BaseException | None = None
 
     def report(self) -> None:
-        """Runs on the loop. `after` is told of every commit, also when whoever waited has gone away."""
+        """Runs on the loop. `after` is told of every commit, also when whoever waited has gone away.
+
+        Where that fails, it is for whoever waited to hear: those behind in the line have no part in it.
+        """
         if self.error is None and self.after is not None:
-            self.after(self.result)
+            try:
+                self.after(self.result)
+            except Exception as error:  # noqa: BLE001 - somebody else's bug, whatever it is
+                self.error = error
         if self.future.done():
             return
         if self.error is None:

@@ -116,7 +116,7 @@ class Restarting:
         self.processes += 1
         run = f"r{self.processes}x"
         async with opened(Database.open(self._url), self._model, run=run, workshop=self.workshop) as home:
-            home.bot.engine.listeners.append(lambda _: setattr(home.bot.worker, "_stopping", True))
+            home.bot.engine.listeners.append(lambda _: setattr(home.worker, "_stopping", True))
             yield home
 
     async def begins(self, text: str) -> str:
@@ -131,7 +131,7 @@ class Restarting:
                 if before.status in ("waiting_for_human", "done"):
                     return before
                 await home.until(thread, lambda state, v=before.version: state.version > v)
-                await asyncio.gather(*home.bot.worker._tasks.values())
+                await asyncio.gather(*home.worker._tasks.values())
                 await home.check_replay(thread)
 
     async def answers(self, request: Request, decision: str) -> None:
@@ -291,8 +291,8 @@ async def killed(database_url: str, workshop: Stuck, *, cancelled: bool = False)
     async with house(Database.open(database_url), model, desk=DESK, workshop=workshop) as home:
         thread = await home.says("please have it moved")
         await asyncio.to_thread(workshop.begun.wait, 20)
-        home.bot.worker._stopping = True
-        tasks = list(home.bot.worker._tasks.values())
+        home.worker._stopping = True
+        tasks = list(home.worker._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
