@@ -66,6 +66,20 @@ async def test_who_is_told_after_a_commit_is_told_even_when_the_caller_has_gone(
     assert await database.run(count) == 1
 
 
+async def test_a_listener_that_fails_is_told_to_its_own_caller_and_holds_up_nobody(database: Database) -> None:
+    def fail(_: str) -> None:
+        raise LookupError("a bug")
+
+    heard: list[str] = []
+    async with asyncio.timeout(PATIENCE):
+        ends = await asyncio.gather(
+            database.run(add("one"), fail), database.run(add("two"), heard.append), return_exceptions=True
+        )
+    assert isinstance(ends[0], LookupError)
+    assert (ends[1], heard) == ("two", ["two"])
+    assert await database.run(count) == 2
+
+
 async def test_nobody_is_told_of_what_was_rolled_back(database: Database) -> None:
     told: list[None] = []
     with pytest.raises(LookupError):
