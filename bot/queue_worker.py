@@ -81,7 +81,7 @@ class QueueWorker:
 
     async def _sweep(self) -> None:
         """The net under everything else: a lost wake-up is found after a minute."""
-        while True:
+        while not self.handlers.stopping.is_set():
             try:
                 await self.handlers.engine.database.run(self._swept)
             except HandrailError as error:

@@ -10,12 +10,13 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as Taken
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from storage.jobs.attending import AttendingManager
 from storage.jobs.deferring import Later, Queue
-from storage.jobs.stalled import HEARTBEAT, watch
+from storage.jobs.stalled import HEARTBEAT, INTERVAL, take_over
 from storage.postgres import conninfo
 
 POLL = 1.0
@@ -23,6 +24,8 @@ POLL = 1.0
 _HOUSEKEEPING = "17 * * * *"
 _NEVER = 3600.0
 _PATIENCE = 5.0
+_TO_END = 2.0
+"""Seconds for what runs no handler to end by itself."""
 
 Handler = Callable[[Mapping[str, str], int], Awaitable[None]]
 """Told the arguments of a job, and how often it was tried before. Whatever it raises, but Later, ends the job."""
@@ -59,7 +62,10 @@ class JobServer:
     poll: float = POLL
     _app: App = field(init=False)
     _pool: AsyncConnectionPool | None = None
+    _watcher: asyncio.Task[None] | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _workers: dict[Queue, Worker] = field(default_factory=dict)
+    _running: int = 0
     _stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -67,7 +73,7 @@ class JobServer:
         self._app = App(connector=connector)
         self._app.job_manager = AttendingManager(connector, self._tried_again)
         for queue, handler in self.handlers.by_queue.items():
-            self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(_done, handler))
+            self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(self._done, handler))
         hourly = self._app.task(name="housekeeping", queue=next(iter(self.handlers.by_queue)))(self._keep_house)
         self._app.periodic(cron=_HOUSEKEEPING)(hourly)
 
@@ -76,18 +82,31 @@ class JobServer:
         self._pool = _connections(self.url, len(self.handlers.by_queue))
         await self._pool.open(wait=True)
         await self._app.open_async(self._pool)
-        watching: list[Callable[[], Awaitable[None]]] = [self._watch]
-        watching += [partial(self._serve, queue) for queue in self.handlers.by_queue]
-        self._tasks = [asyncio.create_task(self._kept_up(run), name="jobs") for run in watching]
+        self._watcher = asyncio.create_task(self._kept_up(self._watch), name="stalled jobs")
+        serving = [partial(self._serve, queue) for queue in self.handlers.by_queue]
+        self._tasks = [self._watcher, *(asyncio.create_task(self._kept_up(run), name="jobs") for run in serving)]
 
     async def stop(self) -> None:
         """Take no more jobs, and return once those that run have ended."""
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for worker in self._workers.values():
+            worker.stop()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await self._ended()
         if self._pool is not None:
             await self._pool.close()
+
+    async def _ended(self) -> None:
+        """A cancellation may get lost in Python 3.11, also within Procrastinate: then it is not the last one.
+
+        See github.com/python/cpython/issues/86296.
+        """
+        pending = set(self._tasks)
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=_TO_END)
+            for task in () if self._running else pending:
+                task.cancel()
 
     async def _kept_up(self, run: Callable[[], Awaitable[None]]) -> None:
         """Procrastinate's worker ends, without an error even, when its connection does: never for us."""
@@ -99,11 +118,16 @@ class JobServer:
             except Exception as error:  # noqa: BLE001 - whatever it is, jobs must be taken
                 self.reports.trouble(error)
             else:
-                self.reports.trouble(None)
+                self._ended_by_itself()
             await self.reports.pause(attempt)
 
+    def _ended_by_itself(self) -> None:
+        if not self._stopping:
+            self.reports.trouble(None)
+
     async def _serve(self, queue: Queue) -> None:
-        await self._app.run_worker_async(
+        worker = self._workers[queue] = Worker(
+            self._app,
             queues=[queue],
             name=queue,
             concurrency=self.handlers.concurrency[queue],
@@ -114,6 +138,14 @@ class JobServer:
             update_heartbeat_interval=HEARTBEAT,
             stalled_worker_timeout=_NEVER,
         )
+        await worker.run()
+
+    async def _done(self, handler: Handler, context: JobContext, **arguments: str) -> None:
+        self._running += 1
+        try:
+            await handler(arguments, context.job.attempts)
+        finally:
+            self._running -= 1
 
     async def _tried_again(self, error: ConnectorException, attempt: int) -> bool:
         """Until we stop: then whoever takes the job over finds out that it has ended."""
@@ -124,8 +156,11 @@ class JobServer:
         return True
 
     async def _watch(self) -> None:
-        if self._pool is not None:
-            await watch(self._pool, self._app.job_manager, self.reports.taken_over)
+        """Raises when the database goes away."""
+        while self._pool is not None and not self._stopping:
+            await asyncio.sleep(INTERVAL)
+            if count := await take_over(self._pool, self._app.job_manager):
+                self.reports.taken_over(count)
 
     async def _keep_house(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
         await self.handlers.housekeeping()
@@ -147,10 +182,6 @@ def _connections(url: str, queues: int) -> AsyncConnectionPool:
 async def _alone(connection: AsyncConnection) -> None:
     """Every query stands alone."""
     await connection.set_autocommit(True)
-
-
-async def _done(handler: Handler, context: JobContext, **arguments: str) -> None:
-    await handler(arguments, context.job.attempts)
 
 
 class _InItsPlace(BaseRetryStrategy):

@@ -1,8 +1,5 @@
 """Jobs whose worker is gone go back to the others. Procrastinate notices dead workers and does nothing about them."""
 
-import asyncio
-from collections.abc import Callable
-
 from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
@@ -17,14 +14,6 @@ INTERVAL = 2.0
 _LONG_GONE = 60.0
 
 _ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(hashtext('handrail: stalled jobs'))"
-
-
-async def watch(pool: AsyncConnectionPool, manager: JobManager, taken_over: Callable[[int], None]) -> None:
-    """Until cancelled; `taken_over` is told how many jobs were given to others. Raises when the database goes away."""
-    while True:
-        await asyncio.sleep(INTERVAL)
-        if count := await take_over(pool, manager):
-            taken_over(count)
 
 
 async def take_over(pool: AsyncConnectionPool, manager: JobManager) -> int:
