@@ -5,7 +5,6 @@ Tried against psycopg's own async: a thread that waits in C costs less than an e
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -63,6 +62,7 @@ class Pool:
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="database")
     )
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONNECTIONS))
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -93,22 +93,30 @@ class Pool:
         """It goes on when the caller has gone: the middle of a transaction is no place to stop."""
         if len(self._under_way) >= MOST_CONNECTIONS + MOST_WAITING:
             raise StoreUnavailable("too much is waiting for the database: try again in a moment")
-        in_time = partial(_in_time, time.monotonic() + self.patience, act)
-        task = asyncio.create_task(self._told(in_time, after))
+        task = asyncio.create_task(self._told(partial(_attempted, act), after))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
     async def _told(self, act: Callable[[], Any], after: Callable[[Any], None] | None) -> Any:
-        result = await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        await self._slot()
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        finally:
+            self._slots.release()
         if after is not None:
             after(result)
         return result
 
+    async def _slot(self) -> None:
+        try:
+            async with asyncio.timeout(self.patience if self._slots.locked() else None):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise exc.TimeoutError from error
 
-def _in_time(deadline: float, act: Callable[[], Any]) -> Any:
-    if time.monotonic() > deadline:
-        raise exc.TimeoutError
+
+def _attempted(act: Callable[[], Any]) -> Any:
     try:
         return act()
     except _LostBeforeCommit:

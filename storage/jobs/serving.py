@@ -73,7 +73,8 @@ class JobServer:
         self._app = App(connector=connector)
         self._app.job_manager = AttendingManager(connector, self._tried_again)
         for queue, handler in self.handlers.by_queue.items():
-            self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())(partial(self._done, handler))
+            register = self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())
+            register(partial(self._done, handler))
         hourly = self._app.task(name="housekeeping", queue=next(iter(self.handlers.by_queue)))(self._keep_house)
         self._app.periodic(cron=_HOUSEKEEPING)(hourly)
 
@@ -90,7 +91,7 @@ class JobServer:
         """Take no more jobs, and return once those that run have ended."""
         self._stopping = True
         for worker in self._workers.values():
-            worker.stop()
+            worker.stop()  # type: ignore[no-untyped-call]  # as with run
         if self._watcher is not None:
             self._watcher.cancel()
         await self._ended()
@@ -138,7 +139,7 @@ class JobServer:
             update_heartbeat_interval=HEARTBEAT,
             stalled_worker_timeout=_NEVER,
         )
-        await worker.run()
+        await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate says not what it returns: nothing
 
     async def _done(self, handler: Handler, context: JobContext, **arguments: str) -> None:
         self._running += 1

@@ -130,7 +130,7 @@ class Restarting:
         run = f"r{self.processes}x"
         opened = with_a_desk(houses.house, Database.open(self._url), self._model, run=run, workshop=self.workshop)
         async with opened as home:
-            home.bot.engine.listeners.append(lambda _: setattr(home.worker, "_stopping", True))
+            home.bot.engine.listeners.append(lambda _: home.worker._stop_bell.set())
             yield home
 
     async def begins(self, text: str) -> str:

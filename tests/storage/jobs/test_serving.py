@@ -110,6 +110,14 @@ async def test_three_hundred_jobs_of_one_lock_follow_each_other_without_a_single
     assert counter.done == names
 
 
+async def test_it_ends_whenever_it_is_stopped_also_while_it_starts(database: Database) -> None:
+    """Python 3.11 may lose a cancellation that comes together with what was waited for."""
+    for moment in range(0, 200, 8):
+        async with asyncio.timeout(PATIENCE), serving(database.url, Counter(), queues=QUEUES):
+            for _ in range(moment):
+                await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize(
     ("change", "rings"),
     [
