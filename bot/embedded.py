@@ -2,10 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
+from agents.errors import HandrailError
 from bot.clock import Clock
 from bot.courier import Courier
 from bot.engine import Engine
+from bot.housekeeping import INTERVAL, forget_the_old
+from bot.log import Action, log
 from bot.wakeups import WakeUps
 from bot.worker import Worker
 
@@ -18,24 +22,35 @@ class Embedded:
     worker: Worker
     courier: Courier
     clock: Clock
-    _clock_task: asyncio.Task[None] | None = field(default=None)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """The courier first: what the worker then posts reaches it once."""
         await self.courier.start()
         self.engine.listeners += [self.worker.notice, self.courier.notice, self.clock.notice]
         await self.worker.start()
-        self._clock_task = asyncio.create_task(self.clock.run(), name="clock")
+        self._tasks.append(asyncio.create_task(self.clock.run(), name="clock"))
+        self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
 
     async def stop(self, grace: float) -> None:
-        if self._clock_task is not None:
-            self._clock_task.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(self.worker.stop(grace), self.courier.stop(grace))
 
     @property
     def running(self) -> bool:
         """What was never started hears of no commit."""
         return self.worker.notice in self.engine.listeners
+
+    async def _keep_house(self) -> None:
+        never = asyncio.Event()
+        while True:
+            now = self.clock.chance.now()
+            try:
+                await self.engine.database.run(partial(forget_the_old, now=now))
+            except HandrailError as error:
+                log(Action.DATABASE_UNAVAILABLE, level="error", error=error)
+            await self.clock.sleep(now + INTERVAL, never)
 
 
 _: type[WakeUps] = Embedded

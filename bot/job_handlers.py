@@ -6,12 +6,10 @@ A handler does not fail: a job that ends is gone, so whatever goes wrong leaves 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import count
 from typing import TypeVar
-
-from sqlalchemy import Connection
 
 from agents.addresses import ENGINE, Address
 from agents.deadlines import due
@@ -22,16 +20,15 @@ from agents.state import ThreadState
 from bot.advancing import Advancer, startable
 from bot.engine import Engine, Recorded
 from bot.handover import Handover
+from bot.housekeeping import forget_the_old
 from bot.ids import Chance
 from bot.jobs import advance_job, timer_job
 from bot.log import Action, log
 from bot.roster import Roster
 from bot.running import back_off
 from bot.sleeping import Sleep
-from storage.inbox import forget_arrivals
 from storage.jobs import Job, Later, defer
 from storage.outbox import waiting_for
-from storage.processes import forget_processes
 
 T = TypeVar("T")
 Arguments = Mapping[str, str]
@@ -39,8 +36,6 @@ Arguments = Mapping[str, str]
 MOST_TAKE_OVERS = 5
 """Workers a thread may end before it is left alone."""
 _POISONED = "its work ended several worker processes; look into their logs, then resume the thread"
-_ARRIVALS_KEPT = timedelta(days=30)
-_PROCESSES_KEPT = timedelta(hours=1)
 
 
 @dataclass
@@ -101,13 +96,7 @@ class JobHandlers:
 
     async def keep_house(self) -> None:
         """Forget what nobody asks for any more."""
-        now = self.chance.now()
-
-        def work(connection: Connection) -> None:
-            forget_arrivals(connection, now - _ARRIVALS_KEPT)
-            forget_processes(connection, now - _PROCESSES_KEPT)
-
-        await self.engine.database.run(work)
+        await self.engine.database.run(partial(forget_the_old, now=self.chance.now()))
 
     async def defer(self, *jobs: Job) -> None:
         """Have the jobs done, also when the database has to be waited for first."""
