@@ -1,4 +1,4 @@
-"""`handrail web | smtp | worker | clock`: one role in a process of its own, which takes a database for several."""
+"""`handrail smtp | worker | clock`: one role in a process of its own, which takes a database for several."""
 
 from typing import Annotated, cast, get_args
 
@@ -7,17 +7,15 @@ from typer import BadParameter, Option, Typer, echo
 from agents.errors import Misconfigured
 from bot.assembly import Role, refuse_sqlite
 from bot.database import url_of
-from bot.serving import WEB, Place, Wishes, serve
 from bot.settings import load_settings
 from bot.working import work
 from storage.jobs import QUEUES, Queue
 
-web, smtp, worker, clock = Typer(), Typer(), Typer(), Typer()
+smtp, worker, clock = Typer(), Typer(), Typer()
 
 AT_ONCE = 32
 ALL = ",".join(QUEUES)
 
-Port = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
 AtOnce = Annotated[int, Option("--concurrency", min=1, max=1000, help="How many jobs of each queue at once.")]
 
 
@@ -31,12 +29,6 @@ def _queues(names: str) -> str:
 Queues = Annotated[
     str, Option("--queues", callback=_queues, metavar="NAMES", help=f"Which, of {', '.join(QUEUES)}; comma separated.")
 ]
-
-
-@web.command("web")
-def _web(*, port: Port = None) -> None:
-    """HTTP alone, for a deployment of several processes."""
-    serve(Wishes(port=port, role=WEB), _announce_place)
 
 
 @smtp.command("smtp")
@@ -57,10 +49,6 @@ def _worker(*, concurrency: AtOnce = AT_ONCE, queues: Queues = ALL) -> None:
 def _clock() -> None:
     """Schedules and deadlines, alone."""
     work(Role("clock", ("timer",), AT_ONCE), _announce)
-
-
-def _announce_place(place: Place) -> None:
-    echo(f"Handrail is at {place.address}")
 
 
 def _announce(role: Role) -> None:

@@ -27,7 +27,7 @@ COMMANDS = {
     "doctor": Entry("bot.cli.doctor", "Look for what is wrong here, and say what to do about it."),
     "config": Entry("bot.cli.config", "Check and show settings and configuration."),
     "migrate": Entry("bot.cli.migrate", "Bring the database to the form this version needs."),
-    "web": Entry("bot.cli.roles:web", "HTTP alone, for a deployment of several processes."),
+    "web": Entry("bot.cli.web:app", "HTTP alone, for a deployment of several processes."),
     "smtp": Entry("bot.cli.roles:smtp", "Mail coming in, alone."),
     "worker": Entry("bot.cli.roles:worker", "What moves threads on, alone."),
     "clock": Entry("bot.cli.roles:clock", "Schedules and deadlines, alone."),
