@@ -4,11 +4,8 @@ A fence whose info string has a second word is carried out on a copy of the tree
 
     python run           the block is run
     console run          every line after `$ ` is run
-    console start        the same, but each goes on until the document ends, and has to end in peace then
     LANGUAGE file PATH   the block is written to that file
     diff PATH            the lines with `-` are replaced by those with `+`; lines without either must be there
-
-What is started shares an empty PostgreSQL database and a free port, whatever the document says of them.
 """
 
 import os
@@ -18,9 +15,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import Distribution, distribution, requires
 from pathlib import Path
@@ -32,9 +28,6 @@ from typer.main import get_command
 from agents.events import VERSIONS
 from bot.cli.table import COMMANDS
 from bot.settings import Settings
-from tests.databases import forget_database
-from tests.postgres import new_database, server_url
-from tests.stories.town import free_port
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -216,103 +209,37 @@ def applies(need: Requirement, extra: str) -> bool:
 WITH_ORDERS = [path for path in DOCUMENTS if any(fence.order for fence in fences(path))]
 
 
-@dataclass
-class Tree:
-    """A copy of the source, where a document is carried out; our own code is that of the copy, unless `more` has it."""
-
-    folder: Path
-    more: Mapping[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        ours = {"PATH": os.defpath, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        return {**ours, **self.more}
-
-    def run(self, command: list[str]) -> None:
-        ended = subprocess.run(
-            command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False, timeout=120
-        )
-        assert ended.returncode == 0, f"{shlex.join(command)}\n{ended.stdout}{ended.stderr}"
-
-    def start(self, commands: Iterator[list[str]]) -> None:
-        """Have them all run: each says something once it does."""
-        started = [self._started(command) for command in commands]
-        self.started += started
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline()
-
-    def _started(self, command: list[str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def end(self) -> None:
-        for process in self.started:
-            process.terminate()
-        said = [process.communicate(timeout=20)[0] for process in self.started]
-        assert [process.returncode for process in self.started] == [0] * len(said), "".join(said)
-
-
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    """The commands of this environment are at the usual place."""
+def tree(tmp_path: Path) -> Path:
+    """A copy of the source, and the commands of this environment at the usual place."""
     for name in CARRIED_ALONG:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    tree = Tree(tmp_path)
-    yield tree
-    for process in tree.started:
-        process.kill()
-        process.communicate()
+    return tmp_path
 
 
-@pytest.mark.timeout(300)  # several processes start, and a busy machine may take its time
 @pytest.mark.parametrize("path", WITH_ORDERS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_steps_of_a_document_work(path: Path, tree: Tree) -> None:
-    with database_for(tree) if starts_processes(path) else nullcontext():
-        for fence in fences(path):
-            carry_out(fence, tree)
-        tree.end()
+def test_the_steps_of_a_document_work(path: Path, tree: Path) -> None:
+    for fence in fences(path):
+        carry_out(fence, tree)
 
 
-def starts_processes(path: Path) -> bool:
-    return any(fence.order == "start" for fence in fences(path))
-
-
-@contextmanager
-def database_for(tree: Tree) -> Iterator[None]:
-    """Processes are many, and none of them changes our code: what is compiled already saves most of their start."""
-    url = new_database(server_url())
-    tree.more = {"DATABASE_URL": url, "PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
-    yield
-    forget_database(url)
-
-
-def carry_out(fence: Fence, tree: Tree) -> None:
+def carry_out(fence: Fence, tree: Path) -> None:
     match fence.language, fence.order.split():
         case _, []:
             return
         case "python", ["run"]:
-            tree.run([sys.executable, "-c", fence.text])
+            run([sys.executable, "-c", fence.text], tree)
         case "console", ["run"]:
             for command in commands_in(fence):
-                tree.run(command)
-        case "console", ["start"]:
-            tree.start(commands_in(fence))
+                run(command, tree)
         case "diff", [file]:
-            change(tree.folder / file, fence.text)
+            change(tree / file, fence.text)
         case _, ["file", file]:
-            write(tree.folder / file, fence.text)
+            write(tree / file, fence.text)
         case _:
             raise AssertionError(f"nobody knows what to do with ```{fence.language} {fence.order}")
 
@@ -321,6 +248,13 @@ def commands_in(fence: Fence) -> Iterator[list[str]]:
     lines = fence.text.splitlines()
     assert all(line.startswith("$ ") for line in lines), "a block that is run holds commands only"
     yield from (shlex.split(line.removeprefix("$ ")) for line in lines)
+
+
+def run(command: list[str], tree: Path) -> None:
+    """Our own code is that of the tree, wherever the command lives."""
+    variables = {"PATH": os.defpath, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, f"{shlex.join(command)}\n{ended.stdout}{ended.stderr}"
 
 
 def change(file: Path, diff: str) -> None:
