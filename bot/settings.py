@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[SecretStr, AfterValidator(urls.database_url)] = Field(
         SecretStr("sqlite:///.handrail/handrail.db"),
-        description="where the past is kept, sqlite:///FILE or postgresql://...; picks the engine too",
+        description="where the past is kept: sqlite:///FILE for one process, postgresql://... for several",
         examples=["postgresql://user:password@host/handrail"],
     )
     handrail_config: Path | None = Field(

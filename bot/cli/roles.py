@@ -33,7 +33,7 @@ Queues = Annotated[
 
 @smtp.command("smtp")
 def _smtp() -> None:
-    """Mail coming in, alone."""
+    """Mail coming in, alone; not in this version."""
     refuse_sqlite(url_of(load_settings()), Role("smtp"))
     raise Misconfigured("mail comes with a later version: there is nothing for `handrail smtp` to do yet")
 
@@ -47,7 +47,7 @@ def _worker(*, concurrency: AtOnce = AT_ONCE, queues: Queues = ALL) -> None:
 
 @clock.command("clock")
 def _clock() -> None:
-    """Schedules and deadlines, alone."""
+    """Deadlines, alone; schedules in a later version."""
     work(Role("clock", ("timer",), AT_ONCE), _announce)
 
 

@@ -17,7 +17,7 @@ class Entry:
 
 
 COMMANDS = {
-    "up": Entry("bot.cli.up", "Start everything in one process on SQLite; Ctrl-C stops it."),
+    "up": Entry("bot.cli.up", "Start everything in one process; Ctrl-C stops it."),
     "chat": Entry("bot.cli.chat", "Talk to an agent of the running server, and answer what it asks."),
     "threads": Entry("bot.cli.threads", "List, show and steer threads."),
     "requests": Entry("bot.cli.requests", "List and answer what agents ask people."),
@@ -28,9 +28,9 @@ COMMANDS = {
     "config": Entry("bot.cli.config", "Check and show settings and configuration."),
     "migrate": Entry("bot.cli.migrate", "Bring the database to the form this version needs."),
     "web": Entry("bot.cli.web:app", "HTTP alone, for a deployment of several processes."),
-    "smtp": Entry("bot.cli.roles:smtp", "Mail coming in, alone."),
+    "smtp": Entry("bot.cli.roles:smtp", "Mail coming in, alone; not in this version."),
     "worker": Entry("bot.cli.roles:worker", "What moves threads on, alone."),
-    "clock": Entry("bot.cli.roles:clock", "Schedules and deadlines, alone."),
+    "clock": Entry("bot.cli.roles:clock", "Deadlines, alone; schedules in a later version."),
 }
 
 

@@ -129,7 +129,7 @@ def fork(
 def replay(thread_id: Id, *, as_json: AsJson = False) -> None:
     """Fold a thread's log again and compare; exits with 1 when the stored state differs.
 
-    Reads the database itself unless a server runs on it, which is asked then.
+    Reads the database itself; a SQLite file that a server runs on is read by that server.
     """
     settings = load_settings()
     found = _replayed(settings, thread_id)

@@ -17,7 +17,10 @@ def up(
         bool, Option("--no-sample", help="Do not make a sample repository.", show_default=False)
     ] = False,
 ) -> None:
-    """Start everything in one process on SQLite; Ctrl-C stops it."""
+    """Start everything in one process; Ctrl-C stops it.
+
+    On SQLite unless DATABASE_URL names a PostgreSQL database, which other processes may share.
+    """
     serve(Wishes(port=port, sample=not no_sample), _announce)
 
 
