@@ -8,7 +8,7 @@ from agents.steps import Step
 
 
 class Outcome(StrEnum):
-    """Every way a model call can end."""
+    """Every way a model call can end. One that is postponed was not made: others were told to come back later."""
 
     OK = "ok"
     INVALID = "invalid"
@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     RATE_LIMITED = "rate_limited"
+    POSTPONED = "postponed"
     UNAVAILABLE = "unavailable"
     DENIED = "denied"
     REJECTED = "rejected"
@@ -31,7 +32,12 @@ class Outcome(StrEnum):
     @property
     def retryable(self) -> bool:
         """The same call may work later."""
-        return self in (Outcome.FAILED, Outcome.TIMEOUT, Outcome.RATE_LIMITED, Outcome.UNAVAILABLE)
+        return self in _WORTH_ANOTHER_TRY
+
+
+_WORTH_ANOTHER_TRY = frozenset(
+    {Outcome.FAILED, Outcome.TIMEOUT, Outcome.RATE_LIMITED, Outcome.POSTPONED, Outcome.UNAVAILABLE}
+)
 
 
 class Completion(Frozen):

@@ -15,7 +15,9 @@ from agents.pricing import Price, PricedModel
 from bot.database import bring_up_to_date, revision, url_of
 from bot.house import load_house, set_up
 from bot.ids import fresh_id, utc_now
+from bot.pauses import Pauses
 from bot.settings import FOLDER, Settings
+from bot.shared_model import SharedModel
 from bot.wiring import Bot, Share, bootstrap
 from channels.registry import by_scheme
 from storage.database import Database
@@ -63,7 +65,8 @@ def make_bot(settings: Settings, database: Database, role: Role, *, sample: bool
     configuration = load_house(settings)
     roster = set_up(settings, configuration, sample=sample)
     share = _share(role) if database.shared else None
-    return bootstrap(database, roster, _model(settings, configuration.prices), by_scheme(), share=share)
+    model = _model(settings, database, configuration.prices)
+    return bootstrap(database, roster, model, by_scheme(), share=share)
 
 
 def make_folder() -> None:
@@ -105,12 +108,13 @@ def _share(role: Role) -> Share:
     return Share(process, dict.fromkeys(role.queues, role.concurrency))
 
 
-def _model(settings: Settings, prices: Mapping[str, Price]) -> Model:
+def _model(settings: Settings, database: Database, prices: Mapping[str, Price]) -> Model:
     """Commands answer first; what they do not know goes to the configured endpoint, if there is one."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return CommandModel()
     from agents.openai_model import DEFAULT_MODEL, OpenAIModel  # noqa: PLC0415 - 0.5 s nobody offline should wait for
 
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-    model = OpenAIModel(key, settings.openai_base_url, settings.openai_model or DEFAULT_MODEL)
-    return CommandModel(PricedModel(model, prices))
+    name = settings.openai_model or DEFAULT_MODEL
+    priced = PricedModel(OpenAIModel(key, settings.openai_base_url, name), prices)
+    return CommandModel(SharedModel(priced, name, Pauses(database), settings.openai_concurrency))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agents.moment import CODE_ALPHABET, CODE_LENGTH, Moment
+from bot.fence import seconds_since_boot
 
 _random = random.Random(secrets.randbits(256))  # noqa: S311 - ids and codes are names, not secrets; a system call each is slow
 
@@ -33,12 +34,16 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Chance:
-    """Where moments come from. Tests hand in their own clock and names. `jitter` is between 0 and 1."""
+    """Where moments come from. Tests hand in their own clock and names. `jitter` is between 0 and 1.
+
+    `elapsed` is seconds since some time long ago; unlike `now` it never jumps.
+    """
 
     now: Callable[[], datetime] = utc_now
     fresh: Callable[[], str] = fresh_id
     code: Callable[[], str] = fresh_code
     jitter: Callable[[], float] = random.random
+    elapsed: Callable[[], float] = seconds_since_boot
 
     def moment(self) -> Moment:
         return Moment(now=self.now(), fresh=self.fresh(), code=self.code())

@@ -34,6 +34,7 @@ class Action(StrEnum):
     TOOL_STARTED = "tool_started"
     TOOL_FINISHED = "tool_finished"
     TOOL_FAILED = "tool_failed"
+    TOOL_LEFT_TO_OTHERS = "tool_left_to_others"
     MESSAGE_DELIVERED = "message_delivered"
     MESSAGE_RETRIED = "message_retried"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"

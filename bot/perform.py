@@ -1,8 +1,8 @@
 """Perform one effect: one arm each. Every arm ends in `record`, and writes nothing once it is no longer wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -22,6 +22,7 @@ from agents.steps import CallTool
 from agents.tools import Tool
 from bot.choosing import chosen, ended_without_step
 from bot.engine import Engine, Recorded
+from bot.fence import Fence, Late
 from bot.ids import Chance
 from bot.ledger import given_up, key_of, objection, outcome
 from bot.log import Action, log
@@ -118,18 +119,35 @@ class Performer:
         """Write that it starts, then let it run: a crash in between is found out about, never hidden."""
         call = effect.call
         key, attempt = key_of(state, call), call.attempt + 1
+        fence = Fence(self.chance.elapsed, self.chance.elapsed())
         recorded = await self._record(effect, state, partial(_started, call, key, attempt))
         state = recorded.after
         if not recorded.events or state.call is None:
             return recorded  # it is no longer wanted, or somebody else has started it
         log(Action.TOOL_STARTED, thread_id=state.thread_id, tool=tool.name, attempt=attempt)
-        ended = await self._run_and_look(agent, tool, state.call, key)
+        ended = await self._in_time(fence, state, partial(self._run_and_look, agent, tool, state.call, key))
+        if ended is None:
+            log(Action.TOOL_LEFT_TO_OTHERS, level="warning", thread_id=state.thread_id, tool=tool.name, attempt=attempt)
+            return recorded
         log(Action.TOOL_FINISHED, thread_id=state.thread_id, tool=tool.name, outcome=ended.how)
         return await self._write_outcome(state, ended)
 
-    async def _run_and_look(self, agent: Agent, tool: Tool, call: OpenCall, key: str) -> Ended:
+    async def _in_time(
+        self, fence: Fence, state: ThreadState, run: Callable[[Fence], Awaitable[Ended]]
+    ) -> Ended | None:
+        """How the attempt ended; None when others took it over before it had begun."""
+        while True:
+            try:
+                return await run(fence)
+            except Late:
+                fence = replace(fence, known=self.chance.elapsed())
+                now = await self.engine.load(state.thread_id, settled=True)
+                if not _same_attempt(now, state):
+                    return None
+
+    async def _run_and_look(self, agent: Agent, tool: Tool, call: OpenCall, key: str, fence: Fence) -> Ended:
         """One attempt; when its end leaves doubt and the tool can look for what it did, look before trying again."""
-        ended = await self.runner.run(agent, tool, call, key)
+        ended = await self.runner.run(agent, tool, call, key, fence)
         found = await self.runner.check(agent, tool, call, key) if ended.how == "again" else None
         return ended if found is None else Ended("succeeded", found.summary, found)
 
@@ -153,11 +171,10 @@ class Performer:
 
     async def _write_outcome(self, state: ThreadState, ended: Ended) -> Recorded:
         """Nothing, once others have found out about this attempt, or have started another one: theirs is to be told."""
-        call = state.call
         jitter = self.chance.jitter()
 
         def build(now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
-            if call is None or now.call is None or not _same_attempt(now.call, call):
+            if now.call is None or not _same_attempt(now, state):
                 return ()
             return outcome(now, now.call, ended, moment, jitter)
 
@@ -189,8 +206,12 @@ class Performer:
         raise CodeTaken
 
 
-def _same_attempt(now: OpenCall, ours: OpenCall) -> bool:
-    return (now.call_id, now.attempt, now.phase) == (ours.call_id, ours.attempt, ours.phase)
+def _same_attempt(now: ThreadState, ours: ThreadState) -> bool:
+    """Whether what is under way there is what we know of, whatever people have said meanwhile."""
+    if now.call is None or ours.call is None:
+        return False
+    fields = ("call_id", "attempt", "phase")
+    return all(getattr(now.call, name) == getattr(ours.call, name) for name in fields)
 
 
 def _started(call: OpenCall, key: str, attempt: int, _now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:

@@ -11,6 +11,7 @@ from agents.errors import HandrailError, Retryable
 from agents.policy import EffectClass
 from agents.state import OpenCall
 from agents.tools import Tool, ToolContext, ToolResult
+from bot.fence import Fence, Late
 from bot.roster import Roster
 
 MOST_ATTEMPTS = 3
@@ -40,10 +41,17 @@ class Runner:
         resolved: dict[str, Any] = await self._call(tool.prepare, agent, tool, arguments, key)
         return resolved
 
-    async def run(self, agent: Agent, tool: Tool, call: OpenCall, key: str) -> Ended:
-        """One attempt."""
+    async def run(self, agent: Agent, tool: Tool, call: OpenCall, key: str, fence: Fence) -> Ended:
+        """One attempt. Raises Late when the fence was shut before it began."""
+
+        def run(context: ToolContext, **arguments: Any) -> ToolResult:
+            fence.pass_through()
+            return tool.run(context, **arguments)
+
         try:
-            result: ToolResult = await self._call(tool.run, agent, tool, call.arguments, key)
+            result: ToolResult = await self._call(run, agent, tool, call.arguments, key)
+        except Late:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a tool does, its end must reach the ledger
             return _failed(error, tool.stance.effect)
         return Ended("succeeded", result.summary, result)

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         None, description="any OpenAI-compatible endpoint", examples=["https://api.openai.com/v1"]
     )
     openai_model: str | None = Field(None, description="the name of the model there", examples=["gpt-5-mini"])
+    openai_concurrency: int = Field(
+        16, ge=1, le=1000, description="how many calls of the model at once, in each process", examples=["16"]
+    )
 
     slack_bot_token: Annotated[SecretStr, AfterValidator(values.bot_token)] | None = Field(
         None, description="what the bot writes with in Slack", examples=["xoxb-..."]

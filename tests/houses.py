@@ -262,7 +262,7 @@ async def house(
     clock, workshop = clock or FakeClock(), workshop or Workshop()
     names = Names(run)
     worker = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools_of(workshop), **agent)  # type: ignore[arg-type]  # a test's own settings
-    chance = Chance(now=clock.now, fresh=names.fresh, code=names.code, jitter=lambda: 1.0)
+    chance = Chance(now=clock.now, fresh=names.fresh, code=names.code, jitter=lambda: 1.0, elapsed=clock.elapsed)
     agents = {agent.name: agent for agent in ([desk, worker] if desk else [worker])}
     roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))
     model = model or ScriptedModel()

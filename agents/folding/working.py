@@ -3,6 +3,7 @@
 from typing import Any, assert_never
 
 from agents.budget import Budget, Usage
+from agents.completion import Outcome
 from agents.events import (
     StepChosen,
     StepRejected,
@@ -24,6 +25,8 @@ def fold_working(state: ThreadState, event: WorkingEvent) -> dict[str, Any]:
         case StepChosen():
             rested = {"models_turn": False, "repairs": 0, "retries": 0, "retry_at": None}
             return {"spent": _spent(state, event.usage), **rested}
+        case StepRejected(outcome=Outcome.POSTPONED):
+            return {"retry_at": event.retry_at}
         case StepRejected():
             return {"spent": _spent(state, event.usage), **_rejected(state, event)}
         case ToolCalled():

@@ -72,12 +72,19 @@ def test_a_rejected_step_costs_what_it_used() -> None:
     assert (state.spent.steps, state.spent.tokens) == (1, 110)
 
 
-@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.OK])
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o not in (Outcome.OK, Outcome.POSTPONED)])
 def test_a_rejected_step_counts_as_a_repair_or_as_a_retry(outcome: Outcome) -> None:
     state = thread(rejected(outcome, retry_at=after(30)))
     assert (state.repairs, state.retries) == ((1, 0) if outcome.repairable else (0, 1))
     assert state.retry_at == (None if outcome.repairable else after(30))
     assert state.models_turn
+
+
+def test_a_call_that_was_not_made_is_tried_later_and_counts_as_nothing() -> None:
+    asked_once = thread(rejected(Outcome.TIMEOUT, retry_at=after(1)))
+    later = fold(asked_once, [rejected(Outcome.POSTPONED, retry_at=after(30))] * 10)
+    assert (later.retries, later.repairs, later.spent) == (1, 0, asked_once.spent)
+    assert [effect.not_before for effect in work(later)] == [after(30)]
 
 
 def test_a_chosen_step_ends_all_repairs_and_retries() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until something that should have come by now is missed; never reached when all is well."""
 
 PROGRAM = (sys.executable, "-m", "bot.cli")
@@ -47,14 +47,18 @@ class Talking:
 
     def until(self, text: str) -> str:
         """Everything it said up to now, as soon as `text` is in it."""
-        assert self.process.stdout is not None
         end = time.monotonic() + PATIENCE
         while text not in self.said:
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
-            piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            assert piece, f"{text!r} never came; it said: {self.said}"
-            self.said += piece.decode()
+            assert self.says_more(within=end - time.monotonic()), f"{text!r} never came; it said: {self.said}"
         return self.said
+
+    def says_more(self, within: float) -> bool:
+        """Hear what it says next, if it says anything in so many seconds."""
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, within))
+        piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+        self.said += piece.decode()
+        return bool(piece)
 
     def type(self, line: str) -> None:
         """Type a line; what was said before it is forgotten."""

@@ -1,0 +1,60 @@
+"""A model that many threads and processes use: so many calls at once, and none while its provider asks for a rest."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agents.completion import Completion, Outcome
+from agents.model import Model, Turn
+from bot.pauses import Pauses
+from bot.sleeping import Sleep, sleep_until
+
+SHORT = timedelta(seconds=3)
+"""A pause that is waited for here; over a longer one the thread is put to rest, and holds nothing in any process."""
+
+
+@dataclass
+class SharedModel:
+    """Asks `model`, whose `name` is the same in every process that has to share its provider's limits.
+
+    `at_once` calls go out at the same time from this process; the others wait in the order they came.
+    """
+
+    model: Model
+    name: str
+    pauses: Pauses
+    at_once: int
+    sleep: Sleep = sleep_until
+    _slots: asyncio.Semaphore = field(init=False)
+    _never: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.at_once)
+
+    async def complete(self, turn: Turn) -> Completion:
+        """Raises StoreUnavailable when nobody can tell whether there is a pause: no answer could be kept either."""
+        async with self._slots:
+            left = await self._left()
+            if left:
+                return self._postponed(left)
+            completion = await self.model.complete(turn)
+            await self._heed(completion)
+        return completion
+
+    async def _left(self) -> timedelta:
+        """How much of a long pause is left; a short one is over by then."""
+        while timedelta() < (left := await self.pauses.left(self.name)) <= SHORT:
+            await self.sleep(self.pauses.now() + left, self._never)
+        return left
+
+    def _postponed(self, left: timedelta) -> Completion:
+        detail = "not asked: its provider limits how often we may"
+        return Completion(outcome=Outcome.POSTPONED, model=self.name, detail=detail, retry_after=left.total_seconds())
+
+    async def _heed(self, completion: Completion) -> None:
+        if completion.outcome is Outcome.RATE_LIMITED and completion.retry_after:
+            until = self.pauses.now() + timedelta(seconds=completion.retry_after)
+            await self.pauses.begin(self.name, until)
+
+
+_: type[Model] = SharedModel

@@ -1,0 +1,195 @@
+"""A provider's limits are kept by all processes together, and cost no thread its patience."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from agents.agent import Agent
+from agents.completion import Completion, Outcome
+from agents.model import Turn
+from agents.openai_model import OpenAIModel
+from agents.prompt import render_prompt
+from agents.state import ThreadState
+from agents.steps import DoneForNow
+from bot.pauses import Pauses
+from bot.shared_model import SHORT, SharedModel
+from storage.database import Database
+from tests.databases import DATABASES, forget_database
+from tests.fakes.clock import FakeClock
+from tests.fakes.model import FakeOpenAI
+from tests.houses import PATIENCE, House, house
+
+DONE = DoneForNow(message="Done.")
+HELPER = Agent(name="helper", purpose="helps", instructions="Help.", tools=())
+TURN = Turn(ThreadState(), HELPER, render_prompt(ThreadState(), HELPER))
+
+
+class Provider:
+    """A model in this process that answers when it is let, and counts who asks at the same time."""
+
+    def __init__(self, *ends: Completion) -> None:
+        self.ends = list(ends)
+        self.asked = self.at_once = self.most_at_once = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def complete(self, turn: Turn) -> Completion:
+        self.asked += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await self.open.wait()
+        self.at_once -= 1
+        return self.ends.pop(0) if self.ends else Completion(outcome=Outcome.OK, model="m", step=DONE)
+
+
+def refused(seconds: float | None) -> Completion:
+    return Completion(outcome=Outcome.RATE_LIMITED, model="m", retry_after=seconds)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Whether wake-ups are jobs there makes no difference here."""
+    url = DATABASES[request.param](tmp_path)
+    yield url
+    forget_database(url)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def shared(database: Database, clock: FakeClock) -> Callable[..., SharedModel]:
+    """The model as one process has it."""
+
+    def made(provider: Provider, at_once: int = 16) -> SharedModel:
+        return SharedModel(provider, "m", Pauses(database, clock.now), at_once, clock.sleep)
+
+    return made
+
+
+async def everybody_had_a_turn() -> None:
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+async def test_so_many_calls_go_out_at_once_and_the_others_follow(shared) -> None:
+    provider = Provider()
+    provider.open.clear()
+    model = shared(provider, at_once=3)
+    calls = [asyncio.create_task(model.complete(TURN)) for _ in range(10)]
+    async with asyncio.timeout(PATIENCE):
+        while provider.asked < 3:
+            await everybody_had_a_turn()
+        provider.open.set()
+        ends = await asyncio.gather(*calls)
+    assert [end.outcome for end in ends] == [Outcome.OK] * 10
+    assert (provider.asked, provider.most_at_once) == (10, 3)
+
+
+async def test_what_one_process_is_told_all_others_heed_until_the_time_has_come(shared, clock) -> None:
+    told, others = Provider(refused(30)), Provider()
+    here, there = shared(told), shared(others)
+    assert (await here.complete(TURN)).outcome is Outcome.RATE_LIMITED
+    for model in (here, there):
+        end = await model.complete(TURN)
+        assert (end.outcome, end.retry_after, end.model) == (Outcome.POSTPONED, 30, "m")
+    clock.advance(seconds=30)
+    assert [(await model.complete(TURN)).outcome for model in (here, there)] == [Outcome.OK] * 2
+    assert (told.asked, others.asked) == (2, 1)
+
+
+async def test_a_short_pause_is_waited_for(shared, clock) -> None:
+    provider = Provider(refused(SHORT.total_seconds()))
+    model = shared(provider)
+    await model.complete(TURN)
+    waiting = asyncio.create_task(model.complete(TURN))
+    async with asyncio.timeout(PATIENCE):
+        while not clock._sleepers:
+            await everybody_had_a_turn()
+        assert provider.asked == 1
+        clock.advance(seconds=SHORT.total_seconds())
+        assert (await waiting).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("end", [refused(None), Completion(outcome=Outcome.UNAVAILABLE, model="m", retry_after=30)])
+async def test_without_a_limit_and_a_time_there_is_no_pause(shared, end) -> None:
+    model = shared(Provider(end))
+    await model.complete(TURN)
+    assert (await model.complete(TURN)).outcome is Outcome.OK
+
+
+async def test_the_database_is_asked_once_in_a_second_however_many_calls_there_are(shared, database, clock) -> None:
+    looks = Looks(database)
+    model = shared(Provider())
+    for _ in range(3):
+        await asyncio.gather(*(model.complete(TURN) for _ in range(20)))
+    assert looks.count == 1
+    clock.advance(seconds=1)
+    await model.complete(TURN)
+    assert looks.count == 2
+
+
+class Looks:
+    """How often the database was asked for a pause."""
+
+    def __init__(self, database: Database) -> None:
+        self.count = 0
+        transactions = database._transactions
+        engine = getattr(transactions, "engine", None) or transactions._engine
+        event.listen(engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection, _cursor, statement: str, *_: object) -> None:
+        self.count += "FROM pause" in statement
+
+
+async def test_an_answer_is_kept_though_the_pause_cannot_be(shared, database) -> None:
+    provider = Provider(refused(30))
+    model = shared(provider)
+    provider.open.clear()
+    call = asyncio.create_task(model.complete(TURN))
+    async with asyncio.timeout(PATIENCE):
+        while not provider.asked:
+            await everybody_had_a_turn()
+        await database.close()
+        provider.open.set()
+        assert (await call).outcome is Outcome.RATE_LIMITED
+    assert (await model.complete(TURN)).outcome is Outcome.POSTPONED
+
+
+@asynccontextmanager
+async def process(url: str, provider: FakeOpenAI, clock: FakeClock, run: str) -> AsyncIterator[House]:
+    database = Database.open(url)
+    asked = OpenAIModel(provider.key, provider.base_url, provider.model)
+    model = SharedModel(asked, provider.model, Pauses(database, clock.now), 16, clock.sleep)
+    async with house(database, model, shared=True, clock=clock, run=run) as home:
+        yield home
+    await asked.close()
+
+
+async def test_two_processes_leave_a_provider_alone_that_told_one_of_them_to_wait(postgres_url: str, clock) -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.will_fail(429, headers={"retry-after": "30"})
+        for _ in range(3):
+            provider.will_choose(intent="done_for_now", message="hello")
+        async with (
+            process(postgres_url, provider, clock, "a") as here,
+            process(postgres_url, provider, clock, "b") as there,
+        ):
+            threads = [await here.says("one")]
+            await here.until(threads[0], lambda s: s.status == "waiting_for_time")
+            threads += [await there.says("two"), await here.says("three")]
+            for thread in threads:
+                state = await there.until(thread, lambda s: s.status == "waiting_for_time")
+                assert state.retry_at == clock.now() + timedelta(seconds=30)
+            assert len(provider.asked) == 1
+            clock.advance(seconds=30)
+            for thread in threads:
+                await there.at_rest(thread)
+            assert [(await there.bot.engine.load(thread)).spent.steps for thread in threads] == [2, 1, 1]
