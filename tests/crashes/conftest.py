@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.crashes.nursery import Nursery
-from tests.crashes.scene import FORMATIONS, SETTINGS, Scene
-from tests.databases import DATABASES
+from tests.crashes.scene import ALONE, FORMATIONS, Scene, named
+from tests.databases import DATABASES, forget_database
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +18,13 @@ def nursery() -> Iterator[Nursery]:
     opened.close()
 
 
-@pytest.fixture(params=SETTINGS, ids=[f"{formation} on {database}" for database, formation in SETTINGS])
+@pytest.fixture(params=ALONE, ids=named)
 def scene(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> Iterator[Scene]:
+    """One process on each database, unless a test asks for other settings."""
     database, formation = request.param
-    opened = Scene(nursery, DATABASES[database](tmp_path), tmp_path, FORMATIONS[formation])
+    url = DATABASES[database](tmp_path)
+    opened = Scene(nursery, url, tmp_path, FORMATIONS[formation])
     yield opened
     opened.over.set()
     opened.is_killed()
+    forget_database(url)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Row, create_engine, func, select
 
+from storage.postgres import is_postgres, psycopg_url
 from storage.tables import EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from storage.threads import replayed
 from tests.crashes.ledgers import Ledgers
@@ -87,8 +88,10 @@ def _matches(connection: Connection, thread: str) -> bool:
 
 @contextmanager
 def reading(url: str) -> Iterator[Connection]:
-    """A look at a database, whoever else uses it."""
-    engine = create_engine(url)
+    """A look at a database, whoever else uses it: all that is read is of one moment, until it is rolled back."""
+    engine = (
+        create_engine(psycopg_url(url), isolation_level="REPEATABLE READ") if is_postgres(url) else create_engine(url)
+    )
     try:
         with engine.connect() as connection:
             yield connection
@@ -104,16 +107,17 @@ def _logs(connection: Connection) -> dict[str, list[Logged]]:
     return logs
 
 
-def restless(url: str) -> list[str]:
+def restless(connection: Connection) -> list[str]:
     """The threads that still want something of a process, of people or of the clock."""
     over = ("done", "failed", "cancelled")
     at_work = select(_thread.c.id).where(_thread.c.unfinished | _thread.c.status.not_in(over))
-    with reading(url) as connection:
-        return [*connection.execute(at_work).scalars(), *connection.execute(select(_outbox.c.thread_id)).scalars()]
+    found = [*connection.execute(at_work).scalars(), *connection.execute(select(_outbox.c.thread_id)).scalars()]
+    connection.rollback()
+    return found
 
 
-def occurrences(url: str, kind: str) -> int:
+def occurrences(connection: Connection, kind: str) -> int:
     """How many events of a type there are."""
-    with reading(url) as connection:
-        found: int = connection.execute(select(func.count()).where(_event.c.type == kind)).scalar_one()
-        return found
+    found: int = connection.execute(select(func.count()).where(_event.c.type == kind)).scalar_one()
+    connection.rollback()
+    return found

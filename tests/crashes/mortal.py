@@ -13,8 +13,10 @@ from agents.errors import StoreUnavailable
 from agents.next_step import work
 from agents.state import ThreadState
 from bot.engine import Recorded
+from bot.job_handlers import Arguments, JobHandlers
 from bot.perform import Performer
 from storage.database import Database
+from storage.jobs.serving import Handler
 from tests.crashes.fate import Fate
 
 T = TypeVar("T")
@@ -68,6 +70,31 @@ class MortalPerformer:
     async def perform(self, effect: Work, state: ThreadState) -> ThreadState:
         self.fate.meets(f"{type(effect).__name__} taken up")
         return await self.real.perform(effect, state)
+
+
+@dataclass(frozen=True)
+class MortalHandlers:
+    """Ends once a job is taken, and once it is done and nobody has written that down."""
+
+    real: JobHandlers
+    fate: Fate
+
+    async def advance(self, arguments: Arguments, attempts: int) -> None:
+        await self._handled(self.real.advance, "advance", arguments, attempts)
+
+    async def deliver(self, arguments: Arguments, attempts: int) -> None:
+        await self._handled(self.real.deliver, "deliver", arguments, attempts)
+
+    async def timer(self, arguments: Arguments, attempts: int) -> None:
+        await self._handled(self.real.timer, "timer", arguments, attempts)
+
+    async def _handled(self, handle: Handler, queue: str, arguments: Arguments, attempts: int) -> None:
+        self.fate.meets(f"{queue} job taken")
+        await handle(arguments, attempts)
+        self.fate.meets(f"{queue} job done")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 @dataclass(frozen=True)

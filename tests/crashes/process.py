@@ -2,8 +2,9 @@
 
 python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--place PLACE --nth N] [--ahead SECONDS] …
 
-`--place` is where it dies, `--ahead` sets its clock forward, `--held` names a tool that waits in the midst of its work,
-`--no-clock` starts no clock. A line of JSON says when it is ready, and at which port.
+`--place` is where it dies, or stands still when it `--stands`; `--ahead` sets its clock forward, `--held` names a tool
+that waits in the midst of its work, `--no-clock` reports no deadlines, `--stale` is after how many seconds of silence
+others count as dead. A line of JSON says when it is ready, and at which port.
 """
 
 import argparse
@@ -15,17 +16,26 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as AnyEngine
 
-from bot import ids, serving
+from bot import ids, serving, working
+from bot.advancing import Advancer
+from bot.assembly import Role
+from bot.clock import Clock
 from bot.database import bring_up_to_date, revision
+from bot.embedded import Embedded
 from bot.ids import Chance, fresh_id, utc_now
+from bot.job_handlers import JobHandlers
 from bot.log import configure_logging
+from bot.perform import Performer
+from bot.queue_worker import QueueWorker
 from bot.sleeping import Sleep, sleep_until
+from bot.wakeups import WakeUps
 from bot.web.app import create_app
 from bot.web.server import listener
 from bot.wiring import Bot, Share, bootstrap
@@ -37,10 +47,23 @@ from storage.processes import Process
 from storage.schema import HEAD
 from tests.crashes.fate import Fate
 from tests.crashes.ledgers import Ledgers
-from tests.crashes.mortal import LastListener, MortalDatabase, MortalDoor, MortalPerformer, StoppedClock
+from tests.crashes.mortal import (
+    LastListener,
+    MortalDatabase,
+    MortalDoor,
+    MortalHandlers,
+    MortalPerformer,
+    StoppedClock,
+)
 from tests.crashes.world import CREDENTIALS, MortalModel, PagerChannel, Workshop, roster_of
 
 AT_ONCE = 16
+UP = Role("up", QUEUES, AT_ONCE, alone=True)
+WEB = Role("web")
+WORKER = Role("worker", QUEUES, AT_ONCE)
+CLOCK = Role("clock", ("timer",), AT_ONCE)
+STEADY = 8
+"""Heartbeats in the time after which silence means death."""
 Announce = Callable[[Mapping[str, Any]], None]
 
 
@@ -59,21 +82,29 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--role", choices=ROLES, default="up")
     parser.add_argument("--place", default="")
     parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--stands", action="store_true")
     parser.add_argument("--ahead", type=float, default=0.0)
     parser.add_argument("--held", default="")
     parser.add_argument("--no-clock", action="store_true")
+    parser.add_argument("--stale", type=float, default=stalled.STALE)
     return parser.parse_args(arguments)
 
 
-def _up(options: argparse.Namespace, announce: Announce) -> None:
-    """Everything in one process, as `handrail up` does it."""
-    bot, fate = _bot(options)
+def _answers(role: Role, options: argparse.Namespace, announce: Announce) -> None:
+    """A process that answers HTTP, as `handrail up` and `handrail web` do."""
+    bot, fate = _bot(role, options)
     door = listener("127.0.0.1", 0)
     app = create_app(bot, CREDENTIALS)
     app.add_middleware(MortalDoor, fate=fate)
     server = serving._Server(app)
     server.when_listening = lambda: announce({"ready": True, "port": door.getsockname()[1]})
     asyncio.run(serving._serve(bot, server, door))
+
+
+def _works(role: Role, options: argparse.Namespace, announce: Announce) -> None:
+    """A process that takes jobs and answers nobody, as `handrail worker` and `handrail clock` do."""
+    bot, _ = _bot(role, options)
+    asyncio.run(working._work(bot, lambda: announce({"ready": True})))
 
 
 def _migrate(options: argparse.Namespace, announce: Announce) -> None:
@@ -84,25 +115,43 @@ def _migrate(options: argparse.Namespace, announce: Announce) -> None:
     announce({"ready": True})
 
 
-ROLES: Mapping[str, Callable[[argparse.Namespace, Announce], None]] = {"up": _up, "migrate": _migrate}
+ROLES: Mapping[str, Callable[[argparse.Namespace, Announce], None]] = {
+    "up": partial(_answers, UP),
+    "web": partial(_answers, WEB),
+    "worker": partial(_works, WORKER),
+    "clock": partial(_works, CLOCK),
+    "migrate": _migrate,
+}
 """What a process may be. Roles differ in the parts of the bot they start, and in nothing else."""
 
 
-def _bot(options: argparse.Namespace) -> tuple[Bot, Fate]:
-    fate, ledgers = Fate(options.folder, options.place, options.nth), Ledgers(options.folder)
+def _bot(role: Role, options: argparse.Namespace) -> tuple[Bot, Fate]:
+    fate = Fate(options.folder, options.place, options.nth, options.stands)
+    ledgers = Ledgers(options.folder)
     roster = roster_of(Workshop(ledgers, fate, options.held))
     database: Any = MortalDatabase(_opened(options.url), fate)
     channels = {**by_scheme(), PagerChannel.scheme: PagerChannel(ledgers, fate)}
     now, sleep = _clock(timedelta(seconds=options.ahead))
-    share = _share() if database.shared else None
+    share = _share(role, options) if database.shared else None
     bot = bootstrap(database, roster, MortalModel(fate), channels, chance=Chance(now=now), sleep=sleep, share=share)
-    parts: Any = bot.wakeups
-    mover = parts.handlers if share else parts.worker
-    mover.advancer = replace(mover.advancer, performer=MortalPerformer(mover.advancer.performer, fate))
     bot.engine.listeners.append(LastListener(fate).notice)
-    if options.no_clock:
-        parts.clock = StoppedClock()
+    _make_mortal(bot.wakeups, fate)
+    if options.no_clock and isinstance(bot.wakeups, Embedded):
+        bot.wakeups.clock = cast("Clock", StoppedClock())
     return bot, fate
+
+
+def _make_mortal(parts: WakeUps, fate: Fate) -> None:
+    """Whoever moves threads on here, if anybody does."""
+    if isinstance(parts, Embedded):
+        parts.worker.advancer = _mortal(parts.worker.advancer, fate)
+    if isinstance(parts, QueueWorker):
+        parts.handlers.advancer = _mortal(parts.handlers.advancer, fate)
+        parts.handlers = cast("JobHandlers", MortalHandlers(parts.handlers, fate))
+
+
+def _mortal(advancer: Advancer, fate: Fate) -> Advancer:
+    return replace(advancer, performer=cast("Performer", MortalPerformer(advancer.performer, fate)))
 
 
 def _opened(url: str) -> Database:
@@ -111,11 +160,12 @@ def _opened(url: str) -> Database:
     return Database.open(url)
 
 
-def _share() -> Share:
-    """All of the work, as `handrail up` takes it on a shared database, and in more of a hurry to take it over."""
-    jobs.HEARTBEAT, stalled.STALE, stalled.INTERVAL = 0.2, 1.0, 0.2
-    process = Process(fresh_id(), "up", "here", os.getpid(), QUEUES, AT_ONCE, utc_now())
-    return Share(process, dict.fromkeys(QUEUES, AT_ONCE))
+def _share(role: Role, options: argparse.Namespace) -> Share:
+    """The role's share of the work, with a look at it more often: nobody waits for the next one."""
+    jobs.HEARTBEAT, jobs.INTERVAL, stalled.STALE = options.stale / STEADY, 0.2, options.stale
+    queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
+    process = Process(fresh_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())
+    return Share(process, dict.fromkeys(queues, role.concurrency))
 
 
 def _clock(ahead: timedelta) -> tuple[Callable[[], datetime], Sleep]:

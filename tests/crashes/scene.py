@@ -4,28 +4,55 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import SIGCONT, SIGKILL, Signals
+from typing import Any
 
-from tests.crashes.evidence import Evidence, occurrences, restless
+import pytest
+
+from storage.jobs.stalled import STALE
+from storage.postgres import is_postgres
+from tests.crashes.evidence import Evidence, occurrences, reading, restless
 from tests.crashes.fate import Fate
+from tests.crashes.keepers import keeper
 from tests.crashes.ledgers import Ledgers
 from tests.crashes.nursery import PATIENCE, Child, Nursery, until
+from tests.databases import DATABASES
 
-FORMATIONS: Mapping[str, tuple[str, ...]] = {"one process": ("up",)}
+FORMATIONS: Mapping[str, tuple[str, ...]] = {
+    "one process": ("up",),
+    "web, two workers, clock": ("web", "worker", "worker", "clock"),
+}
 """The processes of a bot, by their roles."""
 FOR_ONE_PROCESS = ("sqlite",)
 """Databases that let no second process in."""
 
-COVERED = ("sqlite",)
-"""Databases the suite has been brought to an end on. PostgreSQL is next: what a restart takes over there takes time."""
+COVERED = tuple(DATABASES)
+"""Databases the suite has been brought to an end on."""
 
 SETTINGS: Sequence[tuple[str, str]] = [
     (database, formation)
-    for database in COVERED
     for formation, roles in FORMATIONS.items()
+    for database in COVERED
     if len(roles) == 1 or database not in FOR_ONE_PROCESS
 ]
-"""Where every crash takes place: each database with each formation it allows."""
+"""Where a crash may take place: each database with each formation it allows."""
+ALONE = [setting for setting in SETTINGS if len(FORMATIONS[setting[1]]) == 1]
+SHARED = [setting for setting in SETTINGS if setting not in ALONE]
+
+
+def named(setting: tuple[str, str]) -> str:
+    """A setting as the name of a test tells it."""
+    database, formation = setting
+    return f"{formation} on {database}"
+
+
+everywhere = pytest.mark.parametrize("scene", SETTINGS, ids=named, indirect=True)
+"""For a test on every database with every formation it allows."""
+shared = pytest.mark.parametrize("scene", SHARED, ids=named, indirect=True)
+"""For a test that takes several processes."""
+
+QUICK = 2.0
+"""Seconds of silence after which a process counts as dead where a test waits for that: eight heartbeats."""
 
 
 @dataclass
@@ -38,28 +65,29 @@ class Scene:
     roles: tuple[str, ...] = FORMATIONS["one process"]
     processes: list[Child] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+    stale: float = STALE
+
+    @property
+    def shared(self) -> bool:
+        """Whether jobs wait in the database, for whoever takes them."""
+        return is_postgres(self.url)
 
     @property
     def ledgers(self) -> Ledgers:
         return Ledgers(self.folder)
 
-    def opens(self, place: str = "", nth: int = 1, **wishes: object) -> None:
+    def opens(self, place: str = "", nth: int = 1, *flags: str, **wishes: Any) -> None:
         """Start every process, and wait until they are ready. With a place, the first that gets there dies there."""
-        self.begins(place, nth, **wishes)
+        self.begins(place, nth, *flags, **wishes)
         for process in self.processes:
             process.is_ready()
 
-    def begins(self, place: str = "", nth: int = 1, **wishes: object) -> None:
-        """Start every process, and wait for none. Further wishes are `ahead` and `held`; see the process."""
-        told = [f"--place={place}", f"--nth={nth}", *(f"--{name}={wish}" for name, wish in wishes.items())]
+    def begins(self, place: str = "", nth: int = 1, *flags: str, ahead: float = 0.0, **wishes: object) -> None:
+        """Start every process, and wait for none. Further wishes are `held`, and flags; see the process."""
+        keeper(self.url).clear(self.url, ahead)
+        told = [f"--place={place}", f"--nth={nth}", f"--ahead={ahead}", *flags]
+        told += [f"--{name}={wish}" for name, wish in wishes.items()]
         self.processes = [self.starts(role, *told) for role in self.roles]
-
-    def opens_without_a_clock(self, ahead: float) -> None:
-        """Everything but what reports deadlines."""
-        roles = [role for role in self.roles if role != "clock"]
-        self.processes = [self.starts(role, f"--ahead={ahead}", "--no-clock") for role in roles]
-        for process in self.processes:
-            process.is_ready()
 
     def loses(self, which: int) -> None:
         """kill -9 for one of them; the others go on."""
@@ -72,7 +100,8 @@ class Scene:
         self.processes[which] = self.starts(self.roles[which], f"--place={place}", f"--nth={nth}")
 
     def starts(self, role: str, *wishes: str) -> Child:
-        arguments = [f"--url={self.url}", f"--folder={self.folder}", f"--role={role}", *wishes]
+        arguments = [f"--url={self.url}", f"--folder={self.folder}", f"--role={role}", f"--stale={self.stale}"]
+        arguments += wishes
         return self.nursery.start(arguments, self.folder / "processes.log")
 
     def dies(self, place: str, nth: int = 1) -> None:
@@ -91,6 +120,11 @@ class Scene:
             process.gets(SIGKILL)
         for process in self.processes:
             process.ends()
+
+    def wakes(self) -> None:
+        """Whoever stood still goes on."""
+        for process in self.processes:
+            process.gets(SIGCONT)
 
     def is_asked_to_stop(self, how: Signals) -> None:
         for process in self.processes:
@@ -115,8 +149,10 @@ class Scene:
 
     def sees(self, kind: str, times: int = 1) -> None:
         """Wait until that many events of a type are in the logs."""
-        until(lambda: occurrences(self.url, kind) >= times, lambda: f"no {kind} came: {self.said}")
+        with reading(self.url) as look:
+            until(lambda: occurrences(look, kind) >= times, lambda: f"no {kind} came: {self.said}")
 
     def comes_to_rest(self, within: float = PATIENCE) -> None:
         """Wait until no thread wants anything of anybody."""
-        until(lambda: not restless(self.url), lambda: f"at work: {restless(self.url)}\n{self.said}", within)
+        with reading(self.url) as look:
+            until(lambda: not restless(look), lambda: f"at work: {restless(look)}\n{self.said}", within)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, delete, func, insert, update
+from sqlalchemy import delete, func, insert, update
 
+from storage.database import connect
 from storage.tables import EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from tests.crashes.checker import INVARIANTS, violations
 from tests.crashes.evidence import Evidence
@@ -38,7 +39,7 @@ class History:
         return Evidence.read(self.url, self.ledgers, before)
 
     def change(self, *statements: Any) -> None:
-        engine = create_engine(self.url)
+        engine = connect(self.url)
         with engine.begin() as connection:
             for statement in statements:
                 assert connection.execute(statement).rowcount != 0
@@ -98,7 +99,7 @@ def history(good: Scene, tmp_path: Path) -> History:
     """A copy, for one test to spoil."""
     for ledger in good.folder.glob("*.jsonl"):
         shutil.copy(ledger, tmp_path)
-    return History(keeper(good.url).copy(good.url, tmp_path.name), Ledgers(tmp_path))
+    return History(keeper(good.url).copy_at_rest(good.url, tmp_path.name), Ledgers(tmp_path))
 
 
 def test_a_good_history_has_no_violation(history: History) -> None:

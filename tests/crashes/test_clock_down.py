@@ -43,7 +43,7 @@ def test_whoever_approves_after_the_deadline_is_told_so_though_no_clock_has_repo
     scene.sees("RequestShown")
     [request] = bob.client.get("/v1/requests?status=open")["requests"]
     scene.is_killed()
-    scene.opens_without_a_clock(HALF_AN_HOUR + 5.0)
+    scene.opens("", 1, "--no-clock", ahead=HALF_AN_HOUR + 5.0)
     assert bob.answers(request).status == SETTLED
     assert "RequestAnswered" not in types(scene.evidence())
     evidence = wakes_late_twice(scene, HALF_AN_HOUR + 5.0)

@@ -2,8 +2,9 @@
 
 from itertools import count
 
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 
+from storage.database import connect
 from storage.schema import HEAD, version_of
 from tests.crashes.keepers import keeper
 from tests.crashes.people import crew_of
@@ -14,7 +15,7 @@ FEWEST_STATEMENTS = 10
 
 def shape(url: str) -> object:
     """The revision of a database, its tables, and their columns and indexes."""
-    engine = create_engine(url)
+    engine = connect(url)
     try:
         tables = sorted(inspect(engine).get_table_names())
         columns = {name: sorted(c["name"] for c in inspect(engine).get_columns(name)) for name in tables}

@@ -7,15 +7,20 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from storage.jobs import QUEUES
 from storage.postgres import psycopg_url
 
+_FETCHING = "ALTER FUNCTION procrastinate_fetch_job_v2 SET search_path = fake, public, pg_catalog"
+"""Fetching alone has this time: heartbeats and the search for dead workers go by the true one."""
 _MADE = text("SELECT to_regclass('fake.clock') IS NOT NULL")
 _MAKE = """
 CREATE SCHEMA fake;
 CREATE TABLE fake.clock (at timestamptz);
 INSERT INTO fake.clock VALUES (NULL);
 CREATE FUNCTION fake.now() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT at FROM fake.clock';
-ALTER FUNCTION procrastinate_fetch_job_v2 SET search_path = fake, public, pg_catalog;
 """
-"""Fetching alone has this time: heartbeats and the search for dead workers go by the true one."""
+_RUNNING = """
+CREATE SCHEMA IF NOT EXISTS fake;
+CREATE OR REPLACE FUNCTION fake.now() RETURNS timestamptz STABLE LANGUAGE sql
+    AS 'SELECT pg_catalog.now() + make_interval(secs => {seconds})';
+"""
 _TURN = text("UPDATE fake.clock SET at = :at")
 _RING = text("""SELECT pg_notify('procrastinate_queue_v1#' || :queue, '{"type": "job_inserted", "job_id": 0}')""")
 
@@ -28,11 +33,18 @@ class DatabaseClock:
         with self._engine.begin() as connection:
             if not connection.execute(_MADE).scalar():
                 connection.exec_driver_sql(_MAKE)
+                connection.exec_driver_sql(_FETCHING)
 
     def turn(self, at: datetime) -> None:
         with self._engine.begin() as connection:
             connection.execute(_TURN, {"at": at})
             _ring(connection)
+
+
+def set_ahead(connection: Connection, seconds: float) -> None:
+    """Let it run, ahead of the true time."""
+    connection.exec_driver_sql(_RUNNING.format(seconds=seconds))
+    connection.exec_driver_sql(_FETCHING)
 
 
 def _ring(connection: Connection) -> None:
