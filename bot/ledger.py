@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from agents.addresses import Address
+from agents.addresses import ENGINE, Address
 from agents.digest import call_digest
-from agents.events import KnownEvent, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from agents.events import KnownEvent, ReplyChosen, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from agents.judge import lapsed
 from agents.messages import Provenance
 from agents.moment import Moment
@@ -60,6 +60,12 @@ def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, ji
         ended = given_up(call, ended.text)
     if ended.how == "unknown":
         unknown = ToolOutcomeUnknown(at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text)
-        return (unknown,) if state.life == "cancelled" else (unknown, ask_what_happened(state, call, moment))
+        return unknown, (_tell(call, moment) if state.life == "cancelled" else ask_what_happened(state, call, moment))
     retry_at = back_off(call.attempt, jitter, moment.now) if ended.how == "again" else None
     return (ToolFailed(at=moment.now, actor=actor, call_id=call.call_id, error=ended.text, retry_at=retry_at),)
+
+
+def _tell(call: OpenCall, moment: Moment) -> ReplyChosen:
+    """Nobody can be asked in a thread that is over, since nothing follows; but nobody is left believing all is well."""
+    text = f"{call.tool} had been started when this was cancelled, and I cannot tell whether it ran. Please look."
+    return ReplyChosen(at=moment.now, actor=ENGINE, text=text)

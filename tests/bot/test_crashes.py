@@ -234,6 +234,22 @@ async def test_a_cancelled_thread_starts_nothing_again_after_a_crash(database_ur
         assert (await home.bot.engine.load(thread)).status == "cancelled"
 
 
+async def test_of_a_call_in_doubt_people_are_told_also_when_its_thread_was_cancelled(database_url: str, house) -> None:
+    workshop = DyingWorkshop(happened=True)
+    async with house(Database.open(database_url), ScriptedModel({"intent": "pay"}), workshop=workshop) as home:
+        thread = await home.says("pay")
+        await asyncio.to_thread(workshop.begun.wait, 20)
+        await home.dies()
+        workshop.released.set()
+        await home.bot.steering.cancel(thread, person("bob"))
+    async with house(Database.open(database_url), ScriptedModel(), workshop=workshop, run="b") as home:
+        await home.until(thread, lambda s: s.recent[-1].type == "ReplyChosen" and not s.outgoing)
+        [told] = [event.text for event in await home.log(thread) if event.type == "ReplyChosen"]
+        assert told == "pay had been started when this was cancelled, and I cannot tell whether it ran. Please look."
+        assert (await home.story(thread))[-3:] == ["ToolOutcomeUnknown", "ReplyChosen", "MessageSent"]
+        await home.check_replay(thread)
+
+
 async def test_rules_that_changed_while_the_process_was_gone_are_looked_at_before_a_second_start(
     database_url: str, house
 ) -> None:

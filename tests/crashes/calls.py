@@ -12,7 +12,8 @@ from tests.crashes.evidence import Evidence, Logged
 class Call:
     """One call: how often it was started, and how it ended.
 
-    `doubts` are the times nobody could tell and people had to be asked; of a cancelled thread nobody is asked.
+    `doubts` are the times nobody could tell and people had to be asked; in a cancelled thread, where nobody is asked,
+    it `ends_in_doubt`.
     """
 
     called: Logged
@@ -23,6 +24,7 @@ class Call:
     requests: dict[str, str] = field(default_factory=dict)
     again: int = 0
     running: bool = False
+    ends_in_doubt: bool = False
 
     @property
     def tool(self) -> str:
@@ -70,6 +72,7 @@ def _worked(call: Call, event: Logged, data: Any, *, cancelled: bool) -> None:
             call.endings.append("failed")
         case "ToolOutcomeUnknown" if cancelled:
             call.endings.append("unknown")
+            call.ends_in_doubt = True
         case "ToolOutcomeUnknown":
             call.doubts.append(event)
 

@@ -161,6 +161,10 @@ def doubt_is_told(evidence: Evidence) -> Iterator[str]:
     for call in calls_of(evidence):
         for request in (r for r, purpose in call.requests.items() if purpose == "outcome" and r not in told):
             yield f"no card of {request} ever left"
+    replied = {entry["key"].partition(":")[0] for entry in evidence.sent if "cannot tell" in entry["text"]}
+    for call in calls_of(evidence):
+        if call.ends_in_doubt and call.called.thread not in replied:
+            yield f"{call.key} was cancelled in doubt, and nobody was told"
 
 
 @invariant(10, "a request ends once, and whoever came later was told so")
