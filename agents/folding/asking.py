@@ -34,6 +34,8 @@ def fold_asking(state: ThreadState, event: AskingEvent) -> dict[str, Any]:
             return _opened(state, event.request)
         case RequestShown():
             return _shown(state, event)
+        case _ if state.request_named(event.request_id) is None:
+            return {}  # of a log that was tampered with: a replay tells that it is not what is kept
         case RequestReminded():
             return _reminded(state, event)
         case RequestEscalated():

@@ -495,3 +495,20 @@ def test_when_all_is_delivered_no_screen_still_asks(moves: list[str], data: st.D
     assert screens.state.outgoing == ()
     assert screens.asks
     assert not any(screens.asks.values())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RequestReminded(at=NOW, actor=CLOCK, request_id="req_none", nth=1),
+        RequestEscalated(at=NOW, actor=CLOCK, request_id="req_none", nth=1, to=()),
+        RequestExpired(at=NOW, actor=CLOCK, request_id="req_none", on_expire="deny"),
+        RequestExpired(at=NOW, actor=CLOCK, request_id="req_none", on_expire="hold"),
+        RequestSuperseded(at=NOW, actor=CLOCK, request_id="req_none", reason="never asked"),
+    ],
+)
+def test_what_a_log_says_of_a_request_that_was_never_opened_changes_nothing(event: Any) -> None:
+    state = asking_thread()
+    after_it = fold(state, [event])
+    assert after_it.requests == state.requests
+    assert (after_it.status, after_it.outgoing) == (state.status, state.outgoing)

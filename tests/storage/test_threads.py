@@ -104,6 +104,18 @@ async def test_whatever_was_tampered_with_no_longer_replays(database: Database, 
     assert not (await database.run(lambda c: replayed(c, "thr_1"))).matches
 
 
+async def test_a_log_that_lost_the_opening_of_a_request_no_longer_replays(database: Database) -> None:
+    def answered(walk: Walk) -> bool:
+        kinds = {event.type for event in walk.events}
+        return "RequestAnswered" in kinds and "ThreadForked" not in kinds
+
+    walk = some_walk(answered)
+    await database.run(lambda connection: write(connection, walk))
+    lost = "DELETE FROM event WHERE type IN ('RequestOpened', 'RequestShown')"
+    await database.run(lambda c: c.execute(text(lost)))
+    assert not (await database.run(lambda c: replayed(c, "thr_walk"))).matches
+
+
 async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_page(database: Database) -> None:
     for number in range(5):
         await database.run(lambda c, n=number: append(Threads(), c, ThreadState(), *opening(f"thr_{n}", n // 2)))
