@@ -160,8 +160,15 @@ class JobServer:
         """Raises when the database goes away."""
         while self._pool is not None and not self._stopping:
             await asyncio.sleep(INTERVAL)
+            await self._beat()
             if count := await take_over(self._pool, self._app.job_manager):
                 self.reports.taken_over(count)
+
+    async def _beat(self) -> None:
+        """Whoever looks for the dead is alive: one that stood still finds its own jobs among theirs otherwise."""
+        for worker in self._workers.values():
+            if worker.worker_id is not None:
+                await self._app.job_manager.update_heartbeat(worker.worker_id)
 
     async def _keep_house(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
         await self.handlers.housekeeping()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.jobs.attending import AttendingManager
+from storage.jobs.serving import JobServer
 from storage.jobs.stalled import STALE, take_over
 from storage.postgres import conninfo
 from tests.storage.jobs.counter import PATIENCE, Counter, deferred, job, serving, waiting
@@ -94,6 +95,26 @@ async def test_a_worker_that_is_merely_late_keeps_its_job(database: Database, ma
     await silent_for(database, STALE - 2)
     assert await released(manager) == 0
     assert await database.run(waiting) == ["slow doing"]
+
+
+async def test_whoever_stood_still_itself_does_not_count_its_own_jobs_among_those_of_the_dead(
+    database: Database,
+) -> None:
+    counter = Counter(gates={"mine": asyncio.Event()})
+    await deferred(database, job("mine"))
+    async with serving(database.url, counter) as server:
+        await counter.until_begun("mine")
+        await silent_for(database, STALE + 1)
+        await server._beat()
+        assert await server_took_over(server) == 0
+        counter.gates["mine"].set()
+        await counter.until_done("mine")
+    assert counter.begun == ["mine"]
+
+
+async def server_took_over(server: JobServer) -> int:
+    assert server._pool is not None
+    return await take_over(server._pool, server._app.job_manager)
 
 
 async def test_a_job_whose_like_waits_already_is_dropped(database: Database, manager: AttendingManager) -> None:
