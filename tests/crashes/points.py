@@ -42,8 +42,9 @@ class Point:
 class LostWord(Point):
     """A commit whose word is lost to a process that lives.
 
-    Embedded wake-ups live in the process, so what nobody heard of is taken up by the next start (`restarts`). With
-    SQLite this cannot happen but on the way down: the commit and its word are one call within the process.
+    Embedded wake-ups live in the process, so what nobody heard of is taken up by the next start (`restarts`); jobs in
+    the database need none. With SQLite this cannot happen but on the way down: the commit and its word are one call
+    within the process.
     """
 
     restarts: bool = False
@@ -128,6 +129,15 @@ def _waiting() -> Iterator[Point]:
     yield Point(14, "after the commit of TimerFired", "waiting", last="TimerFired", healed=0)
 
 
+def _jobs() -> Iterator[Point]:
+    """Where jobs wait in the database: taken and not begun, done and not yet gone."""
+    yield Point(4, "advance job taken", "once", last="MessageReceived")
+    yield Point(4, "timer job taken", "waiting", last="TimerSet", healed=0)
+    yield Point(9, "advance job done", "once", deeds=1)
+    yield Point(9, "timer job done", "waiting", healed=0)
+    yield Point(9, "deliver job done", "once", deeds=1)
+
+
 def _lost_words() -> Iterator[LostWord]:
     lost = "word lost of the commit of"
     yield LostWord(18, f"{lost} ThreadStarted", "once", restarts=True)
@@ -142,18 +152,15 @@ def _lost_words() -> Iterator[LostWord]:
 
 
 POINTS: tuple[Point, ...] = (*_coming_in(), *_working(), *_deeds(), *_asking(), *_deciding(), *_waiting())
+JOB_POINTS: tuple[Point, ...] = tuple(_jobs())
 LOST_WORDS: tuple[LostWord, ...] = tuple(_lost_words())
 
 STORIES: Mapping[int, str] = {
     12: "test_races.py: test_of_two_decisions_and_an_expiry_one_wins",
+    13: "test_taken_over.py: test_of_two_clocks_that_fire_one_timer_one_wins",
     14: "test_clock_down.py: test_an_approval_that_ran_out_while_nobody_lived_expires_once_and_nothing_ships",
     15: "test_migrating.py: test_a_migration_killed_at_any_statement_is_finished_by_the_next",
     16: "test_stopping.py: test_a_signal_in_the_middle_of_a_deed_lets_it_end_and_accepts_nothing_new",
     17: "test_restoring.py: test_a_backup_with_calls_in_flight_repeats_nothing_that_must_not_be_repeated",
 }
 """Points that take more than one process at one place have a test of their own."""
-
-NOT_YET: Mapping[int, str] = {
-    13: "two clocks fire one timer: SQLite lets one process in, so there is one clock; it takes a formation with two"
-}
-"""Points this product, or every formation of it, cannot reach today, and why."""

@@ -2,6 +2,7 @@
 
 from itertools import count
 
+import pytest
 from sqlalchemy import inspect
 
 from storage.database import connect
@@ -25,18 +26,22 @@ def shape(url: str) -> object:
         engine.dispose()
 
 
+@pytest.mark.timeout(300)
 def test_a_migration_killed_at_any_statement_is_finished_by_the_next(scene: Scene) -> None:
-    whole, nth = scene.url, 0
+    """PostgreSQL takes a migration as a whole or not at all, so nobody ever sees a half of it."""
+    whole, nth, shapes = scene.url, 0, set()
     for nth in count(1):
         scene.url = keeper(whole).empty(whole, f"migrated{nth}")
         process = scene.starts("migrate", "--place=statement", f"--nth={nth}")
         if process.ends() == 0:
             break
         assert process.was_killed
+        shapes.add(str(shape(scene.url)))
         assert scene.starts("migrate").ends() == 0
         assert shape(scene.url) == shape(whole)
     assert nth > FEWEST_STATEMENTS
     assert HEAD in str(shape(scene.url))
+    assert shapes == {str((None, {}, {}))} if scene.shared else len(shapes) > 1
 
 
 def test_a_process_that_starts_on_what_a_migration_left_serves(scene: Scene) -> None:

@@ -49,6 +49,11 @@ does = "does what nobody can look for"
 step = { intent = "pay", order = "{order}" }
 
 [[commands]]
+say = ["wire {order}"]
+does = "does what nobody can look for, when a person has approved"
+step = { intent = "wire", order = "{order}" }
+
+[[commands]]
 say = ["stumble {order}"]
 does = "fails"
 step = { intent = "stumble", order = "{order}" }
@@ -139,7 +144,18 @@ def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
         """Stumble."""
         raise ToolError(f"there is no way to {order}")
 
-    return glance, look, ship, move, pay, stumble
+    return glance, look, ship, move, pay, wire_of(workshop), stumble
+
+
+def wire_of(workshop: Workshop) -> Tool:
+    """A tool that asks first, and that nobody can look for afterwards."""
+
+    @tool(effect="once", risk="high", ask=Ask(roles=("release",), expires=HALF_AN_HOUR))
+    def wire(context: ToolContext, order: str) -> ToolResult:
+        """Wire."""
+        return workshop.do("wire", context.key, order)
+
+    return wire
 
 
 def roster_of(workshop: Workshop) -> Roster:
