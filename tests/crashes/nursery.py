@@ -98,8 +98,9 @@ class Nursery:
 
 
 def until(so: Callable[[], object], otherwise: Callable[[], object], within: float = PATIENCE) -> None:
-    """Look again and again until it is so; `otherwise` says what is missing."""
-    deadline, moment = time.monotonic() + within, threading.Event()
+    """Look again and again, less often by and by, until it is so; `otherwise` says what is missing."""
+    deadline, moment, pause = time.monotonic() + within, threading.Event(), 0.01
     while not so():
         assert time.monotonic() < deadline, otherwise()
-        moment.wait(0.01)
+        moment.wait(pause)
+        pause = min(1.1 * pause, 0.1)

@@ -53,17 +53,22 @@ class Requester:
 
 @dataclass
 class Answerer:
-    """Somebody who answers whatever is open, in a way of their own. What may have happened they look up outside."""
+    """Somebody who answers whatever is open, in a way of their own, so many `at_once`.
+
+    What may have happened they look up outside.
+    """
 
     client: Client
     approves: Callable[[Json], bool] = lambda _request: True
     answered: dict[str, Reply] = field(default_factory=dict)
+    at_once: int = 1
 
     def looks(self) -> None:
         """Answer all that is open and was not answered yet."""
-        for request in self.client.get("/v1/requests?status=open&limit=100")["requests"]:
-            if request["id"] not in self.answered:
-                self.answers(request)
+        found = self.client.get("/v1/requests?status=open&limit=100")["requests"]
+        new = [request for request in found if request["id"] not in self.answered]
+        with ThreadPoolExecutor(self.at_once, thread_name_prefix="answers") as pool:
+            list(pool.map(self.answers, new))
 
     def answers(self, request: Json) -> Reply:
         reply = self.client.post(
@@ -137,12 +142,12 @@ class Crew:
         """Whether nothing new is to be begun."""
         return self._enough.is_set()
 
-    def comes_to_rest(self) -> None:
+    def comes_to_rest(self, within: float = PATIENCE) -> None:
         """Wait until all stories are told, nothing is left to do, and whoever answers has heard the last word."""
         self._enough.set()
         for story in self._stories:
-            story.result(PATIENCE)
-        self.scene.comes_to_rest()
+            story.result(within)
+        self.scene.comes_to_rest(within)
         self._resting.set()
         for answering in self._answering:
             answering.result(PATIENCE)
