@@ -14,12 +14,12 @@ def web_url(text: str) -> str:
 
 
 def database_url(secret: SecretStr) -> SecretStr:
-    """`sqlite:///FILE` or `postgresql://…`."""
+    """`sqlite:///FILE` or `postgresql://…`, which some providers write `postgres://…`."""
     url = _split(secret.get_secret_value())
     if url.scheme == "sqlite":
         if url.netloc or url.query or url.path.strip("/") in ("", ":memory:"):
             raise ValueError("must name a file after sqlite:///; a database in memory would forget what was promised")
-    elif url.scheme != "postgresql":
+    elif url.scheme not in ("postgresql", "postgres"):
         raise ValueError("must begin with sqlite:/// or postgresql://; no other database is known")
     return secret
 

@@ -62,8 +62,8 @@ class JobServer:
     poll: float = POLL
     _app: App = field(init=False)
     _pool: AsyncConnectionPool | None = None
-    _watcher: asyncio.Task[None] | None = None
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
+    _watching: set[asyncio.Task[None]] = field(default_factory=set)
     _workers: dict[Queue, Worker] = field(default_factory=dict)
     _running: int = 0
     _stopping: bool = False
@@ -83,27 +83,27 @@ class JobServer:
         self._pool = _connections(self.url, len(self.handlers.by_queue))
         await self._pool.open(wait=True)
         await self._app.open_async(self._pool)
-        self._watcher = asyncio.create_task(self._kept_up(self._watch), name="stalled jobs")
         serving = [partial(self._serve, queue) for queue in self.handlers.by_queue]
-        self._tasks = [self._watcher, *(asyncio.create_task(self._kept_up(run), name="jobs") for run in serving)]
+        self._serving = {asyncio.create_task(self._kept_up(serve), name="jobs") for serve in serving}
+        self._watching = {asyncio.create_task(self._kept_up(self._watch), name="stalled jobs")}
 
     async def stop(self) -> None:
         """Take no more jobs, and return once those that run have ended."""
         self._stopping = True
         for worker in self._workers.values():
             worker.stop()  # type: ignore[no-untyped-call]  # as with run
-        if self._watcher is not None:
-            self._watcher.cancel()
-        await self._ended()
+        await self._ended(self._serving)
+        for task in self._watching:
+            task.cancel()
+        await self._ended(self._watching)
         if self._pool is not None:
             await self._pool.close()
 
-    async def _ended(self) -> None:
+    async def _ended(self, pending: set[asyncio.Task[None]]) -> None:
         """A cancellation may get lost in Python 3.11, also within Procrastinate: then it is not the last one.
 
         See github.com/python/cpython/issues/86296.
         """
-        pending = set(self._tasks)
         while pending:
             _, pending = await asyncio.wait(pending, timeout=_TO_END)
             for task in () if self._running else pending:
@@ -157,15 +157,18 @@ class JobServer:
         return True
 
     async def _watch(self) -> None:
-        """Raises when the database goes away."""
-        while self._pool is not None and not self._stopping:
+        """Until cancelled. Raises when the database goes away."""
+        while self._pool is not None:
             await asyncio.sleep(INTERVAL)
             await self._beat()
             if count := await take_over(self._pool, self._app.job_manager):
                 self.reports.taken_over(count)
 
     async def _beat(self) -> None:
-        """Whoever looks for the dead is alive: one that stood still finds its own jobs among theirs otherwise."""
+        """Whoever looks for the dead is alive, also where Procrastinate does not say so.
+
+        One that stood still would find its own jobs among theirs. One that ends its last jobs would lose them.
+        """
         for worker in self._workers.values():
             if worker.worker_id is not None:
                 await self._app.job_manager.update_heartbeat(worker.worker_id)

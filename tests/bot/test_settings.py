@@ -138,6 +138,7 @@ def test_two_twilio_tokens_are_for_rotation() -> None:
     ("name", "value"),
     [
         ("DATABASE_URL", "postgresql://u:p@host/db?sslmode=require"),
+        ("DATABASE_URL", "postgres://u:p@host/db"),
         ("DATABASE_URL", "sqlite:////var/lib/handrail.db"),
         ("SMTP_URL", "smtp://u:p%2F@host:587?starttls=required"),
         ("SMTP_URL", "smtps://host"),

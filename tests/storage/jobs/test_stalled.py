@@ -183,3 +183,31 @@ async def test_a_second_release_of_the_same_job_takes_it_from_nobody(
     await taken(manager)
     await manager.retry_job(listed)
     assert await database.run(waiting) == ["dead doing"]
+
+
+async def test_a_worker_that_ends_its_last_jobs_is_not_given_up_for_dead(
+    database: Database, manager: AttendingManager
+) -> None:
+    """Procrastinate says no word of life while it waits for them."""
+    counter = Counter(gates={"long": asyncio.Event()})
+    async with serving(database.url, counter) as server:
+        await deferred(database, job("long"))
+        await counter.until_begun("long")
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        await silent_for(database, STALE + 1)
+        async with asyncio.timeout(PATIENCE):
+            while await silent(database):
+                pass
+        assert await released(manager) == 0
+        counter.gates["long"].set()
+        await stopping
+    assert counter.done == ["long"]
+
+
+async def silent(database: Database) -> int:
+    """How many workers count as dead."""
+    query = text(
+        "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => :stale)"
+    )
+    return await database.run(lambda connection: connection.execute(query, {"stale": STALE}).scalar_one())
