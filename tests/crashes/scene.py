@@ -26,13 +26,10 @@ FORMATIONS: Mapping[str, tuple[str, ...]] = {
 FOR_ONE_PROCESS = ("sqlite",)
 """Databases that let no second process in."""
 
-COVERED = tuple(DATABASES)
-"""Databases the suite has been brought to an end on."""
-
 SETTINGS: Sequence[tuple[str, str]] = [
     (database, formation)
     for formation, roles in FORMATIONS.items()
-    for database in COVERED
+    for database in DATABASES
     if len(roles) == 1 or database not in FOR_ONE_PROCESS
 ]
 """Where a crash may take place: each database with each formation it allows."""
@@ -46,8 +43,6 @@ def named(setting: tuple[str, str]) -> str:
     return f"{formation} on {database}"
 
 
-everywhere = pytest.mark.parametrize("scene", SETTINGS, ids=named, indirect=True)
-"""For a test on every database with every formation it allows."""
 shared = pytest.mark.parametrize("scene", SHARED, ids=named, indirect=True)
 """For a test that takes several processes."""
 

@@ -19,7 +19,7 @@ from tests.crashes.keepers import keeper
 from tests.crashes.ledgers import Ledger, Ledgers
 from tests.crashes.nursery import Nursery
 from tests.crashes.people import ERRANDS, Crew, crew_of, story_of
-from tests.crashes.scene import COVERED, Scene
+from tests.crashes.scene import Scene
 from tests.databases import DATABASES
 
 thread, event, request, outbox, inbox = (
@@ -71,7 +71,7 @@ def _is(found: Any) -> tuple[Any, Any]:
     return event.c.thread_id == found.thread, event.c.seq == found.seq
 
 
-@pytest.fixture(scope="module", params=COVERED)
+@pytest.fixture(scope="module", params=DATABASES)
 def good(request: pytest.FixtureRequest, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A history with everything in it: every errand, and a payment nobody could tell of."""
     folder = tmp_path_factory.mktemp("good")
