@@ -3,17 +3,24 @@
 import fcntl
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 from agents.deploy.git import NETWORK_SECONDS, Ended, Git
 from agents.deploy.releases import Release, releases_in
 from agents.deploy.view import Commit, Tag, View
-from agents.errors import Misconfigured
+from agents.errors import Misconfigured, Unreachable
 
 NOTES = "refs/notes/releases"
+SPARES = 3
+"""Clones beside the first; each costs a fetch of everything when it is made."""
+TRIES = 100
+"""How often to look whether the first clone has become free, before a spare one is taken."""
+_PAUSE = 0.05
 SPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
 
 _TAG_FORMAT = "%00".join(
@@ -95,17 +102,41 @@ class Repository:
 
 
 @contextmanager
-def opened(environment: Mapping[str, str]) -> Iterator[Repository]:
-    """The clone of DEPLOY_REPO in DEPLOY_CACHE, ours alone until the end: all others wait, in any process."""
+def opened(environment: Mapping[str, str], tries: int = TRIES) -> Iterator[Repository]:
+    """A clone of DEPLOY_REPO in DEPLOY_CACHE, ours alone until the end, in whichever process the others are."""
     if not (environment.get("DEPLOY_REPO") and environment.get("DEPLOY_CACHE")):
         raise Misconfigured("The deploy tools need DEPLOY_REPO and DEPLOY_CACHE; set_up of the agent gives both.")
-    git = Git(Path(environment["DEPLOY_CACHE"]), environment["DEPLOY_REPO"], environment)
-    git.folder.parent.mkdir(parents=True, exist_ok=True)
-    with git.folder.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        made_once(git.folder, lambda folder: empty_repository(folder, environment))
+    with _held(Path(environment["DEPLOY_CACHE"]), tries) as folder:
+        git = Git(folder, environment["DEPLOY_REPO"], environment)
+        made_once(git.folder, lambda made: empty_repository(made, environment))
         _unlocked(git.folder)
         yield Repository(git)
+
+
+@contextmanager
+def _held(folder: Path, tries: int) -> Iterator[Path]:
+    """The clone, or a spare one when whoever has it does not let go: it may stand still, and be taken for dead."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    spares = (folder.with_name(f"{folder.stem}-{number}.git") for number in range(2, 2 + SPARES))
+    for candidate in chain(repeat(folder, tries), spares):
+        with _tried(candidate) as held:
+            if held:
+                yield candidate
+                return
+        if candidate is folder:
+            time.sleep(_PAUSE)
+    raise Unreachable("every clone of the repository is in use: try again in a moment")
+
+
+@contextmanager
+def _tried(folder: Path) -> Iterator[bool]:
+    with folder.with_suffix(".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def made_once(folder: Path, make: Callable[[Path], object]) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -169,14 +168,12 @@ def remote(tmp_path: Path) -> Remote:
     return made
 
 
-@pytest.fixture(params=[("here", "here")], ids=[""])
-def deployment(
-    request: pytest.FixtureRequest, tmp_path: Path, url: str, you: Person, remote: Remote
-) -> Iterator[Deployment]:
-    """Two workers, started side by side. The parameter tells on which machines: each has a folder of its own."""
-    with ExitStack() as stack:
-        places = [Folder(tmp_path / machine, _variables(url, remote)) for machine in request.param]
-        workers = [stack.enter_context(_made(place).talking("worker")) for place in places]
+@pytest.fixture
+def deployment(tmp_path: Path, url: str, you: Person, remote: Remote) -> Iterator[Deployment]:
+    """Two workers in one folder, as a Procfile starts them."""
+    place = Folder(tmp_path, {"DATABASE_URL": url, "DEPLOY_REPO": str(remote.folder)})
+    with place.talking("worker") as one, place.talking("worker") as two:
+        workers = [one, two]
         for worker in workers:
             worker.until(READY)
         running = Deployment(url, you, workers)
@@ -187,15 +184,6 @@ def deployment(
 def nobody_is_at_anything(connection: Connection) -> None:
     """The next test's workers would take over what those of this one were at."""
     connection.execute(text("DELETE FROM procrastinate_jobs"))
-
-
-def _variables(url: str, remote: Remote) -> dict[str, str]:
-    return {"DATABASE_URL": url, "DEPLOY_REPO": str(remote.folder)}
-
-
-def _made(place: Folder) -> Folder:
-    place.path.mkdir(exist_ok=True)
-    return place
 
 
 def hears(worker: Talking) -> str:
@@ -230,7 +218,6 @@ def test_what_a_killed_worker_was_at_another_one_has_within_fifteen_seconds(depl
     until(lambda: remote.moves == ONE_RELEASE, lambda: remote.moves)
 
 
-@pytest.mark.parametrize("deployment", [("here", "there")], indirect=True)
 def test_a_frozen_worker_that_goes_on_after_all_changes_nothing_and_serves_again(deployment, first, second, remote):
     first.process.send_signal(signal.SIGSTOP)
     deployment.is_taken_over(within=PROMISED)

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from agents.deploy.git import Git
+from agents.deploy.repository import SPARES, opened
 from agents.errors import ToolError, Unreachable
 from tests.agents.deploy.operators import Operator
 
@@ -97,6 +99,23 @@ def test_calls_of_one_machine_wait_for_each_other(operator: Operator) -> None:
             pool.submit(operator.does, "roll_back", place, environment=place) for place in ("production", "staging")
         ]
         assert all(call.result().summary for call in (*calls, *moves))
+
+
+def test_a_clone_that_somebody_does_not_let_go_is_left_to_them_and_a_spare_one_taken(operator: Operator) -> None:
+    """A worker that stands still in the middle of a push keeps it, while another has long taken its job over."""
+    with opened(operator.environment) as still, opened(operator.environment, tries=1) as heirs:
+        assert heirs.git.folder != still.git.folder
+        assert {tag.name for tag in heirs.look().tags} >= {"v1.4.0", "production"}
+    with opened(operator.environment, tries=1) as again:
+        assert again.git.folder == still.git.folder
+
+
+def test_when_every_clone_is_taken_it_is_told_to_come_back(operator: Operator) -> None:
+    with ExitStack() as stack:
+        for _ in range(1 + SPARES):
+            stack.enter_context(opened(operator.environment, tries=1))
+        with pytest.raises(Unreachable, match="in use"), opened(operator.environment, tries=1):
+            pass
 
 
 def test_what_a_killed_git_left_locked_is_unlocked(operator: Operator, other: Operator) -> None:
