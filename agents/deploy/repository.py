@@ -18,7 +18,7 @@ from agents.errors import Misconfigured, Unreachable
 NOTES = "refs/notes/releases"
 SPARES = 3
 """Clones beside the first; each costs a fetch of everything when it is made."""
-TRIES = 100
+TRIES = 40
 """How often to look whether the first clone has become free, before a spare one is taken."""
 _PAUSE = 0.05
 SPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
