@@ -20,15 +20,16 @@ OVER = ("done", "cancelled")
 
 @dataclass
 class Requester:
-    """Somebody who opens threads and speaks in them."""
+    """Somebody who opens threads and speaks in them. What is for one pager is sent there one after another."""
 
     client: Client
     series: str = ""
+    pager: str = ""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def asks(self, text: str, agent: str = "crew") -> str:
         """Open a thread; returns it."""
-        body = {"message": text, "agent": agent, "reply_to": f"pager:{self.client.name}"}
+        body = {"message": text, "agent": agent, "reply_to": f"pager:{self.pager or self.client.name}"}
         reply = self.client.post("/v1/threads", body, self._name())
         assert reply.status == 201, reply
         thread: str = reply.body["id"]

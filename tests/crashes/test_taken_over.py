@@ -18,6 +18,7 @@ from tests.crashes.points import TOOLS
 from tests.crashes.scene import QUICK, Scene, shared
 
 ROUND_TRIPS = 200
+PAGERS = 20
 FOR_MANY = 280.0
 """Seconds that so many may take, on a machine that has much else to do; some ten on an idle one."""
 WORKER = 1
@@ -33,7 +34,7 @@ def round_trips(scene: Scene, words: str) -> Iterator[Crew]:
     scene.opens()
     with Crew(scene, replace(bob, at_once=8)) as crew:
         for order in range(ROUND_TRIPS):
-            crew.has(partial(alice.asks, f"{words} {order}"))
+            crew.has(partial(replace(alice, pager=f"alice-{order % PAGERS}").asks, f"{words} {order}"))
         yield crew
         crew.comes_to_rest(FOR_MANY)
 
