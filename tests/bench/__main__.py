@@ -1,6 +1,7 @@
 """All measurements, one after the other: `make bench`."""
 
-from tests.bench import processes, round_trips
+from tests.bench import processes, round_trips, shared
 
 round_trips.main()
+shared.main()
 processes.main()
