@@ -13,6 +13,11 @@ INTERVAL = 2.0
 """Seconds between two looks. With both, and a second until the job is fetched, another worker has it within 13."""
 _LONG_GONE = 60.0
 
+_CUT_OFF = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'handrail%%'
+    AND pid <> pg_backend_pid() AND xact_start < now() - make_interval(secs => %s)
+"""
 _ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(hashtext('handrail: stalled jobs'))"
 
 
@@ -21,14 +26,26 @@ async def take_over(pool: AsyncConnectionPool, manager: JobManager) -> int:
 
     One process at a time: a second one, with the same list, would take a job away from whoever has just got it.
     """
-    async with pool.connection() as connection, connection.transaction():
-        if not await _alone(connection):
-            return 0
-        stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=STALE))
-        for job in stalled:
-            await _release(manager, job)
-        await manager.prune_stalled_workers(_LONG_GONE)
-        return len(stalled)
+    async with pool.connection() as connection:
+        await cut_off(connection, STALE)
+        async with connection.transaction():
+            return await _released(manager) if await _alone(connection) else 0
+
+
+async def cut_off(connection: AsyncConnection, seconds: float) -> None:
+    """End the transactions of ours that have lasted so long: whoever stands still in one keeps its thread locked.
+
+    PostgreSQL's own time-outs see to those that are idle. Somebody who stopped while sending a batch counts as active.
+    """
+    await connection.execute(_CUT_OFF, (seconds,))
+
+
+async def _released(manager: JobManager) -> int:
+    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=STALE))
+    for job in stalled:
+        await _release(manager, job)
+    await manager.prune_stalled_workers(_LONG_GONE)
+    return len(stalled)
 
 
 async def _alone(connection: AsyncConnection) -> bool:

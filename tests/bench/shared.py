@@ -1,4 +1,4 @@
-"""Approval round trips on PostgreSQL with fsync on: people in this process, workers in processes of their own.
+"""Approval round trips on PostgreSQL with fsync on: in one process, and with workers in processes of their own.
 
     python -m tests.bench.shared [--trips 400] [--threads 100000]
 
@@ -61,10 +61,11 @@ class Distant(Driver):
 
     async def _until(self, thread_id: str, wanted: Callable[[ThreadState], bool]) -> ThreadState:
         with self.bot.engine.bell(thread_id) as bell:
-            while not wanted(state := await self.bot.engine.load(thread_id)):
+            while True:
                 bell.clear()
+                if wanted(state := await self.bot.engine.load(thread_id)):
+                    return state
                 await bell.wait()
-        return state
 
     async def delays(self) -> list[float]:
         """Milliseconds from each first commit to the first step that was chosen."""
@@ -113,21 +114,33 @@ def raw_commits(url: str, commits: int = 2000) -> float:
         return commits / (time.perf_counter() - began)
 
 
-async def round_trips(url: str, trips: int, raw: float) -> None:
-    """Print what one worker does, and two."""
+async def in_one_process(url: str, trips: int, raw: float) -> None:
+    """People and worker share a process, as in `handrail up`: nobody waits for news from elsewhere."""
+    driver = Driver(made(url, dict.fromkeys(QUEUES, CONCURRENCY)))
+    driver.bot.engine.listeners.append(driver.notice)
+    await driver.bot.start()
+    await one_after_another(driver, WARM_UP)
+    driver.commits, driver.accepted = 0, []
+    _print("one process, one by one", await one_after_another(driver, trips // 2), raw)
+    print(f"commits per round trip        {driver.commits / (trips // 2):8.1f}")
+    _print(f"one process, {AT_ONCE} at once", await at_once(driver, trips), raw)
+    await driver.bot.stop()
+
+
+async def in_several(url: str, trips: int, raw: float) -> None:
+    """People at a process that takes no jobs, and one worker, then two."""
     presence.NEWS = NEWS
     driver = Distant(await made(url, {}).start())
-    gc.freeze()
     with ExitStack() as stack:
         stack.enter_context(worker(url))
         await one_after_another(driver, WARM_UP)
         driver.opened.clear()
-        _print("one worker, one by one", await one_after_another(driver, trips // 2), raw)
+        await one_after_another(driver, trips // 2)
         delays = await driver.delays()
-        _print(f"one worker, {AT_ONCE} at once", await at_once(driver, trips), raw)
+        _print(f"web and a worker, {AT_ONCE} at once", await at_once(driver, trips), raw)
         stack.enter_context(worker(url))
         await at_once(driver, WARM_UP)
-        _print(f"two workers, {AT_ONCE} at once", await at_once(driver, trips), raw)
+        _print(f"web and two, {AT_ONCE} at once", await at_once(driver, trips), raw)
     await driver.bot.stop()
     print(f"commit to next step, median   {statistics.median(delays):8.1f} ms")
     print(f"commit to next step, p99      {statistics.quantiles(delays, n=100)[98]:8.1f} ms")
@@ -172,7 +185,9 @@ def main() -> None:
     engine.dispose()
     raw = raw_commits(url)
     print(f"raw commits                   {raw:8.0f} /s")
-    asyncio.run(round_trips(url, options.trips, raw))
+    gc.freeze()
+    asyncio.run(in_one_process(url, options.trips, raw))
+    asyncio.run(in_several(url, options.trips, raw))
     _rest("a worker at rest", url)
     fill(url, options.threads)
     _rest(f"with {options.threads} waiting", url)

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
 from procrastinate import App, PsycopgConnector
 from procrastinate.jobs import DeleteJobCondition, Status
 from procrastinate.jobs import Job as Taken
+from psycopg.pq import TransactionStatus
 from sqlalchemy import text
 
 from storage.database import Database
 from storage.jobs.attending import AttendingManager
 from storage.jobs.serving import JobServer
-from storage.jobs.stalled import STALE, take_over
+from storage.jobs.stalled import STALE, cut_off, take_over
 from storage.postgres import conninfo
 from tests.storage.jobs.counter import PATIENCE, Counter, deferred, job, serving, waiting
 
@@ -211,3 +213,22 @@ async def silent(database: Database) -> int:
         "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => :stale)"
     )
     return await database.run(lambda connection: connection.execute(query, {"stale": STALE}).scalar_one())
+
+
+async def test_a_transaction_in_which_somebody_stands_still_is_cut_off_and_keeps_nobody_waiting(
+    database: Database, manager: AttendingManager
+) -> None:
+    """Stopped while it sent a batch: the server waits for the rest, and calls that active."""
+    lock = "SELECT pg_advisory_xact_lock(1)"
+    with psycopg.connect(conninfo(database.url), application_name="handrail") as still:
+        still.execute(lock)
+        still.pgconn.enter_pipeline_mode()
+        still.pgconn.send_query_params(b"SELECT 1", None)
+        still.pgconn.send_flush_request()
+        still.pgconn.flush()
+        assert isinstance(manager.connector, PsycopgConnector)
+        async with manager.connector.pool.connection() as connection:
+            await cut_off(connection, 0.0)
+        await database.run(lambda connection: connection.execute(text(lock)))
+        assert still.pgconn.transaction_status == TransactionStatus.ACTIVE  # it has not noticed yet
+        still.close()
