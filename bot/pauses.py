@@ -32,7 +32,7 @@ class Pauses:
             until = await self._until(name)
         return timedelta() if until is None else max(timedelta(), until - self.now())
 
-    async def begin(self, name: str, until: datetime) -> None:
+    async def heed(self, name: str, until: datetime) -> None:
         """Have it left alone. While the database is away this process alone knows."""
         self._known[name] = self.now(), until
         try:

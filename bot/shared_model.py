@@ -54,7 +54,7 @@ class SharedModel:
     async def _heed(self, completion: Completion) -> None:
         if completion.outcome is Outcome.RATE_LIMITED and completion.retry_after:
             until = self.pauses.now() + timedelta(seconds=completion.retry_after)
-            await self.pauses.begin(self.name, until)
+            await self.pauses.heed(self.name, until)
 
 
 _: type[Model] = SharedModel
