@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from storage.jobs.attending import AttendingManager
 from storage.jobs.deferring import Later, Queue
-from storage.jobs.stalled import HEARTBEAT, INTERVAL, take_over
+from storage.jobs.stalled import INTERVAL, beat, take_over
 from storage.postgres import conninfo
 
 POLL = 1.0
@@ -85,7 +85,7 @@ class JobServer:
         await self._app.open_async(self._pool)
         serving = [partial(self._serve, queue) for queue in self.handlers.by_queue]
         self._serving = {asyncio.create_task(self._kept_up(serve), name="jobs") for serve in serving}
-        self._watching = {asyncio.create_task(self._kept_up(self._watch), name="stalled jobs")}
+        self._watching = {asyncio.create_task(self._watch(), name="stalled jobs")}
 
     async def stop(self) -> None:
         """Take no more jobs, and return once those that run have ended."""
@@ -136,7 +136,7 @@ class JobServer:
             abort_job_polling_interval=_NEVER,
             delete_jobs=DeleteJobCondition.ALWAYS,
             install_signal_handlers=False,
-            update_heartbeat_interval=HEARTBEAT,
+            update_heartbeat_interval=_NEVER,  # we do, for all of them at once
             stalled_worker_timeout=_NEVER,
         )
         await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate says not what it returns: nothing
@@ -157,21 +157,27 @@ class JobServer:
         return True
 
     async def _watch(self) -> None:
-        """Until cancelled. Raises when the database goes away."""
+        """Until cancelled. It tries again soon: whoever says nothing for long loses its jobs."""
         while self._pool is not None:
             await asyncio.sleep(INTERVAL)
-            await self._beat()
-            if count := await take_over(self._pool, self._app.job_manager):
-                self.reports.taken_over(count)
+            try:
+                await self._beat(self._pool)
+                taken = await take_over(self._pool, self._app.job_manager)
+            except Exception as error:  # noqa: BLE001 - the same
+                self.reports.trouble(error)
+            else:
+                self._tell(taken)
 
-    async def _beat(self) -> None:
-        """Whoever looks for the dead is alive, also where Procrastinate does not say so.
+    def _tell(self, taken: int) -> None:
+        if taken:
+            self.reports.taken_over(taken)
 
-        One that stood still would find its own jobs among theirs. One that ends its last jobs would lose them.
+    async def _beat(self, pool: AsyncConnectionPool) -> None:
+        """Whoever looks for the dead is alive: it says so first, and goes on saying so while its last jobs end.
+
+        One that stood still would find its own jobs among theirs. Procrastinate says no word while it waits for jobs.
         """
-        for worker in self._workers.values():
-            if worker.worker_id is not None:
-                await self._app.job_manager.update_heartbeat(worker.worker_id)
+        await beat(pool, [worker.worker_id for worker in self._workers.values() if worker.worker_id is not None])
 
     async def _keep_house(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
         await self.handlers.housekeeping()

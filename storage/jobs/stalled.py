@@ -6,19 +6,28 @@ from procrastinate.manager import JobManager
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-HEARTBEAT = 2.0
-STALE = 8.0
-"""Seconds without a heartbeat after which a worker counts as dead: four beats, since a busy loop is no death."""
 INTERVAL = 2.0
-"""Seconds between two looks. With both, and a second until the job is fetched, another worker has it within 13."""
+"""Seconds between two looks, and between two heartbeats."""
+STALE = 8.0
+"""Seconds without a heartbeat after which a worker counts as dead: four beats, since a busy loop is no death.
+
+With both, and a second until the job is fetched, another worker has it within 13.
+"""
 _LONG_GONE = 60.0
 
+_BEAT = "SELECT procrastinate_update_heartbeat_v1(id) FROM unnest(%s::bigint[]) AS id"
 _CUT_OFF = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'handrail%%'
     AND pid <> pg_backend_pid() AND xact_start < now() - make_interval(secs => %s)
 """
 _ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(hashtext('handrail: stalled jobs'))"
+
+
+async def beat(pool: AsyncConnectionPool, workers: list[int]) -> None:
+    """Say that these are alive."""
+    async with pool.connection() as connection:
+        await connection.execute(_BEAT, (workers,))
 
 
 async def take_over(pool: AsyncConnectionPool, manager: JobManager) -> int:

@@ -62,8 +62,6 @@ UP = Role("up", QUEUES, AT_ONCE, alone=True)
 WEB = Role("web")
 WORKER = Role("worker", QUEUES, AT_ONCE)
 CLOCK = Role("clock", ("timer",), AT_ONCE)
-STEADY = 8
-"""Heartbeats in the time after which silence means death."""
 Announce = Callable[[Mapping[str, Any]], None]
 
 
@@ -162,7 +160,7 @@ def _opened(url: str) -> Database:
 
 def _share(role: Role, options: argparse.Namespace) -> Share:
     """The role's share of the work, with a look at it more often: nobody waits for the next one."""
-    jobs.HEARTBEAT, jobs.INTERVAL, stalled.STALE = options.stale / STEADY, 0.2, options.stale
+    jobs.INTERVAL, stalled.STALE = 0.2, options.stale
     fence.MARGIN = options.stale / 2
     queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
     process = Process(fresh_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())

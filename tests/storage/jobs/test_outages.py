@@ -84,18 +84,14 @@ async def test_a_bell_that_was_lost_is_made_up_for_by_looking(database: Database
 
 
 async def test_a_worker_that_ends_without_an_error_begins_again(database: Database) -> None:
-    """Procrastinate's does when its heartbeat fails."""
+    """Procrastinate's does when it can hear no bell any more."""
     counter = Counter()
     async with serving(database.url, counter):
-        order(
-            database.url,
-            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no heart'; END $$; "
-            "CREATE TRIGGER failing BEFORE UPDATE ON procrastinate_workers FOR EACH ROW EXECUTE FUNCTION fail()",
-        )
+        await until_listening(database)
+        end_all_back_ends(database.url)
         async with asyncio.timeout(PATIENCE):
             while None not in counter.trouble:
                 await moment()
-        order(database.url, "DROP FUNCTION fail CASCADE")
         await deferred(database, job("after"))
         await counter.until_done("after")
 

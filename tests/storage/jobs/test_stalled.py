@@ -107,7 +107,8 @@ async def test_whoever_stood_still_itself_does_not_count_its_own_jobs_among_thos
     async with serving(database.url, counter) as server:
         await counter.until_begun("mine")
         await silent_for(database, STALE + 1)
-        await server._beat()
+        assert server._pool is not None
+        await server._beat(server._pool)
         assert await server_took_over(server) == 0
         counter.gates["mine"].set()
         await counter.until_done("mine")
