@@ -18,7 +18,8 @@ class Point:
     """One place. `first` is where a process died before it; `errand` is what people want meanwhile.
 
     `last` is the type of the last event at the time, None when nothing is stored; `deeds` is how often the deed was
-    done by then, `healed` how often in the end, `doubts` how often a person had to be asked what became of it.
+    done by then, `healed` how often in the end, `doubts` how often a person had to be asked what became of it. Where
+    the deed is done `meanwhile` by others in the process, it may be begun by then, and be repeated with the same key.
     """
 
     number: int
@@ -30,6 +31,15 @@ class Point:
     deeds: int = 0
     healed: int = 1
     doubts: int = 0
+    meanwhile: bool = False
+
+    @property
+    def by_then(self) -> set[int]:
+        return {0, self.healed} if self.meanwhile else {self.deeds}
+
+    @property
+    def in_the_end(self) -> set[int]:
+        return {self.healed, 2 * self.healed} if self.meanwhile else {self.healed}
 
     @property
     def name(self) -> str:
@@ -113,8 +123,8 @@ def _deciding() -> Iterator[Point]:
     for errand, healed in (("idempotent", 1), ("asking", 0)):
         yield Point(11, "before the commit of RequestAnswered", errand, healed=healed)
         yield Point(11, "after the commit of RequestAnswered", errand, last="RequestAnswered", healed=healed)
-        yield Point(11, "correction offered", errand, healed=healed)
-        yield Point(11, "correction taken", errand, healed=healed)
+        yield Point(11, "correction offered", errand, healed=healed, meanwhile=True)
+        yield Point(11, "correction taken", errand, healed=healed, meanwhile=True)
     answered = "after the commit of RequestAnswered"
     yield Point(11, answered, "once", first="pay called", last="RequestAnswered", doubts=1)
     yield Point(11, "reply offered", "once", last="ThreadFinished", deeds=1)
