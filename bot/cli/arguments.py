@@ -1,8 +1,12 @@
 """Arguments that are more than text."""
 
-from typer import BadParameter
+from typing import Annotated
+
+from typer import BadParameter, Option
 
 from agents.addresses import Address
+
+Port = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
 
 
 def address(text: str) -> Address:

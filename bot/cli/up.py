@@ -4,6 +4,7 @@ from typing import Annotated
 
 from typer import Option, Typer, echo
 
+from bot.cli.arguments import Port
 from bot.serving import Place, Wishes, serve
 
 app = Typer()
@@ -12,7 +13,7 @@ app = Typer()
 @app.command()
 def up(
     *,
-    port: Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")] = None,
+    port: Port = None,
     no_sample: Annotated[
         bool, Option("--no-sample", help="Do not make a sample repository.", show_default=False)
     ] = False,

@@ -1,14 +1,11 @@
 """`handrail web`: the role that answers HTTP, apart from the others, which need not load what serves it."""
 
-from typing import Annotated
+from typer import Typer, echo
 
-from typer import Option, Typer, echo
-
+from bot.cli.arguments import Port
 from bot.serving import WEB, Place, Wishes, serve
 
 app = Typer()
-
-Port = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
 
 
 @app.command("web")

@@ -41,8 +41,13 @@ class DyingWorkshop(Workshop):
         raise ToolError("nobody is left to hear this")
 
 
-async def crash(house, database_url: str, intent: str, *, happened: bool) -> tuple[str, DyingWorkshop]:
-    """Run a thread until its tool is in the middle of its work, then let the worker die without a word."""
+async def crash(
+    house, database_url: str, intent: str, *, happened: bool, cancelled: bool = False
+) -> tuple[str, DyingWorkshop]:
+    """Run a thread until its tool is in the middle of its work, then let the worker die without a word.
+
+    Perhaps somebody cancels it before another worker comes.
+    """
     workshop = DyingWorkshop(happened=happened)
     database = Database.open(database_url)
     async with house(database, ScriptedModel({"intent": intent}), workshop=workshop) as home:
@@ -51,6 +56,8 @@ async def crash(house, database_url: str, intent: str, *, happened: bool) -> tup
         await home.dies()
         workshop.released.set()
         assert (await home.story(thread))[-1] == "ToolStarted"
+        if cancelled:
+            await home.bot.steering.cancel(thread, person("bob"))
     return thread, workshop
 
 
@@ -221,13 +228,7 @@ async def test_repeating_an_approved_deed_takes_what_approving_it_took(database_
 
 
 async def test_a_cancelled_thread_starts_nothing_again_after_a_crash(database_url: str, house) -> None:
-    workshop = DyingWorkshop(happened=False)
-    async with house(Database.open(database_url), ScriptedModel({"intent": "look"}), workshop=workshop) as home:
-        thread = await home.says("look")
-        await asyncio.to_thread(workshop.begun.wait, 20)
-        await home.dies()
-        workshop.released.set()
-        await home.bot.steering.cancel(thread, person("bob"))
+    thread, workshop = await crash(house, database_url, "look", happened=False, cancelled=True)
     async with house(Database.open(database_url), ScriptedModel(), workshop=workshop, run="b") as home:
         await home.until(thread, lambda s: s.call is None)
         assert workshop.done == []
@@ -235,13 +236,7 @@ async def test_a_cancelled_thread_starts_nothing_again_after_a_crash(database_ur
 
 
 async def test_of_a_call_in_doubt_people_are_told_also_when_its_thread_was_cancelled(database_url: str, house) -> None:
-    workshop = DyingWorkshop(happened=True)
-    async with house(Database.open(database_url), ScriptedModel({"intent": "pay"}), workshop=workshop) as home:
-        thread = await home.says("pay")
-        await asyncio.to_thread(workshop.begun.wait, 20)
-        await home.dies()
-        workshop.released.set()
-        await home.bot.steering.cancel(thread, person("bob"))
+    thread, workshop = await crash(house, database_url, "pay", happened=True, cancelled=True)
     async with house(Database.open(database_url), ScriptedModel(), workshop=workshop, run="b") as home:
         await home.until(thread, lambda s: s.recent[-1].type == "ReplyChosen" and not s.outgoing)
         [told] = [event.text for event in await home.log(thread) if event.type == "ReplyChosen"]
