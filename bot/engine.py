@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -21,6 +22,7 @@ from storage import inbox, outbox
 from storage.database import Database
 from storage.requests import open_request, save_request
 from storage.threads import Threads
+from storage.writes import Writes
 
 Events = tuple[KnownEvent, ...]
 Decide = Callable[[ThreadState], Sequence[KnownEvent]]
@@ -43,7 +45,7 @@ class Recorded:
 
 
 Reply = Callable[[Recorded], str]
-Deferrer = Callable[[Connection, Recorded], None]
+Deferrer = Callable[[Writes, Recorded], None]
 """Told of every write within its transaction: what it adds is committed or rolled back with the events."""
 Listener = Callable[[Recorded], None]
 """Told of every commit, on the loop, in order."""
@@ -64,6 +66,7 @@ class Engine:
     hopeful: bool = False
     listeners: list[Listener] = field(default_factory=list)
     _bells: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
+    _somebody: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def record(
         self, thread_id: str | None, decide: Decide, *, claim: inbox.Claim | None = None, reply: Reply | None = None
@@ -74,18 +77,19 @@ class Engine:
         A lost race reloads and decides again. Raises what `decide` raises, ThreadNotFound, CodeTaken, StoreUnavailable.
         """
 
-        def transaction(connection: Connection) -> Recorded:
+        def work(connection: Connection, writes: Writes, *, settled: bool) -> Recorded:
             if claim is not None and (earlier := inbox.seen(connection, claim)) is not None:
                 return Recorded(NEW, NEW, earlier=earlier)
-            recorded = self._written(connection, thread_id, decide)
+            recorded = self._recorded(connection, writes, thread_id, decide, settled=settled)
             if claim is not None and recorded.after.updated_at is not None:
                 said = reply(recorded) if reply else None
-                inbox.enter(connection, claim, recorded.after.thread_id, recorded.after.updated_at, said)
+                inbox.enter(writes, claim, recorded.after.thread_id, recorded.after.updated_at, said)
             return recorded
 
-        for _ in range(MOST_ATTEMPTS):
+        for attempt in range(MOST_ATTEMPTS):
+            late = attempt > 0
             try:
-                return await self.database.run(transaction, self._tell)
+                return await self.database.write(partial(work, settled=late), self._tell, locking=late)
             except VersionConflict:
                 self.threads.forget()
         raise VersionConflict
@@ -99,6 +103,7 @@ class Engine:
         """An event that is set at every commit to the thread, for whoever follows it."""
         bell = asyncio.Event()
         self._bells[thread_id].add(bell)
+        self._somebody.set()
         try:
             yield bell
         finally:
@@ -111,38 +116,35 @@ class Engine:
         for bell in self._bells.get(thread_id, ()):
             bell.set()
 
-    def followed(self) -> list[str]:
-        """The threads somebody here follows now."""
+    async def followed(self) -> list[str]:
+        """The threads somebody here follows now, once there are any."""
+        while not self._bells:
+            self._somebody.clear()
+            await self._somebody.wait()
         return list(self._bells)
 
-    def _written(self, connection: Connection, thread_id: str | None, decide: Decide) -> Recorded:
+    def _recorded(
+        self, connection: Connection, writes: Writes, thread_id: str | None, decide: Decide, *, settled: bool
+    ) -> Recorded:
         if thread_id is None:
-            return self._appended(connection, NEW, decide(NEW))
-        likely = self.threads.likely(thread_id) if self.hopeful else None
-        if likely is not None and (guessed := self._guessed(connection, likely, decide)) is not None:
-            return guessed
-        before = self.threads.load(connection, thread_id, settled=True)
+            return self._appended(writes, NEW, decide(NEW))
+        likely = self.threads.likely(thread_id) if self.hopeful and not settled else None
+        if likely is not None and likely.unreadable is None and (events := decide(likely)):
+            return self._appended(writes, likely, events)
+        before = self.threads.load(connection, thread_id, settled=settled)
         _refuse_unreadable(before)
-        return self._appended(connection, before, decide(before))
+        return self._appended(writes, before, decide(before))
 
-    def _guessed(self, connection: Connection, likely: ThreadState, decide: Decide) -> Recorded | None:
-        """What `decide` makes of the likely state; None where it makes nothing of it, or the state was another."""
-        events = decide(likely) if likely.unreadable is None else ()
-        try:
-            return self._appended(connection, likely, events) if events else None
-        except VersionConflict:  # the first thing that was to be written, so nothing was
-            return None
-
-    def _appended(self, connection: Connection, before: ThreadState, decided: Sequence[KnownEvent]) -> Recorded:
+    def _appended(self, writes: Writes, before: ThreadState, decided: Sequence[KnownEvent]) -> Recorded:
         if not decided:
             return Recorded(before, before)
         events, after, touched = self._folded(before, tuple(decided))
-        self.threads.append(connection, before, events, after)
-        _write_requests(connection, before, [r for r in touched.values() if r.thread_id == after.thread_id])
-        _write_outbox(connection, before, after)
+        self.threads.append(writes, before, events, after)
+        _write_requests(writes, before, [r for r in touched.values() if r.thread_id == after.thread_id])
+        _write_outbox(writes, before, after)
         recorded = Recorded(before, after, events, touched)
         if self.deferrer is not None:
-            self.deferrer(connection, recorded)
+            self.deferrer(writes, recorded)
         return recorded
 
     def _folded(self, before: ThreadState, events: Events) -> tuple[Events, ThreadState, dict[str, Request]]:
@@ -174,22 +176,22 @@ def _refuse_unreadable(state: ThreadState) -> None:
         )
 
 
-def _write_requests(connection: Connection, before: ThreadState, touched: Sequence[Request]) -> None:
+def _write_requests(writes: Writes, before: ThreadState, touched: Sequence[Request]) -> None:
     """A fork folds its parent's requests too; those were left out: they are not its own."""
     for request in touched:
         known = before.request_named(request.id)
         if known is None:
-            open_request(connection, request)
+            open_request(writes, request)
         elif known is not request:
-            save_request(connection, known, request)
+            save_request(writes, known, request)
 
 
-def _write_outbox(connection: Connection, before: ThreadState, after: ThreadState) -> None:
+def _write_outbox(writes: Writes, before: ThreadState, after: ThreadState) -> None:
     if before.outgoing is after.outgoing or after.updated_at is None:
         return
     wanted = {m.key for m in after.outgoing}
-    outbox.drop(connection, after.thread_id, (m.key for m in before.outgoing if m.key not in wanted))
-    outbox.put(connection, after.thread_id, posted(before, after), after.updated_at)
+    outbox.drop(writes, after.thread_id, (m.key for m in before.outgoing if m.key not in wanted))
+    outbox.put(writes, after.thread_id, posted(before, after), after.updated_at)
 
 
 def posted(before: ThreadState, after: ThreadState) -> tuple[SendMessage, ...]:

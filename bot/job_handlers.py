@@ -4,7 +4,7 @@ A handler does not fail: a job that ends is gone, so whatever goes wrong leaves 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from agents.events import KnownEvent, ThreadPaused
 from agents.next_step import work
 from agents.state import ThreadState
 from bot.advancing import Advancer, startable
+from bot.endings import Endings
 from bot.engine import Engine, Recorded
 from bot.handover import Handover
 from bot.housekeeping import forget_the_old
@@ -27,11 +28,10 @@ from bot.log import Action, log
 from bot.roster import Roster
 from bot.running import back_off
 from bot.sleeping import Sleep
-from storage.jobs import Job, Later, defer
+from storage.jobs import HeldJob, Job, Later, defer
 from storage.outbox import waiting_for
 
 T = TypeVar("T")
-Arguments = Mapping[str, str]
 
 MOST_TAKE_OVERS = 5
 """Workers a thread may end before it is left alone."""
@@ -48,17 +48,19 @@ class JobHandlers:
     roster: Roster
     chance: Chance
     sleep: Sleep
+    endings: Endings = field(default_factory=Endings)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def advance(self, arguments: Arguments, attempts: int) -> None:
+    async def advance(self, job: HeldJob) -> None:
         """Move a thread on as far as it goes. One that ended its worker again and again is paused."""
-        thread_id, failed = arguments["thread"], int(arguments["failed"])
+        thread_id, failed = job.arguments["thread"], int(job.arguments["failed"])
         try:
-            if attempts >= MOST_TAKE_OVERS:
+            if job.attempts >= MOST_TAKE_OVERS:
                 await self._leave_alone(thread_id)
                 return
             state = await self.engine.load(thread_id, settled=True)
-            state = await self.advancer.advance(state, self.stopping)
+            with self.endings.of(thread_id, job):
+                state = await self.advancer.advance(state, self.stopping)
         except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
             log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, attempt=failed + 1)
             await self.defer(timer_job(thread_id, self._in_a_while(failed + 1), failed=failed + 1))
@@ -66,9 +68,10 @@ class JobHandlers:
             if startable(state, self.chance.now()) is not None:
                 await self.defer(advance_job(thread_id))  # we are stopping: somebody else goes on
 
-    async def timer(self, arguments: Arguments, _attempts: int) -> None:
+    async def timer(self, job: HeldJob) -> None:
         """Report what has become due, or have a thread looked at whose time to try again has come."""
-        thread_id, at, failed = arguments["thread"], datetime.fromisoformat(arguments["at"]), int(arguments["failed"])
+        thread_id, at = job.arguments["thread"], datetime.fromisoformat(job.arguments["at"])
+        failed = int(job.arguments["failed"])
         await self.sleep(at, self.stopping)  # the database's clock may be ahead of ours
         if self.chance.now() < at:
             await self.defer(timer_job(thread_id, at))
@@ -82,17 +85,17 @@ class JobHandlers:
             if not recorded.events and work(recorded.after):
                 await self.defer(advance_job(thread_id, failed=failed))
 
-    async def deliver(self, arguments: Arguments, attempts: int) -> None:
+    async def deliver(self, job: HeldJob) -> None:
         """Hand over what a thread has for one destination. Raises Later: the others for it wait behind this job."""
-        thread_id, to = arguments["thread"], Address(arguments["to"])
+        thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
             for parcel in await self.engine.database.read(partial(waiting_for, thread_id=thread_id, to=to)):
                 event = await self.handover.hand_over(parcel)
                 await self._patiently(partial(self.handover.write_down, parcel, event))
         except Exception as error:
-            log(Action.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=attempts + 1)
+            log(Action.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
             asked = error.retry_after if isinstance(error, Retryable) else None
-            raise Later(self._in_a_while(attempts + 1, asked)) from error
+            raise Later(self._in_a_while(job.attempts + 1, asked)) from error
 
     async def keep_house(self) -> None:
         """Forget what nobody asks for any more."""
@@ -100,7 +103,7 @@ class JobHandlers:
 
     async def defer(self, *jobs: Job) -> None:
         """Have the jobs done, also when the database has to be waited for first."""
-        await self._patiently(lambda: self.engine.database.run(partial(defer, jobs=jobs)))
+        await self._patiently(lambda: self.engine.database.write(lambda _, writes: defer(writes, jobs)))
 
     async def _report(self, thread_id: str) -> Recorded:
         now = self.chance.now()

@@ -3,28 +3,27 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from agents.addresses import Address
 from agents.deadlines import wake_at
 from agents.events import RequestAnswered, RequestExpired, TimerFired
 from agents.next_step import work
 from bot.engine import Recorded, posted
 from storage.jobs import Job, defer
+from storage.writes import Writes
 
 _DECIDED = (RequestAnswered, RequestExpired, TimerFired)
 _FIRST = 10
 """The priority of what people or the clock have decided: it goes before new model calls."""
 
 
-def defer_what_follows(connection: Connection, recorded: Recorded) -> None:
+def defer_what_follows(writes: Writes, recorded: Recorded) -> None:
     """For commits from outside: somebody has to move the thread on."""
-    defer(connection, (*_advance(recorded), *_deliver(recorded), *_timer(recorded)))
+    defer(writes, (*_advance(recorded), *_deliver(recorded), *_timer(recorded)))
 
 
-def defer_what_others_do(connection: Connection, recorded: Recorded) -> None:
+def defer_what_others_do(writes: Writes, recorded: Recorded) -> None:
     """For commits of the worker that is moving the thread on itself, and goes on with it."""
-    defer(connection, (*_deliver(recorded), *_timer(recorded)))
+    defer(writes, (*_deliver(recorded), *_timer(recorded)))
 
 
 def advance_job(thread_id: str, priority: int = 0, *, failed: int = 0) -> Job:

@@ -58,8 +58,8 @@ class Presence:
         await self.engine.database.run(lambda connection: beat(connection, self.process, now))
 
     async def _listen(self) -> None:
-        followed = self.engine.followed()
-        found = await self.engine.database.read(lambda connection: versions(connection, followed)) if followed else {}
+        followed = await self.engine.followed()
+        found = await self.engine.database.read(lambda connection: versions(connection, followed))
         for thread_id, version in found.items():
             if self._seen.get(thread_id) != version:
                 self.engine.ring(thread_id)

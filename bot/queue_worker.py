@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from agents.errors import HandrailError
-from bot.job_handlers import Arguments, JobHandlers
+from bot.job_handlers import JobHandlers
 from bot.jobs import advance_job, timer_job
 from bot.log import Action, log
 from bot.running import back_off
 from bot.wakeups import WakeUps
-from storage.jobs import Job, Later, Queue, defer
-from storage.jobs.serving import Handler, Handlers, JobServer, Reports
+from storage.jobs import HeldJob, Job, Later, Queue, defer
+from storage.jobs.serving import POLLS, Handler, Handlers, JobServer, Reports
 from storage.wakeups import due_threads, left_unfinished
+from storage.writes import Writes
 
 SWEEP = timedelta(seconds=60)
 """How long a thread may lie there with something to do before it is woken whether it has a job or not."""
@@ -27,6 +28,7 @@ class QueueWorker:
 
     handlers: JobHandlers
     queues: Mapping[Queue, int]
+    polls: Mapping[Queue, float] = field(default_factory=lambda: POLLS)
     _server: JobServer | None = None
     _sweeper: asyncio.Task[None] | None = None
     _running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -35,7 +37,7 @@ class QueueWorker:
         served = {queue: self._given_back(queue) for queue in self.queues}
         handlers = Handlers(served, self.queues, self.handlers.keep_house)
         reports = Reports(_troubled, _taken_over, self._pause)
-        server = JobServer(self.handlers.engine.database.url, handlers, reports)
+        server = JobServer(self.handlers.engine.database.url, handlers, reports, self.polls)
         await server.start()
         self._server = server
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
@@ -60,45 +62,45 @@ class QueueWorker:
         """The queue's handler, in a task of its own: when there is no time left to end it, the job goes to others."""
         handle: Handler = getattr(self.handlers, queue)
 
-        async def handled(arguments: Arguments, attempts: int) -> None:
-            task = asyncio.ensure_future(handle(arguments, attempts))
+        async def handled(job: HeldJob) -> None:
+            task = asyncio.ensure_future(handle(job))
             self._running.add(task)
             try:
                 await asyncio.wait([task])
             finally:
                 self._running.discard(task)
             if task.cancelled():
-                await self._return_job(queue, arguments)
+                await self._return_job(queue, job)
             else:
                 task.result()
 
         return handled
 
-    async def _return_job(self, queue: Queue, arguments: Arguments) -> None:
+    async def _return_job(self, queue: Queue, job: HeldJob) -> None:
         if queue == "deliver":
             raise Later(self.handlers.chance.now())
-        await self.handlers.defer(_same_again(queue, arguments))
+        await self.handlers.defer(_same_again(queue, job.arguments))
 
     async def _sweep(self) -> None:
         """The net under everything else: a lost wake-up is found after a minute."""
         while not self.handlers.stopping.is_set():
             try:
-                await self.handlers.engine.database.run(self._swept)
+                await self.handlers.engine.database.write(self._swept)
             except HandrailError as error:
                 log(Action.DATABASE_UNAVAILABLE, level="error", error=error)
             await self.handlers.sleep(self.handlers.chance.now() + SWEEP, self.handlers.stopping)
 
-    def _swept(self, connection: Connection) -> None:
+    def _swept(self, connection: Connection, writes: Writes) -> None:
         since = self.handlers.chance.now() - SWEEP
-        defer(connection, map(advance_job, left_unfinished(connection, since)))
-        defer(connection, (timer_job(thread_id, since) for thread_id in due_threads(connection, since)))
+        defer(writes, map(advance_job, left_unfinished(connection, since)))
+        defer(writes, (timer_job(thread_id, since) for thread_id in due_threads(connection, since)))
 
     async def _pause(self, attempt: int) -> None:
         at = back_off(min(attempt, 4), self.handlers.chance.jitter(), self.handlers.chance.now())
         await self.handlers.sleep(at, self.handlers.stopping)
 
 
-def _same_again(queue: Queue, arguments: Arguments) -> Job:
+def _same_again(queue: Queue, arguments: Mapping[str, str]) -> Job:
     if queue == "advance":
         return advance_job(arguments["thread"])
     return timer_job(arguments["thread"], datetime.fromisoformat(arguments["at"]))

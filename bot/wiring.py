@@ -11,12 +11,13 @@ from bot.clock import Clock
 from bot.courier import Courier
 from bot.deciding import Deciding
 from bot.embedded import Embedded
+from bot.endings import Endings
 from bot.engine import Engine
 from bot.handover import Handover
 from bot.ids import Chance
 from bot.intake import Intake
 from bot.job_handlers import JobHandlers
-from bot.jobs import defer_what_follows, defer_what_others_do
+from bot.jobs import defer_what_follows
 from bot.perform import Performer
 from bot.presence import Presence
 from bot.roster import Roster
@@ -91,7 +92,9 @@ def bootstrap(
     readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Reader)}
     senders = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
     engine = Engine(database, threads, readers, deferrer=defer_what_follows if share else None)
-    own = replace(engine, deferrer=defer_what_others_do, hopeful=True) if share else engine
+    endings = Endings()
+    own = replace(engine, deferrer=endings.defer, hopeful=True) if share else engine
+    engine.listeners.append(endings.notice)
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
     advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance), chance)
     handover = Handover(engine, senders, chance)
@@ -102,7 +105,7 @@ def bootstrap(
         intake=Intake(engine, roster, chance),
         deciding=Deciding(engine, roster, chance),
         steering=Steering(engine, chance),
-        wakeups=_shared(share, JobHandlers(engine, advancer, handover, roster, chance, sleep))
+        wakeups=_shared(share, JobHandlers(engine, advancer, handover, roster, chance, sleep, endings))
         if share
         else _embedded(engine, roster, advancer, handover, chance, sleep),
         executor=executor,

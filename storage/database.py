@@ -9,11 +9,13 @@ from sqlalchemy import Connection, Engine, exc
 
 from agents.errors import StoreUnavailable
 from storage.lock import FileLock
-from storage.postgres import Pool, is_postgres, postgres_engine
+from storage.pool import Pool
+from storage.postgres import is_postgres, postgres_engine
 from storage.refusals import mapped
 from storage.schema import require_current
 from storage.sqlite import lock_path, sqlite_engine
 from storage.writer import Writer
+from storage.writes import Writing
 
 T = TypeVar("T")
 
@@ -25,13 +27,15 @@ class Transactions(Protocol):
 
     async def read(self, work: Callable[[Connection], Any]) -> Any: ...
 
+    async def write(self, work: Writing[Any], after: Callable[[Any], None] | None, *, locking: bool) -> Any: ...
+
     async def stop(self) -> None:
         """Finish what is under way, and run nothing more."""
 
 
 @dataclass
 class Database:
-    """An open database. `run` and `read` are the only ways to it; `shared` tells that others write to it too."""
+    """An open database. `run`, `read` and `write` are the only ways to it; `shared` tells that others write to it."""
 
     url: str
     shared: bool
@@ -60,6 +64,17 @@ class Database:
         """Run one plain function that writes nothing. Raises StoreUnavailable like `run`."""
         with _told():
             result: T = await self._opened.read(work)
+        return result
+
+    async def write(self, work: Writing[T], after: Callable[[T], None] | None = None, *, locking: bool = False) -> T:
+        """Run one plain function, and commit the writes it gathers once it has returned: the quick way.
+
+        What it reads may be out of date by then, so keys and conditions of its writes have to tell. When it is
+        `locking`, what it reads for update stays as it is until the commit.
+        Raises the refusals of its writes, and StoreUnavailable like `run`.
+        """
+        with _told():
+            result: T = await self._opened.write(work, after, locking=locking)
         return result
 
     @property

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exc, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from agents.errors import VersionConflict
 from storage.tables import InboxRow
+from storage.writes import Writes
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+_ENTER = insert(_inbox)
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,13 @@ def seen(connection: Connection, claim: Claim) -> Earlier | None:
     return None if row is None else Earlier(row.thread_id, row.fingerprint, row.reply)
 
 
-def enter(connection: Connection, claim: Claim, thread_id: str, at: datetime, reply: str | None) -> None:
+def enter(writes: Writes, claim: Claim, thread_id: str, at: datetime, reply: str | None) -> None:
     """Write all the names, and what was answered.
 
-    Raises VersionConflict when somebody else wrote one of them since `seen` looked: looking again finds it.
+    VersionConflict follows when somebody else wrote one of them since `seen` looked: looking again finds it.
     """
     row = {"channel": claim.channel, "thread_id": thread_id, "at": at, "fingerprint": claim.fingerprint, "reply": reply}
-    try:
-        connection.execute(insert(_inbox), [row | {"key": key} for key in claim.keys])
-    except exc.IntegrityError as error:
-        raise VersionConflict from error
+    writes.add(_ENTER, (row | {"key": key} for key in claim.keys), refused=VersionConflict)
 
 
 def forget_arrivals(connection: Connection, before: datetime) -> None:

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from agents.addresses import Address
 from agents.effects import SendMessage
 from storage.tables import OutboxRow
+from storage.writes import Writes
 
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
+_PUT = insert(_outbox)
 _DROP = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
 
 
@@ -24,9 +26,9 @@ class Parcel:
     effect: SendMessage
 
 
-def put(connection: Connection, thread_id: str, effects: Iterable[SendMessage], at: datetime) -> None:
+def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: datetime) -> None:
     """Keep messages until a channel has taken them. The key is unique: putting one twice is an error, never a copy."""
-    rows = [
+    rows = (
         {
             "thread_id": thread_id,
             "key": effect.key,
@@ -34,15 +36,13 @@ def put(connection: Connection, thread_id: str, effects: Iterable[SendMessage], 
             "created_at": at,
         }
         for effect in effects
-    ]
-    if rows:
-        connection.execute(insert(_outbox), rows)
+    )
+    writes.add(_PUT, rows)
 
 
-def drop(connection: Connection, thread_id: str, keys: Iterable[str]) -> None:
+def drop(writes: Writes, thread_id: str, keys: Iterable[str]) -> None:
     """Forget messages that were taken, or are no longer wanted."""
-    for key in keys:
-        connection.execute(_DROP, {"thread": thread_id, "effect": key})
+    writes.add(_DROP, ({"thread": thread_id, "effect": key} for key in keys))
 
 
 def waiting_for(connection: Connection, thread_id: str, to: Address) -> list[Parcel]:

@@ -2,14 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, exc, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from agents.errors import AlreadySettled, CodeTaken, RequestNotFound
 from agents.requests import Request
 from storage.tables import RequestRow
+from storage.writes import Writes
 
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
+_OPEN = insert(_request)
 _SAVE = (
     update(_request)
     .where(_request.c.id == bindparam("request"), _request.c.status == bindparam("expected"))
@@ -17,8 +19,8 @@ _SAVE = (
 )
 
 
-def open_request(connection: Connection, request: Request) -> None:
-    """Write a new request. Raises CodeTaken when its code was given out before."""
+def open_request(writes: Writes, request: Request) -> None:
+    """Write a new request. CodeTaken follows when its code was given out before."""
     row = {
         "id": request.id,
         "code": request.code,
@@ -27,22 +29,18 @@ def open_request(connection: Connection, request: Request) -> None:
         "opened_at": request.opened_at,
         "data": request.model_dump_json(exclude_none=True),
     }
-    try:
-        connection.execute(insert(_request), row)
-    except exc.IntegrityError as error:
-        raise CodeTaken from error
+    writes.add(_OPEN, [row], refused=CodeTaken)
 
 
-def save_request(connection: Connection, before: Request, after: Request) -> None:
-    """Renew a request. Raises AlreadySettled when somebody else ended it first."""
+def save_request(writes: Writes, before: Request, after: Request) -> None:
+    """Renew a request. AlreadySettled follows when somebody else ended it first."""
     row = {
         "request": after.id,
         "expected": before.status,
         "status": after.status,
         "data": after.model_dump_json(exclude_none=True),
     }
-    if connection.execute(_SAVE, row).rowcount != 1:
-        raise AlreadySettled
+    writes.add(_SAVE, [row], refused=AlreadySettled)
 
 
 def load_request(connection: Connection, named: str) -> Request:

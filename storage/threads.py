@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, Update, bindparam, case, func, insert, select, update
 
 from agents.deadlines import wake_at
 from agents.errors import ThreadNotFound, VersionConflict
@@ -18,24 +18,29 @@ from agents.reducer import fold
 from agents.state import ThreadState
 from storage.codec import event_of, row_of, state_json, state_of
 from storage.tables import EventRow, ThreadRow
+from storage.writes import Writes
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 _event = EventRow.__table__  # type: ignore[attr-defined]  # the same
 
 _LOAD = select(_thread.c.version, _thread.c.state).where(_thread.c.id == bindparam("thread"))
+_FEW = 50
+"""Events we rather fold than read a whole state."""
 _CURRENT = select(
-    _thread.c.version, case((_thread.c.version == bindparam("known"), None), else_=_thread.c.state).label("state")
+    _thread.c.version,
+    case((_thread.c.version.between(bindparam("known"), bindparam("known") + _FEW), None), else_=_thread.c.state).label(
+        "state"
+    ),
 ).where(_thread.c.id == bindparam("thread"))
-_SETTLED = _CURRENT.with_for_update(key_share=True)
+_SETTLED = _CURRENT.add_columns(func.set_config("synchronous_commit", "off", True)).with_for_update(key_share=True)
+"""Its lock is written down, but is nothing to wait for the disk for: whoever reads alone commits nothing else."""
 _AT_WORK = ("status", "version", "unfinished", "wake_at", "updated_at")
 _AT_REST = (*_AT_WORK, "state")
 _MOVED, _RESTED = (
-    update(_thread)
-    .where(_thread.c.id == bindparam("thread"), _thread.c.version == bindparam("expected"))
-    .values({name: bindparam(name) for name in names})
+    update(_thread).where(_thread.c.id == bindparam("thread")).values({name: bindparam(name) for name in names})
     for names in (_AT_WORK, _AT_REST)
 )
-_APPEND = insert(_event)
+_OPENED, _APPENDED = insert(_thread), insert(_event)
 _EVENTS = (
     select(_event)
     .where(_event.c.thread_id == bindparam("thread"), _event.c.seq > bindparam("after", type_=BigInteger))
@@ -81,25 +86,28 @@ class Threads:
         if self.shared:
             self._remember(state)
 
-    def append(self, connection: Connection, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
-        """Append to the log and renew the projection. Raises VersionConflict when the log went on since `before`."""
+    def append(self, writes: Writes, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
+        """Append to the log and renew the projection.
+
+        VersionConflict follows when the log went on since `before`: then somebody has an event of the same number in
+        it. The thread comes first, so that whoever is late waits for whoever was earlier.
+        """
         if before.version == 0:
-            connection.execute(insert(_thread), row_of_thread(after))
+            writes.add(_OPENED, [row_of_thread(after)])
         else:
-            _advance(connection, before, after)
-        rows = [row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1)]
-        connection.execute(_APPEND, rows if len(rows) > 1 else rows[0])
+            writes.add(*_moved(after))
+        rows = (row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1))
+        writes.add(_APPENDED, rows, refused=VersionConflict)
         if not self.shared:
             self._remember(after)
 
     def _current(self, connection: Connection, thread_id: str, query: Select[Any]) -> ThreadState:
         known = self.remembered.get(thread_id)
-        row = connection.execute(query, {"thread": thread_id, "known": known.version if known else 0}).first()
+        row = connection.execute(query, {"thread": thread_id, "known": known.version if known else -_FEW - 1}).first()
         if row is None:
             raise _unknown(thread_id)
-        if row.state is None and known is not None:
-            return known
-        return self._remember(_caught_up(connection, thread_id, row.version, row.state))
+        state = known if row.state is None and known is not None else state_of(row.state)
+        return self._remember(_caught_up(connection, state, row.version))
 
     def _remember(self, state: ThreadState) -> ThreadState:
         with self._alone:
@@ -110,14 +118,12 @@ class Threads:
         return state
 
 
-def _advance(connection: Connection, before: ThreadState, after: ThreadState) -> None:
+def _moved(state: ThreadState) -> tuple[Update, list[dict[str, Any]]]:
     """A thread at work moves on at once, so its state is kept only where it comes to rest; loading folds the tail."""
-    row = _projection(after) | {"thread": after.thread_id, "expected": before.version}
-    statement = _MOVED
-    if not row["unfinished"]:
-        statement, row["state"] = _RESTED, state_json(after)
-    if connection.execute(statement, row).rowcount != 1:
-        raise VersionConflict
+    row = _projection(state) | {"thread": state.thread_id}
+    if row["unfinished"]:
+        return _MOVED, [row]
+    return _RESTED, [row | {"state": state_json(state)}]
 
 
 def row_of_thread(state: ThreadState) -> dict[str, Any]:
@@ -149,18 +155,17 @@ def stored(connection: Connection, thread_id: str) -> ThreadState:
     row = connection.execute(_LOAD, {"thread": thread_id}).first()
     if row is None:
         raise _unknown(thread_id)
-    return _caught_up(connection, thread_id, row.version, row.state)
+    return _caught_up(connection, state_of(row.state), row.version)
 
 
 def _unknown(thread_id: str) -> ThreadNotFound:
     return ThreadNotFound(f"there is no thread {thread_id[:40]}")
 
 
-def _caught_up(connection: Connection, thread_id: str, version: int, kept: str) -> ThreadState:
-    state = state_of(kept)
+def _caught_up(connection: Connection, state: ThreadState, version: int) -> ThreadState:
     if state.version == version:
         return state
-    missing = events_after(connection, thread_id, after=state.version, limit=version - state.version)
+    missing = events_after(connection, state.thread_id, after=state.version, limit=version - state.version)
     return fold(state, (event for _, event in missing))
 
 
@@ -185,7 +190,7 @@ def replayed(connection: Connection, thread_id: str) -> Replay:
 
 def _same_state(connection: Connection, row: Row[Any], folded: ThreadState) -> bool:
     try:
-        return _caught_up(connection, row.id, row.version, row.state) == folded
+        return _caught_up(connection, state_of(row.state), row.version) == folded
     except ValidationError:  # what is kept there is no state at all
         return False
 
@@ -204,4 +209,4 @@ def listed(
         older = (_thread.c.created_at < at) | ((_thread.c.created_at == at) & (_thread.c.id < thread_id))
         query = query.where(older)
     rows = connection.execute(query).all()
-    return [_caught_up(connection, row.id, row.version, row.state) for row in rows]
+    return [_caught_up(connection, state_of(row.state), row.version) for row in rows]

@@ -4,7 +4,6 @@ Tried against an async driver and against a pool: a thread hop costs less than e
 SQLite's busy handler (docs/adr/0006).
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -15,38 +14,13 @@ from sqlalchemy import Connection, Engine
 
 from agents.errors import StoreUnavailable
 from storage.lock import FileLock
+from storage.turns import Turn
+from storage.writes import Writing, carrying_out
 
 MOST_AT_ONCE = 64
 """Functions that share one commit; more would only make the first one wait longer."""
 MOST_WAITING = 5_000
 """Functions that may wait for their turn; another one is told to come back."""
-
-
-@dataclass
-class _Job:
-    work: Callable[[Connection], Any]
-    after: Callable[[Any], None] | None
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-
-    def report(self) -> None:
-        """Runs on the loop. `after` is told of every commit, also when whoever waited has gone away.
-
-        Where that fails, it is for whoever waited to hear: those behind in the line have no part in it.
-        """
-        if self.error is None and self.after is not None:
-            try:
-                self.after(self.result)
-            except Exception as error:  # noqa: BLE001 - somebody else's bug, whatever it is
-                self.error = error
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(self.error)
 
 
 @dataclass
@@ -59,7 +33,7 @@ class Writer:
     engine: Engine
     lock: FileLock
     on_rollback: Callable[[], None]
-    _jobs: "SimpleQueue[_Job | None]" = field(default_factory=SimpleQueue)
+    _line: "SimpleQueue[Turn | None]" = field(default_factory=SimpleQueue)
     _thread: Thread = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,59 +42,61 @@ class Writer:
 
     async def stop(self) -> None:
         """Finish what is queued, end the thread, and let another process in."""
-        self._jobs.put(None)
+        self._line.put(None)
         self._thread.join()
         self.engine.dispose()
         self.lock.release()
 
     async def run(self, work: Callable[[Connection], Any], after: Callable[[Any], None] | None) -> Any:
-        if self._jobs.qsize() >= MOST_WAITING:
+        if self._line.qsize() >= MOST_WAITING:
             raise StoreUnavailable("too much is waiting for the database: try again in a moment")
-        loop = asyncio.get_running_loop()
-        job = _Job(work, after, loop, loop.create_future())
-        self._jobs.put(job)
-        return await job.future
+        turn = Turn.of(work, after)
+        self._line.put(turn)
+        return await turn.future
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
         """In the same line: what was queued before is seen."""
         return await self.run(work, None)
 
+    async def write(self, work: Writing[Any], after: Callable[[Any], None] | None, *, locking: bool) -> Any:  # noqa: ARG002 - nobody else writes
+        return await self.run(carrying_out(work), after)
+
     def _serve(self) -> None:
         with self.engine.connect() as connection:
-            while jobs := self._next():
-                self._commit(connection, jobs)
-                _report(jobs)
+            while turns := self._next():
+                self._commit(connection, turns)
+                _report(turns)
 
-    def _next(self) -> list[_Job]:
-        first = self._jobs.get()
-        jobs = [] if first is None else [first]
-        while jobs and len(jobs) < MOST_AT_ONCE and not self._jobs.empty():
-            if (job := self._jobs.get()) is None:
-                self._jobs.put(None)  # stop after these
+    def _next(self) -> list[Turn]:
+        first = self._line.get()
+        turns = [] if first is None else [first]
+        while turns and len(turns) < MOST_AT_ONCE and not self._line.empty():
+            if (turn := self._line.get()) is None:
+                self._line.put(None)  # stop after these
                 break
-            jobs.append(job)
-        return jobs
+            turns.append(turn)
+        return turns
 
-    def _commit(self, connection: Connection, jobs: list[_Job]) -> None:
+    def _commit(self, connection: Connection, turns: list[Turn]) -> None:
         """One commit for all. Should one of them fail, each gets a transaction of its own: functions may run twice."""
         try:
             with connection.begin():
-                for job in jobs:
-                    job.result = job.work(connection)
+                for turn in turns:
+                    turn.result = turn.work(connection)
         except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
             self.on_rollback()
-            if len(jobs) == 1:
-                jobs[0].error = error
+            if len(turns) == 1:
+                turns[0].error = error
                 return
-            for job in jobs:
-                self._commit(connection, [job])
+            for turn in turns:
+                self._commit(connection, [turn])
 
 
-def _report(jobs: list[_Job]) -> None:
-    for loop in {job.loop for job in jobs}:
-        loop.call_soon_threadsafe(_report_all, [job for job in jobs if job.loop is loop])
+def _report(turns: list[Turn]) -> None:
+    for loop in {turn.loop for turn in turns}:
+        loop.call_soon_threadsafe(_report_all, [turn for turn in turns if turn.loop is loop])
 
 
-def _report_all(jobs: list[_Job]) -> None:
-    for job in jobs:
-        job.report()
+def _report_all(turns: list[Turn]) -> None:
+    for turn in turns:
+        turn.report()

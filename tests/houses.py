@@ -30,6 +30,7 @@ from channels.base import Capabilities, Channel, Reader
 from channels.registry import by_scheme
 from storage.database import Database
 from storage.jobs import QUEUES
+from storage.jobs.serving import POLLS
 from storage.processes import Process
 from storage.threads import events_after, replayed
 from tests.fakes.clock import FakeClock
@@ -37,6 +38,8 @@ from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted import ScriptedModel
 
 PATIENCE = 20.0
+POLL = 0.05
+"""Seconds."""
 PEOPLE = People(
     everybody=(
         Person(key="alice", name="Alice", addresses=(Address("terminal:alice"),)),
@@ -232,6 +235,12 @@ def _in_true_time(presence: Presence | None) -> Presence | None:
     return presence and replace(presence, chance=Chance(), sleep=sleep_until)
 
 
+def _looking_often(bot: Bot) -> None:
+    """Nobody rings for what the test's clock has made due."""
+    if isinstance(bot.wakeups, QueueWorker):
+        bot.wakeups.polls = POLLS | {"timer": POLL, "deliver": POLL}
+
+
 def _without_net(bot: Bot) -> None:
     """The sweep would find each lost wake-up after a minute of the test's clock, and so hide it."""
     if isinstance(bot.wakeups, QueueWorker):
@@ -274,6 +283,7 @@ async def house(
     with ExitStack() as stack:
         if shared:
             stack.enter_context(_followed(clock, database))
+        _looking_often(bot)
         await bot.start()
         _without_net(bot)
         try:

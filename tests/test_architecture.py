@@ -102,7 +102,7 @@ def test_a_module_named_after_nothing_would_be_found(name: str) -> None:
 def test_only_the_database_and_its_writer_begin_and_commit() -> None:
     transacting = {told(path) for path in SOURCES if re.search(r"\.(commit|begin)\(", path.read_text(encoding="utf-8"))}
     migrating = {"storage/schema.py"}  # before anything else runs, on a connection of its own
-    assert transacting <= {"storage/database.py", "storage/postgres.py", "storage/writer.py"} | migrating
+    assert transacting <= {"storage/pool.py", "storage/writer.py"} | migrating
 
 
 def test_every_type_of_event_has_a_golden_file() -> None:

@@ -10,8 +10,8 @@ from agents.errors import StoreUnavailable
 from bot.doctor.finding import Finding
 from bot.doctor.sharing import jobs, processes, queues, threads
 from bot.ids import utc_now
+from storage.connections import Connections
 from storage.jobs.looking import Load, StalledJob, loads, stalled_jobs
-from storage.postgres import Pool
 from storage.processes import Seen, seen_processes
 from storage.refusals import mapped
 from storage.schema import HEAD, version_in
@@ -61,7 +61,7 @@ async def _within(url: str, patience: float) -> tuple[_Form, _Sharing | None, li
 
 
 def _looked_at(url: str) -> tuple[_Form, _Sharing | None]:
-    engine = Pool.to(url).engine
+    engine = Connections.to(url).engine
     try:
         with engine.connect() as connection:
             return _look(connection)

@@ -4,12 +4,16 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+
+from storage.writes import Writes
 
 Queue = Literal["advance", "deliver", "timer"]
 QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
+POLLED: tuple[Queue, ...] = ("timer",)
+"""Nobody is rung for those: their jobs are for later, and there is no bell when their time has come."""
 
 _DEFER = text(
     "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz))"
@@ -40,17 +44,17 @@ class Later(Exception):
         self.at = at
 
 
-def defer(connection: Connection, jobs: Iterable[Job]) -> None:
+def defer(writes: Writes, jobs: Iterable[Job]) -> None:
     """Have the jobs done once the transaction is committed."""
-    for job in jobs:
-        connection.execute(
-            _DEFER,
-            {
-                "queue": job.queue,
-                "priority": job.priority,
-                "lock": job.lock,
-                "once": job.once,
-                "args": json.dumps(job.args),
-                "at": job.at,
-            },
-        )
+    writes.add(_DEFER, map(_row, jobs))
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return {
+        "queue": job.queue,
+        "priority": job.priority,
+        "lock": job.lock,
+        "once": job.once,
+        "args": json.dumps(job.args),
+        "at": job.at,
+    }

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as Taken
@@ -14,12 +14,13 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from storage.jobs.attending import AttendingManager
-from storage.jobs.deferring import Later, Queue
+from storage.jobs.attending import AttendingConnector, AttendingManager
+from storage.jobs.deferring import POLLED, Later, Queue
+from storage.jobs.held import HeldJob
 from storage.jobs.stalled import INTERVAL, beat, take_over
 from storage.postgres import conninfo
 
-POLL = 1.0
+POLLS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0}
 """Seconds between two looks at a queue nobody rang for: a bell may be lost, and jobs for later ring none."""
 _HOUSEKEEPING = "17 * * * *"
 _NEVER = 3600.0
@@ -27,8 +28,8 @@ _PATIENCE = 5.0
 _TO_END = 2.0
 """Seconds for what runs no handler to end by itself."""
 
-Handler = Callable[[Mapping[str, str], int], Awaitable[None]]
-"""Told the arguments of a job, and how often it was tried before. Whatever it raises, but Later, ends the job."""
+Handler = Callable[[HeldJob], Awaitable[None]]
+"""Does a job. Whatever it raises, but Later, ends the job."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ class JobServer:
     url: str
     handlers: Handlers
     reports: Reports
-    poll: float = POLL
+    polls: Mapping[Queue, float] = field(default_factory=lambda: POLLS)
     _app: App = field(init=False)
+    _manager: AttendingManager = field(init=False)
     _pool: AsyncConnectionPool | None = None
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _watching: set[asyncio.Task[None]] = field(default_factory=set)
@@ -69,9 +71,9 @@ class JobServer:
     _stopping: bool = False
 
     def __post_init__(self) -> None:
-        connector = PsycopgConnector()
+        connector = AttendingConnector()
         self._app = App(connector=connector)
-        self._app.job_manager = AttendingManager(connector, self._tried_again)
+        self._app.job_manager = self._manager = AttendingManager(connector, self._tried_again)
         for queue, handler in self.handlers.by_queue.items():
             register = self._app.task(name=queue, queue=queue, pass_context=True, retry=_InItsPlace())
             register(partial(self._done, handler))
@@ -132,8 +134,9 @@ class JobServer:
             queues=[queue],
             name=queue,
             concurrency=self.handlers.concurrency[queue],
-            fetch_job_polling_interval=self.poll,
+            fetch_job_polling_interval=self.polls[queue],
             abort_job_polling_interval=_NEVER,
+            listen_notify=queue not in POLLED,
             delete_jobs=DeleteJobCondition.ALWAYS,
             install_signal_handlers=False,
             update_heartbeat_interval=_NEVER,  # we do, for all of them at once
@@ -142,11 +145,13 @@ class JobServer:
         await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate says not what it returns: nothing
 
     async def _done(self, handler: Handler, context: JobContext, **arguments: str) -> None:
+        job = HeldJob(arguments, context.job.attempts, context.job.id or 0)
         self._running += 1
         try:
-            await handler(arguments, context.job.attempts)
+            await handler(job)
         finally:
             self._running -= 1
+            self._manager.ended |= {job.id} if job.ended else set()
 
     async def _tried_again(self, error: ConnectorException, attempt: int) -> bool:
         """Until we stop: then whoever takes the job over finds out that it has ended."""
@@ -187,9 +192,10 @@ def _connections(url: str, queues: int) -> AsyncConnectionPool:
     """For fetching and ending jobs, apart from those of our own transactions.
 
     Procrastinate's own pool asks each connection whether it lives before each query, and begins and commits around it:
-    four journeys for one. A connection that died ends the worker instead, which starts again.
+    four journeys for one. A connection that died ends the worker instead, which starts again. That a job was taken, or
+    has ended, is not waited for until it is on the disk: what a crash of the server takes back is done once more.
     """
-    settings = {"application_name": "handrail jobs", "connect_timeout": 5}
+    settings = {"application_name": "handrail jobs", "connect_timeout": 5, "options": "-c synchronous_commit=off"}
     most = 2 + 2 * queues
     return AsyncConnectionPool(
         conninfo(url), kwargs=settings, configure=_alone, min_size=1, max_size=most, timeout=_PATIENCE, open=False

@@ -66,10 +66,12 @@ class Driver:
     bot: Bot
     commits: int = 0
     accepted: list[float] = field(default_factory=list)
+    _latest: dict[str, ThreadState] = field(default_factory=dict)
     _waiting: dict[str, tuple[Callable[[ThreadState], bool], asyncio.Future[ThreadState]]] = field(default_factory=dict)
 
     def notice(self, recorded: Recorded) -> None:
         self.commits += 1
+        self._latest[recorded.after.thread_id] = recorded.after
         wanted = self._waiting.get(recorded.after.thread_id)
         if wanted is not None and not wanted[1].done() and wanted[0](recorded.after):
             wanted[1].set_result(recorded.after)
@@ -80,10 +82,13 @@ class Driver:
         state = await self._until(thread_id, lambda s: s.request is not None and bool(s.request.cards))
         if state.request is None:
             raise AssertionError(thread_id)
-        answer = Answer(by=BOB, channel=Address("terminal:bob"), assurance=Assurance.MEDIUM, decision="approve")
-        await self.bot.deciding.answer(state.request.id, answer)
+        await self._approve(state.request.id)
         await self._until(thread_id, lambda s: s.life == "done" and not s.outgoing)
         return thread_id
+
+    async def _approve(self, request_id: str) -> None:
+        answer = Answer(by=BOB, channel=Address("terminal:bob"), assurance=Assurance.MEDIUM, decision="approve")
+        await self.bot.deciding.answer(request_id, answer)
 
     async def _say(self, thread_id: str | None) -> str:
         began = time.perf_counter()
@@ -104,7 +109,7 @@ class Driver:
     async def _until(self, thread_id: str, wanted: Callable[[ThreadState], bool]) -> ThreadState:
         future: asyncio.Future[ThreadState] = asyncio.get_running_loop().create_future()
         self._waiting[thread_id] = (wanted, future)
-        state = await self.bot.engine.load(thread_id)
+        state = self._latest[thread_id]
         return state if wanted(state) else await future
 
 

@@ -14,13 +14,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import psycopg
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from agents.agent import Agent
 from agents.events import StepChosen
@@ -41,9 +42,12 @@ from tests.bench.processes import RESTING, cpu_seconds, fill
 from tests.bench.round_trips import AT_ONCE, Driver, InstantModel, at_once, one_after_another, people, ship
 from tests.postgres import new_database, new_server
 
-NEWS = timedelta(milliseconds=2)
+NEWS = timedelta(milliseconds=10)
 """How late the people of this measurement learn what a worker wrote: soon, since nobody waits so for an answer."""
-CONCURRENCY = 32
+MOMENT = 0.02
+CONCURRENCY = AT_ONCE
+_THREADS = text("SELECT id FROM thread WHERE status = 'done'")
+_ASKED = text("SELECT id FROM request WHERE status = 'open'")
 WARM_UP = 30
 
 
@@ -67,10 +71,36 @@ class Distant(Driver):
                     return state
                 await bell.wait()
 
+    async def backlog(self, trips: int) -> float:
+        """Round trips per second where all people ask first, then all are answered: mostly the workers' part."""
+        began, threads = time.perf_counter(), self._reading(_THREADS)
+        before = await threads()
+        await _some_at_once([partial(self._say, None)] * trips)
+        asked = await self._seen(trips, self._reading(_ASKED))
+        await _some_at_once([partial(self._approve, request_id) for request_id in asked])
+        await self._seen(len(before) + trips, threads)
+        return trips / (time.perf_counter() - began)
+
+    def _reading(self, query: TextClause) -> Callable[[], Awaitable[Sequence[str]]]:
+        return lambda: self.bot.engine.database.read(lambda connection: connection.execute(query).scalars().all())
+
+    async def _seen(self, count: int, look: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[str]:
+        while len(found := await look()) < count:  # noqa: ASYNC110 - nobody rings for many threads at once
+            await asyncio.sleep(MOMENT)
+        return found
+
     async def delays(self) -> list[float]:
         """Milliseconds from each first commit to the first step that was chosen."""
         chosen = await self.bot.engine.database.read(lambda connection: [_chosen(connection, t) for t in self.opened])
         return [(at - self.opened[thread]) / timedelta(milliseconds=1) for thread, at in chosen]
+
+
+async def _some_at_once(acts: Sequence[Callable[[], Awaitable[object]]]) -> None:
+    async def one_after_the_other(share: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        for act in share:
+            await act()
+
+    await asyncio.gather(*(one_after_the_other(acts[number::AT_ONCE]) for number in range(AT_ONCE)))
 
 
 def _chosen(connection: Connection, thread_id: str) -> tuple[str, datetime]:
@@ -137,10 +167,11 @@ async def in_several(url: str, trips: int, raw: float) -> None:
         driver.opened.clear()
         await one_after_another(driver, trips // 2)
         delays = await driver.delays()
-        _print(f"web and a worker, {AT_ONCE} at once", await at_once(driver, trips), raw)
-        stack.enter_context(worker(url))
-        await at_once(driver, WARM_UP)
-        _print(f"web and two, {AT_ONCE} at once", await at_once(driver, trips), raw)
+        for workers in ("one worker", "two workers"):
+            if workers == "two workers":
+                stack.enter_context(worker(url))
+            await driver.backlog(2 * WARM_UP)
+            _print(f"{workers}, a backlog", await driver.backlog(2 * trips), raw)
     await driver.bot.stop()
     print(f"commit to next step, median   {statistics.median(delays):8.1f} ms")
     print(f"commit to next step, p99      {statistics.quantiles(delays, n=100)[98]:8.1f} ms")
@@ -188,6 +219,7 @@ def main() -> None:
     gc.freeze()
     asyncio.run(in_one_process(url, options.trips, raw))
     asyncio.run(in_several(url, options.trips, raw))
+
     _rest("a worker at rest", url)
     fill(url, options.threads)
     _rest(f"with {options.threads} waiting", url)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -141,8 +142,8 @@ class Looks:
 
     def __init__(self, database: Database) -> None:
         self.count = 0
-        transactions = database._transactions
-        engine = getattr(transactions, "engine", None) or transactions._engine
+        transactions: Any = database._transactions
+        engine = transactions.connections.engine if database.shared else transactions.engine
         event.listen(engine, "before_cursor_execute", self._note)
 
     def _note(self, _connection, _cursor, statement: str, *_: object) -> None:

@@ -13,10 +13,12 @@ from agents.errors import StoreUnavailable
 from agents.next_step import work
 from agents.state import ThreadState
 from bot.engine import Recorded
-from bot.job_handlers import Arguments, JobHandlers
+from bot.job_handlers import JobHandlers
 from bot.perform import Performer
 from storage.database import Database
+from storage.jobs import HeldJob
 from storage.jobs.serving import Handler
+from storage.writes import Writes, Writing
 from tests.crashes.fate import Fate
 
 T = TypeVar("T")
@@ -29,11 +31,11 @@ class MortalDatabase:
     real: Database
     fate: Fate
 
-    async def run(self, work: Callable[[Connection], T], after: Callable[[T], None] | None = None) -> T:
+    async def write(self, work: Writing[T], after: Callable[[T], None] | None = None, *, locking: bool = False) -> T:
         lost = False
 
-        def before(connection: Connection) -> T:
-            result = work(connection)
+        def before(connection: Connection, writes: Writes) -> T:
+            result = work(connection, writes)
             for kind in _kinds(result):
                 self.fate.meets(f"before the commit of {kind}")
             return result
@@ -46,7 +48,7 @@ class MortalDatabase:
             if after is not None and not lost:
                 after(result)
 
-        result = await self.real.run(before, told)
+        result = await self.real.write(before, told, locking=locking)
         if lost:
             raise StoreUnavailable("the connection broke while it committed")
         return result
@@ -79,18 +81,18 @@ class MortalHandlers:
     real: JobHandlers
     fate: Fate
 
-    async def advance(self, arguments: Arguments, attempts: int) -> None:
-        await self._handled(self.real.advance, "advance", arguments, attempts)
+    async def advance(self, job: HeldJob) -> None:
+        await self._handled(self.real.advance, "advance", job)
 
-    async def deliver(self, arguments: Arguments, attempts: int) -> None:
-        await self._handled(self.real.deliver, "deliver", arguments, attempts)
+    async def deliver(self, job: HeldJob) -> None:
+        await self._handled(self.real.deliver, "deliver", job)
 
-    async def timer(self, arguments: Arguments, attempts: int) -> None:
-        await self._handled(self.real.timer, "timer", arguments, attempts)
+    async def timer(self, job: HeldJob) -> None:
+        await self._handled(self.real.timer, "timer", job)
 
-    async def _handled(self, handle: Handler, queue: str, arguments: Arguments, attempts: int) -> None:
+    async def _handled(self, handle: Handler, queue: str, job: HeldJob) -> None:
         self.fate.meets(f"{queue} job taken")
-        await handle(arguments, attempts)
+        await handle(job)
         self.fate.meets(f"{queue} job done")
 
     def __getattr__(self, name: str) -> Any:

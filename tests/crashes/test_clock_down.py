@@ -64,7 +64,7 @@ def test_a_wait_that_ended_while_nobody_lived_goes_on_once(scene: Scene) -> None
 
 
 def test_weeks_late_every_waiting_thread_still_wakes_once(scene: Scene) -> None:
-    """The second start is within thirty days too: then the names of what came in are forgotten, and the checker misses them."""
+    """Within thirty days, twice: then the names of what came in are forgotten, and the checker would miss them."""
     alice, _ = crew_of(scene)
     scene.opens()
     for order in range(10):

@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 from sqlalchemy import URL, make_url
 
+_ALONE = b"WITH w0"
 _SOCKET = ".s.PGSQL.5432"
 
 
@@ -66,7 +67,7 @@ class Wire:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
                 doomed = doomed or (self._fatal is not None and self._fatal in data)
-                if doomed and b"COMMIT" in data:
+                if doomed and (b"COMMIT" in data or _ALONE in data):
                     self._fatal = None
                     deaf.set()
                 writer.write(data)

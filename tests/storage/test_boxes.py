@@ -1,6 +1,7 @@
 """Inbox, outbox and requests: each thing once."""
 
 import pytest
+from sqlalchemy import Connection
 
 from agents.addresses import Address, person
 from agents.effects import SendMessage
@@ -13,6 +14,7 @@ from storage import inbox, outbox
 from storage.database import Database
 from storage.requests import list_requests, load_request, open_request, save_request
 from storage.threads import Threads
+from storage.writes import Writes
 from tests.histories import POLICY, START
 from tests.storage.test_threads import opening
 
@@ -21,12 +23,12 @@ CLAIM = inbox.Claim("slack", ("event:1", "message:2"), fingerprint="abc")
 
 @pytest.fixture
 async def thread(database: Database) -> str:
-    def work(connection) -> str:
+    def work(_connection: Connection, writes: Writes) -> str:
         after = fold(ThreadState(), opening())
-        Threads().append(connection, ThreadState(), opening(), after)
+        Threads().append(writes, ThreadState(), opening(), after)
         return after.thread_id
 
-    return await database.run(work)
+    return await database.write(work)
 
 
 def request(thread_id: str, number: int = 1, code: str = "ABCDE") -> Request:
@@ -46,7 +48,7 @@ def request(thread_id: str, number: int = 1, code: str = "ABCDE") -> Request:
 
 
 async def test_any_of_several_names_makes_an_arrival_a_duplicate(database: Database) -> None:
-    await database.run(lambda c: inbox.enter(c, CLAIM, "thr_1", START, "the reply"))
+    await database.write(lambda _, w: inbox.enter(w, CLAIM, "thr_1", START, "the reply"))
     for name in CLAIM.keys:
         earlier = await database.run(lambda c, n=name: inbox.seen(c, inbox.Claim("slack", ("other", n))))
         assert earlier == inbox.Earlier("thr_1", "abc", "the reply")
@@ -56,21 +58,21 @@ async def test_any_of_several_names_makes_an_arrival_a_duplicate(database: Datab
 
 async def test_a_message_waits_in_the_outbox_until_it_is_dropped(database: Database, thread: str) -> None:
     effects = [SendMessage(key=f"reply:{n}", to=Address("terminal:a"), message=Message(text=str(n))) for n in (1, 2)]
-    await database.run(lambda c: outbox.put(c, thread, effects, START))
+    await database.write(lambda _, w: outbox.put(w, thread, effects, START))
     assert [p.effect for p in await database.run(outbox.waiting)] == effects
-    await database.run(lambda c: outbox.drop(c, thread, ["reply:1", "reply:none"]))
+    await database.write(lambda _, w: outbox.drop(w, thread, ["reply:1", "reply:none"]))
     assert await database.run(outbox.waiting) == [outbox.Parcel(thread, effects[1])]
 
 
 async def test_a_code_is_never_given_out_twice(database: Database, thread: str) -> None:
-    await database.run(lambda c: open_request(c, request(thread)))
+    await database.write(lambda _, w: open_request(w, request(thread)))
     with pytest.raises(CodeTaken):
-        await database.run(lambda c: open_request(c, request(thread, 2)))
+        await database.write(lambda _, w: open_request(w, request(thread, 2)))
 
 
 async def test_a_request_is_found_by_id_and_by_code_in_any_case(database: Database, thread: str) -> None:
     asked = request(thread)
-    await database.run(lambda c: open_request(c, asked))
+    await database.write(lambda _, w: open_request(w, asked))
     for name in ("req_1", "ABCDE", "abcde"):
         assert await database.run(lambda c, n=name: load_request(c, n)) == asked
     with pytest.raises(RequestNotFound):
@@ -79,17 +81,17 @@ async def test_a_request_is_found_by_id_and_by_code_in_any_case(database: Databa
 
 async def test_a_request_is_settled_once(database: Database, thread: str) -> None:
     asked = request(thread)
-    await database.run(lambda c: open_request(c, asked))
+    await database.write(lambda _, w: open_request(w, asked))
     answered, expired = (asked.model_copy(update={"status": status}) for status in ("answered", "expired"))
-    await database.run(lambda c: save_request(c, asked, answered))
+    await database.write(lambda _, w: save_request(w, asked, answered))
     with pytest.raises(AlreadySettled):
-        await database.run(lambda c: save_request(c, asked, expired))
+        await database.write(lambda _, w: save_request(w, asked, expired))
     assert (await database.run(lambda c: load_request(c, "req_1"))).status == "answered"
 
 
 async def test_requests_are_listed_by_status_and_thread(database: Database, thread: str) -> None:
     for number, code in enumerate(("AAAAA", "BBBBB", "CCCCC"), 1):
-        await database.run(lambda c, n=number, k=code: open_request(c, request(thread, n, k)))
+        await database.write(lambda _, w, n=number, k=code: open_request(w, request(thread, n, k)))
 
     def found(**narrowed):
         wanted = {"status": None, "thread_id": None, "before": None, "limit": 9} | narrowed

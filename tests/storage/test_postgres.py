@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Connection, exc, make_url, text
 
 from agents.errors import StoreUnavailable
+from storage.connections import MOST, Connections
 from storage.database import Database, connect
-from storage.postgres import MOST_CONNECTIONS, MOST_WAITING, Pool
+from storage.pool import MOST_WAITING, Pool
 from storage.refusals import mapped
 from storage.schema import migrate, prove_writable
 from tests.fakes.wire import wire
@@ -125,7 +126,7 @@ async def all_connections_busy(database: Database) -> AsyncIterator[list[asyncio
     with engine.connect() as other:
         other.execute(text("SELECT pg_advisory_lock(1)"))
         waits = "SELECT pg_advisory_xact_lock(1)"
-        works = [Attempts(f"busy {number}", waits) for number in range(MOST_CONNECTIONS)]
+        works = [Attempts(f"busy {number}", waits) for number in range(MOST)]
         busy = [asyncio.create_task(database.run(work)) for work in works]
         async with asyncio.timeout(PATIENCE):
             while not all(work.runs for work in works):
@@ -143,13 +144,13 @@ async def database_breathes(other: Connection) -> None:
 async def test_with_all_connections_in_use_one_waits_for_a_while_and_then_is_told_so(postgres_url: str) -> None:
     async with waiting(IMPATIENCE, postgres_url) as database:
         pool = pool_of(database)
-        pool.engine = Pool.to(postgres_url, PATIENCE).engine  # the busy ones themselves are patient
+        pool.connections = Connections.to(postgres_url, PATIENCE)  # the busy ones themselves are patient
         async with all_connections_busy(database) as busy:
             with pytest.raises(StoreUnavailable, match="all connections to the database are in use"):
                 await database.run(add("late"))
-        assert len(await asyncio.gather(*busy)) == MOST_CONNECTIONS
-        assert pool._slots._value == MOST_CONNECTIONS
-        assert await database.run(count) == MOST_CONNECTIONS
+        assert len(await asyncio.gather(*busy)) == MOST
+        assert pool._under_way == 0
+        assert await database.run(count) == MOST
 
 
 async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood_in_it(postgres_url: str) -> None:
@@ -160,7 +161,7 @@ async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood
             with pytest.raises(StoreUnavailable, match="too much is waiting for the database"):
                 await database.run(add("one too many"))
         await asyncio.gather(*busy, *line)
-        assert await database.run(count) == MOST_CONNECTIONS + MOST_WAITING
+        assert await database.run(count) == MOST + MOST_WAITING
 
 
 async def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
@@ -217,11 +218,9 @@ async def test_a_transaction_goes_on_when_its_caller_is_gone_and_leaves_no_slot_
         waiting = asyncio.create_task(database.run(count))
     async with asyncio.timeout(PATIENCE):
         await waiting
-        while await database.run(count) != MOST_CONNECTIONS:
+        while await database.run(count) != MOST:
             pass
-    assert (
-        len(await asyncio.gather(*(database.run(count) for _ in range(2 * MOST_CONNECTIONS)))) == 2 * MOST_CONNECTIONS
-    )
+    assert len(await asyncio.gather(*(database.run(count) for _ in range(2 * MOST)))) == 2 * MOST
 
 
 async def test_closing_waits_for_what_is_under_way(postgres_url: str) -> None:
@@ -232,7 +231,7 @@ async def test_closing_waits_for_what_is_under_way(postgres_url: str) -> None:
         with pytest.raises(StoreUnavailable, match="closed"):
             await database.run(count)
     await asyncio.gather(closing, *busy)
-    assert await checking.run(count) == MOST_CONNECTIONS
+    assert await checking.run(count) == MOST
     await checking.close()
 
 

@@ -13,17 +13,16 @@ from agents.state import ThreadState
 from storage.database import Database
 from storage.threads import Replay, Threads, events_after, listed, replayed, stored
 from storage.wakeups import due_threads, next_wake, unfinished_threads
+from storage.writes import Writes
 from tests.histories import START, Walk, some_walk
 
 
-def write(connection, walk: Walk, size: int = 3) -> ThreadState:
+async def write(database: Database, walk: Walk, size: int = 3) -> ThreadState:
     """The walk's history, appended a few events at a time."""
-    threads, state = Threads(), ThreadState()
+    state = ThreadState()
     for cut in range(0, len(walk.events), size):
         events = walk.events[cut : cut + size]
-        after = fold(state, events)
-        threads.append(connection, state, events, after)
-        state = after
+        state = await database.write(lambda _, w, s=state, e=events: append(Threads(), w, s, *e))
     return state
 
 
@@ -37,9 +36,9 @@ def pause(state: ThreadState) -> ThreadPaused:
     return ThreadPaused(at=START, actor=person("bob"), reason=f"at {state.version}")
 
 
-def append(threads: Threads, connection, before: ThreadState, *events: KnownEvent) -> ThreadState:
+def append(threads: Threads, writes: Writes, before: ThreadState, *events: KnownEvent) -> ThreadState:
     after = fold(before, events)
-    threads.append(connection, before, events, after)
+    threads.append(writes, before, events, after)
     return after
 
 
@@ -50,17 +49,17 @@ async def test_a_long_history_is_read_back_as_it_was_and_replays_to_the_stored_s
         return "ThreadForked" not in kinds and {"ToolSucceeded", "RequestAnswered", "ThreadFinished"} <= kinds
 
     walk = some_walk(eventful)
-    state = await database.run(lambda connection: write(connection, walk, size))
+    state = await write(database, walk, size)
     assert await database.run(lambda connection: replayed(connection, "thr_walk")) == Replay(state, matches=True)
     read = await database.run(lambda connection: events_after(connection, "thr_walk"))
     assert read == list(enumerate(walk.events, 1))
 
 
 async def test_of_two_writers_on_one_version_the_second_is_told_and_writes_nothing(database: Database) -> None:
-    opened = await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
-    await database.run(lambda c: append(Threads(), c, opened, pause(opened)))
+    opened = await database.write(lambda _, w: append(Threads(), w, ThreadState(), *opening()))
+    await database.write(lambda _, w: append(Threads(), w, opened, pause(opened)))
     with pytest.raises(VersionConflict):
-        await database.run(lambda c: append(Threads(), c, opened, pause(opened)))
+        await database.write(lambda _, w: append(Threads(), w, opened, pause(opened)))
     assert len(await database.run(lambda c: events_after(c, "thr_1"))) == 3
 
 
@@ -72,14 +71,14 @@ async def test_a_thread_nobody_opened_is_not_found(database: Database) -> None:
 async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(database: Database) -> None:
     threads = Threads(shared=database.shared)
     database.forgetters.append(threads.forget)
-    opened = await database.run(lambda c: append(threads, c, ThreadState(), *opening()))
+    opened = await database.write(lambda _, w: append(threads, w, ThreadState(), *opening()))
 
-    def fail(connection) -> None:
-        append(threads, connection, opened, pause(opened))
+    def fail(_connection, writes) -> None:
+        append(threads, writes, opened, pause(opened))
         raise LookupError
 
     with pytest.raises(LookupError):
-        await database.run(fail)
+        await database.write(fail)
     assert await database.run(lambda c: threads.load(c, "thr_1")) == opened
 
 
@@ -96,9 +95,9 @@ async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(databa
     ],
 )
 async def test_whatever_was_tampered_with_no_longer_replays(database: Database, tampering: str) -> None:
-    opened = await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
+    opened = await database.write(lambda _, w: append(Threads(), w, ThreadState(), *opening()))
     done = ThreadFinished(at=START, actor=person("bob"), reason="done")
-    await database.run(lambda c: append(Threads(), c, opened, done))
+    await database.write(lambda _, w: append(Threads(), w, opened, done))
     assert (await database.run(lambda c: replayed(c, "thr_1"))).matches
     await database.run(lambda c: c.execute(text(tampering)))
     assert not (await database.run(lambda c: replayed(c, "thr_1"))).matches
@@ -110,7 +109,7 @@ async def test_a_log_that_lost_the_opening_of_a_request_no_longer_replays(databa
         return "RequestAnswered" in kinds and "ThreadForked" not in kinds
 
     walk = some_walk(answered)
-    await database.run(lambda connection: write(connection, walk))
+    await write(database, walk)
     lost = "DELETE FROM event WHERE type IN ('RequestOpened', 'RequestShown')"
     await database.run(lambda c: c.execute(text(lost)))
     assert not (await database.run(lambda c: replayed(c, "thr_walk"))).matches
@@ -118,8 +117,8 @@ async def test_a_log_that_lost_the_opening_of_a_request_no_longer_replays(databa
 
 async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_page(database: Database) -> None:
     for number in range(5):
-        await database.run(lambda c, n=number: append(Threads(), c, ThreadState(), *opening(f"thr_{n}", n // 2)))
-    await database.run(lambda c: append(Threads(), c, stored(c, "thr_3"), pause(ThreadState())))
+        await database.write(lambda _, w, n=number: append(Threads(), w, ThreadState(), *opening(f"thr_{n}", n // 2)))
+    await database.write(lambda c, w: append(Threads(), w, stored(c, "thr_3"), pause(ThreadState())))
 
     def page(**narrowed):
         return lambda c: [
@@ -136,10 +135,10 @@ async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_p
 
 async def test_wake_ups_are_read_from_the_projection(database: Database) -> None:
     walk = some_walk(lambda w: w.state.request is not None and not w.state.paused and w.state.thread_id == "thr_walk")
-    await database.run(lambda c: append(Threads(), c, ThreadState(), *opening()))
+    await database.write(lambda _, w: append(Threads(), w, ThreadState(), *opening()))
     assert await database.run(unfinished_threads) == ["thr_1"]
     assert await database.run(next_wake) is None
-    await database.run(lambda c: write(c, walk))
+    await write(database, walk)
     at = await database.run(next_wake)
     assert at is not None
     assert await database.run(lambda c: due_threads(c, at - timedelta(microseconds=1))) == []

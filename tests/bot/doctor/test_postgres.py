@@ -18,10 +18,11 @@ from bot.doctor.sharing import threads
 from bot.jobs import advance_job, timer_job
 from bot.settings import Settings
 from storage.database import connect
-from storage.jobs import QUEUES, defer
+from storage.jobs import QUEUES, Job, defer
 from storage.processes import Process, beat
 from storage.tables import ThreadRow
 from storage.wakeups import Backlog, Untouched
+from storage.writes import carrying_out
 from tests.postgres import new_database, server_url
 
 NOW = datetime.now(UTC)
@@ -67,9 +68,13 @@ def unfinished(thread_id: str, *, ago: float) -> Callable[[Connection], object]:
     return lambda connection: connection.execute(insert(ThreadRow).values(**row, created_at=at, updated_at=at))
 
 
+def deferred(connection: Connection, *jobs: Job) -> None:
+    carrying_out(lambda _, writes: defer(writes, jobs))(connection)
+
+
 def abandoned(connection: Connection) -> None:
     """A job whose worker took it, and has said nothing for a minute."""
-    defer(connection, [advance_job("thr_left")])
+    deferred(connection, advance_job("thr_left"))
     worker = connection.execute(text("SELECT worker_id FROM procrastinate_register_worker_v1()")).scalar_one()
     connection.execute(text("SELECT procrastinate_fetch_job_v2(ARRAY['advance'], :worker)"), {"worker": worker})
     connection.execute(text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"))
@@ -120,7 +125,7 @@ def test_when_all_workers_fell_silent_somebody_has_to_start_one(postgres_url):
 
 def test_jobs_are_counted_by_what_they_wait_for(postgres_url):
     jobs = [advance_job("thr_1"), advance_job("thr_2"), timer_job("thr_1", NOW + timedelta(hours=1))]
-    write(postgres_url, abandoned, lambda connection: defer(connection, jobs), there("worker", *QUEUES))
+    write(postgres_url, abandoned, lambda connection: deferred(connection, *jobs), there("worker", *QUEUES))
     advance, deliver, timer = (data_of(one) for one in named("queue", examined(postgres_url)))
     assert (advance["waiting"], advance["doing"], advance["later"]) == (2, 1, 0)
     assert (deliver["waiting"], deliver["doing"], deliver["later"]) == (0, 0, 0)

@@ -1,22 +1,27 @@
 """A counter where jobs are handed out: a real server of jobs, whose work is what a test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
 from storage.database import Database
-from storage.jobs import Job, Queue, defer
+from storage.jobs import QUEUES, HeldJob, Job, Queue, defer
 from storage.jobs.serving import Handlers, JobServer, Reports
 
 PATIENCE = 20.0
 ADVANCE: tuple[Queue, ...] = ("advance",)
 
-
 NEVER = 3600.0
 """A poll that no test lives to see: whatever is done was rung for."""
+
+
+WAIT = text("SELECT pg_advisory_xact_lock(1)")
+_WAITS_FOR_A_LOCK = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 async def moment(_attempt: int = 0) -> None:
@@ -37,8 +42,8 @@ class Counter:
     taken_over: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def handle(self, arguments: Mapping[str, str], _attempts: int) -> None:
-        name = arguments["name"]
+    async def handle(self, job: HeldJob) -> None:
+        name = job.arguments["name"]
         self.begun.append(name)
         self.most_at_once = max(self.most_at_once, len(self.begun) - len(self.done))
         await self._tell()
@@ -76,7 +81,7 @@ async def serving(
 ) -> AsyncIterator[JobServer]:
     """Jobs are handed out until the end of the block."""
     handlers = Handlers(dict.fromkeys(queues, counter.handle), dict.fromkeys(queues, at_once), moment)
-    server = JobServer(url, handlers, counter.reports(), poll)
+    server = JobServer(url, handlers, counter.reports(), dict.fromkeys(QUEUES, poll))
     await server.start()
     try:
         yield server
@@ -91,7 +96,7 @@ def job(name: str, queue: Queue = "advance", **more) -> Job:
 
 
 async def deferred(database: Database, *jobs: Job) -> None:
-    await database.run(lambda connection: defer(connection, jobs))
+    await database.write(lambda _, writes: defer(writes, jobs))
 
 
 def waiting(connection: Connection) -> list[str]:
@@ -113,4 +118,11 @@ async def until_listening(database: Database) -> None:
     """A server that has just started or lost its connection hears no bell for a moment; the poll is there for that."""
     async with asyncio.timeout(PATIENCE):
         while not await listening(database):
+            await moment()
+
+
+async def until_waiting(connection: Connection, transactions: int) -> None:
+    """Until so many transactions wait for others."""
+    async with asyncio.timeout(PATIENCE):
+        while connection.execute(_WAITS_FOR_A_LOCK).scalar_one() != transactions:
             await moment()

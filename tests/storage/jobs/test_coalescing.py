@@ -11,20 +11,11 @@ from storage.database import Database
 from storage.jobs import defer
 from storage.postgres import conninfo
 from storage.threads import Threads
+from storage.writes import Writes
 from tests.postgres import administrator
-from tests.storage.jobs.counter import PATIENCE, deferred, job, moment, waiting
+from tests.storage.jobs.counter import WAIT, deferred, job, until_waiting, waiting
+from tests.storage.jobs.test_deferring import BOTH_WAYS
 from tests.storage.test_threads import append, opening, pause
-
-_WAITS_FOR_A_LOCK = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
-
-
-async def until_waiting(connection: Connection, transactions: int) -> None:
-    """Until so many transactions wait for others."""
-    async with asyncio.timeout(PATIENCE):
-        while connection.execute(_WAITS_FOR_A_LOCK).scalar_one() != transactions:
-            await moment()
 
 
 async def take_the_job(url: str) -> None:
@@ -35,27 +26,30 @@ async def take_the_job(url: str) -> None:
     await connector.close_async()
 
 
-async def test_a_wake_up_taken_between_its_coalescing_and_the_commit_still_sees_the_event(database: Database) -> None:
+@BOTH_WAYS
+async def test_a_wake_up_taken_between_its_coalescing_and_the_commit_still_sees_the_event(
+    database: Database, locking: bool
+) -> None:
     """A message is written and needs no job, since one waits. Before its commit that job is taken: by whom it was
     for, who sees no news unless he waits for the writer, and then nobody would ever come again."""
     wake_up = job("wake up", lock="thr_1", once="advance:thr_1")
     here, elsewhere = Threads(shared=True), Threads(shared=True)
 
-    def write(connection: Connection) -> None:
-        before = here.load(connection, "thr_1", settled=True)
-        append(here, connection, before, pause(before))
-        defer(connection, [wake_up])
-        connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
+    def write(connection: Connection, writes: Writes) -> None:
+        before = here.load(connection, "thr_1")
+        append(here, writes, before, pause(before))
+        defer(writes, [wake_up])
+        writes.add(WAIT, [{}])
 
     def look(connection: Connection, *, settled: bool) -> int:
         return elsewhere.load(connection, "thr_1", settled=settled).version
 
-    await database.run(lambda connection: append(here, connection, ThreadState(), *opening()))
+    await database.write(lambda _, w: append(here, w, ThreadState(), *opening()))
     await deferred(database, wake_up)
     engine = administrator(database.url)
     with engine.connect() as other:
         other.execute(text("SELECT pg_advisory_lock(1)"))
-        writing = asyncio.create_task(database.run(write))
+        writing = asyncio.create_task(database.write(write, locking=locking))
         await until_waiting(other, 1)
         await take_the_job(database.url)
         assert await database.run(lambda connection: look(connection, settled=False)) == 2

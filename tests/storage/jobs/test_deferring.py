@@ -1,48 +1,62 @@
 """A job is as durable as what causes it: there after the commit, gone after a roll-back, one for many wake-ups."""
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, exc, text
 
 from agents.errors import StoreUnavailable
+from storage import inbox
 from storage.database import Database
 from storage.jobs import defer
+from storage.writes import Writes
+from tests.histories import START
 from tests.storage.jobs.counter import deferred, job, waiting
 from tests.storage.test_database import add, count
 
+BOTH_WAYS = pytest.mark.parametrize("locking", [False, True], ids=["at once", "one by one"])
 
-async def test_a_job_is_there_after_the_commit_of_its_event(database: Database) -> None:
-    def work(connection: Connection) -> None:
-        add("event")(connection)
-        defer(connection, [job("wake")])
 
-    await database.run(work)
+def arrive(writes: Writes, name: str) -> None:
+    inbox.enter(writes, inbox.Claim("c", (name,)), "t", START, None)
+
+
+@BOTH_WAYS
+async def test_a_job_is_there_after_the_commit_of_its_event(database: Database, locking: bool) -> None:
+    def work(_connection: Connection, writes: Writes) -> None:
+        arrive(writes, "event")
+        defer(writes, [job("wake")])
+
+    await database.write(work, locking=locking)
     assert await database.run(waiting) == ["wake todo"]
 
 
-async def test_a_job_is_gone_after_a_roll_back_of_its_event(database: Database) -> None:
-    def work(connection: Connection) -> None:
-        add("event")(connection)
-        defer(connection, [job("wake")])
+@BOTH_WAYS
+async def test_a_job_is_gone_after_a_roll_back_of_its_event(database: Database, locking: bool) -> None:
+    def work(_connection: Connection, writes: Writes) -> None:
+        arrive(writes, "event")
+        defer(writes, [job("wake")])
         raise LookupError
 
     with pytest.raises(LookupError):
-        await database.run(work)
+        await database.write(work, locking=locking)
     assert await database.run(waiting) == []
     assert await database.run(count) == 0
 
 
-async def test_of_several_wake_ups_that_wait_one_is_enough_and_every_event_is_kept(database: Database) -> None:
-    def work(connection: Connection, name: str) -> None:
-        add(f"before {name}")(connection)
-        defer(connection, [job(name, once="thread")])
-        add(f"after {name}")(connection)
+@BOTH_WAYS
+async def test_of_several_wake_ups_that_wait_one_is_enough_and_every_event_is_kept(
+    database: Database, locking: bool
+) -> None:
+    def work(_connection: Connection, writes: Writes, name: str) -> None:
+        arrive(writes, f"with {name}")
+        defer(writes, [job(name, once="thread")])
 
     for name in ("a", "b", "c"):
-        await database.run(lambda connection, name=name: work(connection, name))
+        await database.write(partial(work, name=name), locking=locking)
     assert await database.run(waiting) == ["a todo"]
-    assert await database.run(count) == 6
+    assert await database.run(count) == 3
 
 
 async def test_one_that_is_being_done_takes_no_news_so_another_one_waits(database: Database) -> None:
@@ -79,13 +93,16 @@ async def test_catching_the_refusal_outside_of_a_subtransaction_loses_the_event_
         ("ALTER TABLE procrastinate_jobs ADD CHECK (priority > 0)", "check constraint"),
     ],
 )
-async def test_every_other_refusal_of_a_job_takes_its_event_along(database: Database, trouble: str, told: str) -> None:
-    def work(connection: Connection) -> None:
-        add("event")(connection)
-        defer(connection, [job("one", once="1", priority=0), job("two", once="2", priority=0)])
+@BOTH_WAYS
+async def test_every_other_refusal_of_a_job_takes_its_event_along(
+    database: Database, trouble: str, told: str, locking: bool
+) -> None:
+    def work(_connection: Connection, writes: Writes) -> None:
+        arrive(writes, "event")
+        defer(writes, [job("one", once="1", priority=0), job("two", once="2", priority=0)])
 
     await database.run(lambda connection: connection.execute(text(trouble)))
     with pytest.raises(StoreUnavailable, match=told):
-        await database.run(work)
+        await database.write(work, locking=locking)
     assert await database.run(count) == 0
     assert await database.run(waiting) == []

@@ -1,17 +1,32 @@
 """Jobs are taken one at a time for each lock, the urgent ones first, none before its time, and soon."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from storage.database import Database
-from storage.jobs import QUEUES, Later
+from storage.jobs import QUEUES, Later, defer
 from storage.postgres import conninfo
+from storage.writes import Writes
 from tests.fakes.database_clock import DatabaseClock
-from tests.storage.jobs.counter import NEVER, PATIENCE, Counter, deferred, job, serving, until_listening, waiting
+from tests.postgres import administrator
+from tests.storage.jobs.counter import (
+    NEVER,
+    PATIENCE,
+    WAIT,
+    Counter,
+    deferred,
+    job,
+    serving,
+    until_listening,
+    until_waiting,
+    waiting,
+)
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
@@ -118,27 +133,74 @@ async def test_it_ends_whenever_it_is_stopped_also_while_it_starts(database: Dat
                 await asyncio.sleep(0)
 
 
+FREE = "DELETE FROM procrastinate_jobs WHERE status = 'doing'"
+
+
 @pytest.mark.parametrize(
-    ("change", "rings"),
+    ("change", "behind", "rings"),
     [
-        ("DELETE FROM procrastinate_jobs", 1),
-        ("UPDATE procrastinate_jobs SET status = 'todo'", 1),
-        ("UPDATE procrastinate_jobs SET status = 'failed'", 1),
-        ("UPDATE procrastinate_jobs SET priority = 3", 0),
+        (FREE, ["two"], 1),
+        (FREE, [], 0),
+        ("UPDATE procrastinate_jobs SET status = 'todo' WHERE status = 'doing'", [], 1),
+        ("UPDATE procrastinate_jobs SET status = 'failed' WHERE status = 'doing'", [], 1),
+        ("UPDATE procrastinate_jobs SET priority = 3", ["two"], 0),
     ],
 )
-async def test_whatever_frees_a_lock_rings_for_the_jobs_behind_it(database: Database, change: str, rings: int) -> None:
-    await deferred(database, job("one", lock="thread"))
-    await database.run(lambda connection: connection.execute(text("UPDATE procrastinate_jobs SET status = 'doing'")))
-    async with await psycopg.AsyncConnection.connect(conninfo(database.url), autocommit=True) as ear:
-        await ear.execute('LISTEN "procrastinate_queue_v1#advance"')
-        await ear.execute("LISTEN the_end")
+async def test_whatever_frees_a_lock_rings_for_the_jobs_behind_it(
+    database: Database, change: str, behind: list[str], rings: int
+) -> None:
+    await doing(database, "one")
+    await deferred(database, *(job(name, lock="thread") for name in behind))
+    async with ear(database) as heard:
         await database.run(lambda connection: connection.execute(text(change)))
+    assert len(heard) == rings
+
+
+async def test_new_jobs_ring_once_each_and_jobs_for_later_not_at_all(database: Database) -> None:
+    async with ear(database) as heard:
+        await deferred(database, job("one", lock="thread"), job("two"), job("later", at=NOON))
+    assert len(heard) == 2
+
+
+async def test_a_job_that_ends_while_another_is_deferred_behind_it_rings_for_that(database: Database) -> None:
+    """Its ring would find the lock taken, and whoever frees the lock would find nobody waiting."""
+    await doing(database, "one")
+    engine = administrator(database.url)
+    with engine.connect() as other:
+        async with ear(database) as heard:
+            deferring = asyncio.create_task(database.write(_deferring_slowly, locking=True))
+            other.execute(text("SELECT pg_advisory_lock(1)"))
+            await until_waiting(other, 1)
+            ending = asyncio.create_task(database.run(lambda connection: connection.execute(text(FREE))))
+            await until_waiting(other, 2)
+            other.execute(text("SELECT pg_advisory_unlock(1)"))
+            await asyncio.gather(deferring, ending)
+        assert len(heard) == 2
+    engine.dispose()
+
+
+def _deferring_slowly(_connection: Connection, writes: Writes) -> None:
+    defer(writes, [job("two", lock="thread")])
+    writes.add(WAIT, [{}])
+
+
+async def doing(database: Database, name: str) -> None:
+    """A job of the thread that somebody has."""
+    await deferred(database, job(name, lock="thread"))
+    await database.run(lambda connection: connection.execute(text("UPDATE procrastinate_jobs SET status = 'doing'")))
+
+
+@asynccontextmanager
+async def ear(database: Database) -> AsyncIterator[list[str]]:
+    """What rings in the block, complete once it has ended."""
+    heard: list[str] = []
+    async with await psycopg.AsyncConnection.connect(conninfo(database.url), autocommit=True) as listener:
+        await listener.execute('LISTEN "procrastinate_queue_v1#advance"')
+        await listener.execute("LISTEN the_end")
+        yield heard
         await database.run(lambda connection: connection.execute(text("NOTIFY the_end")))
-        heard = []
         async with asyncio.timeout(PATIENCE):
-            async for notification in ear.notifies():
+            async for notification in listener.notifies():
                 if notification.channel == "the_end":
                     break
-                heard.append(notification)
-    assert len(heard) == rings
+                heard.append(notification.payload)

@@ -1,0 +1,119 @@
+"""Connections to PostgreSQL, lent to one thread at a time. On each of them every statement stands alone."""
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+from psycopg import Connection as Driver
+from psycopg import Error
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+
+from storage.postgres import CONNECT, psycopg_url
+
+MOST = 8
+"""Connections of one process, apart from those for its jobs."""
+PATIENCE = 5.0
+"""Seconds to wait for a connection, for a lock, and in the middle of a transaction."""
+
+
+@dataclass
+class Connections:
+    """Those that wait here are open; SQLAlchemy's own pool behind them, which takes its time, makes and mends them."""
+
+    engine: Engine
+    _idle: list[Connection] = field(default_factory=list)
+
+    @classmethod
+    def to(cls, url: str, patience: float = PATIENCE) -> Self:
+        options = {**CONNECT, "options": _settings(patience), "application_name": "handrail"}
+        engine = create_engine(psycopg_url(url), pool_size=MOST, max_overflow=0, connect_args=options)
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "checkout", _look)
+        return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        """One for a while: after an error it is looked after. Raises OperationalError when there is none to be had."""
+        connection = self._awake() or self.engine.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Once nobody has one any more."""
+        while self._idle:
+            self._idle.pop().close()
+        self.engine.dispose()
+
+    def _awake(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not _spoken_to(driver_of(connection)):
+                return connection
+            connection.invalidate()
+            connection.close()
+        return None
+
+
+def driver_of(connection: Connection) -> Driver:
+    """Psycopg's own connection."""
+    return cast(Driver, connection.connection.driver_connection)
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All statements of the block belong together. Raises DBAPIError when they cannot be committed."""
+    with as_sqlalchemy(connection), driver_of(connection).transaction():
+        yield
+
+
+@contextmanager
+def as_sqlalchemy(connection: Connection) -> Iterator[None]:
+    """What psycopg raises, SQLAlchemy would have wrapped: so does this."""
+    driver = driver_of(connection)
+    try:
+        yield
+    except Error as error:
+        if driver.closed:
+            connection.invalidate(error)
+        raise exc.DBAPIError(None, None, error, connection_invalidated=driver.closed) from error
+
+
+def _spoken_to(driver: Driver) -> bool:
+    """A server that ends a connection says so, and nobody hears it while the connection waits.
+
+    Found out here it costs nothing. Found out while committing, nobody would know what was kept.
+    """
+    said = select.poll()
+    said.register(driver.fileno(), select.POLLIN)
+    return bool(said.poll(0))
+
+
+def _look(driver: Any, _record: Any, _checkout: Any) -> None:
+    if _spoken_to(driver):
+        raise exc.InvalidatePoolError
+
+
+class _Holdable(StrDumperUnknown):
+    """Text as PostgreSQL can hold it: it knows no NUL. Ids and names with one are nobody's; contents are JSON."""
+
+    def dump(self, obj: str) -> bytes:
+        return obj.replace("\0", "\N{REPLACEMENT CHARACTER}").encode()
+
+
+def _prepare(driver: Any, _record: Any) -> None:
+    driver.adapters.register_dumper(str, _Holdable)
+
+
+def _settings(patience: float) -> str:
+    milliseconds = round(patience * 1000)
+    return (
+        f"-c statement_timeout={2 * milliseconds} -c lock_timeout={milliseconds} "
+        f"-c idle_in_transaction_session_timeout={milliseconds}"
+    )

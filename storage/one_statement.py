@@ -1,0 +1,109 @@
+"""All writes of a commit as one statement for PostgreSQL: one question, one answer, and no transaction to begin or end.
+
+A thread that sends six has to get hold of the interpreter and of a core again after each of them, while the server
+holds its locks and waits. See https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from psycopg import Error
+from sqlalchemy import Connection, Delete, Dialect, Insert, Update
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from storage.connections import as_sqlalchemy, driver_of
+from storage.writes import Statement, Write
+
+MOST_ROWS = 64
+"""More are rare, and each number of them is a statement of its own."""
+_DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
+_UNIQUE, _NOT_FOUND = "23505", "HR404"
+
+Shape = tuple[tuple[Statement, int, bool], ...]
+"""Of each write the statement, the number of its rows, and whether each of them has to be there."""
+
+
+def fits(writes: Sequence[Write]) -> bool:
+    """Whether they are few enough, and none of them changes what another one wrote: all see what was there before."""
+    tables = Counter(write.table for write in writes)
+    alone = all(tables[write.table] == 1 for write in writes if isinstance(write.statement, Update))
+    return alone and sum(len(write.rows) for write in writes) <= MOST_ROWS
+
+
+def commit(connection: Connection, writes: Sequence[Write]) -> None:
+    """Make all of them, or none, on a connection where every statement stands alone.
+
+    Raises what a write has for its refusal, and DBAPIError: where that tells of a lost connection, nobody knows
+    whether they were kept.
+    """
+    shape = tuple((write.statement, len(write.rows), write.conditional) for write in writes)
+    with as_sqlalchemy(connection):
+        try:
+            driver_of(connection).execute(_sql(shape), _values(writes))
+        except Error as error:
+            if (refused := _refusal(error, writes)) is not None:
+                raise refused from error
+            raise
+
+
+def _refusal(error: Error, writes: Sequence[Write]) -> Exception | None:
+    if error.sqlstate == _NOT_FOUND:
+        refused = writes[int(error.diag.message_primary or 0)].refused
+    elif error.sqlstate == _UNIQUE:
+        refused = next((w.refused for w in writes if w.refused and w.table == error.diag.table_name), None)
+    else:
+        refused = None
+    return refused() if refused else None
+
+
+def _values(writes: Sequence[Write]) -> dict[str, Any]:
+    return {
+        f"{number}_{n}_{name}": value
+        for number, write in enumerate(writes)
+        for n, row in enumerate(write.rows)
+        for name, value in row.items()
+    }
+
+
+@lru_cache(maxsize=1024)
+def _sql(shape: Shape) -> bytes:
+    """The first one is made first, and what is called comes after it; the others are made last, in no order.
+
+    A job that is deferred before its thread is locked might be done before there is anything to do.
+    """
+    made, called, first = [], [], ""
+    for number, (statement, rows, conditional) in enumerate(shape):
+        names = [f"w{number}_{n}" for n in range(rows)]
+        if isinstance(statement, Insert):
+            names = names[:1]
+            made.append(f"{names[0]} AS ({_inserted(statement, number, rows)} RETURNING 1)")
+        elif isinstance(statement, Update | Delete):
+            made += [f"{name} AS ({_one(statement, number, n)} RETURNING 1)" for n, name in enumerate(names)]
+        else:
+            called += [_one(statement, number, n).removeprefix("SELECT ") for n in range(rows)]
+            continue
+        first = first or f" FROM (SELECT count(*) FROM {names[0]}) AS first"  # noqa: S608 - no word of it comes from outside
+        if conditional:
+            called += [f"handrail_found((SELECT count(*) FROM {name}), {number})" for name in names]  # noqa: S608 - the same
+    return (f"WITH {', '.join(made)} " * bool(made) + f"SELECT {', '.join(called) or '1'}{first}").encode()
+
+
+def _inserted(statement: Insert, number: int, rows: int) -> str:
+    into, _, values = _text(statement).partition(" VALUES ")
+    return f"{into} VALUES " + ", ".join(_named(values, number, n) for n in range(rows))
+
+
+def _one(statement: Statement, number: int, n: int) -> str:
+    return _named(_text(statement), number, n)
+
+
+def _text(statement: Statement) -> str:
+    return str(statement.compile(dialect=_DIALECT))
+
+
+def _named(text: str, number: int, n: int) -> str:
+    """The same with the parameters of one row of one write."""
+    return re.sub(r"%\((\w+)\)s", rf"%({number}_{n}_\1)s", text)
