@@ -6,12 +6,12 @@ holds its locks and waits. See https://www.postgresql.org/docs/current/queries-w
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from psycopg import Error
-from sqlalchemy import Connection, Delete, Dialect, Insert, Update
+from sqlalchemy import Connection, Dialect, Insert, TextClause, Update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from storage.connections import as_sqlalchemy, driver_of
@@ -21,6 +21,9 @@ MOST_ROWS = 64
 """More are rare, and each number of them is a statement of its own."""
 _DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
 _UNIQUE, _NOT_FOUND = "23505", "HR404"
+
+_FOUND = "handrail_found((SELECT count(*) FROM {}), {})"
+_FIRST = " FROM (SELECT count(*) FROM {}) AS first"
 
 Shape = tuple[tuple[Statement, int, bool], ...]
 """Of each write the statement, the number of its rows, and whether each of them has to be there."""
@@ -70,30 +73,30 @@ def _values(writes: Sequence[Write]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _sql(shape: Shape) -> bytes:
-    """The first one is made first, and what is called comes after it; the others are made last, in no order.
+    """The first part is made first, and what is called comes after it; the others are made last, in no order.
 
     A job that is deferred before its thread is locked might be done before there is anything to do.
     """
-    made, called, first = [], [], ""
+    made, called = dict[str, str](), list[str]()
     for number, (statement, rows, conditional) in enumerate(shape):
-        names = [f"w{number}_{n}" for n in range(rows)]
-        if isinstance(statement, Insert):
-            names = names[:1]
-            made.append(f"{names[0]} AS ({_inserted(statement, number, rows)} RETURNING 1)")
-        elif isinstance(statement, Update | Delete):
-            made += [f"{name} AS ({_one(statement, number, n)} RETURNING 1)" for n, name in enumerate(names)]
-        else:
+        if isinstance(statement, TextClause):
             called += [_one(statement, number, n).removeprefix("SELECT ") for n in range(rows)]
-            continue
-        first = first or f" FROM (SELECT count(*) FROM {names[0]}) AS first"  # noqa: S608 - no word of it comes from outside
-        if conditional:
-            called += [f"handrail_found((SELECT count(*) FROM {name}), {number})" for name in names]  # noqa: S608 - the same
-    return (f"WITH {', '.join(made)} " * bool(made) + f"SELECT {', '.join(called) or '1'}{first}").encode()
+        else:
+            parts = dict(_parts(statement, number, rows))
+            made |= parts
+            called += [_FOUND.format(part, number) for part in parts if conditional]
+    ways = ", ".join(f"{name} AS ({part} RETURNING 1)" for name, part in made.items())
+    answer = f"SELECT {', '.join(called) or '1'}"
+    return (f"WITH {ways} {answer}{_FIRST.format(next(iter(made)))}" if made else answer).encode()
 
 
-def _inserted(statement: Insert, number: int, rows: int) -> str:
-    into, _, values = _text(statement).partition(" VALUES ")
-    return f"{into} VALUES " + ", ".join(_named(values, number, n) for n in range(rows))
+def _parts(statement: Statement, number: int, rows: int) -> Iterator[tuple[str, str]]:
+    """Rows that are inserted go together; of others each is a part of its own. Every part has a name."""
+    if isinstance(statement, Insert):
+        into, _, values = _text(statement).partition(" VALUES ")
+        yield f"w{number}_0", f"{into} VALUES " + ", ".join(_named(values, number, n) for n in range(rows))
+    else:
+        yield from ((f"w{number}_{n}", _one(statement, number, n)) for n in range(rows))
 
 
 def _one(statement: Statement, number: int, n: int) -> str:

@@ -123,15 +123,20 @@ def _writing(connections: Connections, work: Writing[Any]) -> Any:
     with connections.lent() as connection:
         writes = Writes()
         result = _before_commit(connection, lambda found: work(found, writes))
-        if one_statement.fits(writes.gathered):
+        if writes.gathered:
             _committed(connection, writes)
-        else:
-            with transaction(connection):
-                make(connection, writes)
         return result
 
 
 def _committed(connection: Connection, writes: Writes) -> None:
+    if one_statement.fits(writes.gathered):
+        _at_once(connection, writes)
+    else:
+        with transaction(connection):
+            _before_commit(connection, partial(make, writes=writes))
+
+
+def _at_once(connection: Connection, writes: Writes) -> None:
     try:
         one_statement.commit(connection, writes.gathered)
     except exc.DBAPIError as error:

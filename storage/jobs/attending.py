@@ -30,26 +30,28 @@ Patience = Callable[[ConnectorException, int], Awaitable[bool]]
 
 
 @dataclass
-class Bell:
-    """How often it rang for a job that was not found yet, and whether whoever looks has found one just now."""
+class Rings:
+    """How often somebody rang for a job that was not found yet, and how the last look ended."""
 
-    rings: int = 0
-    _before: int = 0
+    unanswered: int = 0
+    _all: bool = False
     _found: bool = False
-    _unrung: bool = False
 
-    def worth_a_look(self) -> bool:
-        """Not when the only one there was a ring for was found just now. Whoever comes without a ring finds all."""
-        worth = bool(self.rings) or self._unrung or not self._found
-        self._unrung = self._unrung or not self.rings
-        self._found, self._before = False, self.rings
-        return worth
+    def are_answered(self) -> bool:
+        """Asked before a look: after a job was found there is no other, if there was one ring for it.
 
-    def found(self, job: bool) -> bool:
-        """Told how the look ended; returns just that."""
-        self.rings -= min(self.rings, 1) if job else self._before
-        self._found, self._unrung = job, self._unrung and job
-        return job
+        Who looks without a ring looks until there is nothing left.
+        """
+        answered = self._found and not self.unanswered and not self._all
+        self._all = not answered and (self._all or not self.unanswered)
+        self._found = False
+        return answered
+
+    def looked(self, before: int, *, found: bool) -> bool:
+        """Told how often it had rung before a look; whether that look was enough."""
+        self.unanswered -= min(before, 1) if found else before
+        self._found, self._all = found, self._all and found
+        return found or not self.unanswered
 
 
 class AttendingConnector(PsycopgConnector):
@@ -66,37 +68,38 @@ class AttendingConnector(PsycopgConnector):
 
 
 class AttendingManager(JobManager):
-    """Hears the bell while it looks for a job, writes down that a job ended, and touches no job of others."""
+    """Hears what rings while it looks for a job, writes down that a job ended, and touches no job of others."""
 
     def __init__(self, connector: BaseConnector, patience: Patience) -> None:
         super().__init__(connector)
         self._patience = patience
         self.ended: set[int] = set()
         """Jobs that ended with a commit of their own."""
-        self._bells: dict[tuple[str, ...], Bell] = defaultdict(Bell)
+        self._rings: dict[tuple[str, ...], Rings] = defaultdict(Rings)
 
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
-        async def heard(*, channel: str, notification: Notification) -> None:
-            bell.rings += 1
-            await on_notification(channel=channel, notification=notification)
+        rings = self._rings[tuple(queues or ())]
 
-        bell = self._bells[tuple(queues or ())]
+        async def heard(*, channel: str, notification: Notification) -> None:
+            rings.unanswered += 1
+            await on_notification(channel=channel, notification=notification)
 
         await super().listen_for_jobs(on_notification=heard, queues=queues)
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """Look again when the bell rang meanwhile: the worker forgets it, and the job would wait for the next poll.
+        """Look again when it rang meanwhile: the worker forgets that, and the job would wait for the next poll.
 
-        The worker in turn looks again after each job it finds. That is left out where there was one ring for one job.
+        The worker in turn looks again after each job it finds, often for nothing: then there is no look.
         """
-        bell = self._bells[tuple(queues or ())]
-        while bell.worth_a_look():
+        rings = self._rings[tuple(queues or ())]
+        job, enough = None, rings.are_answered()
+        while not enough:
+            before = rings.unanswered
             job = await super().fetch_job(queues, worker_id)
-            if bell.found(job is not None) or not bell.rings:
-                return job
-        return None
+            enough = rings.looked(before, found=job is not None)
+        return job
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: ARG002 - Procrastinate's
         """Every job is deleted, whatever Procrastinate would have us do."""

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from storage.writes import Writes
 
-_END = text("SELECT handrail_end(:job, :attempts, 'succeeded')")
+END = text("SELECT handrail_end(:job, :attempts, 'succeeded')")
 
 
 @dataclass
@@ -21,4 +21,4 @@ class HeldJob:
 
     def end(self, writes: Writes) -> None:
         """Have it end with a commit, unless others have it by then."""
-        writes.add(_END, [{"job": self.id, "attempts": self.attempts}])
+        writes.add(END, [{"job": self.id, "attempts": self.attempts}])
