@@ -73,9 +73,10 @@ def _values(writes: Sequence[Write]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _sql(shape: Shape) -> bytes:
-    """The first part is made first, and what is called comes after it; the others are made last, in no order.
+    """The first part is made first, then what is called, in order; the others are made last, in no order.
 
-    A job that is deferred before its thread is locked might be done before there is anything to do.
+    A job that is deferred before its thread is locked might be done before there is anything to do. Who lost a race is
+    told that by the first part, and not what else no longer fits.
     """
     made, called = dict[str, str](), list[str]()
     for number, (statement, rows, conditional) in enumerate(shape):

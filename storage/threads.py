@@ -37,7 +37,9 @@ _SETTLED = _CURRENT.add_columns(func.set_config("synchronous_commit", "off", Tru
 _AT_WORK = ("status", "version", "unfinished", "wake_at", "updated_at")
 _AT_REST = (*_AT_WORK, "state")
 _MOVED, _RESTED = (
-    update(_thread).where(_thread.c.id == bindparam("thread")).values({name: bindparam(name) for name in names})
+    update(_thread)
+    .where(_thread.c.id == bindparam("thread"), _thread.c.version == bindparam("expected"))
+    .values({name: bindparam(name) for name in names})
     for names in (_AT_WORK, _AT_REST)
 )
 _OPENED, _APPENDED = insert(_thread), insert(_event)
@@ -87,15 +89,14 @@ class Threads:
             self._remember(state)
 
     def append(self, writes: Writes, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
-        """Append to the log and renew the projection.
+        """Append to the log and renew the projection. VersionConflict follows when the log went on since `before`.
 
-        VersionConflict follows when the log went on since `before`: then somebody has an event of the same number in
-        it. The thread comes first, so that whoever is late waits for whoever was earlier.
+        To be called before anything else is written: whoever is late waits for whoever was earlier, and is told so.
         """
         if before.version == 0:
             writes.add(_OPENED, [row_of_thread(after)])
         else:
-            writes.add(*_moved(after))
+            writes.add(*_moved(after, before.version), refused=VersionConflict)
         rows = (row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1))
         writes.add(_APPENDED, rows, refused=VersionConflict)
         if not self.shared:
@@ -118,9 +119,9 @@ class Threads:
         return state
 
 
-def _moved(state: ThreadState) -> tuple[Update, list[dict[str, Any]]]:
+def _moved(state: ThreadState, expected: int) -> tuple[Update, list[dict[str, Any]]]:
     """A thread at work moves on at once, so its state is kept only where it comes to rest; loading folds the tail."""
-    row = _projection(state) | {"thread": state.thread_id}
+    row = _projection(state) | {"thread": state.thread_id, "expected": expected}
     if row["unfinished"]:
         return _MOVED, [row]
     return _RESTED, [row | {"state": state_json(state)}]

@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import text
 
 from agents.addresses import Address, person
-from agents.errors import ThreadNotFound, VersionConflict
+from agents.errors import AlreadySettled, ThreadNotFound, VersionConflict
 from agents.events import KnownEvent, MessageReceived, ThreadFinished, ThreadPaused, ThreadStarted
 from agents.reducer import fold
+from agents.requests import Request
 from agents.state import ThreadState
 from storage.database import Database
+from storage.requests import open_request, save_request
 from storage.threads import Replay, Threads, events_after, listed, replayed, stored
 from storage.wakeups import due_threads, next_wake, unfinished_threads
 from storage.writes import Writes
@@ -61,6 +63,27 @@ async def test_of_two_writers_on_one_version_the_second_is_told_and_writes_nothi
     with pytest.raises(VersionConflict):
         await database.write(lambda _, w: append(Threads(), w, opened, pause(opened)))
     assert len(await database.run(lambda c: events_after(c, "thr_1"))) == 3
+
+
+@pytest.mark.parametrize("locking", [False, True])
+async def test_who_lost_a_race_is_told_that_and_not_what_else_does_not_fit_any_more(
+    database: Database, locking: bool
+) -> None:
+    walk = some_walk(lambda w: w.state.request is not None and "ThreadForked" not in {e.type for e in w.events})
+    opened = await write(database, walk)
+    request = opened.requests[-1]
+    answered, expired = (request.model_copy(update={"status": status}) for status in ("answered", "expired"))
+
+    def settle(writes: Writes, before: Request, after: Request) -> None:
+        append(Threads(), writes, opened, pause(opened))
+        save_request(writes, before, after)
+
+    await database.write(lambda _, writes: open_request(writes, answered))
+    with pytest.raises(AlreadySettled):
+        await database.write(lambda _, writes: settle(writes, request, expired), locking=locking)
+    await database.write(lambda _, writes: settle(writes, answered, expired), locking=locking)
+    with pytest.raises(VersionConflict):
+        await database.write(lambda _, writes: settle(writes, answered, expired), locking=locking)
 
 
 async def test_a_thread_nobody_opened_is_not_found(database: Database) -> None:
