@@ -15,6 +15,9 @@ from storage.writes import Writes
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _PUT = insert(_outbox)
+_WAITING = (
+    select(_outbox).where(_outbox.c.thread_id == bindparam("thread")).order_by(_outbox.c.created_at, _outbox.c.key)
+)
 _DROP = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
 
 
@@ -47,8 +50,8 @@ def drop(writes: Writes, thread_id: str, keys: Iterable[str]) -> None:
 
 def waiting_for(connection: Connection, thread_id: str, to: Address) -> list[Parcel]:
     """What a thread still has for one destination, oldest first."""
-    query = select(_outbox).where(_outbox.c.thread_id == thread_id).order_by(_outbox.c.created_at, _outbox.c.key)
-    return [parcel for parcel in map(_parcel, connection.execute(query)) if parcel.effect.to == to]
+    rows = connection.execute(_WAITING, {"thread": thread_id})
+    return [parcel for parcel in map(_parcel, rows) if parcel.effect.to == to]
 
 
 def waiting(connection: Connection) -> list[Parcel]:

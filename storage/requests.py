@@ -12,6 +12,9 @@ from storage.writes import Writes
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _OPEN = insert(_request)
+_FIND = select(_request.c.data).where(
+    (_request.c.id == bindparam("named")) | (_request.c.code == bindparam("code", type_=_request.c.code.type))
+)
 _SAVE = (
     update(_request)
     .where(_request.c.id == bindparam("request"), _request.c.status == bindparam("expected"))
@@ -45,8 +48,7 @@ def save_request(writes: Writes, before: Request, after: Request) -> None:
 
 def load_request(connection: Connection, named: str) -> Request:
     """The request with this id or this code. Raises RequestNotFound."""
-    query = select(_request.c.data).where((_request.c.id == named) | (_request.c.code == named.upper()))
-    data = connection.execute(query).scalar()
+    data = connection.execute(_FIND, {"named": named, "code": named.upper()}).scalar()
     if data is None:
         raise RequestNotFound(f"there is no request {named[:40]}")
     return Request.model_validate_json(data)
