@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -88,10 +88,8 @@ class Engine:
 
         for attempt in range(MOST_ATTEMPTS):
             late = attempt > 0
-            try:
+            with suppress(VersionConflict):
                 return await self.database.write(partial(work, settled=late), self._tell, locking=late)
-            except VersionConflict:
-                self.threads.forget()
         raise VersionConflict
 
     async def load(self, thread_id: str, *, settled: bool = False) -> ThreadState:

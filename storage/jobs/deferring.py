@@ -13,7 +13,7 @@ from storage.writes import Writes
 Queue = Literal["advance", "deliver", "timer"]
 QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
 POLLED: tuple[Queue, ...] = ("timer",)
-"""Nobody is rung for those: their jobs are for later, and there is no bell when their time has come."""
+"""Nobody listens for those: their jobs are for later, and nothing rings when their time has come."""
 
 _DEFER = text(
     "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz))"
