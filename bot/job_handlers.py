@@ -58,7 +58,7 @@ class JobHandlers:
             if job.attempts >= MOST_TAKE_OVERS:
                 await self._leave_alone(thread_id)
                 return
-            state = self._remembered(job) or await self.engine.load(thread_id, settled=True)
+            state = await self.engine.load(thread_id, settled=True)
             with self.endings.of(thread_id, job):
                 state = await self.advancer.advance(state, self.stopping)
         except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
@@ -104,17 +104,6 @@ class JobHandlers:
     async def defer(self, *jobs: Job) -> None:
         """Have the jobs done, also when the database has to be waited for first."""
         await self._patiently(lambda: self.engine.database.write(lambda _, writes: defer(writes, jobs)))
-
-    def _remembered(self, job: HeldJob) -> ThreadState | None:
-        """The state the job was deferred for, or a later one, when this process has it in mind and something to do.
-
-        What others are writing meanwhile is found out with our first commit: it waits for theirs, and does not fit.
-        """
-        state = self.engine.threads.likely(job.arguments["thread"])
-        version = job.arguments.get("version")
-        if state is None or version is None or state.version < int(version) or job.attempts:
-            return None
-        return state if startable(state, self.chance.now()) else None
 
     async def _report(self, thread_id: str) -> Recorded:
         now = self.chance.now()

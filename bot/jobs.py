@@ -26,14 +26,9 @@ def defer_what_others_do(writes: Writes, recorded: Recorded) -> None:
     defer(writes, (*_deliver(recorded), *_timer(recorded)))
 
 
-def advance_job(thread_id: str, priority: int = 0, *, failed: int = 0, version: int | None = None) -> Job:
-    """One at a time for each thread; of those that wait one is enough, since it looks at the thread as it is then.
-
-    `version` is what the thread was at: who remembers it, or a later one, need not look first.
-    """
+def advance_job(thread_id: str, priority: int = 0, *, failed: int = 0) -> Job:
+    """One at a time for each thread; of those that wait one is enough, since it looks at the thread as it is then."""
     arguments = {"thread": thread_id, "failed": str(failed)}
-    if version is not None:
-        arguments["version"] = str(version)
     return Job("advance", arguments, priority=priority, lock=thread_id, once=f"advance:{thread_id}")
 
 
@@ -55,7 +50,7 @@ def deliver_job(thread_id: str, to: Address) -> Job:
 def _advance(recorded: Recorded) -> Iterator[Job]:
     if work(recorded.after):
         decided = any(isinstance(event, _DECIDED) for event in recorded.events)
-        yield advance_job(recorded.after.thread_id, _FIRST if decided else 0, version=recorded.after.version)
+        yield advance_job(recorded.after.thread_id, _FIRST if decided else 0)
 
 
 def _deliver(recorded: Recorded) -> Iterator[Job]:

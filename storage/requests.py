@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from agents.errors import AlreadySettled, CodeTaken, RequestNotFound
 from agents.requests import Request
+from storage.questions import first
 from storage.tables import RequestRow
 from storage.writes import Writes
 
@@ -48,10 +49,10 @@ def save_request(writes: Writes, before: Request, after: Request) -> None:
 
 def load_request(connection: Connection, named: str) -> Request:
     """The request with this id or this code. Raises RequestNotFound."""
-    data = connection.execute(_FIND, {"named": named, "code": named.upper()}).scalar()
-    if data is None:
+    row = first(connection, _FIND, {"named": named, "code": named.upper()})
+    if row is None:
         raise RequestNotFound(f"there is no request {named[:40]}")
-    return Request.model_validate_json(data)
+    return Request.model_validate_json(row.data)
 
 
 def list_requests(

@@ -17,6 +17,7 @@ from agents.next_step import work
 from agents.reducer import fold
 from agents.state import ThreadState
 from storage.codec import event_of, row_of, state_json, state_of
+from storage.questions import first
 from storage.tables import EventRow, ThreadRow
 from storage.writes import Writes
 
@@ -104,7 +105,7 @@ class Threads:
 
     def _current(self, connection: Connection, thread_id: str, query: Select[Any]) -> ThreadState:
         known = self.remembered.get(thread_id)
-        row = connection.execute(query, {"thread": thread_id, "known": known.version if known else -_FEW - 1}).first()
+        row = first(connection, query, {"thread": thread_id, "known": known.version if known else -_FEW - 1})
         if row is None:
             raise _unknown(thread_id)
         state = known if row.state is None and known is not None else state_of(row.state)
