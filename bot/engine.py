@@ -48,7 +48,7 @@ Reply = Callable[[Recorded], str]
 Deferrer = Callable[[Writes, Recorded], None]
 """Told of every write within its transaction: what it adds is committed or rolled back with the events."""
 Listener = Callable[[Recorded], None]
-"""Told of every commit, on the loop, in order."""
+"""Told of every commit, on the loop. Of two at nearly the same time it may hear in either order on PostgreSQL."""
 
 
 @dataclass

@@ -85,8 +85,9 @@ class Threads:
         return self.remembered.get(thread_id)
 
     def committed(self, state: ThreadState) -> None:
-        """Told of what was committed."""
-        if self.shared:
+        """Told of what was committed, perhaps after being told of what was committed later."""
+        known = self.remembered.get(state.thread_id)
+        if self.shared and (known is None or known.version < state.version):
             self._remember(state)
 
     def append(self, writes: Writes, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:

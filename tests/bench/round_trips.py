@@ -71,7 +71,9 @@ class Driver:
 
     def notice(self, recorded: Recorded) -> None:
         self.commits += 1
-        self._latest[recorded.after.thread_id] = recorded.after
+        known = self._latest.get(recorded.after.thread_id)
+        if known is None or known.version < recorded.after.version:  # one may be told of late
+            self._latest[recorded.after.thread_id] = recorded.after
         wanted = self._waiting.get(recorded.after.thread_id)
         if wanted is not None and not wanted[1].done() and wanted[0](recorded.after):
             wanted[1].set_result(recorded.after)

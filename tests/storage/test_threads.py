@@ -86,6 +86,15 @@ async def test_who_lost_a_race_is_told_that_and_not_what_else_does_not_fit_any_m
         await database.write(lambda _, writes: settle(writes, answered, expired), locking=locking)
 
 
+async def test_of_two_commits_that_are_told_of_in_the_wrong_order_the_later_one_is_remembered() -> None:
+    threads = Threads(shared=True)
+    opened = fold(ThreadState(), opening())
+    paused = fold(opened, [pause(opened)])
+    threads.committed(paused)
+    threads.committed(opened)
+    assert threads.likely("thr_1") == paused
+
+
 async def test_a_thread_nobody_opened_is_not_found(database: Database) -> None:
     with pytest.raises(ThreadNotFound, match="thr_none"):
         await database.run(lambda c: Threads().load(c, "thr_none"))
