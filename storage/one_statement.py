@@ -11,15 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from psycopg import Error
-from sqlalchemy import Connection, Dialect, Insert, TextClause, Update
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import Connection, Insert, TextClause, Update
 
 from storage.connections import as_sqlalchemy, driver_of
+from storage.questions import DIALECT
 from storage.writes import Statement, Write
 
 MOST_ROWS = 64
 """More are rare, and each number of them is a statement of its own."""
-_DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
 _UNIQUE, _NOT_FOUND = "23505", "HR404"
 
 _FOUND = "handrail_found((SELECT count(*) FROM {}), {})"
@@ -105,7 +104,7 @@ def _one(statement: Statement, number: int, n: int) -> str:
 
 
 def _text(statement: Statement) -> str:
-    return str(statement.compile(dialect=_DIALECT))
+    return str(statement.compile(dialect=DIALECT))
 
 
 def _named(text: str, number: int, n: int) -> str:

@@ -10,12 +10,12 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from storage.connections import as_sqlalchemy, driver_of
 from storage.writes import Row
 
-_DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
+DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
 
 
 def first(connection: Connection, question: Select[Any], row: Row) -> Any:
     """The first row, by the names of its columns; None when there is none. `question` is kept for ever: have few."""
-    if connection.dialect.name != _DIALECT.name:
+    if connection.dialect.name != DIALECT.name:
         return connection.execute(question, dict(row)).first()
     text, constants = _compiled(question)
     with as_sqlalchemy(connection):
@@ -24,5 +24,5 @@ def first(connection: Connection, question: Select[Any], row: Row) -> Any:
 
 @cache
 def _compiled(question: Select[Any]) -> tuple[bytes, Row]:
-    compiled = question.compile(dialect=_DIALECT)
+    compiled = question.compile(dialect=DIALECT)
     return str(compiled).encode(), compiled.params
