@@ -42,10 +42,7 @@ BEGIN
 END;
 $$;
 
--- Procrastinate rings twice for every new job, also for those that are for later. While one rings, nobody else can.
-ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1;
-
-CREATE FUNCTION handrail_ring_for_news() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION handrail_ring() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(
         'procrastinate_queue_v1#' || NEW.queue_name,
@@ -55,23 +52,19 @@ BEGIN
 END;
 $$;
 
+-- Procrastinate rings twice for every new job, also for those that are for later. While one rings, nobody else can.
+ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1;
+
 CREATE TRIGGER handrail_ring_when_a_job_is_new AFTER INSERT ON procrastinate_jobs
-    FOR EACH ROW WHEN (NEW.status = 'todo' AND NEW.scheduled_at IS NULL) EXECUTE FUNCTION handrail_ring_for_news();
+    FOR EACH ROW WHEN (NEW.status = 'todo' AND NEW.scheduled_at IS NULL) EXECUTE FUNCTION handrail_ring();
 
--- It rings for new jobs only. A job that ends frees its lock, and one that is to be tried again waits anew:
--- without a bell the next one would lie there until somebody polls.
-CREATE FUNCTION handrail_ring() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify(
-        'procrastinate_queue_v1#' || OLD.queue_name,
-        json_build_object('type', 'job_inserted', 'job_id', OLD.id)::text
-    );
-    RETURN NULL;
-END;
-$$;
+-- It rings for new jobs only. A job that ends frees its lock, and one that is to be tried again waits anew: without a
+-- ring the next one would lie there until somebody polls.
+CREATE TRIGGER handrail_ring_when_a_job_changes AFTER UPDATE OF status ON procrastinate_jobs
+    FOR EACH ROW WHEN (OLD.status = 'doing' AND NEW.status <> 'doing') EXECUTE FUNCTION handrail_ring();
 
--- Most jobs leave nobody waiting, and every bell has every worker look. A job that is being deferred meanwhile is
--- waited for here, or is deferred once this one has ended: its own bell then finds the lock free.
+-- Most jobs leave nobody waiting, and every ring has every worker look. A job that is being deferred meanwhile is
+-- waited for here, or is deferred once this one has ended: its own ring then finds the lock free.
 CREATE FUNCTION handrail_ring_if_one_waits() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     queue text;
@@ -88,9 +81,6 @@ $$;
 
 CREATE TRIGGER handrail_ring_when_a_lock_is_free AFTER DELETE ON procrastinate_jobs
     FOR EACH ROW WHEN (OLD.status = 'doing' AND OLD.lock IS NOT NULL) EXECUTE FUNCTION handrail_ring_if_one_waits();
-
-CREATE TRIGGER handrail_ring_when_a_job_changes AFTER UPDATE OF status ON procrastinate_jobs
-    FOR EACH ROW WHEN (OLD.status = 'doing' AND NEW.status <> 'doing') EXECUTE FUNCTION handrail_ring();
 
 -- Jobs are deleted when they end, and their history with them: nobody ever reads what these write.
 ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_status_events_insert_v1;

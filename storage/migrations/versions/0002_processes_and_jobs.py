@@ -15,8 +15,7 @@ depends_on = None
 
 _DOWN = """
 DROP FUNCTION IF EXISTS
-    handrail_defer, handrail_end, handrail_found,
-    handrail_ring, handrail_ring_for_news, handrail_ring_if_one_waits CASCADE;
+    handrail_defer, handrail_end, handrail_found, handrail_ring, handrail_ring_if_one_waits CASCADE;
 DROP TABLE IF EXISTS
     procrastinate_periodic_defers, procrastinate_events, procrastinate_jobs, procrastinate_workers CASCADE;
 DO $$
