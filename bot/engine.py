@@ -94,7 +94,8 @@ class Engine:
 
     async def load(self, thread_id: str, *, settled: bool = False) -> ThreadState:
         """The state as of the last commit; `settled` waits for those that are being made. Raises ThreadNotFound."""
-        return await self.database.read(lambda connection: self.threads.load(connection, thread_id, settled=settled))
+        look = self.threads.settled if settled else self.threads.load
+        return await self.database.read(lambda connection: look(connection, thread_id))
 
     @contextmanager
     def bell(self, thread_id: str) -> Iterator[asyncio.Event]:

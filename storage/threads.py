@@ -33,8 +33,9 @@ _CURRENT = select(
         "state"
     ),
 ).where(_thread.c.id == bindparam("thread"))
-_SETTLED = _CURRENT.add_columns(func.set_config("synchronous_commit", "off", True)).with_for_update(key_share=True)
-"""Its lock is written down, but is nothing to wait for the disk for: whoever reads alone commits nothing else."""
+_SETTLED = _CURRENT.with_for_update(key_share=True)
+_SETTLED_ALONE = _SETTLED.add_columns(func.set_config("synchronous_commit", "off", True))
+"""Its lock is written down, and that is nothing to wait for the disk for: only where the read stands alone."""
 _AT_WORK = ("status", "version", "unfinished", "wake_at", "updated_at")
 _AT_REST = (*_AT_WORK, "state")
 _MOVED, _RESTED = (
@@ -79,6 +80,13 @@ class Threads:
         if (known := self.remembered.get(thread_id)) is not None:
             return known
         return self._remember(stored(connection, thread_id))
+
+    def settled(self, connection: Connection, thread_id: str) -> ThreadState:
+        """The state once nobody is writing to the thread. Raises ThreadNotFound.
+
+        For a read that stands alone: in a transaction it would have the commit not wait for the disk.
+        """
+        return self._current(connection, thread_id, _SETTLED_ALONE) if self.shared else self.load(connection, thread_id)
 
     def likely(self, thread_id: str) -> ThreadState | None:
         """The state it probably has: appending to it shows."""

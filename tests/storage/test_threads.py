@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from agents.addresses import Address, person
 from agents.errors import AlreadySettled, ThreadNotFound, VersionConflict
@@ -84,6 +84,21 @@ async def test_who_lost_a_race_is_told_that_and_not_what_else_does_not_fit_any_m
     await database.write(lambda _, writes: settle(writes, answered, expired), locking=locking)
     with pytest.raises(VersionConflict):
         await database.write(lambda _, writes: settle(writes, answered, expired), locking=locking)
+
+
+async def test_a_transaction_that_keeps_others_from_a_thread_is_on_the_disk_when_it_is_committed(
+    postgres_url: str,
+) -> None:
+    """Only a read that stands alone has nothing to wait for."""
+
+    def work(connection: Connection, _writes: Writes) -> str:
+        Threads(shared=True).load(connection, "thr_1", settled=True)
+        return str(connection.execute(text("SHOW synchronous_commit")).scalar_one())
+
+    database = Database.open(postgres_url)
+    await database.write(lambda _, w: append(Threads(shared=True), w, ThreadState(), *opening()))
+    assert await database.write(work, locking=True) == "on"
+    await database.close()
 
 
 async def test_of_two_commits_that_are_told_of_in_the_wrong_order_the_later_one_is_remembered() -> None:

@@ -42,7 +42,8 @@ async def test_a_wake_up_taken_between_its_coalescing_and_the_commit_still_sees_
         writes.add(WAIT, [{}])
 
     def look(connection: Connection, *, settled: bool) -> int:
-        return elsewhere.load(connection, "thr_1", settled=settled).version
+        read = elsewhere.settled if settled else elsewhere.load
+        return read(connection, "thr_1").version
 
     await database.write(lambda _, w: append(here, w, ThreadState(), *opening()))
     await deferred(database, wake_up)
@@ -53,7 +54,7 @@ async def test_a_wake_up_taken_between_its_coalescing_and_the_commit_still_sees_
         await until_waiting(other, 1)
         await take_the_job(database.url)
         assert await database.run(lambda connection: look(connection, settled=False)) == 2
-        looking = asyncio.create_task(database.run(lambda connection: look(connection, settled=True)))
+        looking = asyncio.create_task(database.read(lambda connection: look(connection, settled=True)))
         await until_waiting(other, 2)
         other.execute(text("SELECT pg_advisory_unlock(1)"))
     engine.dispose()
