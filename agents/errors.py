@@ -5,6 +5,7 @@ HandrailError
 │   ├── StoreUnavailable
 │   ├── VersionConflict
 │   ├── CodeTaken
+│   ├── ConversationTaken
 │   └── Unreachable
 └── Permanent                 the same call will fail again
     ├── NotFound ── ThreadNotFound, RequestNotFound
@@ -51,6 +52,10 @@ class VersionConflict(Retryable):
 
 class CodeTaken(Retryable):
     """This short code was given out before; draw another."""
+
+
+class ConversationTaken(Retryable):
+    """Somebody else opened a thread there first; say it in that one."""
 
 
 class Unreachable(Retryable):

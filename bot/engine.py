@@ -45,6 +45,8 @@ class Recorded:
 
 
 Reply = Callable[[Recorded], str]
+Also = Callable[[Writes, Recorded], None]
+"""More to write in the same transaction, by whoever has it recorded."""
 Deferrer = Callable[[Writes, Recorded], None]
 """Told of every write within its transaction: what it adds is committed or rolled back with the events."""
 Listener = Callable[[Recorded], None]
@@ -69,7 +71,13 @@ class Engine:
     _somebody: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def record(
-        self, thread_id: str | None, decide: Decide, *, claim: inbox.Claim | None = None, reply: Reply | None = None
+        self,
+        thread_id: str | None,
+        decide: Decide,
+        *,
+        claim: inbox.Claim | None = None,
+        reply: Reply | None = None,
+        also: Also | None = None,
     ) -> Recorded:
         """Write what `decide` makes of the thread's present state; None opens a new thread.
 
@@ -84,6 +92,8 @@ class Engine:
             if claim is not None and recorded.after.updated_at is not None:
                 said = reply(recorded) if reply else None
                 inbox.enter(writes, claim, recorded.after.thread_id, recorded.after.updated_at, said)
+            if also is not None and recorded.events:
+                also(writes, recorded)
             return recorded
 
         for attempt in range(MOST_ATTEMPTS):

@@ -11,7 +11,7 @@ from agents.listen import listen
 from agents.messages import Heard
 from agents.moment import Moment
 from agents.state import ThreadState
-from bot.engine import Engine, Recorded, Reply
+from bot.engine import Also, Engine, Recorded, Reply
 from bot.ids import Chance
 from bot.roster import Roster
 from storage.inbox import Claim
@@ -36,10 +36,12 @@ class Intake:
     roster: Roster
     chance: Chance
 
-    async def open(self, opening: Opening, *, claim: Claim | None = None, reply: Reply | None = None) -> Recorded:
+    async def open(
+        self, opening: Opening, *, claim: Claim | None = None, reply: Reply | None = None, also: Also | None = None
+    ) -> Recorded:
         """Open a thread. Raises UnknownAgent."""
         events = _opened(opening, self.roster.agent(opening.agent), self.roster, self.chance.moment())
-        return await self.engine.record(None, lambda _: events, claim=claim, reply=reply)
+        return await self.engine.record(None, lambda _: events, claim=claim, reply=reply, also=also)
 
     async def hear(
         self, thread_id: str, heard: Heard, *, claim: Claim | None = None, reply: Reply | None = None

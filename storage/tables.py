@@ -104,6 +104,16 @@ class InboxRow(SQLModel, table=True):
     reply: str | None = Field(default=None, sa_type=Text)
 
 
+class ConversationRow(SQLModel, table=True):
+    """The thread that was opened at one place outside."""
+
+    __tablename__ = "conversation"
+
+    channel: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    thread_id: str = Field(foreign_key="thread.id", index=True)
+
+
 class ProcessRow(SQLModel, table=True):
     """One process that shares the database, and when it was last seen alive."""
 
