@@ -1,0 +1,1 @@
+"""Slack: people ask and decide in channels, threads and direct messages."""

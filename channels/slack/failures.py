@@ -1,0 +1,58 @@
+"""What Slack says when it does not do what it was asked, in our words: again later, never, or look first.
+
+The codes are those of https://docs.slack.dev/reference/methods under each method.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from agents.errors import HandrailError, Misconfigured, Permanent, Unreachable
+
+_LATER = frozenset(
+    {"internal_error", "ratelimited", "rate_limited", "request_timeout", "service_unavailable", "team_added_to_org"}
+    | {"update_failed", "message_limit_exceeded"}
+)
+_CONFIGURATION = frozenset(
+    {"accesslimited", "account_inactive", "invalid_auth", "missing_scope", "no_permission", "not_allowed_token_type"}
+    | {"not_authed", "org_login_required", "token_expired", "token_revoked"}
+)
+_CONTENT = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "markdown_text_conflict", "metadata_too_large", "msg_blocks_too_long"}
+    | {"msg_too_long", "no_text", "too_many_attachments"}
+)
+_GONE = frozenset({"cant_update_message", "edit_window_closed", "message_not_found", "streaming_state_conflict"})
+_LONG_PAUSE = 60.0
+
+
+class Doubtful(Unreachable):
+    """Nobody knows whether Slack has done this: look for it before trying again."""
+
+
+class ContentRefused(Permanent):
+    """Slack does not take what the message is made of."""
+
+
+class MessageGone(Permanent):
+    """The message to be changed is not there any more, or may not be changed."""
+
+
+def failure(code: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HandrailError:
+    """The error for what Slack answered. `code` is empty where it answered without one."""
+    if code == "fatal_error":  # "may have partly succeeded"
+        return Doubtful("Slack failed, and may have done it all the same: fatal_error")
+    if code in _LATER or status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unreachable(f"Slack asks to try again: {code or status}", retry_after=_pause(code, headers or {}))
+    if code in _CONFIGURATION:
+        return Misconfigured(f"Slack refuses the token or its scopes: {code}; run `handrail doctor`")
+    if code in _CONTENT:
+        return ContentRefused(f"Slack does not take what the message is made of: {code}")
+    if code in _GONE:
+        return MessageGone(f"the message cannot be changed any more: {code}")
+    return Permanent(f"Slack refuses: {code or status}")
+
+
+def _pause(code: str, headers: Mapping[str, str]) -> float | None:
+    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    if said.isascii() and said.isdigit():
+        return float(said)
+    return _LONG_PAUSE if code == "message_limit_exceeded" else None

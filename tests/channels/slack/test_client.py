@@ -1,0 +1,88 @@
+"""Each call to Slack is made once, and ends in our words: done, again later, never, or nobody knows."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from agents.errors import HandrailError, Misconfigured, Permanent, Retryable, Unreachable
+from channels.slack.client import SlackClient
+from channels.slack.failures import ContentRefused, Doubtful, MessageGone, failure
+from tests.fakes.http import HttpReply, HttpRequest, serving
+
+TOKEN = "xoxb-1-secret"
+CALL = ("chat.postMessage", {"channel": "C1", "text": "hello"})
+
+
+def answer(body: object, status: int = 200, **headers: str) -> HttpReply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpReply(status, {"Content-Type": "application/json", **named}, json.dumps(body).encode())
+
+
+@asynccontextmanager
+async def slack(
+    reply: Callable[[HttpRequest], HttpReply] | HttpReply,
+) -> AsyncIterator[tuple[SlackClient, list[HttpRequest]]]:
+    seen: list[HttpRequest] = []
+
+    def handle(request: HttpRequest) -> HttpReply:
+        seen.append(request)
+        return reply
+
+    async with serving(handle) as port:
+        yield SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", seconds=0.5), seen
+
+
+async def test_a_call_carries_the_token_and_its_arguments_and_returns_what_slack_says() -> None:
+    async with slack(answer({"ok": True, "ts": "1.2"})) as (client, seen):
+        assert (await client.call(CALL[0], **CALL[1]))["ts"] == "1.2"
+    assert seen[0].path == "/api/chat.postMessage"
+    assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert json.loads(seen[0].body) == CALL[1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="7"), Unreachable),
+        (answer({"ok": False, "error": "internal_error"}), Unreachable),
+        (answer({"ok": False, "error": "channel_not_found"}), Permanent),
+        (answer({"ok": False, "error": "invalid_auth"}), Misconfigured),
+        (answer({"ok": False, "error": "invalid_blocks"}), ContentRefused),
+        (answer({"ok": False, "error": "message_not_found"}), MessageGone),
+        (answer({"ok": False, "error": "fatal_error"}), Doubtful),
+        (HttpReply(503, {"Content-Type": "text/html"}, b"<html>busy</html>"), Unreachable),
+        (HttpReply(502, {"Content-Type": "application/json"}, b"{not json"), Unreachable),
+        (HttpReply(end="hang up"), Doubtful),
+        (HttpReply(end="hang"), Doubtful),
+    ],
+    ids=lambda value: "" if isinstance(value, HttpReply) else value.__name__,
+)
+async def test_every_end_of_a_call_has_one_error_and_the_call_is_made_once(
+    reply: HttpReply, error: type[HandrailError]
+) -> None:
+    async with slack(reply) as (client, seen):
+        with pytest.raises(error) as raised:
+            await client.call(CALL[0], **CALL[1])
+    assert type(raised.value) is error
+    assert len(seen) == 1
+    assert TOKEN not in str(raised.value)
+
+
+async def test_a_server_that_is_not_there_has_done_nothing() -> None:
+    with pytest.raises(Unreachable) as raised:
+        await SlackClient(TOKEN, "http://127.0.0.1:1/api/", seconds=5).call("auth.test")
+    assert type(raised.value) is Unreachable
+
+
+@pytest.mark.parametrize(("said", "pause"), [("7", 7.0), ("0", 0.0), ("soon", None), ("-1", None), ("\u0667", None)])
+def test_only_a_time_in_whole_seconds_is_a_time(said: str, pause: float | None) -> None:
+    error = failure("ratelimited", status=429, headers={"retry-after": said})
+    assert isinstance(error, Retryable)
+    assert error.retry_after == pause
+
+
+def test_a_code_nobody_has_told_us_of_is_final() -> None:
+    assert type(failure("something_new")) is Permanent
+    assert "something_new" in str(failure("something_new"))
