@@ -22,7 +22,7 @@ def answer(body: object, status: int = 200, **headers: str) -> HttpReply:
 
 @asynccontextmanager
 async def slack(
-    reply: Callable[[HttpRequest], HttpReply] | HttpReply,
+    reply: HttpReply,
 ) -> AsyncIterator[tuple[SlackClient, list[HttpRequest]]]:
     seen: list[HttpRequest] = []
 
