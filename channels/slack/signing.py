@@ -1,0 +1,75 @@
+"""What proves that something comes from Slack, and that a button is one of ours. Pure: keys and the time are given."""
+
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from json import dumps
+
+from agents.errors import Invalid, NotAllowed
+
+WINDOW = 300
+"""Seconds a signature holds, before and after (docs.slack.dev/authentication/verifying-requests-from-slack)."""
+
+LONGEST_REFERENCE = 199
+_TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
+_SIGNATURE = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,150}", re.ASCII)
+_REFERENCE = re.compile(r"v1\.(?P<request_id>[A-Za-z0-9_-]{1,150})\.(?P<seal>[A-Za-z0-9_-]{32})", re.ASCII)
+_STRANGER = "this request does not carry a signature of Slack"
+
+
+def verify(body: bytes, *, timestamp: str | None, signature: str | None, secrets: Iterable[str], now: datetime) -> None:
+    """Raises NotAllowed unless one of our signing secrets signed exactly these bytes, not long ago.
+
+    `timestamp` and `signature` are the headers X-Slack-Request-Timestamp and X-Slack-Signature. Two secrets are
+    given while they are exchanged. Nothing in a signature is single-use: who sends the same again meets the inbox.
+    """
+    if not _is_recent(timestamp, now):
+        raise NotAllowed("this request was signed too long ago, or its clock is wrong")
+    # Two texts that are not ASCII cannot be compared in constant time: such a signature is refused by its shape.
+    if signature is None or not _SIGNATURE.fullmatch(signature):
+        raise NotAllowed(_STRANGER)
+    signed = f"v0:{timestamp}:".encode() + body
+    if not any(_is_signed(signed, signature, secret) for secret in secrets):
+        raise NotAllowed(_STRANGER)
+
+
+def _is_recent(timestamp: str | None, now: datetime) -> bool:
+    if timestamp is None or not _TIMESTAMP.fullmatch(timestamp):
+        return False
+    return abs(now.timestamp() - int(timestamp)) <= WINDOW
+
+
+def _is_signed(signed: bytes, signature: str, secret: str) -> bool:
+    """An empty secret signs nothing: with one, everybody could."""
+    expected = "v0=" + hmac.new(secret.encode(), signed, sha256).hexdigest()
+    return hmac.compare_digest(expected, signature) and bool(secret)
+
+
+def sign_reference(key: bytes, request_id: str, team: str, channel: str) -> str:
+    """What a button carries: which request it is about, sealed for one channel. Raises Invalid for an id that is none.
+
+    It proves that we made it and nothing else: who may decide is asked when it is pressed.
+    """
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise Invalid("a request's id has letters, digits, _ and -, and at most 150 of them")
+    return f"v1.{request_id}.{_seal(key, request_id, team, channel)}"
+
+
+def read_reference(key: bytes, reference: str, team: str, channel: str) -> str:
+    """The id of the request a button is about. Raises NotAllowed when we did not make it for this channel."""
+    read = _REFERENCE.fullmatch(reference)
+    if read is None or not key:
+        raise NotAllowed("this button is none of ours")
+    if not hmac.compare_digest(_seal(key, read["request_id"], team, channel), read["seal"]):
+        raise NotAllowed("this button is none of ours, or belongs to another channel")
+    return read["request_id"]
+
+
+def _seal(key: bytes, request_id: str, team: str, channel: str) -> str:
+    """192 bits. Written as JSON no two different cards read the same, whatever stands in them."""
+    sealed = dumps(["handrail.slack.reference", 1, team, channel, request_id]).encode()
+    return urlsafe_b64encode(hmac.new(key, sealed, sha256).digest()[:24]).decode()
