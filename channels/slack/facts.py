@@ -1,0 +1,171 @@
+"""What happened on Slack, as far as it matters here. Whoever reads what Slack sends ends with one of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from agents.addresses import Address
+
+
+@dataclass(frozen=True)
+class Ourselves:
+    """Who this app is in its workspace: whatever these three say is not said to us."""
+
+    app_id: str
+    bot_id: str
+    user_id: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A thread on Slack. `root` is the ts of the message it hangs on: replies are posted to it, never to a reply."""
+
+    team: str
+    channel: str
+    root: str
+
+    @property
+    def address(self) -> Address:
+        """Where replies go."""
+        return Address(f"slack:{self.channel}:{self.root}")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file somebody attached: what Slack says of it, and nothing of what is in it."""
+
+    id: str
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """Somebody said something to us, or in a thread."""
+
+    how: Literal["mention", "reply", "direct"]
+    place: Place
+    ts: str
+    by: Address
+    text: str
+    files: tuple[File, ...]
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Somebody changed the words of a message."""
+
+    place: Place
+    ts: str
+    by: Address
+    text: str
+    before: str
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A message is gone. `by` wrote it; Slack does not tell who deleted it."""
+
+    place: Place
+    ts: str
+    by: Address | None
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Clicked:
+    """Somebody pressed a button of ours, or chose from a list. `reference` is not verified yet."""
+
+    place: Place
+    message: str
+    by: Address
+    action: str
+    choice: int | None
+    reference: str
+    trigger_id: str
+    response_url: str | None
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Somebody sent a modal of ours. `message` is the card it was opened from, `reference` is not verified yet."""
+
+    place: Place
+    message: str
+    by: Address
+    modal: str
+    reference: str
+    values: Mapping[str, str | None]
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Commanded:
+    """Somebody typed a slash command. Slack does not tell in which thread."""
+
+    team: str
+    channel: str
+    by: Address
+    command: str
+    text: str
+    trigger_id: str
+    response_url: str | None
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Somebody pressed the stop button Slack shows while an agent works."""
+
+    place: Place
+    by: Address
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Somebody opened our page or our conversation with them."""
+
+    team: str
+    channel: str
+    by: Address
+    tab: str
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Slack wants to hear this back, to see that the address is ours."""
+
+    challenge: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Slack looked whether our certificate holds; it wants nothing but 200."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Nothing that concerns us, and why."""
+
+    reason: str
+
+
+Fact = Said | Edited | Deleted | Clicked | Submitted | Commanded | Stopped | Opened | Challenge | Checked | Ignored
+
+
+def known_as(by: Address, home: str) -> tuple[Address, ...]:
+    """The addresses `handrail.toml` may have for somebody: without a team it means the team this app lives in."""
+    team, _, user = by.rest.partition("/")
+    return (by, Address(f"slack:{user}")) if team == home else (by,)
