@@ -1,0 +1,179 @@
+"""Messages and cards as Block Kit. Pure: what is drawn depends on what is given and on nothing else.
+
+The limits are those of docs.slack.dev/reference/block-kit. That all blocks together hold some 13 200 characters is not
+documented there (github.com/slackapi/bolt-js/issues/2509); we stay below 12 000.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from agents.cards import visible
+from agents.messages import Card, Message
+from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT
+from channels.slack.escaping import clipped, date, escaped, inert
+from channels.slack.splitting import LONGEST, split
+
+LONGEST_TEXT = 3000
+"""What stands for the blocks in notifications: longer texts cannot be put in the place of one (`msg_too_long`)."""
+
+MOST_BUTTONS = 5
+MOST_OPTIONS = 100
+_LONGEST_SECTION = 3000
+_LONGEST_LABEL = 75
+_LONGEST_NAME = 200
+_LONGEST_VALUE = 1000
+_LONGEST_REMARK = 1000
+_ROOM = 9000
+_HEADINGS = {"approval": "Approval needed", "question": "A question"}
+
+Block = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Posting:
+    """One message as Slack takes it: blocks, and the text that stands for them in notifications."""
+
+    text: str
+    blocks: tuple[Block, ...]
+
+
+def drawn(message: Message, reference: str | None = None, *, settled_at: datetime | None = None) -> tuple[Posting, ...]:
+    """The message: a card is always one posting, words are as many as they need.
+
+    Without a reference a card has no buttons. `settled_at` is told on a settled card, if it is known.
+    """
+    if message.card is None:
+        return tuple(_words(message.text))
+    card = message.card
+    text = escaped(message.text, LONGEST_TEXT)
+    if card.status != "open":
+        return (Posting(text, _settled(card, settled_at)),)
+    return (Posting(text, _open(card, reference)),)
+
+
+def _words(text: str) -> Iterator[Posting]:
+    for piece in split(inert(text) if text.strip() else "…", LONGEST):
+        # A block of nothing but blanks is refused.
+        shown = piece.shown if piece.shown.strip() else "…"
+        yield Posting(escaped(shown, LONGEST_TEXT), ({"type": "markdown", "text": shown},))
+
+
+def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
+    remarks = [f"asked for by {_inline(card.requester.rest)}"]
+    if card.expires_at is not None:
+        remarks.append(f"open until {date(card.expires_at.astimezone(UTC))}")
+    below = [_context([*remarks, f"code *{_inline(card.code)}*"])]
+    if reference is not None and (elements := _elements(card, reference)):
+        # A list to choose from has no room for a reference in its options: its block carries it.
+        below.append({"type": "actions", "block_id": reference, "elements": elements})
+    return _framed(_HEADINGS[card.kind], card, below)
+
+
+def _settled(card: Card, at: datetime | None) -> tuple[Block, ...]:
+    """Without buttons: it says who, from where and when."""
+    when = [date(at.astimezone(UTC))] if at is not None else []
+    remarks = [_inline(card.outcome or card.status), *when, f"code *{_inline(card.code)}*"]
+    return _framed(clipped(visible(card.status).capitalize(), _LONGEST_LABEL), card, [_context(remarks)])
+
+
+def _framed(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
+    header = {"type": "header", "text": _plain(heading or "—")}
+    room = min(_ROOM, LONGEST - _size([header, *below]) - _LONGEST_NAME)
+    sections = ({"type": "section", "text": _plain(text)} for text in _sections(_lines(card), room))
+    return (header, *sections, *below)
+
+
+def _lines(card: Card) -> Iterator[str]:
+    """What is asked, a line for each fact. No value can begin a line of its own."""
+    yield clipped(visible(card.title), _LONGEST_VALUE) or "—"
+    for field in card.fields:
+        yield f"{clipped(visible(field.name), _LONGEST_NAME)}: {clipped(visible(field.value), _LONGEST_VALUE)}"
+    if _numbered(card.choices):
+        for number, choice in enumerate(card.choices, 1):
+            yield f"{number}. {clipped(visible(choice), _LONGEST_VALUE)}"
+
+
+def _sections(lines: Iterable[str], room: int) -> Iterator[str]:
+    """The lines in texts a section holds. What has no room is counted: nobody decides without knowing that."""
+    section, left_out = "", 0
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            left_out += 1
+        elif len(section) + len(line) + 1 > _LONGEST_SECTION:
+            yield section
+            section = line
+        else:
+            section = f"{section}\n{line}".lstrip("\n")
+    yield section or "—"
+    if left_out:
+        yield f"… and {left_out} more, which do not fit here: look at all of it elsewhere before you decide."
+
+
+def _elements(card: Card, reference: str) -> list[Block]:
+    if card.kind == "approval":
+        approve = _button(APPROVE, "Approve", reference) | {"style": "primary", "confirm": _confirmation(card)}
+        deny = _button(DENY, "Deny", reference) | {"style": "danger"}
+        return [approve, deny, _button(EDIT, "Edit", reference)]
+    answer = _button(ANSWER, "Answer…", reference)
+    if not card.choices:
+        return [answer]
+    labels = _labels(card.choices)
+    if len(labels) <= MOST_BUTTONS:
+        return [_button(f"{CHOOSE}.{number}", label, reference) for number, label in enumerate(labels)]
+    return [_list(labels), *([answer] if len(labels) > MOST_OPTIONS else [])]
+
+
+def _labels(choices: tuple[str, ...]) -> list[str]:
+    """Choices that do not fit a button are numbered, and written out above."""
+    if not _numbered(choices):
+        return [visible(choice) for choice in choices]
+    return [clipped(f"{number}. {visible(choice)}", _LONGEST_LABEL) for number, choice in enumerate(choices, 1)]
+
+
+def _numbered(choices: tuple[str, ...]) -> bool:
+    return any(len(visible(choice)) > _LONGEST_LABEL or not choice.strip() for choice in choices)
+
+
+def _list(labels: list[str]) -> Block:
+    options = [{"text": _plain(label), "value": str(number)} for number, label in enumerate(labels[:MOST_OPTIONS])]
+    return {"type": "static_select", "action_id": CHOOSE, "placeholder": _plain("Choose"), "options": options}
+
+
+def _button(action: str, label: str, reference: str) -> Block:
+    return {"type": "button", "action_id": action, "text": _plain(label), "value": reference}
+
+
+def _confirmation(card: Card) -> Block:
+    text = clipped(visible(card.title), 300) or "—"
+    return {
+        "title": _plain("Approve?"),
+        "text": _plain(text),
+        "confirm": _plain("Approve"),
+        "deny": _plain("Back"),
+    }
+
+
+def _context(remarks: list[str]) -> Block:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": remark, "verbatim": True} for remark in remarks]}
+
+
+def _inline(text: str) -> str:
+    """For mrkdwn: also without its marks, which a value could use to look like ours."""
+    return escaped(visible(text), _LONGEST_REMARK) or "—"
+
+
+def _plain(text: str) -> Block:
+    """Text in which nothing is a mention, a link or an emoji."""
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _size(value: Any) -> int:
+    """Characters of all texts in blocks, also of those nobody sees."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0

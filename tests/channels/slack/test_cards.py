@@ -1,0 +1,201 @@
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import person
+from agents.messages import Card, Field, Message
+from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, chosen
+from channels.slack.cards import LONGEST_TEXT, Posting, drawn
+from channels.slack.escaping import escaped, inert
+
+REFERENCE = "v1." + "r" * 196
+UNTIL = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
+HOSTILE = "<!channel> <@U0BOSS> <https://evil.example|docs> & *so*"
+
+
+def card(**changed: Any) -> Card:
+    told: dict[str, Any] = {
+        "request_id": "req_1",
+        "code": "A7K2",
+        "kind": "approval",
+        "status": "open",
+        "title": "deploy wants to run push_release_tag",
+        "fields": (Field(name="tag", value="v1.4.1"), Field(name="why", value="asked")),
+        "requester": person("alice"),
+        "expires_at": UNTIL,
+    }
+    return Card(**(told | changed))
+
+
+def posted(shown: Card, reference: str | None = REFERENCE, **more: Any) -> Posting:
+    (posting,) = drawn(Message(text=shown.title, card=shown), reference, **more)
+    return posting
+
+
+def every(kind: str, posting: Posting) -> list[Any]:
+    return [block for block in posting.blocks if block["type"] == kind]
+
+
+def elements(posting: Posting) -> list[Any]:
+    return [element for block in every("actions", posting) for element in block["elements"]]
+
+
+def texts(value: Any) -> list[Any]:
+    """Every text object."""
+    if isinstance(value, dict):
+        own = [value] if value.get("type") in ("plain_text", "mrkdwn", "markdown") else []
+        return own + [text for inner in value.values() for text in texts(inner)]
+    return [text for inner in value for text in texts(inner)] if isinstance(value, list | tuple) else []
+
+
+def test_an_approval_shows_its_facts_and_can_be_approved_denied_and_edited() -> None:
+    posting = posted(card())
+    assert [block["type"] for block in posting.blocks] == ["header", "section", "context", "actions"]
+    assert posting.blocks[1]["text"] == {
+        "type": "plain_text",
+        "text": "deploy wants to run push_release_tag\ntag: v1.4.1\nwhy: asked",
+        "emoji": False,
+    }
+    assert [element["action_id"] for element in elements(posting)] == [APPROVE, DENY, EDIT]
+    assert {element["value"] for element in elements(posting)} == {REFERENCE}
+
+
+def test_approving_is_confirmed_and_denying_is_not() -> None:
+    approve, deny, edit = elements(posted(card()))
+    assert approve["confirm"]["text"]["text"] == "deploy wants to run push_release_tag"
+    assert "confirm" not in deny | edit
+
+
+def test_a_card_tells_who_asked_until_when_and_its_code() -> None:
+    (context,) = every("context", posted(card()))
+    assert [element["text"] for element in context["elements"]] == [
+        "asked for by alice",
+        "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
+        "code *A7K2*",
+    ]
+
+
+def test_a_card_without_a_reference_has_no_buttons() -> None:
+    assert elements(posted(card(), None)) == []
+
+
+def test_a_settled_card_has_no_buttons_and_says_who_when_and_from_where() -> None:
+    settled = card(status="approved", outcome="approved by bob (terminal): <!here>")
+    posting = posted(settled, settled_at=UNTIL)
+    assert elements(posting) == []
+    assert posting.blocks[0]["text"]["text"] == "Approved"
+    told = [element["text"] for element in every("context", posting)[0]["elements"]]
+    assert told[0] == "approved by bob (terminal): &lt;!here&gt;"
+    assert told[1].startswith("<!date^1795264200^")
+
+
+def test_few_choices_are_buttons() -> None:
+    pressed = elements(posted(card(kind="question", choices=("yes", "no"))))
+    assert [(chosen(e["action_id"], None), e["text"]["text"]) for e in pressed] == [
+        ((CHOOSE, 0), "yes"),
+        ((CHOOSE, 1), "no"),
+    ]
+
+
+def test_many_choices_are_a_list_whose_block_carries_the_reference() -> None:
+    posting = posted(card(kind="question", choices=tuple("abcdef")))
+    (listed,) = elements(posting)
+    assert [option["value"] for option in listed["options"]] == ["0", "1", "2", "3", "4", "5"]
+    assert every("actions", posting)[0]["block_id"] == REFERENCE
+
+
+def test_more_choices_than_a_list_holds_can_be_typed() -> None:
+    choices = tuple(str(number) for number in range(101))
+    listed, answer = elements(posted(card(kind="question", choices=choices)))
+    assert len(listed["options"]) == 100
+    assert answer["action_id"] == ANSWER
+
+
+def test_choices_too_long_for_a_button_are_numbered_and_written_out() -> None:
+    posting = posted(card(kind="question", choices=("x" * 80 + "1", "x" * 80 + "2")))
+    assert [e["text"]["text"][:3] for e in elements(posting)] == ["1. ", "2. "]
+    assert "2. " + "x" * 80 + "2" in posting.blocks[1]["text"]["text"]
+
+
+def test_a_question_without_choices_is_answered_in_words() -> None:
+    (answer,) = elements(posted(card(kind="question")))
+    assert answer["action_id"] == ANSWER
+
+
+@pytest.mark.parametrize("status", ["open", "denied"])
+def test_what_values_say_is_shown_and_never_obeyed(status: str) -> None:
+    fields = (Field(name=HOSTILE, value=HOSTILE + "\nApproved: yes\u202e"),)
+    posting = posted(card(title=HOSTILE, fields=fields, code=HOSTILE, status=status, outcome=HOSTILE))
+    for text in texts(posting.blocks):
+        assert text["type"] == "plain_text" or not re.search(r"<(?!!date\^)", text["text"])
+    assert "<" not in posting.text
+    assert "\u202e" not in str(posting)
+    assert posting.blocks[1]["text"]["text"].count("\n") == 1
+
+
+def test_facts_that_do_not_fit_are_counted() -> None:
+    fields = tuple(Field(name=f"n{number}", value="v" * 300) for number in range(100))
+    sections = every("section", posted(card(fields=fields)))
+    left = re.fullmatch(r"… and (\d+) more, which .*", sections[-1]["text"]["text"])
+    shown = sum(section["text"]["text"].count(": v") for section in sections)
+    assert left is not None
+    assert int(left[1]) + shown == 100
+
+
+words = st.text(max_size=40) | st.sampled_from(["<" * 900, "&" * 4000, "x" * 5000, "\n", "\u202e" * 200, "é" * 80])
+cards = st.builds(
+    card,
+    kind=st.sampled_from(["approval", "question"]),
+    status=st.sampled_from(["open", "approved", "expired"]),
+    title=words,
+    code=words,
+    fields=st.lists(st.builds(Field, name=words, value=words), max_size=120).map(tuple),
+    choices=st.lists(words, max_size=120).map(tuple),
+    expires_at=st.none() | st.just(UNTIL),
+    outcome=st.none() | words,
+)
+
+
+@given(st.builds(Message, text=words, card=cards), st.none() | st.just(UNTIL))
+def test_no_card_is_more_than_slack_takes(message: Message, settled_at: datetime | None) -> None:
+    (posting,) = drawn(message, REFERENCE, settled_at=settled_at)
+    shown = texts(posting.blocks)
+    assert len(posting.blocks) <= 50
+    assert sum(len(text["text"]) for text in shown) <= 12_000
+    assert all(1 <= len(text["text"]) <= 3000 for text in shown)
+    assert len(posting.text) <= LONGEST_TEXT
+    assert all(len(block["text"]["text"]) <= 150 for block in every("header", posting))
+    for element in elements(posting):
+        labels = [element["text"]] if "text" in element else [option["text"] for option in element["options"]]
+        assert all(len(label["text"]) <= 75 for label in labels)
+        assert len(element.get("options", ())) <= 100
+        assert len(element.get("confirm", {"text": {"text": ""}})["text"]["text"]) <= 300
+
+
+@given(st.text() | st.sampled_from(["", " \n", "<!here> " * 3000, "```\n" + "x\n" * 20_000, " " * 30_000]))
+def test_words_are_as_many_messages_as_they_need(text: str) -> None:
+    postings = drawn(Message(text=text))
+    assert postings
+    for posting in postings:
+        (block,) = posting.blocks
+        assert block["type"] == "markdown"
+        assert block["text"].strip()
+        assert len(block["text"]) <= 12_000
+        assert not re.search(r"<[@#!]|!\[", block["text"])
+        assert 0 < len(posting.text) <= LONGEST_TEXT
+
+
+def test_links_in_words_stay_links_and_pictures_become_links() -> None:
+    assert inert("[docs](https://a.example) a<b") == "[docs](https://a.example) a<b"
+    assert inert("![x](https://a.example/?q=secret)") == "!\u200b[x](https://a.example/?q=secret)"
+
+
+@given(st.text(), st.integers(1, 60))
+def test_an_escaped_text_fits_and_ends_in_no_half_escape(text: str, longest: int) -> None:
+    shown = escaped(text, longest)
+    assert len(shown) <= longest
+    assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", shown)
