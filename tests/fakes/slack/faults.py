@@ -1,0 +1,35 @@
+"""What goes wrong with calls of the Web API, because a test wants it."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+Cut = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """For one call: an error, another status, or a connection cut `before` or `after` the call had its effect."""
+
+    error: str | None = None
+    retry_after: int | None = None
+    status: int = 200
+    cut: Cut | None = None
+
+
+@dataclass
+class Faults:
+    """For each method those that are still to come, in order."""
+
+    coming: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+
+    def add(self, method: str, fault: Fault) -> None:
+        self.coming[method].append(fault)
+
+    def next(self, method: str) -> Fault | None:
+        """The one for this call; it will not happen again."""
+        return self.coming[method].popleft() if self.coming[method] else None
+
+    @property
+    def left_over(self) -> list[str]:
+        return [f"{method} was called too seldom to go wrong" for method, faults in self.coming.items() if faults]

@@ -1,0 +1,42 @@
+"""The events Slack tells of what happens to messages: their shapes, and which of them there are."""
+
+from collections.abc import Iterator
+
+from tests.fakes.slack.message import Json, Message
+from tests.fakes.slack.workspace import Workspace
+
+
+def said(workspace: Workspace, message: Message) -> None:
+    """Somebody said something: a mention of the bot in a channel is told twice, as two events with the same `ts`."""
+    for event in _said(workspace, message):
+        workspace.announce(event)
+
+
+def changed(workspace: Workspace, message: Message, before: Json) -> None:
+    """By an edit, or by Slack itself when it unfolds a link."""
+    shapes = {"message": message.shape(), "previous_message": before}
+    workspace.announce({**_about(workspace, message, "message_changed"), **shapes})
+
+
+def deleted(workspace: Workspace, message: Message) -> None:
+    """It is gone; the event tells what it was."""
+    shapes = {"deleted_ts": message.ts, "previous_message": message.shape()}
+    workspace.announce({**_about(workspace, message, "message_deleted"), **shapes})
+
+
+def _said(workspace: Workspace, message: Message) -> Iterator[Json]:
+    channel = workspace.channels[message.channel]
+    team = {"team": workspace.app.team} if message.user else {}
+    event = {**message.shape(), **team, "channel": message.channel, "event_ts": message.ts}
+    if channel.kind == "channel" and f"<@{workspace.app.user}>" in message.text and not message.ours:
+        yield {**event, "type": "app_mention"}
+    if channel.joined:
+        parent = workspace.find(message.channel, message.thread_ts)
+        parent_user = {"parent_user_id": parent.user} if parent and parent.user else {}
+        yield {**event, **parent_user, "channel_type": channel.kind}
+
+
+def _about(workspace: Workspace, message: Message, subtype: str) -> Json:
+    ts, channel = workspace.new_ts(), workspace.channels[message.channel]
+    place = {"channel": channel.id, "channel_type": channel.kind}
+    return {"type": "message", "subtype": subtype, "hidden": True, **place, "ts": ts, "event_ts": ts}

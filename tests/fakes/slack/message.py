@@ -1,0 +1,67 @@
+"""What somebody said, as Slack keeps it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(eq=False)
+class Message:
+    """By a person, by our bot or by another; `seen` is whether the story has looked at what our bot said."""
+
+    channel: str
+    ts: str
+    text: str
+    user: str | None = None
+    thread_ts: str | None = None
+    blocks: list[Json] = field(default_factory=list)
+    attachments: list[Json] = field(default_factory=list)
+    metadata: Json | None = None
+    more: Json = field(default_factory=dict)
+    """Fields that only some have: `client_msg_id`, `bot_id`, `subtype`, `edited`."""
+    ephemeral_to: str | None = None
+    ours: bool = False
+    seen: bool = False
+    gone: bool = False
+
+    @property
+    def root(self) -> str:
+        """The `ts` of the message its thread hangs on, which may be itself."""
+        return self.thread_ts or self.ts
+
+    @property
+    def words(self) -> str:
+        """All there is to read."""
+        return "\n".join([self.text, *texts(self.blocks)])
+
+    @property
+    def buttons(self) -> list[Json]:
+        """Each with the `block_id` of the block it stands in."""
+        return [
+            {"block_id": block.get("block_id", ""), **element}
+            for block in self.blocks
+            for element in [*block.get("elements", []), block.get("accessory", {})]
+            if element.get("type") == "button"
+        ]
+
+    def shape(self, *, with_metadata: bool = False) -> Json:
+        """As it stands in an answer of the Web API, or inside an event."""
+        told = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts, "thread_ts": self.thread_ts}
+        lists = {"blocks": self.blocks, "attachments": self.attachments}
+        metadata = {"metadata": self.metadata} if with_metadata and self.metadata else {}
+        return {key: value for key, value in {**told, **lists, **self.more, **metadata}.items() if value}
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text in blocks, however deep."""
+    if isinstance(node, list):
+        for item in node:
+            yield from texts(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "text" and isinstance(value, str):
+                yield value
+            else:
+                yield from texts(value)

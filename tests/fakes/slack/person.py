@@ -1,0 +1,134 @@
+"""Somebody in a story: what they do, and what they wait to see."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.fakes.slack import happenings
+from tests.fakes.slack.card import Card
+from tests.fakes.slack.message import Json, Message
+from tests.fakes.slack.modal import Modal
+from tests.fakes.slack.somebody import Somebody
+from tests.fakes.slack.spelling import rich_text, spelled
+from tests.fakes.slack.view import View
+from tests.fakes.slack.workspace import Channel
+
+
+class Person(Somebody):
+    """What they say reaches the bot by itself; nobody waits for it."""
+
+    async def mentions(self, text: str, *, channel: str, thread: Message | None = None) -> Message:
+        """Call the bot: Slack tells this twice."""
+        return await self.says(f"<@{self.workspace.app.user}> {text}", channel=channel, thread=thread)
+
+    async def says(self, text: str, *, channel: str, thread: Message | None = None, **more: Any) -> Message:
+        """Say something that is not meant for the bot, or not only."""
+        self.workspace.channels.setdefault(channel, Channel(channel, name=channel.lower()))
+        return self._say(channel, text, thread, more)
+
+    async def replies(self, thread: Message, text: str) -> Message:
+        """Answer in a thread."""
+        return self._say(thread.channel, text, thread, {})
+
+    async def writes(self, text: str, *, thread: Message | None = None) -> Message:
+        """Say something to the bot alone, in a direct message."""
+        return self._say(self.workspace.direct(self.id).id, text, thread, {})
+
+    async def edits(self, message: Message, text: str) -> None:
+        before = message.shape()
+        message.text = spelled(text)
+        message.blocks = self.workspace.with_ids(rich_text(text))
+        message.more = {**message.more, "edited": {"user": self.id, "ts": self.workspace.new_ts()}}
+        happenings.changed(self.workspace, message, before)
+
+    async def deletes(self, message: Message) -> None:
+        message.gone = True
+        happenings.deleted(self.workspace, message)
+
+    async def commands(self, line: str, *, channel: str) -> Any:
+        """A slash command, like `/handrail status`; what the bot answers at once. Raises NotTaken."""
+        command, _, text = line.partition(" ")
+        app, where = self.workspace.app, self.workspace.channels.setdefault(channel, Channel(channel))
+        form = {
+            "token": "verification-token", "team_id": app.team, "team_domain": "fake", "channel_id": where.id,
+            "channel_name": where.name, "user_id": self.id, "user_name": self.name, "command": command, "text": text,
+            "api_app_id": app.id, "is_enterprise_install": "false", "response_url": self.urls.new(self.id, where.id),
+            "trigger_id": self.workspace.new_trigger(self.id),
+        }  # fmt: skip
+        return (await self.interacts("slash_commands", form)).body
+
+    async def opens_home(self) -> None:
+        """Look at the bot's home tab."""
+        ts, place = self.workspace.new_ts(), {"channel": self.workspace.direct(self.id).id, "tab": "home"}
+        self.workspace.announce({"type": "app_home_opened", "user": self.id, **place, "event_ts": ts})
+
+    async def sees(self, thread: Message | None = None, text: str = "", *, approval: str = "") -> Card:
+        """A card with buttons that contains both, in the thread or wherever they may look; new ones come first."""
+
+        def wanted(message: Message) -> bool:
+            return bool(message.buttons) and message.ephemeral_to is None and self._may_read(message, thread)
+
+        return await self._finds(wanted, f"a card {text} {approval}", text, approval, again=True)
+
+    async def hears(self, thread: Message | None = None, text: str = "") -> Card:
+        """The first thing the bot said that nobody has looked at and that contains the text, buttons or not."""
+
+        def wanted(message: Message) -> bool:
+            return message.ephemeral_to is None and self._may_read(message, thread)
+
+        return await self._finds(wanted, f"words {text}", text)
+
+    async def told(self, text: str = "") -> Card:
+        """What only they can see."""
+        return await self._finds(lambda message: message.ephemeral_to == self.id, f"a private note {text}", text)
+
+    async def modal(self, title: str = "") -> Modal:
+        """The modal that stands before them."""
+
+        def look() -> View | None:
+            views = [view for view in self.workspace.views.values() if view.user == self.id and view.open]
+            return next((view for view in views if title in view.title), None)
+
+        view = await self.workspace.bell.until(look, lambda: f"{self.name} never saw a modal {title}")
+        view.seen = True
+        return Modal(view, self)
+
+    async def home(self, text: str = "") -> Json:
+        """Their home tab, once it contains the text."""
+
+        def look() -> View | None:
+            home = self.workspace.homes.get(self.id)
+            return home if home is not None and text in str(home.content) else None
+
+        return (await self.workspace.bell.until(look, lambda: f"{self.name} never saw a home tab {text}")).content
+
+    def _say(self, channel: str, text: str, thread: Message | None, more: Json) -> Message:
+        workspace = self.workspace
+        thread_ts = thread.root if thread is not None else None
+        message = Message(channel, workspace.new_ts(), spelled(text), self.id, thread_ts, blocks=rich_text(text))
+        message.blocks = workspace.with_ids(message.blocks)
+        message.more = {"client_msg_id": workspace.new_id("c"), **more}
+        workspace.keep(message)
+        happenings.said(workspace, message)
+        return message
+
+    def _may_read(self, message: Message, thread: Message | None) -> bool:
+        if thread is not None:
+            return (message.channel, message.root) == (thread.channel, thread.root)
+        return self.workspace.channels[message.channel].has(self.id)
+
+    async def _finds(self, wanted: Callable[[Message], bool], what: str, *texts: str, again: bool = False) -> Card:
+        messages = self.workspace.messages
+
+        def fits(message: Message) -> bool:
+            return message.ours and not message.gone and wanted(message) and all(t in message.words for t in texts)
+
+        def look() -> Message | None:
+            new = [message for message in messages if not message.seen and fits(message)]
+            old = [message for message in messages if again and message.seen and fits(message)]
+            return next(iter([*new, *old]), None)
+
+        def missed() -> str:
+            unseen = [message.words for message in messages if message.ours and not message.seen]
+            return f"{self.name} never saw {what.strip()}; unseen are {unseen}"
+
+        return Card.of(self.workspace, await self.workspace.bell.until(look, missed))

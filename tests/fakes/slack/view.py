@@ -1,0 +1,57 @@
+"""A modal or a home tab, as Slack keeps it, and what Slack refuses about one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fakes.slack.limits import VIEW_BLOCKS, check_blocks, check_length
+from tests.fakes.slack.message import Json
+from tests.fakes.slack.refused import Refused
+
+_TEXTS = {"title": 24, "submit": 24, "close": 24}
+_STRINGS = {"callback_id": 255, "private_metadata": 3000, "external_id": 255}
+
+
+@dataclass(eq=False)
+class View:
+    """Shown to one person. `seen` is whether the story has looked at it, `open` whether it still stands there."""
+
+    id: str
+    user: str
+    hash: str
+    content: Json
+    seen: bool = False
+    open: bool = True
+
+    @property
+    def title(self) -> str:
+        title: str = self.content["title"]["text"]
+        return title
+
+    def shape(self, app_id: str, bot: str, team: str) -> Json:
+        """As it stands in an answer of the Web API, or in a submission."""
+        empty = {"private_metadata": "", "callback_id": "", "clear_on_close": False, "notify_on_close": False}
+        ids = {"id": self.id, "team_id": team, "app_id": app_id, "bot_id": bot, "hash": self.hash}
+        family: Json = {"root_view_id": self.id, "previous_view_id": None, "state": {"values": {}}}
+        return {**empty, **self.content, **ids, **family}
+
+
+def check_view(view: Any, kind: str) -> Json:
+    """The view, when Slack would take it. Raises Refused."""
+    if not isinstance(view, dict) or view.get("type") != kind:
+        raise Refused("invalid_arguments", f"must be a {kind} [json-pointer:/view/type]")
+    if wrong := list(_broken(view, kind)):
+        raise Refused("invalid_arguments", *wrong)
+    check_blocks(view.get("blocks"), most=VIEW_BLOCKS, where="/view/blocks", error="invalid_arguments")
+    return view
+
+
+def _broken(view: Json, kind: str) -> Iterator[str]:
+    if kind == "modal" and "title" not in view:
+        yield "missing required field: title [json-pointer:/view]"
+    if "submit" not in view and any(block.get("type") == "input" for block in view.get("blocks", [])):
+        yield "missing required field: submit [json-pointer:/view]"
+    for name, limit in _TEXTS.items():
+        yield from check_length(view.get(name, {}).get("text"), limit, f"/view/{name}/text")
+    for name, limit in _STRINGS.items():
+        yield from check_length(view.get(name), limit, f"/view/{name}")

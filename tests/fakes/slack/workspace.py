@@ -1,0 +1,140 @@
+"""Everything Slack keeps: who is there, what was said, and where."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.slack.app import App
+from tests.fakes.slack.bell import Bell
+from tests.fakes.slack.message import Json, Message
+from tests.fakes.slack.parcel import Parcel
+from tests.fakes.slack.postman import Postman
+from tests.fakes.slack.refused import Refused
+from tests.fakes.slack.view import View
+
+_TRIGGER_LIVES = 3
+
+
+@dataclass
+class Channel:
+    """Open to everybody, unless it has members; `joined` is whether our bot is in it."""
+
+    id: str
+    name: str = ""
+    members: frozenset[str] = frozenset()
+    joined: bool = True
+    archived: bool = False
+
+    @property
+    def kind(self) -> str:
+        """As events call it."""
+        return "im" if self.id.startswith("D") else "channel"
+
+    def has(self, person: str) -> bool:
+        return not self.members or person in self.members
+
+
+@dataclass
+class Workspace:
+    """What happens in it is announced to the bot, and rings the bell."""
+
+    app: App
+    clock: FakeClock
+    bell: Bell
+    postman: Postman
+    url: str = ""
+    channels: dict[str, Channel] = field(default_factory=dict)
+    people: dict[str, Json] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    views: dict[str, View] = field(default_factory=dict)
+    homes: dict[str, View] = field(default_factory=dict)
+    statuses: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What the bot is doing, for each channel and thread."""
+    _last_ts: int = 0
+    _numbers: Counter[str] = field(default_factory=Counter)
+    _triggers: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _spent: set[str] = field(default_factory=set)
+
+    def new_ts(self) -> str:
+        """Later than every one before, and as late as the clock says."""
+        self._last_ts = max(self._last_ts, int(self.clock.now().timestamp()) * 1_000_000) + 100
+        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
+
+    def new_id(self, prefix: str) -> str:
+        self._numbers[prefix] += 1
+        return f"{prefix}{self._numbers[prefix]:08d}"
+
+    def new_trigger(self, person: str) -> str:
+        """Something for which the person may be shown one view, within three seconds."""
+        trigger = self.new_id("13345224609.")
+        self._triggers[trigger] = (person, self.clock.elapsed() + _TRIGGER_LIVES)
+        return trigger
+
+    def spend(self, trigger: str | None) -> str:
+        """Whom to show a view. Raises Refused when none may be shown for it, or no longer."""
+        if trigger in self._spent:
+            raise Refused("exchanged_trigger_id")
+        if trigger not in self._triggers:
+            raise Refused("invalid_trigger_id")
+        person, until = self._triggers[trigger]
+        if self.clock.elapsed() > until:
+            raise Refused("expired_trigger_id")
+        self._spent.add(trigger)
+        return person
+
+    def channel(self, channel: str | None) -> Channel:
+        """One the bot may write to or read. Raises Refused."""
+        if channel not in self.channels:
+            raise Refused("channel_not_found")
+        if self.channels[channel].archived:
+            raise Refused("is_archived")
+        if not self.channels[channel].joined:
+            raise Refused("not_in_channel")
+        return self.channels[channel]
+
+    def direct(self, person: str) -> Channel:
+        """The conversation of the bot with one person."""
+        members = frozenset({person})
+        return self.channels.setdefault(f"D{person[1:]}", Channel(f"D{person[1:]}", members=members))
+
+    def find(self, channel: str, ts: str | None) -> Message | None:
+        """A message that is still there; ephemeral ones cannot be found."""
+        for message in self.in_channel(channel):
+            if message.ts == ts:
+                return message
+        return None
+
+    def in_channel(self, channel: str) -> list[Message]:
+        """In the order in which they were said."""
+        return [m for m in self.messages if m.channel == channel and not m.gone and m.ephemeral_to is None]
+
+    def in_thread(self, channel: str, root: str) -> list[Message]:
+        return [message for message in self.in_channel(channel) if message.root == root]
+
+    def keep(self, message: Message) -> Message:
+        self.messages.append(message)
+        self.bell.ring()
+        return message
+
+    def with_ids(self, blocks: Iterable[Json]) -> list[Json]:
+        """Blocks as Slack keeps them: each has an id, and so has everything one can press."""
+        return [self._with_ids(block) for block in blocks]
+
+    def announce(self, event: Json) -> None:
+        """Send the event to the bot, under an id of its own."""
+        team, now = self.app.team, int(self.clock.now().timestamp())
+        bot = {"enterprise_id": None, "team_id": team, "user_id": self.app.user, "is_bot": True}
+        envelope = {
+            "token": "verification-token", "team_id": team, "context_team_id": team, "context_enterprise_id": None,
+            "api_app_id": self.app.id, "event": event, "type": "event_callback", "event_id": self.new_id("Ev"),
+            "event_time": now, "authorizations": [{**bot, "is_enterprise_install": False}],
+            "is_ext_shared_channel": False, "event_context": self.new_id("4-"),
+        }  # fmt: skip
+        self.postman.send(Parcel("events_api", envelope))
+
+    def _with_ids(self, block: Json) -> Json:
+        named = {"block_id": self.new_id("b"), **block}
+        if "elements" in block and block["type"] == "actions":
+            named["elements"] = [{"action_id": self.new_id("a"), **element} for element in block["elements"]]
+        return named

@@ -1,0 +1,753 @@
+"""The fake Slack is strict, and speaks with the real SDK as Slack does."""
+
+import asyncio
+import json
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import aiohttp
+import pytest
+from aiohttp import web
+from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import Clock, SignatureVerifier
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.slack.bell import Bell
+from tests.fakes.slack.person import Person
+from tests.fakes.slack.slack import FakeSlack, fake_slack
+from tests.fakes.slack.somebody import NotTaken
+
+Story = Callable[[FakeSlack], Awaitable[None]]
+BUTTONS: list[dict[str, Any]] = [
+    {"type": "section", "text": {"type": "plain_text", "text": "push_release_tag v1.4.0"}},
+    {
+        "type": "actions",
+        "block_id": "decide",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": name,
+                "text": {"type": "plain_text", "text": name.title()},
+                "value": f"{name}-1",
+            }
+            for name in ("approve", "deny")
+        ],
+    },
+]
+DONE = [{"type": "section", "text": {"type": "plain_text", "text": "Approved by bob"}}]
+MODAL = {
+    "type": "modal",
+    "callback_id": "answer",
+    "title": {"type": "plain_text", "text": "Why not?"},
+    "submit": {"type": "plain_text", "text": "Send"},
+    "private_metadata": "ref-1",
+    "blocks": [
+        {
+            "type": "input",
+            "block_id": "why",
+            "label": {"type": "plain_text", "text": "Reason"},
+            "element": {"type": "plain_text_input", "action_id": "text"},
+        }
+    ],
+}
+
+
+@dataclass
+class Heard:
+    """One request to the bot."""
+
+    headers: dict[str, str]
+    raw: bytes
+    body: Any
+    verified: bool
+
+    @property
+    def event(self) -> dict[str, Any]:
+        event: dict[str, Any] = self.body.get("event", {})
+        return event
+
+
+@dataclass
+class Bot:
+    """A bot that writes down what it hears, and answers what the test wants; `slack` is how it speaks itself."""
+
+    slack: AsyncWebClient
+    verifier: SignatureVerifier
+    url: str = ""
+    heard: list[Heard] = field(default_factory=list)
+    answers: Callable[[Heard], web.Response] = lambda _: web.Response()
+    bell: Bell = field(default_factory=Bell)
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    """Until it is set the bot does not answer."""
+
+    def __post_init__(self) -> None:
+        self.held.set()
+
+    async def hear(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        body = _body(request.content_type, raw)
+        self.heard.append(Heard(dict(request.headers), raw, body, self._verified(raw, request)))
+        self.bell.ring()
+        await self.held.wait()
+        return self.answers(self.heard[-1])
+
+    async def has_heard(self, times: int) -> None:
+        await self.bell.until(lambda: len(self.heard) >= times or None, lambda: f"the bot heard only {self.types()}")
+
+    def types(self) -> list[str]:
+        return [":".join(filter(None, (h.event.get("type"), h.event.get("subtype")))) for h in self.heard]
+
+    def _verified(self, raw: bytes, request: web.Request) -> bool:
+        return self.verifier.is_valid_request(raw, dict(request.headers))
+
+
+class _SlacksTime(Clock):
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.elapsed()
+
+
+def _body(content_type: str, raw: bytes) -> Any:
+    if content_type == "application/json":
+        return json.loads(raw)
+    form = {name: values[0] for name, values in parse_qs(raw.decode()).items()}
+    return json.loads(form["payload"]) if "payload" in form else form
+
+
+def client(slack: FakeSlack, token: str | None = None) -> AsyncWebClient:
+    return AsyncWebClient(token=token or slack.app.bot_token, base_url=slack.base_url, retry_handlers=[])
+
+
+@asynccontextmanager
+async def bot_of(slack: FakeSlack) -> AsyncIterator[Bot]:
+    verifier = SignatureVerifier(slack.app.signing_secret, _SlacksTime(slack.workspace.clock))
+    bot = Bot(client(slack), verifier)
+    application = web.Application()
+    application.router.add_post("/channels/slack", bot.hear)
+    runner = web.AppRunner(application, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    bot.url = "http://{}:{}/channels/slack".format(*runner.addresses[0])
+    slack.finds_the_bot_at(bot.url)
+    try:
+        yield bot
+        await slack.quiet()
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def slack(clock: FakeClock) -> AsyncIterator[FakeSlack]:
+    async with fake_slack(clock) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def bot(slack: FakeSlack) -> AsyncIterator[Bot]:
+    async with bot_of(slack) as running:
+        yield running
+
+
+@pytest.fixture
+def alice(slack: FakeSlack) -> Person:
+    return slack.person("alice", "U0ALICE")
+
+
+@pytest.fixture
+def bob(slack: FakeSlack) -> Person:
+    return slack.person("bob", "U0BOB")
+
+
+async def refused(slack: FakeSlack, call: Any, error: str, method: str = "chat.postMessage") -> list[str]:
+    """Slack's messages about it."""
+    with pytest.raises(SlackApiError) as caught:
+        await call
+    assert caught.value.response["error"] == error
+    slack.refused(method, error)
+    messages: list[str] = caught.value.response.get("errors", [])
+    return messages
+
+
+async def test_a_story_from_a_mention_to_a_decision(slack: FakeSlack, bot: Bot, alice: Person, bob: Person) -> None:
+    thread = await alice.mentions("deploy v1.4.0 to production", channel="C0OPS")
+    posted = await bot.slack.chat_postMessage(
+        channel="C0OPS", thread_ts=thread.ts, text="Approval needed", blocks=BUTTONS
+    )
+    card = await bob.sees(thread, approval="push_release_tag")
+    await card.click("Approve", by=bob)
+    await bot.slack.chat_update(channel="C0OPS", ts=posted["ts"], text="Approved by bob", blocks=DONE)
+    assert "Approved by bob" in await card.settled("Approved")
+
+    click = next(heard.body for heard in bot.heard if "actions" in heard.body)
+    assert (click["type"], click["user"]["id"], click["container"]["thread_ts"]) == (
+        "block_actions",
+        "U0BOB",
+        thread.ts,
+    )
+    assert (click["actions"][0]["value"], click["actions"][0]["block_id"]) == ("approve-1", "decide")
+    assert click["message"]["ts"] == posted["ts"]
+    await slack.quiet()
+    assert all(heard.verified for heard in bot.heard)
+
+
+async def test_a_mention_is_told_twice_with_one_ts_and_two_event_ids(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    said = await alice.mentions("hello", channel="C0OPS")
+    await slack.quiet()
+    assert sorted(bot.types()) == ["app_mention", "message"]
+    assert {heard.event["ts"] for heard in bot.heard} == {said.ts}
+    assert len({heard.body["event_id"] for heard in bot.heard}) == 2
+    assert {heard.headers["Content-Type"] for heard in bot.heard} == {"application/json"}
+
+
+async def test_what_happens_to_messages_is_told(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    thread = await alice.says("look at https://example.com", channel="C0OPS")
+    reply = await alice.replies(thread, "all of it")
+    slack.unfolds(thread, "https://example.com")
+    await alice.edits(reply, "some of it")
+    await alice.deletes(reply)
+    await alice.writes("just for you")
+    slack.robot("jenkins", "B0CI").says("built", channel="C0OPS")
+    await slack.quiet()
+    events = {heard.event["event_ts"]: heard.event for heard in bot.heard}
+    first, second, unfolded, edited, deleted, direct, robot = (events[ts] for ts in sorted(events))
+    assert (first["text"], first["channel_type"], "thread_ts" in first) == (thread.text, "channel", False)
+    assert (second["thread_ts"], second["parent_user_id"]) == (thread.ts, "U0ALICE")
+    assert unfolded["hidden"] is True
+    assert unfolded["message"]["text"] == unfolded["previous_message"]["text"]
+    assert "edited" not in unfolded["message"]
+    assert (edited["message"]["text"], edited["previous_message"]["text"]) == ("some of it", "all of it")
+    assert edited["message"]["edited"]["user"] == "U0ALICE"
+    assert deleted["deleted_ts"] == reply.ts
+    assert (direct["channel_type"], direct["channel"][0]) == ("im", "D")
+    assert (robot["subtype"], robot["bot_id"], "user" in robot) == ("bot_message", "B0CI", False)
+
+
+async def test_the_bot_hears_itself(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    thread = await alice.says("hi", channel="C0OPS")
+    await bot.slack.chat_postMessage(channel="C0OPS", thread_ts=thread.ts, text="<@U0BOT> it is me")
+    await alice.hears(thread, "it is me")
+    await slack.quiet()
+    own = [heard.event for heard in bot.heard if heard.event.get("bot_id")]
+    assert [(event["type"], event["user"], event["bot_id"]) for event in own] == [("message", "U0BOT", "B0BOT")]
+
+
+async def unasked(slack: FakeSlack) -> None:
+    slack.channel("C0OPS")
+    await client(slack).chat_postMessage(channel="C0OPS", text="surprise")
+
+
+async def unasked_modal(slack: FakeSlack) -> None:
+    slack.person("alice", "U0ALICE")
+    await client(slack).views_open(trigger_id=slack.workspace.new_trigger("U0ALICE"), view=MODAL)
+
+
+async def refused_unasked(slack: FakeSlack) -> None:
+    with pytest.raises(SlackApiError):
+        await client(slack).chat_postMessage(channel="C0NONE", text="hello")
+
+
+async def a_fault_too_many(slack: FakeSlack) -> None:
+    slack.fails("chat.update", error="ratelimited", retry_after=3)
+
+
+@pytest.mark.parametrize(
+    ("story", "complaint"),
+    [
+        (unasked, "nobody expected 'surprise'"),
+        (unasked_modal, "nobody expected the modal 'Why not"),
+        (refused_unasked, "chat.postMessage was refused: channel_not_found"),
+        (a_fault_too_many, "chat.update was called too seldom"),
+    ],
+)
+async def test_what_the_story_does_not_tell_of_fails_the_test(story: Story, complaint: str) -> None:
+    async def told() -> None:
+        async with fake_slack() as slack:
+            await story(slack)
+
+    with pytest.raises(AssertionError, match=complaint):
+        await told()
+
+
+async def test_a_wrong_token_is_refused_whatever_the_method(slack: FakeSlack) -> None:
+    await refused(slack, client(slack, "xoxb-stolen").auth_test(), "invalid_auth", "auth.test")
+
+
+async def test_no_token_is_refused(slack: FakeSlack) -> None:
+    async with aiohttp.ClientSession() as session, session.post(f"{slack.base_url}auth.test") as response:
+        assert (await response.json())["error"] == "not_authed"
+    slack.refused("auth.test", "not_authed")
+
+
+async def test_a_token_may_stand_in_the_form(slack: FakeSlack) -> None:
+    form = {"token": slack.app.bot_token}
+    async with aiohttp.ClientSession() as session, session.post(f"{slack.base_url}auth.test", data=form) as response:
+        assert (await response.json())["user_id"] == "U0BOT"
+
+
+async def test_a_message_to_an_unknown_channel_is_refused_as_slack_does(slack: FakeSlack) -> None:
+    await refused(slack, client(slack).chat_postMessage(channel="C0NONE", text="hello"), "channel_not_found")
+
+
+@pytest.mark.parametrize(
+    ("trait", "error"), [({"joined": False}, "not_in_channel"), ({"archived": True}, "is_archived")]
+)
+async def test_a_channel_may_be_closed_to_the_bot(slack: FakeSlack, trait: dict[str, Any], error: str) -> None:
+    slack.channel("C0OPS", **trait)
+    await refused(slack, client(slack).chat_postMessage(channel="C0OPS", text="hello"), error)
+
+
+async def test_a_message_without_words_is_refused(slack: FakeSlack) -> None:
+    slack.channel("C0OPS")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the SDK warns of it too
+        await refused(slack, client(slack).chat_postMessage(channel="C0OPS"), "no_text")
+
+
+@pytest.mark.parametrize(
+    ("thread_ts", "error"), [("", "invalid_thread_ts"), ("1700000000.000100", "cannot_reply_to_message")]
+)
+async def test_a_thread_that_is_not_there_is_refused(slack: FakeSlack, thread_ts: str, error: str) -> None:
+    slack.channel("C0OPS")
+    call = client(slack).chat_postMessage(channel="C0OPS", text="hello", thread_ts=thread_ts)
+    await refused(slack, call, error)
+
+
+async def test_a_reply_to_a_reply_is_refused(slack: FakeSlack, alice: Person) -> None:
+    reply = await alice.replies(await alice.says("hi", channel="C0OPS"), "and more")
+    call = client(slack).chat_postMessage(channel="C0OPS", text="hello", thread_ts=reply.ts)
+    await refused(slack, call, "cannot_reply_to_message")
+
+
+async def test_an_update_of_nothing_is_refused(slack: FakeSlack) -> None:
+    slack.channel("C0OPS")
+    call = client(slack).chat_update(channel="C0OPS", ts="1700000000.000100", text="hello")
+    await refused(slack, call, "message_not_found", "chat.update")
+
+
+async def test_an_update_of_what_somebody_else_said_is_refused(slack: FakeSlack, alice: Person) -> None:
+    said = await alice.says("hi", channel="C0OPS")
+    call = client(slack).chat_update(channel="C0OPS", ts=said.ts, text="hello")
+    await refused(slack, call, "cant_update_message", "chat.update")
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "plain_text", "text": text}}
+
+
+def button(**changed: Any) -> dict[str, Any]:
+    return {"type": "button", "text": {"type": "plain_text", "text": "Go"}, "action_id": "go", **changed}
+
+
+def actions(*buttons: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "actions", "elements": list(buttons)}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "where"),
+    [
+        ([{"type": "divider"}] * 51, "no more than 50 items allowed [json-pointer:/blocks]"),
+        ([section("x" * 3001)], "less than 3001 characters [json-pointer:/blocks/0/text/text]"),
+        ([section("")], "more than 0 characters [json-pointer:/blocks/0/text/text]"),
+        ([{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}], "less than 151"),
+        ([actions(button(text={"type": "plain_text", "text": "x" * 76}))], "less than 76"),
+        ([actions(button(value="x" * 2001))], "less than 2001"),
+        ([actions(button(action_id="x" * 256))], "less than 256"),
+        ([{**section("x"), "block_id": "x" * 256}], "less than 256"),
+        ([actions(*(button(action_id=str(n)) for n in range(26)))], "no more than 25 items"),
+        ([actions(button(), button())], 'action_id "go" already exists'),
+        ([{"type": "marquee"}], "unsupported type: marquee"),
+    ],
+)
+async def test_blocks_beyond_the_limits_are_refused(slack: FakeSlack, blocks: list[Any], where: str) -> None:
+    slack.channel("C0OPS")
+    call = client(slack).chat_postMessage(channel="C0OPS", text="hello", blocks=blocks)
+    assert where in (await refused(slack, call, "invalid_blocks"))[0]
+
+
+async def test_markdown_is_limited_in_sum(slack: FakeSlack) -> None:
+    slack.channel("C0OPS")
+    blocks = [{"type": "markdown", "text": "x" * 6001}] * 2
+    await refused(
+        slack, client(slack).chat_postMessage(channel="C0OPS", text="hi", blocks=blocks), "msg_blocks_too_long"
+    )
+
+
+async def test_blocks_just_within_the_limits_are_taken(slack: FakeSlack, alice: Person) -> None:
+    slack.channel("C0OPS")
+    blocks = [section("x" * 3000), actions(*(button(action_id=str(n), value="x" * 2000) for n in range(25)))]
+    await client(slack).chat_postMessage(channel="C0OPS", text="hello", blocks=blocks)
+    await alice.sees(text="hello")
+
+
+async def test_who_waits_in_vain_is_told_what_there_was() -> None:
+    async def told() -> None:
+        async with fake_slack(patience=0.05) as slack:
+            await unasked(slack)
+            await slack.person("alice", "U0ALICE").hears(text="something else")
+
+    with pytest.raises(AssertionError, match=r"alice never saw words something else; unseen are \['surprise'\]"):
+        await told()
+
+
+async def test_what_people_type_is_spelled_as_slack_spells_it(slack: FakeSlack, alice: Person) -> None:
+    said = await alice.mentions("a < b & https://example.com/?x=1&y=2", channel="C0OPS")
+    assert said.text == "<@U0BOT> a &lt; b &amp; <https://example.com/?x=1&y=2>"
+    elements = said.blocks[0]["elements"][0]["elements"]
+    assert [element["type"] for element in elements] == ["user", "text", "link"]
+    assert elements[1]["text"] == " a < b & "
+
+
+async def test_each_ts_is_later_than_the_one_before(slack: FakeSlack, alice: Person, clock: FakeClock) -> None:
+    first = await alice.says("one", channel="C0OPS")
+    second = await alice.says("two", channel="C0OPS")
+    clock.advance(seconds=1)
+    third = await alice.says("three", channel="C0OPS")
+    began = int(FakeClock().elapsed())
+    assert [m.ts for m in (first, second, third)] == [f"{began}.000100", f"{began}.000200", f"{began + 1}.000100"]
+
+
+async def test_too_many_calls_are_told_to_wait(slack: FakeSlack, alice: Person) -> None:
+    slack.channel("C0OPS")
+    slack.fails("chat.postMessage", error="ratelimited", retry_after=3)
+    with pytest.raises(SlackApiError) as caught:
+        await client(slack).chat_postMessage(channel="C0OPS", text="hello")
+    assert (caught.value.response.status_code, caught.value.response.headers["Retry-After"]) == (429, "3")
+    await client(slack).chat_postMessage(channel="C0OPS", text="hello")
+    await alice.hears(text="hello")
+
+
+async def test_slack_may_be_broken(slack: FakeSlack) -> None:
+    slack.fails("auth.test", status=500)
+    slack.fails("auth.test", error="internal_error")
+    for status in (500, 200):
+        with pytest.raises(SlackApiError) as caught:
+            await client(slack).auth_test()
+        assert caught.value.response.status_code == status
+
+
+async def test_a_connection_is_cut_before_the_message_is_kept(slack: FakeSlack) -> None:
+    slack.channel("C0OPS")
+    slack.hangs_up("chat.postMessage", "before")
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client(slack).chat_postMessage(channel="C0OPS", text="hello")
+    assert slack.workspace.messages == []
+
+
+async def test_a_connection_is_cut_after_the_message_is_kept_and_the_message_can_be_found(
+    slack: FakeSlack, alice: Person
+) -> None:
+    thread = await alice.says("hi", channel="C0OPS")
+    slack.hangs_up("chat.postMessage", "after")
+    metadata = {"event_type": "handrail", "event_payload": {"outbox_id": "o1"}}
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client(slack).chat_postMessage(channel="C0OPS", text="hello", thread_ts=thread.ts, metadata=metadata)
+    await alice.hears(thread, "hello")
+    found = await client(slack).conversations_replies(channel="C0OPS", ts=thread.ts, include_all_metadata=True)
+    assert [message.get("metadata") for message in found["messages"]] == [None, metadata]
+    without = await client(slack).conversations_replies(channel="C0OPS", ts=thread.ts)
+    assert "metadata" not in without["messages"][1]
+
+
+async def test_a_history_is_told_page_by_page_newest_first(slack: FakeSlack, alice: Person) -> None:
+    said = [await alice.says(f"number {n}", channel="C0OPS") for n in range(3)]
+    await alice.replies(said[0], "not in the channel")
+    first = await client(slack).conversations_history(channel="C0OPS", limit=2)
+    cursor = first["response_metadata"]["next_cursor"]
+    second = await client(slack).conversations_history(channel="C0OPS", limit=2, cursor=cursor)
+    texts = [message["text"] for page in (first, second) for message in page["messages"]]
+    assert texts == ["number 2", "number 1", "number 0"]
+    assert (second["messages"][0]["reply_count"], second["has_more"]) == (1, False)
+    later = await client(slack).conversations_history(channel="C0OPS", oldest=said[1].ts)
+    assert [message["ts"] for message in later["messages"]] == [said[2].ts]
+
+
+async def test_who_somebody_is(slack: FakeSlack) -> None:
+    slack.person("guest", "U0GUEST", is_restricted=True)
+    assert (await client(slack).users_info(user="U0GUEST"))["user"]["is_restricted"] is True
+    await refused(slack, client(slack).users_info(user="U0NOBODY"), "user_not_found", "users.info")
+
+
+async def test_only_who_is_meant_is_told(slack: FakeSlack, alice: Person, bob: Person) -> None:
+    slack.channel("C0OPS")
+    await client(slack).chat_postEphemeral(channel="C0OPS", user="U0BOB", text="not for you to decide")
+    assert "not for you" in (await bob.told("not for you")).text
+    call = client(slack).chat_postEphemeral(channel="C0OPS", user="U0NOBODY", text="hello")
+    await refused(slack, call, "user_not_in_channel", "chat.postEphemeral")
+
+
+async def test_a_direct_message_is_read_by_one_person(slack: FakeSlack, alice: Person, bob: Person) -> None:
+    opened = await client(slack).conversations_open(users="U0BOB")
+    await client(slack).chat_postMessage(channel=opened["channel"]["id"], text="psst", blocks=BUTTONS)
+    assert not alice._may_read(slack.workspace.messages[0], None)
+    await bob.sees(text="psst")
+
+
+async def test_a_message_is_taken_away(slack: FakeSlack, alice: Person) -> None:
+    slack.channel("C0OPS")
+    posted = await client(slack).chat_postMessage(channel="C0OPS", text="hello")
+    card = await alice.hears(text="hello")
+    await client(slack).chat_delete(channel="C0OPS", ts=posted["ts"])
+    await card.vanishes()
+
+
+async def test_a_status_stands_under_a_thread(slack: FakeSlack, alice: Person) -> None:
+    thread = await alice.writes("hi")
+    await client(slack).assistant_threads_setStatus(
+        channel_id=thread.channel, thread_ts=thread.ts, status="is thinking"
+    )
+    assert slack.workspace.statuses == {(thread.channel, thread.ts): "is thinking"}
+
+
+async def test_a_home_tab_is_shown(slack: FakeSlack, alice: Person) -> None:
+    await client(slack).views_publish(user_id="U0ALICE", view={"type": "home", "blocks": [section("Welcome")]})
+    assert (await alice.home("Welcome"))["type"] == "home"
+
+
+async def clicked(slack: FakeSlack, bot: Bot, person: Person) -> dict[str, Any]:
+    """The payload of a click on a fresh card."""
+    slack.channel("C0OPS")
+    await bot.slack.chat_postMessage(channel="C0OPS", text="decide", blocks=BUTTONS)
+    await (await person.sees(text="decide")).click("Deny", by=person)
+    payload: dict[str, Any] = next(h.body for h in reversed(bot.heard) if h.body.get("type") == "block_actions")
+    return payload
+
+
+async def test_a_modal_is_filled_in(slack: FakeSlack, bot: Bot, bob: Person) -> None:
+    click = await clicked(slack, bot, bob)
+    await bot.slack.views_open(trigger_id=click["trigger_id"], view=MODAL)
+    modal = await bob.modal("Why not?")
+    bot.answers = lambda _: web.json_response({"response_action": "errors", "errors": {"why": "too short"}})
+    assert await modal.refused({"Reason": "no"}) == {"why": "too short"}
+    bot.answers = lambda _: web.Response()
+    await modal.submit({"Reason": "It is Friday"})
+    view = bot.heard[-1].body["view"]
+    assert view["state"]["values"]["why"]["text"] == {"type": "plain_text_input", "value": "It is Friday"}
+    assert view["private_metadata"] == "ref-1"
+
+
+async def test_a_trigger_is_good_for_one_modal_and_three_seconds(
+    slack: FakeSlack, bot: Bot, bob: Person, clock: FakeClock
+) -> None:
+    click = await clicked(slack, bot, bob)
+    await bot.slack.views_open(trigger_id=click["trigger_id"], view=MODAL)
+    await bob.modal()
+    again = bot.slack.views_open(trigger_id=click["trigger_id"], view=MODAL)
+    await refused(slack, again, "exchanged_trigger_id", "views.open")
+    late = (await clicked(slack, bot, bob))["trigger_id"]
+    await slack.quiet()
+    clock.advance(seconds=4)
+    await refused(slack, bot.slack.views_open(trigger_id=late, view=MODAL), "expired_trigger_id", "views.open")
+
+
+async def test_a_response_url_answers_whoever_clicked(slack: FakeSlack, bot: Bot, bob: Person) -> None:
+    click = await clicked(slack, bot, bob)
+    async with aiohttp.ClientSession() as session:
+        for n in range(6):
+            async with session.post(click["response_url"], json={"text": f"answer {n}"}) as response:
+                assert response.status == (200 if n < 5 else 404)
+    for n in range(5):
+        await bob.told(f"answer {n}")
+
+
+async def test_a_click_the_bot_does_not_take_is_not_brought_again(slack: FakeSlack, bot: Bot, bob: Person) -> None:
+    bot.answers = lambda heard: web.Response(status=500 if "actions" in heard.body else 200)
+    with pytest.raises(NotTaken, match="Slack warned bob: http_error 500"):
+        await clicked(slack, bot, bob)
+    assert len([heard for heard in bot.heard if "actions" in heard.body]) == 1
+
+
+async def test_a_click_while_the_bot_is_down_is_lost(slack: FakeSlack, bot: Bot, bob: Person) -> None:
+    slack.channel("C0OPS")
+    await bot.slack.chat_postMessage(channel="C0OPS", text="decide", blocks=BUTTONS)
+    card = await bob.sees(text="decide")
+    await slack.quiet()
+    slack.finds_the_bot_at(None)
+    with pytest.raises(NotTaken, match="Slack warned bob: connection_failed"):
+        await card.click("Approve", by=bob)
+
+
+async def test_a_slash_command_is_a_form(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    bot.answers = lambda _: web.json_response({"response_type": "ephemeral", "text": "all is well"})
+    answer = await alice.commands("/handrail status", channel="C0OPS")
+    assert answer["text"] == "all is well"
+    heard = bot.heard[-1]
+    assert (heard.body["command"], heard.body["text"], heard.verified) == ("/handrail", "status", True)
+    assert heard.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+
+async def test_the_url_is_verified_and_its_certificate_looked_at(slack: FakeSlack, bot: Bot) -> None:
+    bot.answers = lambda heard: web.Response(text=heard.body.get("challenge", ""))
+    await slack.verifies_the_url()
+    assert (await slack.checks_ssl()).taken
+    assert [heard.verified for heard in bot.heard] == [True, False]
+
+
+async def test_an_event_is_brought_again_until_the_bot_takes_it(
+    slack: FakeSlack, bot: Bot, alice: Person, clock: FakeClock
+) -> None:
+    bot.answers = lambda _: web.Response(status=503)
+    await alice.says("hi", channel="C0OPS")
+    await slack.quiet()
+    assert len(bot.heard) == 2
+    for minutes in (1, 5, 60):
+        await slack.later(minutes=minutes)
+    assert [heard.headers.get("X-Slack-Retry-Num") for heard in bot.heard] == [None, "1", "2", "3"]
+    assert bot.heard[1].headers["X-Slack-Retry-Reason"] == "http_error"
+    assert len({heard.body["event_id"] for heard in bot.heard}) == 1
+    assert all(heard.verified for heard in bot.heard)
+
+
+async def test_a_bot_may_ask_for_no_retry(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    bot.answers = lambda _: web.Response(status=503, headers={"X-Slack-No-Retry": "1"})
+    await alice.says("hi", channel="C0OPS")
+    await slack.quiet()
+    assert len(bot.heard) == 1
+
+
+async def test_a_bot_is_late_when_the_clock_says_so(
+    slack: FakeSlack, bot: Bot, alice: Person, clock: FakeClock
+) -> None:
+    bot.held.clear()
+    await alice.says("hi", channel="C0OPS")
+    await bot.has_heard(1)
+    clock.advance(seconds=3)
+    await bot.has_heard(2)
+    bot.held.set()
+    await slack.quiet()
+    assert bot.heard[1].headers["X-Slack-Retry-Reason"] == "http_timeout"
+
+
+async def test_what_is_meant_for_a_bot_that_is_down_waits(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    slack.finds_the_bot_at(None)
+    await alice.says("hi", channel="C0OPS")
+    await slack.quiet()
+    assert bot.heard == []
+    slack.finds_the_bot_at(bot.url)
+    await slack.quiet()
+    assert bot.types() == ["message"]
+
+
+@dataclass
+class SocketBot:
+    """A bot on Socket Mode: it acknowledges what it hears, with what the test wants."""
+
+    client: SocketModeClient
+    heard: list[SocketModeRequest] = field(default_factory=list)
+    payload: dict[str, Any] | None = None
+    silent: bool = False
+    bell: Bell = field(default_factory=Bell)
+
+    async def hear(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        self.heard.append(request)
+        self.bell.ring()
+        if not self.silent:
+            payload = self.payload if request.accepts_response_payload else None
+            await client.send_socket_mode_response(SocketModeResponse(request.envelope_id, payload))
+
+    async def has_heard(self, times: int) -> None:
+        await self.bell.until(lambda: len(self.heard) >= times or None, lambda: f"the bot heard only {self.heard}")
+
+
+@pytest.fixture
+async def socket_slack(clock: FakeClock) -> AsyncIterator[FakeSlack]:
+    async with fake_slack(clock, socket_mode=True) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def socket_bot(socket_slack: FakeSlack) -> AsyncIterator[SocketBot]:
+    app_token = socket_slack.app.app_token
+    bot = SocketBot(SocketModeClient(app_token, web_client=client(socket_slack), auto_reconnect_enabled=False))
+    bot.client.socket_mode_request_listeners.append(bot.hear)
+    await bot.client.connect_to_new_endpoint(force=True)
+    await socket_slack.connected()
+    try:
+        yield bot
+        await socket_slack.quiet()
+    finally:
+        await bot.client.close()  # type: ignore[no-untyped-call]
+
+
+async def test_events_come_over_a_socket(socket_slack: FakeSlack, socket_bot: SocketBot) -> None:
+    said = await socket_slack.person("alice", "U0ALICE").mentions("hello", channel="C0OPS")
+    await socket_slack.quiet()
+    assert sorted(request.payload["event"]["type"] for request in socket_bot.heard) == ["app_mention", "message"]
+    assert {request.payload["event"]["ts"] for request in socket_bot.heard} == {said.ts}
+    assert {request.type for request in socket_bot.heard} == {"events_api"}
+
+
+async def test_interactions_come_over_a_socket_and_are_answered_with_the_acknowledgement(
+    socket_slack: FakeSlack, socket_bot: SocketBot
+) -> None:
+    alice = socket_slack.person("alice", "U0ALICE")
+    socket_bot.payload = {"text": "all is well"}
+    assert await alice.commands("/handrail status", channel="C0OPS") == {"text": "all is well"}
+    await client(socket_slack).chat_postMessage(channel="C0OPS", text="decide", blocks=BUTTONS)
+    await (await alice.sees(text="decide")).click("approve", by=alice)
+    await socket_slack.quiet()
+    kinds = [request.type for request in socket_bot.heard]
+    assert sorted(kinds) == ["events_api", "interactive", "slash_commands"]
+
+
+async def test_a_connection_is_refreshed(socket_slack: FakeSlack, socket_bot: SocketBot) -> None:
+    alice = socket_slack.person("alice", "U0ALICE")
+    await socket_slack.socket.disconnects("refresh_requested")
+    await socket_slack.connected(times=2)
+    await alice.says("still there?", channel="C0OPS")
+    await socket_slack.quiet()
+    assert [request.payload["event"]["text"] for request in socket_bot.heard] == ["still there?"]
+
+
+async def test_what_is_not_acknowledged_comes_again(
+    socket_slack: FakeSlack, socket_bot: SocketBot, clock: FakeClock
+) -> None:
+    socket_bot.silent = True
+    await socket_slack.person("alice", "U0ALICE").says("hi", channel="C0OPS")
+    await socket_bot.has_heard(1)
+    socket_bot.silent = False
+    clock.advance(seconds=3)
+    await socket_bot.has_heard(2)
+    assert [(r.retry_attempt, r.retry_reason) for r in socket_bot.heard] == [(0, ""), (1, "http_timeout")]
+
+
+async def test_what_was_under_way_when_the_connection_broke_comes_again(
+    socket_slack: FakeSlack, socket_bot: SocketBot
+) -> None:
+    socket_bot.silent = True
+    await socket_slack.person("alice", "U0ALICE").says("hi", channel="C0OPS")
+    await socket_bot.has_heard(1)
+    socket_bot.silent = False
+    await socket_bot.client.connect_to_new_endpoint(force=True)
+    await socket_bot.has_heard(2)
+    assert [r.retry_reason for r in socket_bot.heard] == ["", "connection_failed"]
+
+
+async def test_a_connection_needs_the_token_of_the_app(socket_slack: FakeSlack) -> None:
+    call = client(socket_slack).apps_connections_open(app_token=socket_slack.app.bot_token)
+    await refused(socket_slack, call, "not_allowed_token_type", "apps.connections.open")
+
+
+async def test_a_ticket_opens_one_connection(socket_slack: FakeSlack) -> None:
+    url = (await client(socket_slack).apps_connections_open(app_token=socket_slack.app.app_token))["url"]
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(url) as connection:
+            hello = await connection.receive_json()
+        assert (hello["type"], hello["num_connections"]) == ("hello", 1)
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(url)
