@@ -1,0 +1,242 @@
+import json
+from enum import StrEnum
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from agents.errors import Invalid
+from channels.slack.actions import ANSWER, DENY, EDIT, Behind
+from channels.slack.facts import Submitted
+from channels.slack.inbound import understand
+from channels.slack.modals import Refusal, answer, answer_modal, deny_modal, edit_modal, edited, reason
+from tests.channels.slack.sent import US, arrived, payload
+
+BEHIND = Behind("v1.req_1.seal", "C0OPS", "1763726450.000100", "1763726400.000100")
+
+
+class Where(StrEnum):
+    HERE = "here"
+    THERE = "there"
+
+
+class Arguments(BaseModel):
+    tag: str = Field(min_length=2, max_length=20, description="Which tag")
+    times: int = Field(ge=1, le=5)
+    share: float = Field(gt=0)
+    loud: bool
+    size: Literal["s", "m"]
+    where: Where = Where.HERE
+    note: str | None = None
+    hosts: list[str] = []
+
+
+SCHEMA = Arguments.model_json_schema()
+GIVEN: dict[str, Any] = {
+    "tag": "v1.4.1", "times": 2, "share": 0.5, "loud": False, "size": "m", "where": "there", "hosts": ["a", "b"],
+}  # fmt: skip
+
+
+def view(schema: Any = SCHEMA, arguments: Any = GIVEN) -> dict[str, Any]:
+    return edit_modal(BEHIND, "deploy wants to run it", schema, arguments)
+
+
+def inputs(shown: dict[str, Any]) -> dict[str, Any]:
+    return {block["block_id"]: block for block in shown["blocks"] if block["type"] == "input"}
+
+
+def entries(shown: dict[str, Any]) -> dict[str, str | None]:
+    """What a modal holds before anybody changed it, as its submission tells it."""
+    elements = {name: block["element"] for name, block in inputs(shown).items()}
+    return {
+        name: element["initial_option"]["value"] if "initial_option" in element else element.get("initial_value")
+        for name, element in elements.items()
+    }
+
+
+def sent(**changed: str | None) -> dict[str, str | None]:
+    return entries(view()) | {f"argument.{name}": value for name, value in changed.items()}
+
+
+def submitted(shown: dict[str, Any], values: dict[str, Any]) -> Submitted:
+    body = payload("modal")
+    told = {block: {"field": {"type": "plain_text_input", "value": value}} for block, value in values.items()}
+    kept = {name: shown[name] for name in ("callback_id", "private_metadata")}
+    body["view"] |= {**kept, "state": {"values": told}}
+    fact = understand(*arrived("modal", body), US)
+    assert isinstance(fact, Submitted)
+    return fact
+
+
+@pytest.mark.parametrize(
+    ("shown", "name"),
+    [(deny_modal(BEHIND, "x"), DENY), (answer_modal(BEHIND, "x"), ANSWER), (view(), EDIT)],
+)
+def test_a_modal_sent_leads_back_to_its_card(shown: dict[str, Any], name: str) -> None:
+    fact = submitted(shown, {"words": "because"})
+    assert (fact.modal, fact.reference, fact.message) == (name, BEHIND.reference, BEHIND.message)
+    assert (fact.place.channel, fact.place.root) == (BEHIND.channel, BEHIND.root)
+    assert reason(fact.values) == "because"
+
+
+@pytest.mark.parametrize(
+    "metadata", ["", "{}", "[]", "{", json.dumps({"reference": "x", "channel": "no", "message": "1.1"})]
+)
+def test_a_modal_that_remembers_no_card_is_not_understood(metadata: str) -> None:
+    with pytest.raises(Invalid):
+        Behind.read(metadata)
+
+
+def test_denying_needs_no_reason_and_answering_needs_words() -> None:
+    assert reason({"words": None}) is None
+    assert reason({"words": "  "}) is None
+    assert answer({"words": " b "}) == "b"
+    assert answer({}) == Refusal({"words": "Write an answer."})
+    assert inputs(deny_modal(BEHIND, "x"))["words"]["optional"] is True
+    assert inputs(answer_modal(BEHIND, "x"))["words"]["optional"] is False
+
+
+def test_each_kind_of_argument_has_its_field() -> None:
+    assert {name: block["element"]["type"] for name, block in inputs(view()).items()} == {
+        "argument.tag": "plain_text_input",
+        "argument.times": "number_input",
+        "argument.share": "number_input",
+        "argument.loud": "static_select",
+        "argument.size": "static_select",
+        "argument.where": "static_select",
+        "argument.note": "plain_text_input",
+    }
+    assert inputs(view())["argument.tag"]["hint"]["text"] == "Which tag"
+
+
+def test_what_no_field_can_show_is_shown_and_stays() -> None:
+    assert view()["blocks"][-1]["text"]["text"] == 'These stay as they are:\nhosts: ["a", "b"]'
+
+
+def test_a_modal_sent_unchanged_changes_nothing() -> None:
+    assert edited(SCHEMA, GIVEN, sent()) == GIVEN
+
+
+def test_what_was_changed_is_read_as_what_it_is() -> None:
+    changed = edited(SCHEMA, GIVEN, sent(tag="v2", times="5", share="1.25", loud="0", size="0", where="0", note="hm"))
+    assert changed == GIVEN | {
+        "tag": "v2", "times": 5, "share": 1.25, "loud": True, "size": "s", "where": "here", "note": "hm",
+    }  # fmt: skip
+
+
+def test_an_optional_argument_left_empty_is_left_out() -> None:
+    given_note = GIVEN | {"note": "x"}
+    assert edited(SCHEMA, given_note, sent(note=None)) == GIVEN
+
+
+def test_an_empty_text_stays_one() -> None:
+    schema = {"properties": {"a": {"type": "string"}}, "required": ["a"]}
+    shown = view(schema, {"a": ""})
+    assert inputs(shown)["argument.a"]["optional"] is True
+    assert edited(schema, {"a": ""}, entries(shown)) == {"a": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "told"),
+    [
+        ("tag", "v", "Write at least 2 characters."),
+        ("tag", "v" * 21, "Write at most 20 characters."),
+        ("tag", None, "Fill this in."),
+        ("times", "1.5", "Write a whole number."),
+        ("times", "six", "Write a whole number."),
+        ("times", "0", "Write a number that is at least 1."),
+        ("times", "6", "Write a number that is at most 5."),
+        ("share", "0", "Write a number that is more than 0."),
+        ("share", "0.0", "Write a number that is more than 0."),
+        ("share", "nan", "Write a number."),
+        ("share", "1e999", "Write a number."),
+        ("size", "2", "Choose from the list."),
+        ("size", "s", "Choose from the list."),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field(name: str, entry: str | None, told: str) -> None:
+    wrong = edited(SCHEMA, GIVEN, sent(**{name: entry}))
+    assert wrong == Refusal({f"argument.{name}": told})
+    assert wrong.response == {"response_action": "errors", "errors": {f"argument.{name}": told}}
+
+
+def test_a_modal_older_than_its_tool_changes_what_both_know() -> None:
+    assert edited(SCHEMA, GIVEN, {"argument.tag": "v9", "argument.gone": "x"}) == GIVEN | {"tag": "v9"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "array"}, {"type": "object"}, {}, [], {"const": "x", "type": "string"}, {"type": ["string", "null"]},
+        {"anyOf": [{"type": "string"}, {"type": "integer"}]}, {"$ref": "#/$defs/Nothing"}, {"enum": [["x"]]},
+        {"enum": [f"{n}" for n in range(101)]}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"},
+    ],
+)  # fmt: skip
+def test_an_argument_that_does_not_fit_a_field_stays_as_it_is(part: Any) -> None:
+    schema = {"properties": {"a": part}}
+    shown = view(schema, {"a": "x"})
+    assert inputs(shown) == {}
+    assert edited(schema, {"a": "x"}, {"argument.a": "y"}) == {"a": "x"}
+
+
+def test_true_is_not_one() -> None:
+    schema = {"properties": {"a": {"enum": [1, True, 0]}}}
+    assert inputs(view(schema, {"a": True}))["argument.a"]["element"]["initial_option"]["value"] == "1"
+
+
+def test_long_options_are_numbered() -> None:
+    schema = {"properties": {"a": {"enum": ["x" * 90 + "1", "x" * 90 + "2"]}}}
+    options = inputs(view(schema, {}))["argument.a"]["element"]["options"]
+    assert [option["text"]["text"][:3] for option in options] == ["1. ", "2. "]
+
+
+def test_more_arguments_than_a_modal_holds_stay_as_they_are() -> None:
+    many = {f"a{number}": "x" for number in range(150)}
+    schema = {"properties": {name: {"type": "string"} for name in many}}
+    shown = view(schema, many)
+    assert len(shown["blocks"]) <= 100
+    assert edited(schema, many, entries(shown)) == many
+
+
+values = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    | st.lists(st.text(), max_size=2)
+)  # fmt: skip
+parts = st.sampled_from(
+    [
+        *SCHEMA["properties"].values(),
+        {"type": "string"},
+        {"type": "number"},
+        {"type": "integer"},
+        {"enum": ["", "a", 1]},
+    ]
+)
+names = st.text(max_size=5) | st.sampled_from(["a", "b", "x" * 200])
+
+
+@given(described=st.dictionaries(names, parts, max_size=6), given=st.dictionaries(names, values, max_size=6))
+def test_any_modal_sent_unchanged_changes_nothing(described: dict[str, Any], given: dict[str, Any]) -> None:
+    schema = {"properties": described, "$defs": SCHEMA["$defs"]}
+    shown = view(schema, given)
+    same = edited(schema, given, entries(shown))
+    assert isinstance(same, Refusal) or same == given
+    assert len(shown["title"]["text"]) <= 24
+    for block in shown["blocks"]:
+        assert len(block.get("block_id", "")) <= 255
+        assert 1 <= len(block.get("label", {"text": "x"})["text"]) <= 2000
+        assert 1 <= len(block.get("text", {"text": "x"})["text"]) <= 3000
+        for option in block.get("element", {}).get("options", ()):
+            assert 1 <= len(option["text"]["text"]) <= 75
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(sent())), st.none() | st.text() | st.sampled_from(["1", "1e5", "-0", "."]))
+)
+def test_whatever_is_entered_is_read_or_told_at_its_field(entered: dict[str, str | None]) -> None:
+    found = edited(SCHEMA, GIVEN, sent() | entered)
+    if isinstance(found, Refusal):
+        assert set(found.errors) <= set(entered)
+    else:
+        Arguments.model_validate(found, strict=False)
