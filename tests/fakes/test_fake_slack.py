@@ -371,6 +371,9 @@ def actions(*buttons: dict[str, Any]) -> dict[str, Any]:
         ([{**section("x"), "block_id": "x" * 256}], "less than 256"),
         ([actions(*(button(action_id=str(n)) for n in range(26)))], "no more than 25 items"),
         ([actions(button(), button())], 'action_id "go" already exists'),
+        ([actions(button(text={"type": "mrkdwn", "text": "Go"}))], "must be an object of plain_text"),
+        ([actions(button(style="loud"))], "must be a valid style"),
+        ([section("x"), {"type": "header", "text": {"type": "mrkdwn", "text": "x"}}], "/blocks/1/text]"),
         ([{"type": "marquee"}], "unsupported type: marquee"),
     ],
 )
@@ -611,6 +614,14 @@ async def test_an_event_is_brought_again_until_the_bot_takes_it(
     assert bot.heard[1].headers["X-Slack-Retry-Reason"] == "http_error"
     assert len({heard.body["event_id"] for heard in bot.heard}) == 1
     assert all(heard.verified for heard in bot.heard)
+
+
+async def test_slack_may_tell_something_once_more(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    await alice.says("hi", channel="C0OPS")
+    await slack.quiet()
+    slack.repeats(slack.brought[0][0])
+    await slack.quiet()
+    assert bot.heard[0].body == bot.heard[1].body
 
 
 async def test_a_bot_may_ask_for_no_retry(slack: FakeSlack, bot: Bot, alice: Person) -> None:

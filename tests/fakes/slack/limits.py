@@ -18,6 +18,9 @@ _BLOCK_TEXTS = {"section": 3000, "header": 150}
 _ELEMENTS = {"actions": 25, "context": 10}
 _CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 _OPTIONS = 100
+_PLAIN = ("plain_text",)
+_ANY_TEXT = ("plain_text", "mrkdwn")
+_STYLES = (None, "primary", "danger")
 
 
 def check_blocks(
@@ -66,16 +69,18 @@ def _broken_words(block: Json, limit: int, where: str) -> Iterator[str]:
     if "text" not in block and not block.get("fields"):
         yield f"missing required field: text [json-pointer:{where}]"
     if "text" in block:
-        yield from _broken_text(block["text"], limit, f"{where}/text")
+        yield from _broken_text(
+            block["text"], limit, f"{where}/text", _PLAIN if block["type"] == "header" else _ANY_TEXT
+        )
     if len(fields := block.get("fields", [])) > 10:
         yield f"no more than 10 items allowed [json-pointer:{where}/fields]"
     for index, text in enumerate(fields):
-        yield from _broken_text(text, 2000, f"{where}/fields/{index}")
+        yield from _broken_text(text, 2000, f"{where}/fields/{index}", _ANY_TEXT)
 
 
-def _broken_text(text: Any, limit: int, where: str) -> Iterator[str]:
-    if not isinstance(text, dict) or text.get("type") not in ("plain_text", "mrkdwn"):
-        yield f"must provide an object of text [json-pointer:{where}]"
+def _broken_text(text: Any, limit: int, where: str, kinds: tuple[str, ...] = _PLAIN) -> Iterator[str]:
+    if not isinstance(text, dict) or text.get("type") not in kinds:
+        yield f"must be an object of {' or '.join(kinds)} [json-pointer:{where}]"
     elif not text.get("text"):
         yield f"must be more than 0 characters [json-pointer:{where}/text]"
     else:
@@ -98,6 +103,8 @@ def _broken_element(element: Json, where: str) -> Iterator[str]:
     if element.get("type") == "button":
         yield from _broken_text(element.get("text"), 75, f"{where}/text")
         yield from check_length(element.get("value"), 2000, f"{where}/value")
+        if element.get("style") not in _STYLES:
+            yield f"must be a valid style [json-pointer:{where}/style]"
     for name, limit in _CONFIRM.items():
         yield from check_length(element.get("confirm", {}).get(name, {}).get("text"), limit, f"{where}/confirm/{name}")
     yield from _broken_options(element.get("options", []), f"{where}/options")

@@ -21,7 +21,7 @@ class Person(Somebody):
         return await self.says(f"<@{self.workspace.app.user}> {text}", channel=channel, thread=thread)
 
     async def says(self, text: str, *, channel: str, thread: Message | None = None, **more: Any) -> Message:
-        """Say something that is not meant for the bot, or not only."""
+        """Say something that is not meant for the bot, or not only; `more` are fields like `subtype` and `files`."""
         self.workspace.channels.setdefault(channel, Channel(channel, name=channel.lower()))
         return self._say(channel, text, thread, more)
 

@@ -112,6 +112,10 @@ class FakeSlack:
         message.attachments = [{"from_url": url, "fallback": url, "id": 1, "title": "A page"}]
         happenings.changed(self.workspace, message, before)
 
+    def repeats(self, parcel: Parcel) -> None:
+        """Bring it to the bot once more, as Slack sometimes does for no reason; for a parcel of `brought`."""
+        self.workspace.postman.send(parcel)
+
     async def quiet(self) -> None:
         """Until the bot has answered everything but what waits for the clock."""
         await self.workspace.postman.quiet()
