@@ -61,10 +61,8 @@ def _words(text: str) -> Iterator[Posting]:
 
 
 def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
-    remarks = [f"asked for by {_inline(card.requester.rest)}"]
-    if card.expires_at is not None:
-        remarks.append(f"open until {date(card.expires_at.astimezone(UTC))}")
-    below = [_context([*remarks, f"code *{_inline(card.code)}*"])]
+    until = [_when("open until ", card.expires_at)] if card.expires_at is not None else []
+    below = [_context([_remark(f"asked for by {card.requester.rest}"), *until, _remark(f"code {card.code}")])]
     if reference is not None and (elements := _elements(card, reference)):
         # A list to choose from has no room for a reference in its options: its block carries it.
         below.append({"type": "actions", "block_id": reference, "elements": elements})
@@ -73,13 +71,13 @@ def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
 
 def _settled(card: Card, at: datetime | None) -> tuple[Block, ...]:
     """Without buttons: it says who, from where and when."""
-    when = [date(at.astimezone(UTC))] if at is not None else []
-    remarks = [_inline(card.outcome or card.status), *when, f"code *{_inline(card.code)}*"]
+    when = [_when("", at)] if at is not None else []
+    remarks = [_remark(card.outcome or card.status), *when, _remark(f"code {card.code}")]
     return _framed(clipped(visible(card.status).capitalize(), _LONGEST_LABEL), card, [_context(remarks)])
 
 
 def _framed(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
-    header = {"type": "header", "text": _plain(heading or "—")}
+    header = {"type": "header", "text": _plain(heading)}
     room = min(_ROOM, LONGEST - _size([header, *below]) - _LONGEST_NAME)
     sections = ({"type": "section", "text": _plain(text)} for text in _sections(_lines(card), room))
     return (header, *sections, *below)
@@ -87,7 +85,7 @@ def _framed(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
 
 def _lines(card: Card) -> Iterator[str]:
     """What is asked, a line for each fact. No value can begin a line of its own."""
-    yield clipped(visible(card.title), _LONGEST_VALUE) or "—"
+    yield clipped(visible(card.title), _LONGEST_VALUE)
     for field in card.fields:
         yield f"{clipped(visible(field.name), _LONGEST_NAME)}: {clipped(visible(field.value), _LONGEST_VALUE)}"
     if _numbered(card.choices):
@@ -107,7 +105,7 @@ def _sections(lines: Iterable[str], room: int) -> Iterator[str]:
             section = line
         else:
             section = f"{section}\n{line}".lstrip("\n")
-    yield section or "—"
+    yield section
     if left_out:
         yield f"… and {left_out} more, which do not fit here: look at all of it elsewhere before you decide."
 
@@ -147,7 +145,7 @@ def _button(action: str, label: str, reference: str) -> Block:
 
 
 def _confirmation(card: Card) -> Block:
-    text = clipped(visible(card.title), 300) or "—"
+    text = clipped(visible(card.title), 300)
     return {
         "title": _plain("Approve?"),
         "text": _plain(text),
@@ -156,18 +154,22 @@ def _confirmation(card: Card) -> Block:
     }
 
 
-def _context(remarks: list[str]) -> Block:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": remark, "verbatim": True} for remark in remarks]}
+def _context(remarks: list[Block]) -> Block:
+    return {"type": "context", "elements": remarks}
 
 
-def _inline(text: str) -> str:
-    """For mrkdwn: also without its marks, which a value could use to look like ours."""
-    return escaped(visible(text), _LONGEST_REMARK) or "—"
+def _remark(text: str) -> Block:
+    return _plain(clipped(visible(text), _LONGEST_REMARK))
+
+
+def _when(words: str, at: datetime) -> Block:
+    """The one text Slack is to read: it draws the time as the reader's clock shows it."""
+    return {"type": "mrkdwn", "text": words + date(at.astimezone(UTC)), "verbatim": True}
 
 
 def _plain(text: str) -> Block:
-    """Text in which nothing is a mention, a link or an emoji."""
-    return {"type": "plain_text", "text": text, "emoji": False}
+    """Text in which nothing is a mention, a link or an emoji; Slack refuses an empty one."""
+    return {"type": "plain_text", "text": text or "—", "emoji": False}
 
 
 def _size(value: Any) -> int:

@@ -11,6 +11,7 @@ from agents.messages import Card, Field, Message
 from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, chosen
 from channels.slack.cards import LONGEST_TEXT, Posting, drawn
 from channels.slack.escaping import escaped, inert
+from tests.fakes.slack.limits import check_blocks
 
 REFERENCE = "v1." + "r" * 196
 UNTIL = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -75,7 +76,7 @@ def test_a_card_tells_who_asked_until_when_and_its_code() -> None:
     assert [element["text"] for element in context["elements"]] == [
         "asked for by alice",
         "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
-        "code *A7K2*",
+        "code A7K2",
     ]
 
 
@@ -89,8 +90,13 @@ def test_a_settled_card_has_no_buttons_and_says_who_when_and_from_where() -> Non
     assert elements(posting) == []
     assert posting.blocks[0]["text"]["text"] == "Approved"
     told = [element["text"] for element in every("context", posting)[0]["elements"]]
-    assert told[0] == "approved by bob (terminal): &lt;!here&gt;"
+    assert told[0] == "approved by bob (terminal): <!here>"
     assert told[1].startswith("<!date^1795264200^")
+    assert [element["type"] for element in every("context", posting)[0]["elements"]] == [
+        "plain_text",
+        "mrkdwn",
+        "plain_text",
+    ]
 
 
 def test_few_choices_are_buttons() -> None:
@@ -164,6 +170,7 @@ cards = st.builds(
 def test_no_card_is_more_than_slack_takes(message: Message, settled_at: datetime | None) -> None:
     (posting,) = drawn(message, REFERENCE, settled_at=settled_at)
     shown = texts(posting.blocks)
+    check_blocks(list(posting.blocks))
     assert len(posting.blocks) <= 50
     assert sum(len(text["text"]) for text in shown) <= 12_000
     assert all(1 <= len(text["text"]) <= 3000 for text in shown)
@@ -181,6 +188,7 @@ def test_words_are_as_many_messages_as_they_need(text: str) -> None:
     postings = drawn(Message(text=text))
     assert postings
     for posting in postings:
+        check_blocks(list(posting.blocks))
         (block,) = posting.blocks
         assert block["type"] == "markdown"
         assert block["text"].strip()

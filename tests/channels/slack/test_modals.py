@@ -13,6 +13,7 @@ from channels.slack.facts import Submitted
 from channels.slack.inbound import understand
 from channels.slack.modals import Refusal, answer, answer_modal, deny_modal, edit_modal, edited, reason
 from tests.channels.slack.sent import US, arrived, payload
+from tests.fakes.slack.limits import VIEW_BLOCKS, check_blocks
 
 BEHIND = Behind("v1.req_1.seal", "C0OPS", "1763726450.000100", "1763726400.000100")
 
@@ -222,6 +223,7 @@ def test_any_modal_sent_unchanged_changes_nothing(described: dict[str, Any], giv
     shown = view(schema, given)
     same = edited(schema, given, entries(shown))
     assert isinstance(same, Refusal) or same == given
+    check_blocks(shown["blocks"], most=VIEW_BLOCKS)
     assert len(shown["title"]["text"]) <= 24
     for block in shown["blocks"]:
         assert len(block.get("block_id", "")) <= 255
