@@ -42,6 +42,7 @@ def card_of(request: Request) -> Message:
     card = Card(
         request_id=request.id,
         code=request.code,
+        digest=request.digest,
         kind=request.kind,
         status=request.status,
         title=_title(request),

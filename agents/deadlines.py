@@ -22,7 +22,7 @@ def wake_at(state: ThreadState) -> datetime | None:
     """The earliest time at which `due` has events or held-back work may start; None when only people can move it."""
     if state.unreadable is not None:
         return None
-    times = list(_request_times(state.request)) if state.request else []
+    times = list(_request_times(state, state.request)) if state.request else []
     if state.status == "waiting_for_time" and state.sleeping_until is not None:
         times.append(state.sleeping_until)
     return min(times, default=None)
@@ -37,19 +37,25 @@ def due(state: ThreadState, now: datetime, people: People) -> tuple[KnownEvent, 
         return _expired(request, now)
     events: list[KnownEvent] = []
     if request is not None:
-        events += [*_reminders(request, now), *_escalations(request, now, people)]
+        events += [*_reminders(request, now), *_escalations(state, request, now, people)]
     if state.status == "waiting_for_time" and state.fires_at is not None and now >= state.fires_at:
         events.append(TimerFired(at=now, actor=CLOCK))
     return tuple(events)
 
 
-def _request_times(request: Request) -> Iterator[datetime]:
+def _request_times(state: ThreadState, request: Request) -> Iterator[datetime]:
     if not request.held:
         yield request.expires_at
     for seconds in request.ask.remind[request.reminded : request.reminded + 1]:
         yield request.opened_at + timedelta(seconds=seconds)
     for step in request.ask.escalate[request.escalated : request.escalated + 1]:
-        yield request.opened_at + timedelta(seconds=step.after)
+        at_once = _nowhere(state, request)
+        yield request.opened_at + (timedelta() if at_once else timedelta(seconds=step.after))
+
+
+def _nowhere(state: ThreadState, request: Request) -> bool:
+    """No channel took a card of it and none is on its way: there is nobody to wait for."""
+    return not request.cards and not any(m.request_id == request.id for m in state.outgoing)
 
 
 def _expired(request: Request, now: datetime) -> tuple[KnownEvent, ...]:
@@ -69,8 +75,10 @@ def _reminders(request: Request, now: datetime) -> Iterator[RequestReminded]:
             yield RequestReminded(at=now, actor=CLOCK, request_id=request.id, nth=nth)
 
 
-def _escalations(request: Request, now: datetime, people: People) -> Iterator[RequestEscalated]:
+def _escalations(state: ThreadState, request: Request, now: datetime, people: People) -> Iterator[RequestEscalated]:
+    """Those whose time has come; one more where nobody has been asked so far."""
+    at_once = request.escalated + 1 if _nowhere(state, request) else None
     for nth, step in enumerate(request.ask.escalate[request.escalated :], request.escalated + 1):
-        if now >= request.opened_at + timedelta(seconds=step.after):
+        if nth == at_once or now >= request.opened_at + timedelta(seconds=step.after):
             to = people.reached(step.to, step.via)
             yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=nth, to=to)

@@ -6,7 +6,7 @@ HandrailError
 │   ├── VersionConflict
 │   ├── CodeTaken
 │   ├── ConversationTaken
-│   └── Unreachable
+│   └── Unreachable ── Doubtful
 └── Permanent                 the same call will fail again
     ├── NotFound ── ThreadNotFound, RequestNotFound
     ├── Refused ─── WrongState, AlreadySettled, ApprovalChanged
@@ -60,6 +60,10 @@ class ConversationTaken(Retryable):
 
 class Unreachable(Retryable):
     """The other side does not answer; try again later."""
+
+
+class Doubtful(Unreachable):
+    """Nobody knows whether the other side has done this: look for it before trying again."""
 
 
 class Permanent(HandrailError):

@@ -48,6 +48,7 @@ class Card(Frozen):
 
     request_id: str
     code: str
+    digest: str = ""
     kind: Literal["approval", "question"]
     status: str
     title: str

@@ -3,11 +3,12 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeVar
 
 from agents.addresses import Address
+from agents.effects import SendMessage
 from agents.errors import Retryable
 from bot.engine import Engine, Recorded, posted
 from bot.handover import Handover
@@ -34,13 +35,16 @@ class Courier:
     _stop_bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Take up what the last process left."""
+        """Take up what the last process left, of which some may have arrived."""
         for parcel in await self.engine.database.read(waiting):
-            self._accept(parcel)
+            self._accept(replace(parcel, again=True))
 
     def notice(self, recorded: Recorded) -> None:
+        thread_id = recorded.after.thread_id
+        for effect in posted(recorded.after, recorded.before):
+            self._drop(thread_id, effect)
         for effect in posted(recorded.before, recorded.after):
-            self._accept(Parcel(recorded.after.thread_id, effect))
+            self._accept(Parcel(thread_id, effect))
 
     async def stop(self, grace: float) -> None:
         """Hand over nothing new; what is on its way may arrive within `grace` seconds."""
@@ -58,6 +62,12 @@ class Courier:
         self._queues[to].append(parcel)
         if to not in self._tasks:
             self._tasks[to] = asyncio.create_task(self._serve(to), name=f"deliver to {to.scheme}")
+
+    def _drop(self, thread_id: str, effect: SendMessage) -> None:
+        """It was taken, or something else is said in its place. What is on its way already stays so."""
+        waiting = self._queues.get(effect.to, deque())
+        for parcel in [p for p in waiting if (p.thread_id, p.effect.key) == (thread_id, effect.key)]:
+            waiting.remove(parcel)
 
     async def _serve(self, to: Address) -> None:
         queue = self._queues[to]

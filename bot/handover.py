@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from agents.errors import Permanent, WrongState
+from agents.errors import Doubtful, Misconfigured, Permanent, Retryable, Unreachable, WrongState
 from agents.events import KnownEvent
+from agents.messages import Receipt
 from agents.state import ThreadState
 from bot.delivery import delivered, undeliverable
 from bot.engine import Engine
@@ -19,14 +20,22 @@ from storage.outbox import Parcel
 MOST_AT_ONCE = 8
 """Messages on their way to one channel at the same time: the others' connections are theirs."""
 
+ALARM = 60.0
+"""Seconds until a channel is tried again that somebody has to put right."""
+
 
 @dataclass(frozen=True)
 class Handover:
-    """A message is at least once handed over, and once told of in the log."""
+    """A message is at least once handed over, and once told of in the log.
+
+    `troubles` says for each channel what somebody has to put right before it takes messages.
+    """
 
     engine: Engine
     channels: Mapping[str, Channel]
     chance: Chance
+    troubles: dict[str, str] = field(default_factory=dict)
+    _doubted: set[str] = field(default_factory=set)
     _slots: Mapping[str, asyncio.Semaphore] = field(
         default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
     )
@@ -37,14 +46,30 @@ class Handover:
         channel = self.channels.get(effect.to.scheme)
         if channel is None:
             return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
-        key = f"{parcel.thread_id}:{effect.key}"  # an effect's key is its thread's own
         try:
             async with self._slots[effect.to.scheme]:
-                receipt = await channel.send(effect.to, effect.message, key=key, replacing=effect.replacing)
+                receipt = await self._sent(parcel, channel)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
             return undeliverable(effect, str(error), self.chance.now())
         return delivered(effect, receipt, self.chance.now())
+
+    async def _sent(self, parcel: Parcel, channel: Channel) -> Receipt:
+        effect, key = parcel.effect, f"{parcel.thread_id}:{parcel.effect.key}"  # an effect's key is its thread's own
+        again = parcel.again or key in self._doubted
+        try:
+            receipt = await channel.send(effect.to, effect.message, key=key, replacing=effect.replacing, again=again)
+        except Misconfigured as error:
+            self.troubles[channel.scheme] = str(error)
+            log(Action.CHANNEL_MISCONFIGURED, level="error", thread_id=parcel.thread_id, channel=channel.scheme)
+            raise Unreachable(str(error), retry_after=ALARM) from error
+        except Exception as error:
+            if isinstance(error, Doubtful) or not isinstance(error, Retryable | Permanent):
+                self._doubted.add(key)
+            raise
+        self._doubted.discard(key)
+        self.troubles.pop(channel.scheme, None)
+        return receipt
 
     async def write_down(self, parcel: Parcel, event: KnownEvent) -> None:
         """Once, however often it was handed over."""

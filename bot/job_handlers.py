@@ -5,7 +5,7 @@ A handler does not fail: a job that ends is gone, so whatever goes wrong leaves 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -90,7 +90,7 @@ class JobHandlers:
         thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
             for parcel in await self.engine.database.read(partial(waiting_for, thread_id=thread_id, to=to)):
-                event = await self.handover.hand_over(parcel)
+                event = await self.handover.hand_over(replace(parcel, again=job.attempts > 0))
                 await self._patiently(partial(self.handover.write_down, parcel, event))
         except Exception as error:
             log(Action.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)

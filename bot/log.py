@@ -38,6 +38,7 @@ class Action(StrEnum):
     MESSAGE_DELIVERED = "message_delivered"
     MESSAGE_RETRIED = "message_retried"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"
+    CHANNEL_MISCONFIGURED = "channel_misconfigured"
     REQUEST_OPENED = "request_opened"
     REQUEST_SETTLED = "request_settled"
     INBOUND_ACCEPTED = "inbound_accepted"

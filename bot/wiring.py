@@ -57,6 +57,7 @@ class Bot:
     wakeups: WakeUps
     executor: ThreadPoolExecutor
     schemes: tuple[str, ...]
+    troubles: Mapping[str, str]
     presence: Presence | None = field(default=None)
 
     async def start(self) -> Self:
@@ -110,6 +111,7 @@ def bootstrap(
         else _embedded(engine, roster, advancer, handover, chance, sleep),
         executor=executor,
         schemes=(*readers, *senders),
+        troubles=handover.troubles,
         presence=Presence(engine, share.process, chance, sleep) if share else None,
     )
 

@@ -42,7 +42,11 @@ class Reader(Protocol):
 
 @runtime_checkable
 class Channel(Protocol):
-    """Where messages leave. `send` raises Retryable or Permanent, and nothing else, when it cannot."""
+    """Where messages leave. `send` raises Retryable or Permanent, and nothing else, when it cannot.
+
+    Of Retryable, Doubtful says that the message may have arrived all the same. Of Permanent, Misconfigured says that
+    it is not the message's fault: it waits until somebody has put that right.
+    """
 
     @property
     def scheme(self) -> str:
@@ -52,6 +56,11 @@ class Channel(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
-        """Hand a message over, or put it in the place of an earlier one. `key` is the same for every attempt."""
+    async def send(
+        self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None, again: bool = False
+    ) -> Receipt:
+        """Hand a message over, or put it in the place of an earlier one. `key` is the same for every attempt.
+
+        With `again` an earlier attempt may have arrived: look for it first, where the other side lets us.
+        """
         ...

@@ -23,10 +23,11 @@ _DROP = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbo
 
 @dataclass(frozen=True)
 class Parcel:
-    """One message on its way."""
+    """One message on its way. `again`: an earlier attempt may have arrived."""
 
     thread_id: str
     effect: SendMessage
+    again: bool = False
 
 
 def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: datetime) -> None:

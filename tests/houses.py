@@ -99,6 +99,7 @@ class RecordingChannel:
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
         self.sent: list[tuple[Address, Message, Receipt | None]] = []
+        self.again: list[bool] = []
         self.trouble: list[Exception] = []
         self.met = asyncio.Event()
 
@@ -110,7 +111,10 @@ class RecordingChannel:
     def capabilities(self) -> Capabilities:
         return Capabilities()
 
-    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+    async def send(
+        self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None, again: bool = False
+    ) -> Receipt:
+        self.again.append(again)
         if self.trouble:
             self.met.set()
             raise self.trouble.pop(0)

@@ -12,7 +12,7 @@ from agents.events import (
     RequestSuperseded,
 )
 from agents.folding.fresh import FRESH_START
-from agents.folding.settling import asking, correction, replaced, settle
+from agents.folding.settling import asking, correction, joined, replaced, settle
 from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
 
@@ -63,7 +63,7 @@ def _shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
     renewed = request.model_copy(update={"cards": (*_beside(state, request, event), card)})
     more = _put_right(renewed, card, event.key)
     over = {event.key, *(m.key for m in more)}
-    outgoing = (*(m for m in state.outgoing if m.key not in over), *more)
+    outgoing = joined(tuple(m for m in state.outgoing if m.key not in over), more)
     return {"requests": replaced(state, renewed), "outgoing": outgoing}
 
 
@@ -123,7 +123,7 @@ def _still_open(state: ThreadState, request: Request, *, edited: bool) -> dict[s
         return {"requests": replaced(state, request)}
     renewed = tuple(asking(request, card.address, replacing=card.receipt) for card in request.cards)
     changed = {"requests": replaced(state, request), "call": _rewritten(state, request)}
-    return {**changed, "outgoing": (*state.outgoing, *renewed)}
+    return {**changed, "outgoing": joined(state.outgoing, renewed)}
 
 
 def _rewritten(state: ThreadState, request: Request) -> OpenCall | None:

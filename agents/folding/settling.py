@@ -1,5 +1,6 @@
 """Settling a request: its status, and a correction for every card that still shows it open (DESIGN §3.3)."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ def settle(state: ThreadState, request: Request, status: RequestStatus, at: date
     """The fields that change when the request ends. A card still on its way is corrected once it is shown."""
     settled = request.model_copy(update={"status": status, "settled_at": at})
     corrections = tuple(correction(settled, card) for card in settled.cards)
-    return {"requests": replaced(state, settled), "outgoing": (*state.outgoing, *corrections)}
+    return {"requests": replaced(state, settled), "outgoing": joined(state.outgoing, corrections)}
 
 
 def correction(request: Request, card: ShownCard) -> Outgoing:
@@ -38,6 +39,13 @@ def asking(request: Request, to: Address, *, nth: str = "", replacing: Receipt |
         request_id=request.id,
         replacing=replacing,
     )
+
+
+def joined(outgoing: tuple[Outgoing, ...], more: Iterable[Outgoing]) -> tuple[Outgoing, ...]:
+    """More messages behind those that wait; of several that take the place of the same card the last is enough."""
+    more = tuple(more)
+    places = {(m.to, m.replacing) for m in more if m.replacing is not None}
+    return (*(m for m in outgoing if (m.to, m.replacing) not in places), *more)
 
 
 def replaced(state: ThreadState, request: Request) -> tuple[Request, ...]:

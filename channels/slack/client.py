@@ -12,8 +12,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from agents.errors import Unreachable
-from channels.slack.failures import Doubtful, failure
+from agents.errors import Doubtful, Unreachable
+from channels.slack.failures import failure
 
 SECONDS = 10.0
 """For one call, from beginning to end."""

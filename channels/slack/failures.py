@@ -6,7 +6,7 @@ The codes are those of https://docs.slack.dev/reference/methods under each metho
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from agents.errors import HandrailError, Misconfigured, Permanent, Unreachable
+from agents.errors import Doubtful, HandrailError, Misconfigured, Permanent, Unreachable
 
 _LATER = frozenset(
     {"internal_error", "ratelimited", "rate_limited", "request_timeout", "service_unavailable", "team_added_to_org"}
@@ -22,10 +22,6 @@ _CONTENT = frozenset(
 )
 _GONE = frozenset({"cant_update_message", "edit_window_closed", "message_not_found", "streaming_state_conflict"})
 _LONG_PAUSE = 60.0
-
-
-class Doubtful(Unreachable):
-    """Nobody knows whether Slack has done this: look for it before trying again."""
 
 
 class ContentRefused(Permanent):

@@ -4,6 +4,7 @@ import hmac
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from json import dumps
@@ -13,11 +14,14 @@ from agents.errors import Invalid, NotAllowed
 WINDOW = 300
 """Seconds a signature holds, before and after (docs.slack.dev/authentication/verifying-requests-from-slack)."""
 
-LONGEST_REFERENCE = 199
+LONGEST_REFERENCE = 252
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,150}", re.ASCII)
-_REFERENCE = re.compile(r"v1\.(?P<request_id>[A-Za-z0-9_-]{1,150})\.(?P<seal>[A-Za-z0-9_-]{32})", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{0,64}", re.ASCII)
+_REFERENCE = re.compile(
+    r"v1\.(?P<request_id>[A-Za-z0-9_-]{1,150})\.(?P<digest>[0-9a-f]{0,64})\.(?P<seal>[A-Za-z0-9_-]{32})", re.ASCII
+)
 _STRANGER = "this request does not carry a signature of Slack"
 
 
@@ -49,27 +53,36 @@ def _is_signed(signed: bytes, signature: str, secret: str) -> bool:
     return hmac.compare_digest(expected, signature) and bool(secret)
 
 
-def sign_reference(key: bytes, request_id: str, team: str, channel: str) -> str:
-    """What a button carries: which request it is about, sealed for one channel. Raises Invalid for an id that is none.
+@dataclass(frozen=True)
+class Reference:
+    """What a button is about: a request, and the digest of what was asked when the button was drawn."""
+
+    request_id: str
+    digest: str
+
+
+def sign_reference(key: bytes, about: Reference, team: str, channel: str) -> str:
+    """What a button carries, sealed for one channel. Raises Invalid for an id or a digest that is none.
 
     It proves that we made it and nothing else: who may decide is asked when it is pressed.
     """
-    if not _REQUEST_ID.fullmatch(request_id):
-        raise Invalid("a request's id has letters, digits, _ and -, and at most 150 of them")
-    return f"v1.{request_id}.{_seal(key, request_id, team, channel)}"
+    if not _REQUEST_ID.fullmatch(about.request_id) or not _DIGEST.fullmatch(about.digest):
+        raise Invalid("a request's id has letters, digits, _ and -, at most 150; its digest is at most 64 hex digits")
+    return f"v1.{about.request_id}.{about.digest}.{_seal(key, about, team, channel)}"
 
 
-def read_reference(key: bytes, reference: str, team: str, channel: str) -> str:
-    """The id of the request a button is about. Raises NotAllowed when we did not make it for this channel."""
+def read_reference(key: bytes, reference: str, team: str, channel: str) -> Reference:
+    """What a button is about. Raises NotAllowed when we did not make it for this channel."""
     read = _REFERENCE.fullmatch(reference)
     if read is None or not key:
         raise NotAllowed("this button is none of ours")
-    if not hmac.compare_digest(_seal(key, read["request_id"], team, channel), read["seal"]):
+    about = Reference(read["request_id"], read["digest"])
+    if not hmac.compare_digest(_seal(key, about, team, channel), read["seal"]):
         raise NotAllowed("this button is none of ours, or belongs to another channel")
-    return read["request_id"]
+    return about
 
 
-def _seal(key: bytes, request_id: str, team: str, channel: str) -> str:
+def _seal(key: bytes, about: Reference, team: str, channel: str) -> str:
     """192 bits. Written as JSON no two different cards read the same, whatever stands in them."""
-    sealed = dumps(["handrail.slack.reference", 1, team, channel, request_id]).encode()
+    sealed = dumps(["handrail.slack.reference", 1, team, channel, about.request_id, about.digest]).encode()
     return urlsafe_b64encode(hmac.new(key, sealed, sha256).digest()[:24]).decode()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agents.addresses import CLOCK, Address
 from agents.deadlines import due, wake_at
 from agents.events import (
+    MessageUndeliverable,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
@@ -184,6 +185,28 @@ def test_an_escalation_reaches_a_role_on_the_named_channel_and_an_address_as_it_
     first, second = (e for e in due(asking_thread(LADDER), after(900), PEOPLE) if isinstance(e, RequestEscalated))
     assert first.to == (PHONE,)
     assert second.to == (Address("slack:C0OPS"),)
+
+
+def refused(state: ThreadState) -> ThreadState:
+    """No channel takes what the thread has to say."""
+    actor = Address("channel:test")
+    return fold(
+        state,
+        [MessageUndeliverable(at=NOW, actor=actor, key=m.key, to=m.to, reason="gone") for m in state.outgoing],
+    )
+
+
+def test_when_no_channel_takes_the_card_the_next_one_is_asked_at_once() -> None:
+    state = refused(asking_thread(LADDER, shown_to=()))
+    assert wake_at(state) == NOW
+    assert told(state, after(1)) == [("RequestEscalated", 1)]
+    further = refused(ticked(state, after(1)))
+    assert told(further, after(2)) == [("RequestEscalated", 2)]
+    assert told(refused(ticked(further, after(2))), after(3)) == []
+
+
+def test_while_the_card_is_on_its_way_nobody_else_is_asked_before_the_time() -> None:
+    assert told(asking_thread(LADDER, shown_to=()), after(1)) == []
 
 
 def test_an_escalation_to_nobody_is_written_down_all_the_same() -> None:

@@ -337,6 +337,15 @@ def test_a_card_edited_in_its_place_stays_one_card() -> None:
     assert [c.receipt.ref for c in open_request(state).cards] == ["m1"]
 
 
+def test_of_two_corrections_of_one_card_the_last_is_enough() -> None:
+    again = asking_again(asking_thread(shown_to=(TERMINAL, PHONE)))
+    state = answered(again, "deny", by=CAROL)
+    assert [(m.to, m.message.card and m.message.card.status) for m in state.outgoing] == [
+        (TERMINAL, "denied"),
+        (PHONE, "denied"),
+    ]
+
+
 # Questions and outcomes
 
 

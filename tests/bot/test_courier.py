@@ -1,12 +1,15 @@
 """Messages leave in order, until they are taken, and are written down once."""
 
+import pytest
+
 from agents.addresses import Address
-from agents.errors import Permanent, Unreachable
+from agents.errors import Doubtful, Misconfigured, Permanent, Unreachable
 from agents.messages import Receipt
 from agents.steps import DoneForNow
 from channels.registry import by_scheme
 from storage import outbox
 from storage.database import Database
+from tests.bot.conftest import SetUp
 from tests.fakes.scripted import ScriptedModel
 from tests.houses import RecordingChannel
 
@@ -49,6 +52,51 @@ async def test_even_a_bug_in_a_channel_loses_no_message(database: Database, hous
         await home.meets_trouble(terminal)
         home.clock.advance(seconds=1)
         await home.at_rest(thread)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "looks"), [(Unreachable("away"), False), (Doubtful("silence"), True), (ZeroDivisionError(), True)]
+)
+async def test_who_cannot_know_whether_a_message_arrived_looks_for_it_first(
+    database: Database, house, set_up: SetUp, trouble: Exception, looks: bool
+) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.trouble = [trouble]
+    async with house(database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)) as home:
+        thread = await home.says("a")
+        await home.meets_trouble(terminal)
+        home.clock.advance(seconds=1)
+        await home.at_rest(thread)
+    # Another process may have taken a job over: it cannot know what the first one met.
+    assert terminal.again == [False, looks or set_up.shared]
+
+
+async def test_what_an_earlier_process_left_may_have_arrived(database_url: str, house) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.trouble = [Unreachable("away", retry_after=3600)]
+    model = ScriptedModel(DoneForNow(message="one"))
+    async with house(Database.open(database_url), model, channels=with_terminal(terminal)) as home:
+        thread = await home.says("a")
+        await home.meets_trouble(terminal)
+    clock = home.clock
+    clock.advance(hours=1)
+    async with house(Database.open(database_url), channels=with_terminal(terminal), clock=clock, run="b") as home:
+        await home.at_rest(thread)
+    assert terminal.again == [False, True]
+
+
+async def test_a_channel_that_is_not_set_up_rightly_loses_no_message_and_says_what_is_wrong(
+    database: Database, house
+) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.trouble = [Misconfigured("the token was revoked")]
+    async with house(database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)) as home:
+        thread = await home.says("a")
+        await home.meets_trouble(terminal)
+        assert home.bot.troubles == {"terminal": "the token was revoked"}
+        home.clock.advance(seconds=60)
+        await home.at_rest(thread)
+        assert home.bot.troubles == {}
 
 
 async def test_a_settled_card_takes_the_place_of_the_open_one(database: Database, house) -> None:

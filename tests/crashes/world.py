@@ -175,7 +175,9 @@ class PagerChannel:
     scheme: ClassVar[str] = "pager"
     capabilities: ClassVar[Capabilities] = Capabilities()
 
-    async def send(self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None) -> Receipt:
+    async def send(
+        self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None, again: bool = False
+    ) -> Receipt:
         kind = kind_of(message)
         self.fate.meets(f"{kind} offered")
         receipt = Receipt(ref=f"page-{secrets.token_hex(6)}", digest="d")

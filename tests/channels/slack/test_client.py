@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agents.errors import HandrailError, Misconfigured, Permanent, Retryable, Unreachable
+from agents.errors import Doubtful, HandrailError, Misconfigured, Permanent, Retryable, Unreachable
 from channels.slack.client import SlackClient
-from channels.slack.failures import ContentRefused, Doubtful, MessageGone, failure
+from channels.slack.failures import ContentRefused, MessageGone, failure
 from tests.fakes.http import HttpReply, HttpRequest, serving
 
 TOKEN = "xoxb-1-secret"
