@@ -50,6 +50,7 @@ def card_of(request: Request) -> Message:
         choices=choices_of(request),
         requester=request.requester,
         expires_at=None if request.held else request.expires_at,
+        settled_at=request.settled_at,
         outcome=None if request.status == "open" else outcome(request),
     )
     return Message(text=_text(card), card=card)

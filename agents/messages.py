@@ -56,6 +56,7 @@ class Card(Frozen):
     choices: tuple[str, ...] = ()
     requester: Address
     expires_at: AwareDatetime | None = None
+    settled_at: AwareDatetime | None = None
     outcome: str | None = None
 
 
@@ -66,11 +67,22 @@ class Message(Frozen):
     card: Card | None = None
 
 
+class Begun(Frozen):
+    """A conversation a message began outside: where it goes on, and the name of the place it comes in from."""
+
+    address: Address
+    place: str
+
+
 class Receipt(Frozen):
-    """What a channel gives back for a message it took: how to find it again, and a digest of what it showed."""
+    """What a channel gives back for a message it took: how to find it again, and a digest of what it showed.
+
+    `begun` is there when what people say about the message comes in from a place of its own.
+    """
 
     ref: str
     digest: str
+    begun: Begun | None = None
 
 
 class Heard(Frozen):

@@ -39,17 +39,17 @@ class Posting:
     blocks: tuple[Block, ...]
 
 
-def drawn(message: Message, reference: str | None = None, *, settled_at: datetime | None = None) -> tuple[Posting, ...]:
+def drawn(message: Message, reference: str | None = None) -> tuple[Posting, ...]:
     """The message: a card is always one posting, words are as many as they need.
 
-    Without a reference a card has no buttons. `settled_at` is told on a settled card, if it is known.
+    Without a reference a card has no buttons.
     """
     if message.card is None:
         return tuple(_words(message.text))
     card = message.card
     text = escaped(message.text, LONGEST_TEXT)
     if card.status != "open":
-        return (Posting(text, _settled(card, settled_at)),)
+        return (Posting(text, _settled(card)),)
     return (Posting(text, _open(card, reference)),)
 
 
@@ -69,9 +69,9 @@ def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
     return _framed(_HEADINGS[card.kind], card, below)
 
 
-def _settled(card: Card, at: datetime | None) -> tuple[Block, ...]:
+def _settled(card: Card) -> tuple[Block, ...]:
     """Without buttons: it says who, from where and when."""
-    when = [_when("", at)] if at is not None else []
+    when = [_when("", card.settled_at)] if card.settled_at is not None else []
     remarks = [_remark(card.outcome or card.status), *when, _remark(f"code {card.code}")]
     return _framed(clipped(visible(card.status).capitalize(), _LONGEST_LABEL), card, [_context(remarks)])
 

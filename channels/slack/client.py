@@ -4,6 +4,8 @@ The SDK itself tries again after a lost connection, and so posts twice: its hand
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,41 +14,71 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from agents.errors import Doubtful, Unreachable
+from agents.errors import Doubtful, HandrailError, Unreachable
 from channels.slack.failures import failure
 
 SECONDS = 10.0
 """For one call, from beginning to end."""
 
+MOST_AT_ONCE = 8
+
 
 @dataclass
 class SlackClient:
-    """One workspace's app, by its bot token."""
+    """One workspace's app, by its bot token. A method Slack wants left alone is not called before its time.
+
+    `elapsed` is seconds since some time long ago.
+    """
 
     token: str
     base_url: str = "https://slack.com/api/"
     seconds: float = SECONDS
-    _web: AsyncWebClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._web = AsyncWebClient(self.token, self.base_url, timeout=round(self.seconds) + 1, retry_handlers=[])
+    elapsed: Callable[[], float] = time.monotonic
+    _session: aiohttp.ClientSession | None = None
+    _pauses: dict[str, float] = field(default_factory=dict)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """What Slack answers. Raises what `failure` makes of a refusal, Unreachable, and Doubtful."""
-        try:
-            async with asyncio.timeout(self.seconds):
-                response = await self._web.api_call(method, json=arguments)
-        except SlackApiError as error:
-            raise _refusal(error) from error
-        except aiohttp.ClientConnectorError as error:
-            raise Unreachable("Slack does not answer; it is tried again") from error
-        except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
-            raise Doubtful from error
+        async with self._slots:
+            self._respect_pause(method)
+            try:
+                async with asyncio.timeout(self.seconds):
+                    response = await self._web().api_call(method, json=arguments)
+            except SlackApiError as error:
+                raise self._refused(method, _refusal(error)) from error
+            except aiohttp.ClientConnectorError as error:
+                raise Unreachable("Slack does not answer; it is tried again") from error
+            except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
+                raise Doubtful from error
         answered: dict[str, Any] = response.data if isinstance(response.data, dict) else {}
         return answered
 
+    async def close(self) -> None:
+        """Give up the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
-def _refusal(error: SlackApiError) -> Exception:
+    def _web(self) -> AsyncWebClient:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        return AsyncWebClient(
+            self.token, self.base_url, timeout=round(self.seconds) + 1, retry_handlers=[], session=self._session
+        )
+
+    def _respect_pause(self, method: str) -> None:
+        rest = self._pauses.get(method, 0.0) - self.elapsed()
+        if rest > 0:
+            raise Unreachable("Slack wants to be left alone for a while", retry_after=rest)
+
+    def _refused(self, method: str, error: HandrailError) -> HandrailError:
+        if isinstance(error, Unreachable) and error.retry_after:
+            self._pauses[method] = self.elapsed() + error.retry_after
+        return error
+
+
+def _refusal(error: SlackApiError) -> HandrailError:
     response = error.response
     if isinstance(response, AsyncSlackResponse):
         said = response.get("error") if isinstance(response.data, dict) else None

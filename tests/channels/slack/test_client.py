@@ -1,8 +1,9 @@
 """Each call to Slack is made once, and ends in our words: done, again later, never, or nobody knows."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import repeat
 
 import pytest
 
@@ -12,6 +13,7 @@ from channels.slack.failures import ContentRefused, MessageGone, failure
 from tests.fakes.http import HttpReply, HttpRequest, serving
 
 TOKEN = "xoxb-1-secret"
+_NO_TIME = repeat(0.0)
 CALL = ("chat.postMessage", {"channel": "C1", "text": "hello"})
 
 
@@ -22,7 +24,7 @@ def answer(body: object, status: int = 200, **headers: str) -> HttpReply:
 
 @asynccontextmanager
 async def slack(
-    reply: HttpReply,
+    reply: HttpReply, times: Iterator[float] = _NO_TIME
 ) -> AsyncIterator[tuple[SlackClient, list[HttpRequest]]]:
     seen: list[HttpRequest] = []
 
@@ -31,7 +33,11 @@ async def slack(
         return reply
 
     async with serving(handle) as port:
-        yield SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", seconds=0.5), seen
+        client = SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", seconds=0.5, elapsed=lambda: next(times))
+        try:
+            yield client, seen
+        finally:
+            await client.close()
 
 
 async def test_a_call_carries_the_token_and_its_arguments_and_returns_what_slack_says() -> None:
@@ -70,9 +76,21 @@ async def test_every_end_of_a_call_has_one_error_and_the_call_is_made_once(
     assert TOKEN not in str(raised.value)
 
 
+async def test_a_method_slack_wants_left_alone_is_not_called_before_its_time() -> None:
+    too_fast = answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
+    times = iter([100.0, 100.0, 129.0, 130.0, 130.0])
+    async with slack(too_fast, times) as (client, seen):
+        for called, rest in ((1, 30.0), (1, 1.0), (2, 30.0)):
+            with pytest.raises(Unreachable) as raised:
+                await client.call(*CALL[:1])
+            assert (len(seen), raised.value.retry_after) == (called, rest)
+
+
 async def test_a_server_that_is_not_there_has_done_nothing() -> None:
+    client = SlackClient(TOKEN, "http://127.0.0.1:1/api/", seconds=5)
     with pytest.raises(Unreachable) as raised:
-        await SlackClient(TOKEN, "http://127.0.0.1:1/api/", seconds=5).call("auth.test")
+        await client.call("auth.test")
+    await client.close()
     assert type(raised.value) is Unreachable
 
 

@@ -1,0 +1,52 @@
+"""Looking for messages that may have arrived: ours carry their name in the outbox, where people do not see it."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from channels.slack.client import SlackClient
+from channels.slack.places import Spot
+
+LOOK_BACK = timedelta(days=2)
+"""A message nobody could send for longer than that is sent without looking for what came before."""
+
+MOST_PAGES = 20
+PAGE = 100
+EVENT_TYPE = "handrail_message"
+
+
+def metadata(key: str, part: int) -> dict[str, Any]:
+    """The name of one part of a message (docs.slack.dev/messaging/message-metadata)."""
+    return {"event_type": EVENT_TYPE, "event_payload": {"outbox_id": key, "part": part}}
+
+
+async def find_parts(client: SlackClient, spot: Spot, key: str, now: datetime) -> dict[int, str]:
+    """The ts of each part that is there. Raises what SlackClient raises."""
+    found = dict[int, str]()
+    async for message in _messages(client, spot, now):
+        if (part := _part(message, key)) is not None:
+            found.setdefault(part, str(message.get("ts")))
+    return found
+
+
+async def _messages(client: SlackClient, spot: Spot, now: datetime) -> AsyncIterator[Mapping[str, Any]]:
+    """What was said there lately: in the thread, or in the channel itself."""
+    method = "conversations.history" if spot.root is None else "conversations.replies"
+    asked: dict[str, Any] = {"channel": spot.channel, "include_all_metadata": True, "limit": PAGE}
+    asked |= {"oldest": f"{(now - LOOK_BACK).timestamp():.6f}"} | ({"ts": spot.root} if spot.root else {})
+    for _ in range(MOST_PAGES):
+        page = await client.call(method, **asked)
+        for message in page.get("messages", []):
+            yield message
+        asked["cursor"] = (page.get("response_metadata") or {}).get("next_cursor")
+        if not asked["cursor"]:
+            return
+
+
+def _part(message: Mapping[str, Any], key: str) -> int | None:
+    told = message.get("metadata")
+    payload = told.get("event_payload") if isinstance(told, dict) else None
+    if not isinstance(payload, dict) or payload.get("outbox_id") != key:
+        return None
+    part = payload.get("part")
+    return part if isinstance(part, int) else None

@@ -1,0 +1,121 @@
+"""What leaves for Slack: cards and words, each once, in their thread, no faster than Slack takes them."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from agents.addresses import Address
+from agents.errors import Doubtful, Retryable
+from agents.messages import Assurance, Begun, Message, Receipt
+from channels.base import Capabilities
+from channels.degrade import as_text, digest_of_text
+from channels.slack.cards import LONGEST_TEXT, Posting, drawn
+from channels.slack.client import SlackClient
+from channels.slack.escaping import escaped
+from channels.slack.failures import ContentRefused, MessageGone
+from channels.slack.finding import find_parts, metadata
+from channels.slack.pace import Pace
+from channels.slack.places import Spot, message_of, spot_of
+from channels.slack.signing import Reference, sign_reference
+
+_QUIET = {"unfurl_links": False, "unfurl_media": False, "link_names": False}
+"""What a model writes fetches no page and calls nobody (docs.slack.dev/messaging/unfurling-links-in-messages)."""
+
+
+@dataclass
+class SlackChannel:
+    """Posts as the app of one workspace. `key` seals the references its buttons carry."""
+
+    client: SlackClient
+    pace: Pace
+    key: bytes
+    now: Callable[[], datetime]
+    scheme: ClassVar[str] = "slack"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        buttons=True, links=True, edits=True, markdown=True, longest=LONGEST_TEXT, assurance=Assurance.HIGH
+    )
+    _team: str | None = None
+    _conversations: dict[str, str] = field(default_factory=dict)
+
+    async def send(
+        self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None, again: bool = False
+    ) -> Receipt:
+        """Post a message, or change one. Its ref is the channel and the ts of its first part."""
+        spot = await self._spot(to)
+        if replacing is not None:
+            return await self._changed(spot, message, key, replacing)
+        return await self._posted(spot, message, key, again=again)
+
+    async def team(self) -> str:
+        """The workspace we are in. Raises what SlackClient raises."""
+        if self._team is None:
+            self._team = str((await self.client.call("auth.test"))["team_id"])
+        return self._team
+
+    async def _spot(self, to: Address) -> Spot:
+        """A person is met in the conversation the app has with them alone."""
+        spot = spot_of(to)
+        if isinstance(spot, Spot):
+            return spot
+        if spot not in self._conversations:
+            opened = await self.client.call("conversations.open", users=spot)
+            self._conversations[spot] = str(opened["channel"]["id"])
+        return Spot(self._conversations[spot])
+
+    async def _drawn(self, message: Message, channel: str) -> tuple[Posting, ...]:
+        card = message.card
+        if card is None or card.status != "open":
+            return drawn(message)
+        about = Reference(card.request_id, card.digest)
+        return drawn(message, sign_reference(self.key, about, await self.team(), channel))
+
+    async def _posted(self, spot: Spot, message: Message, key: str, *, again: bool) -> Receipt:
+        """Every part that is not there. When one fails, whoever tries again looks for those that are."""
+        postings = await self._drawn(message, spot.channel)
+        there = await find_parts(self.client, spot, key, self.now()) if again else {}
+        for number, posting in enumerate(postings):
+            if number in there:
+                continue
+            place = Spot(spot.channel, spot.root or there.get(0))
+            try:
+                there[number] = await self._post(place, posting, message, metadata(key, number))
+            except Retryable as error:
+                raise (Doubtful(str(error), retry_after=error.retry_after) if there else error) from error
+        return await self._receipt(spot, there[0], postings)
+
+    async def _post(self, spot: Spot, posting: Posting, message: Message, named: dict[str, Any]) -> str:
+        await self.pace.turn(spot.channel, urgent=message.card is not None)
+        thread = {"thread_ts": spot.root} if spot.root else {}
+        arguments = {"channel": spot.channel, **thread, "metadata": named, **_QUIET}
+        return str((await self._said("chat.postMessage", posting, message, arguments))["ts"])
+
+    async def _changed(self, spot: Spot, message: Message, key: str, replacing: Receipt) -> Receipt:
+        """A message that is gone, or too old to be changed, is followed by a new one in its thread."""
+        channel, ts = message_of(replacing)
+        postings = await self._drawn(message, channel)
+        await self.pace.turn(f"{channel}:{ts}", urgent=True)
+        try:
+            await self._said("chat.update", postings[0], message, {"channel": channel, "ts": ts})
+        except MessageGone:
+            return await self._posted(Spot(channel, spot.root), message, key, again=True)
+        return Receipt(ref=replacing.ref, digest=_digest(postings))
+
+    async def _said(self, method: str, posting: Posting, message: Message, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What Slack does not take as it is drawn, it may take as plain text."""
+        try:
+            return await self.client.call(method, text=posting.text, blocks=list(posting.blocks), **arguments)
+        except ContentRefused:
+            plain = escaped(as_text(message, self.capabilities), LONGEST_TEXT)
+            return await self.client.call(method, text=plain, blocks=[], **arguments)
+
+    async def _receipt(self, spot: Spot, ts: str, postings: Sequence[Posting]) -> Receipt:
+        """What is said about a message outside of any thread comes in from a thread of its own."""
+        ref = f"{spot.channel}:{ts}"
+        begun = Begun(address=Address(f"slack:{ref}"), place=f"{await self.team()}:{ref}") if not spot.root else None
+        return Receipt(ref=ref, digest=_digest(postings), begun=begun)
+
+
+def _digest(postings: Sequence[Posting]) -> str:
+    return digest_of_text(json.dumps([[posting.text, posting.blocks] for posting in postings]))
