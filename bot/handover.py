@@ -1,24 +1,20 @@
 """Handing one message to its channel, and writing down what came of it."""
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from agents.errors import Doubtful, Misconfigured, Permanent, Retryable, Unreachable, WrongState
-from agents.events import KnownEvent
+from agents.events import KnownEvent, MessageSent, RequestShown
 from agents.messages import Receipt
 from agents.state import ThreadState
 from bot.delivery import delivered, undeliverable
-from bot.engine import Engine
+from bot.engine import Also, Engine
 from bot.ids import Chance
 from bot.log import Action, log
 from channels.base import Channel
+from storage.conversations import begin_conversation
 from storage.outbox import Parcel
-
-MOST_AT_ONCE = 8
-"""Messages on their way to one channel at the same time: the others' connections are theirs."""
 
 ALARM = 60.0
 """Seconds until a channel is tried again that somebody has to put right."""
@@ -36,9 +32,6 @@ class Handover:
     chance: Chance
     troubles: dict[str, str] = field(default_factory=dict)
     _doubted: set[str] = field(default_factory=set)
-    _slots: Mapping[str, asyncio.Semaphore] = field(
-        default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
-    )
 
     async def hand_over(self, parcel: Parcel) -> KnownEvent:
         """What the log is to say. Raises Retryable when the channel cannot take it now."""
@@ -47,8 +40,7 @@ class Handover:
         if channel is None:
             return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
         try:
-            async with self._slots[effect.to.scheme]:
-                receipt = await self._sent(parcel, channel)
+            receipt = await self._sent(parcel, channel)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
             return undeliverable(effect, str(error), self.chance.now())
@@ -72,10 +64,18 @@ class Handover:
         return receipt
 
     async def write_down(self, parcel: Parcel, event: KnownEvent) -> None:
-        """Once, however often it was handed over."""
+        """Once, however often it was handed over; what people say at the place it began is the thread's from now on."""
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             return (event,) if any(m.key == parcel.effect.key for m in state.outgoing) else ()
 
         with suppress(WrongState):  # a log we cannot read waits for a build that can
-            await self.engine.record(parcel.thread_id, decide)
+            await self.engine.record(parcel.thread_id, decide, also=_place_begun(parcel, event))
+
+
+def _place_begun(parcel: Parcel, event: KnownEvent) -> Also | None:
+    begun = event.receipt.begun if isinstance(event, MessageSent | RequestShown) else None
+    if begun is None:
+        return None
+    channel, place = parcel.effect.to.scheme, begun.place
+    return lambda writes, recorded: begin_conversation(writes, channel, (place,), recorded.after.thread_id)

@@ -4,7 +4,7 @@ A handler does not fail: a job that ends is gone, so whatever goes wrong leaves 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ from bot.roster import Roster
 from bot.running import back_off
 from bot.sleeping import Sleep
 from storage.jobs import HeldJob, Job, Later, defer
-from storage.outbox import waiting_for
+from storage.outbox import Parcel, waiting_for
 
 T = TypeVar("T")
 
@@ -89,13 +89,23 @@ class JobHandlers:
         """Hand over what a thread has for one destination. Raises Later: the others for it wait behind this job."""
         thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
-            for parcel in await self.engine.database.read(partial(waiting_for, thread_id=thread_id, to=to)):
+            async for parcel in self._waiting(thread_id, to):
                 event = await self.handover.hand_over(replace(parcel, again=job.attempts > 0))
                 await self._patiently(partial(self.handover.write_down, parcel, event))
         except Exception as error:
             log(Action.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
             asked = error.retry_after if isinstance(error, Retryable) else None
             raise Later(self._in_a_while(job.attempts + 1, asked)) from error
+
+    async def _waiting(self, thread_id: str, to: Address) -> AsyncIterator[Parcel]:
+        """Each as it is when its turn comes: what one was taken for may change the next, or make it needless."""
+        done = set[str]()
+        while parcels := await self.engine.database.read(partial(waiting_for, thread_id=thread_id, to=to)):
+            parcel = next((p for p in parcels if p.effect.key not in done), None)
+            if parcel is None:
+                return
+            done.add(parcel.effect.key)
+            yield parcel
 
     async def keep_house(self) -> None:
         """Forget what nobody asks for any more."""

@@ -42,9 +42,9 @@ def timer_job(thread_id: str, at: datetime, *, failed: int = 0) -> Job:
     return Job("timer", arguments, once=f"timer:{thread_id}:{when}", at=at)
 
 
-def deliver_job(thread_id: str, to: Address) -> Job:
+def deliver_job(thread_id: str, to: Address, priority: int = 0) -> Job:
     """In order for each destination, also while the first is tried again and again."""
-    return Job("deliver", {"thread": thread_id, "to": to}, lock=f"to:{to}")
+    return Job("deliver", {"thread": thread_id, "to": to}, priority=priority, lock=f"to:{to}")
 
 
 def _advance(recorded: Recorded) -> Iterator[Job]:
@@ -54,8 +54,11 @@ def _advance(recorded: Recorded) -> Iterator[Job]:
 
 
 def _deliver(recorded: Recorded) -> Iterator[Job]:
-    for to in dict.fromkeys(effect.to for effect in posted(recorded.before, recorded.after)):
-        yield deliver_job(recorded.after.thread_id, to)
+    """Cards before words: somebody waits for what is asked there."""
+    effects = posted(recorded.before, recorded.after)
+    for to in dict.fromkeys(effect.to for effect in effects):
+        asks = any(effect.to == to and effect.message.card is not None for effect in effects)
+        yield deliver_job(recorded.after.thread_id, to, _FIRST if asks else 0)
 
 
 def _timer(recorded: Recorded) -> Iterator[Job]:

@@ -42,7 +42,9 @@ class Reader(Protocol):
 
 @runtime_checkable
 class Channel(Protocol):
-    """Where messages leave. `send` raises Retryable or Permanent, and nothing else, when it cannot.
+    """Where messages leave, many at once: how many of them go on at the same time is the channel's to say.
+
+    `send` raises Retryable or Permanent, and nothing else, when it cannot.
 
     Of Retryable, Doubtful says that the message may have arrived all the same. Of Permanent, Misconfigured says that
     it is not the message's fault: it waits until somebody has put that right.

@@ -9,7 +9,7 @@ from itertools import count
 from agents.addresses import Address, person
 from agents.agent import Agent
 from agents.events import Event
-from agents.messages import Assurance, Heard, Message, Provenance, Receipt
+from agents.messages import Assurance, Begun, Heard, Message, Provenance, Receipt
 from agents.model import Model
 from agents.people import People, Person
 from agents.policy import Ask, Policy, Rule
@@ -100,6 +100,7 @@ class RecordingChannel:
         self._scheme = scheme
         self.sent: list[tuple[Address, Message, Receipt | None]] = []
         self.again: list[bool] = []
+        self.begins: list[Begun] = []
         self.trouble: list[Exception] = []
         self.met = asyncio.Event()
 
@@ -119,7 +120,8 @@ class RecordingChannel:
             self.met.set()
             raise self.trouble.pop(0)
         self.sent.append((to, message, replacing))
-        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d")
+        begun = self.begins.pop(0) if self.begins else None
+        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d", begun=begun)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from agents.events import (
     RequestSuperseded,
 )
 from agents.folding.fresh import FRESH_START
-from agents.folding.settling import asking, correction, joined, replaced, settle
+from agents.folding.settling import asking, begun, correction, joined, replaced, settle
 from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
 
@@ -64,7 +64,7 @@ def _shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
     more = _put_right(renewed, card, event.key)
     over = {event.key, *(m.key for m in more)}
     outgoing = joined(tuple(m for m in state.outgoing if m.key not in over), more)
-    return {"requests": replaced(state, renewed), "outgoing": outgoing}
+    return {"requests": replaced(state, renewed), **begun(state, event.to, event.receipt, outgoing)}
 
 
 def _put_right(request: Request, card: ShownCard, key: str) -> tuple[Outgoing, ...]:

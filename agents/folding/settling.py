@@ -48,6 +48,22 @@ def joined(outgoing: tuple[Outgoing, ...], more: Iterable[Outgoing]) -> tuple[Ou
     return (*(m for m in outgoing if (m.to, m.replacing) not in places), *more)
 
 
+def begun(state: ThreadState, to: Address, receipt: Receipt, outgoing: tuple[Outgoing, ...]) -> dict[str, Any]:
+    """The outgoing messages, and where replies go from now on if this one began a conversation at the origin.
+
+    Those that wait for the origin follow there, under names of their own: they are other messages than before.
+    """
+    if receipt.begun is None or to != state.origin:
+        return {"outgoing": outgoing}
+    there = receipt.begun.address
+    moved = (_moved(m, there) if m.to == to and m.replacing is None else m for m in outgoing)
+    return {"origin": there, "outgoing": tuple(moved)}
+
+
+def _moved(message: Outgoing, there: Address) -> Outgoing:
+    return message.model_copy(update={"to": there, "key": f"{message.key}>{there}"})
+
+
 def replaced(state: ThreadState, request: Request) -> tuple[Request, ...]:
     """The state's requests with this one renewed, or added."""
     others = tuple(r for r in state.requests if r.id != request.id)

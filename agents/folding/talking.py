@@ -4,7 +4,7 @@ from typing import Any, assert_never
 
 from agents.events import MessageReceived, MessageSent, MessageUndeliverable, ReplyChosen
 from agents.folding.fresh import FRESH_START
-from agents.folding.settling import replaced
+from agents.folding.settling import begun, replaced
 from agents.messages import Message, Provenance
 from agents.state import Outgoing, ThreadState
 
@@ -37,7 +37,7 @@ def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
 def _sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
     """What was sent about a request is a correction: the card it took the place of shows how the request ended."""
     done = next((m for m in state.outgoing if m.key == event.key), None)
-    rest = {"outgoing": _without(state, event.key)}
+    rest = begun(state, event.to, event.receipt, _without(state, event.key))
     request = state.request_named(done.request_id) if done and done.request_id else None
     if done is None or request is None:
         return rest

@@ -13,6 +13,7 @@ from agents.events import (
     BudgetExtended,
     MessageSent,
     MessageUndeliverable,
+    ReplyChosen,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
@@ -21,7 +22,7 @@ from agents.events import (
     ThreadCancelled,
 )
 from agents.judge import Edited
-from agents.messages import Receipt
+from agents.messages import Begun, Receipt
 from agents.next_step import messages, work
 from agents.opening import OUTCOMES, ask_for_budget, ask_for_help, ask_question, ask_what_happened
 from agents.policy import Ask, Policy, Rule
@@ -521,3 +522,36 @@ def test_what_a_log_says_of_a_request_that_was_never_opened_changes_nothing(even
     after_it = fold(state, [event])
     assert after_it.requests == state.requests
     assert (after_it.status, after_it.outgoing) == (state.status, state.outgoing)
+
+
+# Conversations that begin outside
+
+
+CHANNEL = Address("slack:C0OPS")
+BEGUN = Begun(address=Address("slack:C0OPS:17.1"), place="T1:C0OPS:17.1")
+
+
+def asked_in_a_channel() -> ThreadState:
+    return asking_thread(shown_to=()).model_copy(update={"origin": CHANNEL})
+
+
+def test_what_follows_goes_where_the_first_message_began_a_conversation() -> None:
+    first = ReplyChosen(at=NOW, actor=BOB, text="one")
+    second = first.model_copy(update={"text": "two"})
+    state = fold(asked_in_a_channel().model_copy(update={"outgoing": ()}), [first, second])
+    one, two = state.outgoing
+    receipt = Receipt(ref="C0OPS:17.1", digest="d", begun=BEGUN)
+    state = fold(state, [MessageSent(at=NOW, actor=BOB, key=one.key, to=one.to, receipt=receipt)])
+    assert state.origin == BEGUN.address
+    (moved,) = state.outgoing
+    assert (moved.to, moved.message) == (BEGUN.address, two.message)
+    assert moved.key != two.key
+
+
+def test_a_card_that_begins_a_conversation_elsewhere_leaves_the_origin_as_it_is() -> None:
+    state = asking_thread(shown_to=())
+    (card,) = state.outgoing
+    receipt = Receipt(ref="D1:17.1", digest="d", begun=BEGUN)
+    elsewhere = state.model_copy(update={"outgoing": (card.model_copy(update={"to": PHONE}),)})
+    shown_there = RequestShown(at=NOW, actor=BOB, key=card.key, request_id="req_1", to=PHONE, receipt=receipt)
+    assert fold(elsewhere, [shown_there]).origin == TERMINAL

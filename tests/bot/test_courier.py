@@ -1,13 +1,16 @@
 """Messages leave in order, until they are taken, and are written down once."""
 
+from functools import partial
+
 import pytest
 
 from agents.addresses import Address
 from agents.errors import Doubtful, Misconfigured, Permanent, Unreachable
-from agents.messages import Receipt
+from agents.messages import Begun, Receipt
 from agents.steps import DoneForNow
 from channels.registry import by_scheme
 from storage import outbox
+from storage.conversations import thread_at
 from storage.database import Database
 from tests.bot.conftest import SetUp
 from tests.fakes.scripted import ScriptedModel
@@ -111,6 +114,21 @@ async def test_a_settled_card_takes_the_place_of_the_open_one(database: Database
         assert place == Receipt(ref="terminal-1", digest="d")
         assert (opened.card.status, settled.card.status) == ("open", "denied")
         assert settled.card.outcome == "denied by bob (terminal): not today"
+
+
+async def test_what_is_said_where_a_message_began_a_conversation_reaches_its_thread(database: Database, house) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.begins = [Begun(address=Address("terminal:alice.1"), place="room 1")]
+    model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
+    async with house(database, model, channels=with_terminal(terminal)) as home:
+        thread = await home.says("a")
+        await home.at_rest(thread)
+        await home.says("b", thread=thread)
+        await home.at_rest(thread)
+        assert [to for to, _, _ in terminal.sent] == ["terminal:alice", "terminal:alice.1"]
+        found = await home.bot.engine.database.run(partial(thread_at, channel="terminal", places=["room 1"]))
+        assert found == thread
+        await home.check_replay(thread)
 
 
 async def test_a_taken_message_leaves_the_outbox(database: Database, house) -> None:
