@@ -26,22 +26,13 @@ def deleted(workspace: Workspace, message: Message) -> None:
 
 def _said(workspace: Workspace, message: Message) -> Iterator[Json]:
     channel = workspace.channels[message.channel]
-    event = {**message.shape(), **_team(workspace, message), "channel": message.channel, "event_ts": message.ts}
+    event = {**message.shape(), "channel": message.channel, "event_ts": message.ts}
     if channel.kind == "channel" and f"<@{workspace.app.user}>" in message.text and not message.ours:
         yield {**event, "type": "app_mention"}
     if channel.joined:
         parent = workspace.find(message.channel, message.thread_ts)
         parent_user = {"parent_user_id": parent.user} if parent and parent.user else {}
         yield {**event, **parent_user, "channel_type": channel.kind}
-
-
-def _team(workspace: Workspace, message: Message) -> Json:
-    """Where the author is at home: told at length only of somebody from elsewhere."""
-    home = workspace.app.team
-    team = workspace.people[message.user]["team_id"] if message.user in workspace.people else home
-    if team != home:
-        return {"team": team, "user_team": team, "source_team": team}
-    return {"team": team} if message.user else {}
 
 
 def _about(workspace: Workspace, message: Message, subtype: str) -> Json:

@@ -152,10 +152,15 @@ class Person(Somebody):
         thread_ts = thread.root if thread is not None else None
         message = Message(channel, workspace.new_ts(), spelled(text), self.id, thread_ts, blocks=rich_text(text))
         message.blocks = workspace.with_ids(message.blocks)
-        message.more = {"client_msg_id": workspace.new_id("c"), **more}
+        message.more = {"client_msg_id": workspace.new_id("c"), **self._home(), **more}
         workspace.keep(message)
         happenings.said(workspace, message)
         return message
+
+    def _home(self) -> Json:
+        """Told at length only of somebody from elsewhere."""
+        foreign = self.team != self.workspace.app.team
+        return dict.fromkeys(("team", "user_team", "source_team") if foreign else ("team",), self.team)
 
     def _may_read(self, message: Message, thread: Message | None) -> bool:
         if thread is not None:
