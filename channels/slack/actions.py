@@ -1,4 +1,4 @@
-"""The names of our buttons and modals, and what a modal remembers of the card it was opened from."""
+"""The names of our buttons, modals and shortcut, and what a modal remembers of the card it was opened from."""
 
 import json
 import re
@@ -15,6 +15,8 @@ EDIT = "handrail.edit"
 ANSWER = "handrail.answer"
 CHOOSE = "handrail.choose"
 """A list to choose from; its buttons are called `handrail.choose.0` and so on."""
+ASK = "handrail.ask"
+"""The shortcut in the menu of a message."""
 
 _OURS = "handrail."
 _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)

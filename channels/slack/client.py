@@ -22,6 +22,9 @@ SECONDS = 10.0
 
 MOST_AT_ONCE = 8
 
+_FORM_ONLY = frozenset({"chat.getPermalink", "conversations.history", "conversations.replies", "users.info"})
+"""What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
+
 
 @dataclass
 class SlackClient:
@@ -40,11 +43,12 @@ class SlackClient:
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """What Slack answers. Raises what `failure` makes of a refusal, Unreachable, and Doubtful."""
+        in_form, as_json = (arguments, None) if method in _FORM_ONLY else (None, arguments)
         async with self._slots:
             self._respect_pause(method)
             try:
                 async with asyncio.timeout(self.seconds):
-                    response = await self._web().api_call(method, json=arguments)
+                    response = await self._web().api_call(method, params=in_form, json=as_json)
             except SlackApiError as error:
                 raise self._refused(method, _refusal(error)) from error
             except aiohttp.ClientConnectorError as error:

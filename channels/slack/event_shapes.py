@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from channels.slack.payloads import Channel, MaybeTeam, MaybeTs, Name, Shape, Team, Ts, User
+from channels.slack.payloads import Channel, MaybeTeam, MaybeTs, Name, Opaque, Shape, Team, Ts, User
 
 
 class Envelope(Shape):
     """What the Events API puts around each event."""
 
     team_id: Team
+    api_app_id: Opaque | None = None
     event_id: Name
     event: dict[str, Any]
 

@@ -46,10 +46,10 @@ def read_event(payload: Mapping[str, Any], us: Ourselves) -> Fact:
             return Ignored(f"an event of another kind: {_told(kind)} {_told(subtype)}".strip())
 
 
-def _not_a_person(message: Mapping[str, Any], us: Ourselves) -> Ignored | None:
+def _not_a_person(message: Mapping[str, Any], envelope: Envelope, us: Ourselves) -> Ignored | None:
     """Bots talk to each other for ever, so none is listened to: not ourselves first of all."""
     user, bot, app = message.get("user"), message.get("bot_id"), message.get("app_id")
-    if user == us.user_id or bot == us.bot_id or app == us.app_id:
+    if user == us.user_id or bot == us.bot_id or (app and app == envelope.api_app_id):
         return Ignored("we said it ourselves")
     if bot or message.get("bot_profile") or message.get("subtype") == "bot_message":
         return Ignored("another bot said it")
@@ -60,7 +60,7 @@ def _not_a_person(message: Mapping[str, Any], us: Ourselves) -> Ignored | None:
 
 def _said(envelope: Envelope, us: Ourselves) -> Fact:
     event = envelope.event
-    if nobody := _not_a_person(event, us):
+    if nobody := _not_a_person(event, envelope, us):
         return nobody
     where, message = shaped(MessageEvent, event), shaped(Message, event)
     how = _how(event, where, message, us)
@@ -134,7 +134,7 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
     event = envelope.event
     now, before = part(event, "message"), event.get("previous_message")
     before = before if isinstance(before, dict) else {}
-    if nobody := _not_a_person(now, us):
+    if nobody := _not_a_person(now, envelope, us):
         return nobody
     if now.get("subtype") not in _SPOKEN:
         return Ignored("a message of another kind changed")
@@ -158,7 +158,7 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
 def _deleted(envelope: Envelope, us: Ourselves) -> Fact:
     event = shaped(DeletedEvent, envelope.event)
     gone = event.previous_message or {}
-    if nobody := _not_a_person(gone, us):
+    if nobody := _not_a_person(gone, envelope, us):
         return nobody
     left = shaped(Remnant, gone)
     team = left.user_team or left.source_team or left.team or envelope.team_id

@@ -10,11 +10,11 @@ from agents.addresses import Address
 
 @dataclass(frozen=True)
 class Ourselves:
-    """Who this app is in its workspace: whatever these three say is not said to us."""
+    """Who this app is, as `auth.test` tells: what these two say is not said to us. `team` is the app's home."""
 
-    app_id: str
     bot_id: str
     user_id: str
+    team: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,24 @@ class Commanded:
 
 
 @dataclass(frozen=True)
+class Pointed:
+    """Somebody pointed us to a message, with our shortcut in its menu. `author` wrote it, unless that is a bot.
+
+    We may be no member of the channel: what is told here may be all we ever see of it.
+    """
+
+    place: Place
+    ts: str
+    by: Address
+    text: str
+    author: Address | None
+    trigger_id: str
+    response_url: str | None
+    at: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Stopped:
     """Somebody pressed the stop button Slack shows while an agent works."""
 
@@ -162,7 +180,10 @@ class Ignored:
     reason: str
 
 
-Fact = Said | Edited | Deleted | Clicked | Submitted | Commanded | Stopped | Opened | Challenge | Checked | Ignored
+Fact = (
+    Said | Edited | Deleted | Clicked | Submitted | Commanded | Pointed | Stopped | Opened
+    | Challenge | Checked | Ignored
+)  # fmt: skip
 
 
 def known_as(by: Address, home: str) -> tuple[Address, ...]:

@@ -1,4 +1,4 @@
-"""Buttons, lists, modals and slash commands read (docs.slack.dev/reference/interaction-payloads)."""
+"""Buttons, lists, modals, slash commands and our shortcut read (docs.slack.dev/reference/interaction-payloads)."""
 
 import json
 from collections.abc import Mapping
@@ -7,28 +7,33 @@ from typing import Any
 
 from agents.addresses import Address
 from agents.errors import Invalid
-from channels.slack.actions import Behind, chosen, is_ours
-from channels.slack.facts import Clicked, Commanded, Fact, Ignored, Place, Submitted
+from channels.slack.actions import ASK, Behind, chosen, is_ours
+from channels.slack.facts import Clicked, Commanded, Fact, Ignored, Place, Pointed, Submitted
 from channels.slack.interaction_shapes import (
     Action,
     BlockActions,
     Container,
     Input,
+    MessageAction,
     Named,
+    PointedMessage,
     Presser,
     SlashCommand,
     ViewSubmission,
 )
 from channels.slack.payloads import Team, identity, part, shaped, time_of
+from channels.slack.reading import text_of
 
 
 def read_interaction(payload: Mapping[str, Any]) -> Fact:
-    """What was pressed or sent. Raises Invalid for what does not have its documented shape."""
+    """What was pressed, sent or pointed to. Raises Invalid for what does not have its documented shape."""
     match payload.get("type"):
         case "block_actions" if part(payload, "container").get("type") == "message":
             return _clicked(shaped(BlockActions, payload))
         case "view_submission" if is_ours(str(part(payload, "view").get("callback_id"))):
             return _submitted(shaped(ViewSubmission, payload))
+        case "message_action" if payload.get("callback_id") == ASK:
+            return _pointed(shaped(MessageAction, payload))
         case str(kind):
             return Ignored(f"an interaction of another kind: {kind[:60]!a}")
         case _:
@@ -90,6 +95,22 @@ def _submitted(sent: ViewSubmission) -> Submitted:
         values=values,
         # A modal that was refused is sent again, with other values.
         keys=(f"modal:{team}:{sent.user.id}:{view.id}:{_digest(json.dumps(values, sort_keys=True))}",),
+    )
+
+
+def _pointed(used: MessageAction) -> Pointed:
+    team, message = _team(used.team, used.user), shaped(PointedMessage, used.message)
+    home = message.user_team or message.source_team or message.team or team
+    return Pointed(
+        place=Place(team, used.channel.id, message.thread_ts or message.ts),
+        ts=message.ts,
+        by=_presser(used.user, team),
+        text=text_of(used.message),
+        author=identity(message.user, home) if message.user and not message.bot_id else None,
+        trigger_id=used.trigger_id,
+        response_url=used.response_url,
+        at=time_of(used.action_ts),
+        keys=(f"shortcut:{team}:{_digest(used.trigger_id)}",),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from channels.slack.event_shapes import Remnant
 from channels.slack.payloads import Channel, MaybeTeam, MaybeTs, Name, Opaque, Shape, Team, Ts, User
 
 
@@ -54,6 +55,31 @@ class BlockActions(Shape):
     trigger_id: Opaque
     response_url: Opaque | None = None
     message: dict[str, Any] | None = None
+
+
+class Conversation(Shape):
+    """Where a shortcut was used."""
+
+    id: Channel
+
+
+class PointedMessage(Remnant):
+    """The message a shortcut was used on; of a bot's there may be no user."""
+
+    ts: Ts
+    bot_id: Opaque | None = None
+
+
+class MessageAction(Shape):
+    """Our shortcut used on a message."""
+
+    team: Named | None = None
+    user: Presser
+    channel: Conversation
+    message: dict[str, Any]
+    trigger_id: Opaque
+    response_url: Opaque | None = None
+    action_ts: Ts
 
 
 class Input(Shape):

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+import pytest
 from aiohttp import web
+from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import Clock, SignatureVerifier
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
@@ -87,6 +89,16 @@ def _body(content_type: str, raw: bytes) -> Any:
 
 def client(slack: FakeSlack, token: str | None = None) -> AsyncWebClient:
     return AsyncWebClient(token=token or slack.app.bot_token, base_url=slack.base_url, retry_handlers=[])
+
+
+async def refused(slack: FakeSlack, call: Any, error: str, method: str = "chat.postMessage") -> list[str]:
+    """Slack's messages about a call that must be refused so."""
+    with pytest.raises(SlackApiError) as caught:
+        await call
+    assert caught.value.response["error"] == error
+    slack.refused(method, error)
+    messages: list[str] = caught.value.response.get("errors", [])
+    return messages
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.listening_bots import Bot, SocketBot, bot_of, client
+from tests.fakes.listening_bots import Bot, SocketBot, client, refused
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 from tests.fakes.slack.somebody import NotTaken
@@ -49,43 +49,6 @@ MODAL = {
         }
     ],
 }
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-async def slack(clock: FakeClock) -> AsyncIterator[FakeSlack]:
-    async with fake_slack(clock) as fake:
-        yield fake
-
-
-@pytest.fixture
-async def bot(slack: FakeSlack) -> AsyncIterator[Bot]:
-    async with bot_of(slack) as running:
-        yield running
-
-
-@pytest.fixture
-def alice(slack: FakeSlack) -> Person:
-    return slack.person("alice", "U0ALICE")
-
-
-@pytest.fixture
-def bob(slack: FakeSlack) -> Person:
-    return slack.person("bob", "U0BOB")
-
-
-async def refused(slack: FakeSlack, call: Any, error: str, method: str = "chat.postMessage") -> list[str]:
-    """Slack's messages about it."""
-    with pytest.raises(SlackApiError) as caught:
-        await call
-    assert caught.value.response["error"] == error
-    slack.refused(method, error)
-    messages: list[str] = caught.value.response.get("errors", [])
-    return messages
 
 
 async def test_a_story_from_a_mention_to_a_decision(slack: FakeSlack, bot: Bot, alice: Person, bob: Person) -> None:

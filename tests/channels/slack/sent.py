@@ -10,7 +10,7 @@ from channels.slack.inbound import understand
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "slack"
 NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json"))
-US = Ourselves(app_id="A0RAIL", bot_id="B0RAIL", user_id="U0RAIL")
+US = Ourselves(bot_id="B0RAIL", user_id="U0RAIL", team="T0HOME")
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 
@@ -22,7 +22,7 @@ def arrived(name: str, sent: Any) -> tuple[bytes, str]:
     """The body and its content type."""
     if name.startswith("command"):
         return urlencode(sent).encode(), FORM
-    if name.startswith(("click", "choice", "modal", "other_modal")):
+    if name.startswith(("click", "choice", "modal", "other_modal", "shortcut")):
         return urlencode({"payload": json.dumps(sent)}).encode(), FORM
     return json.dumps(sent).encode(), f"{JSON}; charset=utf-8"
 

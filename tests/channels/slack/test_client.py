@@ -11,6 +11,7 @@ from agents.errors import Doubtful, HandrailError, Misconfigured, Permanent, Ret
 from channels.slack.client import SlackClient
 from channels.slack.failures import ContentRefused, MessageGone, failure
 from tests.fakes.http import HttpReply, HttpRequest, serving
+from tests.fakes.slack.slack import fake_slack
 
 TOKEN = "xoxb-1-secret"
 _NO_TIME = repeat(0.0)
@@ -46,6 +47,15 @@ async def test_a_call_carries_the_token_and_its_arguments_and_returns_what_slack
     assert seen[0].path == "/api/chat.postMessage"
     assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
     assert json.loads(seen[0].body) == CALL[1]
+
+
+async def test_what_methods_that_only_look_are_asked_arrives() -> None:
+    async with fake_slack() as slack:
+        client = SlackClient(slack.app.bot_token, slack.base_url)
+        thread = await slack.person("alice", "U0ALICE").says("hello", channel="C0OPS")
+        found = await client.call("conversations.replies", channel="C0OPS", ts=thread.ts, include_all_metadata=True)
+        assert [message["text"] for message in found["messages"]] == ["hello"]
+        assert (await client.call("users.info", user="U0ALICE"))["user"]["name"] == "alice"
 
 
 @pytest.mark.parametrize(

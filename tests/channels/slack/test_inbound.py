@@ -3,6 +3,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from channels.slack.facts import (
     Ignored,
     Opened,
     Place,
+    Pointed,
     Said,
     Stopped,
     Submitted,
@@ -117,6 +119,22 @@ def test_an_unfurl_is_no_edit_and_neither_is_a_recognised_language(name: str) ->
     assert understood(name) == Ignored("a message changed, but not its words")
 
 
+@pytest.mark.parametrize("known", [("user",), ("bot_id",), ("app_id",)])
+def test_what_we_said_is_ours_by_any_of_our_names(known: tuple[str, ...]) -> None:
+    sent = payload("own_message")
+    for name in {"user", "bot_id", "app_id", "bot_profile"}.difference(known):
+        del sent["event"][name]
+    sent["event"].setdefault("user", "U0ALICE")
+    sent["event"]["text"] = "<@U0RAIL> again"
+    assert from_events(sent, US) == Ignored("we said it ourselves")
+
+
+def test_a_person_is_heard_though_no_app_is_named_anywhere() -> None:
+    sent = payload("mention")
+    del sent["api_app_id"]
+    assert from_events(sent, US) == understood("mention")
+
+
 def test_a_deleted_message_is_told() -> None:
     fact = understood("deleted")
     assert isinstance(fact, Deleted)
@@ -146,6 +164,7 @@ def test_a_deleted_message_of_which_nothing_is_left_is_told() -> None:
         ("rate_limited", "Slack sends us fewer events for a minute: too many happened"),
         ("click_on_link", "a button that only shows something"),
         ("click_at_home", "an interaction of another kind: 'block_actions'"),
+        ("shortcut_of_another", "an interaction of another kind: 'message_action'"),
         ("other_modal", "an interaction of another kind: 'view_submission'"),
     ],
 )
@@ -164,6 +183,56 @@ def test_who_opens_our_page_is_told() -> None:
     fact = understood("home_opened")
     assert isinstance(fact, Opened)
     assert (fact.channel, fact.tab, fact.by) == ("D0ALICE", "messages", "slack:T0HOME/U0ALICE")
+
+
+@pytest.mark.parametrize("given", [{}, {"tab": "home", "view": {"type": "home", "blocks": []}}])
+def test_who_opens_our_home_tab_is_told(given: dict[str, Any]) -> None:
+    sent = payload("home_opened")
+    del sent["event"]["tab"]
+    sent["event"] |= given
+    fact = from_events(sent, US)
+    assert isinstance(fact, Opened)
+    assert fact.tab == "home"
+
+
+def test_our_shortcut_tells_the_message_it_was_used_on() -> None:
+    assert understood("shortcut") == Pointed(
+        place=THREAD,
+        ts="1763726420.000200",
+        by="slack:T0HOME/U0BOB",
+        text="is build 1 (https://ci.example/1) red & why?",
+        author="slack:T0HOME/U0ALICE",
+        trigger_id="9000000000007.9000000000008.ccccdddd",
+        response_url="https://hooks.slack.com/app/T0HOME/9000000000009/JkLmNo",
+        at=datetime(2025, 11, 21, 12, 1, 30, tzinfo=UTC),
+        keys=("shortcut:T0HOME:" + sha256(b"9000000000007.9000000000008.ccccdddd").hexdigest()[:32],),
+    )
+
+
+def test_our_shortcut_works_on_what_a_bot_said() -> None:
+    fact = understood("shortcut_on_bot")
+    assert isinstance(fact, Pointed)
+    assert (fact.author, fact.text) == (None, "build 1 failed")
+    assert fact.place == Place("T0HOME", "C0DEV", "1763726420.000200")
+
+
+@pytest.mark.parametrize("name", ["user_team", "source_team", "team"])
+def test_our_shortcut_tells_the_home_of_a_guest(name: str) -> None:
+    sent = payload("shortcut")
+    del sent["message"]["team"]
+    sent["message"][name] = "T0OTHER"
+    fact = understand(*arrived("shortcut", sent), US)
+    assert isinstance(fact, Pointed)
+    assert (fact.author, fact.place.team) == ("slack:T0OTHER/U0ALICE", "T0HOME")
+
+
+def test_our_shortcut_used_twice_is_two_facts() -> None:
+    sent = payload("shortcut")
+    sent["trigger_id"] = "9000000000007.9000000000008.eeeeffff"
+    again, first = understand(*arrived("shortcut", sent), US), understood("shortcut")
+    assert isinstance(first, Pointed)
+    assert isinstance(again, Pointed)
+    assert set(first.keys).isdisjoint(again.keys)
 
 
 def test_a_click_tells_the_card_and_who_pressed() -> None:
@@ -222,7 +291,8 @@ def test_a_check_of_the_certificate_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("events_api", "mention"), ("interactive", "click"), ("slash_commands", "command")]
+    ("kind", "name"),
+    [("events_api", "mention"), ("interactive", "click"), ("interactive", "shortcut"), ("slash_commands", "command")],
 )
 def test_a_socket_brings_the_same_as_http(kind: str, name: str) -> None:
     assert from_socket(kind, payload(name), US) == understood(name)

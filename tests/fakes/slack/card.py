@@ -12,17 +12,17 @@ from tests.fakes.slack.workspace import Workspace
 
 @dataclass(frozen=True)
 class Card:
-    """`buttons` are those that stood there when it was first looked at: a click may come too late."""
+    """`controls` are those that stood there when it was first looked at: a click may come too late."""
 
     workspace: Workspace
     message: Message
-    buttons: list[Json]
+    controls: list[Json]
 
     @classmethod
     def of(cls, workspace: Workspace, message: Message) -> "Card":
         """The message counts as seen from here on."""
         message.seen = True
-        return cls(workspace, message, deepcopy(message.buttons))
+        return cls(workspace, message, deepcopy(message.controls))
 
     @property
     def text(self) -> str:
@@ -31,19 +31,23 @@ class Card:
 
     async def click(self, label: str, *, by: Somebody) -> Answer:
         """Press the button with this label or action id; the bot's answer. Raises NotTaken."""
-        button = self._button(label)
-        payload = {**by.interaction("block_actions"), **self._place(), "state": {"values": {}}}
-        payload["actions"] = [{**button, "action_ts": self.workspace.new_ts()}]
-        payload["response_url"] = by.urls.new(by.id, self.message.channel, self.message)
-        return await by.interacts("interactive", payload)
+        return await self._act(self._button(label), by)
+
+    async def choose(self, label: str, *, by: Somebody) -> Answer:
+        """Choose the option with this label from a list; the bot's answer. Raises NotTaken."""
+        return await self._act(self._chosen(label), by)
 
     async def settled(self, text: str = "") -> str:
-        """What it says once it has no buttons any more and contains the text."""
-        return await self._once(lambda: not self.message.buttons and text in self.text, "settled with " + repr(text))
+        """What it says once nothing can be pressed any more and it contains the text."""
+        return await self._once(lambda: not self.message.controls and text in self.text, "settled with " + repr(text))
 
     async def becomes(self, text: str) -> str:
         """What it says once it contains the text."""
         return await self._once(lambda: text in self.text, repr(text))
+
+    async def ends(self, text: str = "") -> str:
+        """What it says once all of it was streamed and it contains the text."""
+        return await self._once(lambda: not self.message.streaming and text in self.text, "all of " + repr(text))
 
     async def vanishes(self) -> None:
         """Until the bot has taken it away."""
@@ -51,16 +55,31 @@ class Card:
 
     async def _once(self, is_so: Callable[[], bool], wanted: str) -> str:
         await self.workspace.bell.until(
-            lambda: is_so() or None, lambda: f"this never became {wanted}: {self.text} {self.message.buttons or ''}"
+            lambda: is_so() or None, lambda: f"this never became {wanted}: {self.text} {self.message.controls or ''}"
         )
         return self.text
 
+    async def _act(self, action: Json, by: Somebody) -> Answer:
+        payload = {**by.interaction("block_actions"), **self._place(), "state": {"values": {}}}
+        payload["actions"] = [{**action, "action_ts": self.workspace.new_ts()}]
+        payload["response_url"] = by.urls.new(by.id, self.message.channel, self.message)
+        return await by.interacts("interactive", payload)
+
     def _button(self, label: str) -> Json:
-        for button in self.buttons:
+        buttons = [control for control in self.controls if control["type"] == "button"]
+        for button in buttons:
             if label in (button["text"]["text"], button["action_id"]):
                 shown = ("type", "action_id", "block_id", "text", "value", "style")
                 return {name: button[name] for name in shown if name in button}
-        raise AssertionError(f"there is no button {label!r}, only {[b['text']['text'] for b in self.buttons]}")
+        raise AssertionError(f"there is no button {label!r}, only {[b['text']['text'] for b in buttons]}")
+
+    def _chosen(self, label: str) -> Json:
+        for control in self.controls:
+            for option in control.get("options", []):
+                if option["text"]["text"] == label:
+                    shown = {name: control[name] for name in ("type", "action_id", "block_id")}
+                    return {**shown, "selected_option": option}
+        raise AssertionError(f"no list has the option {label!r}")
 
     def _place(self) -> Json:
         message, channel = self.message, self.workspace.channels[self.message.channel]

@@ -26,8 +26,7 @@ def deleted(workspace: Workspace, message: Message) -> None:
 
 def _said(workspace: Workspace, message: Message) -> Iterator[Json]:
     channel = workspace.channels[message.channel]
-    team = {"team": workspace.app.team} if message.user else {}
-    event = {**message.shape(), **team, "channel": message.channel, "event_ts": message.ts}
+    event = {**message.shape(), "channel": message.channel, "event_ts": message.ts}
     if channel.kind == "channel" and f"<@{workspace.app.user}>" in message.text and not message.ours:
         yield {**event, "type": "app_mention"}
     if channel.joined:

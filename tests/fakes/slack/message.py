@@ -2,9 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Json = dict[str, Any]
+
+
+@dataclass
+class Stream:
+    """How a message came that was written bit by bit: for one `reader`, or for everybody in a direct message."""
+
+    reader: str | None
+    pieces: list[str]
+    state: Literal["open", "stopped", "ended"] = "open"
+    """Stopped is what a person did; the bot may still end it, but add nothing."""
 
 
 @dataclass(eq=False)
@@ -22,6 +32,7 @@ class Message:
     more: Json = field(default_factory=dict)
     """Fields that only some have: `client_msg_id`, `bot_id`, `subtype`, `edited`."""
     ephemeral_to: str | None = None
+    stream: Stream | None = None
     ours: bool = False
     seen: bool = False
     gone: bool = False
@@ -37,13 +48,18 @@ class Message:
         return "\n".join([self.text, *texts(self.blocks)])
 
     @property
-    def buttons(self) -> list[Json]:
-        """Each with the `block_id` of the block it stands in."""
+    def streaming(self) -> bool:
+        """Whether more of it is to come."""
+        return self.stream is not None and self.stream.state == "open"
+
+    @property
+    def controls(self) -> list[Json]:
+        """Buttons and lists to choose from, each with the `block_id` of the block it stands in."""
         return [
             {"block_id": block.get("block_id", ""), **element}
             for block in self.blocks
             for element in [*block.get("elements", []), block.get("accessory", {})]
-            if element.get("type") == "button"
+            if element.get("type") in ("button", "static_select")
         ]
 
     def shape(self, *, with_metadata: bool = False) -> Json:

@@ -1,4 +1,4 @@
-"""The methods of the Web API that open something for one person: views, conversations, a line on what the bot does."""
+"""The methods of the Web API that open something for one person: views and conversations."""
 
 from tests.fakes.slack.message import Json
 from tests.fakes.slack.refused import Refused
@@ -30,16 +30,6 @@ def open_conversation(workspace: Workspace, args: Json) -> Json:
         raise Refused("user_not_found")
     known = f"D{args['users'][1:]}" in workspace.channels
     return {"channel": {"id": workspace.direct(args["users"]).id}, "no_op": known, "already_open": known}
-
-
-def set_status(workspace: Workspace, args: Json) -> Json:
-    """What the bot is doing, under a thread; an empty status takes the line away."""
-    channel = workspace.channel(args.get("channel_id"))
-    if workspace.find(channel.id, args.get("thread_ts")) is None:
-        raise Refused("invalid_thread_ts")
-    workspace.statuses[channel.id, args["thread_ts"]] = args.get("status") or ""
-    workspace.bell.ring()
-    return {}
 
 
 def shown(workspace: Workspace, user: str, content: Json) -> View:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes.slack import happenings
+from tests.fakes.slack import happenings, opening
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Json, Message
 from tests.fakes.slack.modal import Modal
+from tests.fakes.slack.parcel import Answer
 from tests.fakes.slack.somebody import Somebody
 from tests.fakes.slack.spelling import rich_text, spelled
 from tests.fakes.slack.view import View
@@ -56,24 +57,65 @@ class Person(Somebody):
         }  # fmt: skip
         return (await self.interacts("slash_commands", form)).body
 
+    async def uses_shortcut(self, callback_id: str, *, on: Message) -> Answer:
+        """From the menu of a message, of whomever and wherever; the bot's answer. Raises NotTaken."""
+        workspace, channel = self.workspace, self.workspace.channels[on.channel]
+        where = {"channel": {"id": channel.id, "name": channel.name}, "message_ts": on.ts, "message": on.shape()}
+        payload = {**self.interaction("message_action"), **where, "callback_id": callback_id}
+        payload |= {"action_ts": workspace.new_ts(), "response_url": self.urls.new(self.id, channel.id)}
+        return await self.interacts("interactive", payload)
+
+    async def presses_stop(self, thread: Message) -> None:
+        """The button Slack shows while the bot streams, or its session is processing; Slack ends the streams."""
+        workspace, place = self.workspace, (thread.channel, thread.root)
+        streams = [message for message in workspace.in_thread(*place) if message.streaming]
+        assert streams or workspace.sessions.get(place) == "processing", "there is no stop button"
+        for message in streams:
+            if message.stream is not None:
+                message.stream.state = "stopped"
+        told = {"channel": thread.channel, "thread_ts": thread.root, "streaming_message_ts": [m.ts for m in streams]}
+        event = {"type": "agent_session_stopped", "user": self.id, **told, "event_ts": workspace.new_ts()}
+        workspace.announce(event)
+
     async def opens_home(self) -> None:
         """Look at the bot's home tab."""
-        ts, place = self.workspace.new_ts(), {"channel": self.workspace.direct(self.id).id, "tab": "home"}
-        self.workspace.announce({"type": "app_home_opened", "user": self.id, **place, "event_ts": ts})
+        home = self.workspace.homes.get(self.id)
+        self._opens("home", {"view": opening.shape(self.workspace, home)} if home else {})
+
+    async def opens_messages(self) -> None:
+        """Look at the conversation with the bot."""
+        self._opens("messages", {})
+
+    async def prompts(self, title: str = "") -> list[Json]:
+        """What they are offered to say there, once one of them has this title."""
+
+        def look() -> list[Json] | None:
+            offered = self.workspace.prompts.get(self.workspace.direct(self.id).id, [])
+            return offered if any(title in prompt["title"] for prompt in offered) else None
+
+        return await self.workspace.bell.until(look, f"{self.name} was never offered to say {title}".strip)
+
+    async def reads_along(self, thread: Message, text: str = "") -> Card:
+        """What the bot writes there bit by bit, for them or in a direct message, once it contains the text."""
+
+        def wanted(message: Message) -> bool:
+            return message.stream is not None and message.stream.reader in (None, self.id) and _is_in(message, thread)
+
+        return await self._finds(wanted, f"a stream {text}", text)
 
     async def sees(self, thread: Message | None = None, text: str = "", *, approval: str = "") -> Card:
         """A card with buttons that contains both, in the thread or wherever they may look; new ones come first."""
 
         def wanted(message: Message) -> bool:
-            return bool(message.buttons) and message.ephemeral_to is None and self._may_read(message, thread)
+            return bool(message.controls) and message.ephemeral_to is None and self._may_read(message, thread)
 
         return await self._finds(wanted, f"a card {text} {approval}", text, approval, again=True)
 
     async def hears(self, thread: Message | None = None, text: str = "") -> Card:
-        """The first thing the bot said that nobody has looked at and that contains the text, buttons or not."""
+        """The first thing the bot has said to the end, that nobody has looked at and that contains the text."""
 
         def wanted(message: Message) -> bool:
-            return message.ephemeral_to is None and self._may_read(message, thread)
+            return not message.streaming and message.ephemeral_to is None and self._may_read(message, thread)
 
         return await self._finds(wanted, f"words {text}", text)
 
@@ -101,19 +143,28 @@ class Person(Somebody):
 
         return (await self.workspace.bell.until(look, lambda: f"{self.name} never saw a home tab {text}")).content
 
+    def _opens(self, tab: str, more: Json) -> None:
+        ts, place = self.workspace.new_ts(), {"channel": self.workspace.direct(self.id).id, "tab": tab}
+        self.workspace.announce({"type": "app_home_opened", "user": self.id, **place, **more, "event_ts": ts})
+
     def _say(self, channel: str, text: str, thread: Message | None, more: Json) -> Message:
         workspace = self.workspace
         thread_ts = thread.root if thread is not None else None
         message = Message(channel, workspace.new_ts(), spelled(text), self.id, thread_ts, blocks=rich_text(text))
         message.blocks = workspace.with_ids(message.blocks)
-        message.more = {"client_msg_id": workspace.new_id("c"), **more}
+        message.more = {"client_msg_id": workspace.new_id("c"), **self._home(), **more}
         workspace.keep(message)
         happenings.said(workspace, message)
         return message
 
+    def _home(self) -> Json:
+        """Told at length only of somebody from elsewhere."""
+        foreign = self.team != self.workspace.app.team
+        return dict.fromkeys(("team", "user_team", "source_team") if foreign else ("team",), self.team)
+
     def _may_read(self, message: Message, thread: Message | None) -> bool:
         if thread is not None:
-            return (message.channel, message.root) == (thread.channel, thread.root)
+            return _is_in(message, thread)
         return self.workspace.channels[message.channel].has(self.id)
 
     async def _finds(self, wanted: Callable[[Message], bool], what: str, *texts: str, again: bool = False) -> Card:
@@ -132,3 +183,7 @@ class Person(Somebody):
             return f"{self.name} never saw {what.strip()}; unseen are {unseen}"
 
         return Card.of(self.workspace, await self.workspace.bell.until(look, missed))
+
+
+def _is_in(message: Message, thread: Message) -> bool:
+    return (message.channel, message.root) == (thread.channel, thread.root)

@@ -16,8 +16,7 @@ _TS = re.compile(r"\d{10}\.\d{6}")
 
 def post_message(workspace: Workspace, args: Json) -> Json:
     channel = _destination(workspace, args)
-    thread_ts = _thread(workspace, channel, args)
-    message = _written(workspace, channel, args, thread_ts)
+    message = _written(workspace, channel, args)
     workspace.keep(message)
     happenings.said(workspace, message)
     shape = message.shape(with_metadata=True)
@@ -28,7 +27,7 @@ def post_ephemeral(workspace: Workspace, args: Json) -> Json:
     channel = _destination(workspace, args)
     if args.get("user") not in workspace.people or not channel.has(args["user"]):
         raise Refused("user_not_in_channel")
-    message = _written(workspace, channel, args, _thread(workspace, channel, args))
+    message = _written(workspace, channel, args)
     message.ephemeral_to = args["user"]
     workspace.keep(message)
     return {"message_ts": message.ts}
@@ -36,7 +35,9 @@ def post_ephemeral(workspace: Workspace, args: Json) -> Json:
 
 def update(workspace: Workspace, args: Json) -> Json:
     """What is not given stays as it was: buttons go only when blocks without them are given."""
-    message = _own(workspace, args, "cant_update_message")
+    message = own(workspace, args, "cant_update_message")
+    if message.streaming:
+        raise Refused("streaming_state_conflict")
     if len(args.get("text") or "") > _LONGEST_UPDATE:
         raise Refused("msg_too_long")
     _check(args)
@@ -48,7 +49,9 @@ def update(workspace: Workspace, args: Json) -> Json:
 
 
 def delete(workspace: Workspace, args: Json) -> Json:
-    message = _own(workspace, args, "cant_delete_message")
+    message = own(workspace, args, "cant_delete_message")
+    if message.streaming:
+        raise Refused("cant_delete_message")
     message.gone = True
     workspace.bell.ring()
     happenings.deleted(workspace, message)
@@ -62,8 +65,8 @@ def _destination(workspace: Workspace, args: Json) -> Channel:
     return workspace.channel(where)
 
 
-def _thread(workspace: Workspace, channel: Channel, args: Json) -> str | None:
-    """Stricter than Slack, which would make a thread of its own of what answers a reply."""
+def thread_of(workspace: Workspace, channel: Channel, args: Json) -> str | None:
+    """Where to reply. Stricter than Slack, which would make a thread of its own of what answers a reply."""
     thread_ts = args.get("thread_ts")
     if thread_ts is None:
         return None
@@ -75,13 +78,20 @@ def _thread(workspace: Workspace, channel: Channel, args: Json) -> str | None:
     return str(thread_ts)
 
 
-def _written(workspace: Workspace, channel: Channel, args: Json, thread_ts: str | None) -> Message:
+def _written(workspace: Workspace, channel: Channel, args: Json) -> Message:
+    thread_ts = thread_of(workspace, channel, args)
     _check(args)
-    message = Message(channel.id, workspace.new_ts(), "", user=workspace.app.user, thread_ts=thread_ts, ours=True)
+    message = empty(workspace, channel, thread_ts)
+    _rewrite(workspace, message, {**args, "text": (args.get("text") or "")[:_LONGEST]})
+    return message
+
+
+def empty(workspace: Workspace, channel: Channel, thread_ts: str | None) -> Message:
+    """A message of our bot that says nothing yet."""
     app = workspace.app
+    message = Message(channel.id, workspace.new_ts(), "", user=app.user, thread_ts=thread_ts, ours=True)
     profile = {"id": app.bot, "app_id": app.id, "name": app.name, "team_id": app.team, "deleted": False}
     message.more = {"bot_id": app.bot, "app_id": app.id, "team": app.team, "bot_profile": profile}
-    _rewrite(workspace, message, {**args, "text": (args.get("text") or "")[:_LONGEST]})
     return message
 
 
@@ -96,12 +106,17 @@ def _check(args: Json) -> None:
     if not (args.get("text") or args.get("blocks") or args.get("attachments")):
         raise Refused("no_text")
     check_blocks(args.get("blocks") or [])
-    metadata: Any = args.get("metadata")
+    check_metadata(args.get("metadata"))
+
+
+def check_metadata(metadata: Any) -> None:
+    """Raises Refused for what has not its two fields."""
     if metadata is not None and not (isinstance(metadata, dict) and {"event_type", "event_payload"} <= metadata.keys()):
         raise Refused("invalid_metadata_format")
 
 
-def _own(workspace: Workspace, args: Json, not_ours: str) -> Message:
+def own(workspace: Workspace, args: Json, not_ours: str) -> Message:
+    """A message of our bot. Raises Refused, with `not_ours` for one of somebody else."""
     message = workspace.find(workspace.channel(args.get("channel")).id, args.get("ts"))
     if message is None:
         raise Refused("message_not_found")

@@ -2,7 +2,7 @@
 
 from tests.fakes.slack.message import Json, Message
 from tests.fakes.slack.refused import Refused
-from tests.fakes.slack.workspace import Workspace
+from tests.fakes.slack.workspace import Channel, Workspace
 
 
 def auth_test(workspace: Workspace, args: Json) -> Json:
@@ -23,9 +23,20 @@ def users_info(workspace: Workspace, args: Json) -> Json:
     return {"user": workspace.people[args["user"]]}
 
 
+def permalink(workspace: Workspace, args: Json) -> Json:
+    """Where a message is to be found in a browser."""
+    channel = _channel(workspace, args)
+    message = workspace.find(channel.id, args.get("message_ts"))
+    if message is None:
+        raise Refused("message_not_found")
+    place = f"https://fake.slack.com/archives/{channel.id}/p{message.ts.replace('.', '')}"
+    thread = f"?thread_ts={message.thread_ts}&cid={channel.id}" if message.thread_ts else ""
+    return {"channel": channel.id, "permalink": place + thread}
+
+
 def replies(workspace: Workspace, args: Json) -> Json:
     """A thread, oldest first; its root comes before everything else."""
-    channel = workspace.channel(args.get("channel"))
+    channel = _channel(workspace, args)
     thread = workspace.in_thread(channel.id, args.get("ts") or "")
     if not thread:
         raise Refused("thread_not_found")
@@ -34,9 +45,16 @@ def replies(workspace: Workspace, args: Json) -> Json:
 
 def history(workspace: Workspace, args: Json) -> Json:
     """A channel, newest first, without what was said in threads."""
-    channel = workspace.channel(args.get("channel"))
+    channel = _channel(workspace, args)
     roots = [message for message in workspace.in_channel(channel.id) if message.root == message.ts]
     return _page(workspace, roots[::-1], args)
+
+
+def _channel(workspace: Workspace, args: Json) -> Channel:
+    """Also what was sent as JSON is missing here (github.com/Yeachan-Heo/gajae-code/pull/3824 has it measured)."""
+    if "channel" not in args:
+        raise Refused("invalid_arguments")
+    return workspace.channel(args["channel"])
 
 
 def _page(workspace: Workspace, messages: list[Message], args: Json) -> Json:

@@ -8,8 +8,12 @@
         await card.click("Approve", by=bob)
         await card.settled("Approved by bob")
 
+People also read along while the bot writes (`reads_along`, then `becomes` and `ends` of the card), press Slack's own
+stop button (`presses_stop`), use a shortcut on a message (`uses_shortcut`), choose from a list (`choose` of the card),
+and open their conversation with the bot (`opens_messages`, `prompts`) or its home tab (`opens_home`, `home`).
+
 What the bot said and nobody in the story looked at fails the test at the end of the block; so do calls that Slack
-refused without the test having asked for that, and faults that never came to pass.
+refused without the test having asked for that, faults that never came to pass, and streams that were not ended.
 """
 
 import json
@@ -28,6 +32,7 @@ from tests.fakes.slack.bell import PATIENCE, Bell
 from tests.fakes.slack.faults import Cut, Fault
 from tests.fakes.slack.http_carrier import HttpCarrier
 from tests.fakes.slack.message import Message
+from tests.fakes.slack.pace import Pace
 from tests.fakes.slack.parcel import Answer, Parcel
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.postman import Postman
@@ -106,6 +111,17 @@ class FakeSlack:
                 return call
         raise AssertionError(f"{method} was not refused with {error}")
 
+    def limits_posting(self, per_second: int = 1) -> None:
+        """From now on: who posts more to one channel is told to wait a second, and fails the story."""
+        self.api.pace.per_second = per_second
+
+    def ends_streams(self) -> None:
+        """Slack ends what the bot still writes, as it does after a while without more of it."""
+        for message in self.workspace.messages:
+            if message.stream is not None:
+                message.stream.state = "ended"
+        self.workspace.bell.ring()
+
     def unfolds(self, message: Message, url: str) -> None:
         """Slack shows what is behind a link: a hidden change in which the text stays as it was."""
         before = message.shape()
@@ -147,12 +163,13 @@ class FakeSlack:
     def check(self) -> None:
         """Raises AssertionError when something happened that the story does not tell of."""
         unseen = [f"nobody expected {m.words!r}" for m in self.workspace.messages if m.ours and not (m.seen or m.gone)]
+        streams = [f"this stream was not ended: {m.words!r}" for m in self.workspace.messages if m.streaming]
         modals = [f"nobody expected the modal {v.title!r}" for v in self.workspace.views.values() if not v.seen]
         refused = [
             f"{call.method} was refused: {call.error}" for call in self.calls if call.error and not call.asked_for
         ]
         broken = [repr(error) for error in self.workspace.postman.broken]
-        wrong = [*unseen, *modals, *refused, *broken, *self.api.faults.left_over]
+        wrong = [*unseen, *streams, *modals, *refused, *broken, *self.api.faults.left_over]
         assert not wrong, "; ".join(wrong)
 
 
@@ -171,7 +188,7 @@ async def fake_slack(
 def _made(clock: FakeClock, app: App, bell: Bell, *, socket_mode: bool) -> FakeSlack:
     http, socket = HttpCarrier(app, clock), SocketCarrier(app, bell)
     workspace = Workspace(app, clock, bell, Postman(clock, socket if socket_mode else http, bell))
-    api = WebApi(workspace, socket if socket_mode else None)
+    api = WebApi(workspace, Pace(clock), socket if socket_mode else None)
     return FakeSlack(workspace, api, ResponseUrls(workspace), http, socket)
 
 

@@ -22,6 +22,11 @@ class Somebody:
     workspace: Workspace
     urls: ResponseUrls
 
+    @property
+    def team(self) -> str:
+        """The workspace they belong to: a guest of a shared channel comes from another one."""
+        return str(self.workspace.people[self.id]["team_id"])
+
     async def interacts(self, kind: Kind, payload: Json) -> Answer:
         """The bot's answer. Raises NotTaken."""
         try:
@@ -36,7 +41,7 @@ class Somebody:
     def interaction(self, kind: str) -> Json:
         """What every interaction tells of who it comes from."""
         app = self.workspace.app
-        user = {"id": self.id, "username": self.name, "name": self.name, "team_id": app.team}
+        user = {"id": self.id, "username": self.name, "name": self.name, "team_id": self.team}
         team = {"team": {"id": app.team, "domain": "fake"}, "enterprise": None, "is_enterprise_install": False}
         ids = {"api_app_id": app.id, "token": "verification-token", "trigger_id": self.workspace.new_trigger(self.id)}
         return {"type": kind, "user": user, **team, **ids}

@@ -7,19 +7,26 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.slack import opening, posting, reading
+from tests.fakes.slack import agent_view, opening, posting, reading, streaming
 from tests.fakes.slack.faults import Fault, Faults
 from tests.fakes.slack.message import Json
+from tests.fakes.slack.pace import Pace
 from tests.fakes.slack.refused import Refused
 from tests.fakes.slack.socket_carrier import SocketCarrier
 from tests.fakes.slack.workspace import Workspace
 
 _METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
-    "assistant.threads.setStatus": opening.set_status,
+    "agents.sessions.setStatus": agent_view.set_session,
+    "assistant.threads.setStatus": agent_view.set_status,
+    "assistant.threads.setSuggestedPrompts": agent_view.set_prompts,
     "auth.test": reading.auth_test,
+    "chat.appendStream": streaming.append,
     "chat.delete": posting.delete,
+    "chat.getPermalink": reading.permalink,
     "chat.postEphemeral": posting.post_ephemeral,
     "chat.postMessage": posting.post_message,
+    "chat.startStream": streaming.start,
+    "chat.stopStream": streaming.stop,
     "chat.update": posting.update,
     "conversations.history": reading.history,
     "conversations.open": opening.open_conversation,
@@ -28,7 +35,10 @@ _METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
     "views.open": opening.open_view,
     "views.publish": opening.publish_view,
 }
-_WRITTEN_AS_JSON = ("attachments", "blocks", "metadata", "view")
+_WRITTEN_AS_JSON = ("attachments", "blocks", "metadata", "prompts", "view")
+_FORM_ONLY = ("chat.getPermalink", "conversations.history", "conversations.replies", "users.info")
+"""These read no JSON: what is sent so might as well not have been sent (docs.slack.dev, content types of each)."""
+_TOO_FAST = Fault("ratelimited", retry_after=1)
 _CONNECT = "apps.connections.open"
 
 
@@ -48,6 +58,7 @@ class WebApi:
     """Every call is kept, also the refused ones."""
 
     workspace: Workspace
+    pace: Pace
     socket: SocketCarrier | None = None
     faults: Faults = field(default_factory=Faults)
     calls: list[Call] = field(default_factory=list)
@@ -59,7 +70,11 @@ class WebApi:
         if fault is not None and fault.cut != "after":
             call.error, call.asked_for = fault.error or "cut", True
             return _hung_up(request) if fault.cut else _failed(fault)
-        body = self._called(call, _token(request, call.args))
+        token = _token(request, call.args)
+        if call.method == "chat.postMessage" and not self.pace.allows(str(call.args.get("channel"))):
+            call.error = _TOO_FAST.error
+            return _failed(_TOO_FAST)
+        body = self._called(call, token)
         return _hung_up(request) if fault is not None else web.json_response(body)
 
     def _called(self, call: Call, token: str | None) -> Json:
@@ -95,7 +110,8 @@ async def _arguments(request: web.Request) -> Json:
     """However they were sent: in the address, as a form, or as JSON."""
     args: dict[str, Any] = dict(request.query)
     if request.content_type == "application/json":
-        args.update(json.loads(await request.text() or "{}"))
+        sent = json.loads(await request.text() or "{}")
+        args.update({} if request.match_info["method"] in _FORM_ONLY else sent)
     else:
         args.update(await request.post())
     for name in _WRITTEN_AS_JSON:

@@ -51,6 +51,9 @@ class Workspace:
     homes: dict[str, View] = field(default_factory=dict)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
     """What the bot is doing, for each channel and thread."""
+    sessions: dict[tuple[str, str], str] = field(default_factory=dict)
+    prompts: dict[str, list[Json]] = field(default_factory=dict)
+    """What people are offered to say, for each direct message."""
     _last_ts: int = 0
     _numbers: Counter[str] = field(default_factory=Counter)
     _triggers: dict[str, tuple[str, float]] = field(default_factory=dict)
