@@ -4,6 +4,7 @@ The SDK itself tries again after a lost connection, and so posts twice: its hand
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,14 @@ from channels.slack.failures import Doubtful, failure
 
 SECONDS = 10.0
 """For one call, from beginning to end."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Slack said. `headers` have their names in lower case."""
+
+    data: dict[str, Any]
+    headers: Mapping[str, str]
 
 
 @dataclass
@@ -33,6 +42,10 @@ class SlackClient:
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """What Slack answers. Raises what `failure` makes of a refusal, Unreachable, and Doubtful."""
+        return (await self.answer(method, **arguments)).data
+
+    async def answer(self, method: str, **arguments: Any) -> Answer:
+        """The same with the headers, for those who need them too."""
         try:
             async with asyncio.timeout(self.seconds):
                 response = await self._web.api_call(method, json=arguments)
@@ -42,8 +55,8 @@ class SlackClient:
             raise Unreachable("Slack does not answer; it is tried again") from error
         except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
             raise Doubtful from error
-        answered: dict[str, Any] = response.data if isinstance(response.data, dict) else {}
-        return answered
+        data = response.data if isinstance(response.data, dict) else {}
+        return Answer(data, {name.lower(): value for name, value in response.headers.items()})
 
 
 def _refusal(error: SlackApiError) -> Exception:

@@ -42,6 +42,12 @@ async def test_a_call_carries_the_token_and_its_arguments_and_returns_what_slack
     assert json.loads(seen[0].body) == CALL[1]
 
 
+async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> None:
+    async with slack(answer({"ok": True}, X_OAuth_Scopes="chat:write,commands")) as (client, _):
+        answered = await client.answer("auth.test")
+    assert (answered.data, answered.headers["x-oauth-scopes"]) == ({"ok": True}, "chat:write,commands")
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
