@@ -7,14 +7,16 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.slack import opening, posting, reading
+from tests.fakes.slack import manifests, opening, posting, reading
 from tests.fakes.slack.faults import Fault, Faults
 from tests.fakes.slack.message import Json
 from tests.fakes.slack.refused import Refused
+from tests.fakes.slack.scopes import check_scope, scopes_told
 from tests.fakes.slack.socket_carrier import SocketCarrier
 from tests.fakes.slack.workspace import Workspace
 
 _METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
+    "apps.manifest.export": manifests.export,
     "assistant.threads.setStatus": opening.set_status,
     "auth.test": reading.auth_test,
     "chat.delete": posting.delete,
@@ -30,6 +32,7 @@ _METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
 }
 _WRITTEN_AS_JSON = ("attachments", "blocks", "metadata", "view")
 _CONNECT = "apps.connections.open"
+_EXPORT = "apps.manifest.export"
 
 
 @dataclass
@@ -59,12 +62,14 @@ class WebApi:
         if fault is not None and fault.cut != "after":
             call.error, call.asked_for = fault.error or "cut", True
             return _hung_up(request) if fault.cut else _failed(fault)
-        body = self._called(call, _token(request, call.args))
-        return _hung_up(request) if fault is not None else web.json_response(body)
+        body = self._called(call, token := _token(request, call.args))
+        headers = scopes_told(self.workspace.app, token)
+        return _hung_up(request) if fault is not None else web.json_response(body, headers=headers)
 
     def _called(self, call: Call, token: str | None) -> Json:
         try:
             self._check_token(call.method, token)
+            check_scope(self.workspace.app, call.method)
             return {"ok": True, **self._method(call.method)(self.workspace, call.args)}
         except Refused as refused:
             call.error = refused.error
@@ -74,9 +79,9 @@ class WebApi:
         app = self.workspace.app
         if token is None:
             raise Refused("not_authed")
-        if token not in (app.bot_token, app.app_token):
+        if token not in (app.bot_token, app.app_token, app.config_token):
             raise Refused("invalid_auth")
-        if token != (app.app_token if method == _CONNECT else app.bot_token):
+        if token != {_CONNECT: app.app_token, _EXPORT: app.config_token}.get(method, app.bot_token):
             raise Refused("not_allowed_token_type")
 
     def _method(self, name: str) -> Callable[[Workspace, Json], Json]:
