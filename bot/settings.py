@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     slack_app_token: Annotated[SecretStr, AfterValidator(values.app_token)] | None = Field(
         None, description="Socket Mode instead of HTTP", examples=["xapp-..."]
     )
+    slack_config_token: Annotated[SecretStr, AfterValidator(values.config_token)] | None = Field(
+        None,
+        description="lets `handrail doctor` compare the Slack app with its manifest; A...:token if it asks for the id",
+        examples=["xoxe.xoxp-..."],
+    )
     slack_api_url: Annotated[str, AfterValidator(urls.api_folder)] = Field(
         "https://slack.com/api/", description="where Slack's methods are", examples=["https://slack.com/api/"]
     )

@@ -24,6 +24,7 @@ COMMANDS = {
     "schedules": Entry("bot.cli.schedules", "What starts by the clock."),
     "people": Entry("bot.cli.people", "Who there is, and who an address belongs to."),
     "send": Entry("bot.cli.send", "Send a message to an address."),
+    "slack": Entry("bot.cli.slack", "Set up the Slack app."),
     "doctor": Entry("bot.cli.doctor", "Look for what is wrong here, and say what to do about it."),
     "config": Entry("bot.cli.config", "Check and show settings and configuration."),
     "migrate": Entry("bot.cli.migrate", "Bring the database to the form this version needs."),

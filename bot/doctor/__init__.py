@@ -10,6 +10,7 @@ from bot.doctor.finding import Finding
 from bot.doctor.house import agents, model
 from bot.doctor.machine import machine
 from bot.doctor.server import server
+from bot.doctor.slack import slack
 from bot.house import load_house
 from bot.settings import Settings, load_settings
 from channels.terminal.client import TerminalClient
@@ -32,6 +33,7 @@ def examine(reach: Reach) -> Iterator[Finding]:
     yield model(settings)
     yield from agents(settings)
     yield from database(settings)
+    yield from slack(settings)
     yield from server(reach(settings))
 
 

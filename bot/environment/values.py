@@ -10,6 +10,7 @@ _ENDPOINT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):
 _MAIL_ADDRESS = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,189}")  # 254 together, RFC 5321 §4.5.3.1.3
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}", re.ASCII)
 _SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}", re.ASCII)  # E.164, a short code, a service SID
+_CONFIG_TOKEN = re.compile(r"(?:A[A-Z0-9]+:)?xoxe\.[^\s:]+", re.ASCII)
 _LAST_PORT = 65535
 _MOST_TOKENS = 2
 
@@ -46,6 +47,13 @@ def bot_token(secret: SecretStr) -> SecretStr:
 def app_token(secret: SecretStr) -> SecretStr:
     """What Slack's *Basic Information* page shows under app-level tokens."""
     return _beginning("xapp-", secret, "an app-level token of the Slack app")
+
+
+def config_token(secret: SecretStr) -> SecretStr:
+    """What Slack's list of apps shows under app configuration tokens; the app's id may stand before it."""
+    if not _CONFIG_TOKEN.fullmatch(secret.get_secret_value()):
+        raise ValueError("must be an app configuration token, which begins with xoxe., perhaps with A...: before it")
+    return secret
 
 
 def account_sid(text: str) -> str:

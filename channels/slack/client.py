@@ -5,7 +5,7 @@ The SDK itself tries again after a lost connection, and so posts twice: its hand
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,14 @@ _FORM_ONLY = frozenset({"chat.getPermalink", "conversations.history", "conversat
 """What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What Slack said. `headers` have their names in lower case."""
+
+    data: dict[str, Any]
+    headers: Mapping[str, str]
+
+
 @dataclass
 class SlackClient:
     """One workspace's app, by its bot token. A method Slack wants left alone is not called before its time.
@@ -43,6 +51,10 @@ class SlackClient:
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """What Slack answers. Raises what `failure` makes of a refusal, Unreachable, and Doubtful."""
+        return (await self.answer(method, **arguments)).data
+
+    async def answer(self, method: str, **arguments: Any) -> Answer:
+        """The same with the headers, for those who need them too."""
         in_form, as_json = (arguments, None) if method in _FORM_ONLY else (None, arguments)
         async with self._slots:
             self._respect_pause(method)
@@ -55,8 +67,8 @@ class SlackClient:
                 raise Unreachable("Slack does not answer; it is tried again") from error
             except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
                 raise Doubtful from error
-        answered: dict[str, Any] = response.data if isinstance(response.data, dict) else {}
-        return answered
+        data = response.data if isinstance(response.data, dict) else {}
+        return Answer(data, {name.lower(): value for name, value in response.headers.items()})
 
     async def close(self) -> None:
         """Give up the connections."""

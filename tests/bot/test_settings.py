@@ -67,7 +67,7 @@ def test_every_variable_of_the_contract_is_there() -> None:
         TWILIO_AUTH_TOKEN TWILIO_FROM TWILIO_API_URL EMAIL_ADDRESS SMTP_LISTEN LMTP_LISTEN SMTP_URL EMAIL_AUTHSERV_ID
         LOG_LEVEL LOG_FORMAT ENVIRONMENT DEPLOY_REPO HANDRAIL_URL HANDRAIL_API_TOKEN NO_COLOR
     """
-    grown = ["OPENAI_CONCURRENCY"]  # docs/adr/0009
+    grown = ["OPENAI_CONCURRENCY", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009
     assert {name.upper() for name in Settings.model_fields} == {*contract.split(), *grown}
 
 
@@ -148,6 +148,8 @@ def test_two_twilio_tokens_are_for_rotation() -> None:
         ("TWILIO_ACCOUNT_SID", f"AC{SID}"),
         ("SLACK_BOT_TOKEN", "xoxb-1"),
         ("SLACK_APP_TOKEN", "xapp-1"),
+        ("SLACK_CONFIG_TOKEN", "xoxe.xoxp-1-x"),
+        ("SLACK_CONFIG_TOKEN", "A0APP:xoxe.xoxp-1-x"),
         ("SLACK_API_URL", "http://127.0.0.1:9/api"),
         ("LOG_LEVEL", "WARNING"),
         ("LOG_FORMAT", "json"),
@@ -176,6 +178,8 @@ def test_a_value_of_the_right_shape_is_taken(name: str, value: str) -> None:
         ("HANDRAIL_API_TOKENS", CANARY),
         ("SLACK_BOT_TOKEN", f"xapp-{CANARY}"),
         ("SLACK_APP_TOKEN", f"xoxb-{CANARY}"),
+        ("SLACK_CONFIG_TOKEN", f"xoxe-1-{CANARY}"),
+        ("SLACK_CONFIG_TOKEN", f"B0BOT:xoxe.xoxp-{CANARY}"),
         ("SLACK_API_URL", "slack.com"),
         ("TWILIO_ACCOUNT_SID", CANARY),
         ("TWILIO_AUTH_TOKEN", f"{CANARY},{CANARY},{CANARY}"),
@@ -269,6 +273,7 @@ EVERY_SECRET = {
     "SLACK_BOT_TOKEN": f"xoxb-{CANARY}",
     "SLACK_SIGNING_SECRET": CANARY,
     "SLACK_APP_TOKEN": f"xapp-{CANARY}",
+    "SLACK_CONFIG_TOKEN": f"xoxe.xoxp-{CANARY}",
     "TWILIO_AUTH_TOKEN": CANARY,
     "SMTP_URL": f"smtp://u:{CANARY}@host",
     "DEPLOY_REPO": f"https://u:{CANARY}@example.com/x.git",

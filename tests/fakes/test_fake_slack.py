@@ -13,6 +13,7 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from tests.fakes.clock import FakeClock
 from tests.fakes.listening_bots import Bot, SocketBot, client, refused
 from tests.fakes.slack.person import Person
+from tests.fakes.slack.scopes import grant
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 from tests.fakes.slack.somebody import NotTaken
 
@@ -348,6 +349,7 @@ async def test_a_history_is_told_page_by_page_newest_first(slack: FakeSlack, ali
 
 
 async def test_who_somebody_is(slack: FakeSlack) -> None:
+    grant(slack.workspace, "users:read")
     slack.person("guest", "U0GUEST", is_restricted=True)
     assert (await client(slack).users_info(user="U0GUEST"))["user"]["is_restricted"] is True
     await refused(slack, client(slack).users_info(user="U0NOBODY"), "user_not_found", "users.info")

@@ -288,7 +288,6 @@ async def test_who_posts_too_fast_into_one_channel_is_told_to_wait(
         ("conversations.history", "invalid_arguments"),
         ("conversations.replies", "invalid_arguments"),
         ("chat.getPermalink", "invalid_arguments"),
-        ("users.info", "user_not_found"),
     ],
 )
 async def test_methods_that_only_look_read_no_json(slack: FakeSlack, alice: Person, method: str, error: str) -> None:

@@ -5,7 +5,7 @@ def test_an_empty_folder_is_no_problem(handrail):
     told = handrail("doctor", "--json")
     assert told.code == 0
     assert {finding["state"] for finding in told.json} <= {"ok", "warning"}
-    assert {"python", "git", "folder", "settings", "approvers", "model", "database", "server"} <= {
+    assert {"python", "git", "folder", "settings", "approvers", "model", "database", "slack", "server"} <= {
         finding["name"] for finding in told.json
     }
     assert "start it with `make up`" in handrail("doctor").out

@@ -55,7 +55,13 @@ async def test_what_methods_that_only_look_are_asked_arrives() -> None:
         thread = await slack.person("alice", "U0ALICE").says("hello", channel="C0OPS")
         found = await client.call("conversations.replies", channel="C0OPS", ts=thread.ts, include_all_metadata=True)
         assert [message["text"] for message in found["messages"]] == ["hello"]
-        assert (await client.call("users.info", user="U0ALICE"))["user"]["name"] == "alice"
+        await client.close()
+
+
+async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> None:
+    async with slack(answer({"ok": True}, X_OAuth_Scopes="chat:write,commands")) as (client, _):
+        answered = await client.answer("auth.test")
+    assert (answered.data, answered.headers["x-oauth-scopes"]) == ({"ok": True}, "chat:write,commands")
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ async def test_the_buttons_of_a_card_are_about_what_it_shows_and_hold_in_its_cha
         root, address = await here.thread()
         await here.channel.send(address, approval(), key="k")
         card = await here.slack.person("bob", "U0BOB").sees(root)
-        about = read_reference(KEY, card.buttons[0]["value"], here.slack.app.team, OPS)
+        about = read_reference(KEY, card.message.buttons[0]["value"], here.slack.app.team, OPS)
         assert about == Reference("req_1", "ab" * 32)
 
 

@@ -1,6 +1,12 @@
 """Who the bot is to Slack, and the secrets both of them know."""
 
 from dataclasses import dataclass
+from typing import Any
+
+_SCOPES = (
+    "app_mentions:read", "assistant:write", "channels:history", "chat:write", "commands", "groups:history",
+    "im:history", "im:write", "mpim:history",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -13,5 +19,13 @@ class App:
     bot: str = "B0BOT"
     name: str = "handrail"
     bot_token: str = "xoxb-of-the-tests"
-    app_token: str = "xapp-of-the-tests"
+    app_token: str = "xapp-1-A0APP-1-of-the-tests"
+    config_token: str = "xoxe.xoxp-of-the-tests"
     signing_secret: str = "signing-secret-of-the-tests"
+    scopes: tuple[str, ...] = _SCOPES
+    """What the bot token was granted."""
+    scopes_of_app_token: tuple[str, ...] = ("connections:write",)
+    tells_its_id: bool = False
+    """Whether `auth.test` names the app, as it does for some tokens only."""
+    manifest: dict[str, Any] | None = None
+    """How the app is configured, when somebody may ask."""

@@ -7,7 +7,7 @@ from tests.fakes.slack.workspace import Channel, Workspace
 
 def auth_test(workspace: Workspace, args: Json) -> Json:
     app = workspace.app
-    bot = {"user": app.name, "user_id": app.user, "bot_id": app.bot}
+    bot = {"user": app.name, "user_id": app.user, "bot_id": app.bot, **({"app_id": app.id} if app.tells_its_id else {})}
     return {
         "url": "https://fake.slack.com/",
         "team": "Fake",

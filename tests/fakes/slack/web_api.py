@@ -7,16 +7,18 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.slack import agent_view, opening, posting, reading, streaming
+from tests.fakes.slack import agent_view, manifests, opening, posting, reading, streaming
 from tests.fakes.slack.faults import Fault, Faults
 from tests.fakes.slack.message import Json
 from tests.fakes.slack.pace import Pace
 from tests.fakes.slack.refused import Refused
+from tests.fakes.slack.scopes import check_scope, scopes_told
 from tests.fakes.slack.socket_carrier import SocketCarrier
 from tests.fakes.slack.workspace import Workspace
 
 _METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
     "agents.sessions.setStatus": agent_view.set_session,
+    "apps.manifest.export": manifests.export,
     "assistant.threads.setStatus": agent_view.set_status,
     "assistant.threads.setSuggestedPrompts": agent_view.set_prompts,
     "auth.test": reading.auth_test,
@@ -40,6 +42,7 @@ _FORM_ONLY = ("chat.getPermalink", "conversations.history", "conversations.repli
 """These read no JSON: what is sent so might as well not have been sent (docs.slack.dev, content types of each)."""
 _TOO_FAST = Fault("ratelimited", retry_after=1)
 _CONNECT = "apps.connections.open"
+_EXPORT = "apps.manifest.export"
 
 
 @dataclass
@@ -75,11 +78,13 @@ class WebApi:
             call.error = _TOO_FAST.error
             return _failed(_TOO_FAST)
         body = self._called(call, token)
-        return _hung_up(request) if fault is not None else web.json_response(body)
+        headers = scopes_told(self.workspace.app, token)
+        return _hung_up(request) if fault is not None else web.json_response(body, headers=headers)
 
     def _called(self, call: Call, token: str | None) -> Json:
         try:
             self._check_token(call.method, token)
+            check_scope(self.workspace.app, call.method)
             return {"ok": True, **self._method(call.method)(self.workspace, call.args)}
         except Refused as refused:
             call.error = refused.error
@@ -89,9 +94,9 @@ class WebApi:
         app = self.workspace.app
         if token is None:
             raise Refused("not_authed")
-        if token not in (app.bot_token, app.app_token):
+        if token not in (app.bot_token, app.app_token, app.config_token):
             raise Refused("invalid_auth")
-        if token != (app.app_token if method == _CONNECT else app.bot_token):
+        if token != {_CONNECT: app.app_token, _EXPORT: app.config_token}.get(method, app.bot_token):
             raise Refused("not_allowed_token_type")
 
     def _method(self, name: str) -> Callable[[Workspace, Json], Json]:
