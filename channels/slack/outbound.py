@@ -16,6 +16,7 @@ from channels.slack.client import SlackClient
 from channels.slack.escaping import escaped
 from channels.slack.failures import ContentRefused, MessageGone
 from channels.slack.finding import find_parts, metadata
+from channels.slack.identity import Identity
 from channels.slack.pace import Pace
 from channels.slack.places import Spot, message_of, spot_of
 from channels.slack.signing import Reference, sign_reference
@@ -29,6 +30,7 @@ class SlackChannel:
     """Posts as the app of one workspace. `key` seals the references its buttons carry."""
 
     client: SlackClient
+    identity: Identity
     pace: Pace
     key: bytes
     now: Callable[[], datetime]
@@ -36,7 +38,6 @@ class SlackChannel:
     capabilities: ClassVar[Capabilities] = Capabilities(
         buttons=True, links=True, edits=True, markdown=True, longest=LONGEST_TEXT, assurance=Assurance.HIGH
     )
-    _team: str | None = None
     _conversations: dict[str, str] = field(default_factory=dict)
 
     async def send(
@@ -47,12 +48,6 @@ class SlackChannel:
         if replacing is not None:
             return await self._changed(spot, message, key, replacing)
         return await self._posted(spot, message, key, again=again)
-
-    async def team(self) -> str:
-        """The workspace we are in. Raises what SlackClient raises."""
-        if self._team is None:
-            self._team = str((await self.client.call("auth.test"))["team_id"])
-        return self._team
 
     async def _spot(self, to: Address) -> Spot:
         """A person is met in the conversation the app has with them alone."""
@@ -69,7 +64,7 @@ class SlackChannel:
         if card is None or card.status != "open":
             return drawn(message)
         about = Reference(card.request_id, card.digest)
-        return drawn(message, sign_reference(self.key, about, await self.team(), channel))
+        return drawn(message, sign_reference(self.key, about, (await self.identity.us()).team, channel))
 
     async def _posted(self, spot: Spot, message: Message, key: str, *, again: bool) -> Receipt:
         """Every part that is not there. When one fails, whoever tries again looks for those that are."""
@@ -113,7 +108,7 @@ class SlackChannel:
     async def _receipt(self, spot: Spot, ts: str, postings: Sequence[Posting]) -> Receipt:
         """What is said about a message outside of any thread comes in from a thread of its own."""
         ref = f"{spot.channel}:{ts}"
-        begun = Begun(address=Address(f"slack:{ref}"), place=f"{await self.team()}:{ref}") if not spot.root else None
+        begun = Begun(address=Address(f"slack:{ref}"), place=f"{(await self.identity.us()).team}:{ref}") if not spot.root else None
         return Receipt(ref=ref, digest=_digest(postings), begun=begun)
 
 

@@ -13,6 +13,7 @@ from agents.errors import Doubtful, Misconfigured, Permanent, Unreachable
 from agents.messages import Card, Field, Message, Receipt
 from channels.base import Channel
 from channels.slack.client import SlackClient
+from channels.slack.identity import Identity
 from channels.slack.outbound import SlackChannel
 from channels.slack.pace import Pace
 from channels.slack.signing import Reference, read_reference
@@ -55,7 +56,7 @@ async def desk() -> AsyncIterator[Desk]:
             await clock.sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
 
         try:
-            yield Desk(slack, clock, SlackChannel(client, Pace(clock.elapsed, sleep), KEY, clock.now))
+            yield Desk(slack, clock, SlackChannel(client, Identity(client), Pace(clock.elapsed, sleep), KEY, clock.now))
         finally:
             await client.close()
 
@@ -104,7 +105,7 @@ async def test_the_buttons_of_a_card_are_about_what_it_shows_and_hold_in_its_cha
         root, address = await here.thread()
         await here.channel.send(address, approval(), key="k")
         card = await here.slack.person("bob", "U0BOB").sees(root)
-        about = read_reference(KEY, card.message.buttons[0]["value"], here.slack.app.team, OPS)
+        about = read_reference(KEY, card.controls[0]["value"], here.slack.app.team, OPS)
         assert about == Reference("req_1", "ab" * 32)
 
 
@@ -269,4 +270,5 @@ def test_it_is_a_channel() -> None:
     async def sleep(_: float) -> None:
         raise AssertionError
 
-    assert isinstance(SlackChannel(SlackClient("t"), Pace(clock.elapsed, sleep), KEY, clock.now), Channel)
+    client = SlackClient("t")
+    assert isinstance(SlackChannel(client, Identity(client), Pace(clock.elapsed, sleep), KEY, clock.now), Channel)
