@@ -11,6 +11,7 @@ from typing import Any
 from agents.cards import shown, visible
 from channels.slack.actions import ANSWER, DENY, EDIT, Behind
 from channels.slack.blanks import LONGEST_INPUT, MOST_OPTIONS, Blank, chosen_at, form
+from channels.slack.blocks import Block, lines, plain, section
 from channels.slack.entries import Mistaken, read
 from channels.slack.escaping import clipped
 
@@ -19,10 +20,8 @@ WORDS = "words"
 
 _FIELD = "field"
 _ARGUMENT = "argument."
-_LONGEST_SECTION = 3000
+_LONGEST_TITLE = 24
 _ONE_LINE = 80
-
-Block = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,30 @@ class Refusal:
 def deny_modal(behind: Behind, title: str) -> Block:
     """Asks why; saying nothing denies as well."""
     words = _input(WORDS, "Why? The agent is told.", _lines_of_text(""), optional=True)
-    return _modal(DENY, "Deny", "Deny", behind, [_told(visible(title)), words])
+    return _modal(DENY, "Deny", "Deny", behind, [section(visible(title)), words])
 
 
 def answer_modal(behind: Behind, title: str) -> Block:
     """Asks for an answer in words."""
     return _modal(
-        ANSWER, "Answer", "Answer", behind, [_told(visible(title)), _input(WORDS, "Answer", _lines_of_text(""))]
+        ANSWER, "Answer", "Answer", behind, [section(visible(title)), _input(WORDS, "Answer", _lines_of_text(""))]
     )
 
 
 def edit_modal(behind: Behind, title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> Block:
     """Asks for other arguments; what no field can show stays as it is, and is shown."""
     fields = form(schema, arguments)
-    blocks = [_told(visible(title)), *(_blank(field) for field in fields if isinstance(field, Blank))]
+    blocks = [section(visible(title)), *(_blank(field) for field in fields if isinstance(field, Blank))]
     fixed = [f"{visible(field.name)}: {shown(field.value)}" for field in fields if not isinstance(field, Blank)]
     if fixed:
-        blocks.append(_told("These stay as they are:\n" + "\n".join(fixed)))
+        blocks.append(section("These stay as they are:\n" + "\n".join(fixed)))
     return _modal(EDIT, "Edit", "Approve this", behind, blocks)
+
+
+def told_modal(title: str, text: str) -> Block:
+    """Only tells something, in place of a modal that was sent (`response_action: update`)."""
+    shown = clipped(visible(title), _LONGEST_TITLE) or "—"
+    return {"type": "modal", "title": plain(shown), "close": plain("Close"), "blocks": [section(lines(text))]}
 
 
 def reason(values: Mapping[str, str | None]) -> str | None:
@@ -102,21 +107,16 @@ def _modal(name: str, title: str, submit: str, behind: Behind, blocks: list[Bloc
         "type": "modal",
         "callback_id": name,
         "private_metadata": behind.written(),
-        "title": _plain(title),
-        "submit": _plain(submit),
-        "close": _plain("Back"),
+        "title": plain(title),
+        "submit": plain(submit),
+        "close": plain("Back"),
         "blocks": blocks,
     }
 
 
-def _told(text: str) -> Block:
-    """Each line of what is told was made visible before it is put together."""
-    return {"type": "section", "text": _plain(clipped(text, _LONGEST_SECTION) or "—")}
-
-
 def _input(block: str, label: str, element: Block, *, optional: bool = False, hint: str = "") -> Block:
-    drawn = {"type": "input", "block_id": block, "label": _plain(label), "element": element, "optional": optional}
-    return drawn | ({"hint": _plain(hint)} if hint else {})
+    drawn = {"type": "input", "block_id": block, "label": plain(label), "element": element, "optional": optional}
+    return drawn | ({"hint": plain(hint)} if hint else {})
 
 
 def _blank(blank: Blank) -> Block:
@@ -140,11 +140,7 @@ def _lines_of_text(text: str) -> Block:
 
 
 def _list(blank: Blank) -> Block:
-    options = [{"text": _plain(label), "value": str(n)} for n, label in enumerate(blank.labels[:MOST_OPTIONS])]
+    options = [{"text": plain(label), "value": str(n)} for n, label in enumerate(blank.labels[:MOST_OPTIONS])]
     element = {"type": "static_select", "action_id": _FIELD, "options": options}
     at = chosen_at(blank)
     return element if at is None else element | {"initial_option": options[at]}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}

@@ -11,9 +11,11 @@ from agents.errors import Invalid
 from channels.slack.actions import ANSWER, DENY, EDIT, Behind
 from channels.slack.facts import Submitted
 from channels.slack.inbound import understand
-from channels.slack.modals import Refusal, answer, answer_modal, deny_modal, edit_modal, edited, reason
+from channels.slack.modals import Refusal, answer, answer_modal, deny_modal, edit_modal, edited, reason, told_modal
+from tests.channels.slack.overviews import hostile, is_inert, words
 from tests.channels.slack.sent import US, arrived, payload
 from tests.fakes.slack.limits import VIEW_BLOCKS, check_blocks
+from tests.fakes.slack.view import check_view
 
 BEHIND = Behind("v1.req_1.seal", "C0OPS", "1763726450.000100", "1763726400.000100")
 
@@ -242,3 +244,15 @@ def test_whatever_is_entered_is_read_or_told_at_its_field(entered: dict[str, str
         assert set(found.errors) <= set(entered)
     else:
         Arguments.model_validate(found, strict=False)
+
+
+def test_a_modal_may_only_tell_something() -> None:
+    shown = told_modal("Too late", "It was denied by bob.\nNothing runs.")
+    assert words([shown["title"], shown["blocks"]]) == ["Too late", "It was denied by bob.\nNothing runs."]
+    assert "submit" not in shown
+
+
+@given(hostile, hostile)
+def test_any_text_can_be_told_in_a_modal(title: str, text: str) -> None:
+    shown = check_view(told_modal(title, text), "modal")
+    assert is_inert([shown["title"], shown["blocks"]])

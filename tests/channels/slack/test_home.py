@@ -1,0 +1,124 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from agents.addresses import Address
+from agents.people import Person
+from channels.slack.client import SlackClient
+from channels.slack.home import home
+from channels.slack.overview import Conversation, Overview, Waiting
+from tests.agents.samples import approval, question
+from tests.channels.slack.overviews import AT, BY, HOSTILE, LINK, is_inert, overviews, words
+from tests.fakes.slack.slack import fake_slack
+from tests.fakes.slack.view import check_view
+
+ALICE = Person(key="alice", name="Alice Ng", roles=("release", "oncall"))
+
+
+def shown(**given: Any) -> list[str]:
+    return words(home(Overview(BY, **given)))
+
+
+def accessories(**given: Any) -> list[dict[str, Any]]:
+    return [block["accessory"] for block in home(Overview(BY, **given))["blocks"] if "accessory" in block]
+
+
+def test_somebody_we_know_sees_their_name_and_their_roles() -> None:
+    assert shown(person=ALICE)[0] == "You are Alice Ng (alice), with the roles release, oncall."
+    assert shown(person=Person(key="bob", name="Bob"))[0] == "You are Bob (bob), without a role."
+
+
+def test_a_stranger_sees_what_to_write_into_the_configuration() -> None:
+    assert shown()[0].endswith('slack = "T0HOME/U0ALICE"')
+
+
+def test_nothing_to_do_is_told_as_well() -> None:
+    assert shown()[1:] == [
+        "Waiting for you",
+        "Nothing waits for you.",
+        "Your threads",
+        "You have asked for nothing yet. Mention me in a channel, or write to me.",
+    ]
+
+
+def test_a_request_tells_what_is_asked_by_whom_until_when_and_leads_to_its_card() -> None:
+    request = approval(arguments={"where": "production"}, opened_at=AT - timedelta(seconds=1800))
+    assert shown(waiting=(Waiting(request, "C0OPS", LINK),))[2:7] == [
+        "walker wants to run push (where: production)",
+        "Open the card",
+        "code ABCDE",
+        "asked for by alice",
+        "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
+    ]
+    assert [button["url"] for button in accessories(waiting=(Waiting(request, "C0OPS", LINK),))] == [LINK]
+
+
+@pytest.mark.parametrize(
+    ("channel", "told"),
+    [
+        ("C0OPS", "look in the thread, in <#C0OPS>"),
+        ("D0ALICE", "look in your messages with me"),
+        (None, "look in the thread"),
+    ],
+)
+@pytest.mark.parametrize("link", [None, "javascript:alert(1)", "https://x/" + "x" * 3000])
+def test_without_a_link_a_request_tells_where_to_look(channel: str | None, told: str, link: str | None) -> None:
+    waiting = (Waiting(question(), channel, link),)
+    assert told in shown(waiting=waiting)
+    assert accessories(waiting=waiting) == []
+
+
+def test_a_request_that_is_held_has_no_end() -> None:
+    assert "stays open" in shown(waiting=(Waiting(approval(held=True)),))
+
+
+@pytest.mark.parametrize(
+    ("status", "doing"), [("running", "running"), ("waiting_for_human", "waits for a person"), ("done", "done")]
+)
+def test_a_thread_tells_what_was_asked_and_what_it_is_doing(status: Any, doing: str) -> None:
+    assert shown(conversations=(Conversation("deploy", status, "what is deployed?", AT, LINK),))[4:] == [
+        "what is deployed?",
+        "Open the thread",
+        "deploy",
+        doing,
+        "last change <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
+    ]
+
+
+def test_what_is_left_out_is_counted() -> None:
+    row = Conversation("deploy", "done", "hi", AT)
+    told = shown(waiting=(Waiting(question()),) * 15, conversations=(row,) * 112)
+    assert [text for text in told if text.startswith("and ")] == [
+        "and 3 more, which are not shown here",
+        "and 100 more, which are not shown here",
+    ]
+
+
+def test_text_of_others_takes_one_line_and_shows_what_it_hides() -> None:
+    told = shown(conversations=(Conversation("deploy", "done", HOSTILE, AT),))
+    assert "<!channel> <@U0BOSS> <https://evil.example|docs> & *so* :boom:\\n\\u202e!" in told
+
+
+def test_the_fullest_home_fits() -> None:
+    long = "x" * 3000
+    asked = approval(arguments={long: long}, requester=Address("slack:" + "U" * 300))
+    row = Conversation(long, "waiting_for_human", long, AT, LINK)
+    full = Overview(BY, Person(key="alice", name=long), (Waiting(asked, "C0OPS", "x"),) * 99, (row,) * 99)
+    check_view(home(full), "home")
+
+
+@given(overviews)
+def test_any_overview_fits_and_nothing_of_others_works_in_it(overview: Overview) -> None:
+    view = home(overview)
+    check_view(view, "home")
+    assert is_inert(view["blocks"])
+
+
+async def test_a_home_tab_is_published() -> None:
+    async with fake_slack() as slack:
+        alice = slack.person("alice", "U0ALICE")
+        view = home(Overview(BY, ALICE, (Waiting(question()),)))
+        await SlackClient(slack.app.bot_token, slack.base_url).call("views.publish", user_id="U0ALICE", view=view)
+        await alice.home("You are Alice Ng")

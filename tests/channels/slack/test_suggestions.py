@@ -1,0 +1,43 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.commands import Command, Commands
+from agents.deploy import AGENT
+from channels.slack.client import SlackClient
+from channels.slack.suggestions import MOST_PROMPTS, suggested_prompts
+from tests.fakes.slack.slack import fake_slack
+
+patterns = st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple)
+commands = st.lists(st.builds(lambda say: Command(say=say, does="x", step={}), patterns), max_size=8)
+
+
+def test_the_deploy_agent_suggests_what_can_be_said_as_it_is() -> None:
+    assert suggested_prompts(AGENT.commands) == (
+        {"title": "Deploy", "message": "deploy"},
+        {"title": "Roll back", "message": "roll back"},
+        {"title": "What is deployed", "message": "what is deployed"},
+        {"title": "List tags", "message": "list tags"},
+    )
+
+
+def test_what_is_suggested_is_understood() -> None:
+    assert all(AGENT.commands.match(prompt["message"]) for prompt in suggested_prompts(AGENT.commands))
+
+
+@given(commands)
+def test_slack_takes_what_any_agent_suggests(given: list[Command]) -> None:
+    prompts = suggested_prompts(Commands(commands=tuple(given)))
+    assert len(prompts) <= MOST_PROMPTS
+    for prompt in prompts:
+        assert 0 < len(prompt["title"]) <= 76
+        assert prompt["message"].strip()
+        assert "{" not in prompt["message"]
+
+
+async def test_slack_shows_what_is_suggested() -> None:
+    async with fake_slack() as slack:
+        alice = slack.person("alice", "U0ALICE")
+        channel, prompts = slack.workspace.direct("U0ALICE").id, suggested_prompts(AGENT.commands)
+        app = SlackClient(slack.app.bot_token, slack.base_url)
+        await app.call("assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts)
+        assert len(await alice.prompts("List tags")) == MOST_PROMPTS
