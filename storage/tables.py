@@ -37,10 +37,12 @@ class ThreadRow(SQLModel, table=True):
         Index("thread_by_wake", "wake_at", sqlite_where=_WAKING, postgresql_where=_WAKING),
         Index("thread_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
         Index("thread_by_age", "created_at", "id"),
+        Index("thread_by_requester", "requester", "created_at"),
     )
 
     id: str = Field(primary_key=True)
     agent: str
+    requester: str | None = None
     status: str
     version: int
     unfinished: bool

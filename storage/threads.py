@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import BigInteger, Connection, Row, Select, Update, bindparam, case, func, insert, select, update
 
+from agents.addresses import Address
 from agents.deadlines import wake_at
 from agents.errors import ThreadNotFound, VersionConflict
 from agents.events import Event
@@ -139,7 +140,12 @@ def _moved(state: ThreadState, expected: int) -> tuple[Update, list[dict[str, An
 
 def row_of_thread(state: ThreadState) -> dict[str, Any]:
     """All columns of a thread that is at rest, or new."""
-    born = {"id": state.thread_id, "agent": state.agent, "created_at": state.created_at}
+    born = {
+        "id": state.thread_id,
+        "agent": state.agent,
+        "requester": state.requester,
+        "created_at": state.created_at,
+    }
     return born | _projection(state) | {"state": state_json(state)}
 
 
@@ -207,7 +213,13 @@ def _same_state(connection: Connection, row: Row[Any], folded: ThreadState) -> b
 
 
 def listed(
-    connection: Connection, *, status: str | None, agent: str | None, before: tuple[datetime, str] | None, limit: int
+    connection: Connection,
+    *,
+    limit: int,
+    status: str | None = None,
+    agent: str | None = None,
+    requester: Address | None = None,
+    before: tuple[datetime, str] | None = None,
 ) -> list[ThreadState]:
     """Threads, newest first, behind the position `before` (created_at, id)."""
     query = select(_thread).order_by(_thread.c.created_at.desc(), _thread.c.id.desc()).limit(limit)
@@ -215,6 +227,8 @@ def listed(
         query = query.where(_thread.c.status == status)
     if agent is not None:
         query = query.where(_thread.c.agent == agent)
+    if requester is not None:
+        query = query.where(_thread.c.requester == requester)
     if before is not None:
         at, thread_id = before
         older = (_thread.c.created_at < at) | ((_thread.c.created_at == at) & (_thread.c.id < thread_id))

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agents.addresses import Address
-from agents.errors import HandrailError, NotFound, Refused
+from agents.errors import Refused
 from agents.messages import Heard
 from bot.conversations import Conversations
 from bot.intake import Opening

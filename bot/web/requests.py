@@ -17,7 +17,7 @@ from bot.web.json_body import JsonRoute
 from bot.web.parts import Here
 from bot.web.problems import body_of, status_of
 from bot.web.queries import RequestQuery
-from bot.web.search import Search
+from bot.web.search import found
 from bot.web.shapes import RequestPage, RequestView, request_view
 from bot.web.speaker import Speaker, SpokenBy
 
@@ -27,8 +27,8 @@ router = APIRouter(prefix="/requests", tags=["requests"], route_class=JsonRoute)
 @router.get("", responses=failures(403))
 async def list_requests(here: Here, voice: SpokenBy, query: Annotated[RequestQuery, Query()]) -> RequestPage:
     """Requests, newest first; a thread has at most one that is open."""
-    search = Search(query, voice.speaker(query.as_).person)
-    requests = await search.found(here.bot.engine.database, query.limit + 1)
+    decider = voice.speaker(query.as_).person
+    requests = await found(here.bot.engine.database, query, decider, query.limit + 1)
     shown = tuple(request_view(request) for request in requests[: query.limit])
     more = len(requests) > query.limit
     return RequestPage(requests=shown, next_cursor=cursor_at(shown[-1].opened_at, shown[-1].id) if more else None)

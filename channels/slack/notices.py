@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "status": "your threads, and what they are doing",
     "approvals": "what waits for your decision",
     "whoami": "who you are to me",
+    "cancel": "end a thread of yours; name it if several go on",
     "help": "this list",
 }
 _LONGEST_TEXT = 3000
@@ -53,6 +54,11 @@ def approvals_notice(overview: Overview) -> Notice:
 def whoami_notice(overview: Overview) -> Notice:
     """Who they are to us."""
     return _notice(introduction(overview))
+
+
+def cancelled_notice(thread_id: str) -> Notice:
+    """That a thread is over."""
+    return _notice(f"Thread {clipped(visible(thread_id), _LONGEST_TYPED)} is cancelled.")
 
 
 def refusal_notice(error: str, request: Request | None = None) -> Notice:

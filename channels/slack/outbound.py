@@ -108,7 +108,11 @@ class SlackChannel:
     async def _receipt(self, spot: Spot, ts: str, postings: Sequence[Posting]) -> Receipt:
         """What is said about a message outside of any thread comes in from a thread of its own."""
         ref = f"{spot.channel}:{ts}"
-        begun = Begun(address=Address(f"slack:{ref}"), place=f"{(await self.identity.us()).team}:{ref}") if not spot.root else None
+        begun = (
+            Begun(address=Address(f"slack:{ref}"), place=f"{(await self.identity.us()).team}:{ref}")
+            if not spot.root
+            else None
+        )
         return Receipt(ref=ref, digest=_digest(postings), begun=begun)
 
 

@@ -1,4 +1,4 @@
-"""Which thread a place outside belongs to."""
+"""Which thread a place outside belongs to, and whom a thread works for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,11 @@ revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+_REQUESTERS = {
+    "sqlite": "UPDATE thread SET requester = json_extract(state, '$.requester')",
+    "postgresql": "UPDATE thread SET requester = CAST(state AS jsonb) ->> 'requester'",
+}
 
 
 def upgrade() -> None:
@@ -17,7 +22,12 @@ def upgrade() -> None:
         sa.Column("thread_id", sa.String(), sa.ForeignKey("thread.id"), nullable=False),
     )
     op.create_index("ix_conversation_thread_id", "conversation", ["thread_id"])
+    op.add_column("thread", sa.Column("requester", sa.String(), nullable=True))
+    op.execute(_REQUESTERS[op.get_context().dialect.name])
+    op.create_index("thread_by_requester", "thread", ["requester", "created_at"])
 
 
 def downgrade() -> None:
+    op.drop_index("thread_by_requester", "thread")
+    op.drop_column("thread", "requester")
     op.drop_table("conversation")

@@ -1,0 +1,42 @@
+"""Requests somebody could decide now, or that fit otherwise: the store is read on until there are enough."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from agents.judge import eligible
+from agents.people import Person
+from agents.requests import Request
+from storage.database import Database
+from storage.requests import list_requests
+
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which requests: by their status, of one thread, behind a position (opened_at, id), and those that fit."""
+
+    fits: Callable[[Request], bool]
+    status: str | None = None
+    thread_id: str | None = None
+    before: tuple[datetime, str] | None = None
+
+    async def found(self, database: Database, limit: int, *, page: int = PAGE) -> list[Request]:
+        """At most `limit`, newest first."""
+        fitting: list[Request] = []
+        before = self.before
+        while len(fitting) < limit:
+            read = partial(list_requests, status=self.status, thread_id=self.thread_id, before=before, limit=page)
+            requests = await database.read(read)
+            fitting += filter(self.fits, requests)
+            if len(requests) < page:
+                break
+            before = requests[-1].opened_at, requests[-1].id
+        return fitting[:limit]
+
+
+def decidable_by(who: Person | None) -> Callable[[Request], bool]:
+    """Whether they could decide it now; nobody in particular decides nothing."""
+    return lambda request: request.status == "open" and who is not None and eligible(who, request.ask)

@@ -1,0 +1,66 @@
+"""Where everything Slack sends is taken: what matters is committed, then Slack is answered, then courtesies are done."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.slack.afterwards import Afterwards
+from bot.slack.commanding import Commanding
+from bot.slack.hearing import Hearing
+from bot.slack.pressing import Pressing
+from bot.slack.welcoming import Welcoming
+from channels.slack.facts import (
+    Challenge,
+    Checked,
+    Clicked,
+    Commanded,
+    Deleted,
+    Edited,
+    Fact,
+    Ignored,
+    Opened,
+    Ourselves,
+    Pointed,
+    Said,
+    Stopped,
+    Submitted,
+)
+from channels.slack.identity import Identity
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SlackDesk:
+    """One arm for each kind of fact."""
+
+    identity: Identity
+    hearing: Hearing
+    pressing: Pressing
+    commanding: Commanding
+    welcoming: Welcoming
+    afterwards: Afterwards
+
+    async def take(self, fact: Fact, us: Ourselves) -> Json | None:
+        """What Slack is answered; None is nothing but that it arrived. Raises Retryable: then Slack sends it again."""
+        match fact:
+            case Challenge():
+                return {"challenge": fact.challenge}
+            case Said():
+                await self.hearing.said(fact, us)
+            case Edited() | Deleted():
+                await self.hearing.changed(fact, us)
+            case Pointed():
+                await self.hearing.pointed(fact, us)
+            case Clicked():
+                await self.pressing.clicked(fact, us)
+            case Submitted():
+                return await self.pressing.submitted(fact, us)
+            case Commanded():
+                return await self.commanding.commanded(fact, us)
+            case Stopped():
+                await self.hearing.stopped(fact, us)
+            case Opened():
+                self.afterwards.do(self.welcoming.opened(fact, us))
+            case Checked() | Ignored():
+                pass
+        return None
