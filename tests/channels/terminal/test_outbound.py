@@ -118,7 +118,7 @@ def test_an_ending_says_who_when_and_from_where():
     ("status", "told"),
     [
         ("expired", "nobody answered in time"),
-        ("superseded", "replaced by a new instruction"),
+        ("superseded", "taken back, or replaced by a new instruction"),
         ("cancelled", "cancelled with its thread"),
     ],
 )
