@@ -1,14 +1,18 @@
 """Without a model too a message is understood as it was last put, as long as nobody has acted upon it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.command_model import CommandModel, menu
+from agents.errands import story_of
 from agents.steps import AskAgent, CallTool, DoneForNow, NothingToDo, Step
 from tests.agents.conversation import Conversation
 from tests.agents.test_command_model import AGENT
 from tests.agents.test_commands_that_ask import HARBOUR, OFFICE
 from tests.fakes.scripted import ScriptedModel
 
+WORDS = st.sampled_from(["ship v1 to sea", "list 2 ships", "hm"])
 WITHDRAWN = "I withdrew that; nothing was done."
 
 
@@ -100,6 +104,21 @@ async def test_when_all_was_taken_back_nothing_is_done_and_nobody_is_bothered(th
     thread.rewords("m1", None)
     assert await thread.step() == NothingToDo(reason="what was said was taken back")
     assert thread.state.status == "done"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.none() | WORDS), max_size=12))
+def test_until_something_is_done_what_was_said_is_what_stands(changes: list[tuple[str, str | None]]) -> None:
+    thread, anew, stands = Conversation(AGENT, CommandModel()), Conversation(AGENT, CommandModel()), {}
+    for ref, text in changes:
+        if ref in stands:
+            thread.rewords(ref, text)
+        else:
+            thread.says(text or "hello", ref=ref)
+        stands[ref] = None if stands.get(ref, "") is None else text if ref in stands else text or "hello"
+    for ref, text in stands.items():
+        if text is not None:
+            anew.says(text, ref=ref)
+    assert story_of(thread.state, AGENT.commands).said == story_of(anew.state, AGENT.commands).said
 
 
 # While people are asked
