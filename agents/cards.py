@@ -71,7 +71,7 @@ def outcome(request: Request) -> str:
 
 _ENDINGS = {
     "expired": "nobody answered in time",
-    "superseded": "replaced by a new instruction",
+    "superseded": "taken back, or replaced by a new instruction",
     "cancelled": "cancelled with its thread",
 }
 

@@ -47,6 +47,8 @@ def _needs_thought(story: Story, agent: Agent) -> bool:
     """Whether this is beyond the commands: their words do not fit, or somebody said more than they understand."""
     if story.foreign and not isinstance(story.last, MessageReceived):
         return True
+    if story.taken_back:
+        return False
     if story.waiting:
         return _complaint(story.waiting[0], agent) is not None
     if not story.errands or report(story.errands[-1]) is None:
@@ -65,6 +67,8 @@ def _complaint(match: Match, agent: Agent) -> str | None:
 
 def _next(story: Story, agent: Agent) -> Step | None:
     """The step the commands lead to, None when they lead nowhere."""
+    if story.taken_back:
+        return NothingToDo(reason="what was said was taken back")
     told = _told(story)
     if not story.waiting:
         return DoneForNow(message=told) if told else None

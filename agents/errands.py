@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from agents.commands import Commands, Match, filled
 from agents.events import (
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     ReplyChosen,
     RequestAnswered,
@@ -15,7 +17,7 @@ from agents.events import (
     ThreadForked,
     ToolCalled,
 )
-from agents.scope import own_events, scope_of
+from agents.scope import scope_of, told_apart
 from agents.state import Remembered, ThreadState
 from agents.steps import NothingToDo, RequestHumanInput, Step
 
@@ -38,33 +40,59 @@ class Errand:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What was said and nobody has acted upon: a command, or a remark when `match` is None. `ref` names its message."""
+
+    match: Match | None
+    ref: str | None = None
+
+
+@dataclass(frozen=True)
 class Story:
     """A thread since it last rested, or since the agent at work was asked by another one, as that agent knows it.
 
-    `waiting` are commands nobody has acted upon, `remarks` messages since the last step that are no command.
+    `said` holds commands nobody has acted upon, and remarks since the last step, as people last put them.
     `last` is what happened last; `foreign` tells that another model chose the last step.
     """
 
     errands: tuple[Errand, ...] = ()
-    waiting: tuple[Match, ...] = ()
-    remarks: tuple[MessageReceived, ...] = ()
+    said: tuple[Said, ...] = ()
     last: Remembered | None = None
     foreign: bool = False
+
+    @property
+    def waiting(self) -> tuple[Match, ...]:
+        """The commands among what was said."""
+        return tuple(said.match for said in self.said if said.match is not None)
+
+    @property
+    def remarks(self) -> tuple[Said, ...]:
+        """The rest of it."""
+        return tuple(said for said in self.said if said.match is None)
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether all that was said was deleted before anybody acted upon it."""
+        return isinstance(self.last, MessageDeleted) and not (self.said or self.errands or self.foreign)
 
 
 def story_of(state: ThreadState, commands: Commands) -> Story:
     """The story the thread tells to the agent at work, who understands these commands."""
     scope = scope_of(state)
-    events = own_events(scope.since)
+    events = _known(scope.since)
     own = _without_prefetched(_without_answers_as_messages(events if state.asked else _since_rest(events)))
     begun = _asked(state.asked[-1].message, commands) if state.asked and scope.before else Story()
     return reduce(lambda story, event: replace(_continued(story, event, commands), last=event), own, begun)
 
 
+def _known(events: tuple[Remembered, ...]) -> tuple[Remembered, ...]:
+    """The agent's own events, and what people made of messages while another one was at work."""
+    return tuple(e for e, own in told_apart(events) if own or isinstance(e, MessageEdited | MessageDeleted))
+
+
 def _asked(message: str, commands: Commands) -> Story:
     """An asked agent begins with what it was asked. Once that is forgotten, it has long begun."""
-    match = commands.match(message)
-    return Story(waiting=(match,) if match else ())
+    return Story(said=(Said(commands.match(message)),))
 
 
 def _since_rest(recent: tuple[Remembered, ...]) -> tuple[Remembered, ...]:
@@ -102,7 +130,11 @@ def _without_prefetched(events: Iterable[Remembered]) -> Iterator[Remembered]:
 def _continued(story: Story, event: Remembered, commands: Commands) -> Story:
     match event:
         case MessageReceived():
-            return _heard(story, event, commands)
+            return replace(story, said=(*story.said, _heard(event, commands)))
+        case MessageEdited():
+            return replace(story, said=_reworded(story, event, commands))
+        case MessageDeleted():
+            return replace(story, said=tuple(said for said in story.said if said.ref != event.ref))
         case StepChosen():
             return _stepped(story, event)
         case RequestAnswered():
@@ -111,18 +143,27 @@ def _continued(story: Story, event: Remembered, commands: Commands) -> Story:
             return _happened(story, event)
 
 
-def _heard(story: Story, event: MessageReceived, commands: Commands) -> Story:
-    if (match := commands.match(event.text)) is not None:
-        return replace(story, waiting=(*story.waiting, match))
-    return replace(story, remarks=(*story.remarks, event))
+def _heard(event: MessageReceived | MessageEdited, commands: Commands) -> Said:
+    return Said(commands.match(event.text), event.ref)
+
+
+def _reworded(story: Story, event: MessageEdited, commands: Commands) -> tuple[Said, ...]:
+    """What was said, with the new text in its place.
+
+    The new text of a message that was acted upon is a remark, and an instruction where it has superseded a request.
+    """
+    new = _heard(event, commands)
+    if any(said.ref == event.ref for said in story.said):
+        return tuple(new if said.ref == event.ref else said for said in story.said)
+    return (*story.said, new if isinstance(story.last, RequestSuperseded) else Said(match=None))
 
 
 def _stepped(story: Story, event: StepChosen) -> Story:
     """Another model has seen all of it, so nothing is left for the commands to tell or to do."""
     if event.model != COMMANDS:
         return Story(foreign=True)
-    match, *rest = story.waiting or (None,)
-    return Story(errands=(*story.errands, Errand(event.step, match)), waiting=tuple(filter(None, rest)))
+    first, *rest = [said for said in story.said if said.match] or [Said(match=None)]
+    return Story(errands=(*story.errands, Errand(event.step, first.match)), said=tuple(rest))
 
 
 def _happened(story: Story, event: Remembered) -> Story:
@@ -138,7 +179,7 @@ def _answered(story: Story, event: RequestAnswered, commands: Commands) -> Story
         return story
     said = event.answer.text or ""
     match = _completed(story, said, commands) or commands.match(said)
-    return replace(story, waiting=(match, *story.waiting)) if match else story
+    return replace(story, said=(Said(match), *story.said)) if match else story
 
 
 def _completed(story: Story, said: str, commands: Commands) -> Match | None:

@@ -41,11 +41,33 @@ class ThreadStarted(Fact):
 
 
 class MessageReceived(Fact):
-    """Somebody said something to the thread."""
+    """Somebody said something to the thread. Later facts name it by `ref`, its channel's own name for it."""
 
     type: Literal["MessageReceived"] = "MessageReceived"
     text: str
     source: Address
+    ref: str | None = None
+
+
+class MessageEdited(Fact):
+    """Whoever wrote the message gave it another text."""
+
+    type: Literal["MessageEdited"] = "MessageEdited"
+    ref: str
+    text: str
+    source: Address
+
+
+class MessageDeleted(Fact):
+    """Whoever wrote the message took it back."""
+
+    type: Literal["MessageDeleted"] = "MessageDeleted"
+    ref: str
+    source: Address
+
+
+Spoken = MessageReceived | MessageEdited | MessageDeleted
+"""What people say, and what they make of it later."""
 
 
 class StepChosen(Fact):
@@ -187,7 +209,7 @@ class RequestExpired(Fact):
 
 
 class RequestSuperseded(Fact):
-    """A new instruction made the request pointless."""
+    """A new instruction made the request pointless, or what had led to it was taken back."""
 
     type: Literal["RequestSuperseded"] = "RequestSuperseded"
     request_id: str
@@ -297,6 +319,8 @@ class UnknownEvent(Fact):
 KnownEvent = (
     ThreadStarted
     | MessageReceived
+    | MessageEdited
+    | MessageDeleted
     | StepChosen
     | StepRejected
     | ToolCalled

@@ -1,4 +1,4 @@
-"""What a message does, by rule and without any model (DESIGN §6): it never approves.
+"""What a message does, by rule and without any model (DESIGN §6): it never approves, nor does what becomes of it.
 
 No request open      it is heard, and the agent goes on.
 A question open      from somebody who may answer, and fitting: it is the answer; otherwise it is heard. Whether a
@@ -7,17 +7,34 @@ An approval open     a new instruction supersedes it; anything else is a comment
                      approval stays open. An instruction is what matches a command of the agent that does more than
                      read, or starts with a word that corrects (`CORRECTIONS`), from whoever asked or from somebody
                      who may decide.
+
+An edit or a deletion is noted for the agent's next turn. It is no turn by itself, so what rests, waits or runs goes on
+doing so, and it answers no question. It is passed over when the thread is cancelled, when the message was never heard,
+is forgotten or deleted already, when somebody else wrote it, and when nothing is new: the same text, or a text older
+than one we have, since edits may arrive in any order.
+
+An approval open     an edit into an instruction supersedes it as a message would; so does deleting the message that led
+                     to it, the last one before the call was asked for, whoever wrote that.
 """
 
 import re
 
+from agents.addresses import Address
 from agents.agent import Agent
 from agents.cards import choices_of
 from agents.commands import plain
 from agents.errors import AlreadySettled, InvalidAnswer
-from agents.events import KnownEvent, MessageReceived, RequestAnswered, RequestSuperseded
+from agents.events import (
+    KnownEvent,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    RequestAnswered,
+    RequestSuperseded,
+    ToolCalled,
+)
 from agents.judge import eligible, judge, same_person
-from agents.messages import Assurance, Heard, Provenance
+from agents.messages import Assurance, Changed, Heard, Provenance
 from agents.people import People
 from agents.requests import Answer, Request
 from agents.state import ThreadState
@@ -27,23 +44,44 @@ CORRECTIONS = frozenset(
     | {"scratch", "stop", "use", "wait"}
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_INSTRUCTED = "gave a new instruction"
+_TAKEN_BACK = "took the message back"
 
 
 def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
     """The events a message gives rise to."""
-    received = MessageReceived(
-        at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source
-    )
+    said = received(heard)
     request = state.request
     if request is None or heard.provenance != Provenance.VERIFIED_PERSON:
-        return (received,)
+        return (said,)
     if request.kind == "question":
-        return (received, *_answer(request, heard, people))
-    if _may_instruct(request, heard, people) and instructs(heard.text, agent):
-        reason = f"{heard.by.rest} gave a new instruction"
-        superseded = RequestSuperseded(at=heard.at, actor=heard.by, request_id=request.id, reason=reason)
-        return (superseded, received)
-    return (received,)
+        return (said, *_answer(request, heard, people))
+    if _instructs(request, heard.by, heard.text, people, agent):
+        return (_superseded(request, heard, _INSTRUCTED), said)
+    return (said,)
+
+
+def received(heard: Heard) -> MessageReceived:
+    """What was heard, as a fact."""
+    return MessageReceived(
+        at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source, ref=heard.ref
+    )
+
+
+def listen_again(
+    state: ThreadState, changed: Changed, *, people: People, agent: Agent | None
+) -> tuple[KnownEvent, ...]:
+    """The events an edit or a deletion gives rise to; none when it is passed over."""
+    if state.life == "cancelled" or not _is_news(state, changed, people):
+        return ()
+    request = state.request
+    if request is None or request.kind == "question" or changed.provenance != Provenance.VERIFIED_PERSON:
+        return (_noted(changed),)
+    if changed.text is None:
+        why = _TAKEN_BACK if changed.ref == _led_to(request, state) else None
+    else:
+        why = _INSTRUCTED if _instructs(request, changed.by, changed.text, people, agent) else None
+    return (_superseded(request, changed, why), _noted(changed)) if why else (_noted(changed),)
 
 
 def instructs(text: str, agent: Agent | None) -> bool:
@@ -61,9 +99,39 @@ def _orders(text: str, agent: Agent | None) -> bool:
     return tool is None or tool.stance.effect != "read"
 
 
-def _may_instruct(request: Request, heard: Heard, people: People) -> bool:
-    who = people.get(heard.by)
-    return same_person(request.requester, heard.by, people) or (who is not None and eligible(who, request.ask))
+def _instructs(request: Request, by: Address, text: str, people: People, agent: Agent | None) -> bool:
+    return _may_instruct(request, by, people) and instructs(text, agent)
+
+
+def _may_instruct(request: Request, by: Address, people: People) -> bool:
+    who = people.get(by)
+    return same_person(request.requester, by, people) or (who is not None and eligible(who, request.ask))
+
+
+def _superseded(request: Request, told: Heard | Changed, why: str) -> RequestSuperseded:
+    return RequestSuperseded(at=told.at, actor=told.by, request_id=request.id, reason=f"{told.by.rest} {why}")
+
+
+def _is_news(state: ThreadState, changed: Changed, people: People) -> bool:
+    message = state.message_named(changed.ref)
+    if message is None or not same_person(message.actor, changed.by, people):
+        return False
+    outdated = isinstance(message, MessageEdited) and changed.at < message.at
+    return changed.text is None or not (outdated or changed.text == message.text)
+
+
+def _noted(changed: Changed) -> MessageEdited | MessageDeleted:
+    facts = changed.model_dump(include={"ref", "source", "provenance", "at"}) | {"actor": changed.by}
+    return MessageDeleted(**facts) if changed.text is None else MessageEdited(**facts, text=changed.text)
+
+
+def _led_to(request: Request, state: ThreadState) -> str | None:
+    """The message that led to the call, if it has a name: the last one before it that had not been deleted by then."""
+    calls = (i for i, e in enumerate(state.recent) if isinstance(e, ToolCalled) and e.call_id == request.call_id)
+    before = state.recent[: next(calls, 0)]
+    deleted = {event.ref for event in before if isinstance(event, MessageDeleted)}
+    said = (event.ref for event in reversed(before) if isinstance(event, MessageReceived))
+    return next((ref for ref in said if ref not in deleted), None)
 
 
 def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnswered, ...]:

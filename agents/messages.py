@@ -86,9 +86,21 @@ class Receipt(Frozen):
 
 
 class Heard(Frozen):
-    """A message as it came in, after its channel verified it."""
+    """A message as it came in, after its channel verified it. `ref` is its channel's own name for it, if it has one."""
 
     text: str
+    by: Address
+    source: Address
+    provenance: Provenance
+    at: datetime
+    ref: str | None = None
+
+
+class Changed(Frozen):
+    """What `by` made of the message `ref` later: another text, or None when it was deleted."""
+
+    ref: str
+    text: str | None
     by: Address
     source: Address
     provenance: Provenance

@@ -10,11 +10,14 @@ from agents.agent import Agent
 from agents.cards import visible
 from agents.events import (
     BudgetExtended,
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     ReplyChosen,
     RequestAnswered,
     RequestExpired,
     RequestSuperseded,
+    Spoken,
     StepChosen,
     StepRejected,
     ThreadForked,
@@ -70,10 +73,10 @@ def _told(state: ThreadState) -> Iterator[str]:
 def _happened(state: ThreadState) -> Iterator[str]:
     """The agent's own part of the thread, and what people said in all of it; of agents it asked, what they answered."""
     scope = scope_of(state)
-    yield from _rendered(event for event in scope.before if isinstance(event, MessageReceived))
+    yield from _rendered(event for event in scope.before if isinstance(event, Spoken))
     if state.asked:
         yield _asked(state.asked[-1])
-    since = (event for event, own in told_apart(scope.since) if own or isinstance(event, MessageReceived))
+    since = (event for event, own in told_apart(scope.since) if own or isinstance(event, Spoken))
     yield from _rendered(_compacted(tuple(since)))
 
 
@@ -97,7 +100,11 @@ def rendered(event: Remembered) -> str | None:
     """One event as the model sees it; None for what it need not see."""
     match event:
         case MessageReceived():
-            return _tag("message", event.text, by=event.actor, trust=event.provenance, at=_time(event.at))
+            return _spoken("message", event.text, event)
+        case MessageEdited():
+            return _spoken("message_edited", event.text, event)
+        case MessageDeleted():
+            return _spoken("message_deleted", "The message was taken back.", event)
         case StepChosen():
             return _question(event.step) if isinstance(event.step, RequestHumanInput) else None
         case StepRejected():
@@ -126,6 +133,10 @@ def rendered(event: Remembered) -> str | None:
             return _tag("forked", "This is a copy of another thread; nothing asked there is still being asked here.")
         case _:
             assert_never(event)
+
+
+def _spoken(name: str, text: str, event: Spoken) -> str:
+    return _tag(name, text, by=event.actor, trust=event.provenance, at=_time(event.at), ref=event.ref)
 
 
 def _question(step: RequestHumanInput) -> str:
@@ -160,7 +171,8 @@ _PAST = {"approve": "approved", "deny": "denied", "edit": "edited", "answer": "a
 
 
 def _tag(name: str, text: str, longest: int = LONGEST_TEXT, **attributes: Any) -> str:
-    facts = "".join(f' {key}="{escape(str(value))}"' for key, value in attributes.items())
+    told = ((key, escape(visible(str(value)))) for key, value in attributes.items() if value is not None)
+    facts = "".join(f' {key}="{value}"' for key, value in told)
     return f"<{name}{facts}>{_body(text, longest)}</{name}>"
 
 

@@ -41,11 +41,6 @@ def told_apart(events: Sequence[Remembered]) -> Iterator[tuple[Remembered, bool]
         yield event, own
 
 
-def own_events(events: Sequence[Remembered]) -> tuple[Remembered, ...]:
-    """The agent's own events alone."""
-    return tuple(event for event, own in told_apart(events) if own)
-
-
 def _answers(event: Remembered, call_id: str) -> bool:
     return isinstance(event, ToolSucceeded) and event.call_id == call_id
 

@@ -9,11 +9,14 @@ from agents.addresses import ENGINE, Address
 from agents.budget import Budget
 from agents.events import (
     BudgetExtended,
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     ReplyChosen,
     RequestAnswered,
     RequestExpired,
     RequestSuperseded,
+    Spoken,
     StepChosen,
     StepRejected,
     ThreadForked,
@@ -32,6 +35,8 @@ ThreadStatus = Literal["running", "waiting_for_human", "waiting_for_time", "paus
 
 Remembered = Annotated[
     MessageReceived
+    | MessageEdited
+    | MessageDeleted
     | StepChosen
     | StepRejected
     | ToolCalled
@@ -160,3 +165,8 @@ class ThreadState(Frozen):
 
     def request_named(self, request_id: str) -> Request | None:
         return next((r for r in self.requests if r.id == request_id), None)
+
+    def message_named(self, ref: str) -> MessageReceived | MessageEdited | None:
+        """The message as it stands; None when it was deleted, is forgotten, or was never heard."""
+        last = next((e for e in reversed(self.recent) if isinstance(e, Spoken) and e.ref == ref), None)
+        return None if isinstance(last, MessageDeleted) else last

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from agents.addresses import Address
 from agents.agent import Agent
 from agents.errors import WrongState
-from agents.events import KnownEvent, MessageReceived, ThreadStarted
-from agents.listen import listen
-from agents.messages import Heard
+from agents.events import KnownEvent, ThreadStarted
+from agents.listen import listen, listen_again, received
+from agents.messages import Changed, Heard
 from agents.moment import Moment
 from agents.state import ThreadState
 from bot.engine import Also, Engine, Recorded, Reply
@@ -58,6 +58,19 @@ class Intake:
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 
+    async def change(self, thread_id: str, changed: Changed, *, claim: Claim | None = None) -> Recorded:
+        """Edit or delete what was said in a thread. Nothing is recorded where it is passed over (`agents.listen`).
+
+        The claim is kept all the same: what was passed over once is not looked at again. Raises ThreadNotFound, and
+        WrongState when the thread holds what this build cannot read.
+        """
+
+        def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
+            agent = self.roster.agents.get(state.acting)
+            return listen_again(state, changed, people=self.roster.people, agent=agent)
+
+        return await self.engine.record(thread_id, decide, claim=claim)
+
 
 def _opened(opening: Opening, agent: Agent, roster: Roster, moment: Moment) -> tuple[KnownEvent, ...]:
     heard = opening.heard
@@ -72,7 +85,4 @@ def _opened(opening: Opening, agent: Agent, roster: Roster, moment: Moment) -> t
         budget=roster.budget(agent),
         prefetch=agent.prefetch,
     )
-    received = MessageReceived(
-        at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source
-    )
-    return (started, received)
+    return (started, received(heard))

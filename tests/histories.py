@@ -22,6 +22,7 @@ from agents.events import (
     BudgetReached,
     KnownEvent,
     MessageReceived,
+    Spoken,
     ThreadCancelled,
     ThreadForked,
     ThreadPaused,
@@ -31,8 +32,8 @@ from agents.events import (
 )
 from agents.interpret import call_tool
 from agents.judge import judge
-from agents.listen import listen
-from agents.messages import Assurance, Heard, Provenance, Receipt
+from agents.listen import listen, listen_again
+from agents.messages import Assurance, Changed, Heard, Provenance, Receipt
 from agents.moment import Moment
 from agents.next_step import next_step
 from agents.opening import ask_for_budget, ask_for_help
@@ -165,7 +166,12 @@ class Walk:
             prefetch=AGENT.prefetch,
         )
         received = MessageReceived(
-            at=START, actor=alice, provenance=Provenance.VERIFIED_PERSON, text="go", source=Address("terminal:alice")
+            at=START,
+            actor=alice,
+            provenance=Provenance.VERIFIED_PERSON,
+            text="go",
+            source=Address("terminal:alice"),
+            ref="m0",
         )
         self.append((started, received))
 
@@ -190,7 +196,7 @@ class Walk:
     def step(self) -> None:
         self.now += timedelta(seconds=self.draw(st.sampled_from([0, 1, 90, 400, 4000])))
         often = 30 if self.keen else 4
-        moves: list[Move] = [_say, _say, _tick, _steer]
+        moves: list[Move] = [_say, _say, _change, _tick, _steer]
         moves += [lambda walk, e=effect: _perform(walk, e) for effect in next_step(self.state) for _ in range(often)]
         if self.state.request is not None:
             moves += [_answer] * often
@@ -201,15 +207,35 @@ def _say(walk: Walk) -> Sequence[KnownEvent]:
     if walk.state.life == "cancelled":
         return ()
     by = walk.draw(st.sampled_from(SPEAKERS))
-    known = PEOPLE.get(by) is not None
     heard = Heard(
         text=walk.draw(st.sampled_from(TEXTS)),
         by=by,
         source=Address("terminal:somebody"),
-        provenance=Provenance.VERIFIED_PERSON if known else Provenance.UNVERIFIED,
+        provenance=_provenance(by),
         at=walk.now,
+        ref=f"m{len(walk.events)}",
     )
     return listen(walk.state, heard, people=PEOPLE, agent=walk.agent)
+
+
+def _change(walk: Walk) -> Sequence[KnownEvent]:
+    """Somebody, mostly who wrote it, edits or deletes one of the latest messages."""
+    latest = [event for event in walk.events if isinstance(event, Spoken)][-4:]
+    message = walk.draw(st.sampled_from(latest))
+    by = walk.draw(st.sampled_from([message.actor, message.actor, *SPEAKERS]))
+    changed = Changed(
+        ref=message.ref or "",
+        text=walk.draw(st.sampled_from([None, None, *TEXTS])),
+        by=by,
+        source=Address("terminal:somebody"),
+        provenance=_provenance(by),
+        at=walk.now,
+    )
+    return listen_again(walk.state, changed, people=PEOPLE, agent=walk.agent)
+
+
+def _provenance(by: Address) -> Provenance:
+    return Provenance.UNVERIFIED if PEOPLE.get(by) is None else Provenance.VERIFIED_PERSON
 
 
 def _tick(walk: Walk) -> Sequence[KnownEvent]:

@@ -149,11 +149,16 @@ class House:
         else:
             await self.bot.wakeups.stop(grace=0)
 
-    async def says(self, text: str, *, thread: str | None = None, by: str = "alice") -> str:
+    async def says(self, text: str, *, thread: str | None = None, by: str = "alice", ref: str | None = None) -> str:
         """Somebody says something; returns the thread."""
         source = Address(f"terminal:{by}")
         heard = Heard(
-            text=text, by=person(by), source=source, provenance=Provenance.VERIFIED_PERSON, at=self.clock.now()
+            text=text,
+            by=person(by),
+            source=source,
+            provenance=Provenance.VERIFIED_PERSON,
+            at=self.clock.now(),
+            ref=ref,
         )
         if thread is not None:
             return (await self.bot.intake.hear(thread, heard)).after.thread_id

@@ -2,13 +2,21 @@
 
 from typing import Any, assert_never
 
-from agents.events import MessageReceived, MessageSent, MessageUndeliverable, ReplyChosen
+from agents.events import (
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    MessageSent,
+    MessageUndeliverable,
+    ReplyChosen,
+    Spoken,
+)
 from agents.folding.fresh import FRESH_START
 from agents.folding.settling import begun, replaced
 from agents.messages import Message, Provenance
 from agents.state import Outgoing, ThreadState
 
-TalkingEvent = MessageReceived | ReplyChosen | MessageSent | MessageUndeliverable
+TalkingEvent = Spoken | ReplyChosen | MessageSent | MessageUndeliverable
 
 
 def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
@@ -16,6 +24,10 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
     match event:
         case MessageReceived():
             return _received(state, event)
+        case MessageEdited():
+            return {"trusted": _trusted(state, event)}
+        case MessageDeleted():
+            return {}
         case ReplyChosen():
             reply = Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=Message(text=event.text))
             return {"outgoing": (*state.outgoing, reply)}
@@ -29,9 +41,13 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
 
 def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
     """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
-    known = event.provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
-    heard = {"trusted": state.trusted and known, "fires_at": None, "life": "open"}
+    heard = {"trusted": _trusted(state, event), "fires_at": None, "life": "open"}
     return heard if state.request or state.call else {**heard, **FRESH_START}
+
+
+def _trusted(state: ThreadState, event: MessageReceived | MessageEdited) -> bool:
+    """Whether all the thread was told, up to this text, came from people we know or from ourselves."""
+    return state.trusted and event.provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
 
 
 def _sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from bot.cli.server import MOST, As, Limit, ask, client
 from bot.database import held, url_of
 from bot.settings import Settings, load_settings
 from channels.terminal.client import LoggedEvent, path
-from channels.terminal.outbound import ThreadView, event_line, notice, speech, table, threads_table
+from channels.terminal.outbound import REWORDED, ThreadView, event_line, notice, reworded, speech, table, threads_table
 
 app = Typer(no_args_is_help=True, help="List, show and steer threads.")
 
 Id = Annotated[str, Argument(metavar="ID", help="The id of a thread, out of `handrail threads list`.")]
 After = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only what happened after this event.")]
 
-_SAID = ("MessageReceived", "ReplyChosen")
+_SAID = ("MessageReceived", *REWORDED, "ReplyChosen")
 
 
 @app.command("list")
@@ -84,8 +84,13 @@ def messages(
     if as_json:
         return show_json(said)
     for event in said:
-        show(settings, speech(event["actor"].partition(":")[2], event["data"]["text"]))
+        show(settings, _spoken(event))
     return None
+
+
+def _spoken(event: Mapping[str, Any]) -> RenderableType:
+    who, text = event["actor"].partition(":")[2], event["data"].get("text")
+    return reworded(who, text) if event["type"] in REWORDED else speech(who, text)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from channels.terminal.inbound import HELP
 
 _ENDINGS = {
     "expired": "nobody answered in time",
-    "superseded": "replaced by a new instruction",
+    "superseded": "taken back, or replaced by a new instruction",
     "cancelled": "cancelled with its thread",
 }
 _COLOURS = {
@@ -31,6 +31,8 @@ _COLOURS = {
     "dim": ("cancelled", "superseded"),
 }
 _STYLES = {status: colour for colour, statuses in _COLOURS.items() for status in statuses}
+REWORDED = ("MessageEdited", "MessageDeleted")
+"""The events `reworded` draws."""
 
 
 class _View(BaseModel):
@@ -90,6 +92,11 @@ def plain(text: str) -> str:
 def speech(who: str, text: str, style: str = "bold cyan") -> Text:
     """What somebody said."""
     return Text.assemble((f"{visible(who)}: ", style), plain(text))
+
+
+def reworded(who: str, text: str | None) -> Text:
+    """What somebody made of an earlier message: another text, or None when they took it back."""
+    return notice(f"{who} took a message back") if text is None else speech(f"{who} (edited)", text)
 
 
 def notice(text: str) -> Text:
@@ -229,6 +236,7 @@ def event_line(kind: str, data: Mapping[str, Any]) -> str:
 _USUAL_GIST = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")
 _INNER = {"StepChosen": "step", "RequestAnswered": "answer", "RequestOpened": "request"}
 _GISTS = {
+    "MessageDeleted": ("ref",),
     "StepChosen": ("intent", "tool"),
     "RequestAnswered": ("decision", "comment", "text"),
     "RequestOpened": ("code", "tool", "question"),

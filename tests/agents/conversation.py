@@ -26,8 +26,8 @@ from agents.events import (
 )
 from agents.interpret import call_tool, interpret, refused_call
 from agents.judge import judge
-from agents.listen import listen
-from agents.messages import Assurance, Heard, Provenance
+from agents.listen import listen, listen_again
+from agents.messages import Assurance, Changed, Heard, Provenance
 from agents.model import Model, Turn
 from agents.moment import Moment
 from agents.opening import ask_for_help, ask_what_happened
@@ -73,11 +73,18 @@ class Conversation:
         """The agent at work."""
         return self.agents[self.state.acting]
 
-    def says(self, text: str, by: Address = ALICE) -> None:
+    def says(self, text: str, by: Address = ALICE, ref: str | None = None) -> None:
         """Somebody says something to the thread."""
         source = Address(f"terminal:{by.rest}")
-        heard = Heard(text=text, by=by, source=source, provenance=Provenance.VERIFIED_PERSON, at=self._moment().now)
+        heard = Heard(text=text, by=by, source=source, provenance=Provenance.VERIFIED_PERSON, at=self._moment().now,
+                      ref=ref)  # fmt: skip
         self.record(*listen(self.state, heard, people=PEOPLE, agent=self.acting))
+
+    def rewords(self, ref: str, text: str | None, by: Address = ALICE) -> None:
+        """Somebody edits what they said; without a text they take it back."""
+        changed = Changed(ref=ref, text=text, by=by, source=Address(f"terminal:{by.rest}"),
+                          provenance=Provenance.VERIFIED_PERSON, at=self._moment().now)  # fmt: skip
+        self.record(*listen_again(self.state, changed, people=PEOPLE, agent=self.acting))
 
     async def chooses(self) -> Completion:
         """The model is asked, and what it chose follows."""

@@ -7,6 +7,8 @@ from typing import Any
 from agents.addresses import Address, person
 from agents.events import (
     KnownEvent,
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     MessageSent,
     RequestAnswered,
@@ -16,7 +18,7 @@ from agents.events import (
 )
 from agents.interpret import interpret
 from agents.judge import Edited, judge
-from agents.messages import Assurance, Heard, Provenance, Receipt
+from agents.messages import Assurance, Changed, Heard, Provenance, Receipt
 from agents.moment import Moment
 from agents.people import People, Person
 from agents.policy import Ask, Policy, Verdict
@@ -86,6 +88,23 @@ def heard(text: str, by: Address = ALICE, at: datetime = NOW, **changed: Any) ->
     source = Address("terminal:somebody")
     facts = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
     return Heard.model_validate(facts | changed)
+
+
+def changed(ref: str, text: str | None, by: Address = ALICE, at: datetime = NOW, **more: Any) -> Changed:
+    """What somebody made of a message; None for text when they deleted it."""
+    source = Address("terminal:somebody")
+    facts = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
+    return Changed.model_validate({"ref": ref, **facts, **more})
+
+
+def edited(ref: str, text: str, by: Address = ALICE, at: datetime = NOW, **more: Any) -> MessageEdited:
+    facts = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageEdited.model_validate({"ref": ref, **facts, **more})
+
+
+def deleted(ref: str, by: Address = ALICE, at: datetime = NOW, **more: Any) -> MessageDeleted:
+    facts = {"at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageDeleted.model_validate({"ref": ref, **facts, **more})
 
 
 def message(text: str, by: Address = ALICE, at: datetime = NOW, **changed: Any) -> MessageReceived:

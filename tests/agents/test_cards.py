@@ -147,7 +147,7 @@ def test_a_held_request_is_not_said_to_end() -> None:
     ("settled", "words"),
     [
         (approval(status="expired"), "nobody answered in time"),
-        (approval(status="superseded"), "replaced by a new instruction"),
+        (approval(status="superseded"), "taken back, or replaced by a new instruction"),
         (approval(status="cancelled"), "cancelled with its thread"),
         (approval(status="approved"), "approved"),
     ],

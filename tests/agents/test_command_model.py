@@ -14,6 +14,7 @@ from agents.commands import Commands
 from agents.completion import Outcome
 from agents.effects import CallModel
 from agents.errands import story_of
+from agents.events import MessageReceived
 from agents.next_step import work
 from agents.policy import Ask, Policy, Rule
 from agents.registry import AGENTS
@@ -604,14 +605,29 @@ words = st.sampled_from(
     ["ship v1 to sea", "ship v1", "sea", "list 2 ships", "wait", "stop", "hush", "no", "hello", "tell me more", "4"]
 )
 acts = st.sampled_from(
-    ["says", "chooses", "succeeds", "fails", "approve", "deny", "answer", "runs_out", "wakes", "lost"]
+    [
+        "says",
+        "rewords",
+        "takes_back",
+        "chooses",
+        "succeeds",
+        "fails",
+        "approve",
+        "deny",
+        "answer",
+        "runs_out",
+        "wakes",
+        "lost",
+    ]
 )
 
 
 def possible(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
     """What can happen to the thread now, besides its model choosing."""
     request, call = thread.state.request, thread.state.call
-    can: dict[str, Callable[[], None]] = {"says": lambda: thread.says(text)}
+    can: dict[str, Callable[[], None]] = {"says": lambda: thread.says(text, ref=f"m{thread.state.version}")}
+    if said := [event.ref for event in thread.state.recent if isinstance(event, MessageReceived) and event.ref]:
+        can |= {"rewords": lambda: thread.rewords(said[-1], text), "takes_back": lambda: thread.rewords(said[-1], None)}
     if call is not None and call.phase == "ready":
         can |= {"succeeds": lambda: thread.succeeds(text), "fails": lambda: thread.fails(text), "lost": thread.is_lost}
     if request is not None and request.kind == "approval":

@@ -1,16 +1,35 @@
 """Folding talk: what people say wakes a thread that rests, and what is sent is wanted no longer."""
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from agents.addresses import Address
-from agents.events import MessageUndeliverable, ReplyChosen, ThreadFinished
+from agents.effects import CallModel
+from agents.events import KnownEvent, MessageDeleted, MessageEdited, MessageUndeliverable, ReplyChosen, ThreadFinished
 from agents.messages import Provenance
 from agents.next_step import messages, work
 from agents.policy import Policy, Rule
-from agents.reducer import fold
+from agents.reducer import MOST_REMEMBERED, fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool
-from tests.agents.samples import ALICE, NOW, PEOPLE, STRANGER, TERMINAL, asking_thread, message, stepped, taken, thread
+from tests.agents.samples import (
+    ALICE,
+    NOW,
+    PEOPLE,
+    STRANGER,
+    TERMINAL,
+    asking_thread,
+    deleted,
+    edited,
+    message,
+    started,
+    stepped,
+    taken,
+    thread,
+)
+from tests.histories import Walk, some_walk, walks
 
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 
@@ -74,3 +93,77 @@ def test_a_thread_is_trusted_until_somebody_unverified_spoke(provenance: Provena
 def test_trust_once_lost_does_not_come_back() -> None:
     state = thread(message("x", by=STRANGER, provenance=Provenance.WEBHOOK), message("y"))
     assert not state.trusted
+
+
+# What becomes of a message
+
+
+SAID = message("push it", ref="m1")
+BUSY = stepped(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
+MOVED_BY_NONE = {"version", "updated_at", "spent", "recent", "forgotten", "context_seq", "trusted", "requests"}
+"""What any event that is remembered may change. Settled requests leave a state with whatever comes next."""
+
+
+@pytest.mark.parametrize("event", [edited("m1", "stop"), deleted("m1")], ids=["edit", "deletion"])
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, reason="done")), "done"),
+        (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="stuck")), "failed"),
+        (stepped(thread(SAID), Await(seconds=60, reason="tea"), FREE), "waiting_for_time"),
+        (asking_thread(), "waiting_for_human"),
+        (BUSY, "running"),
+        (started(BUSY), "running"),
+    ],
+)
+def test_an_edit_or_a_deletion_moves_nothing(state: ThreadState, status: str, event: KnownEvent) -> None:
+    after = fold(state, [event])
+    assert after.status == status
+    assert work(after) == work(state)
+    assert after.model_dump(exclude=MOVED_BY_NONE) == state.model_dump(exclude=MOVED_BY_NONE)
+
+
+@pytest.mark.parametrize("event", [edited("m1", "stop"), deleted("m1")], ids=["edit", "deletion"])
+def test_what_a_model_thinks_about_is_thought_about_anew_when_it_changes(event: KnownEvent) -> None:
+    (before,), (after,) = work(thread(SAID)), work(thread(SAID, event))
+    assert (type(before), type(after)) == (CallModel, CallModel)
+    assert before.key != after.key
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(walks())
+def test_in_any_history_an_edit_or_a_deletion_moves_nothing(walk: Walk) -> None:
+    for before, event, after in zip(walk.states, walk.events, walk.states[1:], strict=False):
+        if isinstance(event, MessageEdited | MessageDeleted):
+            assert after.model_dump(exclude=MOVED_BY_NONE) == before.model_dump(exclude=MOVED_BY_NONE)
+            assert after.request == before.request
+
+
+def test_there_are_histories_in_which_an_edit_and_a_deletion_supersede() -> None:
+    for kind in ("MessageEdited", "MessageDeleted"):
+        pair = ("RequestSuperseded", kind)
+        assert some_walk(lambda walk, pair=pair: pair in pairwise(event.type for event in walk.events))
+
+
+def test_a_message_stands_as_it_was_last_edited() -> None:
+    state = thread(SAID, message("more", ref="m2"), edited("m1", "pull it"), edited("m1", "drop it"))
+    assert state.message_named("m1") == edited("m1", "drop it")
+    assert state.message_named("m2") == message("more", ref="m2")
+
+
+def test_a_message_that_was_deleted_or_forgotten_or_never_heard_stands_nowhere() -> None:
+    assert thread(SAID, edited("m1", "pull it"), deleted("m1")).message_named("m1") is None
+    assert thread(SAID, *[message("hm")] * MOST_REMEMBERED).message_named("m1") is None
+    assert thread(message("hm")).message_named("m1") is None
+
+
+@pytest.mark.parametrize("provenance", list(Provenance))
+def test_an_edit_is_trusted_no_more_than_a_message(provenance: Provenance) -> None:
+    said, new = message("x", ref="m1", provenance=provenance), edited("m1", "y", provenance=provenance)
+    assert thread(SAID, new).trusted is thread(said).trusted
+
+
+def test_trust_is_not_given_back_by_taking_a_text_back() -> None:
+    said = message("x", by=STRANGER, ref="m2", provenance=Provenance.UNVERIFIED)
+    assert not thread(said, deleted("m2", by=STRANGER, provenance=Provenance.UNVERIFIED)).trusted
+    assert not thread(said, edited("m2", "y")).trusted

@@ -34,12 +34,14 @@ from agents.reducer import MOST_REMEMBERED
 from agents.requests import GivenAnswer
 from agents.state import Remembered, ThreadState
 from agents.steps import AskAgent, CallTool, DoneForNow, RequestHumanInput
-from tests.agents.samples import ALICE, BOB, NOW, STRANGER, after, message, stepped, thread
+from tests.agents.samples import ALICE, BOB, NOW, STRANGER, after, deleted, edited, message, stepped, thread
 from tests.histories import AGENT, AGENTS, POLICY, RUNNER, Walk, walks
 
 SNAPSHOTS = Path(__file__).parent.parent / "payloads" / "prompts"
 LAST_WORDS = "\nChoose the next step."
 ASKED_BY = re.compile(r"(?<=</thread>)\n\w+ asked you: your done_for_now goes to that agent, and to no person\.\Z")
+TIME = "2026-01-02T03:04:05+00:00"
+GONE = "The message was taken back."
 AGENTS_OWN = Address("agent:walker")
 ALLOW = Verdict(answer="allow", rule="r")
 DENY = Verdict(answer="deny", rule="r", reason="not to mars")
@@ -113,6 +115,9 @@ def long_story(said: str = "deploy v1.2", noted: str = "all is well", why: str =
     return [
         message(said),
         message(said, by=STRANGER, provenance=Provenance.UNVERIFIED),
+        message(noted, ref="C1:1.5"),
+        edited("C1:1.5", said, at=after(30)),
+        deleted("C1:1.5", at=after(60)),
         chose(CallTool(tool="look", arguments={"depth": 2})),
         called("call_1", "look", depth=2),
         fact(ToolSucceeded, call_id="call_1", summary=noted, result={"note": noted, "depth": 2}),
@@ -239,6 +244,15 @@ def test_an_answer_whose_call_is_forgotten_is_told_without_what_led_to_it() -> N
     assert tags(render_prompt(state, AGENT).user) == ["thread", "message", "result"]
 
 
+def test_what_people_make_of_messages_is_told_whoever_was_at_work() -> None:
+    asked = stepped(remembering(message("ship it", ref="m1")), AskAgent(agent="runner", message="help"), POLICY)
+    asked = going_on(asked, edited("m1", "ship that"), deleted("m1"))
+    told = ["message_edited", "message_deleted"]
+    assert tags(render_prompt(asked, RUNNER).user)[-3:] == ["asked", *told]
+    back = stepped(asked, DoneForNow(message="no luck"), POLICY)
+    assert tags(render_prompt(back, AGENT).user)[-4:] == ["call", *told, "result"]
+
+
 def test_the_errors_of_one_agent_are_not_those_of_another() -> None:
     asked = stepped(remembering(*failed("mine")), AskAgent(agent="runner", message="help"), POLICY)
     theirs = render_prompt(going_on(asked, *failed("theirs")), RUNNER).user
@@ -289,14 +303,22 @@ def test_what_a_person_could_not_see_the_model_sees_written_out(hidden: str) -> 
     assert body.startswith("a\\")
 
 
+@given(st.text(), st.text(max_size=20))
+def test_what_was_edited_is_told_in_the_same_way_as_what_was_said(text: str, ref: str) -> None:
+    said, new = (parsed(prompt(event))[-1] for event in (message(text, ref=ref), edited(ref, text)))
+    assert (said[0], new[0]) == ("message", "message_edited")
+    assert said[1:] == new[1:]
+
+
 def test_lines_stay_lines() -> None:
     assert parsed(prompt(message("one\r\ntwo\n\nthree")))[-1][2] == "one\ntwo\n\nthree\n"
 
 
 def test_attributes_are_escaped() -> None:
     by = Address('email:"a<b>&c"@example.com')
-    name, facts, _ = parsed(prompt(message("hello", by=by)))[-1]
-    assert (name, facts["by"], facts["trust"]) == ("message", by, "verified person")
+    for event in (message("hello", by=by, ref=by), edited(by, "hello", by=by), deleted(by, by=by)):
+        _, facts, _ = parsed(prompt(event))[-1]
+        assert (facts["by"], facts["trust"], facts["ref"]) == (by, "verified person", by)
     assert parsed(prompt(requester=by, thread_id='<"&>'))[0][1] == {"id": '<"&>', "requester": by}
 
 
@@ -355,12 +377,13 @@ def test_what_is_forgotten_is_counted() -> None:
     ("event", "longest"),
     [
         (message("x" * 5000), LONGEST_TEXT),
+        (edited("m1", "x" * 5000), LONGEST_TEXT),
         (fact(ReplyChosen, text="x" * 5000), LONGEST_TEXT),
         (fact(ToolFailed, call_id="c", error="x" * 5000), LONGEST_ERROR),
         (fact(ToolOutcomeUnknown, call_id="c", detail="x" * 5000), LONGEST_ERROR),
         (fact(StepRejected, outcome=Outcome.INVALID, detail="x" * 5000, model="m"), LONGEST_ERROR),
     ],
-    ids=["message", "reply", "error", "unknown", "rejected"],
+    ids=["message", "edited", "reply", "error", "unknown", "rejected"],
 )
 def test_a_long_text_is_cut_and_its_length_is_told(event: Any, longest: int) -> None:
     text = rendered(event) or ""
@@ -399,6 +422,14 @@ def test_a_big_result_is_cut_with_its_summary_first() -> None:
         (
             decided("approve", STRANGER, counted=False, comment="me too"),
             '<uncounted_answer by="web:stranger">me too</uncounted_answer>',
+        ),
+        (
+            edited("C1:2", "a <b>", by=STRANGER, provenance=Provenance.UNVERIFIED),
+            f'<message_edited by="web:stranger" trust="unverified" at="{TIME}" ref="C1:2">a &lt;b&gt;</message_edited>',
+        ),
+        (
+            deleted("C1:2"),
+            f'<message_deleted by="{ALICE}" trust="verified person" at="{TIME}" ref="C1:2">{GONE}</message_deleted>',
         ),
         (fact(BudgetExtended, kind="steps", by=40.0), "<budget_extended>40 more steps</budget_extended>"),
         (

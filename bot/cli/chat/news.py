@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 from rich.console import RenderableType
 
 from channels.terminal.client import LoggedEvent
-from channels.terminal.outbound import RequestView, answered, card, event_line, notice, settled, speech, trouble
+from channels.terminal.outbound import (
+    REWORDED,
+    RequestView,
+    answered,
+    card,
+    event_line,
+    notice,
+    reworded,
+    settled,
+    speech,
+    trouble,
+)
 
 _REMARKS = {
     "RequestReminded": "nobody has answered yet",
@@ -32,6 +43,8 @@ class News:
         """What an event has to show by itself; what it says of a request is shown by `of_request`."""
         if event.type == "MessageReceived":
             yield from self._heard(event)
+        elif event.type in REWORDED:
+            yield reworded(event.actor.partition(":")[2], event.data.get("text"))
         elif event.type == "ReplyChosen":
             yield speech(event.actor.partition(":")[2], event.data["text"], "bold green")
         elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":

@@ -181,6 +181,8 @@ def test_what_we_said_ourselves_is_not_said_again_but_what_others_say_is():
         ("ThreadPaused", {"reason": "paused by you"}, ["the thread is paused: paused by you"]),
         ("RequestReminded", {"request_id": "req_1", "nth": 1}, ["nobody has answered yet"]),
         ("ToolFailed", {"error": "git is away"}, ["that did not work: git is away"]),
+        ("MessageEdited", {"ref": "C1:1.5", "text": "not v1"}, ["engine (edited): not v1"]),
+        ("MessageDeleted", {"ref": "C1:1.5"}, ["engine took a message back"]),
         ("Unheard", {}, []),
     ],
 )

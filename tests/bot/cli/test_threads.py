@@ -4,6 +4,8 @@ import sqlite3
 
 import pytest
 
+from bot.cli.threads import _SAID, _spoken
+
 TABLE = ("thread", "status", "agent", "for", "last moved")
 
 
@@ -49,6 +51,20 @@ def test_messages_show_what_was_said_and_say_more(served, thread):
     posted = served("threads", "messages", thread["id"], "list tags", "--json")
     assert posted.json["id"] == thread["id"]
     assert posted.json["version"] > thread["version"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "shown"),
+    [
+        ("MessageReceived", {"text": "ship v1"}, "alice: ship v1"),
+        ("MessageEdited", {"ref": "C1:1.5", "text": "ship v2"}, "alice (edited): ship v2"),
+        ("MessageDeleted", {"ref": "C1:1.5"}, "alice took a message back"),
+        ("ReplyChosen", {"text": "Done."}, "alice: Done."),
+    ],
+)
+def test_what_became_of_a_message_is_shown_where_it_was_said(kind, data, shown):
+    assert kind in _SAID
+    assert str(_spoken({"type": kind, "actor": "person:alice", "data": data})) == shown
 
 
 def test_a_thread_is_paused_resumed_and_cancelled_once(served):

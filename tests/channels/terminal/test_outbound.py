@@ -19,6 +19,7 @@ from channels.terminal.outbound import (
     plain,
     request_shown,
     requests_table,
+    reworded,
     settled,
     speech,
     threads_table,
@@ -118,7 +119,7 @@ def test_an_ending_says_who_when_and_from_where():
     ("status", "told"),
     [
         ("expired", "nobody answered in time"),
-        ("superseded", "replaced by a new instruction"),
+        ("superseded", "taken back, or replaced by a new instruction"),
         ("cancelled", "cancelled with its thread"),
     ],
 )
@@ -190,6 +191,8 @@ def test_colours_are_for_terminals():
     ("kind", "data", "gist"),
     [
         ("MessageReceived", {"text": "hello", "source": "terminal:you"}, "hello"),
+        ("MessageEdited", {"ref": "C1:1.5", "text": "bye", "source": "slack:C1"}, "bye"),
+        ("MessageDeleted", {"ref": "C1:1.5", "source": "slack:C1"}, "C1:1.5"),
         ("StepChosen", {"step": {"intent": "call_tool", "tool": "list_tags"}}, "call_tool list_tags"),
         ("RequestOpened", {"request": {"code": "K7Q2M", "tool": "roll_back"}}, "K7Q2M roll_back"),
         ("RequestOpened", {"request": {"code": "K7Q2M", "question": "Which?"}}, "K7Q2M Which?"),
@@ -200,6 +203,11 @@ def test_colours_are_for_terminals():
 )
 def test_every_event_has_a_gist(kind, data, gist):
     assert event_line(kind, data) == gist
+
+
+def test_what_was_reworded_is_shown_as_such():
+    assert drawn(reworded("alice", "not v1\x1b[2J")) == "alice (edited): not v1\\x1b[2J\n"
+    assert drawn(reworded("al\x1bice", None)) == "al\\x1bice took a message back\n"
 
 
 def test_help_lists_every_order():
