@@ -12,6 +12,7 @@ from agents.command_model import CommandModel
 from agents.errors import Misconfigured
 from agents.model import Model
 from agents.pricing import Price, PricedModel
+from bot.accounts import accounts
 from bot.database import bring_up_to_date, revision, url_of
 from bot.house import load_house, set_up
 from bot.ids import fresh_id, utc_now
@@ -19,7 +20,7 @@ from bot.pauses import Pauses
 from bot.settings import FOLDER, Settings
 from bot.shared_model import SharedModel
 from bot.wiring import Bot, Share, bootstrap
-from channels.registry import by_scheme
+from channels.registry import CHANNELS, by_scheme
 from storage.database import Database
 from storage.jobs import Queue
 from storage.postgres import is_postgres
@@ -66,7 +67,7 @@ def make_bot(settings: Settings, database: Database, role: Role, *, sample: bool
     roster = set_up(settings, configuration, sample=sample)
     share = _share(role) if database.shared else None
     model = _model(settings, database, configuration.prices)
-    return bootstrap(database, roster, model, by_scheme(), share=share)
+    return bootstrap(database, roster, model, by_scheme((*CHANNELS, *accounts(settings))), share=share)
 
 
 def make_folder() -> None:

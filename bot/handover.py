@@ -24,7 +24,7 @@ ALARM = 60.0
 class Handover:
     """A message is at least once handed over, and once told of in the log.
 
-    `troubles` says for each channel what somebody has to put right before it takes messages.
+    `troubles` says, for `channel:SCHEME`, what somebody has to put right before it takes messages.
     """
 
     engine: Engine
@@ -52,7 +52,7 @@ class Handover:
         try:
             receipt = await channel.send(effect.to, effect.message, key=key, replacing=effect.replacing, again=again)
         except Misconfigured as error:
-            self.troubles[channel.scheme] = str(error)
+            self.troubles[f"channel:{channel.scheme}"] = str(error)
             log(Action.CHANNEL_MISCONFIGURED, level="error", thread_id=parcel.thread_id, channel=channel.scheme)
             raise Unreachable(str(error), retry_after=ALARM) from error
         except Exception as error:
@@ -60,7 +60,7 @@ class Handover:
                 self._doubted.add(key)
             raise
         self._doubted.discard(key)
-        self.troubles.pop(channel.scheme, None)
+        self.troubles.pop(f"channel:{channel.scheme}", None)
         return receipt
 
     async def write_down(self, parcel: Parcel, event: KnownEvent) -> None:

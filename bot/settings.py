@@ -201,6 +201,11 @@ class Settings(BaseSettings):
         ours = {name.upper() for name in type(self).model_fields} - _FOR_AGENTS
         return {name: value for name, value in self._variables.items() if name not in ours}
 
+    @property
+    def speaks_slack(self) -> bool:
+        """Whether anything is said of Slack."""
+        return any((self.slack_bot_token, self.slack_signing_secret, self.slack_app_token))
+
     @classmethod
     def settings_customise_sources(
         cls,

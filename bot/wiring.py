@@ -1,6 +1,6 @@
 """The composition root: everything is put together here, by arguments; tests put their own parts in."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -56,8 +56,9 @@ class Bot:
     steering: Steering
     wakeups: WakeUps
     executor: ThreadPoolExecutor
-    schemes: tuple[str, ...]
-    troubles: Mapping[str, str]
+    channels: Mapping[str, Channel | Reader]
+    troubles: dict[str, str]
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     presence: Presence | None = field(default=None)
 
     async def start(self) -> Self:
@@ -73,6 +74,8 @@ class Bot:
         if self.presence is not None:
             await self.presence.stop()
         self.executor.shutdown(wait=False, cancel_futures=True)
+        for close in self.closers:
+            await close()
         await self.engine.database.close()
 
 
@@ -110,7 +113,7 @@ def bootstrap(
         if share
         else _embedded(engine, roster, advancer, handover, chance, sleep),
         executor=executor,
-        schemes=(*readers, *senders),
+        channels=channels,
         troubles=handover.troubles,
         presence=Presence(engine, share.process, chance, sleep) if share else None,
     )

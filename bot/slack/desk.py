@@ -1,7 +1,7 @@
-"""Where everything Slack sends is taken: what matters is committed, then Slack is answered, then courtesies are done."""
+"""Where all that Slack sends is taken: what matters is committed, then Slack is answered, then come courtesies."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from bot.slack.afterwards import Afterwards
 from bot.slack.commanding import Commanding
@@ -45,22 +45,29 @@ class SlackDesk:
         match fact:
             case Challenge():
                 return {"challenge": fact.challenge}
-            case Said():
-                await self.hearing.said(fact, us)
-            case Edited() | Deleted():
-                await self.hearing.changed(fact, us)
-            case Pointed():
-                await self.hearing.pointed(fact, us)
             case Clicked():
                 await self.pressing.clicked(fact, us)
             case Submitted():
                 return await self.pressing.submitted(fact, us)
             case Commanded():
                 return await self.commanding.commanded(fact, us)
-            case Stopped():
-                await self.hearing.stopped(fact, us)
             case Opened():
                 self.afterwards.do(self.welcoming.opened(fact, us))
             case Checked() | Ignored():
                 pass
+            case _:
+                await self._hear(fact, us)
         return None
+
+    async def _hear(self, told: Said | Edited | Deleted | Pointed | Stopped, us: Ourselves) -> None:
+        match told:
+            case Said():
+                await self.hearing.said(told, us)
+            case Edited() | Deleted():
+                await self.hearing.changed(told, us)
+            case Pointed():
+                await self.hearing.pointed(told, us)
+            case Stopped():
+                await self.hearing.stopped(told, us)
+            case _:
+                assert_never(told)

@@ -1,18 +1,20 @@
 """What people say on Slack reaches the thread of its place; a mention or a direct message opens one there."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from agents.errors import Refused
-from agents.messages import Heard
+from agents.errors import Permanent, Refused
+from agents.messages import Changed, Heard, Provenance
 from bot.conversations import Conversations
 from bot.intake import Opening
 from bot.roster import Roster
 from bot.slack.afterwards import Afterwards
 from bot.slack.notes import Notes
-from bot.slack.who import Somebody, is_stranger, somebody
+from bot.slack.stopping import Stopping
+from bot.slack.who import is_stranger, somebody
 from channels.degrade import cut
-from channels.slack.facts import File, Ourselves, Place, Said
+from channels.slack.facts import Deleted, Edited, File, Ourselves, Place, Pointed, Said, Stopped
 from storage.inbox import Claim
 
 CHANNEL = "slack"
@@ -22,37 +24,82 @@ LONGEST_TEXT = 16_000
 
 @dataclass(frozen=True)
 class Hearing:
-    """Says what was said on Slack."""
+    """One method for each thing that is said, or done to what was said."""
 
     conversations: Conversations
+    stopping: Stopping
     roster: Roster
     notes: Notes
     afterwards: Afterwards
 
     async def said(self, said: Said, us: Ourselves) -> None:
-        """Hear it, once. What is said in threads that are not ours is not heard."""
+        """Hear it, once. What is said in threads that are not ours is not heard, and strangers are not."""
         who = somebody(said.by, us, self.roster.people)
-        places = (name_of(said.place, us),)
-        if is_stranger(said.by, us, who):
+        if is_stranger(said.by, us, who) or (said.how == "reply" and await self._thread_at(said.place, us) is None):
             return
-        if said.how == "reply" and await self.conversations.thread_at(CHANNEL, places) is None:
-            return
-        try:
-            await self.conversations.said(places, self._opening(said, who), Claim(CHANNEL, said.keys))
-        except Refused as error:
-            self.afterwards.do(self.notes.tell(said.place, said.by, f"{error}."))
-
-    def _opening(self, said: Said, who: Somebody) -> Opening:
         agent, text = addressed(said.text, self.roster.agents)
-        origin = said.place.address
         heard = Heard(
-            text=cut(_with_files(text, said.files) or "help", LONGEST_TEXT),
+            text=_heard_text(_with_files(text, said.files)),
             by=who.by,
-            source=origin,
+            source=said.place.address,
             provenance=who.provenance,
             at=said.at,
+            ref=_ref(said.place, said.ts),
         )
-        return Opening(heard=heard, requester=who.by, origin=origin, agent=agent)
+        await self._say(said, heard, us, agent)
+
+    async def changed(self, changed: Edited | Deleted, us: Ourselves) -> None:
+        """Note what somebody made of their message. Slack does not tell who deleted one: it counts as its author."""
+        thread_id = await self._thread_at(changed.place, us)
+        if thread_id is None or changed.by is None:
+            return
+        who = somebody(changed.by, us, self.roster.people)
+        noted = Changed(
+            ref=_ref(changed.place, changed.ts),
+            text=_heard_text(changed.text) if isinstance(changed, Edited) else None,
+            by=who.by,
+            source=changed.place.address,
+            provenance=who.provenance,
+            at=changed.at,
+        )
+        with suppress(Refused):  # a log we cannot read waits for a build that can
+            await self.conversations.intake.change(thread_id, noted, claim=Claim(CHANNEL, changed.keys))
+
+    async def pointed(self, pointed: Pointed, us: Ourselves) -> None:
+        """Ask about a message. Its words are those of whoever wrote it, who may be anybody."""
+        who = somebody(pointed.by, us, self.roster.people)
+        if is_stranger(pointed.by, us, who):
+            return
+        own = pointed.author == pointed.by
+        heard = Heard(
+            text=_heard_text(pointed.text),
+            by=who.by,
+            source=pointed.place.address,
+            provenance=who.provenance if own else Provenance.UNVERIFIED,
+            at=pointed.at,
+        )
+        await self._say(pointed, heard, us)
+
+    async def stopped(self, stopped: Stopped, us: Ourselves) -> None:
+        """Cancel the thread, for those who may."""
+        thread_id = await self._thread_at(stopped.place, us)
+        if thread_id is None:
+            return
+        who = somebody(stopped.by, us, self.roster.people)
+        try:
+            await self.stopping.stop(thread_id, who, Claim(CHANNEL, stopped.keys))
+        except Permanent as error:
+            self.afterwards.do(self.notes.tell(stopped.place, stopped.by, f"{error}."))
+
+    async def _say(self, told: Said | Pointed, heard: Heard, us: Ourselves, agent: str | None = None) -> None:
+        opening = Opening(heard=heard, requester=heard.by, origin=told.place.address, agent=agent)
+        try:
+            await self.conversations.said((name_of(told.place, us),), opening, Claim(CHANNEL, told.keys))
+        except Refused as error:
+            self.afterwards.do(self.notes.tell(told.place, told.by, f"{error}."))
+
+    async def _thread_at(self, place: Place, us: Ourselves) -> str | None:
+        return await self.conversations.thread_at(CHANNEL, (name_of(place, us),))
 
 
 def name_of(place: Place, us: Ourselves) -> str:
@@ -65,6 +112,15 @@ def addressed(text: str, agents: Iterable[str]) -> tuple[str | None, str]:
     name, colon, rest = text.partition(":")
     called = name.strip().lower()
     return (called, rest.strip()) if colon and called in agents else (None, text)
+
+
+def _ref(place: Place, ts: str) -> str:
+    return f"{place.channel}:{ts}"
+
+
+def _heard_text(text: str) -> str:
+    """Whoever calls us and says nothing wants to know what they may say."""
+    return cut(text, LONGEST_TEXT) or "help"
 
 
 def _with_files(text: str, files: Iterable[File]) -> str:

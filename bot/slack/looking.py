@@ -1,6 +1,7 @@
 """What somebody on Slack may look up: what waits for them, and their threads."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 from agents.addresses import Address
@@ -20,6 +21,7 @@ from storage.threads import events_after, listed
 
 MOST = 13
 """Of each kind: one more than is shown tells that there are more."""
+NEVER = datetime.fromtimestamp(0, UTC)
 _OPENING = 5
 
 
@@ -55,9 +57,8 @@ class Looking:
         root = spot_of(state.origin) if state.origin.scheme == "slack" else None
         there = isinstance(root, Spot) and root.root is not None and linked
         link = await self._link(root.channel, str(root.root)) if isinstance(root, Spot) and there else None
-        at = state.updated_at or state.created_at
-        assert at is not None, "a thread that is listed was opened once"
-        return Conversation(state.agent, state.status, await self._asked(state.thread_id), at, link)
+        asked, at = await self._asked(state.thread_id), state.updated_at or NEVER
+        return Conversation(state.agent, state.status, asked, at, link)
 
     async def _asked(self, thread_id: str) -> str:
         """What was said first."""
@@ -70,5 +71,3 @@ class Looking:
             return str((await self.client.call("chat.getPermalink", channel=channel, message_ts=ts)).get("permalink"))
         except HandrailError:
             return None
-
-

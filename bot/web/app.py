@@ -23,8 +23,17 @@ answered again, with `Idempotency-Replayed: true`, and not done again.
 """
 
 
-def create_app(bot: Bot, credentials: Sequence[Credential], *, streams: Streams | None = None) -> FastAPI:
-    """The HTTP surface of a bot, for whoever holds one of the credentials. It neither starts nor stops the bot."""
+def create_app(
+    bot: Bot,
+    credentials: Sequence[Credential],
+    *,
+    streams: Streams | None = None,
+    doors: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """The HTTP surface of a bot, for whoever holds one of the credentials. It neither starts nor stops the bot.
+
+    `doors` are the routes of channels that come in over HTTP, each with its own way to tell who knocks.
+    """
     app = FastAPI(
         title="Handrail",
         version="1",
@@ -43,6 +52,8 @@ def create_app(bot: Bot, credentials: Sequence[Credential], *, streams: Streams 
     add_problems(app)
     app.include_router(_v1())
     app.include_router(health.router)
+    for door in doors:
+        app.include_router(door)
     return app
 
 

@@ -19,7 +19,7 @@ class Parts:
     @property
     def schemes(self) -> tuple[str, ...]:
         """The schemes of the channels of this process: those that are sent to and those that read the log."""
-        return self.bot.schemes
+        return tuple(self.bot.channels)
 
 
 async def _parts(request: Request) -> Parts:

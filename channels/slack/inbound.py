@@ -13,6 +13,7 @@ from channels.slack.payloads import MOST_BYTES, json_object
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 100
+_LONGEST_CHECK = 1000
 _CHALLENGE = re.compile(r"[!-~]{1,1000}", re.ASCII)
 
 
@@ -20,13 +21,23 @@ def understand(body: bytes, content_type: str, us: Ourselves) -> Fact:
     """What a request of Slack says. Raises Invalid, and nothing else, for what nobody can understand.
 
     Events are JSON; interactions a form with JSON in `payload`; slash commands and the check of our certificate plain
-    forms. That check is not signed, so `Checked` is answered whether or not the request was.
+    forms.
     """
     if len(body) > MOST_BYTES:
         raise Invalid("this is longer than anything Slack sends")
     if content_type.partition(";")[0].strip().lower() == _FORM:
         return _from_form(_fields(body))
     return from_events(json_object(body), us)
+
+
+def is_check(body: bytes, content_type: str) -> bool:
+    """Whether Slack only looks if our certificate holds, which it does not sign."""
+    if len(body) > _LONGEST_CHECK or content_type.partition(";")[0].strip().lower() != _FORM:
+        return False
+    try:
+        return isinstance(_from_form(_fields(body)), Checked)
+    except Invalid:
+        return False
 
 
 def from_socket(kind: str, payload: Any, us: Ourselves) -> Fact:

@@ -96,7 +96,7 @@ async def test_a_channel_that_is_not_set_up_rightly_loses_no_message_and_says_wh
     async with house(database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)) as home:
         thread = await home.says("a")
         await home.meets_trouble(terminal)
-        assert home.bot.troubles == {"terminal": "the token was revoked"}
+        assert home.bot.troubles == {"channel:terminal": "the token was revoked"}
         home.clock.advance(seconds=60)
         await home.at_rest(thread)
         assert home.bot.troubles == {}

@@ -1,0 +1,16 @@
+"""The channels that need an account with somebody else: those this environment has one for."""
+
+from bot.generated_secrets import secret_key
+from bot.ids import Chance
+from bot.settings import Settings
+from channels.base import Channel
+
+
+def accounts(settings: Settings) -> tuple[Channel, ...]:
+    """Raises Misconfigured when what is given does not suffice."""
+    if not settings.speaks_slack:
+        return ()
+    from bot.slack.wiring import slack_account, slack_channel  # noqa: PLC0415 - 0.2 s that nobody without Slack needs
+
+    account = slack_account(settings, secret_key(settings))
+    return () if account is None else (slack_channel(account, Chance()),)

@@ -1,0 +1,63 @@
+"""Socket Mode: Slack reaches us over a connection we open (docs.slack.dev/apis/events-api/using-socket-mode)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+Take = Callable[[str, Any], Awaitable[dict[str, Any] | None]]
+"""Given the kind of an envelope and what is in it; what Slack is answered. May raise Unheard."""
+
+
+class Unheard(Exception):
+    """This is to stay without an answer: Slack sends it again, perhaps to another of our processes."""
+
+
+@dataclass
+class Socket:
+    """One connection, which the SDK renews when Slack asks for that. Envelopes are taken side by side."""
+
+    app_token: str
+    api_url: str
+    take: Take
+    _client: SocketModeClient | None = None
+    _taking: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def connect(self, seconds: float) -> bool:
+        """Whether it could be opened in that time."""
+        web = AsyncWebClient(base_url=self.api_url, retry_handlers=[])
+        self._client = SocketModeClient(self.app_token, web_client=web)
+        self._client.socket_mode_request_listeners.append(self._heard)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._client.connect()  # type: ignore[no-untyped-call]  # the SDK forgot to say
+        return await self.is_connected()
+
+    async def is_connected(self) -> bool:
+        return self._client is not None and await self._client.is_connected()
+
+    async def close(self) -> None:
+        """What is being taken is finished first, and answered."""
+        if self._taking:
+            await asyncio.wait(self._taking)
+        if self._client is not None:
+            await self._client.close()  # type: ignore[no-untyped-call]  # the same
+            self._client = None
+
+    async def _heard(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        """The SDK hands over one after the other; whoever waits for a commit holds nobody up here."""
+        task = asyncio.create_task(self._answer(client, request))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+
+    async def _answer(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        with suppress(Unheard, OSError):  # on a connection that is gone Slack hears nothing, and sends it again
+            body = await self.take(request.type, request.payload)
+            await client.send_socket_mode_response(SocketModeResponse(request.envelope_id, body))
