@@ -42,7 +42,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 TREE_PATH = re.compile(rf"(?:{'|'.join(PACKAGES)}|tests|docs|\.ci)(?:/[\w.*-]+)+")
 TOP_FILE = re.compile(r"[\w.-]+\.(?:md|toml|lock)|Makefile|Procfile|LICENSE|\.env\.example")
 MADE_BY_PEOPLE = {"handrail.toml", "commands.toml", "instructions.md"}
-COMMAND = re.compile(r"(?:^|[\s`/])handrail ([a-z]+)(?: ([a-z]+))?")
+COMMAND = re.compile(r"(?:^|[\s`]|bin/)handrail ([a-z]+)(?: ([a-z]+))?")  # `/handrail` alone is Slack's
 
 document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 record = pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)

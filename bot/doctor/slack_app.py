@@ -28,7 +28,7 @@ def slack_app(settings: Settings, bot_token: SecretStr) -> Iterator[Finding]:
 
 async def _examined(settings: Settings, bot_token: SecretStr) -> list[Finding]:
     try:
-        tested = await _client(settings, bot_token).answer("auth.test")
+        tested = await _ask(settings, bot_token, "auth.test")
     except HandrailError as error:
         return [_trouble(error, "SLACK_BOT_TOKEN", f"copy it from {_PAGE}; install the app if there is none")]
     told = f"SLACK_BOT_TOKEN works: {_shown(tested, 'user')} in {_shown(tested, 'team')}"
@@ -36,8 +36,9 @@ async def _examined(settings: Settings, bot_token: SecretStr) -> list[Finding]:
     return [works, *_scopes(tested), *await _connection(settings), *await _configuration(settings, tested)]
 
 
-def _client(settings: Settings, token: SecretStr) -> SlackClient:
-    return SlackClient(token.get_secret_value(), settings.slack_api_url)
+async def _ask(settings: Settings, token: SecretStr, method: str, **arguments: str) -> Answer:
+    """Raises what SlackClient raises."""
+    return await SlackClient(token.get_secret_value(), settings.slack_api_url).answer(method, **arguments)
 
 
 def _shown(answer: Answer, name: str) -> str:
@@ -76,7 +77,7 @@ async def _connection(settings: Settings) -> list[Finding]:
     if settings.slack_app_token is None:
         return []
     try:
-        await _client(settings, settings.slack_app_token).call("apps.connections.open")
+        await _ask(settings, settings.slack_app_token, "apps.connections.open")
     except HandrailError as error:
         fix = "make one under Basic Information, App-Level Tokens, with the scope connections:write"
         return [_trouble(error, "SLACK_APP_TOKEN", fix)]
@@ -103,9 +104,9 @@ def _of_app_token(token: SecretStr | None) -> str | None:
 
 async def _compared(settings: Settings, token: SecretStr, app: str) -> list[Finding]:
     try:
-        exported = await _client(settings, token).call("apps.manifest.export", app_id=app)
+        exported = await _ask(settings, token, "apps.manifest.export", app_id=app)
     except HandrailError as error:
         fix = f"they hold for 12 hours, and for apps of their owner: {_COMPARE}"
         return [_trouble(error, "SLACK_CONFIG_TOKEN", fix, "warning")]
     wanted = manifest(settings.public_url, socket_mode=settings.slack_app_token is not None)
-    return list(differences(wanted, exported.get("manifest")))
+    return list(differences(wanted, exported.data.get("manifest")))
