@@ -38,7 +38,11 @@ async def _examined(settings: Settings, bot_token: SecretStr) -> list[Finding]:
 
 async def _ask(settings: Settings, token: SecretStr, method: str, **arguments: str) -> Answer:
     """Raises what SlackClient raises."""
-    return await SlackClient(token.get_secret_value(), settings.slack_api_url).answer(method, **arguments)
+    client = SlackClient(token.get_secret_value(), settings.slack_api_url)
+    try:
+        return await client.answer(method, **arguments)
+    finally:
+        await client.close()
 
 
 def _shown(answer: Answer, name: str) -> str:

@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from channels.slack.actions import ASK
+
 EVENTS_PATH = "/channels/slack/events"
 """Below PUBLIC_URL: events, interactivity and the slash command all come in here."""
 
 COMMAND = "/handrail"
-SHORTCUT = "handrail.ask"
-"""The callback id of the message shortcut."""
 
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
@@ -87,7 +87,7 @@ def _features(name: str, url: str | None) -> dict[str, Any]:
 
 def _shortcut() -> dict[str, Any]:
     told = "Start a thread with an agent about this message"
-    return {"name": "Ask Handrail", "type": "message", "callback_id": SHORTCUT, "description": told}
+    return {"name": "Ask Handrail", "type": "message", "callback_id": ASK, "description": told}
 
 
 def _command() -> dict[str, Any]:

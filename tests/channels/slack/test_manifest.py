@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from channels.slack.actions import ASK
 from channels.slack.facts import Ignored
-from channels.slack.manifest import BOT_EVENTS, COMMAND, SCOPES, SHORTCUT, manifest, objection
+from channels.slack.manifest import BOT_EVENTS, COMMAND, SCOPES, manifest, objection
 from tests.channels.slack.sent import payload, understood
 
 HTTP = manifest("https://rail.example.com", socket_mode=False)
@@ -103,7 +104,7 @@ def test_people_find_the_bot_in_all_the_places_they_look() -> None:
         COMMAND,
         False,
     )
-    assert (features["shortcuts"][0]["callback_id"], features["shortcuts"][0]["type"]) == (SHORTCUT, "message")
+    assert (features["shortcuts"][0]["callback_id"], features["shortcuts"][0]["type"]) == (ASK, "message")
     assert SOCKET["settings"]["interactivity"]["is_enabled"] is True
 
 
