@@ -209,6 +209,14 @@ async def test_what_another_model_has_begun_it_goes_on_with_whatever_is_edited()
     assert await thread.replies() == "The Argo."
 
 
+async def test_what_another_model_has_begun_was_not_all_taken_back() -> None:
+    thread = helped_by(listing(2))
+    thread.says("what floats?", ref="m1")
+    await thread.step()
+    thread.rewords("m1", None)
+    assert not story_of(thread.state, AGENT.commands).taken_back
+
+
 # Agents that ask each other
 
 
