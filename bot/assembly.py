@@ -67,7 +67,11 @@ def make_bot(settings: Settings, database: Database, role: Role, *, sample: bool
     roster = set_up(settings, configuration, sample=sample)
     share = _share(role) if database.shared else None
     model = _model(settings, database, configuration.prices)
-    return bootstrap(database, roster, model, by_scheme((*CHANNELS, *accounts(settings))), share=share)
+    outside = accounts(settings)
+    channels = by_scheme((*CHANNELS, *(account.channel for account in outside)))
+    bot = bootstrap(database, roster, model, channels, share=share)
+    bot.closers += [account.close for account in outside]
+    return bot
 
 
 def make_folder() -> None:

@@ -15,6 +15,7 @@ from bot.settings import Settings, load_settings
 from bot.web.app import create_app
 from bot.web.principal import Credential
 from bot.web.server import Server, listener
+from bot.web.ways_in import WaysIn, ways_in_of
 from bot.wiring import Bot
 from storage.jobs import QUEUES
 
@@ -72,12 +73,13 @@ def serve(wishes: Wishes, announce: Callable[[Place], None]) -> None:
         door = listener(settings.host, 0 if wishes.port == 0 else settings.port)
         settings = load_settings(overrides=_overrides(door.getsockname()[1]))
         bot = make_bot(settings, database, wishes.role, sample=wishes.sample)
-        server = _Server(create_app(bot, _credentials(settings)))
+        ways_in = ways_in_of(settings, bot)
+        server = _Server(create_app(bot, _credentials(settings), doors=ways_in.routers))
     except BaseException:
         asyncio.run(database.close())
         raise
     server.when_listening = lambda: announce(_place(settings))
-    asyncio.run(_serve(bot, server, door))
+    asyncio.run(_serve(bot, server, door, ways_in))
 
 
 def _overrides(port: int | None) -> dict[str, str]:
@@ -91,16 +93,18 @@ def _credentials(settings: Settings) -> list[Credential]:
     return [Credential(token, admin=generated) for token in api_tokens(settings)]
 
 
-async def _serve(bot: Bot, server: _Server, door: socket.socket) -> None:
+async def _serve(bot: Bot, server: _Server, door: socket.socket, ways_in: WaysIn) -> None:
     """Whoever knocks before the bot has started waits at the door: nobody is let in before."""
     heed_signals(_SIGNALS, server.stop)
     await bot.start()
+    ways_in.start()
     _calm_collector()
     log(Action.SERVER_STARTED, port=door.getsockname()[1])
     try:
         await server.serve(sockets=[door])
     finally:
         log(Action.SERVER_STOPPING)
+        await ways_in.stop()
         await bot.stop()
         log(Action.SERVER_STOPPED)
     leave_what_hangs()

@@ -52,8 +52,8 @@ def slack_account(settings: Settings, key: SecretStr) -> SlackAccount | None:
         )
     if secret is None and app_token is None:
         raise Misconfigured(
-            "SLACK_BOT_TOKEN alone brings nothing in: set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP); "
-            "see docs/howto/slack.md"
+            "SLACK_BOT_TOKEN alone brings nothing in: set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET "
+            "(HTTP) as well; see docs/howto/slack.md"
         )
     secrets = (secret.get_secret_value().strip(),) if secret is not None else ()
     return SlackAccount(token, settings.slack_api_url, key.get_secret_value().encode(), secrets, app_token)
@@ -85,7 +85,7 @@ def slack_desk(channel: SlackChannel, bot: Bot) -> SlackDesk:
 
 
 def slack_door(account: SlackAccount, channel: SlackChannel, bot: Bot) -> SlackDoor:
-    """The ways in."""
+    """What is behind both ways in."""
     return SlackDoor(slack_desk(channel, bot), account.signing_secrets, bot.chance.now)
 
 
