@@ -200,7 +200,7 @@ def _write_outbox(writes: Writes, before: ThreadState, after: ThreadState) -> No
         return
     wanted = {m.key for m in after.outgoing}
     outbox.drop(writes, after.thread_id, (m.key for m in before.outgoing if m.key not in wanted))
-    outbox.put(writes, after.thread_id, posted(before, after), after.updated_at)
+    outbox.put(writes, after.thread_id, posted(before, after), after.updated_at, after.version)
 
 
 def posted(before: ThreadState, after: ThreadState) -> tuple[SendMessage, ...]:

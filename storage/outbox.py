@@ -15,9 +15,8 @@ from storage.writes import Writes
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _PUT = insert(_outbox)
-_WAITING = (
-    select(_outbox).where(_outbox.c.thread_id == bindparam("thread")).order_by(_outbox.c.created_at, _outbox.c.key)
-)
+_ORDER = (_outbox.c.created_at, _outbox.c.version, _outbox.c.key)
+_WAITING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread")).order_by(*_ORDER)
 _DROP = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
 
 
@@ -30,7 +29,7 @@ class Parcel:
     again: bool = False
 
 
-def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: datetime) -> None:
+def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: datetime, version: int) -> None:
     """Keep messages until a channel has taken them. The key is unique: putting one twice is an error, never a copy."""
     rows = (
         {
@@ -38,6 +37,7 @@ def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: date
             "key": effect.key,
             "message": effect.model_dump_json(exclude_none=True),
             "created_at": at,
+            "version": version,
         }
         for effect in effects
     )
@@ -57,7 +57,7 @@ def waiting_for(connection: Connection, thread_id: str, to: Address) -> list[Par
 
 def waiting(connection: Connection) -> list[Parcel]:
     """All that is still to be sent, oldest first."""
-    rows = connection.execute(select(_outbox).order_by(_outbox.c.created_at, _outbox.c.key))
+    rows = connection.execute(select(_outbox).order_by(*_ORDER))
     return [_parcel(row) for row in rows]
 
 

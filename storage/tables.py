@@ -82,7 +82,10 @@ class RequestRow(SQLModel, table=True):
 
 
 class OutboxRow(SQLModel, table=True):
-    """One message no channel has taken yet; the row goes when the log says it was sent."""
+    """One message no channel has taken yet; the row goes when the log says it was sent.
+
+    `version` is the thread's when it was wanted: times may be the same.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (Index("outbox_by_age", "created_at"),)
@@ -91,6 +94,7 @@ class OutboxRow(SQLModel, table=True):
     key: str = Field(primary_key=True)
     message: str = Field(sa_type=Text)
     created_at: datetime = _time()
+    version: int | None = None
 
 
 class InboxRow(SQLModel, table=True):

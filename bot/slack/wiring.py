@@ -89,9 +89,9 @@ def slack_door(account: SlackAccount, channel: SlackChannel, bot: Bot) -> SlackD
     return SlackDoor(slack_desk(channel, bot), account.signing_secrets, bot.chance.now)
 
 
-def slack_listening(account: SlackAccount, door: SlackDoor, bot: Bot) -> Listening | None:
+def slack_listening(account: SlackAccount, door: SlackDoor, bot: Bot, sleep: Sleep) -> Listening | None:
     """Socket Mode, where there is an app token for it."""
     if account.app_token is None:
         return None
     token = account.app_token.get_secret_value()
-    return Listening(lambda: Socket(token, account.api_url, door.carried), bot.troubles, bot.chance)
+    return Listening(lambda: Socket(token, account.api_url, door.carried), bot.troubles, bot.chance, sleep)

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from bot.generated_secrets import secret_key
 from bot.settings import Settings
+from bot.sleeping import Sleep, sleep_until
 from bot.wiring import Bot
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def ways_in_of(settings: Settings, bot: Bot) -> WaysIn:
     return WaysIn() if account is None else slack_ways_in(account, bot)
 
 
-def slack_ways_in(account: "SlackAccount", bot: Bot) -> WaysIn:
+def slack_ways_in(account: "SlackAccount", bot: Bot, sleep: Sleep = sleep_until) -> WaysIn:
     """HTTP where there is a signing secret, Socket Mode where there is an app token."""
     from bot.slack.wiring import slack_door, slack_listening  # noqa: PLC0415 - the same
     from bot.web.slack import slack_router  # noqa: PLC0415 - the same
@@ -54,6 +55,6 @@ def slack_ways_in(account: "SlackAccount", bot: Bot) -> WaysIn:
     door = slack_door(account, cast(SlackChannel, bot.channels["slack"]), bot)
     routers = (slack_router(door),) if account.signing_secrets else ()
     courtesies = partial(door.desk.afterwards.stop, GRACE)
-    if (listening := slack_listening(account, door, bot)) is None:
+    if (listening := slack_listening(account, door, bot, sleep)) is None:
         return WaysIn(routers, stoppers=(courtesies,))
     return WaysIn(routers, (listening.start,), (listening.stop, courtesies))

@@ -58,7 +58,7 @@ async def test_any_of_several_names_makes_an_arrival_a_duplicate(database: Datab
 
 async def test_a_message_waits_in_the_outbox_until_it_is_dropped(database: Database, thread: str) -> None:
     effects = [SendMessage(key=f"reply:{n}", to=Address("terminal:a"), message=Message(text=str(n))) for n in (1, 2)]
-    await database.write(lambda _, w: outbox.put(w, thread, effects, START))
+    await database.write(lambda _, w: outbox.put(w, thread, effects, START, 2))
     assert [p.effect for p in await database.run(outbox.waiting)] == effects
     await database.write(lambda _, w: outbox.drop(w, thread, ["reply:1", "reply:none"]))
     assert await database.run(outbox.waiting) == [outbox.Parcel(thread, effects[1])]
@@ -101,3 +101,12 @@ async def test_requests_are_listed_by_status_and_thread(database: Database, thre
     assert await database.run(found(status="open", limit=1)) == ["req_3"]
     assert await database.run(found(before=(START, "req_2"))) == ["req_1"]
     assert await database.run(found(thread_id="thr_none")) == []
+
+
+async def test_messages_of_one_moment_leave_in_the_order_in_which_they_were_wanted(
+    database: Database, thread: str
+) -> None:
+    wanted = [SendMessage(key=key, to=Address("terminal:a"), message=Message(text=key)) for key in ("z", "a")]
+    for version, effect in enumerate(wanted, 2):
+        await database.write(lambda _, w, v=version, e=effect: outbox.put(w, thread, [e], START, v))
+    assert [parcel.effect for parcel in await database.run(outbox.waiting)] == wanted

@@ -1,4 +1,4 @@
-"""Which thread a place outside belongs to, and whom a thread works for."""
+"""Which thread a place outside belongs to, whom a thread works for, and the order of its messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,10 +24,12 @@ def upgrade() -> None:
     op.create_index("ix_conversation_thread_id", "conversation", ["thread_id"])
     op.add_column("thread", sa.Column("requester", sa.String(), nullable=True))
     op.execute(_REQUESTERS[op.get_context().dialect.name])
+    op.add_column("outbox", sa.Column("version", sa.Integer(), nullable=True))
     op.create_index("thread_by_requester", "thread", ["requester", "created_at"])
 
 
 def downgrade() -> None:
+    op.drop_column("outbox", "version")
     op.drop_index("thread_by_requester", "thread")
     op.drop_column("thread", "requester")
     op.drop_table("conversation")
