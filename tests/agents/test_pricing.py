@@ -16,7 +16,7 @@ class Answering:
     def __init__(self, usage: Usage | None) -> None:
         self.usage = usage
 
-    async def complete(self, turn):
+    async def complete(self, turn, words=None):
         return Completion(outcome=Outcome.INVALID, model="m", usage=self.usage)
 
 

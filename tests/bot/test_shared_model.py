@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
-from agents.model import Turn
+from agents.model import Turn, Words
 from agents.openai_model import OpenAIModel
 from agents.prompt import render_prompt
 from agents.state import ThreadState
@@ -39,7 +39,7 @@ class Provider:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         self.asked += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

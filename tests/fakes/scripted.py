@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from agents.completion import Completion, Outcome
-from agents.model import Model, Turn
+from agents.model import Model, Turn, Words
 from agents.steps import Step
 from agents.wire import read_step
 
@@ -22,7 +22,7 @@ class ScriptedModel:
         self._name = name
         self._unexpected = 0
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         """The next step of the script. Raises AssertionError when there is none."""
         self.turns.append(turn)
         if not self._steps:
