@@ -20,7 +20,7 @@ class Answer(Frozen):
     detail: str = ""
     usage: Usage | None = None
 
-    def cost(self, asked: int) -> Usage:
+    def spent(self, asked: int) -> Usage:
         """What was counted, else an estimate from so many characters that were asked."""
         output = len(self.text) // _CHARACTERS_PER_TOKEN
         return self.usage or Usage(input=asked // _CHARACTERS_PER_TOKEN, output=output, estimated=True)

@@ -109,7 +109,7 @@ class OpenAIModel:
         """The answer as it comes; `tell` gets each piece of its text. A server that does not stream answers at once."""
         async with AsyncExitStack() as stack:
             response = await _transported(stack.enter_async_context(self._opened(prompt, schema)))
-            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
                 return self._understood(await _transported(response.read()))
             streamed = StreamedResponse() if self._at_openai else StreamedChat()
             return await _followed(await response.parse(to=openai.AsyncStream[object]), streamed, tell)
@@ -133,7 +133,7 @@ class OpenAIModel:
     def _read(self, answer: Answer | None, turn: Turn, prompt: Prompt) -> Completion:
         if answer is None:
             return self._ended(Outcome.FAILED, f"{self._host} answered with something that is no answer of its API")
-        usage = answer.cost(len(prompt.system) + len(prompt.user))
+        usage = answer.spent(len(prompt.system) + len(prompt.user))
         if answer.trouble is not None:
             return self._ended(answer.trouble, plain_words(answer.detail, self._key), usage)
         text = answer.text if self._at_openai else unwrapped(answer.text)

@@ -29,15 +29,6 @@ from tests.fakes.model import Api, FakeOpenAI
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["chat", "responses"])
-async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
-    """A line over each of the two APIs."""
-    async with FakeOpenAI.running() as provider:
-        model = connected(provider, request.param)
-        yield Line(provider, model)
-        await model.close()
-
-
 @pytest.fixture
 async def chat() -> AsyncIterator[Line]:
     """A line to a server that is not OpenAI's."""

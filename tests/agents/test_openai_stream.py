@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,15 +26,6 @@ REPLY = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello 
 TWO_WORDS = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello there'
 
 Story = Callable[[FakeOpenAI], None]
-
-
-@pytest.fixture(params=["chat", "responses"])
-async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
-    """A line over each of the two APIs."""
-    async with FakeOpenAI.running() as provider:
-        model = connected(provider, request.param)
-        yield Line(provider, model)
-        await model.close()
 
 
 async def hears(api: Api, story: Story, seconds: float = 30.0) -> tuple[Completion, list[str]]:
@@ -191,10 +182,9 @@ async def test_what_a_broken_answer_cost_is_estimated(line: Line) -> None:
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("end", ["hang", "dribble"])
 async def test_the_time_for_the_whole_call_holds_for_the_stream(api: Api, end: End) -> None:
-    completion, told = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
+    completion, _ = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
 
     assert (completion.outcome, completion.detail) == (Outcome.TIMEOUT, "no answer within 0.5 seconds")
-    assert told[-1] == "Hello there"
 
 
 @pytest.mark.parametrize(
