@@ -268,11 +268,19 @@ async def test_a_frugal_server_needs_neither_index_nor_role_nor_the_last_line() 
 
 
 async def test_tokens_counted_on_the_way_give_way_to_the_last_count() -> None:
-    events = [counted(0, 0), chunk(REPLY), counted(5, 1), chunk(finish_reason="stop"), counted(5, 9), DONE]
+    events = [counted(0, 0), chunk(REPLY), counted(5, 1), counted(5, 9), chunk(finish_reason="stop"), chunk(""), DONE]
 
     completion, _ = await chat_hears(lambda provider: provider.will_stream(*events))
 
     assert completion.usage == Usage(input=5, output=9)
+
+
+async def test_what_is_wrapped_is_told_where_it_will_be_unwrapped() -> None:
+    def story(provider: FakeOpenAI) -> None:
+        provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{REPLY}\n```")
+
+    assert (await hears("chat", story))[1][-1] == "Hello 😀 there"
+    assert (await hears("responses", story))[1] == []
 
 
 @pytest.mark.parametrize("reason", [None, ""])
