@@ -8,7 +8,7 @@ from agents.completion import Completion, Outcome
 from agents.errands import COMMANDS, Story, story_of
 from agents.errors import Invalid
 from agents.events import MessageReceived, ToolSucceeded
-from agents.model import Model, Turn
+from agents.model import Model, Turn, Words
 from agents.report import denial, report
 from agents.steps import DoneForNow, NothingToDo, Step
 from agents.wire import read_step
@@ -22,11 +22,11 @@ class CommandModel:
     def __init__(self, fallback: Model | None = None) -> None:
         self._fallback = fallback
 
-    async def complete(self, turn: Turn) -> Completion:
-        """The next step, by what the thread's events tell alone."""
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
+        """The next step, by what the thread's events tell alone. Replies of commands are whole at once: no `words`."""
         story = story_of(turn.state, turn.agent.commands)
         if self._fallback is not None and _needs_thought(story, turn.agent):
-            return await self._fallback.complete(turn)
+            return await self._fallback.complete(turn, words)
         step = _next(story, turn.agent) or DoneForNow(message=menu(turn.agent))
         return Completion(outcome=Outcome.OK, model=COMMANDS, step=step)
 

@@ -1,5 +1,6 @@
 """The port to whoever chooses the next step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,9 @@ from agents.agent import Agent
 from agents.completion import Completion
 from agents.prompt import Prompt
 from agents.state import ThreadState
+
+Words = Callable[[str], None]
+"""Told, while a model writes its reply, all of the reply so far. Returns at once, and raises nothing."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,10 @@ class Turn:
 
 
 class Model(Protocol):
-    """Chooses the next step. Never raises for anything the other side may do: every end is a Completion."""
+    """Chooses the next step. Never raises for anything the other side may do: every end is a Completion.
 
-    async def complete(self, turn: Turn) -> Completion: ...
+    A model that can tells `words` its reply while it writes it, each time more of it. The reply that is chosen in the
+    end begins with what was told; of other steps nothing is told. When the call fails, what was told is void.
+    """
+
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion: ...

@@ -1,5 +1,6 @@
 """What OpenAI's two APIs answer, read from raw bytes: compatible servers leave things out, so nothing is assumed."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
@@ -7,6 +8,8 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 from agents.budget import Usage
 from agents.completion import Outcome
 from agents.frozen import Frozen
+
+_CHARACTERS_PER_TOKEN = 4
 
 
 class Answer(Frozen):
@@ -17,10 +20,10 @@ class Answer(Frozen):
     detail: str = ""
     usage: Usage | None = None
 
-
-class _Error(BaseModel):
-    code: Any = None
-    message: Any = None
+    def spent(self, asked: int) -> Usage:
+        """What was counted, else an estimate from so many characters that were asked."""
+        output = len(self.text) // _CHARACTERS_PER_TOKEN
+        return self.usage or Usage(input=asked // _CHARACTERS_PER_TOKEN, output=output, estimated=True)
 
 
 class _Message(BaseModel):
@@ -36,7 +39,7 @@ class _Choice(BaseModel):
 class _Chat(BaseModel):
     choices: list[_Choice] | None = None
     usage: Any = None
-    error: _Error | str | None = None
+    error: Any = None
 
 
 class _Part(BaseModel):
@@ -54,11 +57,13 @@ class _Incomplete(BaseModel):
     reason: str | None = None
 
 
-class _Response(BaseModel):
+class Response(BaseModel):
+    """A response that came to some end."""
+
     status: str | None = None
     output: list[_Item] = []
     incomplete_details: _Incomplete | None = None
-    error: _Error | None = None
+    error: Any = None
     usage: Any = None
 
 
@@ -68,6 +73,7 @@ FILTERED = "the provider's content filter stopped the answer"
 _CHAT_ENDINGS = {"length": (Outcome.TRUNCATED, CUT_OFF), "content_filter": (Outcome.FILTERED, FILTERED)}
 _INCOMPLETE = {"max_output_tokens": (Outcome.TRUNCATED, CUT_OFF), "content_filter": (Outcome.FILTERED, FILTERED)}
 _FAILURES = {
+    "insufficient_quota": (Outcome.DENIED, "the quota is used up"),
     "rate_limit_exceeded": (Outcome.RATE_LIMITED, "the provider limits how often we may ask"),
     "bio_policy": (Outcome.FILTERED, FILTERED),
     "misalignment_policy_violation": (Outcome.FILTERED, FILTERED),
@@ -77,23 +83,32 @@ _FAILURES = {
 def chat_answer(body: bytes) -> Answer:
     """Read an answer of Chat Completions. Raises ValidationError when it is not one."""
     chat = _Chat.model_validate_json(body)
-    usage = _usage(chat.usage)
+    usage = counted(chat.usage)
     if chat.error is not None:  # some gateways report an error with status 200
-        return Answer(trouble=Outcome.FAILED, detail=_said(chat.error), usage=usage)
+        return failed(chat.error, usage=usage)
     if not chat.choices:
         return Answer(usage=usage)
-    choice = chat.choices[0]
-    if choice.message.refusal:
-        return Answer(trouble=Outcome.REFUSED, detail=choice.message.refusal, usage=usage)
-    trouble, detail = _CHAT_ENDINGS.get(choice.finish_reason or "", (None, ""))
-    return Answer(text=choice.message.content or "", trouble=trouble, detail=detail, usage=usage)
+    message, reason = chat.choices[0].message, chat.choices[0].finish_reason
+    return ended_chat(message.content or "", message.refusal or "", reason or "", usage)
+
+
+def ended_chat(text: str, refusal: str, reason: str, usage: Usage | None) -> Answer:
+    """What a chat amounts to that ended for this reason, empty when none was named."""
+    if refusal:
+        return Answer(trouble=Outcome.REFUSED, detail=refusal, usage=usage)
+    trouble, detail = _CHAT_ENDINGS.get(reason, (None, ""))
+    return Answer(text=text, trouble=trouble, detail=detail, usage=usage)
 
 
 def response_answer(body: bytes) -> Answer:
     """Read an answer of Responses. Raises ValidationError when it is not one."""
-    response = _Response.model_validate_json(body)
+    return ended_response(Response.model_validate_json(body))
+
+
+def ended_response(response: Response) -> Answer:
+    """What a response amounts to, however it ended."""
     parts = [part for item in response.output if item.type == "message" for part in item.content or ()]
-    usage = _usage(response.usage)
+    usage = counted(response.usage)
     if refusal := next((part.refusal for part in parts if part.type == "refusal"), ""):
         return Answer(trouble=Outcome.REFUSED, detail=refusal, usage=usage)
     trouble, detail = _response_ending(response)
@@ -101,20 +116,26 @@ def response_answer(body: bytes) -> Answer:
     return Answer(text=text, trouble=trouble, detail=detail, usage=usage)
 
 
-def _response_ending(response: _Response) -> tuple[Outcome | None, str]:
+def failed(error: Any, text: str = "", usage: Usage | None = None) -> Answer:
+    """What an error means that is told in place of an answer or after its first words, whatever its shape."""
+    trouble, detail = _failure(error)
+    return Answer(text=text, trouble=trouble, detail=detail, usage=usage)
+
+
+def _response_ending(response: Response) -> tuple[Outcome | None, str]:
     if response.status == "completed":
         return None, ""
     if response.status == "incomplete" and response.incomplete_details is not None:
         reason = response.incomplete_details.reason or ""
         return _INCOMPLETE.get(reason, (Outcome.FAILED, "the answer is incomplete and nothing says why"))
-    code = response.error.code if response.error else None
-    told = _said(response.error) if response.error else f"the answer has the status {response.status}"
-    return _FAILURES.get(str(code), (Outcome.FAILED, told))
+    return _failure(response.error or f"the answer has the status {response.status}")
 
 
-def _said(error: _Error | str) -> str:
-    message = error if isinstance(error, str) else error.message
-    return message if isinstance(message, str) else "the provider reports an error without saying which"
+def _failure(error: Any) -> tuple[Outcome, str]:
+    told = error if isinstance(error, Mapping) else {"message": error}
+    words = told.get("message")
+    unknown = words if isinstance(words, str) else "the provider reports an error without saying which"
+    return _FAILURES.get(str(told.get("code")), (Outcome.FAILED, unknown))
 
 
 class _Cached(BaseModel):
@@ -133,11 +154,11 @@ class _ResponseUsage(BaseModel):
     details: Annotated[_Cached | None, Field(alias="input_tokens_details")] = None
 
 
-def _usage(counted: Any) -> Usage | None:
+def counted(told: Any) -> Usage | None:
     """What the server counted, None when it did not or makes no sense. Cached tokens are part of the input."""
     for model in (_ChatUsage, _ResponseUsage):
         try:
-            found = model.model_validate(counted)
+            found = model.model_validate(told)
         except ValidationError:
             continue
         cached = found.details.cached_tokens if found.details else None

@@ -1,9 +1,11 @@
 """The model behind any OpenAI-compatible endpoint: one call, no hidden retries, every end told as a Completion."""
 
 import asyncio
-import json
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import openai
@@ -11,10 +13,13 @@ from pydantic import ValidationError
 
 from agents.budget import Usage
 from agents.completion import Completion, Outcome
+from agents.drafting import Draft
 from agents.errors import Invalid, Misconfigured
-from agents.model import Model, Turn
+from agents.model import Model, Turn, Words
 from agents.openai_answer import Answer, chat_answer, response_answer
 from agents.openai_refusal import plain_words, refusal, retry_after
+from agents.openai_request import chat_request, response_request, with_schema_in_words
+from agents.openai_stream import Streamed, StreamedChat, StreamedResponse
 from agents.prompt import Prompt
 from agents.schema import wire_schema
 from agents.wire import parse_step, unwrapped
@@ -22,7 +27,7 @@ from agents.wire import parse_step, unwrapped
 DEFAULT_MODEL = "gpt-5.4-mini"
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
-_CHARACTERS_PER_TOKEN = 4
+T = TypeVar("T")
 _NO_KEY = "none"  # the client insists on a key; servers at home ignore it
 
 
@@ -53,12 +58,27 @@ class OpenAIModel:
             http_client=http_client,
         )
 
-    async def complete(self, turn: Turn) -> Completion:
-        """Choose the next step. Every end but cancellation is a Completion."""
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
+        """Choose the next step. Every end but cancellation is a Completion. Streams for `words` alone."""
+        draft = Draft(wrapped=not self._at_openai)
+        completion = await self._completed(turn, words and partial(_tell, draft, words))
+        if completion.step is not None and not draft.fits(completion.step):
+            return self._ended(Outcome.FAILED, "the answer is not the one that was streamed", completion.usage)
+        return completion
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._client.close()
+
+    @property
+    def _at_openai(self) -> bool:
+        return self._host == "api.openai.com"
+
+    async def _completed(self, turn: Turn, tell: Callable[[str], None] | None) -> Completion:
         try:
             prompt, schema = self._asked(turn)
             async with asyncio.timeout(self._timeout):
-                body = await (self._respond(prompt, schema) if self._at_openai else self._chat(prompt, schema))
+                answer = await (self._streamed(prompt, schema, tell) if tell else self._at_once(prompt, schema))
         except (openai.APITimeoutError, TimeoutError):
             return self._ended(Outcome.TIMEOUT, f"no answer within {self._timeout:g} seconds")
         except openai.APIStatusError as error:
@@ -69,50 +89,51 @@ class OpenAIModel:
             return self._ended(Outcome.REJECTED, str(error))
         except ValueError as error:
             return self._ended(Outcome.REJECTED, f"the call cannot be written: {type(error).__name__}")
-        return self._read(body, turn, prompt)
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        await self._client.close()
-
-    @property
-    def _at_openai(self) -> bool:
-        return self._host == "api.openai.com"
+        return self._read(answer, turn, prompt)
 
     def _asked(self, turn: Turn) -> tuple[Prompt, dict[str, Any]]:
         """The prompt and the schema. A server that may not enforce the schema is told it in words as well."""
         schema = wire_schema(turn.agent.tools, turn.agent.asks)
+        return turn.prompt if self._at_openai else with_schema_in_words(turn.prompt, schema), schema
+
+    async def _at_once(self, prompt: Prompt, schema: dict[str, Any]) -> Answer | None:
         if self._at_openai:
-            return turn.prompt, schema
-        told = f"Answer with one JSON object, nothing around it, that fits this JSON schema:\n{_compact(schema)}"
-        return turn.prompt.model_copy(update={"system": f"{turn.prompt.system}\n\n{told}"}), schema
+            responses = self._client.responses.with_raw_response
+            told = await responses.create(model=self._model, **response_request(prompt, schema))
+        else:
+            chat = self._client.chat.completions.with_raw_response
+            told = await chat.create(model=self._model, **chat_request(prompt, schema))
+        return self._understood(told.content)
 
-    async def _chat(self, prompt: Prompt, schema: dict[str, Any]) -> bytes:
-        answer = await self._client.chat.completions.with_raw_response.create(
-            model=self._model,
-            messages=[{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "next_step", "strict": True, "schema": schema},
-            },
+    async def _streamed(self, prompt: Prompt, schema: dict[str, Any], tell: Callable[[str], None]) -> Answer | None:
+        """The answer as it comes; `tell` gets each piece of its text. A server that does not stream answers at once."""
+        async with AsyncExitStack() as stack:
+            response = await _transported(stack.enter_async_context(self._opened(prompt, schema)))
+            if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+                return self._understood(await _transported(response.read()))
+            streamed = StreamedResponse() if self._at_openai else StreamedChat()
+            return await _followed(await response.parse(to=openai.AsyncStream[object]), streamed, tell)
+
+    def _opened(self, prompt: Prompt, schema: dict[str, Any]) -> Any:
+        if self._at_openai:
+            responses = self._client.responses.with_streaming_response
+            return responses.create(model=self._model, stream=True, **response_request(prompt, schema))
+        chat = self._client.chat.completions.with_streaming_response
+        return chat.create(
+            model=self._model, stream=True, stream_options={"include_usage": True}, **chat_request(prompt, schema)
         )
-        return answer.content
 
-    async def _respond(self, prompt: Prompt, schema: dict[str, Any]) -> bytes:
-        answer = await self._client.responses.with_raw_response.create(
-            model=self._model,
-            input=[{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
-            store=False,
-            text={"format": {"type": "json_schema", "name": "next_step", "strict": True, "schema": schema}},
-        )
-        return answer.content
-
-    def _read(self, body: bytes, turn: Turn, prompt: Prompt) -> Completion:
+    def _understood(self, body: bytes) -> Answer | None:
+        """None when it is no answer of the API."""
         try:
-            answer = response_answer(body) if self._at_openai else chat_answer(body)
+            return response_answer(body) if self._at_openai else chat_answer(body)
         except ValidationError:
+            return None
+
+    def _read(self, answer: Answer | None, turn: Turn, prompt: Prompt) -> Completion:
+        if answer is None:
             return self._ended(Outcome.FAILED, f"{self._host} answered with something that is no answer of its API")
-        usage = answer.usage or _estimated(prompt, answer)
+        usage = answer.spent(len(prompt.system) + len(prompt.user))
         if answer.trouble is not None:
             return self._ended(answer.trouble, plain_words(answer.detail, self._key), usage)
         text = answer.text if self._at_openai else unwrapped(answer.text)
@@ -138,19 +159,42 @@ class OpenAIModel:
         return Completion(outcome=outcome, model=self._model, detail=detail, usage=usage)
 
 
+def _tell(draft: Draft, words: Words, piece: str) -> None:
+    message = draft.read(piece)
+    if message is not None:
+        words(message)
+
+
+async def _transported(answered: Awaitable[T]) -> T:
+    """The client hands on errors of its transport as they are while it streams: here they become its own."""
+    try:
+        return await answered
+    except (openai.OpenAIError, ValueError):
+        raise
+    except Exception as error:
+        raise openai.OpenAIError from error
+
+
+async def _followed(
+    events: openai.AsyncStream[object], streamed: Streamed, tell: Callable[[str], None]
+) -> Answer | None:
+    """What the events amount to; None when there is one that is none of the API's."""
+    try:
+        async for event in events:
+            tell(streamed.take(event))
+    except openai.APIConnectionError:
+        raise
+    except openai.APIError as error:
+        return streamed.failed(error.body)
+    except (ValueError, RecursionError):
+        return None
+    return streamed.answer()
+
+
 def _message(error: openai.APIStatusError) -> str:
     """The provider's own word for an error; a page of HTML has none."""
     said = error.body.get("message") if isinstance(error.body, dict) else None
     return said if isinstance(said, str) else ""
-
-
-def _estimated(prompt: Prompt, answer: Answer) -> Usage:
-    asked = len(prompt.system) + len(prompt.user)
-    return Usage(input=asked // _CHARACTERS_PER_TOKEN, output=len(answer.text) // _CHARACTERS_PER_TOKEN, estimated=True)
-
-
-def _compact(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
 _: type[Model] = OpenAIModel

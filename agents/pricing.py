@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agents.budget import Usage
 from agents.completion import Completion
 from agents.frozen import Frozen
-from agents.model import Model, Turn
+from agents.model import Model, Turn, Words
 
 _MILLION = 1_000_000
 
@@ -32,8 +32,8 @@ class PricedModel:
     model: Model
     prices: Mapping[str, Price]
 
-    async def complete(self, turn: Turn) -> Completion:
-        completion = await self.model.complete(turn)
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
+        completion = await self.model.complete(turn, words)
         price = self.prices.get(completion.model)
         if completion.usage is None or price is None:
             return completion

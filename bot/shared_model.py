@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from agents.completion import Completion, Outcome
-from agents.model import Model, Turn
+from agents.model import Model, Turn, Words
 from bot.pauses import Pauses
 from bot.sleeping import Sleep, sleep_until
 
@@ -31,13 +31,13 @@ class SharedModel:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.at_once)
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         """Raises StoreUnavailable when nobody can tell whether there is a pause: no answer could be kept either."""
         async with self._slots:
             left = await self._left()
             if left:
                 return self._postponed(left)
-            completion = await self.model.complete(turn)
+            completion = await self.model.complete(turn, words)
             await self._heed(completion)
         return completion
 

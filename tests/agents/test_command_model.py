@@ -207,6 +207,23 @@ async def test_an_answer_the_commands_do_not_understand_goes_to_the_model() -> N
     fallback.check()
 
 
+async def words_told(thread: Conversation, said: str) -> list[str]:
+    told: list[str] = []
+    thread.says(said)
+    await thread.model.complete(thread._turn(), told.append)
+    return told
+
+
+async def test_a_model_is_heard_while_it_writes() -> None:
+    thread, _ = helped_by(DoneForNow(message="It is sunny."))
+
+    assert await words_told(thread, "how is the weather?") == ["It", "It is", "It is sunny."]
+
+
+async def test_commands_reply_at_once(alone: Conversation) -> None:
+    assert await words_told(alone, "stop") == []
+
+
 # (c) results
 
 

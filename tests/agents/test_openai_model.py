@@ -5,12 +5,10 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,56 +19,14 @@ from agents.budget import Usage
 from agents.completion import Completion, Outcome
 from agents.model import Turn
 from agents.openai_answer import chat_answer, response_answer
-from agents.openai_model import OPENAI_URL, OpenAIModel
+from agents.openai_model import OpenAIModel
 from agents.openai_refusal import LONGEST_MESSAGE, LONGEST_WAIT, plain_words, retry_after
 from agents.prompt import Prompt
-from agents.state import ThreadState
 from agents.steps import CallTool, DoneForNow
-from agents.tools import ToolContext, ToolResult, tool
+from tests.agents.line import AGENT, TURN, Line, connected, look
 from tests.fakes.model import Api, FakeOpenAI
 
-
-@tool(effect="read")
-def look(context: ToolContext, where: str, depth: int = 3) -> ToolResult:
-    """Look around."""
-    return ToolResult(summary=f"{context.key} {where} {depth}")
-
-
-AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(look,))
-TURN = Turn(ThreadState(thread_id="t1"), AGENT, Prompt(system="You are a scout.", user="<message>hi</message>"))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass
-class Line:
-    """A model and the provider at the other end of its line."""
-
-    provider: FakeOpenAI
-    model: OpenAIModel
-
-    async def ask(self) -> Completion:
-        return await self.model.complete(TURN)
-
-
-def connected(provider: FakeOpenAI, api: Api, timeout: float = 30.0) -> OpenAIModel:
-    """The real client. For Responses it believes to speak to OpenAI, and its requests are led to the provider."""
-    if api == "chat":
-        return OpenAIModel(provider.key, provider.base_url, provider.model, timeout=timeout)
-
-    async def lead_home(request: Any) -> None:
-        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=provider.port)
-
-    client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [lead_home]})
-    return OpenAIModel(provider.key, OPENAI_URL, provider.model, timeout=timeout, http_client=client)
-
-
-@pytest.fixture(params=["chat", "responses"])
-async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
-    """A line over each of the two APIs."""
-    async with FakeOpenAI.running() as provider:
-        model = connected(provider, request.param)
-        yield Line(provider, model)
-        await model.close()
 
 
 @pytest.fixture

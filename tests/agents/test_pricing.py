@@ -16,7 +16,9 @@ class Answering:
     def __init__(self, usage: Usage | None) -> None:
         self.usage = usage
 
-    async def complete(self, turn):
+    async def complete(self, turn, words=None):
+        if words:
+            words("Hi")
         return Completion(outcome=Outcome.INVALID, model="m", usage=self.usage)
 
 
@@ -39,3 +41,9 @@ async def test_a_call_is_told_with_its_cost_even_when_its_answer_is_useless() ->
 @pytest.mark.parametrize(("usage", "prices"), [(SPENT, {"other": PRICE}), (None, {"m": PRICE})])
 async def test_what_has_no_price_or_cost_nothing_is_told_as_it_is(usage, prices) -> None:
     assert (await PricedModel(Answering(usage), prices).complete(None)).usage == usage
+
+
+async def test_who_wants_to_be_told_the_words_is_told_by_the_model_that_is_priced() -> None:
+    told: list[str] = []
+    await PricedModel(Answering(SPENT), {"m": PRICE}).complete(None, told.append)
+    assert told == ["Hi"]

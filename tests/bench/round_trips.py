@@ -21,7 +21,7 @@ from agents.agent import Agent
 from agents.completion import Completion, Outcome
 from agents.events import ToolSucceeded
 from agents.messages import Assurance, Heard, Provenance
-from agents.model import Turn
+from agents.model import Turn, Words
 from agents.people import People, Person
 from agents.policy import Ask, Policy
 from agents.requests import Answer
@@ -50,7 +50,7 @@ def ship(context: ToolContext, tag: str) -> ToolResult:
 class InstantModel:
     """Ships whatever is asked for, then says so."""
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         last = turn.state.recent[-1]
         if isinstance(last, ToolSucceeded):
             step: CallTool | DoneForNow = DoneForNow(message=f"Done: {last.summary}.")

@@ -5,7 +5,7 @@ import asyncio
 from agents.addresses import Address, person
 from agents.completion import Completion, Outcome
 from agents.messages import Heard, Provenance
-from agents.model import Turn
+from agents.model import Turn, Words
 from agents.steps import DoneForNow
 from bot.conversations import Conversations
 from bot.intake import Opening
@@ -21,7 +21,7 @@ DONE = DoneForNow(message="Done.")
 class Brief:
     """A model that is done, however often it is asked: several words may be heard before it is."""
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         return Completion(outcome=Outcome.OK, model="brief", step=DONE)
 
 

@@ -68,7 +68,7 @@ async def test_a_model_that_raises_is_tried_again_and_harms_no_other_thread(data
         def __init__(self) -> None:
             self.raised = asyncio.Event()
 
-        async def complete(self, turn):
+        async def complete(self, turn, words=None):
             if "boo" in turn.prompt.user and not self.raised.is_set():
                 self.raised.set()
                 raise RuntimeError("a bug")
@@ -86,10 +86,10 @@ async def test_a_model_that_raises_is_tried_again_and_harms_no_other_thread(data
 
 async def test_a_message_that_comes_in_while_the_model_thinks_makes_it_think_again(database: Database, house) -> None:
     class Slow(ScriptedModel):
-        async def complete(self, turn):
+        async def complete(self, turn, words=None):
             if len(self.turns) == 0:
                 await home.says("and be quick", thread=turn.state.thread_id)
-            return await super().complete(turn)
+            return await super().complete(turn, words)
 
     model = Slow(DoneForNow(message="stale"), DoneForNow(message="fresh"))
     async with house(database, model) as home:

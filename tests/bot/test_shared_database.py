@@ -35,7 +35,7 @@ class Model:
     def __init__(self) -> None:
         self.turns = 0
 
-    async def complete(self, turn):
+    async def complete(self, turn, words=None):
         self.turns += 1
         return await ScriptedModel(SHIP if "did ship" not in turn.prompt.user else DONE).complete(turn)
 

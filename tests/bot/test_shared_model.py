@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
-from agents.model import Turn
+from agents.model import Turn, Words
 from agents.openai_model import OpenAIModel
 from agents.prompt import render_prompt
 from agents.state import ThreadState
@@ -39,11 +39,13 @@ class Provider:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         self.asked += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await self.open.wait()
+        if words:
+            words("Done")
         self.at_once -= 1
         return self.ends.pop(0) if self.ends else Completion(outcome=Outcome.OK, model="m", step=DONE)
 
@@ -92,6 +94,14 @@ async def test_so_many_calls_go_out_at_once_and_the_others_follow(shared) -> Non
         ends = await asyncio.gather(*calls)
     assert [end.outcome for end in ends] == [Outcome.OK] * 10
     assert (provider.asked, provider.most_at_once) == (10, 3)
+
+
+async def test_who_wants_to_be_told_the_words_is_told_unless_nobody_is_asked(shared) -> None:
+    told: list[str] = []
+    model = shared(Provider(refused(30)))
+    await model.complete(TURN, told.append)
+    assert (await model.complete(TURN, told.append)).outcome is Outcome.POSTPONED
+    assert told == ["Done"]
 
 
 async def test_what_one_process_is_told_all_others_heed_until_the_time_has_come(shared, clock) -> None:

@@ -16,7 +16,7 @@ from agents.commands import Commands
 from agents.completion import Completion
 from agents.errors import ToolError
 from agents.messages import Message, Receipt
-from agents.model import Turn
+from agents.model import Turn, Words
 from agents.people import People, Person
 from agents.policy import Ask, Policy
 from agents.tools import Tool, ToolContext, ToolResult, tool
@@ -201,8 +201,8 @@ class MortalModel(CommandModel):
         super().__init__()
         self._fate = fate
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         self._fate.meets("model asked")
-        completion = await super().complete(turn)
+        completion = await super().complete(turn, words)
         self._fate.meets("model answered")
         return completion

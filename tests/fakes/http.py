@@ -1,7 +1,7 @@
 """A loopback HTTP/1.1 server in a few lines, for fakes: it starts in a millisecond and can hang, dribble, hang up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -23,11 +23,15 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpReply:
-    """What goes out. Without its `end` being whole, the client never gets a complete answer."""
+    """What goes out. Without its `end` being whole, the client never gets a complete answer.
+
+    `pieces` are for an answer whose length nobody knows beforehand: each is a chunk (RFC 9112 §7.1), then it ends.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    pieces: Sequence[bytes] | None = None
     end: End = "whole"
 
 
@@ -64,12 +68,14 @@ async def serving(handler: Handler) -> AsyncIterator[int]:
 async def _conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
     while True:
         reply = handler(await _request(reader))
-        if reply.end == "hang up":
-            return
+        if reply.pieces is not None:
+            await _send_pieces(writer, reply, reply.pieces)
+        elif reply.end not in ("hang", "hang up"):
+            await _send(writer, reply)
         if reply.end == "hang":
             await reader.read()
+        if reply.end != "whole":
             return
-        await _send(writer, reply)
 
 
 async def _request(reader: asyncio.StreamReader) -> HttpRequest:
@@ -82,13 +88,34 @@ async def _request(reader: asyncio.StreamReader) -> HttpRequest:
 
 async def _send(writer: asyncio.StreamWriter, reply: HttpReply) -> None:
     length = len(reply.body) if reply.end == "whole" else 10_000_000
-    headers = {"content-length": str(length), "date": formatdate(usegmt=True), **reply.headers}
-    lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
-    writer.write("\r\n".join(lines).encode() + reply.body)
+    writer.write(_head(reply, {"content-length": str(length)}) + reply.body)
     await _drained(writer)
     while reply.end == "dribble":
         writer.write(b" ")
         await _drained(writer)
+
+
+async def _send_pieces(writer: asyncio.StreamWriter, reply: HttpReply, pieces: Sequence[bytes]) -> None:
+    writer.write(_head(reply, {"transfer-encoding": "chunked"}))
+    for piece in filter(None, pieces):
+        writer.write(_chunk(piece))
+        await _drained(writer)
+    while reply.end == "dribble":
+        writer.write(_chunk(b": \n"))
+        await _drained(writer)
+    if reply.end == "whole":
+        writer.write(_chunk(b""))
+        await _drained(writer)
+
+
+def _chunk(piece: bytes) -> bytes:
+    return f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+
+
+def _head(reply: HttpReply, framing: Mapping[str, str]) -> bytes:
+    headers = {**framing, "date": formatdate(usegmt=True), **reply.headers}
+    lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+    return "\r\n".join(lines).encode()
 
 
 async def _drained(writer: asyncio.StreamWriter) -> None:

@@ -5,6 +5,8 @@
         ...
         assert "hi" in model.asked[-1].user
 
+A question that asks for a stream gets one, the text cut by `cut`, unless the story says otherwise.
+
 A question it did not expect, or one that breaks the rules of the API, fails the test at the end of the block; so does
 an answer nobody asked for.
 """
@@ -12,16 +14,17 @@ an answer nobody asked for.
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from tests.fakes.http import HttpReply, HttpRequest, serving
-from tests.fakes.openai_shapes import Ending, Said, Tokens, chat_completion, error, failed_response, response
-from tests.fakes.strict_rules import broken_rules, completed
+from tests.fakes import openai_streams
+from tests.fakes.http import End, HttpReply, HttpRequest, serving
+from tests.fakes.openai_shapes import Api, Ending, Said, Tokens, chat_completion, error, failed_response, response
+from tests.fakes.strict_rules import broken_rules, broken_streaming, completed
 
-Api = Literal["chat", "responses"]
+__all__ = ["Api", "Asked", "FakeOpenAI"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,19 @@ class Asked:
     schema: dict[str, Any]
     body: dict[str, Any]
 
+    @property
+    def streams(self) -> bool:
+        return self.body.get("stream") is True
+
+    @property
+    def counts(self) -> bool:
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+
+def by_fours(text: str) -> Sequence[str]:
+    """About what one token is."""
+    return [text[at : at + 4] for at in range(0, len(text), 4)]
+
 
 Line = Callable[[Asked], HttpReply]
 
@@ -42,12 +58,15 @@ Line = Callable[[Asked], HttpReply]
 class FakeOpenAI:
     """A provider. The `will_…` methods write the story, one line a question.
 
-    `asked` holds every question, `heard` is set by the first, `complaints` are what was wrong with them.
+    `asked` holds every question, `heard` is set by the first, `complaints` are what was wrong with them. Without
+    `streams` it answers at once whatever it is asked.
     """
 
     key: str = "test-key"
     model: str = "test-model"
     tokens: Tokens | None = field(default_factory=Tokens)
+    cut: Callable[[str], Sequence[str]] = by_fours
+    streams: bool = True
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -103,11 +122,28 @@ class FakeOpenAI:
 
     def will_fail_inside(self, code: str, message: str = "no") -> None:
         """The next answer has status 200 and tells of a failure: a failed response, or an error in place of choices."""
+
+        def line(asked: Asked) -> HttpReply:
+            if self._streams(asked):
+                return _stream(openai_streams.failed(asked.api, message, code, self.model))
+            chat = asked.api == "chat"
+            return _json(error(message, code) if chat else failed_response(code, message, self.model))
+
+        self._story.append(line)
+
+    def will_break_off(self, text: str, end: End = "hang up") -> None:
+        """The next answer is streamed to the end of this text, and no further."""
+        self._story.append(lambda asked: _stream(self._begun(asked, text), end))
+
+    def will_fail_after(self, text: str, code: str | None, message: str = "no") -> None:
+        """The next answer is streamed to the end of this text, and then an error is told."""
         self._story.append(
-            lambda asked: _json(
-                failed_response(code, message, self.model) if asked.api == "responses" else error(message, code)
-            )
+            lambda asked: _stream([*self._begun(asked, text), *openai_streams.broken(asked.api, message, code)])
         )
+
+    def will_stream(self, *events: bytes, end: End = "whole") -> None:
+        """The next answer is exactly this stream."""
+        self._story.append(lambda _: _stream(events, end))
 
     def will_answer(self, body: bytes, *, status: int = 200, kind: str = "application/json") -> None:
         """The next answer is exactly this."""
@@ -151,7 +187,7 @@ class FakeOpenAI:
         assert not (problems := [*self.complaints, *left_over]), "; ".join(problems)
 
     def _objections(self, asked: Asked) -> list[str]:
-        wrong = broken_rules(asked.schema)
+        wrong = [*broken_rules(asked.schema), *broken_streaming(asked.body, asked.api)]
         if asked.body.get("model") != self.model:
             wrong.append(f"there is no model {asked.body.get('model')!r}")
         if asked.api == "responses" and asked.body.get("store") is not False:
@@ -166,8 +202,17 @@ class FakeOpenAI:
         self, asked: Asked, text: str | None, *, refusal: str | None = None, ending: Ending = "stop"
     ) -> HttpReply:
         said = Said(text=text, refusal=refusal, ending=ending, tokens=self.tokens)
+        if self._streams(asked):
+            pieces = self.cut(text or "")
+            return _stream(openai_streams.streamed(asked.api, said, self.model, pieces, count=asked.counts))
         shape = response if asked.api == "responses" else chat_completion
         return _json(shape(said, self.model))
+
+    def _streams(self, asked: Asked) -> bool:
+        return asked.streams and self.streams
+
+    def _begun(self, asked: Asked, text: str) -> list[bytes]:
+        return openai_streams.begun(asked.api, self.model, self.cut(text))
 
 
 def _asked(api: Api, body: dict[str, Any]) -> Asked:
@@ -183,3 +228,7 @@ def _asked(api: Api, body: dict[str, Any]) -> Asked:
 
 def _json(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpReply:
     return HttpReply(status, {"content-type": "application/json", **(headers or {})}, json.dumps(body).encode())
+
+
+def _stream(events: Sequence[bytes], end: End = "whole") -> HttpReply:
+    return HttpReply(200, {"content-type": "text/event-stream; charset=utf-8"}, pieces=events, end=end)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Api = Literal["chat", "responses"]
 Ending = Literal["stop", "length", "content_filter"]
 
 
@@ -34,11 +35,12 @@ def chat_completion(said: Said, model: str) -> dict[str, Any]:
         "created": 1,
         "model": model,
         "choices": [{"index": 0, "finish_reason": said.ending, "logprobs": None, "message": message}],
-        "usage": said.tokens and _chat_usage(said.tokens),
+        "usage": said.tokens and chat_usage(said.tokens),
     }
 
 
-def _chat_usage(tokens: Tokens) -> dict[str, Any]:
+def chat_usage(tokens: Tokens) -> dict[str, Any]:
+    """What a call cost, in the words of Chat Completions."""
     return {
         "prompt_tokens": tokens.input,
         "completion_tokens": tokens.output,
@@ -67,6 +69,9 @@ def response(said: Said, model: str) -> dict[str, Any]:
         "status": "incomplete" if reason else "completed",
         "incomplete_details": reason and {"reason": reason},
         "error": None,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
         "output": [thoughts, message],
         "usage": said.tokens and _response_usage(said.tokens),
     }
@@ -94,7 +99,7 @@ def _response_usage(tokens: Tokens) -> dict[str, Any]:
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,
         "total_tokens": tokens.input + tokens.output,
-        "input_tokens_details": {"cached_tokens": tokens.cached},
+        "input_tokens_details": {"cached_tokens": tokens.cached, "cache_write_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
 

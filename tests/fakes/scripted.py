@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 from agents.completion import Completion, Outcome
-from agents.model import Model, Turn
-from agents.steps import Step
+from agents.model import Model, Turn, Words
+from agents.steps import DoneForNow, Step
 from agents.wire import read_step
 
 Scripted = Step | Mapping[str, Any] | Completion
@@ -22,13 +23,16 @@ class ScriptedModel:
         self._name = name
         self._unexpected = 0
 
-    async def complete(self, turn: Turn) -> Completion:
-        """The next step of the script. Raises AssertionError when there is none."""
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
+        """The next step of the script, a reply told word by word. Raises AssertionError when there is none."""
         self.turns.append(turn)
         if not self._steps:
             self._unexpected += 1
             raise AssertionError(f"the model was not expected to be asked again: {turn.prompt.user[-300:]}")
-        return self._completion(self._steps.popleft(), turn)
+        completion = self._completion(self._steps.popleft(), turn)
+        if words is not None and isinstance(completion.step, DoneForNow):
+            _tell(completion.step.message, words)
+        return completion
 
     def check(self) -> None:
         """Raises AssertionError when the model was asked more or less often than written."""
@@ -40,6 +44,12 @@ class ScriptedModel:
             return step
         chosen = read_step(step, turn.agent) if isinstance(step, Mapping) else step
         return Completion(outcome=Outcome.OK, model=self._name, step=chosen)
+
+
+def _tell(message: str, words: Words) -> None:
+    """Word by word."""
+    for told in accumulate(message.split(" "), "{} {}".format):
+        words(told)
 
 
 @contextmanager

@@ -55,6 +55,17 @@ def completed(step: dict[str, Any], schema: Schema) -> dict[str, Any]:
     return {name: step.get(name) for name in properties}
 
 
+def broken_streaming(body: dict[str, Any], api: str) -> list[str]:
+    """What a strict server would refuse about how it is asked to stream."""
+    options, streams = body.get("stream_options"), body.get("stream", False)
+    known = {"include_usage", "include_obfuscation"} if api == "chat" else {"include_obfuscation"}
+    return [
+        *([] if isinstance(streams, bool) else ["stream must be true or false"]),
+        *(["stream_options are for streams alone"] if options is not None and streams is not True else []),
+        *(f"stream_options.{name} is not known" for name in sorted((options or {}).keys() - known)),
+    ]
+
+
 def _variant(intent: str, schema: Schema) -> Schema:
     variants: list[Schema] = schema["properties"]["step"]["anyOf"]
     for variant in variants:

@@ -11,7 +11,7 @@ from agents.model import Turn
 from agents.openai_model import OpenAIModel
 from agents.prompt import Prompt
 from agents.state import ThreadState
-from agents.steps import DoneForNow
+from agents.steps import DoneForNow, NothingToDo
 from tests.fakes.model import FakeOpenAI
 from tests.fakes.scripted import ScriptedModel, scripted
 from tests.fakes.strict_rules import broken_rules
@@ -108,6 +108,15 @@ async def test_a_script_is_played_in_order() -> None:
 
     assert [completion.step for completion in completions] == [bye, DoneForNow(message="ciao"), None]
     assert m.turns == [TURN] * 3
+
+
+async def test_a_script_tells_a_reply_word_by_word_and_of_other_steps_nothing() -> None:
+    told: list[str] = []
+    with scripted(NothingToDo(reason="all is quiet"), DoneForNow(message="See you soon")) as m:
+        for _ in range(2):
+            await m.complete(TURN, told.append)
+
+    assert told == ["See", "See you", "See you soon"]
 
 
 async def test_a_script_that_is_over_fails_the_test_even_when_the_error_was_swallowed() -> None:

@@ -1,0 +1,39 @@
+"""What OpenAI's two APIs are asked: a prompt, and the schema of the answer."""
+
+import json
+from typing import Any
+
+from agents.prompt import Prompt
+
+_NAME = "next_step"
+
+
+def chat_request(prompt: Prompt, schema: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of Chat Completions but for the model."""
+    return {
+        "messages": _said(prompt),
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": _NAME, "strict": True, "schema": schema},
+        },
+    }
+
+
+def response_request(prompt: Prompt, schema: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of Responses but for the model; nothing is stored."""
+    return {
+        "input": _said(prompt),
+        "store": False,
+        "text": {"format": {"type": "json_schema", "name": _NAME, "strict": True, "schema": schema}},
+    }
+
+
+def with_schema_in_words(prompt: Prompt, schema: dict[str, Any]) -> Prompt:
+    """The prompt for a server that may not enforce the schema."""
+    compact = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    told = f"Answer with one JSON object, nothing around it, that fits this JSON schema:\n{compact}"
+    return prompt.model_copy(update={"system": f"{prompt.system}\n\n{told}"})
+
+
+def _said(prompt: Prompt) -> list[dict[str, str]]:
+    return [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]

@@ -1,0 +1,417 @@
+"""A streamed answer ends as the same answer given at once does, and is told while it is written."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agents.budget import Usage
+from agents.completion import Completion, Outcome
+from agents.openai_stream import BROKEN_OFF, Streamed, StreamedChat, StreamedResponse
+from agents.steps import CallTool, DoneForNow
+from tests.agents.line import TURN, Line, connected
+from tests.fakes.http import End
+from tests.fakes.model import Api, FakeOpenAI
+from tests.fakes.openai_shapes import Said, Tokens
+from tests.fakes.openai_streams import DONE, response_events, written
+
+SPENT = Usage(input=120, cached=20, output=30)
+REPLY = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello 😀 there"}}'
+TWO_WORDS = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello there'
+
+Story = Callable[[FakeOpenAI], None]
+
+
+async def hears(api: Api, story: Story, seconds: float = 30.0) -> tuple[Completion, list[str]]:
+    """How one streamed call ends, and what was told on the way."""
+    told: list[str] = []
+    async with FakeOpenAI.running() as provider:
+        story(provider)
+        model = connected(provider, api, seconds)
+        completion = await model.complete(TURN, told.append)
+        await model.close()
+    return completion, told
+
+
+async def chat_hears(story: Story) -> tuple[Completion, list[str]]:
+    return await hears("chat", story)
+
+
+async def responses_hear(story: Story) -> tuple[Completion, list[str]]:
+    return await hears("responses", story)
+
+
+async def test_a_reply_is_told_as_it_grows(line: Line) -> None:
+    told: list[str] = []
+    line.provider.cut = lambda text: [text[:-11], text[-11:-6], text[-6:]]
+    line.provider.will_say_raw(REPLY)
+
+    completion = await line.ask(told.append)
+
+    assert told == ["Hello", "Hello 😀 th", "Hello 😀 there"]
+    assert completion == Completion(
+        outcome=Outcome.OK, model="test-model", step=DoneForNow(message="Hello 😀 there"), usage=SPENT
+    )
+
+
+async def test_a_reply_is_told_before_it_has_ended(line: Line) -> None:
+    heard = asyncio.Event()
+    line.provider.will_break_off(TWO_WORDS, "hang")
+
+    call = asyncio.create_task(line.ask(lambda said: heard.set() if said == "Hello there" else None))
+    async with asyncio.timeout(30):
+        await heard.wait()
+
+    assert not call.done()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_of_a_tool_nothing_is_told(line: Line) -> None:
+    told: list[str] = []
+    line.provider.will_choose("look", where="here")
+
+    assert (await line.ask(told.append)).step == CallTool(tool="look", arguments={"where": "here", "depth": 3})
+    assert told == []
+
+
+async def test_only_who_wants_to_be_told_is_streamed_to(line: Line) -> None:
+    for _ in range(2):
+        line.provider.will_choose("done_for_now", message="bye")
+    await line.ask()
+    await line.ask(lambda _: None)
+
+    at_once, streamed = (asked.body for asked in line.provider.asked)
+    assert "stream" not in at_once
+    assert streamed.pop("stream") is True
+    assert streamed.pop("stream_options", None) == (
+        {"include_usage": True} if line.provider.asked[0].api == "chat" else None
+    )
+    assert streamed == at_once
+
+
+STORIES: dict[str, Story] = {
+    "a reply": lambda provider: provider.will_choose("done_for_now", message="bye"),
+    "a tool": lambda provider: provider.will_choose("look", where="here"),
+    "a question": lambda provider: provider.will_choose("request_human_input", question="which?"),
+    "what is no step": lambda provider: provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}'),
+    "what is no JSON": lambda provider: provider.will_say_raw("Sure!"),
+    "blanks": lambda provider: provider.will_say_raw(" \n"),
+    "nothing": lambda provider: provider.will_say_raw(""),
+    "no text": lambda provider: provider.will_say_raw(None),
+    "half a reply": lambda provider: provider.will_truncate(TWO_WORDS),
+    "nothing the filter lets through": lambda provider: provider.will_filter(),
+    "a refusal": lambda provider: provider.will_refuse("I would\nrather not."),
+    "a failure": lambda provider: provider.will_fail_inside("server_error", "we are sorry"),
+    "a limit": lambda provider: provider.will_fail_inside("rate_limit_exceeded"),
+    "an empty purse": lambda provider: provider.will_fail_inside("insufficient_quota"),
+    "fenced": lambda provider: provider.will_say_raw(f"<think>hm</think>\n```json\n{REPLY}\n```"),
+    "a page": lambda provider: provider.will_answer(b"<html>Welcome</html>", kind="text/html"),
+    "garbage": lambda provider: provider.will_answer(b"[[["),
+    "what cannot be unpacked": lambda provider: provider.will_fail(200, headers={"content-encoding": "gzip"}),
+    "a wrong key": lambda provider: provider.will_fail(401, message="bad key"),
+    "too many": lambda provider: provider.will_fail(429, headers={"retry-after": "17"}),
+    "a page with an error": lambda provider: provider.will_answer(b"<html>", status=502, kind="text/html"),
+    "an error that cannot be unpacked": lambda provider: provider.will_fail(500, headers={"content-encoding": "gzip"}),
+    "no answer": lambda provider: provider.will_hang_up(),
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+async def test_a_streamed_call_ends_as_one_that_is_answered_at_once(line: Line, story: Story) -> None:
+    for _ in range(2):
+        story(line.provider)
+
+    at_once, streamed = await line.ask(), await line.ask(lambda _: None)
+
+    assert streamed == at_once
+    assert len(line.provider.asked) == 2
+
+
+async def test_tokens_nobody_counted_are_estimated_as_for_an_answer_at_once(line: Line) -> None:
+    line.provider.tokens = None
+    for _ in range(2):
+        line.provider.will_choose("done_for_now", message="bye")
+
+    at_once, streamed = await line.ask(), await line.ask(lambda _: None)
+
+    assert streamed == at_once
+    assert streamed.usage is not None
+    assert streamed.usage.estimated
+
+
+async def test_a_server_that_does_not_stream_answers_at_once(line: Line) -> None:
+    told: list[str] = []
+    line.provider.streams = False
+    line.provider.will_choose("done_for_now", message="bye")
+
+    assert (await line.ask(told.append)).step == DoneForNow(message="bye")
+    assert told == []
+
+
+@pytest.mark.parametrize(("end", "outcome"), [("whole", Outcome.FAILED), ("hang up", Outcome.UNAVAILABLE)])
+@pytest.mark.parametrize("text", ["", TWO_WORDS, REPLY])
+async def test_an_answer_without_its_end_is_none_however_whole_it_looks(
+    line: Line, text: str, end: End, outcome: Outcome
+) -> None:
+    line.provider.will_break_off(text, end)
+
+    completion = await line.ask(lambda _: None)
+
+    assert (completion.outcome, completion.step) == (outcome, None)
+    assert len(line.provider.asked) == 1
+
+
+async def test_what_a_broken_answer_cost_is_estimated(line: Line) -> None:
+    line.provider.will_break_off(TWO_WORDS, "whole")
+
+    completion = await line.ask(lambda _: None)
+
+    assert completion.detail == BROKEN_OFF
+    assert completion.usage is not None
+    assert (completion.usage.estimated, completion.usage.output) == (True, len(TWO_WORDS) // 4)
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("end", ["hang", "dribble"])
+async def test_the_time_for_the_whole_call_holds_for_the_stream(api: Api, end: End) -> None:
+    completion, _ = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
+
+    assert (completion.outcome, completion.detail) == (Outcome.TIMEOUT, "no answer within 0.5 seconds")
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("server_error", Outcome.FAILED),
+        (None, Outcome.FAILED),
+        ("rate_limit_exceeded", Outcome.RATE_LIMITED),
+        ("insufficient_quota", Outcome.DENIED),
+        ("misalignment_policy_violation", Outcome.FILTERED),
+    ],
+)
+async def test_an_error_in_the_middle_ends_the_answer(line: Line, code: str | None, outcome: Outcome) -> None:
+    line.provider.will_fail_after(REPLY, code, "we are sorry")
+
+    completion = await line.ask(lambda _: None)
+
+    assert (completion.outcome, completion.step) == (outcome, None)
+    assert completion.detail == "we are sorry" or outcome is not Outcome.FAILED
+    assert completion.usage is not None
+    assert completion.usage.estimated
+
+
+@pytest.mark.parametrize("error", ["overloaded", {"message": ["overloaded"]}, [1], {"type": "overloaded"}, 7])
+async def test_an_error_of_any_shape_is_a_failure(line: Line, error: Any) -> None:
+    line.provider.will_stream(f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode())
+
+    completion = await line.ask(lambda _: None)
+
+    assert completion.outcome is Outcome.FAILED
+    assert completion.detail
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"Welcome to the proxy",
+        b"null",
+        b"7",
+        b"[]",
+        b'{"choices": 7, "type": 7}',
+        b'{"choices": [{"delta": {"content": 7}}], "type": "response.output_text.delta", "delta": 7}',
+        b'{"choices": [7], "type": "response.completed"}',
+        b'{"choices": [7], "type": "response.completed", "response": {"output": 7}}',
+        b'{"choices": [{"delta": {"content": "\\ud83d!"}}], "type": "response.output_text.delta", "delta": "\\ud83d!"}',
+        b'{"choices": [{"delta": {"content": "\\ude00"}}], "type": "response.output_text.delta", "delta": "\\ude00"}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+)
+async def test_what_is_no_event_of_the_api_is_a_failure(line: Line, garbage: bytes) -> None:
+    line.provider.will_stream(b": hello\n\n", b"data: " + garbage + b"\n\n", DONE)
+
+    completion = await line.ask(lambda _: None)
+
+    assert completion.outcome is Outcome.FAILED
+    assert "no answer of its API" in completion.detail
+
+
+def chunk(content: str | None = None, **choice: Any) -> bytes:
+    return (
+        b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": content}, **choice}]}).encode() + b"\n\n"
+    )
+
+
+def counted(*tokens: int) -> bytes:
+    usage = dict(zip(("prompt_tokens", "completion_tokens"), tokens, strict=True))
+    return b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+
+
+async def test_a_frugal_server_needs_neither_index_nor_role_nor_the_last_line() -> None:
+    frugal = json.dumps({"choices": [{"delta": {"content": REPLY}}]}).encode()
+    last = b'{"choices": [{"finish_reason": "stop"}]}'
+
+    completion, told = await chat_hears(
+        lambda p: p.will_stream(b"data:" + frugal + b"\r\n\r\n", b"data:" + last + b"\n\n")
+    )
+
+    assert completion.step == DoneForNow(message="Hello 😀 there")
+    assert told == ["Hello 😀 there"]
+
+
+async def test_tokens_counted_on_the_way_give_way_to_the_last_count() -> None:
+    events = [counted(0, 0), chunk(REPLY), counted(5, 1), counted(5, 9), chunk(finish_reason="stop"), chunk(""), DONE]
+
+    completion, _ = await chat_hears(lambda provider: provider.will_stream(*events))
+
+    assert completion.usage == Usage(input=5, output=9)
+
+
+async def test_what_is_wrapped_is_told_where_it_will_be_unwrapped() -> None:
+    def story(provider: FakeOpenAI) -> None:
+        provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{REPLY}\n```")
+
+    assert (await hears("chat", story))[1][-1] == "Hello 😀 there"
+    assert (await hears("responses", story))[1] == []
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+async def test_a_reason_that_names_none_is_no_end(reason: str | None) -> None:
+    events = [chunk(REPLY, finish_reason=reason), DONE]
+
+    assert (await chat_hears(lambda provider: provider.will_stream(*events)))[0].outcome is Outcome.FAILED
+
+
+async def test_a_choice_nobody_asked_for_is_left_out() -> None:
+    events = [chunk("No!", index=1), chunk(REPLY), chunk(index=1, finish_reason="length"), chunk(finish_reason="stop")]
+
+    completion, _ = await chat_hears(lambda provider: provider.will_stream(*events, DONE))
+
+    assert completion.step == DoneForNow(message="Hello 😀 there")
+
+
+async def test_separators_of_lines_within_a_text_separate_no_events() -> None:
+    text = json.dumps(
+        {"reasoning": "", "step": {"intent": "done_for_now", "message": "a\u2028b\x85c"}}, ensure_ascii=False
+    )
+    data = json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}, ensure_ascii=False)
+
+    completion, told = await chat_hears(lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE))
+
+    assert completion.step == DoneForNow(message="a\u2028b\x85c")
+    assert told == ["a\u2028b\x85c"]
+
+
+async def test_what_arrives_in_pieces_of_any_size_is_put_together() -> None:
+    events = b"".join([chunk(REPLY[:60]), chunk(REPLY[60:], finish_reason="stop"), DONE])
+
+    completion, told = await chat_hears(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
+
+    assert completion.step == DoneForNow(message="Hello 😀 there")
+    assert told[-1] == "Hello 😀 there"
+
+
+async def test_a_server_may_cut_a_character_in_two(line: Line) -> None:
+    told: list[str] = []
+    line.provider.cut = halves
+    line.provider.will_say_raw(REPLY)
+
+    assert (await line.ask(told.append)).step == DoneForNow(message="Hello 😀 there")
+    assert "Hello 😀" in told
+
+
+def halves(text: str) -> list[str]:
+    """Each piece is one unit of UTF-16."""
+    units = text.encode("utf-16-le")
+    return [units[at : at + 2].decode("utf-16-le", "surrogatepass") for at in range(0, len(units), 2)]
+
+
+def contradicting(first: str, last: str) -> list[bytes]:
+    """The events of an answer that is another one in the end."""
+    *events, end = response_events(Said(text=first), "test-model", [first])
+    return written(
+        "responses", [*events, {**end, "response": response_events(Said(text=last), "m", [last])[-1]["response"]}]
+    )
+
+
+OTHER = REPLY.replace("there", "world")
+LONGER = REPLY.replace("there", "there and everywhere")
+LOOK = '{"reasoning": "", "step": {"intent": "look", "where": "here", "depth": null}}'
+
+
+@pytest.mark.parametrize("last", [OTHER, LOOK])
+async def test_an_answer_that_is_not_the_one_that_was_told_fails(last: str) -> None:
+    completion, told = await responses_hear(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
+
+    assert told == ["Hello 😀 there"]
+    assert (completion.outcome, completion.step, completion.usage) == (Outcome.FAILED, None, SPENT)
+
+
+@pytest.mark.parametrize(("first", "last"), [(REPLY, LONGER), (LOOK, OTHER)])
+async def test_an_answer_may_say_more_than_was_told(first: str, last: str) -> None:
+    completion, _ = await responses_hear(lambda provider: provider.will_stream(*contradicting(first, last)))
+
+    assert completion.outcome is Outcome.OK
+
+
+async def test_events_nobody_knows_are_passed_over() -> None:
+    events = response_events(Said(text=REPLY, tokens=Tokens()), "m", [REPLY])
+    unknown = {"type": "response.something.new", "delta": {"deep": REPLY}}
+
+    completion, told = await responses_hear(
+        lambda provider: provider.will_stream(*written("responses", [unknown, *events, unknown]))
+    )
+
+    assert completion.step == DoneForNow(message="Hello 😀 there")
+    assert told == ["Hello 😀 there"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+endings = st.sampled_from(["response.completed", "response.output_text.delta", "error", "response.failed"])
+events = json_values | st.fixed_dictionaries(
+    {},
+    optional={
+        "type": endings | json_values,
+        "choices": st.lists(st.fixed_dictionaries({}, optional={"delta": json_values, "finish_reason": json_values})),
+        "delta": json_values,
+        "usage": json_values,
+        "response": st.fixed_dictionaries({}, optional={"status": json_values, "output": json_values}),
+        "code": json_values,
+    },
+)
+
+
+@pytest.mark.parametrize("kind", [StreamedChat, StreamedResponse])
+@given(told=st.lists(events), error=json_values)
+def test_any_events_add_up_to_an_answer(kind: Callable[[], Streamed], told: list[Any], error: Any) -> None:
+    streamed = kind()
+    for event in told:
+        with suppress(ValidationError):
+            assert isinstance(streamed.take(event), str)
+
+    assert streamed.answer().trouble in (None, *Outcome)
+    assert streamed.failed(error).trouble is not None
+
+
+@given(text=st.text(), cuts=st.integers(1, 7))
+def test_the_text_of_a_stream_is_that_of_its_pieces(text: str, cuts: int) -> None:
+    pieces = [text[at : at + cuts] for at in range(0, len(text), cuts)]
+    streamed = StreamedChat()
+    for piece in pieces:
+        assert streamed.take({"choices": [{"delta": {"content": piece}}]}) == piece
+    assert streamed.answer().trouble is Outcome.FAILED
+
+    streamed.take({"choices": [{"finish_reason": "stop"}]})
+    assert (streamed.answer().text, streamed.answer().trouble) == (text, None)
