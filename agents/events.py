@@ -217,10 +217,11 @@ class RequestSuperseded(Fact):
 
 
 class ReplyChosen(Fact):
-    """The thread answers its requester."""
+    """The thread answers its requester. `draft` is where they could read along while the model wrote it."""
 
     type: Literal["ReplyChosen"] = "ReplyChosen"
     text: str
+    draft: Receipt | None = None
 
 
 class MessageSent(Fact):

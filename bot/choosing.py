@@ -1,13 +1,14 @@
 """From the end of a model call to events."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
 from agents.events import KnownEvent, ReplyChosen, StepChosen, StepRejected, ThreadPaused
 from agents.interpret import interpret, refused_call
-from agents.messages import Provenance
+from agents.messages import Provenance, Receipt
 from agents.moment import Moment
 from agents.opening import agent_address, ask_for_help
 from agents.state import ThreadState
@@ -20,17 +21,22 @@ _NO_KEY = (
 )
 
 
-def chosen(
-    state: ThreadState,
-    completion: Completion,
-    step: Step,
-    complaint: str | None,
-    moment: Moment,
-    *,
-    agent: Agent,
-    roster: Roster,
-) -> Sequence[KnownEvent]:
-    """The step, and what follows from it; a `complaint` of its preparation ends a tool call before anybody is asked."""
+@dataclass(frozen=True)
+class Choice:
+    """A call of the model that ended with a step, which may have been prepared since.
+
+    A `complaint` of that ends a tool call before anybody is asked. A reply takes the place of its `draft`.
+    """
+
+    completion: Completion
+    step: Step
+    complaint: str | None = None
+    draft: Receipt | None = None
+
+
+def chosen(state: ThreadState, choice: Choice, moment: Moment, *, agent: Agent, roster: Roster) -> Sequence[KnownEvent]:
+    """The step, and what follows from it."""
+    completion, step = choice.completion, choice.step
     event = StepChosen(
         at=moment.now,
         actor=agent_address(state),
@@ -42,9 +48,11 @@ def chosen(
         usage=completion.usage,
         based_on=state.version,
     )
-    if complaint is not None and isinstance(step, CallTool):
-        return (event, refused_call(state, step, complaint, moment, agent=agent))
-    return (event, *interpret(state, step, moment, agent=agent, policy=roster.policy, agents=roster.agents))
+    if choice.complaint is not None and isinstance(step, CallTool):
+        return (event, refused_call(state, step, choice.complaint, moment, agent=agent))
+    events = interpret(state, step, moment, agent=agent, policy=roster.policy, agents=roster.agents)
+    drafted = {"draft": choice.draft}
+    return (event, *(e.model_copy(update=drafted) if isinstance(e, ReplyChosen) else e for e in events))
 
 
 def ended_without_step(

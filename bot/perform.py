@@ -2,25 +2,28 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, assert_never
 
 from agents.addresses import ENGINE
 from agents.agent import Agent
+from agents.completion import Completion
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, Work
 from agents.errors import CodeTaken
-from agents.events import BudgetReached, KnownEvent, ToolFailed, ToolStarted
+from agents.events import BudgetReached, KnownEvent, ReplyChosen, ToolFailed, ToolStarted
 from agents.interpret import call_tool
+from agents.messages import Receipt
 from agents.model import Model, Turn
 from agents.moment import Moment
 from agents.next_step import work
 from agents.opening import ask_for_budget, ask_for_help
 from agents.prompt import render_prompt
 from agents.state import OpenCall, ThreadState
-from agents.steps import CallTool
+from agents.steps import CallTool, DoneForNow
 from agents.tools import Tool
-from bot.choosing import chosen, ended_without_step
+from bot.choosing import Choice, chosen, ended_without_step
+from bot.drafts import Drafts
 from bot.engine import Engine, Recorded
 from bot.fence import Fence, Late
 from bot.ids import Chance
@@ -48,6 +51,7 @@ class Performer:
     model: Model
     runner: Runner
     chance: Chance
+    drafts: Drafts = field(default_factory=Drafts)
 
     async def perform(self, effect: Work, state: ThreadState) -> ThreadState:
         """Do it and return the state afterwards."""
@@ -71,21 +75,29 @@ class Performer:
     async def _call_model(self, effect: CallModel, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.acting)
         prompt = render_prompt(state, agent, self.roster.asked_by(agent))
-        completion = await self.model.complete(Turn(state, agent, prompt))
-        log(Action.MODEL_CALLED, thread_id=state.thread_id, outcome=completion.outcome, model=completion.model)
+        async with self.drafts.of(state) as draft:
+            completion = await self.model.complete(Turn(state, agent, prompt), draft.words)
+            log(Action.MODEL_CALLED, thread_id=state.thread_id, outcome=completion.outcome, model=completion.model)
+            shown = await draft.end() if isinstance(completion.step, DoneForNow) else None
+            recorded = await self._completed(effect, state, agent, completion, shown)
+            if shown is not None and any(isinstance(e, ReplyChosen) for e in recorded.events):
+                draft.keep()
+        return recorded
+
+    async def _completed(
+        self, effect: CallModel, state: ThreadState, agent: Agent, completion: Completion, draft: Receipt | None
+    ) -> Recorded:
         if completion.step is None:
             jitter = self.chance.jitter()
             return await self._record(
                 effect, state, lambda now, moment: ended_without_step(now, completion, moment, jitter)
             )
-        step, complaint = completion.step, None
-        if isinstance(step, CallTool):
-            step, complaint = await self._prepared(agent, step, state)
-        return await self._record(
-            effect,
-            state,
-            lambda now, moment: chosen(now, completion, step, complaint, moment, agent=agent, roster=self.roster),
-        )
+        choice = Choice(completion, completion.step, draft=draft)
+        if isinstance(choice.step, CallTool):
+            step, complaint = await self._prepared(agent, choice.step, state)
+            choice = replace(choice, step=step, complaint=complaint)
+        build = partial(chosen, agent=agent, roster=self.roster)
+        return await self._record(effect, state, lambda now, moment: build(now, choice, moment))
 
     async def _prepared(self, agent: Agent, step: CallTool, state: ThreadState) -> tuple[CallTool, str | None]:
         """The call with its names resolved, or why that is impossible."""

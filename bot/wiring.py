@@ -10,6 +10,7 @@ from bot.advancing import Advancer
 from bot.clock import Clock
 from bot.courier import Courier
 from bot.deciding import Deciding
+from bot.drafts import Drafts
 from bot.embedded import Embedded
 from bot.endings import Endings
 from bot.engine import Engine
@@ -26,7 +27,7 @@ from bot.sleeping import Sleep, sleep_until
 from bot.steering import Steering
 from bot.wakeups import Elsewhere, WakeUps
 from bot.worker import Worker
-from channels.base import Channel, Reader
+from channels.base import Channel, Drafter, Reader
 from storage.database import Database
 from storage.jobs import Queue
 from storage.processes import Process
@@ -100,7 +101,8 @@ def bootstrap(
     own = replace(engine, deferrer=endings.defer, hopeful=True) if share else engine
     engine.listeners.append(endings.notice)
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
-    advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance), chance)
+    drafts = Drafts({s: channel for s, channel in channels.items() if isinstance(channel, Drafter)}, roster.people)
+    advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance, drafts), chance)
     handover = Handover(engine, senders, chance)
     return Bot(
         engine=engine,

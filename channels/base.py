@@ -40,6 +40,31 @@ class Reader(Protocol):
         ...
 
 
+class Draft(Protocol):
+    """A reply that somebody may read while a model writes it. It raises nothing: nobody waits for it."""
+
+    def words(self, text: str) -> None:
+        """All of the reply so far."""
+        ...
+
+    async def end(self) -> Receipt | None:
+        """Show nothing more. Where it is shown, for the message that takes its place; None when nothing is."""
+        ...
+
+    async def discard(self) -> None:
+        """Take it away: it was no reply after all."""
+        ...
+
+
+@runtime_checkable
+class Drafter(Protocol):
+    """A channel that can show a reply while it is written."""
+
+    def draft(self, to: Address, reader: Address | None) -> Draft:
+        """A draft at this address, begun with its first words. `reader` is for whom it is written."""
+        ...
+
+
 @runtime_checkable
 class Channel(Protocol):
     """Where messages leave, many at once: how many of them go on at the same time is the channel's to say.

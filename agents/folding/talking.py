@@ -29,14 +29,19 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
         case MessageDeleted():
             return {}
         case ReplyChosen():
-            reply = Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=Message(text=event.text))
-            return {"outgoing": (*state.outgoing, reply)}
+            return {"outgoing": (*state.outgoing, _reply(state, event))}
         case MessageSent():
             return _sent(state, event)
         case MessageUndeliverable():
             return {"outgoing": _without(state, event.key)}
         case _:
             assert_never(event)
+
+
+def _reply(state: ThreadState, event: ReplyChosen) -> Outgoing:
+    """It takes the place of its draft."""
+    message = Message(text=event.text)
+    return Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=message, replacing=event.draft)
 
 
 def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class ContentRefused(Permanent):
     """Slack does not take what the message is made of."""
 
 
+class StoppedByReader(Permanent):
+    """Whoever read along has pressed the stop button."""
+
+
 class MessageGone(Permanent):
     """The message to be changed is not there any more, or may not be changed."""
 
@@ -40,8 +44,14 @@ def failure(code: str, *, status: int = 200, headers: Mapping[str, str] | None =
         return Unreachable(f"Slack asks to try again: {code or status}", retry_after=_pause(code, headers or {}))
     if code in _CONFIGURATION:
         return Misconfigured(f"Slack refuses the token or its scopes: {code}; run `handrail doctor`")
+    return _final(code, status)
+
+
+def _final(code: str, status: int) -> Permanent:
     if code in _CONTENT:
         return ContentRefused(f"Slack does not take what the message is made of: {code}")
+    if code == "stopped_by_user":
+        return StoppedByReader()
     if code in _GONE:
         return MessageGone(f"the message cannot be changed any more: {code}")
     return Permanent(f"Slack refuses: {code or status}")

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from agents.addresses import Address
-from agents.errors import Doubtful, Retryable
+from agents.errors import Doubtful, Permanent, Retryable
 from agents.messages import Assurance, Begun, Message, Receipt
 from channels.base import Capabilities
 from channels.degrade import as_text, digest_of_text
 from channels.slack.cards import LONGEST_TEXT, Posting, drawn
 from channels.slack.client import SlackClient
+from channels.slack.drafting import Rewritten, SlackDraft, Streamed, Way
 from channels.slack.escaping import escaped
 from channels.slack.failures import ContentRefused, MessageGone
 from channels.slack.finding import find_parts, metadata
@@ -46,7 +49,7 @@ class SlackChannel:
         """Post a message, or change one. Its ref is the channel and the ts of its first part."""
         spot = await self._spot(to)
         if replacing is not None:
-            return await self._changed(spot, message, key, replacing)
+            return await self._changed(spot, message, key, replacing, again=again)
         return await self._posted(spot, message, key, again=again)
 
     async def _spot(self, to: Address) -> Spot:
@@ -66,10 +69,21 @@ class SlackChannel:
         about = Reference(card.request_id, card.digest)
         return drawn(message, sign_reference(self.key, about, (await self.identity.us()).team, channel))
 
-    async def _posted(self, spot: Spot, message: Message, key: str, *, again: bool) -> Receipt:
+    def draft(self, to: Address, reader: Address | None) -> SlackDraft:
+        """A reply while it is written. One to somewhere else than a thread is shown once it is whole."""
+        spot = spot_of(to)
+        there = spot if isinstance(spot, Spot) else Spot("")
+        ways: list[Way] = [Streamed(self.client, self.identity, there, reader), Rewritten(self.client, there)]
+        turn = partial(self.pace.turn, there.channel)
+        return SlackDraft(self.client, there, ways if there.root else [], turn, self.pace.sleep)
+
+    async def _posted(
+        self, spot: Spot, message: Message, key: str, *, again: bool, begun: str | None = None
+    ) -> Receipt:
         """Every part that is not there. When one fails, whoever tries again looks for those that are."""
         postings = await self._drawn(message, spot.channel)
         there = await find_parts(self.client, spot, key, self.now()) if again else {}
+        there |= {} if begun is None else {0: begun}
         for number, posting in enumerate(postings):
             if number in there:
                 continue
@@ -86,16 +100,25 @@ class SlackChannel:
         arguments = {"channel": spot.channel, **thread, "metadata": named, **_QUIET}
         return str((await self._said("chat.postMessage", posting, message, arguments))["ts"])
 
-    async def _changed(self, spot: Spot, message: Message, key: str, replacing: Receipt) -> Receipt:
+    async def _changed(self, spot: Spot, message: Message, key: str, replacing: Receipt, *, again: bool) -> Receipt:
         """A message that is gone, or too old to be changed, is followed by a new one in its thread."""
         channel, ts = message_of(replacing)
-        postings = await self._drawn(message, channel)
+        posting = (await self._drawn(message, channel))[0]
+        if message.card is None:
+            await self._end_draft(channel, ts)
         await self.pace.turn(f"{channel}:{ts}", urgent=True)
         try:
-            await self._said("chat.update", postings[0], message, {"channel": channel, "ts": ts})
+            named = {"channel": channel, "ts": ts} | ({} if message.card else {"metadata": metadata(key, 0)})
+            await self._said("chat.update", posting, message, named)
         except MessageGone:
             return await self._posted(Spot(channel, spot.root), message, key, again=True)
-        return Receipt(ref=replacing.ref, digest=_digest(postings))
+        rest = await self._posted(Spot(channel, spot.root), message, key, again=again, begun=ts)
+        return Receipt(ref=replacing.ref, digest=rest.digest)
+
+    async def _end_draft(self, channel: str, ts: str) -> None:
+        """What is still being streamed cannot be changed. What was not streamed, or has ended, is no stream."""
+        with suppress(Permanent):
+            await self.client.call("chat.stopStream", channel=channel, ts=ts)
 
     async def _said(self, method: str, posting: Posting, message: Message, arguments: dict[str, Any]) -> dict[str, Any]:
         """What Slack does not take as it is drawn, it may take as plain text."""

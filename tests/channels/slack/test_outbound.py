@@ -38,6 +38,11 @@ class Desk:
         root = await self.slack.person("alice", "U0ALICE").says("hello", channel=OPS)
         return root, Address(f"slack:{OPS}:{root.ts}")
 
+    async def refuses(self, error: str) -> None:
+        """Until Slack has refused something so."""
+        while not any(call.error == error for call in self.slack.calls):  # noqa: ASYNC110 - no bell rings for that
+            await asyncio.sleep(0)
+
     def said(self) -> list[str]:
         """What the app's messages say in the channel, in their order; all of it is expected."""
         ours = [m for m in self.slack.workspace.in_channel(OPS) if m.ours]

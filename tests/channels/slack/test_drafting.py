@@ -1,0 +1,150 @@
+"""A reply can be read while it is written; the message that takes its place says what the log says."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import Address
+from agents.messages import Message
+from channels.slack.drafting import presentable
+from tests.channels.slack.test_outbound import OPS, Desk, desk
+
+ALICE = Address("slack:U0ALICE")
+REPLY = "Version 1.4.0 is what runs in production, since Tuesday."
+
+
+async def meanwhile(here: Desk, what: Coroutine[Any, Any, object]) -> None:
+    """Until it has happened, with time going by."""
+    happening = asyncio.ensure_future(what)
+    while not happening.done():
+        here.clock.advance(seconds=0.2)
+        await asyncio.sleep(0)
+    await happening
+
+
+async def test_a_reply_is_read_along_and_then_replaced_by_the_whole() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        alice = here.slack.person("alice", "U0ALICE")
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY[:10])
+        card = await alice.reads_along(root, REPLY[:10])
+        draft.words(REPLY[:30])
+        await meanwhile(here, card.becomes(REPLY[:30]))
+        shown = await draft.end()
+        assert shown is not None
+        here.clock.advance(seconds=1)
+        receipt = await here.channel.send(address, Message(text=REPLY), key="k", replacing=shown)
+        assert await card.ends(REPLY)
+        assert receipt.ref == shown.ref == f"{OPS}:{card.message.ts}"
+        assert here.said() == [REPLY]
+        assert card.message.metadata["event_payload"]["outbox_id"] == "k"
+
+
+async def test_what_slack_does_not_stream_is_edited_again_and_again() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        here.slack.fails("chat.startStream", error="channel_type_not_supported")
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY[:10])
+        card = await here.slack.person("bob", "U0BOB").hears(root, REPLY[:10])
+        draft.words(REPLY[:30])
+        await meanwhile(here, card.becomes(REPLY[:30]))
+        shown = await draft.end()
+        here.clock.advance(seconds=1)
+        await here.channel.send(address, Message(text=REPLY), key="k", replacing=shown)
+        assert here.said() == [REPLY]
+        here.slack.refused("chat.stopStream", "message_not_in_streaming_state")
+
+
+async def test_a_stream_that_breaks_is_gone_on_with_by_editing() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY[:10])
+        card = await here.slack.person("alice", "U0ALICE").reads_along(root)
+        here.slack.ends_streams()
+        draft.words(REPLY[:30])
+        await meanwhile(here, card.becomes(REPLY[:30]))
+        here.slack.refused("chat.appendStream", "message_not_in_streaming_state")
+        await draft.discard()
+        await card.vanishes()
+        here.slack.refused("chat.stopStream", "message_not_in_streaming_state")
+
+
+async def test_a_draft_that_was_no_reply_is_taken_away() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY[:10])
+        card = await here.slack.person("alice", "U0ALICE").reads_along(root)
+        await draft.discard()
+        await card.vanishes()
+
+
+async def test_what_a_reader_has_stopped_stays_as_far_as_they_have_read_it() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        alice = here.slack.person("alice", "U0ALICE")
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY[:10])
+        card = await alice.reads_along(root)
+        await alice.presses_stop(root)
+        draft.words(REPLY[:30])
+        await meanwhile(here, here.refuses("stopped_by_user"))
+        here.slack.refused("chat.appendStream", "stopped_by_user")
+        await draft.discard()
+        assert (await card.ends()).startswith(REPLY[:10])
+        assert not card.message.gone
+
+
+async def test_a_reply_that_is_whole_at_once_is_no_draft() -> None:
+    async with desk() as here:
+        _, address = await here.thread()
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY)
+        assert await draft.end() is None
+
+
+@pytest.mark.parametrize("to", [f"slack:{OPS}", "slack:U0ALICE"])
+async def test_outside_of_a_thread_nothing_is_shown_before_it_is_whole(to: str) -> None:
+    async with desk() as here:
+        draft = here.channel.draft(Address(to), ALICE)
+        draft.words(REPLY)
+        await asyncio.sleep(0)
+        assert await draft.end() is None
+
+
+async def test_when_slack_is_away_the_reply_comes_once_it_is_whole() -> None:
+    async with desk() as here:
+        _, address = await here.thread()
+        here.slack.fails("chat.startStream", error="internal_error")
+        draft = here.channel.draft(address, ALICE)
+        draft.words(REPLY[:10])
+        await meanwhile(here, here.refuses("internal_error"))
+        assert await draft.end() is None
+
+
+async def test_a_long_reply_goes_on_in_other_messages_behind_its_draft() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        whole = "\n\n".join(f"{n}. " + "x" * 900 for n in range(20))
+        draft = here.channel.draft(address, ALICE)
+        draft.words(whole[:15_000])
+        card = await here.slack.person("alice", "U0ALICE").reads_along(root)
+        shown = await draft.end()
+        here.clock.advance(seconds=2)
+        await here.channel.send(address, Message(text=whole), key="k", replacing=shown)
+        parts = [m for m in here.slack.workspace.in_thread(OPS, root.ts) if m.ours]
+        assert parts[0].ts == card.message.ts
+        assert "".join(part.blocks[0]["text"] for part in parts) == whole
+        here.said()
+
+
+@given(st.text(alphabet="<@!#[]ab\n", max_size=60), st.integers(0, 60))
+def test_the_beginning_of_a_reply_is_shown_as_it_is_shown_in_the_whole(text: str, cut: int) -> None:
+    assert presentable(text).startswith(presentable(text[:cut]))
