@@ -27,4 +27,4 @@ def accounts(settings: Settings) -> tuple[Account, ...]:
     if account is None:
         return ()
     channel = slack_channel(account, Chance())
-    return (Account(channel, channel.client.close),)
+    return (Account(channel, channel.close),)

@@ -1,12 +1,13 @@
 """Moving one thread on: perform what is wanted, as far as the thread goes (DESIGN §3.2)."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from agents.effects import RecoverTool, Work
 from agents.next_step import work
 from agents.state import ThreadState
+from bot.activity import Activity
 from bot.ids import Chance
 from bot.perform import Performer
 
@@ -17,6 +18,7 @@ class Advancer:
 
     performer: Performer
     chance: Chance
+    activity: Activity = field(default_factory=Activity)
 
     async def advance(self, state: ThreadState, stopping: asyncio.Event) -> ThreadState:
         """The state where the thread waits for people, for the clock or for another worker.
@@ -28,7 +30,10 @@ class Advancer:
         while not stopping.is_set() and (effect := startable(state, self.chance.now())) is not None:
             if isinstance(effect, RecoverTool) and not first:
                 break
+            self.activity.works(state, effect)
             state, first = await self.performer.perform(effect, state), False
+        if not first:
+            self.activity.rests(state)
         return state
 
 

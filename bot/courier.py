@@ -58,8 +58,12 @@ class Courier:
             await asyncio.gather(*late, return_exceptions=True)
 
     def _accept(self, parcel: Parcel) -> None:
+        """What corrects something goes first: words may wait for their turn, a settled card shall not ask on."""
         to = parcel.effect.to
-        self._queues[to].append(parcel)
+        if parcel.effect.replacing is None:
+            self._queues[to].append(parcel)
+        else:
+            self._queues[to].appendleft(parcel)
         if to not in self._tasks:
             self._tasks[to] = asyncio.create_task(self._serve(to), name=f"deliver to {to.scheme}")
 

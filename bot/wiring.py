@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from agents.model import Model
+from bot.activity import Activity
 from bot.advancing import Advancer
 from bot.clock import Clock
 from bot.courier import Courier
@@ -27,7 +28,7 @@ from bot.sleeping import Sleep, sleep_until
 from bot.steering import Steering
 from bot.wakeups import Elsewhere, WakeUps
 from bot.worker import Worker
-from channels.base import Channel, Drafter, Reader
+from channels.base import Channel, Drafter, Reader, ShowsWork
 from storage.database import Database
 from storage.jobs import Queue
 from storage.processes import Process
@@ -102,7 +103,8 @@ def bootstrap(
     engine.listeners.append(endings.notice)
     executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
     drafts = Drafts({s: channel for s, channel in channels.items() if isinstance(channel, Drafter)}, roster.people)
-    advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance, drafts), chance)
+    activity = Activity({s: channel for s, channel in channels.items() if isinstance(channel, ShowsWork)})
+    advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance, drafts), chance, activity)
     handover = Handover(engine, senders, chance)
     return Bot(
         engine=engine,

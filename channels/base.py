@@ -1,7 +1,7 @@
 """The port every channel has, and what a channel can do, as data."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from agents.addresses import Address
 from agents.messages import Assurance, Message, Receipt
@@ -62,6 +62,23 @@ class Drafter(Protocol):
 
     def draft(self, to: Address, reader: Address | None) -> Draft:
         """A draft at this address, begun with its first words. `reader` is for whom it is written."""
+        ...
+
+
+Rest = Literal["waiting", "done", "cancelled"]
+"""Why nobody works: people or the clock are waited for, there is nothing more to do, or it was ended."""
+
+
+@runtime_checkable
+class ShowsWork(Protocol):
+    """A channel that can show that an agent is at work. Both return at once and raise nothing."""
+
+    def works(self, at: Address, doing: str) -> None:
+        """It is, and what it does in words, such as `is thinking…`."""
+        ...
+
+    def rests(self, at: Address, rest: Rest) -> None:
+        """It is not any more."""
         ...
 
 

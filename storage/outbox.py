@@ -50,9 +50,10 @@ def drop(writes: Writes, thread_id: str, keys: Iterable[str]) -> None:
 
 
 def waiting_for(connection: Connection, thread_id: str, to: Address) -> list[Parcel]:
-    """What a thread still has for one destination, oldest first."""
+    """What a thread still has for one destination: what corrects something first, else oldest first."""
     rows = connection.execute(_WAITING, {"thread": thread_id})
-    return [parcel for parcel in map(_parcel, rows) if parcel.effect.to == to]
+    there = [parcel for parcel in map(_parcel, rows) if parcel.effect.to == to]
+    return sorted(there, key=lambda parcel: parcel.effect.replacing is None)
 
 
 def waiting(connection: Connection) -> list[Parcel]:

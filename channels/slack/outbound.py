@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from agents.addresses import Address
 from agents.errors import Doubtful, Permanent, Retryable
 from agents.messages import Assurance, Begun, Message, Receipt
-from channels.base import Capabilities
+from channels.base import Capabilities, Rest
 from channels.degrade import as_text, digest_of_text
 from channels.slack.cards import LONGEST_TEXT, Posting, drawn
 from channels.slack.client import SlackClient
@@ -23,6 +23,7 @@ from channels.slack.identity import Identity
 from channels.slack.pace import Pace
 from channels.slack.places import Spot, message_of, spot_of
 from channels.slack.signing import Reference, sign_reference
+from channels.slack.status import Status
 
 _QUIET = {"unfurl_links": False, "unfurl_media": False, "link_names": False}
 """What a model writes fetches no page and calls nobody (docs.slack.dev/messaging/unfurling-links-in-messages)."""
@@ -41,7 +42,25 @@ class SlackChannel:
     capabilities: ClassVar[Capabilities] = Capabilities(
         buttons=True, links=True, edits=True, markdown=True, longest=LONGEST_TEXT, assurance=Assurance.HIGH
     )
+    _status: Status = field(init=False)
     _conversations: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._status = Status(self.client, self.pace.sleep)
+
+    async def close(self) -> None:
+        """Give up what is shown of work, and the connections."""
+        await self._status.stop()
+        await self.client.close()
+
+    def works(self, at: Address, doing: str) -> None:
+        """Shown in threads, where Slack has a place for it."""
+        if (thread := _thread(at)) is not None:
+            self._status.works(thread, doing)
+
+    def rests(self, at: Address, rest: Rest) -> None:
+        if (thread := _thread(at)) is not None:
+            self._status.rests(thread, rest)
 
     async def send(
         self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None, again: bool = False
@@ -137,6 +156,14 @@ class SlackChannel:
             else None
         )
         return Receipt(ref=ref, digest=_digest(postings), begun=begun)
+
+
+def _thread(at: Address) -> Spot | None:
+    try:
+        spot = spot_of(at)
+    except Permanent:
+        return None
+    return spot if isinstance(spot, Spot) and spot.root else None
 
 
 def _digest(postings: Sequence[Posting]) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from agents.addresses import Address, person
 from agents.effects import SendMessage
 from agents.errors import AlreadySettled, CodeTaken, RequestNotFound
-from agents.messages import Message
+from agents.messages import Message, Receipt
 from agents.reducer import fold
 from agents.requests import Request
 from agents.state import ThreadState
@@ -110,3 +110,13 @@ async def test_messages_of_one_moment_leave_in_the_order_in_which_they_were_want
     for version, effect in enumerate(wanted, 2):
         await database.write(lambda _, w, v=version, e=effect: outbox.put(w, thread, [e], START, v))
     assert [parcel.effect for parcel in await database.run(outbox.waiting)] == wanted
+
+
+async def test_what_corrects_something_leaves_before_what_is_new(database: Database, thread: str) -> None:
+    to, receipt = Address("terminal:a"), Receipt(ref="1", digest="d")
+    words = SendMessage(key="reply:2", to=to, message=Message(text="words"))
+    correction = SendMessage(key="settle:1", to=to, message=Message(text="settled"), replacing=receipt)
+    await database.write(lambda _, w: outbox.put(w, thread, [words], START, 2))
+    await database.write(lambda _, w: outbox.put(w, thread, [correction], START, 3))
+    waiting = await database.run(lambda connection: outbox.waiting_for(connection, thread, to))
+    assert [parcel.effect for parcel in waiting] == [correction, words]

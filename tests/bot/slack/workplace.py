@@ -104,7 +104,7 @@ async def bot_among(
     async with open_house(
         database, model, clock=clock, workshop=workshop, channels=channels, roster=roster, run=run
     ) as home:
-        home.bot.closers.append(channel.client.close)
+        home.bot.closers.append(channel.close)
         async with _served(home, account, slack, transport) as url:
             yield Workplace(slack, home, *_team(slack), url)
 

@@ -6,10 +6,10 @@ from hypothesis import given
 
 from agents.addresses import Address
 from agents.people import Person
-from channels.slack.client import SlackClient
 from channels.slack.home import home
 from channels.slack.overview import Conversation, Overview, Waiting
 from tests.agents.samples import approval, question
+from tests.channels.slack.clients import client_of
 from tests.channels.slack.overviews import AT, BY, HOSTILE, LINK, is_inert, overviews, words
 from tests.fakes.slack.slack import fake_slack
 from tests.fakes.slack.view import check_view
@@ -120,5 +120,6 @@ async def test_a_home_tab_is_published() -> None:
     async with fake_slack() as slack:
         alice = slack.person("alice", "U0ALICE")
         view = home(Overview(BY, ALICE, (Waiting(question()),)))
-        await SlackClient(slack.app.bot_token, slack.base_url).call("views.publish", user_id="U0ALICE", view=view)
+        async with client_of(slack) as client:
+            await client.call("views.publish", user_id="U0ALICE", view=view)
         await alice.home("You are Alice Ng")

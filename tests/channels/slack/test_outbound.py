@@ -60,10 +60,11 @@ async def desk() -> AsyncIterator[Desk]:
         async def sleep(seconds: float) -> None:
             await clock.sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
 
+        channel = SlackChannel(client, Identity(client), Pace(clock.elapsed, sleep), KEY, clock.now)
         try:
-            yield Desk(slack, clock, SlackChannel(client, Identity(client), Pace(clock.elapsed, sleep), KEY, clock.now))
+            yield Desk(slack, clock, channel)
         finally:
-            await client.close()
+            await channel.close()
 
 
 def approval(status: str = "open", **changed: object) -> Message:

@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from agents.commands import Command, Commands
 from agents.deploy import AGENT
-from channels.slack.client import SlackClient
 from channels.slack.suggestions import MOST_PROMPTS, suggested_prompts
+from tests.channels.slack.clients import client_of
 from tests.fakes.slack.slack import fake_slack
 
 patterns = st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple)
@@ -38,6 +38,6 @@ async def test_slack_shows_what_is_suggested() -> None:
     async with fake_slack() as slack:
         alice = slack.person("alice", "U0ALICE")
         channel, prompts = slack.workspace.direct("U0ALICE").id, suggested_prompts(AGENT.commands)
-        app = SlackClient(slack.app.bot_token, slack.base_url)
-        await app.call("assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts)
+        async with client_of(slack) as client:
+            await client.call("assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts)
         assert len(await alice.prompts("List tags")) == MOST_PROMPTS
