@@ -23,9 +23,13 @@ Ticket = tuple[bool, int]
 
 @dataclass
 class _Line:
-    """Those who wait for one destination, the next one first. `bell` rings when that may be somebody else now."""
+    """Those who wait for one destination, the next one first. `bell` rings when that may be somebody else now.
+
+    `promised` is the last time somebody was told to come again at.
+    """
 
     free_at: float = 0.0
+    promised: float = 0.0
     waiting: list[Ticket] = field(default_factory=list)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,15 +60,19 @@ class Pace:
     def _line(self, destination: str) -> _Line:
         """Those nobody stands in are forgotten once their time is over."""
         now = self.elapsed()
-        for idle in [name for name, line in self._lines.items() if not line.waiting and line.free_at <= now]:
+        for idle in [
+            name for name, line in self._lines.items() if not line.waiting and max(line.free_at, line.promised) <= now
+        ]:
             del self._lines[idle]
         return self._lines.setdefault(destination, _Line())
 
     def _refuse_long(self, line: _Line, ticket: Ticket) -> None:
-        ahead = sum(other < ticket for other in line.waiting)
-        seconds = max(0.0, line.free_at - self.elapsed()) + ahead * APART
-        if seconds > PATIENCE:
-            raise Unreachable("many messages go to the same place; this one follows", retry_after=seconds)
+        """Those who are to come again come one after the other, and not all at once."""
+        now, ahead = self.elapsed(), sum(other < ticket for other in line.waiting)
+        at = max(line.free_at, now) + ahead * APART
+        if at - now > PATIENCE:
+            line.promised = max(line.promised + APART, at)
+            raise Unreachable("many messages go to the same place; this one follows", retry_after=line.promised - now)
 
 
 @contextmanager

@@ -15,6 +15,9 @@ from channels.slack.places import Spot
 DELAY = 0.3
 """Seconds: what is over by then needs no sign."""
 
+MOST_AT_ONCE = 20
+"""Threads that show a sign: Slack takes some fifty changes a minute, and a crowd reads none of them."""
+
 MOST_ATTEMPTS = 5
 _PAUSE = 5.0
 _WORKS = "processing"
@@ -51,7 +54,8 @@ class Status:
     _refused: set[tuple[str, str]] = field(default_factory=set)
 
     def works(self, spot: Spot, words: str) -> None:
-        self._want(spot, Sign(_WORKS, words))
+        if spot in self._threads or len(self._threads) < MOST_AT_ONCE:
+            self._want(spot, Sign(_WORKS, words))
 
     def rests(self, spot: Spot, rest: Rest) -> None:
         if spot in self._threads:

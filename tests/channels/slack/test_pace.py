@@ -90,6 +90,9 @@ async def test_who_would_wait_too_long_is_told_when_to_come_again() -> None:
     with pytest.raises(Unreachable) as raised:
         await office.pace.turn("C1")
     assert raised.value.retry_after == PATIENCE + 1
+    with pytest.raises(Unreachable) as next_one:
+        await office.pace.turn("C1")
+    assert next_one.value.retry_after == PATIENCE + 2
     card = await office.wants("card", urgent=True)
     for _ in range(int(PATIENCE) + 1):
         await office.later(1)
