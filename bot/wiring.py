@@ -39,7 +39,8 @@ GRACE = 8.0
 
 
 def step_back():
-    import os, threading
+    import os
+    import threading
 
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 

@@ -11,35 +11,44 @@ LARGEST_BODY = 256 * 1024
 _LONGEST_LENGTH = 20  # digits; a Content-Length that makes no sense is not believed, the bytes are counted anyway
 
 
+LARGEST_DELIVERY = 1024 * 1024
+"""Bytes of what a channel is brought: a message of Slack has 40 000 characters, and comes in several forms at once."""
+
+_DELIVERED = "/channels/"
+
+
 class BodyLimit:
     """Refuses a body by the length it tells before any of it is read, and another one where it gets too long."""
 
-    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._told(scope) > self._largest:
-            return await problem_of(self._too_large())(scope, receive, send)
-        return await self._app(scope, self._counting(receive), send)
+        largest = LARGEST_DELIVERY if str(scope.get("path", "")).startswith(_DELIVERED) else LARGEST_BODY
+        if scope["type"] == "http" and _told(scope) > largest:
+            return await problem_of(_too_large(largest))(scope, receive, send)
+        return await self._app(scope, _counting(receive, largest), send)
 
-    def _told(self, scope: Scope) -> int:
-        length = Headers(scope=scope).get("content-length", "")
-        return int(length) if length.isdecimal() and len(length) <= _LONGEST_LENGTH else 0
 
-    def _counting(self, receive: Receive) -> Receive:
-        size = 0
+def _told(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) <= _LONGEST_LENGTH else 0
 
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self._largest:
-                raise self._too_large()
-            return message
 
-        return counted
+def _counting(receive: Receive, largest: int) -> Receive:
+    size = 0
 
-    def _too_large(self) -> HTTPException:
-        """The connection stays open, and the server drops the rest: closed at once, it would lose our answer too."""
-        return HTTPException(413, f"the body is larger than {self._largest // 1024} KiB")
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > largest:
+            raise _too_large(largest)
+        return message
+
+    return counted
+
+
+def _too_large(largest: int) -> HTTPException:
+    """The connection stays open, and the server drops the rest: closed at once, it would lose our answer too."""
+    return HTTPException(413, f"the body is larger than {largest // 1024} KiB")
