@@ -38,13 +38,6 @@ GRACE = 8.0
 """Seconds for what runs to end when we stop; with closing everything this stays within the 10 s we promise."""
 
 
-def step_back():
-    import os
-    import threading
-
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-
-
 @dataclass(frozen=True)
 class Share:
     """What a process does of the work it shares with others: jobs of these queues, so many at once; none at all."""
@@ -108,7 +101,7 @@ def bootstrap(
     endings = Endings()
     own = replace(engine, deferrer=endings.defer, hopeful=True) if share else engine
     engine.listeners.append(endings.notice)
-    executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool", initializer=step_back)
+    executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
     drafts = Drafts({s: channel for s, channel in channels.items() if isinstance(channel, Drafter)}, roster.people)
     activity = Activity({s: channel for s, channel in channels.items() if isinstance(channel, ShowsWork)})
     advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance, drafts), chance, activity)
