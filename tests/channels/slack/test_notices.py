@@ -56,7 +56,9 @@ def test_help_names_every_subcommand_and_what_the_agent_understands() -> None:
 
 
 def test_an_unknown_subcommand_is_quoted_and_those_there_are_are_named() -> None:
-    assert unknown_notice("dance")["text"] == "I do not know “dance”. There are: status, approvals, whoami, help."
+    assert (
+        unknown_notice("dance")["text"] == "I do not know “dance”. There are: status, approvals, whoami, cancel, help."
+    )
     assert "&lt;!channel&gt;" in unknown_notice(HOSTILE)["text"]
 
 

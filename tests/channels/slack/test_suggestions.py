@@ -41,3 +41,4 @@ async def test_slack_shows_what_is_suggested() -> None:
         app = SlackClient(slack.app.bot_token, slack.base_url)
         await app.call("assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts)
         assert len(await alice.prompts("List tags")) == MOST_PROMPTS
+        await app.close()
