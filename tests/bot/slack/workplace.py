@@ -1,8 +1,9 @@
 """A team in the fake Slack, and a whole bot among them: real HTTP or Socket Mode, real storage, the test's clock."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from bot.web.slack import PATH
 from bot.web.ways_in import slack_ways_in
 from channels.registry import CHANNELS, by_scheme
 from storage.database import Database
+from storage.sqlite import sqlite_path
 from tests.bot.conftest import SET_UPS
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack.person import Person as Teammate
@@ -115,6 +117,17 @@ async def bot_among(
         home.bot.closers.append(channel.client.close)
         async with _served(home, account, slack, transport) as url:
             yield Workplace(slack, home, *_team(slack), url)
+
+
+@asynccontextmanager
+async def nobody_writes(home: House) -> AsyncIterator[None]:
+    """Somebody else holds the file of SQLite, and nobody waits for it."""
+    database = home.bot.engine.database
+    await database.run(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=0") and None)
+    with closing(sqlite3.connect(sqlite_path(database.url), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 def _account(slack: FakeSlack, transport: Transport) -> SlackAccount:
