@@ -1,45 +1,13 @@
 """Socket Mode: what comes in is acknowledged once it is committed, and not lost when the connection is."""
 
-import logging
-from collections.abc import Iterator
-
-import pytest
-
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.workplace import OPS, Workplace, nobody_writes, workplace
+from tests.bot.slack.overheard import Overheard
+from tests.bot.slack.workplace import OPS, nobody_writes, workplace
 from tests.fakes.scripted import ScriptedModel
-from tests.fakes.slack.bell import Bell
 from tests.fakes.slack.parcel import Parcel
 
 HELLO = DoneForNow(message="Hello.")
-
-
-class Refusals(logging.Handler):
-    """Counts what was refused at the door, and rings the bell of the workspace."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bells: list[Bell] = []
-        self.count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.count += "inbound_refused" in record.getMessage()
-        for bell in self.bells:
-            bell.ring()
-
-    async def reach(self, work: Workplace, count: int) -> None:
-        bell = work.slack.workspace.bell
-        self.bells = [bell]
-        await bell.until(lambda: self.count >= count or None, lambda: f"only {self.count} were refused")
-
-
-@pytest.fixture
-def refusals() -> Iterator[Refusals]:
-    handler = Refusals()
-    logging.getLogger("handrail").addHandler(handler)
-    yield handler
-    logging.getLogger("handrail").removeHandler(handler)
 
 
 async def test_what_nobody_can_understand_is_acknowledged_and_dropped(database: Database, house) -> None:
@@ -52,13 +20,13 @@ async def test_what_nobody_can_understand_is_acknowledged_and_dropped(database: 
 
 
 async def test_what_cannot_be_written_is_not_acknowledged_and_comes_again(
-    database: Database, house, refusals: Refusals
+    database: Database, house, overheard: Overheard
 ) -> None:
     async with workplace(house, database, ScriptedModel(HELLO), transport="socket") as work:
         async with nobody_writes(work.home):
             root = await work.alice.mentions("hi", channel=OPS)
             for attempt in (1, 2):  # the second one comes at once
-                await refusals.reach(work, 2 * attempt)
+                await overheard.until(work, "inbound_refused", 2 * attempt)
                 work.slack.workspace.clock.advance(seconds=3)
             await work.slack.quiet()
             assert [answer.reason for _, answer in work.slack.brought] == ["http_timeout"] * 4
