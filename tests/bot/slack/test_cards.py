@@ -53,11 +53,9 @@ async def moved(card: Card, work: Workplace) -> Card:
 
 
 @everywhere
-async def test_two_people_approve_and_each_is_told_what_their_click_did(
-    database: Database, house, transport: Transport
-) -> None:
+async def test_two_people_approve_and_each_is_told_what_their_click_did(database: Database, house) -> None:
     model = ScriptedModel(SHIP, DONE)
-    async with workplace(house, database, model, rules=TWO, transport=transport) as work:
+    async with workplace(house, database, model, rules=TWO) as work:
         root = await work.alice.mentions("ship v1", channel=OPS)
         card = await work.bob.sees(root, approval="ship")
         for _ in range(2):
@@ -81,7 +79,6 @@ async def test_whoever_asked_may_not_approve_it_alone(database: Database, house)
         await work.bob.told("whoever asked may not approve it; this needs a second person")
 
 
-@everywhere
 async def test_a_denial_has_a_reason_which_the_agent_is_told(database: Database, house, transport: Transport) -> None:
     model = ScriptedModel(SHIP, DoneForNow(message="I did not ship it."))
     async with workplace(house, database, model, transport=transport) as work:

@@ -6,7 +6,7 @@ from agents.messages import Heard, Provenance
 from agents.steps import DoneForNow
 from bot.intake import Opening
 from storage.database import Database
-from tests.bot.slack.workplace import OPS, Transport, Workplace, everywhere, workplace
+from tests.bot.slack.workplace import OPS, Transport, Workplace, workplace
 from tests.fakes.scripted import ScriptedModel
 from tests.fakes.slack.message import Message, texts
 
@@ -50,7 +50,6 @@ async def test_whoami_tells_people_who_they_are_and_strangers_what_to_do(databas
         assert 'slack = "T0TEAM/U0EVE"' in await answered(work, "whoami", "eve")
 
 
-@everywhere
 async def test_status_and_approvals_show_what_is_going_on(database: Database, house, transport: Transport) -> None:
     async with workplace(house, database, ScriptedModel(SHIP), transport=transport) as work:
         await asked(work)

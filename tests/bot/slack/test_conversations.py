@@ -53,7 +53,6 @@ async def test_a_mention_that_slack_tells_twice_and_repeats_opens_one_thread(
         assert len(threads(work)) == 1
 
 
-@everywhere
 async def test_a_reply_in_a_thread_of_ours_is_heard_without_a_mention(
     database: Database, house, transport: Transport
 ) -> None:

@@ -7,7 +7,7 @@ from agents.steps import DoneForNow
 from bot.intake import Opening
 from storage.database import Database
 from tests.bot.slack.overheard import Overheard
-from tests.bot.slack.workplace import OPS, Transport, Workplace, everywhere, workplace
+from tests.bot.slack.workplace import OPS, Workplace, everywhere, workplace
 from tests.fakes.scripted import ScriptedModel
 from tests.fakes.slack.message import Message
 
@@ -81,10 +81,10 @@ async def test_what_is_said_below_an_escalated_card_is_said_in_its_thread(databa
 
 @everywhere
 async def test_a_thread_opened_elsewhere_goes_on_below_its_first_message_in_a_channel(
-    database: Database, house, transport: Transport
+    database: Database, house
 ) -> None:
     model = ScriptedModel(DoneForNow(message="Disk is full."), DoneForNow(message="Cleaned."))
-    async with workplace(house, database, model, transport=transport) as work:
+    async with workplace(house, database, model) as work:
         work.slack.channel(OPS)
         thread = await opened(work, f"slack:{OPS}", "what is wrong?")
         first = await work.alice.hears(text="Disk is full.")

@@ -45,11 +45,9 @@ async def request_of(work: Workplace, root: Message) -> Request:
 
 
 @everywhere
-async def test_a_click_settles_every_copy_and_each_later_click_is_told_what_happened(
-    database: Database, house, transport: Transport
-) -> None:
+async def test_a_click_settles_every_copy_and_each_later_click_is_told_what_happened(database: Database, house) -> None:
     model = ScriptedModel(SHIP, DONE)
-    async with workplace(house, database, model, rules=RULES, transport=transport) as work:
+    async with workplace(house, database, model, rules=RULES) as work:
         root = await work.alice.mentions("ship v1", channel=OPS)
         cards = await copies(work, root)
         await cards[2].click("Approve", by=work.bob)
