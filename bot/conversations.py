@@ -26,10 +26,14 @@ class Conversations:
         """The thread of any of these places, if there is one."""
         return await self.database.read(partial(thread_at, channel=channel, places=places))
 
-    async def said(self, places: Sequence[str], opening: Opening, claim: Claim) -> Recorded:
-        """Say it in the place's thread, or open one there. Raises what Intake raises."""
-        for _ in range(MOST_ATTEMPTS):
-            thread_id = await self.thread_at(claim.channel, places)
+    async def said(self, places: Sequence[str], opening: Opening, claim: Claim, *, begins: bool = False) -> Recorded:
+        """Say it in the place's thread, or open one there. Raises what Intake raises.
+
+        What `begins` a place is not looked for there first: that somebody was earlier shows when it is written.
+        """
+        for attempt in range(MOST_ATTEMPTS):
+            new = begins and not attempt
+            thread_id = None if new else await self.thread_at(claim.channel, places)
             if thread_id is not None:
                 return await self.intake.hear(thread_id, opening.heard, claim=claim)
             try:

@@ -58,6 +58,16 @@ class Intake:
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 
+    async def pass_over(self, thread_id: str, claim: Claim) -> bool:
+        """Note that something came in for a thread that takes nothing; whether it is the first time.
+
+        Raises ThreadNotFound.
+        """
+        try:
+            return (await self.engine.record(thread_id, lambda _: (), claim=claim)).earlier is None
+        except WrongState:  # a log we cannot read takes no names either
+            return True
+
     async def change(self, thread_id: str, changed: Changed, *, claim: Claim | None = None) -> Recorded:
         """Edit or delete what was said in a thread. Nothing is recorded where it is passed over (`agents.listen`).
 

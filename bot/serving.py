@@ -74,7 +74,7 @@ def serve(wishes: Wishes, announce: Callable[[Place], None]) -> None:
         settings = load_settings(overrides=_overrides(door.getsockname()[1]))
         bot = make_bot(settings, database, wishes.role, sample=wishes.sample)
         ways_in = ways_in_of(settings, bot)
-        server = _Server(create_app(bot, _credentials(settings), doors=ways_in.routers))
+        server = _Server(create_app(bot, _credentials(settings), doors=ways_in.routes))
     except BaseException:
         asyncio.run(database.close())
         raise

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agents.errors import HandrailError, Invalid, NotAllowed
+from agents.errors import HandrailError, Invalid, Misconfigured, NotAllowed, Unreachable
 from bot.log import Action, log
 from bot.slack.desk import SlackDesk
+from channels.slack.facts import Ourselves
 from channels.slack.inbound import from_socket, is_check, understand
 from channels.slack.signing import verify
 from channels.slack.socket import Unheard
@@ -30,13 +31,13 @@ class SlackDoor:
         if is_check(body, content_type):
             return None
         verify(body, timestamp=timestamp, signature=signature, secrets=self.secrets, now=self.now())
-        us = await self.desk.identity.us()
+        us = await self._us()
         return await self.desk.take(understand(body, content_type, us), us)
 
     async def carried(self, kind: str, payload: Any) -> Json | None:
         """The same for an envelope of Socket Mode. Raises Unheard when Slack shall send it again."""
         try:
-            us = await self.desk.identity.us()
+            us = await self._us()
             return await self.desk.take(from_socket(kind, payload, us), us)
         except (Invalid, NotAllowed) as error:
             log(Action.INBOUND_REFUSED, level="warning", channel="slack", error=error)
@@ -44,3 +45,10 @@ class SlackDoor:
         except HandrailError as error:
             log(Action.INBOUND_REFUSED, level="warning", channel="slack", error=error)
             raise Unheard from error
+
+    async def _us(self) -> Ourselves:
+        """A token that somebody has to put right is no fault of what came in: it is to come again. Raises Retryable."""
+        try:
+            return await self.desk.identity.us()
+        except Misconfigured as error:
+            raise Unreachable(str(error)) from error

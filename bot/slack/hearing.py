@@ -35,11 +35,12 @@ class Hearing:
     async def said(self, said: Said, us: Ourselves) -> None:
         """Hear it, once. What is said in threads that are not ours is not heard, and strangers are not."""
         who = somebody(said.by, us, self.roster.people)
-        if is_stranger(said.by, us, who) or (said.how == "reply" and await self._thread_at(said.place, us) is None):
+        agent, words = addressed(said.text, self.roster.agents)
+        text = _with_files(words, said.files)
+        if is_stranger(said.by, us, who) or (said.how == "reply" and not await self._is_heard(text, said.place, us)):
             return
-        agent, text = addressed(said.text, self.roster.agents)
         heard = Heard(
-            text=_heard_text(_with_files(text, said.files)),
+            text=_heard_text(text),
             by=who.by,
             source=said.place.address,
             provenance=who.provenance,
@@ -56,7 +57,7 @@ class Hearing:
         who = somebody(changed.by, us, self.roster.people)
         noted = Changed(
             ref=_ref(changed.place, changed.ts),
-            text=_heard_text(changed.text) if isinstance(changed, Edited) else None,
+            text=self._words(changed.text) if isinstance(changed, Edited) else None,
             by=who.by,
             source=changed.place.address,
             provenance=who.provenance,
@@ -94,9 +95,25 @@ class Hearing:
     async def _say(self, told: Said | Pointed, heard: Heard, us: Ourselves, agent: str | None = None) -> None:
         opening = Opening(heard=heard, requester=heard.by, origin=told.place.address, agent=agent)
         try:
-            await self.conversations.said((name_of(told.place, us),), opening, Claim(CHANNEL, told.keys))
+            places, claim = (name_of(told.place, us),), Claim(CHANNEL, told.keys)
+            await self.conversations.said(places, opening, claim, begins=told.ts == told.place.root)
         except Refused as error:
-            self.afterwards.do(self.notes.tell(told.place, told.by, f"{error}."))
+            await self._refused(told, us, f"{error}.")
+
+    async def _refused(self, told: Said | Pointed, us: Ourselves, why: str) -> None:
+        """Say so, once: a mention comes under two names, and both are refused."""
+        thread_id = await self._thread_at(told.place, us)
+        claim = Claim(CHANNEL, told.keys)
+        if thread_id is None or await self.conversations.intake.pass_over(thread_id, claim):
+            self.afterwards.do(self.notes.tell(told.place, told.by, why, about=told.ts))
+
+    async def _is_heard(self, text: str, place: Place, us: Ourselves) -> bool:
+        """Whether a reply is: it has words, and its thread is ours."""
+        return bool(text) and await self._thread_at(place, us) is not None
+
+    def _words(self, text: str) -> str:
+        """What an edited message says now, read as it was when it was new."""
+        return cut(addressed(text, self.roster.agents)[1], LONGEST_TEXT)
 
     async def _thread_at(self, place: Place, us: Ourselves) -> str | None:
         return await self.conversations.thread_at(CHANNEL, (name_of(place, us),))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from agents.addresses import Address
-from agents.errors import HandrailError
+from agents.errors import HandrailError, Permanent
 from agents.events import MessageReceived
 from agents.requests import Request
 from agents.state import ThreadState
@@ -54,9 +54,8 @@ class Looking:
         return Waiting(request, channel, await self._link(channel, ts) if linked else None)
 
     async def _row(self, state: ThreadState, *, linked: bool) -> Conversation:
-        root = spot_of(state.origin) if state.origin.scheme == "slack" else None
-        there = isinstance(root, Spot) and root.root is not None and linked
-        link = await self._link(root.channel, str(root.root)) if isinstance(root, Spot) and there else None
+        root = _root(state.origin) if linked else None
+        link = await self._link(*root) if root else None
         asked, at = await self._asked(state.thread_id), state.updated_at or NEVER
         return Conversation(state.agent, state.status, asked, at, link)
 
@@ -71,3 +70,12 @@ class Looking:
             return str((await self.client.call("chat.getPermalink", channel=channel, message_ts=ts)).get("permalink"))
         except HandrailError:
             return None
+
+
+def _root(origin: Address) -> tuple[str, str] | None:
+    """The channel and the ts a thread hangs on, if it does on Slack; people may have named any place for replies."""
+    try:
+        spot = spot_of(origin) if origin.scheme == "slack" else None
+    except Permanent:
+        return None
+    return (spot.channel, spot.root) if isinstance(spot, Spot) and spot.root is not None else None

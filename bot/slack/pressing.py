@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agents.cards import card_of, choices_of
-from agents.errors import InvalidAnswer, InvalidArguments, Permanent
+from agents.cards import card_of, choices_of, outcome
+from agents.errors import AlreadySettled, InvalidAnswer, InvalidArguments, Permanent
 from agents.judge import judge
 from agents.messages import Assurance
 from agents.requests import Answer, Decision, Request
 from agents.tools import Tool
 from bot.deciding import Deciding
+from bot.engine import Recorded
 from bot.roster import Roster
 from bot.slack.afterwards import Afterwards
 from bot.slack.hearing import CHANNEL
@@ -44,7 +45,7 @@ class Pressing:
             else:
                 await self._decide(click, us, about, **_decided(click, request))
         except Permanent as error:
-            self.afterwards.do(self.notes.tell(click.place, click.by, f"{error}."))
+            self._tell(click, f"{error}.")
 
     async def submitted(self, sent: Submitted, us: Ourselves) -> Json | None:
         """Decide what a modal says; what Slack is to show in its place, if anything is wrong."""
@@ -65,8 +66,13 @@ class Pressing:
         return read_reference(self.key, pressed.reference, us.team, pressed.place.channel)
 
     async def _decide(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, **given: Any) -> None:
-        claim = Claim(CHANNEL, pressed.keys)
-        await self.deciding.answer(about.request_id, self._answer(pressed, us, **given), seen=about.digest, claim=claim)
+        answer, claim = self._answer(pressed, us, **given), Claim(CHANNEL, pressed.keys)
+        recorded = await self.deciding.answer(about.request_id, answer, seen=about.digest, claim=claim)
+        if missing := _missing(recorded, about.request_id):
+            self._tell(pressed, f"Your approval counts; {missing} more must approve this.")
+
+    def _tell(self, pressed: Clicked | Submitted, text: str) -> None:
+        self.afterwards.do(self.notes.tell(pressed.place, pressed.by, text, about=pressed.message))
 
     def _answer(self, pressed: Clicked | Submitted, us: Ourselves, **given: Any) -> Answer:
         """A signed click of a person we know is as good as it gets; of anybody else it counts for nothing."""
@@ -81,6 +87,8 @@ class Pressing:
 
     def _refuse_early(self, click: Clicked, us: Ourselves, about: Reference, request: Request) -> None:
         """Raises what an answer that is complete would raise."""
+        if request.status != "open":
+            raise AlreadySettled(f"request {request.code} is settled: {outcome(request)}", details=request)
         decision: Decision = "answer" if click.action == ANSWER else "deny" if click.action == DENY else "approve"
         text = (choices_of(request) or ("…",))[0] if decision == "answer" else None
         tried = self._answer(click, us, decision=decision, text=text)
@@ -132,6 +140,12 @@ def _decided(click: Clicked, request: Request) -> Json:
     if click.action != CHOOSE or click.choice is None or click.choice >= len(choices):
         raise InvalidAnswer("this is not offered any more; look at the request again")
     return {"decision": "answer", "text": choices[click.choice]}
+
+
+def _missing(recorded: Recorded, request_id: str) -> int:
+    """How many more people an approval needs; nobody where it was decided, or told before."""
+    request = recorded.after.request_named(request_id)
+    return request.ask.quorum - len(request.approvers) if request is not None and request.status == "open" else 0
 
 
 def _schema(tool: Tool) -> Json:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from bot.web import events, health, orders, requests, threads
 from bot.web.envelope import Envelope
@@ -28,7 +29,7 @@ def create_app(
     credentials: Sequence[Credential],
     *,
     streams: Streams | None = None,
-    doors: Sequence[APIRouter] = (),
+    doors: Sequence[BaseRoute] = (),
 ) -> FastAPI:
     """The HTTP surface of a bot, for whoever holds one of the credentials. It neither starts nor stops the bot.
 
@@ -52,8 +53,7 @@ def create_app(
     add_problems(app)
     app.include_router(_v1())
     app.include_router(health.router)
-    for door in doors:
-        app.include_router(door)
+    app.router.routes.extend(doors)
     return app
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from agents.errors import Invalid, NotAllowed
 from bot.log import Action, log
@@ -13,11 +14,9 @@ from bot.web.problems import body_of
 PATH = "/channels/slack/events"
 
 
-def slack_router(door: SlackDoor) -> APIRouter:
-    """The route, for a server that knows Slack."""
-    router = APIRouter(tags=["channels"])
+def slack_route(door: SlackDoor) -> Route:
+    """The route, for a server that knows Slack. It is no part of the API that others may call."""
 
-    @router.post(PATH, response_model=None, responses={400: {}, 401: {}, 503: {}})
     async def slack_events(request: Request) -> Response:
         """What Slack sends, signed; it is answered once what matters is committed."""
         told = request.headers
@@ -32,7 +31,7 @@ def slack_router(door: SlackDoor) -> APIRouter:
             return _refused(error)
         return Response() if answer is None else JSONResponse(answer)
 
-    return router
+    return Route(PATH, slack_events, methods=["POST"])
 
 
 def _refused(error: NotAllowed | Invalid) -> Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from bot.generated_secrets import secret_key
 from bot.settings import Settings
@@ -23,7 +23,7 @@ GRACE = 1.0
 class WaysIn:
     """`starters` begin what comes in by itself, `stoppers` end it, before the bot stops."""
 
-    routers: tuple[APIRouter, ...] = ()
+    routes: tuple[BaseRoute, ...] = ()
     starters: tuple[Callable[[], None], ...] = ()
     stoppers: tuple[Callable[[], Awaitable[None]], ...] = ()
 
@@ -49,12 +49,12 @@ def ways_in_of(settings: Settings, bot: Bot) -> WaysIn:
 def slack_ways_in(account: "SlackAccount", bot: Bot, sleep: Sleep = sleep_until) -> WaysIn:
     """HTTP where there is a signing secret, Socket Mode where there is an app token."""
     from bot.slack.wiring import slack_door, slack_listening  # noqa: PLC0415 - the same
-    from bot.web.slack import slack_router  # noqa: PLC0415 - the same
+    from bot.web.slack import slack_route  # noqa: PLC0415 - the same
     from channels.slack.outbound import SlackChannel  # noqa: PLC0415 - the same
 
     door = slack_door(account, cast(SlackChannel, bot.channels["slack"]), bot)
-    routers = (slack_router(door),) if account.signing_secrets else ()
+    routes = (slack_route(door),) if account.signing_secrets else ()
     courtesies = partial(door.desk.afterwards.stop, GRACE)
     if (listening := slack_listening(account, door, bot, sleep)) is None:
-        return WaysIn(routers, stoppers=(courtesies,))
-    return WaysIn(routers, (listening.start,), (listening.stop, courtesies))
+        return WaysIn(routes, stoppers=(courtesies,))
+    return WaysIn(routes, (listening.start,), (listening.stop, courtesies))

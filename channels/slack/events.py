@@ -22,6 +22,12 @@ from channels.slack.reading import text_of
 _SPOKEN = (None, "file_share", "thread_broadcast", "me_message")
 """The subtypes that are somebody's words (docs.slack.dev/reference/events/message, its list of subtypes)."""
 
+_STONE = "tombstone"
+"""What a message that has replies leaves when it is deleted: Slack tells of a change then, and not of a deletion.
+
+Nobody documents it; github.com/slack-edge/slack-edge/pull/10 and github.com/42wim/matterbridge/issues/600 saw it.
+"""
+
 _SYSTEM = ("USLACKBOT", "USLACK")
 _LONGEST_NAME = 255
 _Keys = tuple[str, ...]
@@ -37,7 +43,7 @@ def read_event(payload: Mapping[str, Any], us: Ourselves) -> Fact:
         case "message", "message_changed":
             return _changed(envelope, us)
         case "message", "message_deleted":
-            return _deleted(envelope, us)
+            return _deleted(envelope, event, us)
         case "agent_session_stopped", _:
             return _stopped(envelope)
         case "app_home_opened", _:
@@ -134,6 +140,8 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
     event = envelope.event
     now, before = part(event, "message"), event.get("previous_message")
     before = before if isinstance(before, dict) else {}
+    if now.get("subtype") == _STONE:
+        return _deleted(envelope, event | {"deleted_ts": now.get("ts")}, us)
     if nobody := _not_a_person(now, envelope, us):
         return nobody
     if now.get("subtype") not in _SPOKEN:
@@ -155,8 +163,8 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
     )
 
 
-def _deleted(envelope: Envelope, us: Ourselves) -> Fact:
-    event = shaped(DeletedEvent, envelope.event)
+def _deleted(envelope: Envelope, told: Mapping[str, Any], us: Ourselves) -> Fact:
+    event = shaped(DeletedEvent, told)
     gone = event.previous_message or {}
     if nobody := _not_a_person(gone, envelope, us):
         return nobody

@@ -17,5 +17,6 @@ class Identity:
         """Raises what SlackClient raises."""
         if self._us is None:
             told = await self.client.call("auth.test")
-            self._us = Ourselves(bot_id=str(told["bot_id"]), user_id=str(told["user_id"]), team=str(told["team_id"]))
+            bot_id = str(told.get("bot_id") or "")  # who installed it without a bot user has none
+            self._us = Ourselves(bot_id=bot_id, user_id=str(told["user_id"]), team=str(told["team_id"]))
         return self._us

@@ -1,5 +1,6 @@
 """What Slack sends, understood. Pure: it is verified before, and nothing here asks or tells anybody."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -41,9 +42,13 @@ def is_check(body: bytes, content_type: str) -> bool:
 
 
 def from_socket(kind: str, payload: Any, us: Ourselves) -> Fact:
-    """What an envelope of Socket Mode says: the same payloads, without forms around them."""
+    """What an envelope of Socket Mode says: the same payloads, without forms around them.
+
+    The SDK takes for JSON what is none over HTTP, such as half of a surrogate pair: it is read once more.
+    """
     if not isinstance(payload, dict):
         raise Invalid("not understood, from Slack: payload")
+    payload = json_object(json.dumps(payload))
     match kind:
         case "events_api":
             return from_events(payload, us)

@@ -1,4 +1,4 @@
-"""Requests and threads one below the other, two blocks for each; those beyond `MOST` are counted."""
+"""Requests and threads one below the other, two blocks for each; it is told when there are more than `MOST`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ def conversations(rows: Sequence[Conversation]) -> Iterator[Block]:
 
 def _rest(rows: Sequence[object]) -> Iterator[Block]:
     if len(rows) > MOST:
-        yield context([plain(f"and {len(rows) - MOST} more, which are not shown here")])
+        yield context([plain("and more, which are not shown here")])
 
 
 def _title(card: Card) -> str:

@@ -90,11 +90,12 @@ class SlackChannel:
 
     def draft(self, to: Address, reader: Address | None) -> SlackDraft:
         """A reply while it is written. One to somewhere else than a thread is shown once it is whole."""
-        spot = spot_of(to)
-        there = spot if isinstance(spot, Spot) else Spot("")
-        ways: list[Way] = [Streamed(self.client, self.identity, there, reader), Rewritten(self.client, there)]
-        turn = partial(self.pace.turn, there.channel)
-        return SlackDraft(self.client, there, ways if there.root else [], turn, self.pace.sleep)
+        there = _thread(to)
+        ways: list[Way] = []
+        if there is not None:
+            ways += [Streamed(self.client, self.identity, there, reader), Rewritten(self.client, there)]
+        spot = there or Spot("")
+        return SlackDraft(self.client, spot, ways, partial(self.pace.turn, spot.channel), self.pace.sleep)
 
     async def _posted(
         self, spot: Spot, message: Message, key: str, *, again: bool, begun: str | None = None

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ name = "Bob"
 roles = ["release"]
 slack = "U0BOB"
 """
+_CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 _numbers = count(1)
 
 
@@ -131,7 +132,7 @@ async def serving(folder: Path, environment: dict[str, str]) -> AsyncIterator[tu
         "LOG_LEVEL": "error",
     }
     process = subprocess.Popen(
-        [HANDRAIL, "up", "--port", str(port)], cwd=folder, env={**os.environ, **slack, **environment}
+        [HANDRAIL, "up", "--port", str(port)], cwd=folder, env={**_CLEAN, "HOME": str(folder), **slack, **environment}
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -188,13 +189,10 @@ async def _clicks(line: Line, stub: Stub, url: str, number: int) -> list[float]:
 
 
 async def _started(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> float:
-    from datetime import datetime
-
     async with asyncio.timeout(30):
         while True:
             async with session.get(url, headers=headers) as response:
                 events = (await response.json())["events"]
-            started = [e["at"] for e in events if e["type"] == "ToolStarted" and e["seq"] > 6]
             answered = [e["seq"] for e in events if e["type"] == "RequestAnswered"]
             after = [e["at"] for e in events if e["type"] == "ToolStarted" and answered and e["seq"] > answered[0]]
             if after:

@@ -7,12 +7,13 @@ from agents.completion import Completion
 from agents.model import Turn, Words
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.workplace import OPS, Transport, workplace
+from tests.bot.slack.workplace import OPS, Transport, everywhere, workplace
 from tests.fakes.scripted import ScriptedModel
 
 SHIP = {"intent": "ship", "tag": "v1"}
 
 
+@everywhere
 async def test_an_approval_is_asked_for_and_given_in_the_thread(
     database: Database, house, transport: Transport
 ) -> None:

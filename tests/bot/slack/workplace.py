@@ -1,17 +1,21 @@
 """A team in the fake Slack, and a whole bot among them: real HTTP or Socket Mode, real storage, the test's clock."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pytest
 from pydantic import SecretStr
 
 from agents.addresses import Address
 from agents.agent import Agent
+from agents.model import Model
 from agents.people import People, Person
 from agents.policy import Policy, Rule
+from agents.tools import Tool
 from bot.ids import Chance
 from bot.roster import Roster
 from bot.slack.wiring import SlackAccount, slack_channel
@@ -21,8 +25,9 @@ from bot.web.slack import PATH
 from bot.web.ways_in import slack_ways_in
 from channels.registry import CHANNELS, by_scheme
 from storage.database import Database
+from storage.sqlite import sqlite_path
+from tests.bot.conftest import SET_UPS
 from tests.fakes.clock import FakeClock
-from tests.fakes.scripted import ScriptedModel
 from tests.fakes.slack.person import Person as Teammate
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 from tests.houses import House, Workshop, tools_of
@@ -37,6 +42,8 @@ PEOPLE = People(
     )
 )
 KEY = b"the-key-of-the-tests-which-is-long-enough"
+everywhere = pytest.mark.parametrize("set_up", SET_UPS.values(), ids=SET_UPS)
+"""For stories that are told on each database, and on the job queue."""
 
 
 @dataclass
@@ -68,7 +75,7 @@ class Workplace:
 async def workplace(
     open_house: Callable[..., AbstractAsyncContextManager[House]],
     database: Database,
-    model: ScriptedModel | None = None,
+    model: Model | None = None,
     *,
     transport: Transport = "http",
     **more: Any,
@@ -86,18 +93,21 @@ async def bot_among(
     slack: FakeSlack,
     open_house: Callable[..., AbstractAsyncContextManager[House]],
     database: Database,
-    model: ScriptedModel | None = None,
+    model: Model | None = None,
     *,
     transport: Transport = "http",
     workshop: Workshop | None = None,
     rules: tuple[Rule, ...] = (),
     run: str = "a",
+    tools: tuple[Tool, ...] = (),
+    others: tuple[Agent, ...] = (),
     **agent: Any,
 ) -> AsyncIterator[Workplace]:
-    """A bot in a team that is there before it, and after."""
+    """A bot in a team that is there before it, and after. The helper has these `tools` beside those of the workshop."""
     clock, workshop = slack.workspace.clock, workshop or Workshop()
-    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools_of(workshop), **agent)
-    roster = Roster({"helper": helper}, Policy(rules=rules, people=PEOPLE))
+    hands = (*tools_of(workshop), *tools)
+    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=hands, **agent)
+    roster = Roster({agent.name: agent for agent in (helper, *others)}, Policy(rules=rules, people=PEOPLE))
     account = _account(slack, transport)
     channel = slack_channel(account, Chance(now=clock.now, elapsed=clock.elapsed), clock.sleep)
     channels = by_scheme((*CHANNELS, channel))
@@ -107,6 +117,17 @@ async def bot_among(
         home.bot.closers.append(channel.close)
         async with _served(home, account, slack, transport) as url:
             yield Workplace(slack, home, *_team(slack), url)
+
+
+@asynccontextmanager
+async def nobody_writes(home: House) -> AsyncIterator[None]:
+    """Somebody else holds the file of SQLite, and nobody waits for it."""
+    database = home.bot.engine.database
+    await database.run(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=0") and None)
+    with closing(sqlite3.connect(sqlite_path(database.url), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 def _account(slack: FakeSlack, transport: Transport) -> SlackAccount:
@@ -125,7 +146,7 @@ async def _served(home: House, account: SlackAccount, slack: FakeSlack, transpor
     """The bot's ways in, open."""
     ways_in = slack_ways_in(account, home.bot, home.clock.sleep)
     door = listener("127.0.0.1", 0)
-    server = Server(create_app(home.bot, [], doors=ways_in.routers))
+    server = Server(create_app(home.bot, [], doors=ways_in.routes))
     serving = asyncio.create_task(server.serve(sockets=[door]))
     url = f"http://127.0.0.1:{door.getsockname()[1]}{PATH}"
     ways_in.start()

@@ -142,6 +142,19 @@ def test_a_deleted_message_is_told() -> None:
     assert "delete:T0HOME:C0OPS:1763726400.000100" in fact.keys
 
 
+def test_a_message_with_replies_is_deleted_as_any_other() -> None:
+    fact, other = understood("deleted_with_replies"), understood("deleted")
+    assert isinstance(fact, Deleted)
+    assert isinstance(other, Deleted)
+    assert (fact.place, fact.ts, fact.by, fact.keys[1:]) == (other.place, other.ts, other.by, other.keys[1:])
+
+
+def test_a_stone_that_is_taken_away_is_nothing_to_us() -> None:
+    sent = payload("deleted")
+    sent["event"]["previous_message"] = payload("deleted_with_replies")["event"]["message"]
+    assert from_events(sent, US) == Ignored("Slack itself said it")
+
+
 def test_a_deleted_message_of_which_nothing_is_left_is_told() -> None:
     sent = payload("deleted")
     del sent["event"]["previous_message"]
@@ -296,6 +309,14 @@ def test_a_check_of_the_certificate_is_known() -> None:
 )
 def test_a_socket_brings_the_same_as_http(kind: str, name: str) -> None:
     assert from_socket(kind, payload(name), US) == understood(name)
+
+
+@pytest.mark.parametrize("text", ["\ud800", float("nan")])
+def test_a_socket_takes_for_json_what_http_takes(text: Any) -> None:
+    sent = payload("mention")
+    sent["event"]["text"] = text
+    with pytest.raises(Invalid, match="not JSON"):
+        from_socket("events_api", sent, US)
 
 
 @pytest.mark.parametrize("kind", ["events_api", "interactive", "slash_commands"])

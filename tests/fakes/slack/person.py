@@ -42,6 +42,14 @@ class Person(Somebody):
         happenings.changed(self.workspace, message, before)
 
     async def deletes(self, message: Message) -> None:
+        """What has replies leaves a stone, which Slack tells as a change."""
+        thread = self.workspace.in_thread(message.channel, message.ts)
+        if thread and thread != [message]:
+            before = message.shape()
+            message.user, message.text, message.blocks = "USLACKBOT", "This message was deleted.", []
+            message.more, message.thread_ts = {"subtype": "tombstone", "hidden": True}, message.ts
+            happenings.changed(self.workspace, message, before)
+            return
         message.gone = True
         happenings.deleted(self.workspace, message)
 

@@ -24,11 +24,13 @@ def post_message(workspace: Workspace, args: Json) -> Json:
 
 
 def post_ephemeral(workspace: Workspace, args: Json) -> Json:
+    """In a thread that has only its root nobody sees it (docs.slack.dev/reference/methods/chat.postEphemeral)."""
     channel = _destination(workspace, args)
     if args.get("user") not in workspace.people or not channel.has(args["user"]):
         raise Refused("user_not_in_channel")
     message = _written(workspace, channel, args)
     message.ephemeral_to = args["user"]
+    message.gone = message.thread_ts is not None and len(workspace.in_thread(channel.id, message.thread_ts)) == 1
     workspace.keep(message)
     return {"message_ts": message.ts}
 

@@ -1,0 +1,260 @@
+"""Deciding on Slack: with buttons, lists and modals; whoever may not, or is mistaken, is told so alone."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agents.budget import Budget
+from agents.errors import ToolError
+from agents.policy import Ask, Rule
+from agents.steps import DoneForNow, RequestHumanInput
+from agents.tools import Tool, ToolContext, ToolResult, tool
+from storage.database import Database
+from tests.bot.slack.workplace import OPS, Transport, Workplace, everywhere, workplace
+from tests.fakes.scripted import ScriptedModel
+from tests.fakes.slack.card import Card
+from tests.fakes.slack.message import Message
+from tests.houses import Workshop
+
+SHIP = {"intent": "ship", "tag": "v1"}
+DONE = DoneForNow(message="Done.")
+TWO = (Rule(name="two", tool="*", ask=Ask(roles=("release",), quorum=2)),)
+
+
+def scaling(workshop: Workshop) -> Tool:
+    """A tool with arguments that can be wrong in more than one way."""
+
+    def prepare(context: ToolContext, **arguments: object) -> dict[str, object]:
+        if arguments["service"] == "ghost":
+            raise ToolError("there is no service ghost")
+        return arguments
+
+    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",)), prepare=prepare)
+    def scale(context: ToolContext, service: str, copies: Annotated[int, Field(ge=1, le=9)]) -> ToolResult:
+        """Run so many copies of a service."""
+        return workshop.do(context.key, f"{copies} of {service}")
+
+    return scale
+
+
+def asking(question: str, **more: object) -> RequestHumanInput:
+    return RequestHumanInput(question=question, **more)  # type: ignore[arg-type]  # a test's own settings
+
+
+def done(work: Workplace) -> list[str]:
+    return [what for _, what in work.home.workshop.done]
+
+
+async def moved(card: Card, work: Workplace) -> Card:
+    """The same buttons, pressed in another channel."""
+    forged = Message("C0DEV", card.message.ts, card.message.text, blocks=card.message.blocks)
+    work.slack.channel("C0DEV")
+    return Card(card.workspace, forged, card.controls)
+
+
+@everywhere
+async def test_two_people_approve_and_each_is_told_what_their_click_did(database: Database, house) -> None:
+    model = ScriptedModel(SHIP, DONE)
+    async with workplace(house, database, model, rules=TWO) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        for _ in range(2):
+            await card.click("Approve", by=work.bob)
+            await work.bob.told("Your approval counts; 1 more must approve this")
+        assert done(work) == []
+        await card.click("Approve", by=work.carol)
+        assert "approved by carol (slack)" in await card.settled()
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        assert done(work) == ["ship v1"]
+
+
+async def test_whoever_asked_may_not_approve_it_alone(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP)) as work:
+        root = await work.bob.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Approve", by=work.bob)
+        await work.bob.told("whoever asked may not approve it; this needs a second person")
+        await card.click("Edit", by=work.bob)
+        await work.bob.told("whoever asked may not approve it; this needs a second person")
+
+
+async def test_a_denial_has_a_reason_which_the_agent_is_told(database: Database, house, transport: Transport) -> None:
+    model = ScriptedModel(SHIP, DoneForNow(message="I did not ship it."))
+    async with workplace(house, database, model, transport=transport) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Deny", by=work.bob)
+        modal = await work.bob.modal("Deny")
+        await modal.submit({"Why? The agent is told.": "it is Friday"})
+        assert "denied by bob (slack): it is Friday" in await card.settled()
+        await work.later(seconds=1)
+        await work.alice.hears(root, "I did not ship it.")
+        assert "it is Friday" in model.turns[-1].prompt.user
+        assert done(work) == []
+
+
+async def test_whoever_edits_approves_what_they_wrote(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DONE)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Edit", by=work.bob)
+        await (await work.bob.modal("Edit")).submit({"tag": "v2"})
+        settled = await card.settled()
+        assert "tag: v2" in settled
+        assert "approved by bob (slack)" in settled
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        assert done(work) == ["ship v2"]
+
+
+async def test_whoever_changes_nothing_approves_what_is_there(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DONE)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Edit", by=work.bob)
+        await (await work.bob.modal("Edit")).submit({})
+        await card.settled("approved by bob (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        request = next(e for e in await work.home.log(await work.thread_of(root)) if e.type == "RequestAnswered")
+        assert request.answer.decision == "approve"
+
+
+@everywhere
+async def test_an_edit_renews_every_copy_and_the_buttons_from_before_are_refused(database: Database, house) -> None:
+    rule = Rule(name="two", tool="*", ask=Ask(roles=("release",), quorum=2, remind=(60,)))
+    async with workplace(house, database, ScriptedModel(SHIP, DONE), rules=(rule,)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        first = await work.bob.sees(root, approval="ship")
+        await work.later(seconds=60)
+        reminder = await work.bob.hears(root, "wants to run ship")
+        await first.click("Edit", by=work.bob)
+        await (await work.bob.modal("Edit")).submit({"tag": "v2"})
+        await work.bob.told("Your approval counts; 1 more must approve this")
+        for card in (first, reminder):
+            await card.becomes("tag: v2")
+            await card.click("Approve", by=work.carol)
+            assert "look at the request again" in (await work.carol.told()).text
+        fresh = await work.carol.sees(root, "tag: v2")
+        await fresh.click("Approve", by=work.carol)
+        await work.later(seconds=1)
+        for card in (first, reminder):
+            await card.settled("approved by carol (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        assert done(work) == ["ship v2"]
+
+
+async def test_an_edit_with_mistakes_shows_them_in_the_modal(database: Database, house) -> None:
+    workshop, model = Workshop(), ScriptedModel({"intent": "scale", "service": "web", "copies": 3}, DONE)
+    async with workplace(house, database, model, workshop=workshop, tools=(scaling(workshop),)) as work:
+        root = await work.alice.mentions("three of web", channel=OPS)
+        card = await work.bob.sees(root, approval="scale")
+        await card.click("Edit", by=work.bob)
+        modal = await work.bob.modal("Edit")
+        assert await modal.refused({"copies": "99"}) == {"argument.copies": "Write a number that is at most 9."}
+        assert await modal.refused({"service": "ghost"}) == {"argument.service": "there is no service ghost"}
+        await modal.submit({"service": "worker", "copies": "9"})
+        await card.settled("approved by bob (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        assert done(work) == ["9 of worker"]
+
+
+async def test_an_edit_that_policy_denies_is_not_decided(database: Database, house) -> None:
+    rules = (Rule(name="frozen", tool="ship", when={"tag": "v2"}, deny="v2 is frozen"),)
+    async with workplace(house, database, ScriptedModel(SHIP), rules=rules) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Edit", by=work.bob)
+        await (await work.bob.modal("Edit")).submit({"tag": "v2"})
+        told = await work.bob.modal("Not decided")
+        assert "v2 is frozen" in str(told.view.content)
+        assert (await work.home.asked(await work.thread_of(root))).status == "open"
+
+
+async def test_a_modal_that_is_sent_too_late_tells_what_happened(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DONE)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Deny", by=work.carol)
+        modal = await work.carol.modal("Deny")
+        await card.click("Approve", by=work.bob)
+        await card.settled("approved by bob (slack)")
+        await modal.submit({})
+        assert "approved by bob (slack)" in str((await work.carol.modal("Not decided")).view.content)
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+
+
+async def test_a_few_choices_are_buttons(database: Database, house) -> None:
+    question = asking("Which one?", choices=("red", "green"), format="multiple_choice")
+    async with workplace(house, database, ScriptedModel(question, DONE)) as work:
+        root = await work.alice.mentions("paint it", channel=OPS)
+        card = await work.alice.sees(root, "Which one?")
+        await card.click("green", by=work.alice)
+        await card.settled("answered by alice (slack): green")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+
+
+async def test_many_choices_are_a_list(database: Database, house) -> None:
+    question = asking("Which?", choices=tuple(f"v{n}" for n in range(1, 8)), format="multiple_choice")
+    async with workplace(house, database, ScriptedModel(question, DONE)) as work:
+        root = await work.alice.mentions("ship", channel=OPS)
+        card = await work.alice.sees(root, "Which?")
+        await card.choose("v6", by=work.alice)
+        await card.settled("answered by alice (slack): v6")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+
+
+async def test_yes_or_no_are_two_buttons(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(asking("Sure?", format="yes_no"), DONE)) as work:
+        root = await work.alice.mentions("ship", channel=OPS)
+        card = await work.alice.sees(root, "Sure?")
+        await card.click("no", by=work.bob)
+        await card.settled("answered by bob (slack): no")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+
+
+async def test_free_words_are_written_into_a_modal(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(asking("Why?"), DONE)) as work:
+        root = await work.alice.mentions("ship", channel=OPS)
+        card = await work.alice.sees(root, "Why?")
+        await card.click("Answer…", by=work.alice)
+        modal = await work.alice.modal("Answer")
+        assert await modal.refused({"Answer": "  "}) == {"words": "Write an answer."}
+        await modal.submit({"Answer": "because <!channel> & co"})
+        await card.settled("answered by alice (slack): because <!channel> & co")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+
+
+async def test_a_button_of_another_channel_or_a_forged_one_decides_nothing(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await (await moved(card, work)).click("Approve", by=work.bob)
+        await work.bob.told("belongs to another channel")
+        forged = Card(card.workspace, card.message, [control | {"value": "v1.req_1..x"} for control in card.controls])
+        for label in ("Approve", "Deny", "Edit"):
+            await forged.click(label, by=work.bob)
+            await work.bob.told("this button is none of ours")
+        assert (await work.home.asked(await work.thread_of(root))).status == "open"
+        assert done(work) == []
+
+
+async def test_what_is_asked_beside_a_tool_can_be_approved_and_not_edited(database: Database, house) -> None:
+    model = ScriptedModel({"intent": "look"}, DONE)
+    async with workplace(house, database, model, budget=Budget(steps=1)) as work:
+        root = await work.alice.mentions("look around", channel=OPS)
+        card = await work.alice.sees(root, approval="extend_budget")
+        await card.click("Edit", by=work.alice)
+        await work.alice.told("this can be approved or denied, and not edited")
+        await card.click("Approve", by=work.alice)
+        await card.settled("approved by alice (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")

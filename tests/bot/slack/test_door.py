@@ -1,0 +1,146 @@
+"""The HTTP door of Slack: whoever is not Slack stays outside, and whatever Slack sends is answered and not lost."""
+
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents.steps import DoneForNow
+from storage.database import Database
+from tests.bot.slack.workplace import OPS, Workplace, nobody_writes, workplace
+from tests.fakes.scripted import ScriptedModel
+from tests.fakes.slack.parcel import Answer
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+HELLO = DoneForNow(message="Hello.")
+NONSENSE = (
+    (b"\xff\xfe", JSON), (b"{", JSON), (b"[]", JSON), (b"[{}]", JSON), (b"null", JSON), (b"", JSON), (b"", FORM),
+    (b"{}", "text/plain"), (b"a=b", FORM), (b"payload=", FORM), (b"payload=%5B%5D", FORM), (b"payload=%ff", FORM),
+    (b"\xff=1", FORM), (b'{"type": "event_callback"}', JSON), (b'{"type": "url_verification"}', JSON),
+    (b'payload={"type":"block_actions","container":{"type":"message"}}', FORM),
+    (b'{"type":"event_callback","team_id":"T1","event_id":"E1","event":{"type":"message"}}', JSON),
+)  # fmt: skip
+
+
+@pytest.fixture
+async def work(database: Database, house) -> AsyncIterator[Workplace]:
+    async with workplace(house, database) as opened:
+        yield opened
+
+
+async def signed(work: Workplace, body: bytes, content_type: str = JSON, **headers: str) -> Answer:
+    """The body as Slack would send it, but for these headers."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await work.slack.http.post(body, work.slack.http.signature(body) | {"Content-Type": content_type} | named)
+
+
+async def acknowledged(work: Workplace, body: bytes, content_type: str) -> bool:
+    """Whether it was, and nothing more."""
+    answer = await signed(work, body, content_type)
+    return (answer.status, answer.body) == (200, "")
+
+
+def statuses(work: Workplace) -> list[int]:
+    return [answer.status for _, answer in work.slack.brought]
+
+
+async def test_what_slack_did_not_sign_stays_outside(work: Workplace) -> None:
+    for signature in ("", "v0=" + "0" * 64, "v0=ü", "v1=" + "0" * 64):
+        assert (await signed(work, b"{}", X_Slack_Signature=signature)).status == 401, signature
+    for timestamp in ("", "abc", "-1", "9" * 400, "1e9", "١٧٦٧٣٤٤٤٠٠", "1767344699"):
+        assert (await signed(work, b"{}", X_Slack_Request_Timestamp=timestamp)).status == 401, timestamp
+    assert (await work.slack.http.post(b"{}", {"Content-Type": JSON})).status == 401
+
+
+async def test_what_was_signed_long_ago_stays_outside(work: Workplace) -> None:
+    body = b'{"type": "event_callback"}'
+    old = work.slack.http.signature(body)
+    await work.later(seconds=301)
+    assert (await work.slack.http.post(body, old | {"Content-Type": JSON})).status == 401
+
+
+async def test_what_nobody_can_understand_is_refused(work: Workplace) -> None:
+    for body, content_type in NONSENSE:
+        answer = await signed(work, body, content_type)
+        assert (answer.status, answer.body["error"]["code"]) == (400, "invalid"), body
+
+
+async def test_what_is_longer_than_anything_of_slack_is_refused(work: Workplace) -> None:
+    assert (await signed(work, b" " * 300_000)).status == 413
+
+
+async def test_what_does_not_concern_us_is_acknowledged(work: Workplace) -> None:
+    for event in ({"type": "team_join"}, {"type": "agent_new"}, {}):
+        told = {"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "event": event}
+        assert await acknowledged(work, json.dumps(told).encode(), JSON), event
+    for kind in ("app_rate_limited", "something_new"):
+        assert await acknowledged(work, json.dumps({"type": kind}).encode(), JSON), kind
+    for kind in ("shortcut", "view_closed", "view_submission"):
+        told = {"type": kind, "callback_id": "x", "view": {"callback_id": "x"}}
+        assert await acknowledged(work, urlencode({"payload": json.dumps(told)}).encode(), FORM), kind
+
+
+async def test_slack_sees_that_the_address_is_ours_and_the_certificate_holds(work: Workplace) -> None:
+    await work.slack.verifies_the_url()
+    assert (await work.slack.checks_ssl()).status == 200
+    assert (await work.slack.http.post(b"ssl_check=0&command=%2Fhandrail", {"Content-Type": FORM})).status == 401
+
+
+async def test_what_cannot_be_written_is_told_to_come_again_and_is_not_lost(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(HELLO)) as work:
+        async with nobody_writes(work.home):
+            root = await work.alice.mentions("hi", channel=OPS)
+            await work.slack.quiet()
+            assert statuses(work) == [503] * 4  # two events, each brought again at once
+        await work.later(minutes=1)
+        await work.alice.hears(root, "Hello.")
+        assert statuses(work)[4:6] == [200, 200]
+        assert (await work.story(root)).count("MessageReceived") == 1
+
+
+async def test_what_comes_in_while_slack_does_not_say_who_we_are_comes_again(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(HELLO)) as work:
+        for error in ("internal_error", "invalid_auth", "internal_error", "invalid_auth"):
+            work.slack.fails("auth.test", error=error)
+        root = await work.alice.mentions("hi", channel=OPS)
+        await work.slack.quiet()
+        assert statuses(work) == [503] * 4
+        await work.later(minutes=1)
+        await work.alice.hears(root, "Hello.")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+kinds = st.sampled_from(["event_callback", "block_actions", "view_submission", "message_action", "url_verification"])
+objects = st.fixed_dictionaries(
+    {"type": kinds | anything},
+    optional=dict.fromkeys(("event", "container", "view", "actions", "user", "team", "message"), anything),
+)
+bodies = (
+    st.binary(max_size=200)
+    | objects.map(lambda sent: json.dumps(sent).encode())
+    | objects.map(lambda sent: urlencode({"payload": json.dumps(sent)}).encode())
+    | st.dictionaries(st.sampled_from(["command", "team_id", "text", "user_id"]), st.text(max_size=9)).map(
+        lambda form: urlencode(form, errors="replace").encode()
+    )
+)
+header = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=bodies, content_type=st.sampled_from([JSON, FORM, "", "a;b=c"]))
+async def test_no_signed_body_breaks_it(work: Workplace, body: bytes, content_type: str) -> None:
+    assert (await signed(work, body, content_type)).status in (200, 400)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(timestamp=header, signature=header, content_type=header)
+async def test_no_headers_break_it(work: Workplace, timestamp: str, signature: str, content_type: str) -> None:
+    told = {"X_Slack_Request_Timestamp": timestamp, "X_Slack_Signature": signature}
+    assert (await signed(work, b"{}", content_type, **told)).status == 401
