@@ -7,7 +7,7 @@ from agents.commands import Command, Commands
 from agents.completion import Completion, Outcome
 from agents.events import MessageReceived
 from agents.messages import Provenance
-from agents.model import Turn
+from agents.model import Turn, Words
 from agents.steps import DoneForNow
 from storage.database import Database
 from tests.bot.slack.workplace import OPS, Transport, Workplace, everywhere, workplace
@@ -21,7 +21,7 @@ COMMANDS = Commands(commands=(Command(say=("ship {tag}",), does="ships", step={"
 class Polite:
     """A model that greets, however often it is asked."""
 
-    async def complete(self, turn: Turn) -> Completion:
+    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         return Completion(outcome=Outcome.OK, model="polite", step=DoneForNow(message="Hello."))
 
 
