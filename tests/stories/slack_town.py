@@ -103,7 +103,7 @@ class SlackTown:
         """Click until the bot takes it."""
         async with asyncio.timeout(PATIENCE):
             while not await self._is_taken(card, label, by):
-                await self._a_moment()
+                await self.waits()
 
     async def is_refused(self, card: Card, label: str, *, by: Person, why: str) -> None:
         """Click until Slack shows them why it does not count: such a note is a courtesy, and dies with its process."""
@@ -120,7 +120,7 @@ class SlackTown:
     async def sees_the_tag_moved(self, environment: str, to: str) -> None:
         async with asyncio.timeout(PATIENCE):
             while await asyncio.to_thread(self.repo.tag, environment) != await asyncio.to_thread(self.repo.tag, to):
-                await self._a_moment()
+                await self.waits()
 
     async def comes_to_rest(self) -> None:
         """Wait until no thread wants anything of anybody, and Slack has no event left."""
@@ -132,9 +132,23 @@ class SlackTown:
         await asyncio.to_thread(look)
         await self.slack.quiet()
 
-    def said_by_the_bot(self, root: Message) -> list[Message]:
-        """What stands in a thread for everybody."""
-        return [m for m in self.slack.workspace.in_thread(root.channel, root.root) if m.ours]
+    async def waits(self, seconds: float = 0.05) -> None:
+        """A while, in which others act."""
+        bell = asyncio.Event()
+        asyncio.get_running_loop().call_later(seconds, bell.set)
+        await bell.wait()
+
+    def overlooks_notes(self) -> None:
+        """Whoever clicks once more than needed is told so; how often that was is not part of the story."""
+        for message in self.slack.workspace.messages:
+            message.seen = message.seen or message.ephemeral_to is not None
+
+    def said_by_the_bot(self) -> list[Message]:
+        """What stands in the thread of the first message for everybody; the bot said nothing elsewhere."""
+        root = self.slack.workspace.messages[0]
+        ours = [m for m in self.slack.workspace.messages if m.ours and m.ephemeral_to is None]
+        assert all((m.channel, m.root) == (root.channel, root.root) for m in ours)
+        return ours
 
     def evidence(self) -> Evidence:
         """All that the database holds, and what Slack took."""
@@ -161,11 +175,6 @@ class SlackTown:
             return False
         return True
 
-    async def _a_moment(self) -> None:
-        bell = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.05, bell.set)
-        await bell.wait()
-
 
 @asynccontextmanager
 async def slack_town(folder: Path, setting: Setting) -> AsyncIterator[SlackTown]:
@@ -173,9 +182,11 @@ async def slack_town(folder: Path, setting: Setting) -> AsyncIterator[SlackTown]
     (folder / "handrail.toml").write_text(PEOPLE)
     url = DATABASES[setting.database](folder)
     try:
-        async with fake_slack(RunningClock(), socket_mode=setting.transport == "socket", pauses=PAUSES) as slack:
-            async with _opened(folder, setting, url, slack) as here:
-                yield here
+        async with (
+            fake_slack(RunningClock(), socket_mode=setting.transport == "socket", pauses=PAUSES) as slack,
+            _opened(folder, setting, url, slack) as here,
+        ):
+            yield here
     finally:
         forget_database(url)
 
