@@ -4,22 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from bot.web.slack import PATH
 from tests.crashes.evidence import Evidence
 from tests.crashes.scene import Scene
 from tests.crashes.slack_ledger import posted
 from tests.fakes.clock import RunningClock
-from tests.fakes.slack.card import Card
 from tests.fakes.slack.person import Person
+from tests.fakes.slack.postman import SOON
 from tests.fakes.slack.slack import FakeSlack, fake_slack
-from tests.fakes.slack.somebody import NotTaken
 
 OPS = "C0OPS"
-PAUSES = (timedelta(0), *[timedelta(seconds=0.1)] * 200)
-"""Slack is more patient here: how long a machine takes to start a process is not what a test is about."""
-PATIENCE = 20.0
 
 
 @dataclass
@@ -52,23 +47,6 @@ class Team:
         await asyncio.to_thread(self.scene.is_killed)
         await self.opens(place, nth)
 
-    async def presses(self, card: Card, label: str, *, by: Person) -> None:
-        """Click until the bot takes it."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    await card.click(label, by=by)
-                except NotTaken:
-                    await self.waits()
-                else:
-                    return
-
-    async def waits(self) -> None:
-        """A moment, in which others act."""
-        bell = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.02, bell.set)
-        await bell.wait()
-
     async def comes_to_rest(self) -> None:
         """Wait until nothing is wanted of anybody, and end the bot."""
         await asyncio.to_thread(self.scene.comes_to_rest)
@@ -79,16 +57,11 @@ class Team:
         """All that the database holds, and what Slack took."""
         return replace(self.scene.evidence(), sent=posted(self.slack))
 
-    def overlooks_notes(self) -> None:
-        """Whoever clicks once more than needed is told so; how often that was is not what a test is about."""
-        for message in self.slack.workspace.messages:
-            message.seen = message.seen or message.ephemeral_to is not None
-
 
 @asynccontextmanager
 async def team_of(scene: Scene, *, socket: bool) -> AsyncIterator[Team]:
     """A workspace whose bot has not been started yet."""
-    async with fake_slack(RunningClock(), socket_mode=socket, pauses=PAUSES) as slack:
+    async with fake_slack(RunningClock(), socket_mode=socket, pauses=SOON) as slack:
         people = (slack.person(name, f"U0{name.upper()}") for name in ("alice", "bob", "eve"))
         team = Team(scene, slack, *people, socket)
         try:

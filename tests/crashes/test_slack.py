@@ -70,7 +70,7 @@ async def test_killed_here_nothing_is_lost_and_nothing_is_said_twice(death: Deat
         if dying is None:
             await team.opens_again(death.place, death.nth)
             dying = asyncio.create_task(dies_and_is_opened(team, death))
-        await team.presses(card, "Approve", by=team.bob)
+        await card.insist("Approve", by=team.bob)
         await card.settled("approved by bob")
         await team.alice.hears(root, "did ship 1")
         await dying
@@ -85,7 +85,7 @@ async def dies_and_is_opened(team: Team, death: Death) -> None:
 async def is_done_once(team: Team, said: int = 2) -> Evidence:
     """One thread, one decision that counted, a deed under one name, and on Slack each message once."""
     await team.comes_to_rest()
-    team.overlooks_notes()
+    team.slack.overlooks_notes()
     evidence = team.evidence()
     assert violations(evidence, healed=True) == []
     assert [row.status for row in evidence.threads.values()] == ["done"]
@@ -105,7 +105,7 @@ async def test_killed_while_it_looks_for_what_had_arrived_it_looks_again(place: 
         await team.dies(place)
         await team.opens()
         card = await team.bob.sees(root, approval="ship")
-        await team.presses(card, "Approve", by=team.bob)
+        await card.insist("Approve", by=team.bob)
         await team.alice.hears(root, "did ship 1")
         await is_done_once(team)
 
@@ -125,9 +125,9 @@ async def test_killed_at_a_click_that_does_not_count_the_stranger_is_told_when_t
             await card.click("Approve", by=team.eve)
         await team.dies(place)
         await team.opens()
-        await team.presses(card, "Approve", by=team.eve)
+        await card.insist("Approve", by=team.eve)
         await team.eve.told("not among those who may decide")
-        await team.presses(card, "Approve", by=team.bob)
+        await card.insist("Approve", by=team.bob)
         await team.alice.hears(root, "did ship 1")
         evidence = await is_done_once(team)
         refused = [e for e in evidence.of_type("RequestAnswered") if e.actor == "slack:T0TEAM/U0EVE"]
@@ -147,7 +147,7 @@ async def test_killed_at_an_edit_that_changes_what_is_wanted_it_is_heard_once(wh
         await team.opens()
         await first.settled("Superseded")
         second = await team.bob.sees(root, "order: 2", approval="ship")
-        await team.presses(second, "Approve", by=team.bob)
+        await second.insist("Approve", by=team.bob)
         await team.alice.hears(root, "did ship 2")
         evidence = await is_done_once(team, said=3)
         assert len(list(evidence.of_type("MessageEdited"))) == 1
@@ -183,7 +183,7 @@ async def test_killed_at_the_first_word_of_a_thread_from_elsewhere_its_place_beg
         await team.dies(place)
         await team.opens()
         card = await team.bob.sees(approval="ship")
-        await team.presses(card, "Approve", by=team.bob)
+        await card.insist("Approve", by=team.bob)
         await team.bob.hears(card.message, "did ship 1")
         await is_done_once(team)
 
@@ -199,7 +199,7 @@ async def test_a_reply_whose_worker_died_is_not_said_again_by_whoever_brings_the
         await asyncio.to_thread(until, lambda: scene.dead, lambda: f"nobody died: {scene.said}")
         await team.alice.replies(root, "ship 2")
         card = await team.bob.sees(root, approval="ship")
-        await team.presses(card, "Approve", by=team.bob)
+        await card.insist("Approve", by=team.bob)
         await team.alice.hears(root, "did ship 2")
         await team.comes_to_rest()
         assert violations(team.evidence(), healed=True) == []

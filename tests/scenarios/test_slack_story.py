@@ -30,7 +30,7 @@ async def story(here: SlackTown) -> AsyncIterator[str]:
     yield "shown"
     await here.is_refused(card, "Approve", by=here.eve, why="not among those who may decide")
     yield "refused"
-    await here.presses(card, "Approve", by=here.bob)
+    await card.insist("Approve", by=here.bob)
     yield "approved"
     await card.settled("approved by bob")
     yield "settled"
@@ -104,7 +104,7 @@ async def test_killed_at_any_moment_the_story_goes_on_and_each_thing_happens_onc
             pass
         await killing
         await is_told_once(here)
-        here.overlooks_notes()
+        here.slack.overlooks_notes()
 
 
 async def keeps_dying(here: SlackTown, chance: random.Random) -> None:

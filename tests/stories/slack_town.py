@@ -5,10 +5,9 @@
         card = await here.bob.sees(root, approval="push_release_tag")
         await here.is_killed()
         await here.opens()
-        await here.presses(card, "Approve", by=here.bob)
+        await card.insist("Approve", by=here.bob)
 
-The processes are killed with kill -9, all of them at once. People go on as people do: who is warned that a click was
-not taken clicks again. Slack repeats its events more often than it would, so that a slow machine loses none.
+The processes are killed with kill -9, all of them at once.
 """
 
 import asyncio
@@ -17,7 +16,6 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,15 +30,14 @@ from tests.fakes.clock import RunningClock
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
+from tests.fakes.slack.postman import SOON
 from tests.fakes.slack.slack import FakeSlack, fake_slack
-from tests.fakes.slack.somebody import NotTaken
 from tests.stories.repository import Repository
 from tests.stories.servers import Servers
 from tests.stories.town import TOKENS, environment_of
 
 OPS = "C0OPS"
 PATIENCE = 20.0
-PAUSES = (timedelta(0), *[timedelta(seconds=0.5)] * 60)
 PEOPLE = """
 [people.alice]
 name = "Alice Ng"
@@ -76,7 +73,6 @@ class SlackTown:
 
     servers: Servers
     slack: FakeSlack
-    setting: Setting
     database_url: str
     alice: Person
     bob: Person
@@ -99,17 +95,11 @@ class SlackTown:
     async def is_killed(self) -> None:
         await self.servers.kill()
 
-    async def presses(self, card: Card, label: str, *, by: Person) -> None:
-        """Click until the bot takes it."""
-        async with asyncio.timeout(PATIENCE):
-            while not await self._is_taken(card, label, by):
-                await self.waits()
-
     async def is_refused(self, card: Card, label: str, *, by: Person, why: str) -> None:
         """Click until Slack shows them why it does not count: such a note is a courtesy, and dies with its process."""
         async with asyncio.timeout(3 * PATIENCE):
             while True:
-                await self.presses(card, label, by=by)
+                await card.insist(label, by=by)
                 try:
                     async with asyncio.timeout(PATIENCE / 4):
                         await by.told(why)
@@ -138,11 +128,6 @@ class SlackTown:
         asyncio.get_running_loop().call_later(seconds, bell.set)
         await bell.wait()
 
-    def overlooks_notes(self) -> None:
-        """Whoever clicks once more than needed is told so; how often that was is not part of the story."""
-        for message in self.slack.workspace.messages:
-            message.seen = message.seen or message.ephemeral_to is not None
-
     def said_by_the_bot(self) -> list[Message]:
         """What stands in the thread of the first message for everybody; the bot said nothing elsewhere."""
         root = self.slack.workspace.messages[0]
@@ -168,13 +153,6 @@ class SlackTown:
         """Other processes would wait some seconds before they take their jobs over."""
         keeper(self.database_url).clear(self.database_url, 0.0)
 
-    async def _is_taken(self, card: Card, label: str, by: Person) -> bool:
-        try:
-            await card.click(label, by=by)
-        except NotTaken:
-            return False
-        return True
-
 
 @asynccontextmanager
 async def slack_town(folder: Path, setting: Setting) -> AsyncIterator[SlackTown]:
@@ -183,7 +161,7 @@ async def slack_town(folder: Path, setting: Setting) -> AsyncIterator[SlackTown]
     url = DATABASES[setting.database](folder)
     try:
         async with (
-            fake_slack(RunningClock(), socket_mode=setting.transport == "socket", pauses=PAUSES) as slack,
+            fake_slack(RunningClock(), socket_mode=setting.transport == "socket", pauses=SOON) as slack,
             _opened(folder, setting, url, slack) as here,
         ):
             yield here
@@ -196,7 +174,7 @@ async def _opened(folder: Path, setting: Setting, url: str, slack: FakeSlack) ->
     environment = {**environment_of(folder), **_account(slack, setting), "DATABASE_URL": url, "SECRET_KEY": KEY}
     servers = Servers(folder, environment, setting.roles)
     people = (slack.person(name, f"U0{name.upper()}") for name in ("alice", "bob", "eve"))
-    here = SlackTown(servers, slack, setting, url, *people)
+    here = SlackTown(servers, slack, url, *people)
     if setting.transport == "http":
         slack.finds_the_bot_at(servers.url + PATH)
     try:

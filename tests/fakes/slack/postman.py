@@ -13,6 +13,8 @@ from tests.fakes.slack.parcel import Answer, Carrier, Parcel
 DEADLINE = timedelta(seconds=3)
 PAUSES = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5))
 """Before each repetition of an event; nothing else is repeated."""
+SOON = (timedelta(0), *[timedelta(seconds=0.2)] * 150)
+"""The same for a bot that dies and is started again in real time: on no machine that takes too long."""
 Delivery = asyncio.Task[Answer]
 
 

@@ -133,6 +133,11 @@ class FakeSlack:
         """Bring it to the bot once more, as Slack sometimes does for no reason; for a parcel of `brought`."""
         self.workspace.postman.send(parcel)
 
+    def overlooks_notes(self) -> None:
+        """Whoever presses once more than needed is told so; in this story nobody counts how often that was."""
+        for message in self.workspace.messages:
+            message.seen = message.seen or message.ephemeral_to is not None
+
     async def quiet(self) -> None:
         """Until the bot has answered everything but what waits for the clock."""
         await self.workspace.postman.quiet()
