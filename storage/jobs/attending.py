@@ -23,6 +23,9 @@ _MINE = """FROM (
 _FINISH = "SELECT handrail_end(%(job_id)s, %(attempts)s, %(status)s)"
 _RETRY = f"SELECT procrastinate_retry_job_v2(id, %(retry_at)s, %(priority)s, %(queue)s, %(lock)s) {_MINE}"
 
+BEGUN = 1000
+"""The priority of a job that was begun before: only who has it knows that its messages may have arrived."""
+
 _SOMETHING = json.dumps({"type": "job_inserted", "job_id": 0})
 
 Patience = Callable[[ConnectorException, int], Awaitable[bool]]
@@ -116,9 +119,9 @@ class AttendingManager(JobManager):
         queue: str | None = None,
         lock: str | None = None,
     ) -> None:
-        """Raises UniqueViolation when the same waits already."""
-        at = retry_at or datetime.now(UTC)
-        await self._surely(job, _RETRY, retry_at=at, priority=priority, queue=queue, lock=lock)
+        """Whoever has the job next goes before all others with its lock. Raises UniqueViolation when the same waits."""
+        at, first = retry_at or datetime.now(UTC), priority or BEGUN
+        await self._surely(job, _RETRY, retry_at=at, priority=first, queue=queue, lock=lock)
 
     async def _surely(self, job: Job, query: str, **arguments: Any) -> None:
         """A job whose end is not written down is kept from all others for as long as its worker lives."""

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Connection, Row, create_engine, func, select
 
 from storage.postgres import is_postgres, psycopg_url
-from storage.tables import EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
+from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from storage.threads import replayed
 from tests.crashes.ledgers import Ledgers
 
-_thread, _event, _request, _outbox, _inbox = (
-    kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow)
+_thread, _event, _request, _outbox, _inbox, _conversation = (
+    kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow, ConversationRow)
 )
 
 
@@ -44,6 +44,7 @@ class Evidence:
     requests: Mapping[str, Row[Any]]
     outbox: Sequence[Row[Any]]
     inbox: Sequence[Row[Any]]
+    conversations: Sequence[Row[Any]]
     matches: Mapping[str, bool]
     deeds: Sequence[Mapping[str, Any]]
     sent: Sequence[Mapping[str, Any]]
@@ -62,6 +63,7 @@ class Evidence:
                 requests={row.id: row for row in connection.execute(select(_request))},
                 outbox=connection.execute(select(_outbox)).all(),
                 inbox=connection.execute(select(_inbox)).all(),
+                conversations=connection.execute(select(_conversation)).all(),
                 matches={thread: _matches(connection, thread) for thread in threads},
                 deeds=deeds,
                 sent=ledgers.sent.entries(),

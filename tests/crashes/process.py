@@ -4,7 +4,8 @@ python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--place P
 
 `--place` is where it dies, or stands still when it `--stands`; `--ahead` sets its clock forward, `--held` names a tool
 that waits in the midst of its work, `--no-clock` reports no deadlines, `--stale` is after how many seconds of silence
-others count as dead. A line of JSON says when it is ready, and at which port.
+others count as dead, `--slack` is where Slack's methods are, reached over HTTP or, with `--socket`, over Socket Mode.
+A line of JSON says when it is ready, and at which port.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from bot.sleeping import Sleep, sleep_until
 from bot.wakeups import WakeUps
 from bot.web.app import create_app
 from bot.web.server import listener
+from bot.web.ways_in import WaysIn, slack_ways_in
 from bot.wiring import Bot, Share, bootstrap
 from channels.registry import by_scheme
 from storage.database import Database
@@ -55,6 +57,7 @@ from tests.crashes.mortal import (
     MortalPerformer,
     StoppedClock,
 )
+from tests.crashes.slack import account_at, mortal_channel
 from tests.crashes.world import CREDENTIALS, MortalModel, PagerChannel, Workshop, roster_of
 
 AT_ONCE = 16
@@ -84,6 +87,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--ahead", type=float, default=0.0)
     parser.add_argument("--held", default="")
     parser.add_argument("--no-clock", action="store_true")
+    parser.add_argument("--slack", default="")
+    parser.add_argument("--socket", action="store_true")
     parser.add_argument("--stale", type=float, default=stalled.STALE)
     return parser.parse_args(arguments)
 
@@ -92,11 +97,12 @@ def _answers(role: Role, options: argparse.Namespace, announce: Announce) -> Non
     """A process that answers HTTP, as `handrail up` and `handrail web` do."""
     bot, fate = _bot(role, options)
     door = listener("127.0.0.1", 0)
-    app = create_app(bot, CREDENTIALS)
+    ways_in = slack_ways_in(account_at(options.slack, socket=options.socket), bot) if options.slack else WaysIn()
+    app = create_app(bot, CREDENTIALS, doors=ways_in.routers)
     app.add_middleware(MortalDoor, fate=fate)
     server = serving._Server(app)
     server.when_listening = lambda: announce({"ready": True, "port": door.getsockname()[1]})
-    asyncio.run(serving._serve(bot, server, door))
+    asyncio.run(serving._serve(bot, server, door, ways_in))
 
 
 def _works(role: Role, options: argparse.Namespace, announce: Announce) -> None:
@@ -128,10 +134,14 @@ def _bot(role: Role, options: argparse.Namespace) -> tuple[Bot, Fate]:
     ledgers = Ledgers(options.folder)
     roster = roster_of(Workshop(ledgers, fate, options.held))
     database: Any = MortalDatabase(_opened(options.url), fate)
-    channels = {**by_scheme(), PagerChannel.scheme: PagerChannel(ledgers, fate)}
     now, sleep = _clock(timedelta(seconds=options.ahead))
+    chance = Chance(now=now)
+    channels = {**by_scheme(), PagerChannel.scheme: PagerChannel(ledgers, fate)}
+    if options.slack:
+        account = account_at(options.slack, socket=options.socket)
+        channels["slack"] = mortal_channel(account, chance, sleep, fate)
     share = _share(role, options) if database.shared else None
-    bot = bootstrap(database, roster, MortalModel(fate), channels, chance=Chance(now=now), sleep=sleep, share=share)
+    bot = bootstrap(database, roster, MortalModel(fate), channels, chance=chance, sleep=sleep, share=share)
     bot.engine.listeners.append(LastListener(fate).notice)
     _make_mortal(bot.wakeups, fate)
     if options.no_clock and isinstance(bot.wakeups, Embedded):

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete, func, insert, update
 
 from storage.database import connect
-from storage.tables import EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
+from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from tests.crashes.checker import INVARIANTS, violations
 from tests.crashes.evidence import Evidence
 from tests.crashes.keepers import keeper
@@ -22,9 +22,10 @@ from tests.crashes.people import ERRANDS, Crew, crew_of, story_of
 from tests.crashes.scene import Scene
 from tests.databases import DATABASES
 
-thread, event, request, outbox, inbox = (
-    kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow)
+thread, event, request, outbox, inbox, conversation = (
+    kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow, ConversationRow)
 )
+OPS, LATER = "C0OPS", datetime(2999, 1, 1, tzinfo=UTC)
 PROMISED = {1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 15, 17}
 
 
@@ -141,6 +142,43 @@ def say_it_again(history: History) -> None:
 def hear_without_a_name(history: History) -> None:
     said = history.first("MessageReceived")
     history.repeat(said, at=said.at + timedelta(seconds=1), data=json.dumps({**said.data, "text": "Psst."}))
+
+
+def reword(history: History, kind: str, at: datetime) -> None:
+    """What was said first is changed later; nobody wrote down under which name that came in."""
+    said = history.first("MessageReceived")
+    told = {"ref": f"{OPS}:1.1", "source": f"slack:{OPS}:1.1", **({"text": "Psst."} if kind == "MessageEdited" else {})}
+    history.repeat(said, type=kind, at=at, data=json.dumps(told))
+
+
+def edit_without_a_name(history: History) -> None:
+    reword(history, "MessageEdited", LATER)
+
+
+def delete_without_a_name(history: History) -> None:
+    reword(history, "MessageDeleted", LATER)
+
+
+def name_on_slack(history: History, at: datetime, *keys: str) -> None:
+    rows = [{"channel": "slack", "key": key, "thread_id": history.first("StepChosen").thread, "at": at} for key in keys]
+    history.change(*(insert(inbox).values(**row) for row in rows))
+
+
+def name_what_nobody_said(history: History) -> None:
+    name_on_slack(history, LATER, "event:T:Ev1", "message:T:C:1.1")
+
+
+def say_it_on_slack(history: History) -> None:
+    """The place is written down nowhere."""
+    said = history.first("MessageReceived")
+    begun = next(e for e in history.evidence().logs[said.thread] if e.type == "ThreadStarted")
+    history.rewrite(begun, origin=f"slack:{OPS}:1.1")
+    history.rewrite(said, source=f"slack:{OPS}:1.1")
+
+
+def lead_elsewhere(history: History) -> None:
+    row = {"channel": "slack", "place": f"T0TEAM:{OPS}:1.1", "thread_id": history.first("StepChosen").thread}
+    history.change(insert(conversation).values(**row))
 
 
 def keep_another_status(history: History) -> None:
@@ -290,6 +328,11 @@ SPOILED: tuple[tuple[int, str, Callable[[History], None]], ...] = (
     (4, "1 names and 0 causes", answer_nobody),
     (4, "0 names and 1 causes", hear_without_a_name),
     (4, "in the logs 2 times", say_it_again),
+    (4, "0 names and 1 causes", edit_without_a_name),
+    (4, "0 names and 1 causes", delete_without_a_name),
+    (4, "1 names and 0 causes", name_what_nobody_said),
+    (4, "does not reach", say_it_on_slack),
+    (4, "which is not there", lead_elsewhere),
     (5, "folds to something else", keep_another_status),
     (5, "folds to something else", keep_another_state),
     (7, "pay (once) was done 2 times", pay_twice),
@@ -329,6 +372,17 @@ def test_what_is_wrong_is_found(number: int, words: str, spoil: Callable[[Histor
     spoil(history)
     found = [told for told in violations(history.evidence(), healed=True) if told.startswith(f"no. {number},")]
     assert any(words in told for told in found), found
+
+
+def test_what_came_in_on_slack_may_have_several_names(history: History) -> None:
+    edit_without_a_name(history)
+    name_on_slack(history, LATER, "event:T:Ev1", f"edit:T:{OPS}:1.1:2.2")
+    assert "no. 4," not in " ".join(violations(history.evidence(), healed=True))
+
+
+def test_a_change_that_was_passed_over_leaves_its_names_and_nothing_else(history: History) -> None:
+    name_on_slack(history, history.first("ThreadFinished").at, "event:T:Ev1", f"delete:T:{OPS}:1.1")
+    assert violations(history.evidence(), healed=True) == []
 
 
 @pytest.mark.parametrize("spoil", [lose_an_event, forget_what_was_said])

@@ -71,8 +71,8 @@ step = { intent = "await", seconds = "{seconds}", reason = "{order}" }
 NAMES = ("alice", "bob", "carol")
 PEOPLE = People(
     everybody=(
-        Person(key="alice", name="Alice", addresses=(Address("pager:alice"),)),
-        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("pager:bob"),)),
+        Person(key="alice", name="Alice", addresses=(Address("pager:alice"), Address("slack:U0ALICE"))),
+        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("pager:bob"), Address("slack:U0BOB"))),
         Person(key="carol", name="Carol", roles=("release",), addresses=(Address("pager:carol"),)),
     )
 )

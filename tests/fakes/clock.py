@@ -1,8 +1,34 @@
-"""A clock that stands still until a test turns it."""
+"""Clocks for fakes: one that stands still until a test turns it, and one that runs."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from bot.sleeping import sleep_until
+
+
+class Clock(Protocol):
+    """What the fakes ask of a clock."""
+
+    def now(self) -> datetime: ...
+
+    def elapsed(self) -> float: ...
+
+    async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None: ...
+
+
+class RunningClock:
+    """The time of the world, for a fake that processes of their own speak with. Nobody turns it."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        return self.now().timestamp()
+
+    async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None:
+        await sleep_until(at, bell)
 
 
 class FakeClock:

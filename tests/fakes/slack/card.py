@@ -1,13 +1,18 @@
 """Something the bot said, as the story looks at it, with what one can do about it."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tests.fakes.slack.message import Json, Message
 from tests.fakes.slack.parcel import Answer
-from tests.fakes.slack.somebody import Somebody
+from tests.fakes.slack.somebody import NotTaken, Somebody
 from tests.fakes.slack.workspace import Workspace
+
+_A_MOMENT = timedelta(seconds=0.05)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,15 @@ class Card:
     async def click(self, label: str, *, by: Somebody) -> Answer:
         """Press the button with this label or action id; the bot's answer. Raises NotTaken."""
         return await self._act(self._button(label), by)
+
+    async def insist(self, label: str, *, by: Somebody) -> Answer:
+        """Press it until the bot takes that, as people do whom Slack has warned. For a clock that runs."""
+        clock = self.workspace.clock
+        async with asyncio.timeout(self.workspace.bell.patience):
+            while True:
+                with suppress(NotTaken):
+                    return await self.click(label, by=by)
+                await clock.sleep(clock.now() + _A_MOMENT, asyncio.Event())
 
     async def choose(self, label: str, *, by: Somebody) -> Answer:
         """Choose the option with this label from a list; the bot's answer. Raises NotTaken."""

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import Clock
 from tests.fakes.slack.app import App
 from tests.fakes.slack.parcel import Answer, Parcel
 
@@ -23,7 +23,7 @@ class HttpCarrier:
     """`url` is where the bot listens: it may be told later, and may change when the bot is started anew."""
 
     app: App
-    clock: FakeClock
+    clock: Clock
     url: str | None = None
     _session: aiohttp.ClientSession = field(default_factory=aiohttp.ClientSession)
 

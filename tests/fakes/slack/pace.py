@@ -3,14 +3,14 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import Clock
 
 
 @dataclass
 class Pace:
     """On the clock of the test; without `per_second` there is no limit."""
 
-    clock: FakeClock
+    clock: Clock
     per_second: int | None = None
     _posted: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 

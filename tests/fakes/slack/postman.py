@@ -1,31 +1,34 @@
 """Brings to the bot what Slack has for it, and brings events again when the bot did not take them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import Clock
 from tests.fakes.slack.bell import Bell
 from tests.fakes.slack.parcel import Answer, Carrier, Parcel
 
 DEADLINE = timedelta(seconds=3)
 PAUSES = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5))
 """Before each repetition of an event; nothing else is repeated."""
+SOON = (timedelta(0), *[timedelta(seconds=0.2)] * 150)
+"""The same for a bot that dies and is started again in real time: on no machine that takes too long."""
 Delivery = asyncio.Task[Answer]
 
 
 @dataclass
 class Postman:
-    """All time is the clock's: a bot that is slow is late when the test turns the clock, and not before."""
+    """All time is the clock's: where it stands still, a slow bot is late when the test turns it, and not before."""
 
-    clock: FakeClock
+    clock: Clock
     carrier: Carrier
     bell: Bell
     brought: list[tuple[Parcel, Answer]] = field(default_factory=list)
     """Every attempt, in the order in which the answers came."""
     broken: list[BaseException] = field(default_factory=list)
+    pauses: Sequence[timedelta] = PAUSES
     _deliveries: set[Delivery] = field(default_factory=set)
     _resting: dict[object, datetime | None] = field(default_factory=dict)
     """Until when a delivery waits; without a time it waits for a bot."""
@@ -63,7 +66,7 @@ class Postman:
 
     async def _deliver(self, parcel: Parcel) -> Answer:
         answer = await self._attempt(parcel)
-        for number, pause in enumerate(PAUSES, start=1):
+        for number, pause in enumerate(self.pauses, start=1):
             if answer.taken or answer.wants_no_retry or parcel.kind != "events_api":
                 break
             await self._rest(self.clock.now() + pause)

@@ -17,15 +17,16 @@ refused without the test having asked for that, faults that never came to pass, 
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import Clock, FakeClock
 from tests.fakes.slack import happenings
 from tests.fakes.slack.app import App
 from tests.fakes.slack.bell import PATIENCE, Bell
@@ -35,7 +36,7 @@ from tests.fakes.slack.message import Message
 from tests.fakes.slack.pace import Pace
 from tests.fakes.slack.parcel import Answer, Parcel
 from tests.fakes.slack.person import Person
-from tests.fakes.slack.postman import Postman
+from tests.fakes.slack.postman import PAUSES, Postman
 from tests.fakes.slack.response_urls import ResponseUrls
 from tests.fakes.slack.robot import Robot
 from tests.fakes.slack.socket_carrier import SocketCarrier
@@ -132,6 +133,11 @@ class FakeSlack:
         """Bring it to the bot once more, as Slack sometimes does for no reason; for a parcel of `brought`."""
         self.workspace.postman.send(parcel)
 
+    def overlooks_notes(self) -> None:
+        """Whoever presses once more than needed is told so; in this story nobody counts how often that was."""
+        for message in self.workspace.messages:
+            message.seen = message.seen or message.ephemeral_to is not None
+
     async def quiet(self) -> None:
         """Until the bot has answered everything but what waits for the clock."""
         await self.workspace.postman.quiet()
@@ -139,7 +145,9 @@ class FakeSlack:
     async def later(self, **amount: float) -> None:
         """Turn the clock, but not while something is on its way: the bot would have been late with its answer."""
         await self.quiet()
-        self.workspace.clock.advance(**amount)
+        clock = self.workspace.clock
+        assert isinstance(clock, FakeClock), "a clock that runs is not turned"
+        clock.advance(**amount)
         await self.quiet()
 
     async def connected(self, times: int = 1) -> None:
@@ -175,17 +183,26 @@ class FakeSlack:
 
 @asynccontextmanager
 async def fake_slack(
-    clock: FakeClock | None = None, *, app: App | None = None, socket_mode: bool = False, patience: float = PATIENCE
+    clock: Clock | None = None,
+    *,
+    app: App | None = None,
+    socket_mode: bool = False,
+    patience: float = PATIENCE,
+    pauses: Sequence[timedelta] = PAUSES,
 ) -> AsyncIterator[FakeSlack]:
-    """The server, checked at the end; whatever still waits for the clock then is lost."""
+    """The server, checked at the end; whatever still waits for the clock then is lost.
+
+    `pauses` are those before each repetition of an event.
+    """
     slack = _made(clock or FakeClock(), app or App(), Bell(patience), socket_mode=socket_mode)
+    slack.workspace.postman.pauses = pauses
     async with _served(slack):
         yield slack
         await slack.quiet()
     slack.check()
 
 
-def _made(clock: FakeClock, app: App, bell: Bell, *, socket_mode: bool) -> FakeSlack:
+def _made(clock: Clock, app: App, bell: Bell, *, socket_mode: bool) -> FakeSlack:
     http, socket = HttpCarrier(app, clock), SocketCarrier(app, bell)
     workspace = Workspace(app, clock, bell, Postman(clock, socket if socket_mode else http, bell))
     api = WebApi(workspace, Pace(clock), socket if socket_mode else None)

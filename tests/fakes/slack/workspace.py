@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import Clock
 from tests.fakes.slack.app import App
 from tests.fakes.slack.bell import Bell
 from tests.fakes.slack.message import Json, Message
@@ -40,7 +40,7 @@ class Workspace:
     """What happens in it is announced to the bot, and rings the bell."""
 
     app: App
-    clock: FakeClock
+    clock: Clock
     bell: Bell
     postman: Postman
     url: str = ""

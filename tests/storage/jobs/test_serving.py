@@ -99,11 +99,12 @@ async def test_later_keeps_the_place_of_a_job_before_those_that_came_after_it(da
         await deferred(database, *(job(name, lock="to:alice") for name in ("first", "second", "third")))
         await deferred(database, job("elsewhere", lock="to:bob"))
         await counter.until_done("first", "elsewhere")
-        await deferred(database, job("still elsewhere", lock="to:bob"))
+        await deferred(database, job("still elsewhere", lock="to:bob"), job("urgent", lock="to:alice", priority=10))
         await counter.until_done("still elsewhere")
         clock.turn(at)
         await counter.until_done("third")
-    assert [name for name in counter.done if "elsewhere" not in name] == ["first", "first", "second", "third"]
+    here = [name for name in counter.done if "elsewhere" not in name]
+    assert here == ["first", "first", "urgent", "second", "third"]
 
 
 async def test_whatever_a_handler_raises_but_later_ends_the_job_and_frees_its_lock(database: Database) -> None:

@@ -91,6 +91,20 @@ async def test_a_dead_workers_job_is_done_by_another_and_then_those_behind_it(
     assert await database.run(waiting) == []
 
 
+async def test_a_dead_workers_job_is_done_before_more_urgent_ones_of_its_lock(
+    database: Database, manager: AttendingManager
+) -> None:
+    """Whoever does the urgent one first would not know what had been done of the other."""
+    counter = Counter()
+    await deferred(database, job("dead", lock="to:alice"))
+    await taken(manager)
+    await deferred(database, job("urgent", lock="to:alice", priority=10))
+    await silent_for(database, STALE + 1)
+    async with serving(database.url, counter):
+        await counter.until_done("dead", "urgent")
+    assert counter.done == ["dead", "urgent"]
+
+
 async def test_a_worker_that_is_merely_late_keeps_its_job(database: Database, manager: AttendingManager) -> None:
     await deferred(database, job("slow"))
     await taken(manager)
