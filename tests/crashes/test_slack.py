@@ -63,18 +63,24 @@ DEATHS = (*_asking(), *_deciding())
 async def test_killed_here_nothing_is_lost_and_nothing_is_said_twice(death: Death, scene: Scene) -> None:
     """On SQLite over HTTP and on PostgreSQL over Socket Mode, where one gets there."""
     async with team_of(scene, socket=death.socket and scene.shared) as team:
-        await team.opens(*(death.place, death.nth) if death.since == "nothing" else ())
-        dying = asyncio.create_task(dies_and_is_opened(team, death)) if death.since == "nothing" else None
-        root = await team.alice.mentions("ship 1", channel=OPS)
-        card = await team.bob.sees(root, approval="ship")
-        if dying is None:
-            await team.opens_again(death.place, death.nth)
-            dying = asyncio.create_task(dies_and_is_opened(team, death))
-        await card.insist("Approve", by=team.bob)
-        await card.settled("approved by bob")
-        await team.alice.hears(root, "did ship 1")
-        await dying
+        async with asyncio.TaskGroup() as dying:
+            await opens(team, death, "nothing", dying)
+            root = await team.alice.mentions("ship 1", channel=OPS)
+            card = await team.bob.sees(root, approval="ship")
+            await opens(team, death, "shown", dying)
+            await card.insist("Approve", by=team.bob)
+            await card.settled("approved by bob")
+            await team.alice.hears(root, "did ship 1")
         await is_done_once(team)
+
+
+async def opens(team: Team, death: Death, step: str, dying: asyncio.TaskGroup) -> None:
+    """From this step on the bot is on its way to its death, if it is the step; then it is opened again."""
+    if step == death.since:
+        await team.opens_again(death.place, death.nth)
+        dying.create_task(dies_and_is_opened(team, death))
+    elif step == "nothing":
+        await team.opens()
 
 
 async def dies_and_is_opened(team: Team, death: Death) -> None:
