@@ -37,7 +37,7 @@ class Hearing:
         who = somebody(said.by, us, self.roster.people)
         agent, words = addressed(said.text, self.roster.agents)
         text = _with_files(words, said.files)
-        if is_stranger(said.by, us, who) or (said.how == "reply" and not await self._is_heard(text, said.place, us)):
+        if is_stranger(said.by, us, who) or not await self._is_heard(said, text, us):
             return
         heard = Heard(
             text=_heard_text(text),
@@ -107,9 +107,13 @@ class Hearing:
         if thread_id is None or await self.conversations.intake.pass_over(thread_id, claim):
             self.afterwards.do(self.notes.tell(told.place, told.by, why, about=told.ts))
 
-    async def _is_heard(self, text: str, place: Place, us: Ourselves) -> bool:
-        """Whether a reply is: it has words, and its thread is ours."""
-        return bool(text) and await self._thread_at(place, us) is not None
+    async def _is_heard(self, said: Said, text: str, us: Ourselves) -> bool:
+        """A reply where the thread is ours; what says nothing only where it opens one: it would answer questions."""
+        opens = said.how != "reply"
+        if opens and text:
+            return True
+        known = await self._thread_at(said.place, us) is not None
+        return bool(text) if known else opens
 
     def _words(self, text: str) -> str:
         """What an edited message says now, read as it was when it was new."""
@@ -136,7 +140,7 @@ def _ref(place: Place, ts: str) -> str:
 
 
 def _heard_text(text: str) -> str:
-    """Whoever calls us and says nothing wants to know what they may say."""
+    """Whoever begins a thread and says nothing wants to know what they may say."""
     return cut(text, LONGEST_TEXT) or "help"
 
 

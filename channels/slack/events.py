@@ -22,7 +22,7 @@ from channels.slack.reading import text_of
 _SPOKEN = (None, "file_share", "thread_broadcast", "me_message")
 """The subtypes that are somebody's words (docs.slack.dev/reference/events/message, its list of subtypes)."""
 
-_STONE = "tombstone"
+_TOMBSTONE = "tombstone"
 """What a message that has replies leaves when it is deleted: Slack tells of a change then, and not of a deletion.
 
 Nobody documents it; github.com/slack-edge/slack-edge/pull/10 and github.com/42wim/matterbridge/issues/600 saw it.
@@ -140,7 +140,7 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
     event = envelope.event
     now, before = part(event, "message"), event.get("previous_message")
     before = before if isinstance(before, dict) else {}
-    if now.get("subtype") == _STONE:
+    if now.get("subtype") == _TOMBSTONE:
         return _deleted(envelope, event | {"deleted_ts": now.get("ts")}, us)
     if nobody := _not_a_person(now, envelope, us):
         return nobody

@@ -83,6 +83,17 @@ async def test_a_mention_is_told_twice_with_one_ts_and_two_event_ids(slack: Fake
     assert {heard.headers["Content-Type"] for heard in bot.heard} == {"application/json"}
 
 
+async def test_a_message_with_replies_that_is_deleted_leaves_a_stone(slack: FakeSlack, bot: Bot, alice: Person) -> None:
+    thread = await alice.says("ship v1", channel="C0OPS")
+    await alice.replies(thread, "please")
+    await alice.deletes(thread)
+    await slack.quiet()
+    told = next(heard.event for heard in bot.heard if "subtype" in heard.event)
+    assert (told["subtype"], told["message"]["subtype"]) == ("message_changed", "tombstone")
+    assert (told["message"]["ts"], told["message"]["user"]) == (thread.ts, "USLACKBOT")
+    assert (told["previous_message"]["text"], told["previous_message"]["user"]) == ("ship v1", "U0ALICE")
+
+
 async def test_what_happens_to_messages_is_told(slack: FakeSlack, bot: Bot, alice: Person) -> None:
     thread = await alice.says("look at https://example.com", channel="C0OPS")
     reply = await alice.replies(thread, "all of it")

@@ -181,6 +181,7 @@ async def test_files_are_named_and_a_reply_without_a_word_is_none(database: Data
         await work.later(seconds=1)
         await work.alice.hears(root, "Thanks.")
         await work.alice.says("", channel=OPS, thread=root)
+        await work.alice.mentions("", channel=OPS, thread=root)
         await work.slack.quiet()
         assert [event.text for event in await heard(work, root)] == ["look", "(attached: app.log)"]
 
@@ -190,6 +191,16 @@ async def test_a_mention_without_a_word_asks_for_help(database: Database, house)
         root = await work.alice.mentions("", channel=OPS)
         await work.alice.hears(root, "I ship.")
         assert [event.text for event in await heard(work, root)] == ["help"]
+
+
+async def test_a_direct_message_without_a_word_answers_no_question(database: Database, house) -> None:
+    question = {"intent": "request_human_input", "question": "Which one?"}
+    async with workplace(house, database, ScriptedModel(question)) as work:
+        root = await work.alice.writes("ship")
+        await work.alice.sees(root, "Which one?")
+        await work.alice.writes("", thread=root)
+        await work.slack.quiet()
+        assert (await work.home.asked(await work.thread_of(root))).status == "open"
 
 
 async def test_an_edit_into_another_order_takes_the_request_back(database: Database, house) -> None:

@@ -65,6 +65,23 @@ async def test_a_click_settles_every_copy_and_each_later_click_is_told_what_happ
         assert [what for _, what in work.home.workshop.done] == ["ship v1"]
 
 
+async def test_a_click_that_arrives_twice_counts_once_and_is_told_once(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DONE)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await card.click("Approve", by=work.eve)
+        await work.eve.told("not among those who may decide")
+        await card.click("Approve", by=work.bob)
+        await card.settled("approved by bob (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        for parcel, _ in tuple(work.slack.brought):
+            work.slack.repeats(parcel)
+        await work.slack.quiet()
+        assert (await work.story(root)).count("RequestAnswered") == 2
+        assert [what for _, what in work.home.workshop.done] == ["ship v1"]
+
+
 async def test_an_answer_from_elsewhere_settles_every_copy_and_says_from_where(database: Database, house) -> None:
     async with workplace(house, database, ScriptedModel(SHIP, DONE), rules=RULES) as work:
         root = await work.alice.mentions("ship v1", channel=OPS)
