@@ -98,7 +98,7 @@ def _answers(role: Role, options: argparse.Namespace, announce: Announce) -> Non
     bot, fate = _bot(role, options)
     door = listener("127.0.0.1", 0)
     ways_in = slack_ways_in(account_at(options.slack, socket=options.socket), bot) if options.slack else WaysIn()
-    app = create_app(bot, CREDENTIALS, doors=ways_in.routers)
+    app = create_app(bot, CREDENTIALS, doors=ways_in.routes)
     app.add_middleware(MortalDoor, fate=fate)
     server = serving._Server(app)
     server.when_listening = lambda: announce({"ready": True, "port": door.getsockname()[1]})
