@@ -48,6 +48,7 @@ def card_of(request: Request) -> Message:
         title=_title(request),
         fields=tuple(Field(name=name, value=shown(value)) for name, value in (request.arguments or {}).items()),
         choices=choices_of(request),
+        editable=request.purpose == "tool",
         requester=request.requester,
         expires_at=None if request.held else request.expires_at,
         settled_at=request.settled_at,

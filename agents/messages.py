@@ -54,6 +54,7 @@ class Card(Frozen):
     title: str
     fields: tuple[Field, ...] = ()
     choices: tuple[str, ...] = ()
+    editable: bool = True
     requester: Address
     expires_at: AwareDatetime | None = None
     settled_at: AwareDatetime | None = None

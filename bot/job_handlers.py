@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from agents.addresses import ENGINE, Address
 from agents.deadlines import due
-from agents.errors import Retryable
+from agents.errors import Retryable, StoreUnavailable
 from agents.events import KnownEvent, ThreadPaused
 from agents.next_step import work
 from agents.state import ThreadState
@@ -91,11 +91,20 @@ class JobHandlers:
         try:
             async for parcel in self._waiting(thread_id, to):
                 event = await self.handover.hand_over(replace(parcel, again=job.attempts > 0))
-                await self._patiently(partial(self.handover.write_down, parcel, event))
+                await self._write_down(parcel, event)
         except Exception as error:
             log(Action.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
             asked = error.retry_after if isinstance(error, Retryable) else None
             raise Later(self._in_a_while(job.attempts + 1, asked)) from error
+
+    async def _write_down(self, parcel: Parcel, event: KnownEvent) -> None:
+        """Raises StoreUnavailable when we stop before: whoever has the job next looks for the message first."""
+        if await self._patiently(partial(self._written_down, parcel, event)) is None:
+            raise StoreUnavailable
+
+    async def _written_down(self, parcel: Parcel, event: KnownEvent) -> KnownEvent:
+        await self.handover.write_down(parcel, event)
+        return event
 
     async def _waiting(self, thread_id: str, to: Address) -> AsyncIterator[Parcel]:
         """Each as it is when its turn comes: what one was taken for may change the next, or make it needless."""

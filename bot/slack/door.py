@@ -9,7 +9,7 @@ from agents.errors import HandrailError, Invalid, Misconfigured, NotAllowed, Unr
 from bot.log import Action, log
 from bot.slack.desk import SlackDesk
 from channels.slack.facts import Ourselves
-from channels.slack.inbound import from_socket, is_check, understand
+from channels.slack.inbound import challenge_of, from_socket, is_check, understand
 from channels.slack.signing import verify
 from channels.slack.socket import Unheard
 
@@ -31,6 +31,8 @@ class SlackDoor:
         if is_check(body, content_type):
             return None
         verify(body, timestamp=timestamp, signature=signature, secrets=self.secrets, now=self.now())
+        if (challenge := challenge_of(body, content_type)) is not None:
+            return {"challenge": challenge}
         us = await self._us()
         return await self.desk.take(understand(body, content_type, us), us)
 
@@ -42,8 +44,9 @@ class SlackDoor:
         except (Invalid, NotAllowed) as error:
             log(Action.INBOUND_REFUSED, level="warning", channel="slack", error=error)
             return None
-        except HandrailError as error:
-            log(Action.INBOUND_REFUSED, level="warning", channel="slack", error=error)
+        except Exception as error:
+            ours = isinstance(error, HandrailError)
+            log(Action.INBOUND_REFUSED, level="warning" if ours else "error", channel="slack", error=error)
             raise Unheard from error
 
     async def _us(self) -> Ourselves:

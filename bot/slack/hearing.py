@@ -80,6 +80,8 @@ class Hearing:
             at=pointed.at,
         )
         await self._say(pointed, heard, us)
+        if pointed.response_url is not None:
+            self.afterwards.do(self.notes.invite(pointed.place, pointed.response_url))
 
     async def stopped(self, stopped: Stopped, us: Ourselves) -> None:
         """Cancel the thread, for those who may."""

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.addresses import Address
+from agents.errors import Permanent
 from channels.slack.cards import LONGEST_TEXT
 from channels.slack.client import SlackClient
 from channels.slack.escaping import escaped
 from channels.slack.facts import Place
+
+NOT_THERE = "I am not in this channel, so I cannot answer here. Invite me, and point me to the message again."
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class Notes:
         user, words = to.rest.rpartition("/")[2], escaped(text, LONGEST_TEXT)
         thread = {} if about == place.root else {"thread_ts": place.root}
         await self.client.call("chat.postEphemeral", channel=place.channel, user=user, text=words, **thread)
+
+    async def invite(self, place: Place, url: str) -> None:
+        """Ask whoever pointed us to a message to let us in, if we cannot answer there."""
+        try:
+            await self.client.call("conversations.replies", channel=place.channel, ts=place.root, limit=1)
+        except Permanent:
+            await self.client.respond(url, NOT_THERE)
 
     async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> None:
         """Slack takes it within three seconds of what triggered it. Raises what SlackClient raises."""

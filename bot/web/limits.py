@@ -11,7 +11,7 @@ LARGEST_BODY = 256 * 1024
 _LONGEST_LENGTH = 20  # digits; a Content-Length that makes no sense is not believed, the bytes are counted anyway
 
 
-LARGEST_DELIVERY = 1024 * 1024
+LARGEST_DELIVERY = 1_000_000
 """Bytes of what a channel is brought: a message of Slack has 40 000 characters, and comes in several forms at once."""
 
 _DELIVERED = "/channels/"

@@ -114,7 +114,7 @@ def _elements(card: Card, reference: str) -> list[Block]:
     if card.kind == "approval":
         approve = _button(APPROVE, "Approve", reference) | {"style": "primary", "confirm": _confirmation(card)}
         deny = _button(DENY, "Deny", reference) | {"style": "danger"}
-        return [approve, deny, _button(EDIT, "Edit", reference)]
+        return [approve, deny, *([_button(EDIT, "Edit", reference)] if card.editable else [])]
     answer = _button(ANSWER, "Answer…", reference)
     if not card.choices:
         return [answer]

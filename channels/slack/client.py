@@ -70,18 +70,33 @@ class SlackClient:
         data = response.data if isinstance(response.data, dict) else {}
         return Answer(data, {name.lower(): value for name, value in response.headers.items()})
 
+    async def respond(self, url: str, text: str) -> None:
+        """A private note by the address Slack gave us for it, where the app may not be in the channel.
+
+        Raises Unreachable (docs.slack.dev/interactivity/handling-user-interaction#message_responses).
+        """
+        note = {"response_type": "ephemeral", "replace_original": False, "text": text}
+        try:
+            async with asyncio.timeout(self.seconds):
+                async with self._connected().post(url, json=note):
+                    pass
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unreachable("Slack does not take a note") from error
+
     async def close(self) -> None:
         """Give up the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    def _web(self) -> AsyncWebClient:
+    def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        return AsyncWebClient(
-            self.token, self.base_url, timeout=round(self.seconds) + 1, retry_handlers=[], session=self._session
-        )
+        return self._session
+
+    def _web(self) -> AsyncWebClient:
+        timeout = round(self.seconds) + 1
+        return AsyncWebClient(self.token, self.base_url, timeout=timeout, retry_handlers=[], session=self._connected())
 
     def _respect_pause(self, method: str) -> None:
         rest = self._pauses.get(method, 0.0) - self.elapsed()

@@ -17,6 +17,6 @@ class Identity:
         """Raises what SlackClient raises."""
         if self._us is None:
             told = await self.client.call("auth.test")
-            bot_id = str(told.get("bot_id") or "")  # who installed it without a bot user has none
-            self._us = Ourselves(bot_id=bot_id, user_id=str(told["user_id"]), team=str(told["team_id"]))
+            bot_id, user_id, team = (str(told.get(name) or "") for name in ("bot_id", "user_id", "team_id"))
+            self._us = Ourselves(bot_id=bot_id, user_id=user_id, team=team)
         return self._us

@@ -14,7 +14,7 @@ from channels.slack.payloads import MOST_BYTES, json_object
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 100
-_LONGEST_CHECK = 1000
+_LONGEST_CHECK = 2000
 _CHALLENGE = re.compile(r"[!-~]{1,1000}", re.ASCII)
 
 
@@ -26,19 +26,30 @@ def understand(body: bytes, content_type: str, us: Ourselves) -> Fact:
     """
     if len(body) > MOST_BYTES:
         raise Invalid("this is longer than anything Slack sends")
-    if content_type.partition(";")[0].strip().lower() == _FORM:
+    if _is_form(content_type):
         return _from_form(_fields(body))
     return from_events(json_object(body), us)
 
 
 def is_check(body: bytes, content_type: str) -> bool:
     """Whether Slack only looks if our certificate holds, which it does not sign."""
-    if len(body) > _LONGEST_CHECK or content_type.partition(";")[0].strip().lower() != _FORM:
+    if len(body) > _LONGEST_CHECK or not _is_form(content_type):
         return False
     try:
         return isinstance(_from_form(_fields(body)), Checked)
     except Invalid:
         return False
+
+
+def challenge_of(body: bytes, content_type: str) -> str | None:
+    """What Slack wants to hear back when it looks whether the address is ours; None for everything else.
+
+    It is answered without knowing who we are: the address is verified before all else works. Raises Invalid.
+    """
+    if len(body) > _LONGEST_CHECK or b"url_verification" not in body or _is_form(content_type):
+        return None
+    payload = json_object(body)
+    return _challenge(payload.get("challenge")).challenge if payload.get("type") == "url_verification" else None
 
 
 def from_socket(kind: str, payload: Any, us: Ourselves) -> Fact:
@@ -73,6 +84,10 @@ def from_events(payload: Mapping[str, Any], us: Ourselves) -> Fact:
             return Ignored(f"an envelope of another kind: {kind[:60]!a}")
         case _:
             raise Invalid("not understood, from Slack: type")
+
+
+def _is_form(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == _FORM
 
 
 def _challenge(challenge: Any) -> Challenge:

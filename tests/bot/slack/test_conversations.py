@@ -250,6 +250,17 @@ async def test_a_shortcut_on_a_message_asks_about_it_in_its_thread(database: Dat
         assert said.provenance == Provenance.UNVERIFIED
 
 
+async def test_who_points_us_to_a_message_where_we_are_not_is_asked_to_invite_us(database: Database, house) -> None:
+    async with workplace(house, database, saying("It is full.")) as work:
+        work.slack.channel("C0SECRET", joined=False)
+        alert = await work.eve.says("disk full on db1", channel="C0SECRET")
+        await work.alice.uses_shortcut("handrail.ask", on=alert)
+        await work.alice.told("Invite me")
+        await work.home.at_rest(await work.thread_of(alert))
+        for method in ("chat.postMessage", "conversations.replies"):
+            work.slack.refused(method, "not_in_channel")
+
+
 async def test_a_question_is_answered_by_a_reply_in_the_thread(database: Database, house) -> None:
     question = {"intent": "request_human_input", "question": "Which one?"}
     async with workplace(house, database, ScriptedModel(question, DoneForNow(message="v2 it is."))) as work:

@@ -69,7 +69,7 @@ async def test_what_nobody_can_understand_is_refused(work: Workplace) -> None:
 
 
 async def test_what_is_longer_than_anything_of_slack_is_refused(work: Workplace) -> None:
-    assert (await signed(work, b" " * 1_100_000)).status == 413
+    assert (await signed(work, b" " * 1_010_000)).status == 413
 
 
 async def test_what_does_not_concern_us_is_acknowledged(work: Workplace) -> None:
