@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +115,7 @@ class Git:
             env=self._variables(),
             start_new_session=True,
         ) as process:
+            _give_way(process.pid)
             try:
                 out, err = process.communicate(given.encode(), timeout=seconds)
             except subprocess.TimeoutExpired as late:
@@ -136,6 +138,12 @@ class Git:
     def _variables(self) -> dict[str, str]:
         known = {name: self.environment[name] for name in PASSED_ON if name in self.environment}
         return {**_DEFAULTS, **known, **_FIXED, **_configured({**_CONFIGURATION, "remote.origin.url": self.remote})}
+
+
+def _give_way(pid: int) -> None:
+    """Whoever waits for an answer of ours goes before what git does; not everywhere that can be said."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, 10)
 
 
 def _configured(configuration: Mapping[str, str]) -> dict[str, str]:

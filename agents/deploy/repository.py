@@ -4,11 +4,13 @@ import fcntl
 import re
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
+from threading import Lock
 
 from agents.deploy.git import NETWORK_SECONDS, Ended, Git
 from agents.deploy.releases import Release, releases_in
@@ -21,6 +23,7 @@ SPARES = 3
 TRIES = 40
 """How often to look whether the first clone has become free, before a spare one is taken."""
 _PAUSE = 0.05
+_TURNS: defaultdict[Path, Lock] = defaultdict(Lock)
 SPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
 
 _TAG_FORMAT = "%00".join(
@@ -118,14 +121,27 @@ def _held(folder: Path, tries: int) -> Iterator[Path]:
     """The clone, or a spare one when whoever has it does not let go: it may stand still, and be taken for dead."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     spares = (folder.with_name(f"{folder.stem}-{number}.git") for number in range(2, 2 + SPARES))
-    for candidate in chain(repeat(folder, tries), spares):
-        with _tried(candidate) as held:
-            if held:
-                yield candidate
-                return
-        if candidate is folder:
-            time.sleep(_PAUSE)
+    with _turn(folder, tries * _PAUSE) as first:
+        for candidate in chain(repeat(folder, tries if first else 0), spares):
+            with _tried(candidate) as held:
+                if held:
+                    yield candidate
+                    return
+            if candidate is folder:
+                time.sleep(_PAUSE)
     raise Unreachable("every clone of the repository is in use: try again in a moment")
+
+
+@contextmanager
+def _turn(folder: Path, seconds: float) -> Iterator[bool]:
+    """Whether it is ours among the threads of this process, which need not ask the file again and again."""
+    lock = _TURNS[folder]
+    first = lock.acquire(timeout=seconds)
+    try:
+        yield first
+    finally:
+        if first:
+            lock.release()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class SlackChannel:
     _conversations: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._status = Status(self.client, self.pace.sleep)
+        self._status = Status(self.client, self.pace.elapsed, self.pace.sleep)
 
     async def close(self) -> None:
         """Give up what is shown of work, and the connections."""

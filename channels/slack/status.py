@@ -15,8 +15,8 @@ from channels.slack.places import Spot
 DELAY = 0.3
 """Seconds: what is over by then needs no sign."""
 
-MOST_AT_ONCE = 20
-"""Threads that show a sign: Slack takes some fifty changes a minute, and a crowd reads none of them."""
+APART = 1.0
+"""Seconds between two threads that begin to show a sign: Slack takes some fifty changes a minute."""
 
 MOST_ATTEMPTS = 5
 _PAUSE = 5.0
@@ -49,13 +49,19 @@ class Status:
     """One sign for each thread: the last one that was wanted. Nobody waits for it, and nothing depends on it."""
 
     client: SlackClient
+    elapsed: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    _free_at: float = -1e9
     _threads: dict[Spot, _Thread] = field(default_factory=dict)
     _refused: set[tuple[str, str]] = field(default_factory=set)
 
     def works(self, spot: Spot, words: str) -> None:
-        if spot in self._threads or len(self._threads) < MOST_AT_ONCE:
-            self._want(spot, Sign(_WORKS, words))
+        """A crowd that begins at once reads no signs: of those only the first one gets one."""
+        if spot not in self._threads:
+            if self.elapsed() < self._free_at:
+                return
+            self._free_at = self.elapsed() + APART
+        self._want(spot, Sign(_WORKS, words))
 
     def rests(self, spot: Spot, rest: Rest) -> None:
         if spot in self._threads:

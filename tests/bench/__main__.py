@@ -1,7 +1,8 @@
 """All measurements, one after the other: `make bench`."""
 
-from tests.bench import processes, round_trips, shared
+from tests.bench import processes, round_trips, shared, slack
 
 round_trips.main()
 shared.main()
+slack.main()
 processes.main()
