@@ -55,8 +55,11 @@ class Handover:
             self.troubles[f"channel:{channel.scheme}"] = str(error)
             log(Action.CHANNEL_MISCONFIGURED, level="error", thread_id=parcel.thread_id, channel=channel.scheme)
             raise Unreachable(str(error), retry_after=ALARM) from error
+        except Permanent:
+            self._doubted.discard(key)
+            raise
         except Exception as error:
-            if isinstance(error, Doubtful) or not isinstance(error, Retryable | Permanent):
+            if isinstance(error, Doubtful) or not isinstance(error, Retryable):
                 self._doubted.add(key)
             raise
         self._doubted.discard(key)

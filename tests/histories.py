@@ -44,7 +44,7 @@ from agents.requests import Answer
 from agents.state import ThreadState
 from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import ToolContext, ToolResult, tool
-from bot.choosing import chosen, ended_without_step
+from bot.choosing import Choice, chosen, ended_without_step
 from bot.deciding import answered
 from bot.delivery import delivered, undeliverable
 from bot.ledger import key_of, outcome
@@ -309,7 +309,9 @@ def _think(walk: Walk) -> Sequence[KnownEvent]:
     step = walk.draw(st.sampled_from([*STEPS, *_handing(walk)] if walk.keen else STEPS))
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
     complaint = walk.draw(st.sampled_from([None, None, None, "there is no such place"]))
-    return chosen(walk.state, completion, step, complaint, walk.moment(), agent=walk.agent, roster=ROSTER)
+    draft = walk.draw(st.sampled_from([None, Receipt(ref="draft", digest="d")]))
+    choice = Choice(completion, step, complaint, draft)
+    return chosen(walk.state, choice, walk.moment(), agent=walk.agent, roster=ROSTER)
 
 
 def _handing(walk: Walk) -> list[Step]:

@@ -1,5 +1,6 @@
 """The two ways in: HTTP, signed, and Socket Mode. Behind both everything goes the same way."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,9 @@ from channels.slack.facts import Ourselves
 from channels.slack.inbound import challenge_of, from_socket, is_check, understand
 from channels.slack.signing import verify
 from channels.slack.socket import Unheard
+
+PATIENCE = 2.0
+"""Seconds to find out who we are: Slack waits for three."""
 
 Json = dict[str, Any]
 
@@ -52,6 +56,7 @@ class SlackDoor:
     async def _us(self) -> Ourselves:
         """A token that somebody has to put right is no fault of what came in: it is to come again. Raises Retryable."""
         try:
-            return await self.desk.identity.us()
-        except Misconfigured as error:
-            raise Unreachable(str(error)) from error
+            async with asyncio.timeout(PATIENCE):
+                return await self.desk.identity.us()
+        except (Misconfigured, TimeoutError) as error:
+            raise Unreachable("who we are on Slack is not known yet") from error

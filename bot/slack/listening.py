@@ -17,6 +17,9 @@ PATIENCE = 15.0
 LOOKS = timedelta(seconds=10)
 """Between two looks whether it still holds."""
 
+GRACE = 3.0
+"""Seconds for what came in to be committed and answered when we stop."""
+
 NAME = "socket:slack"
 
 
@@ -36,21 +39,30 @@ class Listening:
         self._task = asyncio.create_task(self._listen(), name="slack socket")
 
     async def stop(self) -> None:
-        """What came in is answered."""
+        """What came in is answered, if that is soon; what is not, Slack sends again."""
         self._stopping.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task], timeout=GRACE)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _listen(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
-            socket = self.socket()
-            try:
-                attempt = 0 if await self._held(socket) else attempt + 1
-            finally:
-                await socket.close()
+            attempt = 0 if await self._opened() else attempt + 1
             if not self._stopping.is_set():
                 await self.sleep(back_off(attempt + 1, self.chance.jitter(), self.chance.now()), self._stopping)
+
+    async def _opened(self) -> bool:
+        """Whether a connection could be opened, once it is over."""
+        socket = self.socket()
+        try:
+            return await self._held(socket)
+        except Exception as error:  # noqa: BLE001 - whatever the SDK meets, another connection is tried
+            self._lost(error)
+            return False
+        finally:
+            await socket.close()
 
     async def _held(self, socket: Socket) -> bool:
         """Whether it could be opened; if so, once it is lost or we stop."""
@@ -66,6 +78,6 @@ class Listening:
                 break
         return True
 
-    def _lost(self) -> None:
+    def _lost(self, error: Exception | None = None) -> None:
         self.troubles[NAME] = "there is no connection; SLACK_APP_TOKEN may be wrong, or Slack does not answer"
-        log(Action.SOCKET_LOST, level="warning", channel="slack")
+        log(Action.SOCKET_LOST, level="warning", channel="slack", error=error)

@@ -54,7 +54,7 @@ def slack_ways_in(account: "SlackAccount", bot: Bot, sleep: Sleep = sleep_until)
 
     door = slack_door(account, cast(SlackChannel, bot.channels["slack"]), bot)
     routes = (slack_route(door),) if account.signing_secrets else ()
-    courtesies = partial(door.desk.afterwards.stop, GRACE)
+    courtesies, afterwards = partial(door.desk.afterwards.stop, GRACE), door.desk.afterwards
     if (listening := slack_listening(account, door, bot, sleep)) is None:
-        return WaysIn(routes, stoppers=(courtesies,))
+        return WaysIn(routes, (lambda: afterwards.do(door.desk.identity.us()),), (courtesies,))
     return WaysIn(routes, (listening.start,), (listening.stop, courtesies))

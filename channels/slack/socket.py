@@ -44,9 +44,16 @@ class Socket:
         return self._client is not None and await self._client.is_connected()
 
     async def close(self) -> None:
-        """What is being taken is finished first, and answered."""
-        if self._taking:
-            await asyncio.wait(self._taking)
+        """What is being taken is finished first, and answered; unless nobody waits for that any more."""
+        try:
+            if self._taking:
+                await asyncio.wait(self._taking)
+        finally:
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        for task in self._taking:
+            task.cancel()
         if self._client is not None:
             await self._client.close()  # type: ignore[no-untyped-call]  # the same
             self._client = None
