@@ -36,7 +36,7 @@ _DRAFT = "draft"
 class Way(Protocol):
     """How a draft is shown. Both raise what SlackClient raises."""
 
-    async def begin(self, text: str) -> str:
+    async def start(self, text: str) -> str:
         """The ts of its message."""
         ...
 
@@ -54,7 +54,7 @@ class Streamed:
     spot: Spot
     reader: Address | None
 
-    async def begin(self, text: str) -> str:
+    async def start(self, text: str) -> str:
         team, _, user = (self.reader.rest if self.reader else "").rpartition("/")
         named = {"recipient_user_id": user, "recipient_team_id": team or (await self.identity.us()).team}
         place = {"channel": self.spot.channel, "thread_ts": self.spot.root} | (named if user else {})
@@ -71,7 +71,7 @@ class Rewritten:
     client: SlackClient
     spot: Spot
 
-    async def begin(self, text: str) -> str:
+    async def start(self, text: str) -> str:
         place = {"channel": self.spot.channel, "thread_ts": self.spot.root, "unfurl_links": False}
         return str((await self.client.call("chat.postMessage", **place, **_drawn(text), metadata=_NAMED))["ts"])
 
@@ -169,7 +169,7 @@ class SlackDraft:
         self._telling = True
         try:
             if self._ts is None:
-                self._ts = await way.begin(text)
+                self._ts = await way.start(text)
             else:
                 await way.go_on(self._ts, self._shown, text)
         finally:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.workplace import OPS, Workplace, nobody_writes, workplace
+from tests.bot.slack.workplace import OPS, Workplace, bot_among, nobody_writes, workplace
+from tests.fakes.clock import FakeClock
 from tests.fakes.scripted import ScriptedModel
 from tests.fakes.slack.parcel import Answer
+from tests.fakes.slack.slack import fake_slack
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 HELLO = DoneForNow(message="Hello.")
@@ -102,14 +104,16 @@ async def test_what_cannot_be_written_is_told_to_come_again_and_is_not_lost(data
 
 
 async def test_what_comes_in_while_slack_does_not_say_who_we_are_comes_again(database: Database, house) -> None:
-    async with workplace(house, database, ScriptedModel(HELLO)) as work:
-        for error in ("internal_error", "invalid_auth", "internal_error", "invalid_auth"):
-            work.slack.fails("auth.test", error=error)
-        root = await work.alice.mentions("hi", channel=OPS)
-        await work.slack.quiet()
-        assert statuses(work) == [503] * 4
-        await work.later(minutes=1)
-        await work.alice.hears(root, "Hello.")
+    at_start = ("internal_error",)
+    async with fake_slack(FakeClock()) as slack:
+        for error in (*at_start, "internal_error", "invalid_auth", "internal_error", "invalid_auth"):
+            slack.fails("auth.test", error=error)
+        async with bot_among(slack, house, database, ScriptedModel(HELLO)) as work:
+            root = await work.alice.mentions("hi", channel=OPS)
+            await slack.quiet()
+            assert statuses(work) == [503] * 4
+            await work.later(minutes=1)
+            await work.alice.hears(root, "Hello.")
 
 
 anything = st.recursive(
