@@ -45,7 +45,7 @@ class Pressing:
             else:
                 await self._decide(click, us, about, **_decided(click, request))
         except Permanent as error:
-            self._tell(click, f"{error}.")
+            self._tell(click, f"This did not count: {error}.")
 
     async def submitted(self, sent: Submitted, us: Ourselves) -> Json | None:
         """Decide what a modal says; what Slack is to show in its place, if anything is wrong."""

@@ -18,7 +18,6 @@ APART_WITH_SOCKET = replace(APART, transport="socket")
 KILLS, LONGEST_LIFE = 5, 2.5
 """Seconds a process is left to start and to work."""
 STEPS = ("asked", "shown", "refused", "approved", "settled", "done", "told")
-SOME = ("asked", "shown", "approved", "settled")
 MOVE, ASKED = "push_release_tag", "deploy v1.4.0 to production"
 
 
@@ -81,8 +80,13 @@ async def test_killed_after_this_step_the_story_goes_on_and_each_thing_happens_o
 
 @pytest.mark.parametrize(
     ("setting", "steps"),
-    [(ON_POSTGRESQL, STEPS), (ON_SQLITE_WITH_SOCKET, SOME), (APART_WITH_SOCKET, ("asked", "approved"))],
-    ids=["postgresql, socket", "sqlite, socket", "postgresql, socket, apart"],
+    [
+        (ON_POSTGRESQL, STEPS),
+        (ON_POSTGRESQL_WITH_HTTP, STEPS),
+        (ON_SQLITE_WITH_SOCKET, STEPS),
+        (APART_WITH_SOCKET, ("asked", "approved")),
+    ],
+    ids=["postgresql, socket", "postgresql, http", "sqlite, socket", "postgresql, socket, apart"],
 )
 async def test_killed_again_and_again_the_story_goes_on_and_each_thing_happens_once(
     tmp_path: Path, setting: Setting, steps: tuple[str, ...]
