@@ -37,10 +37,10 @@ def _without_bot_token(settings: Settings) -> Finding:
 
 
 def _transport(settings: Settings) -> Finding:
-    """Socket Mode wherever there is an app token: CONTRACT §3."""
+    """Socket Mode wherever there is an app token: CONTRACT §3. What is signed is let in beside it."""
     if settings.slack_app_token is not None:
-        unused = "; SLACK_SIGNING_SECRET is not used" if settings.slack_signing_secret is not None else ""
-        told = f"what happens on Slack comes over Socket Mode, because SLACK_APP_TOKEN is set{unused}"
+        signed = "; signed HTTP is let in as well" if settings.slack_signing_secret is not None else ""
+        told = f"what happens on Slack comes over Socket Mode, because SLACK_APP_TOKEN is set{signed}"
         return Finding(name=_NAME, state="ok", told=told)
     if settings.slack_signing_secret is None:
         fix = "set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP"

@@ -10,8 +10,7 @@ from agents.errors import Invalid, NotAllowed
 from bot.log import Action, log
 from bot.slack.door import SlackDoor
 from bot.web.problems import body_of
-
-PATH = "/channels/slack/events"
+from channels.slack.manifest import EVENTS_PATH
 
 
 def slack_route(door: SlackDoor) -> Route:
@@ -31,7 +30,7 @@ def slack_route(door: SlackDoor) -> Route:
             return _refused(error)
         return Response() if answer is None else JSONResponse(answer)
 
-    return Route(PATH, slack_events, methods=["POST"])
+    return Route(EVENTS_PATH, slack_events, methods=["POST"])
 
 
 def _refused(error: NotAllowed | Invalid) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from bot.web.slack import PATH
+from channels.slack.manifest import EVENTS_PATH
 from tests.crashes.evidence import Evidence
 from tests.crashes.scene import Scene
 from tests.crashes.slack_ledger import posted
@@ -36,7 +36,7 @@ class Team:
         if self.socket:
             await self.slack.connected(connected + 1)
         else:
-            self.slack.finds_the_bot_at(f"http://127.0.0.1:{self.scene.port}{PATH}")
+            self.slack.finds_the_bot_at(f"http://127.0.0.1:{self.scene.port}{EVENTS_PATH}")
 
     async def dies(self, place: str, nth: int = 1) -> None:
         """Wait until the bot has died there."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bot.web.slack import PATH
+from channels.slack.manifest import EVENTS_PATH
 from tests.crashes.evidence import Evidence, reading, restless
 from tests.crashes.keepers import keeper
 from tests.crashes.ledgers import Ledgers
@@ -176,7 +176,7 @@ async def _opened(folder: Path, setting: Setting, url: str, slack: FakeSlack) ->
     people = (slack.person(name, f"U0{name.upper()}") for name in ("alice", "bob", "eve"))
     here = SlackTown(servers, slack, url, *people)
     if setting.transport == "http":
-        slack.finds_the_bot_at(servers.url + PATH)
+        slack.finds_the_bot_at(servers.url + EVENTS_PATH)
     try:
         await here.opens()
         here.repo.remembers_moves()

@@ -21,9 +21,9 @@ from bot.roster import Roster
 from bot.slack.wiring import SlackAccount, slack_channel
 from bot.web.app import create_app
 from bot.web.server import Server, listener
-from bot.web.slack import PATH
 from bot.web.ways_in import slack_ways_in
 from channels.registry import CHANNELS, by_scheme
+from channels.slack.manifest import EVENTS_PATH
 from storage.database import Database
 from storage.sqlite import sqlite_path
 from tests.bot.conftest import SET_UPS
@@ -148,7 +148,7 @@ async def _served(home: House, account: SlackAccount, slack: FakeSlack, transpor
     door = listener("127.0.0.1", 0)
     server = Server(create_app(home.bot, [], doors=ways_in.routes))
     serving = asyncio.create_task(server.serve(sockets=[door]))
-    url = f"http://127.0.0.1:{door.getsockname()[1]}{PATH}"
+    url = f"http://127.0.0.1:{door.getsockname()[1]}{EVENTS_PATH}"
     ways_in.start()
     if transport == "http":
         slack.finds_the_bot_at(url)
