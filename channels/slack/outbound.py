@@ -102,7 +102,7 @@ class SlackChannel:
     ) -> Receipt:
         """Every part that is not there. When one fails, whoever tries again looks for those that are."""
         postings = await self._drawn(message, spot.channel)
-        there = await find_parts(self.client, spot, key, self.now()) if again else {}
+        there = await self._there(spot, key) if again else {}
         there |= {} if begun is None else {0: begun}
         for number, posting in enumerate(postings):
             if number in there:
@@ -113,6 +113,13 @@ class SlackChannel:
             except Retryable as error:
                 raise (Doubtful(str(error), retry_after=error.retry_after) if there else error) from error
         return await self._receipt(spot, there[0], postings)
+
+    async def _there(self, spot: Spot, key: str) -> dict[int, str]:
+        """The parts that have arrived. Where we may not look, one message too many is better than none."""
+        try:
+            return await find_parts(self.client, spot, key, self.now())
+        except Permanent:
+            return {}
 
     async def _post(self, spot: Spot, posting: Posting, message: Message, named: dict[str, Any]) -> str:
         await self.pace.turn(spot.channel, urgent=message.card is not None)

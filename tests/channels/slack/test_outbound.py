@@ -187,6 +187,14 @@ async def test_what_may_have_arrived_is_looked_for_and_stands_there_once(cut: st
         assert receipt.ref == f"{OPS}:{card.ts}"
 
 
+async def test_where_we_may_not_look_a_message_is_rather_sent_twice_than_never() -> None:
+    async with desk() as here:
+        _, address = await here.thread()
+        here.slack.fails("conversations.replies", error="missing_scope")
+        await here.channel.send(address, Message(text="hello"), key="k", again=True)
+        assert here.said() == ["hello"]
+
+
 async def test_of_a_message_in_parts_only_those_that_are_missing_are_sent_again() -> None:
     async with desk() as here:
         _, address = await here.thread()
