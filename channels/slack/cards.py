@@ -6,13 +6,13 @@ documented there (github.com/slackapi/bolt-js/issues/2509); we stay below 12 000
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agents.cards import visible
 from agents.messages import Card, Message
 from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT
-from channels.slack.escaping import clipped, date, escaped, inert
+from channels.slack.blocks import Block, context, plain, when
+from channels.slack.escaping import clipped, escaped, inert
 from channels.slack.splitting import LONGEST, split
 
 LONGEST_TEXT = 3000
@@ -27,8 +27,6 @@ _LONGEST_VALUE = 1000
 _LONGEST_REMARK = 1000
 _ROOM = 9000
 _HEADINGS = {"approval": "Approval needed", "question": "A question"}
-
-Block = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ def _words(text: str) -> Iterator[Posting]:
 
 
 def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
-    until = [_when("open until ", card.expires_at)] if card.expires_at is not None else []
-    below = [_context([_remark(f"asked for by {card.requester.rest}"), *until, _remark(f"code {card.code}")])]
+    until = [when("open until ", card.expires_at)] if card.expires_at is not None else []
+    below = [context([_remark(f"asked for by {card.requester.rest}"), *until, _remark(f"code {card.code}")])]
     if reference is not None and (elements := _elements(card, reference)):
         # A list to choose from has no room for a reference in its options: its block carries it.
         below.append({"type": "actions", "block_id": reference, "elements": elements})
@@ -71,15 +69,15 @@ def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
 
 def _settled(card: Card) -> tuple[Block, ...]:
     """Without buttons: it says who, from where and when."""
-    when = [_when("", card.settled_at)] if card.settled_at is not None else []
-    remarks = [_remark(card.outcome or card.status), *when, _remark(f"code {card.code}")]
-    return _framed(clipped(visible(card.status).capitalize(), _LONGEST_LABEL), card, [_context(remarks)])
+    settled = [when("", card.settled_at)] if card.settled_at is not None else []
+    remarks = [_remark(card.outcome or card.status), *settled, _remark(f"code {card.code}")]
+    return _framed(clipped(visible(card.status).capitalize(), _LONGEST_LABEL), card, [context(remarks)])
 
 
 def _framed(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
-    header = {"type": "header", "text": _plain(heading)}
+    header = {"type": "header", "text": plain(heading)}
     room = min(_ROOM, LONGEST - _size([header, *below]) - _LONGEST_NAME)
-    sections = ({"type": "section", "text": _plain(text)} for text in _sections(_lines(card), room))
+    sections = ({"type": "section", "text": plain(text)} for text in _sections(_lines(card), room))
     return (header, *sections, *below)
 
 
@@ -136,40 +134,26 @@ def _numbered(choices: tuple[str, ...]) -> bool:
 
 
 def _list(labels: list[str]) -> Block:
-    options = [{"text": _plain(label), "value": str(number)} for number, label in enumerate(labels[:MOST_OPTIONS])]
-    return {"type": "static_select", "action_id": CHOOSE, "placeholder": _plain("Choose"), "options": options}
+    options = [{"text": plain(label), "value": str(number)} for number, label in enumerate(labels[:MOST_OPTIONS])]
+    return {"type": "static_select", "action_id": CHOOSE, "placeholder": plain("Choose"), "options": options}
 
 
 def _button(action: str, label: str, reference: str) -> Block:
-    return {"type": "button", "action_id": action, "text": _plain(label), "value": reference}
+    return {"type": "button", "action_id": action, "text": plain(label), "value": reference}
 
 
 def _confirmation(card: Card) -> Block:
     text = clipped(visible(card.title), 300)
     return {
-        "title": _plain("Approve?"),
-        "text": _plain(text),
-        "confirm": _plain("Approve"),
-        "deny": _plain("Back"),
+        "title": plain("Approve?"),
+        "text": plain(text),
+        "confirm": plain("Approve"),
+        "deny": plain("Back"),
     }
 
 
-def _context(remarks: list[Block]) -> Block:
-    return {"type": "context", "elements": remarks}
-
-
 def _remark(text: str) -> Block:
-    return _plain(clipped(visible(text), _LONGEST_REMARK))
-
-
-def _when(words: str, at: datetime) -> Block:
-    """The one text Slack is to read: it draws the time as the reader's clock shows it."""
-    return {"type": "mrkdwn", "text": words + date(at.astimezone(UTC)), "verbatim": True}
-
-
-def _plain(text: str) -> Block:
-    """Text in which nothing is a mention, a link or an emoji; Slack refuses an empty one."""
-    return {"type": "plain_text", "text": text or "—", "emoji": False}
+    return plain(clipped(visible(text), _LONGEST_REMARK))
 
 
 def _size(value: Any) -> int:

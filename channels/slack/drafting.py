@@ -13,6 +13,7 @@ from agents.addresses import Address
 from agents.errors import HandrailError, Permanent
 from agents.messages import Receipt
 from channels.degrade import digest_of_text
+from channels.slack.cards import LONGEST_TEXT
 from channels.slack.client import SlackClient
 from channels.slack.escaping import escaped, inert
 from channels.slack.failures import StoppedByReader
@@ -29,7 +30,6 @@ PATIENCE = 2.0
 LONGEST = 11_000
 """Characters that are shown: a reply that is longer goes on in other messages, once it is whole."""
 
-_LONGEST_TEXT = 3000
 _DRAFT = "draft"
 
 
@@ -83,7 +83,7 @@ _NAMED = metadata(_DRAFT, 0)
 
 
 def _drawn(text: str) -> dict[str, Any]:
-    return {"text": escaped(text, _LONGEST_TEXT), "blocks": [{"type": "markdown", "text": text}]}
+    return {"text": escaped(text, LONGEST_TEXT), "blocks": [{"type": "markdown", "text": text}]}
 
 
 @dataclass

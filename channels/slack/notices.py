@@ -8,6 +8,7 @@ from typing import Any
 from agents.cards import outcome, visible
 from agents.requests import Request
 from channels.slack.blocks import Block, lines, section
+from channels.slack.cards import LONGEST_TEXT
 from channels.slack.escaping import clipped, escaped
 from channels.slack.introduction import introduction
 from channels.slack.listing import conversations, requests
@@ -22,7 +23,6 @@ SUBCOMMANDS = {
     "cancel": "end a thread of yours; name it if several go on",
     "help": "this list",
 }
-_LONGEST_TEXT = 3000
 _LONGEST_TYPED = 60
 
 
@@ -78,5 +78,5 @@ def _notice(*paragraphs: str) -> Notice:
 
 def _drawn(told: str, blocks: list[Block]) -> Notice:
     """Beside the card, never in its place; `told` stands for the blocks where they cannot be drawn."""
-    text = escaped(told, _LONGEST_TEXT)
+    text = escaped(told, LONGEST_TEXT)
     return {"response_type": "ephemeral", "replace_original": False, "text": text, "blocks": blocks}
