@@ -3,15 +3,24 @@
 import re
 import tomllib
 from functools import lru_cache
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from agents.errors import Misconfigured
 from agents.frozen import Frozen
 
 _SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
-_POLITE = re.compile(r"^(?:(?:please|could you|can you|hey|hi)[\s,]+)+|[\s.!?]+$", re.IGNORECASE)
+_POLITE = re.compile(r"(?:please|could you|can you|hey|hi)[ ,]+", re.IGNORECASE)
+_CLOSING_PUNCTUATION = " .!?"
+MAX_COMMAND_LENGTH = 500
+"""Characters of a message that is still compared with the commands; a longer one is prose."""
+
+
+def _with_slots_apart(pattern: str) -> str:
+    if "}{" in pattern:
+        raise ValueError(f"{pattern!r}: put a space or a word between two slots")
+    return pattern
 
 
 class Command(Frozen):
@@ -22,7 +31,7 @@ class Command(Frozen):
     `answered` is the command that a person's `{answer}` completes when the step is a question.
     """
 
-    say: tuple[str, ...] = Field(min_length=1)
+    say: Annotated[tuple[Annotated[str, AfterValidator(_with_slots_apart)], ...], Field(min_length=1)]
     does: str
     step: dict[str, Any]
     reply: str = "{summary}"
@@ -65,7 +74,10 @@ class Commands(Frozen):
             raise Misconfigured(f"commands.toml: {error}") from error
 
     def match(self, text: str) -> Match | None:
+        """Return the first command that the text says; None for a text above MAX_COMMAND_LENGTH."""
         said = plain(text)
+        if len(said) > MAX_COMMAND_LENGTH:
+            return None
         for command in self.commands:
             if (values := command.values(said)) is not None:
                 return Match(command=command, values=values)
@@ -73,8 +85,12 @@ class Commands(Frozen):
 
 
 def plain(text: str) -> str:
-    """The text without politeness, closing punctuation and repeated spaces."""
-    return _POLITE.sub("", " ".join(text.split()))
+    """Return the text without politeness, closing punctuation and repeated spaces, in linear time."""
+    said = " ".join(text.split())
+    start = 0
+    while polite := _POLITE.match(said, start):
+        start = polite.end()
+    return said[start:].rstrip(_CLOSING_PUNCTUATION)
 
 
 def filled(template: Any, values: dict[str, Any]) -> Any:
@@ -88,11 +104,18 @@ def filled(template: Any, values: dict[str, Any]) -> Any:
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = _SLOT.split(pattern)
-    literal = [r"\s+".join(re.escape(word) for word in re.split(r"\s+", part)) for part in parts[::3]]
-    slots = [r"(\d{1,15})" if kind else r"(\S+)" for kind in parts[2::3]]  # 15 digits are exact in JSON
+    parts = _SLOT.split(" ".join(pattern.split()))
+    literal = [re.escape(part) for part in parts[::3]]
+    slots = [_slot(kind, following) for kind, following in zip(parts[2::3], parts[3::3], strict=True)]
     pieces = [piece for pair in zip(literal, [*slots, ""], strict=True) for piece in pair]
     return re.compile("".join(pieces), re.IGNORECASE)
+
+
+def _slot(kind: str | None, following: str) -> str:
+    """Return the expression of a slot, which ends where the text after it begins, so that no two repeats overlap."""
+    if kind:
+        return r"(\d{1,15})"  # 15 digits are exact in JSON
+    return rf"([^\s{re.escape(following[:1].strip())}]+)"
 
 
 def _typed(value: str, kind: str) -> Any:

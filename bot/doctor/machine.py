@@ -37,7 +37,7 @@ def git(program: str | None) -> Finding:
     if program is None:
         return Finding(name="git", state="problem", told="the git program is missing", fix=fix)
     told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=_SECONDS, check=False).stdout
-    found = re.search(r"(\d+)\.(\d+)", told)
+    found = re.search(r"(\d{1,9})\.(\d{1,9})", told)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         return Finding(name="git", state="problem", told=f"{told.strip() or program} is too old", fix=fix)
     return Finding(name="git", state="ok", told=told.strip())

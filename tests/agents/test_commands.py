@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from agents.commands import Command, Commands, filled, plain
+from agents.commands import MAX_COMMAND_LENGTH, Command, Commands, filled, plain
 from agents.errors import Misconfigured
 from agents.registry import AGENTS
 
@@ -219,3 +219,20 @@ def test_every_slot_of_a_shipped_step_is_in_each_of_its_patterns(agent) -> None:
         wanted = set(re.findall(r"\{(\w+)", " ".join(str(value) for value in one.step.values())))
         for pattern in one.say:
             assert wanted <= set(re.findall(r"\{(\w+)", pattern)), pattern
+
+
+@pytest.mark.parametrize("separator", ["/", "-", ", then "])
+def test_two_slots_in_one_pattern_end_at_the_text_between_them(separator: str) -> None:
+    found = commands(command(f"open {{first}}{separator}{{second}}", intent="open")).match(f"open one{separator}two")
+    assert found is not None
+    assert found.values == {"first": "one", "second": "two"}
+
+
+def test_two_slots_without_anything_between_them_are_refused() -> None:
+    with pytest.raises(ValueError, match="put a space or a word between two slots"):
+        command("open {first}{second}", intent="open")
+
+
+def test_a_message_longer_than_a_command_may_be_is_no_command() -> None:
+    assert DEPLOY.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 21)} to production") is not None
+    assert DEPLOY.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 20)} to production") is None

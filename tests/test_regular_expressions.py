@@ -1,0 +1,219 @@
+"""No regular expression takes quadratic time: each one meets long strings made from its own repeats."""
+
+import ast
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.commands import _compiled
+from agents.registry import AGENTS
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(
+    path for package in ("agents", "bot", "channels", "storage") for path in (ROOT / package).rglob("*.py")
+)
+FUNCTIONS = {"compile", "match", "fullmatch", "search", "sub", "split", "findall", "finditer"}
+PUMPED_LENGTH = 16_384
+MAX_SECONDS = 0.15
+"""A linear search takes about a millisecond, a quadratic one a second."""
+NO_MATCH = "\x00\n!"
+PLAIN_LETTERS = " a1Z_.-:/!,<@=\\`\t?&"
+CATEGORIES = {
+    "CATEGORY_SPACE": r"\s",
+    "CATEGORY_NOT_SPACE": r"\S",
+    "CATEGORY_WORD": r"\w",
+    "CATEGORY_NOT_WORD": r"\W",
+    "CATEGORY_DIGIT": r"\d",
+    "CATEGORY_NOT_DIGIT": r"\D",
+}
+BUILT_FROM_PARTS = {
+    "agents/commands.py": "the patterns of commands, tested below",
+    "channels/slack/events.py": "the bot's own name, escaped",
+    "storage/one_statement.py": "the statements of this program",
+    "storage/refusals.py": "a table of words in the messages of PostgreSQL",
+}
+"""Modules with an expression that is no literal, and why that is safe."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """One expression of the source, and a method that the source calls on it."""
+
+    module: str
+    pattern: str
+    flags: int
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.method}:{self.pattern[:40]}"
+
+    def run(self, text: str) -> None:
+        expression = re.compile(self.pattern, self.flags)
+        arguments = ("", text) if self.method == "sub" else (text,)
+        result = getattr(expression, self.method)(*arguments)
+        if self.method == "finditer":
+            list(result)
+
+
+def calls(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=attr)) if attr in FUNCTIONS:
+                yield node
+
+
+def methods_by_name(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Return the methods called anywhere on each name in capitals: NAME.search(...), module.NAME.fullmatch(...)."""
+    found: dict[str, set[str]] = {}
+    for node in (node for tree in trees.values() for node in ast.walk(tree)):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=method) if method in FUNCTIONS:
+                found.setdefault(name, set()).add(method)
+    return found
+
+
+def names_of_patterns(tree: ast.Module) -> dict[ast.Call, str]:
+    return {
+        node.value: node.targets[0].id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+def uses() -> Iterator[Use]:
+    trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    methods = methods_by_name(trees)
+    for module, tree in trees.items():
+        names = names_of_patterns(tree)
+        for call in calls(tree):
+            if not isinstance(call.args[0], ast.Constant):
+                continue
+            function = call.func.attr  # type: ignore[attr-defined]
+            called = {function} if function != "compile" else methods.get(names.get(call, ""), {"search"})
+            for method in sorted(called - {"compile"}):
+                yield Use(module, call.args[0].value, flags_of(call, function), method)
+
+
+def flags_of(call: ast.Call, function: str) -> int:
+    position = {"compile": 1, "sub": 4}.get(function, 2)
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "flags"] + call.args[position : position + 1]
+    return int(eval(ast.unparse(given[0]), {"re": re})) if given else 0  # noqa: S307 - the source itself
+
+
+def hostile(pattern: str, flags: int) -> Iterator[str]:
+    """Yield texts that begin like a match and then hold one repeat, or one character, very often."""
+    parsed = re._parser.parse(pattern, flags)  # type: ignore[attr-defined]
+    for before, repeated in pumps(list(parsed)):
+        pumped = (repeated or "a") * (PUMPED_LENGTH // len(repeated or "a"))
+        yield from (pumped, before + pumped, before + pumped + NO_MATCH, f"{before} {pumped}{NO_MATCH}")
+    letters = sorted(set(example(list(parsed)) + "a 1-"))[:8]
+    for one, other in product(letters, repeat=2):
+        yield (one + other) * (PUMPED_LENGTH // 2) + NO_MATCH
+        yield one * (PUMPED_LENGTH // 2) + other * (PUMPED_LENGTH // 2) + NO_MATCH
+
+
+def pumps(items: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what comes before each unbounded repeat, and the least that it repeats."""
+    for operator, argument in items:
+        name = str(operator)
+        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            if argument[1] > 1000:
+                yield before, example(list(argument[2]))
+                yield from ((before, letter) for letter in letters_of(list(argument[2])))
+            yield from pumps(list(argument[2]), before)
+        elif name == "SUBPATTERN":
+            yield from pumps(list(argument[-1]), before)
+        elif name == "BRANCH":
+            for branch in argument[1]:
+                yield from pumps(list(branch), before)
+        before += example([(operator, argument)])
+
+
+def example(items: list[Any]) -> str:
+    """Return a short text that these parts of an expression match; for a negated set, any plain letter outside it."""
+    return "".join(_example(str(operator), argument) for operator, argument in items)
+
+
+def _example(operator: str, argument: Any) -> str:
+    match operator:
+        case "LITERAL":
+            return chr(argument)
+        case "IN" | "NOT_LITERAL" | "ANY":
+            return next(iter(letters_of([(operator, argument)])), "")
+        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            return example(list(argument[2])) * max(argument[0], 1 if argument[1] else 0)
+        case "SUBPATTERN" | "BRANCH":
+            inner = argument[-1]
+            return example(list(inner[0] if operator == "BRANCH" else inner))
+        case _:
+            return ""
+
+
+def letters_of(items: list[Any]) -> list[str]:
+    """Return plain letters that a single set of an expression takes."""
+    if len(items) != 1:
+        return []
+    operator, argument = str(items[0][0]), items[0][1]
+    members = {"IN": argument, "NOT_LITERAL": [("NEGATE", None), ("LITERAL", argument)], "ANY": [("NEGATE", None)]}
+    return [letter for letter in PLAIN_LETTERS if operator in members and takes(members[operator], letter)][:4]
+
+
+def takes(members: list[Any], letter: str) -> bool:
+    negated, found = False, False
+    for operator, argument in members:
+        match str(operator):
+            case "NEGATE":
+                negated = True
+            case "LITERAL":
+                found |= ord(letter) == argument
+            case "RANGE":
+                found |= argument[0] <= ord(letter) <= argument[1]
+            case "CATEGORY":
+                found |= re.match(CATEGORIES[str(argument)], letter) is not None
+    return found != negated
+
+
+def slow(use: Use) -> list[str]:
+    found = []
+    for text in set(hostile(use.pattern, use.flags)):
+        began = time.process_time()
+        use.run(text)
+        if time.process_time() - began > MAX_SECONDS:
+            found.append(f"{text[:30]!r}… of {len(text)} characters")
+            break
+    return found
+
+
+@pytest.mark.parametrize("use", list(uses()), ids=str)
+def test_expression_takes_linear_time_on_hostile_text(use: Use) -> None:
+    assert not slow(use)
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_commands_take_linear_time_on_hostile_text(agent: Any) -> None:
+    patterns = [pattern for command in agent.commands.commands for pattern in command.say]
+    assert patterns
+    for pattern in patterns:
+        compiled = _compiled(pattern)
+        assert not slow(Use(agent.name, compiled.pattern, compiled.flags, "fullmatch")), pattern
+
+
+def test_every_other_expression_is_a_literal() -> None:
+    built = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        for call in calls(ast.parse(path.read_text(encoding="utf-8")))
+        if not isinstance(call.args[0], ast.Constant)
+    }
+    assert built <= set(BUILT_FROM_PARTS)
+
+
+@pytest.mark.parametrize(("pattern", "method"), [(r"[\s.!?]+$", "sub"), (r"\s*x?\s*y", "fullmatch")])
+def test_the_search_finds_expressions_that_are_quadratic(pattern: str, method: str) -> None:
+    assert slow(Use("here", pattern, 0, method))
