@@ -1,6 +1,7 @@
 """Release records: one JSON line each, in the git note (`refs/notes/releases`) of the released commit. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -10,6 +11,7 @@ from agents.frozen import Frozen
 
 CommitId = Annotated[str, Field(pattern=COMMIT_ID)]
 Nothing = Literal[""]
+Action = Literal["release", "roll_back"]
 
 
 class Release(Frozen, extra="ignore"):
@@ -19,7 +21,7 @@ class Release(Frozen, extra="ignore"):
     """
 
     number: int = 0
-    action: Literal["release", "roll_back"] = "release"
+    action: Action = "release"
     environment: str
     tag: Annotated[str, Field(pattern=TAG_NAME)] | Nothing = ""
     commit: CommitId
@@ -29,6 +31,21 @@ class Release(Frozen, extra="ignore"):
     def line(self) -> str:
         """The record as it stands in a note."""
         return self.model_dump_json(ensure_ascii=True)
+
+
+@dataclass(frozen=True)
+class CallIdentity:
+    """One call of a tool: its key and what it was approved to do. An empty commit stands for any."""
+
+    key: str
+    action: Action
+    environment: str
+    commit: str = ""
+
+    def wrote(self, release: Release) -> bool:
+        """Return whether a record can be this call's. The key alone proves nothing: notes can be forged."""
+        same_place = (release.key, release.action, release.environment) == (self.key, self.action, self.environment)
+        return same_place and release.commit.startswith(self.commit)
 
 
 def releases_in(notes: str) -> tuple[Release, ...]:

@@ -9,6 +9,9 @@ from agents.errors import Misconfigured
 
 _ELSEWHERE = re.compile(r"[^/]+:")
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_QUERY = re.compile(r"(?<=[?#])\S+")
+MIN_SECRET_LENGTH = 6
+"""Characters of a value in a query from which it may be a secret; a shorter one would mask ordinary words."""
 
 
 def remote_address(said: str) -> str:
@@ -19,17 +22,26 @@ def remote_address(said: str) -> str:
 
 
 def shown(remote: str) -> str:
-    """The address without credentials."""
-    return _USERINFO.sub("", remote)
+    """Return the address without credentials; all of a query and a fragment counts as one."""
+    bare = _USERINFO.sub("", remote)
+    return _QUERY.sub("***", bare) if "://" in bare else bare
 
 
 def without_secrets(text: str, remote: str) -> str:
     """The text with every credential of the address taken out, whichever way it is spelt."""
     userinfo = found[0].removesuffix("@") if (found := _USERINFO.search(remote)) else ""
-    password = userinfo.partition(":")[2]
-    for secret in filter(None, (userinfo, password, unquote(password))):
-        text = text.replace(secret, "***")
+    for secret in filter(None, (*_query_secrets(remote), userinfo, userinfo.partition(":")[2])):
+        text = text.replace(secret, "***").replace(unquote(secret), "***")
     return _USERINFO.sub("", text)
+
+
+def _query_secrets(remote: str) -> tuple[str, ...]:
+    """Return the query of a URL and the values in it, longest first."""
+    found = _QUERY.search(remote) if "://" in remote else None
+    if found is None:
+        return ()
+    values = (part.rpartition("=")[2] for part in re.split("[&#;]", found[0]))
+    return (found[0], *(value for value in values if len(value) >= MIN_SECRET_LENGTH))
 
 
 def cache_name(remote: str) -> str:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from agents.deploy.names import NOTHING, commit_named, environment_named, quoted, short, stand_named, tag_named, worded
-from agents.deploy.releases import Release
+from agents.deploy.names import NOTHING, commit_named, environment_named, quoted, short, stand_named, tag_named
+from agents.deploy.releases import Action, CallIdentity, Release
 from agents.deploy.repository import Repository
 from agents.deploy.view import Tag, View
 from agents.errors import ToolError, Unreachable
@@ -21,7 +20,7 @@ NEWEST = 5
 class Move:
     """One move of an environment, resolved: from the commit `replaces` (NOTHING when it stands nowhere) to `commit`."""
 
-    action: Literal["release", "roll_back"]
+    action: Action
     environment: str
     tag: str
     commit: str
@@ -53,8 +52,13 @@ def proposed_roll_back(view: View, *, environment: str, tag: str = "", commit: s
     name = view.version_name(target, place)
     if not target.startswith(start) or tag not in ("", name):
         raise ToolError(
-            f"The release of {place} to go back to is {worded(name, target)}; leave tag and commit empty, or release "
-            "the tag you mean."
+            f"The release of {place} to go back to is {view.worded(target, place)}; leave tag and commit empty, or "
+            "release the tag you mean."
+        )
+    if not name and not start:
+        raise ToolError(
+            f"The release of {place} to go back to is {view.worded(target, place)}. A commit without a tag is released "
+            f"only when a person names it: roll back {place} to {short(target)}."
         )
     return Move("roll_back", place, name, target, replaced)
 
@@ -71,14 +75,24 @@ def refuse_moved(view: View, environment: str, replaces: str, goal: str) -> None
     )
 
 
+def refuse_blocked(view: View, environment: str) -> None:
+    """Raise ToolError when git cannot make the environment's tag, because another tag uses its name as a folder."""
+    blocking = next((tag.name for tag in view.tags if tag.name.startswith(f"{environment}/")), None)
+    if blocking is not None:
+        raise ToolError(
+            f"The tag {quoted(blocking)} is in the way: git cannot keep it beside the tag {environment}, which says "
+            f"what is released. Rename or delete {quoted(blocking)} in the repository, then try again."
+        )
+
+
 def refuse_lost(repository: Repository, move: Move) -> None:
     """Raises ToolError when the commit is nowhere to be had: records may outlive what they speak of."""
     if not repository.has(move.commit):
         raise ToolError(f"The commit {short(move.commit)} is no longer in the repository; release a tag instead.")
 
 
-def carried_out(repository: Repository, propose: Propose, key: str) -> tuple[View, Release]:
-    """Do the move and record it, once per key: a repeat finishes what is half done and returns what is done.
+def carried_out(repository: Repository, propose: Propose, call: CallIdentity) -> tuple[View, Release]:
+    """Do the move and record it, once per call: a repeat finishes what is half done and returns what is done.
 
     Returns what was seen when it was decided, and the record. Raises ToolError when somebody else moved the
     environment, and Unreachable when it may work later.
@@ -86,20 +100,24 @@ def carried_out(repository: Repository, propose: Propose, key: str) -> tuple[Vie
     move: Move | None = None
     for _ in range(ATTEMPTS):
         view = repository.look()
-        if done := view.release_with(key):
+        if done := view.release_of(call):
             return view, _still_standing(view, done)
         move = move or propose(view)
         refuse_moved(view, move.environment, move.replaces, move.commit)
         refuse_lost(repository, move)
-        if repository.push(release := _record(view, move, key), view):
+        if repository.push(release := _record(view, move, call.key), view):
             return view, release
     raise Unreachable("Other releases kept changing the release records at the same time; try again in a moment.")
 
 
-def happened(view: View, key: str) -> Release | None:
-    """The release with this key, when its record is there and the environment stands at its commit."""
-    release = view.release_with(key)
-    return release if release and view.stands_at(release.environment) == release.commit else None
+def happened(view: View, call: CallIdentity) -> Release | None:
+    """Return the record of this call, when the environment stands at its commit; the record alone proves nothing."""
+    release = view.release_of(call)
+    return release if release and _stands_as_recorded(view, release) else None
+
+
+def _stands_as_recorded(view: View, release: Release) -> bool:
+    return view.stands_at(release.environment) == release.commit
 
 
 def _record(view: View, move: Move, key: str) -> Release:
@@ -116,10 +134,11 @@ def _record(view: View, move: Move, key: str) -> Release:
 
 
 def _still_standing(view: View, release: Release) -> Release:
-    if happened(view, release.key) is None:
+    if not _stands_as_recorded(view, release):
+        place = release.environment
         raise ToolError(
-            f"{release.environment} was moved to {view.worded(release.commit, release.environment)} by this very call, "
-            f"and somebody moved it on to {view.worded(view.stands_at(release.environment), release.environment)}."
+            f"The release records say that this call moved {place} to {view.worded(release.commit, place)}, but it is "
+            f"at {view.worded(view.stands_at(place), place)}. Look at the repository before you propose it again."
         )
     return release
 
@@ -133,6 +152,7 @@ def _found(view: View, name: str) -> Tag:
 
 def _replaced(view: View, environment: str, said: str, goal: str) -> str:
     """Where the environment stands, or stood before an earlier attempt. Raises ToolError when neither was said."""
+    refuse_blocked(view, environment)
     replaces = stand_named(said) or view.stands_at(environment) or NOTHING
     refuse_moved(view, environment, replaces, goal)
     return replaces

@@ -31,7 +31,10 @@ def told_release(view: View, release: Release) -> str:
     """One line: what an environment is now, and what it was."""
     went = "is now" if release.action == "release" else "is back at"
     before = f"; it was {view.worded(release.previous, release.environment)}" if release.previous else ""
-    return f"{release.environment} {went} {worded(release.tag, release.commit)}{before}."
+    tag = view.version(release.tag)
+    named = tag is not None and tag.commit == release.commit
+    now = worded(release.tag, release.commit) if named else view.worded(release.commit, release.environment)
+    return f"{release.environment} {went} {now}{before}."
 
 
 def tag_data(tag: Tag) -> dict[str, Any]:

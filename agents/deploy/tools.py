@@ -5,8 +5,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from agents.deploy.names import ALL, ENVIRONMENTS, Environment, EnvironmentOrAll, environment_named, worded
-from agents.deploy.releases import Release
+from agents.deploy.names import (
+    ALL,
+    ENVIRONMENTS,
+    Environment,
+    EnvironmentOrAll,
+    commit_named,
+    environment_named,
+    worded,
+)
+from agents.deploy.releases import Action, CallIdentity, Release
 from agents.deploy.repository import opened
 from agents.deploy.rollout import Propose, carried_out, happened, proposed_release, proposed_roll_back, refuse_lost
 from agents.deploy.telling import place_data, tag_data, told_commit, told_place, told_release, told_tag
@@ -74,14 +82,20 @@ def _prepare_roll_back(context: ToolContext, **arguments: Any) -> dict[str, Any]
     return _prepared(context, partial(proposed_roll_back, **arguments))
 
 
-def _check(context: ToolContext, **_arguments: Any) -> ToolResult | None:
+def _check(
+    action: Action, context: ToolContext, *, environment: str, commit: str = "", **_others: str
+) -> ToolResult | None:
     with opened(context.environment) as repository:
         view = repository.look()
-    release = happened(view, context.key)
+    release = happened(view, CallIdentity(context.key, action, environment, commit_named(commit)))
     return _told(view, release) if release else None
 
 
-@tool(effect="verifiable", risk="high", ask=RELEASERS, prepare=_prepare_release, check=_check, timeout=SECONDS)
+_check_release = partial(_check, "release")
+_check_roll_back = partial(_check, "roll_back")
+
+
+@tool(effect="verifiable", risk="high", ask=RELEASERS, prepare=_prepare_release, check=_check_release, timeout=SECONDS)
 def push_release_tag(
     context: ToolContext, environment: Environment, tag: str, commit: Filled = "", replaces: Filled = ""
 ) -> ToolResult:
@@ -91,10 +105,12 @@ def push_release_tag(
     changed when the call runs, nothing is done.
     """
     propose = partial(proposed_release, environment=environment, tag=tag, commit=commit, replaces=replaces)
-    return _moved(context, propose)
+    return _moved(context, propose, CallIdentity(context.key, "release", environment, commit_named(commit)))
 
 
-@tool(effect="verifiable", risk="high", ask=RELEASERS, prepare=_prepare_roll_back, check=_check, timeout=SECONDS)
+@tool(
+    effect="verifiable", risk="high", ask=RELEASERS, prepare=_prepare_roll_back, check=_check_roll_back, timeout=SECONDS
+)
 def roll_back(
     context: ToolContext, environment: Environment, tag: Filled = "", commit: Filled = "", replaces: Filled = ""
 ) -> ToolResult:
@@ -104,7 +120,7 @@ def roll_back(
     has changed when the call runs, nothing is done.
     """
     propose = partial(proposed_roll_back, environment=environment, tag=tag, commit=commit, replaces=replaces)
-    return _moved(context, propose)
+    return _moved(context, propose, CallIdentity(context.key, "roll_back", environment, commit_named(commit)))
 
 
 def _prepared(context: ToolContext, propose: Propose) -> dict[str, Any]:
@@ -113,13 +129,13 @@ def _prepared(context: ToolContext, propose: Propose) -> dict[str, Any]:
         view = repository.look()
         move = propose(view)
         refuse_lost(repository, move)
-    replaces = f"{view.version_name(move.replaces, move.environment)} {move.replaces}".strip()
+    replaces = view.exactly(move.replaces, move.environment)
     return {"environment": move.environment, "tag": move.tag, "commit": move.commit, "replaces": replaces}
 
 
-def _moved(context: ToolContext, propose: Propose) -> ToolResult:
+def _moved(context: ToolContext, propose: Propose, call: CallIdentity) -> ToolResult:
     with opened(context.environment) as repository:
-        view, release = carried_out(repository, propose, context.key)
+        view, release = carried_out(repository, propose, call)
     return _told(view, release)
 
 

@@ -53,3 +53,16 @@ def test_the_clone_stays_when_the_token_changes() -> None:
         cache_name(f"https://{part}/app") for part in ("a:1@git.example", "a:2@git.example", "b.example")
     )
     assert old == new != elsewhere
+
+
+@given(secret=SECRETS.filter(lambda secret: not set(secret) & set("&;=")))
+def test_a_token_in_the_query_is_never_shown(secret: str) -> None:
+    remote = f"https://git.example/app.git?depth=1&private_token={secret}"
+    text = without_secrets(f"fatal: unable to access '{remote}': {secret} was refused after 1 try", remote)
+    assert secret not in text
+    assert "was refused after 1 try" in text
+    assert shown(remote) == "https://git.example/app.git?***"
+
+
+def test_a_path_with_a_question_mark_is_shown_as_it_is() -> None:
+    assert shown("/srv/what?/app.git") == "/srv/what?/app.git"

@@ -241,8 +241,10 @@ def test_a_roll_back_to_a_commit_nobody_has_any_more_is_refused(
 ) -> None:
     lost = json.dumps({"environment": "staging", "number": 9, "commit": commits["v1.3.0"], "previous": "ab" * 20})
     remote.do("notes", "--ref=releases", "append", f"--message={lost}", commits["v1.3.0"])
-    with pytest.raises(ToolError, match="abababab is no longer in the repository"):
+    with pytest.raises(ToolError, match=r"a person names it: roll back staging to abababab\."):
         operator.prepared("roll_back", environment="staging")
+    with pytest.raises(ToolError, match="abababab is no longer in the repository"):
+        operator.prepared("roll_back", environment="staging", commit="abababab")
 
 
 def test_forged_and_broken_records_are_passed_over(operator: Operator, remote: Git, commits: Commits) -> None:
@@ -314,3 +316,50 @@ def _plausible(name: str) -> dict[str, str]:
         "push_release_tag": {"environment": "staging", "tag": "v1.4.0"},
         "roll_back": {"environment": "staging"},
     }.get(name, {})
+
+
+def forge(remote: Git, environment: str, tag: str, commit: str) -> None:
+    """Write a release record as anybody who can push notes may, and nothing else."""
+    record = json.dumps({"environment": environment, "number": 99, "tag": tag, "commit": commit})
+    remote.do("notes", "--ref=releases", "append", f"--message={record}", commit)
+
+
+def test_a_recorded_name_that_is_another_commit_is_not_shown(operator: Operator, remote: Git, commits: Commits) -> None:
+    forge(remote, "production", "v1.1.0", commits["v1.2.0"])
+    assert operator.run("current_release").summary.startswith("production is v1.2.0 (85d4297a)")
+    prepared = operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    assert prepared["replaces"] == f"v1.2.0 {commits['v1.2.0']}"
+
+
+def test_a_commit_that_no_tag_names_is_shown_as_recorded_only(operator: Operator, remote: Git) -> None:
+    main = remote.do("rev-parse", "main").strip()
+    remote.do("update-ref", "refs/tags/production", "main")
+    forge(remote, "production", "v1.1.0", main)
+    doubt = "recorded as v1.1.0, no tag names this commit"
+    shown = operator.run("current_release", environment="production")
+    assert shown.summary.startswith(f"production is {main[:8]} ({doubt}): Ask for")
+    assert shown.data["releases"][0]["tag"] is None
+    prepared = operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    assert prepared["replaces"] == f"{doubt}: {main}"
+    assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({doubt}).")
+
+
+def test_roll_back_to_a_commit_without_a_tag_takes_a_person_who_names_it(
+    operator: Operator, remote: Git, stands_at: StandsAt
+) -> None:
+    main = remote.do("rev-parse", "main").strip()
+    forge(remote, "production", "v1.1.0", main)
+    with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, no tag .* roll back production to {main[:8]}\."):
+        operator.prepared("roll_back", environment="production")
+    prepared = operator.prepared("roll_back", environment="production", commit=main[:8])
+    assert (prepared["tag"], prepared["commit"]) == ("", main)
+    operator.run("roll_back", **prepared)
+    assert stands_at("production") == main
+
+
+def test_a_tag_in_the_way_of_the_environments_tag_is_explained(operator: Operator, remote: Git) -> None:
+    remote.do("update-ref", "-d", "refs/tags/production")
+    remote.do("update-ref", "refs/tags/production/x", "main")
+    with pytest.raises(ToolError, match=r"The tag 'production/x' is in the way: .* Rename or delete"):
+        operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    assert operator.prepared("push_release_tag", environment="staging", tag="v1.4.0")["tag"] == "v1.4.0"
