@@ -54,7 +54,7 @@ class View:
         return tag.commit if tag else ""
 
     def release_of(self, call: CallIdentity) -> Release | None:
-        """Return the record that this call wrote; one with its key and another content is somebody else's."""
+        """Return the record that this call wrote; None where a record only has its key."""
         return next((release for release in self.releases if call.wrote(release)), None)
 
     def latest(self, environment: str) -> Release | None:
