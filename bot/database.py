@@ -13,7 +13,7 @@ from storage.lock import FileLock
 from storage.postgres import is_postgres
 from storage.refusals import mapped
 from storage.schema import HEAD, migrate, one_at_a_time, version_of
-from storage.sqlite import lock_path, sqlite_path
+from storage.sqlite import lock_path, make_private, sqlite_path
 
 
 def url_of(settings: Settings) -> str:
@@ -74,7 +74,13 @@ def _looking(url: str, *, alone: bool = False) -> Iterator[Engine]:
 
 def _locked(url: str) -> FileLock:
     _make_folder(sqlite_path(url).parent)
-    return FileLock.take(lock_path(url))
+    lock = FileLock.take(lock_path(url))
+    try:
+        make_private(url)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
 
 def _make_folder(folder: Path) -> None:

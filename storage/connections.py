@@ -11,7 +11,8 @@ from psycopg import Error
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 
-from storage.postgres import CONNECT, psycopg_url
+from storage.bounded import ANSWER_TIMEOUT_SECONDS, bounded
+from storage.postgres import connect_arguments, psycopg_url
 
 MOST = 8
 """Connections of one process, apart from those for its jobs."""
@@ -28,8 +29,10 @@ class Connections:
 
     @classmethod
     def to(cls, url: str, patience: float = PATIENCE) -> Self:
-        options = {**CONNECT, "options": _settings(patience), "application_name": "handrail"}
+        options = {**connect_arguments(url, **_settings(patience)), "application_name": "handrail"}
         engine = create_engine(psycopg_url(url), pool_size=MOST, max_overflow=0, connect_args=options)
+        kind = bounded(ANSWER_TIMEOUT_SECONDS * patience / PATIENCE)
+        event.listen(engine, "do_connect", lambda _dialect, _record, _, parameters: kind.connect(**parameters))
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "checkout", _look)
         return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))
@@ -41,15 +44,23 @@ class Connections:
         try:
             yield connection
         except BaseException:
+            if connection.invalidated:
+                self._drop_idle()
             connection.close()
             raise
         self._idle.append(connection)
 
     def close(self) -> None:
         """Once nobody has one any more."""
-        while self._idle:
-            self._idle.pop().close()
+        self._drop_idle()
         self.engine.dispose()
+
+    def _drop_idle(self) -> None:
+        """Close the connections that wait here: whatever ended one of them has mostly ended all."""
+        while self._idle:
+            connection = self._idle.pop()
+            connection.invalidate()
+            connection.close()
 
     def _awake(self) -> Connection | None:
         while self._idle:
@@ -111,9 +122,10 @@ def _prepare(driver: Any, _record: Any) -> None:
     driver.adapters.register_dumper(str, _Holdable)
 
 
-def _settings(patience: float) -> str:
+def _settings(patience: float) -> dict[str, str]:
     milliseconds = round(patience * 1000)
-    return (
-        f"-c statement_timeout={2 * milliseconds} -c lock_timeout={milliseconds} "
-        f"-c idle_in_transaction_session_timeout={milliseconds}"
-    )
+    return {
+        "statement_timeout": f"{2 * milliseconds}",
+        "lock_timeout": f"{milliseconds}",
+        "idle_in_transaction_session_timeout": f"{milliseconds}",
+    }

@@ -13,7 +13,7 @@ from storage.pool import Pool
 from storage.postgres import is_postgres, postgres_engine
 from storage.refusals import mapped
 from storage.schema import require_current
-from storage.sqlite import lock_path, sqlite_engine
+from storage.sqlite import lock_path, make_private, sqlite_engine
 from storage.writer import Writer
 from storage.writes import Writing
 
@@ -107,6 +107,7 @@ class Database:
         lock = FileLock.take(lock_path(url))
         engine = connect(url)
         try:
+            make_private(url)
             require_current(engine)
         except BaseException as error:
             engine.dispose()

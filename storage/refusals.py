@@ -7,6 +7,10 @@ from sqlalchemy import exc
 from agents.errors import StoreUnavailable
 
 _AWAY = "the database does not answer: check that it runs, and DATABASE_URL"
+_REFUSED = "the database, or the pooler in front of it, refused: {words}"
+_POOLER = "set DATABASE_URL to the database itself, or to a pooler in session mode that passes options on"
+_SEVERITY = re.compile(r"\b(?:FATAL|ERROR): +")
+MAX_WORDS_LENGTH = 200
 _SQLITE = (
     (r"readonly|read-only", "the database is read-only: give this user the right to write the file and its folder"),
     (r"locked|busy", "the database is locked by another program: close it and try again"),
@@ -30,8 +34,11 @@ _POSTGRES = (
         r'invalid connection option|invalid \w+ value: "|invalid URI',
         "DATABASE_URL has an option that is none: check it",
     ),
+    (r"connection closed: the server did not answer", _AWAY),
+    (r"terminating connection|starting up|recovery mode|shutting down", _AWAY),
+    (r"unsupported startup parameter|prepared statement .* exist", f"{_REFUSED}; {_POOLER}"),
+    (r"\b(?:FATAL|ERROR): ", _REFUSED),
     (r"connection|failed to resolve host|server closed|terminating|timeout expired", _AWAY),
-    (r"starting up|recovery mode|shutting down", _AWAY),
 )
 
 
@@ -45,4 +52,5 @@ def mapped(error: BaseException) -> BaseException:
     text = str(driver)
     reasons = _SQLITE if type(driver).__module__.startswith("sqlite3") else _POSTGRES
     reason = next((ours for pattern, ours in reasons if re.search(pattern, text, re.IGNORECASE)), None)
-    return StoreUnavailable(reason or f"the database refused: {(text.splitlines() or [''])[0][:200]}")
+    words = (_SEVERITY.split(text)[-1].splitlines() or [""])[0][:MAX_WORDS_LENGTH]
+    return StoreUnavailable((reason or "the database refused: {words}").replace("{words}", words))

@@ -1,5 +1,8 @@
 """SQLite: where its file is, and the settings durability rests on."""
 
+import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,27 @@ def sqlite_path(url: str) -> Path:
 
 
 def lock_path(url: str) -> Path:
-    """The file whose lock means that a process runs on the database."""
-    path = sqlite_path(url)
+    """Return the file whose lock means that a process runs on the database, by whatever link the URL names it."""
+    path = sqlite_path(url).resolve()
     return path.with_name(f"{path.name}.lock")
+
+
+def make_private(url: str) -> None:
+    """Make the database file if it is missing, and take the rights of everybody but its owner away.
+
+    SQLite gives its journals the rights of the file. An existing file is not opened here: closing it would end the
+    locks that SQLite holds on it in this process. Raises Misconfigured when the file cannot be made.
+    """
+    path = sqlite_path(url)
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Misconfigured(f"cannot write {path}: {error.strerror}; check its owner and rights") from error
+    for file in (path, *(path.with_name(f"{path.name}-{journal}") for journal in ("wal", "shm"))):
+        with suppress(FileNotFoundError, PermissionError):  # no journal, or a file of another user
+            mode = stat.S_IMODE(file.stat().st_mode)
+            file.chmod(mode & stat.S_IRWXU)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

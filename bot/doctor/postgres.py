@@ -99,5 +99,6 @@ def _formed(url: str, form: _Form) -> Finding:
 def _named(url: str) -> str:
     """Without user and password."""
     parsed = make_url(url)
-    where = parsed.host or parsed.query.get("host") or "this machine"
+    hosts = parsed.query.get("host", "")
+    where = parsed.host or (hosts if isinstance(hosts, str) else ", ".join(hosts)) or "this machine"
     return f"database {parsed.database or parsed.username or 'of this user'} at {where}"

@@ -4,6 +4,10 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import SecretStr
 
+from storage.postgres import with_hosts_apart
+
+_NO_URL = "is no URL: the host or the port cannot be read; write special characters as %XX"
+
 
 def web_url(text: str) -> str:
     """An http(s) URL without a query, given back without a slash at its end."""
@@ -14,7 +18,8 @@ def web_url(text: str) -> str:
 
 
 def database_url(secret: SecretStr) -> SecretStr:
-    """`sqlite:///FILE` or `postgresql://…`, which some providers write `postgres://…`."""
+    """`sqlite:///FILE` or `postgresql://…`, which some providers write `postgres://…`, perhaps with several hosts."""
+    secret = SecretStr(_with_hosts_apart(secret.get_secret_value()))
     url = _split(secret.get_secret_value())
     if url.scheme == "sqlite":
         if url.netloc or url.query or url.path.strip("/") in ("", ":memory:"):
@@ -39,10 +44,17 @@ def api_folder(text: str) -> str:
     return f"{web_url(text)}/"
 
 
+def _with_hosts_apart(text: str) -> str:
+    try:
+        return with_hosts_apart(text)
+    except ValueError:
+        raise ValueError(_NO_URL) from None
+
+
 def _split(text: str) -> SplitResult:
     try:
         url = urlsplit(text)
         _ = url.port  # looked at here because a wrong one is only noticed, and repeated in the error, when read
     except ValueError:
-        raise ValueError("is no URL: the host or the port cannot be read; write special characters as %XX") from None
+        raise ValueError(_NO_URL) from None
     return url

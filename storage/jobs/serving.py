@@ -14,6 +14,7 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from storage.bounded import BoundedAsyncConnection
 from storage.jobs.attending import AttendingConnector, AttendingManager
 from storage.jobs.deferring import POLLED, Later, Queue
 from storage.jobs.held import HeldJob
@@ -195,10 +196,14 @@ def _connections(url: str, queues: int) -> AsyncConnectionPool:
     four journeys for one. A connection that died ends the worker instead, which starts again. That a job was taken, or
     has ended, is not waited for until it is on the disk: what a crash of the server takes back is done once more.
     """
-    settings = {"application_name": "handrail jobs", "connect_timeout": 5, "options": "-c synchronous_commit=off"}
-    most = 2 + 2 * queues
     return AsyncConnectionPool(
-        conninfo(url), kwargs=settings, configure=_alone, min_size=1, max_size=most, timeout=_PATIENCE, open=False
+        conninfo(url, application_name="handrail jobs", synchronous_commit="off"),
+        connection_class=BoundedAsyncConnection,
+        configure=_alone,
+        min_size=1,
+        max_size=2 + 2 * queues,
+        timeout=_PATIENCE,
+        open=False,
     )
 
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from agents.errors import Misconfigured
 from bot.environment.api_tokens import ApiToken, api_tokens
+from bot.environment.urls import database_url
 from bot.environment.values import Endpoint
 from bot.settings import Settings, load_settings
 
@@ -309,3 +311,17 @@ def test_a_variable_the_configuration_names_is_found_in_the_environment_and_in_t
 def test_agents_see_the_environment_without_what_is_ours() -> None:
     found = settings(PATH="/bin", DEPLOY_REPO="repo.git", SECRET_KEY="k", SLACK_BOT_TOKEN="xoxb-1")
     assert found.agent_environment == {"PATH": "/bin", "DEPLOY_REPO": "repo.git"}
+
+
+def test_several_hosts_of_a_database_are_read_apart() -> None:
+    given = SecretStr("postgresql://bot:p%40ss@one:5432,two,three:6000/db?target_session_attrs=read-write")
+    url = make_url(database_url(given).get_secret_value())
+    assert url.query == {"host": ("one:5432", "two", "three:6000"), "target_session_attrs": "read-write"}
+    assert (url.username, url.password, url.database) == ("bot", "p@ss", "db")
+
+
+@pytest.mark.parametrize("hosts", ["one:x,two", "one:5432,,two", "one two,three", "[::1,two"])
+def test_what_is_no_host_among_several_is_refused_without_repeating_it(hosts: str) -> None:
+    with pytest.raises(ValueError, match="the host or the port cannot be read") as refused:
+        database_url(SecretStr(f"postgresql://bot:secret@{hosts}/db"))
+    assert "secret" not in str(refused.value)

@@ -21,6 +21,8 @@ class Wire:
     url: str
     server: URL
     lost: Event = field(default_factory=Event)
+    silent: bool = False
+    """Nothing is passed on any more, and no connection is closed: what a balancer does that forgot them."""
     _fatal: bytes | None = None
     _calls: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -70,7 +72,8 @@ class Wire:
                 if doomed and (b"COMMIT" in data or _ALONE in data):
                     self._fatal = None
                     deaf.set()
-                writer.write(data)
+                if not self.silent:
+                    writer.write(data)
 
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deaf: asyncio.Event) -> None:
         with suppress(ConnectionError):

@@ -155,3 +155,25 @@ def test_a_database_of_a_newer_handrail_is_refused_and_left_alone(database_url: 
 def test_a_database_without_a_file_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="must name a file"):
         sqlite_path(url)
+
+
+async def test_a_file_that_is_in_use_is_refused_by_any_link_to_it(sqlite_url: str, tmp_path: Path) -> None:
+    database = Database.open(sqlite_url)
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(sqlite_path(sqlite_url))
+    with pytest.raises(Misconfigured, match="another Handrail process is using"):
+        Database.open(f"sqlite:///{link}")
+    await database.close()
+    await Database.open(f"sqlite:///{link}").close()
+
+
+async def test_database_file_and_its_journals_are_for_their_owner_only(sqlite_url: str) -> None:
+    path = sqlite_path(sqlite_url)
+    path.chmod(0o644)
+    database = Database.open(sqlite_url)
+    await database.run(add("one"))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.glob(f"{path.name}*")}
+    assert set(modes.values()) == {0o600}
+    assert f"{path.name}-wal" in modes
+    await database.close()

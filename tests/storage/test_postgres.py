@@ -4,6 +4,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from sqlalchemy import Connection, exc, make_url, text
 from agents.errors import StoreUnavailable
 from storage.connections import MOST, Connections
 from storage.database import Database, connect
+from storage.jobs.looking import stalled_jobs
 from storage.pool import MOST_WAITING, Pool
+from storage.postgres import conninfo
 from storage.refusals import mapped
 from storage.schema import migrate, prove_writable
 from tests.fakes.wire import wire
@@ -258,6 +261,73 @@ async def test_a_connection_that_dies_in_the_commit_itself_is_not_tried_again_ei
     assert await database.run(count) == 0
 
 
+@pytest.mark.parametrize("act", ["run", "read", "write"])
+async def test_silent_connections_are_given_up_and_replaced(postgres_url: str, act: str) -> None:
+    works = {"run": count, "read": count, "write": lambda connection, _writes: count(connection)}
+    with wire(postgres_url) as through:
+        async with waiting(IMPATIENCE, through.url) as database:
+            await asyncio.gather(*(database.run(add(f"{number}")) for number in range(MOST)))
+            through.silent = True
+            async with asyncio.timeout(PATIENCE):
+                with pytest.raises(StoreUnavailable, match="the database does not answer"):
+                    await getattr(database, act)(works[act])
+            through.silent = False
+            assert await getattr(database, act)(works[act]) == MOST
+
+
+async def test_a_slow_statement_is_ended_by_the_server_before_its_connection_is_given_up(postgres_url: str) -> None:
+    async with waiting(IMPATIENCE, postgres_url) as database:
+        with pytest.raises(StoreUnavailable, match="too busy"):
+            await database.run(lambda connection: connection.execute(text("SELECT pg_sleep(20)")))
+
+
+DEFAULTS = [
+    ("datestyle", "German, DMY"),
+    ("datestyle", "SQL, MDY"),
+    ("datestyle", "Postgres, DMY"),
+    ("intervalstyle", "sql_standard"),
+    ("default_transaction_isolation", "serializable"),
+    ("default_transaction_isolation", "repeatable read"),
+    ("timezone", "Asia/Kathmandu"),
+    ("bytea_output", "escape"),
+    ("standard_conforming_strings", "off"),
+    ("client_encoding", "LATIN1"),
+    ("lc_messages", "C"),
+]
+
+
+@pytest.mark.parametrize(("setting", "value"), DEFAULTS)
+async def test_the_databases_own_defaults_change_nothing(postgres_url: str, setting: str, value: str) -> None:
+    order(postgres_url, f"ALTER DATABASE {make_url(postgres_url).database} SET {setting} = '{value}'")
+    at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    spoken = text("SELECT CAST(:at AS timestamptz), CAST(:words AS text), current_setting('transaction_isolation')")
+    database = Database.open(postgres_url)
+    ask = {"at": at, "words": "Grüße, 東京 \\n"}
+    found = await database.run(lambda connection: tuple(connection.execute(spoken, ask).one()))
+    assert found == (at, ask["words"], "read committed")
+    assert await stalled_jobs(postgres_url) == []
+    await database.close()
+
+
+async def test_options_of_the_url_are_kept_beside_the_settings_of_handrail(postgres_url: str) -> None:
+    url = make_url(postgres_url).update_query_dict({"options": "-c search_path=public,pg_temp"})
+    with psycopg.connect(conninfo(url.render_as_string(hide_password=False))) as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ("public,pg_temp",)
+        assert connection.execute("SHOW datestyle").fetchone() == ("ISO, MDY",)
+
+
+async def test_the_second_host_of_a_url_is_used_when_the_first_is_away(own_server: PostgresServer) -> None:
+    migrated_url = make_url(migrated(own_server))
+    folder = migrated_url.query["host"]
+    several = migrated_url.set(query={"host": ["127.0.0.1:1", f"{folder}:5432"]}).render_as_string(hide_password=False)
+    database = Database.open(several)
+    await database.run(add("one"))
+    assert await database.run(count) == 1
+    await database.close()
+    with psycopg.connect(conninfo(several)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def _dying_at_commit(connection: Connection) -> None:
     """Whatever is written to the inbox as `fatal` ends its back end when it is committed."""
     connection.exec_driver_sql(
@@ -322,6 +392,16 @@ def test_a_database_that_lets_nobody_in_is_told_with_the_fix_and_without_its_sec
         ("FATAL:  the database system is in recovery mode", "does not answer"),
         ("terminating connection due to administrator command", "does not answer"),
         ("connection timeout expired", "does not answer"),
+        (
+            "connection failed: FATAL:  unsupported startup parameter: options\nDETAIL: pooled",
+            "refused: unsupported startup parameter: options; set DATABASE_URL to the database itself",
+        ),
+        ('prepared statement "_pg3_0" does not exist', "or to a pooler in session mode"),
+        ("connection failed: ERROR:  no such user", "the pooler in front of it, refused: no such user$"),
+        (
+            "connection to server failed: FATAL:  no pg_hba.conf entry for host",
+            "refused: no pg_hba.conf entry for host$",
+        ),
         ("something new\nwith a second line of details", "the database refused: something new$"),
     ],
 )

@@ -1,0 +1,53 @@
+"""Connections to PostgreSQL that wait for an answer for a limited time: a network that went silent never says so.
+
+TCP notices dropped packets (`storage.postgres`). It notices nothing when a balancer or a pooler has forgotten the
+connection and goes on to acknowledge what is sent.
+"""
+
+from psycopg import AsyncConnection, Connection, OperationalError
+from psycopg.abc import RV, PQGen
+from psycopg.pq import TransactionStatus
+
+ANSWER_TIMEOUT_SECONDS = 15.0
+"""Longer than `statement_timeout`: a server that is merely slow answers before."""
+_INTERVAL_SECONDS = 0.1
+_SILENT = "connection closed: the server did not answer within {:g} s"
+
+
+class BoundedConnection(Connection):
+    """A connection that is closed, with an OperationalError, when one command takes longer than `answer_timeout`."""
+
+    answer_timeout = ANSWER_TIMEOUT_SECONDS
+
+    def wait(self, gen: PQGen[RV], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> RV:
+        """Wait for the server, at most `timeout` seconds where psycopg gives one (as for notifications)."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.answer_timeout)
+        except OperationalError as error:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.pgconn.finish()
+            raise OperationalError(_SILENT.format(self.answer_timeout)) from error
+
+
+class BoundedAsyncConnection(AsyncConnection):
+    """The same for an event loop."""
+
+    async def wait(self, gen: PQGen[RV], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> RV:  # noqa: ASYNC109 - psycopg's
+        """Wait for the server, at most `timeout` seconds where psycopg gives one (as for notifications)."""
+        if timeout is not None:
+            return await super().wait(gen, interval, timeout)
+        try:
+            return await super().wait(gen, interval, ANSWER_TIMEOUT_SECONDS)
+        except OperationalError as error:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.pgconn.finish()
+            raise OperationalError(_SILENT.format(ANSWER_TIMEOUT_SECONDS)) from error
+
+
+def bounded(seconds: float) -> type[BoundedConnection]:
+    """Return a class of connections with another limit."""
+    return type("BoundedConnection", (BoundedConnection,), {"answer_timeout": seconds})
