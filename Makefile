@@ -5,16 +5,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench lock clean
+.PHONY: help up test test-all check bench lock clean
 
 help:  ## show this
-	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
 
 up: $(READY)  ## start everything in one process; Ctrl-C stops it
 	@$(BIN)/handrail up
 
 test: $(READY)  ## run all tests
 	@$(BIN)/python -m pytest
+
+test-all: $(READY)  ## run all tests with fresh seeds and ten times as many kills; takes long
+	@$(BIN)/python -m pytest --fresh-seeds --kills 2000
 
 check: $(READY)  ## check format, lint, types and the directions of imports
 	$(BIN)/ruff format --check .

@@ -11,8 +11,10 @@ from hypothesis import settings
 from storage.database import Database
 from tests.databases import DATABASES, forget_database, postgresql, sqlite
 
-settings.register_profile("handrail", deadline=None, print_blob=True)
-settings.load_profile("handrail")
+KILL_SEED = 20_260_101
+settings.register_profile("fixed seeds", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("fresh seeds", deadline=None, print_blob=True)
+settings.load_profile("fixed seeds")
 
 _OURS = (
     "HANDRAIL",
@@ -40,7 +42,21 @@ def _nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 def pytest_addoption(parser: pytest.Parser) -> None:
     """For tests/crashes; pytest reads options before it goes into folders."""
     parser.addoption("--kills", type=int, default=200, help="how often a process is killed at a random moment")
-    parser.addoption("--kill-seed", type=int, default=secrets.randbits(32), help="the seed of those moments")
+    parser.addoption("--kill-seed", type=int, help=f"the seed of those moments; {KILL_SEED} unless seeds are fresh")
+    parser.addoption("--fresh-seeds", action="store_true", help="try other random examples and moments than usual")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A failure must be seen again by running the same command, so seeds are fixed unless fresh ones are asked for."""
+    fresh = config.getoption("fresh_seeds")
+    settings.load_profile("fresh seeds" if fresh else "fixed seeds")
+    if config.getoption("kill_seed") is None:
+        config.option.kill_seed = secrets.randbits(32) if fresh else KILL_SEED
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Show what to give to see the same moments again; Hypothesis prints how to repeat its examples itself."""
+    return f"kill seed: {config.getoption('kill_seed')}; hypothesis: {settings.get_current_profile_name()}"
 
 
 @pytest.fixture

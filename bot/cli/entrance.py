@@ -1,6 +1,7 @@
 """The entrance of the command line, and the one place where an error becomes a sentence and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ def handrail(
 
 def enter(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Nobody is shown a stack trace who did not ask for it by LOG_LEVEL."""
+    with suppress(ValueError):  # in another than the main thread, which has no signals
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell inherits "ignored"
     try:
         code = _run(arguments)
         sys.stdout.flush()

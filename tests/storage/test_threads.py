@@ -71,7 +71,8 @@ async def test_who_lost_a_race_is_told_that_and_not_what_else_does_not_fit_any_m
 ) -> None:
     walk = some_walk(lambda w: w.state.request is not None and "ThreadForked" not in {e.type for e in w.events})
     opened = await write(database, walk)
-    request = opened.requests[-1]
+    request = opened.request
+    assert request is not None
     answered, expired = (request.model_copy(update={"status": status}) for status in ("answered", "expired"))
 
     def settle(writes: Writes, before: Request, after: Request) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,10 +95,13 @@ class Folder:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     @contextmanager
-    def talking(self, *arguments: str, **environment: str) -> Iterator[Talking]:
-        """Start a command and talk with it; it is gone at the end, one way or another."""
+    def talking(self, *arguments: str, before: Sequence[str] = (), **environment: str) -> Iterator[Talking]:
+        """Start a command and talk with it; it is gone at the end, one way or another.
+
+        `before` is a program that becomes the command.
+        """
         process = subprocess.Popen(
-            [*PROGRAM, *arguments],
+            [*before, *PROGRAM, *arguments],
             cwd=self.path,
             env=self._variables(environment),
             stdin=subprocess.PIPE,

@@ -113,6 +113,13 @@ def test_an_interrupt_is_quiet(folder):
         assert waiting.said.count("\n") == 1
 
 
+def test_an_interrupt_ends_a_command_that_a_shell_started_in_the_background(folder):
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    with folder.talking("threads", "events", "--follow", "thr_none", PORT="1", before=ignoring) as waiting:
+        waiting.until("waiting for it")
+        assert waiting.stop(2) == 130
+
+
 def test_entering_without_arguments_shows_what_there_is(capsys):
     assert enter([]) == 2
     assert "doctor" in "".join(capsys.readouterr())
