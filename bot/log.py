@@ -56,6 +56,7 @@ class Action(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
     HTTP_ANSWERED = "http_answered"
     HTTP_FAILED = "http_failed"
+    DESCRIPTORS_EXHAUSTED = "descriptors_exhausted"
     LIBRARY_WARNED = "library_warned"
 
 

@@ -13,6 +13,7 @@ from bot.generated_secrets import api_tokens, secret_key
 from bot.log import Action, configure_logging, log
 from bot.settings import Settings, load_settings
 from bot.web.app import create_app
+from bot.web.connections import LoopErrors
 from bot.web.principal import Credential
 from bot.web.server import Server, listener
 from bot.web.ways_in import WaysIn, ways_in_of
@@ -95,6 +96,8 @@ def _credentials(settings: Settings) -> list[Credential]:
 
 async def _serve(bot: Bot, server: _Server, door: socket.socket, ways_in: WaysIn) -> None:
     """Whoever knocks before the bot has started waits at the door: nobody is let in before."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(LoopErrors(loop.time))
     heed_signals(_SIGNALS, server.stop)
     await bot.start()
     ways_in.start()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -35,11 +36,12 @@ def create_app(
 
     `doors` are the routes of channels that come in over HTTP, each with its own way to tell who knocks.
     """
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
         title="Handrail",
         version="1",
         description=_DESCRIPTION,
-        redoc_url=None,
+        swagger_ui_parameters={"validatorUrl": None},  # Swagger UI would ask a web site to check the schema
         redirect_slashes=False,  # such an answer would name the host that the client named
         generate_unique_id_function=_operation_id,
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -11,6 +11,11 @@ from bot.web.problems import problem_of
 
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 _PRIVATE = (*_ALWAYS, (b"cache-control", b"no-store"))
+DOCS = "/docs"
+_OWN_HOST_ONLY = (
+    b"default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+)
+_DOCUMENTS = (*_ALWAYS, (b"content-security-policy", _OWN_HOST_ONLY))
 _STOPPING = "this server is stopping; send the same again in a moment"
 _REFUSED = 400
 _FAILED = 500
@@ -49,6 +54,8 @@ class Envelope:
 
 
 def _headers(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
+    if scope["path"].startswith(DOCS):
+        return _DOCUMENTS
     return _PRIVATE if guarded(scope["path"]) else _ALWAYS
 
 

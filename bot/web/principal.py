@@ -60,10 +60,12 @@ class Gate:
         self._doors = [(_digest(c.token.secret.get_secret_value()), Principal.of(c, people)) for c in credentials]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not guarded(scope["path"]):
+        if scope["type"] != "http":
             return await self._app(scope, receive, send)
         principal = self._let_in(Headers(scope=scope).get("authorization", ""))
         if principal is None:
+            if not guarded(scope["path"]):
+                return await self._app(scope, receive, send)
             refusal = problem(401, "unauthorized", _NOBODY, headers={"WWW-Authenticate": "Bearer"})
             return await refusal(scope, receive, send)
         scope.setdefault("state", {})["principal"] = principal

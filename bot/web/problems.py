@@ -28,6 +28,7 @@ _CODES = {
     400: "malformed_json",
     404: "not_found",
     405: "method_not_allowed",
+    408: "body_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
 }

@@ -7,8 +7,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from agents.errors import Misconfigured
+from bot.web.connections import BoundedProtocol
 from bot.web.parts import Parts
 
+LISTEN_QUEUE_LENGTH = 128
 DRAIN = 1
 """Whole seconds for requests to end when we stop; tools, which take longer, belong to the bot and its own grace."""
 
@@ -35,6 +37,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=BoundedProtocol,
+                backlog=LISTEN_QUEUE_LENGTH,
                 access_log=False,
                 lifespan="off",
                 log_config=None,

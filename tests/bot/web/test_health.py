@@ -1,3 +1,10 @@
+from pathlib import Path
+
+import pytest
+
+from agents.errors import StoreUnavailable
+from storage.readiness import MIN_FREE_BYTES, require_room
+from storage.sqlite import sqlite_path
 from tests.bot.web.surface import Surface
 
 
@@ -33,8 +40,33 @@ async def test_an_engine_that_was_not_started_makes_it_unready(surface: Surface)
     assert told.json()["checks"]["engine"]["ok"] is False
 
 
-async def test_a_read_only_database_makes_it_unready_and_says_what_to_do(surface: Surface) -> None:
+@pytest.mark.parametrize("token", [None, "alice"])
+async def test_a_read_only_database_makes_it_unready_and_says_what_to_do(surface: Surface, token: str | None) -> None:
     await surface.bot.engine.database.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
-    told = await surface.client(None).get("/readyz")
+    told = await surface.client(token).get("/readyz")
     assert told.status_code == 503
     assert "read-only: give this user the right to write" in told.json()["checks"]["database"]["problem"]
+
+
+async def test_a_caller_without_a_token_makes_nothing_commit(surface: Surface) -> None:
+    before = journal(surface)
+    assert (await surface.client(None).get("/readyz")).status_code == 200
+    assert journal(surface) == before
+    assert (await surface.client("alice").get("/readyz")).status_code == 200
+    assert journal(surface) != before
+
+
+def journal(surface: Surface) -> tuple[int, int]:
+    """Return the size of the database's journal and when it was last written."""
+    found = Path(f"{sqlite_path(surface.bot.engine.database.url)}-wal").stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def test_a_disk_that_is_nearly_full_is_reported_before_a_commit_fails(sqlite_url: str) -> None:
+    require_room(sqlite_url, lambda _: MIN_FREE_BYTES)
+    with pytest.raises(StoreUnavailable, match="the disk is full: free some space"):
+        require_room(sqlite_url, lambda _: MIN_FREE_BYTES - 1)
+
+
+def test_room_on_the_disk_of_another_machine_is_not_looked_for() -> None:
+    require_room("postgresql://elsewhere/db", lambda _: 0)

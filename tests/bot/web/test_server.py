@@ -55,3 +55,24 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do(served: Served) -> N
 def test_a_host_that_is_not_ours_is_told_with_what_to_do() -> None:
     with pytest.raises(Misconfigured, match=r"cannot listen on 203\.0\.113\.1 port 0: .*; set HOST or PORT"):
         listener("203.0.113.1", 0)
+
+
+async def test_a_request_with_two_lengths_is_refused(served: Served) -> None:
+    answer = await exchange(
+        served.port,
+        b"POST /v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-alice\r\n"
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/threads HTTP/1.1\r\nHost: x\r\n\r\n",
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"ambiguous_length" in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def exchange(port: int, request: bytes) -> bytes:
+    """Send bytes and return all that the server sends until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.read()
+    writer.close()
+    return answer

@@ -1,0 +1,83 @@
+"""Limits of one HTTP connection: how many there are, and how long a client may take for the head of a request."""
+
+import asyncio
+import errno
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from bot.log import Action, log
+
+HEAD_TIMEOUT_SECONDS = 10.0
+"""From the opening of a connection, or the first byte of a further request, to the end of the request's head."""
+MAX_CONNECTIONS = 1000
+REPORT_INTERVAL_SECONDS = 60.0
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def max_connections() -> int:
+    """Return how many connections are served at once: half of the descriptors that this process may have."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MAX_CONNECTIONS, descriptors // 2)
+
+
+class BoundedProtocol(H11Protocol):
+    """One HTTP connection of uvicorn that is closed when there are too many, or when a head takes too long."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Turn the connection away when there are too many; else wait for the head of its first request."""
+        super().connection_made(transport)
+        if len(self.connections) > max_connections():
+            transport.write(_BUSY)
+            transport.close()
+            return
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass the bytes on, and keep the time for as long as no request has begun with them."""
+        super().data_received(data)
+        if getattr(self.cycle, "response_complete", True) is False:  # None before the first request
+            self._stop_timer()
+        elif self._head_timer is None:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+@dataclass
+class LoopErrors:
+    """An exception handler of an event loop that reports a lack of descriptors once a minute.
+
+    asyncio reports it for every place of the listen queue, thousands of times a second (CPython 3.11, gh-106527).
+    """
+
+    now: Callable[[], float]
+    _reported_at: float | None = None
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle what asyncio reports; everything but a lack of descriptors goes its usual way."""
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES):
+            loop.default_exception_handler(context)
+            return
+        now = self.now()
+        if self._reported_at is None or now - self._reported_at >= REPORT_INTERVAL_SECONDS:
+            self._reported_at = now
+            log(Action.DESCRIPTORS_EXHAUSTED, level="error", error=error)

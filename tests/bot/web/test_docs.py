@@ -1,0 +1,31 @@
+"""The page of the API's documentation works without any other host."""
+
+import re
+from html.parser import HTMLParser
+
+from tests.bot.web.surface import Surface
+
+
+class Loaded(HTMLParser):
+    """Collects the addresses that a page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+async def test_documentation_loads_nothing_from_other_hosts(surface: Surface) -> None:
+    page = await surface.client(None).get("/docs")
+    assert page.status_code == 200
+    loaded = Loaded()
+    loaded.feed(page.text)
+    assert len(loaded.addresses) >= 3
+    for address in loaded.addresses:
+        assert address.startswith("/")
+        assert not address.startswith("//")
+        assert (await surface.client(None).get(address)).status_code == 200
+    assert not re.search(r"https?://", page.text.replace("http://www.w3.org", ""))
+    assert page.headers["content-security-policy"].startswith("default-src 'self';")
