@@ -93,10 +93,15 @@ class StepRejected(Fact):
     retry_at: AwareDatetime | None = None
 
 
+FailureStage = Literal["run", "unbegun", "look", "postponed"]
+"""What failed: the run; a run that was announced and had not begun; the look for what a run did; or the start."""
+
+
 class ToolCalled(Fact):
     """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it.
 
-    `prefetch` is there where another agent is asked in place of a tool: what that one looks up first.
+    `prefetch` is there where another agent is asked in place of a tool: what that one looks up first. `where` is the
+    file and line at which preparing the call failed.
     """
 
     type: Literal["ToolCalled"] = "ToolCalled"
@@ -109,6 +114,7 @@ class ToolCalled(Fact):
     verdict: Verdict
     prefetched: bool = False
     prefetch: tuple[str, ...] | None = None
+    where: str | None = None
 
     @property
     def asks(self) -> bool:
@@ -135,12 +141,17 @@ class ToolSucceeded(Fact):
 
 
 class ToolFailed(Fact):
-    """The tool did not do its work; with `retry_at` it is tried again with the same key."""
+    """The tool did not do its work; with `retry_at` it is tried again with the same key.
+
+    `where` is the file and line, for those who look into the log: models and people are told the `error` alone.
+    """
 
     type: Literal["ToolFailed"] = "ToolFailed"
     call_id: str
     error: str
     retry_at: AwareDatetime | None = None
+    stage: FailureStage = "run"
+    where: str | None = None
 
 
 class ToolOutcomeUnknown(Fact):
@@ -149,6 +160,7 @@ class ToolOutcomeUnknown(Fact):
     type: Literal["ToolOutcomeUnknown"] = "ToolOutcomeUnknown"
     call_id: str
     detail: str
+    where: str | None = None
 
 
 class RequestOpened(Fact):

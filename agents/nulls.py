@@ -1,22 +1,18 @@
 """Null for an optional value means its default: what `strict_schema` did to a model's fields is undone here."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
 
+from agents.arguments import json_schema
+
 
 def without_nulls(value: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """The value without the nulls that stand for the default of an optional field, at any depth."""
-    schema = _schema_of(model)
+    schema = json_schema(model)
     left: dict[str, Any] = _without(dict(value), schema, schema.get("$defs", {}))
     return left
-
-
-@lru_cache(maxsize=256)
-def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema()
 
 
 def _without(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:

@@ -16,6 +16,12 @@ RequestStatus = Literal["open", "approved", "denied", "answered", "expired", "su
 RUN_AGAIN = "run again"
 """The answer about a call in doubt that lets it start once more: it takes what approving the call took."""
 
+MAX_REFUSALS_KEPT = 10
+"""The answers that did not count of one request which are kept; the log has more of them."""
+
+MAX_REFUSALS = 100
+"""The answers that did not count of one request which enter the log; all are answered."""
+
 Purpose = Literal["tool", "budget", "question", "handover", "outcome"]
 
 
@@ -56,7 +62,10 @@ class ShownCard(Frozen):
 
 
 class Request(Frozen):
-    """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same."""
+    """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same.
+
+    Of the `answers` that did not count the last MAX_REFUSALS_KEPT are kept; `refused_count` is how many there were.
+    """
 
     id: str
     code: str
@@ -80,6 +89,7 @@ class Request(Frozen):
     escalated: int = 0
     held: bool = False
     answers: tuple[GivenAnswer, ...] = ()
+    refused_count: int = 0
     cards: tuple[ShownCard, ...] = ()
     settled_at: AwareDatetime | None = None
 
@@ -96,3 +106,10 @@ class Request(Frozen):
         """The distinct people whose approval counts, in the order they gave it."""
         given = (a.by for a in self.answers if a.counted and a.decision in ("approve", "edit"))
         return tuple(dict.fromkeys(given))
+
+    def with_answer(self, answer: GivenAnswer) -> "Request":
+        """The request with one answer more, and without those that did not count long ago."""
+        answers = (*self.answers, answer)
+        kept = [given for given in answers if not given.counted][-MAX_REFUSALS_KEPT:]
+        answers = tuple(given for given in answers if given.counted or any(given is one for one in kept))
+        return self.model_copy(update={"answers": answers, "refused_count": self.refused_count + (not answer.counted)})

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from agents.arguments import json_schema
 from agents.errors import Misconfigured
 from agents.steps import AskAgent, Await, DoneForNow, NothingToDo, RequestHumanInput
 from agents.tools import Tool
@@ -78,7 +79,7 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     Raises Misconfigured, naming the place, for open objects, roots that are no object, untyped values, a model within
     itself, and for more than MOST_LEVELS, MOST_PROPERTIES or MOST_CHOICES.
     """
-    whole = model.model_json_schema()
+    whole = json_schema(model)
     strict = _strict(whole, _Place(model.__name__, whole.get("$defs", {})))
     if strict.get("type") != "object":
         raise Misconfigured(f"{model.__name__}: the outermost value must be an object, not a choice or a plain value")

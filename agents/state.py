@@ -59,7 +59,9 @@ class OpenCall(Frozen):
     """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet.
 
     `ask` holds the terms on which people approved it, where they were asked. `agent` is whose call it is, where that
-    is not the thread's own: it stays known when the thread is cancelled meanwhile.
+    is not the thread's own: it stays known when the thread is cancelled meanwhile. `delays` counts failures in a row of
+    all that comes before a start, `unbegun` the attempts that were announced and never began. `insisted` says that a
+    person wants it run although it may have happened.
     """
 
     call_id: str
@@ -75,6 +77,9 @@ class OpenCall(Frozen):
     approvers: tuple[Address, ...] = ()
     ask: Ask | None = None
     agent: str | None = None
+    delays: int = 0
+    unbegun: int = 0
+    insisted: bool = False
 
 
 class Asked(Frozen):

@@ -1,13 +1,15 @@
-"""Tools: what an agent may do, described for the model and for policy, carried out elsewhere (factor 4)."""
+"""Tools: what an agent may do, described for the model and for policy, carried out elsewhere."""
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
+from agents.arguments import arguments_of, canonical, json_schema, typed
+from agents.capping import MAX_TEXT_BYTES
 from agents.errors import InvalidArguments
 from agents.frozen import Frozen
 from agents.policy import Ask, EffectClass, Stance
@@ -32,18 +34,21 @@ class ToolContext:
     environment: Mapping[str, str] = field(repr=False)
 
 
-ToolFunction = Callable[..., ToolResult]
-Prepare = Callable[..., dict[str, Any]]
-Check = Callable[..., ToolResult | None]
+Isolation = Literal["thread", "process"]
+ToolFunction = Callable[..., ToolResult | Awaitable[ToolResult]]
+Prepare = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
+Check = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `run`, `prepare` and `check` are called with a ToolContext and the arguments by name; they may block.
+    """One tool. `run`, `prepare` and `check` are called with a ToolContext and the arguments by name.
 
-    `prepare` resolves names to what they mean now (a tag to its commit) before anybody is asked, and raises ToolError
+    They may block or be `async def`, and are given the objects their parameters are annotated with.
+    `prepare` resolves names to what they mean now (a tag to its commit) before people are asked, and raises ToolError
     when the proposal makes no sense. `check` tells whether a `verifiable` call happened: its result, or None.
-    `timeout` is seconds for one attempt.
+    `timeout` is seconds for one attempt. With the isolation `process` each of them runs in a process of its own, which
+    is killed when its time is over.
     """
 
     name: str
@@ -55,19 +60,42 @@ class Tool:
     check: Check | None
     timeout: float
     version: int
+    isolation: Isolation = "thread"
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON schema of the arguments."""
+        return json_schema(self.arguments)
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as plain JSON values. Raises InvalidArguments, saying which and why."""
+        """Return the arguments as canonical JSON. They may hold JSON values and typed objects.
+
+        Raises InvalidArguments, saying which and why, also for more than MAX_TEXT_BYTES: arguments are never cut.
+        """
+        valid = self._read(canonical, arguments)
+        size = len(json.dumps(valid, ensure_ascii=False).encode(errors="replace"))
+        if size > MAX_TEXT_BYTES:
+            raise InvalidArguments(f"{self.name}: these arguments have {size} bytes; send at most {MAX_TEXT_BYTES}")
+        return valid
+
+    def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments as the objects the functions are called with. Raises InvalidArguments."""
+        return self._read(typed, arguments)
+
+    def _read(
+        self, read: Callable[[type[BaseModel], Mapping[str, Any]], dict[str, Any]], arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
         try:
-            written = json.dumps(dict(arguments), allow_nan=False)
-            return self.arguments.model_validate_json(written).model_dump(mode="json")
+            return read(self.arguments, arguments)
+        except InvalidArguments as error:
+            raise InvalidArguments(f"{self.name}: {error}") from error
         except ValidationError as error:
             raise InvalidArguments(_complaint(self.name, error)) from error
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidArguments(f"{self.name}: these arguments cannot be written as JSON") from error
 
 
-def tool(
+def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
     *,
     effect: EffectClass,
     risk: Literal["low", "medium", "high"] = "low",
@@ -76,34 +104,32 @@ def tool(
     check: Check | None = None,
     timeout: float = 30.0,
     version: int = 1,
+    isolation: Isolation = "thread",
 ) -> Callable[[ToolFunction], Tool]:
-    """Make a function a Tool: its name, docstring and annotated parameters (after the context) describe it."""
+    """Make a function a Tool: its name, docstring and annotated parameters (after the context) describe it.
+
+    A tool with the isolation `process` must be found by its module and name: it cannot stand within a function.
+    """
     if effect == "verifiable" and check is None:
         raise TypeError("a verifiable tool needs a check that tells whether it happened")
 
     def declare(run: ToolFunction) -> Tool:
+        if isolation == "process" and ("<" in run.__qualname__ or run.__module__ == "__main__"):
+            raise TypeError(f"{run.__qualname__}: a tool with a process of its own must stand in a module")
         return Tool(
             name=run.__name__,
             description=inspect.getdoc(run) or "",
-            arguments=_arguments_of(run),
+            arguments=arguments_of(run),
             run=run,
             stance=Stance(effect=effect, risk=risk, ask=ask or Ask()),
             prepare=prepare,
             check=check,
             timeout=timeout,
             version=version,
+            isolation=isolation,
         )
 
     return declare
-
-
-def _arguments_of(run: ToolFunction) -> type[BaseModel]:
-    parameters = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
-    fields: dict[str, Any] = {
-        p.name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default) for p in parameters
-    }
-    config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    return create_model(f"{run.__name__}_arguments", __config__=config, **fields)
 
 
 def _complaint(name: str, error: ValidationError) -> str:

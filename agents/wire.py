@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from agents.agent import Agent
+from agents.capping import MAX_TEXT_BYTES, cut_text
 from agents.digest import digest_of
 from agents.errors import Invalid
 from agents.nulls import without_nulls
 from agents.schema import OLDER_NAMES, BuiltIn, built_in
-from agents.steps import AskAgent, CallTool, Step
+from agents.steps import AskAgent, CallTool, RequestHumanInput, Step
 from agents.tools import Tool
 
 LONGEST_COMPLAINT = 500
@@ -114,7 +115,21 @@ def _built_in(model: type[BuiltIn], written: dict[str, Any]) -> BuiltIn:
     for name in _SPOKEN:
         if not getattr(step, name, "said").strip():
             raise Invalid(f"step.{name}: must not be empty")
+    _refuse_excess(step)
     return step
+
+
+def _refuse_excess(step: BuiltIn) -> None:
+    """What a digest will bind cannot be cut later."""
+    match step:
+        case RequestHumanInput():
+            name, text = "question", "".join([step.question, *step.choices])
+        case AskAgent():
+            name, text = "message", step.message
+        case _:
+            return
+    if cut_text(text) != text:
+        raise Invalid(f"step.{name}: too long, with {len(text)} characters; say it in {MAX_TEXT_BYTES // 4}")
 
 
 def _permitted(step: BuiltIn, agent: Agent) -> BuiltIn:

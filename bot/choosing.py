@@ -7,7 +7,7 @@ from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
 from agents.events import KnownEvent, ReplyChosen, StepChosen, StepRejected, ThreadPaused
-from agents.interpret import interpret, refused_call
+from agents.interpret import Complaint, interpret, refused_call
 from agents.messages import Provenance, Receipt
 from agents.moment import Moment
 from agents.opening import agent_address, ask_for_help
@@ -30,7 +30,7 @@ class Choice:
 
     completion: Completion
     step: Step
-    complaint: str | None = None
+    complaint: Complaint | None = None
     draft: Receipt | None = None
 
 

@@ -1,6 +1,5 @@
 """Answers to requests: judged against policy, decided once, whatever channel they come from."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +14,21 @@ from agents.errors import (
     InvalidArguments,
     NotAllowed,
     Refused,
-    ToolError,
+    Retryable,
+    Unreachable,
 )
 from agents.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
 from agents.judge import Edited, Judgement, judge
 from agents.messages import Provenance
 from agents.opening import agent_address
-from agents.requests import Answer, Request
+from agents.requests import MAX_REFUSALS, Answer, Request
 from agents.state import ThreadState
-from agents.tools import Tool, ToolContext
+from agents.tools import Tool
 from bot.engine import Engine, Recorded, Reply
 from bot.ids import Chance
 from bot.roster import Roster
+from bot.running import Runner
+from bot.tool_calls import ToolRaised
 from storage.inbox import Claim
 from storage.requests import load_request
 
@@ -38,6 +40,7 @@ class Deciding:
     engine: Engine
     roster: Roster
     chance: Chance
+    runner: Runner
 
     async def answer(
         self,
@@ -51,7 +54,8 @@ class Deciding:
         """Answer the request with this id or code. `seen` is the digest of what the person was shown.
 
         Raises RequestNotFound, AlreadySettled and ApprovalChanged (with the request as it is), InvalidAnswer,
-        InvalidArguments, and NotAllowed: the answer is then kept on the request as one that did not count.
+        InvalidArguments, and NotAllowed: the answer of a person we know is then kept as one that did not count, until
+        there are MAX_REFUSALS.
         """
         known = await self.find(named)
         edits = answer.decision == "edit" and known.purpose == "tool" and known.status == "open"
@@ -65,6 +69,8 @@ class Deciding:
             judgement = judge(request, answer, people=self.roster.people, now=now, seen=seen, edited=edited)
             if judgement.status == "open" and judgement.given.by in request.approvers and edited is None:
                 return ()  # said twice: it counts once
+            if judgement.refused is not None and not self._is_kept(request, answer):
+                raise NotAllowed(judgement.refused)
             return answered(state, request, judgement, edited)
 
         try:
@@ -73,6 +79,10 @@ class Deciding:
             raise await self._explained(error, known.id) from error
         _refuse(recorded)
         return recorded
+
+    def _is_kept(self, request: Request, answer: Answer) -> bool:
+        """Whether a refused answer enters the log, which must not grow with every click of anybody."""
+        return request.refused_count < MAX_REFUSALS and self.roster.people.get(answer.by) is not None
 
     async def find(self, named: str) -> Request:
         """The request with this id or code, as of the last commit. Raises RequestNotFound."""
@@ -104,13 +114,12 @@ class Deciding:
 
     async def _prepared(self, agent: Agent, tool: Tool, request: Request, arguments: dict[str, Any]) -> dict[str, Any]:
         valid = tool.validated(arguments)
-        if tool.prepare is None:
-            return valid
-        context = ToolContext(key=f"edit:{request.id}", environment=self.roster.environment(agent))
         try:
-            return await asyncio.to_thread(tool.prepare, context, **valid)
-        except ToolError as error:
-            raise InvalidArguments(str(error)) from error
+            return await self.runner.prepare(agent, tool, valid, f"edit:{request.id}")
+        except ToolRaised as raised:
+            if isinstance(raised.error, Retryable):
+                raise Unreachable(raised.words, retry_after=raised.error.retry_after) from raised
+            raise InvalidArguments(raised.words) from raised
 
 
 def answered(state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None) -> Sequence[KnownEvent]:

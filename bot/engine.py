@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from agents.capping import with_texts_cut
 from agents.effects import SendMessage
 from agents.errors import VersionConflict, WrongState
 from agents.events import KnownEvent
@@ -147,7 +148,7 @@ class Engine:
     def _appended(self, writes: Writes, before: ThreadState, decided: Sequence[KnownEvent]) -> Recorded:
         if not decided:
             return Recorded(before, before)
-        events, after, touched = self._folded(before, tuple(decided))
+        events, after, touched = self._folded(before, tuple(map(with_texts_cut, decided)))
         self.threads.append(writes, before, events, after)
         _write_requests(writes, before, [r for r in touched.values() if r.thread_id == after.thread_id])
         _write_outbox(writes, before, after)

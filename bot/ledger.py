@@ -1,6 +1,7 @@
 """The ledger of tool calls: what must hold before one starts, and what its end adds to the log."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.addresses import ENGINE, Address
 from agents.digest import call_digest
@@ -12,7 +13,11 @@ from agents.opening import ask_what_happened
 from agents.policy import Policy
 from agents.state import OpenCall, ThreadState
 from agents.tools import Tool
-from bot.running import MOST_ATTEMPTS, Ended, back_off, fitting
+from bot.running import MOST_ATTEMPTS, Ended, back_off
+
+MAX_LOOKS = 3
+MAX_POSTPONEMENTS = 10
+"""With back-off these are some eight minutes."""
 
 
 def key_of(state: ThreadState, call: OpenCall) -> str:
@@ -23,7 +28,7 @@ def key_of(state: ThreadState, call: OpenCall) -> str:
 def objection(state: ThreadState, call: OpenCall, tool: Tool | None, policy: Policy) -> str | None:
     """Why the call may not start after all: what was approved, the rules and the people are looked at once more."""
     if tool is None or tool.version != call.tool_version:
-        return f"{call.tool} changed since this was asked; propose it again"
+        return unavailable(call)
     digest = call_digest(state.thread_id, call.call_id, call.tool, call.tool_version, call.arguments)
     if digest != call.digest:
         return "these are not the arguments that were asked about"
@@ -35,12 +40,20 @@ def objection(state: ThreadState, call: OpenCall, tool: Tool | None, policy: Pol
     return lapsed(verdict.ask, call.approvers, state.requester, policy.people)
 
 
-def given_up(call: OpenCall, why: str) -> Ended:
+def unavailable(call: OpenCall) -> str:
+    """The tool is gone, or is another one than people saw."""
+    return f"{call.tool} changed since this was asked; propose it again"
+
+
+def given_up(call: OpenCall, ended: Ended) -> Ended:
     """The end of a call that will not be tried again.
 
-    A read did nothing, and what can be looked for was not there; of anything else nobody knows whether it happened.
+    A read did nothing, what was looked for and not found did not happen, and what never began neither. Of anything
+    else it is unknown whether it happened.
     """
-    return Ended("unknown" if call.effect in ("idempotent", "once") else "failed", why)
+    never_began = ended.stage in ("unbegun", "postponed") and call.unbegun + (ended.stage == "unbegun") >= call.attempt
+    doubtful = ("idempotent", "once", "verifiable") if ended.stage == "look" else ("idempotent", "once")
+    return replace(ended, how="unknown" if call.effect in doubtful and not never_began else "failed")
 
 
 def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, jitter: float) -> Sequence[KnownEvent]:
@@ -53,16 +66,36 @@ def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, ji
             provenance=Provenance.TOOL,
             call_id=call.call_id,
             summary=ended.result.summary,
-            result=fitting(ended.result),
+            result=ended.result.data,
         )
         return (done,)
-    if ended.how == "again" and call.attempt >= MOST_ATTEMPTS:
-        ended = given_up(call, ended.text)
+    if ended.how == "again" and (state.life == "cancelled" or _is_last(call, ended)):
+        ended = given_up(call, ended)
     if ended.how == "unknown":
-        unknown = ToolOutcomeUnknown(at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text)
+        unknown = ToolOutcomeUnknown(
+            at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text, where=ended.where
+        )
         return unknown, (_tell(call, moment) if state.life == "cancelled" else ask_what_happened(state, call, moment))
-    retry_at = back_off(call.attempt, jitter, moment.now) if ended.how == "again" else None
-    return (ToolFailed(at=moment.now, actor=actor, call_id=call.call_id, error=ended.text, retry_at=retry_at),)
+    failed = ToolFailed(
+        at=moment.now,
+        actor=actor,
+        call_id=call.call_id,
+        error=ended.text,
+        retry_at=back_off(_attempts(call, ended), jitter, moment.now) if ended.how == "again" else None,
+        stage=ended.stage,
+        where=ended.where,
+    )
+    return (failed,)
+
+
+def _attempts(call: OpenCall, ended: Ended) -> int:
+    """How often in a row what has just failed was tried."""
+    return call.delays + 1 if ended.stage in ("look", "postponed") else call.attempt
+
+
+def _is_last(call: OpenCall, ended: Ended) -> bool:
+    limits = {"look": MAX_LOOKS, "postponed": MAX_POSTPONEMENTS}
+    return _attempts(call, ended) >= limits.get(ended.stage, MOST_ATTEMPTS)
 
 
 def _tell(call: OpenCall, moment: Moment) -> ReplyChosen:

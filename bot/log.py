@@ -34,6 +34,7 @@ class Action(StrEnum):
     TOOL_STARTED = "tool_started"
     TOOL_FINISHED = "tool_finished"
     TOOL_FAILED = "tool_failed"
+    TOOL_EXCEEDED = "tool_exceeded"
     TOOL_LEFT_TO_OTHERS = "tool_left_to_others"
     MESSAGE_DELIVERED = "message_delivered"
     MESSAGE_RETRIED = "message_retried"
@@ -64,7 +65,8 @@ class Fields(TypedDict, total=False):
     """What a line may tell besides its action; None is left out.
 
     `error` is an exception, of which the class and the place are told and never the text, or the name of a class.
-    `path` loses its query and the token of a link. `seconds` is how long something took.
+    `path` loses its query and the token of a link. `seconds` is how long something took. `where` is a file and line.
+    `traceback` is that of an error in a tool, with its text: operators write tools, and get to see what fails in them.
     """
 
     thread_id: str | None
@@ -87,10 +89,13 @@ class Fields(TypedDict, total=False):
     host: str | None
     port: int | None
     error: BaseException | str | None
+    where: str | None
+    traceback: str | None
 
 
 FIELDS = frozenset(Fields.__annotations__)
 _LONGEST = 200
+_MAX_TRACEBACK_CHARACTERS = 16_000
 _CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
 _QUERY = re.compile(r"\?[^\s\"']*")
 _LINK_TOKEN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret (CONTRACT §4)
@@ -169,6 +174,9 @@ def _told(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in fields.items():
         if name == "error" and value is not None:
             yield from _error(value)
+        elif name == "traceback" and isinstance(value, str):
+            lines = value[-_MAX_TRACEBACK_CHARACTERS:].splitlines()
+            yield "exception", "\n".join(f"| {_printable(line)}" for line in lines)  # none passes for a line of the log
         elif isinstance(value, str):
             yield name, _safe(_without_secrets(value) if name == "path" else value)
         elif isinstance(value, float):
@@ -203,7 +211,11 @@ def _without_secrets(text: str) -> str:
 
 def _safe(text: str) -> str:
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    return _printable(cut)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _number(level: Level) -> int:

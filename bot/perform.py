@@ -10,9 +10,9 @@ from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.completion import Completion
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, Work
-from agents.errors import CodeTaken
+from agents.errors import CodeTaken, InvalidArguments
 from agents.events import BudgetReached, KnownEvent, ReplyChosen, ToolFailed, ToolStarted
-from agents.interpret import call_tool
+from agents.interpret import Complaint, call_tool, refused_prefetch
 from agents.messages import Receipt
 from agents.model import Model, Turn
 from agents.moment import Moment
@@ -27,10 +27,11 @@ from bot.drafts import Drafts
 from bot.engine import Engine, Recorded
 from bot.fence import Fence, Late
 from bot.ids import Chance
-from bot.ledger import given_up, key_of, objection, outcome
+from bot.ledger import given_up, key_of, objection, outcome, unavailable
 from bot.log import Action, log
 from bot.roster import Roster
-from bot.running import MOST_ATTEMPTS, Ended, Runner, words_for
+from bot.running import MOST_ATTEMPTS, Ended, Runner
+from bot.tool_calls import ToolRaised
 
 
 class Build(Protocol):
@@ -99,37 +100,62 @@ class Performer:
         build = partial(chosen, agent=agent, roster=self.roster)
         return await self._record(effect, state, lambda now, moment: build(now, choice, moment))
 
-    async def _prepared(self, agent: Agent, step: CallTool, state: ThreadState) -> tuple[CallTool, str | None]:
+    async def _prepared(self, agent: Agent, step: CallTool, state: ThreadState) -> tuple[CallTool, Complaint | None]:
         """The call with its names resolved, or why that is impossible."""
         tool = agent.tool(step.tool)
         if tool is None:
             return step, None
         try:
             arguments = await self.runner.prepare(agent, tool, step.arguments, f"{state.thread_id}:{state.version}")
-        except Exception as error:  # noqa: BLE001 - whatever a tool does, the model is told and nothing is asked
-            return step, words_for(error)
+        except ToolRaised as error:
+            return step, Complaint(error.words, error.where)
         return step.model_copy(update={"arguments": arguments}), None
 
     async def _prefetch(self, effect: Prefetch, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.acting)
-        tool = agent.tool(effect.tool)
-        step = CallTool(tool=effect.tool, arguments=tool.validated({}) if tool else {})
+        step = CallTool(tool=effect.tool, arguments={})
+        try:
+            step = step.model_copy(update={"arguments": _prefetched(agent, effect.tool)})
+        except InvalidArguments as error:
+            why = Complaint(f"{error}; only tools without required arguments can be prefetched")
+            return await self._record(
+                effect, state, lambda now, moment: (refused_prefetch(now, step, why, moment, agent=agent),)
+            )
         policy = self.roster.policy
         return await self._record(
             effect, state, lambda now, moment: call_tool(now, step, moment, agent=agent, policy=policy, prefetched=True)
         )
 
     async def _run_tool(self, effect: RunTool, state: ThreadState) -> Recorded:
-        agent = self.roster.agent(effect.call.agent or state.agent)
-        tool = agent.tool(effect.call.tool)
-        problem = objection(state, effect.call, tool, self.roster.policy)
-        if tool is None or problem is not None:
-            return await self._record(effect, state, partial(_failed, effect.call, problem or ""))
-        return await self._start(effect, state, agent, tool)
+        found = self._found(effect.call, state)
+        if found is None:
+            return await self._record(effect, state, partial(_failed, effect.call, unavailable(effect.call)))
+        if effect.call.attempt > 0 and (known := await self._looked(effect, state, found)) is not None:
+            return known
+        problem = objection(state, effect.call, found[1], self.roster.policy)
+        if problem is not None:
+            return await self._record(effect, state, partial(_failed, effect.call, problem))
+        return await self._start(effect, state, *found)
+
+    def _found(self, call: OpenCall, state: ThreadState) -> tuple[Agent, Tool] | None:
+        agent = self.roster.agents.get(call.agent or state.agent)
+        tool = agent.tool(call.tool) if agent else None
+        return (agent, tool) if agent and tool else None
+
+    async def _looked(
+        self, effect: RunTool | RecoverTool, state: ThreadState, found: tuple[Agent, Tool]
+    ) -> Recorded | None:
+        """Before another attempt: whether an earlier one happened. None when it did not, and the call may start."""
+        ended = await self.runner.look(*found, effect.call, key_of(state, effect.call))
+        if ended is None or (ended.how == "again" and effect.call.insisted):
+            return None
+        return await self._write_outcome(state, ended)
 
     async def _start(self, effect: RunTool | RecoverTool, state: ThreadState, agent: Agent, tool: Tool) -> Recorded:
         """Write that it starts, then let it run: a crash in between is found out about, never hidden."""
         call = effect.call
+        if (busy := self.runner.obstacle(agent, tool)) is not None:
+            return await self._write_outcome(state, Ended("again", busy, stage="postponed"))
         key, attempt = key_of(state, call), call.attempt + 1
         fence = Fence(self.chance.elapsed, self.chance.elapsed())
         recorded = await self._record(effect, state, partial(_started, call, key, attempt))
@@ -160,26 +186,25 @@ class Performer:
     async def _run_and_look(self, agent: Agent, tool: Tool, call: OpenCall, key: str, fence: Fence) -> Ended:
         """One attempt; when its end leaves doubt and the tool can look for what it did, look before trying again."""
         ended = await self.runner.run(agent, tool, call, key, fence)
-        found = await self.runner.check(agent, tool, call, key) if ended.how == "again" else None
-        return ended if found is None else Ended("succeeded", found.summary, found)
+        if ended.how != "again" or ended.stage == "unbegun":
+            return ended
+        return await self.runner.look(agent, tool, call, key) or ended
 
     async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> Recorded:
         """The process that started the call is gone: each class of effect has its own way to the truth."""
-        agent = self.roster.agent(effect.call.agent or state.agent)
-        tool = agent.tool(effect.call.tool)
-        if tool is None or effect.call.effect == "once":
+        found, call = self._found(effect.call, state), effect.call
+        if found is None or call.effect == "once":
             return await self._write_outcome(state, Ended("unknown", "the process that ran it ended"))
-        found = await self.runner.check(agent, tool, effect.call, key_of(state, effect.call))
-        if found is not None:
-            return await self._write_outcome(state, Ended("succeeded", found.summary, found))
-        if effect.call.attempt >= MOST_ATTEMPTS:
+        if (known := await self._looked(effect, state, found)) is not None:
+            return known
+        if call.attempt >= MOST_ATTEMPTS:
             return await self._write_outcome(state, Ended("again", "the process that ran it ended, each time"))
-        problem = objection(state, effect.call, tool, self.roster.policy)
+        problem = objection(state, call, found[1], self.roster.policy)
         if state.life == "cancelled":
             problem = "the thread was cancelled meanwhile"
         if problem is not None:
-            return await self._write_outcome(state, given_up(effect.call, problem))
-        return await self._start(effect, state, agent, tool)
+            return await self._write_outcome(state, given_up(call, Ended("again", problem)))
+        return await self._start(effect, state, *found)
 
     async def _write_outcome(self, state: ThreadState, ended: Ended) -> Recorded:
         """Nothing, once others have found out about this attempt, or have started another one: theirs is to be told."""
@@ -218,11 +243,17 @@ class Performer:
         raise CodeTaken
 
 
+def _prefetched(agent: Agent, name: str) -> dict[str, object]:
+    """The arguments of a tool that is called with none. Raises InvalidArguments."""
+    tool = agent.tool(name)
+    return tool.validated({}) if tool else {}
+
+
 def _same_attempt(now: ThreadState, ours: ThreadState) -> bool:
     """Whether what is under way there is what we know of, whatever people have said meanwhile."""
     if now.call is None or ours.call is None:
         return False
-    fields = ("call_id", "attempt", "phase")
+    fields = ("call_id", "attempt", "phase", "delays")
     return all(getattr(now.call, name) == getattr(ours.call, name) for name in fields)
 
 

@@ -1,7 +1,6 @@
 """The composition root: everything is put together here, by arguments; tests put their own parts in."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -57,7 +56,7 @@ class Bot:
     deciding: Deciding
     steering: Steering
     wakeups: WakeUps
-    executor: ThreadPoolExecutor
+    runner: Runner
     channels: Mapping[str, Channel | Reader]
     troubles: dict[str, str]
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -75,7 +74,7 @@ class Bot:
         await self.wakeups.stop(grace)
         if self.presence is not None:
             await self.presence.stop()
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.runner.close()
         for close in self.closers:
             await close()
         await self.engine.database.close()
@@ -101,22 +100,22 @@ def bootstrap(
     endings = Endings()
     own = replace(engine, deferrer=endings.defer, hopeful=True) if share else engine
     engine.listeners.append(endings.notice)
-    executor = ThreadPoolExecutor(max_workers=16, thread_name_prefix="tool")
+    runner = Runner(roster)
     drafts = Drafts({s: channel for s, channel in channels.items() if isinstance(channel, Drafter)}, roster.people)
     activity = Activity({s: channel for s, channel in channels.items() if isinstance(channel, ShowsWork)})
-    advancer = Advancer(Performer(own, roster, model, Runner(roster, executor), chance, drafts), chance, activity)
+    advancer = Advancer(Performer(own, roster, model, runner, chance, drafts), chance, activity)
     handover = Handover(engine, senders, chance)
     return Bot(
         engine=engine,
         roster=roster,
         chance=chance,
         intake=Intake(engine, roster, chance),
-        deciding=Deciding(engine, roster, chance),
+        deciding=Deciding(engine, roster, chance, runner),
         steering=Steering(engine, chance),
         wakeups=_shared(share, JobHandlers(engine, advancer, handover, roster, chance, sleep, endings))
         if share
         else _embedded(engine, roster, advancer, handover, chance, sleep),
-        executor=executor,
+        runner=runner,
         channels=channels,
         troubles=handover.troubles,
         presence=Presence(engine, share.process, chance, sleep) if share else None,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Annotated
+from typing import Annotated, get_args
 
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, 
 from agents.errors import HandrailError
 from agents.events import (
     BudgetReached,
+    FailureStage,
     KnownEvent,
     MessageReceived,
     Spoken,
@@ -30,7 +31,7 @@ from agents.events import (
     ThreadStarted,
     ToolStarted,
 )
-from agents.interpret import call_tool
+from agents.interpret import Complaint, call_tool
 from agents.judge import judge
 from agents.listen import listen, listen_again
 from agents.messages import Assurance, Changed, Heard, Provenance, Receipt
@@ -308,7 +309,7 @@ def _think(walk: Walk) -> Sequence[KnownEvent]:
         return ended_without_step(walk.state, failed, walk.moment(), 0.5)
     step = walk.draw(st.sampled_from([*STEPS, *_handing(walk)] if walk.keen else STEPS))
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
-    complaint = walk.draw(st.sampled_from([None, None, None, "there is no such place"]))
+    complaint = walk.draw(st.sampled_from([None, None, None, Complaint("there is no such place", "tools.py:7")]))
     draft = walk.draw(st.sampled_from([None, Receipt(ref="draft", digest="d")]))
     choice = Choice(completion, step, complaint, draft)
     return chosen(walk.state, choice, walk.moment(), agent=walk.agent, roster=ROSTER)
@@ -328,7 +329,9 @@ def _run(walk: Walk, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:
         key = key_of(walk.state, call)
         return (ToolStarted(at=walk.now, actor=person("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1),)
     how = walk.draw(st.sampled_from(["succeeded", "succeeded", "failed", "again", "unknown"]))
-    ended = Ended(how, "so it ended", ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None)
+    stage = walk.draw(st.sampled_from(get_args(FailureStage))) if how == "again" else "run"
+    result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
+    ended = Ended(how, "so it ended", result, stage)
     return outcome(walk.state, call, ended, moment, 0.5)
 
 

@@ -101,7 +101,7 @@ def _named(state: ThreadState, request_id: str, **changed: Any) -> Request:
 
 def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
     request = _named(state, event.request_id)
-    request = request.model_copy(update={"answers": (*request.answers, event.answer)})
+    request = request.with_answer(event.answer)
     if event.digest is not None:
         request = _edited(request, event)
     if event.status == "open":
@@ -154,7 +154,7 @@ def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
 def _outcome_told(state: ThreadState, request: Request) -> dict[str, Any]:
     told = next((a.text for a in reversed(request.answers) if a.counted), None)
     if told == RUN_AGAIN and state.call is not None:
-        return {"call": state.call.model_copy(update={"phase": "ready"})}
+        return {"call": state.call.model_copy(update={"phase": "ready", "delays": 0, "insisted": True})}
     return {"call": None, "models_turn": True}
 
 

@@ -32,7 +32,7 @@ def fold_working(state: ThreadState, event: WorkingEvent) -> dict[str, Any]:
         case ToolCalled():
             return _asked(state, event) if event.asks else _called(state, event)
         case ToolStarted():
-            return _in_hand(state, phase="started", attempt=event.attempt, retry_at=None)
+            return _in_hand(state, phase="started", attempt=event.attempt, retry_at=None, delays=0, insisted=False)
         case ToolSucceeded() if _is_answer(state, event):
             return {"asked": state.asked[:-1], **FRESH_START}
         case ToolSucceeded():
@@ -102,5 +102,14 @@ def _closed(state: ThreadState) -> dict[str, Any]:
 
 def _failed(state: ThreadState, event: ToolFailed) -> dict[str, Any]:
     if event.retry_at is not None:
-        return _in_hand(state, phase="ready", retry_at=event.retry_at)
+        return _in_hand(state, phase="ready", retry_at=event.retry_at, **_counted(state, event))
     return {**_closed(state), "failures": state.failures + (not _prefetched(state))}
+
+
+def _counted(state: ThreadState, event: ToolFailed) -> dict[str, int]:
+    """What an attempt was that is no attempt of the tool itself."""
+    if state.call is None or event.stage == "run":
+        return {}
+    if event.stage == "unbegun":
+        return {"unbegun": state.call.unbegun + 1}
+    return {"delays": state.call.delays + 1}

@@ -1,8 +1,10 @@
 """The running server: whether it answers, is well, and lets us in."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from agents.cards import visible
 from agents.errors import HandrailError, Unreachable
 from bot.doctor.finding import Finding
 from channels.terminal.client import TerminalClient, path
@@ -25,14 +27,27 @@ async def _asked(client: TerminalClient) -> list[Finding]:
         return [*_health(client.url, told), await _entry(client)]
 
 
-def _health(url: str, told: object) -> list[Finding]:
+def _health(url: str, told: Any) -> list[Finding]:
     checks = told.get("checks") if isinstance(told, dict) else None
     if not isinstance(checks, dict):
         return [Finding(name="server", state="problem", told=f"{url} is no Handrail", fix="set HANDRAIL_URL")]
     ill = {name: check["problem"] for name, check in checks.items() if not check["ok"]}
+    tools = list(_tools(told))
     if not ill:
-        return [Finding(name="server", state="ok", told=f"{url} is ready")]
-    return [Finding(name="server", state="problem", told=f"{name}: {problem}") for name, problem in ill.items()]
+        return [Finding(name="server", state="ok", told=f"{url} is ready"), *tools]
+    return [
+        *(Finding(name="server", state="problem", told=f"{name}: {problem}") for name, problem in ill.items()),
+        *tools,
+    ]
+
+
+def _tools(told: Mapping[str, Any]) -> Iterator[Finding]:
+    """The tools whose calls exceeded their time since the server started."""
+    for name, use in (told.get("tools") or {}).items():
+        if use["exceeded"]:
+            text = f"{visible(name)} exceeded its time {use['exceeded']} times; {use['hanging']} calls have not ended"
+            fix = "give the tool time limits of its own, or a process; restart the server to end calls that hang"
+            yield Finding(name="tools", state="warning", told=text, fix=fix)
 
 
 async def _entry(client: TerminalClient) -> Finding:

@@ -101,7 +101,7 @@ class Pressing:
         card = card_of(request).card
         title = card.title if card else ""
         if action == EDIT:
-            return edit_modal(behind, title, _schema(self._tool(request)), request.arguments or {})
+            return edit_modal(behind, title, self._tool(request).schema, request.arguments or {})
         return deny_modal(behind, title) if action == DENY else answer_modal(behind, title)
 
     def _given(self, sent: Submitted, request: Request) -> Json | Refusal:
@@ -118,7 +118,7 @@ class Pressing:
     def _edited(self, sent: Submitted, request: Request) -> Json | Refusal:
         """Who changes nothing approves what is there."""
         before = request.arguments or {}
-        after = edited(_schema(self._tool(request)), before, sent.values)
+        after = edited(self._tool(request).schema, before, sent.values)
         if isinstance(after, Refusal):
             return after
         return {"decision": "approve"} if after == before else {"decision": "edit", "arguments": after}
@@ -146,10 +146,6 @@ def _missing(recorded: Recorded, request_id: str) -> int:
     """How many more people an approval needs; nobody where it was decided, or told before."""
     request = recorded.after.request_named(request_id)
     return request.ask.quorum - len(request.approvers) if request is not None and request.status == "open" else 0
-
-
-def _schema(tool: Tool) -> Json:
-    return tool.arguments.model_json_schema()
 
 
 def _beside_the_first(sent: Submitted, error: InvalidArguments) -> Json:

@@ -63,6 +63,8 @@ class Gate:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         principal = self._let_in(Headers(scope=scope).get("authorization", ""))
+        if principal is None and not guarded(scope["path"]):
+            return await self._app(scope, receive, send)
         if principal is None:
             if not guarded(scope["path"]):
                 return await self._app(scope, receive, send)
@@ -98,3 +100,12 @@ async def caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Pr
 
 
 Caller = Annotated[Principal, Depends(caller)]
+
+
+async def possible_caller(request: Request) -> Principal | None:
+    """Return who sent a token this server knows, where none is needed."""
+    principal: Principal | None = getattr(request.state, "principal", None)
+    return principal
+
+
+PossibleCaller = Annotated[Principal | None, Depends(possible_caller)]

@@ -117,7 +117,10 @@ class CardView(Frozen):
 
 
 class RequestView(Frozen):
-    """A request to people. `expires_at` is null when it ran out and stays open all the same."""
+    """A request to people. `expires_at` is null when it ran out and stays open all the same.
+
+    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many there were.
+    """
 
     id: str
     code: str
@@ -138,6 +141,7 @@ class RequestView(Frozen):
     expires_at: AwareDatetime | None
     settled_at: AwareDatetime | None = _left_out()
     answers: tuple[AnswerView, ...]
+    refused_count: int
     cards: tuple[CardView, ...]
 
 

@@ -35,7 +35,7 @@ def read(blank: Blank, entry: str | None) -> Any:
         case "text":
             return _text(entry, blank.limits)
         case "whole":
-            return _bounded(int(entry), blank.limits) if WHOLE.fullmatch(entry) else Mistaken("Write a whole number.")
+            return _whole(entry, blank.limits)
         case "decimal":
             return _number(entry, blank.limits)
         case "choice":
@@ -52,8 +52,15 @@ def _text(entry: str, limits: Mapping[str, Any]) -> str | Mistaken:
     return entry
 
 
+def _whole(entry: str, limits: Mapping[str, Any]) -> Any:
+    """5.0 is the same number as 5."""
+    if not DECIMAL.fullmatch(entry) or not float(entry).is_integer():
+        return Mistaken("Write a whole number.")
+    return _bounded(int(entry) if WHOLE.fullmatch(entry) else int(float(entry)), limits)
+
+
 def _number(entry: str, limits: Mapping[str, Any]) -> Any:
-    """A whole number stays one: 3 and 3.0 are two things to whoever compares what was approved."""
+    """A whole number stays one, so that it is shown as it was written."""
     if WHOLE.fullmatch(entry):
         return _bounded(int(entry), limits)
     if not DECIMAL.fullmatch(entry) or not math.isfinite(float(entry)):

@@ -78,7 +78,7 @@ def test_defaults_are_filled_in() -> None:
         ({}, "push: where: Field required"),
         ({"where": "mars"}, "push: where: Input should be 'staging' or 'production'"),
         ({"where": "staging", "count": "2"}, "push: count: Input should be a valid integer"),
-        ({"where": "staging", "count": 2.0}, "push: count: Input should be a valid integer"),
+        ({"where": "staging", "count": 5.5}, "push: count: Input should be a valid integer"),
         ({"where": "staging", "count": True}, "push: count: Input should be a valid integer"),
         ({"where": "staging", "count": 10}, "push: count: Input should be less than or equal to 9"),
         ({"where": "staging", "count": None}, "push: count: Input should be a valid integer"),

@@ -10,22 +10,21 @@ import pytest
 from agents.steps import DoneForNow
 from bot.embedded import Embedded
 from bot.fence import MARGIN, Fence, Late
+from bot.tool_threads import MAX_THREADS
 from storage.database import Database
 from tests import houses
 from tests.fakes.scripted import ScriptedModel
 from tests.houses import PATIENCE, House, Workshop
 
 DONE = DoneForNow(message="Done.")
-THREADS = 16
-"""In which tools run."""
 
 
 @contextmanager
 def frozen(home: House) -> Iterator[None]:
     """Whatever starts in the block does not begin before its end."""
     thaw = threading.Event()
-    for _ in range(THREADS):
-        home.bot.executor.submit(thaw.wait, PATIENCE)
+    for _ in range(MAX_THREADS):
+        home.bot.runner.threads.executor.submit(thaw.wait, PATIENCE)
     try:
         yield
     finally:

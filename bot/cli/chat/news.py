@@ -62,7 +62,7 @@ class News:
                 yield settled(request)
             return
         if before is not None:
-            yield from (answered(request, answer) for answer in request.answers[len(before.answers) :])
+            yield from (answered(request, answer) for answer in request.answers if answer not in before.answers)
         if before is None or before.digest != request.digest:
             yield card(request)
 

@@ -1,0 +1,153 @@
+"""One call of one function of a tool, in the thread or process that it was given."""
+
+import asyncio
+import inspect
+import json
+import re
+import sysconfig
+import traceback
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from agents.errors import HandrailError, ToolError
+from agents.tools import Tool, ToolContext, ToolResult
+
+Part = Literal["prepare", "run", "check"]
+
+MAX_RESULT_CHARACTERS = 16_000
+MAX_TRACEBACK_CHARACTERS = 16_000
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_MIN_SECRET_CHARACTERS = 6
+_LIBRARIES = "site-packages"
+_NOT_OWN = (__file__, sysconfig.get_path("stdlib"))
+_WITHIN_URL = re.compile(r"(?<=://)[^/\s@]{1,500}@")
+
+
+class WrongResult(ToolError):
+    """The function ended and returned something else than it must; `where` is where it is defined."""
+
+    def __init__(self, message: str, where: str | None = None) -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class ToolCrash(RuntimeError):
+    """The function tried to end the process."""
+
+
+class ToolTimeout(TimeoutError):
+    """The function did not end in time."""
+
+
+class ToolRaised(Exception):
+    """A function of a tool raised: `error` for the ledger, the rest for the operator.
+
+    `kind` is the name of the class, `where` the file and line. Neither the text of a foreign error nor its traceback
+    is for the prompt or for people who did not ask.
+    """
+
+    def __init__(self, error: Exception, *, kind: str, where: str | None = None, trace: str = "") -> None:
+        super().__init__(kind)
+        self.error = error
+        self.kind = kind
+        self.where = where
+        self.trace = trace
+
+    @property
+    def words(self) -> str:
+        """What a model and people are told."""
+        if isinstance(self.error, HandrailError | ToolTimeout):
+            return str(self.error)
+        if isinstance(self.error, TimeoutError):
+            return "it took too long"
+        return f"an unexpected {self.kind}; the details are in the operator's log"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One function of one tool of an agent, and what it is called with; the arguments are canonical JSON."""
+
+    agent: str
+    tool: Tool
+    part: Part
+    context: ToolContext
+    arguments: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the tool is counted under."""
+        return f"{self.agent}.{self.tool.name}"
+
+
+def invoke(invocation: Invocation) -> Any:
+    """Call the function with typed arguments and wait for its end. Raises what it raises, and WrongResult."""
+    tool = invocation.tool
+    function = getattr(tool, invocation.part)
+    value = function(invocation.context, **tool.typed(invocation.arguments))
+    if inspect.isawaitable(value):
+        value = asyncio.run(_in_time(value, tool.timeout))
+    return _expected(tool, invocation.part, value)
+
+
+def raised(error: BaseException, context: ToolContext) -> ToolRaised:
+    """Return the error in a form that may leave its thread: also what would otherwise end the process."""
+    kept = error if isinstance(error, Exception) else ToolCrash(f"it raised {type(error).__name__}")
+    trace = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:]
+    where = error.where if isinstance(error, WrongResult) else _place(error)
+    return ToolRaised(kept, kind=type(error).__name__, where=where, trace=_without_secrets(trace, context.environment))
+
+
+async def _in_time(value: Awaitable[Any], seconds: float) -> Any:
+    """A coroutine can be stopped at its time limit; a blocking function cannot."""
+    async with asyncio.timeout(seconds):
+        return await value
+
+
+def _expected(tool: Tool, part: Part, value: Any) -> Any:
+    if part == "prepare" and isinstance(value, dict):
+        return tool.validated(value)
+    if part != "prepare" and (isinstance(value, ToolResult) or (part == "check" and value is None)):
+        return storable(value) if isinstance(value, ToolResult) else value
+    raise _wrong(tool, part, value)
+
+
+def storable(result: ToolResult) -> ToolResult:
+    """Return the result with data that a log can keep: plain JSON, and no more than MAX_RESULT_CHARACTERS with it."""
+    try:
+        plain = json.loads(result.model_dump_json(), parse_constant=lambda _name: None)
+    except (TypeError, ValueError, RecursionError) as error:
+        return ToolResult(summary=result.summary, data={"cannot_be_kept": type(error).__name__})
+    size = len(json.dumps(plain, ensure_ascii=False))
+    data = plain.get("data") if size <= MAX_RESULT_CHARACTERS else {"too_long_to_keep": size}
+    return ToolResult(summary=result.summary, data=data)
+
+
+def _wrong(tool: Tool, part: Part, value: Any) -> WrongResult:
+    wanted = {"prepare": "a dict of arguments", "run": "a ToolResult", "check": "a ToolResult or None"}[part]
+    named = tool.name if part == "run" else f"{part} of {tool.name}"
+    follows = "; it ran, so it is not started again: look at what it did" if part == "run" else ""
+    code = getattr(inspect.unwrap(getattr(tool, part)), "__code__", None)
+    where = f"{_short(code.co_filename)}:{code.co_firstlineno}" if code else None
+    return WrongResult(f"{named} returned {type(value).__name__} instead of {wanted}{follows}", where)
+
+
+def _place(error: BaseException) -> str | None:
+    """The innermost line outside of libraries and of this file, else the innermost one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_OWN) and _LIBRARIES not in frame.filename]
+    frame = next(reversed(own or frames), None)
+    return f"{_short(frame.filename)}:{frame.lineno}" if frame else None
+
+
+def _short(filename: str) -> str:
+    """The file with its two folders: enough to find it, and nothing about the machine."""
+    return "/".join(Path(filename).parts[-3:]).lstrip("/")
+
+
+def _without_secrets(text: str, environment: Mapping[str, str]) -> str:
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name) and len(value) >= _MIN_SECRET_CHARACTERS:
+            text = text.replace(value, "***")
+    return _WITHIN_URL.sub("***@", text)

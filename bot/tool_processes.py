@@ -1,0 +1,144 @@
+"""Processes that tools run in which ask for one: a call past its time is killed, with all that it started.
+
+The child is started for one call and imports the agent (bot/tool_child.py). It says that it is ready, is given the
+arguments, and answers. It dies with this process: its own parent waits at a pipe that closes when this process ends.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import errors
+from agents.errors import HandrailError, Retryable
+from agents.tools import Tool, ToolResult
+from bot.tool_calls import Invocation, Part, ToolRaised, ToolTimeout
+from bot.tool_slots import NotBegun, ToolSlots
+
+MAX_PROCESSES = 16
+MAX_PROCESSES_PER_TOOL = 4
+MAX_WAITING_PER_TOOL = 16
+START_TIMEOUT_SECONDS = 60.0
+MAX_ANSWER_BYTES = 64_000_000
+_COMMAND = (
+    sys.executable,
+    "-P",
+    "-c",
+    "import sys; sys.path[:] = sys.argv[1:]; from bot.tool_child import main; main()",
+)
+
+
+class ToolProcessEnded(RuntimeError):
+    """The process of a tool ended without an answer."""
+
+
+class ToolNotStarted(NotBegun):
+    """The process of a tool could not be started."""
+
+
+def tool_processes() -> ToolSlots:
+    """Return the slots of this process."""
+    return ToolSlots(MAX_PROCESSES, MAX_PROCESSES_PER_TOOL, MAX_WAITING_PER_TOOL)
+
+
+@dataclass(frozen=True)
+class ToolProcesses:
+    """Runs functions of tools in processes of their own."""
+
+    slots: ToolSlots = field(default_factory=tool_processes)
+
+    async def call(self, invocation: Invocation, before: Callable[[], None]) -> Any:
+        """Run the function. `before` is called when the child is ready, right before it is given its arguments.
+
+        Raises ToolsBusy and ToolNotStarted when the call has not begun, ToolTimeout when it was killed, ToolRaised,
+        and what `before` raises.
+        """
+        tool = invocation.tool
+        async with self.slots.slot(invocation.name, tool.timeout), _child() as child:
+            await self._start(child, tool, invocation.part)
+            before()
+            try:
+                async with asyncio.timeout(tool.timeout):
+                    await _send(child, _request(invocation))
+                    return _result(await _received(child))
+            except TimeoutError as error:
+                self.slots.loads[invocation.name].exceeded += 1
+                raise ToolTimeout(f"it took longer than its {tool.timeout:g} s and was killed") from error
+
+    async def _start(self, child: Process, tool: Tool, part: Part) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                await _send(child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "part": part})
+                told = await _received(child)
+        except (TimeoutError, ToolProcessEnded) as error:
+            raise ToolNotStarted(f"the process of {tool.name} did not start") from error
+        if not told.get("ready"):
+            raise ToolNotStarted(f"the process of {tool.name} did not start: {told.get('problem')}")
+
+
+@asynccontextmanager
+async def _child() -> AsyncIterator[Process]:
+    """A process in a group of its own, of which nothing is left at the end of the block."""
+    child = await asyncio.create_subprocess_exec(*_COMMAND, *sys.path, stdin=PIPE, stdout=PIPE, start_new_session=True)
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()
+        child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - what was not read keeps pipes open
+
+
+async def _send(child: Process, told: Mapping[str, Any]) -> None:
+    if child.stdin is None:
+        raise ToolProcessEnded
+    child.stdin.write(json.dumps(told).encode() + b"\n")
+    try:
+        await child.stdin.drain()
+    except OSError as error:
+        raise ToolProcessEnded from error
+
+
+async def _received(child: Process) -> Any:
+    """One message: its size in eight bytes, and JSON."""
+    if child.stdout is None:
+        raise ToolProcessEnded
+    try:
+        size = int.from_bytes(await child.stdout.readexactly(8), "big")
+        if size > MAX_ANSWER_BYTES:
+            raise ToolProcessEnded(f"its answer has {size} bytes")
+        return json.loads(await child.stdout.readexactly(size))
+    except asyncio.IncompleteReadError as error:
+        raise ToolProcessEnded("the process of the tool ended without an answer") from error
+
+
+def _request(invocation: Invocation) -> Mapping[str, Any]:
+    context = {"key": invocation.context.key, "environment": dict(invocation.context.environment)}
+    return {"context": context, "arguments": dict(invocation.arguments)}
+
+
+def _result(told: Mapping[str, Any]) -> Any:
+    """What the function returned. Raises ToolRaised."""
+    if "raised" in told:
+        raise _raised(told["raised"])
+    value = told["returned"]
+    return ToolResult.model_validate(value) if told["is_result"] else value
+
+
+def _raised(told: Mapping[str, Any]) -> ToolRaised:
+    """The error as the nearest class of our own tree, else one without its text."""
+    known = getattr(errors, told["known"], None) if told["known"] else None
+    if known is not None and issubclass(known, Retryable):
+        error: Exception = known(told["message"], retry_after=told["retry_after"])
+    elif known is not None and issubclass(known, HandrailError):
+        error = known(told["message"])
+    else:
+        error = TimeoutError() if told["is_timeout"] else RuntimeError(told["kind"])
+    return ToolRaised(error, kind=told["kind"], where=told["where"], trace=told["trace"])

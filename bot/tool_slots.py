@@ -1,0 +1,116 @@
+"""A bounded share for each tool of what all tools run in, so that one that hangs can never occupy everything."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from agents.errors import Retryable
+
+
+class NotBegun(Retryable):
+    """The call has not begun, so nothing has happened."""
+
+
+class ToolsBusy(NotBegun):
+    """Everything the call may run in is occupied."""
+
+
+@dataclass
+class ToolLoad:
+    """What one tool occupies. `hanging` are calls past their time that have not ended, `exceeded` all there ever were.
+
+    `waiting` have not begun.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    hanging: int = 0
+    exceeded: int = 0
+
+
+@dataclass
+class ToolSlots:
+    """At most `total` calls at once, `share` of one tool; `queue` more of it may wait for their turn."""
+
+    total: int
+    share: int
+    queue: int
+    loads: dict[str, ToolLoad] = field(default_factory=lambda: defaultdict(ToolLoad))
+    _shares: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _all: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._all = asyncio.Semaphore(self.total)
+
+    def has_room(self, name: str) -> bool:
+        """Whether a call of the tool would begin soon. Calls that hang are not waited for."""
+        load = self.loads[name]
+        return not self.is_stuck(name) and load.running + load.waiting < self.share + self.queue
+
+    def is_stuck(self, name: str) -> bool:
+        """Whether the whole share of the tool, or everything there is, is occupied by calls past their time."""
+        return self.loads[name].hanging >= self.share or self.is_exhausted
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no tool can run, because calls past their time occupy everything."""
+        return self.hanging >= self.total
+
+    @property
+    def hanging(self) -> int:
+        return sum(load.hanging for load in self.loads.values())
+
+    @property
+    def used(self) -> Mapping[str, ToolLoad]:
+        """The tools that run, or have exceeded their time."""
+        return {name: load for name, load in self.loads.items() if load.running or load.exceeded}
+
+    async def acquire(self, name: str) -> None:
+        """Take a slot as soon as there is one."""
+        load = self.loads[name]
+        load.waiting += 1
+        share = self._shares.setdefault(name, asyncio.Semaphore(self.share))
+        try:
+            await share.acquire()
+            try:
+                await self._all.acquire()
+            except BaseException:
+                share.release()
+                raise
+        finally:
+            load.waiting -= 1
+        load.running += 1
+
+    def release(self, name: str) -> None:
+        """Give a slot back."""
+        self.loads[name].running -= 1
+        self._shares[name].release()
+        self._all.release()
+
+    @asynccontextmanager
+    async def slot(self, name: str, seconds: float) -> AsyncIterator[None]:
+        """Hold a slot for a call that certainly ends with this block. Raises ToolsBusy."""
+        await self.acquire_within(name, seconds)
+        try:
+            yield
+        finally:
+            self.release(name)
+
+    async def acquire_within(self, name: str, seconds: float) -> None:
+        """Take a slot. Raises ToolsBusy when there is none for so long."""
+        if self.is_stuck(name):
+            raise ToolsBusy(self.complaint(name))
+        try:
+            async with asyncio.timeout(seconds):
+                await self.acquire(name)
+        except TimeoutError as error:
+            raise ToolsBusy(self.complaint(name)) from error
+
+    def complaint(self, name: str) -> str:
+        """Why the tool cannot run."""
+        load = self.loads[name]
+        if not load.hanging and not self.is_exhausted:
+            return f"{name}: {load.running} calls run at once already; the call has not begun"
+        return f"{name}: {load.hanging} earlier calls are past their time and have not ended; the call has not begun"

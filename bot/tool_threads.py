@@ -1,0 +1,70 @@
+"""Threads that tools run in. A thread cannot be stopped: a call past its time keeps its thread until it ends."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from bot.tool_calls import ToolTimeout
+from bot.tool_slots import ToolsBusy, ToolSlots
+
+MAX_THREADS = 64
+MAX_THREADS_PER_TOOL = 16
+MAX_WAITING_PER_TOOL = 8
+
+T = TypeVar("T")
+
+
+def tool_threads() -> ToolSlots:
+    """Return the slots of this process."""
+    return ToolSlots(MAX_THREADS, MAX_THREADS_PER_TOOL, MAX_WAITING_PER_TOOL)
+
+
+@dataclass(frozen=True)
+class ToolThreads:
+    """Runs functions of tools in threads, each tool in a bounded share of them."""
+
+    slots: ToolSlots = field(default_factory=tool_threads)
+    executor: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="tool")
+    )
+
+    async def call(self, name: str, function: Callable[[], T], seconds: float) -> T:
+        """Run the function, which raises nothing. Raises ToolsBusy when it has not begun, ToolTimeout when it hangs."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        await self.slots.acquire_within(name, seconds)
+        future = self.executor.submit(function)
+        _when_done(future, partial(self.slots.release, name))
+        try:
+            async with asyncio.timeout_at(end):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            if future.cancelled():
+                raise ToolsBusy(self.slots.complaint(name)) from error
+            self._hangs(name, future)
+            raise ToolTimeout(f"it took longer than its {seconds:g} s") from error
+
+    def _hangs(self, name: str, future: "Future[T]") -> None:
+        load = self.slots.loads[name]
+        load.exceeded += 1
+        load.hanging += 1
+
+        def ended() -> None:
+            load.hanging -= 1
+
+        _when_done(future, ended)
+
+
+def _when_done(future: "Future[T]", callback: Callable[[], None]) -> None:
+    """Call back on the loop; where that is closed there is nothing left to count."""
+    loop = asyncio.get_running_loop()
+
+    def done(_: "Future[T]") -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(callback)
+
+    future.add_done_callback(done)
