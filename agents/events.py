@@ -93,8 +93,8 @@ class StepRejected(Fact):
     retry_at: AwareDatetime | None = None
 
 
-FailureStage = Literal["run", "unbegun", "look", "postponed"]
-"""What failed: the run; a run that was announced and had not begun; the look for what a run did; or the start."""
+FailureStage = Literal["unbegun", "look", "postponed"]
+"""What failed if not the run: a run that was announced and had not begun, the look for what a run did, the start."""
 
 
 class ToolCalled(Fact):
@@ -150,7 +150,7 @@ class ToolFailed(Fact):
     call_id: str
     error: str
     retry_at: AwareDatetime | None = None
-    stage: FailureStage = "run"
+    stage: FailureStage | None = None
     where: str | None = None
 
 

@@ -1,9 +1,7 @@
 """From a chosen step to what follows from it: deterministic, outside the model (factors 1, 4 and 8)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any, assert_never
 
 from agents.addresses import Address
@@ -62,25 +60,18 @@ def call_tool(
     return (called, *_asked(state, called, verdict, moment))
 
 
-@dataclass(frozen=True)
-class Complaint:
-    """Why a call makes no sense, and the file and line that found it."""
-
-    reason: str
-    where: str | None = None
-
-
 def refused_call(
-    state: ThreadState, step: CallTool, complaint: Complaint, moment: Moment, *, agent: Agent, prefetched: bool = False
+    state: ThreadState, step: CallTool, reason: str, moment: Moment, *, agent: Agent, where: str | None = None
 ) -> ToolCalled:
-    """A call that makes no sense, as its own preparation found: nothing is asked and nothing runs."""
-    verdict = Verdict(answer="deny", rule="preparation", reason=complaint.reason)
-    called = _called(state, step, verdict, moment, tool=agent.tool(step.tool), prefetched=prefetched)
-    return called.model_copy(update={"where": complaint.where})
+    """A call that makes no sense, as its own preparation found at `where`: nothing is asked and nothing runs."""
+    verdict = Verdict(answer="deny", rule="preparation", reason=reason)
+    called = _called(state, step, verdict, moment, tool=agent.tool(step.tool))
+    return called.model_copy(update={"where": where})
 
 
-refused_prefetch = partial(refused_call, prefetched=True)
-"""A prefetch that makes no sense; the thread goes on without it."""
+def refused_prefetch(state: ThreadState, step: CallTool, reason: str, moment: Moment, *, agent: Agent) -> ToolCalled:
+    """A prefetch that makes no sense; the thread goes on without it."""
+    return refused_call(state, step, reason, moment, agent=agent).model_copy(update={"prefetched": True})
 
 
 def _ask_agent(
@@ -90,7 +81,7 @@ def _ask_agent(
     complaint = _objection(state, step.agent, agent, agents)
     call = CallTool(tool=ASK_AGENT, arguments={"agent": step.agent, "message": step.message})
     if complaint is not None:
-        return refused_call(state, call, Complaint(complaint), moment, agent=agent)
+        return refused_call(state, call, complaint, moment, agent=agent)
     allowed = Verdict(answer="allow", rule="asking is no act")
     called = _called(state, call, allowed, moment, tool=None)
     return called.model_copy(update={"effect": "read", "prefetch": agents[step.agent].prefetch})

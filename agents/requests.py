@@ -89,7 +89,7 @@ class Request(Frozen):
     escalated: int = 0
     held: bool = False
     answers: tuple[GivenAnswer, ...] = ()
-    refused_count: int = 0
+    refused_count: int | None = None
     cards: tuple[ShownCard, ...] = ()
     settled_at: AwareDatetime | None = None
 
@@ -112,4 +112,6 @@ class Request(Frozen):
         answers = (*self.answers, answer)
         kept = [given for given in answers if not given.counted][-MAX_REFUSALS_KEPT:]
         answers = tuple(given for given in answers if given.counted or any(given is one for one in kept))
-        return self.model_copy(update={"answers": answers, "refused_count": self.refused_count + (not answer.counted)})
+        if answer.counted:
+            return self.model_copy(update={"answers": answers})
+        return self.model_copy(update={"answers": answers, "refused_count": (self.refused_count or 0) + 1})

@@ -7,7 +7,7 @@ from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
 from agents.events import KnownEvent, ReplyChosen, StepChosen, StepRejected, ThreadPaused
-from agents.interpret import Complaint, interpret, refused_call
+from agents.interpret import interpret, refused_call
 from agents.messages import Provenance, Receipt
 from agents.moment import Moment
 from agents.opening import agent_address, ask_for_help
@@ -25,13 +25,14 @@ _NO_KEY = (
 class Choice:
     """A call of the model that ended with a step, which may have been prepared since.
 
-    A `complaint` of that ends a tool call before anybody is asked. A reply takes the place of its `draft`.
+    A `complaint` of that, found at `where`, ends a tool call before people are asked. A reply takes the place of its `draft`.
     """
 
     completion: Completion
     step: Step
-    complaint: Complaint | None = None
+    complaint: str | None = None
     draft: Receipt | None = None
+    where: str | None = None
 
 
 def chosen(state: ThreadState, choice: Choice, moment: Moment, *, agent: Agent, roster: Roster) -> Sequence[KnownEvent]:
@@ -49,7 +50,7 @@ def chosen(state: ThreadState, choice: Choice, moment: Moment, *, agent: Agent, 
         based_on=state.version,
     )
     if choice.complaint is not None and isinstance(step, CallTool):
-        return (event, refused_call(state, step, choice.complaint, moment, agent=agent))
+        return (event, refused_call(state, step, choice.complaint, moment, agent=agent, where=choice.where))
     events = interpret(state, step, moment, agent=agent, policy=roster.policy, agents=roster.agents)
     drafted = {"draft": choice.draft}
     return (event, *(e.model_copy(update=drafted) if isinstance(e, ReplyChosen) else e for e in events))

@@ -82,7 +82,7 @@ class Deciding:
 
     def _is_kept(self, request: Request, answer: Answer) -> bool:
         """Whether a refused answer enters the log, which must not grow with every click of anybody."""
-        return request.refused_count < MAX_REFUSALS and self.roster.people.get(answer.by) is not None
+        return (request.refused_count or 0) < MAX_REFUSALS and self.roster.people.get(answer.by) is not None
 
     async def find(self, named: str) -> Request:
         """The request with this id or code, as of the last commit. Raises RequestNotFound."""

@@ -95,7 +95,7 @@ def _attempts(call: OpenCall, ended: Ended) -> int:
 
 def _is_last(call: OpenCall, ended: Ended) -> bool:
     limits = {"look": MAX_LOOKS, "postponed": MAX_POSTPONEMENTS}
-    return _attempts(call, ended) >= limits.get(ended.stage, MOST_ATTEMPTS)
+    return _attempts(call, ended) >= limits.get(ended.stage or "run", MOST_ATTEMPTS)
 
 
 def _tell(call: OpenCall, moment: Moment) -> ReplyChosen:

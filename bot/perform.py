@@ -12,7 +12,7 @@ from agents.completion import Completion
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, Work
 from agents.errors import CodeTaken, InvalidArguments
 from agents.events import BudgetReached, KnownEvent, ReplyChosen, ToolFailed, ToolStarted
-from agents.interpret import Complaint, call_tool, refused_prefetch
+from agents.interpret import call_tool, refused_prefetch
 from agents.messages import Receipt
 from agents.model import Model, Turn
 from agents.moment import Moment
@@ -95,21 +95,20 @@ class Performer:
             )
         choice = Choice(completion, completion.step, draft=draft)
         if isinstance(choice.step, CallTool):
-            step, complaint = await self._prepared(agent, choice.step, state)
-            choice = replace(choice, step=step, complaint=complaint)
+            choice = await self._prepared(agent, choice, choice.step, state)
         build = partial(chosen, agent=agent, roster=self.roster)
         return await self._record(effect, state, lambda now, moment: build(now, choice, moment))
 
-    async def _prepared(self, agent: Agent, step: CallTool, state: ThreadState) -> tuple[CallTool, Complaint | None]:
+    async def _prepared(self, agent: Agent, choice: Choice, step: CallTool, state: ThreadState) -> Choice:
         """The call with its names resolved, or why that is impossible."""
         tool = agent.tool(step.tool)
         if tool is None:
-            return step, None
+            return choice
         try:
             arguments = await self.runner.prepare(agent, tool, step.arguments, f"{state.thread_id}:{state.version}")
         except ToolRaised as error:
-            return step, Complaint(error.words, error.where)
-        return step.model_copy(update={"arguments": arguments}), None
+            return replace(choice, complaint=error.words, where=error.where)
+        return replace(choice, step=step.model_copy(update={"arguments": arguments}))
 
     async def _prefetch(self, effect: Prefetch, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.acting)
@@ -117,7 +116,7 @@ class Performer:
         try:
             step = step.model_copy(update={"arguments": _prefetched(agent, effect.tool)})
         except InvalidArguments as error:
-            why = Complaint(f"{error}; only tools without required arguments can be prefetched")
+            why = f"{error}; only tools without required arguments can be prefetched"
             return await self._record(
                 effect, state, lambda now, moment: (refused_prefetch(now, step, why, moment, agent=agent),)
             )

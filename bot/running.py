@@ -14,8 +14,8 @@ from agents.tools import Tool, ToolContext, ToolResult
 from bot.fence import Fence, Late
 from bot.log import Action, log
 from bot.roster import Roster
-from bot.tool_calls import Invocation, Part, ToolRaised, ToolTimeout, invoke, raised
-from bot.tool_processes import ToolProcessEnded, ToolProcesses
+from bot.tool_calls import Invocation, Part, ToolRaised, ToolStopped, ToolTimeout, defined_at, invoke, raised
+from bot.tool_processes import ToolProcesses
 from bot.tool_slots import NotBegun, ToolLoad, ToolSlots
 from bot.tool_threads import ToolThreads
 
@@ -26,14 +26,13 @@ MOST_ATTEMPTS = 3
 class Ended:
     """How an attempt ended: `unknown` when it may have happened and it is impossible to tell from here.
 
-    `stage` tells what failed: the run itself, a run that had not begun, the look for what it did, or, `postponed`, not
-    even the start was written down. `where` is the file and line, for those who look into the log.
+    `stage` tells what failed if not the run itself. `where` is the file and line, for those who look into the log.
     """
 
     how: Literal["succeeded", "failed", "again", "unknown"]
     text: str
     result: ToolResult | None = None
-    stage: FailureStage = "run"
+    stage: FailureStage | None = None
     where: str | None = None
 
 
@@ -121,8 +120,11 @@ class Runner:
             if tool.isolation == "process":
                 return await self.processes.call(invocation, before)
             return await self._in_thread(invocation, before)
-        except (ToolRaised, NotBegun, ToolTimeout, ToolProcessEnded) as error:
-            found = error if isinstance(error, ToolRaised) else ToolRaised(error, kind=type(error).__name__)
+        except ToolRaised as error:
+            self._log(invocation, error)
+            raise
+        except (NotBegun, ToolStopped) as error:
+            found = ToolRaised(error, kind=type(error).__name__, where=defined_at(tool, part))
             self._log(invocation, found)
             raise found from error
 

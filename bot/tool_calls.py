@@ -28,7 +28,7 @@ _WITHIN_URL = re.compile(r"(?<=://)[^/\s@]{1,500}@")
 class WrongResult(ToolError):
     """The function ended and returned something else than it must; `where` is where it is defined."""
 
-    def __init__(self, message: str, where: str | None = None) -> None:
+    def __init__(self, message: str | None = None, where: str | None = None) -> None:
         super().__init__(message)
         self.where = where
 
@@ -37,8 +37,19 @@ class ToolCrash(RuntimeError):
     """The function tried to end the process."""
 
 
-class ToolTimeout(TimeoutError):
+class ToolStopped(TimeoutError):
+    """The function was stopped, or goes on beyond its time: it may have done its work."""
+
+
+class ToolTimeout(ToolStopped):
     """The function did not end in time."""
+
+
+class ToolProcessEnded(ToolStopped):
+    """The process of the tool ended without an answer."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or "the process of the tool ended without an answer")
 
 
 class ToolRaised(Exception):
@@ -58,7 +69,7 @@ class ToolRaised(Exception):
     @property
     def words(self) -> str:
         """What a model and people are told."""
-        if isinstance(self.error, HandrailError | ToolTimeout):
+        if isinstance(self.error, HandrailError | ToolStopped):
             return str(self.error)
         if isinstance(self.error, TimeoutError):
             return "it took too long"
@@ -128,9 +139,14 @@ def _wrong(tool: Tool, part: Part, value: Any) -> WrongResult:
     wanted = {"prepare": "a dict of arguments", "run": "a ToolResult", "check": "a ToolResult or None"}[part]
     named = tool.name if part == "run" else f"{part} of {tool.name}"
     follows = "; it ran, so it is not started again: look at what it did" if part == "run" else ""
-    code = getattr(inspect.unwrap(getattr(tool, part)), "__code__", None)
-    where = f"{_short(code.co_filename)}:{code.co_firstlineno}" if code else None
+    where = defined_at(tool, part)
     return WrongResult(f"{named} returned {type(value).__name__} instead of {wanted}{follows}", where)
+
+
+def defined_at(tool: Tool, part: Part) -> str | None:
+    """The file and line where the function begins."""
+    code = getattr(inspect.unwrap(getattr(tool, part)), "__code__", None)
+    return f"{_short(code.co_filename)}:{code.co_firstlineno}" if code else None
 
 
 def _place(error: BaseException) -> str | None:

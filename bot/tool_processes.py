@@ -18,7 +18,7 @@ from typing import Any
 from agents import errors
 from agents.errors import HandrailError, Retryable
 from agents.tools import Tool, ToolResult
-from bot.tool_calls import Invocation, Part, ToolRaised, ToolTimeout
+from bot.tool_calls import Invocation, Part, ToolProcessEnded, ToolRaised, ToolTimeout
 from bot.tool_slots import NotBegun, ToolSlots
 
 MAX_PROCESSES = 16
@@ -32,10 +32,6 @@ _COMMAND = (
     "-c",
     "import sys; sys.path[:] = sys.argv[1:]; from bot.tool_child import main; main()",
 )
-
-
-class ToolProcessEnded(RuntimeError):
-    """The process of a tool ended without an answer."""
 
 
 class ToolNotStarted(NotBegun):
@@ -67,6 +63,8 @@ class ToolProcesses:
                 async with asyncio.timeout(tool.timeout):
                     await _send(child, _request(invocation))
                     return _result(await _received(child))
+            except ToolProcessEnded:
+                raise
             except TimeoutError as error:
                 self.slots.loads[invocation.name].exceeded += 1
                 raise ToolTimeout(f"it took longer than its {tool.timeout:g} s and was killed") from error
@@ -76,7 +74,7 @@ class ToolProcesses:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
                 await _send(child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "part": part})
                 told = await _received(child)
-        except (TimeoutError, ToolProcessEnded) as error:
+        except TimeoutError as error:  # the child's own end is one too
             raise ToolNotStarted(f"the process of {tool.name} did not start") from error
         if not told.get("ready"):
             raise ToolNotStarted(f"the process of {tool.name} did not start: {told.get('problem')}")
@@ -85,7 +83,12 @@ class ToolProcesses:
 @asynccontextmanager
 async def _child() -> AsyncIterator[Process]:
     """A process in a group of its own, of which nothing is left at the end of the block."""
-    child = await asyncio.create_subprocess_exec(*_COMMAND, *sys.path, stdin=PIPE, stdout=PIPE, start_new_session=True)
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *_COMMAND, *sys.path, stdin=PIPE, stdout=PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise ToolNotStarted(f"no process could be started: {error.strerror}") from error
     try:
         yield child
     finally:
@@ -115,8 +118,8 @@ async def _received(child: Process) -> Any:
         if size > MAX_ANSWER_BYTES:
             raise ToolProcessEnded(f"its answer has {size} bytes")
         return json.loads(await child.stdout.readexactly(size))
-    except asyncio.IncompleteReadError as error:
-        raise ToolProcessEnded("the process of the tool ended without an answer") from error
+    except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+        raise ToolProcessEnded from error
 
 
 def _request(invocation: Invocation) -> Mapping[str, Any]:

@@ -37,7 +37,11 @@ class ToolThreads:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         await self.slots.acquire_within(name, seconds)
-        future = self.executor.submit(function)
+        try:
+            future = self.executor.submit(function)
+        except RuntimeError as error:  # the machine gives no thread, or we are stopping
+            self.slots.release(name)
+            raise ToolsBusy(f"{name}: no thread could be started; the call has not begun") from error
         _when_done(future, partial(self.slots.release, name))
         try:
             async with asyncio.timeout_at(end):

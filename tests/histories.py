@@ -31,7 +31,7 @@ from agents.events import (
     ThreadStarted,
     ToolStarted,
 )
-from agents.interpret import Complaint, call_tool
+from agents.interpret import call_tool
 from agents.judge import judge
 from agents.listen import listen, listen_again
 from agents.messages import Assurance, Changed, Heard, Provenance, Receipt
@@ -309,7 +309,7 @@ def _think(walk: Walk) -> Sequence[KnownEvent]:
         return ended_without_step(walk.state, failed, walk.moment(), 0.5)
     step = walk.draw(st.sampled_from([*STEPS, *_handing(walk)] if walk.keen else STEPS))
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
-    complaint = walk.draw(st.sampled_from([None, None, None, Complaint("there is no such place", "tools.py:7")]))
+    complaint = walk.draw(st.sampled_from([None, None, None, "there is no such place"]))
     draft = walk.draw(st.sampled_from([None, Receipt(ref="draft", digest="d")]))
     choice = Choice(completion, step, complaint, draft)
     return chosen(walk.state, choice, walk.moment(), agent=walk.agent, roster=ROSTER)
@@ -329,7 +329,7 @@ def _run(walk: Walk, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:
         key = key_of(walk.state, call)
         return (ToolStarted(at=walk.now, actor=person("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1),)
     how = walk.draw(st.sampled_from(["succeeded", "succeeded", "failed", "again", "unknown"]))
-    stage = walk.draw(st.sampled_from(get_args(FailureStage))) if how == "again" else "run"
+    stage = walk.draw(st.sampled_from([None, *get_args(FailureStage)])) if how == "again" else None
     result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
     ended = Ended(how, "so it ended", result, stage)
     return outcome(walk.state, call, ended, moment, 0.5)

@@ -108,7 +108,7 @@ def _failed(state: ThreadState, event: ToolFailed) -> dict[str, Any]:
 
 def _counted(state: ThreadState, event: ToolFailed) -> dict[str, int]:
     """What an attempt was that is no attempt of the tool itself."""
-    if state.call is None or event.stage == "run":
+    if state.call is None or event.stage is None:
         return {}
     if event.stage == "unbegun":
         return {"unbegun": state.call.unbegun + 1}

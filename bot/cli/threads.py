@@ -12,7 +12,16 @@ from bot.cli.server import MOST, As, Limit, ask, client
 from bot.database import held, url_of
 from bot.settings import Settings, load_settings
 from channels.terminal.client import LoggedEvent, path
-from channels.terminal.outbound import REWORDED, ThreadView, event_line, notice, reworded, speech, table, threads_table
+from channels.terminal.outbound import (
+    REWORDED,
+    ThreadView,
+    event_detail,
+    notice,
+    reworded,
+    speech,
+    table,
+    threads_table,
+)
 
 app = Typer(no_args_is_help=True, help="List, show and steer threads.")
 
@@ -184,7 +193,7 @@ def _show_thread(settings: Settings, thread: Any, *, as_json: bool) -> None:
 
 def _table_of(found: Sequence[Any]) -> RenderableType:
     rows = [
-        (str(one["seq"]), one["at"], one["type"], one["actor"], event_line(one["type"], one["data"])) for one in found
+        (str(one["seq"]), one["at"], one["type"], one["actor"], event_detail(one["type"], one["data"])) for one in found
     ]
     return table(("seq", "at", "event", "by", "what"), rows) if rows else notice("nothing happened after that")
 
@@ -197,4 +206,4 @@ async def _follow(settings: Settings, thread_id: str, after: int, *, as_json: bo
             elif as_json:
                 show_line(vars(event))
             else:
-                show(settings, notice(f"{event.seq} {event.at} {event.type} {event_line(event.type, event.data)}"))
+                show(settings, notice(f"{event.seq} {event.at} {event.type} {event_detail(event.type, event.data)}"))

@@ -206,11 +206,20 @@ def request_view(request: Request) -> RequestView:
         policy=_policy_view(request.policy),
         expires_at=_open_until(request),
         answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
+        refused_count=request.refused_count or 0,
         cards=tuple(CardView(**card.model_dump(exclude={"receipt"})) for card in request.cards),
     )
 
 
-_AS_THEY_ARE = set(RequestView.model_fields) - {"format", "choices", "policy", "expires_at", "answers", "cards"}
+_AS_THEY_ARE = set(RequestView.model_fields) - {
+    "format",
+    "choices",
+    "policy",
+    "expires_at",
+    "answers",
+    "refused_count",
+    "cards",
+}
 
 
 def _open_until(request: Request) -> datetime | None:

@@ -58,6 +58,13 @@ def _words(text: str) -> Iterator[Posting]:
         yield Posting(escaped(shown, LONGEST_TEXT), ({"type": "markdown", "text": shown},))
 
 
+def in_plain(posting: Posting) -> tuple[Block, ...]:
+    """All words of a posting in sections that Slack does not read, for words it does not take as markdown."""
+    text = "".join(block["text"] for block in posting.blocks)
+    pieces = (text[at : at + _LONGEST_SECTION] for at in range(0, len(text), _LONGEST_SECTION))
+    return tuple({"type": "section", "text": plain(piece)} for piece in pieces)
+
+
 def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
     until = [when("open until ", card.expires_at)] if card.expires_at is not None else []
     below = [context([_remark(f"asked for by {card.requester.rest}"), *until, _remark(f"code {card.code}")])]

@@ -13,7 +13,7 @@ from agents.errors import Doubtful, Permanent, Retryable
 from agents.messages import Assurance, Begun, Message, Receipt
 from channels.base import Capabilities, Rest
 from channels.degrade import as_text, digest_of_text
-from channels.slack.cards import LONGEST_TEXT, Posting, drawn
+from channels.slack.cards import LONGEST_TEXT, Posting, drawn, in_plain
 from channels.slack.client import SlackClient
 from channels.slack.drafting import Rewritten, SlackDraft, Streamed, Way
 from channels.slack.escaping import escaped
@@ -148,10 +148,12 @@ class SlackChannel:
             await self.client.call("chat.stopStream", channel=channel, ts=ts)
 
     async def _said(self, method: str, posting: Posting, message: Message, arguments: dict[str, Any]) -> dict[str, Any]:
-        """What Slack does not take as it is drawn, it may take as plain text."""
+        """What Slack does not take as it is drawn, it may take as plain text; of words none are left out by that."""
         try:
             return await self.client.call(method, text=posting.text, blocks=list(posting.blocks), **arguments)
         except ContentRefused:
+            if message.card is None:
+                return await self.client.call(method, text=posting.text, blocks=list(in_plain(posting)), **arguments)
             plain = escaped(as_text(message, self.capabilities), LONGEST_TEXT)
             return await self.client.call(method, text=plain, blocks=[], **arguments)
 

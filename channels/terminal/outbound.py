@@ -233,6 +233,12 @@ def event_line(kind: str, data: Mapping[str, Any]) -> str:
     return shown(" ".join(gist[:2] if kind in _GISTS else gist[:1]))
 
 
+def event_detail(kind: str, data: Mapping[str, Any]) -> str:
+    """The gist of an event, and the file and line it came from, for those who look into the log."""
+    where = data.get("where")
+    return f"{event_line(kind, data)} (at {shown(where)})" if where else event_line(kind, data)
+
+
 _USUAL_GIST = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")
 _INNER = {"StepChosen": "step", "RequestAnswered": "answer", "RequestOpened": "request"}
 _GISTS = {
