@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 
+from agents.capping import MAX_TEXT_BYTES
 from agents.errors import AlreadySettled, InvalidAnswer, NotAllowed
+from agents.requests import MAX_REFUSALS
 from agents.steps import Await, DoneForNow, RequestHumanInput
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
@@ -61,8 +63,38 @@ async def test_the_requester_and_strangers_are_refused_and_the_request_stays_ope
         assert [(a.by, a.counted) for a in (await home.bot.deciding.find(request.id)).answers] == [
             ("person:bob", False),
             ("person:alice", False),
-            ("person:mallory", False),
         ]
+        assert "mallory" not in str(await home.log(thread))
+
+
+async def test_refused_answers_are_all_told_and_do_not_grow_for_ever(database: Database, house) -> None:
+    async with house(database, ScriptedModel(SHIP, DONE)) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        for number in range(MAX_REFUSALS + 5):
+            with pytest.raises(NotAllowed, match="not among those"):
+                await home.answers(request, "approve", by="alice", comment=f"no {number}")
+        kept = await home.bot.deciding.find(request.id)
+        assert [answer.comment for answer in kept.answers] == [f"no {n}" for n in range(90, 100)]
+        assert kept.refused_count == MAX_REFUSALS
+        assert (await home.story(thread)).count("RequestAnswered") == MAX_REFUSALS
+        await home.answers(request, "approve")
+        await home.at_rest(thread)
+        assert [answer.counted for answer in (await home.bot.deciding.find(request.id)).answers].count(True) == 1
+        await home.check_replay(thread)
+
+
+async def test_long_texts_are_cut_where_they_enter_the_log(database: Database, house) -> None:
+    whole = "é" * MAX_TEXT_BYTES
+    async with house(database, ScriptedModel(DoneForNow(message=whole))) as home:
+        thread = await home.says(whole)
+        await home.at_rest(thread)
+        texts = [event.text for event in await home.log(thread) if event.type in ("MessageReceived", "ReplyChosen")]
+        assert len(texts) == 2
+        for text in texts:
+            assert text.endswith("… (cut: 64000 characters in all)")
+            assert len(text.encode()) <= MAX_TEXT_BYTES
+        await home.check_replay(thread)
 
 
 async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_who_did(

@@ -157,6 +157,18 @@ def test_a_server_that_is_ill_or_does_not_know_us():
     assert "the disk is full" in found[0].told
 
 
+def test_tools_that_exceed_their_time_are_named():
+    use = {"running": 2, "waiting": 0, "hanging": 2, "exceeded": 7}
+    told = ready(tools="").json() | {"tools": {"desk.slow": use, "desk.quick": use | {"exceeded": 0}}}
+    found = list(server(answering(httpx.Response(200, json=told), httpx.Response(200, json={"threads": []}))))
+    assert [(finding.name, finding.state) for finding in found] == [
+        ("server", "ok"),
+        ("tools", "warning"),
+        ("token", "ok"),
+    ]
+    assert found[1].told == "desk.slow exceeded its time 7 times; 2 calls have not ended"
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])
 def test_something_else_on_the_port_is_told_as_such(answer):
     found = list(server(answering(answer, httpx.Response(404, json={}))))

@@ -5,6 +5,7 @@ import pytest
 from agents.errors import StoreUnavailable
 from storage.readiness import MIN_FREE_BYTES, require_room
 from storage.sqlite import sqlite_path
+from bot.tool_threads import MAX_THREADS, MAX_THREADS_PER_TOOL
 from tests.bot.web.surface import Surface
 
 
@@ -22,6 +23,28 @@ async def test_a_bot_that_runs_is_ready_with_each_of_its_channels(surface: Surfa
             name: {"ok": True, "problem": ""}
             for name in ("database", "engine", "tools", "channel:terminal", "channel:web")
         },
+    }
+
+
+async def test_a_tool_that_cannot_run_is_named_to_those_with_a_token(surface: Surface) -> None:
+    load = surface.bot.runner.threads.slots.loads["porter.look"]
+    load.hanging, load.running, load.exceeded = MAX_THREADS_PER_TOOL, MAX_THREADS_PER_TOOL, 20
+    told = await surface.client().get("/readyz")
+    assert told.status_code == 200
+    assert told.json()["degraded"] == ["porter.look cannot run: 16 of its calls do not end; restart this process"]
+    assert told.json()["tools"] == {"porter.look": {"running": 16, "waiting": 0, "hanging": 16, "exceeded": 20}}
+    unknown = (await surface.client(None).get("/readyz")).json()
+    assert unknown["degraded"] == ["tools that cannot run: 1; send a token to see which"]
+    assert "porter" not in str(unknown)
+
+
+async def test_calls_that_do_not_end_in_every_thread_make_it_unready(surface: Surface) -> None:
+    surface.bot.runner.threads.slots.loads["porter.look"].hanging = MAX_THREADS
+    told = await surface.client(None).get("/readyz")
+    assert told.status_code == 503
+    assert told.json()["checks"]["tools"] == {
+        "ok": False,
+        "problem": "calls of tools that do not end occupy every thread: restart this process",
     }
 
 

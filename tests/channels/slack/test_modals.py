@@ -165,6 +165,12 @@ def test_what_is_wrong_is_told_at_its_field(name: str, entry: str | None, told: 
     assert wrong.response == {"response_action": "errors", "errors": {f"argument.{name}": told}}
 
 
+def test_5_point_0_is_the_whole_number_5() -> None:
+    found = edited(SCHEMA, GIVEN, sent(times="5.0"))
+    assert isinstance(found, dict)
+    assert (found["times"], type(found["times"])) == (5, int)
+
+
 def test_a_modal_older_than_its_tool_changes_what_both_know() -> None:
     assert edited(SCHEMA, GIVEN, {"argument.tag": "v9", "argument.gone": "x"}) == GIVEN | {"tag": "v9"}
 

@@ -238,6 +238,19 @@ async def test_what_slack_does_not_take_as_it_is_drawn_is_said_in_plain_text_onc
         assert here.said() == ["A card"]
 
 
+async def test_long_reply_slack_does_not_take_as_markdown_is_sent_whole_in_plain_text() -> None:
+    whole = "".join(f"line {number} of *many*\n" for number in range(2800))
+    async with desk() as here:
+        _, address = await here.thread()
+        here.slack.fails("chat.postMessage", error="invalid_blocks")
+        await here.channel.send(address, Message(text=whole), key="k")
+        here.said()
+        ours = [m for m in here.slack.workspace.in_channel(OPS) if m.ours]
+        texts = [block["text"] for message in ours for block in message.blocks]
+        assert "".join(text if isinstance(text, str) else text["text"] for text in texts) == whole
+        assert {block["type"] for block in ours[0].blocks} == {"section"}
+
+
 async def test_what_slack_does_not_take_in_plain_text_either_is_given_up() -> None:
     async with desk() as here:
         _, address = await here.thread()

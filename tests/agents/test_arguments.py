@@ -1,0 +1,159 @@
+"""Arguments of tools: typed objects for the function, canonical JSON for the log, the digest and people."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from agents.capping import MAX_TEXT_BYTES
+from agents.digest import digest_of
+from agents.errors import InvalidArguments
+from agents.schema import strict_schema
+from agents.tools import ToolContext, ToolResult, tool
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Window(BaseModel):
+    hours: int
+    since: datetime
+
+
+@tool(effect="read")
+def plan(
+    context: ToolContext,
+    count: int = 1,
+    ratio: float = 1.0,
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    day: date | None = None,
+    price: Decimal = Decimal("1.50"),
+    colour: Colour = Colour.RED,
+    level: Level = Level.LOW,
+    kind: Literal[1, "all"] = "all",
+    windows: list[Window] = [],  # noqa: B006 - pydantic copies it
+    note: str = None,  # type: ignore[assignment]  # noqa: RUF013 - people write this
+) -> ToolResult:
+    """Plan."""
+    return ToolResult(summary="")
+
+
+WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given_", "wanted", "written"),
+    [
+        ("count", 5, 5, 5),
+        ("count", 5.0, 5, 5),
+        ("ratio", 5, 5.0, 5.0),
+        ("ratio", 1e300, 1e300, 1e300),
+        ("at", "2026-01-01T02:00:00+02:00", datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01T02:00:00+02:00"),
+        ("at", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01T00:00:00Z"),
+        ("day", "2026-02-03", date(2026, 2, 3), "2026-02-03"),
+        ("day", None, None, None),
+        ("price", "2.50", Decimal("2.50"), "2.50"),
+        ("price", 5.0, Decimal(5), "5"),
+        ("price", Decimal("0.1"), Decimal("0.1"), "0.1"),
+        ("colour", "blue", Colour.BLUE, "blue"),
+        ("colour", Colour.BLUE, Colour.BLUE, "blue"),
+        ("level", 2.0, Level.HIGH, 2),
+        ("kind", 1.0, 1, 1),
+        ("windows", [WINDOW | {"hours": 2.0}], [Window(hours=2, since=datetime(2026, 1, 1, tzinfo=UTC))], [WINDOW]),
+        ("windows", [Window(hours=2, since=datetime(2026, 1, 1, tzinfo=UTC))], None, [WINDOW]),
+        ("note", None, None, None),
+    ],
+)
+def test_a_function_gets_its_types_and_the_log_plain_json(name: str, given_: Any, wanted: Any, written: Any) -> None:
+    valid = plan.validated({name: given_})
+    assert (type(valid[name]), valid[name]) == (type(written), written)
+    typed = plan.typed(valid)[name]
+    if wanted is not None:
+        assert (type(typed), typed) == (type(wanted), wanted)
+    assert plan.validated(plan.typed(valid)) == plan.validated(valid) == valid
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", 5.5),
+        ("count", True),
+        ("count", "5"),
+        ("count", 1e300),
+        ("ratio", True),
+        ("price", True),
+        ("at", 1767225600),
+        ("at", "tomorrow"),
+        ("day", 5),
+        ("level", True),
+        ("kind", True),
+        ("windows", [WINDOW | {"hours": True}]),
+        ("windows", [WINDOW | {"hours": "2"}]),
+        ("windows", [WINDOW | {"hours": 2.5}]),
+    ],
+)
+def test_a_truth_value_is_no_number_and_a_number_no_text(name: str, value: Any) -> None:
+    with pytest.raises(InvalidArguments, match=f"plan: {name}"):
+        plan.validated({name: value})
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "count": st.integers(-(2**53), 2**53),
+            "ratio": st.floats(allow_nan=False, allow_infinity=False),
+            "at": st.datetimes(timezones=st.just(UTC)),
+            "day": st.dates(),
+            "price": st.decimals(allow_nan=False, allow_infinity=False),
+            "colour": st.sampled_from(Colour),
+            "level": st.sampled_from(Level),
+            "windows": st.lists(st.builds(Window, hours=st.integers(-9, 9), since=st.datetimes()), max_size=2),
+        },
+    )
+)
+def test_canonical_arguments_stay_as_they_are_however_often_they_are_read(objects: dict[str, Any]) -> None:
+    valid = plan.validated(objects)
+    assert plan.validated(json.loads(json.dumps(valid))) == valid
+    assert plan.validated(plan.typed(valid)) == valid
+    assert {name: plan.typed(valid)[name] for name in objects} == objects
+
+
+@given(st.integers(-(2**53) + 1, 2**53 - 1))
+def test_5_and_5_point_0_have_the_same_digest(number: int) -> None:
+    whole, broken = plan.validated({"count": number}), plan.validated({"count": float(number)})
+    assert digest_of(arguments=whole) == digest_of(arguments=broken)
+    assert json.dumps(whole) == json.dumps(broken)
+
+
+def test_a_model_is_offered_types_it_can_write() -> None:
+    offered = strict_schema(plan.arguments)["properties"]
+    assert [kind["type"] for kind in offered["price"]["anyOf"]] == ["string", "null"]
+    assert offered["at"]["anyOf"][0]["format"] == "date-time"
+    assert offered["day"]["anyOf"][0]["format"] == "date"
+    assert offered["colour"]["anyOf"][0]["enum"] == ["red", "blue"]
+    assert offered["windows"]["anyOf"][0]["items"]["properties"]["since"]["format"] == "date-time"
+
+
+def test_too_large_arguments_are_refused_and_never_cut() -> None:
+    @tool(effect="read")
+    def note(context: ToolContext, text: str) -> ToolResult:
+        """Note."""
+        return ToolResult(summary="")
+
+    assert note.validated({"text": "x" * (MAX_TEXT_BYTES - 50)})
+    with pytest.raises(InvalidArguments, match="note: these arguments have 64012 bytes; send at most 64000"):
+        note.validated({"text": "x" * MAX_TEXT_BYTES})
