@@ -74,7 +74,7 @@ async def ready(here: Here, response: Response, who: PossibleCaller) -> Ready:
     checks = {
         "database": await _database(here.bot, is_trusted=who is not None),
         "engine": _engine(here.bot),
-        "tools": _tools(here.bot.runner),
+        **_tools(here.bot.runner),
         **{f"channel:{scheme}": Check(ok=True) for scheme in here.schemes},
         **{name: Check(ok=False, problem=problem) for name, problem in here.bot.troubles.items()},
     }
@@ -106,11 +106,12 @@ def _engine(bot: Bot) -> Check:
     return Check(ok=False, problem="it is not running")
 
 
-def _tools(runner: Runner) -> Check:
-    """Tools cannot run at all when calls past their time occupy everything."""
+def _tools(runner: Runner) -> Mapping[str, Check]:
+    """A check that is there when no tool can run, because calls past their time occupy everything."""
     if not runner.is_exhausted:
-        return Check(ok=True)
-    return Check(ok=False, problem="calls of tools that do not end occupy every thread: restart this process")
+        return {}
+    problem = "calls of tools that do not end occupy every thread: restart this process"
+    return {"tools": Check(ok=False, problem=problem)}
 
 
 def _degraded(runner: Runner, who: Principal | None) -> tuple[str, ...] | None:

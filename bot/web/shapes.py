@@ -141,7 +141,7 @@ class RequestView(Frozen):
     expires_at: AwareDatetime | None
     settled_at: AwareDatetime | None = _left_out()
     answers: tuple[AnswerView, ...]
-    refused_count: int
+    refused_count: int | None = _left_out()
     cards: tuple[CardView, ...]
 
 
@@ -206,7 +206,6 @@ def request_view(request: Request) -> RequestView:
         policy=_policy_view(request.policy),
         expires_at=_open_until(request),
         answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
-        refused_count=request.refused_count or 0,
         cards=tuple(CardView(**card.model_dump(exclude={"receipt"})) for card in request.cards),
     )
 

@@ -21,7 +21,7 @@ async def test_a_bot_that_runs_is_ready_with_each_of_its_channels(surface: Surfa
         "ready": True,
         "checks": {
             name: {"ok": True, "problem": ""}
-            for name in ("database", "engine", "tools", "channel:terminal", "channel:web")
+            for name in ("database", "engine", "channel:terminal", "channel:web")
         },
     }
 
