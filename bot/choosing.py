@@ -25,7 +25,8 @@ _NO_KEY = (
 class Choice:
     """A call of the model that ended with a step, which may have been prepared since.
 
-    A `complaint` of that, found at `where`, ends a tool call before people are asked. A reply takes the place of its `draft`.
+    A `complaint` of that, found at `where`, ends a tool call before people are asked. A reply takes the place of its
+    `draft`.
     """
 
     completion: Completion

@@ -34,7 +34,7 @@ class Window(BaseModel):
 
 
 @tool(effect="read")
-def plan(
+def plan(  # noqa: PLR0917 - one of each type
     context: ToolContext,
     count: int = 1,
     ratio: float = 1.0,

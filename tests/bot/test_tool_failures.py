@@ -1,4 +1,4 @@
-"""However a tool fails, its call comes to an end, people and the model are told, and the operator can find the place."""
+"""However a tool fails, its call ends, people and the model are told, and the operator can find the place."""
 
 import asyncio
 import logging
@@ -241,7 +241,7 @@ async def test_async_tools_run_prepare_and_check(database: Database, house) -> N
         thread = await home.says("move")
         await home.at_rest(thread)
         assert (await only(home, thread, ToolSucceeded)).summary == "moved 6"
-        chosen = [event for event in await home.log(thread) if isinstance(event, StepChosen)][0]
+        chosen = next(event for event in await home.log(thread) if isinstance(event, StepChosen))
         assert (chosen.step.arguments, type(chosen.step.arguments["count"])) == ({"count": 6}, int)
 
 

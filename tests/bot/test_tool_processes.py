@@ -17,6 +17,7 @@ from bot.tool_processes import ToolProcesses
 from bot.tool_slots import NotBegun, ToolSlots
 from tests.bot.process_tools import PROCESSES, fail, hang, tell
 
+_WRONG = "fail returned str instead of a ToolResult; it ran, so it is not started again: look at what it did"
 CONTEXT = ToolContext(key="thr_1:call_1", environment={"COLOUR": "red"})
 PATIENCE = 30.0
 
@@ -32,10 +33,15 @@ async def called(used: Any, part: Part = "run", processes: ToolProcesses | None 
 
 async def are_gone(pids: Path) -> bool:
     """Whether the processes named in the file end; a zombie that is not collected yet has ended."""
+    named = [int(pid) for pid in _read(pids).split()]
     async with asyncio.timeout(PATIENCE):
-        while any(_lives(int(pid)) for pid in pids.read_text().split()):
+        while any(map(_lives, named)):  # noqa: ASYNC110 - no bell rings for the end of others' children
             await asyncio.sleep(0.02)
     return True
+
+
+def _read(pids: Path) -> str:
+    return pids.read_text() if pids.exists() else ""
 
 
 def _lives(pid: int) -> bool:
@@ -70,8 +76,7 @@ async def test_call_past_its_time_is_killed_with_what_it_started(tmp_path: Path)
         ("away", Unreachable, "it is away"),
         ("foreign", RuntimeError, "an unexpected ValueError; the details are in the operator's log"),
         ("exit", RuntimeError, "an unexpected SystemExit; the details are in the operator's log"),
-        ("type", ToolError, "fail returned str instead of a ToolResult; it ran, so it is not started again: "
-                            "look at what it did"),
+        ("type", ToolError, _WRONG),
     ],
 )  # fmt: skip
 async def test_errors_come_back_as_what_they_mean(how: str, error: type[Exception], words: str) -> None:
@@ -155,5 +160,5 @@ async def test_killed_server_leaves_no_process(tmp_path: Path) -> None:
 
 async def _written(pids: Path) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not pids.exists() or not pids.read_text():  # noqa: ASYNC110 - another process writes it
+        while not _read(pids):  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.02)

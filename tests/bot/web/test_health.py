@@ -20,8 +20,7 @@ async def test_a_bot_that_runs_is_ready_with_each_of_its_channels(surface: Surfa
     assert told.json() == {
         "ready": True,
         "checks": {
-            name: {"ok": True, "problem": ""}
-            for name in ("database", "engine", "channel:terminal", "channel:web")
+            name: {"ok": True, "problem": ""} for name in ("database", "engine", "channel:terminal", "channel:web")
         },
     }
 
