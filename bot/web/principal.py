@@ -63,8 +63,6 @@ class Gate:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         principal = self._let_in(Headers(scope=scope).get("authorization", ""))
-        if principal is None and not guarded(scope["path"]):
-            return await self._app(scope, receive, send)
         if principal is None:
             if not guarded(scope["path"]):
                 return await self._app(scope, receive, send)

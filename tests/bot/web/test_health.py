@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from agents.errors import StoreUnavailable
+from bot.tool_threads import MAX_THREADS, MAX_THREADS_PER_TOOL
 from storage.readiness import MIN_FREE_BYTES, require_room
 from storage.sqlite import sqlite_path
-from bot.tool_threads import MAX_THREADS, MAX_THREADS_PER_TOOL
 from tests.bot.web.surface import Surface
 
 
