@@ -10,7 +10,7 @@ HandrailError
 └── Permanent                 the same call will fail again
     ├── NotFound ── ThreadNotFound, RequestNotFound
     ├── Refused ─── WrongState, AlreadySettled, ApprovalChanged
-    ├── NotAllowed
+    ├── NotAllowed ─ MissingScope
     ├── Invalid ─── UnknownAgent, InvalidAnswer, InvalidArguments, KeyReused
     ├── ToolError
     └── Misconfigured
@@ -100,6 +100,10 @@ class ApprovalChanged(Refused):
 
 class NotAllowed(Permanent):
     """You may not do this."""
+
+
+class MissingScope(NotAllowed):
+    """This token has no scope for this."""
 
 
 class Invalid(Permanent):

@@ -105,6 +105,8 @@ class ThreadState(Frozen):
     """One thread, as of `version` events.
 
     `asked` are agents at work for others, each for the one before it; the first works for the thread's own `agent`.
+    `requesters` are the opener, everybody who spoke, and whoever forked it. `deciders` are the roles and people that
+    the terms of its requests name, settled ones too, as `role:NAME` and `person:KEY`.
     """
 
     version: int = 0
@@ -112,6 +114,8 @@ class ThreadState(Frozen):
     agent: str = ""
     origin: Address = ENGINE
     requester: Address = ENGINE
+    requesters: tuple[Address, ...] = ()
+    deciders: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     created_at: AwareDatetime | None = None
     updated_at: AwareDatetime | None = None

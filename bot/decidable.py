@@ -8,6 +8,7 @@ from functools import partial
 from agents.judge import eligible
 from agents.people import Person
 from agents.requests import Request
+from agents.rights import Viewer
 from storage.database import Database
 from storage.requests import list_requests
 
@@ -16,20 +17,21 @@ PAGE = 200
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which requests: by their status, of one thread, behind a position (opened_at, id), and those that fit."""
+    """Which requests: by status, of one thread, behind a position (opened_at, id), for one viewer, and those that fit."""
 
     fits: Callable[[Request], bool]
     status: str | None = None
     thread_id: str | None = None
     before: tuple[datetime, str] | None = None
+    viewer: Viewer | None = None
 
     async def found(self, database: Database, limit: int, *, page: int = PAGE) -> list[Request]:
         """At most `limit`, newest first."""
         fitting: list[Request] = []
         before = self.before
         while len(fitting) < limit:
-            read = partial(list_requests, status=self.status, thread_id=self.thread_id, before=before, limit=page)
-            requests = await database.read(read)
+            read = partial(list_requests, status=self.status, thread_id=self.thread_id, viewer=self.viewer)
+            requests = await database.read(partial(read, before=before, limit=page))
             fitting += filter(self.fits, requests)
             if len(requests) < page:
                 break

@@ -4,10 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from agents.errors import AlreadySettled, CodeTaken, RequestNotFound
+from agents.errors import AlreadySettled, CodeTaken
 from agents.requests import Request
+from agents.rights import Viewer, unknown_request
 from storage.questions import first
 from storage.tables import RequestRow
+from storage.viewers import visible
 from storage.writes import Writes
 
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
@@ -51,7 +53,7 @@ def load_request(connection: Connection, named: str) -> Request:
     """The request with this id or this code. Raises RequestNotFound."""
     row = first(connection, _FIND, {"named": named, "code": named.upper()})
     if row is None:
-        raise RequestNotFound(f"there is no request {named[:40]}")
+        raise unknown_request(named)
     return Request.model_validate_json(row.data)
 
 
@@ -62,13 +64,16 @@ def list_requests(
     thread_id: str | None,
     before: tuple[datetime, str] | None,
     limit: int,
+    viewer: Viewer | None = None,
 ) -> list[Request]:
-    """Requests, newest first, behind the position `before` (opened_at, id)."""
+    """Requests, newest first, behind the position `before` (opened_at, id); with a viewer only those they may see."""
     query = select(_request.c.data).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_request.c.status == status)
     if thread_id is not None:
         query = query.where(_request.c.thread_id == thread_id)
+    if viewer is not None:
+        query = visible(connection, query, _request.c.thread_id, viewer)
     if before is not None:
         at, request_id = before
         older = (_request.c.opened_at < at) | ((_request.c.opened_at == at) & (_request.c.id < request_id))

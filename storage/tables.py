@@ -120,6 +120,16 @@ class ConversationRow(SQLModel, table=True):
     thread_id: str = Field(foreign_key="thread.id", index=True)
 
 
+class ThreadViewerRow(SQLModel, table=True):
+    """One name of those a thread is for: a requester, a role or person that may decide, or where its replies go."""
+
+    __tablename__ = "thread_viewer"
+    __table_args__ = (Index("thread_viewer_by_name", "name", "thread_id"),)
+
+    thread_id: str = Field(primary_key=True, foreign_key="thread.id")
+    name: str = Field(primary_key=True)
+
+
 class ProcessRow(SQLModel, table=True):
     """One process that shares the database, and when it was last seen alive."""
 

@@ -12,14 +12,16 @@ from sqlalchemy import BigInteger, Connection, Row, Select, Update, bindparam, c
 
 from agents.addresses import Address
 from agents.deadlines import wake_at
-from agents.errors import ThreadNotFound, VersionConflict
+from agents.errors import VersionConflict
 from agents.events import Event
 from agents.next_step import work
 from agents.reducer import fold
+from agents.rights import Viewer, unknown_thread
 from agents.state import ThreadState
 from storage.codec import event_of, row_of, state_json, state_of
 from storage.questions import first
 from storage.tables import EventRow, ThreadRow
+from storage.viewers import visible, write_viewers
 from storage.writes import Writes
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
@@ -110,6 +112,7 @@ class Threads:
             writes.add(*_moved(after, before.version), refused=VersionConflict)
         rows = (row_of(after.thread_id, seq, event) for seq, event in enumerate(events, before.version + 1))
         writes.add(_APPENDED, rows, refused=VersionConflict)
+        write_viewers(writes, before, after)
         if not self.shared:
             self._remember(after)
 
@@ -117,7 +120,7 @@ class Threads:
         known = self.remembered.get(thread_id)
         row = first(connection, query, {"thread": thread_id, "known": known.version if known else -_FEW - 1})
         if row is None:
-            raise _unknown(thread_id)
+            raise unknown_thread(thread_id)
         state = known if row.state is None and known is not None else state_of(row.state)
         return self._remember(_caught_up(connection, state, row.version))
 
@@ -171,12 +174,8 @@ def stored(connection: Connection, thread_id: str) -> ThreadState:
     """The state as the database has it, past every memory. Raises ThreadNotFound."""
     row = connection.execute(_LOAD, {"thread": thread_id}).first()
     if row is None:
-        raise _unknown(thread_id)
+        raise unknown_thread(thread_id)
     return _caught_up(connection, state_of(row.state), row.version)
-
-
-def _unknown(thread_id: str) -> ThreadNotFound:
-    return ThreadNotFound(f"there is no thread {thread_id[:40]}")
 
 
 def _caught_up(connection: Connection, state: ThreadState, version: int) -> ThreadState:
@@ -198,7 +197,7 @@ def replayed(connection: Connection, thread_id: str) -> Replay:
     """Fold a thread's log again and compare. Raises ThreadNotFound."""
     row = connection.execute(select(_thread).where(_thread.c.id == thread_id)).first()
     if row is None:
-        raise _unknown(thread_id)
+        raise unknown_thread(thread_id)
     whole = events_after(connection, thread_id, limit=row.version)  # others may write on meanwhile
     folded = fold(ThreadState(), (event for _, event in whole))
     same_row = all(getattr(row, name) == value for name, value in _projection(folded).items())
@@ -219,9 +218,10 @@ def listed(
     status: str | None = None,
     agent: str | None = None,
     requester: Address | None = None,
+    viewer: Viewer | None = None,
     before: tuple[datetime, str] | None = None,
 ) -> list[ThreadState]:
-    """Threads, newest first, behind the position `before` (created_at, id)."""
+    """Threads, newest first, behind the position `before` (created_at, id); with a viewer only those they may see."""
     query = select(_thread).order_by(_thread.c.created_at.desc(), _thread.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_thread.c.status == status)
@@ -229,6 +229,8 @@ def listed(
         query = query.where(_thread.c.agent == agent)
     if requester is not None:
         query = query.where(_thread.c.requester == requester)
+    if viewer is not None:
+        query = visible(connection, query, _thread.c.id, viewer)
     if before is not None:
         at, thread_id = before
         older = (_thread.c.created_at < at) | ((_thread.c.created_at == at) & (_thread.c.id < thread_id))

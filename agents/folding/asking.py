@@ -12,6 +12,7 @@ from agents.events import (
     RequestSuperseded,
 )
 from agents.folding.fresh import FRESH_START
+from agents.folding.participants import with_deciders
 from agents.folding.settling import asking, begun, correction, joined, replaced, settle
 from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
@@ -52,7 +53,8 @@ def fold_asking(state: ThreadState, event: AskingEvent) -> dict[str, Any]:
 
 def _opened(state: ThreadState, request: Request) -> dict[str, Any]:
     outgoing = (*state.outgoing, asking(request, state.origin))
-    return {"requests": replaced(state, request), "outgoing": outgoing, "models_turn": False}
+    deciders = with_deciders(state, request.ask)
+    return {"requests": replaced(state, request), "deciders": deciders, "outgoing": outgoing, "models_turn": False}
 
 
 def _shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
@@ -104,10 +106,11 @@ def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
     request = request.with_answer(event.answer)
     if event.digest is not None:
         request = _edited(request, event)
+    deciders = {"deciders": with_deciders(state, request.ask)}
     if event.status == "open":
-        return _still_open(state, request, edited=event.digest is not None)
+        return {**_still_open(state, request, edited=event.digest is not None), **deciders}
     settled = request.model_copy(update={"status": event.status})
-    return {**settle(state, request, event.status, event.at), **_consequence(state, settled)}
+    return {**settle(state, request, event.status, event.at), **_consequence(state, settled), **deciders}
 
 
 def _edited(request: Request, event: RequestAnswered) -> Request:

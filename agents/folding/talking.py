@@ -12,6 +12,7 @@ from agents.events import (
     Spoken,
 )
 from agents.folding.fresh import FRESH_START
+from agents.folding.participants import with_requester
 from agents.folding.settling import begun, replaced
 from agents.messages import Message, Provenance
 from agents.state import Outgoing, ThreadState
@@ -25,7 +26,7 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
         case MessageReceived():
             return _received(state, event)
         case MessageEdited():
-            return {"trusted": _trusted(state, event)}
+            return {"trusted": _trusted(state, event), "requesters": with_requester(state, event.actor)}
         case MessageDeleted():
             return {}
         case ReplyChosen():
@@ -47,6 +48,7 @@ def _reply(state: ThreadState, event: ReplyChosen) -> Outgoing:
 def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
     """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
     heard = {"trusted": _trusted(state, event), "fires_at": None, "life": "open"}
+    heard["requesters"] = with_requester(state, event.actor)
     return heard if state.request or state.call else {**heard, **FRESH_START}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.cards import visible
-from agents.errors import HandrailError, Unreachable
+from agents.errors import HandrailError, MissingScope, Unreachable
 from bot.doctor.finding import Finding
 from channels.terminal.client import TerminalClient, path
 
@@ -53,6 +53,8 @@ def _tools(told: Mapping[str, Any]) -> Iterator[Finding]:
 async def _entry(client: TerminalClient) -> Finding:
     try:
         await client.get(path("threads"), limit=1)
+    except MissingScope as error:
+        return Finding(name="token", state="warning", told=str(error), fix="set HANDRAIL_API_TOKEN to one that has it")
     except HandrailError as error:
         return Finding(name="token", state="problem", told=str(error), fix="set HANDRAIL_API_TOKEN to one it knows")
     return Finding(name="token", state="ok", told="the server knows our token")

@@ -2,32 +2,46 @@
 
 import re
 from collections import Counter
+from typing import Literal, get_args
 
 from pydantic import SecretStr
 
 from agents.frozen import Frozen
 
+Scope = Literal["read", "start", "answer", "admin"]
+"""`read` sees threads, `start` opens, speaks and steers, `answer` decides; `admin` is all, and speaks for others."""
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+DEFAULT_SCOPES: tuple[Scope, ...] = ("read", "start", "answer")
 SHORTEST_TOKEN = 24  # characters, in production; 96 bits when they are hexadecimal
 _ENTRY = re.compile(
     r"""
     (?P<name> [A-Za-z0-9][A-Za-z0-9._-]{0,63} )
     : (?P<secret> [A-Za-z0-9._~+/-]+=* )            # the b64token of RFC 6750 §2.1
-    (?: : (?P<person> [a-z0-9][a-z0-9._-]{0,63} ) )?
+    (?: : (?P<person> [a-z0-9][a-z0-9._-]{0,63} )? (?: : (?P<scopes> [a-z+]+ ) )? )?
     """,
     re.VERBOSE | re.ASCII,
 )
+_SHAPES = "name:token, name:token:person or name:token:person:scope+scope"
 
 
 class ApiToken(Frozen):
-    """One token. With a person it answers as that person."""
+    """One token. With a person it answers as that person; without `scopes` it has the usual ones."""
 
     name: str
     secret: SecretStr
     person: str | None = None
+    scopes: tuple[Scope, ...] | None = None
+
+    def granted(self, *, is_admin: bool) -> tuple[Scope, ...]:
+        """Return its scopes; `is_admin` is whether a token of this holder is an admin's where its entry says nothing."""
+        if self.scopes is None:
+            return SCOPES if is_admin else DEFAULT_SCOPES
+        return SCOPES if "admin" in self.scopes else self.scopes
 
 
 def api_tokens(text: str) -> tuple[ApiToken, ...]:
-    """The tokens of `name:token[:person]`, comma separated.
+    """The tokens of `name:token[:person[:scope+scope]]`, comma separated.
 
     Raises ValueError, naming entries by their position and never by what they hold.
     """
@@ -40,6 +54,14 @@ def api_tokens(text: str) -> tuple[ApiToken, ...]:
 
 def _token(position: int, entry: str) -> ApiToken:
     parts = _ENTRY.fullmatch(entry.strip())
-    if parts is None:
-        raise ValueError(f"entry {position} is not name:token or name:token:person")
-    return ApiToken(name=parts["name"], secret=SecretStr(parts["secret"]), person=parts["person"])
+    if parts is None or entry.strip().endswith(":"):
+        raise ValueError(f"entry {position} is not {_SHAPES}")
+    scopes = None if parts["scopes"] is None else _scopes(position, parts["scopes"])
+    return ApiToken(name=parts["name"], secret=SecretStr(parts["secret"]), person=parts["person"], scopes=scopes)
+
+
+def _scopes(position: int, text: str) -> tuple[Scope, ...]:
+    given = text.split("+")
+    if not set(given) <= set(SCOPES):
+        raise ValueError(f"entry {position} has a scope that is none of {', '.join(SCOPES)}")
+    return tuple(scope for scope in SCOPES if scope in given)

@@ -90,7 +90,7 @@ class Hearing:
             return
         who = somebody(stopped.by, us, self.roster.people)
         try:
-            await self.stopping.stop(thread_id, who, Claim(CHANNEL, stopped.keys))
+            await self.stopping.stop_here(thread_id, who, Claim(CHANNEL, stopped.keys))
         except Permanent as error:
             self.afterwards.do(self.notes.tell(stopped.place, stopped.by, f"{error}."))
 

@@ -72,7 +72,7 @@ def slack_channel(account: SlackAccount, chance: Chance, sleep: Sleep = sleep_un
 def slack_desk(channel: SlackChannel, bot: Bot) -> SlackDesk:
     """What comes in from Slack."""
     client, roster, database = channel.client, bot.roster, bot.engine.database
-    notes, afterwards, stopping = Notes(client), Afterwards(), Stopping(bot.steering)
+    notes, afterwards, stopping = Notes(client), Afterwards(), Stopping(bot.steering, roster.people)
     looking = Looking(database, roster, client)
     return SlackDesk(
         identity=channel.identity,

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from agents.errors import StoreUnavailable
@@ -12,6 +12,7 @@ from bot.engine import Engine
 from bot.web.bodies import LARGEST_NUMBER
 from bot.web.documented import failures
 from bot.web.parts import Here
+from bot.web.rights import needs, visible_thread
 from bot.web.shapes import EventPage, EventView, event_view
 from bot.web.streams import Streams
 from storage.threads import events_after
@@ -19,11 +20,13 @@ from storage.threads import events_after
 PAGE = 200
 """Events read at once: long logs go through memory in parts, and no reader holds up those who write."""
 
-router = APIRouter(prefix="/threads/{thread_id}/events", tags=["threads"])
+router = APIRouter(
+    prefix="/threads/{thread_id}/events", tags=["threads"], dependencies=[needs("read"), Depends(visible_thread)]
+)
 
 After = Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="only events behind this `seq`")]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **failures(404),
+    **failures(403, 404),
     200: {
         "description": "The events, or with `Accept: text/event-stream` one after another as they happen.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -42,7 +45,6 @@ async def read_events(
 ) -> Response | EventPage:
     """The thread's log. A stream goes on behind `after` or `Last-Event-ID`, and stays open while a thread rests."""
     engine = here.bot.engine
-    await engine.load(thread_id)
     if wants_stream(accept):
         frames = stream(engine, here.streams, thread_id, max(after, last_event_id))
         return EventSourceResponse(frames, headers={"X-Accel-Buffering": "no"})

@@ -1,6 +1,6 @@
 """Orders to a thread: pause, resume, cancel, fork (factor 6)."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from bot.web.bodies import ForkPoint
 from bot.web.documented import WITH_BODY, failures
@@ -8,12 +8,18 @@ from bot.web.idempotency import OnlyOnce
 from bot.web.json_body import JsonRoute
 from bot.web.parts import Here
 from bot.web.principal import Caller
+from bot.web.rights import needs, visible_thread
 from bot.web.shapes import ThreadView
 from bot.web.threads import tell_thread
 
-router = APIRouter(prefix="/threads/{thread_id}", tags=["threads"], route_class=JsonRoute)
+router = APIRouter(
+    prefix="/threads/{thread_id}",
+    tags=["threads"],
+    route_class=JsonRoute,
+    dependencies=[needs("start"), Depends(visible_thread)],
+)
 
-_REFUSED = failures(404, 409)
+_REFUSED = failures(403, 404, 409)
 
 
 @router.post("/pause", response_model=ThreadView, responses=_REFUSED)
@@ -37,7 +43,7 @@ async def cancel_thread(thread_id: str, here: Here, caller: Caller, once: OnlyOn
     return await once.answer(lambda claim, reply: steering.cancel(thread_id, by, claim, reply), tell_thread(200))
 
 
-@router.post("/fork", status_code=201, response_model=ThreadView, responses=failures(404, *WITH_BODY))
+@router.post("/fork", status_code=201, response_model=ThreadView, responses=failures(403, 404, *WITH_BODY))
 async def fork_thread(thread_id: str, body: ForkPoint, here: Here, caller: Caller, once: OnlyOnce) -> Response:
     """Copy the log up to an event into a new thread, which is at rest until somebody writes to it."""
     steering, by = here.bot.steering, caller.address

@@ -1,4 +1,4 @@
-"""Bearer tokens: who comes in, as whom they speak, and whether for others too."""
+"""Bearer tokens: who comes in, as whom they speak, and what their token lets them do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.addresses import Address, person
+from agents.errors import MissingScope
 from agents.people import People, Person
-from bot.environment.api_tokens import ApiToken
+from agents.rights import Viewer, viewer_of
+from bot.environment.api_tokens import ApiToken, Scope
 from bot.web.problems import problem
 
 GUARDED = "/v1"
@@ -22,7 +24,7 @@ _NOBODY = "send a token that this server knows: Authorization: Bearer TOKEN"
 
 @dataclass(frozen=True)
 class Credential:
-    """A token that is let in. Whoever holds one with `admin` may speak for others, whatever roles its person has."""
+    """A token that is let in. One with `admin` has every scope, whatever roles its person has."""
 
     token: ApiToken
     admin: bool = False
@@ -30,26 +32,39 @@ class Credential:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who speaks. `person` is None for a program, and for a person whom the configuration does not know."""
+    """One caller. `person` is None for a program, and for a person whom the configuration does not know.
+
+    `scopes` are what the token lets them do, `viewer` is what they may see.
+    """
 
     token: str
     address: Address
     person: Person | None
-    admin: bool
+    scopes: tuple[Scope, ...]
+    viewer: Viewer
 
     @classmethod
     def of(cls, credential: Credential, people: People) -> "Principal":
         token = credential.token
-        if token.person is None:  # a scheme of its own: no program is taken for the person it is named like
-            return cls(token.name, Address(f"token:{token.name}"), None, credential.admin)
-        address = person(token.person)
+        # A program has a scheme of its own: it is not taken for the person it is named like.
+        address = Address(f"token:{token.name}") if token.person is None else person(token.person)
         who = people.get(address)
-        return cls(token.name, address, who, credential.admin or (who is not None and who.has_role("admin")))
+        scopes = token.granted(is_admin=credential.admin or (who is not None and who.has_role("admin")))
+        viewer = viewer_of(address, people, seat=_seat_of(token.name), is_admin="admin" in scopes)
+        return cls(token.name, address, who, scopes, viewer)
 
     @property
     def channel(self) -> Address:
         """Where this one speaks from."""
-        return Address(f"web:{self.token}")
+        return _seat_of(self.token)
+
+    def require(self, scope: Scope, purpose: str = "this") -> None:
+        """Raises MissingScope unless the token has the scope."""
+        if scope not in self.scopes:
+            raise MissingScope(
+                f"{purpose} takes the scope {scope}, which token {self.token} does not have; "
+                "add it to the token's entry in HANDRAIL_API_TOKENS, or use another token"
+            )
 
 
 class Gate:
@@ -77,6 +92,10 @@ class Gate:
         digest = _digest(given.strip())
         found = [principal for known, principal in self._doors if compare_digest(known, digest)]
         return found[0] if found and scheme.lower() == "bearer" else None
+
+
+def _seat_of(token: str) -> Address:
+    return Address(f"web:{token}")
 
 
 def guarded(path: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from agents.addresses import Address, person
-from agents.errors import Invalid, NotAllowed
+from agents.errors import Invalid
 from agents.messages import Heard, Provenance
 from agents.people import People, Person
 from bot.web.parts import Here
@@ -39,7 +39,7 @@ class Voice:
     schemes: Collection[str]
 
     def speaker(self, named: Address | None = None) -> Speaker:
-        """The caller, or whom they name. Raises NotAllowed when they may not speak for that one, and Invalid."""
+        """The caller, or whom they name. Raises MissingScope when they may not speak for that one, and Invalid."""
         by, who = self._who(named)
         return Speaker(by, self._source(by, who), who)
 
@@ -50,8 +50,7 @@ class Voice:
         who = self.people.get(named)
         if who is not None and who == own.person:
             return own.address, own.person
-        if not own.admin:
-            raise NotAllowed(f"token {own.token} speaks for {own.address} only; speaking for {named} takes an admin's")
+        own.require("admin", f"speaking for {named}")
         return named_speaker(named, self.people, self.schemes)
 
     def _source(self, by: Address, who: Person | None) -> Address:

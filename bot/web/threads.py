@@ -1,8 +1,9 @@
 """Threads: open one, look at them, say something in one."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from bot.engine import Recorded
 from bot.intake import Opening
@@ -13,7 +14,9 @@ from bot.web.documented import WITH_BODY, failures
 from bot.web.idempotency import OnlyOnce, Tell, Told
 from bot.web.json_body import JsonRoute
 from bot.web.parts import Here
+from bot.web.principal import Caller
 from bot.web.queries import ThreadQuery
+from bot.web.rights import VisibleThread, needs, visible_thread
 from bot.web.shapes import ReplayView, ThreadPage, ThreadView, thread_view
 from bot.web.speaker import SpokenBy
 from storage.threads import listed, replayed
@@ -21,7 +24,9 @@ from storage.threads import listed, replayed
 router = APIRouter(prefix="/threads", tags=["threads"], route_class=JsonRoute)
 
 
-@router.post("", status_code=201, response_model=ThreadView, responses=failures(403, *WITH_BODY))
+@router.post(
+    "", status_code=201, response_model=ThreadView, responses=failures(403, *WITH_BODY), dependencies=[needs("start")]
+)
 async def open_thread(body: NewThread, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
     """Open a thread with a message. Its replies leave at `reply_to`, and stand in its log in any case."""
     bot, speaker = here.bot, voice.speaker(body.requester)
@@ -38,25 +43,26 @@ async def open_thread(body: NewThread, here: Here, voice: SpokenBy, once: OnlyOn
     return await once.answer(lambda claim, reply: bot.intake.open(opening, claim=claim, reply=reply), tell_thread(201))
 
 
-@router.get("", responses=failures())
-async def list_threads(here: Here, query: Annotated[ThreadQuery, Query()]) -> ThreadPage:
-    """Threads, newest first."""
+@router.get("", responses=failures(403), dependencies=[needs("read")])
+async def list_threads(here: Here, caller: Caller, query: Annotated[ThreadQuery, Query()]) -> ThreadPage:
+    """The threads the caller may see, newest first."""
     before, limit = position(query.cursor), query.limit
-    found = await here.bot.engine.database.read(
-        lambda connection: listed(connection, status=query.status, agent=query.agent, before=before, limit=limit + 1)
-    )
+    wanted = partial(listed, status=query.status, agent=query.agent, viewer=caller.viewer)
+    found = await here.bot.engine.database.read(partial(wanted, before=before, limit=limit + 1))
     shown = tuple(thread_view(state) for state in found[:limit])
     more = len(found) > limit
     return ThreadPage(threads=shown, next_cursor=cursor_at(shown[-1].created_at, shown[-1].id) if more else None)
 
 
-@router.get("/{thread_id}", responses=failures(404))
-async def show_thread(thread_id: str, here: Here) -> ThreadView:
+@router.get("/{thread_id}", responses=failures(403, 404), dependencies=[needs("read")])
+async def show_thread(thread: VisibleThread) -> ThreadView:
     """One thread, as of the last commit."""
-    return thread_view(await here.bot.engine.load(thread_id))
+    return thread_view(thread)
 
 
-@router.get("/{thread_id}/replay", responses=failures(404))
+@router.get(
+    "/{thread_id}/replay", responses=failures(403, 404), dependencies=[needs("read"), Depends(visible_thread)]
+)
 async def replay_thread(thread_id: str, here: Here) -> ReplayView:
     """Fold the whole log again, and compare with what is stored.
 
@@ -74,6 +80,7 @@ async def replay_thread(thread_id: str, here: Here) -> ReplayView:
     status_code=202,
     response_model=ThreadView,
     responses=failures(403, 404, 409, *WITH_BODY),
+    dependencies=[needs("start"), Depends(visible_thread)],
 )
 async def say(thread_id: str, body: NewMessage, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
     """Say something in a thread; one that rests goes on. A message never approves anything."""

@@ -1,0 +1,54 @@
+"""The names each thread is for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_VIEWERS = """
+INSERT INTO thread_viewer (thread_id, name)
+SELECT thread_id, actor FROM event
+ WHERE type IN ('ThreadStarted', 'ThreadForked', 'MessageReceived', 'MessageEdited')
+UNION SELECT id, requester FROM thread WHERE requester IS NOT NULL
+UNION SELECT id, {origin} FROM thread
+UNION {roles}
+UNION {people}
+"""
+_PARTS = {
+    "sqlite": {
+        "origin": "json_extract(state, '$.origin')",
+        "roles": "SELECT thread_id, 'role:' || r.value FROM request, json_each(data, '$.policy.ask.roles') AS r",
+        "people": "SELECT thread_id, 'person:' || p.value FROM request, json_each(data, '$.policy.ask.people') AS p",
+    },
+    "postgresql": {
+        "origin": "CAST(state AS jsonb) ->> 'origin'",
+        "roles": "SELECT thread_id, 'role:' || r FROM request, "
+        "jsonb_array_elements_text(CAST(data AS jsonb) #> '{policy,ask,roles}') AS r",
+        "people": "SELECT thread_id, 'person:' || p FROM request, "
+        "jsonb_array_elements_text(CAST(data AS jsonb) #> '{policy,ask,people}') AS p",
+    },
+}
+_FOLDED_ANEW = {
+    "sqlite": "UPDATE thread SET state = json_object('thread_id', id)",
+    "postgresql": "UPDATE thread SET state = CAST(json_build_object('thread_id', id) AS text)",
+}
+
+
+def upgrade() -> None:
+    """The state of a thread now says whom it is for: loading folds it anew from the log, until it rests next."""
+    op.create_table(
+        "thread_viewer",
+        sa.Column("thread_id", sa.String(), sa.ForeignKey("thread.id"), primary_key=True),
+        sa.Column("name", sa.String(), primary_key=True),
+    )
+    op.create_index("thread_viewer_by_name", "thread_viewer", ["name", "thread_id"])
+    dialect = op.get_context().dialect.name
+    op.get_bind().exec_driver_sql(_VIEWERS.format(**_PARTS[dialect]))
+    op.get_bind().exec_driver_sql(_FOLDED_ANEW[dialect])
+
+
+def downgrade() -> None:
+    op.drop_table("thread_viewer")
