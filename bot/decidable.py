@@ -17,7 +17,7 @@ PAGE = 200
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which requests: by status, of one thread, behind a position (opened_at, id), for one viewer, and those that fit."""
+    """Which requests: by status, of one thread, behind a position (opened_at, id), for a viewer; and which fit."""
 
     fits: Callable[[Request], bool]
     status: str | None = None

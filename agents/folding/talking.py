@@ -47,8 +47,8 @@ def _reply(state: ThreadState, event: ReplyChosen) -> Outgoing:
 
 def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
     """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
-    heard = {"trusted": _trusted(state, event), "fires_at": None, "life": "open"}
-    heard["requesters"] = with_requester(state, event.actor)
+    requesters = with_requester(state, event.actor)
+    heard = {"requesters": requesters, "trusted": _trusted(state, event), "fires_at": None, "life": "open"}
     return heard if state.request or state.call else {**heard, **FRESH_START}
 
 

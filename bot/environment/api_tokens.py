@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from agents.frozen import Frozen
 
-Scope = Literal["read", "start", "answer", "admin"]
+TokenScope = Literal["read", "start", "answer", "admin"]
 """`read` sees threads, `start` opens, speaks and steers, `answer` decides; `admin` is all, and speaks for others."""
 
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-DEFAULT_SCOPES: tuple[Scope, ...] = ("read", "start", "answer")
+SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
+DEFAULT_SCOPES: tuple[TokenScope, ...] = ("read", "start", "answer")
 SHORTEST_TOKEN = 24  # characters, in production; 96 bits when they are hexadecimal
 _ENTRY = re.compile(
     r"""
@@ -31,10 +31,10 @@ class ApiToken(Frozen):
     name: str
     secret: SecretStr
     person: str | None = None
-    scopes: tuple[Scope, ...] | None = None
+    scopes: tuple[TokenScope, ...] | None = None
 
-    def granted(self, *, is_admin: bool) -> tuple[Scope, ...]:
-        """Return its scopes; `is_admin` is whether a token of this holder is an admin's where its entry says nothing."""
+    def granted(self, *, is_admin: bool) -> tuple[TokenScope, ...]:
+        """Return its scopes. Where its entry says nothing, an admin has all of them."""
         if self.scopes is None:
             return SCOPES if is_admin else DEFAULT_SCOPES
         return SCOPES if "admin" in self.scopes else self.scopes
@@ -60,7 +60,7 @@ def _token(position: int, entry: str) -> ApiToken:
     return ApiToken(name=parts["name"], secret=SecretStr(parts["secret"]), person=parts["person"], scopes=scopes)
 
 
-def _scopes(position: int, text: str) -> tuple[Scope, ...]:
+def _scopes(position: int, text: str) -> tuple[TokenScope, ...]:
     given = text.split("+")
     if not set(given) <= set(SCOPES):
         raise ValueError(f"entry {position} has a scope that is none of {', '.join(SCOPES)}")

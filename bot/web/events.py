@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from agents.errors import StoreUnavailable
@@ -12,7 +12,7 @@ from bot.engine import Engine
 from bot.web.bodies import LARGEST_NUMBER
 from bot.web.documented import failures
 from bot.web.parts import Here
-from bot.web.rights import needs, visible_thread
+from bot.web.rights import VISIBLE_THREAD, needs
 from bot.web.shapes import EventPage, EventView, event_view
 from bot.web.streams import Streams
 from storage.threads import events_after
@@ -20,9 +20,7 @@ from storage.threads import events_after
 PAGE = 200
 """Events read at once: long logs go through memory in parts, and no reader holds up those who write."""
 
-router = APIRouter(
-    prefix="/threads/{thread_id}/events", tags=["threads"], dependencies=[needs("read"), Depends(visible_thread)]
-)
+router = APIRouter(prefix="/threads/{thread_id}/events", tags=["threads"], dependencies=[needs("read"), VISIBLE_THREAD])
 
 After = Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="only events behind this `seq`")]
 _ANSWERS: dict[int | str, dict[str, Any]] = {

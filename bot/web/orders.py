@@ -1,6 +1,6 @@
 """Orders to a thread: pause, resume, cancel, fork (factor 6)."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from bot.web.bodies import ForkPoint
 from bot.web.documented import WITH_BODY, failures
@@ -8,7 +8,7 @@ from bot.web.idempotency import OnlyOnce
 from bot.web.json_body import JsonRoute
 from bot.web.parts import Here
 from bot.web.principal import Caller
-from bot.web.rights import needs, visible_thread
+from bot.web.rights import VISIBLE_THREAD, needs
 from bot.web.shapes import ThreadView
 from bot.web.threads import tell_thread
 
@@ -16,7 +16,7 @@ router = APIRouter(
     prefix="/threads/{thread_id}",
     tags=["threads"],
     route_class=JsonRoute,
-    dependencies=[needs("start"), Depends(visible_thread)],
+    dependencies=[needs("start"), VISIBLE_THREAD],
 )
 
 _REFUSED = failures(403, 404, 409)

@@ -15,7 +15,7 @@ from agents.addresses import Address, person
 from agents.errors import MissingScope
 from agents.people import People, Person
 from agents.rights import Viewer, viewer_of
-from bot.environment.api_tokens import ApiToken, Scope
+from bot.environment.api_tokens import ApiToken, TokenScope
 from bot.web.problems import problem
 
 GUARDED = "/v1"
@@ -40,7 +40,7 @@ class Principal:
     token: str
     address: Address
     person: Person | None
-    scopes: tuple[Scope, ...]
+    scopes: tuple[TokenScope, ...]
     viewer: Viewer
 
     @classmethod
@@ -58,7 +58,7 @@ class Principal:
         """Where this one speaks from."""
         return _seat_of(self.token)
 
-    def require(self, scope: Scope, purpose: str = "this") -> None:
+    def require(self, scope: TokenScope, purpose: str = "this") -> None:
         """Raises MissingScope unless the token has the scope."""
         if scope not in self.scopes:
             raise MissingScope(

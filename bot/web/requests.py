@@ -17,7 +17,7 @@ from bot.web.json_body import JsonRoute
 from bot.web.parts import Here
 from bot.web.problems import body_of, status_of
 from bot.web.queries import RequestQuery
-from bot.web.rights import VisibleRequest, needs
+from bot.web.rights import VISIBLE_REQUEST, needs
 from bot.web.search import found
 from bot.web.shapes import RequestPage, RequestView, request_view
 from bot.web.speaker import Speaker, SpokenBy
@@ -35,27 +35,26 @@ async def list_requests(here: Here, voice: SpokenBy, query: Annotated[RequestQue
     return RequestPage(requests=shown, next_cursor=cursor_at(shown[-1].opened_at, shown[-1].id) if more else None)
 
 
-@router.get("/{named}", responses=failures(403, 404), dependencies=[needs("read")])
-async def show_request(request: VisibleRequest) -> RequestView:
+@router.get("/{named}", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_REQUEST])
+async def show_request(named: str, here: Here) -> RequestView:
     """One request, by its id or its code."""
-    return request_view(request)
+    return request_view(await here.bot.deciding.find(named))
 
 
 @router.post(
     "/{named}/answer",
     response_model=RequestView,
     responses=failures(403, 404, 409, *WITH_BODY),
-    dependencies=[needs("answer")],
+    dependencies=[needs("answer"), VISIBLE_REQUEST],
 )
-async def answer_request(
-    request: VisibleRequest, body: NewAnswer, here: Here, voice: SpokenBy, once: OnlyOnce
-) -> Response:
+async def answer_request(named: str, body: NewAnswer, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
     """Answer a request, by its id or its code. An answer that may not count is kept on the request all the same.
 
     `actor`, which says who answers, is growth of CONTRACT §4: it is what its admin scope is for.
     """
     deciding = here.bot.deciding
     answer = _answer(body, voice.speaker(body.actor))
+    request = await deciding.find(named)
     return await once.answer(
         lambda claim, reply: deciding.answer(request.id, answer, seen=body.digest, claim=claim, reply=reply),
         _tell(request),

@@ -3,14 +3,12 @@
 A thread or request that is not for the caller is answered like one that does not exist.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends
 
-from agents.requests import Request
 from agents.rights import may_see, unknown_request, unknown_thread
-from agents.state import ThreadState
-from bot.environment.api_tokens import Scope
+from bot.environment.api_tokens import TokenScope
 from bot.web.parts import Here
 from bot.web.principal import Caller
 
@@ -18,33 +16,30 @@ from bot.web.principal import Caller
 class Needs:
     """The scope a route takes; a dependency that raises MissingScope."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: TokenScope) -> None:
         self.scope = scope
 
     async def __call__(self, caller: Caller) -> None:
         caller.require(self.scope)
 
 
-def needs(scope: Scope) -> Any:
+def needs(scope: TokenScope) -> Any:
     """Return the dependency for a route that takes this scope."""
     return Depends(Needs(scope))
 
 
-async def visible_thread(thread_id: str, here: Here, caller: Caller) -> ThreadState:
-    """Return the thread as of the last commit. Raises ThreadNotFound, also when it is not for the caller."""
-    state = await here.bot.engine.load(thread_id)
-    if not may_see(state, caller.viewer):
+async def require_visible_thread(thread_id: str, here: Here, caller: Caller) -> None:
+    """Raises ThreadNotFound when there is no such thread, or none for the caller."""
+    if not may_see(await here.bot.engine.load(thread_id), caller.viewer):
         raise unknown_thread(thread_id)
-    return state
 
 
-async def visible_request(named: str, here: Here, caller: Caller) -> Request:
-    """Return the request with this id or code. Raises RequestNotFound, also when its thread is not for the caller."""
+async def require_visible_request(named: str, here: Here, caller: Caller) -> None:
+    """Raises RequestNotFound when there is no such request, or none of a thread for the caller."""
     request = await here.bot.deciding.find(named)
     if not may_see(await here.bot.engine.load(request.thread_id), caller.viewer):
         raise unknown_request(named)
-    return request
 
 
-VisibleThread = Annotated[ThreadState, Depends(visible_thread)]
-VisibleRequest = Annotated[Request, Depends(visible_request)]
+VISIBLE_THREAD = Depends(require_visible_thread)
+VISIBLE_REQUEST = Depends(require_visible_request)

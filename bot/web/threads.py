@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from bot.engine import Recorded
 from bot.intake import Opening
@@ -16,7 +16,7 @@ from bot.web.json_body import JsonRoute
 from bot.web.parts import Here
 from bot.web.principal import Caller
 from bot.web.queries import ThreadQuery
-from bot.web.rights import VisibleThread, needs, visible_thread
+from bot.web.rights import VISIBLE_THREAD, needs
 from bot.web.shapes import ReplayView, ThreadPage, ThreadView, thread_view
 from bot.web.speaker import SpokenBy
 from storage.threads import listed, replayed
@@ -54,15 +54,13 @@ async def list_threads(here: Here, caller: Caller, query: Annotated[ThreadQuery,
     return ThreadPage(threads=shown, next_cursor=cursor_at(shown[-1].created_at, shown[-1].id) if more else None)
 
 
-@router.get("/{thread_id}", responses=failures(403, 404), dependencies=[needs("read")])
-async def show_thread(thread: VisibleThread) -> ThreadView:
+@router.get("/{thread_id}", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_THREAD])
+async def show_thread(thread_id: str, here: Here) -> ThreadView:
     """One thread, as of the last commit."""
-    return thread_view(thread)
+    return thread_view(await here.bot.engine.load(thread_id))
 
 
-@router.get(
-    "/{thread_id}/replay", responses=failures(403, 404), dependencies=[needs("read"), Depends(visible_thread)]
-)
+@router.get("/{thread_id}/replay", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_THREAD])
 async def replay_thread(thread_id: str, here: Here) -> ReplayView:
     """Fold the whole log again, and compare with what is stored.
 
@@ -80,7 +78,7 @@ async def replay_thread(thread_id: str, here: Here) -> ReplayView:
     status_code=202,
     response_model=ThreadView,
     responses=failures(403, 404, 409, *WITH_BODY),
-    dependencies=[needs("start"), Depends(visible_thread)],
+    dependencies=[needs("start"), VISIBLE_THREAD],
 )
 async def say(thread_id: str, body: NewMessage, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
     """Say something in a thread; one that rests goes on. A message never approves anything."""

@@ -1,4 +1,4 @@
-"""A small house behind the real application: real SQLite, the offline model, one agent, four people, five tokens."""
+"""A small house behind the real application: real SQLite, the offline model, one agent, four people, seven tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -94,6 +94,7 @@ CREDENTIALS = (
     Credential(ApiToken(name="generated", secret=SecretStr("secret-local"), person="you"), admin=True),
     Credential(ApiToken(name="ci", secret=SecretStr("secret-ci"))),
     Credential(ApiToken(name="dan", secret=SecretStr("secret-namesake"))),
+    Credential(ApiToken(name="dan-cli", secret=SecretStr("secret-dan-cli"), person="dan")),
 )
 
 

@@ -60,12 +60,14 @@ async def test_a_log_longer_than_a_page_is_read_whole(surface: Surface) -> None:
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "after=99999999999999999999", "limit=0"])
 async def test_a_place_that_makes_no_sense_is_refused(surface: Surface, query: str) -> None:
-    assert (await surface.client().get(f"/v1/threads/x/events?{query}")).status_code == 422
+    thread_id = await surface.opened("look")
+    assert (await surface.client().get(f"/v1/threads/{thread_id}/events?{query}")).status_code == 422
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5"])
 async def test_a_last_event_that_makes_no_sense_is_refused(surface: Surface, last: str) -> None:
-    told = await surface.client().get("/v1/threads/x/events", headers={"Last-Event-ID": last})
+    thread_id = await surface.opened("look")
+    told = await surface.client().get(f"/v1/threads/{thread_id}/events", headers={"Last-Event-ID": last})
     assert told.status_code == 422
 
 

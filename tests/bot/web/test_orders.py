@@ -47,11 +47,11 @@ async def test_an_order_that_does_not_fit_is_refused_with_the_present_status(
 
 async def test_whoever_gives_an_order_is_written_down(surface: Surface) -> None:
     thread = f"/v1/threads/{await surface.opened('nap')}"
-    await surface.client("bob").post(f"{thread}/pause")
-    await surface.client("ci").post(f"{thread}/resume")
+    await surface.client("carol").post(f"{thread}/pause")
+    await surface.client("local").post(f"{thread}/resume")
     events = (await surface.client().get(f"{thread}/events")).json()["events"]
     orders = {event["type"]: event["actor"] for event in events[-2:]}
-    assert orders == {"ThreadPaused": "person:bob", "ThreadResumed": "token:ci"}
+    assert orders == {"ThreadPaused": "person:carol", "ThreadResumed": "person:you"}
 
 
 async def test_an_order_may_come_with_an_empty_object(surface: Surface) -> None:

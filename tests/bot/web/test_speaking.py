@@ -49,7 +49,7 @@ async def spoken(surface: Surface, who: str, headers: dict[str, str] | None = No
 async def first_message(surface: Surface, told: Response) -> tuple[str, str, str]:
     """The actor of the first message, where it came from, and how far it is trusted."""
     assert told.status_code == 201, told.text
-    events = (await surface.client().get(f"/v1/threads/{told.json()['id']}/events")).json()["events"]
+    events = (await surface.client("carol").get(f"/v1/threads/{told.json()['id']}/events")).json()["events"]
     message = next(event for event in events if event["type"] == "MessageReceived")
     return message["actor"], message["data"]["source"], message["data"]["provenance"]
 
@@ -103,14 +103,14 @@ async def test_nobody_speaks_for_those_who_do_not_exist(surface: Surface, reques
 
 @pytest.mark.parametrize("who", ["alice", "bob", "ci", "namesake"])
 async def test_speaking_for_others_takes_an_admin(surface: Surface, who: str) -> None:
-    thread_id, request = await surface.opened("look"), await surface.asked("push v1")
+    thread_id, request = await surface.opened("look", who), await surface.asked("push v1", who)
     client = surface.client(who)
     answers = [
         await client.post("/v1/threads", json={"message": "look", "requester": "person:dan"}),
         await client.post(f"/v1/threads/{thread_id}/messages", json={"text": "look", "actor": "person:dan"}),
         await client.post(f"/v1/requests/{request['id']}/answer", json={"decision": "deny", "actor": "person:carol"}),
     ]
-    assert {(told.status_code, told.json()["error"]["code"]) for told in answers} == {(403, "not_allowed")}
+    assert {(told.status_code, told.json()["error"]["code"]) for told in answers} == {(403, "missing_scope")}
 
 
 async def test_an_admin_says_a_message_for_somebody_else(surface: Surface) -> None:

@@ -1,0 +1,117 @@
+"""Who may see a thread: its requesters, those its requests ask, its conversation, and admins."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+
+from agents.addresses import Address, person
+from agents.events import MessageReceived, RequestOpened, ThreadForked, ThreadPaused, ThreadStarted
+from agents.people import People, Person
+from agents.policy import Ask, Verdict
+from agents.reducer import fold, reduce
+from agents.requests import Request
+from agents.rights import audience, may_see, viewer_of
+from agents.state import ThreadState
+from tests.histories import Walk, walks
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PEOPLE = People(
+    everybody=(
+        Person(key="alice", name="Alice", roles=("dev",)),
+        Person(key="bob", name="Bob", roles=("release",)),
+        Person(key="carol", name="Carol", roles=("admin",)),
+        Person(key="dan", name="Dan", addresses=(Address("terminal:dans"), Address("web:tool"))),
+        Person(key="eve", name="Eve", roles=("*",)),
+    )
+)
+
+
+def thread(requester: str = "person:alice", origin: str = "web:alice-cli") -> ThreadState:
+    asked = Address(requester)
+    started = ThreadStarted(at=NOW, actor=asked, thread_id="thr_1", agent="a", origin=Address(origin), requester=asked)
+    return fold(ThreadState(), [started])
+
+
+def asks(state: ThreadState, **terms: object) -> ThreadState:
+    verdict = Verdict(answer="ask", rule="r", ask=Ask(**terms))
+    request = Request(
+        id="req_1",
+        code="AAAAA",
+        kind="approval",
+        purpose="tool",
+        thread_id=state.thread_id,
+        agent="a",
+        requester=state.requester,
+        digest="d",
+        policy=verdict,
+        opened_at=NOW,
+    )
+    return reduce(state, RequestOpened(at=NOW, actor=Address("agent:a"), request=request))
+
+
+def viewers(state: ThreadState) -> set[str]:
+    return {one.key for one in PEOPLE.everybody if may_see(state, viewer_of(person(one.key), PEOPLE))}
+
+
+ADMINS = {"carol", "eve"}
+
+
+def test_a_thread_is_for_its_opener_and_admins() -> None:
+    assert viewers(thread()) == {"alice", *ADMINS}
+
+
+def test_speaking_in_a_thread_makes_it_visible_and_steering_does_not() -> None:
+    said = MessageReceived(at=NOW, actor=person("dan"), text="hi", source=Address("slack:C1:1"))
+    assert viewers(reduce(thread(), said)) == {"alice", "dan", *ADMINS}
+    assert viewers(reduce(thread(), ThreadPaused(at=NOW, actor=person("dan"), reason="x"))) == {"alice", *ADMINS}
+
+
+@pytest.mark.parametrize(
+    ("terms", "more"),
+    [
+        ({"roles": ("release",)}, {"bob"}),
+        ({"people": ("dan",)}, {"dan"}),
+        ({"roles": ("*",)}, {"bob", "dan"}),
+        ({}, set()),
+    ],
+)
+def test_those_who_may_decide_see_the_thread(terms: dict[str, tuple[str, ...]], more: set[str]) -> None:
+    assert viewers(asks(thread(), **terms)) == {"alice", *more, *ADMINS}
+
+
+def test_a_fork_is_for_its_forker_and_not_for_deciders_of_its_parent() -> None:
+    forked = ThreadForked(at=NOW, actor=person("dan"), thread_id="thr_2", parent="thr_1", at_seq=2)
+    assert viewers(reduce(asks(thread(), roles=("release",)), forked)) == {"alice", "dan", *ADMINS}
+
+
+def test_a_person_sees_what_is_answered_at_their_terminal() -> None:
+    assert viewers(thread(origin="terminal:dans")) == {"alice", "dan", *ADMINS}
+
+
+def test_a_person_does_not_see_threads_of_a_token_named_like_them() -> None:
+    state = thread("token:tool", "web:tool")
+    assert viewers(state) == ADMINS
+    program = viewer_of(Address("token:tool"), PEOPLE, seat=Address("web:tool"))
+    assert may_see(state, program)
+    assert not may_see(state, viewer_of(Address("token:other"), PEOPLE, seat=Address("web:other")))
+
+
+def test_a_stranger_is_not_among_everybody_known() -> None:
+    assert not may_see(asks(thread(), roles=("*",)), viewer_of(Address("slack:T1/U1"), PEOPLE))
+
+
+@given(walk=walks())
+def test_an_audience_holds_all_who_spoke_or_are_asked(walk: Walk) -> None:
+    names = audience(walk.state)
+    spoke = {event.actor for event in walk.events if isinstance(event, ThreadStarted | MessageReceived)}
+    asked = {
+        name
+        for event in walk.events
+        if isinstance(event, RequestOpened) and event.request.thread_id == walk.state.thread_id
+        for name in (
+            *(f"role:{role}" for role in event.request.ask.roles),
+            *(f"person:{key}" for key in event.request.ask.people),
+        )
+    }
+    assert spoke | asked | {walk.state.requester, walk.state.origin} <= names
