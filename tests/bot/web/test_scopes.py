@@ -1,0 +1,63 @@
+"""Tokens do what their scopes say, and no more."""
+
+import pytest
+from pydantic import SecretStr
+
+from bot.environment.api_tokens import SCOPES, ApiToken, TokenScope
+from bot.web.app import create_app
+from bot.web.principal import Credential, Principal
+from tests.bot.web.surface import PEOPLE, Surface
+
+ALLOWED: dict[str, set[TokenScope]] = {
+    "read": {"read"},
+    "start": {"start"},
+    "answer": {"answer"},
+    "admin": set(SCOPES),
+    "default": {"read", "start", "answer"},
+}
+
+
+def token(scope: str) -> ApiToken:
+    scopes: tuple[TokenScope, ...] | None = None if scope == "default" else (scope,)  # type: ignore[assignment]
+    return ApiToken(name=scope, secret=SecretStr(f"secret-{scope}"), person="alice", scopes=scopes)
+
+
+@pytest.mark.parametrize("scope", ALLOWED)
+async def test_a_missing_scope_is_refused_by_name(surface: Surface, scope: str) -> None:
+    request = await surface.asked("push v1")
+    surface.app = create_app(surface.bot, [Credential(token(scope))])
+    client, thread = surface.client(scope), f"/v1/threads/{request['thread_id']}"
+    tried: dict[TokenScope, list[tuple[str, str, dict[str, object]]]] = {
+        "read": [("GET", "/v1/threads", {}), ("GET", thread, {}), ("GET", "/v1/requests", {})],
+        "start": [("POST", "/v1/threads", {"message": "look"}), ("POST", f"{thread}/pause", {})],
+        "answer": [("POST", f"/v1/requests/{request['id']}/answer", {"decision": "deny"})],
+        "admin": [("POST", "/v1/threads", {"message": "look", "requester": "person:bob"})],
+    }
+    for needed, calls in tried.items():
+        for method, path, body in calls:
+            told = await client.request(method, path, json=body)
+            if needed in ALLOWED[scope]:
+                assert told.status_code < 300, told.text
+            else:
+                assert (told.status_code, told.json()["error"]["code"]) == (403, "missing_scope")
+                missing = "start" if needed == "admin" and "start" not in ALLOWED[scope] else needed
+                assert f"scope {missing}" in told.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("person", "scopes", "granted", "sees_all"),
+    [
+        ("carol", None, SCOPES, True),
+        ("carol", ("read",), ("read",), True),
+        ("alice", None, ("read", "start", "answer"), False),
+        ("alice", ("admin",), SCOPES, True),
+        (None, None, ("read", "start", "answer"), False),
+        (None, ("admin",), SCOPES, True),
+    ],
+)
+def test_scopes_limit_what_a_token_does_and_not_what_its_person_sees(
+    person: str | None, scopes: tuple[TokenScope, ...] | None, granted: tuple[TokenScope, ...], sees_all: bool
+) -> None:
+    credential = Credential(ApiToken(name="t", secret=SecretStr("s"), person=person, scopes=scopes))
+    principal = Principal.of(credential, PEOPLE)
+    assert (principal.scopes, principal.viewer.is_admin) == (granted, sees_all)
