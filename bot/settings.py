@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     handrail_api_tokens: Annotated[tuple[ApiToken, ...], _read(api_tokens)] = Field(
         (),
         validate_default=True,
-        description="who may use the API, name:token[:person], comma separated; empty: .handrail/api-token, made once",
-        examples=["ci:token,alice:token:alice with tokens as from: openssl rand -hex 32"],
+        description="who may use the API, name:token[:person[:scope+scope]], by commas; empty: .handrail/api-token",
+        examples=["ci:token::read+start,alice:token:alice with tokens as from: handrail tokens new"],
     )
 
     openai_api_key: SecretStr | None = Field(

@@ -13,6 +13,7 @@ from bot.environment.env_file import variables_in
 from bot.house import load_house
 from bot.mistakes import Mistake
 from bot.settings import Settings, load_settings
+from bot.tokens import token_grants
 from channels.terminal.outbound import table
 
 app = Typer(no_args_is_help=True, help="Check and show settings and configuration.")
@@ -31,7 +32,15 @@ def check(*, as_json: AsJson = False) -> None:
         tell(str(mistake))
     if mistakes:
         raise Exit(1)
+    _tell_tokens(load_settings())
     tell("no mistakes")
+
+
+def _tell_tokens(settings: Settings) -> None:
+    """Say what each token that is set lets its holder do; never the token."""
+    if settings.handrail_api_tokens:
+        for grant in token_grants(settings, load_house(settings).people):
+            tell(f"token {grant.name} ({grant.holder}): {', '.join(grant.scopes)}")
 
 
 def _mistakes() -> list[Mistake]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "requests": Entry("bot.cli.requests", "List and answer what agents ask people."),
     "schedules": Entry("bot.cli.schedules", "What starts by the clock."),
     "people": Entry("bot.cli.people", "Who there is, and who an address belongs to."),
+    "tokens": Entry("bot.cli.tokens", "List, make and revoke tokens of the API."),
     "send": Entry("bot.cli.send", "Send a message to an address."),
     "slack": Entry("bot.cli.slack", "Set up the Slack app."),
     "doctor": Entry("bot.cli.doctor", "Look for what is wrong here, and say what to do about it."),

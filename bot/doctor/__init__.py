@@ -11,6 +11,7 @@ from bot.doctor.house import agents, model
 from bot.doctor.machine import machine
 from bot.doctor.server import server
 from bot.doctor.slack import slack
+from bot.doctor.tokens import tokens
 from bot.house import load_house
 from bot.settings import Settings, load_settings
 from channels.terminal.client import TerminalClient
@@ -45,6 +46,7 @@ def _house(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding(name="configuration", state="ok", told=_told(configuration))
     yield from authority(configuration)
+    yield tokens(settings, configuration.people)
 
 
 def _told(configuration: Configuration) -> str:

@@ -79,14 +79,23 @@ async def test_a_thread_whose_replies_go_to_no_place_on_slack_is_shown_all_the_s
         await work.alice.home("hi there")
 
 
-async def test_a_thread_is_cancelled_by_whoever_asked_and_by_people_who_are_known(database: Database, house) -> None:
+async def test_a_thread_is_cancelled_by_those_it_is_for(database: Database, house) -> None:
     async with workplace(house, database, ScriptedModel(SHIP)) as work:
         _, thread = await asked(work)
-        assert "only whoever asked, and people who are known here" in await answered(work, f"cancel {thread}", "eve")
+        assert f"there is no thread {thread}" in await answered(work, f"cancel {thread}", "eve")
         assert f"Thread {thread} is cancelled" in await answered(work, "cancel")
         assert "none of your threads goes on" in await answered(work, "cancel")
         assert "cannot be cancelled" in await answered(work, f"cancel {thread}", "bob")
         assert "there is no thread nonsense" in await answered(work, "cancel nonsense")
+
+
+async def test_a_known_person_cannot_cancel_a_thread_of_others_by_name(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(DoneForNow(message="Hello."))) as work:
+        root = await work.bob.mentions("hello", channel=OPS)
+        await work.bob.hears(root, "Hello.")
+        thread = await work.thread_of(root)
+        assert f"there is no thread {thread}" in await answered(work, f"cancel {thread}", "alice")
+        assert "cannot be cancelled" in await answered(work, f"cancel {thread}", "bob")
 
 
 async def test_whoever_has_several_threads_says_which_one_to_cancel(database: Database, house) -> None:

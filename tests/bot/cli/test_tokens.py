@@ -1,0 +1,65 @@
+"""`handrail tokens`: names and scopes, new entries, and honesty about revoking."""
+
+import pytest
+
+from bot.environment.api_tokens import api_tokens
+
+TOKENS = "alice:secret-a:alice,ci:secret-b::read+start"
+TOML = '[people.alice]\nname = "Alice"\nroles = ["admin"]\n'
+
+
+@pytest.fixture(autouse=True)
+def here(handrail, tmp_path, monkeypatch):
+    (tmp_path / "handrail.toml").write_text(TOML)
+    monkeypatch.setenv("HANDRAIL_API_TOKENS", TOKENS)
+
+
+def test_tokens_are_listed_by_name_and_scope_without_secrets(handrail):
+    listed = handrail("tokens", "list", "--json")
+    assert listed.json == [
+        {"name": "alice", "person": "alice", "scopes": ["read", "start", "answer", "admin"]},
+        {"name": "ci", "person": None, "scopes": ["read", "start"]},
+    ]
+    checked, doctored = handrail("config", "check"), handrail("doctor", "--json")
+    assert "token ci (a program): read, start\n" in checked.err
+    assert "ci (a program): read, start" in doctored.out
+    assert "secret-" not in listed.out + checked.err + doctored.out + handrail("tokens", "list").out
+
+
+def test_the_generated_token_is_listed_where_none_is_set(handrail, monkeypatch):
+    monkeypatch.delenv("HANDRAIL_API_TOKENS")
+    (grant,) = handrail("tokens", "list", "--json").json
+    assert (grant["name"], grant["person"]) == ("generated", "you")
+    assert "delete .handrail/api-token" in handrail("tokens", "revoke", "generated").err
+
+
+def test_a_new_token_comes_with_the_entry_to_add(handrail):
+    made = handrail("tokens", "new", "bot", "--person", "alice", "--scope", "read", "--scope", "answer", "--json").json
+    (token,) = api_tokens(made["entry"])
+    assert (token.name, token.person, token.scopes) == ("bot", "alice", ("read", "answer"))
+    assert token.secret.get_secret_value() == made["token"]
+    assert made["token"] != handrail("tokens", "new", "bot", "--json").json["token"]
+    assert ":" not in handrail("tokens", "new", "bot", "--json").json["entry"].partition(":")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ci",), "there is a token ci already"),
+        (("a b",), "makes no token"),
+        (("bot", "--scope", "write"), "none of read, start, answer, admin"),
+        (("bot", "--person", "zoe"), "nobody here is zoe"),
+    ],
+)
+def test_what_makes_no_token_is_refused(handrail, arguments, told):
+    refused = handrail("tokens", "new", *arguments)
+    assert (refused.code, refused.out) == (1, "")
+    assert told in refused.err
+
+
+def test_revoking_says_which_entry_to_remove_and_fails(handrail):
+    refused = handrail("tokens", "revoke", "ci")
+    assert refused.code == 1
+    assert "remove the entry that begins with ci:" in refused.err
+    assert "restart" in refused.err
+    assert "there is no token nothing" in handrail("tokens", "revoke", "nothing").err
