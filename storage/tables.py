@@ -71,7 +71,7 @@ class RequestRow(SQLModel, table=True):
     """One request to people. A code is never given out twice."""
 
     __tablename__ = "request"
-    __table_args__ = (Index("request_by_status", "status", "opened_at"),)
+    __table_args__ = (Index("request_by_status", "status", "opened_at"), Index("request_by_age", "opened_at", "id"))
 
     id: str = Field(primary_key=True)
     code: str = Field(unique=True)

@@ -10,7 +10,7 @@ from storage.writes import Writes
 
 _row = ThreadViewerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-MAX_NAMED_THREADS = 500
+MAX_NAMED_THREADS = 2000
 """A list for a viewer of at most so many threads reads those; for others it is read by age, and most of it is shown."""
 
 _ADD = insert(_row)

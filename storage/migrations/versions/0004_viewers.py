@@ -45,10 +45,12 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), primary_key=True),
     )
     op.create_index("thread_viewer_by_name", "thread_viewer", ["name", "thread_id"])
+    op.create_index("request_by_age", "request", ["opened_at", "id"])
     dialect = op.get_context().dialect.name
     op.get_bind().exec_driver_sql(_VIEWERS.format(**_PARTS[dialect]))
     op.get_bind().exec_driver_sql(_FOLDED_ANEW[dialect])
 
 
 def downgrade() -> None:
+    op.drop_index("request_by_age", "request")
     op.drop_table("thread_viewer")
