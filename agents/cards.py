@@ -50,6 +50,7 @@ def card_of(request: Request) -> Message:
         choices=choices_of(request),
         editable=request.purpose == "tool",
         requester=request.requester,
+        requesters=request.asked_by,
         expires_at=None if request.held else request.expires_at,
         settled_at=request.settled_at,
         outcome=None if request.status == "open" else outcome(request),
@@ -67,7 +68,17 @@ def outcome(request: Request) -> str:
     if request.status in ("expired", "superseded", "cancelled"):
         return _ENDINGS[request.status]
     last = next((a for a in reversed(request.answers) if a.counted), None)
-    return f"{request.status} by {_who(last)}" if last else request.status
+    return f"{_decided(request, last)}{_circumstances(last)}" if last else request.status
+
+
+def _decided(request: Request, last: GivenAnswer) -> str:
+    """Say who decided it. An edit is named, and so is that nobody but the editor saw what was approved."""
+    by, edit = last.by.rest, request.edit
+    if request.status != "approved" or edit is None:
+        return f"{request.status} by {by}"
+    if request.approvers == (edit.by,):
+        return f"edited and approved by {by}; nobody else saw this version"
+    return f"edited by {edit.by.rest}, approved by {by}"
 
 
 _ENDINGS = {
@@ -77,9 +88,15 @@ _ENDINGS = {
 }
 
 
-def _who(answer: GivenAnswer) -> str:
+def _circumstances(answer: GivenAnswer) -> str:
     said = answer.comment or answer.text
-    return f"{answer.by.rest} ({answer.channel.scheme})" + (f": {shown(said)}" if said else "")
+    entered = f", entered by {answer.entered_by.rest}" if answer.entered_by else ""
+    return f" ({answer.channel.scheme}){entered}" + (f": {shown(said)}" if said else "")
+
+
+def asked_for_by(card: Card) -> str:
+    """Name everybody whose words led to the request."""
+    return "asked for by " + ", ".join(address.rest for address in card.requesters or (card.requester,))
 
 
 def _title(request: Request) -> str:
@@ -90,5 +107,5 @@ def _title(request: Request) -> str:
 
 def _text(card: Card) -> str:
     lines = [card.title, *(f"{field.name}: {field.value}" for field in card.fields)]
-    lines += [f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
+    lines += [visible(asked_for_by(card)), f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
     return "\n".join(lines)

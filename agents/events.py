@@ -17,6 +17,10 @@ from agents.policy import EffectClass, OnExpire, Verdict
 from agents.requests import GivenAnswer, Request, RequestStatus
 from agents.steps import Step
 
+Trusted = Annotated[bool, Field(exclude_if=lambda trusted: not trusted)]
+TrustedByDefault = Annotated[bool, Field(exclude_if=lambda trusted: trusted)]
+"""Facts with their usual value are not written, as before they were there."""
+
 
 class Fact(Frozen):
     """What every event carries: the version of its form, when, by whom, and how far its content may be trusted."""
@@ -38,15 +42,21 @@ class ThreadStarted(Fact):
     labels: dict[str, str] = {}
     budget: Budget = Budget()
     prefetch: tuple[str, ...] = ()
+    entered_by: Address | None = None
 
 
 class MessageReceived(Fact):
-    """Somebody said something to the thread. Later facts name it by `ref`, its channel's own name for it."""
+    """Somebody said something to the thread. Later facts name it by `ref`, its channel's own name for it.
+
+    `entered_by` is the authenticated address when it is not the actor; `author` wrote words the actor passed on.
+    """
 
     type: Literal["MessageReceived"] = "MessageReceived"
     text: str
     source: Address
     ref: str | None = None
+    entered_by: Address | None = None
+    author: Address | None = None
 
 
 class MessageEdited(Fact):
@@ -101,7 +111,8 @@ class ToolCalled(Fact):
     """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it.
 
     `prefetch` is there where another agent is asked in place of a tool: what that one looks up first. `where` is the
-    file and line at which preparing the call failed.
+    file and line at which preparing the call failed. The call is not `trusted` when its tool put foreign content into
+    the arguments or into the reason of a refusal.
     """
 
     type: Literal["ToolCalled"] = "ToolCalled"
@@ -115,6 +126,7 @@ class ToolCalled(Fact):
     prefetched: bool = False
     prefetch: tuple[str, ...] | None = None
     where: str | None = None
+    trusted: TrustedByDefault = True
 
     @property
     def asks(self) -> bool:
@@ -132,12 +144,13 @@ class ToolStarted(Fact):
 
 
 class ToolSucceeded(Fact):
-    """The tool did its work."""
+    """The tool did its work. The result is `trusted` if it is the operator's own data."""
 
     type: Literal["ToolSucceeded"] = "ToolSucceeded"
     call_id: str
     result: Any = None
     summary: str
+    trusted: Trusted = False
 
 
 class ToolFailed(Fact):
@@ -152,6 +165,7 @@ class ToolFailed(Fact):
     retry_at: AwareDatetime | None = None
     stage: FailureStage | None = None
     where: str | None = None
+    trusted: Trusted = False
 
 
 class ToolOutcomeUnknown(Fact):
@@ -161,6 +175,7 @@ class ToolOutcomeUnknown(Fact):
     call_id: str
     detail: str
     where: str | None = None
+    trusted: Trusted = False
 
 
 class RequestOpened(Fact):
@@ -200,7 +215,8 @@ class RequestEscalated(Fact):
 class RequestAnswered(Fact):
     """Somebody answered. `status` is what the request is from now on; an answer that does not count leaves it open.
 
-    An edit carries the new arguments, their digest and policy's verdict on them.
+    An edit carries the new arguments, their digest and policy's verdict on them. `outcome` says how the request ended,
+    in the words of its card.
     """
 
     type: Literal["RequestAnswered"] = "RequestAnswered"
@@ -210,6 +226,12 @@ class RequestAnswered(Fact):
     arguments: dict[str, Any] | None = None
     digest: str | None = None
     policy: Verdict | None = None
+    outcome: str | None = None
+
+    @property
+    def has_words(self) -> bool:
+        """Return whether the model is told more than that a person decided."""
+        return bool(self.answer.text or self.answer.comment or self.arguments is not None)
 
 
 class RequestExpired(Fact):

@@ -55,7 +55,7 @@ def call_tool(
 ) -> tuple[KnownEvent, ...]:
     """The call with policy's verdict on it and, where people are to be asked, the request."""
     tool = agent.tool(step.tool)
-    verdict = policy.verdict(step.tool, step.arguments, stance=tool.stance if tool else None, trusted=state.trusted)
+    verdict = policy.verdict(step.tool, step.arguments, stance=tool.stance if tool else None, trusted=state.is_trusted)
     called = _called(state, step, verdict, moment, tool=tool, prefetched=prefetched)
     return (called, *_asked(state, called, verdict, moment))
 
@@ -104,6 +104,7 @@ def _answered(state: ThreadState, step: DoneForNow | NothingToDo, moment: Moment
         provenance=Provenance.MODEL,
         call_id=state.asked[-1].call_id,
         summary=words,
+        trusted=state.is_trusted,
     )
     return (answer,)
 
@@ -132,6 +133,7 @@ def _called(
         digest=call_digest(state.thread_id, call_id, step.tool, version, step.arguments),
         verdict=verdict.model_copy(update={"ask": None}),  # the terms are in the request
         prefetched=prefetched,
+        trusted=tool is None or tool.prepare is None or tool.trusted_results,
     )
 
 

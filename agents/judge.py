@@ -1,5 +1,6 @@
 """Judging an answer: does it fit the request, and may this person decide it? Pure; called when the answer comes in."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from agents.addresses import Address, person
 from agents.cards import choices_of
 from agents.errors import AlreadySettled, ApprovalChanged, InvalidAnswer
 from agents.frozen import Frozen
+from agents.messages import Provenance
 from agents.people import People, Person
 from agents.policy import Ask, Verdict
 from agents.requests import RUN_AGAIN, Answer, GivenAnswer, Request, RequestStatus
@@ -26,6 +28,7 @@ class Judgement(Frozen):
     given: GivenAnswer
     status: RequestStatus
     refused: str | None = None
+    provenance: Provenance = Provenance.VERIFIED_PERSON
 
 
 def judge(
@@ -39,19 +42,24 @@ def judge(
 ) -> Judgement:
     """Judge one answer. `seen` is the digest of what the person saw, when their channel tells.
 
-    An edit must be allowed by the terms of the request and by those of its new arguments.
-    Raises AlreadySettled, ApprovalChanged (the request was edited meanwhile) and InvalidAnswer.
+    An edit must be allowed by the terms of the request and by those of its new arguments. The right to answer is looked
+    at before the answer itself. Raises AlreadySettled, ApprovalChanged (the request was edited meanwhile) and
+    InvalidAnswer.
     """
     _refuse_late(request, now)
     if seen is not None and seen != request.digest:
         raise ApprovalChanged(details=request)
-    _refuse_misfit(request, answer, edited)
+    known = Provenance.UNVERIFIED if people.get(answer.by) is None else Provenance.VERIFIED_PERSON
     terms = (request.ask, edited.policy.ask or request.ask) if edited else (request.ask,)
-    for ask in terms:
-        if why := objection(request, answer, ask, people):
-            return Judgement(given=_given(answer, people, now, reason=why), status="open", refused=why)
-    given = _given(answer, people, now)
-    return Judgement(given=given, status=_status(request, given, terms[-1], fresh=edited is not None))
+    if why := next(filter(None, (objection(request, answer, ask, people) for ask in terms)), None):
+        given = _given(answer, people, now, reason=why)
+        return Judgement(given=given, status="open", refused=why, provenance=known)
+    _refuse_unseen(request, answer, seen)
+    _refuse_misfit(request, answer, edited)
+    proposed = edited is not None and not all(ask.editor_may_approve for ask in terms)
+    given = _given(answer, people, now, is_proposal=proposed)
+    status = _status(request, given, terms[-1], fresh=edited is not None)
+    return Judgement(given=given, status=status, provenance=known)
 
 
 def _refuse_late(request: Request, now: datetime) -> None:
@@ -59,6 +67,15 @@ def _refuse_late(request: Request, now: datetime) -> None:
         raise AlreadySettled(f"request {request.code} is settled: {request.status}", details=request)
     if not request.held and now >= request.expires_at:
         raise AlreadySettled(f"request {request.code} ran out at {request.expires_at:%H:%M} UTC", details=request)
+
+
+def _refuse_unseen(request: Request, answer: Answer, seen: str | None) -> None:
+    """Refuse to approve an edited request blindly: the digest tells which version the person saw."""
+    if answer.decision == "approve" and seen is None and request.edit is not None:
+        raise ApprovalChanged(
+            f"request {request.code} was edited after it was opened; look at it again and approve it with its digest",
+            details=request,
+        )
 
 
 def _refuse_misfit(request: Request, answer: Answer, edited: Edited | None) -> None:
@@ -88,11 +105,32 @@ def objection(request: Request, answer: Answer, ask: Ask, people: People) -> str
         return f"{answer.by} is not among those who may decide this: {_named(ask)}"
     if informs:
         return None
-    if same_person(request.requester, answer.by, people) and not ask.requester_may_approve:
-        return "whoever asked may not approve it; this needs a second person"
+    if why := _interest(request, answer, ask, people):
+        return why
     if answer.assurance.rank < ask.min_assurance.rank:
         return f"{answer.channel.scheme} is of {answer.assurance} assurance; approving this takes {ask.min_assurance}"
     return None
+
+
+def _interest(request: Request, answer: Answer, ask: Ask, people: People) -> str | None:
+    """Return why the giver of the answer, or the person who entered it, has too much part in the request."""
+    acting = _acting(answer, people)
+    if not ask.requester_may_approve and _meet(request.asked_by, acting, people):
+        return "your words led to this request, so you may not approve it; this needs a second person"
+    edit = request.edit
+    if answer.decision == "approve" and edit and edit.is_proposal and _meet(_acting(edit, people), acting, people):
+        return "you edited this version, so another person must approve it"
+    return None
+
+
+def _acting(answer: Answer | GivenAnswer, people: People) -> tuple[Address, ...]:
+    """Return the address that answers, and the one that entered the answer if a known person did."""
+    entered = answer.entered_by
+    return (answer.by, entered) if entered is not None and people.get(entered) is not None else (answer.by,)
+
+
+def _meet(some: Iterable[Address], others: tuple[Address, ...], people: People) -> bool:
+    return any(same_person(one, other, people) for one in some for other in others)
 
 
 def _decides(request: Request, answer: Answer) -> bool:
@@ -118,11 +156,14 @@ def _named(ask: Ask) -> str:
     return ", ".join(named) or "nobody"
 
 
-def _given(answer: Answer, people: People, now: datetime, reason: str | None = None) -> GivenAnswer:
+def _given(
+    answer: Answer, people: People, now: datetime, *, reason: str | None = None, is_proposal: bool = False
+) -> GivenAnswer:
     """The answer under its giver's own name, so that one person counts once whatever address they use."""
     who = people.get(answer.by)
     return GivenAnswer(
         by=person(who.key) if who else answer.by,
+        entered_by=answer.entered_by,
         channel=answer.channel,
         assurance=answer.assurance,
         decision=answer.decision,
@@ -131,6 +172,7 @@ def _given(answer: Answer, people: People, now: datetime, reason: str | None = N
         at=now,
         counted=reason is None,
         reason=reason,
+        is_proposal=is_proposal,
     )
 
 
@@ -139,14 +181,24 @@ def _status(request: Request, given: GivenAnswer, ask: Ask, *, fresh: bool) -> R
         return "denied"
     if given.decision == "answer":
         return "answered"
+    if given.is_proposal:
+        return "open"
     approvers = {given.by} if fresh else {*request.approvers, given.by}
     return "approved" if len(approvers) >= ask.quorum else "open"
 
 
-def lapsed(ask: Ask, approvers: tuple[Address, ...], requester: Address, people: People) -> str | None:
-    """Asked again before the tool runs: why the approvals no longer suffice, or None while they do."""
-    known = [who for address in approvers if (who := people.get(address)) is not None and eligible(who, ask)]
-    requesting = None if ask.requester_may_approve else people.get(requester)
-    if len({who.key for who in known if who != requesting}) >= ask.quorum:
+def lapsed(ask: Ask, approvals: Iterable[GivenAnswer], requesters: tuple[Address, ...], people: People) -> str | None:
+    """Return why the approvals no longer suffice, asked again before the tool runs; None while they do."""
+    known = ((given, who) for given in approvals if (who := people.get(given.by)) is not None)
+    counted = {who.key for given, who in known if _still_counts(given, who, ask, requesters, people)}
+    if len(counted) >= ask.quorum:
         return None
     return "the approval no longer holds: the rules, or the people they name, changed after it was given"
+
+
+def _still_counts(given: GivenAnswer, who: Person, ask: Ask, requesters: tuple[Address, ...], people: People) -> bool:
+    if not eligible(who, ask) or given.assurance.rank < ask.min_assurance.rank:
+        return False
+    if given.decision == "edit" and not ask.editor_may_approve:
+        return False
+    return ask.requester_may_approve or not _meet(requesters, _acting(given, people), people)

@@ -63,9 +63,8 @@ def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | N
 
 def received(heard: Heard) -> MessageReceived:
     """What was heard, as a fact."""
-    return MessageReceived(
-        at=heard.at, actor=heard.by, provenance=heard.provenance, text=heard.text, source=heard.source, ref=heard.ref
-    )
+    facts = heard.model_dump(include={"at", "provenance", "text", "source", "ref", "entered_by", "author"})
+    return MessageReceived(actor=heard.by, **facts)
 
 
 def listen_again(
@@ -139,6 +138,7 @@ def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnsw
         return ()
     answer = Answer(
         by=heard.by,
+        entered_by=heard.entered_by,
         channel=heard.source,
         assurance=Assurance.MEDIUM,
         decision="answer",

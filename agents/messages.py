@@ -56,6 +56,7 @@ class Card(Frozen):
     choices: tuple[str, ...] = ()
     editable: bool = True
     requester: Address
+    requesters: tuple[Address, ...] = ()
     expires_at: AwareDatetime | None = None
     settled_at: AwareDatetime | None = None
     outcome: str | None = None
@@ -87,7 +88,10 @@ class Receipt(Frozen):
 
 
 class Heard(Frozen):
-    """A message as it came in, after its channel verified it. `ref` is its channel's own name for it, if it has one."""
+    """A message as it came in, after its channel verified it. `ref` is its channel's own name for it, if it has one.
+
+    `entered_by` is the authenticated address when it is not `by`. `author` wrote the words if `by` only passed them on.
+    """
 
     text: str
     by: Address
@@ -95,6 +99,8 @@ class Heard(Frozen):
     provenance: Provenance
     at: datetime
     ref: str | None = None
+    entered_by: Address | None = None
+    author: Address | None = None
 
 
 class Changed(Frozen):

@@ -61,6 +61,7 @@ def ask_what_happened(state: ThreadState, call: OpenCall, moment: Moment) -> Req
     question = f"{call.tool} was started and I cannot tell whether it ran. Please look: did it?"
     choices = OUTCOMES if call.ask is None or call.ask.quorum == 1 else OUTCOMES[:-1]
     asked = {**_question(state, question, choices), "purpose": "outcome", "call_id": call.call_id}
+    asked["requesters"] = call.requesters
     if call.ask is not None:
         terms = call.ask.model_copy(update={"expires": WEEK, "on_expire": "deny", "remind": (), "escalate": ()})
         asked["policy"] = Verdict(answer="ask", rule="whoever could approve it may say what became of it", ask=terms)
@@ -105,7 +106,7 @@ def _opened(state: ThreadState, moment: Moment, **asked: Any) -> RequestOpened:
         agent=state.acting,
         requester=state.requester,
         opened_at=moment.now,
-        **asked,
+        **{"requesters": state.requesters, **asked},
     )
     return RequestOpened(at=moment.now, actor=agent_address(state), request=request)
 

@@ -30,18 +30,24 @@ class Ask(Frozen):
     """The terms on which people decide. Times are seconds, and stand in the order in which they come.
 
     Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know. Every request has a time to
-    live; `on_expire` "hold" keeps it open beyond that.
+    live; `on_expire` "hold" keeps it open beyond that. Without `editor_may_approve` an edit approves nothing: another
+    person must approve the new arguments.
     """
 
     roles: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     quorum: Annotated[int, Field(ge=1)] = 1
     requester_may_approve: bool = False
+    editor_may_approve: bool = Field(default=True, exclude_if=lambda may: may)
     min_assurance: Assurance = Assurance.MEDIUM
     expires: int = 1800
     on_expire: OnExpire = "deny"
     remind: Annotated[tuple[int, ...], AfterValidator(lambda times: tuple(sorted(times)))] = ()
     escalate: Annotated[tuple[Escalation, ...], AfterValidator(_by_time)] = ()
+
+
+CONFIRMATION = Ask(roles=("*",), requester_may_approve=True)
+"""The terms for a call that would be allowed without untrusted content, where its tool names no approver."""
 
 
 class Rule(Frozen):
@@ -94,7 +100,7 @@ class Policy(Frozen):
 def decide(
     tool: str, arguments: Mapping[str, Any], *, stance: Stance | None, rules: Sequence[Rule], trusted: bool
 ) -> Verdict:
-    """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False once a stranger spoke.
+    """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False with untrusted content around.
 
     Untrusted content can only raise the answer: what would be allowed is asked, unless it only reads.
     """
@@ -102,8 +108,13 @@ def decide(
         return Verdict(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")
     verdict = next((_apply(rule) for rule in rules if _matches(rule, tool, arguments)), _own(tool, stance))
     if verdict.answer == "allow" and not trusted and stance.effect != "read":
-        return Verdict(answer="ask", rule=f"{verdict.rule}, untrusted content", ask=stance.ask)
+        return Verdict(answer="ask", rule=f"{verdict.rule}, untrusted content", ask=_confirmation(stance))
     return verdict
+
+
+def _confirmation(stance: Stance) -> Ask:
+    """Return the terms for confirming an allowed call: those of its tool, or any person's if that names no approver."""
+    return stance.ask if stance.ask.roles or stance.ask.people else CONFIRMATION
 
 
 def _matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:

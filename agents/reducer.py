@@ -7,6 +7,7 @@ from agents.budget import Budget
 from agents.events import Event, KnownEvent, ThreadForked, UnknownEvent
 from agents.folding.asking import AskingEvent, fold_asking
 from agents.folding.life import LifeEvent, fold_life
+from agents.folding.requesters import fold_requesters
 from agents.folding.settling import still_of_interest
 from agents.folding.talking import TalkingEvent, fold_talking
 from agents.folding.working import WorkingEvent, fold_working
@@ -35,7 +36,9 @@ def _changed(state: ThreadState, event: Event) -> dict[str, Any]:
     """Behind an event this build cannot read the log is only counted: what follows may rest on what that event said."""
     if isinstance(event, UnknownEvent):
         return {"unreadable": event.type}
-    return _family(state, event) if state.unreadable is None else {}
+    if state.unreadable is not None:
+        return {}
+    return {**_family(state, event), **fold_requesters(state, event)}
 
 
 def _family(state: ThreadState, event: KnownEvent) -> dict[str, Any]:

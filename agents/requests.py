@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from agents.addresses import Address
 from agents.frozen import Frozen
@@ -26,9 +26,10 @@ Purpose = Literal["tool", "budget", "question", "handover", "outcome"]
 
 
 class Answer(Frozen):
-    """What an authenticated person said to one named request."""
+    """What an authenticated person said to one named request. `entered_by` is the authenticated address if not `by`."""
 
     by: Address
+    entered_by: Address | None = None
     channel: Address
     assurance: Assurance
     decision: Decision
@@ -38,9 +39,13 @@ class Answer(Frozen):
 
 
 class GivenAnswer(Frozen):
-    """An answer as the request keeps it: also those that did not count, with the reason."""
+    """An answer as the request keeps it: also those that did not count, with the reason.
+
+    `is_proposal` marks an edit that changed the arguments and approved nothing.
+    """
 
     by: Address
+    entered_by: Address | None = None
     channel: Address
     assurance: Assurance
     decision: Decision
@@ -49,6 +54,7 @@ class GivenAnswer(Frozen):
     at: AwareDatetime
     counted: bool
     reason: str | None = None
+    is_proposal: bool = Field(default=False, exclude_if=lambda proposed: not proposed)
 
 
 class ShownCard(Frozen):
@@ -74,6 +80,7 @@ class Request(Frozen):
     thread_id: str
     agent: str
     requester: Address
+    requesters: tuple[Address, ...] = Field(default=(), exclude_if=lambda addresses: not addresses)
     call_id: str | None = None
     tool: str | None = None
     arguments: dict[str, Any] | None = None
@@ -102,10 +109,25 @@ class Request(Frozen):
         return self.opened_at + timedelta(seconds=self.ask.expires)
 
     @property
+    def asked_by(self) -> tuple[Address, ...]:
+        """The distinct addresses whose words led to this request, the opener of the thread first."""
+        return tuple(dict.fromkeys((self.requester, *self.requesters)))
+
+    @property
+    def edit(self) -> GivenAnswer | None:
+        """The answer that gave the request its present arguments, if it was edited."""
+        return next((a for a in reversed(self.answers) if a.counted and a.decision == "edit"), None)
+
+    @property
+    def approvals(self) -> tuple[GivenAnswer, ...]:
+        """The answers that approve the request as it stands, in the order in which they were given."""
+        given = (a for a in self.answers if a.counted and a.decision in ("approve", "edit"))
+        return tuple(a for a in given if not a.is_proposal)
+
+    @property
     def approvers(self) -> tuple[Address, ...]:
         """The distinct people whose approval counts, in the order they gave it."""
-        given = (a.by for a in self.answers if a.counted and a.decision in ("approve", "edit"))
-        return tuple(dict.fromkeys(given))
+        return tuple(dict.fromkeys(a.by for a in self.approvals))
 
     def with_answer(self, answer: GivenAnswer) -> "Request":
         """The request with one answer more, and without those that did not count long ago."""

@@ -29,7 +29,8 @@ from agents.events import (
 from agents.frozen import Frozen
 from agents.messages import Message, Receipt
 from agents.policy import Ask, EffectClass
-from agents.requests import Request
+from agents.requests import GivenAnswer, Request
+from agents.trust import is_untrusted
 
 ThreadStatus = Literal["running", "waiting_for_human", "waiting_for_time", "paused", "done", "failed", "cancelled"]
 
@@ -58,10 +59,11 @@ Remembered = Annotated[
 class OpenCall(Frozen):
     """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet.
 
-    `ask` holds the terms on which people approved it, where they were asked. `agent` is whose call it is, where that
-    is not the thread's own: it stays known when the thread is cancelled meanwhile. `delays` counts failures in a row of
-    all that comes before a start, `unbegun` the attempts that were announced and never began. `insisted` says that a
-    person wants it run although it may have happened.
+    `ask` holds the terms on which people approved it, where they were asked, `approvals` their answers. The words of
+    `requesters` led to the call. `agent` is whose call it is, where that is not the thread's own: it stays known when
+    the thread is cancelled meanwhile. `delays` counts failures in a row of all that comes before a start, `unbegun` the
+    attempts that were announced and never began. `insisted` says that a person wants it run although it may have
+    happened.
     """
 
     call_id: str
@@ -74,7 +76,8 @@ class OpenCall(Frozen):
     attempt: int = 0
     retry_at: AwareDatetime | None = None
     prefetched: bool = False
-    approvers: tuple[Address, ...] = ()
+    requesters: tuple[Address, ...] = ()
+    approvals: tuple[GivenAnswer, ...] = ()
     ask: Ask | None = None
     agent: str | None = None
     delays: int = 0
@@ -105,8 +108,8 @@ class ThreadState(Frozen):
     """One thread, as of `version` events.
 
     `asked` are agents at work for others, each for the one before it; the first works for the thread's own `agent`.
-    `requesters` are the opener, everybody who spoke, and whoever forked it. `deciders` are the roles and people that
-    the terms of its requests name, settled ones too, as `role:NAME` and `person:KEY`.
+    `requesters` are the addresses of all whose words entered the log, the opener first. `deciders` are the roles and
+    people that the terms of its requests name, settled ones too, as `role:NAME` and `person:KEY`.
     """
 
     version: int = 0
@@ -135,7 +138,6 @@ class ThreadState(Frozen):
     failures: int = 0
     budget: Budget = Budget()
     spent: Budget = Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
-    trusted: bool = True
     recent: tuple[Remembered, ...] = ()
     forgotten: int = 0
     context_seq: int = 0
@@ -144,6 +146,15 @@ class ThreadState(Frozen):
     def acting(self) -> str:
         """The agent at work: the one asked last, or the thread's own."""
         return self.asked[-1].agent if self.asked else self.agent
+
+    @property
+    def is_trusted(self) -> bool:
+        """Return whether all the model may be shown is from known people and the operator's own systems.
+
+        The events of the call in hand do not count: the call was chosen before its tool brought anything in.
+        """
+        in_hand = self.call.call_id if self.call else ""
+        return not any(is_untrusted(event) for event in self.recent if getattr(event, "call_id", None) != in_hand)
 
     @property
     def request(self) -> Request | None:

@@ -48,7 +48,8 @@ class Tool:
     `prepare` resolves names to what they mean now (a tag to its commit) before people are asked, and raises ToolError
     when the proposal makes no sense. `check` tells whether a `verifiable` call happened: its result, or None.
     `timeout` is seconds for one attempt. With the isolation `process` each of them runs in a process of its own, which
-    is killed when its time is over.
+    is killed when its time is over. `trusted_results` says that all it returns, prepares and complains of is the
+    operator's own data; anything else is untrusted content.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Tool:
     timeout: float
     version: int
     isolation: Isolation = "thread"
+    trusted_results: bool = False
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -105,6 +107,7 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
     timeout: float = 30.0,
     version: int = 1,
     isolation: Isolation = "thread",
+    trusted_results: bool = False,
 ) -> Callable[[ToolFunction], Tool]:
     """Make a function a Tool: its name, docstring and annotated parameters (after the context) describe it.
 
@@ -127,6 +130,7 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
             timeout=timeout,
             version=version,
             isolation=isolation,
+            trusted_results=trusted_results,
         )
 
     return declare

@@ -18,9 +18,9 @@ from agents.errors import (
     Unreachable,
 )
 from agents.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
-from agents.judge import Edited, Judgement, judge
-from agents.messages import Provenance
+from agents.judge import Edited, Judgement, judge, objection
 from agents.opening import agent_address
+from agents.reducer import reduce
 from agents.requests import MAX_REFUSALS, Answer, Request
 from agents.state import ThreadState
 from agents.tools import Tool
@@ -58,8 +58,7 @@ class Deciding:
         there are MAX_REFUSALS.
         """
         known = await self.find(named)
-        edits = answer.decision == "edit" and known.purpose == "tool" and known.status == "open"
-        edited = await self._edited(known, answer) if edits else None
+        edited = await self._edited(known, answer) if self._may_edit(known, answer, seen) else None
         now = self.chance.now()
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
@@ -67,8 +66,8 @@ class Deciding:
             if request is None:
                 raise AlreadySettled
             judgement = judge(request, answer, people=self.roster.people, now=now, seen=seen, edited=edited)
-            if judgement.status == "open" and judgement.given.by in request.approvers and edited is None:
-                return ()  # said twice: it counts once
+            if _is_repeated(request, judgement):
+                return ()  # it counts once; `bot.answer_notes` says so
             if judgement.refused is not None and not self._is_kept(request, answer):
                 raise NotAllowed(judgement.refused)
             return answered(state, request, judgement, edited)
@@ -88,6 +87,12 @@ class Deciding:
         """The request with this id or code, as of the last commit. Raises RequestNotFound."""
         return await self.engine.database.read(lambda connection: load_request(connection, named))
 
+    def _may_edit(self, request: Request, answer: Answer, seen: str | None) -> bool:
+        """Return whether to prepare the new arguments: the right to answer is checked before a tool's code runs."""
+        if answer.decision != "edit" or request.purpose != "tool" or request.status != "open":
+            return False
+        return seen in (None, request.digest) and not objection(request, answer, request.ask, self.roster.people)
+
     async def _explained(self, error: Refused, request_id: str) -> Refused:
         """The refusal with the request as it is now, so that everybody is told the same ending."""
         request = await self.find(request_id)
@@ -106,7 +111,7 @@ class Deciding:
             raise InvalidAnswer(f"{request.agent} has no tool {request.tool} any more")
         arguments = await self._prepared(agent, tool, request, answer.arguments)
         state = await self.engine.load(request.thread_id)
-        verdict = self.roster.policy.verdict(tool.name, arguments, stance=tool.stance, trusted=state.trusted)
+        verdict = self.roster.policy.verdict(tool.name, arguments, stance=tool.stance, trusted=state.is_trusted)
         if verdict.answer == "deny":
             raise NotAllowed(f"policy denies these arguments: {verdict.reason}")
         digest = call_digest(request.thread_id, request.call_id, tool.name, tool.version, arguments)
@@ -122,6 +127,11 @@ class Deciding:
             raise InvalidArguments(raised.words) from raised
 
 
+def _is_repeated(request: Request, judgement: Judgement) -> bool:
+    approves = judgement.given.decision == "approve" and judgement.given.counted
+    return approves and judgement.status == "open" and judgement.given.by in request.approvers
+
+
 def answered(state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None) -> Sequence[KnownEvent]:
     """The answer as an event, and what follows from it."""
     given = judgement.given
@@ -129,7 +139,7 @@ def answered(state: ThreadState, request: Request, judgement: Judgement, edited:
     event = RequestAnswered(
         at=given.at,
         actor=given.by,
-        provenance=Provenance.VERIFIED_PERSON,
+        provenance=judgement.provenance,
         request_id=request.id,
         answer=given,
         status=judgement.status,
@@ -137,7 +147,14 @@ def answered(state: ThreadState, request: Request, judgement: Judgement, edited:
         digest=counted.digest if counted else None,
         policy=counted.policy if counted else None,
     )
+    event = event.model_copy(update={"outcome": _outcome(state, event)})
     return (event, *_budget_decided(state, request, event))
+
+
+def _outcome(state: ThreadState, event: RequestAnswered) -> str | None:
+    """Return how the request ended, in the words of its card; None while it is open."""
+    request = reduce(state, event).request_named(event.request_id)
+    return outcome(request) if request is not None and event.status != "open" else None
 
 
 def _budget_decided(state: ThreadState, request: Request, answered: RequestAnswered) -> Sequence[KnownEvent]:

@@ -94,5 +94,6 @@ def _opened(opening: Opening, agent: Agent, roster: Roster, moment: Moment) -> t
         labels=dict(opening.labels),
         budget=roster.budget(agent),
         prefetch=agent.prefetch,
+        entered_by=heard.entered_by,
     )
     return (started, received(heard))

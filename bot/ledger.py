@@ -32,12 +32,14 @@ def objection(state: ThreadState, call: OpenCall, tool: Tool | None, policy: Pol
     digest = call_digest(state.thread_id, call.call_id, call.tool, call.tool_version, call.arguments)
     if digest != call.digest:
         return "these are not the arguments that were asked about"
-    verdict = policy.verdict(call.tool, call.arguments, stance=tool.stance, trusted=state.trusted)
+    verdict = policy.verdict(call.tool, call.arguments, stance=tool.stance, trusted=state.is_trusted)
     if verdict.answer == "deny":
         return f"policy denies it now: {verdict.reason}"
     if verdict.ask is None:
         return None
-    return lapsed(verdict.ask, call.approvers, state.requester, policy.people)
+    if call.ask is None:
+        return f"it needs an approval now ({verdict.rule}); propose it again"
+    return lapsed(verdict.ask, call.approvals, call.requesters or (state.requester,), policy.people)
 
 
 def unavailable(call: OpenCall) -> str:
@@ -56,8 +58,10 @@ def given_up(call: OpenCall, ended: Ended) -> Ended:
     return replace(ended, how="unknown" if call.effect in doubtful and not never_began else "failed")
 
 
-def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, jitter: float) -> Sequence[KnownEvent]:
-    """The events an end of an attempt gives rise to."""
+def outcome(
+    state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, jitter: float, *, trusted: bool = False
+) -> Sequence[KnownEvent]:
+    """The events an end of an attempt gives rise to. `trusted`: what the tool said is the operator's own data."""
     actor = Address(f"tool:{call.tool}")
     if ended.how == "succeeded" and ended.result is not None:
         done = ToolSucceeded(
@@ -67,13 +71,14 @@ def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, ji
             call_id=call.call_id,
             summary=ended.result.summary,
             result=ended.result.data,
+            trusted=trusted,
         )
         return (done,)
     if ended.how == "again" and (state.life == "cancelled" or _is_last(call, ended)):
         ended = given_up(call, ended)
     if ended.how == "unknown":
         unknown = ToolOutcomeUnknown(
-            at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text, where=ended.where
+            at=moment.now, actor=actor, call_id=call.call_id, detail=ended.text, where=ended.where, trusted=trusted
         )
         return unknown, (_tell(call, moment) if state.life == "cancelled" else ask_what_happened(state, call, moment))
     failed = ToolFailed(
@@ -84,6 +89,7 @@ def outcome(state: ThreadState, call: OpenCall, ended: Ended, moment: Moment, ji
         retry_at=back_off(_attempts(call, ended), jitter, moment.now) if ended.how == "again" else None,
         stage=ended.stage,
         where=ended.where,
+        trusted=trusted,
     )
     return (failed,)
 

@@ -208,13 +208,18 @@ class Performer:
     async def _write_outcome(self, state: ThreadState, ended: Ended) -> Recorded:
         """Nothing, once others have found out about this attempt, or have started another one: theirs is to be told."""
         jitter = self.chance.jitter()
+        tool = self._tool_of(state.call, state) if state.call else None
+        trusted = tool is not None and tool.trusted_results
 
         def build(now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
             if now.call is None or not _same_attempt(now, state):
                 return ()
-            return outcome(now, now.call, ended, moment, jitter)
+            return outcome(now, now.call, ended, moment, jitter, trusted=trusted)
 
         return await self._written(state.thread_id, build)
+
+    def _tool_of(self, call: OpenCall, state: ThreadState) -> Tool | None:
+        return self.roster.agent(call.agent or state.agent).tool(call.tool)
 
     async def _ask_human(self, effect: AskHuman, state: ThreadState) -> Recorded:
         return await self._record(effect, state, lambda now, moment: self._asked(effect, now, moment))
@@ -261,4 +266,4 @@ def _started(call: OpenCall, key: str, attempt: int, _now: ThreadState, moment: 
 
 
 def _failed(call: OpenCall, error: str, _now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
-    return (ToolFailed(at=moment.now, actor=ENGINE, call_id=call.call_id, error=error),)
+    return (ToolFailed(at=moment.now, actor=ENGINE, call_id=call.call_id, error=error, trusted=True),)

@@ -16,6 +16,7 @@ from agents.budget import Budget, Usage
 from agents.commands import Command, Commands
 from agents.completion import Completion, Outcome
 from agents.deadlines import due, wake_at
+from agents.digest import call_digest
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage
 from agents.errors import HandrailError
 from agents.events import (
@@ -32,7 +33,7 @@ from agents.events import (
     ToolStarted,
 )
 from agents.interpret import call_tool
-from agents.judge import judge
+from agents.judge import Edited, judge
 from agents.listen import listen, listen_again
 from agents.messages import Assurance, Changed, Heard, Provenance, Receipt
 from agents.moment import Moment
@@ -41,7 +42,7 @@ from agents.opening import ask_for_budget, ask_for_help
 from agents.people import People, Person
 from agents.policy import Ask, Escalation, Policy, Rule
 from agents.reducer import fold
-from agents.requests import Answer
+from agents.requests import Answer, Request
 from agents.state import ThreadState
 from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import ToolContext, ToolResult, tool
@@ -137,6 +138,8 @@ TEXTS = (
     "\x1b[2J",
 )
 SPEAKERS = (person("alice"), person("bob"), person("carol"), Address("web:stranger"))
+ADDRESSES = (*SPEAKERS, Address("terminal:alice"), Address("terminal:bob"), Address("sms:+15550001"))
+"""All under which people of a walk are known."""
 
 Move = Callable[["Walk"], Sequence[KnownEvent]]
 
@@ -207,7 +210,7 @@ class Walk:
 def _say(walk: Walk) -> Sequence[KnownEvent]:
     if walk.state.life == "cancelled":
         return ()
-    by = walk.draw(st.sampled_from(SPEAKERS))
+    by = walk.draw(st.sampled_from(ADDRESSES))
     heard = Heard(
         text=walk.draw(st.sampled_from(TEXTS)),
         by=by,
@@ -215,6 +218,7 @@ def _say(walk: Walk) -> Sequence[KnownEvent]:
         provenance=_provenance(by),
         at=walk.now,
         ref=f"m{len(walk.events)}",
+        entered_by=walk.draw(st.sampled_from([None, None, *ADDRESSES])),
     )
     return listen(walk.state, heard, people=PEOPLE, agent=walk.agent)
 
@@ -260,20 +264,33 @@ def _steer(walk: Walk) -> Sequence[KnownEvent]:
 def _answer(walk: Walk) -> Sequence[KnownEvent]:
     request = walk.state.request
     assert request is not None
-    decision = "answer" if request.kind == "question" else walk.draw(st.sampled_from(["approve", "approve", "deny"]))
+    decision = (
+        "answer" if request.kind == "question" else walk.draw(st.sampled_from(["approve", "approve", "deny", "edit"]))
+    )
     answer = Answer(
-        by=walk.draw(st.sampled_from(SPEAKERS)),
+        by=walk.draw(st.sampled_from(ADDRESSES)),
+        entered_by=walk.draw(st.sampled_from([None, None, *ADDRESSES])),
         channel=Address("terminal:somebody"),
         assurance=walk.draw(st.sampled_from(list(Assurance))),
         decision=decision,
-        comment="because",
+        comment=walk.draw(st.sampled_from([None, "because"])),
         text=walk.draw(st.sampled_from([*request.choices, "yes", "no", "words"])),
     )
     try:
-        judgement = judge(request, answer, people=PEOPLE, now=walk.now)
+        edited = _edited(request, walk.state) if decision == "edit" and request.purpose == "tool" else None
+        judgement = judge(request, answer, people=PEOPLE, now=walk.now, seen=request.digest, edited=edited)
     except HandrailError:
         return ()
-    return answered(walk.state, request, judgement, None)
+    return answered(walk.state, request, judgement, edited)
+
+
+def _edited(request: Request, state: ThreadState) -> Edited:
+    """The same call elsewhere, on the terms that hold there."""
+    tool, call_id = push if request.tool == "push" else ship, request.call_id or ""
+    arguments = {"where": "production" if request.arguments == {"where": "staging"} else "staging"}
+    verdict = POLICY.verdict(tool.name, arguments, stance=tool.stance, trusted=state.is_trusted)
+    digest = call_digest(state.thread_id, call_id, tool.name, tool.version, arguments)
+    return Edited(arguments=arguments, digest=digest, policy=verdict)
 
 
 def _perform(walk: Walk, effect: object) -> Sequence[KnownEvent]:

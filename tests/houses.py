@@ -67,12 +67,12 @@ class Workshop:
 def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
     """One tool of each class of effect, all working in the same workshop; `ship` asks first."""
 
-    @tool(effect="read")
+    @tool(effect="read", trusted_results=True)
     def look(context: ToolContext) -> ToolResult:
         """Look."""
         return workshop.do(context.key, "look")
 
-    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",)))
+    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",)), trusted_results=True)
     def ship(context: ToolContext, tag: str) -> ToolResult:
         """Ship a tag."""
         return workshop.do(context.key, f"ship {tag}")
@@ -80,12 +80,12 @@ def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
     def happened(context: ToolContext) -> ToolResult | None:
         return ToolResult(summary="did move") if (context.key, "move") in workshop.done else None
 
-    @tool(effect="verifiable", check=happened)
+    @tool(effect="verifiable", check=happened, trusted_results=True)
     def move(context: ToolContext) -> ToolResult:
         """Move."""
         return workshop.do(context.key, "move")
 
-    @tool(effect="once")
+    @tool(effect="once", trusted_results=True)
     def pay(context: ToolContext) -> ToolResult:
         """Pay."""
         return workshop.do(context.key, "pay")

@@ -47,7 +47,7 @@ def list_commits(context: ToolContext, limit: Limit = 10) -> ToolResult:
     )
 
 
-@tool(effect="read", timeout=SECONDS)
+@tool(effect="read", timeout=SECONDS, trusted_results=True)
 def list_tags(context: ToolContext, limit: Limit = 10) -> ToolResult:
     """The newest tags that can be released, and which environment stands at which."""
     with opened(context.environment) as repository:
@@ -60,7 +60,7 @@ def list_tags(context: ToolContext, limit: Limit = 10) -> ToolResult:
     )
 
 
-@tool(effect="read", timeout=SECONDS)
+@tool(effect="read", timeout=SECONDS, trusted_results=True)
 def current_release(context: ToolContext, environment: EnvironmentOrAll = ALL) -> ToolResult:
     """What is deployed to an environment, or to `all` of them, and the newest tag to compare it with."""
     places = ENVIRONMENTS if environment == ALL else (environment_named(environment),)
@@ -95,7 +95,15 @@ _check_release = partial(_check, "release")
 _check_roll_back = partial(_check, "roll_back")
 
 
-@tool(effect="verifiable", risk="high", ask=RELEASERS, prepare=_prepare_release, check=_check_release, timeout=SECONDS)
+@tool(
+    effect="verifiable",
+    risk="high",
+    ask=RELEASERS,
+    prepare=_prepare_release,
+    check=_check_release,
+    timeout=SECONDS,
+    trusted_results=True,
+)
 def push_release_tag(
     context: ToolContext, environment: Environment, tag: str, commit: Filled = "", replaces: Filled = ""
 ) -> ToolResult:
@@ -109,7 +117,13 @@ def push_release_tag(
 
 
 @tool(
-    effect="verifiable", risk="high", ask=RELEASERS, prepare=_prepare_roll_back, check=_check_roll_back, timeout=SECONDS
+    effect="verifiable",
+    risk="high",
+    ask=RELEASERS,
+    prepare=_prepare_roll_back,
+    check=_check_roll_back,
+    timeout=SECONDS,
+    trusted_results=True,
 )
 def roll_back(
     context: ToolContext, environment: Environment, tag: Filled = "", commit: Filled = "", replaces: Filled = ""

@@ -11,8 +11,8 @@ from agents.events import (
     RequestShown,
     RequestSuperseded,
 )
+from agents.folding.deciders import with_deciders
 from agents.folding.fresh import FRESH_START
-from agents.folding.participants import with_deciders
 from agents.folding.settling import asking, begun, correction, joined, replaced, settle
 from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
@@ -139,7 +139,7 @@ def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
     """What a settled request means for the thread."""
     match request.purpose:
         case "tool" if request.status == "approved" and state.call is not None:
-            ready = {"phase": "ready", "approvers": request.approvers, "ask": request.ask}
+            ready = {"phase": "ready", "approvals": request.approvals, "ask": request.ask}
             call = _rewritten(state, request)
             return {"call": call.model_copy(update=ready) if call else None}
         case "tool":

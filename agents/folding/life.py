@@ -15,7 +15,6 @@ from agents.events import (
     TimerFired,
     TimerSet,
 )
-from agents.folding.participants import with_requester
 from agents.folding.settling import settle
 from agents.state import ThreadState
 
@@ -47,7 +46,7 @@ def fold_life(state: ThreadState, event: LifeEvent) -> dict[str, Any]:
         case ThreadFinished():
             return _finished(state, event)
         case ThreadForked():
-            return _forked(state, event)
+            return _forked(event)
         case TimerSet():
             return {"fires_at": event.fires_at}
         case TimerFired():
@@ -66,7 +65,6 @@ def _started(event: ThreadStarted) -> dict[str, Any]:
         "agent": event.agent,
         "origin": event.origin,
         "requester": event.requester,
-        "requesters": tuple(dict.fromkeys((event.requester, event.actor))),
         "labels": event.labels,
         "budget": event.budget,
         "prefetch": event.prefetch,
@@ -89,12 +87,11 @@ def _cancelled(state: ThreadState, event: ThreadCancelled) -> dict[str, Any]:
     return {**settle(state, state.request, "cancelled", event.at), **ended}
 
 
-def _forked(state: ThreadState, event: ThreadForked) -> dict[str, Any]:
+def _forked(event: ThreadForked) -> dict[str, Any]:
     """A fork is at rest: nobody waits for it, nothing of its parent's is in flight, and writing to it wakes it."""
     return {
         "thread_id": event.thread_id,
         "created_at": event.at,
-        "requesters": with_requester(state, event.actor),
         "deciders": (),
         "life": "done",
         "paused": None,

@@ -12,9 +12,8 @@ from agents.events import (
     Spoken,
 )
 from agents.folding.fresh import FRESH_START
-from agents.folding.participants import with_requester
 from agents.folding.settling import begun, replaced
-from agents.messages import Message, Provenance
+from agents.messages import Message
 from agents.state import Outgoing, ThreadState
 
 TalkingEvent = Spoken | ReplyChosen | MessageSent | MessageUndeliverable
@@ -24,10 +23,8 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
     """The changed fields."""
     match event:
         case MessageReceived():
-            return _received(state, event)
-        case MessageEdited():
-            return {"trusted": _trusted(state, event), "requesters": with_requester(state, event.actor)}
-        case MessageDeleted():
+            return _received(state)
+        case MessageEdited() | MessageDeleted():
             return {}
         case ReplyChosen():
             return {"outgoing": (*state.outgoing, _reply(state, event))}
@@ -45,16 +42,10 @@ def _reply(state: ThreadState, event: ReplyChosen) -> Outgoing:
     return Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=message, replacing=event.draft)
 
 
-def _received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
+def _received(state: ThreadState) -> dict[str, Any]:
     """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
-    requesters = with_requester(state, event.actor)
-    heard = {"requesters": requesters, "trusted": _trusted(state, event), "fires_at": None, "life": "open"}
+    heard = {"fires_at": None, "life": "open"}
     return heard if state.request or state.call else {**heard, **FRESH_START}
-
-
-def _trusted(state: ThreadState, event: MessageReceived | MessageEdited) -> bool:
-    """Whether all the thread was told, up to this text, came from people we know or from ourselves."""
-    return state.trusted and event.provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
 
 
 def _sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:

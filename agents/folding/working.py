@@ -72,6 +72,7 @@ def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
         digest=event.digest,
         phase="ready" if event.verdict.answer == "allow" else "asked",
         prefetched=event.prefetched,
+        requesters=state.requesters,
         agent=state.acting if state.asked else None,
     )
     return {"prefetch": waiting, "call": call}

@@ -9,7 +9,7 @@ from bot.cli.server import MOST, As, Limit, ask
 from bot.settings import Settings, load_settings
 from channels.terminal.client import path
 from channels.terminal.inbound import AnswerQuestion, Approve, Decisive, Deny, decision
-from channels.terminal.outbound import RequestView, request_shown, requests_table
+from channels.terminal.outbound import RequestView, notice, request_shown, requests_table
 
 app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
 
@@ -84,6 +84,8 @@ def _answer(order: Decisive, person: str | None, *, as_json: bool) -> None:
     where = path("requests", order.code, "answer")
     told = ask(settings, lambda server: server.post(where, {**decision(order), "actor": server.person}), person)
     _show(settings, told, as_json=as_json)
+    if not as_json and (note := told.get("note")) is not None:
+        show(settings, notice(note))
 
 
 def _show(settings: Settings, request: Any, *, as_json: bool) -> None:

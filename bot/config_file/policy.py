@@ -46,6 +46,7 @@ class AskTable(Frozen):
     people: tuple[KnownPerson, ...] = _USUAL.people
     quorum: Annotated[StrictInt, Field(ge=1)] = _USUAL.quorum
     requester_may_approve: StrictBool = _USUAL.requester_may_approve
+    editor_may_approve: StrictBool = _USUAL.editor_may_approve
     min_assurance: Literal["low", "medium", "high"] = "medium"
     expires: Duration = _USUAL.expires
     on_expire: OnExpire = _USUAL.on_expire

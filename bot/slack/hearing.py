@@ -78,6 +78,7 @@ class Hearing:
             source=pointed.place.address,
             provenance=who.provenance if own else Provenance.UNVERIFIED,
             at=pointed.at,
+            author=None if own or pointed.author is None else somebody(pointed.author, us, self.roster.people).by,
         )
         await self._say(pointed, heard, us)
         if pointed.response_url is not None:

@@ -9,8 +9,8 @@ from agents.judge import judge
 from agents.messages import Assurance
 from agents.requests import Answer, Decision, Request
 from agents.tools import Tool
+from bot.answer_notes import answer_note
 from bot.deciding import Deciding
-from bot.engine import Recorded
 from bot.roster import Roster
 from bot.slack.afterwards import Afterwards
 from bot.slack.hearing import CHANNEL
@@ -54,6 +54,7 @@ class Pressing:
             request = await self.deciding.find(about.request_id)
             given = self._given(sent, request)
             if isinstance(given, Refusal):
+                self._refuse_early(sent, us, about, request)
                 return given.response
             await self._decide(sent, us, about, **given)
         except InvalidArguments as error:
@@ -68,8 +69,8 @@ class Pressing:
     async def _decide(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, **given: Any) -> None:
         answer, claim = self._answer(pressed, us, **given), Claim(CHANNEL, pressed.keys)
         recorded = await self.deciding.answer(about.request_id, answer, seen=about.digest, claim=claim)
-        if missing := _missing(recorded, about.request_id):
-            self._tell(pressed, f"Your approval counts; {missing} more must approve this.")
+        if note := answer_note(recorded, about.request_id):
+            self._tell(pressed, note)
 
     def _tell(self, pressed: Clicked | Submitted, text: str) -> None:
         self.afterwards.do(self.notes.tell(pressed.place, pressed.by, text, about=pressed.message))
@@ -85,13 +86,14 @@ class Pressing:
         behind = Behind(click.reference, click.place.channel, click.message, click.place.root)
         self.afterwards.do(self.notes.open_modal(click.trigger_id, self._modal(click.action, behind, request)))
 
-    def _refuse_early(self, click: Clicked, us: Ourselves, about: Reference, request: Request) -> None:
+    def _refuse_early(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, request: Request) -> None:
         """Raises what an answer that is complete would raise."""
         if request.status != "open":
             raise AlreadySettled(f"request {request.code} is settled: {outcome(request)}", details=request)
-        decision: Decision = "answer" if click.action == ANSWER else "deny" if click.action == DENY else "approve"
+        action = pressed.action if isinstance(pressed, Clicked) else pressed.modal
+        decision: Decision = "answer" if action == ANSWER else "deny" if action == DENY else "approve"
         text = (choices_of(request) or ("…",))[0] if decision == "answer" else None
-        tried = self._answer(click, us, decision=decision, text=text)
+        tried = self._answer(pressed, us, decision=decision, text=text)
         now = self.deciding.chance.now()
         judged = judge(request, tried, people=self.roster.people, now=now, seen=about.digest)
         if judged.refused is not None:
@@ -140,12 +142,6 @@ def _decided(click: Clicked, request: Request) -> Json:
     if click.action != CHOOSE or click.choice is None or click.choice >= len(choices):
         raise InvalidAnswer("this is not offered any more; look at the request again")
     return {"decision": "answer", "text": choices[click.choice]}
-
-
-def _missing(recorded: Recorded, request_id: str) -> int:
-    """How many more people an approval needs; nobody where it was decided, or told before."""
-    request = recorded.after.request_named(request_id)
-    return request.ask.quorum - len(request.approvers) if request is not None and request.status == "open" else 0
 
 
 def _beside_the_first(sent: Submitted, error: InvalidArguments) -> Json:

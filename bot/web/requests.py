@@ -8,6 +8,7 @@ from agents.errors import NotAllowed
 from agents.events import RequestAnswered
 from agents.messages import Assurance
 from agents.requests import Answer, Request
+from bot.answer_notes import answer_note
 from bot.engine import Recorded
 from bot.web.bodies import NewAnswer
 from bot.web.cursor import cursor_at
@@ -66,6 +67,7 @@ def _answer(body: NewAnswer, speaker: Speaker) -> Answer:
         raise NotAllowed(f"{speaker.by} is nobody in particular; only the token of a person may answer requests")
     return Answer(
         by=speaker.by,
+        entered_by=speaker.entered_by,
         channel=speaker.source,
         assurance=Assurance.MEDIUM,
         decision=body.decision,
@@ -84,6 +86,7 @@ def _tell(known: Request) -> Tell:
                 refusal = NotAllowed(event.answer.reason)
                 return Told(status=status_of(refusal), body=body_of(refusal))
         request = recorded.requests.get(known.id) or recorded.after.request_named(known.id) or known
-        return Told(status=200, body=request_view(request).model_dump(mode="json"))
+        view = request_view(request, note=answer_note(recorded, known.id))
+        return Told(status=200, body=view.model_dump(mode="json"))
 
     return told

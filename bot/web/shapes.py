@@ -87,6 +87,7 @@ class EscalationView(Escalation):
 class TermsView(Ask):
     """The terms on which people decide; times in seconds."""
 
+    editor_may_approve: bool = True
     expires: int
     escalate: tuple[EscalationView, ...] = ()
 
@@ -100,8 +101,12 @@ class PolicyView(Frozen):
 
 
 class AnswerView(GivenAnswer):
-    """An answer somebody gave; one that did not count has its reason."""
+    """An answer a person gave; one that did not count has its reason.
 
+    `entered_by` is the authenticated address if it is not `by`; `is_proposal` marks an edit that approves nothing.
+    """
+
+    entered_by: Address | None = _left_out()
     comment: str | None = _left_out()
     text: str | None = _left_out()
     reason: str | None = _left_out()
@@ -119,7 +124,8 @@ class CardView(Frozen):
 class RequestView(Frozen):
     """A request to people. `expires_at` is null when it ran out and stays open all the same.
 
-    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many there were.
+    `requesters` are all whose words led to it. Of the answers that did not count only the last ten are among `answers`;
+    `refused_count` is how many there were. `note` tells who answered what their answer did, if it decided nothing.
     """
 
     id: str
@@ -128,6 +134,7 @@ class RequestView(Frozen):
     thread_id: str
     agent: str
     requester: Address
+    requesters: tuple[Address, ...]
     tool: str | None = _left_out()
     arguments: dict[str, Any] | None = _left_out()
     question: str | None = _left_out()
@@ -143,6 +150,7 @@ class RequestView(Frozen):
     answers: tuple[AnswerView, ...]
     refused_count: int | None = _left_out()
     cards: tuple[CardView, ...]
+    note: str | None = _left_out()
 
 
 class RequestPage(Frozen):
@@ -196,29 +204,24 @@ def event_view(seq: int, event: Event) -> EventView:
     return EventView(seq=seq, type=event.type, at=event.at, actor=event.actor, data=data)
 
 
-def request_view(request: Request) -> RequestView:
+def request_view(request: Request, *, note: str | None = None) -> RequestView:
     """A request as the API shows it."""
     asked = request.kind == "question"
     return RequestView(
         **request.model_dump(include=_AS_THEY_ARE),
+        requesters=request.asked_by,
         format=request.format if asked else None,
         choices=request.choices if asked else None,
         policy=_policy_view(request.policy),
         expires_at=_open_until(request),
         answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
         cards=tuple(CardView(**card.model_dump(exclude={"receipt"})) for card in request.cards),
+        note=note,
     )
 
 
-_AS_THEY_ARE = set(RequestView.model_fields) - {
-    "format",
-    "choices",
-    "policy",
-    "expires_at",
-    "answers",
-    "refused_count",
-    "cards",
-}
+_MADE = {"requesters", "format", "choices", "policy", "expires_at", "answers", "refused_count", "cards", "note"}
+_AS_THEY_ARE = set(RequestView.model_fields) - _MADE
 
 
 def _open_until(request: Request) -> datetime | None:

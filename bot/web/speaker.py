@@ -17,16 +17,20 @@ from bot.web.principal import Caller, Principal
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who says something, and from where. `person` is None for a stranger."""
+    """Who says something, and from where. `person` is None for a stranger.
+
+    `entered_by` is the caller's own address when they speak for another.
+    """
 
     by: Address
     source: Address
     person: Person | None
+    entered_by: Address | None = None
 
     def heard(self, text: str, at: datetime) -> Heard:
         """What they say, as a thread hears it."""
         known = Provenance.UNVERIFIED if self.person is None else Provenance.VERIFIED_PERSON
-        return Heard(text=text, by=self.by, source=self.source, provenance=known, at=at)
+        return Heard(text=text, by=self.by, source=self.source, provenance=known, at=at, entered_by=self.entered_by)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Voice:
     def speaker(self, named: Address | None = None) -> Speaker:
         """The caller, or whom they name. Raises MissingScope when they may not speak for that one, and Invalid."""
         by, who = self._who(named)
-        return Speaker(by, self._source(by, who), who)
+        entered_by = None if by == self.principal.address else self.principal.address
+        return Speaker(by, self._source(by, who), who, entered_by)
 
     def _who(self, named: Address | None) -> tuple[Address, Person | None]:
         own = self.principal

@@ -21,6 +21,8 @@ def in_words(verdict: Verdict) -> str:
 def _clauses(ask: Ask) -> Iterator[str]:
     yield f"{ask.quorum} of {_who(ask)} must agree" if ask.quorum > 1 else f"{_who(ask)} may decide"
     yield f"whoever asked {'may' if ask.requester_may_approve else 'may not'} approve"
+    if not ask.editor_may_approve:
+        yield "an edit approves nothing: another person must approve the new arguments"
     yield f"approving takes {ask.min_assurance} assurance"
     yield f"without an answer in {_lasting(ask.expires)} it {_AFTERWARDS[ask.on_expire]}"
 

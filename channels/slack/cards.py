@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agents.cards import visible
+from agents.cards import asked_for_by, visible
 from agents.messages import Card, Message
 from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT
 from channels.slack.blocks import Block, context, plain, when
@@ -67,7 +67,7 @@ def in_plain(posting: Posting) -> tuple[Block, ...]:
 
 def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
     until = [when("open until ", card.expires_at)] if card.expires_at is not None else []
-    below = [context([_remark(f"asked for by {card.requester.rest}"), *until, _remark(f"code {card.code}")])]
+    below = [context([_remark(asked_for_by(card)), *until, _remark(f"code {card.code}")])]
     if reference is not None and (elements := _elements(card, reference)):
         # A list to choose from has no room for a reference in its options: its block carries it.
         below.append({"type": "actions", "block_id": reference, "elements": elements})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from agents.cards import card_of, visible
+from agents.cards import asked_for_by, card_of, visible
 from agents.messages import Card
 from channels.slack.blocks import Block, context, link, plain, section, when
 from channels.slack.escaping import clipped
@@ -54,7 +54,7 @@ def _title(card: Card) -> str:
 
 def _remarks(card: Card, row: Waiting) -> Iterator[Block]:
     yield plain(f"code {card.code}")
-    yield _remark(f"asked for by {card.requester.rest}")
+    yield _remark(asked_for_by(card))
     yield plain("stays open") if card.expires_at is None else when("open until ", card.expires_at)
     if link("", row.link) is None:
         yield _whereabouts(row.channel)

@@ -45,6 +45,7 @@ class AnswerView(_View):
     """One answer to a request; `reason` says why one did not count."""
 
     by: str
+    entered_by: str | None = None
     channel: str
     decision: str
     comment: str | None = None
@@ -52,6 +53,7 @@ class AnswerView(_View):
     at: AwareDatetime
     counted: bool
     reason: str | None = None
+    is_proposal: bool = False
 
 
 class RequestView(_View):
@@ -63,6 +65,7 @@ class RequestView(_View):
     thread_id: str
     agent: str
     requester: str | None = None
+    requesters: tuple[str, ...] = ()
     tool: str | None = None
     arguments: dict[str, Any] | None = None
     question: str | None = None
@@ -135,7 +138,9 @@ def _facts(request: RequestView) -> RenderableType:
 
 
 def _terms(request: RequestView, zone: tzinfo | None) -> list[str]:
-    terms = [f"asked for by {visible(request.requester.partition(':')[2])}"] if request.requester else []
+    asked_by = request.requesters or (() if request.requester is None else (request.requester,))
+    names = ", ".join(visible(address.partition(":")[2]) for address in asked_by)
+    terms = [f"asked for by {names}"] if names else []
     if request.expires_at is not None:
         terms.append(f"open until {local(request.expires_at, zone)}")
     return [*terms, f"in thread {visible(request.thread_id)}"]
@@ -154,24 +159,41 @@ def settled(request: RequestView, zone: tzinfo | None = None) -> Text:
     if request.status in _ENDINGS or last is None:
         told = _ENDINGS.get(request.status, request.status)
     else:
-        told = f"{request.status} by {_who(last, zone)}"
+        told = f"{_decided(request, last)}{_circumstances(last, zone)}"
     return Text(f"{request.code} {told}", style=_STYLES.get(request.status, ""))
 
 
 def answered(request: RequestView, answer: AnswerView, zone: tzinfo | None = None) -> Text:
     """An answer that left the request open: one of several needed, an edit, or one that does not count."""
-    told = f"{request.code} {answer.decision} by {_who(answer, zone)}"
+    told = f"{request.code} {answer.decision} by {_name(answer.by)}{_circumstances(answer, zone)}"
     return Text(f"{told}; {_remains(answer)}", style="yellow")
 
 
+def _decided(request: RequestView, last: AnswerView) -> str:
+    """Say who decided it, and when nobody but its editor saw what was approved."""
+    edit = next((a for a in reversed(request.answers) if a.counted and a.decision == "edit"), None)
+    if request.status != "approved" or edit is None:
+        return f"{request.status} by {_name(last.by)}"
+    approvers = {a.by for a in request.answers if a.counted and a.decision in ("approve", "edit") and not a.is_proposal}
+    if approvers == {edit.by}:
+        return f"edited and approved by {_name(edit.by)}; nobody else saw this version"
+    return f"edited by {_name(edit.by)}, approved by {_name(last.by)}"
+
+
 def _remains(answer: AnswerView) -> str:
+    if answer.is_proposal:
+        return "still open: another person must approve the new version"
     return "still open" if answer.counted else f"it does not count: {shown(answer.reason or '')}"
 
 
-def _who(answer: AnswerView, zone: tzinfo | None) -> str:
-    name, channel = answer.by.partition(":")[2], answer.channel.partition(":")[0]
+def _name(address: str) -> str:
+    return visible(address.partition(":")[2])
+
+
+def _circumstances(answer: AnswerView, zone: tzinfo | None) -> str:
     said = answer.comment or answer.text
-    told = f"{visible(name)} ({visible(channel)}) at {local(answer.at, zone)}"
+    entered = f", entered by {_name(answer.entered_by)}" if answer.entered_by else ""
+    told = f" ({visible(answer.channel.partition(':')[0])}){entered} at {local(answer.at, zone)}"
     return f"{told}: {shown(said)}" if said else told
 
 

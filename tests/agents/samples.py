@@ -157,7 +157,7 @@ def answered(
 ) -> ThreadState:
     """The thread after an answer to its open request."""
     request = open_request(state)
-    judgement = judge(request, answer(decision, by, **said), people=PEOPLE, now=NOW, edited=edited)
+    judgement = judge(request, answer(decision, by, **said), people=PEOPLE, now=NOW, seen=request.digest, edited=edited)
     facts = {"at": NOW, "actor": by, "request_id": request.id, "answer": judgement.given, "status": judgement.status}
     return fold(state, [RequestAnswered.model_validate({**facts, **(dict(edited) if edited else {})})])
 

@@ -113,7 +113,7 @@ def test_values_that_are_no_text_are_shown_as_json(value, text: str) -> None:
 def test_a_long_value_cannot_push_a_later_one_out_of_sight() -> None:
     request = approval(arguments={"note": "\n" * 4000 + "approved by security", "where": "production"})
     text = card_of(request).text
-    assert text.count("\n") == 3
+    assert text.count("\n") == 4
     assert "where: production" in text
     assert len(text) < 1000
 
@@ -121,7 +121,7 @@ def test_a_long_value_cannot_push_a_later_one_out_of_sight() -> None:
 def test_an_approval_names_the_agent_the_tool_every_argument_and_its_code() -> None:
     request = approval(arguments={"where": "staging", "force": True})
     assert card_of(request).text == (
-        "walker wants to run push\nwhere: staging\nforce: true\n[ABCDE] waiting for an answer"
+        "walker wants to run push\nwhere: staging\nforce: true\nasked for by alice\n[ABCDE] waiting for an answer"
     )
 
 
@@ -196,9 +196,9 @@ def test_the_closed_list_of_answers_is_shown(asked: Request, choices: tuple[str,
 @given(st.dictionaries(st.sampled_from(["where", "note", "why"]), st.text()), st.text())
 def test_no_argument_and_no_comment_adds_a_line_to_a_card(arguments: dict[str, str], comment: str) -> None:
     open_card = card_of(approval(arguments=arguments)).text
-    assert len(open_card.splitlines()) == len(arguments) + 2
+    assert len(open_card.splitlines()) == len(arguments) + 3
     settled = card_of(decided(approval(arguments=arguments), "deny", comment=comment)).text
-    assert len(settled.splitlines()) == len(arguments) + 2
+    assert len(settled.splitlines()) == len(arguments) + 3
 
 
 def the_card(request: Request) -> Card:

@@ -231,7 +231,8 @@ def test_a_card_told_twice_is_corrected_once(how: str) -> None:
 def test_an_approval_makes_its_call_ready_with_the_names_of_those_who_gave_it() -> None:
     state = answered(answered(asking_thread(TWO)), by=CAROL)
     assert state.call is not None
-    assert (state.call.phase, state.call.approvers, state.status) == ("ready", (BOB, CAROL), "running")
+    assert (state.call.phase, [given.by for given in state.call.approvals]) == ("ready", [BOB, CAROL])
+    assert state.status == "running"
     assert len(work(state)) == 1
 
 
@@ -299,7 +300,7 @@ def test_an_edit_rewrites_the_call_in_hand_and_counts_as_the_editors_approval() 
     approved = answered(state, by=CAROL)
     assert approved.call is not None
     assert (approved.call.arguments, approved.call.digest) == ({"where": "production"}, "e" * 64)
-    assert approved.call.approvers == (BOB, CAROL)
+    assert [given.by for given in approved.call.approvals] == [BOB, CAROL]
 
 
 def test_an_edit_that_is_enough_makes_the_new_call_ready() -> None:

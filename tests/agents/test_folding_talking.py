@@ -85,14 +85,15 @@ def test_a_message_while_people_are_asked_or_a_tool_is_in_hand_is_only_heard(bus
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
-def test_a_thread_is_trusted_until_somebody_unverified_spoke(provenance: Provenance) -> None:
+def test_a_thread_is_trusted_until_an_unverified_address_speaks(provenance: Provenance) -> None:
     state = thread(message("x", by=STRANGER, provenance=provenance))
-    assert state.trusted == (provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM))
+    assert state.is_trusted == (provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM))
 
 
-def test_trust_once_lost_does_not_come_back() -> None:
-    state = thread(message("x", by=STRANGER, provenance=Provenance.WEBHOOK), message("y"))
-    assert not state.trusted
+def test_trust_comes_back_once_the_content_has_left_the_context() -> None:
+    foreign = message("x", by=STRANGER, provenance=Provenance.WEBHOOK)
+    assert not thread(foreign, *[message("y")] * (MOST_REMEMBERED - 1)).is_trusted
+    assert thread(foreign, *[message("y")] * MOST_REMEMBERED).is_trusted
 
 
 # What becomes of a message
@@ -100,7 +101,7 @@ def test_trust_once_lost_does_not_come_back() -> None:
 
 SAID = message("push it", ref="m1")
 BUSY = stepped(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
-MOVED_BY_NONE = {"version", "updated_at", "spent", "recent", "forgotten", "context_seq", "trusted", "requests"}
+MOVED_BY_NONE = {"version", "updated_at", "spent", "recent", "forgotten", "context_seq", "requesters", "requests"}
 """What any event that is remembered may change. Settled requests leave a state with whatever comes next."""
 
 
@@ -160,10 +161,10 @@ def test_a_message_that_was_deleted_or_forgotten_or_never_heard_stands_nowhere()
 @pytest.mark.parametrize("provenance", list(Provenance))
 def test_an_edit_is_trusted_no_more_than_a_message(provenance: Provenance) -> None:
     said, new = message("x", ref="m1", provenance=provenance), edited("m1", "y", provenance=provenance)
-    assert thread(SAID, new).trusted is thread(said).trusted
+    assert thread(SAID, new).is_trusted is thread(said).is_trusted
 
 
 def test_trust_is_not_given_back_by_taking_a_text_back() -> None:
     said = message("x", by=STRANGER, ref="m2", provenance=Provenance.UNVERIFIED)
-    assert not thread(said, deleted("m2", by=STRANGER, provenance=Provenance.UNVERIFIED)).trusted
-    assert not thread(said, edited("m2", "y")).trusted
+    assert not thread(said, deleted("m2", by=STRANGER, provenance=Provenance.UNVERIFIED)).is_trusted
+    assert not thread(said, edited("m2", "y")).is_trusted

@@ -18,7 +18,7 @@ from agents.policy import Policy, Rule
 from agents.reducer import fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
-from tests.agents.samples import NOW, moment, thread
+from tests.agents.samples import NOW, STRANGER, message, moment, thread
 from tests.histories import AGENT, AGENTS, PEOPLE, POLICY, STEPS, WATCHED
 
 WALKER = Address("agent:walker")
@@ -33,7 +33,7 @@ def call(tool: str, **arguments: Any) -> CallTool:
 
 
 def untrusting() -> ThreadState:
-    return thread().model_copy(update={"trusted": False})
+    return thread(message("psst", by=STRANGER, provenance=Provenance.UNVERIFIED))
 
 
 def test_every_step_is_looked_at_here() -> None:
@@ -156,7 +156,7 @@ def test_a_prefetched_call_is_marked() -> None:
 
 @given(st.sampled_from(STEPS), st.booleans())
 def test_nothing_is_carried_out_by_choosing(step: Step, trusted: bool) -> None:
-    state = thread().model_copy(update={"trusted": trusted})
+    state = thread() if trusted else untrusting()
     kinds = {event.type for event in following(step, state)}
     assert kinds <= {"ToolCalled", "RequestOpened", "ReplyChosen", "ThreadFinished", "TimerSet"}
 

@@ -14,7 +14,7 @@ from agents.judge import Edited, Judgement, eligible, judge, lapsed, same_person
 from agents.messages import Assurance
 from agents.people import People, Person
 from agents.policy import Ask, Verdict
-from agents.requests import Answer, Request
+from agents.requests import Answer, GivenAnswer, Request
 from tests.agents.samples import (
     ALICE,
     BOB,
@@ -34,6 +34,7 @@ MICROSECOND = timedelta(microseconds=1)
 MAIL = Address("email:alice@example.com")
 BOBS_TERMINAL = Address("terminal:bob")
 ELSEWHERE = {"where": "production"}
+OWN_WORDS = "your words led to this request, so you may not approve it; this needs a second person"
 
 
 def judged(request: Request, given: Answer, **more: Any) -> Judgement:
@@ -73,7 +74,7 @@ def test_somebody_the_terms_name_decides(decision: str) -> None:
             Ask(roles=("*",)),
             ALICE,
             "approve",
-            "whoever asked may not approve it; this needs a second person",
+            OWN_WORDS,
         ),
     ],
 )
@@ -86,9 +87,7 @@ def test_whoever_may_not_decide_is_told_why_and_the_request_stays_open(ask, by, 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
 def test_the_requester_is_known_at_each_of_their_addresses(by: Address) -> None:
     request = approval(Ask(roles=("*",)), requester=Address("terminal:alice"))
-    assert judged(request, answer("approve", by)).refused == (
-        "whoever asked may not approve it; this needs a second person"
-    )
+    assert judged(request, answer("approve", by)).refused == OWN_WORDS
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
@@ -312,6 +311,74 @@ def test_an_edit_needs_new_arguments_that_policy_has_seen(request_: Request, arg
         judged(request_, answer("edit", arguments=arguments), edited=edited)
 
 
+def test_an_edited_request_is_approved_by_its_digest_only() -> None:
+    two = Ask(roles=("release",), quorum=2)
+    request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=ELSEWHERE), edited=edit(two))
+    with pytest.raises(ApprovalChanged, match="was edited after it was opened") as refused:
+        judged(request, answer("approve", BOB))
+    assert refused.value.details == request
+    assert judged(request, answer("approve", BOB), seen=request.digest).status == "approved"
+    assert judged(request, answer("deny", BOB)).status == "denied"
+
+
+def test_a_requester_is_refused_before_the_digest_is_missed() -> None:
+    two = Ask(roles=("release",), quorum=2)
+    asked = approval(two, requesters=(ALICE, BOB))
+    request, _ = with_answers(asked, answer("edit", CAROL, arguments=ELSEWHERE), edited=edit(two))
+    assert judged(request, answer("approve", BOB)).refused == OWN_WORDS
+
+
+STRICT = Ask(roles=("release",), editor_may_approve=False)
+
+
+@pytest.mark.parametrize(("before", "behind"), [(STRICT, RELEASE), (RELEASE, STRICT), (STRICT, None)])
+def test_an_edit_approves_nothing_where_either_terms_say_so(before: Ask, behind: Ask | None) -> None:
+    judgement = judged(approval(before), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(behind))
+    assert (judgement.status, judgement.given.counted, judgement.given.is_proposal) == ("open", True, True)
+
+
+def test_another_person_approves_what_an_editor_proposed() -> None:
+    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(STRICT))
+    assert request.approvers == ()
+    for by in (BOB, BOBS_TERMINAL):
+        refused = judged(request, answer("approve", by), seen=request.digest).refused
+        assert refused == "you edited this version, so another person must approve it"
+    by_proxy = judged(request, answer("approve", CAROL, entered_by=BOB), seen=request.digest)
+    assert by_proxy.refused == "you edited this version, so another person must approve it"
+    assert judged(request, answer("approve", CAROL), seen=request.digest).status == "approved"
+
+
+def test_an_editor_may_approve_what_another_person_edited_after_that() -> None:
+    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(STRICT))
+    request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited=edit(STRICT))
+    assert judged(request, answer("approve", BOB), seen=request.digest).status == "approved"
+
+
+@pytest.mark.parametrize("decision", ["approve", "edit"])
+def test_every_requester_is_refused_whatever_address_they_use(decision: str) -> None:
+    request = approval(requesters=(ALICE, Address("terminal:bob"), PHONE))
+    for by in (BOB, BOBS_TERMINAL, Address("web:bob"), CAROL, PHONE):
+        assert judged(request, answer(decision, by, arguments=ELSEWHERE)).refused == OWN_WORDS
+
+
+def test_a_requester_may_not_approve_in_the_name_of_another_person() -> None:
+    request = approval(requesters=(ALICE, PHONE))
+    assert judged(request, answer(by=BOB, entered_by=CAROL)).refused == OWN_WORDS
+    assert judged(request, answer(by=BOB, entered_by=ALICE)).refused == OWN_WORDS
+
+
+def test_who_enters_an_answer_without_being_a_known_person_is_no_requester() -> None:
+    request = approval(requesters=(ALICE, STRANGER))
+    judgement = judged(request, answer(by=BOB, entered_by=STRANGER))
+    assert (judgement.status, judgement.given.entered_by) == ("approved", STRANGER)
+
+
+def test_the_right_to_edit_is_looked_at_before_the_new_arguments_are() -> None:
+    assert judged(approval(), answer("edit", ALICE)).refused is not None
+    with pytest.raises(InvalidAnswer):
+        judged(approval(), answer("edit", BOB))
+
+
 # Whatever people do, in whatever order
 
 
@@ -323,11 +390,13 @@ asks = st.builds(
     people=st.sampled_from([(), ("alice",)]),
     quorum=st.integers(1, 3),
     requester_may_approve=st.booleans(),
+    editor_may_approve=st.booleans(),
     min_assurance=st.sampled_from(Assurance),
 )
 answers = st.builds(
     Answer,
     by=speakers,
+    entered_by=st.none() | speakers,
     channel=st.just(Address("web:console")),
     assurance=st.sampled_from(Assurance),
     decision=decisions,
@@ -336,14 +405,15 @@ answers = st.builds(
 )
 
 
-@given(asks, asks, st.lists(answers, max_size=12), st.booleans())
-def test_a_request_ends_at_most_once_and_only_by_people_its_terms_name(ask, new, said, is_question) -> None:
-    request = question(ask) if is_question else approval(ask)
+@given(asks, asks, st.lists(answers, max_size=12), st.booleans(), st.lists(speakers, max_size=3))
+def test_a_request_ends_at_most_once_and_only_by_people_its_terms_name(ask, new, said, is_question, spoke) -> None:
+    requesters = (ALICE, *spoke)
+    request = question(ask, requesters=requesters) if is_question else approval(ask, requesters=requesters)
     endings = 0
     for one, nth in zip(said, count()):
         edited = edit(new, {"where": nth}) if one.decision == "edit" else None
         try:
-            judgement = judged(request, one, edited=edited)
+            judgement = judged(request, one, edited=edited, seen=request.digest)
         except HandrailError:
             continue
         assert request.status == "open"
@@ -370,14 +440,55 @@ def assert_rightly_approved(request: Request) -> None:
     assert len({who.key for who in people if who}) == len(people)
     if request.status == "approved":
         assert len(people) >= request.ask.quorum
-        assert request.ask.requester_may_approve or ALICE not in request.approvers
+        if not request.ask.requester_may_approve:
+            assert not humans(*request.asked_by) & humans(*request.approvers, *entered(request))
+        if not request.ask.editor_may_approve and request.edit is not None:
+            assert not humans(request.edit.by) & humans(*request.approvers)
+
+
+def humans(*addresses: Address) -> set[str]:
+    return {who.key for address in addresses if (who := PEOPLE.get(address)) is not None}
+
+
+def entered(request: Request) -> list[Address]:
+    return [given.entered_by for given in request.approvals if given.entered_by is not None]
 
 
 # Once more, before the tool runs
 
 
+def approvals(*by: Address, **changed: Any) -> tuple[GivenAnswer, ...]:
+    facts = {"channel": "web:console", "assurance": "high", "decision": "approve", "at": NOW, "counted": True}
+    return tuple(GivenAnswer.model_validate({"by": one, **facts, **changed}) for one in by)
+
+
+@pytest.mark.parametrize("assurance", list(Assurance))
+@pytest.mark.parametrize("least", list(Assurance))
+def test_the_strength_of_an_approval_is_checked_again_before_the_start(assurance: Assurance, least: Assurance) -> None:
+    ask = Ask(roles=("release",), min_assurance=least)
+    holds = lapsed(ask, approvals(BOB, assurance=assurance), (ALICE,), PEOPLE) is None
+    assert holds is (assurance.rank >= least.rank)
+
+
+@pytest.mark.parametrize("requesters", [(ALICE, BOB), (ALICE, BOBS_TERMINAL), (Address("web:bob"),)])
+def test_an_approval_by_any_requester_does_not_hold(requesters: tuple[Address, ...]) -> None:
+    assert lapsed(RELEASE, approvals(BOB), requesters, PEOPLE) is not None
+    assert lapsed(RELEASE, approvals(CAROL), requesters, PEOPLE) is None
+
+
+def test_an_approval_entered_by_a_requester_does_not_hold() -> None:
+    assert lapsed(RELEASE, approvals(BOB, entered_by=CAROL), (ALICE, PHONE), PEOPLE) is not None
+    assert lapsed(RELEASE, approvals(BOB, entered_by=STRANGER), (ALICE, STRANGER), PEOPLE) is None
+
+
+def test_an_edit_does_not_hold_once_the_rules_want_another_person() -> None:
+    strict = Ask(roles=("release",), editor_may_approve=False)
+    assert lapsed(strict, approvals(BOB, decision="edit"), (ALICE,), PEOPLE) is not None
+    assert lapsed(strict, approvals(BOB), (ALICE,), PEOPLE) is None
+
+
 def test_an_approval_holds_while_the_rules_and_the_people_are_the_same() -> None:
-    assert lapsed(RELEASE, (BOB,), ALICE, PEOPLE) is None
+    assert lapsed(RELEASE, approvals(BOB), (ALICE,), PEOPLE) is None
 
 
 @pytest.mark.parametrize(
@@ -396,18 +507,19 @@ def test_an_approval_holds_while_the_rules_and_the_people_are_the_same() -> None
 )
 def test_an_approval_lapses_with_the_rules_or_the_people_behind_it(ask: Ask, approvers, requester: Address) -> None:
     words = "the approval no longer holds: the rules, or the people they name, changed after it was given"
-    assert lapsed(ask, approvers, requester, PEOPLE) == words
+    assert lapsed(ask, approvals(*approvers), (requester,), PEOPLE) == words
 
 
 def test_a_role_taken_away_between_approval_and_start_takes_the_approval_along() -> None:
     judgement = judged(approval(), answer(by=BOB))
     without = tuple(p.model_copy(update={"roles": ()}) if p.key == "bob" else p for p in PEOPLE.everybody)
-    assert lapsed(RELEASE, (judgement.given.by,), ALICE, PEOPLE) is None
-    assert lapsed(RELEASE, (judgement.given.by,), ALICE, People(everybody=without)) is not None
+    assert lapsed(RELEASE, (judgement.given,), (ALICE,), PEOPLE) is None
+    assert lapsed(RELEASE, (judgement.given,), (ALICE,), People(everybody=without)) is not None
 
 
 def test_a_person_who_left_takes_the_approval_along() -> None:
-    assert lapsed(RELEASE, (BOB,), ALICE, People(everybody=(Person(key="alice", name="Alice"),))) is not None
+    alone = People(everybody=(Person(key="alice", name="Alice"),))
+    assert lapsed(RELEASE, approvals(BOB), (ALICE,), alone) is not None
 
 
 @given(asks, st.lists(speakers, max_size=4), speakers)
@@ -418,6 +530,6 @@ def test_what_judge_approves_has_not_lapsed_as_long_as_nothing_changed(ask: Ask,
         if request.status == "open":
             request, _ = with_answers(request, one)
     if request.status == "approved":
-        assert lapsed(ask, request.approvers, requester, PEOPLE) is None
+        assert lapsed(ask, request.approvals, request.asked_by, PEOPLE) is None
     else:
-        assert lapsed(ask, request.approvers, requester, PEOPLE) is not None
+        assert lapsed(ask, request.approvals, request.asked_by, PEOPLE) is not None

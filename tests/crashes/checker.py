@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
+from tests.crashes.authority import unauthorised
 from tests.crashes.calls import calls_of
 from tests.crashes.evidence import Evidence, Logged
 
@@ -158,6 +159,12 @@ def _places(log: Sequence[Logged]) -> Iterator[str]:
 @invariant(5, "what is kept of a thread is what its log folds to")
 def determinism(evidence: Evidence) -> Iterator[str]:
     yield from (f"{thread} folds to something else" for thread, same in evidence.matches.items() if not same)
+
+
+@invariant(6, "what needs an approval starts with one, by people whose words did not lead to it")
+def authority(evidence: Evidence) -> Iterator[str]:
+    for thread, log in evidence.logs.items():
+        yield from (f"{thread}: {found}" for found in unauthorised(log))
 
 
 @invariant(7, "a deed is done once, and again only as its class allows")

@@ -26,7 +26,7 @@ thread, event, request, outbox, inbox, conversation = (
     kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow, ConversationRow)
 )
 OPS, LATER = "C0OPS", datetime(2999, 1, 1, tzinfo=UTC)
-PROMISED = {1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 15, 17}
+PROMISED = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17}
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,22 @@ def keep_another_state(history: History) -> None:
     history.change(update(thread).values(state=worse))
 
 
+def approve_what_one_said(history: History) -> None:
+    approved = history.first("RequestAnswered", status="approved")
+    said = next(e for e in history.evidence().logs[approved.thread] if e.type == "MessageReceived")
+    history.change(update(event).where(*_is(said)).values(actor=approved.actor))
+
+
+def start_without_approval(history: History) -> None:
+    approved = history.first("RequestAnswered", status="approved")
+    history.rewrite(approved, answer={**approved.data["answer"], "counted": False})
+
+
+def approve_with_less_assurance(history: History) -> None:
+    approved = history.first("RequestAnswered", status="approved")
+    history.rewrite(approved, answer={**approved.data["answer"], "assurance": "low"})
+
+
 def pay_twice(history: History) -> None:
     history.enter(history.ledgers.deeds, **deed_of(history, "pay"))
 
@@ -335,6 +351,9 @@ SPOILED: tuple[tuple[int, str, Callable[[History], None]], ...] = (
     (4, "which is not there", lead_elsewhere),
     (5, "folds to something else", keep_another_status),
     (5, "folds to something else", keep_another_state),
+    (6, "whose words led to it", approve_what_one_said),
+    (6, "approved by 0 of 1", start_without_approval),
+    (6, "with less assurance", approve_with_less_assurance),
     (7, "pay (once) was done 2 times", pay_twice),
     (7, "move (verifiable) was done 2 times", move_twice),
     (7, "was done under 2 keys", ship_under_another_key),

@@ -111,17 +111,17 @@ def gate_of(folder: Path) -> Path:
 def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
     """A tool of each class of effect; `ship` asks first, `stumble` never works, `glance` needs no argument."""
 
-    @tool(effect="read")
+    @tool(effect="read", trusted_results=True)
     def glance(context: ToolContext) -> ToolResult:
         """Glance."""
         return workshop.do("glance", context.key, "")
 
-    @tool(effect="read")
+    @tool(effect="read", trusted_results=True)
     def look(context: ToolContext, order: str) -> ToolResult:
         """Look."""
         return workshop.do("look", context.key, order)
 
-    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",), expires=HALF_AN_HOUR))
+    @tool(effect="idempotent", risk="high", ask=Ask(roles=("release",), expires=HALF_AN_HOUR), trusted_results=True)
     def ship(context: ToolContext, order: str) -> ToolResult:
         """Ship."""
         return workshop.do("ship", context.key, order)
@@ -129,17 +129,17 @@ def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
     def moved(context: ToolContext, order: str) -> ToolResult | None:
         return workshop.find("move", context.key)
 
-    @tool(effect="verifiable", check=moved)
+    @tool(effect="verifiable", check=moved, trusted_results=True)
     def move(context: ToolContext, order: str) -> ToolResult:
         """Move."""
         return workshop.do("move", context.key, order)
 
-    @tool(effect="once")
+    @tool(effect="once", trusted_results=True)
     def pay(context: ToolContext, order: str) -> ToolResult:
         """Pay."""
         return workshop.do("pay", context.key, order)
 
-    @tool(effect="once")
+    @tool(effect="once", trusted_results=True)
     def stumble(context: ToolContext, order: str) -> ToolResult:
         """Stumble."""
         raise ToolError(f"there is no way to {order}")
@@ -150,7 +150,7 @@ def tools_of(workshop: Workshop) -> tuple[Tool, ...]:
 def wire_of(workshop: Workshop) -> Tool:
     """A tool that asks first, and that nobody can look for afterwards."""
 
-    @tool(effect="once", risk="high", ask=Ask(roles=("release",), expires=HALF_AN_HOUR))
+    @tool(effect="once", risk="high", ask=Ask(roles=("release",), expires=HALF_AN_HOUR), trusted_results=True)
     def wire(context: ToolContext, order: str) -> ToolResult:
         """Wire."""
         return workshop.do("wire", context.key, order)

@@ -90,6 +90,22 @@ async def test_four_eyes_the_requester_and_the_bystander_are_refused_and_told_wh
         ]
 
 
+async def test_words_in_the_thread_of_another_exclude_from_approving(tmp_path: Path, channel: str) -> None:
+    async with town(tmp_path, channel) as here:
+        alice, bob, carol = (here.person(name) for name in ("alice", "bob", "carol"))
+        await alice.says("what is deployed")
+        await alice.hears("production is v1.2.0")
+        await bob.joins(alice)
+        await bob.says("deploy v1.4.0 to staging")
+        card = await carol.sees(approval="push_release_tag")
+        assert card.request["requesters"] == ["person:alice", "person:bob"]
+        with pytest.raises(Exception, match="second person"):
+            await bob.answers(card, decision="approve")
+        await card.approve()
+        await bob.hears("staging is now v1.4.0")
+        await alice.hears("staging is now v1.4.0")
+
+
 async def test_an_edit_is_the_editors_approval_of_what_they_wrote(tmp_path: Path, channel: str) -> None:
     async with town(tmp_path, channel) as here:
         alice, bob = here.person("alice"), here.person("bob")

@@ -153,6 +153,8 @@ class Session:
         body = {**given, "digest": digest, "actor": self.server.person}
         told = await self.server.post(path("requests", named, "answer"), body, patience=PATIENCE)
         self._show_request(told)
+        if (note := told.get("note")) is not None:
+            self._show(notice(note))
         if self.thread is None:  # nothing else goes on here: what comes of the answer does
             self._join(told["thread_id"], await self._told_of(told))
 

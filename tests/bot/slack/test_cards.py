@@ -58,10 +58,30 @@ async def test_two_people_approve_and_each_is_told_what_their_click_did(database
     async with workplace(house, database, model, rules=TWO) as work:
         root = await work.alice.mentions("ship v1", channel=OPS)
         card = await work.bob.sees(root, approval="ship")
-        for _ in range(2):
-            await card.click("Approve", by=work.bob)
-            await work.bob.told("Your approval counts; 1 more must approve this")
+        await card.click("Approve", by=work.bob)
+        await work.bob.told("Your approval counts; 1 more must approve this")
+        await card.click("Approve", by=work.bob)
+        await work.bob.told("You already approved this; 1 more approval is required")
         assert done(work) == []
+        await card.click("Approve", by=work.carol)
+        assert "approved by carol (slack)" in await card.settled()
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        assert done(work) == ["ship v1"]
+
+
+async def test_who_writes_into_the_thread_of_another_may_not_approve_alone(database: Database, house) -> None:
+    model = ScriptedModel(DONE, SHIP, DONE)
+    async with workplace(house, database, model) as work:
+        root = await work.alice.mentions("hello", channel=OPS)
+        await work.alice.hears(root, "Done.")
+        await work.bob.replies(root, "ship v1")
+        await work.later(seconds=1)
+        card = await work.bob.sees(root, approval="ship")
+        assert "asked for by alice, bob" in str(card.message.blocks)
+        for button in ("Approve", "Edit"):
+            await card.click(button, by=work.bob)
+            await work.bob.told("your words led to this request, so you may not approve it")
         await card.click("Approve", by=work.carol)
         assert "approved by carol (slack)" in await card.settled()
         await work.later(seconds=1)
@@ -74,9 +94,9 @@ async def test_whoever_asked_may_not_approve_it_alone(database: Database, house)
         root = await work.bob.mentions("ship v1", channel=OPS)
         card = await work.bob.sees(root, approval="ship")
         await card.click("Approve", by=work.bob)
-        await work.bob.told("whoever asked may not approve it; this needs a second person")
+        await work.bob.told("you may not approve it; this needs a second person")
         await card.click("Edit", by=work.bob)
-        await work.bob.told("whoever asked may not approve it; this needs a second person")
+        await work.bob.told("you may not approve it; this needs a second person")
 
 
 async def test_a_denial_has_a_reason_which_the_agent_is_told(database: Database, house, transport: Transport) -> None:
@@ -102,7 +122,7 @@ async def test_whoever_edits_approves_what_they_wrote(database: Database, house)
         await (await work.bob.modal("Edit")).submit({"tag": "v2"})
         settled = await card.settled()
         assert "tag: v2" in settled
-        assert "approved by bob (slack)" in settled
+        assert "edited and approved by bob; nobody else saw this version (slack)" in settled
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v2"]
@@ -156,7 +176,7 @@ async def test_an_edit_with_mistakes_shows_them_in_the_modal(database: Database,
         assert await modal.refused({"copies": "99"}) == {"argument.copies": "Write a number that is at most 9."}
         assert await modal.refused({"service": "ghost"}) == {"argument.service": "there is no service ghost"}
         await modal.submit({"service": "worker", "copies": "9"})
-        await card.settled("approved by bob (slack)")
+        await card.settled("edited and approved by bob; nobody else saw this version (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["9 of worker"]

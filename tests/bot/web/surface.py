@@ -85,6 +85,12 @@ PORTER = Agent(
 GUARD = Agent(name="guard", purpose="Guards.", instructions="Guard.", tools=(look,))
 RULES = (
     Rule(name="two for gold", tool="push", when={"tag": "gold"}, ask=Ask(roles=("release",), quorum=2)),
+    Rule(
+        name="another for silver",
+        tool="push",
+        when={"tag": "silver"},
+        ask=Ask(roles=("release",), editor_may_approve=False),
+    ),
     Rule(name="never lead", tool="push", when={"tag": "lead"}, deny="lead is poison"),
 )
 CREDENTIALS = (
@@ -132,7 +138,10 @@ class Surface:
 
     async def asked(self, message: str = "push v1", who: str = "alice", **more: Any) -> dict[str, Any]:
         """The request that a message leads to, once its card is shown."""
-        thread_id = await self.opened(message, who, **more)
+        return await self.request_in(await self.opened(message, who, **more), who)
+
+    async def request_in(self, thread_id: str, who: str = "alice") -> dict[str, Any]:
+        """The request that is open in a thread, once its card is shown."""
         state = await self.until(thread_id, lambda state: bool(state.request and state.request.cards))
         assert state.request is not None
         told = await self.client(who).get(f"/v1/requests/{state.request.id}")

@@ -8,6 +8,7 @@ async def test_an_approval_shows_all_that_the_contract_promises(surface: Surface
     request = await surface.asked("push v1")
     assert set(request) == {
         *("id", "code", "kind", "thread_id", "agent", "requester", "tool", "arguments", "urgency"),
+        "requesters",
         *("digest", "status", "policy", "opened_at", "expires_at", "answers", "cards"),
     }
     assert request["kind"] == "approval"
@@ -31,6 +32,7 @@ async def test_the_policy_is_told_in_words_and_as_data(surface: Surface) -> None
         "people": [],
         "quorum": 1,
         "requester_may_approve": False,
+        "editor_may_approve": True,
         "min_assurance": "medium",
         "expires": 1800,
         "on_expire": "deny",
@@ -137,6 +139,10 @@ async def test_approving_twice_counts_once(surface: Surface) -> None:
     assert [one.status_code for one in told] == [200, 200]
     assert [len(one.json()["answers"]) for one in told] == [1, 1]
     assert told[1].json()["status"] == "open"
+    assert [one.json()["note"] for one in told] == [
+        "Your approval counts; 1 more must approve this.",
+        "You already approved this; 1 more approval is required.",
+    ]
 
 
 @pytest.mark.parametrize(("who", "why"), [("dan", "not among those"), ("alice", "not among those")])
@@ -160,6 +166,85 @@ async def test_whoever_asked_may_not_approve_it(surface: Surface) -> None:
     told = await surface.answer(request, "bob", decision="approve")
     assert told.status_code == 403
     assert "second person" in told.json()["error"]["message"]
+
+
+async def test_who_speaks_in_a_thread_of_another_may_not_approve_what_follows(surface: Surface) -> None:
+    thread_id = await surface.opened("look")
+    await surface.client("bob").post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
+    request = await surface.request_in(thread_id)
+    assert request["requesters"] == ["person:alice", "person:bob"]
+    for body in ({"decision": "approve"}, {"decision": "edit", "arguments": {"tag": "v2"}}):
+        told = await surface.answer(request, "bob", **body)
+        assert (told.status_code, told.json()["error"]["code"]) == (403, "not_allowed")
+        assert "second person" in told.json()["error"]["message"]
+    assert (await surface.answer(request, "carol", decision="approve")).json()["status"] == "approved"
+
+
+async def test_who_forks_a_thread_may_not_approve_what_follows(surface: Surface) -> None:
+    thread_id = await surface.opened("look")
+    forked = await surface.client("bob").post(f"/v1/threads/{thread_id}/fork", json={"at": 2})
+    fork = forked.json()["id"]
+    await surface.client("alice").post(f"/v1/threads/{fork}/messages", json={"text": "push v1"})
+    request = await surface.request_in(fork)
+    assert request["requesters"] == ["person:alice", "person:bob"]
+    assert (await surface.answer(request, "bob", decision="approve")).status_code == 403
+    assert (await surface.answer(request, "carol", decision="approve")).status_code == 200
+
+
+async def test_words_after_the_proposal_leave_their_author_free_to_approve(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    await surface.client("bob").post(f"/v1/threads/{request['thread_id']}/messages", json={"text": "hm"})
+    told = await surface.answer(request, "bob", decision="approve", comment="well")
+    assert (told.status_code, told.json()["status"]) == (200, "approved")
+    await surface.until(request["thread_id"], lambda state: state.status == "done")
+    await surface.client("alice").post(f"/v1/threads/{request['thread_id']}/messages", json={"text": "push v2"})
+    assert (await surface.request_in(request["thread_id"]))["requesters"] == ["person:alice", "person:bob"]
+
+
+async def test_who_may_not_decide_learns_nothing_of_the_preparation(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    for arguments in ({"tag": "v0"}, {"tag": 1}, {"tag": "lead"}):
+        told = await surface.answer(request, "alice", decision="edit", arguments=arguments)
+        assert (told.status_code, told.json()["error"]["code"]) == (403, "not_allowed")
+        assert "not among those" in told.json()["error"]["message"]
+
+
+async def test_the_log_and_the_request_say_that_nobody_else_saw_an_edit(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    await surface.answer(request, "bob", decision="edit", arguments={"tag": "v2"})
+    events = (await surface.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
+    [outcome] = [event["data"]["outcome"] for event in events if event["type"] == "RequestAnswered"]
+    assert outcome == "edited and approved by bob; nobody else saw this version (web)"
+
+
+async def test_an_edit_by_a_rule_without_its_editor_is_for_another_person_to_approve(surface: Surface) -> None:
+    request = await surface.asked("push silver")
+    body = {"decision": "edit", "arguments": {"tag": "silver", "note": "x"}}
+    edited = (await surface.answer(request, "bob", **body)).json()
+    assert (edited["status"], edited["arguments"]["note"]) == ("open", "x")
+    assert edited["note"] == "Your edit approves nothing; 1 more approval is required, and not yours."
+    assert edited["digest"] != request["digest"]
+    again = await surface.answer(request, "bob", decision="approve", digest=edited["digest"])
+    assert (again.status_code, "another person" in again.json()["error"]["message"]) == (403, True)
+    told = await surface.answer(request, "carol", decision="approve", digest=edited["digest"])
+    assert told.json()["status"] == "approved"
+
+
+async def test_an_edited_request_is_not_approved_without_its_digest(surface: Surface) -> None:
+    request = await surface.asked("push gold")
+    await surface.answer(request, "carol", decision="edit", arguments={"tag": "gold", "note": "x"})
+    told = await surface.answer(request, "bob", decision="approve")
+    error = told.json()["error"]
+    assert (told.status_code, error["code"]) == (409, "approval_changed")
+    assert error["details"]["arguments"] == {"tag": "gold", "note": "x"}
+    digest = error["details"]["digest"]
+    assert (await surface.answer(request, "bob", decision="approve", digest=digest)).json()["status"] == "approved"
+
+
+async def test_an_edited_request_is_denied_without_its_digest(surface: Surface) -> None:
+    request = await surface.asked("push gold")
+    await surface.answer(request, "carol", decision="edit", arguments={"tag": "gold", "note": "x"})
+    assert (await surface.answer(request, "bob", decision="deny")).json()["status"] == "denied"
 
 
 async def test_a_program_may_answer_nothing(surface: Surface) -> None:

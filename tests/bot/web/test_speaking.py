@@ -128,6 +128,41 @@ async def test_an_admin_answers_for_somebody_else_with_the_assurance_of_a_token(
     assert (answer["by"], answer["channel"], answer["assurance"]) == ("person:bob", "web:generated", "medium")
 
 
+async def test_both_names_stand_in_the_event_and_the_request_of_what_an_admin_says(surface: Surface) -> None:
+    told = await spoken(surface, "carol", requester="person:bob", message="push v1")
+    request = await surface.request_in(told.json()["id"])
+    assert request["requesters"] == ["person:bob", "person:carol"]
+    events = (await surface.client().get(f"/v1/threads/{told.json()['id']}/events")).json()["events"]
+    assert [event["data"]["entered_by"] for event in events[:2]] == ["person:carol", "person:carol"]
+
+
+async def test_both_names_stand_in_the_event_and_the_request_of_what_an_admin_decides(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    told = await surface.answer(request, "carol", decision="approve", actor="person:bob")
+    [answer] = told.json()["answers"]
+    assert (answer["by"], answer["entered_by"]) == ("person:bob", "person:carol")
+    events = (await surface.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
+    [event] = [event for event in events if event["type"] == "RequestAnswered"]
+    assert (event["actor"], event["data"]["answer"]["entered_by"]) == ("person:bob", "person:carol")
+    assert event["data"]["outcome"] == "approved by bob (web), entered by carol"
+
+
+async def test_an_admin_who_asked_may_not_approve_in_another_name(surface: Surface) -> None:
+    told = await spoken(surface, "carol", requester="person:alice", message="push v1")
+    request = await surface.request_in(told.json()["id"])
+    refused = await surface.answer(request, "carol", decision="approve", actor="email:bob@example.com")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_allowed")
+    assert (await surface.answer(request, "bob", decision="approve")).status_code == 200
+
+
+async def test_one_operator_may_play_both_parts_with_the_generated_token(surface: Surface) -> None:
+    told = await spoken(surface, "local", requester="person:alice", message="push v1")
+    request = await surface.request_in(told.json()["id"])
+    approved = await surface.answer(request, "local", decision="approve", actor="person:bob")
+    assert (approved.status_code, approved.json()["status"]) == (200, "approved")
+    assert approved.json()["answers"][0]["entered_by"] == "person:you"
+
+
 async def test_two_addresses_of_one_person_are_one_approval(surface: Surface) -> None:
     request = await surface.asked("push gold")
     await surface.answer(request, "local", decision="approve", actor="email:bob@example.com")

@@ -1,0 +1,28 @@
+"""Trust: which remembered events bring in content that neither known people nor the operator vouch for."""
+
+from agents.events import (
+    Event,
+    MessageEdited,
+    MessageReceived,
+    RequestAnswered,
+    ToolCalled,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
+from agents.messages import Provenance
+
+TRUSTED_SOURCES = (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
+
+
+def is_untrusted(event: Event) -> bool:
+    """Return whether the event shows the model words of strangers, or data of a tool that vouches for none."""
+    match event:
+        case MessageReceived() | MessageEdited():
+            return event.provenance not in TRUSTED_SOURCES
+        case RequestAnswered():
+            return event.has_words and event.provenance not in TRUSTED_SOURCES
+        case ToolCalled() | ToolSucceeded() | ToolFailed() | ToolOutcomeUnknown():
+            return not event.trusted
+        case _:
+            return False

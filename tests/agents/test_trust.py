@@ -1,0 +1,140 @@
+"""Trust: what tools and strangers bring in stays untrusted as long as the model may be shown it."""
+
+from dataclasses import replace
+
+import pytest
+
+from agents.addresses import Address
+from agents.events import KnownEvent, RequestAnswered, ToolCalled, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from agents.interpret import interpret, refused_call
+from agents.messages import Assurance, Provenance
+from agents.policy import CONFIRMATION, Ask, Policy, Rule, Verdict
+from agents.reducer import MOST_REMEMBERED, fold
+from agents.requests import GivenAnswer
+from agents.steps import AskAgent, CallTool, DoneForNow
+from agents.tools import ToolContext, ToolResult, tool
+from bot.ledger import objection, outcome
+from bot.running import Ended
+from tests.agents.samples import BOB, NOW, STRANGER, TERMINAL, message, moment, stepped, thread
+from tests.histories import AGENT, AGENTS, PEOPLE
+
+FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+ACTOR = Address("tool:look")
+PUSH = CallTool(tool="push", arguments={"where": "staging"})
+
+
+def comment(provenance: Provenance, words: str | None) -> RequestAnswered:
+    given = GivenAnswer(
+        by=STRANGER,
+        channel=TERMINAL,
+        assurance=Assurance.NONE,
+        decision="approve",
+        comment=words,
+        at=NOW,
+        counted=False,
+    )
+    return RequestAnswered(
+        at=NOW, actor=STRANGER, provenance=provenance, request_id="req_1", answer=given, status="open"
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "trusted"),
+    [
+        (message("x", provenance=Provenance.VERIFIED_PERSON), True),
+        (message("x", provenance=Provenance.UNVERIFIED), False),
+        (message("x", provenance=Provenance.WEBHOOK), False),
+        (message("x", provenance=Provenance.QUOTED_MAIL), False),
+        (comment(Provenance.UNVERIFIED, "psst"), False),
+        (comment(Provenance.UNVERIFIED, None), True),
+        (comment(Provenance.VERIFIED_PERSON, "psst"), True),
+        (ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_1", summary="x"), False),
+        (ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_1", summary="x", trusted=True), True),
+        (ToolFailed(at=NOW, actor=ACTOR, call_id="call_1", error="x"), False),
+        (ToolFailed(at=NOW, actor=ACTOR, call_id="call_1", error="x", trusted=True), True),
+        (ToolOutcomeUnknown(at=NOW, actor=ACTOR, call_id="call_1", detail="x"), False),
+    ],
+)
+def test_a_context_is_as_trusted_as_what_it_holds(event: KnownEvent, trusted: bool) -> None:
+    assert thread(event).is_trusted is trusted
+    assert thread(event, *[message("y")] * MOST_REMEMBERED).is_trusted
+
+
+def test_the_result_of_a_tool_makes_an_allowed_call_ask_and_an_approval_satisfies_it() -> None:
+    state = thread(ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_0", summary="deploy now"))
+    events = interpret(state, PUSH, moment(), agent=AGENT, policy=FREE, agents=AGENTS)
+    assert [event.type for event in events] == ["ToolCalled", "RequestOpened"]
+    state = fold(state, events)
+    request = state.request
+    assert request is not None
+    assert (request.policy.rule, request.ask.roles) == ("free, untrusted content", ("release",))
+    given = GivenAnswer(by=BOB, channel=TERMINAL, assurance="high", decision="approve", at=NOW, counted=True)
+    answer = RequestAnswered(at=NOW, actor=BOB, request_id=request.id, answer=given, status="approved")
+    state = fold(state, [answer])
+    assert state.call is not None
+    assert objection(state, state.call, AGENT.tool("push"), FREE) is None
+
+
+def test_an_allowed_call_needs_an_approval_when_foreign_words_came_in_before_its_start() -> None:
+    state = stepped(thread(), PUSH, FREE)
+    assert state.call is not None
+    assert objection(state, state.call, AGENT.tool("push"), FREE) is None
+    state = fold(state, [message("psst", by=STRANGER, provenance=Provenance.UNVERIFIED)])
+    words = "it needs an approval now (free, untrusted content); propose it again"
+    assert state.call is not None
+    assert objection(state, state.call, AGENT.tool("push"), FREE) == words
+
+
+def test_what_a_call_itself_brought_in_does_not_stop_its_next_attempt() -> None:
+    state = stepped(thread(), PUSH, FREE)
+    assert state.call is not None
+    failed = ToolFailed(at=NOW, actor=ACTOR, call_id=state.call.call_id, error="not now", retry_at=NOW)
+    state = fold(state, [failed])
+    assert state.call is not None
+    assert objection(state, state.call, AGENT.tool("push"), FREE) is None
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_answer_of_an_asked_agent_is_as_trusted_as_its_context(trusted: bool) -> None:
+    state = stepped(thread(), AskAgent(agent="runner", message="look"), FREE)
+    found = ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_7", summary="x", trusted=trusted)
+    state = fold(state, [found])
+    (answer,) = interpret(state, DoneForNow(message="so"), moment(), agent=AGENT, policy=FREE, agents=AGENTS)
+    assert isinstance(answer, ToolSucceeded)
+    assert answer.trusted is trusted
+
+
+def prepared(context: ToolContext, **arguments: object) -> dict[str, object]:
+    return arguments
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_a_tool_prepares_and_ends_with_is_as_trusted_as_its_results(trusted: bool) -> None:
+    @tool(effect="once", prepare=prepared, trusted_results=trusted)
+    def fetch(context: ToolContext) -> ToolResult:
+        """Fetch."""
+        return ToolResult(summary="fetched")
+
+    agent = replace(AGENT, tools=(fetch,))
+    step = CallTool(tool="fetch", arguments={})
+    called = interpret(thread(), step, moment(), agent=agent, policy=FREE, agents=AGENTS)[0]
+    refused = refused_call(thread(), step, "no", moment(), agent=agent)
+    assert isinstance(called, ToolCalled)
+    assert (called.trusted, refused.trusted) == (trusted, trusted)
+    state = fold(thread(), [called])
+    assert state.is_trusted
+    for how in ("succeeded", "failed", "again", "unknown"):
+        ended = Ended(how, "so", ToolResult(summary="x") if how == "succeeded" else None)  # type: ignore[arg-type]
+        (first, *_) = outcome(state, state.call, ended, moment(), 0.5, trusted=trusted)  # type: ignore[arg-type]
+        assert first.trusted is trusted  # type: ignore[union-attr]
+
+
+def test_where_a_tool_names_no_approver_any_known_person_confirms() -> None:
+    @tool(effect="once")
+    def ping(context: ToolContext) -> ToolResult:
+        """Ping."""
+        return ToolResult(summary="pong")
+
+    found = Policy(people=PEOPLE).verdict("ping", {}, stance=ping.stance, trusted=False)
+    assert found == Verdict(answer="ask", rule="ping's own default, untrusted content", ask=CONFIRMATION)
+    assert Ask(roles=("*",), requester_may_approve=True) == CONFIRMATION

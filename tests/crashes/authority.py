@@ -1,0 +1,67 @@
+"""Who let a call start, as its log tells it: by whose words it was proposed, and by whose answers it was approved."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.messages import Assurance
+from tests.crashes.evidence import Logged
+
+
+@dataclass
+class Asked:
+    """One approval of a call: its terms, all who had spoken before it, and the answers that approve it by now."""
+
+    ask: Any
+    requesters: frozenset[str]
+    approvals: list[Any] = field(default_factory=list)
+
+    def answered(self, data: Any) -> None:
+        """Take one more answer; an edit makes what was approved before lapse."""
+        answer = data["answer"]
+        if data.get("digest") is not None:
+            self.approvals, self.ask = [], data["policy"]["ask"]
+        if answer["counted"] and answer["decision"] in ("approve", "edit") and not answer.get("is_proposal"):
+            self.approvals.append(answer)
+
+    def objections(self) -> Iterator[str]:
+        """Say why the call may not start yet."""
+        approvers = {answer["by"] for answer in self.approvals}
+        if len(approvers) < self.ask["quorum"]:
+            yield f"approved by {len(approvers)} of {self.ask['quorum']}"
+        acting = approvers | {answer["entered_by"] for answer in self.approvals if answer.get("entered_by")}
+        if not self.ask["requester_may_approve"] and (own := acting & self.requesters):
+            yield f"approved by {', '.join(sorted(own))}, whose words led to it"
+        least = Assurance(self.ask["min_assurance"]).rank
+        if any(Assurance(answer["assurance"]).rank < least for answer in self.approvals):
+            yield "approved with less assurance than it takes"
+
+
+def unauthorised(log: Sequence[Logged]) -> Iterator[str]:
+    """Yield what started in one thread without the approval it needed."""
+    spoke: set[str] = set()
+    gated: dict[str, Asked | None] = {}
+    requests: dict[str, Asked] = {}
+    for event in log:
+        data = event.data
+        if event.type == "ToolCalled" and data["verdict"]["answer"] == "ask":
+            gated[data["call_id"]] = None
+        elif event.type == "RequestOpened" and data["request"]["purpose"] == "tool":
+            asked = Asked(data["request"]["policy"]["ask"], frozenset(spoke))
+            gated[data["request"]["call_id"]] = requests[data["request"]["id"]] = asked
+        elif event.type == "RequestAnswered" and data["request_id"] in requests:
+            requests[data["request_id"]].answered(data)
+        elif event.type == "ToolStarted" and data["call_id"] in gated:
+            asked_for = gated[data["call_id"]]
+            whys = ["never asked for"] if asked_for is None else asked_for.objections()
+            yield from (f"{data['call_id']} started, {why}" for why in whys)
+        spoke |= set(_speakers(event, data))
+
+
+def _speakers(event: Logged, data: Any) -> Iterator[str]:
+    if event.type in ("ThreadStarted", "MessageReceived", "MessageEdited", "ThreadForked"):
+        yield event.actor
+        yield from (data[name] for name in ("requester", "entered_by", "author") if data.get(name))
+    answer = data["answer"] if event.type == "RequestAnswered" else {}
+    if answer.get("text") or answer.get("comment") or (answer and data.get("digest")):
+        yield from (answer[name] for name in ("by", "entered_by") if answer.get(name))
