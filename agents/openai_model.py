@@ -1,6 +1,7 @@
 """The model behind any OpenAI-compatible endpoint: one call, no hidden retries, every end told as a Completion."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -157,6 +158,11 @@ class OpenAIModel:
 
     def _ended(self, outcome: Outcome, detail: str, usage: Usage | None = None) -> Completion:
         return Completion(outcome=outcome, model=self._model, detail=detail, usage=usage)
+
+
+def make_http_client(proxy: str | None, tls: ssl.SSLContext) -> openai.DefaultAsyncHttpxClient:
+    """Return the client for a model that is reached this way; variables of the machine are not looked at again."""
+    return openai.DefaultAsyncHttpxClient(proxy=proxy, verify=tls, trust_env=False)
 
 
 def _tell(draft: Draft, words: Words, piece: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.generated_secrets import secret_key
 from bot.ids import Chance
+from bot.log import Action, log
 from bot.settings import Settings
 from channels.base import Channel
 
@@ -25,6 +26,7 @@ def accounts(settings: Settings) -> tuple[Account, ...]:
 
     account = slack_account(settings, secret_key(settings))
     if account is None:
+        log(Action.CHANNEL_NOT_STARTED, level="error", channel="slack")
         return ()
     channel = slack_channel(account, Chance())
     return (Account(channel, channel.close),)

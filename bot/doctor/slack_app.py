@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pydantic import SecretStr
 
 from agents.cards import visible
-from agents.errors import HandrailError, Unreachable
+from agents.errors import HandrailError, Misconfigured, Unreachable
 from bot.doctor.finding import Finding, State
 from bot.doctor.slack_manifest import NAME as MANIFEST
 from bot.doctor.slack_manifest import differences
+from bot.environment.network import Network
 from bot.settings import Settings
 from channels.slack.client import Answer, SlackClient
 from channels.slack.manifest import SCOPES, manifest
@@ -38,7 +39,12 @@ async def _examined(settings: Settings, bot_token: SecretStr) -> list[Finding]:
 
 async def _ask(settings: Settings, token: SecretStr, method: str, **arguments: str) -> Answer:
     """Raises what SlackClient raises."""
-    client = SlackClient(token.get_secret_value(), settings.slack_api_url)
+    network = Network(settings.variables)
+    try:
+        proxy = network.proxy(settings.slack_api_url)
+    except Misconfigured as error:  # the variable is named among the warnings
+        raise Unreachable(str(error)) from error
+    client = SlackClient(token.get_secret_value(), settings.slack_api_url, proxy=proxy, tls=network.tls())
     try:
         return await client.answer(method, **arguments)
     finally:

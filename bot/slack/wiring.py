@@ -1,6 +1,7 @@
 """Slack put together: its channel for what leaves, its desk for what comes in."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 
 from agents.errors import Misconfigured
 from bot.conversations import Conversations
+from bot.environment.network import Network
 from bot.ids import Chance
 from bot.settings import Settings
 from bot.slack.afterwards import Afterwards
@@ -39,10 +41,12 @@ class SlackAccount:
     key: bytes
     signing_secrets: tuple[str, ...] = ()
     app_token: SecretStr | None = None
+    proxy: str | None = None
+    tls: ssl.SSLContext | None = None
 
 
 def slack_account(settings: Settings, key: SecretStr) -> SlackAccount | None:
-    """None where nothing is said of Slack. Raises Misconfigured when not enough is."""
+    """None where nothing is said of Slack, or its proxy cannot be used. Raises Misconfigured when not enough is."""
     token, secret, app_token = settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token
     if token is None and secret is None and app_token is None:
         return None
@@ -56,7 +60,12 @@ def slack_account(settings: Settings, key: SecretStr) -> SlackAccount | None:
             "(HTTP) as well; see docs/howto/slack.md"
         )
     secrets = (secret.get_secret_value().strip(),) if secret is not None else ()
-    return SlackAccount(token, settings.slack_api_url, key.get_secret_value().encode(), secrets, app_token)
+    sealing, network = key.get_secret_value().encode(), Network(settings.variables)
+    try:
+        proxy = network.proxy(settings.slack_api_url)
+    except Misconfigured:
+        return None  # a warning names the variable; all other channels work
+    return SlackAccount(token, settings.slack_api_url, sealing, secrets, app_token, proxy, network.tls())
 
 
 def slack_channel(account: SlackAccount, chance: Chance, sleep: Sleep = sleep_until) -> SlackChannel:
@@ -65,7 +74,8 @@ def slack_channel(account: SlackAccount, chance: Chance, sleep: Sleep = sleep_un
     async def wait(seconds: float) -> None:
         await sleep(chance.now() + timedelta(seconds=seconds), asyncio.Event())
 
-    client = SlackClient(account.bot_token.get_secret_value(), account.api_url, elapsed=chance.elapsed)
+    token = account.bot_token.get_secret_value()
+    client = SlackClient(token, account.api_url, elapsed=chance.elapsed, proxy=account.proxy, tls=account.tls)
     return SlackChannel(client, Identity(client), Pace(chance.elapsed, wait), account.key, chance.now)
 
 
@@ -94,4 +104,9 @@ def slack_listening(account: SlackAccount, door: SlackDoor, bot: Bot, sleep: Sle
     if account.app_token is None:
         return None
     token = account.app_token.get_secret_value()
-    return Listening(lambda: Socket(token, account.api_url, door.carried), bot.troubles, bot.chance, sleep)
+    return Listening(
+        lambda: Socket(token, account.api_url, door.carried, account.proxy, account.tls),
+        bot.troubles,
+        bot.chance,
+        sleep,
+    )

@@ -4,6 +4,7 @@ The SDK itself tries again after a lost connection, and so posts twice: its hand
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,13 +39,15 @@ class Answer:
 class SlackClient:
     """One workspace's app, by its bot token. A method Slack wants left alone is not called before its time.
 
-    `elapsed` is seconds since some time long ago.
+    `elapsed` is seconds since some time long ago. `tls` verifies Slack; None stands for what Python itself takes.
     """
 
     token: str
     base_url: str = "https://slack.com/api/"
     seconds: float = SECONDS
     elapsed: Callable[[], float] = time.monotonic
+    proxy: str | None = None
+    tls: ssl.SSLContext | None = None
     _session: aiohttp.ClientSession | None = None
     _pauses: dict[str, float] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
@@ -78,7 +81,7 @@ class SlackClient:
         note = {"response_type": "ephemeral", "replace_original": False, "text": text}
         try:
             async with asyncio.timeout(self.seconds):
-                async with self._connected().post(url, json=note):
+                async with self._connected().post(url, json=note, proxy=self.proxy, ssl=self.tls or True):
                     pass
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable("Slack does not take a note") from error
@@ -96,7 +99,12 @@ class SlackClient:
 
     def _web(self) -> AsyncWebClient:
         timeout = round(self.seconds) + 1
-        return AsyncWebClient(self.token, self.base_url, timeout=timeout, retry_handlers=[], session=self._connected())
+        session = self._connected()
+        web = AsyncWebClient(
+            self.token, self.base_url, timeout=timeout, retry_handlers=[], session=session, ssl=self.tls
+        )
+        web.proxy = self.proxy  # without one, the SDK has taken what the environment says, for any host
+        return web
 
     def _respect_pause(self, method: str) -> None:
         rest = self._pauses.get(method, 0.0) - self.elapsed()

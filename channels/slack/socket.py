@@ -1,6 +1,7 @@
 """Socket Mode: Slack reaches us over a connection we open (docs.slack.dev/apis/events-api/using-socket-mode)."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,13 +28,16 @@ class Socket:
     app_token: str
     api_url: str
     take: Take
+    proxy: str | None = None
+    tls: ssl.SSLContext | None = None
     _client: SocketModeClient | None = None
     _taking: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def connect(self, seconds: float) -> bool:
         """Whether it could be opened in that time."""
-        web = AsyncWebClient(base_url=self.api_url, retry_handlers=[])
+        web = AsyncWebClient(base_url=self.api_url, retry_handlers=[], ssl=self.tls)
         self._client = SocketModeClient(self.app_token, web_client=web)
+        web.proxy = self._client.proxy = self.proxy  # the SDK has taken what the environment says, for any host
         self._client.socket_mode_request_listeners.append(self._heard)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -58,6 +58,13 @@ async def test_what_methods_that_only_look_are_asked_arrives() -> None:
         await client.close()
 
 
+async def test_proxy_of_the_machine_is_not_taken_unless_it_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")  # of which aiohttp makes an error of no family of ours
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    async with slack(answer({"ok": True, "ts": "1.2"})) as (client, _):
+        assert (await client.call(CALL[0], **CALL[1]))["ts"] == "1.2"
+
+
 async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> None:
     async with slack(answer({"ok": True}, X_OAuth_Scopes="chat:write,commands")) as (client, _):
         answered = await client.answer("auth.test")
