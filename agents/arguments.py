@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Optional
 
@@ -16,12 +16,11 @@ MAX_EXACT_NUMBER = 2**53
 """Up to here a JSON number is the same number for everybody (RFC 8259 §6)."""
 
 
-def arguments_of(run: Callable[..., Any]) -> type[BaseModel]:
-    """The model of the function's annotated parameters, all but the first one, which is the context."""
-    parameters = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+def arguments_of(name: str, parameters: Iterable[inspect.Parameter]) -> type[BaseModel]:
+    """Return the model of the annotated parameters of a function."""
     fields: dict[str, Any] = {parameter.name: _field(parameter) for parameter in parameters}
     config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    return create_model(f"{run.__name__}_arguments", __config__=config, **fields)
+    return create_model(f"{name}_arguments", __config__=config, **fields)
 
 
 def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:

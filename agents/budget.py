@@ -1,11 +1,22 @@
 """What a thread may spend, and what it has spent."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
 
 from agents.frozen import Frozen
 
 BudgetKind = Literal["steps", "tokens", "usd", "wall_clock"]
 KINDS: tuple[BudgetKind, ...] = ("steps", "tokens", "usd", "wall_clock")
+
+
+class BudgetExtension(Frozen):
+    """The arguments of `extend_budget`, with which the engine asks for more."""
+
+    model_config = ConfigDict(strict=True)
+
+    kind: BudgetKind
+    by: Annotated[float, Field(gt=0)]
 
 
 class Usage(Frozen):

@@ -2,15 +2,20 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 from agents.errors import Misconfigured
 from agents.frozen import Frozen
+from agents.mistakes import Mistake, misconfigured, written_key
+from agents.toml_document import read_document
+from agents.toml_lines import KeyPath, line_of
 
-_SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
+SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
 _POLITE = re.compile(r"(?:please|could you|can you|hey|hi)[ ,]+", re.IGNORECASE)
 _CLOSING_PUNCTUATION = " .!?"
 MAX_COMMAND_LENGTH = 500
@@ -43,7 +48,7 @@ class Command(Frozen):
             if found := _compiled(pattern).fullmatch(text):
                 return {
                     name: _typed(value, kind)
-                    for (name, kind), value in zip(_SLOT.findall(pattern), found.groups(), strict=True)
+                    for (name, kind), value in zip(SLOT.findall(pattern), found.groups(), strict=True)
                 }
         return None
 
@@ -64,6 +69,33 @@ class Commands(Frozen):
     """All commands of one agent, in order: the first that matches is meant."""
 
     commands: tuple[Command, ...] = ()
+
+    _file: str | None = PrivateAttr(default=None)
+    _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the commands.toml of an agent. Raises Misconfigured with file, line and key of every mistake."""
+        document = read_document(path)
+        try:
+            commands = cls.model_validate(document.tables)
+        except ValidationError as error:
+            found = [(details["loc"], details["msg"]) for details in error.errors(include_url=False)]
+        else:
+            return commands._read_from(str(path), document.lines)  # noqa: SLF001 - of this very class
+        raise misconfigured(
+            Mistake(file=str(path), line=line_of(loc, document.lines), key=written_key(loc), message=message)
+            for loc, message in found
+        )
+
+    def _read_from(self, file: str, lines: Mapping[KeyPath, int]) -> Self:
+        self._file, self._lines = file, lines
+        return self
+
+    def mistake(self, key: KeyPath, message: str) -> Mistake:
+        """Return a mistake at a key of the file they were read from."""
+        line = line_of(key, self._lines) if self._lines else None
+        return Mistake(file=self._file or "commands.toml", line=line, key=written_key(key), message=message)
 
     @classmethod
     def parse(cls, toml: str) -> Self:
@@ -97,14 +129,14 @@ def filled(template: Any, values: dict[str, Any]) -> Any:
     """The template with its slots filled; a template that is one slot alone keeps the value's type."""
     if not isinstance(template, str):
         return template
-    if (alone := _SLOT.fullmatch(template)) and alone[1] in values:
+    if (alone := SLOT.fullmatch(template)) and alone[1] in values:
         return values[alone[1]]
-    return _SLOT.sub(lambda slot: str(values.get(slot[1], slot[0])), template)
+    return SLOT.sub(lambda slot: str(values.get(slot[1], slot[0])), template)
 
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = _SLOT.split(" ".join(pattern.split()))
+    parts = SLOT.split(" ".join(pattern.split()))
     literal = [re.escape(part) for part in parts[::3]]
     slots = [_slot(kind, following) for kind, following in zip(parts[2::3], parts[3::3], strict=True)]
     pieces = [piece for pair in zip(literal, [*slots, ""], strict=True) for piece in pair]

@@ -120,11 +120,11 @@ def _confirmation(stance: Stance) -> Ask:
 def _matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:
     if rule.tool not in (tool, "*"):
         return False
-    return all(name in arguments and _same(arguments[name], value) for name, value in rule.when.items())
+    return all(name in arguments and is_same_value(arguments[name], value) for name, value in rule.when.items())
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: 1.0 is 1, but true is not."""
+def is_same_value(one: Any, other: Any) -> bool:
+    """Compare as JSON does: 1.0 is 1, but true is not."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 

@@ -1,10 +1,68 @@
-"""The agents there are: a new agent is a folder and one line here."""
+"""The agents there are: a new agent is a folder with `AGENT` in its `__init__.py`, and one line here."""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 from agents.agent import Agent
-from agents.deploy import AGENT as DEPLOY
-from agents.errors import UnknownAgent
+from agents.errors import Misconfigured, UnknownAgent
+from agents.mistakes import Mistake
 
-AGENTS: tuple[Agent, ...] = (DEPLOY,)
+FOLDERS = ("agents.deploy",)
+
+
+@dataclass(frozen=True)
+class LoadedAgent:
+    """One folder of an agent, as imported. `agent` is None when that failed; then `mistakes` says why and where."""
+
+    file: str
+    agent: Agent | None = None
+    mistakes: tuple[Mistake, ...] = ()
+
+
+def load_agents(folders: Sequence[str]) -> tuple[LoadedAgent, ...]:
+    """Import the packages of agents. One that fails keeps none of the others from being loaded."""
+    return tuple(map(_load, folders))
+
+
+def _load(folder: str) -> LoadedAgent:
+    file = _file_of(folder)
+    try:
+        agent = getattr(import_module(folder), "AGENT", None)
+    except Misconfigured as error:
+        return LoadedAgent(file, mistakes=tuple(error.details or [Mistake(file=file, message=str(error))]))
+    except Exception as error:  # noqa: BLE001 - the code of an agent may raise anything
+        return LoadedAgent(file, mistakes=(_import_failure(file, error),))
+    if not isinstance(agent, Agent):
+        return LoadedAgent(file, mistakes=(Mistake(file=file, message="has no AGENT; write AGENT = Agent(...)"),))
+    return LoadedAgent(file, agent)
+
+
+def _file_of(folder: str) -> str:
+    try:
+        spec = find_spec(folder)
+    except ImportError:
+        spec = None
+    return (spec and spec.origin) or folder
+
+
+def _import_failure(file: str, error: Exception) -> Mistake:
+    """Name the place in the agent's own code, not the one in a library that it called."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Mistake(file=error.filename, line=error.lineno, message=f"cannot be imported: {error.msg}")
+    message = f"cannot be imported: {type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__) if Path(file).is_absolute() else []
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(file).parent)]
+    if not own:
+        return Mistake(file=file, message=message)
+    return Mistake(file=own[-1].filename, line=own[-1].lineno, message=message)
+
+
+LOADED = load_agents(FOLDERS)
+AGENTS: tuple[Agent, ...] = tuple(loaded.agent for loaded in LOADED if loaded.agent is not None)
 
 
 def agent_named(name: str) -> Agent:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from agents.arguments import arguments_of, canonical, json_schema, typed
+from agents.arguments import canonical, json_schema, typed
 from agents.capping import MAX_TEXT_BYTES
 from agents.errors import InvalidArguments
 from agents.frozen import Frozen
 from agents.policy import Ask, EffectClass, Stance
+from agents.tool_signature import read_arguments
 
 
 class ToolResult(Frozen):
@@ -41,6 +42,17 @@ Check = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
 
 
 @dataclass(frozen=True)
+class ConditionCheck:
+    """In the annotation of a parameter: looks at a value that a rule of policy compares the argument with.
+
+    `refuse` raises ToolError, saying what to write, when no prepared call can hold the value. For what a type can say,
+    such as a Literal or a pattern, none is needed.
+    """
+
+    refuse: Callable[[Any], None]
+
+
+@dataclass(frozen=True)
 class Tool:
     """One tool. `run`, `prepare` and `check` are called with a ToolContext and the arguments by name.
 
@@ -50,6 +62,7 @@ class Tool:
     `timeout` is seconds for one attempt. With the isolation `process` each of them runs in a process of its own, which
     is killed when its time is over. `trusted_results` says that all it returns, prepares and complains of is the
     operator's own data; anything else is untrusted content.
+    `mistakes` says what is wrong with the function: an agent with such a tool does not start.
     """
 
     name: str
@@ -63,6 +76,7 @@ class Tool:
     version: int
     isolation: Isolation = "thread"
     trusted_results: bool = False
+    mistakes: tuple[str, ...] = ()
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -119,10 +133,11 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
     def declare(run: ToolFunction) -> Tool:
         if isolation == "process" and ("<" in run.__qualname__ or run.__module__ == "__main__"):
             raise TypeError(f"{run.__qualname__}: a tool with a process of its own must stand in a module")
+        arguments, mistakes = read_arguments(run, context=ToolContext, result=ToolResult)
         return Tool(
             name=run.__name__,
             description=inspect.getdoc(run) or "",
-            arguments=arguments_of(run),
+            arguments=arguments,
             run=run,
             stance=Stance(effect=effect, risk=risk, ask=ask or Ask()),
             prepare=prepare,
@@ -131,6 +146,7 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
             version=version,
             isolation=isolation,
             trusted_results=trusted_results,
+            mistakes=mistakes,
         )
 
     return declare

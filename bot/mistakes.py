@@ -1,37 +1,27 @@
-"""Mistakes in what a person configured: where, which key, and what to write instead."""
+"""The words in which mistakes of the configuration are put."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic_core import ErrorDetails
-
-from agents.errors import Misconfigured
-from agents.frozen import Frozen
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 
-class Mistake(Frozen):
-    """One thing to put right. `file` is None for the environment, `line` (from 1) when no line is to blame."""
-
-    file: str | None = None
-    line: int | None = None
-    key: str = ""
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.key, self.message) if part)
-
-
-def misconfigured(mistakes: Iterable[Mistake]) -> Misconfigured:
-    """The error that tells all of them, a line each, and carries them as `details`."""
-    found = list(mistakes)
-    return Misconfigured("\n".join(map(str, found)), details=found)
+def errors_at(messages: Mapping[str, str]) -> ValidationError:
+    """Return the error by which a validator of a table refuses several of its keys, each with its own message."""
+    found = [
+        InitErrorDetails(type=PydanticCustomError(_OWN_WORDS, "{text}", {"text": message}), loc=(key,), input=None)
+        for key, message in messages.items()
+    ]
+    return ValidationError.from_exception_data("table", found)
 
 
 def wording(error: ErrorDetails) -> str:
     """What pydantic found wrong, in our words; with the value when pydantic was asked for it and it is short."""
+    if error["type"] == _OWN_WORDS:
+        return error["msg"]
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     return _broken_rule(error["type"], error["msg"], error.get("ctx", {})) + _found(error)
@@ -66,10 +56,20 @@ def quoted(text: str) -> str:
     return json.dumps(_cut(text), ensure_ascii=not text.isprintable())
 
 
+def written_value(value: Any) -> str:
+    """Return a text, number, true or false as it is written in the file; nothing for a value of another kind."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _TOO_LONG_TO_SHOW):
+        return json.dumps(value)
+    return ""
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
+_OWN_WORDS = "own_words"
 _MOST_NAMES = 20
 _LONGEST_TEXT = 60
 _RULES = {
@@ -101,9 +101,5 @@ def _broken_rule(kind: str, told: str, limits: Mapping[str, Any]) -> str:
 
 
 def _found(error: ErrorDetails) -> str:
-    value = error.get("input")
-    if isinstance(value, str):
-        return f" (found {quoted(value)})"
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _TOO_LONG_TO_SHOW):
-        return f" (found {json.dumps(value)})"
-    return ""
+    written = written_value(error.get("input"))
+    return f" (found {written})" if written else ""

@@ -36,7 +36,7 @@ AGENT = Agent(
     purpose="Says what is deployed where, releases tags and rolls back, with a person's approval.",
     instructions=(_HERE / "instructions.md").read_text(encoding="utf-8"),
     tools=(list_commits, list_tags, current_release, push_release_tag, roll_back),
-    commands=Commands.parse((_HERE / "commands.toml").read_text(encoding="utf-8")),
+    commands=Commands.read(_HERE / "commands.toml"),
     prefetch=("list_tags", "current_release"),
     budget=Budget(steps=400, tokens=500_000),
     set_up=set_up,

@@ -69,6 +69,19 @@ def stand_named(said: str) -> str:
     return stand
 
 
+def check_commit_condition(value: object) -> None:
+    """Raise ToolError for what no prepared call holds: commit ids are whole there."""
+    if not COMMIT_ID.match(str(value)):
+        raise ToolError(
+            f"{quoted(str(value))} is not a whole commit id; write all its 40 hex digits, in small letters."
+        )
+
+
+def check_stand_condition(value: object) -> None:
+    """Raise ToolError for what `replaces` never holds in a prepared call."""
+    stand_named(str(value))
+
+
 def quoted(said: str) -> str:
     """Anything at all as a short, harmless word of a message."""
     return ascii(said if len(said) <= LONGEST_QUOTE else f"{said[: LONGEST_QUOTE - 3]}...")

@@ -10,6 +10,8 @@ from agents.deploy.names import (
     ENVIRONMENTS,
     Environment,
     EnvironmentOrAll,
+    check_commit_condition,
+    check_stand_condition,
     commit_named,
     environment_named,
     worded,
@@ -21,7 +23,7 @@ from agents.deploy.telling import place_data, tag_data, told_commit, told_place,
 from agents.deploy.view import View
 from agents.messages import Assurance
 from agents.policy import Ask
-from agents.tools import ToolContext, ToolResult, tool
+from agents.tools import ConditionCheck, ToolContext, ToolResult, tool
 
 MOST = 100
 """The most commits or tags one call lists."""
@@ -32,7 +34,10 @@ SECONDS = 120.0
 RELEASERS = Ask(roles=("release",), min_assurance=Assurance.MEDIUM, expires=1800)
 
 Limit = Annotated[int, Field(description=f"how many, 1 to {MOST}")]
-Filled = Annotated[str, Field(description="leave empty: filled in before anybody is asked")]
+_FILLED = "leave empty: filled in before anybody is asked"
+Filled = Annotated[str, Field(description=_FILLED)]
+FilledCommit = Annotated[str, Field(description=_FILLED), ConditionCheck(check_commit_condition)]
+FilledStand = Annotated[str, Field(description=_FILLED), ConditionCheck(check_stand_condition)]
 
 
 @tool(effect="read", timeout=SECONDS)
@@ -105,7 +110,7 @@ _check_roll_back = partial(_check, "roll_back")
     trusted_results=True,
 )
 def push_release_tag(
-    context: ToolContext, environment: Environment, tag: str, commit: Filled = "", replaces: Filled = ""
+    context: ToolContext, environment: Environment, tag: str, commit: FilledCommit = "", replaces: FilledStand = ""
 ) -> ToolResult:
     """Release a tag: move the environment to the tag's commit and record it. People are asked first.
 
@@ -126,7 +131,11 @@ def push_release_tag(
     trusted_results=True,
 )
 def roll_back(
-    context: ToolContext, environment: Environment, tag: Filled = "", commit: Filled = "", replaces: Filled = ""
+    context: ToolContext,
+    environment: Environment,
+    tag: Filled = "",
+    commit: FilledCommit = "",
+    replaces: FilledStand = "",
 ) -> ToolResult:
     """Take an environment back to the release before the one it stands at. People are asked first.
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config_file.lines import KeyPath, line_of, lines_of
+from agents.toml_lines import KeyPath, line_of, lines_of
 
 LOOKS_LIKE_STRUCTURE = '[header]\nkey = { a = 1 }\n# no comment, [[nor]] = "this"'
 SCALARS = (

@@ -1,4 +1,4 @@
-"""The file itself: its bytes, its text, its TOML; and what is told when one of them is no good."""
+"""A TOML file that a person wrote: its bytes, its text, its tables; and the mistake when one of them is no good."""
 
 import re
 import tomllib
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Misconfigured
-from bot.config_file.lines import KeyPath, lines_of
-from bot.mistakes import Mistake, misconfigured
+from agents.mistakes import Mistake, misconfigured
+from agents.toml_lines import KeyPath, lines_of
 
 _LARGEST = 1024 * 1024
 
@@ -22,9 +22,9 @@ class Document:
     lines: Mapping[KeyPath, int]
 
 
-def read_document(path: Path) -> Document:
-    """Read one TOML file. Raises Misconfigured when it cannot be read or is not TOML."""
-    text = _text(path)
+def read_document(path: Path, *, if_missing: str = "write it") -> Document:
+    """Read one TOML file. Raises Misconfigured when it cannot be read or is not TOML; `if_missing` says what to do."""
+    text = _text(path, if_missing)
     try:
         return Document(tables=tomllib.loads(text), lines=lines_of(text))
     except RecursionError:
@@ -33,14 +33,14 @@ def read_document(path: Path) -> Document:
         raise _not_toml(path, str(error)) from None
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, if_missing: str) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError:
-        raise _unreadable(path, "does not exist; write it, or unset HANDRAIL_CONFIG to run without") from None
+        raise _unreadable(path, f"does not exist; {if_missing}") from None
     except IsADirectoryError:
-        raise _unreadable(path, "is a folder; HANDRAIL_CONFIG must name a file") from None
+        raise _unreadable(path, "is a folder; name a file") from None
     except OSError as error:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from error
     if len(data) > _LARGEST:

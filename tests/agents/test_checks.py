@@ -1,0 +1,228 @@
+"""Agents are looked at before anything starts: every mistake is told with its file and line, and none hides another."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from agents.agent import Agent
+from agents.checks import check_agents
+from agents.commands import Commands
+from agents.errors import Misconfigured
+from agents.registry import LOADED, LoadedAgent, load_agents
+from agents.tools import Tool, ToolContext, ToolResult, tool
+
+HERE = Path(__file__).name
+
+
+@tool(effect="read")
+def look(context: ToolContext, limit: int = 10) -> ToolResult:
+    """Look."""
+    raise NotImplementedError
+
+
+@tool(effect="once")
+def push(context: ToolContext, tag: str, count: int = 1, force: bool = False) -> ToolResult:
+    """Push."""
+    raise NotImplementedError
+
+
+def agent(name: str = "ops", *tools: Tool, **changed: object) -> Agent:
+    return Agent(**{"name": name, "purpose": "", "instructions": "", "tools": tools, **changed})
+
+
+def found(*agents: Agent) -> list[str]:
+    return [str(mistake) for mistake in check_agents([LoadedAgent(f"{one.name}.py", one) for one in agents])]
+
+
+def test_shipped_agents_have_no_mistakes() -> None:
+    assert check_agents(LOADED) == []
+
+
+def test_two_agents_or_tools_of_one_name_are_refused() -> None:
+    other = tool(effect="read")(look.run)
+    assert found(agent("ops"), agent("ops")) == [
+        "ops.py: agent ops: another agent has this name; call one of them something else"
+    ]
+    (within,) = found(agent("ops", look, look))
+    assert "tool look: agent ops has two tools of this name" in within
+    (across,) = found(agent("ops", look), agent("dev", other))
+    assert "tool look: a tool of another agent has this name" in across
+    assert found(agent("ops", look), agent("dev", look)) == []
+
+
+def test_asks_and_prefetch_name_only_what_is_there_and_can_be_used() -> None:
+    one = agent("ops", look, push, asks=("ops", "dpeloy", "dev"), prefetch=("look", "lok", "push", "shove"))
+
+    @tool(effect="idempotent")
+    def shove(context: ToolContext) -> ToolResult:
+        raise NotImplementedError
+
+    one = agent("ops", look, push, shove, asks=one.asks, prefetch=one.prefetch)
+    assert [line.partition("agent ops: ")[2].partition(";")[0] for line in found(one, agent("dev"))] == [
+        "`asks` names the agent itself",
+        "`asks` names dpeloy, which is no agent",
+        "`prefetch` names lok, which is no tool of this agent",
+        "`prefetch` names push, which cannot run without tag",
+        "`prefetch` names shove, whose effect is idempotent",
+    ]
+
+
+def declare(function: Callable[..., object]) -> list[str]:
+    """What is told about a tool, without its place, which is that of the function."""
+    lines = found(agent("ops", tool(effect="read")(function)))
+    assert all(f"{HERE}:{function.__code__.co_firstlineno}: tool {function.__name__}: " in line for line in lines)
+    return [line.partition(f"tool {function.__name__}: ")[2] for line in lines]
+
+
+def test_function_that_cannot_be_a_tool_is_told_with_all_its_mistakes() -> None:
+    def bad(environment: str, tag, other: object(), *rest: str) -> str:
+        raise NotImplementedError
+
+    told = declare(bad)
+    assert told[0] == "its first parameter must be the context; write `context: ToolContext` before the arguments"
+    assert told[1] == "parameter `tag` has no annotation; give it a type, like `tag: str`"
+    assert told[2].startswith("parameter `other` cannot be an argument: ")
+    assert told[3].startswith("parameter `*rest: str` cannot be given by name")
+    assert told[4] == "it is annotated to return str; a tool returns a ToolResult, so write `-> ToolResult`"
+
+
+def test_annotation_that_names_nothing_is_told() -> None:
+    def bad(context: ToolContext, where: "Nowhere") -> ToolResult:  # noqa: F821
+        raise NotImplementedError
+
+    assert declare(bad) == ["its annotations cannot be read: name 'Nowhere' is not defined"]
+
+
+def test_tool_no_model_can_be_asked_for_is_told() -> None:
+    def bad(context: ToolContext, pairs: dict[str, str]) -> ToolResult:
+        raise NotImplementedError
+
+    assert declare(bad) == ["pairs: an object with any keys; use a list of pairs instead"]
+
+
+def test_function_with_no_parameters_or_a_reserved_name_is_told() -> None:
+    def done_for_now() -> ToolResult:
+        raise NotImplementedError
+
+    def extend_budget(context: ToolContext, intent: str) -> ToolResult:
+        raise NotImplementedError
+
+    assert [told.partition(";")[0] for told in declare(done_for_now)] == [
+        "its first parameter must be the context",
+        "this is the name of a step",
+    ]
+    assert [told.partition(";")[0] for told in declare(extend_budget)] == [
+        "this is the name of a tool of Handrail itself",
+        "no argument can be called intent",
+    ]
+
+
+COMMANDS = [
+    ('say = ["go"]', '{ intent = "lok" }', "step.intent: 'lok' is no tool of agent ops and no step; there is: look"),
+    ('say = ["go"]', "{ limit = 1 }", "step.intent: None is no tool of agent ops and no step"),
+    ('say = ["go"]', '{ intent = "look", limt = 1 }', "step.limt: look has no argument limt; it has: limit"),
+    ('say = ["go"]', '{ intent = "push" }', "step: push needs the argument tag; add tag = …"),
+    ('say = ["go"]', '{ intent = "look", limit = "ten" }', "step.limit: look does not take this: Input should be a"),
+    ('say = ["go {n}"]', '{ intent = "look", limit = "{n}" }', "step.limit: look does not take this: Input should"),
+    ('say = ["go {n:int}"]', '{ intent = "push", tag = "{n}" }', "step.tag: push does not take this: Input should"),
+    ('say = ["go {n}"]', '{ intent = "look" }', "say[0]: nothing uses the slot {n}; use it in `step`, or write"),
+    (
+        'say = ["go {tag}", "go"]',
+        '{ intent = "push", tag = "{tag}" }',
+        "step.tag: {tag} is no slot of the pattern 'go'; add it there, or take it out",
+    ),
+    (
+        'say = ["go {a}"]',
+        '{ intent = "request_human_input", question = "{a}?", choices = ["{a}"] }',
+        "step.choices: slots are filled in texts only, not inside lists and tables",
+    ),
+    ('say = ["go"]', '{ intent = "request_human_input" }', "step: request_human_input needs the argument question"),
+    ('say = ["go"]', '{ intent = "await", seconds = 0, reason = "x" }', "step.seconds: await does not take this"),
+    ('say = ["go"]', '{ intent = "ask_agent", agent = "me", message = "x" }', "step.agent: agent ops may not ask me"),
+    (
+        'say = ["go"]\nanswered = "went {answer}"',
+        '{ intent = "request_human_input", question = "Where?" }',
+        "answered: no command understands 'went x', which an answer would amount to",
+    ),
+]
+
+
+@pytest.mark.parametrize(("say", "step", "told"), COMMANDS, ids=[told[:40] for *_, told in COMMANDS])
+def test_mistake_of_a_command_is_told_with_its_line_and_key(tmp_path: Path, say: str, step: str, told: str) -> None:
+    file = tmp_path / "commands.toml"
+    line = {"say[0]": 4, "answered": 5}.get(told.partition(":")[0], 2)
+    file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
+    one = agent("ops", look, push, commands=Commands.read(file), asks=("dev",))
+    assert any(one.startswith(f"{file}:{line}: commands[0].{told}") for one in found(one, agent("dev")))
+
+
+@pytest.mark.parametrize(
+    ("say", "step"),
+    [
+        ('say = ["go {tag}", "run {tag}"]', '{ intent = "push", tag = "{tag}", count = 2, force = true }'),
+        ('say = ["go {n:int} {tag}"]', '{ intent = "push", tag = "v{n}", count = "{n:int}", force = false }'),
+        ('say = ["go {where}"]\nreply = "{where}: {summary} {found}"', '{ intent = "look" }'),
+        ('say = ["go"]', '{ intent = "request_clarification", message = "Where?" }'),
+        ('say = ["go", "go {tag}"]\nanswered = "go {answer}"', '{ intent = "request_human_input", question = "?" }'),
+    ],
+)
+def test_sound_command_passes(tmp_path: Path, say: str, step: str) -> None:
+    file = tmp_path / "commands.toml"
+    file.write_text(f'[[commands]]\n{say}\ndoes = "goes"\nstep = {step}\n')
+    lines = found(agent("ops", look, push, commands=Commands.read(file)))
+    assert [line for line in lines if "nothing uses the slot {tag}" not in line] == []
+
+
+def test_commands_that_cannot_be_read_are_told_with_file_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "commands.toml"
+    file.write_text('[[commands]]\nsay = "go"\ndoes = 5\nstep = {}\nreplay = ""\n')
+    with pytest.raises(Misconfigured) as refused:
+        Commands.read(file)
+    assert [line.partition(": Input")[0] for line in str(refused.value).splitlines()] == [
+        f"{file}:2: commands[0].say",
+        f"{file}:3: commands[0].does",
+        f"{file}:5: commands[0].replay: Extra inputs are not permitted",
+    ]
+    file.write_text("[[commands]\n")
+    with pytest.raises(Misconfigured, match=r"commands\.toml:1: this is not TOML"):
+        Commands.read(file)
+
+
+BROKEN = {
+    "raises": ("value = 1 / 0\n", "raises/__init__.py:1: cannot be imported: ZeroDivisionError: division by zero"),
+    "unwritten": ("def f(:\n", "unwritten/__init__.py:1: cannot be imported: invalid syntax"),
+    "nameless": ("", "nameless/__init__.py: has no AGENT; write AGENT = Agent(...)"),
+    "unchecked": (
+        """
+        from agents.tools import ToolContext, ToolResult, tool
+        @tool(effect="verifiable")
+        def f(context: ToolContext) -> ToolResult: ...
+        """,
+        "unchecked/__init__.py:3: cannot be imported: TypeError: a verifiable tool needs a check",
+    ),
+    "uncommanded": (
+        """
+        from pathlib import Path
+        from agents.commands import Commands
+        Commands.read(Path(__file__).parent / "commands.toml")
+        """,
+        "uncommanded/commands.toml: does not exist; write it",
+    ),
+}
+
+
+def test_agents_that_cannot_be_imported_are_told_and_the_others_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, (source, _) in BROKEN.items():
+        (tmp_path / f"handrail_test_{name}").mkdir()
+        (tmp_path / f"handrail_test_{name}" / "__init__.py").write_text(dedent(source))
+    loaded = load_agents([*(f"handrail_test_{name}" for name in BROKEN), "agents.deploy", "handrail_test_missing"])
+    assert [one.agent.name for one in loaded if one.agent] == ["deploy"]
+    told = [str(mistake) for mistake in check_agents(loaded)]
+    for name, (_, expected) in BROKEN.items():
+        assert any(expected.removeprefix(name) in line and f"handrail_test_{name}" in line for line in told), told
+    assert "handrail_test_missing: cannot be imported: ModuleNotFoundError" in told[-1]
