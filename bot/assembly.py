@@ -13,12 +13,16 @@ from agents.errors import Misconfigured
 from agents.model import Model
 from agents.pricing import Price, PricedModel
 from bot.accounts import accounts
+from bot.config import Configuration
 from bot.database import bring_up_to_date, revision, url_of
+from bot.environment.network import Network
 from bot.house import load_house, set_up
 from bot.ids import fresh_id, utc_now
+from bot.log import Action, log
 from bot.pauses import Pauses
 from bot.settings import FOLDER, Settings
 from bot.shared_model import SharedModel
+from bot.unusable_model import UnusableModel
 from bot.wiring import Bot, Share, bootstrap
 from channels.registry import CHANNELS, by_scheme
 from storage.database import Database
@@ -64,6 +68,7 @@ def refuse_sqlite(url: str, role: Role) -> None:
 def make_bot(settings: Settings, database: Database, role: Role, *, sample: bool = True) -> Bot:
     """The bot of this process. Raises Misconfigured with every mistake of the configuration."""
     configuration = load_house(settings)
+    _log_warnings(configuration)
     roster = set_up(settings, configuration, sample=sample)
     share = _share(role) if database.shared else None
     model = _model(settings, database, configuration.prices)
@@ -72,6 +77,18 @@ def make_bot(settings: Settings, database: Database, role: Role, *, sample: bool
     bot = bootstrap(database, roster, model, channels, share=share)
     bot.closers += [account.close for account in outside]
     return bot
+
+
+def _log_warnings(configuration: Configuration) -> None:
+    for one in configuration.warnings:
+        log(
+            Action.CONFIGURATION_DOUBTED,
+            level="warning",
+            file=one.file,
+            line=one.line,
+            key=one.key,
+            warning=one.message,
+        )
 
 
 def make_folder() -> None:
@@ -117,9 +134,18 @@ def _model(settings: Settings, database: Database, prices: Mapping[str, Price]) 
     """Commands answer first; what they do not know goes to the configured endpoint, if there is one."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return CommandModel()
-    from agents.openai_model import DEFAULT_MODEL, OpenAIModel  # noqa: PLC0415 - 0.5 s nobody offline should wait for
+    from agents.openai_model import (  # noqa: PLC0415 - 0.5 s nobody offline should wait for
+        DEFAULT_MODEL,
+        OPENAI_URL,
+        OpenAIModel,
+        make_http_client,
+    )
 
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-    name = settings.openai_model or DEFAULT_MODEL
-    priced = PricedModel(OpenAIModel(key, settings.openai_base_url, name), prices)
-    return CommandModel(SharedModel(priced, name, Pauses(database), settings.openai_concurrency))
+    name, network = settings.openai_model or DEFAULT_MODEL, Network(settings.variables)
+    try:
+        proxy = network.proxy(settings.openai_base_url or OPENAI_URL)
+    except Misconfigured as error:
+        return CommandModel(UnusableModel(name, str(error)))
+    openai = OpenAIModel(key, settings.openai_base_url, name, http_client=make_http_client(proxy, network.tls()))
+    return CommandModel(SharedModel(PricedModel(openai, prices), name, Pauses(database), settings.openai_concurrency))

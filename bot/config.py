@@ -5,26 +5,30 @@ Every mistake of the file is told at once, with its line and key.
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from agents.budget import Budget
 from agents.frozen import Frozen
+from agents.mistakes import Mistake, misconfigured
 from agents.people import People, Person
 from agents.policy import Rule
 from agents.pricing import Price
+from agents.toml_document import read_document
+from agents.toml_lines import line_of
 from bot.config_file.complaints import mistakes
-from bot.config_file.document import read_document
+from bot.config_file.conditions import Signatures
 from bot.config_file.names import Names
 from bot.config_file.people import at_home
 from bot.config_file.tables import ConfigFile
-from bot.mistakes import misconfigured
 from bot.triggers import Schedule, Webhook
 
 
 class Configuration(Frozen):
     """Who there is, who may do what, and what starts threads. `source` is None without a file.
 
+    `rule_lines` are the lines of the rules in the file.
     `own_requests`: requesters may approve what a tool asks by its own default; only in a house of one person.
     """
 
@@ -36,6 +40,8 @@ class Configuration(Frozen):
     schedules: tuple[Schedule, ...] = ()
     own_requests: bool = False
     source: Path | None = None
+    rule_lines: Annotated[tuple[int, ...], Field(exclude=True)] = ()
+    warnings: Annotated[tuple[Mistake, ...], Field(exclude=True)] = ()
 
 
 def configuration_path(named: Path | None, folder: Path = Path()) -> Path | None:
@@ -44,21 +50,22 @@ def configuration_path(named: Path | None, folder: Path = Path()) -> Path | None
     return named or (usual if usual.exists() else None)
 
 
-def load_configuration(path: Path | None, *, tools: Collection[str], agents: Collection[str]) -> Configuration:
+def load_configuration(path: Path | None, *, tools: Signatures, agents: Collection[str]) -> Configuration:
     """What the file says; without one, a house with one person, `you`, who may do everything.
 
-    `tools` and `agents` are the names the file may use. Raises Misconfigured; its `details` is a list of Mistake.
+    `tools` and `agents` are what the file may name. Raises Misconfigured; its `details` is a list of Mistake.
     """
     if path is None:
         return _house_of_one()
-    document = read_document(path)
+    document = read_document(path, if_missing="write it, or unset HANDRAIL_CONFIG to run without")
     try:
         table = ConfigFile.model_validate(
             document.tables, context=Names.of(document.tables, tools=tools, agents=agents)
         )
     except ValidationError as error:
         raise misconfigured(mistakes(error, str(path), document.lines)) from None
-    return _configuration(table, path)
+    lines = tuple(line_of(("policy", position), document.lines) for position in range(len(table.policy)))
+    return _configuration(table, path).model_copy(update={"rule_lines": lines})
 
 
 def _house_of_one() -> Configuration:

@@ -26,6 +26,7 @@ class Action(StrEnum):
     SERVER_STARTED = "server_started"
     SERVER_STOPPING = "server_stopping"
     SERVER_STOPPED = "server_stopped"
+    CONFIGURATION_DOUBTED = "configuration_doubted"
     CHANNEL_STARTED = "channel_started"
     CHANNEL_NOT_STARTED = "channel_not_started"
     THREAD_ADVANCED = "thread_advanced"
@@ -67,6 +68,7 @@ class Fields(TypedDict, total=False):
     `error` is an exception, of which the class and the place are told and never the text, or the name of a class.
     `path` loses its query and the token of a link. `seconds` is how long something took. `where` is a file and line.
     `traceback` is that of an error in a tool, with its text: operators write tools, and get to see what fails in them.
+    `file`, `line`, `key` and `warning` tell what is odd in what the operator wrote, without values of the environment.
     """
 
     thread_id: str | None
@@ -88,6 +90,10 @@ class Fields(TypedDict, total=False):
     status: int | str | None
     host: str | None
     port: int | None
+    file: str | None
+    line: int | None
+    key: str | None
+    warning: str | None
     error: BaseException | str | None
     where: str | None
     traceback: str | None

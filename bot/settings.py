@@ -19,11 +19,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agents.mistakes import Mistake, misconfigured
 from bot.environment import urls, values
 from bot.environment.api_tokens import SHORTEST_TOKEN, ApiToken, api_tokens
 from bot.environment.env_file import variables_in
 from bot.environment.values import Endpoint
-from bot.mistakes import Mistake, misconfigured, wording
+from bot.mistakes import wording
 
 FOLDER = Path(".handrail")
 """Where Handrail keeps what is its own: the embedded database, generated secrets, the sample repository."""
@@ -194,6 +195,16 @@ class Settings(BaseSettings):
     def variable(self, name: str) -> SecretStr | None:
         """Any variable by name, for those the configuration names (`secret_env`)."""
         return SecretStr(self._variables[name]) if name in self._variables else None
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """All variables there are, for what is no setting of Handrail; their values may be secrets."""
+        return self._variables
+
+    @property
+    def known_variables(self) -> frozenset[str]:
+        """The names of the variables that are settings."""
+        return frozenset(name.upper() for name in type(self).model_fields)
 
     @property
     def agent_environment(self) -> Mapping[str, str]:

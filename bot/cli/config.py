@@ -8,10 +8,10 @@ from typing import Any
 from typer import Exit, Typer
 
 from agents.errors import Misconfigured
+from agents.mistakes import Mistake
 from bot.cli.screen import AsJson, show, show_json, tell
 from bot.environment.env_file import variables_in
 from bot.house import load_house
-from bot.mistakes import Mistake
 from bot.settings import Settings, load_settings
 from bot.tokens import token_grants
 from channels.terminal.outbound import table
@@ -24,13 +24,13 @@ _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 @app.command()
 def check(*, as_json: AsJson = False) -> None:
-    """Tell every mistake with its file, line and key; exits with 1 when there is one."""
+    """Tell every mistake with its file, line and key; exits with 1 when there is one that is not only a warning."""
     mistakes = _mistakes()
     if as_json:
         show_json([mistake.model_dump() for mistake in mistakes])
     for mistake in mistakes:
-        tell(str(mistake))
-    if mistakes:
+        tell(f"warning: {mistake}" if mistake.severity == "warning" else str(mistake))
+    if any(mistake.severity == "error" for mistake in mistakes):
         raise Exit(1)
     _tell_tokens(load_settings())
     tell("no mistakes")
@@ -45,10 +45,9 @@ def _tell_tokens(settings: Settings) -> None:
 
 def _mistakes() -> list[Mistake]:
     try:
-        load_house(load_settings())
+        return list(load_house(load_settings()).warnings)
     except Misconfigured as error:
         return list(error.details or [Mistake(message=str(error))])
-    return []
 
 
 @app.command("show")

@@ -1,17 +1,15 @@
 """What pydantic found wrong with the file, told with file, line and key."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bot.config_file.lines import KeyPath, line_of
+from agents.mistakes import Mistake, written_key
+from agents.toml_lines import KeyPath, line_of
 from bot.config_file.tables import ConfigFile
-from bot.mistakes import Mistake, suggestion, wording
-
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+from bot.mistakes import suggestion, wording
 
 
 def mistakes(error: ValidationError, file: str, lines: Mapping[KeyPath, int]) -> list[Mistake]:
@@ -23,17 +21,7 @@ def mistakes(error: ValidationError, file: str, lines: Mapping[KeyPath, int]) ->
 def _mistake(details: ErrorDetails, file: str, lines: Mapping[KeyPath, int]) -> Mistake:
     path = tuple(part for part in details["loc"] if part != "[key]")  # so pydantic marks a key that is wrong itself
     message = _unknown_key(path) if details["type"] == "extra_forbidden" else wording(details)
-    return Mistake(file=file, line=line_of(path, lines), key=_written(path), message=message)
-
-
-def _written(path: KeyPath) -> str:
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += ("." if text else "") + (part if _BARE_KEY.fullmatch(part) else f'"{part}"')
-    return text
+    return Mistake(file=file, line=line_of(path, lines), key=written_key(path), message=message)
 
 
 def _unknown_key(path: KeyPath) -> str:

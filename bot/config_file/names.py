@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo
 
+from bot.config_file.conditions import Signatures
+
 _CHANNEL_KEYS = {"slack": "slack", "email": "email", "phone": "sms"}
 
 
@@ -14,7 +16,7 @@ _CHANNEL_KEYS = {"slack": "slack", "email": "email", "phone": "sms"}
 class Names:
     """What may be referred to. `holders` has the people of each role, `owners` those of each address and scheme."""
 
-    tools: frozenset[str]
+    tools: Signatures
     agents: frozenset[str]
     people: frozenset[str]
     holders: Mapping[str, frozenset[str]]
@@ -23,11 +25,11 @@ class Names:
     schedules: Counter[str]
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], *, tools: Collection[str], agents: Collection[str]) -> Self:
+    def of(cls, document: Mapping[str, Any], *, tools: Signatures, agents: Collection[str]) -> Self:
         """Gathers what has the right shape and passes over the rest, which is told as a mistake elsewhere."""
         people = _tables(document.get("people"))
         return cls(
-            tools=frozenset(tools),
+            tools=tools,
             agents=frozenset(agents),
             people=frozenset(people),
             holders=_grouped((role, key) for key, table in people.items() for role in _texts(table.get("roles"))),

@@ -1,6 +1,7 @@
 """`[[policy]]`: the rules, first match wins, and the terms on which people are asked."""
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
@@ -8,12 +9,14 @@ from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validat
 from agents.addresses import Address
 from agents.frozen import Frozen
 from agents.policy import Ask, OnExpire, Rule
+from bot.config_file.conditions import find_impossible
 from bot.config_file.durations import Duration
 from bot.config_file.names import names
 from bot.config_file.references import HeldRole, KnownAddress, KnownPerson, KnownTool
-from bot.mistakes import listed, quoted
+from bot.mistakes import errors_at, listed, quoted
 
 _USUAL = Ask()
+_NOT_PLAIN = "must be compared with a text, a number, true or false"
 _EXACT = 2**53  # whole numbers up to here survive JSON (RFC 8259 §6)
 
 
@@ -99,9 +102,12 @@ class RuleTable(Frozen):
 
     @field_validator("when")
     @classmethod
-    def _compares_plain_values(cls, when: dict[str, Any]) -> dict[str, Any]:
-        if odd := [argument for argument, value in when.items() if not _plain(value)]:
-            raise ValueError(f"{listed(odd)} must be compared with a text, a number, true or false")
+    def _can_match(cls, when: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        wrong = {argument: _NOT_PLAIN for argument, value in when.items() if not _plain(value)}
+        if not wrong and "tool" in info.data:
+            wrong = find_impossible(info.data["tool"], when, names(info).tools)
+        if wrong:
+            raise errors_at(wrong)
         return when
 
     @field_validator("allow")
@@ -143,7 +149,9 @@ class RuleTable(Frozen):
 
 
 def _plain(value: Any) -> bool:
-    return isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= _EXACT)
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) <= _EXACT)
 
 
 def _approvers(info: ValidationInfo) -> frozenset[str]:

@@ -6,10 +6,16 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from agents.addresses import Address
+from agents.errors import Permanent
 from bot.config_file.names import Names, names
 from bot.mistakes import nearest, no_such, quoted, suggestion
+from channels.slack.places import spot_of
 
 REACHABLE = ("slack", "email", "sms", "webhook", "terminal", "web", "person", "role")
+_PLACES = {
+    "email": (re.compile(r"[^@\s:<>,]{1,64}@[^@\s:<>,]{1,189}"), "email:alice@example.com"),
+    "sms": (re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII), "sms:+15550001001"),
+}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -44,12 +50,6 @@ def _known_tool(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _no_slip(value: str, info: ValidationInfo) -> str:
-    """A name near to one there is was meant to be that one."""
-    known = names(info).agents
-    return _known_agent(value, info) if nearest(value, known) else value
-
-
 def _known_agent(value: str, info: ValidationInfo) -> str:
     known = names(info).agents
     if value not in known:
@@ -62,15 +62,33 @@ def _known_address(address: Address, info: ValidationInfo) -> Address:
     match address.scheme:
         case "person":
             _known_person(address.rest, info)
+        case "terminal" | "web" if nearest(address.rest, known.people):
+            _known_person(address.rest, info)
         case "role" if address.rest == "*":
             raise ValueError('"role:*" reaches nobody in particular; name a role')
         case "role":
             _held_role(address.rest, info)
         case "webhook" if address.rest not in known.webhooks:
             raise ValueError(no_such("webhook", address.rest, known.webhooks))
-        case scheme if scheme not in REACHABLE:
-            raise ValueError(f"{quoted(scheme)} is no way to reach anybody; {suggestion(scheme, REACHABLE)}")
+        case scheme:
+            _written_as_its_channel_does(scheme, address)
     return address
+
+
+def _written_as_its_channel_does(scheme: str, address: Address) -> None:
+    if scheme not in REACHABLE:
+        raise ValueError(f"{quoted(scheme)} is no way to reach anybody; {suggestion(scheme, REACHABLE)}")
+    if scheme in _PLACES and not _PLACES[scheme][0].fullmatch(address.rest):
+        raise ValueError(f"must be written like {quoted(_PLACES[scheme][1])} (found {quoted(address)})")
+    if scheme == "slack":
+        _slack_place(address)
+
+
+def _slack_place(address: Address) -> None:
+    try:
+        spot_of(address)
+    except Permanent as error:
+        raise ValueError(str(error)) from None
 
 
 def _held_by_nobody(role: str, known: Names) -> str:
@@ -96,9 +114,6 @@ KnownTool = Annotated[str, AfterValidator(_known_tool)]
 
 KnownAgent = Annotated[str, AfterValidator(_known_agent)]
 """An agent there is."""
-
-AnyAgent = Annotated[str, AfterValidator(_no_slip)]
-"""An agent there is, or one that may come: what a trigger starts is looked up when it fires."""
 
 KnownAddress = Annotated[Address, AfterValidator(_known_address)]
 """An address on a channel, or of a person, a role or a webhook of the file."""

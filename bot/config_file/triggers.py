@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import ValidationInfo, field_validator
 
 from bot.config_file.names import names
-from bot.config_file.references import AnyAgent, KnownAddress, Name, only_once
+from bot.config_file.references import KnownAddress, KnownAgent, Name, only_once
 from bot.mistakes import quoted, suggestion
 from bot.triggers import Schedule, Webhook
 
@@ -19,7 +19,7 @@ class WebhookTable(Webhook):
     """One of `[[webhooks]]` as written."""
 
     name: Name
-    agent: AnyAgent | None = None
+    agent: KnownAgent | None = None
     reply_to: KnownAddress | None = None
 
     @field_validator("name")
@@ -43,7 +43,7 @@ class ScheduleTable(Schedule):
     """One of `[[schedules]]` as written."""
 
     name: Name
-    agent: AnyAgent | None = None
+    agent: KnownAgent | None = None
     reply_to: KnownAddress | None = None
 
     @field_validator("name")

@@ -45,6 +45,8 @@ def _house(settings: Settings) -> Iterator[Finding]:
         yield from _mistakes("configuration", error)
         return
     yield Finding(name="configuration", state="ok", told=_told(configuration))
+    for warning in configuration.warnings:
+        yield Finding(name="configuration", state="warning", told=str(warning))
     yield from authority(configuration)
     yield tokens(settings, configuration.people)
 

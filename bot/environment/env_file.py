@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
-from bot.mistakes import Mistake, misconfigured
+from agents.mistakes import Mistake, misconfigured
 
 
 def variables_in(path: Path) -> Mapping[str, str]:
@@ -16,6 +16,11 @@ def variables_in(path: Path) -> Mapping[str, str]:
     if wrong:
         raise misconfigured(wrong)
     return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+
+
+def lines_in(path: Path) -> Mapping[str, int]:
+    """Return the line of every variable of the file."""
+    return {binding.key: binding.original.line for binding in parse_stream(StringIO(_text(path))) if binding.key}
 
 
 def _text(path: Path) -> str:

@@ -17,10 +17,11 @@ from agents.people import Person
 from agents.policy import Ask, Escalation, Rule
 from agents.pricing import Price
 from bot.config import Configuration, configuration_path, load_configuration
+from bot.house import SIGNATURES
 from bot.triggers import Schedule, Webhook
 
 EXAMPLE = Path(__file__).parents[2] / "handrail.example.toml"
-TOOLS = ("push_release_tag", "roll_back")
+TOOLS = SIGNATURES
 AGENTS = ("deploy", "oncall")
 PEOPLE = """\
 [people.alice]
@@ -156,7 +157,7 @@ def test_webhooks_and_schedules_are_as_written() -> None:
             name="alerts",
             profile="alertmanager",
             secret_env="ALERTS_TOKEN",
-            agent="oncall",
+            agent="deploy",
             reply_to=Address("slack:C0OPS"),
         ),
     )
@@ -231,6 +232,7 @@ def test_details_carry_file_line_key_and_message(tmp_path: Path) -> None:
         "line": 10,
         "key": "agents.deploy.budget.steps",
         "message": "must be at least 1 (found 0)",
+        "severity": "error",
     }
 
 

@@ -1,0 +1,31 @@
+"""Rules that never decide, because those before them match all that they match."""
+
+from collections.abc import Mapping, Sequence
+
+from agents.policy import Rule, is_same_value
+from bot.config_file.conditions import ANY_TOOL, Signatures, find_matching_tools
+
+
+def find_shadowed(rules: Sequence[Rule], signatures: Signatures) -> Mapping[int, tuple[int, ...]]:
+    """Return the positions of rules that never decide, each with the earlier rules that decide in its place."""
+    found = {position: _deciding_before(position, rules, signatures) for position in range(len(rules))}
+    return {position: earlier for position, earlier in found.items() if earlier}
+
+
+def _deciding_before(position: int, rules: Sequence[Rule], signatures: Signatures) -> tuple[int, ...]:
+    """Return the rules that decide for the tools of this one; none when it decides for a tool itself."""
+    rule, earlier = rules[position], rules[:position]
+    first = [_first_covering(rule, tool, earlier) for tool in find_matching_tools(rule.tool, rule.when, signatures)]
+    covering = {index for index in first if index is not None}
+    return () if None in first else tuple(sorted(covering))
+
+
+def _first_covering(rule: Rule, tool: str, earlier: Sequence[Rule]) -> int | None:
+    return next((index for index, other in enumerate(earlier) if _covers(other, rule, tool)), None)
+
+
+def _covers(other: Rule, rule: Rule, tool: str) -> bool:
+    """Return whether the other rule matches every call of the tool that this one matches."""
+    if other.tool not in (tool, ANY_TOOL):
+        return False
+    return all(name in rule.when and is_same_value(rule.when[name], value) for name, value in other.when.items())

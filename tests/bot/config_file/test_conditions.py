@@ -1,0 +1,188 @@
+"""Conditions that can never match are refused: a `deny` behind one would let everything through."""
+
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from agents.errors import InvalidArguments, Misconfigured, ToolError
+from agents.policy import Rule, decide
+from agents.tools import ConditionCheck, Tool, ToolContext, ToolResult, tool
+from bot.config import load_configuration
+from bot.config_file.conditions import find_impossible
+from bot.house import SIGNATURES
+
+HOUSE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
+BECOMES = 'is turned into "production"; write that'
+NEVER = "can never match a call of"
+
+REFUSED = [
+    ("push_release_tag", '{ environment = "prod" }', f'environment: {NEVER} push_release_tag: "prod" {BECOMES}'),
+    (
+        "push_release_tag",
+        '{ enviroment = "production" }',
+        'enviroment: can never match: push_release_tag has no such argument; did you mean "environment"?',
+    ),
+    (
+        "push_release_tag",
+        '{ environment = "Production" }',
+        f'environment: {NEVER} push_release_tag: "Production" {BECOMES}',
+    ),
+    ("list_tags", '{ limit = "10" }', f'limit: {NEVER} list_tags: must be a whole number (found "10")'),
+    ("list_tags", "{ limit = 1.5 }", f"limit: {NEVER} list_tags: must be a whole number (found 1.5)"),
+    (
+        "push_release_tag",
+        "{ environment = true }",
+        f"environment: {NEVER} push_release_tag: must be text in quotes (found true)",
+    ),
+    (
+        "roll_back",
+        '{ environment = "productoin" }',
+        f'environment: {NEVER} roll_back: did you mean "production"? (found "productoin")',
+    ),
+    ("*", '{ env = "production" }', "env: can never match: no tool has this argument; there is"),
+    ("*", '{ environment = "prod" }', f'environment: {NEVER} current_release: "prod" {BECOMES}'),
+    ("*", '{ environment = "staging", limit = 3 }', "environment: can never match: no tool takes all of these values"),
+    ("push_release_tag", '{ commit = "1a2b3c4d" }', f"commit: {NEVER} push_release_tag: '1a2b3c4d' is not a whole"),
+    ("extend_budget", '{ kind = "stps" }', f'kind: {NEVER} extend_budget: must be "steps", "tokens", "usd" or'),
+    ("extend_budget", "{ by = -1 }", f"by: {NEVER} extend_budget: must be more than 0.0 (found -1)"),
+    ("extend_budget", "{ by = nan }", "by: must be compared with a text, a number, true or false"),
+]
+
+
+@pytest.mark.parametrize(("on", "when", "reason"), REFUSED, ids=[f"{on} {when}" for on, when, _ in REFUSED])
+def test_condition_that_can_never_match_is_refused_at_its_key(tmp_path, on: str, when: str, reason: str) -> None:
+    file = tmp_path / "handrail.toml"
+    file.write_text(HOUSE.format(tool=on, when=when))
+    with pytest.raises(Misconfigured) as refused:
+        load_configuration(file, tools=SIGNATURES, agents=())
+    assert f"{file}:5: policy[0].when.{reason}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("on", "when"),
+    [
+        ("push_release_tag", '{ environment = "production" }'),
+        ("current_release", '{ environment = "all" }'),
+        ("list_tags", "{ limit = 10.0 }"),
+        ("*", '{ environment = "staging" }'),
+        ("*", '{ kind = "usd", by = 5 }'),
+        ("push_release_tag", f'{{ commit = "{"a" * 40}", tag = "v1.4.0" }}'),
+        ("roll_back", '{ commit = "" }'),
+        ("*", "{}"),
+    ],
+)
+def test_condition_that_some_call_matches_is_accepted(tmp_path, on: str, when: str) -> None:
+    (tmp_path / "handrail.toml").write_text(HOUSE.format(tool=on, when=when))
+    assert load_configuration(tmp_path / "handrail.toml", tools=SIGNATURES, agents=()).rules
+
+
+# Types and values at random. Covered: types, Literal and Enum, enum only in the schema, const, bounds, multipleOf,
+# lengths, patterns, formats (dates), decimals, optional and union types, lists, nested models, defaults, and
+# validators that rewrite a value (if they are idempotent) or refuse it.
+
+
+class Level(Enum):
+    LOW = "low"
+    HIGH = "high"
+
+
+class Place(BaseModel):
+    name: str
+
+
+def refuse_x(value: str) -> str:
+    if value == "x":
+        raise ValueError("not x")
+    return value
+
+
+def refuse_b(value: Any) -> None:
+    if value == "b":
+        raise ToolError("never b")
+
+
+LISTED = Annotated[str, BeforeValidator(lambda said: said.lower() if isinstance(said, str) else said)]
+TYPES: list[Any] = [
+    str,
+    int,
+    float,
+    bool,
+    Literal["a", "b", 1],
+    Level,
+    Annotated[int, Field(ge=1, le=9)],
+    Annotated[int, Field(multiple_of=3)],
+    Annotated[float, Field(gt=0.5, lt=2)],
+    Annotated[str, Field(min_length=2, max_length=3)],
+    Annotated[str, Field(pattern=r"^v\d+$")],
+    Annotated[str, AfterValidator(refuse_x)],
+    Annotated[LISTED, Field(json_schema_extra={"enum": ["low", "high"]})],
+    int | None,
+    int | str,
+    bool | Literal["a"],
+    date,
+    Decimal,
+    list[str],
+    Place,
+]
+TEXTS = st.sampled_from(["a", "b", "x", "low", "Low", "HIGH", "high", "v1", "V1", "v", "2024-01-01", "1", "1.50", ""])
+SCALARS = TEXTS | st.integers(-3, 12) | st.sampled_from([0.5, 1.0, 1.5, 3.0, -1.0]) | st.booleans()
+JSON = SCALARS | st.none() | st.lists(TEXTS, max_size=2) | st.fixed_dictionaries({"name": TEXTS})
+
+
+def tool_with(annotation: Any, **default: Any) -> Tool:
+    def probe(context: ToolContext, value: Any, other: int = 0) -> ToolResult:
+        raise NotImplementedError
+
+    probe.__annotations__["value"] = annotation
+    if default:
+        probe.__defaults__ = (default["default"], 0)
+    return tool(effect="read")(probe)
+
+
+def calls(probe: Tool, value: Any) -> dict[str, Any] | None:
+    """The arguments of a call with this value, if there is one that people could be asked about."""
+    try:
+        arguments = probe.validated({"value": value})
+    except InvalidArguments:
+        return None
+    listed = probe.arguments.model_json_schema()["properties"]["value"].get("enum", [arguments["value"]])
+    return arguments if arguments["value"] in listed else None
+
+
+def matches(probe: Tool, condition: Any, arguments: dict[str, Any]) -> bool:
+    rule = Rule(name="rule", tool="probe", when={"value": condition}, deny="no")
+    verdict = decide("probe", arguments, stance=probe.stance, rules=(rule,), trusted=True)
+    return verdict.rule == "rule"
+
+
+@given(st.sampled_from(TYPES), SCALARS, st.lists(JSON, max_size=20))
+def test_accepted_condition_matches_a_call_and_refused_one_none(annotation: Any, condition: Any, said: list) -> None:
+    probe = tool_with(annotation)
+    impossible = find_impossible("probe", {"value": condition}, {"probe": probe.arguments})
+    if not impossible:
+        whole = int(condition) if isinstance(condition, float) and condition.is_integer() else condition
+        arguments = calls(probe, whole)
+        assert arguments is not None
+        assert matches(probe, condition, arguments)
+        return
+    for arguments in filter(None, (calls(probe, value) for value in [*said, condition])):
+        assert not matches(probe, condition, arguments)
+
+
+@given(TEXTS)
+def test_condition_on_the_default_is_accepted_whatever_the_type_says(default: str) -> None:
+    probe = tool_with(Annotated[str, Field(max_length=1)], default=default)
+    assert matches(probe, default, probe.validated({}))
+    assert find_impossible("probe", {"value": default}, {"probe": probe.arguments}) == {}
+
+
+def test_check_of_the_tool_refuses_what_no_type_can_say() -> None:
+    probe = tool_with(Annotated[str, ConditionCheck(refuse_b)])
+    found = find_impossible("probe", {"value": "b"}, {"probe": probe.arguments})
+    assert found == {"value": "can never match a call of probe: never b"}
