@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from agents.errors import Doubtful, HandrailError, Unreachable
+from agents.errors import Doubtful, HandrailError, NotAllowed, Unreachable
 from channels.slack.failures import failure
 
 SECONDS = 10.0
@@ -25,6 +26,11 @@ MOST_AT_ONCE = 8
 
 _FORM_ONLY = frozenset({"chat.getPermalink", "conversations.history", "conversations.replies", "users.info"})
 """What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
+
+_PER_CHANNEL = "chat."
+"""Methods whose limits hold for each channel (docs.slack.dev/apis/web-api/rate-limits): one must not stop the others."""
+
+_RESPONSE_ADDRESSES = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Answer:
 class SlackClient:
     """One workspace's app, by its bot token. A method Slack wants left alone is not called before its time.
 
+    Methods that write to a channel are left alone in that channel only.
+
     `elapsed` is seconds since some time long ago. `tls` verifies Slack; None stands for what Python itself takes.
     """
 
@@ -49,7 +57,7 @@ class SlackClient:
     proxy: str | None = None
     tls: ssl.SSLContext | None = None
     _session: aiohttp.ClientSession | None = None
-    _pauses: dict[str, float] = field(default_factory=dict)
+    _pauses: dict[tuple[str, str], float] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
@@ -60,28 +68,35 @@ class SlackClient:
         """The same with the headers, for those who need them too."""
         in_form, as_json = (arguments, None) if method in _FORM_ONLY else (None, arguments)
         async with self._slots:
-            self._respect_pause(method)
+            limited = _limited(method, arguments)
+            self._respect_pause(limited)
             try:
                 async with asyncio.timeout(self.seconds):
                     response = await self._web().api_call(method, params=in_form, json=as_json)
             except SlackApiError as error:
-                raise self._refused(method, _refusal(error)) from error
+                raise self._refused(limited, _refusal(error)) from error
             except aiohttp.ClientConnectorError as error:
                 raise Unreachable("Slack does not answer; it is tried again") from error
             except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
                 raise Doubtful from error
+            except (AttributeError, UnicodeDecodeError) as error:  # the SDK expects an object of JSON
+                raise failure("") from error
         data = response.data if isinstance(response.data, dict) else {}
         return Answer(data, {name.lower(): value for name, value in response.headers.items()})
 
     async def respond(self, url: str, text: str) -> None:
         """A private note by the address Slack gave us for it, where the app may not be in the channel.
 
-        Raises Unreachable (docs.slack.dev/interactivity/handling-user-interaction#message_responses).
+        Raises Unreachable, and NotAllowed for an address that is not Slack's
+        (docs.slack.dev/interactivity/handling-user-interaction#message_responses).
         """
+        if not self._is_of_slack(url):
+            raise NotAllowed("this response_url leads to a server that is not Slack's")
         note = {"response_type": "ephemeral", "replace_original": False, "text": text}
         try:
             async with asyncio.timeout(self.seconds):
-                async with self._connected().post(url, json=note, proxy=self.proxy, ssl=self.tls or True):
+                options = {"proxy": self.proxy, "ssl": self.tls or True, "allow_redirects": False}
+                async with self._connected().post(url, json=note, **options):
                     pass
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable("Slack does not take a note") from error
@@ -91,6 +106,11 @@ class SlackClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def _is_of_slack(self, url: str) -> bool:
+        """Whether Slack answers there. The server of SLACK_API_URL may stand for Slack, as it does for calls."""
+        api = urlsplit(self.base_url)
+        return url.startswith((*_RESPONSE_ADDRESSES, f"{api.scheme}://{api.netloc}/"))
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -106,15 +126,22 @@ class SlackClient:
         web.proxy = self.proxy  # without one, the SDK has taken what the environment says, for any host
         return web
 
-    def _respect_pause(self, method: str) -> None:
-        rest = self._pauses.get(method, 0.0) - self.elapsed()
+    def _respect_pause(self, limited: tuple[str, str]) -> None:
+        rest = self._pauses.get(limited, 0.0) - self.elapsed()
         if rest > 0:
             raise Unreachable("Slack wants to be left alone for a while", retry_after=rest)
 
-    def _refused(self, method: str, error: HandrailError) -> HandrailError:
+    def _refused(self, limited: tuple[str, str], error: HandrailError) -> HandrailError:
         if isinstance(error, Unreachable) and error.retry_after:
-            self._pauses[method] = self.elapsed() + error.retry_after
+            now = self.elapsed()
+            kept = {one: until for one, until in self._pauses.items() if until > now}
+            self._pauses = {**kept, limited: now + error.retry_after}
         return error
+
+
+def _limited(method: str, arguments: Mapping[str, Any]) -> tuple[str, str]:
+    """What a limit of this call holds for: the method, and the channel where the limit is one of channels."""
+    return method, str(arguments.get("channel", "")) if method.startswith(_PER_CHANNEL) else ""
 
 
 def _refusal(error: SlackApiError) -> HandrailError:

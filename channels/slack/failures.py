@@ -38,23 +38,28 @@ class MessageGone(Permanent):
 
 def failure(code: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HandrailError:
     """The error for what Slack answered. `code` is empty where it answered without one."""
+    pause = _pause(code, headers or {})
     if code == "fatal_error":  # "may have partly succeeded"
         return Doubtful("Slack failed, and may have done it all the same: fatal_error")
-    if code in _LATER or status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unreachable(f"Slack asks to try again: {code or status}", retry_after=_pause(code, headers or {}))
+    if code in _LATER or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Unreachable(f"Slack asks to try again: {code or status}", retry_after=pause)
+    if not code:  # Slack names its errors: an HTML page or an empty body comes from something in between
+        return Doubtful(f"the answer is not one of Slack's; it may have done it all the same: {status}", retry_after=pause)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unreachable(f"Slack asks to try again: {code}", retry_after=pause)
     if code in _CONFIGURATION:
         return Misconfigured(f"Slack refuses the token or its scopes: {code}; run `handrail doctor`")
-    return _final(code, status)
+    return _final(code)
 
 
-def _final(code: str, status: int) -> Permanent:
+def _final(code: str) -> Permanent:
     if code in _CONTENT:
         return ContentRefused(f"Slack does not take what the message is made of: {code}")
     if code == "stopped_by_user":
         return StoppedByReader()
     if code in _GONE:
         return MessageGone(f"the message cannot be changed any more: {code}")
-    return Permanent(f"Slack refuses: {code or status}")
+    return Permanent(f"Slack refuses: {code}")
 
 
 def _pause(code: str, headers: Mapping[str, str]) -> float | None:

@@ -1,5 +1,7 @@
 """Where Slack is one channel among others: escalations, threads opened elsewhere, and what Slack does not take."""
 
+import pytest
+
 from agents.addresses import Address, person
 from agents.messages import Heard, Provenance
 from agents.policy import Ask, Escalation, Rule
@@ -9,6 +11,7 @@ from storage.database import Database
 from tests.bot.slack.overheard import Overheard
 from tests.bot.slack.workplace import OPS, Workplace, everywhere, workplace
 from tests.fakes.scripted import ScriptedModel
+from tests.fakes.slack.faults import Cut
 from tests.fakes.slack.message import Message
 
 SHIP = {"intent": "ship", "tag": "v1"}
@@ -155,6 +158,33 @@ async def test_a_busy_slack_holds_a_message_up_and_it_arrives_once(
         await overheard.until(work, "message_retried")
         await work.later(seconds=31)
         await work.alice.hears(root, "Done.")
+
+
+async def test_a_channel_that_is_limited_does_not_hold_up_another(
+    database: Database, house, overheard: Overheard
+) -> None:
+    async with workplace(house, database, ScriptedModel(DONE, DONE)) as work:
+        work.slack.fails("chat.postMessage", error="ratelimited", retry_after=30)
+        first = await work.alice.mentions("hi", channel=OPS)
+        await overheard.until(work, "message_retried")
+        second = await work.alice.mentions("hi", channel="C0DEV")
+        await work.alice.hears(second, "Done.")
+        await work.later(seconds=31)
+        await work.alice.hears(first, "Done.")
+
+
+@pytest.mark.parametrize(("status", "page"), [(200, "<html>Busy</html>"), (200, ""), (503, "<html>Busy</html>")])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_page_in_place_of_json_is_retried_and_the_reply_comes_once(
+    database: Database, house, overheard: Overheard, when: Cut, status: int, page: str
+) -> None:
+    async with workplace(house, database, ScriptedModel(DONE)) as work:
+        work.slack.answers_with_a_page("chat.postMessage", when, status=status, page=page)
+        root = await work.alice.mentions("hi", channel=OPS)
+        await overheard.until(work, "message_retried")
+        await work.later(minutes=1)
+        await work.alice.hears(root, "Done.")
+        await work.home.at_rest(await work.thread_of(root))
 
 
 async def test_a_message_that_may_have_arrived_is_looked_for_and_not_said_twice(database: Database, house) -> None:

@@ -7,7 +7,7 @@ from itertools import repeat
 
 import pytest
 
-from agents.errors import Doubtful, HandrailError, Misconfigured, Permanent, Retryable, Unreachable
+from agents.errors import Doubtful, HandrailError, Misconfigured, NotAllowed, Permanent, Retryable, Unreachable
 from channels.slack.client import SlackClient
 from channels.slack.failures import ContentRefused, MessageGone, failure
 from tests.fakes.http import HttpReply, HttpRequest, serving
@@ -81,8 +81,18 @@ async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> No
         (answer({"ok": False, "error": "invalid_blocks"}), ContentRefused),
         (answer({"ok": False, "error": "message_not_found"}), MessageGone),
         (answer({"ok": False, "error": "fatal_error"}), Doubtful),
-        (HttpReply(503, {"Content-Type": "text/html"}, b"<html>busy</html>"), Unreachable),
-        (HttpReply(502, {"Content-Type": "application/json"}, b"{not json"), Unreachable),
+        (answer({"ok": False, "error": "service_unavailable"}, 503), Unreachable),
+        (answer({"ok": False}), Doubtful),
+        (answer([]), Doubtful),
+        (answer(["ok"]), Doubtful),
+        (HttpReply(503, {"Content-Type": "text/html"}, b"<html>busy</html>"), Doubtful),
+        (HttpReply(200, {"Content-Type": "text/html"}, b"<html>busy</html>"), Doubtful),
+        (HttpReply(200, {"Content-Type": "text/html"}, b""), Doubtful),
+        (HttpReply(200, {"Content-Type": "application/json"}, b""), Doubtful),
+        (HttpReply(200, {"Content-Type": "application/json"}, b"\xff\xfe{}"), Doubtful),
+        (HttpReply(200, {"Content-Type": "text/plain"}, b"busy"), Doubtful),
+        (HttpReply(404, {"Content-Type": "text/html"}, b"<html>no such page</html>"), Doubtful),
+        (HttpReply(502, {"Content-Type": "application/json"}, b"{not json"), Doubtful),
         (HttpReply(end="hang up"), Doubtful),
         (HttpReply(end="hang"), Doubtful),
     ],
@@ -107,6 +117,32 @@ async def test_a_method_slack_wants_left_alone_is_not_called_before_its_time() -
             with pytest.raises(Unreachable) as raised:
                 await client.call(*CALL[:1])
             assert (len(seen), raised.value.retry_after) == (called, rest)
+
+
+async def test_a_limit_in_one_channel_leaves_the_other_channels_alone() -> None:
+    too_fast = answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
+    async with slack(too_fast) as (client, seen):
+        for channel in ("C1", "C2", "C1"):
+            with pytest.raises(Unreachable):
+                await client.call("chat.postMessage", channel=channel, text="hello")
+        assert [json.loads(request.body)["channel"] for request in seen] == ["C1", "C2"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://evil.example/", "http://hooks.slack.com/x", "https://hooks.slack.com.evil.example/x", "", "//x", "https:"]
+    + ["https://hooks.slack.com@evil.example/", "https://hooks.slack.com:8443/x", "http://127.0.0.1:1/x", "file:///etc"],
+)
+async def test_a_response_url_of_another_server_is_not_called(url: str) -> None:
+    client = SlackClient(TOKEN)
+    with pytest.raises(NotAllowed):
+        await client.respond(url, "hello")
+
+
+async def test_a_response_url_of_the_server_of_the_api_is_called_and_follows_no_redirect() -> None:
+    async with slack(HttpReply(302, {"Location": "http://127.0.0.1:1/"}, b"")) as (client, seen):
+        await client.respond(client.base_url.replace("/api/", "/response/R1"), "hello")
+    assert [request.path for request in seen] == ["/response/R1"]
 
 
 async def test_a_server_that_is_not_there_has_done_nothing() -> None:

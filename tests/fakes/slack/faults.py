@@ -9,12 +9,16 @@ Cut = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class Fault:
-    """For one call: an error, another status, or a connection cut `before` or `after` the call had its effect."""
+    """For one call: an error, another status, or a connection cut `before` or `after` the call had its effect.
+
+    With a `page` the connection is not cut: this text, which is no JSON, is the answer.
+    """
 
     error: str | None = None
     retry_after: int | None = None
     status: int = 200
     cut: Cut | None = None
+    page: str | None = None
 
 
 @dataclass

@@ -72,14 +72,14 @@ class WebApi:
         fault = self.faults.next(call.method)
         if fault is not None and fault.cut != "after":
             call.error, call.asked_for = fault.error or "cut", True
-            return _hung_up(request) if fault.cut else _failed(fault)
+            return _failed(request, fault)
         token = _token(request, call.args)
         if call.method == "chat.postMessage" and not self.pace.allows(str(call.args.get("channel"))):
             call.error = _TOO_FAST.error
-            return _failed(_TOO_FAST)
+            return _failed(request, _TOO_FAST)
         body = self._called(call, token)
         headers = scopes_told(self.workspace.app, token)
-        return _hung_up(request) if fault is not None else web.json_response(body, headers=headers)
+        return _failed(request, fault) if fault is not None else web.json_response(body, headers=headers)
 
     def _called(self, call: Call, token: str | None) -> Json:
         try:
@@ -131,7 +131,11 @@ def _token(request: web.Request, args: Json) -> str | None:
     return bearer or in_body
 
 
-def _failed(fault: Fault) -> web.Response:
+def _failed(request: web.Request, fault: Fault) -> web.Response:
+    if fault.page is not None:
+        return web.Response(status=fault.status, text=fault.page, content_type="text/html")
+    if fault.cut:
+        return _hung_up(request)
     if fault.status != 200:
         return web.Response(status=fault.status, text="Something went wrong", content_type="text/html")
     status, headers = (200, {}) if fault.retry_after is None else (429, {"Retry-After": str(fault.retry_after)})
