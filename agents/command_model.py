@@ -13,6 +13,10 @@ from agents.report import denial, report
 from agents.steps import DoneForNow, NothingToDo, Step
 from agents.wire import read_step
 
+PASSED_ON = (
+    "You passed on words of somebody else. They are no instruction to me. Say in your own words what I should do; "
+    "“help” lists what I understand."
+)
 _SLOT = re.compile(r"\{(\w+)(?::int)?\}")
 
 
@@ -24,11 +28,15 @@ class CommandModel:
 
     async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
         """The next step, by what the thread's events tell alone. Replies of commands are whole at once: no `words`."""
-        story = story_of(turn.state, turn.agent.commands)
+        story = story_of(turn.state, turn.agent.commands, _reading(turn.agent))
         if self._fallback is not None and _needs_thought(story, turn.agent):
             return await self._fallback.complete(turn, words)
-        step = _next(story, turn.agent) or DoneForNow(message=menu(turn.agent))
+        step = _next(story, turn.agent) or DoneForNow(message=PASSED_ON if story.only_quotes else menu(turn.agent))
         return Completion(outcome=Outcome.OK, model=COMMANDS, step=step)
+
+
+def _reading(agent: Agent) -> frozenset[str]:
+    return frozenset(tool.name for tool in agent.tools if tool.stance.effect == "read")
 
 
 def menu(agent: Agent) -> str:

@@ -1,6 +1,6 @@
 """Errands: what an agent's commands were told to do in a thread, and what came of it, read from its events alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
@@ -41,10 +41,14 @@ class Errand:
 
 @dataclass(frozen=True)
 class Said:
-    """What was said and nobody has acted upon: a command, or a remark when `match` is None. `ref` names its message."""
+    """What was said and nobody has acted upon: a command, or a remark when `match` is None. `ref` names its message.
+
+    `is_quoted` tells that somebody else's words were passed on.
+    """
 
     match: Match | None
     ref: str | None = None
+    is_quoted: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,26 @@ class Story:
         return tuple(said for said in self.said if said.match is None)
 
     @property
+    def only_quotes(self) -> bool:
+        """Whether all that was said are words of others, which are no instruction."""
+        return bool(self.said) and all(said.is_quoted and said.match is None for said in self.said)
+
+    @property
     def taken_back(self) -> bool:
         """Whether all that was said was deleted before anybody acted upon it."""
         return isinstance(self.last, MessageDeleted) and not (self.said or self.errands or self.foreign)
 
 
-def story_of(state: ThreadState, commands: Commands) -> Story:
-    """The story the thread tells to the agent at work, who understands these commands."""
+def story_of(state: ThreadState, commands: Commands, reading: Container[str] = ()) -> Story:
+    """The story the thread tells to the agent at work, who understands these commands.
+
+    `reading` are the tools that only read: commands in words that were passed on count for no other tool.
+    """
     scope = scope_of(state)
     events = _known(scope.since)
     own = _without_prefetched(_without_answers_as_messages(events if state.asked else _since_rest(events)))
     begun = _asked(state.asked[-1].message, commands) if state.asked and scope.before else Story()
-    return reduce(lambda story, event: replace(_continued(story, event, commands), last=event), own, begun)
+    return reduce(lambda story, event: replace(_continued(story, event, commands, reading), last=event), own, begun)
 
 
 def _known(events: tuple[Remembered, ...]) -> tuple[Remembered, ...]:
@@ -127,8 +139,10 @@ def _without_prefetched(events: Iterable[Remembered]) -> Iterator[Remembered]:
             yield event
 
 
-def _continued(story: Story, event: Remembered, commands: Commands) -> Story:
+def _continued(story: Story, event: Remembered, commands: Commands, reading: Container[str]) -> Story:
     match event:
+        case MessageReceived() if event.author is not None:
+            return replace(story, said=(*story.said, _quoted(event, commands, reading)))
         case MessageReceived():
             return replace(story, said=(*story.said, _heard(event, commands)))
         case MessageEdited():
@@ -145,6 +159,12 @@ def _continued(story: Story, event: Remembered, commands: Commands) -> Story:
 
 def _heard(event: MessageReceived | MessageEdited, commands: Commands) -> Said:
     return Said(commands.match(event.text), event.ref)
+
+
+def _quoted(event: MessageReceived, commands: Commands, reading: Container[str]) -> Said:
+    match = commands.match(event.text)
+    reads = match is not None and match.step.get("intent") in reading
+    return Said(match if reads else None, event.ref, is_quoted=True)
 
 
 def _reworded(story: Story, event: MessageEdited, commands: Commands) -> tuple[Said, ...]:

@@ -48,7 +48,8 @@ class ThreadStarted(Fact):
 class MessageReceived(Fact):
     """Somebody said something to the thread. Later facts name it by `ref`, its channel's own name for it.
 
-    `entered_by` is the authenticated address when it is not the actor; `author` wrote words the actor passed on.
+    `entered_by` is the authenticated address when it is not the actor. `author` names the writer of words that the
+    actor only passes on, by address where the channel knows one: they are content, and no instruction.
     """
 
     type: Literal["MessageReceived"] = "MessageReceived"
@@ -56,7 +57,7 @@ class MessageReceived(Fact):
     source: Address
     ref: str | None = None
     entered_by: Address | None = None
-    author: Address | None = None
+    author: str | None = None
 
 
 class MessageEdited(Fact):

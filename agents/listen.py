@@ -49,7 +49,11 @@ _TAKEN_BACK = "took the message back"
 
 
 def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
-    """The events a message gives rise to."""
+    """The events a message gives rise to, and behind them what it quotes."""
+    return (*_listened(state, heard, people, agent), *quoted(heard))
+
+
+def _listened(state: ThreadState, heard: Heard, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
     said = received(heard)
     request = state.request
     if request is None or heard.provenance != Provenance.VERIFIED_PERSON:
@@ -65,6 +69,12 @@ def received(heard: Heard) -> MessageReceived:
     """What was heard, as a fact."""
     facts = heard.model_dump(include={"at", "provenance", "text", "source", "ref", "entered_by", "author"})
     return MessageReceived(actor=heard.by, **facts)
+
+
+def quoted(heard: Heard) -> tuple[MessageReceived, ...]:
+    """The words of others that came with the message, as facts. Only the channel's word tells who wrote them."""
+    fact = received(heard).model_copy(update={"provenance": Provenance.UNVERIFIED, "ref": None})
+    return tuple(fact.model_copy(update={"text": one.text, "author": one.author}) for one in heard.quotes)
 
 
 def listen_again(
@@ -129,7 +139,7 @@ def _led_to(request: Request, state: ThreadState) -> str | None:
     calls = (i for i, e in enumerate(state.recent) if isinstance(e, ToolCalled) and e.call_id == request.call_id)
     before = state.recent[: next(calls, 0)]
     deleted = {event.ref for event in before if isinstance(event, MessageDeleted)}
-    said = (event.ref for event in reversed(before) if isinstance(event, MessageReceived))
+    said = (e.ref for e in reversed(before) if isinstance(e, MessageReceived) and (e.ref or e.author is None))
     return next((ref for ref in said if ref not in deleted), None)
 
 

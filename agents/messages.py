@@ -87,10 +87,18 @@ class Receipt(Frozen):
     begun: Begun | None = None
 
 
+class Quote(Frozen):
+    """Words that somebody passes on, such as a forwarded message, and who wrote them as far as the channel says."""
+
+    text: str
+    author: str
+
+
 class Heard(Frozen):
     """A message as it came in, after its channel verified it. `ref` is its channel's own name for it, if it has one.
 
-    `entered_by` is the authenticated address when it is not `by`. `author` wrote the words if `by` only passed them on.
+    `entered_by` is the authenticated address when it is not `by`. With an `author`, an address where the channel knows
+    one, the text itself is passed on by `by`; `quotes` are words of others beside it.
     """
 
     text: str
@@ -100,7 +108,8 @@ class Heard(Frozen):
     at: datetime
     ref: str | None = None
     entered_by: Address | None = None
-    author: Address | None = None
+    author: str | None = None
+    quotes: tuple[Quote, ...] = ()
 
 
 class Changed(Frozen):

@@ -100,7 +100,7 @@ def rendered(event: Remembered) -> str | None:
     """One event as the model sees it; None for what it need not see."""
     match event:
         case MessageReceived():
-            return _spoken("message", event.text, event)
+            return _spoken("quoted" if event.author else "message", event.text, event, author=event.author)
         case MessageEdited():
             return _spoken("message_edited", event.text, event)
         case MessageDeleted():
@@ -135,8 +135,10 @@ def rendered(event: Remembered) -> str | None:
             assert_never(event)
 
 
-def _spoken(name: str, text: str, event: Spoken) -> str:
-    return _tag(name, text, by=event.actor, trust=event.provenance, at=_time(event.at), ref=event.ref)
+def _spoken(name: str, text: str, event: Spoken, author: str | None = None) -> str:
+    """What somebody said; with an author, somebody else's words that they passed on."""
+    at = _time(event.at)
+    return _tag(name, text, by=event.actor, author=author, trust=event.provenance, at=at, ref=event.ref)
 
 
 def _question(step: RequestHumanInput) -> str:

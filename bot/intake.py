@@ -7,7 +7,7 @@ from agents.addresses import Address
 from agents.agent import Agent
 from agents.errors import WrongState
 from agents.events import KnownEvent, ThreadStarted
-from agents.listen import listen, listen_again, received
+from agents.listen import listen, listen_again, quoted, received
 from agents.messages import Changed, Heard
 from agents.moment import Moment
 from agents.state import ThreadState
@@ -96,4 +96,4 @@ def _opened(opening: Opening, agent: Agent, roster: Roster, moment: Moment) -> t
         prefetch=agent.prefetch,
         entered_by=heard.entered_by,
     )
-    return (started, received(heard))
+    return (started, received(heard), *quoted(heard))

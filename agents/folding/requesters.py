@@ -26,10 +26,18 @@ def _speakers(event: KnownEvent) -> tuple[Address | None, ...]:
         case ThreadStarted():
             return (event.requester, event.actor, event.entered_by)
         case MessageReceived():
-            return (event.actor, event.entered_by, event.author)
+            return (event.actor, event.entered_by, _address(event.author))
         case MessageEdited() | ThreadForked():
             return (event.actor,)
         case RequestAnswered() if event.has_words:
             return (event.answer.by, event.answer.entered_by)
         case _:
             return ()
+
+
+def _address(author: str | None) -> Address | None:
+    """Return the author's address, where the channel gave one and not a name."""
+    try:
+        return Address(author) if author else None
+    except ValueError:
+        return None

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agents.errors import Permanent, Refused
-from agents.messages import Changed, Heard, Provenance
+from agents.messages import Changed, Heard, Provenance, Quote
 from bot.conversations import Conversations
 from bot.intake import Opening
 from bot.roster import Roster
@@ -18,6 +18,7 @@ from channels.slack.facts import Deleted, Edited, File, Ourselves, Place, Pointe
 from storage.inbox import Claim
 
 CHANNEL = "slack"
+NO_WORDS = "(a message without words)"
 LONGEST_TEXT = 16_000
 """Characters of a message that are heard, as at our other doors."""
 
@@ -40,14 +41,15 @@ class Hearing:
         if is_stranger(said.by, us, who) or not await self._is_heard(said, text, us):
             return
         heard = Heard(
-            text=_heard_text(text),
+            text=cut(text, LONGEST_TEXT),
             by=who.by,
             source=said.place.address,
             provenance=who.provenance,
             at=said.at,
             ref=_ref(said.place, said.ts),
+            quotes=said.quotes,
         )
-        await self._say(said, heard, us, agent)
+        await self._say(said, _with_words(heard), us, agent)
 
     async def changed(self, changed: Edited | Deleted, us: Ourselves) -> None:
         """Note what somebody made of their message. Slack does not tell who deleted one: it counts as its author."""
@@ -73,14 +75,15 @@ class Hearing:
             return
         own = pointed.author == pointed.by
         heard = Heard(
-            text=_heard_text(pointed.text),
+            text=cut(pointed.text, LONGEST_TEXT) or ("" if pointed.quotes else NO_WORDS),
             by=who.by,
             source=pointed.place.address,
             provenance=who.provenance if own else Provenance.UNVERIFIED,
             at=pointed.at,
-            author=None if own or pointed.author is None else somebody(pointed.author, us, self.roster.people).by,
+            author=None if own else pointed.written_by,
+            quotes=pointed.quotes,
         )
-        await self._say(pointed, heard, us)
+        await self._say(pointed, _with_words(heard), us)
         if pointed.response_url is not None:
             self.afterwards.do(self.notes.invite(pointed.place, pointed.response_url))
 
@@ -112,11 +115,11 @@ class Hearing:
 
     async def _is_heard(self, said: Said, text: str, us: Ourselves) -> bool:
         """A reply where the thread is ours; what says nothing only where it opens one: it would answer questions."""
-        opens = said.how != "reply"
-        if opens and text:
+        opens, says = said.how != "reply", bool(text or said.quotes)
+        if opens and says:
             return True
         known = await self._thread_at(said.place, us) is not None
-        return bool(text) if known else opens
+        return says if known else opens
 
     def _words(self, text: str) -> str:
         """What an edited message says now, read as it was when it was new."""
@@ -142,9 +145,14 @@ def _ref(place: Place, ts: str) -> str:
     return f"{place.channel}:{ts}"
 
 
-def _heard_text(text: str) -> str:
-    """Whoever begins a thread and says nothing wants to know what they may say."""
-    return cut(text, LONGEST_TEXT) or "help"
+def _with_words(heard: Heard) -> Heard:
+    """Without own words the first quote is what was said; a person who says nothing asks what can be said."""
+    quotes = tuple(Quote(text=cut(one.text, LONGEST_TEXT), author=one.author) for one in heard.quotes)
+    if heard.text or not quotes:
+        return heard.model_copy(update={"text": heard.text or "help", "quotes": quotes})
+    first, *rest = quotes
+    main = {"text": first.text, "author": first.author, "provenance": Provenance.UNVERIFIED}
+    return heard.model_copy(update={**main, "quotes": tuple(rest)})
 
 
 def _with_files(text: str, files: Iterable[File]) -> str:

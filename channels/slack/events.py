@@ -17,6 +17,7 @@ from channels.slack.event_shapes import (
 )
 from channels.slack.facts import Deleted, Edited, Fact, File, Ignored, Opened, Ourselves, Place, Said, Stopped
 from channels.slack.payloads import identity, part, shaped, time_of
+from channels.slack.quoting import quotes_of
 from channels.slack.reading import text_of
 
 _SPOKEN = (None, "file_share", "thread_broadcast", "me_message")
@@ -77,10 +78,11 @@ def _said(envelope: Envelope, us: Ourselves) -> Fact:
         place=_place(envelope, where, message),
         ts=message.ts,
         by=_author(message, envelope),
-        text=_without_our_name(text_of(event), us),
+        text=text_of(event, us.user_id),
         files=_files(event.get("files")),
         at=time_of(message.ts),
         keys=_said_keys(envelope, where, message),
+        quotes=quotes_of(event),
     )
 
 
@@ -96,11 +98,6 @@ def _how(event: Mapping[str, Any], where: MessageEvent, message: Message, us: Ou
 
 def _mention(us: Ourselves) -> re.Pattern[str]:
     return re.compile(rf"<@{re.escape(us.user_id)}(\|[^>]*)?>")
-
-
-def _without_our_name(text: str, us: Ourselves) -> str:
-    """What is said to us without our own name in front of it."""
-    return re.sub(rf"\A@{re.escape(us.user_id)}\b[\s:,]*", "", text)
 
 
 def _said_keys(envelope: Envelope, where: MessageEvent, message: Message) -> _Keys:
@@ -156,8 +153,8 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
         place=_place(envelope, where, message),
         ts=message.ts,
         by=_author(message, envelope),
-        text=_without_our_name(text_of(now), us),
-        before=_without_our_name(text_of(before), us),
+        text=text_of(now, us.user_id),
+        before=text_of(before, us.user_id),
         at=time_of(changed),
         keys=(_event_key(envelope), *edit),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from agents.addresses import Address
+from agents.messages import Quote
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class File:
 
 @dataclass(frozen=True)
 class Said:
-    """Somebody said something to us, or in a thread."""
+    """Somebody said something to us, or in a thread. `quotes` are words of others they pass on."""
 
     how: Literal["mention", "reply", "direct"]
     place: Place
@@ -52,6 +53,7 @@ class Said:
     files: tuple[File, ...]
     at: datetime
     keys: tuple[str, ...]
+    quotes: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class Commanded:
 class Pointed:
     """Somebody pointed us to a message, with our shortcut in its menu. `author` wrote it, unless that is a bot.
 
+    `quotes` are words of others in it. `written_by` is the author in words.
+
     We may be no member of the channel: what is told here may be all we ever see of it.
     """
 
@@ -137,6 +141,8 @@ class Pointed:
     response_url: str | None
     at: datetime
     keys: tuple[str, ...]
+    quotes: tuple[Quote, ...] = ()
+    written_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,9 @@ def failure(code: str, *, status: int = 200, headers: Mapping[str, str] | None =
     if code in _LATER or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Unreachable(f"Slack asks to try again: {code or status}", retry_after=pause)
     if not code:  # Slack names its errors: an HTML page or an empty body comes from something in between
-        return Doubtful(f"the answer is not one of Slack's; it may have done it all the same: {status}", retry_after=pause)
+        return Doubtful(
+            f"the answer is not one of Slack's; it may have done it all the same: {status}", retry_after=pause
+        )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(f"Slack asks to try again: {code}", retry_after=pause)
     if code in _CONFIGURATION:

@@ -22,6 +22,7 @@ from channels.slack.interaction_shapes import (
     ViewSubmission,
 )
 from channels.slack.payloads import Team, identity, part, shaped, time_of
+from channels.slack.quoting import author_of, quotes_of
 from channels.slack.reading import text_of
 
 
@@ -101,16 +102,20 @@ def _submitted(sent: ViewSubmission) -> Submitted:
 def _pointed(used: MessageAction) -> Pointed:
     team, message = _team(used.team, used.user), shaped(PointedMessage, used.message)
     home = message.user_team or message.source_team or message.team or team
+    author = identity(message.user, home) if message.user and not message.bot_id else None
+    written_by = author or author_of(used.message)
     return Pointed(
         place=Place(team, used.channel.id, message.thread_ts or message.ts),
         ts=message.ts,
         by=_presser(used.user, team),
         text=text_of(used.message),
-        author=identity(message.user, home) if message.user and not message.bot_id else None,
+        author=author,
         trigger_id=used.trigger_id,
         response_url=used.response_url,
         at=time_of(used.action_ts),
         keys=(f"shortcut:{team}:{_digest(used.trigger_id)}",),
+        quotes=quotes_of(used.message, written_by),
+        written_by=written_by,
     )
 
 

@@ -5,12 +5,16 @@ not have its documented shape reads as nothing; reading never fails.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _DEEPEST = 12
+_NAME = "\x00"
+"""Marks both ends of a mention until the whole text is read. No text has it: PostgreSQL keeps no NUL either."""
+
+_MENTION = re.compile(f"{_NAME}@([^{_NAME}|]*)[|]([^{_NAME}]*){_NAME}")
+_NUMBER = re.compile(r"[+0-9(][0-9 ().-]{0,40}", re.ASCII)
 _NAMED = {
-    "user": ("@", "user_id"),
     "channel": ("#", "channel_id"),
     "usergroup": ("@", "usergroup_id"),
     "broadcast": ("@", "range"),
@@ -19,20 +23,51 @@ _NAMED = {
 _TOKEN = re.compile(r"<([@#!]?)([^<>|\n]*)(?:\|([^<>\n]*))?>")
 
 
-def text_of(message: Mapping[str, Any]) -> str:
-    """The words of a message. A pasted table comes as an attachment with blocks, and `text` lacks it."""
-    written = _lines(_listed(message.get("blocks"))) or from_mrkdwn(_word(message, "text"))
+def text_of(message: Mapping[str, Any], ours: str = "") -> str:
+    """The words of a message, without mentions of the user `ours`.
+
+    A pasted table comes as an attachment with blocks, and `text` lacks it.
+    """
+    written = _lines(listed(message.get("blocks"))) or _from_mrkdwn(word(message, "text"))
     tables = (
-        _lines(block for block in _listed(attachment.get("blocks")) if block.get("type") == "table")
-        for attachment in _listed(message.get("attachments"))
+        _lines(block for block in listed(attachment.get("blocks")) if block.get("type") == "table")
+        for attachment in listed(message.get("attachments"))
     )
-    # PostgreSQL keeps no NUL in a text.
-    return "\n".join(filter(None, (written, *tables))).replace("\x00", "\ufffd").strip()
+    return _named("\n".join(filter(None, (written, *tables))), ours).strip()
 
 
 def from_mrkdwn(text: str) -> str:
     """`text` as Slack writes it, without its escapes: `<@U1|bob>` is @bob, `<https://a.b|docs>` is docs (https://a.b)."""
+    return _named(_from_mrkdwn(text.replace(_NAME, "\ufffd")), "")
+
+
+def _from_mrkdwn(text: str) -> str:
     return unescaped(_TOKEN.sub(_token, text))
+
+
+def _named(text: str, ours: str) -> str:
+    """The text with every mention written as `@name`, or left out with the blanks around it where it is ours."""
+    pieces: list[list[str]] = [[]]
+    names = _MENTION.split(text)
+    for before, user, label in zip(names[::3], (*names[1::3], ""), (*names[2::3], ""), strict=True):
+        pieces[-1].append(before)
+        if user and user == ours:
+            pieces.append([])
+        elif user:
+            pieces[-1].append(f"@{label or user}")
+    return "".join(_joined(["".join(piece) for piece in pieces]))
+
+
+def _joined(pieces: list[str]) -> Iterator[str]:
+    """The pieces between mentions of our name, with one blank where it stood between two words."""
+    last, *rest = pieces
+    for piece in rest:
+        following = (piece[1:] if piece.startswith((":", ",")) else piece).lstrip(" \t")
+        ends = not following or following[0] in ".!?\n"
+        yield last.rstrip(" \t,") if ends else last.rstrip(" \t")
+        yield "" if ends or not last.strip(" \t") or last.endswith("\n") else " "
+        last = following
+    yield last
 
 
 def unescaped(text: str) -> str:
@@ -42,16 +77,41 @@ def unescaped(text: str) -> str:
 
 def _token(found: re.Match[str]) -> str:
     mark, target, label = found[1], found[2], found[3]
-    if mark in ("@", "#"):
+    if mark == "@":
+        return _mention(target, label or "")
+    if mark == "#":
         return mark + (label or target)
     if mark == "!":
         return label or "@" + target.partition("^")[0]
     return _link(target, label or "")
 
 
+def _mention(user: str, label: str = "") -> str:
+    return f"{_NAME}@{user}|{label}{_NAME}"
+
+
 def _link(url: str, label: str) -> str:
-    shown = url.removeprefix("mailto:")
-    return shown if label in ("", url, shown) else f"{label} ({url})"
+    """A link of somebody's own has a label and an address; one that Slack made of a word reads as it was typed."""
+    if not label:
+        return url.removeprefix("mailto:").removeprefix("tel:")
+    return label if _is_typed(url, label) else f"{label} ({url})"
+
+
+def _is_typed(url: str, label: str) -> bool:
+    """Whether the address is the label itself, with what Slack adds to a domain, a mail address or a number."""
+    if url.startswith("tel:"):
+        return _NUMBER.fullmatch(label) is not None and _digits(url) == _digits(label)
+    return _bare(url) == _bare(label)
+
+
+def _digits(number: str) -> str:
+    return "".join(filter(str.isdigit, number))
+
+
+def _bare(address: str) -> str:
+    for scheme in ("https://", "http://", "mailto:"):
+        address = address.removeprefix(scheme)
+    return address.removesuffix("/").lower()
 
 
 def _lines(blocks: Iterable[Mapping[str, Any]]) -> str:
@@ -61,14 +121,14 @@ def _lines(blocks: Iterable[Mapping[str, Any]]) -> str:
 def _block(block: Mapping[str, Any], depth: int = 0) -> str:
     match block.get("type"):
         case "rich_text":
-            return "\n".join(_section(section, depth + 1) for section in _listed(block.get("elements"))).strip("\n")
+            return "\n".join(_section(section, depth + 1) for section in listed(block.get("elements"))).strip("\n")
         case "section":
-            parts = [block.get("text"), *_listed(block.get("fields"))]
+            parts = [block.get("text"), *listed(block.get("fields"))]
             return "\n".join(filter(None, map(_composed, parts)))
         case "header" | "markdown":
             return _composed(block.get("text"))
         case "context":
-            return " ".join(filter(None, map(_composed, _listed(block.get("elements")))))
+            return " ".join(filter(None, map(_composed, listed(block.get("elements")))))
         case "table":
             return "\n".join(_row(row, depth + 1) for row in _rows(block.get("rows")))
         case _:
@@ -78,11 +138,11 @@ def _block(block: Mapping[str, Any], depth: int = 0) -> str:
 def _composed(text: Any) -> str:
     """A text object, or the bare text of a markdown block."""
     if isinstance(text, str):
-        return text
+        return text.replace(_NAME, "\ufffd")
     if not isinstance(text, dict):
         return ""
-    written = _word(text, "text")
-    return from_mrkdwn(written) if text.get("type") == "mrkdwn" else written
+    written = word(text, "text")
+    return _from_mrkdwn(written) if text.get("type") == "mrkdwn" else written
 
 
 def _row(cells: list[dict[str, Any]], depth: int) -> str:
@@ -90,14 +150,14 @@ def _row(cells: list[dict[str, Any]], depth: int) -> str:
 
 
 def _cell(cell: Mapping[str, Any], depth: int) -> str:
-    return _word(cell, "text") if cell.get("type") == "raw_text" else _block(cell, depth) if depth < _DEEPEST else ""
+    return word(cell, "text") if cell.get("type") == "raw_text" else _block(cell, depth) if depth < _DEEPEST else ""
 
 
 def _section(section: Mapping[str, Any], depth: int) -> str:
     """One part of rich text (docs.slack.dev/reference/block-kit/blocks/rich-text-block)."""
     if depth > _DEEPEST:
         return ""
-    elements = _listed(section.get("elements"))
+    elements = listed(section.get("elements"))
     match section.get("type"):
         case "rich_text_list":
             return "\n".join(_item(item, number, section, depth) for number, item in enumerate(elements, 1))
@@ -122,21 +182,25 @@ def _spoken(elements: Iterable[Mapping[str, Any]]) -> str:
 def _element(element: Mapping[str, Any]) -> str:
     kind = element.get("type")
     if kind == "link":
-        return _link(_word(element, "url"), _word(element, "text"))
+        return _link(word(element, "url"), word(element, "text"))
     if kind == "emoji":
-        return f":{_word(element, 'name')}:"
+        return f":{word(element, 'name')}:"
+    if kind == "user":
+        return _mention(word(element, "user_id"))
     mark, name = _NAMED.get(kind, ("", "text")) if isinstance(kind, str) else ("", "text")
-    return mark + _word(element, name)
+    return mark + word(element, name)
 
 
-def _word(of: Mapping[str, Any], name: str) -> str:
+def word(of: Mapping[str, Any], name: str) -> str:
+    """The text of that name; empty when there is none."""
     found = of.get(name)
-    return found if isinstance(found, str) else ""
+    return found.replace(_NAME, "\ufffd") if isinstance(found, str) else ""
 
 
-def _listed(value: Any) -> list[dict[str, Any]]:
+def listed(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; none in anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _rows(value: Any) -> list[list[dict[str, Any]]]:
-    return [_listed(row) for row in value] if isinstance(value, list) else []
+    return [listed(row) for row in value] if isinstance(value, list) else []

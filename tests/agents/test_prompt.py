@@ -428,6 +428,10 @@ def test_a_big_result_is_cut_with_its_summary_first() -> None:
             f'<message_edited by="web:stranger" trust="unverified" at="{TIME}" ref="C1:2">a &lt;b&gt;</message_edited>',
         ),
         (
+            message("disk <full>", provenance=Provenance.UNVERIFIED, author="Eve (U0EVE)"),
+            f'<quoted by="{ALICE}" author="Eve (U0EVE)" trust="unverified" at="{TIME}">disk &lt;full&gt;</quoted>',
+        ),
+        (
             deleted("C1:2"),
             f'<message_deleted by="{ALICE}" trust="verified person" at="{TIME}" ref="C1:2">{GONE}</message_deleted>',
         ),

@@ -3,6 +3,7 @@
 import asyncio
 
 from agents.agent import Agent
+from agents.command_model import CommandModel
 from agents.commands import Command, Commands
 from agents.completion import Completion, Outcome
 from agents.events import MessageReceived
@@ -247,7 +248,80 @@ async def test_a_shortcut_on_a_message_asks_about_it_in_its_thread(database: Dat
         await work.alice.hears(alert, "It is full.")
         (said,) = await heard(work, alert)
         assert (said.text, said.actor.rest) == ("disk full on db1", "alice")
+        assert (said.provenance, said.author) == (Provenance.UNVERIFIED, "slack:T0TEAM/U0EVE")
+
+
+ALERT = {
+    "color": "danger", "fallback": "[FIRING] disk full", "pretext": "prod", "title": "Disk full",
+    "title_link": "https://grafana.example/d/1", "text": "db1 is at &gt;95%", "footer": "Grafana",
+    "fields": [{"title": "host", "value": "db1", "short": True}, {"title": "", "value": "see runbook"}],
+}  # fmt: skip
+ALARM = "prod\nDisk full\ndb1 is at >95%\nhost: db1\nsee runbook"
+
+
+async def test_a_shortcut_on_an_alert_asks_about_its_attachments(database: Database, house) -> None:
+    async with workplace(house, database, saying("It is full.")) as work:
+        alert = work.slack.robot("grafana", "B0GRAFANA").alerts(ALERT, channel=OPS)
+        await work.alice.uses_shortcut("handrail.ask", on=alert)
+        await work.alice.hears(alert, "It is full.")
+        (said,) = await heard(work, alert)
+        assert (said.text, said.provenance, said.author) == (ALARM, Provenance.UNVERIFIED, "grafana")
+
+
+async def test_a_forwarded_message_is_heard_as_words_of_its_writer(database: Database, house) -> None:
+    model = saying("I see.")
+    async with workplace(house, database, model) as work:
+        alert = await work.eve.says("disk full on db1", channel="C0DEV")
+        root = await work.alice.forwards_to_the_bot(alert)
+        await work.alice.hears(root, "I see.")
+        (said,) = await heard(work, root)
+        assert (said.text, said.actor.rest, said.author) == ("disk full on db1", "alice", "Eve (U0EVE)")
         assert said.provenance == Provenance.UNVERIFIED
+        assert not (await work.home.bot.engine.load(await work.thread_of(root))).trusted
+
+
+async def test_own_words_beside_a_forwarded_message_stay_the_own_words(database: Database, house) -> None:
+    async with workplace(house, database, saying("I see.")) as work:
+        alert = work.slack.robot("grafana", "B0GRAFANA").alerts(ALERT, channel="C0DEV")
+        us = f"<@{work.slack.app.user}>"
+        root = await work.alice.forwards(alert, f"{us} what about this?", channel=OPS)
+        await work.alice.hears(root, "I see.")
+        own, *quotes = await heard(work, root)
+        assert (own.text, own.provenance, own.author) == ("what about this?", Provenance.VERIFIED_PERSON, None)
+        assert [(q.text, q.provenance, q.author) for q in quotes] == [(ALARM, Provenance.UNVERIFIED, "grafana")]
+        assert own.ref == f"{OPS}:{root.ts}"
+
+
+async def test_a_forwarded_order_is_no_order_of_who_forwards_it(database: Database, house) -> None:
+    async with workplace(house, database, CommandModel(), commands=COMMANDS) as work:
+        order = await work.bob.says("ship v1", channel="C0DEV")
+        root = await work.alice.forwards_to_the_bot(order)
+        await work.alice.hears(root, "no instruction to me")
+        assert "ToolCalled" not in await work.story(root)
+
+
+async def test_a_forwarded_yes_answers_no_question(database: Database, house) -> None:
+    question = {"intent": "request_human_input", "question": "Really?", "format": "yes_no"}
+    async with workplace(house, database, ScriptedModel(question)) as work:
+        yes = await work.bob.says("yes", channel="C0DEV")
+        root = await work.alice.writes("ship")
+        await work.alice.sees(root, "Really?")
+        await work.alice.forwards(yes, channel=root.channel, thread=root)
+        await work.slack.quiet()
+        assert (await work.home.asked(await work.thread_of(root))).status == "open"
+
+
+async def test_a_message_whose_words_beside_a_quote_are_deleted_takes_its_request_back(
+    database: Database, house
+) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DoneForNow(message="Never mind."))) as work:
+        alert = await work.eve.says("v1 is ready", channel="C0DEV")
+        root = await work.alice.forwards(alert, f"<@{work.slack.app.user}> ship it", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        await work.alice.deletes(root)
+        assert "taken back" in await card.settled()
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Never mind.")
 
 
 async def test_who_points_us_to_a_message_where_we_are_not_is_asked_to_invite_us(database: Database, house) -> None:

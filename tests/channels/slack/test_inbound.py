@@ -219,6 +219,7 @@ def test_our_shortcut_tells_the_message_it_was_used_on() -> None:
         response_url="https://hooks.slack.com/app/T0HOME/9000000000009/JkLmNo",
         at=datetime(2025, 11, 21, 12, 1, 30, tzinfo=UTC),
         keys=("shortcut:T0HOME:" + sha256(b"9000000000007.9000000000008.ccccdddd").hexdigest()[:32],),
+        written_by="slack:T0HOME/U0ALICE",
     )
 
 

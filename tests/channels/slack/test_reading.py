@@ -36,6 +36,64 @@ def test_blocks_are_read_before_the_text() -> None:
     assert text_of(rich(parts)) == "<@U9> & @U1"
 
 
+def mention(user: str = "U0BOT") -> dict[str, Any]:
+    return {"type": "user", "user_id": user}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("list tags <@U0BOT>", "list tags"),
+        ("hey <@U0BOT> list tags", "hey list tags"),
+        ("<@U0BOT|handrail> list tags", "list tags"),
+        ("hey <@U0BOT|handrail>, list tags", "hey list tags"),
+        ("<@U0BOT>: list tags", "list tags"),
+        ("<@U0BOT> :tada: list tags", ":tada: list tags"),
+        ("list tags, <@U0BOT>!", "list tags!"),
+        ("<@U0BOT> <@U0BOT> list <@U0BOT> tags <@U0BOT>", "list tags"),
+        ("one <@U0BOT>\n<@U0BOT> two", "one\ntwo"),
+        ("ask <@U0BOB|bob> or <@U0BOTTOM>", "ask @bob or @U0BOTTOM"),
+        ("list `@U0BOT`", "list `@U0BOT`"),
+        ("<@U0BOT>", ""),
+    ],
+)
+def test_the_own_name_of_the_bot_is_left_out_anywhere(written: str, read: str) -> None:
+    assert text_of({"text": written}, "U0BOT") == read
+
+
+def test_the_own_name_is_left_out_of_rich_text() -> None:
+    parts = {"type": "rich_text_section", "elements": [said("hey "), mention(), said(" list tags "), mention("U0BOB")]}
+    assert text_of(rich(parts), "U0BOT") == "hey list tags @U0BOB"
+
+
+@pytest.mark.parametrize(
+    ("url", "label", "read"),
+    [
+        ("http://api.example.com", "api.example.com", "api.example.com"),
+        ("https://api.example.com/", "https://api.example.com", "https://api.example.com"),
+        ("http://API.example.com/v1", "API.example.com/v1", "API.example.com/v1"),
+        ("http://deploy.sh", "deploy.sh", "deploy.sh"),
+        ("http://10.0.0.7", "10.0.0.7", "10.0.0.7"),
+        ("tel:+15551234567", "+1 (555) 123-4567", "+1 (555) 123-4567"),
+        ("tel:5551234", "5551234", "5551234"),
+        ("mailto:bob@example.com", "bob@example.com", "bob@example.com"),
+        ("https://evil.example", "api.example.com", "api.example.com (https://evil.example)"),
+        ("https://api.example.com/evil", "api.example.com", "api.example.com (https://api.example.com/evil)"),
+        ("tel:+15551234567", "call me", "call me (tel:+15551234567)"),
+    ],
+)
+def test_a_link_that_slack_made_reads_as_it_was_typed(url: str, label: str, read: str) -> None:
+    assert text_of({"text": f"ping <{url}|{label}> now"}) == f"ping {read} now"
+    link = {"type": "link", "url": url, "text": label}
+    assert text_of(rich({"type": "rich_text_section", "elements": [said("ping "), link]})) == f"ping {read}"
+
+
+@pytest.mark.parametrize("text", ["⚠️ careful", "می\u200cخواهم", "👩\u200d💻", "❤️\u200d🔥"])
+def test_joiners_and_variation_selectors_are_read_as_they_are(text: str) -> None:
+    assert text_of({"text": text}) == text
+    assert text_of(rich({"type": "rich_text_section", "elements": [said(text)]})) == text
+
+
 def test_lists_code_and_quotes_keep_their_form() -> None:
     item = {"type": "rich_text_section", "elements": [said("one")]}
     numbered = {"type": "rich_text_list", "style": "ordered", "indent": 1, "elements": [item, item]}
@@ -85,7 +143,15 @@ def test_a_nul_is_no_character_anybody_typed() -> None:
     assert text_of({"text": "a\x00b"}) == "a\ufffdb"
 
 
+@given(st.lists(st.sampled_from(["<@U0BOT>", "<@U0BOT|x>", " ", "a", ":", ",", "\n", "!", "<@U1>"]), max_size=12))
+def test_wherever_the_own_name_stands_the_words_are_kept(parts: list[str]) -> None:
+    read = text_of({"text": "".join(parts)}, "U0BOT")
+    assert "U0BOT" not in read
+    assert read.count("a") == parts.count("a")
+    assert read.count("@U1") == parts.count("<@U1>")
+
+
 @given(st.text())
 def test_escaped_text_reads_as_what_was_meant(text: str) -> None:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    assert from_mrkdwn(escaped) == text
+    assert from_mrkdwn(escaped) == text.replace("\x00", "\ufffd")

@@ -24,6 +24,23 @@ def deleted(workspace: Workspace, message: Message) -> None:
     workspace.announce({**_about(workspace, message, "message_deleted"), **shapes})
 
 
+def forwarded(workspace: Workspace, message: Message) -> Json:
+    """The attachment in which a message travels when somebody forwards it."""
+    who = workspace.people.get(message.user or "", {})
+    name = who.get("real_name") or message.more.get("username", "")
+    place = {"channel": message.channel, "ts": message.ts, "team": workspace.app.team}
+    inner = {"blocks": message.blocks, "attachments": message.attachments}
+    url = f"https://fake.slack.com/archives/{message.channel}/p{message.ts.replace('.', '')}"
+    about = {"author_name": name, "author_id": message.user, "author_subname": name, "channel_id": message.channel}
+    return {
+        "ts": message.ts, **about, "channel_team": workspace.app.team, "is_msg_unfurl": True, "is_share": True,
+        "message_blocks": [{**place, "message": {k: v for k, v in inner.items() if v}}], "id": 1,
+        "original_url": url, "from_url": url, "fallback": f"[January 2nd, 2026] {name}: {message.text}",
+        "text": message.text, "author_link": f"https://fake.slack.com/team/{message.user}",
+        "mrkdwn_in": ["text"], "footer": "Thread in Slack",
+    }  # fmt: skip
+
+
 def _said(workspace: Workspace, message: Message) -> Iterator[Json]:
     channel = workspace.channels[message.channel]
     event = {**message.shape(), "channel": message.channel, "event_ts": message.ts}

@@ -34,6 +34,17 @@ class Person(Somebody):
         """Say something to the bot alone, in a direct message."""
         return self._say(self.workspace.direct(self.id).id, text, thread, {})
 
+    async def forwards(
+        self, message: Message, text: str = "", *, channel: str, thread: Message | None = None
+    ) -> Message:
+        """Slack's own "Forward message": the words travel in an attachment; `text` is what they add."""
+        self.workspace.channels.setdefault(channel, Channel(channel, name=channel.lower()))
+        return self._say(channel, text, thread, {"attachments": [happenings.forwarded(self.workspace, message)]})
+
+    async def forwards_to_the_bot(self, message: Message, text: str = "") -> Message:
+        """The same in a direct message."""
+        return await self.forwards(message, text, channel=self.workspace.direct(self.id).id)
+
     async def edits(self, message: Message, text: str) -> None:
         before = message.shape()
         message.text = spelled(text)
@@ -158,7 +169,8 @@ class Person(Somebody):
     def _say(self, channel: str, text: str, thread: Message | None, more: Json) -> Message:
         workspace = self.workspace
         thread_ts = thread.root if thread is not None else None
-        message = Message(channel, workspace.new_ts(), spelled(text), self.id, thread_ts, blocks=rich_text(text))
+        blocks = rich_text(text) if text else []
+        message = Message(channel, workspace.new_ts(), spelled(text), self.id, thread_ts, blocks=blocks)
         message.blocks = workspace.with_ids(message.blocks)
         message.more = {"client_msg_id": workspace.new_id("c"), **self._home(), **more}
         workspace.keep(message)

@@ -104,7 +104,9 @@ class FakeSlack:
         """At the next call of the method the connection is cut, `before` or `after` the call had its effect."""
         self.api.faults.add(method, Fault(cut=when))
 
-    def answers_with_a_page(self, method: str, when: Cut, *, status: int = 200, page: str = "<html>Busy</html>") -> None:
+    def answers_with_a_page(
+        self, method: str, when: Cut, *, status: int = 200, page: str = "<html>Busy</html>"
+    ) -> None:
         """What stands between the bot and Slack answers the next call, `before` or `after` it had its effect."""
         self.api.faults.add(method, Fault(status=status, cut=when, page=page))
 
