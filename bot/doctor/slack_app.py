@@ -14,6 +14,7 @@ from bot.doctor.slack_manifest import differences
 from bot.environment.network import Network
 from bot.settings import Settings
 from channels.slack.client import Answer, SlackClient
+from channels.slack.installation import ourselves_of
 from channels.slack.manifest import SCOPES, manifest
 
 _NAME = "slack"
@@ -32,7 +33,7 @@ async def _examined(settings: Settings, bot_token: SecretStr) -> list[Finding]:
         tested = await _ask(settings, bot_token, "auth.test")
     except HandrailError as error:
         return [_trouble(error, "SLACK_BOT_TOKEN", f"copy it from {_PAGE}; install the app if there is none")]
-    told = f"SLACK_BOT_TOKEN works: {_shown(tested, 'user')} in {_shown(tested, 'team')}"
+    told = f"SLACK_BOT_TOKEN works: {_shown(tested, 'user')} in {_installed(tested)}"
     works = Finding(name=_NAME, state="ok", told=told)
     return [works, *_scopes(tested), *await _connection(settings), *await _configuration(settings, tested)]
 
@@ -53,6 +54,14 @@ async def _ask(settings: Settings, token: SecretStr, method: str, **arguments: s
 
 def _shown(answer: Answer, name: str) -> str:
     return visible(str(answer.data.get(name)))
+
+
+def _installed(tested: Answer) -> str:
+    """The workspace, or the organisation where the app is installed for all workspaces of one."""
+    us, name = ourselves_of(tested.data), _shown(tested, "team") if tested.data.get("team") else ""
+    if us.team or not us.enterprise:
+        return name or "a workspace that Slack does not name"
+    return f"{name or 'the organisation'} ({us.enterprise}), installed for the whole organisation"
 
 
 def _trouble(error: HandrailError, variable: str, fix: str, state: State = "problem") -> Finding:

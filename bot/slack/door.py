@@ -1,21 +1,16 @@
 """The two ways in: HTTP, signed, and Socket Mode. Behind both everything goes the same way."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agents.errors import HandrailError, Invalid, Misconfigured, NotAllowed, Unreachable
+from agents.errors import HandrailError, Invalid, NotAllowed
 from bot.log import Action, log
 from bot.slack.desk import SlackDesk
-from channels.slack.facts import Ourselves
-from channels.slack.inbound import challenge_of, from_socket, is_check, understand
+from channels.slack.inbound import Unpacked, challenge_of, fact_of, is_check, unpacked, unpacked_envelope
 from channels.slack.signing import verify
 from channels.slack.socket import Unheard
-
-PATIENCE = 2.0
-"""Seconds to find out who we are: Slack waits for three."""
 
 Json = dict[str, Any]
 
@@ -32,19 +27,18 @@ class SlackDoor:
         self, body: bytes, content_type: str, *, timestamp: str | None, signature: str | None
     ) -> Json | None:
         """What Slack is answered. Raises NotAllowed, Invalid, and Retryable: then it sends it again."""
-        if is_check(body, content_type):
-            return None
-        verify(body, timestamp=timestamp, signature=signature, secrets=self.secrets, now=self.now())
-        if (challenge := challenge_of(body, content_type)) is not None:
-            return {"challenge": challenge}
-        us = await self._us()
-        return await self.desk.take(understand(body, content_type, us), us)
+        try:
+            verify(body, timestamp=timestamp, signature=signature, secrets=self.secrets, now=self.now())
+        except NotAllowed:
+            if is_check(body, content_type):
+                return None
+            raise
+        return await self._take(unpacked(body, content_type))
 
     async def carried(self, kind: str, payload: Any) -> Json | None:
         """The same for an envelope of Socket Mode. Raises Unheard when Slack shall send it again."""
         try:
-            us = await self._us()
-            return await self.desk.take(from_socket(kind, payload, us), us)
+            return await self._take(unpacked_envelope(kind, payload))
         except (Invalid, NotAllowed) as error:
             log(Action.INBOUND_REFUSED, level="warning", channel="slack", error=error)
             return None
@@ -53,10 +47,8 @@ class SlackDoor:
             log(Action.INBOUND_REFUSED, level="warning" if ours else "error", channel="slack", error=error)
             raise Unheard from error
 
-    async def _us(self) -> Ourselves:
-        """A token that somebody has to put right is no fault of what came in: it is to come again. Raises Retryable."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self.desk.identity.us()
-        except (Misconfigured, TimeoutError) as error:
-            raise Unreachable("who we are on Slack is not known yet") from error
+    async def _take(self, came: Unpacked) -> Json | None:
+        if (challenge := challenge_of(came)) is not None:
+            return {"challenge": challenge}
+        us = await self.desk.identity.us_behind(came.payload)
+        return await self.desk.take(fact_of(came, us), us)

@@ -131,7 +131,7 @@ class Hearing:
 
 def name_of(place: Place, us: Ourselves) -> str:
     """The place as conversations know it. An app has one home: what tells another team of the same channel is ours."""
-    return f"{us.team}:{place.channel}:{place.root}"
+    return f"{us.home}:{place.channel}:{place.root}"
 
 
 def addressed(text: str, agents: Iterable[str]) -> tuple[str | None, str]:

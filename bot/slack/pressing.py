@@ -64,7 +64,7 @@ class Pressing:
         return None
 
     def _about(self, pressed: Clicked | Submitted, us: Ourselves) -> Reference:
-        return read_reference(self.key, pressed.reference, us.team, pressed.place.channel)
+        return read_reference(self.key, pressed.reference, us.home, pressed.place.channel)
 
     async def _decide(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, **given: Any) -> None:
         answer, claim = self._answer(pressed, us, **given), Claim(CHANNEL, pressed.keys)

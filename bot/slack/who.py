@@ -22,12 +22,12 @@ class Somebody:
 
 def somebody(by: Address, us: Ourselves, people: People) -> Somebody:
     """Only the ids of Slack lead to a person: names and mail addresses can be changed by their owners."""
-    for address in known_as(by, us.team):
+    for address in known_as(by, *us.teams):
         if (who := people.get(address)) is not None:
             return Somebody(person(who.key), who)
     return Somebody(by, None)
 
 
 def is_stranger(by: Address, us: Ourselves, who: Somebody) -> bool:
-    """Whether they are of another workspace, and nobody the configuration names."""
-    return who.person is None and not by.rest.startswith(f"{us.team}/")
+    """Whether they are of another workspace or organisation, and nobody the configuration names."""
+    return who.person is None and by.rest.partition("/")[0] not in us.teams

@@ -2,16 +2,28 @@
 
 from typing import Any
 
-from channels.slack.payloads import Channel, MaybeTeam, MaybeTs, Name, Opaque, Shape, Team, Ts, User
+from agents.errors import Invalid
+from channels.slack.payloads import Channel, MaybeTeam, MaybeTs, Name, Opaque, Shape, Ts, User
 
 
 class Envelope(Shape):
     """What the Events API puts around each event."""
 
-    team_id: Team
+    team_id: MaybeTeam = None
+    context_team_id: MaybeTeam = None
+    enterprise_id: MaybeTeam = None
+    context_enterprise_id: MaybeTeam = None
     api_app_id: Opaque | None = None
     event_id: Name
     event: dict[str, Any]
+
+    @property
+    def team(self) -> str:
+        """Where it happened: a workspace, else an organisation. Raises Invalid when neither is named."""
+        teams = (self.team_id, self.context_team_id, self.enterprise_id, self.context_enterprise_id)
+        if (found := next(filter(None, teams), None)) is None:
+            raise Invalid("not understood, from Slack: team_id")
+        return found
 
 
 class Edit(Shape):

@@ -56,7 +56,7 @@ def read_event(payload: Mapping[str, Any], us: Ourselves) -> Fact:
 def _not_a_person(message: Mapping[str, Any], envelope: Envelope, us: Ourselves) -> Ignored | None:
     """Bots talk to each other for ever, so none is listened to: not ourselves first of all."""
     user, bot, app = message.get("user"), message.get("bot_id"), message.get("app_id")
-    if user == us.user_id or bot == us.bot_id or (app and app == envelope.api_app_id):
+    if user == us.user_id or (bot and bot == us.bot_id) or (app and app == envelope.api_app_id):
         return Ignored("we said it ourselves")
     if bot or message.get("bot_profile") or message.get("subtype") == "bot_message":
         return Ignored("another bot said it")
@@ -102,23 +102,23 @@ def _mention(us: Ourselves) -> re.Pattern[str]:
 
 def _said_keys(envelope: Envelope, where: MessageEvent, message: Message) -> _Keys:
     """The same message is delivered under other event ids, and was seen under another ts (channels.md §1.1)."""
-    keys = (_event_key(envelope), f"message:{envelope.team_id}:{where.channel}:{message.ts}")
+    keys = (_event_key(envelope), f"message:{envelope.team}:{where.channel}:{message.ts}")
     if message.client_msg_id is None:
         return keys
-    return (*keys, f"client:{envelope.team_id}:{where.channel}:{message.user}:{message.client_msg_id}")
+    return (*keys, f"client:{envelope.team}:{where.channel}:{message.user}:{message.client_msg_id}")
 
 
 def _event_key(envelope: Envelope) -> str:
-    return f"event:{envelope.team_id}:{envelope.event_id}"
+    return f"event:{envelope.team}:{envelope.event_id}"
 
 
 def _place(envelope: Envelope, where: MessageEvent, message: Message) -> Place:
-    return Place(envelope.team_id, where.channel, message.thread_ts or message.ts)
+    return Place(envelope.team, where.channel, message.thread_ts or message.ts)
 
 
 def _author(message: Message, envelope: Envelope) -> Address:
     """In a shared channel the author's own team; the envelope tells the team that hosts it."""
-    team = message.user_team or message.source_team or message.team or envelope.team_id
+    team = message.user_team or message.source_team or message.team or envelope.team
     return identity(message.user, team)
 
 
@@ -148,7 +148,7 @@ def _changed(envelope: Envelope, us: Ourselves) -> Fact:
         return Ignored("a message changed, but not its words")
     changed = message.edited.ts if message.edited else message.ts
     # Without `edited` only the words tell one change from the next: the event id has to.
-    edit = (f"edit:{envelope.team_id}:{where.channel}:{message.ts}:{changed}",) if message.edited else ()
+    edit = (f"edit:{envelope.team}:{where.channel}:{message.ts}:{changed}",) if message.edited else ()
     return Edited(
         place=_place(envelope, where, message),
         ts=message.ts,
@@ -166,31 +166,31 @@ def _deleted(envelope: Envelope, told: Mapping[str, Any], us: Ourselves) -> Fact
     if nobody := _not_a_person(gone, envelope, us):
         return nobody
     left = shaped(Remnant, gone)
-    team = left.user_team or left.source_team or left.team or envelope.team_id
+    team = left.user_team or left.source_team or left.team or envelope.team
     return Deleted(
-        place=Place(envelope.team_id, event.channel, left.thread_ts or event.deleted_ts),
+        place=Place(envelope.team, event.channel, left.thread_ts or event.deleted_ts),
         ts=event.deleted_ts,
         by=identity(left.user, team) if left.user else None,
         at=time_of(event.event_ts),
-        keys=(_event_key(envelope), f"delete:{envelope.team_id}:{event.channel}:{event.deleted_ts}"),
+        keys=(_event_key(envelope), f"delete:{envelope.team}:{event.channel}:{event.deleted_ts}"),
     )
 
 
 def _stopped(envelope: Envelope) -> Stopped:
     """`agent_session_stopped` (docs.slack.dev/reference/events/agent_session_stopped)."""
     event = shaped(StoppedEvent, envelope.event)
-    place = Place(envelope.team_id, event.channel, event.thread_ts)
+    place = Place(envelope.team, event.channel, event.thread_ts)
     key = f"stop:{place.team}:{place.channel}:{place.root}:{event.event_ts}"
-    by = identity(event.user, envelope.team_id)
+    by = identity(event.user, envelope.team)
     return Stopped(place=place, by=by, at=time_of(event.event_ts), keys=(_event_key(envelope), key))
 
 
 def _opened(envelope: Envelope) -> Opened:
     event = shaped(OpenedEvent, envelope.event)
     return Opened(
-        team=envelope.team_id,
+        team=envelope.team,
         channel=event.channel,
-        by=identity(event.user, envelope.team_id),
+        by=identity(event.user, envelope.team),
         tab=event.tab,
         at=time_of(event.event_ts),
         keys=(_event_key(envelope),),

@@ -11,11 +11,27 @@ from agents.messages import Quote
 
 @dataclass(frozen=True)
 class Ourselves:
-    """Who this app is, as `auth.test` tells: what these two say is not said to us. `team` is the app's home."""
+    """Who this app is, as `auth.test` tells: what these two say is not said to us.
+
+    `team` is the workspace the app is installed in; it is empty where the app is installed in a whole organisation,
+    `enterprise`. There `workspace` is the one that something came from.
+    """
 
     bot_id: str
     user_id: str
     team: str
+    enterprise: str = ""
+    workspace: str = ""
+
+    @property
+    def home(self) -> str:
+        """The installation: it stays the same for all workspaces of an organisation."""
+        return self.team or self.enterprise
+
+    @property
+    def teams(self) -> frozenset[str]:
+        """The teams whose people are no strangers."""
+        return frozenset({self.team, self.enterprise, self.workspace} - {""})
 
 
 @dataclass(frozen=True)
@@ -192,7 +208,7 @@ Fact = (
 )  # fmt: skip
 
 
-def known_as(by: Address, home: str) -> tuple[Address, ...]:
-    """The addresses `handrail.toml` may have for somebody: without a team it means the team this app lives in."""
+def known_as(by: Address, *homes: str) -> tuple[Address, ...]:
+    """The addresses `handrail.toml` may have for somebody: without a team it means the teams this app lives in."""
     team, _, user = by.rest.partition("/")
-    return (by, Address(f"slack:{user}")) if team == home else (by,)
+    return (by, Address(f"slack:{user}")) if team in homes else (by,)

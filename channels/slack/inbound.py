@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,62 +14,85 @@ from channels.slack.interaction import read_command, read_interaction
 from channels.slack.payloads import MOST_BYTES, json_object
 
 _FORM = "application/x-www-form-urlencoded"
+_COMMAND = "slash_commands"
+_CHECK = b"ssl_check=1"
 _MOST_FIELDS = 100
 _LONGEST_CHECK = 2000
 _CHALLENGE = re.compile(r"[!-~]{1,1000}", re.ASCII)
 
 
+@dataclass(frozen=True)
+class Unpacked:
+    """What came in, without what was around it. `kind` is that of an envelope of Socket Mode."""
+
+    kind: str
+    payload: Mapping[str, Any]
+
+
 def understand(body: bytes, content_type: str, us: Ourselves) -> Fact:
-    """What a request of Slack says. Raises Invalid, and nothing else, for what nobody can understand.
+    """What a request of Slack says. Raises Invalid, and nothing else, for what nobody can understand."""
+    return fact_of(unpacked(body, content_type), us)
+
+
+def unpacked(body: bytes, content_type: str) -> Unpacked:
+    """A request that was verified. Raises Invalid.
 
     Events are JSON; interactions a form with JSON in `payload`; slash commands and the check of our certificate plain
     forms.
     """
     if len(body) > MOST_BYTES:
         raise Invalid("this is longer than anything Slack sends")
-    if _is_form(content_type):
-        return _from_form(_fields(body))
-    return from_events(json_object(body), us)
+    if not _is_form(content_type):
+        return Unpacked("events_api", json_object(body))
+    form = _fields(body)
+    if form.get("ssl_check") == "1":
+        return Unpacked("ssl_check", form)
+    return Unpacked("interactive", json_object(form["payload"])) if "payload" in form else Unpacked(_COMMAND, form)
 
 
-def is_check(body: bytes, content_type: str) -> bool:
-    """Whether Slack only looks if our certificate holds, which it does not sign."""
-    if len(body) > _LONGEST_CHECK or not _is_form(content_type):
-        return False
-    try:
-        return isinstance(_from_form(_fields(body)), Checked)
-    except Invalid:
-        return False
-
-
-def challenge_of(body: bytes, content_type: str) -> str | None:
-    """What Slack wants to hear back when it looks whether the address is ours; None for everything else.
-
-    It is answered without knowing who we are: the address is verified before all else works. Raises Invalid.
-    """
-    if len(body) > _LONGEST_CHECK or b"url_verification" not in body or _is_form(content_type):
-        return None
-    payload = json_object(body)
-    return _challenge(payload.get("challenge")).challenge if payload.get("type") == "url_verification" else None
-
-
-def from_socket(kind: str, payload: Any, us: Ourselves) -> Fact:
-    """What an envelope of Socket Mode says: the same payloads, without forms around them.
+def unpacked_envelope(kind: str, payload: Any) -> Unpacked:
+    """An envelope of Socket Mode: the same payloads, without forms around them. Raises Invalid.
 
     The SDK takes for JSON what is none over HTTP, such as half of a surrogate pair: it is read once more.
     """
     if not isinstance(payload, dict):
         raise Invalid("not understood, from Slack: payload")
-    payload = json_object(json.dumps(payload))
-    match kind:
+    return Unpacked(kind, json_object(json.dumps(payload)))
+
+
+def is_check(body: bytes, content_type: str) -> bool:
+    """Whether Slack only looks if our certificate holds, which it does not sign: nothing of it is parsed."""
+    return len(body) <= _LONGEST_CHECK and _is_form(content_type) and _CHECK in body.split(b"&")
+
+
+def challenge_of(came: Unpacked) -> str | None:
+    """What Slack wants to hear back when it looks whether the address is ours; None for everything else.
+
+    It is answered without knowing who we are: the address is verified before all else works. Raises Invalid.
+    """
+    if came.kind != "events_api" or came.payload.get("type") != "url_verification":
+        return None
+    return _challenge(came.payload.get("challenge")).challenge
+
+
+def fact_of(came: Unpacked, us: Ourselves) -> Fact:
+    """What it says. Raises Invalid."""
+    match came.kind:
         case "events_api":
-            return from_events(payload, us)
+            return from_events(came.payload, us)
         case "interactive":
-            return read_interaction(payload)
+            return read_interaction(came.payload)
         case "slash_commands":
-            return read_command(payload)
+            return read_command(came.payload)
+        case "ssl_check":
+            return Checked()
         case _:
             return Ignored("an envelope of another kind")
+
+
+def from_socket(kind: str, payload: Any, us: Ourselves) -> Fact:
+    """What an envelope of Socket Mode says. Raises Invalid."""
+    return fact_of(unpacked_envelope(kind, payload), us)
 
 
 def from_events(payload: Mapping[str, Any], us: Ourselves) -> Fact:
@@ -94,14 +118,6 @@ def _challenge(challenge: Any) -> Challenge:
     if not isinstance(challenge, str) or not _CHALLENGE.fullmatch(challenge):
         raise Invalid("not understood, from Slack: challenge")
     return Challenge(challenge)
-
-
-def _from_form(form: Mapping[str, str]) -> Fact:
-    if form.get("ssl_check") == "1":
-        return Checked()
-    if "payload" in form:
-        return read_interaction(json_object(form["payload"]))
-    return read_command(form)
 
 
 def _fields(body: bytes) -> dict[str, str]:

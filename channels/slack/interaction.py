@@ -60,7 +60,7 @@ def _clicked(pressed: BlockActions) -> Fact:
     action, container = pressed.actions[0], pressed.container
     if not is_ours(action.action_id):
         return Ignored("a button that only shows something")
-    team = _team(pressed.team, pressed.user)
+    team = _team(pressed)
     name, choice = chosen(action.action_id, action.selected_option.value if action.selected_option else None)
     return Clicked(
         place=Place(team, container.channel_id, container.thread_ts or container.message_ts),
@@ -84,7 +84,7 @@ def _click_key(team: str, container: Container, user: Presser, action: Action) -
 
 
 def _submitted(sent: ViewSubmission) -> Submitted:
-    team, view = _team(sent.team, sent.user), sent.view
+    team, view = _team(sent), sent.view
     behind = Behind.read(view.private_metadata)
     values = {block: _value(fields) for block, fields in view.state.values.items()}
     return Submitted(
@@ -100,7 +100,7 @@ def _submitted(sent: ViewSubmission) -> Submitted:
 
 
 def _pointed(used: MessageAction) -> Pointed:
-    team, message = _team(used.team, used.user), shaped(PointedMessage, used.message)
+    team, message = _team(used), shaped(PointedMessage, used.message)
     home = message.user_team or message.source_team or message.team or team
     author = identity(message.user, home) if message.user and not message.bot_id else None
     written_by = author or author_of(used.message)
@@ -126,9 +126,9 @@ def _value(fields: Mapping[str, Input]) -> str | None:
     return found.replace("\x00", "\ufffd") if found else None
 
 
-def _team(team: Named | None, user: Presser) -> Team:
+def _team(told: BlockActions | ViewSubmission | MessageAction) -> Team:
     """The team a payload is about; installed for a whole organisation it may name none but the person's own."""
-    found = team.id if team else user.team_id
+    found = told.team.id if told.team else told.user.team_id or (told.enterprise.id if told.enterprise else None)
     if found is None:
         raise Invalid("not understood, from Slack: team")
     return found

@@ -9,7 +9,7 @@ from channels.slack.payloads import Channel, MaybeTeam, MaybeTs, Name, Opaque, S
 
 
 class Named(Shape):
-    """The team of an interaction."""
+    """The team of an interaction, or its organisation."""
 
     id: Team
 
@@ -49,6 +49,7 @@ class BlockActions(Shape):
     """Buttons pressed in a message."""
 
     team: Named | None = None
+    enterprise: Named | None = None
     user: Presser
     container: Container
     actions: Annotated[list[Action], Field(min_length=1)]
@@ -74,6 +75,7 @@ class MessageAction(Shape):
     """Our shortcut used on a message."""
 
     team: Named | None = None
+    enterprise: Named | None = None
     user: Presser
     channel: Conversation
     message: dict[str, Any]
@@ -108,6 +110,7 @@ class ViewSubmission(Shape):
     """A modal sent."""
 
     team: Named | None = None
+    enterprise: Named | None = None
     user: Presser
     view: View
 

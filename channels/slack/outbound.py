@@ -86,7 +86,7 @@ class SlackChannel:
         if card is None or card.status != "open":
             return drawn(message)
         about = Reference(card.request_id, card.digest)
-        return drawn(message, sign_reference(self.key, about, (await self.identity.us()).team, channel))
+        return drawn(message, sign_reference(self.key, about, (await self.identity.us()).home, channel))
 
     def draft(self, to: Address, reader: Address | None) -> SlackDraft:
         """A reply while it is written. One to somewhere else than a thread is shown once it is whole."""
@@ -161,7 +161,7 @@ class SlackChannel:
         """What is said about a message outside of any thread comes in from a thread of its own."""
         ref = f"{spot.channel}:{ts}"
         begun = (
-            Begun(address=Address(f"slack:{ref}"), place=f"{(await self.identity.us()).team}:{ref}")
+            Begun(address=Address(f"slack:{ref}"), place=f"{(await self.identity.us()).home}:{ref}")
             if not spot.root
             else None
         )

@@ -107,6 +107,15 @@ async def test_an_app_that_is_as_it_should_be_has_no_troubles() -> None:
     assert "SLACK_CONFIG_TOKEN" in str(found[-1].fix)
 
 
+@pytest.mark.parametrize("tells_team", ["none", "enterprise", "team"])
+async def test_an_app_in_a_whole_organisation_is_told_as_such(tells_team: Any) -> None:
+    async with house(App(enterprise="E0ORG", tells_team=tells_team)) as (_, variables):
+        found = await examined(**variables)
+    told = "SLACK_BOT_TOKEN works: handrail in Fake Org (E0ORG), installed for the whole organisation"
+    assert told in [finding.told for finding in found]
+    assert troubles(found) == []
+
+
 async def test_over_http_no_connection_is_asked_for() -> None:
     async with house(App(), socket_mode=False) as (fake, variables):
         assert troubles(await examined(**variables)) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.workplace import OPS, Workplace, bot_among, nobody_writes, workplace
+from tests.bot.slack.workplace import OPS, Transport, Workplace, bot_among, nobody_writes, workplace
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted import ScriptedModel
 from tests.fakes.slack.parcel import Answer
@@ -103,17 +103,53 @@ async def test_what_cannot_be_written_is_told_to_come_again_and_is_not_lost(data
         assert (await work.story(root)).count("MessageReceived") == 1
 
 
-async def test_what_comes_in_while_slack_does_not_say_who_we_are_comes_again(database: Database, house) -> None:
-    at_start = ("internal_error",)
-    async with fake_slack(FakeClock()) as slack:
-        for error in (*at_start, "internal_error", "invalid_auth", "internal_error", "invalid_auth"):
-            slack.fails("auth.test", error=error)
-        async with bot_among(slack, house, database, ScriptedModel(HELLO)) as work:
+@pytest.mark.parametrize("error", ["internal_error", "invalid_auth", "page"])
+async def test_the_first_event_is_taken_while_slack_does_not_say_who_we_are(
+    database: Database, house, transport: Transport, error: str
+) -> None:
+    async with fake_slack(FakeClock(), socket_mode=transport == "socket") as slack:
+        for _ in ("at the start", "for the event"):
+            if error == "page":
+                slack.answers_with_a_page("auth.test", "before")
+            else:
+                slack.fails("auth.test", error=error)
+        async with bot_among(slack, house, database, ScriptedModel(HELLO), transport=transport) as work:
             root = await work.alice.mentions("hi", channel=OPS)
-            await slack.quiet()
-            assert statuses(work) == [503] * 4
-            await work.later(minutes=1)
             await work.alice.hears(root, "Hello.")
+            assert statuses(work) == [200] * 2
+            assert (await work.story(root)).count("MessageReceived") == 1
+
+
+async def test_who_we_are_is_asked_again_after_a_while_and_then_known(database: Database, house) -> None:
+    async with fake_slack(FakeClock()) as slack:
+        for _ in ("at the start", "for the first event"):
+            slack.fails("auth.test", error="internal_error")
+        async with bot_among(slack, house, database, ScriptedModel(HELLO, HELLO, HELLO)) as work:
+            for seconds, asked in ((1, 2), (10, 2), (1, 3)):
+                root = await work.alice.writes("hi")
+                await work.alice.hears(root, "Hello.")
+                assert [call.method for call in slack.calls].count("auth.test") == asked
+                await work.later(seconds=seconds)
+
+
+async def test_what_says_nothing_of_the_installation_comes_again_while_slack_is_away(database: Database, house) -> None:
+    event = {"type": "message", "user": "U0ALICE", "ts": "1767344400.000100", "channel": "D0ALICE", "text": "hi"}
+    body = json.dumps({"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "event": event}).encode()
+    async with fake_slack(FakeClock()) as slack:
+        for _ in ("at the start", "for the event"):
+            slack.fails("auth.test", error="internal_error")
+        async with bot_among(slack, house, database) as work:
+            assert (await signed(work, body)).status == 503
+
+
+async def test_nothing_is_parsed_before_its_signature_was_verified(work: Workplace) -> None:
+    for body in (b"ssl_check=1&a=" + b"%ff" * 9, b"ssl_check=%31", b"payload=[[[[", b"ssl_check=1" * 999):
+        answer = await work.slack.http.post(body, {"Content-Type": FORM})
+        assert (answer.status, b"ssl_check=1" in body.split(b"&")) in ((401, False), (200, True)), body
+
+
+async def test_a_signed_check_of_the_certificate_is_acknowledged(work: Workplace) -> None:
+    assert await acknowledged(work, b"ssl_check=1&token=x", FORM)
 
 
 anything = st.recursive(

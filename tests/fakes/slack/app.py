@@ -1,7 +1,7 @@
 """Who the bot is to Slack, and the secrets both of them know."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 _SCOPES = (
     "app_mentions:read", "assistant:write", "channels:history", "chat:write", "commands", "groups:history",
@@ -11,9 +11,14 @@ _SCOPES = (
 
 @dataclass(frozen=True)
 class App:
-    """One app, installed in one workspace."""
+    """One app, installed in one workspace; or in the whole `enterprise`, of which `team` is one workspace then.
+
+    `tells_team` is what `auth.test` of an installation in an organisation says of a team.
+    """
 
     team: str = "T0TEAM"
+    enterprise: str | None = None
+    tells_team: Literal["none", "enterprise", "team"] = "none"
     id: str = "A0APP"
     user: str = "U0BOT"
     bot: str = "B0BOT"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.fakes.slack import happenings, opening
+from tests.fakes.slack.app import App
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Json, Message
 from tests.fakes.slack.modal import Modal
@@ -71,7 +72,7 @@ class Person(Somebody):
         form = {
             "token": "verification-token", "team_id": app.team, "team_domain": "fake", "channel_id": where.id,
             "channel_name": where.name, "user_id": self.id, "user_name": self.name, "command": command, "text": text,
-            "api_app_id": app.id, "is_enterprise_install": "false", "response_url": self.urls.new(self.id, where.id),
+            "api_app_id": app.id, **_organisation(app), "response_url": self.urls.new(self.id, where.id),
             "trigger_id": self.workspace.new_trigger(self.id),
         }  # fmt: skip
         return (await self.interacts("slash_commands", form)).body
@@ -203,6 +204,12 @@ class Person(Somebody):
             return f"{self.name} never saw {what.strip()}; unseen are {unseen}"
 
         return Card.of(self.workspace, await self.workspace.bell.until(look, missed))
+
+
+def _organisation(app: App) -> Json:
+    if app.enterprise is None:
+        return {"is_enterprise_install": "false"}
+    return {"is_enterprise_install": "true", "enterprise_id": app.enterprise, "enterprise_name": "Fake Org"}
 
 
 def _is_in(message: Message, thread: Message) -> bool:

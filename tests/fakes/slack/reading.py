@@ -8,13 +8,12 @@ from tests.fakes.slack.workspace import Channel, Workspace
 def auth_test(workspace: Workspace, args: Json) -> Json:
     app = workspace.app
     bot = {"user": app.name, "user_id": app.user, "bot_id": app.bot, **({"app_id": app.id} if app.tells_its_id else {})}
-    return {
-        "url": "https://fake.slack.com/",
-        "team": "Fake",
-        "team_id": app.team,
-        **bot,
-        "is_enterprise_install": False,
-    }
+    if app.enterprise is None:
+        team = {"team": "Fake", "team_id": app.team, "is_enterprise_install": False}
+        return {"url": "https://fake.slack.com/", **team, **bot}
+    teams = {"none": {}, "enterprise": {"team_id": app.enterprise}, "team": {"team_id": app.team}}
+    org = {"team": "Fake Org", "enterprise_id": app.enterprise, "is_enterprise_install": True}
+    return {"url": "https://fake.enterprise.slack.com/", **org, **teams[app.tells_team], **bot}
 
 
 def users_info(workspace: Workspace, args: Json) -> Json:

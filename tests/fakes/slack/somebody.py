@@ -42,6 +42,9 @@ class Somebody:
         """What every interaction tells of who it comes from."""
         app = self.workspace.app
         user = {"id": self.id, "username": self.name, "name": self.name, "team_id": self.team}
-        team = {"team": {"id": app.team, "domain": "fake"}, "enterprise": None, "is_enterprise_install": False}
+        named = {} if app.enterprise is None else {"enterprise_id": app.enterprise, "enterprise_name": "Fake Org"}
+        org = None if app.enterprise is None else {"id": app.enterprise, "name": "Fake Org"}
+        team = {"team": {"id": app.team, "domain": "fake", **named}, "enterprise": org}
+        team["is_enterprise_install"] = app.enterprise is not None
         ids = {"api_app_id": app.id, "token": "verification-token", "trigger_id": self.workspace.new_trigger(self.id)}
         return {"type": kind, "user": user, **team, **ids}

@@ -127,11 +127,12 @@ class Workspace:
     def announce(self, event: Json) -> None:
         """Send the event to the bot, under an id of its own."""
         team, now = self.app.team, int(self.clock.now().timestamp())
-        bot = {"enterprise_id": None, "team_id": team, "user_id": self.app.user, "is_bot": True}
+        org = self.app.enterprise
+        bot = {"enterprise_id": org, "team_id": None if org else team, "user_id": self.app.user, "is_bot": True}
         envelope = {
-            "token": "verification-token", "team_id": team, "context_team_id": team, "context_enterprise_id": None,
+            "token": "verification-token", "team_id": team, "context_team_id": team, "context_enterprise_id": org,
             "api_app_id": self.app.id, "event": event, "type": "event_callback", "event_id": self.new_id("Ev"),
-            "event_time": now, "authorizations": [{**bot, "is_enterprise_install": False}],
+            "event_time": now, "authorizations": [{**bot, "is_enterprise_install": org is not None}],
             "is_ext_shared_channel": False, "event_context": self.new_id("4-"),
         }  # fmt: skip
         self.postman.send(Parcel("events_api", envelope))
