@@ -54,8 +54,14 @@ def card_of(request: Request) -> Message:
         expires_at=None if request.held else request.expires_at,
         settled_at=request.settled_at,
         outcome=None if request.status == "open" else outcome(request),
+        note=_note(request) if request.status == "open" else "",
     )
     return Message(text=_text(card), card=card)
+
+
+def _note(request: Request) -> str:
+    """Where nobody could see the request, those who are asked directly learn why."""
+    return f"It could not be shown where it was asked: {shown(request.unshown)}" if request.unshown else ""
 
 
 def choices_of(request: Request) -> tuple[str, ...]:
@@ -107,5 +113,6 @@ def _title(request: Request) -> str:
 
 def _text(card: Card) -> str:
     lines = [card.title, *(f"{field.name}: {field.value}" for field in card.fields)]
+    lines += [card.note] if card.note else []
     lines += [visible(asked_for_by(card)), f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
     return "\n".join(lines)

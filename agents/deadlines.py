@@ -16,6 +16,7 @@ from agents.events import (
 from agents.people import People
 from agents.requests import Request
 from agents.state import ThreadState
+from agents.unshown import asked_directly, direct_step, is_shown_nowhere
 
 
 def wake_at(state: ThreadState) -> datetime | None:
@@ -49,13 +50,10 @@ def _request_times(state: ThreadState, request: Request) -> Iterator[datetime]:
     for seconds in request.ask.remind[request.reminded : request.reminded + 1]:
         yield request.opened_at + timedelta(seconds=seconds)
     for step in request.ask.escalate[request.escalated : request.escalated + 1]:
-        at_once = _nowhere(state, request)
+        at_once = is_shown_nowhere(state, request)
         yield request.opened_at + (timedelta() if at_once else timedelta(seconds=step.after))
-
-
-def _nowhere(state: ThreadState, request: Request) -> bool:
-    """No channel took a card of it and none is on its way: there is nobody to wait for."""
-    return not request.cards and not any(m.request_id == request.id for m in state.outgoing)
+    if direct_step(state, request) is not None:
+        yield request.opened_at
 
 
 def _expired(request: Request, now: datetime) -> tuple[KnownEvent, ...]:
@@ -76,9 +74,12 @@ def _reminders(request: Request, now: datetime) -> Iterator[RequestReminded]:
 
 
 def _escalations(state: ThreadState, request: Request, now: datetime, people: People) -> Iterator[RequestEscalated]:
-    """Those whose time has come; one more where nobody has been asked so far."""
-    at_once = request.escalated + 1 if _nowhere(state, request) else None
+    """Those whose time has come; one more where nobody has been asked so far, in the end people directly."""
+    at_once = request.escalated + 1 if is_shown_nowhere(state, request) else None
     for nth, step in enumerate(request.ask.escalate[request.escalated :], request.escalated + 1):
         if nth == at_once or now >= request.opened_at + timedelta(seconds=step.after):
             to = people.reached(step.to, step.via)
             yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=nth, to=to)
+    if (direct := direct_step(state, request)) is not None:
+        to = asked_directly(state, request, people, direct)
+        yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=request.escalated + 1, to=to)

@@ -141,10 +141,9 @@ def _without_prefetched(events: Iterable[Remembered]) -> Iterator[Remembered]:
 
 def _continued(story: Story, event: Remembered, commands: Commands, reading: Container[str]) -> Story:
     match event:
-        case MessageReceived() if event.author is not None:
-            return replace(story, said=(*story.said, _quoted(event, commands, reading)))
         case MessageReceived():
-            return replace(story, said=(*story.said, _heard(event, commands)))
+            said = _heard(event, commands) if event.author is None else _quoted(event, commands, reading)
+            return replace(story, said=(*story.said, said))
         case MessageEdited():
             return replace(story, said=_reworded(story, event, commands))
         case MessageDeleted():

@@ -269,12 +269,13 @@ class MessageSent(Fact):
 
 
 class MessageUndeliverable(Fact):
-    """A channel will never take this message."""
+    """A channel will never take this message. It is sent to `instead`, if the log names another address."""
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
     key: str
     to: Address
     reason: str
+    instead: Address | None = None
 
 
 class ThreadPaused(Fact):

@@ -44,7 +44,10 @@ class Field(Frozen):
 
 
 class Card(Frozen):
-    """A request as a person sees it, made by our code from validated facts, never from model prose."""
+    """A request as a person sees it, made by our code from validated facts, never from model prose.
+
+    `note` is why it is shown here. `may_approve` is False where its only reader may not: it offers no approval then.
+    """
 
     request_id: str
     code: str
@@ -60,6 +63,8 @@ class Card(Frozen):
     expires_at: AwareDatetime | None = None
     settled_at: AwareDatetime | None = None
     outcome: str | None = None
+    note: str = ""
+    may_approve: bool = True
 
 
 class Message(Frozen):

@@ -35,6 +35,16 @@ class People(Frozen):
         found = self.with_role(to.rest) if to.scheme == "role" else tuple(filter(None, [self.get(to)]))
         return tuple(dict.fromkeys(_on(p, via) for p in found))
 
+    def own_addresses(self, of: Address, first: str) -> tuple[Address, ...]:
+        """Where somebody is met alone, the addresses on the channel `first` before others, the terminal last.
+
+        A stranger has the address they came from.
+        """
+        if (who := self.get(of)) is None:
+            return () if of.scheme in ("person", "role", "agent", "system") else (of,)
+        own = sorted(who.addresses, key=lambda address: address.scheme != first)
+        return tuple(dict.fromkeys((*own, Address(f"terminal:{who.key}"))))
+
 
 def _on(who: Person, via: str | None) -> Address:
     fallback = Address(f"{via or 'terminal'}:{who.key}")

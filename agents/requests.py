@@ -71,6 +71,7 @@ class Request(Frozen):
     """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same.
 
     Of the `answers` that did not count the last MAX_REFUSALS_KEPT are kept; `refused_count` is how many there were.
+    `unshown` is why no channel showed it where it was asked, until somebody was asked elsewhere.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Request(Frozen):
     reminded: int = 0
     escalated: int = 0
     held: bool = False
+    unshown: str | None = None
     answers: tuple[GivenAnswer, ...] = ()
     refused_count: int | None = None
     cards: tuple[ShownCard, ...] = ()

@@ -6,8 +6,10 @@ from datetime import datetime
 from agents.addresses import Address
 from agents.effects import SendMessage
 from agents.events import MessageSent, MessageUndeliverable, RequestShown
+from agents.folding.talking import ELSEWHERE
 from agents.messages import Receipt
 from agents.next_step import messages
+from agents.people import People
 from agents.state import ThreadState
 from channels.base import Reader
 
@@ -25,6 +27,16 @@ def undeliverable(effect: SendMessage, reason: str, at: datetime) -> MessageUnde
     """No channel will ever take it."""
     actor = Address(f"channel:{effect.to.scheme}")
     return MessageUndeliverable(at=at, actor=actor, key=effect.key, to=effect.to, reason=reason)
+
+
+def redirected(event: MessageUndeliverable, state: ThreadState, people: People) -> MessageUndeliverable:
+    """With an address of the requester for a reply that its place does not take, each tried once."""
+    lost = next((m for m in state.outgoing if m.key == event.key), None)
+    if lost is None or lost.message.card is not None:
+        return event
+    own = people.own_addresses(state.requester, event.to.scheme)
+    instead = next((a for a in own if a != event.to and f"{ELSEWHERE}{a}" not in event.key), None)
+    return event.model_copy(update={"instead": instead})
 
 
 def read_from_the_log(

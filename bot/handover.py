@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agents.errors import Doubtful, Misconfigured, Permanent, Retryable, Unreachable, WrongState
-from agents.events import KnownEvent, MessageSent, RequestShown
+from agents.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
 from agents.messages import Receipt
+from agents.people import People
 from agents.state import ThreadState
-from bot.delivery import delivered, undeliverable
+from bot.delivery import delivered, redirected, undeliverable
 from bot.engine import Also, Engine
 from bot.ids import Chance
 from bot.log import Action, log
-from channels.base import Channel
+from bot.private_cards import for_its_reader, offers_approval
+from channels.base import Channel, KnowsPrivacy
 from storage.conversations import begin_conversation
 from storage.outbox import Parcel
 
@@ -30,6 +32,7 @@ class Handover:
     engine: Engine
     channels: Mapping[str, Channel]
     chance: Chance
+    people: People = field(default_factory=People)
     troubles: dict[str, str] = field(default_factory=dict)
     _doubted: set[str] = field(default_factory=set)
 
@@ -40,11 +43,21 @@ class Handover:
         if channel is None:
             return undeliverable(effect, f"no channel here takes messages to {effect.to.scheme}", self.chance.now())
         try:
-            receipt = await self._sent(parcel, channel)
+            receipt = await self._sent(await self._for_its_reader(parcel, channel), channel)
         except Permanent as error:
             log(Action.MESSAGE_UNDELIVERABLE, level="warning", thread_id=parcel.thread_id, channel=effect.to.scheme)
             return undeliverable(effect, str(error), self.chance.now())
         return delivered(effect, receipt, self.chance.now())
+
+    async def _for_its_reader(self, parcel: Parcel, channel: Channel) -> Parcel:
+        """Raises StoreUnavailable."""
+        effect = parcel.effect
+        private = isinstance(channel, KnowsPrivacy) and channel.is_private(effect.to)
+        if not (private and offers_approval(effect.message)):
+            return parcel
+        state = await self.engine.load(parcel.thread_id)
+        message = for_its_reader(effect.message, state, effect.to, self.people, self.chance.now())
+        return replace(parcel, effect=effect.model_copy(update={"message": message}))
 
     async def _sent(self, parcel: Parcel, channel: Channel) -> Receipt:
         effect, key = parcel.effect, f"{parcel.thread_id}:{parcel.effect.key}"  # an effect's key is its thread's own
@@ -70,7 +83,9 @@ class Handover:
         """Once, however often it was handed over; what people say at the place it began is the thread's from now on."""
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
-            return (event,) if any(m.key == parcel.effect.key for m in state.outgoing) else ()
+            if all(m.key != parcel.effect.key for m in state.outgoing):
+                return ()
+            return (redirected(event, state, self.people) if isinstance(event, MessageUndeliverable) else event,)
 
         with suppress(WrongState):  # a log we cannot read waits for a build that can
             await self.engine.record(parcel.thread_id, decide, also=_place_begun(parcel, event))

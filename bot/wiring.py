@@ -104,7 +104,7 @@ def bootstrap(
     drafts = Drafts({s: channel for s, channel in channels.items() if isinstance(channel, Drafter)}, roster.people)
     activity = Activity({s: channel for s, channel in channels.items() if isinstance(channel, ShowsWork)})
     advancer = Advancer(Performer(own, roster, model, runner, chance, drafts), chance, activity)
-    handover = Handover(engine, senders, chance)
+    handover = Handover(engine, senders, chance, roster.people)
     return Bot(
         engine=engine,
         roster=roster,

@@ -83,6 +83,15 @@ class ShowsWork(Protocol):
 
 
 @runtime_checkable
+class KnowsPrivacy(Protocol):
+    """A channel some of whose addresses are read by one person alone."""
+
+    def is_private(self, at: Address) -> bool:
+        """Whether this one is."""
+        ...
+
+
+@runtime_checkable
 class Channel(Protocol):
     """Where messages leave, many at once: how many of them go on at the same time is the channel's to say.
 

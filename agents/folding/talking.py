@@ -2,6 +2,7 @@
 
 from typing import Any, assert_never
 
+from agents.addresses import Address
 from agents.events import (
     MessageDeleted,
     MessageEdited,
@@ -15,6 +16,9 @@ from agents.folding.fresh import FRESH_START
 from agents.folding.settling import begun, replaced
 from agents.messages import Message
 from agents.state import Outgoing, ThreadState
+
+ELSEWHERE = ">>"
+"""Stands in the key of a message between the name it had and the address it goes to instead."""
 
 TalkingEvent = Spoken | ReplyChosen | MessageSent | MessageUndeliverable
 
@@ -31,7 +35,7 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
         case MessageSent():
             return _sent(state, event)
         case MessageUndeliverable():
-            return {"outgoing": _without(state, event.key)}
+            return _undeliverable(state, event)
         case _:
             assert_never(event)
 
@@ -59,6 +63,25 @@ def _sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
     here = (done.to, done.replacing)
     cards = tuple(c.model_copy(update=corrected) if (c.address, c.receipt) == here else c for c in request.cards)
     return {**rest, "requests": replaced(state, request.model_copy(update={"cards": cards}))}
+
+
+def _undeliverable(state: ThreadState, event: MessageUndeliverable) -> dict[str, Any]:
+    """A request that nobody has seen remembers why; a reply goes to the address that is named in its place."""
+    lost = next((m for m in state.outgoing if m.key == event.key), None)
+    outgoing = _without(state, event.key)
+    request = state.request_named(lost.request_id) if lost and lost.request_id else None
+    if request is not None and not request.cards:
+        unshown = request.model_copy(update={"unshown": event.reason})
+        return {"outgoing": outgoing, "requests": replaced(state, unshown)}
+    if lost is not None and event.instead is not None:
+        return {"outgoing": (*outgoing, _elsewhere(lost, event.instead, event.reason))}
+    return {"outgoing": outgoing}
+
+
+def _elsewhere(lost: Outgoing, instead: Address, reason: str) -> Outgoing:
+    told = "" if ELSEWHERE in lost.key else f"This could not be shown where you asked ({reason}):\n\n"
+    message = Message(text=told + lost.message.text)
+    return Outgoing(key=f"{lost.key}{ELSEWHERE}{instead}", to=instead, message=message)
 
 
 def _without(state: ThreadState, key: str) -> tuple[Outgoing, ...]:

@@ -68,6 +68,8 @@ def in_plain(posting: Posting) -> tuple[Block, ...]:
 def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
     until = [when("open until ", card.expires_at)] if card.expires_at is not None else []
     below = [context([_remark(asked_for_by(card)), *until, _remark(f"code {card.code}")])]
+    if card.note:
+        below.append(context([_remark(card.note)]))
     if reference is not None and (elements := _elements(card, reference)):
         # A list to choose from has no room for a reference in its options: its block carries it.
         below.append({"type": "actions", "block_id": reference, "elements": elements})
@@ -119,7 +121,8 @@ def _elements(card: Card, reference: str) -> list[Block]:
     if card.kind == "approval":
         approve = _button(APPROVE, "Approve", reference) | {"style": "primary", "confirm": _confirmation(card)}
         deny = _button(DENY, "Deny", reference) | {"style": "danger"}
-        return [approve, deny, *([_button(EDIT, "Edit", reference)] if card.editable else [])]
+        edit = [_button(EDIT, "Edit", reference)] if card.editable else []
+        return [approve, deny, *edit] if card.may_approve else [deny]
     answer = _button(ANSWER, "Answer…", reference)
     if not card.choices:
         return [answer]

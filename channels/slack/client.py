@@ -28,7 +28,7 @@ _FORM_ONLY = frozenset({"chat.getPermalink", "conversations.history", "conversat
 """What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
 
 _PER_CHANNEL = "chat."
-"""Methods whose limits hold for each channel (docs.slack.dev/apis/web-api/rate-limits): one must not stop the others."""
+"""Methods whose limits hold for each channel (docs.slack.dev/apis/web-api/rate-limits): others are not stopped."""
 
 _RESPONSE_ADDRESSES = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
 

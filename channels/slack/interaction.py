@@ -15,7 +15,6 @@ from channels.slack.interaction_shapes import (
     Container,
     Input,
     MessageAction,
-    Named,
     PointedMessage,
     Presser,
     SlashCommand,

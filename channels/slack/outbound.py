@@ -53,6 +53,14 @@ class SlackChannel:
         await self._status.stop()
         await self.client.close()
 
+    def is_private(self, at: Address) -> bool:
+        """A person, or the conversation the app has with one alone."""
+        try:
+            spot = spot_of(at)
+        except Permanent:
+            return False
+        return not isinstance(spot, Spot) or spot.channel.startswith("D")
+
     def works(self, at: Address, doing: str) -> None:
         """Shown in threads, where Slack has a place for it."""
         if (thread := _thread(at)) is not None:

@@ -19,6 +19,7 @@ from agents.events import (
     ToolFailed,
 )
 from agents.next_step import work
+from agents.people import People, Person
 from agents.policy import Ask, Escalation, Policy
 from agents.reducer import fold
 from agents.state import ThreadState
@@ -40,6 +41,7 @@ from tests.agents.samples import (
 from tests.histories import PEOPLE as WALKERS
 from tests.histories import Walk, walks
 
+ALICE_AT_TERMINAL = Address("terminal:alice")
 MICROSECOND = timedelta(microseconds=1)
 ONCALL = Address("role:oncall")
 LADDER = RELEASE.model_copy(
@@ -202,7 +204,41 @@ def test_when_no_channel_takes_the_card_the_next_one_is_asked_at_once() -> None:
     assert told(state, after(1)) == [("RequestEscalated", 1)]
     further = refused(ticked(state, after(1)))
     assert told(further, after(2)) == [("RequestEscalated", 2)]
-    assert told(refused(ticked(further, after(2))), after(3)) == []
+    assert told(refused(ticked(further, after(2))), after(3)) == [("RequestEscalated", 3)]
+
+
+def directly(state: ThreadState) -> list[tuple[Address, ...]]:
+    """Whom the clock asks, each time that no channel takes what is sent."""
+    asked: list[tuple[Address, ...]] = []
+    while wake_at(state := refused(state)) == NOW:
+        asked += [e.to for e in due(state, after(1), PEOPLE) if isinstance(e, RequestEscalated)]
+        state = ticked(state, after(1))
+    return asked
+
+
+def test_a_card_no_channel_takes_goes_to_the_requester_and_the_approvers_directly() -> None:
+    mail, web = Address("email:alice@example.com"), Address("web:bob")
+    first, second = directly(asking_thread(shown_to=()))
+    assert first == (ALICE_AT_TERMINAL, Address("terminal:bob"), PHONE)
+    assert second == (mail, web, Address("terminal:carol"))
+
+
+def test_who_is_asked_directly_learns_why() -> None:
+    state = ticked(refused(asking_thread(shown_to=())), after(1))
+    cards = [m.message.card for m in state.outgoing]
+    assert {card.note for card in cards if card} == {"It could not be shown where it was asked: gone"}
+
+
+def test_a_card_that_was_seen_somewhere_is_sent_to_nobody_directly() -> None:
+    state = ticked(asking_thread(LADDER), after(900))
+    assert wake_at(refused(state)) != NOW
+
+
+def test_of_a_role_that_everybody_has_not_all_are_disturbed() -> None:
+    crowd = tuple(Person(key=f"p{n}", name="P", roles=("release",)) for n in range(30))
+    state = refused(asking_thread(shown_to=()))
+    (asked,) = (e for e in due(state, after(1), People(everybody=crowd)) if isinstance(e, RequestEscalated))
+    assert len(asked.to) == 10
 
 
 def test_while_the_card_is_on_its_way_nobody_else_is_asked_before_the_time() -> None:

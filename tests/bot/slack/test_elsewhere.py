@@ -127,9 +127,72 @@ async def test_where_nobody_can_be_asked_the_next_are_asked_at_once(database: Da
         await card.click("Approve", by=work.bob)
         await card.settled("approved by bob (slack)")
         await work.later(seconds=1)
+        await work.alice.hears(text="Done.")
         await work.home.at_rest(thread)
         for _ in range(2):
             work.slack.refused("chat.postMessage", "not_in_channel")
+
+
+@pytest.mark.parametrize("error", ["is_archived", "restricted_action", "thread_locked", "cannot_reply_to_message"])
+async def test_a_card_that_slack_refuses_for_good_goes_to_people_directly(
+    database: Database, house, error: str
+) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DONE)) as work:
+        work.slack.fails("chat.postMessage", error=error)
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        (bobs, carols) = [await who.hears(text="wants to run ship") for who in (work.bob, work.carol)]
+        mine = await work.alice.hears(text="wants to run ship")
+        assert [card.message.channel for card in (bobs, mine)] == ["D0BOB", "D0ALICE"]
+        assert f"It could not be shown where it was asked: Slack refuses: {error}" in mine.text
+        labels = [[c["text"]["text"] for c in card.controls] for card in (bobs, mine)]
+        assert labels == [["Approve", "Deny", "Edit"], ["Deny"]]
+        await work.home.until(await work.thread_of(root), lambda s: s.request and len(s.request.cards) == 3)
+        await bobs.click("Approve", by=work.bob)
+        for card in (bobs, carols, mine):
+            await card.settled("approved by bob (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+
+
+async def test_in_an_archived_channel_card_and_reply_reach_the_requester_directly(
+    database: Database, house, overheard: Overheard
+) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP, DONE)) as work:
+        channel = work.slack.channel(OPS)
+        work.slack.hangs_up("chat.postMessage", "before")
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        await overheard.until(work, "message_retried")
+        channel.archived = True
+        await work.later(minutes=1)
+        mine = await work.alice.hears(text="wants to run ship")
+        bobs = await work.bob.hears(text="wants to run ship")
+        await work.carol.hears(text="wants to run ship")
+        await work.home.until(await work.thread_of(root), lambda s: s.request and len(s.request.cards) == 3)
+        await bobs.click("Deny", by=work.bob)
+        await (await work.bob.modal()).submit({})
+        await mine.settled("denied by bob (slack)")
+        await work.later(seconds=1)
+        reply = await work.alice.hears(text="Done.")
+        assert (reply.message.channel, "could not be shown where you asked" in reply.text) == ("D0ALICE", True)
+        for method in ("conversations.replies", "chat.postMessage", "chat.postMessage"):
+            work.slack.refused(method, "is_archived")
+
+
+async def test_a_card_in_the_requesters_own_conversation_offers_no_approval(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP)) as work:
+        root = await work.alice.writes("ship v1")
+        card = await work.alice.sees(root, approval="ship")
+        assert [control["text"]["text"] for control in card.controls] == ["Deny"]
+
+
+async def test_a_card_in_a_shared_channel_offers_approval_and_refuses_privately(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel(SHIP)) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.alice.sees(root, approval="ship")
+        for who, why in ((work.alice, "may decide"), (work.eve, "not among those who may decide")):
+            await card.click("Approve", by=who)
+            await who.told(why)
+        assert (await work.home.asked(await work.thread_of(root))).status == "open"
 
 
 async def test_a_revoked_token_is_named_and_what_waits_leaves_once_it_is_repaired(

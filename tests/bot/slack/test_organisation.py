@@ -37,7 +37,7 @@ async def test_somebody_of_another_workspace_of_the_organisation_is_a_teammate(d
     app = App(enterprise="E0ORG")
     async with (
         fake_slack(FakeClock(), app=app) as slack,
-        bot_among(slack, house, database, ScriptedModel(DONE)) as work,
+        bot_among(slack, house, database, ScriptedModel(DONE)),
     ):
         frank = slack.person("frank", "W0FRANK", team_id="E0ORG")
         root = await frank.mentions("hi", channel=OPS)

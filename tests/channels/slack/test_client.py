@@ -130,8 +130,13 @@ async def test_a_limit_in_one_channel_leaves_the_other_channels_alone() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://evil.example/", "http://hooks.slack.com/x", "https://hooks.slack.com.evil.example/x", "", "//x", "https:"]
-    + [
+    [
+        "",
+        "//x",
+        "https:",
+        "https://evil.example/",
+        "http://hooks.slack.com/x",
+        "https://hooks.slack.com.evil.example/x",
         "https://hooks.slack.com@evil.example/",
         "https://hooks.slack.com:8443/x",
         "http://127.0.0.1:1/x",
