@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from agents.cards import visible
 from channels.slack.escaping import clipped, date
 
 Block = dict[str, Any]
@@ -46,8 +45,3 @@ def link(label: str, url: str | None) -> Block | None:
     if url is None or not url.startswith("https://") or len(url) > _LONGEST_URL:
         return None
     return {"type": "button", "action_id": "link", "text": plain(label), "url": url}
-
-
-def lines(text: str) -> str:
-    """Text of others with nothing in it but its lines."""
-    return "\n".join(visible(line) for line in text.split("\n"))

@@ -15,7 +15,7 @@ from agents.messages import Receipt
 from channels.degrade import digest_of_text
 from channels.slack.cards import LONGEST_TEXT
 from channels.slack.client import SlackClient
-from channels.slack.escaping import escaped, inert
+from channels.slack.escaping import escaped, inert_beginning
 from channels.slack.failures import StoppedByReader
 from channels.slack.finding import metadata
 from channels.slack.identity import Identity
@@ -105,7 +105,7 @@ class SlackDraft:
     _task: asyncio.Task[None] | None = None
 
     def words(self, text: str) -> None:
-        self._wanted = presentable(text)
+        self._wanted = text
         self._news.set()
         if self._task is None and self.ways:
             self._task = asyncio.create_task(self._show(), name="slack draft")
@@ -152,8 +152,8 @@ class SlackDraft:
 
     async def _show_more(self) -> None:
         """All there is by now; what one way refuses the next one may take."""
-        text = self._wanted
-        while text != self._shown:
+        text = presentable(self._wanted)
+        while text.strip() and text != self._shown:
             try:
                 await self._tell(self.ways[0], text)
             except StoppedByReader:
@@ -178,7 +178,7 @@ class SlackDraft:
 
 def presentable(text: str) -> str:
     """The beginning of a reply, made inert: of a longer beginning it is the beginning again."""
-    return inert(text[:LONGEST])
+    return inert_beginning(text[:LONGEST])[:LONGEST]
 
 
 async def _quietly(call: Awaitable[object]) -> None:

@@ -1,10 +1,22 @@
-"""Text of others made inert: on Slack it mentions nobody, hides no link and loads no picture."""
+"""Text of others made inert: on Slack it mentions nobody, hides no character and no link, and loads no picture."""
 
 import re
 from datetime import datetime
 
+from agents.cards import visible
+
+_ADDRESS = r"(?:[A-Za-z]{2,12}:|//|[A-Za-z0-9-]{1,63}\.)"
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_WORKING = re.compile(r"<(?=[@#!])|!(?=\[)")
+_WORKING = re.compile(
+    rf"<(?=[@#!]|[A-Za-z]{{2,12}}:)|!(?=\[)|\](?=\([ \n]{{0,2}}<?{_ADDRESS})|^ {{0,3}}\[[^\]\n]{{1,99}}\](?=:)",
+    re.ASCII | re.MULTILINE,
+)
+"""What comes before a mention, a link in angle brackets, a picture, a link with a label, and the address of one."""
+
+_UNDECIDED = re.compile(r"(?:<[A-Za-z]{0,12}|\]\([ \n]{0,2}<?(?:/|[A-Za-z0-9-]{0,63}))\Z", re.ASCII)
+_LONGEST_UNDECIDED = 70
+"""Characters at the end of a text after which it may turn out to work, or not."""
+
 _NOTHING = "\u200b"
 
 
@@ -25,12 +37,27 @@ def escaped(text: str, longest: int) -> str:
     return "".join(kept) + "…"
 
 
-def inert(markdown: str) -> str:
-    """For `markdown` blocks: mentions and pictures come apart by a character without a width; links stay links.
+def legible(text: str) -> str:
+    """The text with hidden characters written out; lines and tabs stay."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.replace("\r\n", "\n").split("\n"))
 
-    A picture would be fetched from wherever the text says, with whatever the text put into its address.
+
+def inert(markdown: str) -> str:
+    """For `markdown` blocks: mentions, pictures and links come apart by a character without a width.
+
+    A picture would be fetched from wherever the text says, with whatever the text put into its address. A link keeps
+    its label and its address side by side, so that it leads nowhere unseen.
     """
-    return _WORKING.sub(lambda found: found[0] + _NOTHING, markdown)
+    return _WORKING.sub(lambda found: found[0] + _NOTHING, legible(markdown))
+
+
+def inert_beginning(markdown: str) -> str:
+    """The same for a text that goes on: of a longer beginning this is the beginning again."""
+    end = len(markdown)
+    while end and visible(markdown[end - 1]) != markdown[end - 1]:  # what follows tells how it is shown
+        end -= 1
+    undecided = _UNDECIDED.search(markdown, max(0, end - _LONGEST_UNDECIDED), end)
+    return inert(markdown[: undecided.start() if undecided else end])
 
 
 def clipped(text: str, longest: int) -> str:

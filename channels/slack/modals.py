@@ -11,9 +11,9 @@ from typing import Any
 from agents.cards import shown, visible
 from channels.slack.actions import ANSWER, DENY, EDIT, Behind
 from channels.slack.blanks import LONGEST_INPUT, MOST_OPTIONS, Blank, chosen_at, form
-from channels.slack.blocks import Block, lines, plain, section
+from channels.slack.blocks import Block, plain, section
 from channels.slack.entries import Mistaken, read
-from channels.slack.escaping import clipped
+from channels.slack.escaping import clipped, legible
 
 WORDS = "words"
 """The block of a reason or an answer."""
@@ -62,7 +62,7 @@ def edit_modal(behind: Behind, title: str, schema: Mapping[str, Any], arguments:
 def told_modal(title: str, text: str) -> Block:
     """Only tells something, in place of a modal that was sent (`response_action: update`)."""
     shown = clipped(visible(title), _LONGEST_TITLE) or "—"
-    return {"type": "modal", "title": plain(shown), "close": plain("Close"), "blocks": [section(lines(text))]}
+    return {"type": "modal", "title": plain(shown), "close": plain("Close"), "blocks": [section(legible(text))]}
 
 
 def reason(values: Mapping[str, str | None]) -> str | None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from agents.cards import outcome, visible
 from agents.requests import Request
-from channels.slack.blocks import Block, lines, section
+from channels.slack.blocks import Block, section
 from channels.slack.cards import LONGEST_TEXT
-from channels.slack.escaping import clipped, escaped
+from channels.slack.escaping import clipped, escaped, legible
 from channels.slack.introduction import introduction
 from channels.slack.listing import conversations, requests
 from channels.slack.overview import Overview
@@ -30,7 +30,7 @@ def help_notice(menu: str = "") -> Notice:
     """What can be typed, and what the agent understands: `menu` is its own words for that."""
     typed = "\n".join(f"/handrail {name}: {does}" for name, does in SUBCOMMANDS.items())
     ways = "Mention me in a channel, write to me, or use “Ask Handrail” in the menu of a message."
-    return _notice(*filter(None, (typed, ways, lines(menu))))
+    return _notice(*filter(None, (typed, ways, legible(menu))))
 
 
 def unknown_notice(typed: str) -> Notice:
@@ -64,7 +64,7 @@ def cancelled_notice(thread_id: str) -> Notice:
 def refusal_notice(error: str, request: Request | None = None) -> Notice:
     """Why a click did not count, from the words of the error, and how the request ended if it did."""
     ended = "" if request is None or request.status == "open" else f"It ended so: {outcome(request)}."
-    return _notice(*filter(None, (f"This did not count: {lines(error)}", lines(ended))))
+    return _notice(*filter(None, (f"This did not count: {legible(error)}", legible(ended))))
 
 
 def _counted(number: int, noun: str) -> str:

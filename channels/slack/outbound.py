@@ -16,7 +16,7 @@ from channels.degrade import as_text, digest_of_text
 from channels.slack.cards import LONGEST_TEXT, Posting, drawn, in_plain
 from channels.slack.client import SlackClient
 from channels.slack.drafting import Rewritten, SlackDraft, Streamed, Way
-from channels.slack.escaping import escaped
+from channels.slack.escaping import escaped, legible
 from channels.slack.failures import ContentRefused, MessageGone
 from channels.slack.finding import find_parts, metadata
 from channels.slack.identity import Identity
@@ -25,8 +25,11 @@ from channels.slack.places import Spot, message_of, spot_of
 from channels.slack.signing import Reference, sign_reference
 from channels.slack.status import Status
 
-_QUIET = {"unfurl_links": False, "unfurl_media": False, "link_names": False}
-"""What a model writes fetches no page and calls nobody (docs.slack.dev/messaging/unfurling-links-in-messages)."""
+_QUIET = {"unfurl_links": False, "unfurl_media": False}
+"""What a model writes fetches no page (docs.slack.dev/messaging/unfurling-links-in-messages)."""
+
+_INERT = {"link_names": False, "parse": "none"}
+"""Where `text` is shown, it calls nobody and makes no links (docs.slack.dev/reference/methods/chat.postMessage)."""
 
 
 @dataclass
@@ -158,12 +161,14 @@ class SlackChannel:
     async def _said(self, method: str, posting: Posting, message: Message, arguments: dict[str, Any]) -> dict[str, Any]:
         """What Slack does not take as it is drawn, it may take as plain text; of words none are left out by that."""
         try:
-            return await self.client.call(method, text=posting.text, blocks=list(posting.blocks), **arguments)
+            blocks = list(posting.blocks)
+            return await self.client.call(method, text=posting.text, blocks=blocks, **_INERT, **arguments)
         except ContentRefused:
+            told = {**_INERT, **arguments}
             if message.card is None:
-                return await self.client.call(method, text=posting.text, blocks=list(in_plain(posting)), **arguments)
-            plain = escaped(as_text(message, self.capabilities), LONGEST_TEXT)
-            return await self.client.call(method, text=plain, blocks=[], **arguments)
+                return await self.client.call(method, text=posting.text, blocks=list(in_plain(posting)), **told)
+            plain = escaped(legible(as_text(message, self.capabilities)), LONGEST_TEXT)
+            return await self.client.call(method, text=plain, blocks=[], **told)
 
     async def _receipt(self, spot: Spot, ts: str, postings: Sequence[Posting]) -> Receipt:
         """What is said about a message outside of any thread comes in from a thread of its own."""

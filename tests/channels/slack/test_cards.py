@@ -197,9 +197,23 @@ def test_words_are_as_many_messages_as_they_need(text: str) -> None:
         assert 0 < len(posting.text) <= LONGEST_TEXT
 
 
-def test_links_in_words_stay_links_and_pictures_become_links() -> None:
-    assert inert("[docs](https://a.example) a<b") == "[docs](https://a.example) a<b"
-    assert inert("![x](https://a.example/?q=secret)") == "!\u200b[x](https://a.example/?q=secret)"
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("see https://a.example and a<b", "see https://a.example and a<b"),
+        ("[docs](https://a.example)", "[docs]|(https://a.example)"),
+        ("[docs]( <https://a.example>)", "[docs]|( <|https://a.example>)"),
+        ("[docs](evil.example) [x](//evil.example)", "[docs]|(evil.example) [x]|(//evil.example)"),
+        ("[docs][1]\n\n [1]: https://evil.example", "[docs][1]\n\n [1]|: https://evil.example"),
+        ("<https://a.example|docs> <mailto:a@b.example>", "<|https://a.example|docs> <|mailto:a@b.example>"),
+        ("![x](https://a.example/?q=secret)", "!|[x]|(https://a.example/?q=secret)"),
+        ("<!channel> <@U1> <#C1>", "<|!channel> <|@U1> <|#C1>"),
+        ("call(f[0](x), List<int>)", "call(f[0](x), List<int>)"),
+        ("a\u202eb\u200bc\x1b[0m\r\n\tx", r"a\u202eb\u200bc\x1b[0m" + "\n\tx"),
+    ],
+)
+def test_words_of_others_hide_nothing_and_work_nowhere(written: str, shown: str) -> None:
+    assert inert(written).replace("\u200b", "|") == shown
 
 
 @given(st.text(), st.integers(1, 60))
