@@ -73,6 +73,7 @@ async def test_a_thread_whose_replies_go_to_no_place_on_slack_is_shown_all_the_s
         )
         opening = Opening(heard=said, requester=person("alice"), origin=Address("slack:general"))
         thread = (await work.home.bot.intake.open(opening)).after.thread_id
+        await work.alice.hears(text="Hello.")
         await work.home.at_rest(thread)
         assert "hi there" in await answered(work, "status")
         await work.alice.opens_home()

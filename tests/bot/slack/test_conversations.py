@@ -330,6 +330,7 @@ async def test_who_points_us_to_a_message_where_we_are_not_is_asked_to_invite_us
         alert = await work.eve.says("disk full on db1", channel="C0SECRET")
         await work.alice.uses_shortcut("handrail.ask", on=alert)
         await work.alice.told("Invite me")
+        assert (await work.alice.hears(text="It is full.")).message.channel == "D0ALICE"
         await work.home.at_rest(await work.thread_of(alert))
         for method in ("chat.postMessage", "conversations.replies"):
             work.slack.refused(method, "not_in_channel")

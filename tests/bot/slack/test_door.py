@@ -116,7 +116,8 @@ async def test_the_first_event_is_taken_while_slack_does_not_say_who_we_are(
         async with bot_among(slack, house, database, ScriptedModel(HELLO), transport=transport) as work:
             root = await work.alice.mentions("hi", channel=OPS)
             await work.alice.hears(root, "Hello.")
-            assert statuses(work) == [200] * 2
+            await slack.quiet()
+            assert set(statuses(work)) == {200}
             assert (await work.story(root)).count("MessageReceived") == 1
 
 
