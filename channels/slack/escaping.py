@@ -5,10 +5,10 @@ from datetime import datetime
 
 from agents.cards import visible
 
-_ADDRESS = r"(?:[A-Za-z]{2,12}:|//|[A-Za-z0-9-]{1,63}\.)"
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _WORKING = re.compile(
-    rf"<(?=[@#!]|[A-Za-z]{{2,12}}:)|!(?=\[)|\](?=\([ \n]{{0,2}}<?{_ADDRESS})|^ {{0,3}}\[[^\]\n]{{1,99}}\](?=:)",
+    r"<(?=[@#!]|[A-Za-z]{2,12}:)|!(?=\[)|\](?=\([ \n]{0,2}<?(?:[A-Za-z]{2,12}:|//|[A-Za-z0-9-]{1,63}\.))"
+    r"|^ {0,3}\[[^\]\n]{1,99}\](?=:)",
     re.ASCII | re.MULTILINE,
 )
 """What comes before a mention, a link in angle brackets, a picture, a link with a label, and the address of one."""

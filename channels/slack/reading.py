@@ -12,7 +12,7 @@ _DEEPEST = 12
 _NAME = "\x00"
 """Marks both ends of a mention until the whole text is read. No text has it: PostgreSQL keeps no NUL either."""
 
-_MENTION = re.compile(f"{_NAME}@([^{_NAME}|]*)[|]([^{_NAME}]*){_NAME}")
+_MENTION = re.compile(r"\x00@([^\x00|]*)[|]([^\x00]*)\x00")
 _NUMBER = re.compile(r"[+0-9(][0-9 ().-]{0,40}", re.ASCII)
 _NAMED = {
     "channel": ("#", "channel_id"),
