@@ -95,8 +95,9 @@ class SlackClient:
         note = {"response_type": "ephemeral", "replace_original": False, "text": text}
         try:
             async with asyncio.timeout(self.seconds):
-                options = {"proxy": self.proxy, "ssl": self.tls or True, "allow_redirects": False}
-                async with self._connected().post(url, json=note, **options):
+                async with self._connected().post(
+                    url, json=note, proxy=self.proxy, ssl=self.tls or True, allow_redirects=False
+                ):
                     pass
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable("Slack does not take a note") from error

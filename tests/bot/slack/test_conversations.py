@@ -277,7 +277,7 @@ async def test_a_forwarded_message_is_heard_as_words_of_its_writer(database: Dat
         (said,) = await heard(work, root)
         assert (said.text, said.actor.rest, said.author) == ("disk full on db1", "alice", "Eve (U0EVE)")
         assert said.provenance == Provenance.UNVERIFIED
-        assert not (await work.home.bot.engine.load(await work.thread_of(root))).trusted
+        assert not (await work.home.bot.engine.load(await work.thread_of(root))).is_trusted
 
 
 async def test_own_words_beside_a_forwarded_message_stay_the_own_words(database: Database, house) -> None:
