@@ -4,12 +4,11 @@ import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 
-from agents.errors import HandrailError
 from bot.clock import Clock
 from bot.courier import Courier
 from bot.engine import Engine
 from bot.housekeeping import INTERVAL, forget_the_old
-from bot.log import Action, log
+from bot.loops import Loops
 from bot.wakeups import WakeUps
 from bot.worker import Worker
 
@@ -22,6 +21,7 @@ class Embedded:
     worker: Worker
     courier: Courier
     clock: Clock
+    loops: Loops
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -29,8 +29,8 @@ class Embedded:
         await self.courier.start()
         self.engine.listeners += [self.worker.notice, self.courier.notice, self.clock.notice]
         await self.worker.start()
-        self._tasks.append(asyncio.create_task(self.clock.run(), name="clock"))
-        self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
+        self._tasks.append(self.loops.start("clock", self.clock.run))
+        self._tasks.append(self.loops.start("housekeeping", self._keep_house))
 
     async def stop(self, grace: float) -> None:
         for task in self._tasks:
@@ -42,14 +42,16 @@ class Embedded:
         """What was never started hears of no commit."""
         return self.worker.notice in self.engine.listeners
 
+    @property
+    def worker_ids(self) -> tuple[int, ...]:
+        """None: nobody else works on the same file."""
+        return ()
+
     async def _keep_house(self) -> None:
         never = asyncio.Event()
         while True:
             now = self.clock.chance.now()
-            try:
-                await self.engine.database.run(partial(forget_the_old, now=now))
-            except HandrailError as error:
-                log(Action.DATABASE_UNAVAILABLE, level="error", error=error)
+            await self.engine.database.run(partial(forget_the_old, now=now))
             await self.clock.sleep(now + INTERVAL, never)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from traceback import extract_tb as traceback_of
 from types import TracebackType
 from typing import Any, Literal, TextIO, TypedDict, Unpack
 
@@ -53,13 +54,14 @@ class Action(StrEnum):
     WORKER_STARTED = "worker_started"
     WORKER_STOPPING = "worker_stopping"
     WORKER_STOPPED = "worker_stopped"
-    WORKER_RESTARTED = "worker_restarted"
     JOBS_TAKEN_OVER = "jobs_taken_over"
     DATABASE_UNAVAILABLE = "database_unavailable"
     HTTP_ANSWERED = "http_answered"
     HTTP_FAILED = "http_failed"
     DESCRIPTORS_EXHAUSTED = "descriptors_exhausted"
     LIBRARY_WARNED = "library_warned"
+    LOOP_FAILED = "loop_failed"
+    LOOP_BLOCKED = "loop_blocked"
 
 
 class Fields(TypedDict, total=False):
@@ -69,6 +71,7 @@ class Fields(TypedDict, total=False):
     `path` loses its query and the token of a link. `seconds` is how long something took. `where` is a file and line.
     `traceback` is that of an error in a tool, with its text: operators write tools, and get to see what fails in them.
     `file`, `line`, `key` and `warning` tell what is odd in what the operator wrote, without values of the environment.
+    `trace` is any other exception, of which every place it came through is told and no text, the innermost last.
     """
 
     thread_id: str | None
@@ -94,14 +97,17 @@ class Fields(TypedDict, total=False):
     line: int | None
     key: str | None
     warning: str | None
+    loop: str | None
     error: BaseException | str | None
     where: str | None
     traceback: str | None
+    trace: BaseException | None
 
 
 FIELDS = frozenset(Fields.__annotations__)
 _LONGEST = 200
 _MAX_TRACEBACK_CHARACTERS = 16_000
+_MOST_FRAMES = 12
 _CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
 _QUERY = re.compile(r"\?[^\s\"']*")
 _LINK_TOKEN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret (CONTRACT §4)
@@ -183,6 +189,8 @@ def _told(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif name == "traceback" and isinstance(value, str):
             lines = value[-_MAX_TRACEBACK_CHARACTERS:].splitlines()
             yield "exception", "\n".join(f"| {_printable(line)}" for line in lines)  # none passes for a line of the log
+        elif name == "trace" and value is not None:
+            yield "traceback", _places(value)
         elif isinstance(value, str):
             yield name, _safe(_without_secrets(value) if name == "path" else value)
         elif isinstance(value, float):
@@ -207,8 +215,20 @@ def _error(error: BaseException | str) -> Iterator[tuple[str, str]]:
 def _place(traceback: TracebackType) -> str:
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    file = Path(traceback.tb_frame.f_code.co_filename)
-    return f"{file.parent.name}/{file.name}:{traceback.tb_lineno}"
+    return _written(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+
+
+def _places(error: BaseException) -> str:
+    """The traceback without the text of the error and without source lines: either may hold anything."""
+    if not isinstance(error, BaseException):
+        raise TypeError("trace: must be an exception")
+    frames = traceback_of(error.__traceback__)[-_MOST_FRAMES:]
+    return " > ".join(f"{_written(frame.filename, frame.lineno)} {frame.name}" for frame in frames)
+
+
+def _written(file_name: str, line: int | None) -> str:
+    file = Path(file_name)
+    return f"{file.parent.name}/{file.name}:{line}"
 
 
 def _without_secrets(text: str) -> str:

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
-from agents.errors import HandrailError
 from bot.job_handlers import JobHandlers
 from bot.jobs import advance_job, timer_job
 from bot.log import Action, log
+from bot.loops import Loops
 from bot.running import back_off
 from bot.wakeups import WakeUps
 from storage.jobs import HeldJob, Job, Later, Queue, defer
@@ -28,6 +29,7 @@ class QueueWorker:
 
     handlers: JobHandlers
     queues: Mapping[Queue, int]
+    loops: Loops
     polls: Mapping[Queue, float] = field(default_factory=lambda: POLLS)
     _server: JobServer | None = None
     _sweeper: asyncio.Task[None] | None = None
@@ -36,11 +38,12 @@ class QueueWorker:
     async def start(self) -> None:
         served = {queue: self._given_back(queue) for queue in self.queues}
         handlers = Handlers(served, self.queues, self.handlers.keep_house)
-        reports = Reports(_troubled, _taken_over, self._pause)
+        keep = partial(self.loops.keep, stopping=self.handlers.stopping)
+        reports = Reports(_troubled, _taken_over, self._pause, keep)
         server = JobServer(self.handlers.engine.database.url, handlers, reports, self.polls)
         await server.start()
         self._server = server
-        self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
+        self._sweeper = self.loops.start("sweep", self._sweep)
 
     async def stop(self, grace: float) -> None:
         self.handlers.stopping.set()
@@ -57,6 +60,11 @@ class QueueWorker:
     @property
     def running(self) -> bool:
         return self._server is not None
+
+    @property
+    def worker_ids(self) -> list[int]:
+        """The names under which this process takes jobs, for its heartbeat."""
+        return [] if self._server is None else self._server.worker_ids
 
     def _given_back(self, queue: Queue) -> Handler:
         """The queue's handler, in a task of its own: when there is no time left to end it, the job goes to others."""
@@ -84,10 +92,7 @@ class QueueWorker:
     async def _sweep(self) -> None:
         """The net under everything else: a lost wake-up is found after a minute."""
         while not self.handlers.stopping.is_set():
-            try:
-                await self.handlers.engine.database.write(self._swept)
-            except HandrailError as error:
-                log(Action.DATABASE_UNAVAILABLE, level="error", error=error)
+            await self.handlers.engine.database.write(self._swept)
             await self.handlers.sleep(self.handlers.chance.now() + SWEEP, self.handlers.stopping)
 
     def _swept(self, connection: Connection, writes: Writes) -> None:
@@ -106,8 +111,8 @@ def _same_again(queue: Queue, arguments: Mapping[str, str]) -> Job:
     return timer_job(arguments["thread"], datetime.fromisoformat(arguments["at"]))
 
 
-def _troubled(error: Exception | None) -> None:
-    log(Action.WORKER_RESTARTED, level="warning", error=error)
+def _troubled(error: Exception) -> None:
+    log(Action.DATABASE_UNAVAILABLE, level="warning", error=error)
 
 
 def _taken_over(count: int) -> None:

@@ -1,18 +1,53 @@
 """Sleeping until a time: the one place where the process waits for the clock, so that tests can turn it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+MAX_SLEEP_SECONDS = 4.0
+"""The longest wait between two looks at the clock. A deadline is met this late at most after the clock was set, and
+after the machine was suspended: timers of the event loop stand still meanwhile."""
 
 Sleep = Callable[[datetime | None, asyncio.Event], Awaitable[None]]
-"""Sleep until the time, or until the bell rings; None sleeps until it rings."""
+"""Sleep until the time, or until the bell rings; None sleeps until it rings. It may end early when the clock was set
+back, so callers compare the time themselves where being early matters."""
 
 
-async def sleep_until(at: datetime | None, bell: asyncio.Event) -> None:
-    """The real sleep: measured on the loop's own clock, which does not jump."""
-    seconds = None if at is None else max(0.0, (at - datetime.now(at.tzinfo)).total_seconds())
-    try:
+async def nap(seconds: float, bell: asyncio.Event) -> None:
+    """Wait for the bell, but no longer than that. Control goes to the event loop at least once."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await bell.wait()
-    except TimeoutError:
-        return
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class WallSleep:
+    """The real sleep. It ends at the time of the wall clock, or when as many seconds have passed as were left.
+
+    The second condition keeps a back-off of two seconds from lasting an hour when the clock is set back by an hour.
+    """
+
+    now: Callable[[], datetime] = _utc_now
+    elapsed: Callable[[], float] = time.monotonic
+    nap: Callable[[float, asyncio.Event], Awaitable[None]] = nap
+
+    async def __call__(self, at: datetime | None, bell: asyncio.Event) -> None:
+        if at is None:
+            await bell.wait()
+            return
+        end = self.elapsed() + (at - self.now()).total_seconds()
+        while True:
+            left = min(end - self.elapsed(), (at - self.now()).total_seconds())
+            await self.nap(min(max(left, 0.0), MAX_SLEEP_SECONDS), bell)
+            if left <= MAX_SLEEP_SECONDS or bell.is_set():
+                return
+
+
+sleep_until: Sleep = WallSleep()

@@ -1,5 +1,6 @@
 """The port to whoever moves threads on after a commit; DESIGN §4 gives it two implementations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,12 +19,18 @@ class WakeUps(Protocol):
     @property
     def running(self) -> bool: ...
 
+    @property
+    def worker_ids(self) -> Sequence[int]:
+        """The names under which this process takes jobs of others; its heartbeat speaks for them."""
+        ...
+
 
 @dataclass
 class Elsewhere:
     """Other processes do the work: this one only writes down that there is some."""
 
     running: bool = False
+    worker_ids: Sequence[int] = ()
 
     async def start(self) -> None:
         self.running = True

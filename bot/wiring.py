@@ -19,6 +19,7 @@ from bot.ids import Chance
 from bot.intake import Intake
 from bot.job_handlers import JobHandlers
 from bot.jobs import defer_what_follows
+from bot.loops import Loops
 from bot.perform import Performer
 from bot.presence import Presence
 from bot.roster import Roster
@@ -61,6 +62,7 @@ class Bot:
     troubles: dict[str, str]
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     presence: Presence | None = field(default=None)
+    loops: Loops = field(default_factory=Loops)
 
     async def start(self) -> Self:
         """Take up what was left, and begin."""
@@ -105,6 +107,12 @@ def bootstrap(
     activity = Activity({s: channel for s, channel in channels.items() if isinstance(channel, ShowsWork)})
     advancer = Advancer(Performer(own, roster, model, runner, chance, drafts), chance, activity)
     handover = Handover(engine, senders, chance, roster.people)
+    loops = Loops(chance, sleep)
+    wakeups = (
+        _shared(share, JobHandlers(engine, advancer, handover, roster, chance, sleep, endings), loops)
+        if share
+        else _embedded(engine, roster, advancer, handover, chance, sleep, loops)
+    )
     return Bot(
         engine=engine,
         roster=roster,
@@ -112,27 +120,32 @@ def bootstrap(
         intake=Intake(engine, roster, chance),
         deciding=Deciding(engine, roster, chance, runner),
         steering=Steering(engine, chance),
-        wakeups=_shared(share, JobHandlers(engine, advancer, handover, roster, chance, sleep, endings))
-        if share
-        else _embedded(engine, roster, advancer, handover, chance, sleep),
+        wakeups=wakeups,
         runner=runner,
         channels=channels,
         troubles=handover.troubles,
-        presence=Presence(engine, share.process, chance, sleep) if share else None,
+        presence=Presence(engine, share.process, chance, sleep, loops, lambda: wakeups.worker_ids) if share else None,
+        loops=loops,
     )
 
 
-def _shared(share: Share, handlers: JobHandlers) -> WakeUps:
+def _shared(share: Share, handlers: JobHandlers, loops: Loops) -> WakeUps:
     if not share.queues:
         return Elsewhere()
     from bot.queue_worker import QueueWorker  # noqa: PLC0415 - 0.3 s that nobody on SQLite should wait for
 
-    return QueueWorker(handlers, share.queues)
+    return QueueWorker(handlers, share.queues, loops)
 
 
 def _embedded(
-    engine: Engine, roster: Roster, advancer: Advancer, handover: Handover, chance: Chance, sleep: Sleep
+    engine: Engine,
+    roster: Roster,
+    advancer: Advancer,
+    handover: Handover,
+    chance: Chance,
+    sleep: Sleep,
+    loops: Loops,
 ) -> Embedded:
     worker = Worker(engine, advancer, chance, sleep)
     courier = Courier(engine, handover, chance, sleep)
-    return Embedded(engine, worker, courier, Clock(engine, roster, worker, chance, sleep))
+    return Embedded(engine, worker, courier, Clock(engine, roster, worker, chance, sleep), loops)

@@ -26,6 +26,7 @@ class Worker:
     concurrency: int = 64
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _again: dict[str, ThreadState | None] = field(default_factory=dict)
+    _in_slots: set[str] = field(default_factory=set)
     _stop_bell: asyncio.Event = field(default_factory=asyncio.Event)
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -43,13 +44,17 @@ class Worker:
             self.wake(recorded.after.thread_id, recorded.after)
 
     def wake(self, thread_id: str, state: ThreadState | None = None) -> None:
-        """Have a thread looked at soon, as of `state` when known; one that is being looked at is looked at again."""
+        """Have a thread looked at soon, as of `state` when known; one that is being looked at is looked at again.
+
+        A state is kept only for a thread that has a slot: of those that wait there may be many.
+        """
         if self._stop_bell.is_set():
             return
         if thread_id in self._tasks:
-            self._again[thread_id] = state
+            self._again[thread_id] = state if thread_id in self._in_slots or not self._slots.locked() else None
             return
-        self._tasks[thread_id] = asyncio.create_task(self._serve(thread_id, state), name=f"advance {thread_id}")
+        known = None if self._slots.locked() else state
+        self._tasks[thread_id] = asyncio.create_task(self._serve(thread_id, known), name=f"advance {thread_id}")
 
     async def stop(self, grace: float) -> None:
         """Start nothing new; let what runs end within `grace` seconds, then leave it to the next start."""
@@ -64,26 +69,34 @@ class Worker:
 
     async def _serve(self, thread_id: str, state: ThreadState | None) -> None:
         try:
-            async with self._slots:
-                await self._advance_patiently(thread_id, state)
+            await self._advance_patiently(thread_id, state)
         finally:
             del self._tasks[thread_id]
             if thread_id in self._again:
                 self.wake(thread_id, self._again.pop(thread_id))
 
     async def _advance_patiently(self, thread_id: str, state: ThreadState | None) -> None:
-        """A thread that cannot be moved now is tried again later: the trouble is in the log, the thread is not lost."""
+        """Try a thread that cannot be moved now again later; it holds no slot meanwhile."""
         for attempt in count(1):
-            try:
-                await self._advance(state or await self.engine.load(thread_id))
-            except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
-                log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, attempt=attempt)
-                state = None
-            else:
-                return
+            async with self._slots:
+                if self._stop_bell.is_set() or await self._advanced(thread_id, state, attempt):
+                    return
+            state = None
             await self._pause(attempt)
             if self._stop_bell.is_set():
                 return
+
+    async def _advanced(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
+        """Whether the thread could be moved on; the trouble is in the log, and the thread is not lost."""
+        self._in_slots.add(thread_id)
+        try:
+            await self._advance(state or await self.engine.load(thread_id))
+        except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
+            log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
+            return False
+        finally:
+            self._in_slots.discard(thread_id)
+        return True
 
     async def _pause(self, attempt: int) -> None:
         await self.sleep(back_off(attempt, self.chance.jitter(), self.chance.now()), self._stop_bell)

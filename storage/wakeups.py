@@ -11,13 +11,32 @@ from storage.tables import ThreadRow
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _NEXT = select(func.min(_thread.c.wake_at)).where(_thread.c.wake_at.is_not(None))
+_NEXT_AFTER = _NEXT.where(_thread.c.wake_at > bindparam("after"))
 _DUE = (
     select(_thread.c.id)
     .where(_thread.c.wake_at.is_not(None), _thread.c.wake_at <= bindparam("now"))
     .order_by(_thread.c.wake_at)
     .limit(bindparam("limit"))
 )
+_DUE_ROWS = (
+    select(_thread.c.wake_at, _thread.c.id)
+    .where(_thread.c.wake_at.is_not(None), _thread.c.wake_at <= bindparam("now"))
+    .order_by(_thread.c.wake_at, _thread.c.id)
+    .limit(bindparam("limit"))
+)
+_DUE_BEHIND = _DUE_ROWS.where(
+    (_thread.c.wake_at > bindparam("at"))
+    | ((_thread.c.wake_at == bindparam("at")) & (_thread.c.id > bindparam("behind")))
+)
 _UNFINISHED = select(_thread.c.id).where(_thread.c.unfinished)
+
+
+@dataclass(frozen=True)
+class Due:
+    """A thread, and the time at which it became due."""
+
+    at: datetime
+    thread_id: str
 
 
 @dataclass(frozen=True)
@@ -37,9 +56,21 @@ class Backlog:
     oldest: Untouched | None
 
 
-def next_wake(connection: Connection) -> datetime | None:
-    """The earliest time at which the clock has something to do."""
-    return connection.execute(_NEXT).scalar()
+def next_wake(connection: Connection, after: datetime | None = None) -> datetime | None:
+    """The earliest time at which the clock has something to do, of those behind `after` when it is given."""
+    if after is None:
+        return connection.execute(_NEXT).scalar()
+    return connection.execute(_NEXT_AFTER, {"after": after}).scalar()
+
+
+def due_behind(connection: Connection, now: datetime, behind: Due | None, limit: int) -> list[Due]:
+    """Threads whose time has come, the longest overdue first, one page after the other."""
+    if behind is None:
+        rows = connection.execute(_DUE_ROWS, {"now": now, "limit": limit})
+    else:
+        position = {"at": behind.at, "behind": behind.thread_id}
+        rows = connection.execute(_DUE_BEHIND, {"now": now, "limit": limit, **position})
+    return [Due(row.wake_at, row.id) for row in rows]
 
 
 def due_threads(connection: Connection, now: datetime, limit: int = 200) -> list[str]:

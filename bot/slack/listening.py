@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot.ids import Chance
 from bot.log import Action, log
+from bot.loops import Loops
 from bot.running import back_off
 from bot.sleeping import Sleep, sleep_until
 from channels.slack.socket import Socket
@@ -31,12 +32,13 @@ class Listening:
     troubles: MutableMapping[str, str]
     chance: Chance
     sleep: Sleep = sleep_until
+    loops: Loops = field(default_factory=Loops)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self.troubles[NAME] = "it is not connected yet"
-        self._task = asyncio.create_task(self._listen(), name="slack socket")
+        self._task = asyncio.create_task(self.loops.keep(NAME, self._listen, self._stopping))
 
     async def stop(self) -> None:
         """What came in is answered, if that is soon; what is not, Slack sends again."""
@@ -59,6 +61,7 @@ class Listening:
         try:
             return await self._held(socket)
         except Exception as error:  # noqa: BLE001 - whatever the SDK meets, another connection is tried
+            self.loops.failures[NAME] += 1
             self._lost(error)
             return False
         finally:
@@ -80,4 +83,4 @@ class Listening:
 
     def _lost(self, error: Exception | None = None) -> None:
         self.troubles[NAME] = "there is no connection; SLACK_APP_TOKEN may be wrong, or Slack does not answer"
-        log(Action.SOCKET_LOST, level="warning", channel="slack", error=error)
+        log(Action.SOCKET_LOST, level="warning", channel="slack", error=error, trace=error)

@@ -109,4 +109,5 @@ def slack_listening(account: SlackAccount, door: SlackDoor, bot: Bot, sleep: Sle
         bot.troubles,
         bot.chance,
         sleep,
+        bot.loops,
     )

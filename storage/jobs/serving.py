@@ -1,9 +1,10 @@
 """The workers of one process, one for each queue, so that a slow channel holds up no thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
@@ -18,7 +19,7 @@ from storage.bounded import BoundedAsyncConnection
 from storage.jobs.attending import AttendingConnector, AttendingManager
 from storage.jobs.deferring import POLLED, Later, Queue
 from storage.jobs.held import HeldJob
-from storage.jobs.stalled import INTERVAL, beat, take_over
+from storage.jobs.stalled import INTERVAL, Sightings, beat, take_over
 from storage.postgres import conninfo
 
 POLLS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0}
@@ -42,21 +43,27 @@ class Handlers:
     housekeeping: Callable[[], Awaitable[None]]
 
 
+class WorkerEnded(Exception):
+    """Procrastinate's worker ended without an error, as it does when its connection was lost."""
+
+
 @dataclass(frozen=True)
 class Reports:
-    """Whom to tell: of trouble, after which we try again, and of jobs taken over from workers that died.
+    """Whom to tell: of trouble, after which it is tried again, and of jobs taken over from workers that died.
 
-    `pause` sleeps before the next attempt, told how many came before; it ends early when we stop.
+    `pause` sleeps before the next attempt, told how many came before; it ends early when the process stops. `keep`
+    runs a loop, by its name, until the loop returns: after an exception it is run again, unless the process stops.
     """
 
-    trouble: Callable[[Exception | None], None]
+    trouble: Callable[[Exception], None]
     taken_over: Callable[[int], None]
     pause: Callable[[int], Awaitable[None]]
+    keep: Callable[[str, Callable[[], Awaitable[None]]], Coroutine[Any, Any, None]]
 
 
 @dataclass
 class JobServer:
-    """Takes jobs until it is stopped, and starts again whatever ends before: a worker ends when its database does."""
+    """Takes jobs until it is stopped, and starts again whatever ends before: a worker ends with its connection."""
 
     url: str
     handlers: Handlers
@@ -68,6 +75,7 @@ class JobServer:
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _watching: set[asyncio.Task[None]] = field(default_factory=set)
     _workers: dict[Queue, Worker] = field(default_factory=dict)
+    _sightings: Sightings = field(default_factory=Sightings)
     _running: int = 0
     _stopping: bool = False
 
@@ -86,9 +94,9 @@ class JobServer:
         self._pool = _connections(self.url, len(self.handlers.by_queue))
         await self._pool.open(wait=True)
         await self._app.open_async(self._pool)
-        serving = [partial(self._serve, queue) for queue in self.handlers.by_queue]
-        self._serving = {asyncio.create_task(self._kept_up(serve), name="jobs") for serve in serving}
-        self._watching = {asyncio.create_task(self._watch(), name="stalled jobs")}
+        serving = {f"jobs of {queue}": partial(self._serve, queue) for queue in self.handlers.by_queue}
+        self._serving = {self._kept(name, serve) for name, serve in serving.items()}
+        self._watching = {self._kept("stalled jobs", self._watch)}
 
     async def stop(self) -> None:
         """Take no more jobs, and return once those that run have ended."""
@@ -112,24 +120,16 @@ class JobServer:
             for task in () if self._running else pending:
                 task.cancel()
 
-    async def _kept_up(self, run: Callable[[], Awaitable[None]]) -> None:
-        """Procrastinate's worker ends, without an error even, when its connection does: never for us."""
-        attempt = 0
-        while not self._stopping:
-            attempt += 1
-            try:
-                await run()
-            except Exception as error:  # noqa: BLE001 - whatever it is, jobs must be taken
-                self.reports.trouble(error)
-            else:
-                self._ended_by_itself()
-            await self.reports.pause(attempt)
+    @property
+    def worker_ids(self) -> list[int]:
+        """The names under which this process takes jobs."""
+        return [worker.worker_id for worker in list(self._workers.values()) if worker.worker_id is not None]
 
-    def _ended_by_itself(self) -> None:
-        if not self._stopping:
-            self.reports.trouble(None)
+    def _kept(self, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(self.reports.keep(name, loop), name=name)
 
     async def _serve(self, queue: Queue) -> None:
+        """Take jobs of a queue until stopped. Raises WorkerEnded, and whatever ends Procrastinate's worker."""
         worker = self._workers[queue] = Worker(
             self._app,
             queues=[queue],
@@ -144,6 +144,8 @@ class JobServer:
             stalled_worker_timeout=_NEVER,
         )
         await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate says not what it returns: nothing
+        if not self._stopping:
+            raise WorkerEnded
 
     async def _done(self, handler: Handler, context: JobContext, **arguments: str) -> None:
         job = HeldJob(arguments, context.job.attempts, context.job.id or 0)
@@ -163,27 +165,19 @@ class JobServer:
         return True
 
     async def _watch(self) -> None:
-        """Until cancelled. It tries again soon: whoever says nothing for long loses its jobs."""
+        """Look for the dead, until cancelled. Raises whatever a look raises."""
         while self._pool is not None:
+            await self._beat(self._pool)
+            if (taken := await take_over(self._pool, self._app.job_manager, self._sightings)) > 0:
+                self.reports.taken_over(taken)
             await asyncio.sleep(INTERVAL)
-            try:
-                await self._beat(self._pool)
-                taken = await take_over(self._pool, self._app.job_manager)
-            except Exception as error:  # noqa: BLE001 - the same
-                self.reports.trouble(error)
-            else:
-                self._tell(taken)
-
-    def _tell(self, taken: int) -> None:
-        if taken:
-            self.reports.taken_over(taken)
 
     async def _beat(self, pool: AsyncConnectionPool) -> None:
         """Whoever looks for the dead is alive: it says so first, and goes on saying so while its last jobs end.
 
         One that stood still would find its own jobs among theirs. Procrastinate says no word while it waits for jobs.
         """
-        await beat(pool, [worker.worker_id for worker in self._workers.values() if worker.worker_id is not None])
+        await beat(pool, self.worker_ids)
 
     async def _keep_house(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
         await self.handlers.housekeeping()

@@ -24,7 +24,7 @@ from typing import Any, cast
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as AnyEngine
 
-from bot import fence, ids, serving, working
+from bot import fence, heartbeat, ids, serving, working
 from bot.advancing import Advancer
 from bot.assembly import Role
 from bot.clock import Clock
@@ -170,7 +170,7 @@ def _opened(url: str) -> Database:
 
 def _share(role: Role, options: argparse.Namespace) -> Share:
     """The role's share of the work, with a look at it more often: nobody waits for the next one."""
-    jobs.INTERVAL, stalled.STALE = 0.2, options.stale
+    jobs.INTERVAL, stalled.STALE, heartbeat.Heartbeat.interval = 0.2, options.stale, 0.2
     fence.MARGIN = options.stale / 2
     queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
     process = Process(fresh_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())

@@ -1,7 +1,7 @@
 """A counter where jobs are handed out: a real server of jobs, whose work is what a test says."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -38,7 +38,7 @@ class Counter:
     most_at_once: int = 0
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     raised: dict[str, list[Exception]] = field(default_factory=dict)
-    trouble: list[Exception | None] = field(default_factory=list)
+    trouble: list[Exception] = field(default_factory=list)
     taken_over: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -69,7 +69,15 @@ class Counter:
             self._changed.notify_all()
 
     def reports(self) -> Reports:
-        return Reports(self.trouble.append, self._took_over, moment)
+        return Reports(self.trouble.append, self._took_over, moment, self._keep)
+
+    async def _keep(self, _name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await loop()
+            except Exception as error:
+                self.trouble.append(error)
+            await moment()
 
     def _took_over(self, count: int) -> None:
         self.taken_over += count

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from storage.database import Database
+from storage.jobs.serving import WorkerEnded
 from tests.postgres import PostgresServer, new_server
 from tests.storage.jobs.counter import (
     NEVER,
@@ -90,7 +91,7 @@ async def test_a_worker_that_ends_without_an_error_begins_again(database: Databa
         await until_listening(database)
         server._workers["advance"].stop()
         async with asyncio.timeout(PATIENCE):
-            while None not in counter.trouble:
+            while not any(isinstance(error, WorkerEnded) for error in counter.trouble):
                 await moment()
         await deferred(database, job("after"))
         await counter.until_done("after")

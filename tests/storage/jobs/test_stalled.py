@@ -15,7 +15,7 @@ from sqlalchemy import text
 from storage.database import Database
 from storage.jobs.attending import AttendingManager
 from storage.jobs.serving import JobServer
-from storage.jobs.stalled import STALE, cut_off, take_over
+from storage.jobs.stalled import STALE, Sightings, cut_off, take_over
 from storage.postgres import conninfo
 from tests.storage.jobs.counter import PATIENCE, Counter, deferred, job, serving, waiting
 
@@ -55,7 +55,7 @@ async def silent_for(database: Database, seconds: float) -> None:
 
 async def released(manager: AttendingManager) -> int:
     assert isinstance(manager.connector, PsycopgConnector)
-    return await take_over(manager.connector.pool, manager)
+    return await take_over(manager.connector.pool, manager, Sightings(needed=1))
 
 
 async def test_procrastinate_alone_leaves_a_dead_workers_job_lying_and_its_lock_taken(
@@ -131,7 +131,7 @@ async def test_whoever_stood_still_itself_does_not_count_its_own_jobs_among_thos
 
 async def server_took_over(server: JobServer) -> int:
     assert server._pool is not None
-    return await take_over(server._pool, server._app.job_manager)
+    return await take_over(server._pool, server._app.job_manager, Sightings(needed=1))
 
 
 async def test_a_job_whose_like_waits_already_is_dropped(database: Database, manager: AttendingManager) -> None:
