@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from agents.capping import with_texts_cut
 from agents.effects import SendMessage
 from agents.errors import VersionConflict, WrongState
-from agents.events import KnownEvent
+from agents.events import KnownEvent, ThreadForked
 from agents.next_step import messages
 from agents.reducer import reduce
 from agents.requests import Request
@@ -54,6 +55,12 @@ Listener = Callable[[Recorded], None]
 """Told of every commit, on the loop. Of two at nearly the same time it may hear in either order on PostgreSQL."""
 
 
+class Act(Protocol):
+    """What a transaction does to a thread; `settled` where it has to wait for others first."""
+
+    def __call__(self, connection: Connection, writes: Writes, /, *, settled: bool) -> Recorded: ...
+
+
 @dataclass
 class Engine:
     """Append, fold, project, post and claim in one transaction; then tell whoever listens.
@@ -86,15 +93,45 @@ class Engine:
         A lost race reloads and decides again. Raises what `decide` raises, ThreadNotFound, CodeTaken, StoreUnavailable.
         """
 
+        def decided(connection: Connection, writes: Writes, *, settled: bool) -> Recorded:
+            recorded = self._recorded(connection, writes, thread_id, decide, settled=settled)
+            if also is not None and recorded.events:
+                also(writes, recorded)
+            return recorded
+
+        return await self._written(decided, claim, reply)
+
+    async def fork(
+        self,
+        history: ThreadState,
+        forked: ThreadForked,
+        *,
+        claim: inbox.Claim | None = None,
+        reply: Reply | None = None,
+    ) -> Recorded:
+        """Open a thread whose log begins as its parent's, of which `history` is the state at the fork.
+
+        The database copies the events in one statement: nobody waits while they are read, folded and written again.
+        Raises StoreUnavailable.
+        """
+        recorded = Recorded(NEW, reduce(history, forked), (forked,))
+
+        def copied(_connection: Connection, writes: Writes, *, settled: bool) -> Recorded:  # noqa: ARG001 - as in record
+            self.threads.copy(writes, forked, recorded.after)
+            if self.deferrer is not None:
+                self.deferrer(writes, recorded)
+            return recorded
+
+        return await self._written(copied, claim, reply)
+
+    async def _written(self, act: Act, claim: inbox.Claim | None, reply: Reply | None) -> Recorded:
         def work(connection: Connection, writes: Writes, *, settled: bool) -> Recorded:
             if claim is not None and (earlier := inbox.seen(connection, claim)) is not None:
                 return Recorded(NEW, NEW, earlier=earlier)
-            recorded = self._recorded(connection, writes, thread_id, decide, settled=settled)
+            recorded = act(connection, writes, settled=settled)
             if claim is not None and recorded.after.updated_at is not None:
                 said = reply(recorded) if reply else None
                 inbox.enter(writes, claim, recorded.after.thread_id, recorded.after.updated_at, said)
-            if also is not None and recorded.events:
-                also(writes, recorded)
             return recorded
 
         for attempt in range(MOST_ATTEMPTS):

@@ -32,19 +32,26 @@ def advance_job(thread_id: str, priority: int = 0, *, failed: int = 0) -> Job:
     return Job("advance", arguments, priority=priority, lock=thread_id, once=f"advance:{thread_id}")
 
 
-def timer_job(thread_id: str, at: datetime, *, failed: int = 0) -> Job:
+def timer_job(thread_id: str, at: datetime, *, failed: int = 0, as_of: datetime | None = None) -> Job:
     """Without a lock: a job for later would keep all others of its thread waiting until then.
 
-    `failed` tells how often in a row the thread could not be moved on, so that we wait longer each time.
+    `failed` tells how often in a row the thread could not be moved on, so that the wait is longer each time. `as_of` is
+    the time of this process where the database's clock was seen to be ahead of it.
     """
     when = at.isoformat()
     arguments = {"thread": thread_id, "at": when, "failed": str(failed)}
-    return Job("timer", arguments, once=f"timer:{thread_id}:{when}", at=at)
+    return Job("timer", arguments, once=f"timer:{thread_id}:{when}", at=at, as_of=as_of)
 
 
 def deliver_job(thread_id: str, to: Address, priority: int = 0) -> Job:
     """In order for each destination, also while the first is tried again and again."""
     return Job("deliver", {"thread": thread_id, "to": to}, priority=priority, lock=f"to:{to}")
+
+
+def deliver_again_job(thread_id: str, to: Address) -> Job:
+    """For a message that lies there though its own job may be lost: some attempt may have arrived."""
+    arguments = {"thread": thread_id, "to": to, "again": "yes"}
+    return Job("deliver", arguments, lock=f"to:{to}", once=f"deliver:{thread_id}:{to}")
 
 
 def _advance(recorded: Recorded) -> Iterator[Job]:

@@ -9,13 +9,14 @@ from functools import partial
 from sqlalchemy import Connection
 
 from bot.job_handlers import JobHandlers
-from bot.jobs import advance_job, timer_job
+from bot.jobs import advance_job, deliver_again_job, timer_job
 from bot.log import Action, log
 from bot.loops import Loops
 from bot.running import back_off
 from bot.wakeups import WakeUps
 from storage.jobs import HeldJob, Job, Later, Queue, defer
 from storage.jobs.serving import POLLS, Handler, Handlers, JobServer, Reports
+from storage.outbox import waiting_since
 from storage.wakeups import due_threads, left_unfinished
 from storage.writes import Writes
 
@@ -99,6 +100,8 @@ class QueueWorker:
         since = self.handlers.chance.now() - SWEEP
         defer(writes, map(advance_job, left_unfinished(connection, since)))
         defer(writes, (timer_job(thread_id, since) for thread_id in due_threads(connection, since)))
+        left = dict.fromkeys((parcel.thread_id, parcel.effect.to) for parcel in waiting_since(connection, since))
+        defer(writes, (deliver_again_job(thread_id, to) for thread_id, to in left))
 
     async def _pause(self, attempt: int) -> None:
         at = back_off(min(attempt, 4), self.handlers.chance.jitter(), self.handlers.chance.now())

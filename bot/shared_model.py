@@ -7,10 +7,6 @@ from datetime import timedelta
 from agents.completion import Completion, Outcome
 from agents.model import Model, Turn, Words
 from bot.pauses import Pauses
-from bot.sleeping import Sleep, sleep_until
-
-SHORT = timedelta(seconds=3)
-"""A pause that is waited for here; over a longer one the thread is put to rest, and holds nothing in any process."""
 
 
 @dataclass
@@ -24,28 +20,23 @@ class SharedModel:
     name: str
     pauses: Pauses
     at_once: int
-    sleep: Sleep = sleep_until
     _slots: asyncio.Semaphore = field(init=False)
-    _never: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.at_once)
 
     async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
-        """Raises StoreUnavailable when nobody can tell whether there is a pause: no answer could be kept either."""
+        """Ask the model, unless there is a pause: then the thread is put to rest, and holds nothing in any process.
+
+        Raises StoreUnavailable when nobody can tell whether there is a pause: no answer could be kept either.
+        """
         async with self._slots:
-            left = await self._left()
+            left = await self.pauses.left(self.name)
             if left:
                 return self._postponed(left)
             completion = await self.model.complete(turn, words)
             await self._heed(completion)
         return completion
-
-    async def _left(self) -> timedelta:
-        """How much of a long pause is left; a short one is over by then."""
-        while timedelta() < (left := await self.pauses.left(self.name)) <= SHORT:
-            await self.sleep(self.pauses.now() + left, self._never)
-        return left
 
     def _postponed(self, left: timedelta) -> Completion:
         detail = "not asked: its provider limits how often we may"

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from agents.addresses import Address
 from agents.errors import Invalid, WrongState
-from agents.events import KnownEvent, ThreadCancelled, ThreadForked, ThreadPaused, ThreadResumed, UnknownEvent
+from agents.events import KnownEvent, ThreadCancelled, ThreadForked, ThreadPaused, ThreadResumed
 from agents.state import ThreadState
 from bot.engine import Engine, Recorded, Reply
 from bot.ids import Chance
 from storage.inbox import Claim
-from storage.threads import events_after, stored
+from storage.replaying import folded_up_to
 
 _ENDED = ("done", "failed", "cancelled")
 
@@ -62,21 +60,15 @@ class Steering:
         self, thread_id: str, at_seq: int, by: Address, claim: Claim | None = None, reply: Reply | None = None
     ) -> Recorded:
         """Copy the first `at_seq` events into a new thread that is at rest. Raises Invalid when it has fewer."""
-        history = await self.engine.database.read(lambda connection: _prefix(connection, thread_id, at_seq))
+        version = (await self.engine.load(thread_id)).version
+        if not 0 < at_seq <= version:
+            raise Invalid(f"thread {thread_id} has {version} events; fork it at one of them, not at {at_seq}")
+        history = await folded_up_to(self.engine.database, thread_id, at_seq)
+        if history.unreadable is not None or history.version < at_seq:
+            raise Invalid(f"thread {thread_id} holds events this Handrail cannot read, so it cannot be forked here")
         new_id = f"thr_{self.chance.fresh()}"
         forked = ThreadForked(at=self.chance.now(), actor=by, thread_id=new_id, parent=thread_id, at_seq=at_seq)
-        return await self.engine.record(None, lambda _: (*history, forked), claim=claim, reply=reply)
-
-
-def _prefix(connection: Connection, thread_id: str, at_seq: int) -> list[KnownEvent]:
-    version = stored(connection, thread_id).version
-    if not 0 < at_seq <= version:
-        raise Invalid(f"thread {thread_id} has {version} events; fork it at one of them, not at {at_seq}")
-    history = [event for _, event in events_after(connection, thread_id, limit=at_seq)]
-    known = [event for event in history if not isinstance(event, UnknownEvent)]
-    if len(known) < len(history):
-        raise Invalid(f"thread {thread_id} holds events this Handrail cannot read, so it cannot be forked here")
-    return known
+        return await self.engine.fork(history, forked, claim=claim, reply=reply)
 
 
 def _refuse(state: ThreadState, statuses: tuple[str, ...], order: str) -> None:

@@ -9,6 +9,7 @@ from agents.events import KNOWN, VERSIONS, Event, UnknownEvent
 from agents.messages import Provenance
 from agents.state import ThreadState
 from storage.tables import EventRow
+from storage.unreadable import address_of
 
 _COLUMNS = {"type", "v", "at", "actor"}
 
@@ -49,7 +50,7 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _unknown(facts: dict[str, Any], data: dict[str, Any]) -> UnknownEvent:
-    envelope = {name: facts[name] for name in _COLUMNS}
+    envelope = {name: facts[name] for name in _COLUMNS} | {"actor": address_of(facts["actor"])}
     return UnknownEvent(**envelope, provenance=Provenance.UNVERIFIED, data=data)
 
 

@@ -29,10 +29,14 @@ Shape = tuple[tuple[Statement, int, bool], ...]
 
 
 def fits(writes: Sequence[Write]) -> bool:
-    """Whether they are few enough, and none of them changes what another one wrote: all see what was there before."""
+    """Whether they are few enough, and none of them changes what another one wrote: all see what was there before.
+
+    A statement in text has to be a question: only functions are called there.
+    """
     tables = Counter(write.table for write in writes)
     alone = all(tables[write.table] == 1 for write in writes if isinstance(write.statement, Update))
-    return alone and sum(len(write.rows) for write in writes) <= MOST_ROWS
+    called = all(str(w.statement).startswith("SELECT") for w in writes if isinstance(w.statement, TextClause))
+    return alone and called and sum(len(write.rows) for write in writes) <= MOST_ROWS
 
 
 def commit(connection: Connection, writes: Sequence[Write]) -> None:

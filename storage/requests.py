@@ -1,21 +1,29 @@
 """Requests: one row each, decided by one conditional update (DESIGN §3.3)."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from agents.errors import AlreadySettled, CodeTaken
 from agents.requests import Request
 from agents.rights import Viewer, unknown_request
+from agents.state import ThreadState
 from storage.questions import first
 from storage.tables import RequestRow
+from storage.threads import events_after, stored
+from storage.unreadable import folded, unreadable_request
 from storage.viewers import visible
 from storage.writes import Writes
 
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
+MAX_FOLDED = 1000
+"""Events that are folded for one request whose row cannot be read: others wait meanwhile."""
+
 _OPEN = insert(_request)
-_FIND = select(_request.c.data).where(
+_FIND = select(_request).where(
     (_request.c.id == bindparam("named")) | (_request.c.code == bindparam("code", type_=_request.c.code.type))
 )
 _SAVE = (
@@ -54,7 +62,7 @@ def load_request(connection: Connection, named: str) -> Request:
     row = first(connection, _FIND, {"named": named, "code": named.upper()})
     if row is None:
         raise unknown_request(named)
-    return Request.model_validate_json(row.data)
+    return _read(connection, row)
 
 
 def list_requests(
@@ -67,7 +75,7 @@ def list_requests(
     viewer: Viewer | None = None,
 ) -> list[Request]:
     """Requests, newest first, behind the position `before` (opened_at, id); with a viewer only those they may see."""
-    query = select(_request.c.data).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)
+    query = select(_request).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_request.c.status == status)
     if thread_id is not None:
@@ -78,4 +86,26 @@ def list_requests(
         at, request_id = before
         older = (_request.c.opened_at < at) | ((_request.c.opened_at == at) & (_request.c.id < request_id))
         query = query.where(older)
-    return [Request.model_validate_json(data) for data in connection.execute(query).scalars()]
+    return [_read(connection, row) for row in connection.execute(query).all()]
+
+
+def _read(connection: Connection, row: Row[Any]) -> Request:
+    """The request that is kept, or what its thread's log folds to where this build cannot read what is kept."""
+    try:
+        return Request.model_validate_json(row.data)
+    except ValidationError:
+        found = _in_the_log(connection, row)
+    return unreadable_request(row) if found is None or found.status != row.status else found
+
+
+def _in_the_log(connection: Connection, row: Row[Any]) -> Request | None:
+    """The request as its thread has it; a settled one is forgotten there after a while, and looked for in the log."""
+    state = stored(connection, row.thread_id)
+    found = state.request_named(row.id)
+    if found is not None or state.version > MAX_FOLDED:
+        return found
+    state = ThreadState()
+    for _, event in events_after(connection, row.thread_id):
+        state = folded(state, [event])
+        found = state.request_named(row.id) or found
+    return found

@@ -1,26 +1,25 @@
 """Threads: append with the expected version, load, list. The folded state is kept beside the log as a cache."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Connection, Row, Select, Update, bindparam, case, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Select, Update, bindparam, case, func, insert, select, text, update
 
 from agents.addresses import Address
 from agents.deadlines import wake_at
 from agents.errors import VersionConflict
-from agents.events import Event
+from agents.events import Event, ThreadForked
 from agents.next_step import work
-from agents.reducer import fold
 from agents.rights import Viewer, unknown_thread
 from agents.state import ThreadState
 from storage.codec import event_of, row_of, state_json, state_of
+from storage.memory import Memory
 from storage.questions import first
 from storage.tables import EventRow, ThreadRow
+from storage.unreadable import folded, unreadable_thread
 from storage.viewers import visible, write_viewers
 from storage.writes import Writes
 
@@ -28,6 +27,9 @@ _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not
 _event = EventRow.__table__  # type: ignore[attr-defined]  # the same
 
 _LOAD = select(_thread.c.version, _thread.c.state).where(_thread.c.id == bindparam("thread"))
+_ROW = select(_thread).where(_thread.c.id == bindparam("thread"))
+PAGE = 200
+"""Events read at once: a long log goes through memory in parts."""
 _FEW = 50
 """Events we rather fold than read a whole state."""
 _CURRENT = select(
@@ -48,6 +50,10 @@ _MOVED, _RESTED = (
     for names in (_AT_WORK, _AT_REST)
 )
 _OPENED, _APPENDED = insert(_thread), insert(_event)
+_COPIED = text(
+    "INSERT INTO event (thread_id, seq, type, v, at, actor, data) "
+    "SELECT :fork, seq, type, v, at, actor, data FROM event WHERE thread_id = :parent AND seq <= :upto"
+)
 _EVENTS = (
     select(_event)
     .where(_event.c.thread_id == bindparam("thread"), _event.c.seq > bindparam("after", type_=BigInteger))
@@ -65,9 +71,7 @@ class Threads:
     """
 
     shared: bool = False
-    capacity: int = 2048
-    remembered: OrderedDict[str, ThreadState] = field(default_factory=OrderedDict)
-    _alone: Lock = field(default_factory=Lock)
+    remembered: Memory = field(default_factory=Memory)
 
     def forget(self) -> None:
         """Drop what a rolled-back transaction may have left."""
@@ -116,26 +120,32 @@ class Threads:
         if not self.shared:
             self._remember(after)
 
+    def copy(self, writes: Writes, forked: ThreadForked, after: ThreadState) -> None:
+        """Open a thread whose log is its parent's up to the fork, and `forked`. The database copies the events."""
+        writes.add(_OPENED, [row_of_thread(after)])
+        writes.add(_COPIED, [{"fork": after.thread_id, "parent": forked.parent, "upto": forked.at_seq}])
+        writes.add(_APPENDED, [row_of(after.thread_id, after.version, forked)])
+        write_viewers(writes, ThreadState(), after)
+        if not self.shared:
+            self._remember(after)
+
     def _current(self, connection: Connection, thread_id: str, query: Select[Any]) -> ThreadState:
         known = self.remembered.get(thread_id)
         row = first(connection, query, {"thread": thread_id, "known": known.version if known else -_FEW - 1})
         if row is None:
             raise unknown_thread(thread_id)
-        state = known if row.state is None and known is not None else state_of(row.state)
-        return self._remember(_caught_up(connection, state, row.version))
+        if row.state is None and known is not None:
+            return self._remember(_caught_up(connection, thread_id, known, row.version))
+        return self._remember(_read(connection, thread_id, row.version, row.state))
 
     def _remember(self, state: ThreadState) -> ThreadState:
-        with self._alone:
-            self.remembered[state.thread_id] = state
-            self.remembered.move_to_end(state.thread_id)
-            if len(self.remembered) > self.capacity:
-                self.remembered.popitem(last=False)
+        self.remembered.put(state)
         return state
 
 
 def _moved(state: ThreadState, expected: int) -> tuple[Update, list[dict[str, Any]]]:
     """A thread at work moves on at once, so its state is kept only where it comes to rest; loading folds the tail."""
-    row = _projection(state) | {"thread": state.thread_id, "expected": expected}
+    row = projection(state) | {"thread": state.thread_id, "expected": expected}
     if row["unfinished"]:
         return _MOVED, [row]
     return _RESTED, [row | {"state": state_json(state)}]
@@ -149,10 +159,11 @@ def row_of_thread(state: ThreadState) -> dict[str, Any]:
         "requester": state.requester,
         "created_at": state.created_at,
     }
-    return born | _projection(state) | {"state": state_json(state)}
+    return born | projection(state) | {"state": state_json(state)}
 
 
-def _projection(state: ThreadState) -> dict[str, Any]:
+def projection(state: ThreadState) -> dict[str, Any]:
+    """The columns that are folded from the log."""
     return {
         "status": state.status,
         "version": state.version,
@@ -175,40 +186,35 @@ def stored(connection: Connection, thread_id: str) -> ThreadState:
     row = connection.execute(_LOAD, {"thread": thread_id}).first()
     if row is None:
         raise unknown_thread(thread_id)
-    return _caught_up(connection, state_of(row.state), row.version)
+    return _read(connection, thread_id, row.version, row.state)
 
 
-def _caught_up(connection: Connection, state: ThreadState, version: int) -> ThreadState:
-    if state.version == version:
-        return state
-    missing = events_after(connection, state.thread_id, after=state.version, limit=version - state.version)
-    return fold(state, (event for _, event in missing))
+def _read(connection: Connection, thread_id: str, version: int, written: str) -> ThreadState:
+    """The state that is kept, or what its log folds to where this build cannot read what is kept."""
+    state = kept_state(written)
+    if state is None or state.version > version:
+        state = ThreadState()
+    return _caught_up(connection, thread_id, state, version)
 
 
-@dataclass(frozen=True)
-class Replay:
-    """What a whole log folds to now, and whether all that is kept beside it says the same."""
-
-    state: ThreadState
-    matches: bool
-
-
-def replayed(connection: Connection, thread_id: str) -> Replay:
-    """Fold a thread's log again and compare. Raises ThreadNotFound."""
-    row = connection.execute(select(_thread).where(_thread.c.id == thread_id)).first()
-    if row is None:
-        raise unknown_thread(thread_id)
-    whole = events_after(connection, thread_id, limit=row.version)  # others may write on meanwhile
-    folded = fold(ThreadState(), (event for _, event in whole))
-    same_row = all(getattr(row, name) == value for name, value in _projection(folded).items())
-    return Replay(folded, same_row and _same_state(connection, row, folded))
-
-
-def _same_state(connection: Connection, row: Row[Any], folded: ThreadState) -> bool:
+def kept_state(written: str) -> ThreadState | None:
+    """The state in a row; None when it is none to this build."""
     try:
-        return _caught_up(connection, state_of(row.state), row.version) == folded
-    except ValidationError:  # what is kept there is no state at all
-        return False
+        return state_of(written)
+    except ValidationError:
+        return None
+
+
+def _caught_up(connection: Connection, thread_id: str, state: ThreadState, version: int) -> ThreadState:
+    """The state as of `version`. Where the log does not even tell the thread's name, its row does."""
+    while state.version < version:
+        missing = events_after(connection, thread_id, state.version, min(PAGE, version - state.version))
+        if not missing:
+            break
+        state = folded(state, (event for _, event in missing))
+    if state.thread_id == thread_id:
+        return state
+    return unreadable_thread(connection.execute(_ROW, {"thread": thread_id}).one(), state)
 
 
 def listed(
@@ -236,4 +242,4 @@ def listed(
         older = (_thread.c.created_at < at) | ((_thread.c.created_at == at) & (_thread.c.id < thread_id))
         query = query.where(older)
     rows = connection.execute(query).all()
-    return [_caught_up(connection, state_of(row.state), row.version) for row in rows]
+    return [_read(connection, row.id, row.version, row.state) for row in rows]

@@ -32,7 +32,8 @@ from storage.database import Database
 from storage.jobs import QUEUES
 from storage.jobs.serving import POLLS
 from storage.processes import Process
-from storage.threads import events_after, replayed
+from storage.replaying import replayed
+from storage.threads import events_after
 from tests.fakes.clock import FakeClock
 from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted import ScriptedModel

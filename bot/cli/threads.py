@@ -150,10 +150,18 @@ def replay(thread_id: Id, *, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
     else:
-        verdict = "the stored state is what they fold to" if found["matches"] else "the stored state DIFFERS"
+        verdict = _verdict(found)
         tell(f"{found['events']} events of thread {thread_id}, {found['status']}: {verdict}")
     if not found["matches"]:
         raise Exit(1)
+
+
+def _verdict(found: Any) -> str:
+    if found["matches"]:
+        return "the stored state is what they fold to"
+    if found.get("unreadable"):
+        return f"this Handrail cannot read {found['unreadable']}; use the version that wrote it"
+    return "the stored state DIFFERS"
 
 
 def _replayed(settings: Settings, thread_id: str) -> Any:
@@ -166,16 +174,17 @@ def _replayed(settings: Settings, thread_id: str) -> Any:
 async def _folded(url: str, thread_id: str) -> Mapping[str, Any]:
     # 0.2 s of start-up that the other commands, which ask the server, do without
     from storage.database import Database  # noqa: PLC0415 - as above
-    from storage.threads import replayed  # noqa: PLC0415 - as above
+    from storage.replaying import replay  # noqa: PLC0415 - as above
 
     database = Database.open(url)
     try:
-        replay = await database.read(lambda connection: replayed(connection, thread_id))
+        found = await replay(database, thread_id)
     finally:
         await database.close()
-    state = replay.state
+    state = found.state
     facts = {"id": thread_id, "version": state.version, "status": state.status, "events": state.version}
-    return {**facts, "matches": replay.matches}
+    unreadable = {} if found.unreadable is None else {"unreadable": found.unreadable}
+    return {**facts, "matches": found.matches, **unreadable}
 
 
 def _steer(thread_id: str, order: str, *, as_json: bool) -> None:

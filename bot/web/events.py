@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from agents.errors import StoreUnavailable
@@ -40,13 +41,14 @@ async def read_events(
     limit: Annotated[int | None, Query(ge=1, description="the most to read; all when not given")] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
     last_event_id: Annotated[int, Header(ge=0, le=LARGEST_NUMBER, description="where a stream was left")] = 0,
-) -> Response | EventPage:
+) -> Response:
     """The thread's log. A stream goes on behind `after` or `Last-Event-ID`, and stays open while a thread rests."""
     engine = here.bot.engine
     if wants_stream(accept):
         frames = stream(engine, here.streams, thread_id, max(after, last_event_id))
         return EventSourceResponse(frames, headers={"X-Accel-Buffering": "no"})
-    return EventPage(events=tuple(await _read(engine, thread_id, after, limit)))
+    first = await _page(engine, thread_id, after, min(PAGE, limit or PAGE))
+    return StreamingResponse(_document(engine, thread_id, first, limit), media_type="application/json")
 
 
 def wants_stream(accept: str) -> bool:
@@ -77,16 +79,17 @@ def frame(event: EventView) -> bytes:
     return format_sse_event(data_str=event.model_dump_json(), event=event.type, id=str(event.seq))
 
 
-async def _read(engine: Engine, thread_id: str, after: int, limit: int | None) -> list[EventView]:
-    read: list[EventView] = []
-    while limit is None or len(read) < limit:
-        size = PAGE if limit is None else min(PAGE, limit - len(read))
-        page = await _page(engine, thread_id, after, size)
-        read += page
-        if len(page) < size:
-            break
-        after = page[-1].seq
-    return read
+async def _document(engine: Engine, thread_id: str, page: list[EventView], limit: int | None) -> AsyncGenerator[bytes]:
+    """An EventPage as JSON, written while it is read: a whole log is never in memory, and holds nobody up."""
+    yield b'{"events":['
+    left, separator = limit, ""
+    while page:
+        yield (separator + ",".join(event.model_dump_json() for event in page)).encode()
+        left, separator = None if left is None else left - len(page), ","
+        size = PAGE if left is None else min(PAGE, left)
+        full = len(page) == PAGE and size > 0
+        page = await _page(engine, thread_id, page[-1].seq, size) if full else []
+    yield b"]}"
 
 
 async def _page(engine: Engine, thread_id: str, after: int, size: int) -> list[EventView]:

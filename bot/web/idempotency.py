@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 
-from agents.errors import KeyReused
+from agents.errors import KeyReused, WrongState
 from agents.frozen import Frozen
 from bot.engine import Engine, Recorded, Reply
 from bot.web.parts import Here
@@ -68,7 +69,12 @@ class Once:
 def _again(earlier: Earlier, claim: Claim) -> JSONResponse:
     if earlier.fingerprint != claim.fingerprint or earlier.reply is None:
         raise KeyReused
-    return Told.model_validate_json(earlier.reply).response(replayed=True)
+    try:
+        return Told.model_validate_json(earlier.reply).response(replayed=True)
+    except ValidationError as error:
+        raise WrongState(
+            f"this was done before, in thread {earlier.thread_id}, and answered by a newer Handrail: look at the thread"
+        ) from error
 
 
 async def _once(

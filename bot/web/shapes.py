@@ -30,7 +30,7 @@ class Spending(Frozen):
 
 
 class ThreadView(Frozen):
-    """A thread as of `version` events. `open_requests` are ids."""
+    """A thread as of `version` events. `open_requests` are ids. `paused` is why it is paused, where it is."""
 
     id: str
     agent: str
@@ -41,6 +41,7 @@ class ThreadView(Frozen):
     open_requests: tuple[str, ...]
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    paused: str | None = _left_out()
     budget: dict[BudgetKind, Spending]
     labels: dict[str, str]
 
@@ -69,13 +70,17 @@ class EventPage(Frozen):
 
 
 class ReplayView(Frozen):
-    """What a thread's log folds to now; `matches` tells whether that is what is stored. `events` were folded."""
+    """What a thread's log folds to now; `matches` tells whether that is what is stored. `events` were folded.
+
+    `unreadable` is what this build cannot read, of a thread that a newer one wrote.
+    """
 
     id: str
     version: int
     status: ThreadStatus
     events: int
     matches: bool
+    unreadable: str | None = _left_out()
 
 
 class EscalationView(Escalation):
@@ -186,9 +191,18 @@ def thread_view(state: ThreadState) -> ThreadView:
         open_requests=tuple(request.id for request in state.requests if request.status == "open"),
         created_at=state.created_at,
         updated_at=state.updated_at,
+        paused=_pause_of(state),
         budget={kind: _spending(state, kind) for kind in KINDS},
         labels=state.labels,
     )
+
+
+def _pause_of(state: ThreadState) -> str | None:
+    if state.status != "paused":
+        return None
+    if state.unreadable is not None:
+        return f"this Handrail cannot read it ({state.unreadable}); use the version that wrote it"
+    return state.paused
 
 
 def _spending(state: ThreadState, kind: BudgetKind) -> Spending:

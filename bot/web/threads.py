@@ -19,7 +19,8 @@ from bot.web.queries import ThreadQuery
 from bot.web.rights import VISIBLE_THREAD, needs
 from bot.web.shapes import ReplayView, ThreadPage, ThreadView, thread_view
 from bot.web.speaker import SpokenBy
-from storage.threads import listed, replayed
+from storage.replaying import replay
+from storage.threads import listed
 
 router = APIRouter(prefix="/threads", tags=["threads"], route_class=JsonRoute)
 
@@ -66,10 +67,15 @@ async def replay_thread(thread_id: str, here: Here) -> ReplayView:
 
     Growth of CONTRACT §4: `threads replay` asks for it while a server holds the database.
     """
-    replay = await here.bot.engine.database.read(lambda connection: replayed(connection, thread_id))
-    state = replay.state
+    found = await replay(here.bot.engine.database, thread_id)
+    state = found.state
     return ReplayView(
-        id=thread_id, version=state.version, status=state.status, events=state.version, matches=replay.matches
+        id=thread_id,
+        version=state.version,
+        status=state.status,
+        events=state.version,
+        matches=found.matches,
+        unreadable=found.unreadable,
     )
 
 

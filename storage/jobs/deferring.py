@@ -16,9 +16,10 @@ POLLED: tuple[Queue, ...] = ("timer",)
 """Nobody listens for those: their jobs are for later, and nothing rings when their time has come."""
 
 _DEFER = text(
-    "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz))"
+    "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz) "
+    "+ COALESCE(now() - CAST(:as_of AS timestamptz), interval '0'))"
 )
-"""Our function around Procrastinate's own: see the migration that makes it."""
+"""The function around Procrastinate's own is in the migration that makes it."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Job:
     """One wake-up. The queue is also the name of the task, and `at` holds it back.
 
     Jobs with the same `lock` run one after the other; of several with the same `once` that wait one is enough.
+    `as_of` is the time of this process where `at` is meant by its clock: the database's own may show another.
     """
 
     queue: Queue
@@ -34,6 +36,7 @@ class Job:
     lock: str | None = None
     once: str | None = None
     at: datetime | None = None
+    as_of: datetime | None = None
 
 
 class Later(Exception):
@@ -57,4 +60,5 @@ def _row(job: Job) -> dict[str, Any]:
         "once": job.once,
         "args": json.dumps(job.args),
         "at": job.at,
+        "as_of": job.as_of,
     }

@@ -18,7 +18,7 @@ from agents.prompt import render_prompt
 from agents.state import ThreadState
 from agents.steps import DoneForNow
 from bot.pauses import Pauses
-from bot.shared_model import SHORT, SharedModel
+from bot.shared_model import SharedModel
 from storage.database import Database
 from tests.databases import DATABASES, forget_database
 from tests.fakes.clock import FakeClock
@@ -72,7 +72,7 @@ def shared(database: Database, clock: FakeClock) -> Callable[..., SharedModel]:
     """The model as one process has it."""
 
     def made(provider: Provider, at_once: int = 16) -> SharedModel:
-        return SharedModel(provider, "m", Pauses(database, clock.now), at_once, clock.sleep)
+        return SharedModel(provider, "m", Pauses(database, clock.now), at_once)
 
     return made
 
@@ -116,17 +116,14 @@ async def test_what_one_process_is_told_all_others_heed_until_the_time_has_come(
     assert (told.asked, others.asked) == (2, 1)
 
 
-async def test_a_short_pause_is_waited_for(shared, clock) -> None:
-    provider = Provider(refused(SHORT.total_seconds()))
-    model = shared(provider)
+async def test_even_a_short_pause_is_waited_for_by_nobody_who_holds_a_slot(shared, clock) -> None:
+    provider = Provider(refused(0.5))
+    model = shared(provider, at_once=1)
     await model.complete(TURN)
-    waiting = asyncio.create_task(model.complete(TURN))
-    async with asyncio.timeout(PATIENCE):
-        while not clock._sleepers:
-            await everybody_had_a_turn()
-        assert provider.asked == 1
-        clock.advance(seconds=SHORT.total_seconds())
-        assert (await waiting).outcome is Outcome.OK
+    end = await model.complete(TURN)
+    assert (end.outcome, end.retry_after, clock._sleepers) == (Outcome.POSTPONED, 0.5, [])
+    clock.advance(seconds=0.5)
+    assert (await model.complete(TURN)).outcome is Outcome.OK
 
 
 @pytest.mark.parametrize("end", [refused(None), Completion(outcome=Outcome.UNAVAILABLE, model="m", retry_after=30)])
@@ -178,7 +175,7 @@ async def test_an_answer_is_kept_though_the_pause_cannot_be(shared, database) ->
 async def process(url: str, provider: FakeOpenAI, clock: FakeClock, run: str) -> AsyncIterator[House]:
     database = Database.open(url)
     asked = OpenAIModel(provider.key, provider.base_url, provider.model)
-    model = SharedModel(asked, provider.model, Pauses(database, clock.now), 16, clock.sleep)
+    model = SharedModel(asked, provider.model, Pauses(database, clock.now), 16)
     async with house(database, model, shared=True, clock=clock, run=run) as home:
         yield home
     await asked.close()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, create_engine, func, select
 
 from storage.postgres import is_postgres, psycopg_url
 from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
-from storage.threads import replayed
+from storage.replaying import replayed
 from tests.crashes.ledgers import Ledgers
 
 _thread, _event, _request, _outbox, _inbox, _conversation = (

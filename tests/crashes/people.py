@@ -139,6 +139,10 @@ class Crew:
         """Let somebody live through a story beside all others."""
         self._stories.append(self._pool.submit(story))
 
+    def joined_by(self, answerer: Answerer) -> None:
+        """Have somebody answer from now on."""
+        self._answering.append(self._pool.submit(self._answer, answerer))
+
     def enough(self) -> bool:
         """Whether nothing new is to be begun."""
         return self._enough.is_set()

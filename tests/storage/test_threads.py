@@ -13,7 +13,8 @@ from agents.requests import Request
 from agents.state import ThreadState
 from storage.database import Database
 from storage.requests import open_request, save_request
-from storage.threads import Replay, Threads, events_after, listed, replayed, stored
+from storage.replaying import Replay, replay, replayed
+from storage.threads import Threads, events_after, listed, stored
 from storage.wakeups import due_threads, next_wake, unfinished_threads
 from storage.writes import Writes
 from tests.histories import START, Walk, some_walk
