@@ -88,6 +88,6 @@ async def test_who_sees_a_card_or_a_reply_finds_the_lock_of_the_thread_free(post
 
 
 def moving(connection: Connection) -> int:
-    """How many jobs there are to move threads on."""
-    query = text("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'advance'")
+    """How many jobs there are to move threads on; once an hour a job that keeps house is in the same queue."""
+    query = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance'")
     return int(connection.execute(query).scalar_one())

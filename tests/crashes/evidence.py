@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Connection, Row, create_engine, func, select
 
 from storage.postgres import is_postgres, psycopg_url
-from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from storage.replaying import replayed
+from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from tests.crashes.ledgers import Ledgers
 
 _thread, _event, _request, _outbox, _inbox, _conversation = (

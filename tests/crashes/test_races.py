@@ -1,5 +1,6 @@
 """Two people decide one request while its time runs out: one of the three wins, and the others are told so."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from tests.crashes.checker import violations
 from tests.crashes.client import Client
 from tests.crashes.people import Answerer, Crew, crew_of
 from tests.crashes.scene import Scene
-from tests.crashes.world import HALF_AN_HOUR
+from tests.crashes.world import HALF_AN_HOUR, gate_of
 
 REQUESTS = 12
 MOST_ROUNDS = 20
@@ -91,15 +92,18 @@ def test_killed_while_two_decide_one_of_them_wins_after_the_restart(place: str, 
 @pytest.mark.parametrize("words", ["ship", "pay", "ask"])
 def test_killed_while_a_thread_is_cancelled_nothing_of_it_starts_again(words: str, place: str, scene: Scene) -> None:
     alice, bob = crew_of(scene)
-    scene.opens(place)
-    with Crew(scene, bob) as crew:
+    os.mkfifo(gate_of(scene.folder))  # whoever pays is in the middle of it until the process dies
+    scene.opens(place, held="pay")
+    with Crew(scene) as crew:
         crew.has(lambda: alice.cancels(alice.asks(f"{words} 1")))
         scene.dies(place)
         before = scene.evidence()
         scene.opens()
+        crew.joined_by(bob)  # only now: a thread that is over cannot be cancelled
         crew.comes_to_rest()
     scene.is_killed()
     evidence = scene.evidence(before)
     assert violations(evidence, healed=True) == []
     if place.startswith("after"):
         assert {row.status for row in evidence.threads.values()} == {"cancelled"}
+        assert len(list(evidence.of_type("ToolStarted"))) == len(list(before.of_type("ToolStarted")))

@@ -12,8 +12,8 @@ from agents.reducer import fold
 from agents.requests import Request
 from agents.state import ThreadState
 from storage.database import Database
+from storage.replaying import Replay, replayed
 from storage.requests import open_request, save_request
-from storage.replaying import Replay, replay, replayed
 from storage.threads import Threads, events_after, listed, stored
 from storage.wakeups import due_threads, next_wake, unfinished_threads
 from storage.writes import Writes

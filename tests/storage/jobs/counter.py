@@ -75,7 +75,7 @@ class Counter:
         while True:
             try:
                 return await loop()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on
                 self.trouble.append(error)
             await moment()
 
@@ -108,8 +108,8 @@ async def deferred(database: Database, *jobs: Job) -> None:
 
 
 def waiting(connection: Connection) -> list[str]:
-    """The names of the jobs that are there, with their status."""
-    query = "SELECT args->>'name' || ' ' || status FROM procrastinate_jobs ORDER BY id"
+    """The names of the jobs that are there, with their status; the hourly one that keeps house has none."""
+    query = "SELECT args->>'name' || ' ' || status FROM procrastinate_jobs WHERE args ? 'name' ORDER BY id"
     return list(connection.execute(text(query)).scalars())
 
 
