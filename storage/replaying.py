@@ -19,7 +19,7 @@ _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not
 class Replay:
     """What a whole log folds to now, and whether all that is kept beside it says the same.
 
-    `unreadable` is what this build cannot read of it, if there is something: only the build that wrote it can tell then.
+    `unreadable` is what this build cannot read of it, if there is something: only the build that wrote it can tell.
     """
 
     state: ThreadState
