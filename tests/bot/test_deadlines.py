@@ -1,6 +1,7 @@
 """Deadlines in the engine: reminders, escalations and expiries on a clock that a test turns."""
 
 import pytest
+from sqlalchemy import text
 
 from agents.addresses import Address
 from agents.errors import AlreadySettled
@@ -113,3 +114,17 @@ async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_s
         assert "MessageUndeliverable" in await home.story(thread)
         await home.answers(request, "approve")
         await home.at_rest(thread)
+
+
+async def test_a_deadline_is_kept_when_others_that_are_due_cannot_be_reported(database: Database, house) -> None:
+    async with house(database, ScriptedModel(SHIP, SHIP, DONE), rules=asking(expires=60)) as home:
+        broken = await home.says("ship v1")
+        await home.asked(broken)
+        home.clock.advance(seconds=1)
+        thread = await home.says("ship v1")
+        await home.asked(thread)
+        await database.run(lambda c: c.execute(text("UPDATE thread SET version = 99 WHERE id = :id"), {"id": broken}))
+        home.bot.engine.threads.forget()
+        home.clock.advance(seconds=60)
+        await home.at_rest(thread)
+        assert "RequestExpired" in await home.story(thread)

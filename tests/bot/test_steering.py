@@ -6,8 +6,10 @@ import pytest
 
 from agents.addresses import person
 from agents.errors import AlreadySettled, Invalid, ThreadNotFound, WrongState
+from agents.events import ThreadPaused
 from agents.steps import DoneForNow
 from storage.database import Database
+from storage.threads import PAGE
 from tests.fakes.scripted import ScriptedModel
 from tests.houses import Workshop
 
@@ -117,3 +119,18 @@ async def test_a_fork_at_a_place_that_is_not_there_is_refused(database: Database
         await home.at_rest(thread)
         with pytest.raises(Invalid, match="fork it at one of them"):
             await home.bot.steering.fork(thread, at, BOB)
+
+
+async def test_a_fork_of_a_long_thread_is_complete_and_seen_by_nobody_before(database: Database, house) -> None:
+    async with house(database, ScriptedModel(DONE)) as home:
+        thread = await home.says("hello")
+        await home.at_rest(thread)
+        paused = ThreadPaused(at=home.clock.now(), actor=BOB, reason="one of many")
+        state = (await home.bot.engine.record(thread, lambda _: [paused] * (2 * PAGE))).after
+        at, known = state.version - 1, {thread}
+        home.bot.engine.listeners.append(lambda recorded: known.add(recorded.after.thread_id))
+        fork = (await home.bot.steering.fork(thread, at, BOB)).after
+        assert known == {thread, fork.thread_id}
+        assert (fork.version, fork.status, fork.outgoing) == (at + 1, "done", ())
+        assert (await home.log(fork.thread_id))[:-1] == (await home.log(thread))[:at]
+        await home.check_replay(fork.thread_id)

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from storage.database import Database
 from storage.jobs.attending import AttendingManager
 from storage.jobs.serving import JobServer
-from storage.jobs.stalled import STALE, Sightings, cut_off, take_over
+from storage.jobs.stalled import CONFIRMED, LONG_SILENT, STALE, Sightings, cut_off, take_over
 from storage.postgres import conninfo
 from tests.storage.jobs.counter import PATIENCE, Counter, deferred, job, serving, waiting
 
@@ -247,3 +247,44 @@ async def test_a_transaction_in_which_somebody_stands_still_is_cut_off_and_keeps
         await database.run(lambda connection: connection.execute(text(lock)))
         assert still.pgconn.transaction_status == TransactionStatus.ACTIVE  # it has not noticed yet
         still.close()
+
+
+def test_a_worker_is_silent_once_it_was_seen_with_the_same_heartbeat_so_often() -> None:
+    sightings = Sightings()
+    for _ in range(CONFIRMED - 1):
+        sightings.look({1: "old", 2: "old"})
+        assert sightings.silent(CONFIRMED) == set()
+    sightings.look({1: "old", 2: "new"})
+    assert sightings.silent(CONFIRMED) == {1}
+    sightings.look({2: "new"})
+    assert sightings.silent(1) == {2}
+
+
+async def test_a_clock_set_forward_makes_nobody_dead(database: Database, manager: AttendingManager) -> None:
+    """All heartbeats are old at once then; whoever lives gives another one before it is missed."""
+    counter = Counter(gates={"mine": asyncio.Event()})
+    assert isinstance(manager.connector, PsycopgConnector)
+    await deferred(database, job("mine"))
+    async with serving(database.url, counter) as server:
+        await counter.until_begun("mine")
+        sightings = Sightings()
+        for _ in range(CONFIRMED + 1):
+            await silent_for(database, 3600)
+            assert await take_over(manager.connector.pool, manager, sightings) == 0
+            assert server._pool is not None
+            await server._beat(server._pool)
+        counter.gates["mine"].set()
+        await counter.until_done("mine")
+    assert counter.begun == ["mine"]
+
+
+async def test_a_clock_set_back_lets_no_dead_worker_keep_its_job(database: Database, manager: AttendingManager) -> None:
+    """Its last heartbeat is in the future then."""
+    assert isinstance(manager.connector, PsycopgConnector)
+    await deferred(database, job("dead"))
+    await taken(manager)
+    await silent_for(database, -3600)
+    sightings = Sightings()
+    released_after = [await take_over(manager.connector.pool, manager, sightings) for _ in range(2 * LONG_SILENT)]
+    assert sum(released_after) == 1
+    assert await database.run(waiting) == ["dead todo"]
