@@ -184,21 +184,25 @@ def _library_words(record: logging.LogRecord, raised: BaseException | None) -> I
 
 def _told(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in fields.items():
-        if name == "error" and value is not None:
+        if value is None:
+            continue
+        if name == "error":
             yield from _error(value)
+        elif name == "trace":
+            yield "traceback", _places(value)
         elif name == "traceback" and isinstance(value, str):
             lines = value[-_MAX_TRACEBACK_CHARACTERS:].splitlines()
             yield "exception", "\n".join(f"| {_printable(line)}" for line in lines)  # none passes for a line of the log
-        elif name == "trace" and value is not None:
-            yield "traceback", _places(value)
-        elif isinstance(value, str):
-            yield name, _safe(_without_secrets(value) if name == "path" else value)
-        elif isinstance(value, float):
-            yield name, round(value, 3)
-        elif isinstance(value, int):
-            yield name, value
-        elif value is not None:
-            raise TypeError(f"{name}: a line of the log holds texts and numbers, no {type(value).__name__}")
+        else:
+            yield name, _plain(name, value)
+
+
+def _plain(name: str, value: Any) -> str | float:
+    if isinstance(value, str):
+        return _safe(_without_secrets(value) if name == "path" else value)
+    if isinstance(value, int | float):
+        return round(value, 3) if isinstance(value, float) else value
+    raise TypeError(f"{name}: a line of the log holds texts and numbers, no {type(value).__name__}")
 
 
 def _error(error: BaseException | str) -> Iterator[tuple[str, str]]:
