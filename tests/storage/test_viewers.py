@@ -15,9 +15,10 @@ from agents.requests import Request
 from agents.rights import audience, viewer_of
 from agents.state import ThreadState
 from storage.database import Database, connect
+from storage.replaying import replayed
 from storage.requests import list_requests, open_request
 from storage.schema import migrate
-from storage.threads import Threads, listed, replayed, stored
+from storage.threads import Threads, listed, stored
 from storage.viewers import MAX_NAMED_THREADS
 from storage.writes import Writes, make
 from tests.histories import START, Walk, some_walk

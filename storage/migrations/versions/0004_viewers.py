@@ -1,4 +1,4 @@
-"""The names each thread is for."""
+"""The names each thread is for: those whose words are in it, and those its requests name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,10 @@ _VIEWERS = """
 INSERT INTO thread_viewer (thread_id, name)
 SELECT thread_id, actor FROM event
  WHERE type IN ('ThreadStarted', 'ThreadForked', 'MessageReceived', 'MessageEdited')
+UNION SELECT thread_id, {entered_by} FROM event WHERE {entered_by} IS NOT NULL
+UNION SELECT thread_id, {answered_by} FROM event WHERE type = 'RequestAnswered' AND ({words}) IS NOT NULL
+UNION SELECT thread_id, {answer_entered_by} FROM event
+ WHERE type = 'RequestAnswered' AND ({words}) IS NOT NULL AND {answer_entered_by} IS NOT NULL
 UNION SELECT id, requester FROM thread WHERE requester IS NOT NULL
 UNION SELECT id, {origin} FROM thread
 UNION {roles}
@@ -20,11 +24,21 @@ UNION {people}
 _PARTS = {
     "sqlite": {
         "origin": "json_extract(state, '$.origin')",
+        "entered_by": "json_extract(data, '$.entered_by')",
+        "answered_by": "json_extract(data, '$.answer.by')",
+        "answer_entered_by": "json_extract(data, '$.answer.entered_by')",
+        "words": "coalesce(nullif(json_extract(data, '$.answer.text'), ''), "
+        "nullif(json_extract(data, '$.answer.comment'), ''), json_extract(data, '$.arguments'))",
         "roles": "SELECT thread_id, 'role:' || r.value FROM request, json_each(data, '$.policy.ask.roles') AS r",
         "people": "SELECT thread_id, 'person:' || p.value FROM request, json_each(data, '$.policy.ask.people') AS p",
     },
     "postgresql": {
         "origin": "CAST(state AS jsonb) ->> 'origin'",
+        "entered_by": "CAST(data AS jsonb) ->> 'entered_by'",
+        "answered_by": "CAST(data AS jsonb) #>> '{answer,by}'",
+        "answer_entered_by": "CAST(data AS jsonb) #>> '{answer,entered_by}'",
+        "words": "coalesce(nullif(CAST(data AS jsonb) #>> '{answer,text}', ''), "
+        "nullif(CAST(data AS jsonb) #>> '{answer,comment}', ''), CAST(data AS jsonb) ->> 'arguments')",
         "roles": "SELECT thread_id, 'role:' || r FROM request, "
         "jsonb_array_elements_text(CAST(data AS jsonb) #> '{policy,ask,roles}') AS r",
         "people": "SELECT thread_id, 'person:' || p FROM request, "
