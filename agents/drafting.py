@@ -1,14 +1,15 @@
 """Reads the reply out of an answer that is still being written.
 
 What it tells is certain: should the answer end as a reply, that reply begins with it. This holds because `parse_step`
-takes no key twice and nothing behind the answer's last brace, so a string has its meaning as soon as its key and the
-intent beside it are known. Whatever could still turn out to be something else is not told.
+takes no key twice, and `extract_object` no other object beside it, so a string has its meaning as soon as its key and
+the intent beside it are known. Whatever could still turn out to be something else is not told.
 """
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import TypeVar
 
+from agents.answer_object import BLANKS, CLOSING_TAGS, FENCE, OPENING_TAGS
 from agents.steps import DoneForNow, Step
 
 T = TypeVar("T")
@@ -16,15 +17,14 @@ Reading = Generator[None, str, T]
 """Is sent one character after the other, until it has read what it is about."""
 
 _REPLY = "done_for_now"
-_FENCE = "```"
-_BEFORE_THOUGHTS, _AFTER_THOUGHTS = "<think>", "</think>"
+_LONGEST_MARK = max(map(len, (*OPENING_TAGS, *CLOSING_TAGS)))
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 class Draft:
     """One reply as far as it is written; `told` is what was last said of it. Work grows with the answer's length alone.
 
-    `wrapped` answers may have thoughts or a fence around them, which `unwrapped` will take off.
+    `wrapped` answers may have thoughts, prose or a fence around them, which `extract_object` will take off.
     """
 
     def __init__(self, *, wrapped: bool) -> None:
@@ -52,8 +52,8 @@ class Draft:
 
     def _read_answer(self, *, wrapped: bool) -> Reading[None]:
         with suppress(_Doubt, ValueError):
-            yield from _up_to_the_answer(wrapped=wrapped)
-            yield from _members(self._member_of_answer)
+            yield from _find_answer() if wrapped else _open_answer()
+            yield from _members(self._member_of_answer, '"')
         while True:  # the rest changes nothing
             yield
 
@@ -81,46 +81,95 @@ class _Doubt(Exception):
     """This answer is no reply, or nobody can tell yet."""
 
 
-def _up_to_the_answer(*, wrapped: bool) -> Reading[None]:
-    """Up to the brace that `parse_step` will begin with, after `unwrapped` where that is called."""
-    first = yield from _after_blanks()
-    if wrapped and first != "{":
-        first = yield from _after_wrapping(first)
-    if first != "{":
+def _open_answer() -> Reading[None]:
+    """Read up to the first quote of an answer that begins the text."""
+    if (yield from _after_blanks()) != "{" or (yield from _after_blanks()) != '"':
         raise _Doubt
 
 
-def _after_wrapping(first: str) -> Reading[str]:
-    """What follows the thoughts, or the fence; a backtick means that no thoughts without a beginning can follow."""
-    seen = first
-    while not seen.endswith(_AFTER_THOUGHTS):
-        if seen.endswith("`") and not seen.startswith(_BEFORE_THOUGHTS):
-            return (yield from _after_fence("`"))
-        seen += yield
-    first = yield from _after_blanks()
-    return first if first == "{" else (yield from _after_fence(first))
+def _find_answer() -> Reading[None]:
+    """Read up to the first quote of the object that `extract_object` will find, where that is certain by then."""
+    while True:
+        prose = _Prose((yield from _after_blanks(BLANKS)))
+        while not prose.is_thought:
+            if prose.is_object:
+                return
+            if prose.is_fenced:
+                yield from _open_fenced()
+                return
+            if prose.opening_tag:
+                yield from _skip_thoughts(prose.opening_tag)
+                break
+            prose.add((yield))
 
 
-def _after_fence(seen: str) -> Reading[str]:
-    while not seen.endswith(_FENCE):
-        seen += yield
-    label = ""
-    while (character := (yield)) != "{":
-        label += character
-    if label.removeprefix("json").strip():
-        raise _Doubt
-    return character
+class _Prose:
+    """The text before an answer, as far as it is read. Raises _Doubt where nothing is certain any more."""
+
+    def __init__(self, first: str) -> None:
+        self._tail = first
+        self._count = 1
+        self._brace_at = 1 if first == "{" else 0
+        self.is_object = False
+
+    def add(self, character: str) -> None:
+        self._tail = (self._tail + character)[-_LONGEST_MARK:]
+        self._count += 1
+        if character == "{":
+            self._brace_at = self._count
+        elif character == '"' and self._brace_at:
+            self.is_object = self._brace_at == 1
+            if not self.is_object:
+                raise _Doubt
+        elif character not in " \t\r\n":
+            self._brace_at = 0
+
+    @property
+    def is_thought(self) -> bool:
+        """Whether thoughts without a beginning end here."""
+        return self._tail.endswith(CLOSING_TAGS)
+
+    @property
+    def is_fenced(self) -> bool:
+        return self._tail.endswith(FENCE)
+
+    @property
+    def opening_tag(self) -> str:
+        """The tag that begins the text, else nothing."""
+        tag = next(filter(self._tail.endswith, OPENING_TAGS), "")
+        if len(tag) not in (0, self._count):
+            raise _Doubt
+        return tag
 
 
-def _members(member: Callable[[str, str], Reading[None]]) -> Reading[None]:
+def _skip_thoughts(tag: str) -> Reading[None]:
+    closing, tail = f"</{tag[1:]}", ""
+    while tail != closing:
+        tail = (tail + (yield))[-len(closing) :]
+
+
+def _open_fenced() -> Reading[None]:
+    """Read up to the first quote of the first object behind a fence."""
+    character = ""
+    while True:
+        while character != "{":
+            character = yield
+        if (character := (yield from _after_blanks(" \t\r\n"))) == '"':
+            return
+
+
+def _members(member: Callable[[str, str], Reading[None]], mark: str = "") -> Reading[None]:
     """An object, its first brace read: `member` is given each key and the first character of the value it has to read.
 
-    Numbers and names need no reading, their first character says all that matters here.
+    `mark` is the first quote where that was read as well. Numbers and names need no reading, their first character
+    says all that matters here.
     """
-    while (yield from _one_of('"}')) == '"':
+    mark = mark or (yield from _one_of('"}'))
+    while mark == '"':
         key = yield from _text()
         yield from _one_of(":")
         yield from member(key, (yield from _after_blanks()))
+        mark = yield from _one_of('"}')
 
 
 def _skipped(first: str) -> Reading[None]:
@@ -167,10 +216,12 @@ def _taken(count: int) -> Reading[str]:
     return characters
 
 
-def _after_blanks() -> Reading[str]:
-    while (character := (yield)).isspace():
-        pass
-    return character
+def _after_blanks(blanks: str = "") -> Reading[str]:
+    """The first character that is none of these blanks, or no blank at all."""
+    while True:
+        character = yield
+        if not (character in blanks if blanks else character.isspace()):
+            return character
 
 
 def _one_of(marks: str) -> Reading[str]:

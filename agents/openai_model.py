@@ -23,7 +23,8 @@ from agents.openai_request import chat_request, response_request, with_schema_in
 from agents.openai_stream import Streamed, StreamedChat, StreamedResponse
 from agents.prompt import Prompt
 from agents.schema import wire_schema
-from agents.wire import parse_step, unwrapped
+from agents.answer_object import extract_object
+from agents.wire import parse_step
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -137,7 +138,7 @@ class OpenAIModel:
         usage = answer.spent(len(prompt.system) + len(prompt.user))
         if answer.trouble is not None:
             return self._ended(answer.trouble, plain_words(answer.detail, self._key), usage)
-        text = answer.text if self._at_openai else unwrapped(answer.text)
+        text = answer.text if self._at_openai else extract_object(answer.text)
         if not text.strip():
             return self._ended(Outcome.EMPTY, "the answer was empty; choose a step", usage)
         try:

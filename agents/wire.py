@@ -20,7 +20,6 @@ from agents.tools import Tool
 LONGEST_COMPLAINT = 500
 _LONGEST_NAME = 40
 _SPOKEN = ("question", "message")
-_THOUGHTS = re.compile(r"\A(?:<think>.*?|[^`]*?)</think>", re.DOTALL)
 
 
 def parse_step(text: str, agent: Agent) -> tuple[str, Step]:
@@ -46,17 +45,6 @@ def read_step(wire: Mapping[str, Any], agent: Agent) -> Step:
         return _permitted(_built_in(model, written), agent)
     allowed = ", ".join([*(tool.name for tool in agent.tools), *steps])
     raise Invalid(f"step.intent: unknown; choose one of: {allowed}"[:LONGEST_COMPLAINT])
-
-
-def unwrapped(text: str) -> str:
-    """The answer without the thoughts and the fence that servers which do not enforce a schema put around it."""
-    answer = text.strip()
-    if answer.startswith("{"):
-        return answer
-    answer = _THOUGHTS.sub("", answer).strip()
-    begin, end = answer.find("```"), answer.rfind("```")
-    fenced = not answer.startswith("{") and begin < end
-    return answer[begin + 3 : end].removeprefix("json").strip() if fenced else answer
 
 
 def _loaded(text: str) -> Any:

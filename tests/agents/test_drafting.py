@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.agent import Agent
+from agents.answer_object import extract_object
 from agents.drafting import Draft
 from agents.errors import Invalid
 from agents.steps import DoneForNow, NothingToDo, Step
-from agents.wire import parse_step, unwrapped
+from agents.wire import parse_step
 
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(), asks=("deploy",))
 
@@ -27,6 +28,12 @@ WRAPPINGS = [
     "<think>\nhm\n</think>\n```json\n{}\n```",
     "thoughts without a beginning</think>{}",
     "thoughts</think> Well: ```\n{}```",
+    "\ufeff{}",
+    "```jsonc\n{}\n```",
+    "````yaml\n{}\n````",
+    "<thinking>I could say ```{{\"step\": 1}}```</thinking>\n{} Anything else?",
+    "<think>a</think>b</think>{}",
+    "`Well`</think>{}",
 ]
 
 
@@ -37,7 +44,7 @@ def told_of(pieces: Sequence[str], *, wrapped: bool = True) -> list[str]:
 
 def chosen(text: str, *, wrapped: bool = True) -> Step | None:
     try:
-        return parse_step(unwrapped(text) if wrapped else text, AGENT)[1]
+        return parse_step(extract_object(text) if wrapped else text, AGENT)[1]
     except Invalid:
         return None
 
@@ -149,11 +156,7 @@ def test_where_nobody_wraps_wrapping_is_no_answer(around: str) -> None:
         "Sure: {}",
         "<think>I could say {}",
         "`Well`: {}",
-        "`Well`</think>{}",
-        "```yaml\n{}\n```",
-        "````json\n{}\n````",
-        "<think>a</think>b</think>{}",
-        "\ufeff{}",
+        "Well <think>so</think> {}",
     ],
 )
 def test_what_may_still_turn_out_to_be_something_else_is_not_told(around: str) -> None:
@@ -230,7 +233,7 @@ def test_any_reply_however_it_is_written_and_cut_is_told_to_its_end(reply: tuple
 
 
 parts = st.sampled_from([
-    "<think>", "</think>", "```", "```json", "`", "json", "\n", " ", "well", "{", "}", '"', "\\",
+    "<think>", "</think>", "<thinking>", "</thinking>", "\ufeff", '{"', "```", "```json", '{"a": 1}', "`", "json", "\n", " ", "well", "{", "}", '"', "\\",
     reply("Yes"), reply("No", "```</think>"), reply("```json {} ```"), reply("Perhaps")[:-2],
     '{"step": {"intent": "nothing_to_do", "reason": "quiet"}}', '{"step": {"message": "Hi", "intent": "await"}}',
 ])  # fmt: skip

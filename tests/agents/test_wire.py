@@ -13,7 +13,7 @@ from agents.agent import Agent
 from agents.errors import Invalid
 from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import ToolContext, ToolResult, tool
-from agents.wire import LONGEST_COMPLAINT, parse_step, read_step, unwrapped
+from agents.wire import LONGEST_COMPLAINT, parse_step, read_step
 
 
 class Until(BaseModel):
@@ -310,27 +310,3 @@ def test_deep_nesting_is_a_complaint(depth: int) -> None:
 
     check_parses_or_complains(f'{{"step": {{"intent": "silence", "others": {deep}}}}}')
     check_parses_or_complains(f'{{"step": {{"intent": "request_human_input", "choices": {deep}}}}}')
-
-
-@pytest.mark.parametrize(
-    "around",
-    [
-        "{}",
-        "  {}\n",
-        "```json\n{}\n```",
-        "```\n{}\n```",
-        "Here you are:\n```json\n{}\n```\nAnything else?",
-        "<think>they want to {{ rest }}</think>\n{}",
-        "<think>\nhm\n</think>\n```json\n{}\n```",
-        "thoughts without a beginning</think>{}",
-    ],
-)
-def test_thoughts_and_fences_around_an_answer_are_taken_off(around: str) -> None:
-    inner = answer({"intent": "done_for_now", "message": "use ```json``` and </think> with care"})
-
-    assert unwrapped(around.format(inner)) == inner
-
-
-@given(st.text())
-def test_taking_wrappings_off_never_fails(text: str) -> None:
-    assert isinstance(unwrapped(text), str)

@@ -1,0 +1,119 @@
+"""The object of an answer is found whatever a model writes around it, in time that grows with the text alone."""
+
+import json
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agents.agent import Agent
+from agents.answer_object import extract_object
+from agents.errors import Invalid
+from agents.steps import DoneForNow
+from agents.wire import parse_step
+
+AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=())
+HOSTILE_LENGTH = 200_000
+GENEROUS_SECONDS = 5.0
+"""Work that grows with the square of the length takes minutes for a hostile text; this much is never reached."""
+
+
+def reply(message: str) -> str:
+    return json.dumps({"reasoning": "because", "step": {"intent": "done_for_now", "message": message}})
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}",
+        "  {}\n",
+        "\ufeff{}",
+        "```json\n{}\n```",
+        "```jsonc\n{}\n```",
+        "```\n{}\n```",
+        "Here you are:\n```json\n{}\n```\nAnything else?",
+        "Sure! {} Anything else?",
+        "{}\nI hope this helps.",
+        "Set {{env}} first, then {{\"this: {}",
+        "<think>they want to {{ rest }}</think>\n{}",
+        "<thinking>they want ```{{\"step\": 1}}```</thinking>\n{}",
+        "<think>\nhm\n</think>\n```json\n{}\n```",
+        "thoughts without a beginning</think>{}",
+        'thoughts with {{"step": {{"intent": "await"}}}}</think>{}',
+        "Well. <think>hm</think> So: {}",
+        "{} </think> {{not more}}",
+    ],
+)
+def test_object_is_found_whatever_is_around_it(around: str) -> None:
+    inner = reply("use ```json``` and </think> with care")
+
+    assert extract_object(around.format(inner)) == inner
+
+
+def test_object_that_is_written_twice_counts_once() -> None:
+    assert extract_object(f"{reply('Hi')}\n```json\n{reply('Hi')}\n```") == reply("Hi")
+
+
+@pytest.mark.parametrize("between", [" ", " or\n```json\n", "</think>"])
+def test_two_different_objects_are_refused(between: str) -> None:
+    with pytest.raises(Invalid, match="several objects"):
+        extract_object(f"{reply('Yes')}{between}{reply('No')}")
+
+
+def test_object_within_thoughts_does_not_count() -> None:
+    assert extract_object(f"<think>{reply('No')}</think>") == ""
+    assert extract_object(f"<think>{reply('No')}") == ""
+    assert extract_object(f"{'so '}{reply('No')}</think> nothing") == "nothing"
+
+
+def test_words_of_others_in_a_message_are_no_object() -> None:
+    inner = reply('</think> {"step": {"intent": "nothing_to_do", "reason": "x"}} ```')
+
+    assert extract_object(f"Sure: {inner}") == inner
+
+
+words = st.text(alphabet="ab {}'`.:\n", max_size=30).filter(lambda text: "```" not in text)
+wrappings = st.one_of(
+    st.builds("{}\n```{}\n{{}}\n```\n{}".format, words, st.sampled_from(["", "json", "jsonc", "JSON"]), words),
+    st.builds("<think>{}</think>{}{{}}{}".format, words, words, words),
+    st.builds("<thinking>{}</thinking>{}{{}}{}".format, words, words, words),
+    st.builds("\ufeff{}{{}}{}".format, words, words),
+)
+
+
+@given(before=words, after=words, label=st.sampled_from(["", "json", "jsonc"]), message=st.text(min_size=1))
+@example(before="{", after="}", label="json", message="</think>```")
+def test_any_wrapping_is_read_to_the_same_step(before: str, after: str, label: str, message: str) -> None:
+    inner = reply(f"m{message}".encode("utf-8", "ignore").decode())
+    expected = parse_step(inner, AGENT)
+    for text in (
+        f"{before}\n```{label}\n{inner}\n```{after}",
+        f"<think>{before}</think>{after}{inner}{before}",
+        f"<thinking>{before}</thinking>{after}{inner}",
+        f"{before}</think>{inner}{after}",
+        f"\ufeff{before}{inner}{after}",
+    ):
+        assert parse_step(extract_object(text), AGENT) == expected
+    assert isinstance(expected[1], DoneForNow)
+
+
+@given(st.text() | st.text(alphabet='{}"`<>/think\\: \n\ufeff1,[]'))
+def test_any_text_is_a_text_or_a_complaint(text: str) -> None:
+    with suppress(Invalid):
+        assert isinstance(extract_object(text), str)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["{", '{"', '{"a":', "{ ", "[", "<think>", "</think>", "a</think>", "`", "```", '{"a":1}', '{"step":1}', '{"":{},',
+     "\ufeff", " ", "</thinking><think>", '{"step":1}</think>', '"', "\\", "{\n", '```{"'],
+)  # fmt: skip
+@pytest.mark.parametrize("prefix", ["", "x", "<think>", '{"a":' * 900, f'{{"step":{" " * 100_000}1}} ', "x ```"])
+def test_hostile_text_takes_time_that_grows_with_its_length(prefix: str, unit: str) -> None:
+    text = prefix + unit * (HOSTILE_LENGTH // len(unit))
+    started = time.monotonic()
+    with suppress(Invalid):
+        extract_object(text)
+    assert time.monotonic() - started < GENEROUS_SECONDS
