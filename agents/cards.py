@@ -46,7 +46,7 @@ def card_of(request: Request) -> Message:
         kind=request.kind,
         status=request.status,
         title=_title(request),
-        fields=tuple(Field(name=name, value=shown(value)) for name, value in (request.arguments or {}).items()),
+        fields=_fields(request),
         choices=choices_of(request),
         editable=request.purpose == "tool",
         requester=request.requester,
@@ -105,7 +105,16 @@ def asked_for_by(card: Card) -> str:
     return "asked for by " + ", ".join(address.rest for address in card.requesters or (card.requester,))
 
 
+def _fields(request: Request) -> tuple[Field, ...]:
+    """The arguments; those of a budget are in the title, in words."""
+    if request.purpose == "budget" and request.question:
+        return ()
+    return tuple(Field(name=name, value=shown(value)) for name, value in (request.arguments or {}).items())
+
+
 def _title(request: Request) -> str:
+    if request.purpose == "budget" and request.question:
+        return f"{request.agent} {shown(request.question)}"
     if request.kind == "question":
         return f"{request.agent} asks: {shown(request.question or '')}"
     return f"{request.agent} wants to run {request.tool}"

@@ -35,6 +35,12 @@ class Outcome(StrEnum):
         return self in _WORTH_ANOTHER_TRY
 
 
+    @property
+    def counts_as_step(self) -> bool:
+        """Whether the model answered, so that the call is one of the steps a thread may take."""
+        return self is Outcome.OK or self.repairable or self in (Outcome.REFUSED, Outcome.FILTERED)
+
+
 _WORTH_ANOTHER_TRY = frozenset(
     {Outcome.FAILED, Outcome.TIMEOUT, Outcome.RATE_LIMITED, Outcome.POSTPONED, Outcome.UNAVAILABLE}
 )
@@ -43,7 +49,8 @@ _WORTH_ANOTHER_TRY = frozenset(
 class Completion(Frozen):
     """The end of a call. `step` is there exactly when the outcome is OK; `detail` is short and safe to show the model.
 
-    `usage` is None when nothing was spent; `retry_after` is seconds, when the other side named a time.
+    `usage` is None when nothing was spent; `retry_after` is seconds, when the other side named a time. `advice` is what
+    the operator can do about a denial. `written` is what the model wrote where its server refused it as no valid JSON.
     """
 
     outcome: Outcome
@@ -53,3 +60,5 @@ class Completion(Frozen):
     detail: str = ""
     usage: Usage | None = None
     retry_after: float | None = None
+    advice: str = ""
+    written: str = ""

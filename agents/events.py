@@ -94,7 +94,11 @@ class StepChosen(Fact):
 
 
 class StepRejected(Fact):
-    """A model call ended without a step we can carry out."""
+    """A model call ended without a step that can be carried out.
+
+    `announced` when a person is told with it that the model cannot be reached. `written` is how an answer began that
+    its server refused as no valid JSON.
+    """
 
     type: Literal["StepRejected"] = "StepRejected"
     outcome: Outcome
@@ -102,6 +106,8 @@ class StepRejected(Fact):
     model: str
     usage: Usage | None = None
     retry_at: AwareDatetime | None = None
+    announced: bool = False
+    written: str | None = None
 
 
 FailureStage = Literal["unbegun", "look", "postponed"]

@@ -5,7 +5,6 @@ from agents.effects import AskHuman, CallModel, Effect, Prefetch, RecoverTool, R
 from agents.state import OpenCall, ThreadState
 
 MOST_REPAIRS = 2
-MOST_RETRIES = 5
 MOST_FAILURES = 3
 
 
@@ -53,7 +52,7 @@ def _look_up(state: ThreadState, tool: str) -> Prefetch:
 
 
 def _think(state: ThreadState) -> tuple[Work, ...]:
-    if state.repairs > MOST_REPAIRS or state.retries > MOST_RETRIES or state.failures >= MOST_FAILURES:
+    if state.repairs > MOST_REPAIRS or state.failures >= MOST_FAILURES:
         return (AskHuman(key=f"stuck:{state.context_seq}", why="stuck"),)
     if (kind := exhausted(state)) is not None:
         return (AskHuman(key=f"budget:{kind}:{state.context_seq}", why="budget", kind=kind),)

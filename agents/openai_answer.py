@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, ValidationError
 
 from agents.budget import Usage
 from agents.completion import Outcome
@@ -13,26 +13,62 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 class Answer(Frozen):
-    """An answer of either API. `trouble` is how it fell short, with `detail` in words; None when the text is whole."""
+    """An answer of either API. `trouble` is how it fell short, with `detail` in words; None when the text is whole.
+
+    `thoughts` are what a reasoning model wrote beside the text. Without `has_ended` the server named no reason for the
+    end, so only a whole object counts. `written` is text that the server refused as no valid JSON.
+    """
 
     text: str = ""
+    thoughts: str = ""
+    written: str = ""
+    has_ended: bool = True
     trouble: Outcome | None = None
     detail: str = ""
     usage: Usage | None = None
 
     def spent(self, asked: int) -> Usage:
         """What was counted, else an estimate from so many characters that were asked."""
-        output = len(self.text) // _CHARACTERS_PER_TOKEN
+        output = (len(self.text) + len(self.thoughts)) // _CHARACTERS_PER_TOKEN
         return self.usage or Usage(input=asked // _CHARACTERS_PER_TOKEN, output=output, estimated=True)
 
 
-class _Message(BaseModel):
-    content: str | None = None
+def text_of(content: Any) -> str:
+    """Return the text of a message, which some servers send in parts with thoughts between them.
+
+    Raises ValueError for anything else.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise ValueError("the content of a message is a text or a list of parts")  # noqa: TRY004 - pydantic's contract
+    return "".join(_text_of_part(part) for part in content)
+
+
+def _text_of_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        raise ValueError("a part of a message is a text or an object")  # noqa: TRY004 - pydantic's contract
+    text = part.get("text")
+    return text if part.get("type", "text") in ("text", "output_text") and isinstance(text, str) else ""
+
+
+class Spoken(BaseModel):
+    """A message, or a piece of one. Servers name what a reasoning model thought in one of two ways."""
+
+    content: Annotated[str, BeforeValidator(text_of)] = ""
     refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def thoughts(self) -> str:
+        return next((told for told in (self.reasoning_content, self.reasoning) if isinstance(told, str)), "")
 
 
 class _Choice(BaseModel):
-    message: _Message
+    message: Spoken
     finish_reason: str | None = None
 
 
@@ -68,6 +104,7 @@ class Response(BaseModel):
 
 
 CUT_OFF = "the answer was cut off at the length limit; answer with fewer words"
+NOT_VALID_JSON = "the answer was no valid JSON for the schema; write one JSON object and nothing around it"
 FILTERED = "the provider's content filter stopped the answer"
 
 _CHAT_ENDINGS = {"length": (Outcome.TRUNCATED, CUT_OFF), "content_filter": (Outcome.FILTERED, FILTERED)}
@@ -89,15 +126,16 @@ def chat_answer(body: bytes) -> Answer:
     if not chat.choices:
         return Answer(usage=usage)
     message, reason = chat.choices[0].message, chat.choices[0].finish_reason
-    return ended_chat(message.content or "", message.refusal or "", reason or "", usage)
+    told = Answer(text=message.content, thoughts=message.thoughts, usage=usage)
+    return ended_chat(told, message.refusal or "", reason or "")
 
 
-def ended_chat(text: str, refusal: str, reason: str, usage: Usage | None) -> Answer:
+def ended_chat(told: Answer, refusal: str, reason: str) -> Answer:
     """What a chat amounts to that ended for this reason, empty when none was named."""
     if refusal:
-        return Answer(trouble=Outcome.REFUSED, detail=refusal, usage=usage)
+        return Answer(trouble=Outcome.REFUSED, detail=refusal, usage=told.usage)
     trouble, detail = _CHAT_ENDINGS.get(reason, (None, ""))
-    return Answer(text=text, trouble=trouble, detail=detail, usage=usage)
+    return told.model_copy(update={"trouble": trouble, "detail": detail})
 
 
 def response_answer(body: bytes) -> Answer:
@@ -118,8 +156,18 @@ def ended_response(response: Response) -> Answer:
 
 def failed(error: Any, text: str = "", usage: Usage | None = None) -> Answer:
     """What an error means that is told in place of an answer or after its first words, whatever its shape."""
+    if (refused := refused_generation(error)) is not None:
+        return Answer(text=text, written=refused, trouble=Outcome.INVALID, detail=NOT_VALID_JSON, usage=usage)
     trouble, detail = _failure(error)
     return Answer(text=text, trouble=trouble, detail=detail, usage=usage)
+
+
+def refused_generation(error: Any) -> str | None:
+    """Return what the model wrote that the server refused as no valid JSON, None when the error is another one."""
+    if not isinstance(error, Mapping) or error.get("code") != "json_validate_failed":
+        return None
+    written = error.get("failed_generation")
+    return written if isinstance(written, str) else ""
 
 
 def _response_ending(response: Response) -> tuple[Outcome | None, str]:

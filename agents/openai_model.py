@@ -1,11 +1,10 @@
 """The model behind any OpenAI-compatible endpoint: one call, no hidden retries, every end told as a Completion."""
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,28 +14,45 @@ from pydantic import ValidationError
 from agents.budget import Usage
 from agents.completion import Completion, Outcome
 from agents.drafting import Draft
-from agents.errors import Invalid, Misconfigured
+from agents.errors import Misconfigured
 from agents.model import Model, Turn, Words
-from agents.openai_answer import Answer, chat_answer, response_answer
-from agents.openai_refusal import plain_words, refusal, retry_after
+from agents.openai_answer import Answer, chat_answer, failed, refused_generation, response_answer
+from agents.openai_client import make_client
+from agents.openai_dialect import Dialect
+from agents.openai_reading import ended, read_answer
+from agents.openai_refusal import advice, plain_words, refusal, retry_after, words_of
 from agents.openai_request import chat_request, response_request, with_schema_in_words
-from agents.openai_stream import Streamed, StreamedChat, StreamedResponse
+from agents.openai_stream import TOO_LONG, Streamed, StreamedChat, StreamedResponse
 from agents.prompt import Prompt
 from agents.schema import wire_schema
-from agents.answer_object import extract_object
-from agents.wire import parse_step
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 OPENAI_URL = "https://api.openai.com/v1"
-CONNECT_SECONDS = 5.0
+SILENCE_TIMEOUT_SECONDS = 60.0
+CALL_TIMEOUT_SECONDS = 1800.0
+MAX_ANSWER_CHARACTERS = 500_000
+"""Thoughts included. A small model that cannot find the end of its answer would go on until its context is full."""
+
 T = TypeVar("T")
-_NO_KEY = "none"  # the client insists on a key; servers at home ignore it
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked, in a form the server understands. `alive` is called with every sign of an answer."""
+
+    prompt: Prompt
+    schema: dict[str, Any]
+    dialect: Dialect
+    tell: Tell
+    alive: Callable[[], None]
 
 
 class OpenAIModel:
     """Chat Completions everywhere but at api.openai.com, where Responses is used and nothing is stored.
 
-    `timeout` is seconds for the whole call, however slowly the answer trickles in. `http_client` is for tests.
+    `timeout` is seconds of silence: up to the first token, and between tokens. A server that does not stream has as
+    long for its whole answer. What a server refuses of the request is left out from then on. `http_client` is for tests.
     """
 
     def __init__(
@@ -45,28 +61,29 @@ class OpenAIModel:
         base_url: str | None = None,
         model: str = DEFAULT_MODEL,
         *,
-        timeout: float = 60.0,
+        timeout: float = SILENCE_TIMEOUT_SECONDS,
         http_client: openai.DefaultAsyncHttpxClient | None = None,
     ) -> None:
         self._key = api_key.strip()
         self._host = urlsplit(base_url or OPENAI_URL).hostname or ""
         self._model = model
         self._timeout = timeout
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or _NO_KEY,
-            base_url=base_url or OPENAI_URL,
-            timeout=openai.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
-            max_retries=0,  # our own loop retries: every attempt is an event and counts against the budget
-            http_client=http_client,
-        )
+        # Responses knows neither `response_format` nor `stream_options`.
+        self._dialect = Dialect(response_format="none", counts_tokens=False) if self._at_openai else Dialect()
+        self._client = make_client(self._key, base_url or OPENAI_URL, http_client)
 
     async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
-        """Choose the next step. Every end but cancellation is a Completion. Streams for `words` alone."""
+        """Choose the next step. Every end but cancellation is a Completion."""
         draft = Draft(wrapped=not self._at_openai)
-        completion = await self._completed(turn, words and partial(_tell, draft, words))
+        completion = await self._completed(turn, lambda piece: _tell(draft, words, piece))
         if completion.step is not None and not draft.fits(completion.step):
-            return self._ended(Outcome.FAILED, "the answer is not the one that was streamed", completion.usage)
+            return ended(self._model, Outcome.FAILED, "the answer is not the one that was streamed", completion.usage)
         return completion
+
+    async def names(self) -> tuple[str, ...]:
+        """Return the models the server has. Raises what the client raises."""
+        async with asyncio.timeout(self._timeout):
+            return tuple([model.id async for model in self._client.models.list()])
 
     async def close(self) -> None:
         """Give up the connections."""
@@ -76,54 +93,98 @@ class OpenAIModel:
     def _at_openai(self) -> bool:
         return self._host == "api.openai.com"
 
-    async def _completed(self, turn: Turn, tell: Callable[[str], None] | None) -> Completion:
+    async def _completed(self, turn: Turn, tell: Tell) -> Completion:
         try:
             prompt, schema = self._asked(turn)
-            async with asyncio.timeout(self._timeout):
-                answer = await (self._streamed(prompt, schema, tell) if tell else self._at_once(prompt, schema))
-        except (openai.APITimeoutError, TimeoutError):
-            return self._ended(Outcome.TIMEOUT, f"no answer within {self._timeout:g} seconds")
+            answer = await self._answered(prompt, schema, tell)
+        except TimeoutError as error:
+            return ended(self._model, Outcome.TIMEOUT, f"{self._host} {error}")
         except openai.APIStatusError as error:
             return self._refused(error)
         except openai.OpenAIError:
-            return self._ended(Outcome.UNAVAILABLE, f"no connection to {self._host}")
+            return ended(self._model, Outcome.UNAVAILABLE, f"no connection to {self._host}")
         except Misconfigured as error:
-            return self._ended(Outcome.REJECTED, str(error))
+            return ended(self._model, Outcome.REJECTED, str(error))
         except ValueError as error:
-            return self._ended(Outcome.REJECTED, f"the call cannot be written: {type(error).__name__}")
-        return self._read(answer, turn, prompt)
+            return ended(self._model, Outcome.REJECTED, f"the call cannot be written: {type(error).__name__}")
+        if answer is None:
+            words = f"{self._host} answered with something that is no answer of its API"
+            return ended(self._model, Outcome.FAILED, words)
+        safe = answer.model_copy(update={"detail": plain_words(answer.detail, self._key)})
+        return read_answer(
+            safe, turn.agent, self._model, is_strict=self._at_openai, asked=len(prompt.system) + len(prompt.user)
+        )
 
     def _asked(self, turn: Turn) -> tuple[Prompt, dict[str, Any]]:
         """The prompt and the schema. A server that may not enforce the schema is told it in words as well."""
         schema = wire_schema(turn.agent.tools, turn.agent.asks)
         return turn.prompt if self._at_openai else with_schema_in_words(turn.prompt, schema), schema
 
-    async def _at_once(self, prompt: Prompt, schema: dict[str, Any]) -> Answer | None:
+    async def _answered(self, prompt: Prompt, schema: dict[str, Any], tell: Tell) -> Answer | None:
+        """Ask, and once more without each part the server refuses; what worked is remembered."""
+        dialect = self._dialect
+        while True:
+            try:
+                answer = await self._in_time(prompt, schema, dialect, tell)
+            except openai.APIStatusError as error:
+                body = _body(error)
+                if (written := refused_generation(body)) is not None:
+                    return failed(body, written)
+                simpler = dialect.without_refused(error.status_code, body)
+                if simpler is None:
+                    raise
+                dialect = simpler
+            else:
+                if dialect != self._dialect:
+                    self._dialect = dialect
+                return answer
+
+    async def _in_time(self, prompt: Prompt, schema: dict[str, Any], dialect: Dialect, tell: Tell) -> Answer | None:
+        """One call. Raises TimeoutError in words when the server is silent for too long or never ends."""
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_SECONDS), asyncio.timeout(self._timeout) as silence:
+                question = _Question(
+                    prompt, schema, dialect, tell, lambda: silence.reschedule(clock() + self._timeout)
+                )
+                return await (self._streamed(question) if dialect.streams else self._at_once(question))
+        except openai.APITimeoutError as error:  # only connecting has a limit there
+            raise openai.OpenAIError from error
+        except TimeoutError:
+            if silence.expired():
+                raise TimeoutError(f"sent nothing for {self._timeout:g} seconds") from None
+            raise TimeoutError(f"did not end its answer within {CALL_TIMEOUT_SECONDS:g} seconds") from None
+
+    async def _at_once(self, question: _Question) -> Answer | None:
+        asked = self._arguments(question)
         if self._at_openai:
-            responses = self._client.responses.with_raw_response
-            told = await responses.create(model=self._model, **response_request(prompt, schema))
+            told = await self._client.responses.with_raw_response.create(model=self._model, **asked)
         else:
-            chat = self._client.chat.completions.with_raw_response
-            told = await chat.create(model=self._model, **chat_request(prompt, schema))
+            told = await self._client.chat.completions.with_raw_response.create(model=self._model, **asked)
         return self._understood(told.content)
 
-    async def _streamed(self, prompt: Prompt, schema: dict[str, Any], tell: Callable[[str], None]) -> Answer | None:
-        """The answer as it comes; `tell` gets each piece of its text. A server that does not stream answers at once."""
+    async def _streamed(self, question: _Question) -> Answer | None:
+        """The answer as it comes. A server that does not stream answers at once."""
         async with AsyncExitStack() as stack:
-            response = await _transported(stack.enter_async_context(self._opened(prompt, schema)))
+            response = await _transported(stack.enter_async_context(self._opened(question)))
             if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+                question.alive()
                 return self._understood(await _transported(response.read()))
             streamed = StreamedResponse() if self._at_openai else StreamedChat()
-            return await _followed(await response.parse(to=openai.AsyncStream[object]), streamed, tell)
+            return await _followed(await response.parse(to=_Events), streamed, question)
 
-    def _opened(self, prompt: Prompt, schema: dict[str, Any]) -> Any:
+    def _opened(self, question: _Question) -> Any:
+        asked = self._arguments(question)
         if self._at_openai:
-            responses = self._client.responses.with_streaming_response
-            return responses.create(model=self._model, stream=True, **response_request(prompt, schema))
-        chat = self._client.chat.completions.with_streaming_response
-        return chat.create(
-            model=self._model, stream=True, stream_options={"include_usage": True}, **chat_request(prompt, schema)
-        )
+            return self._client.responses.with_streaming_response.create(model=self._model, stream=True, **asked)
+        if question.dialect.counts_tokens:
+            asked["stream_options"] = {"include_usage": True}
+        return self._client.chat.completions.with_streaming_response.create(model=self._model, stream=True, **asked)
+
+    def _arguments(self, question: _Question) -> dict[str, Any]:
+        if self._at_openai:
+            return response_request(question.prompt, question.schema)
+        return chat_request(question.prompt, question.schema, question.dialect)
 
     def _understood(self, body: bytes) -> Answer | None:
         """None when it is no answer of the API."""
@@ -132,43 +193,33 @@ class OpenAIModel:
         except ValidationError:
             return None
 
-    def _read(self, answer: Answer | None, turn: Turn, prompt: Prompt) -> Completion:
-        if answer is None:
-            return self._ended(Outcome.FAILED, f"{self._host} answered with something that is no answer of its API")
-        usage = answer.spent(len(prompt.system) + len(prompt.user))
-        if answer.trouble is not None:
-            return self._ended(answer.trouble, plain_words(answer.detail, self._key), usage)
-        text = answer.text if self._at_openai else extract_object(answer.text)
-        if not text.strip():
-            return self._ended(Outcome.EMPTY, "the answer was empty; choose a step", usage)
-        try:
-            reasoning, step = parse_step(text, turn.agent)
-        except Invalid as error:
-            return self._ended(Outcome.INVALID, str(error), usage)
-        return Completion(outcome=Outcome.OK, model=self._model, step=step, reasoning=reasoning, usage=usage)
-
     def _refused(self, error: openai.APIStatusError) -> Completion:
-        outcome = refusal(error.status_code, (error.code, error.type))
-        said = "" if outcome is Outcome.DENIED else plain_words(_message(error), self._key)
+        codes = (error.code, error.type)
+        outcome = refusal(error.status_code, codes)
+        said = plain_words(words_of(_body(error)), self._key)
         return Completion(
             outcome=outcome,
             model=self._model,
             detail=f"{self._host} answered {error.status_code}" + (f": {said}" if said else ""),
             retry_after=retry_after(error.response.headers, datetime.now(UTC)) if outcome.retryable else None,
+            advice=advice(error.status_code, codes) if outcome is Outcome.DENIED else "",
         )
 
-    def _ended(self, outcome: Outcome, detail: str, usage: Usage | None = None) -> Completion:
-        return Completion(outcome=outcome, model=self._model, detail=detail, usage=usage)
+
+class _Events(openai.AsyncStream[object]):
+    """The events of an answer; `is_done` tells whether the server said `[DONE]`."""
+
+    is_done = False
+
+    async def _iter_events(self) -> AsyncIterator[Any]:
+        async for event in super()._iter_events():
+            self.is_done = self.is_done or event.data.startswith("[DONE]")
+            yield event
 
 
-def make_http_client(proxy: str | None, tls: ssl.SSLContext) -> openai.DefaultAsyncHttpxClient:
-    """Return the client for a model that is reached this way; variables of the machine are not looked at again."""
-    return openai.DefaultAsyncHttpxClient(proxy=proxy, verify=tls, trust_env=False)
-
-
-def _tell(draft: Draft, words: Words, piece: str) -> None:
-    message = draft.read(piece)
-    if message is not None:
+def _tell(draft: Draft, words: Words | None, piece: str) -> None:
+    message = draft.read(piece) if words is not None else None
+    if words is not None and message is not None:
         words(message)
 
 
@@ -182,26 +233,28 @@ async def _transported(answered: Awaitable[T]) -> T:
         raise openai.OpenAIError from error
 
 
-async def _followed(
-    events: openai.AsyncStream[object], streamed: Streamed, tell: Callable[[str], None]
-) -> Answer | None:
+async def _followed(events: _Events, streamed: Streamed, question: _Question) -> Answer | None:
     """What the events amount to; None when there is one that is none of the API's."""
     try:
         async for event in events:
-            tell(streamed.take(event))
+            question.tell(streamed.take(event))
+            question.alive()
+            if streamed.length > MAX_ANSWER_CHARACTERS:
+                await events.close()
+                return TOO_LONG
     except openai.APIConnectionError:
         raise
     except openai.APIError as error:
         return streamed.failed(error.body)
     except (ValueError, RecursionError):
         return None
-    return streamed.answer()
+    return streamed.answer(is_done=events.is_done)
 
 
-def _message(error: openai.APIStatusError) -> str:
-    """The provider's own word for an error; a page of HTML has none."""
-    said = error.body.get("message") if isinstance(error.body, dict) else None
-    return said if isinstance(said, str) else ""
+def _body(error: openai.APIStatusError) -> Any:
+    """What the provider says of an error, if it is JSON; a page of HTML says nothing."""
+    is_json = "json" in error.response.headers.get("content-type", "").lower()
+    return error.body if is_json and error.body else None
 
 
 _: type[Model] = OpenAIModel

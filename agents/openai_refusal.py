@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from agents.completion import Outcome
 
@@ -11,6 +12,12 @@ LONGEST_WAIT = 24 * 3600.0
 """Seconds; a server that names a later time is asked again after this long."""
 LONGEST_MESSAGE = 200
 
+_MAX_READ_CHARACTERS = 10_000
+_MASKED = "**"
+"""Providers repeat a wrong key with its middle masked."""
+
+_PAYMENT_REQUIRED = 402
+_NOT_FOUND = 404
 _SERVER_ERROR = 500
 _NO_MORE_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _FILTERED = ("content_filter", "content_policy_violation", "misalignment_policy_violation")
@@ -18,6 +25,7 @@ _BY_STATUS = {
     401: Outcome.DENIED,
     402: Outcome.DENIED,
     403: Outcome.DENIED,
+    404: Outcome.DENIED,
     408: Outcome.TIMEOUT,
     429: Outcome.RATE_LIMITED,
 }
@@ -30,6 +38,25 @@ def refusal(status: int, codes: tuple[str | None, ...]) -> Outcome:
     if any(code in _FILTERED for code in codes):
         return Outcome.FILTERED
     return _BY_STATUS.get(status, Outcome.FAILED if status >= _SERVER_ERROR else Outcome.REJECTED)
+
+
+def advice(status: int, codes: tuple[str | None, ...]) -> str:
+    """Return what the operator can do about a denial."""
+    if status == _PAYMENT_REQUIRED or any(code in _NO_MORE_QUOTA for code in codes):
+        return "Check the plan and the billing of the account at the model's provider"
+    if status == _NOT_FOUND:
+        return "Check OPENAI_MODEL and OPENAI_BASE_URL, which mostly ends in /v1"
+    return "Check OPENAI_API_KEY and what its account may use"
+
+
+def words_of(body: Any, depth: int = 4) -> str:
+    """Return the provider's own words in the body of an error, of whatever shape; nothing when there are none."""
+    if isinstance(body, str) or not depth:
+        return body if isinstance(body, str) else ""
+    inner = body if isinstance(body, list) else []
+    if isinstance(body, Mapping):
+        inner = [body.get(name) for name in ("error", "message", "detail", "msg")]
+    return next(filter(None, (words_of(part, depth - 1) for part in inner)), "")
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -45,10 +72,10 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def plain_words(text: str, secret: str) -> str:
-    """What a provider said on one line, cut, without control characters and without our key should it repeat it."""
+    """What a provider said on one line, cut, without control characters and without the key should it repeat it."""
     hidden = text.replace(secret, "[key]") if secret else text
-    printable = "".join(c if c.isprintable() else " " for c in hidden)
-    return " ".join(printable.split())[:LONGEST_MESSAGE]
+    printable = "".join(c if c.isprintable() else " " for c in hidden[:_MAX_READ_CHARACTERS])
+    return " ".join("[key]" if _MASKED in word else word for word in printable.split())[:LONGEST_MESSAGE]
 
 
 def _number(text: str) -> float | None:

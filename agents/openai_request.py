@@ -3,20 +3,21 @@
 import json
 from typing import Any
 
+from agents.openai_dialect import Dialect
 from agents.prompt import Prompt
 
 _NAME = "next_step"
 
 
-def chat_request(prompt: Prompt, schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of Chat Completions but for the model."""
-    return {
-        "messages": _said(prompt),
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": _NAME, "strict": True, "schema": schema},
-        },
+def chat_request(prompt: Prompt, schema: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """The arguments of Chat Completions but for the model, as far as the server understands them."""
+    formats: dict[str, Any] = {
+        "json_schema": {"type": "json_schema", "json_schema": {"name": _NAME, "strict": True, "schema": schema}},
+        "json_object": {"type": "json_object"},
     }
+    chosen = formats.get(dialect.response_format)
+    asked: dict[str, Any] = {"messages": _said(prompt)}
+    return asked if chosen is None else {**asked, "response_format": chosen}
 
 
 def response_request(prompt: Prompt, schema: dict[str, Any]) -> dict[str, Any]:

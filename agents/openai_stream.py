@@ -1,6 +1,7 @@
 """What OpenAI's two APIs answer event by event: put together, it is the answer they give at once.
 
-An answer counts as whole when the server says that it ended, never because nothing more came.
+An answer counts as whole when the server says that it ended, never because nothing more came. Some servers end a chat
+without a reason, with no more than `[DONE]`: then a whole object counts.
 """
 
 from typing import Any, Protocol
@@ -9,9 +10,10 @@ from pydantic import BaseModel
 
 from agents.budget import Usage
 from agents.completion import Outcome
-from agents.openai_answer import Answer, Response, counted, ended_chat, ended_response, failed
+from agents.openai_answer import CUT_OFF, Answer, Response, Spoken, counted, ended_chat, ended_response, failed
 
 BROKEN_OFF = "the answer broke off before its end"
+TOO_LONG = Answer(trouble=Outcome.TRUNCATED, detail=CUT_OFF)
 
 
 class Streamed(Protocol):
@@ -20,8 +22,12 @@ class Streamed(Protocol):
     def take(self, event: object) -> str:
         """The text that the data of one event adds. Raises ValueError when it is no event of the API."""
 
-    def answer(self) -> Answer:
-        """All there is when nothing more comes."""
+    def answer(self, *, is_done: bool) -> Answer:
+        """All there is when nothing more comes; `is_done` tells whether the server ended the stream itself."""
+
+    @property
+    def length(self) -> int:
+        """How many characters there are, thoughts included."""
 
     def failed(self, error: object) -> Answer:
         """All there is when an error ends it: the `error` of an event, of any shape."""
@@ -33,6 +39,7 @@ class _Text:
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._half = ""
+        self.length = 0
 
     def __str__(self) -> str:
         return "".join(self._pieces)
@@ -43,6 +50,7 @@ class _Text:
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         whole = text.removesuffix(self._half).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         self._pieces.append(whole)
+        self.length += len(whole)
         return whole
 
 
@@ -50,7 +58,7 @@ class StreamedChat:
     """An answer in chunks of Chat Completions. Only one choice is asked for, so others are left out."""
 
     def __init__(self) -> None:
-        self._text, self._refusal = _Text(), _Text()
+        self._text, self._refusal, self._thoughts = _Text(), _Text(), _Text()
         self._reason = ""
         self._usage: Usage | None = None
 
@@ -59,19 +67,27 @@ class StreamedChat:
         self._usage = counted(chunk.usage) or self._usage
         return "".join(self._added(choice) for choice in chunk.choices or () if not choice.index)
 
-    def answer(self) -> Answer:
-        if not self._reason:
-            return Answer(text=str(self._text), trouble=Outcome.FAILED, detail=BROKEN_OFF, usage=self._usage)
-        return ended_chat(str(self._text), str(self._refusal), self._reason, self._usage)
+    def answer(self, *, is_done: bool) -> Answer:
+        told = Answer(
+            text=str(self._text), thoughts=str(self._thoughts), has_ended=bool(self._reason), usage=self._usage
+        )
+        if not self._reason and not is_done:
+            return told.model_copy(update={"trouble": Outcome.FAILED, "detail": BROKEN_OFF})
+        return ended_chat(told, str(self._refusal), self._reason)
+
+    @property
+    def length(self) -> int:
+        return self._text.length + self._thoughts.length
 
     def failed(self, error: object) -> Answer:
         return failed(error, str(self._text), self._usage)
 
     def _added(self, choice: "_Choice") -> str:
-        delta = choice.delta or _Delta()
+        delta = choice.delta or Spoken()
+        self._thoughts.add(delta.thoughts)
         self._refusal.add(delta.refusal or "")
         self._reason = choice.finish_reason or self._reason
-        return self._text.add(delta.content or "")
+        return self._text.add(delta.content)
 
 
 class StreamedResponse:
@@ -93,21 +109,20 @@ class StreamedResponse:
                 pass
         return ""
 
-    def answer(self) -> Answer:
+    @property
+    def length(self) -> int:
+        return self._text.length
+
+    def answer(self, *, is_done: bool) -> Answer:  # noqa: ARG002 - the last event says how it ended
         return self._end or Answer(text=str(self._text), trouble=Outcome.FAILED, detail=BROKEN_OFF)
 
     def failed(self, error: object) -> Answer:
         return failed(error, str(self._text))
 
 
-class _Delta(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
 class _Choice(BaseModel):
     index: int | None = None
-    delta: _Delta | None = None
+    delta: Spoken | None = None
     finish_reason: str | None = None
 
 

@@ -13,6 +13,7 @@ from agents.requests import RUN_AGAIN, Request
 from agents.state import OpenCall, ThreadState
 from agents.steps import RequestHumanInput
 
+_MINUTE = 60
 WEEK = 7 * 24 * 3600
 ANYBODY = Ask(roles=("*",), requester_may_approve=True, min_assurance=Assurance.LOW, expires=WEEK)
 """The terms of a question: everybody we know may answer it. An answer informs; it never approves."""
@@ -70,7 +71,8 @@ def ask_what_happened(state: ThreadState, call: OpenCall, moment: Moment) -> Req
 
 def ask_for_budget(state: ThreadState, kind: BudgetKind, policy: Policy, moment: Moment) -> RequestOpened:
     """The approval of as much again as the thread has been given."""
-    arguments = {"kind": kind, "by": float(getattr(state.budget, kind))}
+    limit, used = float(getattr(state.budget, kind)), float(getattr(state.spent, kind) or 0)
+    arguments = {"kind": kind, "by": limit}
     verdict = policy.verdict("extend_budget", arguments, stance=EXTEND_BUDGET)
     terms = verdict.ask or (NOBODY if verdict.answer == "deny" else EXTEND_BUDGET.ask)
     return _opened(
@@ -79,10 +81,26 @@ def ask_for_budget(state: ThreadState, kind: BudgetKind, policy: Policy, moment:
         kind="approval",
         purpose="budget",
         tool="extend_budget",
+        question=budget_question(kind, used, limit),
         arguments=arguments,
         digest=call_digest(state.thread_id, moment.fresh, "extend_budget", 1, arguments),
         policy=Verdict(answer="ask", rule=verdict.rule, reason=verdict.reason, ask=terms),
     )
+
+
+def budget_question(kind: BudgetKind, used: float, limit: float) -> str:
+    """Say what was used up and how much more is asked for."""
+    match kind:
+        case "usd":
+            return f"used ${used:,.2f} of ${limit:,.2f}; allow ${limit:,.2f} more?"
+        case "wall_clock":
+            return f"worked for {_duration(used)} of {_duration(limit)}; allow {_duration(limit)} more?"
+        case _:
+            return f"used {used:,.0f} of {limit:,.0f} {kind}; allow {limit:,.0f} more?"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:,.0f} minutes" if seconds >= 2 * _MINUTE else f"{seconds:,.0f} seconds"
 
 
 def _question(state: ThreadState, question: str, choices: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any, assert_never
 
+from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.cards import visible
 from agents.events import (
@@ -89,11 +90,15 @@ def _asked(asked: Asked) -> str:
 
 
 def _compacted(recent: tuple[Remembered, ...]) -> Iterator[Remembered]:
-    """Errors that were overcome are left out: a failure matters until the next success."""
-    last_good = max((i for i, e in enumerate(recent) if isinstance(e, ToolSucceeded | ReplyChosen)), default=-1)
+    """Errors that were overcome are left out: a failure matters until the next success of the agent."""
+    last_good = max((i for i, e in enumerate(recent) if _is_success(e)), default=-1)
     for index, event in enumerate(recent):
         if index > last_good or not isinstance(event, ToolFailed | StepRejected):
             yield event
+
+
+def _is_success(event: Remembered) -> bool:
+    return isinstance(event, ToolSucceeded) or (isinstance(event, ReplyChosen) and event.actor != ENGINE)
 
 
 def rendered(event: Remembered) -> str | None:
@@ -108,7 +113,7 @@ def rendered(event: Remembered) -> str | None:
         case StepChosen():
             return _question(event.step) if isinstance(event.step, RequestHumanInput) else None
         case StepRejected():
-            return _tag("invalid_step", event.detail, LONGEST_ERROR) if event.outcome.repairable else None
+            return _invalid_step(event) if event.outcome.repairable else None
         case ToolCalled():
             return _called(event)
         case ToolSucceeded():
@@ -124,7 +129,7 @@ def rendered(event: Remembered) -> str | None:
         case RequestSuperseded():
             return _tag("superseded", event.reason)
         case ReplyChosen():
-            return _tag("reply", event.text)
+            return _tag("notice" if event.actor == ENGINE else "reply", event.text)
         case TimerFired():
             return _tag("timer", "The wait you asked for is over.", at=_time(event.at))
         case BudgetExtended():
@@ -143,6 +148,11 @@ def _spoken(name: str, text: str, event: Spoken, author: str | None = None) -> s
 
 def _question(step: RequestHumanInput) -> str:
     return _tag("question", "\n".join([step.question, *(f"- {choice}" for choice in step.choices)]))
+
+
+def _invalid_step(event: StepRejected) -> str:
+    began = f"\nIt began: {event.written}" if event.written else ""
+    return _tag("invalid_step", event.detail + began, LONGEST_ERROR)
 
 
 def _called(event: ToolCalled) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from agents.budget import Budget
-from agents.events import Event, KnownEvent, ThreadForked, UnknownEvent
+from agents.events import Event, KnownEvent, StepRejected, ThreadForked, UnknownEvent
 from agents.folding.asking import AskingEvent, fold_asking
 from agents.folding.life import LifeEvent, fold_life
 from agents.folding.requesters import fold_requesters
@@ -58,9 +58,19 @@ def _log(state: ThreadState, event: Event, changed: dict[str, Any]) -> dict[str,
     counted = {"version": seq, "updated_at": event.at, "spent": _worked(state, event, changed)}
     if not isinstance(event, _REMEMBERED):
         return counted
-    recent = (*state.recent, event)
+    recent = (*_worth_remembering(state, event), event)
     over = max(0, len(recent) - MOST_REMEMBERED)
     return {**counted, "recent": recent[over:], "forgotten": state.forgotten + over, "context_seq": seq}
+
+
+def _worth_remembering(state: ThreadState, event: Event) -> tuple[Remembered, ...]:
+    """Of calls of the model that failed one after the other the last is enough: an outage pushes nothing else out."""
+    fails_again = _is_failed_call(event) and bool(state.recent) and _is_failed_call(state.recent[-1])
+    return state.recent[:-1] if fails_again else state.recent
+
+
+def _is_failed_call(event: Event) -> bool:
+    return isinstance(event, StepRejected) and not event.outcome.repairable
 
 
 def _worked(state: ThreadState, event: Event, changed: dict[str, Any]) -> Budget:

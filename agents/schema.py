@@ -40,10 +40,14 @@ OLDER_NAMES = frozenset({"request_more_information", "request_clarification"})
 TAKEN = frozenset({*BUILT_IN, ASK_AGENT, *OLDER_NAMES})
 """What no tool can be called."""
 
-_KEPT = frozenset({
-    "type", "description", "enum", "const", "pattern", "format", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "minItems", "maxItems",
-})  # fmt: skip
+_KEPT = frozenset({"type", "description", "enum", "pattern", "format"})
+_BOUNDS = {
+    "minimum": "at least {}", "exclusiveMinimum": "more than {}", "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}", "multipleOf": "a multiple of {}", "minLength": "{} or more characters",
+    "maxLength": "{} or fewer characters", "minItems": "{} or more items", "maxItems": "{} or fewer items",
+}  # fmt: skip
+"""Told in words: some providers refuse a whole schema for one of them (Anthropic's structured output)."""
+
 _REFUSED = frozenset({
     "allOf", "not", "if", "then", "else", "prefixItems", "patternProperties", "propertyNames", "dependentRequired",
     "dependentSchemas", "unevaluatedProperties", "contains",
@@ -105,6 +109,9 @@ def _strict(schema: dict[str, Any], place: _Place) -> dict[str, Any]:
     if refused := sorted(_REFUSED & schema.keys()):
         raise Misconfigured(f"{place.path}: a model cannot be held to {', '.join(refused)}; use a simpler type")
     kept = {key: value for key, value in schema.items() if key in _KEPT and not _unsupported(key, value)}
+    kept |= {"enum": [schema["const"]]} if "const" in schema else {}  # not every provider knows `const`
+    if (bounds := _told_bounds(schema)) and "type" in schema:
+        kept["description"] = " ".join(filter(None, [kept.get("description", ""), bounds]))
     if variants := schema.get("anyOf") or schema.get("oneOf"):
         return {**kept, "anyOf": [_strict(variant, place) for variant in variants]}
     if schema.get("type") == "object":
@@ -114,6 +121,11 @@ def _strict(schema: dict[str, Any], place: _Place) -> dict[str, Any]:
     if not {"type", "enum", "const"} & schema.keys():
         raise Misconfigured(f"{place.path}: this may be anything; give it a type")
     return kept
+
+
+def _told_bounds(schema: dict[str, Any]) -> str:
+    told = [words.format(schema[name]) for name, words in _BOUNDS.items() if name in schema]
+    return f"({', '.join(told)})" if told else ""
 
 
 def _unsupported(key: str, value: Any) -> bool:
@@ -167,7 +179,7 @@ def _told_default(default: Any) -> str:
 def _variant(intent: str, schema: dict[str, Any]) -> dict[str, Any]:
     """One step: `intent` comes first and tells the variants apart, also where a server looks at the first key only."""
     others = {name: value for name, value in schema["properties"].items() if name != "intent"}
-    return {**schema, **_object({"intent": {"type": "string", "const": intent}, **others})}
+    return {**schema, **_object({"intent": {"type": "string", "enum": [intent]}, **others})}
 
 
 def _asking(asks: tuple[str, ...]) -> dict[str, Any]:

@@ -104,6 +104,13 @@ class Outgoing(Frozen):
     replacing: Receipt | None = None
 
 
+class Outage(Frozen):
+    """The time since which the model has not answered; `announced` when a person was told of it."""
+
+    since: AwareDatetime
+    announced: bool = False
+
+
 class ThreadState(Frozen):
     """One thread, as of `version` events.
 
@@ -135,6 +142,7 @@ class ThreadState(Frozen):
     retry_at: AwareDatetime | None = None
     repairs: int = 0
     retries: int = 0
+    outage: Outage | None = None
     failures: int = 0
     budget: Budget = Budget()
     spent: Budget = Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)

@@ -179,7 +179,9 @@ def _failed(raised_: ToolRaised, effect: EffectClass) -> Ended:
     return Ended("again" if retry else "failed", text, where=where)
 
 
-def back_off(attempt: int, jitter: float, now: datetime, asked: float | None = None) -> datetime:
-    """When to try again: 1, 2, 4 … 300 seconds with full jitter above half, never sooner than was asked for."""
-    seconds = min(300.0, 2.0 ** max(0, attempt - 1)) * (0.5 + jitter / 2)
+def back_off(
+    attempt: int, jitter: float, now: datetime, asked: float | None = None, longest: float = 300.0
+) -> datetime:
+    """When to try again: 1, 2, 4 … `longest` seconds with full jitter above half, never sooner than was asked for."""
+    seconds = min(longest, 2.0 ** min(max(0, attempt - 1), 30)) * (0.5 + jitter / 2)
     return now + timedelta(seconds=max(seconds, asked or 0.0))

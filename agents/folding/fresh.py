@@ -3,4 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-FRESH_START: Mapping[str, Any] = {"models_turn": True, "failures": 0, "repairs": 0, "retries": 0, "retry_at": None}
+NO_RETRIES: Mapping[str, Any] = {"retries": 0, "retry_at": None, "outage": None}
+"""The model is asked at once, as if it had never failed to answer."""
+
+FRESH_START: Mapping[str, Any] = {"models_turn": True, "failures": 0, "repairs": 0, **NO_RETRIES}

@@ -15,6 +15,7 @@ from agents.events import (
     TimerFired,
     TimerSet,
 )
+from agents.folding.fresh import NO_RETRIES
 from agents.folding.settling import settle
 from agents.state import ThreadState
 
@@ -40,7 +41,7 @@ def fold_life(state: ThreadState, event: LifeEvent) -> dict[str, Any]:
         case ThreadPaused():
             return {"paused": event.reason}
         case ThreadResumed():
-            return {"paused": None}
+            return {"paused": None, **NO_RETRIES}
         case ThreadCancelled():
             return _cancelled(state, event)
         case ThreadFinished():
@@ -74,7 +75,7 @@ def _started(event: ThreadStarted) -> dict[str, Any]:
 
 def _finished(state: ThreadState, event: ThreadFinished) -> dict[str, Any]:
     """Whoever writes next is heard by the thread's own agent, which has nothing to do with what another looks up."""
-    ended = {"life": event.outcome, "models_turn": False, "fires_at": None, "retry_at": None}
+    ended = {"life": event.outcome, "models_turn": False, "fires_at": None, **NO_RETRIES}
     return {**ended, "asked": (), "prefetch": ()} if state.asked else ended
 
 
@@ -102,6 +103,6 @@ def _forked(event: ThreadForked) -> dict[str, Any]:
         "requests": (),
         "outgoing": (),
         "fires_at": None,
-        "retry_at": None,
+        **NO_RETRIES,
         "spent": Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0),
     }

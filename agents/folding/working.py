@@ -13,8 +13,8 @@ from agents.events import (
     ToolStarted,
     ToolSucceeded,
 )
-from agents.folding.fresh import FRESH_START
-from agents.state import Asked, OpenCall, ThreadState
+from agents.folding.fresh import FRESH_START, NO_RETRIES
+from agents.state import Asked, OpenCall, Outage, ThreadState
 
 WorkingEvent = StepChosen | StepRejected | ToolCalled | ToolStarted | ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 
@@ -23,12 +23,11 @@ def fold_working(state: ThreadState, event: WorkingEvent) -> dict[str, Any]:
     """The changed fields."""
     match event:
         case StepChosen():
-            rested = {"models_turn": False, "repairs": 0, "retries": 0, "retry_at": None}
-            return {"spent": _spent(state, event.usage), **rested}
-        case StepRejected(outcome=Outcome.POSTPONED):
-            return {"retry_at": event.retry_at}
+            rested = {"models_turn": False, "repairs": 0, **NO_RETRIES}
+            return {"spent": _spent(state, event.usage, steps=1), **rested}
         case StepRejected():
-            return {"spent": _spent(state, event.usage), **_rejected(state, event)}
+            steps = int(event.outcome.counts_as_step)
+            return {"spent": _spent(state, event.usage, steps=steps), **_rejected(state, event)}
         case ToolCalled():
             return _asked(state, event) if event.asks else _called(state, event)
         case ToolStarted():
@@ -45,8 +44,8 @@ def fold_working(state: ThreadState, event: WorkingEvent) -> dict[str, Any]:
             assert_never(event)
 
 
-def _spent(state: ThreadState, usage: Usage | None) -> Budget:
-    spent = state.spent.plus("steps", 1)
+def _spent(state: ThreadState, usage: Usage | None, *, steps: int) -> Budget:
+    spent = state.spent.plus("steps", steps)
     if usage is None:
         return spent
     return spent.plus("tokens", usage.input + usage.output).plus("usd", usage.usd)
@@ -54,8 +53,17 @@ def _spent(state: ThreadState, usage: Usage | None) -> Budget:
 
 def _rejected(state: ThreadState, event: StepRejected) -> dict[str, Any]:
     if event.outcome.repairable:
-        return {"repairs": state.repairs + 1, "retry_at": None}
-    return {"retries": state.retries + 1, "retry_at": event.retry_at}
+        return {"repairs": state.repairs + 1, **NO_RETRIES}
+    retries = state.retries + (event.outcome is not Outcome.POSTPONED)
+    return {"retries": retries, "retry_at": event.retry_at, "outage": _outage(state, event)}
+
+
+def _outage(state: ThreadState, event: StepRejected) -> Outage | None:
+    """It begins with the first call that is tried again, and lasts until one is answered."""
+    if event.retry_at is None:
+        return None
+    outage = state.outage or Outage(since=event.at)
+    return outage.model_copy(update={"announced": outage.announced or event.announced})
 
 
 def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:

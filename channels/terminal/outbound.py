@@ -125,12 +125,16 @@ def title_of(request: RequestView) -> str:
     """The request in a few words."""
     if request.kind == "question":
         return f"{visible(request.agent)} asks"
+    if request.question:
+        return f"{visible(request.agent)} {shown(request.question)}"
     return f"{visible(request.agent)} wants to run {visible(request.tool or '')}"
 
 
 def _facts(request: RequestView) -> RenderableType:
     if request.kind == "question":
         return Text(plain(request.question or ""))
+    if request.question:  # it says in words what the arguments say
+        return Text("")
     facts = Table.grid(padding=(0, 2))
     for name, value in (request.arguments or {}).items():
         facts.add_row(Text(visible(name), style="dim"), Text(shown(value), overflow="fold"))

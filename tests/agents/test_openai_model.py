@@ -188,7 +188,7 @@ async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outc
         (401, "invalid_api_key", Outcome.DENIED),
         (402, None, Outcome.DENIED),
         (403, None, Outcome.DENIED),
-        (404, "model_not_found", Outcome.REJECTED),
+        (404, "model_not_found", Outcome.DENIED),
         (408, None, Outcome.TIMEOUT),
         (422, None, Outcome.REJECTED),
         (429, "rate_limit_exceeded", Outcome.RATE_LIMITED),
@@ -233,10 +233,44 @@ async def test_the_message_of_an_error_is_cut_cleaned_and_never_holds_the_key(li
     assert len(completion.detail) < LONGEST_MESSAGE + 50
 
 
-async def test_of_a_denial_only_the_status_is_told(line: Line) -> None:
-    line.provider.will_fail(401, message="Incorrect API key provided: tes*****ey")
+async def test_denial_is_told_in_the_words_of_the_provider_without_the_key(line: Line) -> None:
+    line.provider.will_fail(401, message=f"Incorrect API key provided: tes*****ey. {line.provider.key} is expired")
 
-    assert (await line.ask()).detail.endswith("answered 401")
+    completion = await line.ask()
+
+    assert completion.detail.endswith("answered 401: Incorrect API key provided: [key] [key] is expired")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (401, None, "OPENAI_API_KEY"),
+        (403, None, "OPENAI_API_KEY"),
+        (404, None, "OPENAI_MODEL and OPENAI_BASE_URL"),
+        (402, None, "billing"),
+        (429, "insufficient_quota", "billing"),
+    ],
+)
+async def test_denial_says_what_the_operator_can_do(line: Line, status: int, code: str | None, advice: str) -> None:
+    line.provider.will_fail(status, code=code)
+
+    assert advice in (await line.ask()).advice
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "no such model"},
+        {"error": {"message": "no such model"}},
+        [{"error": {"message": "no such model", "status": "NOT_FOUND"}}],
+        {"detail": [{"msg": "no such model"}]},
+        {"message": "no such model"},
+    ],
+)
+async def test_words_of_an_error_are_found_in_every_shape(chat: Line, body: Any) -> None:
+    chat.provider.will_answer(json.dumps(body).encode(), status=404)
+
+    assert (await chat.ask()).detail == "127.0.0.1 answered 404: no such model"
 
 
 HTML = b"<html><body>Welcome to the proxy</body></html>"
@@ -300,13 +334,14 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("trouble", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
-async def test_the_time_for_the_whole_call_holds_however_the_server_stalls(
+async def test_silence_ends_a_call_however_the_server_stalls(
     api: Api, trouble: Callable[[FakeOpenAI], None]
 ) -> None:
     started = time.monotonic()
     completion = await hurried(api, trouble, lambda model: model.complete(TURN))
 
-    assert (completion.outcome, completion.detail) == (Outcome.TIMEOUT, "no answer within 0.1 seconds")
+    assert completion.outcome is Outcome.TIMEOUT
+    assert completion.detail.endswith(" sent nothing for 0.1 seconds")
     assert time.monotonic() - started < 5
 
 

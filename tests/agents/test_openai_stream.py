@@ -82,19 +82,13 @@ async def test_of_a_tool_nothing_is_told(line: Line) -> None:
     assert told == []
 
 
-async def test_only_who_wants_to_be_told_is_streamed_to(line: Line) -> None:
-    for _ in range(2):
-        line.provider.will_choose("done_for_now", message="bye")
+async def test_every_call_is_streamed_so_that_a_long_one_is_no_silent_one(line: Line) -> None:
+    line.provider.will_choose("done_for_now", message="bye")
     await line.ask()
-    await line.ask(lambda _: None)
 
-    at_once, streamed = (asked.body for asked in line.provider.asked)
-    assert "stream" not in at_once
-    assert streamed.pop("stream") is True
-    assert streamed.pop("stream_options", None) == (
-        {"include_usage": True} if line.provider.asked[0].api == "chat" else None
-    )
-    assert streamed == at_once
+    asked = line.provider.asked[0]
+    assert asked.body["stream"] is True
+    assert asked.counts == (asked.api == "chat")
 
 
 STORIES: dict[str, Story] = {
@@ -129,7 +123,10 @@ async def test_a_streamed_call_ends_as_one_that_is_answered_at_once(line: Line, 
     for _ in range(2):
         story(line.provider)
 
-    at_once, streamed = await line.ask(), await line.ask(lambda _: None)
+    line.provider.streams = False
+    at_once = await line.ask()
+    line.provider.streams = True
+    streamed = await line.ask(lambda _: None)
 
     assert streamed == at_once
     assert len(line.provider.asked) == 2
@@ -140,7 +137,10 @@ async def test_tokens_nobody_counted_are_estimated_as_for_an_answer_at_once(line
     for _ in range(2):
         line.provider.will_choose("done_for_now", message="bye")
 
-    at_once, streamed = await line.ask(), await line.ask(lambda _: None)
+    line.provider.streams = False
+    at_once = await line.ask()
+    line.provider.streams = True
+    streamed = await line.ask(lambda _: None)
 
     assert streamed == at_once
     assert streamed.usage is not None
@@ -181,10 +181,11 @@ async def test_what_a_broken_answer_cost_is_estimated(line: Line) -> None:
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("end", ["hang", "dribble"])
-async def test_the_time_for_the_whole_call_holds_for_the_stream(api: Api, end: End) -> None:
+async def test_silence_ends_a_stream(api: Api, end: End) -> None:
     completion, _ = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
 
-    assert (completion.outcome, completion.detail) == (Outcome.TIMEOUT, "no answer within 0.5 seconds")
+    assert completion.outcome is Outcome.TIMEOUT
+    assert completion.detail.endswith(" sent nothing for 0.5 seconds")
 
 
 @pytest.mark.parametrize(
@@ -284,10 +285,12 @@ async def test_what_is_wrapped_is_told_where_it_will_be_unwrapped() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, ""])
-async def test_a_reason_that_names_none_is_no_end(reason: str | None) -> None:
-    events = [chunk(REPLY, finish_reason=reason), DONE]
+async def test_whole_object_counts_where_the_stream_is_done_without_a_reason(reason: str | None) -> None:
+    whole, half = [chunk(REPLY, finish_reason=reason), DONE], [chunk(REPLY[:-3], finish_reason=reason), DONE]
 
-    assert (await chat_hears(lambda provider: provider.will_stream(*events)))[0].outcome is Outcome.FAILED
+    assert (await chat_hears(lambda provider: provider.will_stream(*whole)))[0].outcome is Outcome.OK
+    broken, _ = await chat_hears(lambda provider: provider.will_stream(*half))
+    assert (broken.outcome, broken.detail) == (Outcome.FAILED, BROKEN_OFF)
 
 
 async def test_a_choice_nobody_asked_for_is_left_out() -> None:
@@ -401,7 +404,7 @@ def test_any_events_add_up_to_an_answer(kind: Callable[[], Streamed], told: list
         with suppress(ValidationError):
             assert isinstance(streamed.take(event), str)
 
-    assert streamed.answer().trouble in (None, *Outcome)
+    assert streamed.answer(is_done=False).trouble in (None, *Outcome)
     assert streamed.failed(error).trouble is not None
 
 
@@ -411,7 +414,7 @@ def test_the_text_of_a_stream_is_that_of_its_pieces(text: str, cuts: int) -> Non
     streamed = StreamedChat()
     for piece in pieces:
         assert streamed.take({"choices": [{"delta": {"content": piece}}]}) == piece
-    assert streamed.answer().trouble is Outcome.FAILED
+    assert streamed.answer(is_done=False).trouble is Outcome.FAILED
 
     streamed.take({"choices": [{"finish_reason": "stop"}]})
-    assert (streamed.answer().text, streamed.answer().trouble) == (text, None)
+    assert (streamed.answer(is_done=False).text, streamed.answer(is_done=False).trouble) == (text, None)

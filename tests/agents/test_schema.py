@@ -70,12 +70,12 @@ def test_every_step_names_its_intent_first() -> None:
     intents = [next(iter(variant["properties"].items())) for variant in variants]
 
     assert [name for name, _ in intents] == ["intent"] * 5
-    assert [value["const"] for _, value in intents] == [
-        "look",
-        "request_human_input",
-        "done_for_now",
-        "nothing_to_do",
-        "await",
+    assert [value["enum"] for _, value in intents] == [
+        ["look"],
+        ["request_human_input"],
+        ["done_for_now"],
+        ["nothing_to_do"],
+        ["await"],
     ]
 
 
@@ -85,7 +85,7 @@ def test_who_may_ask_other_agents_can_name_exactly_those() -> None:
     asking = schema["properties"]["step"]["anyOf"][-1]
 
     assert asking["properties"] == {
-        "intent": {"type": "string", "const": "ask_agent"},
+        "intent": {"type": "string", "enum": ["ask_agent"]},
         "agent": {"type": "string", "enum": ["deploy", "oncall"]},
         "message": {"type": "string"},
     }
@@ -148,18 +148,34 @@ def test_a_description_beside_a_reference_is_kept() -> None:
     assert schema["properties"]["colour"] == {"description": "of the door", "type": "string", "enum": ["red", "blue"]}
 
 
-def test_limits_a_strict_server_knows_are_kept_and_the_others_left_to_our_own_validation() -> None:
+def test_bounds_are_told_in_words_and_left_to_validation() -> None:
     schema = of(
         count=(Annotated[int, Field(ge=1, le=9)], ...),
         word=(Annotated[str, Field(min_length=2, max_length=9, pattern="^a")], ...),
-        names=(Annotated[set[str], Field(min_length=1)], ...),
+        names=(Annotated[set[str], Field(min_length=1, description="of people")], ...),
+        pause=(Annotated[float, Field(gt=0, multiple_of=0.5)], 1.0),
     )
 
     assert schema["properties"] == {
-        "count": {"type": "integer", "minimum": 1, "maximum": 9},
-        "word": {"type": "string", "pattern": "^a"},
-        "names": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "count": {"type": "integer", "description": "(at least 1, at most 9)"},
+        "word": {"type": "string", "pattern": "^a", "description": "(2 or more characters, 9 or fewer characters)"},
+        "names": {"type": "array", "items": {"type": "string"}, "description": "of people (1 or more items)"},
+        "pause": {
+            "description": "(more than 0, a multiple of 0.5) (null means 1.0)",
+            "anyOf": [{"type": "number"}, {"type": "null"}],
+        },
     }
+
+
+def test_one_allowed_value_is_a_choice_of_one() -> None:
+    assert of(kind=(Literal["cat"], ...))["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
+
+
+def test_no_schema_holds_a_keyword_that_some_provider_refuses() -> None:
+    schema = json.dumps(wire_schema((made("look", depth=(Annotated[int, Field(ge=0, lt=9)], 1)),), ("deploy",)))
+
+    for keyword in ("minimum", "maximum", "exclusiveMaximum", "minItems", "const"):
+        assert f'"{keyword}"' not in schema
 
 
 def test_formats_a_strict_server_knows_are_kept() -> None:

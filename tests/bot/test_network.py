@@ -8,7 +8,8 @@ import pytest
 
 from agents.completion import Outcome
 from agents.errors import Misconfigured
-from agents.openai_model import OpenAIModel, make_http_client
+from agents.openai_client import make_http_client
+from agents.openai_model import OpenAIModel
 from bot.environment.network import Network
 from bot.unusable_model import UnusableModel
 from tests.agents.line import TURN

@@ -26,12 +26,14 @@ class HttpReply:
     """What goes out. Without its `end` being whole, the client never gets a complete answer.
 
     `pieces` are for an answer whose length nobody knows beforehand: each is a chunk (RFC 9112 §7.1), then it ends.
+    The server takes `pause` seconds before each.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     pieces: Sequence[bytes] | None = None
+    pause: float = 0.0
     end: End = "whole"
 
 
@@ -98,6 +100,7 @@ async def _send(writer: asyncio.StreamWriter, reply: HttpReply) -> None:
 async def _send_pieces(writer: asyncio.StreamWriter, reply: HttpReply, pieces: Sequence[bytes]) -> None:
     writer.write(_head(reply, {"transfer-encoding": "chunked"}))
     for piece in filter(None, pieces):
+        await asyncio.sleep(reply.pause)
         writer.write(_chunk(piece))
         await _drained(writer)
     while reply.end == "dribble":

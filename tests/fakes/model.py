@@ -16,12 +16,22 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from tests.fakes import openai_streams
 from tests.fakes.http import End, HttpReply, HttpRequest, serving
-from tests.fakes.openai_shapes import Api, Ending, Said, Tokens, chat_completion, error, failed_response, response
+from tests.fakes.openai_shapes import (
+    Api,
+    Ending,
+    Place,
+    Said,
+    Tokens,
+    chat_completion,
+    error,
+    failed_response,
+    response,
+)
 from tests.fakes.strict_rules import broken_rules, broken_streaming, completed
 
 __all__ = ["Api", "Asked", "FakeOpenAI"]
@@ -51,6 +61,24 @@ def by_fours(text: str) -> Sequence[str]:
     return [text[at : at + 4] for at in range(0, len(text), 4)]
 
 
+REFUSALS: Mapping[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
+    "json_schema": (
+        "This response_format type is unavailable now",
+        lambda body: (body.get("response_format") or {}).get("type") == "json_schema",
+    ),
+    "json_object": (
+        "'response_format.type' must be 'json_schema' or 'text'",
+        lambda body: (body.get("response_format") or {}).get("type") == "json_object",
+    ),
+    "const": ("Invalid schema: the keyword `const` is not supported", lambda body: '"const"' in json.dumps(body)),
+    "stream_options": ("Extra inputs are not permitted: stream_options", lambda body: "stream_options" in body),
+    "stream": (
+        "Your organization must be verified to stream this model. Unsupported value: 'stream'",
+        lambda body: body.get("stream") is True,
+    ),
+}
+"""What a server may not understand, in the words of one that does not."""
+
 Line = Callable[[Asked], HttpReply]
 
 
@@ -59,14 +87,21 @@ class FakeOpenAI:
     """A provider. The `will_…` methods write the story, one line a question.
 
     `asked` holds every question, `heard` is set by the first, `complaints` are what was wrong with them. Without
-    `streams` it answers at once whatever it is asked.
+    `streams` it answers at once whatever it is asked; else it takes `pause` seconds for each piece. It speaks like a server that is not OpenAI's with `refuses`
+    (names of REFUSALS), an answer in another `place`, and without a reason for the end of a stream (`names_no_reason`).
     """
 
     key: str = "test-key"
     model: str = "test-model"
     tokens: Tokens | None = field(default_factory=Tokens)
     cut: Callable[[str], Sequence[str]] = by_fours
+    pause: float = 0.0
     streams: bool = True
+    refuses: frozenset[str] = frozenset()
+    place: Place = "text"
+    names_no_reason: bool = False
+    has_models: bool = True
+    headers: list[Mapping[str, str]] = field(default_factory=list)
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -149,6 +184,12 @@ class FakeOpenAI:
         """The next answer is exactly this."""
         self._story.append(lambda _: HttpReply(status, {"content-type": kind}, body))
 
+    def will_refuse_generation(self, text: str) -> None:
+        """What the model wrote is no valid JSON, as Groq says it."""
+        told = error("Failed to validate JSON. Please adjust your prompt.", "json_validate_failed")
+        told["error"]["failed_generation"] = text
+        self._story.append(lambda _: _json(told, 400))
+
     def will_hang(self) -> None:
         """The next question is never answered."""
         self._story.append(lambda _: HttpReply(end="hang"))
@@ -165,6 +206,9 @@ class FakeOpenAI:
         """Answer one request: what breaks the rules is refused as the provider would, and remembered."""
         apis: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
         api = apis.get(request.path)
+        self.headers.append(request.headers)
+        if (request.method, request.path) == ("GET", "/v1/models") and self.has_models:
+            return self._models(request)
         if request.method != "POST" or api is None:
             return self._refused("chat", f"there is no {request.method} {request.path}", status=404)
         if request.headers.get("authorization") != f"Bearer {self.key}":
@@ -175,6 +219,9 @@ class FakeOpenAI:
             return self._refused(api, f"this is no question: {wrong!r}")
         self.asked.append(asked)
         self.heard.set()
+        for words, is_meant in (REFUSALS[name] for name in sorted(self.refuses)):
+            if is_meant(asked.body):
+                return _json(error(words, "invalid_request_error"), 400)
         if objections := self._objections(asked):
             return self._refused(api, "; ".join(objections))
         if not self._story:
@@ -187,12 +234,19 @@ class FakeOpenAI:
         assert not (problems := [*self.complaints, *left_over]), "; ".join(problems)
 
     def _objections(self, asked: Asked) -> list[str]:
-        wrong = [*broken_rules(asked.schema), *broken_streaming(asked.body, asked.api)]
+        is_bare = asked.api == "chat" and (asked.body.get("response_format") or {}).get("type") != "json_schema"
+        is_fallen_back = is_bare and len(self.asked) > 1
+        wrong = [*(() if is_fallen_back else broken_rules(asked.schema)), *broken_streaming(asked.body, asked.api)]
         if asked.body.get("model") != self.model:
             wrong.append(f"there is no model {asked.body.get('model')!r}")
         if asked.api == "responses" and asked.body.get("store") is not False:
             wrong.append("nothing may be stored")
         return wrong
+
+    def _models(self, request: HttpRequest) -> HttpReply:
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            return _json(error("Incorrect API key provided", "invalid_api_key"), 401)
+        return _json({"object": "list", "data": [{"id": self.model, "object": "model", "created": 1, "owned_by": "x"}]})
 
     def _refused(self, api: Api, why: str, status: int = 400) -> HttpReply:
         self.complaints.append(f"{api}: {why}")
@@ -201,10 +255,12 @@ class FakeOpenAI:
     def _says(
         self, asked: Asked, text: str | None, *, refusal: str | None = None, ending: Ending = "stop"
     ) -> HttpReply:
-        said = Said(text=text, refusal=refusal, ending=ending, tokens=self.tokens)
+        said = Said(text=text, refusal=refusal, ending=ending, tokens=self.tokens, place=self.place)
         if self._streams(asked):
+            said = replace(said, ending=None) if self.names_no_reason else said
             pieces = self.cut(text or "")
-            return _stream(openai_streams.streamed(asked.api, said, self.model, pieces, count=asked.counts))
+            events = openai_streams.streamed(asked.api, said, self.model, pieces, count=asked.counts)
+            return replace(_stream(events), pause=self.pause)
         shape = response if asked.api == "responses" else chat_completion
         return _json(shape(said, self.model))
 

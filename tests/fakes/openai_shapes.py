@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Api = Literal["chat", "responses"]
-Ending = Literal["stop", "length", "content_filter"]
+Ending = Literal["stop", "length", "content_filter"] | None
+Place = Literal["text", "parts", "thoughts"]
+"""Where a server puts the answer: a text, a list of parts (Mistral), beside the text (vLLM with a reasoning parser)."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,22 @@ class Said:
     refusal: str | None = None
     ending: Ending = "stop"
     tokens: Tokens | None = Tokens()
+    place: Place = "text"
+
+
+def spoken(place: Place, text: str | None) -> dict[str, Any]:
+    """The text in this place of a message or of a piece of one."""
+    if place == "thoughts":
+        return {"content": None, "reasoning_content": text}
+    if place == "parts" and text:
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "They said hi."}]}
+        return {"content": [thinking, {"type": "text", "text": text}]}
+    return {"content": text}
 
 
 def chat_completion(said: Said, model: str) -> dict[str, Any]:
     """The answer as Chat Completions gives it."""
-    message = {"role": "assistant", "content": said.text, "refusal": said.refusal}
+    message = {"role": "assistant", **spoken(said.place, said.text), "refusal": said.refusal}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tests.fakes.openai_shapes import Api, Said, chat_usage, error, failed_response, response
+from tests.fakes.openai_shapes import Api, Said, chat_usage, error, failed_response, response, spoken
 
 DONE = b"data: [DONE]\n\n"
 
@@ -67,7 +67,7 @@ def response_events(said: Said, model: str, pieces: Sequence[str]) -> list[Event
 
 
 def _begun_chat(said: Said, model: str, pieces: Sequence[str]) -> Iterator[Event]:
-    words = [{"content": piece} for piece in pieces] if said.refusal is None else [{"refusal": said.refusal}]
+    words = [spoken(said.place, piece) for piece in pieces] if said.refusal is None else [{"refusal": said.refusal}]
     for delta in [{"role": "assistant", "content": "", "refusal": None}, *words]:
         yield _chunk(model, {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
 

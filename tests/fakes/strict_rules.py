@@ -5,10 +5,10 @@ from typing import Any
 
 Schema = dict[str, Any]
 
+# Anthropic's structured output refuses bounds, Gemini's subset knows no `const`.
 _KNOWN = {
-    "type", "description", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const",
-    "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems",
-    "maxItems",
+    "type", "description", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "pattern",
+    "format",
 }  # fmt: skip
 
 
@@ -21,7 +21,7 @@ def broken_rules(schema: Schema) -> list[str]:
 def _broken(node: Schema, path: str) -> Iterator[str]:
     for keyword in sorted(node.keys() - _KNOWN):
         yield f"{path}: {keyword!r} is not permitted"
-    if not node.keys() & {"type", "anyOf", "enum", "const"}:
+    if not node.keys() & {"type", "anyOf", "enum"}:
         yield f"{path}: a type is missing"
     if node.get("type") == "object":
         yield from _broken_object(node, path)
@@ -69,7 +69,7 @@ def broken_streaming(body: dict[str, Any], api: str) -> list[str]:
 def _variant(intent: str, schema: Schema) -> Schema:
     variants: list[Schema] = schema["properties"]["step"]["anyOf"]
     for variant in variants:
-        if variant["properties"]["intent"]["const"] == intent:
+        if variant["properties"]["intent"]["enum"] == [intent]:
             return variant
     raise ValueError(f"the schema has no step {intent!r}")
 
