@@ -34,7 +34,6 @@ class Outcome(StrEnum):
         """The same call may work later."""
         return self in _WORTH_ANOTHER_TRY
 
-
     @property
     def counts_as_step(self) -> bool:
         """Whether the model answered, so that the call is one of the steps a thread may take."""

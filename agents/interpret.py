@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, assert_never
 
-from agents.addresses import Address
 from agents.agent import Agent
 from agents.digest import call_digest
 from agents.events import (
     KnownEvent,
+    MessageReceived,
     ReplyChosen,
     RequestOpened,
     ThreadFinished,
@@ -25,6 +25,9 @@ from agents.state import OpenCall, ThreadState
 from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import Tool
 
+TOLD_WAIT_SECONDS = 60
+_PEOPLE = (Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED)
+
 
 def interpret(
     state: ThreadState, step: Step, moment: Moment, *, agent: Agent, policy: Policy, agents: Mapping[str, Agent]
@@ -33,7 +36,6 @@ def interpret(
 
     `agents` are all there are, by name.
     """
-    actor = agent_address(state)
     match step:
         case CallTool():
             return call_tool(state, step, moment, agent=agent, policy=policy)
@@ -42,10 +44,9 @@ def interpret(
         case AskAgent():
             return (_ask_agent(state, step, moment, agent, agents),)
         case DoneForNow() | NothingToDo():
-            return _answered(state, step, moment) if state.asked else _rested(step, actor, moment)
+            return _answered(state, step, moment) if state.asked else _rested(state, step, moment)
         case Await():
-            fires_at = moment.now + timedelta(seconds=step.seconds)
-            return (TimerSet(at=moment.now, actor=actor, fires_at=fires_at, reason=step.reason),)
+            return _awaited(state, step, moment)
         case _:
             assert_never(step)
 
@@ -109,11 +110,37 @@ def _answered(state: ThreadState, step: DoneForNow | NothingToDo, moment: Moment
     return (answer,)
 
 
-def _rested(step: DoneForNow | NothingToDo, actor: Address, moment: Moment) -> tuple[KnownEvent, ...]:
-    if isinstance(step, NothingToDo):
-        return (ThreadFinished(at=moment.now, actor=actor, reason=step.reason),)
-    reply = ReplyChosen(at=moment.now, actor=actor, provenance=Provenance.MODEL, text=step.message)
-    return (reply, ThreadFinished(at=moment.now, actor=actor, reason="done for now"))
+def _rested(state: ThreadState, step: DoneForNow | NothingToDo, moment: Moment) -> tuple[KnownEvent, ...]:
+    """A person who is owed an answer gets one, also where the agent finds nothing to do."""
+    actor = agent_address(state)
+    if isinstance(step, DoneForNow):
+        reply = _reply(state, step.message, moment)
+        return (reply, ThreadFinished(at=moment.now, actor=actor, reason="done for now"))
+    finished = ThreadFinished(at=moment.now, actor=actor, reason=step.reason)
+    if not _owes_answer(state):
+        return (finished,)
+    return (_reply(state, f"There is nothing for me to do here: {step.reason.strip() or 'no reason given'}", moment),
+            finished)  # fmt: skip
+
+
+def _awaited(state: ThreadState, step: Await, moment: Moment) -> tuple[KnownEvent, ...]:
+    """A person who is owed an answer is told of a wait, unless it is over before they wonder."""
+    fires_at = moment.now + timedelta(seconds=step.seconds)
+    timer = TimerSet(at=moment.now, actor=agent_address(state), fires_at=fires_at, reason=step.reason)
+    if step.seconds < TOLD_WAIT_SECONDS or state.asked or not _owes_answer(state):
+        return (timer,)
+    text = f"I wait until {fires_at:%Y-%m-%d %H:%M} UTC and then go on: {step.reason.strip() or 'no reason given'}"
+    return (_reply(state, text, moment), timer)
+
+
+def _reply(state: ThreadState, text: str, moment: Moment) -> ReplyChosen:
+    return ReplyChosen(at=moment.now, actor=agent_address(state), provenance=Provenance.MODEL, text=text)
+
+
+def _owes_answer(state: ThreadState) -> bool:
+    """Whether a person said something and was told nothing since."""
+    last = next((e for e in reversed(state.recent) if isinstance(e, MessageReceived | ReplyChosen)), None)
+    return isinstance(last, MessageReceived) and last.provenance in _PEOPLE
 
 
 def _called(

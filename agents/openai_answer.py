@@ -138,6 +138,22 @@ def ended_chat(told: Answer, refusal: str, reason: str) -> Answer:
     return told.model_copy(update={"trouble": trouble, "detail": detail})
 
 
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    data: list[_Model] = []
+
+
+def model_names(body: bytes) -> tuple[str, ...]:
+    """Read a list of models; empty when it is none."""
+    try:
+        return tuple(model.id for model in _Models.model_validate_json(body).data)
+    except ValidationError:
+        return ()
+
+
 def response_answer(body: bytes) -> Answer:
     """Read an answer of Responses. Raises ValidationError when it is not one."""
     return ended_response(Response.model_validate_json(body))

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import ValidationError
 
-from agents.budget import Usage
 from agents.completion import Completion, Outcome
 from agents.drafting import Draft
 from agents.errors import Misconfigured
 from agents.model import Model, Turn, Words
-from agents.openai_answer import Answer, chat_answer, failed, refused_generation, response_answer
+from agents.openai_answer import Answer, chat_answer, failed, model_names, refused_generation, response_answer
 from agents.openai_client import make_client
 from agents.openai_dialect import Dialect
 from agents.openai_reading import ended, read_answer
@@ -52,7 +51,7 @@ class OpenAIModel:
     """Chat Completions everywhere but at api.openai.com, where Responses is used and nothing is stored.
 
     `timeout` is seconds of silence: up to the first token, and between tokens. A server that does not stream has as
-    long for its whole answer. What a server refuses of the request is left out from then on. `http_client` is for tests.
+    long for its whole answer. What a server refuses of the request is left out from then on. Tests give `http_client`.
     """
 
     def __init__(
@@ -80,10 +79,16 @@ class OpenAIModel:
             return ended(self._model, Outcome.FAILED, "the answer is not the one that was streamed", completion.usage)
         return completion
 
-    async def names(self) -> tuple[str, ...]:
-        """Return the models the server has. Raises what the client raises."""
-        async with asyncio.timeout(self._timeout):
-            return tuple([model.id async for model in self._client.models.list()])
+    async def names(self) -> tuple[str, ...] | Completion:
+        """Return the models the server has, or how the question failed. It costs nothing."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                told = await self._client.models.with_raw_response.list()
+        except TimeoutError:
+            return ended(self._model, Outcome.TIMEOUT, f"{self._host} sent nothing for {self._timeout:g} seconds")
+        except (openai.OpenAIError, ValueError) as error:
+            return self._failure(error)
+        return model_names(told.content)
 
     async def close(self) -> None:
         """Give up the connections."""
@@ -99,14 +104,8 @@ class OpenAIModel:
             answer = await self._answered(prompt, schema, tell)
         except TimeoutError as error:
             return ended(self._model, Outcome.TIMEOUT, f"{self._host} {error}")
-        except openai.APIStatusError as error:
-            return self._refused(error)
-        except openai.OpenAIError:
-            return ended(self._model, Outcome.UNAVAILABLE, f"no connection to {self._host}")
-        except Misconfigured as error:
-            return ended(self._model, Outcome.REJECTED, str(error))
-        except ValueError as error:
-            return ended(self._model, Outcome.REJECTED, f"the call cannot be written: {type(error).__name__}")
+        except (openai.OpenAIError, Misconfigured, ValueError) as error:
+            return self._failure(error)
         if answer is None:
             words = f"{self._host} answered with something that is no answer of its API"
             return ended(self._model, Outcome.FAILED, words)
@@ -144,9 +143,7 @@ class OpenAIModel:
         clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS), asyncio.timeout(self._timeout) as silence:
-                question = _Question(
-                    prompt, schema, dialect, tell, lambda: silence.reschedule(clock() + self._timeout)
-                )
+                question = _Question(prompt, schema, dialect, tell, lambda: silence.reschedule(clock() + self._timeout))
                 return await (self._streamed(question) if dialect.streams else self._at_once(question))
         except openai.APITimeoutError as error:  # only connecting has a limit there
             raise openai.OpenAIError from error
@@ -192,6 +189,15 @@ class OpenAIModel:
             return response_answer(body) if self._at_openai else chat_answer(body)
         except ValidationError:
             return None
+
+    def _failure(self, error: openai.OpenAIError | Misconfigured | ValueError) -> Completion:
+        if isinstance(error, openai.APIStatusError):
+            return self._refused(error)
+        if isinstance(error, openai.OpenAIError):
+            return ended(self._model, Outcome.UNAVAILABLE, f"no connection to {self._host}")
+        if isinstance(error, Misconfigured):
+            return ended(self._model, Outcome.REJECTED, str(error))
+        return ended(self._model, Outcome.REJECTED, f"the call cannot be written: {type(error).__name__}")
 
     def _refused(self, error: openai.APIStatusError) -> Completion:
         codes = (error.code, error.type)

@@ -5,7 +5,7 @@ from typing import Any
 from agents.addresses import ENGINE, Address
 from agents.budget import BudgetKind
 from agents.digest import call_digest, question_digest
-from agents.events import RequestOpened
+from agents.events import RequestOpened, StepRejected, ToolCalled, ToolFailed
 from agents.messages import Assurance
 from agents.moment import Moment
 from agents.policy import Ask, Policy, Stance, Verdict
@@ -55,6 +55,24 @@ def ask_for_help(state: ThreadState, why: str, moment: Moment) -> RequestOpened:
     """The agent is stuck: a person tells it how to go on."""
     question = f"{why} How should I go on?"
     return _opened(state, moment, **{**_question(state, question, ()), "purpose": "handover"})
+
+
+def ask_after_failures(state: ThreadState, moment: Moment) -> RequestOpened:
+    """Several attempts failed; the last reason is named."""
+    reason = _last_failure(state)
+    because = f"; the last one: {reason}" if reason else ""
+    return ask_for_help(state, f"Several attempts in a row failed{because}.", moment)
+
+
+def _last_failure(state: ThreadState) -> str:
+    for event in reversed(state.recent):
+        if isinstance(event, StepRejected):
+            return event.detail.rstrip(". ")
+        if isinstance(event, ToolFailed):
+            return event.error.rstrip(". ")
+        if isinstance(event, ToolCalled) and event.verdict.answer == "deny":
+            return f"{event.tool}: {event.verdict.reason}".rstrip(". ")
+    return ""
 
 
 def ask_what_happened(state: ThreadState, call: OpenCall, moment: Moment) -> RequestOpened:

@@ -129,7 +129,7 @@ def rendered(event: Remembered) -> str | None:
         case RequestSuperseded():
             return _tag("superseded", event.reason)
         case ReplyChosen():
-            return _tag("notice" if event.actor == ENGINE else "reply", event.text)
+            return None if event.actor == ENGINE else _tag("reply", event.text)  # a notice is for people
         case TimerFired():
             return _tag("timer", "The wait you asked for is over.", at=_time(event.at))
         case BudgetExtended():

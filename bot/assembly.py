@@ -15,7 +15,6 @@ from agents.pricing import Price, PricedModel
 from bot.accounts import accounts
 from bot.config import Configuration
 from bot.database import bring_up_to_date, revision, url_of
-from bot.environment.network import Network
 from bot.house import load_house, set_up
 from bot.ids import fresh_id, utc_now
 from bot.log import Action, log
@@ -134,18 +133,12 @@ def _model(settings: Settings, database: Database, prices: Mapping[str, Price]) 
     """Commands answer first; what they do not know goes to the configured endpoint, if there is one."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return CommandModel()
-    from agents.openai_model import (  # noqa: PLC0415 - 0.5 s nobody offline should wait for
-        DEFAULT_MODEL,
-        OPENAI_URL,
-        OpenAIModel,
-        make_http_client,
-    )
+    from agents.openai_model import DEFAULT_MODEL  # noqa: PLC0415 - 0.5 s nobody offline should wait for
+    from bot.model_client import open_model  # noqa: PLC0415 - as above
 
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-    name, network = settings.openai_model or DEFAULT_MODEL, Network(settings.variables)
+    name = settings.openai_model or DEFAULT_MODEL
     try:
-        proxy = network.proxy(settings.openai_base_url or OPENAI_URL)
+        openai = open_model(settings)
     except Misconfigured as error:
         return CommandModel(UnusableModel(name, str(error)))
-    openai = OpenAIModel(key, settings.openai_base_url, name, http_client=make_http_client(proxy, network.tls()))
     return CommandModel(SharedModel(PricedModel(openai, prices), name, Pauses(database), settings.openai_concurrency))

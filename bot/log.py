@@ -72,6 +72,7 @@ class Fields(TypedDict, total=False):
     `traceback` is that of an error in a tool, with its text: operators write tools, and get to see what fails in them.
     `file`, `line`, `key` and `warning` tell what is odd in what the operator wrote, without values of the environment.
     `trace` is any other exception, of which every place it came through is told and no text, the innermost last.
+    `reason` is what another server said of its refusal, on one line, cut, without secrets.
     """
 
     thread_id: str | None
@@ -84,6 +85,7 @@ class Fields(TypedDict, total=False):
     tool: str | None
     model: str | None
     outcome: str | None
+    reason: str | None
     attempt: int | None
     count: int | None
     version: int | None
@@ -108,6 +110,7 @@ FIELDS = frozenset(Fields.__annotations__)
 _LONGEST = 200
 _MAX_TRACEBACK_CHARACTERS = 16_000
 _MOST_FRAMES = 12
+_LONGEST_REASON = 300
 _CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
 _QUERY = re.compile(r"\?[^\s\"']*")
 _LINK_TOKEN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret (CONTRACT §4)
@@ -199,7 +202,8 @@ def _told(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _plain(name: str, value: Any) -> str | float:
     if isinstance(value, str):
-        return _safe(_without_secrets(value) if name == "path" else value)
+        longest = _LONGEST_REASON if name == "reason" else _LONGEST
+        return _safe(_without_secrets(value) if name == "path" else value, longest)
     if isinstance(value, int | float):
         return round(value, 3) if isinstance(value, float) else value
     raise TypeError(f"{name}: a line of the log holds texts and numbers, no {type(value).__name__}")
@@ -239,8 +243,8 @@ def _without_secrets(text: str) -> str:
     return _LINK_TOKEN.sub("/a/…", _QUERY.sub("", text))
 
 
-def _safe(text: str) -> str:
-    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def _safe(text: str, longest: int = _LONGEST) -> str:
+    cut = text if len(text) <= longest else f"{text[:longest]}…"
     return _printable(cut)
 
 

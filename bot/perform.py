@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 
 from agents.addresses import ENGINE
 from agents.agent import Agent
-from agents.completion import Completion
+from agents.completion import Completion, Outcome
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, Work
 from agents.errors import CodeTaken, InvalidArguments
 from agents.events import BudgetReached, KnownEvent, ReplyChosen, ToolFailed, ToolStarted
@@ -17,7 +17,7 @@ from agents.messages import Receipt
 from agents.model import Model, Turn
 from agents.moment import Moment
 from agents.next_step import work
-from agents.opening import ask_for_budget, ask_for_help
+from agents.opening import ask_after_failures, ask_for_budget
 from agents.prompt import render_prompt
 from agents.state import OpenCall, ThreadState
 from agents.steps import CallTool, DoneForNow
@@ -78,7 +78,7 @@ class Performer:
         prompt = render_prompt(state, agent, self.roster.asked_by(agent))
         async with self.drafts.of(state) as draft:
             completion = await self.model.complete(Turn(state, agent, prompt), draft.words)
-            log(Action.MODEL_CALLED, thread_id=state.thread_id, outcome=completion.outcome, model=completion.model)
+            _log_call(state, completion)
             shown = await draft.end() if isinstance(completion.step, DoneForNow) else None
             recorded = await self._completed(effect, state, agent, completion, shown)
             if shown is not None and any(isinstance(e, ReplyChosen) for e in recorded.events):
@@ -226,7 +226,7 @@ class Performer:
 
     def _asked(self, effect: AskHuman, state: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
         if effect.kind is None:
-            return (ask_for_help(state, "Several attempts in a row failed.", moment),)
+            return (ask_after_failures(state, moment),)
         used, limit = getattr(state.spent, effect.kind), getattr(state.budget, effect.kind)
         reached = BudgetReached(at=moment.now, actor=ENGINE, kind=effect.kind, limit=limit, used=used)
         return (reached, ask_for_budget(state, effect.kind, self.roster.policy, moment))
@@ -251,6 +251,16 @@ def _prefetched(agent: Agent, name: str) -> dict[str, object]:
     """The arguments of a tool that is called with none. Raises InvalidArguments."""
     tool = agent.tool(name)
     return tool.validated({}) if tool else {}
+
+
+def _log_call(state: ThreadState, completion: Completion) -> None:
+    """The words of a provider are told, those of a model are not."""
+    outcome, model = completion.outcome, completion.model
+    if outcome in (Outcome.OK, Outcome.POSTPONED):
+        log(Action.MODEL_CALLED, thread_id=state.thread_id, outcome=outcome, model=model)
+        return
+    reason = None if outcome is Outcome.REFUSED else completion.detail
+    log(Action.MODEL_FAILED, level="warning", thread_id=state.thread_id, outcome=outcome, model=model, reason=reason)
 
 
 def _same_attempt(now: ThreadState, ours: ThreadState) -> bool:

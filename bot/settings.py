@@ -96,6 +96,15 @@ class Settings(BaseSettings):
         16, ge=1, le=1000, description="how many calls of the model at once, in each process", examples=["16"]
     )
 
+    openai_timeout: float = Field(
+        60.0,
+        gt=0,
+        le=1800,
+        allow_inf_nan=False,
+        description="seconds until the first token of an answer, and between tokens; a long answer may take longer",
+        examples=["60"],
+    )
+
     slack_bot_token: Annotated[SecretStr, AfterValidator(values.bot_token)] | None = Field(
         None, description="what the bot writes with in Slack", examples=["xoxb-..."]
     )

@@ -1,22 +1,35 @@
 """What agents need: a model, and the repository they work on. No model is called."""
 
+import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agents.cards import visible
+from agents.completion import Completion
 from agents.deploy.git import Git
 from agents.deploy.remote import remote_address, shown
 from agents.deploy.repository import empty_repository
-from agents.errors import HandrailError
-from bot.doctor.finding import Finding
+from agents.errors import HandrailError, Misconfigured
+from bot.doctor.finding import Finding, State
 from bot.settings import Settings
 
 _SECONDS = 20.0
+_MAX_NAMES = 5
 
 
-def model(settings: Settings) -> Finding:
-    """Which model answers."""
+Names = tuple[str, ...] | Completion
+AskNames = Callable[[Settings], Names]
+
+
+def ask_names(settings: Settings) -> Names:
+    """Return the models of the server, or how the question failed. It costs nothing, and no model answers."""
+    return asyncio.run(_asked_names(settings))
+
+
+def model(settings: Settings, ask: AskNames = ask_names) -> Finding:
+    """Say which model answers, and whether its server is there, takes the key and has it."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         told = "no model is set: agents understand the commands they know, offline"
         return Finding(name="model", state="ok", told=told, fix="for more, set OPENAI_API_KEY or OPENAI_BASE_URL")
@@ -24,7 +37,32 @@ def model(settings: Settings) -> Finding:
     if settings.openai_base_url and settings.openai_model is None:
         told, fix = f"{where} is asked for a model of OpenAI's", "set OPENAI_MODEL to the name of a model it has"
         return Finding(name="model", state="warning", told=told, fix=fix)
-    return Finding(name="model", state="ok", told=f"{settings.openai_model or 'the default model'} at {where}")
+    return _server_of_model(settings, where, ask(settings))
+
+
+def _server_of_model(settings: Settings, where: str, found: Names) -> Finding:
+    name = settings.openai_model
+    if isinstance(found, Completion):
+        state: State = "warning" if found.outcome.retryable else "problem"
+        fix = found.advice or "look whether OPENAI_BASE_URL is reached from here, and try again"
+        return Finding(name="model", state=state, told=visible(found.detail), fix=fix)
+    if name is not None and found and name not in found:
+        told = f"{where} does not list {name}; it has {', '.join(visible(one) for one in found[:_MAX_NAMES])}"
+        return Finding(name="model", state="warning", told=told, fix="set OPENAI_MODEL to one that it has")
+    return Finding(name="model", state="ok", told=f"{name or 'the default model'} at {where}, which answers")
+
+
+async def _asked_names(settings: Settings) -> Names:
+    from bot.model_client import open_model  # noqa: PLC0415 - 0.5 s nobody offline should wait for
+
+    try:
+        server = open_model(settings, timeout=_SECONDS)
+    except Misconfigured as error:
+        return Completion(outcome=Outcome.REJECTED, model="", detail=str(error))
+    try:
+        return await server.names()
+    finally:
+        await server.close()
 
 
 def agents(settings: Settings) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ WRAPPINGS = [
     "\ufeff{}",
     "```jsonc\n{}\n```",
     "````yaml\n{}\n````",
-    "<thinking>I could say ```{{\"step\": 1}}```</thinking>\n{} Anything else?",
+    '<thinking>I could say ```{{"step": 1}}```</thinking>\n{} Anything else?',
     "<think>a</think>b</think>{}",
     "`Well`</think>{}",
 ]
@@ -233,7 +233,8 @@ def test_any_reply_however_it_is_written_and_cut_is_told_to_its_end(reply: tuple
 
 
 parts = st.sampled_from([
-    "<think>", "</think>", "<thinking>", "</thinking>", "\ufeff", '{"', "```", "```json", '{"a": 1}', "`", "json", "\n", " ", "well", "{", "}", '"', "\\",
+    "<think>", "</think>", "<thinking>", "</thinking>", "\ufeff", '{"', "```", "```json",
+    '{"a": 1}', "`", "json", "\n", " ", "well", "{", "}", '"', "\\",
     reply("Yes"), reply("No", "```</think>"), reply("```json {} ```"), reply("Perhaps")[:-2],
     '{"step": {"intent": "nothing_to_do", "reason": "quiet"}}', '{"step": {"message": "Hi", "intent": "await"}}',
 ])  # fmt: skip

@@ -7,12 +7,12 @@ import pytest
 from agents.addresses import Address
 from agents.budget import Budget, Usage
 from agents.completion import Outcome
-from agents.events import StepChosen, StepRejected, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from agents.events import StepChosen, StepRejected, ThreadResumed, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from agents.interpret import call_tool, refused_call
 from agents.next_step import work
 from agents.policy import Policy, Rule
 from agents.reducer import fold
-from agents.state import OpenCall, ThreadState
+from agents.state import OpenCall, Outage, ThreadState
 from agents.steps import CallTool, DoneForNow
 from tests.agents.samples import NOW, PEOPLE, after, message, moment, started, stepped, thread
 from tests.histories import AGENT, POLICY
@@ -80,11 +80,36 @@ def test_a_rejected_step_counts_as_a_repair_or_as_a_retry(outcome: Outcome) -> N
     assert state.models_turn
 
 
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.OK])
+def test_call_that_failed_through_no_fault_of_the_answer_costs_no_step(outcome: Outcome) -> None:
+    spent = thread(rejected(outcome, usage=Usage(input=7))).spent
+    is_answer = outcome in (
+        Outcome.INVALID, Outcome.TRUNCATED, Outcome.EMPTY, Outcome.REFUSED, Outcome.FILTERED
+    )  # fmt: skip
+    assert (spent.steps, spent.tokens) == (int(is_answer), 7)
+
+
 def test_a_call_that_was_not_made_is_tried_later_and_counts_as_nothing() -> None:
     asked_once = thread(rejected(Outcome.TIMEOUT, retry_at=after(1)))
     later = fold(asked_once, [rejected(Outcome.POSTPONED, retry_at=after(30))] * 10)
     assert (later.retries, later.repairs, later.spent) == (1, 0, asked_once.spent)
     assert [effect.not_before for effect in work(later)] == [after(30)]
+
+
+def test_outage_pushes_nothing_else_out_of_what_is_remembered() -> None:
+    state = fold(thread(message("hello")), [rejected(Outcome.TIMEOUT, retry_at=after(1))] * 100)
+    assert (len(state.recent), state.forgotten, state.retries) == (3, 0, 100)
+
+
+@pytest.mark.parametrize(
+    "event", [chose(None), message("again"), ThreadResumed(at=NOW, actor=ENGINE), rejected(Outcome.INVALID)],
+    ids=lambda event: event.type,
+)  # fmt: skip
+def test_outage_ends_with_an_answer_a_message_or_a_resumption(event: Any) -> None:
+    out = thread(rejected(Outcome.TIMEOUT, retry_at=after(30), announced=True))
+    assert out.outage == Outage(since=NOW, announced=True)
+    state = fold(out, [event])
+    assert (state.outage, state.retries, state.retry_at) == (None, 0, None)
 
 
 def test_a_chosen_step_ends_all_repairs_and_retries() -> None:

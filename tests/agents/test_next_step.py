@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from agents.budget import Budget
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool
-from agents.next_step import MOST_FAILURES, MOST_REPAIRS, MOST_RETRIES, exhausted, messages, next_step, work
+from agents.next_step import MOST_FAILURES, MOST_REPAIRS, exhausted, messages, next_step, work
 from agents.reducer import fold
 from agents.state import OpenCall, ThreadState
 from storage.codec import state_json, state_of
@@ -108,12 +108,12 @@ def test_messages_go_out_whatever_the_thread_does() -> None:
         assert [m.key for m in messages(asking.model_copy(update=changed))] == [m.key for m in asking.outgoing]
 
 
-def test_a_step_is_repaired_twice_a_call_of_the_model_retried_five_times_and_three_failures_are_too_many() -> None:
-    assert (MOST_REPAIRS, MOST_RETRIES, MOST_FAILURES) == (2, 5, 3)
+def test_a_step_is_repaired_twice_and_three_failures_are_too_many() -> None:
+    assert (MOST_REPAIRS, MOST_FAILURES) == (2, 3)
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("repairs", MOST_REPAIRS + 1), ("retries", MOST_RETRIES + 1), ("failures", MOST_FAILURES)]
+    ("name", "most"), [("repairs", MOST_REPAIRS + 1), ("failures", MOST_FAILURES)]
 )
 def test_several_failures_in_a_row_hand_over_to_a_person(name: str, most: int) -> None:
     assert isinstance(only(state(**{name: most - 1})), CallModel)

@@ -334,9 +334,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("trouble", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
-async def test_silence_ends_a_call_however_the_server_stalls(
-    api: Api, trouble: Callable[[FakeOpenAI], None]
-) -> None:
+async def test_silence_ends_a_call_however_the_server_stalls(api: Api, trouble: Callable[[FakeOpenAI], None]) -> None:
     started = time.monotonic()
     completion = await hurried(api, trouble, lambda model: model.complete(TURN))
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from agents.deadlines import due, wake_at
 from agents.events import UnknownEvent
-from agents.next_step import MOST_RETRIES, next_step, work
+from agents.next_step import next_step, work
 from agents.reducer import MOST_REMEMBERED, fold, reduce
 from agents.state import ThreadState
+from bot.choosing import MAX_OUTAGE
 from storage.codec import event_of, row_of, state_json, state_of
 from storage.tables import EventRow
 from tests.histories import PEOPLE, START, Walk, some_walk, walks
@@ -91,7 +92,14 @@ def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: Walk
 @given(walks(most=80))
 def test_the_remembered_part_of_a_log_is_bounded(walk: Walk) -> None:
     assert len(walk.state.recent) <= MOST_REMEMBERED
-    assert walk.state.retries <= MOST_RETRIES + 1
+
+
+@thorough
+@given(walks(most=80))
+def test_model_is_waited_for_no_longer_than_the_limit(walk: Walk) -> None:
+    for state in walk.states:
+        if state.outage is not None and state.retry_at is not None:
+            assert state.retry_at - state.outage.since <= MAX_OUTAGE
 
 
 def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -87,8 +87,10 @@ class FakeOpenAI:
     """A provider. The `will_…` methods write the story, one line a question.
 
     `asked` holds every question, `heard` is set by the first, `complaints` are what was wrong with them. Without
-    `streams` it answers at once whatever it is asked; else it takes `pause` seconds for each piece. It speaks like a server that is not OpenAI's with `refuses`
-    (names of REFUSALS), an answer in another `place`, and without a reason for the end of a stream (`names_no_reason`).
+    `streams` it answers at once whatever it is asked; else it takes `pause` seconds for each piece.
+
+    It speaks like a server that is not OpenAI's with `refuses` (names of REFUSALS), an answer in another `place`, and
+    a stream that `names_no_reason` for its end.
     """
 
     key: str = "test-key"
@@ -217,15 +219,18 @@ class FakeOpenAI:
             asked = _asked(api, json.loads(request.body))
         except (KeyError, TypeError, ValueError) as wrong:
             return self._refused(api, f"this is no question: {wrong!r}")
+        return self._told(asked)
+
+    def _told(self, asked: Asked) -> HttpReply:
         self.asked.append(asked)
         self.heard.set()
         for words, is_meant in (REFUSALS[name] for name in sorted(self.refuses)):
             if is_meant(asked.body):
                 return _json(error(words, "invalid_request_error"), 400)
         if objections := self._objections(asked):
-            return self._refused(api, "; ".join(objections))
+            return self._refused(asked.api, "; ".join(objections))
         if not self._story:
-            return self._refused(api, f"an unexpected question: {asked.user[-300:]}")
+            return self._refused(asked.api, f"an unexpected question: {asked.user[-300:]}")
         return self._story.popleft()(asked)
 
     def check(self) -> None:

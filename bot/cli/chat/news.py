@@ -29,6 +29,9 @@ _REMARKS = {
     "TimerSet": "the agent waits",
 }
 _ASKING = ("RequestOpened", "RequestAnswered", "RequestExpired", "RequestSuperseded")
+ENDS_TIMER = ("TimerFired", "MessageReceived")
+"""Events after which a thread no longer waits for the time of an `await`; without one it waits for a retry."""
+
 ENDING = ("ThreadCancelled", "ThreadFinished")
 
 

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
+from bot.cli.chat.news import ENDS_TIMER
 from bot.cli.screen import show_line, tell
 from channels.terminal.client import Connection, LoggedEvent, TerminalClient, path
 
 PATIENCE = 8
 """Attempts while the server is away, half a minute together: a restart takes two seconds."""
 
-STILL_SECONDS = 120.0
+STILL_SECONDS = 1800.0
+"""A call of the model may take so long."""
 
 
 async def once(server: TerminalClient, text: str, agent: str | None, *, still: float = STILL_SECONDS) -> int:
@@ -30,15 +33,26 @@ async def once(server: TerminalClient, text: str, agent: str | None, *, still: f
 
 
 async def _until_rest(server: TerminalClient, thread_id: str, still: float) -> Any:
-    """The thread as it rests, with everything printed that led there. Raises TimeoutError."""
+    """The thread as it rests, with everything printed that led there. Raises TimeoutError.
+
+    A thread that waits for the time of a retry does not rest: it goes on by itself, while nobody has an answer yet.
+    """
     news = server.follow(thread_id)
+    has_timer, retries_in = False, 0.0
     while True:
-        async with asyncio.timeout(still):
+        async with asyncio.timeout(still + retries_in):
             event = await _next_event(news)
         await _print(server, event)
+        has_timer = event.type == "TimerSet" or (has_timer and event.type not in ENDS_TIMER)
+        retries_in = _seconds_until(event.data.get("retry_at"))
         thread = await server.get(path("threads", thread_id), patience=PATIENCE)
-        if thread["status"] != "running" and thread["version"] <= event.seq:
+        is_retrying = thread["status"] == "waiting_for_time" and not has_timer
+        if thread["status"] != "running" and not is_retrying and thread["version"] <= event.seq:
             return thread
+
+
+def _seconds_until(at: Any) -> float:
+    return max(0.0, (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()) if isinstance(at, str) else 0.0
 
 
 async def _next_event(news: AsyncIterator[LoggedEvent | Connection]) -> LoggedEvent:

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from rich.console import Console, RenderableType
 
 from agents.errors import AlreadySettled, HandrailError, Retryable
-from bot.cli.chat.news import ENDING, News, request_of
+from bot.cli.chat.news import ENDING, ENDS_TIMER, News, request_of
 from channels.terminal.client import Connection, LoggedEvent, TerminalClient, path
 from channels.terminal.inbound import (
     AnswerQuestion,
@@ -60,6 +60,7 @@ class Session:
     thread: str | None = None
     _news: News = field(default_factory=News)
     _seq: int = 0
+    _has_timer: bool = False
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     _follower: asyncio.Task[None] | None = None
 
@@ -204,6 +205,7 @@ class Session:
             await self._refresh([request_id])
         elif news.type in ENDING:
             await self._refresh([one.id for one in self._news.waiting() if one.thread_id == self.thread])
+        self._has_timer = news.type == "TimerSet" or (self._has_timer and news.type not in ENDS_TIMER)
         self._seq = news.seq
         self._moved.set()
 
@@ -233,7 +235,8 @@ class Session:
             while self.thread is not None and self._follower is not None and not self._follower.done():
                 self._moved.clear()
                 thread = await self.server.get(path("threads", self.thread), patience=PATIENCE)
-                if thread["status"] != "running" and thread["version"] <= self._seq:
+                is_retrying = thread["status"] == "waiting_for_time" and not self._has_timer
+                if thread["status"] != "running" and not is_retrying and thread["version"] <= self._seq:
                     return
                 async with asyncio.timeout(STILL_SECONDS):
                     await self._moved.wait()
