@@ -141,8 +141,9 @@ class OpenAIModel:
     async def _in_time(self, prompt: Prompt, schema: dict[str, Any], dialect: Dialect, tell: Tell) -> Answer | None:
         """One call. Raises TimeoutError in words when the server is silent for too long or never ends."""
         clock = asyncio.get_running_loop().time
+        silence = asyncio.timeout(self._timeout)
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_SECONDS), asyncio.timeout(self._timeout) as silence:
+            async with asyncio.timeout(CALL_TIMEOUT_SECONDS), silence:
                 question = _Question(prompt, schema, dialect, tell, lambda: silence.reschedule(clock() + self._timeout))
                 return await (self._streamed(question) if dialect.streams else self._at_once(question))
         except openai.APITimeoutError as error:  # only connecting has a limit there

@@ -13,6 +13,7 @@ LONGEST_WAIT = 24 * 3600.0
 LONGEST_MESSAGE = 200
 
 _MAX_READ_CHARACTERS = 10_000
+_MIN_KEY_CHARACTERS = 4  # a shorter one is no secret, and part of ordinary words
 _MASKED = "**"
 """Providers repeat a wrong key with its middle masked."""
 
@@ -73,7 +74,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def plain_words(text: str, secret: str) -> str:
     """What a provider said on one line, cut, without control characters and without the key should it repeat it."""
-    hidden = text.replace(secret, "[key]") if secret else text
+    hidden = text.replace(secret, "[key]") if len(secret) >= _MIN_KEY_CHARACTERS else text
     printable = "".join(c if c.isprintable() else " " for c in hidden[:_MAX_READ_CHARACTERS])
     return " ".join("[key]" if _MASKED in word else word for word in printable.split())[:LONGEST_MESSAGE]
 

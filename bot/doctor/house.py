@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agents.cards import visible
-from agents.completion import Completion
+from agents.completion import Completion, Outcome
 from agents.deploy.git import Git
 from agents.deploy.remote import remote_address, shown
 from agents.deploy.repository import empty_repository
@@ -43,7 +43,8 @@ def model(settings: Settings, ask: AskNames = ask_names) -> Finding:
 def _server_of_model(settings: Settings, where: str, found: Names) -> Finding:
     name = settings.openai_model
     if isinstance(found, Completion):
-        state: State = "warning" if found.outcome.retryable else "problem"
+        is_busy = found.outcome in (Outcome.FAILED, Outcome.RATE_LIMITED)
+        state: State = "warning" if is_busy else "problem"
         fix = found.advice or "look whether OPENAI_BASE_URL is reached from here, and try again"
         return Finding(name="model", state=state, told=visible(found.detail), fix=fix)
     if name is not None and found and name not in found:

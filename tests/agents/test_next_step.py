@@ -112,9 +112,7 @@ def test_a_step_is_repaired_twice_and_three_failures_are_too_many() -> None:
     assert (MOST_REPAIRS, MOST_FAILURES) == (2, 3)
 
 
-@pytest.mark.parametrize(
-    ("name", "most"), [("repairs", MOST_REPAIRS + 1), ("failures", MOST_FAILURES)]
-)
+@pytest.mark.parametrize(("name", "most"), [("repairs", MOST_REPAIRS + 1), ("failures", MOST_FAILURES)])
 def test_several_failures_in_a_row_hand_over_to_a_person(name: str, most: int) -> None:
     assert isinstance(only(state(**{name: most - 1})), CallModel)
     stuck = only(state(**{name: most}))

@@ -239,6 +239,50 @@ async def test_how_the_thread_rests_is_the_exit_code(capsys, status, code):
     assert json.loads(capsys.readouterr().out) == {"type": "thread", **a_thread(status)}
 
 
+def moving(*steps: tuple[str, dict[str, object], str]):
+    """A server whose thread has this status after each of these events."""
+    statuses = [status for _, _, status in steps]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "events" in request.url.path:
+            told = [
+                {"seq": seq, "type": kind, "at": "", "actor": "system:engine", "data": data}
+                for seq, (kind, data, _) in enumerate(steps, start=1)
+            ]
+            return httpx.Response(200, text="".join(f"data: {json.dumps(event)}\n\n" for event in told))
+        if request.method == "POST":
+            return httpx.Response(201, json={"id": "thr_1", "status": "running", "version": 1})
+        version = len(steps) - len(statuses) + 1
+        return httpx.Response(200, json={"id": "thr_1", "status": statuses.pop(0), "version": version})
+
+    return answer
+
+
+SOON = "2026-03-01T09:10:00Z"
+HICCUP = ("StepRejected", {"outcome": "unavailable", "retry_at": SOON}, "waiting_for_time")
+ANSWERED = ("ReplyChosen", {"text": "Here I am."}, "running")
+FINISHED = ("ThreadFinished", {"outcome": "done", "reason": ""}, "done")
+WAITS = ("TimerSet", {"fires_at": SOON, "reason": "tea"}, "waiting_for_time")
+
+
+@pytest.mark.parametrize(
+    ("steps", "status", "lines"),
+    [
+        ((HICCUP, HICCUP, ANSWERED, FINISHED), "done", 2),
+        ((("ToolFailed", {"error": "away", "retry_at": SOON}, "waiting_for_time"), ANSWERED, FINISHED), "done", 2),
+        ((HICCUP, ("ThreadPaused", {"reason": "no key"}, "paused")), "paused", 1),
+        ((HICCUP, WAITS), "waiting_for_time", 1),
+    ],
+    ids=["model retried", "tool retried", "then paused", "then a timer"],
+)
+async def test_once_outlasts_a_retry_and_ends_where_the_thread_waits(capsys, steps, status, lines):
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(moving(*steps)))
+    async with client, asyncio.timeout(5):
+        assert await once(client, "hello", None) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (shown[-1]["status"], len(shown)) == (status, lines)
+
+
 async def test_a_thread_that_does_not_move_is_given_up(capsys):
     client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck("running")))
     async with client, asyncio.timeout(5):

@@ -1,6 +1,10 @@
 """What the doctor finds, and what it does not touch."""
 
+import asyncio
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,6 +22,8 @@ from bot.doctor.machine import folder, git, machine, python
 from bot.doctor.server import server
 from bot.settings import Settings
 from channels.terminal.client import TerminalClient
+from tests.fakes.http import serving
+from tests.fakes.model import FakeOpenAI
 
 
 def one(findings):
@@ -104,12 +110,63 @@ def test_a_rule_about_some_arguments_leaves_the_default_of_the_tool():
     assert "the default of push_release_tag" in told
 
 
+def asked_for(found, **variables: str):
+    return model(settings(**variables), lambda _: found)
+
+
+LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+
+
 def test_which_model_answers_is_told_without_calling_it():
     assert "offline" in model(settings()).told
-    assert model(settings(OPENAI_API_KEY="sk-1")).told == "the default model at api.openai.com"
-    other = settings(OPENAI_BASE_URL="http://127.0.0.1:1/v1")
-    assert model(other).state == "warning"
-    assert model(settings(OPENAI_BASE_URL="http://127.0.0.1:1/v1", OPENAI_MODEL="qwen")).told == "qwen at 127.0.0.1"
+    assert asked_for((), OPENAI_API_KEY="sk-1").told == "the default model at api.openai.com, which answers"
+    assert asked_for((), **LOCAL).state == "warning"
+    assert asked_for(("qwen",), **LOCAL, OPENAI_MODEL="qwen").told == "qwen at 127.0.0.1, which answers"
+
+
+def test_model_that_its_server_does_not_list_is_a_warning():
+    finding = asked_for(("qwen", "llama"), **LOCAL, OPENAI_MODEL="nope")
+    assert (finding.state, finding.told) == ("warning", "127.0.0.1 does not list nope; it has qwen, llama")
+
+
+def test_words_of_a_provider_that_refuses_are_a_problem():
+    with serving_models(key="another") as url:
+        finding = model(settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="wrong"))
+    assert (finding.state, finding.told) == ("problem", "127.0.0.1 answered 401: Incorrect API key provided")
+    assert "OPENAI_API_KEY" in (finding.fix or "")
+
+
+def test_server_of_the_model_that_answers_is_fine():
+    with serving_models(key="right") as url:
+        finding = model(settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="right"))
+    assert finding.state == "ok"
+
+
+def test_server_of_the_model_that_is_away_is_a_problem():
+    finding = model(settings(**LOCAL, OPENAI_MODEL="qwen"))
+    assert (finding.state, finding.told) == ("problem", "no connection to 127.0.0.1")
+
+
+@contextmanager
+def serving_models(key: str) -> Iterator[str]:
+    """A provider in a thread of its own, as the doctor has an event loop of its own."""
+    ready, over = threading.Event(), threading.Event()
+    ports: list[int] = []
+
+    async def serve() -> None:
+        async with serving(FakeOpenAI(key=key).answer) as port:
+            ports.append(port)
+            ready.set()
+            await asyncio.to_thread(over.wait, 30)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert ready.wait(30)
+    try:
+        yield f"http://127.0.0.1:{ports[0]}/v1"
+    finally:
+        over.set()
+        thread.join(30)
 
 
 def test_the_repository_is_asked_and_nothing_is_made(here):
