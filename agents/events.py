@@ -106,7 +106,7 @@ class StepRejected(Fact):
     model: str
     usage: Usage | None = None
     retry_at: AwareDatetime | None = None
-    announced: bool = False
+    announced: bool | None = None
     written: str | None = None
 
 

@@ -100,7 +100,7 @@ def _tried_later(state: ThreadState, completion: Completion, moment: Moment, jit
     is_told = state.outage is not None and state.outage.announced
     is_long = retry_at - since >= ANNOUNCED_AFTER or completion.outcome is Outcome.TIMEOUT
     announced = is_long and not is_told
-    rejected = _rejected(completion, moment, retry_at=retry_at, announced=announced)
+    rejected = _rejected(completion, moment, retry_at=retry_at, announced=announced or None)
     return (rejected, _announcement(completion, moment)) if announced else (rejected,)
 
 

@@ -63,7 +63,7 @@ def _outage(state: ThreadState, event: StepRejected) -> Outage | None:
     if event.retry_at is None:
         return None
     outage = state.outage or Outage(since=event.at)
-    return outage.model_copy(update={"announced": outage.announced or event.announced})
+    return outage.model_copy(update={"announced": outage.announced or bool(event.announced)})
 
 
 def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:

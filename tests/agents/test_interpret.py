@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from agents.addresses import Address
 from agents.digest import call_digest
 from agents.events import KnownEvent, ReplyChosen, RequestOpened, ThreadFinished, TimerSet, ToolCalled
-from agents.interpret import call_tool, interpret, refused_call
+from agents.interpret import TOLD_WAIT_SECONDS, call_tool, interpret, refused_call
 from agents.messages import Provenance
 from agents.next_step import work
 from agents.policy import Policy, Rule
@@ -49,15 +49,19 @@ def test_a_reply_is_said_and_ends_the_run() -> None:
     assert (finished.outcome, finished.reason) == ("done", "done for now")
 
 
-def test_nothing_to_do_ends_the_run_without_a_word() -> None:
-    (finished,) = following(NothingToDo(reason="quiet"))
+def test_nothing_to_do_ends_the_run_with_a_line_for_a_person_who_spoke() -> None:
+    reply, finished = following(NothingToDo(reason="quiet"))
+    assert isinstance(reply, ReplyChosen)
+    assert reply.text == "There is nothing for me to do here: quiet"
     assert isinstance(finished, ThreadFinished)
     assert (finished.outcome, finished.reason) == ("done", "quiet")
 
 
 @pytest.mark.parametrize("seconds", [1, 600, 31_536_000])
 def test_a_wait_is_a_time_in_the_log_and_nothing_in_flight(seconds: int) -> None:
-    events = following(Await(seconds=seconds, reason="patience"))
+    *told, timer = following(Await(seconds=seconds, reason="patience"))
+    assert [type(event) for event in told] == ([ReplyChosen] if seconds >= TOLD_WAIT_SECONDS else [])
+    events = (timer,)
     assert events == (TimerSet(at=NOW, actor=WALKER, fires_at=NOW + timedelta(seconds=seconds), reason="patience"),)
     state = fold(thread().model_copy(update={"models_turn": False}), events)
     assert (state.status, work(state)) == ("waiting_for_time", ())

@@ -69,7 +69,7 @@ def test_every_variable_of_the_contract_is_there() -> None:
         TWILIO_AUTH_TOKEN TWILIO_FROM TWILIO_API_URL EMAIL_ADDRESS SMTP_LISTEN LMTP_LISTEN SMTP_URL EMAIL_AUTHSERV_ID
         LOG_LEVEL LOG_FORMAT ENVIRONMENT DEPLOY_REPO HANDRAIL_URL HANDRAIL_API_TOKEN NO_COLOR
     """
-    grown = ["OPENAI_CONCURRENCY", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009
+    grown = ["OPENAI_CONCURRENCY", "OPENAI_TIMEOUT", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009, docs/adr/0021
     assert {name.upper() for name in Settings.model_fields} == {*contract.split(), *grown}
 
 
