@@ -200,4 +200,4 @@ async def test_two_processes_leave_a_provider_alone_that_told_one_of_them_to_wai
             clock.advance(seconds=30)
             for thread in threads:
                 await there.at_rest(thread)
-            assert [(await there.bot.engine.load(thread)).spent.steps for thread in threads] == [2, 1, 1]
+            assert [(await there.bot.engine.load(thread)).spent.steps for thread in threads] == [1, 1, 1]
