@@ -1,52 +1,48 @@
 """Cards: requests as people see them, made from validated facts. What a value says is shown, never obeyed."""
 
 import json
-import unicodedata
 from typing import Any
 
+from agents.explaining import explain
 from agents.messages import Card, Field, Message
 from agents.requests import GivenAnswer, Request
+from agents.visible import cut, visible
 
 LONGEST_VALUE = 300
-_HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-_DRAWN_AS_NOTHING = frozenset(
-    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
-    | {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
-)
-"""Letters and marks without a shape: Default_Ignorable_Code_Point of Unicode, as far as no hidden category has them."""
+"""Characters of a value in one line of several; a card has all of it."""
 
-
-def visible(text: str) -> str:
-    """The text with control, format and bidirectional characters written out, so that nothing can hide or reorder."""
-    return "".join(_written(c) if _hides(c) else c for c in text)
-
-
-def _hides(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN or ord(character) in _DRAWN_AS_NOTHING
-
-
-def _written(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+MAX_CARD_VALUE = 64_000
+"""Characters of a value that a card keeps; what is longer is shown from the request itself."""
 
 
 def shown(value: Any) -> str:
-    """One value of a card: visible, on one line, cut with its length told, so that none hides the next."""
-    text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    if len(text) <= LONGEST_VALUE:
-        return text
-    return f"{text[:LONGEST_VALUE]}… ({len(text)} characters in all)"
+    """One value on one line among others: visible, and cut with its length told, so that none hides the next."""
+    return cut(_text_of(value), LONGEST_VALUE)
+
+
+def whole(value: Any) -> str:
+    """Return all of a value, visible and on one line."""
+    return visible(_text_of(value))
+
+
+def _text_of(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def card_of(request: Request) -> Message:
     """The request as a message, whether it is open or settled."""
+    values = {name: whole(value) for name, value in _values(request).items()}
+    question = whole(request.question or "")
     card = Card(
         request_id=request.id,
         code=request.code,
         digest=request.digest,
         kind=request.kind,
         status=request.status,
-        title=_title(request),
-        fields=_fields(request),
+        title=_title(request, cut(question, MAX_CARD_VALUE)),
+        fields=tuple(Field(name=name, value=cut(value, MAX_CARD_VALUE)) for name, value in values.items()),
+        is_cut=any(len(text) > MAX_CARD_VALUE for text in (question, *values.values())),
+        explanation=explain(request),
         choices=choices_of(request),
         editable=request.purpose == "tool",
         requester=request.requester,
@@ -56,7 +52,7 @@ def card_of(request: Request) -> Message:
         outcome=None if request.status == "open" else outcome(request),
         note=_note(request) if request.status == "open" else "",
     )
-    return Message(text=_text(card), card=card)
+    return Message(text=_text(request, card), card=card)
 
 
 def _note(request: Request) -> str:
@@ -102,26 +98,40 @@ def _circumstances(answer: GivenAnswer) -> str:
 
 def asked_for_by(card: Card) -> str:
     """Name everybody whose words led to the request."""
-    return "asked for by " + ", ".join(address.rest for address in card.requesters or (card.requester,))
+    addresses = ", ".join(address.rest for address in card.requesters or (card.requester,))
+    return visible(f"asked for by {card.explanation.asked_by or addresses}")
 
 
-def _fields(request: Request) -> tuple[Field, ...]:
-    """The arguments; those of a budget are in the title, in words."""
-    if request.purpose == "budget" and request.question:
-        return ()
-    return tuple(Field(name=name, value=shown(value)) for name, value in (request.arguments or {}).items())
+def _values(request: Request) -> dict[str, Any]:
+    """Return the arguments; those of a budget are in its question, in words."""
+    return {} if request.purpose == "budget" and request.question else request.arguments or {}
 
 
-def _title(request: Request) -> str:
-    if request.purpose == "budget" and request.question:
-        return f"{request.agent} {shown(request.question)}"
+def explained(card: Card) -> list[str]:
+    """Return why it is asked, by whom, and who decides, a line for each."""
+    told = card.explanation
+    why = [f"Why, in the agent's words: {visible(told.why)}"] if told.why else []
+    decided = [f"decided by {visible(told.decided_by)}"] if told.decided_by else []
+    return [*why, asked_for_by(card), *decided, *([visible(told.progress)] if told.progress else [])]
+
+
+def lines_of(card: Card) -> list[str]:
+    """Return what is asked, a line for each fact: no value begins a line of its own."""
+    return [visible(card.title), *(f"{visible(field.name)}: {visible(field.value)}" for field in card.fields)]
+
+
+def _title(request: Request, question: str) -> str:
+    if request.purpose == "budget" and question:
+        return f"{request.agent} {question}"
     if request.kind == "question":
-        return f"{request.agent} asks: {shown(request.question or '')}"
+        return f"{request.agent} asks: {question}"
     return f"{request.agent} wants to run {request.tool}"
 
 
-def _text(card: Card) -> str:
-    lines = [card.title, *(f"{field.name}: {field.value}" for field in card.fields)]
+def _text(request: Request, card: Card) -> str:
+    """Return what stands for the card in a notification: every value is there, and long ones are cut."""
+    title = _title(request, shown(request.question or ""))
+    lines = [title, *(f"{name}: {shown(value)}" for name, value in _values(request).items())]
     lines += [card.note] if card.note else []
-    lines += [visible(asked_for_by(card)), f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
+    lines += [asked_for_by(card), f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
     return "\n".join(lines)

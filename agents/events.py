@@ -14,7 +14,7 @@ from agents.completion import Outcome
 from agents.frozen import Frozen
 from agents.messages import Provenance, Receipt
 from agents.policy import EffectClass, OnExpire, Verdict
-from agents.requests import GivenAnswer, Request, RequestStatus
+from agents.requests import Deciders, GivenAnswer, Request, RequestStatus
 from agents.steps import Step
 
 Trusted = Annotated[bool, Field(exclude_if=lambda trusted: not trusted)]
@@ -222,8 +222,8 @@ class RequestEscalated(Fact):
 class RequestAnswered(Fact):
     """Somebody answered. `status` is what the request is from now on; an answer that does not count leaves it open.
 
-    An edit carries the new arguments, their digest and policy's verdict on them. `outcome` says how the request ended,
-    in the words of its card.
+    An edit carries the new arguments, their digest, policy's verdict on them, and who may decide them from now on.
+    `outcome` says how the request ended, in the words of its card.
     """
 
     type: Literal["RequestAnswered"] = "RequestAnswered"
@@ -233,6 +233,8 @@ class RequestAnswered(Fact):
     arguments: dict[str, Any] | None = None
     digest: str | None = None
     policy: Verdict | None = None
+    deciders: tuple[Deciders, ...] | None = None
+    names: dict[str, str] | None = None
     outcome: str | None = None
 
     @property

@@ -37,16 +37,32 @@ class Assurance(StrEnum):
 
 
 class Field(Frozen):
-    """One line of a card: a name, and a value already made safe to show."""
+    """One line of a card: a name, and the whole value, made visible."""
 
     name: str
     value: str
 
 
+class Explanation(Frozen):
+    """What a person wants to know before they decide, in words; empty where there is nothing to say.
+
+    `why` is in the agent's own words, `progress` tells how many have approved of how many who must, `afterwards` what
+    happens when nobody answers in time.
+    """
+
+    why: str = ""
+    asked_by: str = ""
+    decided_by: str = ""
+    progress: str = ""
+    afterwards: str = ""
+
+
 class Card(Frozen):
-    """A request as a person sees it, made by our code from validated facts, never from model prose.
+    """A request as a person sees it, made by code from validated facts; only `explanation.why` is a model's prose.
 
     `note` is why it is shown here. `may_approve` is False where its only reader may not: it offers no approval then.
+    `is_cut` where a value is longer than a card keeps: its end says so. A channel that cannot show all of a card marks
+    what it cuts, and offers a way to the whole in place of approving.
     """
 
     request_id: str
@@ -56,6 +72,8 @@ class Card(Frozen):
     status: str
     title: str
     fields: tuple[Field, ...] = ()
+    is_cut: bool = False
+    explanation: Explanation = Explanation()
     choices: tuple[str, ...] = ()
     editable: bool = True
     requester: Address

@@ -8,7 +8,6 @@ from typing import Any, assert_never
 
 from agents.addresses import ENGINE
 from agents.agent import Agent
-from agents.cards import visible
 from agents.events import (
     BudgetExtended,
     MessageDeleted,
@@ -33,6 +32,7 @@ from agents.schema import ASK_AGENT
 from agents.scope import scope_of, told_apart
 from agents.state import Asked, Remembered, ThreadState
 from agents.steps import RequestHumanInput
+from agents.visible import visible
 
 LONGEST_TEXT = 4000
 LONGEST_ERROR = 500

@@ -67,9 +67,24 @@ class ShownCard(Frozen):
     settled_at: AwareDatetime | None = None
 
 
+def _later(default: Any) -> Any:
+    """Return a field that requests of earlier builds lack: it is written only where it says something."""
+    return Field(default=default, exclude_if=lambda value: not value)
+
+
+class Deciders(Frozen):
+    """The people of one role, or those named one by one (`role` None), who may decide. `more` counts those left out."""
+
+    role: str | None = None
+    people: tuple[Address, ...] = ()
+    more: int = 0
+
+
 class Request(Frozen):
     """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same.
 
+    `reasoning` is the agent's own: shown to people as its words, and no part of what they approve. `deciders` and
+    `names` (by address) are as they were when it was opened or last edited; the terms in `policy` are what counts.
     Of the `answers` that did not count the last MAX_REFUSALS_KEPT are kept; `refused_count` is how many there were.
     `unshown` is why no channel showed it where it was asked, until somebody was asked elsewhere.
     """
@@ -81,7 +96,7 @@ class Request(Frozen):
     thread_id: str
     agent: str
     requester: Address
-    requesters: tuple[Address, ...] = Field(default=(), exclude_if=lambda addresses: not addresses)
+    requesters: tuple[Address, ...] = _later(())
     call_id: str | None = None
     tool: str | None = None
     arguments: dict[str, Any] | None = None
@@ -89,6 +104,9 @@ class Request(Frozen):
     choices: tuple[str, ...] = ()
     format: AnswerFormat = "free_text"
     urgency: Urgency = "medium"
+    reasoning: str = _later("")
+    deciders: tuple[Deciders, ...] = _later(())
+    names: dict[str, str] = _later({})
     digest: str
     policy: Verdict
     opened_at: AwareDatetime

@@ -8,7 +8,7 @@ from typing import Any
 from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
-from agents.events import KnownEvent, ReplyChosen, StepChosen, StepRejected, ThreadPaused
+from agents.events import KnownEvent, ReplyChosen, RequestOpened, StepChosen, StepRejected, ThreadPaused
 from agents.interpret import interpret, refused_call
 from agents.messages import Provenance, Receipt
 from agents.moment import Moment
@@ -60,8 +60,16 @@ def chosen(state: ThreadState, choice: Choice, moment: Moment, *, agent: Agent, 
     if choice.complaint is not None and isinstance(step, CallTool):
         return (event, refused_call(state, step, choice.complaint, moment, agent=agent, where=choice.where))
     events = interpret(state, step, moment, agent=agent, policy=roster.policy, agents=roster.agents)
-    drafted = {"draft": choice.draft}
-    return (event, *(e.model_copy(update=drafted) if isinstance(e, ReplyChosen) else e for e in events))
+    return (event, *(_with_words(e, event, choice) for e in events))
+
+
+def _with_words(event: KnownEvent, step: StepChosen, choice: Choice) -> KnownEvent:
+    """Return the event with where its reply was drafted, or with why the agent wants what it asks for."""
+    if isinstance(event, ReplyChosen):
+        return event.model_copy(update={"draft": choice.draft})
+    if isinstance(event, RequestOpened):
+        return event.model_copy(update={"request": event.request.model_copy(update={"reasoning": step.reasoning})})
+    return event
 
 
 def ended_without_step(

@@ -6,6 +6,7 @@ from typing import Any
 
 from agents.agent import Agent
 from agents.cards import outcome
+from agents.deciders import with_names
 from agents.digest import call_digest
 from agents.errors import (
     AlreadySettled,
@@ -70,7 +71,8 @@ class Deciding:
                 return ()  # it counts once; `bot.answer_notes` says so
             if judgement.refused is not None and not self._is_kept(request, answer):
                 raise NotAllowed(judgement.refused)
-            return answered(state, request, judgement, edited)
+            events = answered(state, request, judgement, edited)
+            return [with_names(event, self.roster.people, request) for event in events]
 
         try:
             recorded = await self.engine.record(known.thread_id, decide, claim=claim, reply=reply)

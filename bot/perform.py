@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 from agents.addresses import ENGINE
 from agents.agent import Agent
 from agents.completion import Completion, Outcome
+from agents.deciders import with_names
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, Work
 from agents.errors import CodeTaken, InvalidArguments
 from agents.events import BudgetReached, KnownEvent, ReplyChosen, ToolFailed, ToolStarted
@@ -241,9 +242,13 @@ class Performer:
 
     async def _written(self, thread_id: str, build: Build) -> Recorded:
         """Record with fresh names, and with fresher ones should a code have been given out before."""
+
+        def named(now: ThreadState, moment: Moment) -> Sequence[KnownEvent]:
+            return [with_names(event, self.roster.people) for event in build(now, moment)]
+
         for _ in range(MOST_CODES):
             with suppress(CodeTaken):
-                return await self.engine.record(thread_id, partial(build, moment=self.chance.moment()))
+                return await self.engine.record(thread_id, partial(named, moment=self.chance.moment()))
         raise CodeTaken
 
 

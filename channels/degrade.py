@@ -2,21 +2,33 @@
 
 from hashlib import sha256
 
+from agents.cards import explained, lines_of
 from agents.messages import Card, Message
 from channels.base import Capabilities
 
 
 def as_text(message: Message, capabilities: Capabilities) -> str:
-    """The message in words alone, with how to answer it, no longer than the channel takes."""
-    lines = [message.text]
-    if message.card is not None and message.card.status == "open":
-        lines += ways_to_answer(message.card, capabilities)
-    return cut("\n".join(lines), capabilities.longest)
+    """The message in words alone, with how to answer it, no longer than the channel takes.
+
+    A card that is longer is cut, and says where to see all of it in place of how to approve it.
+    """
+    card = message.card
+    if card is None or card.status != "open":
+        return cut(message.text, capabilities.longest)
+    text = "\n".join([*lines_of(card), *explained(card), f"[{card.code}]", *ways_to_answer(card, capabilities)])
+    if len(text) <= capabilities.longest and not card.is_cut:
+        return text
+    below = "\n".join([_ALL_OF_IT.format(code=card.code), *ways_to_answer(card, capabilities, is_whole=False)])
+    return f"{cut(message.text, capabilities.longest - len(below) - 1)}\n{below}"
 
 
-def ways_to_answer(card: Card, capabilities: Capabilities) -> list[str]:
-    """What a person types here to answer this card."""
-    ways = [way.format(code=card.code) for way in capabilities.commands if _fits(way, card)]
+_ALL_OF_IT = "This is not all of it. See all of it with `handrail requests show {code}` before you decide."
+
+
+def ways_to_answer(card: Card, capabilities: Capabilities, *, is_whole: bool = True) -> list[str]:
+    """What a person types here to answer this card; only a denial where not all of it is shown."""
+    usable = (way for way in capabilities.commands if _fits(way, card) and (is_whole or way.startswith("/deny")))
+    ways = [way.format(code=card.code) for way in usable]
     if card.choices:
         ways.append("Choices: " + ", ".join(card.choices))
     if card.expires_at is not None:

@@ -13,7 +13,7 @@ from agents.events import (
 )
 from agents.folding.deciders import with_deciders
 from agents.folding.fresh import FRESH_START
-from agents.folding.settling import asking, begun, correction, joined, replaced, settle
+from agents.folding.settling import asking, begun, correction, joined, replaced, revision, settle
 from agents.requests import RUN_AGAIN, Request, ShownCard
 from agents.state import OpenCall, Outgoing, ThreadState
 
@@ -73,7 +73,7 @@ def _put_right(request: Request, card: ShownCard, key: str) -> tuple[Outgoing, .
     """What must follow a card that was out of date when it was shown."""
     if request.status != "open":
         return (correction(request, card),)
-    if request.digest[:8] not in key:
+    if f":{revision(request)}:" not in key:
         return (asking(request, card.address, replacing=card.receipt),)
     return ()
 
@@ -108,7 +108,7 @@ def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
         request = _edited(request, event)
     deciders = {"deciders": with_deciders(state, request.ask)}
     if event.status == "open":
-        return {**_still_open(state, request, edited=event.digest is not None), **deciders}
+        return {**_still_open(state, request, event), **deciders}
     settled = request.model_copy(update={"status": event.status})
     return {**settle(state, request, event.status, event.at), **_consequence(state, settled), **deciders}
 
@@ -117,16 +117,19 @@ def _edited(request: Request, event: RequestAnswered) -> Request:
     """New arguments: what was approved before was something else, so those approvals lapse."""
     *earlier, last = request.answers
     lapsed = (a.model_copy(update={"counted": False, "reason": "the arguments were edited"}) for a in earlier)
-    changed = {"arguments": event.arguments, "digest": event.digest, "policy": event.policy}
+    changed: dict[str, Any] = {"arguments": event.arguments, "digest": event.digest, "policy": event.policy}
+    if event.deciders is not None:
+        changed |= {"deciders": event.deciders, "names": {**request.names, **(event.names or {})}}
     return request.model_copy(update={**changed, "answers": (*lapsed, last)})
 
 
-def _still_open(state: ThreadState, request: Request, *, edited: bool) -> dict[str, Any]:
-    if not edited:
+def _still_open(state: ThreadState, request: Request, event: RequestAnswered) -> dict[str, Any]:
+    """An edit, or one approval of several: every card shows it."""
+    if not event.answer.counted:
         return {"requests": replaced(state, request)}
     renewed = tuple(asking(request, card.address, replacing=card.receipt) for card in request.cards)
-    changed = {"requests": replaced(state, request), "call": _rewritten(state, request)}
-    return {**changed, "outgoing": joined(state.outgoing, renewed)}
+    changed = {"requests": replaced(state, request), "outgoing": joined(state.outgoing, renewed)}
+    return changed if event.digest is None else {**changed, "call": _rewritten(state, request)}
 
 
 def _rewritten(state: ThreadState, request: Request) -> OpenCall | None:

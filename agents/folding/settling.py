@@ -30,15 +30,21 @@ def correction(request: Request, card: ShownCard) -> Outgoing:
 
 
 def asking(request: Request, to: Address, *, nth: str = "", replacing: Receipt | None = None) -> Outgoing:
-    """A card to be shown: anew for every digest and every `nth` time it is asked, or in the place of one that is."""
+    """A card to be shown: anew for every revision and every `nth` time it is asked, or in the place of one that is."""
     place = f":{replacing.ref}" if replacing else ""
     return Outgoing(
-        key=f"card:{request.id}:{request.digest[:8]}{nth}:{to}{place}",
+        key=f"card:{request.id}:{revision(request)}{nth}:{to}{place}",
         to=to,
         message=card_of(request),
         request_id=request.id,
         replacing=replacing,
     )
+
+
+def revision(request: Request) -> str:
+    """Return what names the request as a card shows it: other arguments or one more approval make another one."""
+    approved = sum(given.counted and given.decision == "approve" for given in request.answers)
+    return request.digest[:8] + (f"+{approved}" if approved else "")
 
 
 def joined(outgoing: tuple[Outgoing, ...], more: Iterable[Outgoing]) -> tuple[Outgoing, ...]:

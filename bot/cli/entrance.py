@@ -12,6 +12,7 @@ from typer import Exit, Option, Typer, echo
 from typer.main import get_command
 
 from agents.errors import HandrailError
+from agents.visible import lines
 from bot.cli.table import Table
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -50,10 +51,10 @@ def enter(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except HandrailError as error:
-        echo(f"handrail: {error}", err=True)
+        echo(f"handrail: {lines(str(error))}", err=True)
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, a person reads it
-        echo(f"handrail: {_unexpected(error)}", err=True)
+        echo(f"handrail: {lines(_unexpected(error))}", err=True)
         return 1
     return code
 

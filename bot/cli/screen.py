@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from typer import Option, echo
 
+from agents.visible import lines, without_controls
 from bot.settings import Settings
 
 _WIDE = 4000  # columns where no terminal cuts: ids and commits stay whole for whoever reads the pipe
@@ -14,10 +16,22 @@ _WIDE = 4000  # columns where no terminal cuts: ids and commits stay whole for w
 AsJson = Annotated[bool, Option("--json", help="Print JSON, the same objects as the HTTP API.", show_default=False)]
 
 
-def console(settings: Settings | None) -> Console:
+class Screen(Console):
+    """A console that lets no control character out but those it draws with itself.
+
+    Whoever draws makes the text of others visible; this is for the text that was forgotten.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Return the segments of a renderable, with control characters in their text written out."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=without_controls(segment.text))
+
+
+def console(settings: Settings | None) -> Screen:
     """Stdout for people. Text is taken as it is: no markup, no emoji codes, no guessing what a number means."""
     colours: Literal["auto"] | None = None if settings is not None and settings.no_color else "auto"
-    drawn = Console(highlight=False, markup=False, emoji=False, color_system=colours)
+    drawn = Screen(highlight=False, markup=False, emoji=False, color_system=colours)
     if not drawn.is_terminal:
         drawn.width = _WIDE
     return drawn
@@ -51,4 +65,4 @@ def show_lines(values: Iterable[Any]) -> None:
 
 def tell(text: str) -> None:
     """Say something to the person, on stderr."""
-    echo(text, err=True)
+    echo(lines(text), err=True)

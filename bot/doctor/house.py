@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agents.cards import visible
 from agents.completion import Completion, Outcome
 from agents.deploy.git import Git
 from agents.deploy.remote import remote_address, shown
 from agents.deploy.repository import empty_repository
 from agents.errors import HandrailError, Misconfigured
+from agents.visible import visible
 from bot.doctor.finding import Finding, State
 from bot.settings import Settings
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.cards import visible
 from agents.errors import HandrailError, MissingScope, Unreachable
+from agents.visible import visible
 from bot.doctor.finding import Finding
 from channels.terminal.client import TerminalClient, path
 

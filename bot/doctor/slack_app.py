@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
-from agents.cards import visible
 from agents.errors import HandrailError, Misconfigured, Unreachable
+from agents.visible import visible
 from bot.doctor.finding import Finding, State
 from bot.doctor.slack_manifest import NAME as MANIFEST
 from bot.doctor.slack_manifest import differences

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.cards import visible
+from agents.visible import visible
 from bot.doctor.finding import Finding
 from channels.slack.manifest import COMMAND
 

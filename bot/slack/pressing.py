@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.cards import card_of, choices_of, outcome
-from agents.errors import AlreadySettled, InvalidAnswer, InvalidArguments, Permanent
+from agents.errors import AlreadySettled, ApprovalChanged, InvalidAnswer, InvalidArguments, Permanent
 from agents.judge import judge
 from agents.messages import Assurance
 from agents.requests import Answer, Decision, Request
@@ -16,13 +16,26 @@ from bot.slack.afterwards import Afterwards
 from bot.slack.hearing import CHANNEL
 from bot.slack.notes import Notes
 from bot.slack.who import somebody
-from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, Behind
+from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, Behind
 from channels.slack.facts import Clicked, Ourselves, Submitted
-from channels.slack.modals import Refusal, answer, answer_modal, deny_modal, edit_modal, edited, reason, told_modal
+from channels.slack.modals import (
+    Refusal,
+    answer,
+    answer_modal,
+    deny_modal,
+    edit_modal,
+    edited,
+    reason,
+    told_modal,
+    whole_modal,
+)
 from channels.slack.signing import Reference, read_reference
 from storage.inbox import Claim
 
 Json = dict[str, Any]
+
+_DECISIONS: dict[str, Decision] = {ANSWER: "answer", DENY: "deny"}
+"""What the modal behind a button leads to; any other is an approval."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,9 @@ class Pressing:
         try:
             about = self._about(click, us)
             request = await self.deciding.find(about.request_id)
-            if click.action in (DENY, EDIT, ANSWER):
+            if click.action == SHOW:
+                self._show_all(click, us, about, request)
+            elif click.action in (DENY, EDIT, ANSWER):
                 await self._ask_for_more(click, us, about, request)
             else:
                 await self._decide(click, us, about, **_decided(click, request))
@@ -52,9 +67,11 @@ class Pressing:
         try:
             about = self._about(sent, us)
             request = await self.deciding.find(about.request_id)
+            if sent.modal == SHOW:
+                return {"response_action": "update", "view": self._page(sent, us, about, request)}
             given = self._given(sent, request)
             if isinstance(given, Refusal):
-                self._refuse_early(sent, us, about, request)
+                self._refuse_early(sent, us, about, request, _DECISIONS.get(sent.modal, "approve"))
                 return given.response
             await self._decide(sent, us, about, **given)
         except InvalidArguments as error:
@@ -82,16 +99,42 @@ class Pressing:
 
     async def _ask_for_more(self, click: Clicked, us: Ourselves, about: Reference, request: Request) -> None:
         """Show a modal; nobody writes a reason only to be told that it does not count."""
-        self._refuse_early(click, us, about, request)
+        self._refuse_early(click, us, about, request, _DECISIONS.get(click.action, "approve"))
         behind = Behind(click.reference, click.place.channel, click.message, click.place.root)
         self.afterwards.do(self.notes.open_modal(click.trigger_id, self._modal(click.action, behind, request)))
 
-    def _refuse_early(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, request: Request) -> None:
+    def _show_all(self, click: Clicked, us: Ourselves, about: Reference, request: Request) -> None:
+        """Show all of a card that did not fit its message, page by page."""
+        modal = self._page(click, us, about, request)
+        self.afterwards.do(self.notes.open_modal(click.trigger_id, modal))
+
+    def _page(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, request: Request) -> Json:
+        """Return one page of what the card shows; raises ApprovalChanged where that is something else by now."""
+        card = card_of(request).card
+        if request.digest != about.digest or card is None:
+            raise ApprovalChanged(details=request)
+        page = pressed.page if isinstance(pressed, Submitted) else 0
+        behind = Behind(pressed.reference, pressed.place.channel, pressed.message, pressed.place.root, page)
+        return whole_modal(behind, card, may_decide=self._may_decide(pressed, us, about, request))
+
+    def _may_decide(self, pressed: Clicked | Submitted, us: Ourselves, about: Reference, request: Request) -> bool:
+        try:
+            self._refuse_early(pressed, us, about, request, "approve" if request.kind == "approval" else "answer")
+        except Permanent:
+            return False
+        return True
+
+    def _refuse_early(
+        self,
+        pressed: Clicked | Submitted,
+        us: Ourselves,
+        about: Reference,
+        request: Request,
+        decision: Decision,
+    ) -> None:
         """Raises what an answer that is complete would raise."""
         if request.status != "open":
             raise AlreadySettled(f"request {request.code} is settled: {outcome(request)}", details=request)
-        action = pressed.action if isinstance(pressed, Clicked) else pressed.modal
-        decision: Decision = "answer" if action == ANSWER else "deny" if action == DENY else "approve"
         text = (choices_of(request) or ("…",))[0] if decision == "answer" else None
         tried = self._answer(pressed, us, decision=decision, text=text)
         now = self.deciding.chance.now()
@@ -111,6 +154,8 @@ class Pressing:
         match sent.modal:
             case _ if sent.modal == DENY:
                 return {"decision": "deny", "comment": reason(sent.values)}
+            case _ if sent.modal == APPROVE:
+                return {"decision": "approve"}
             case _ if sent.modal == EDIT:
                 return self._edited(sent, request)
             case _:

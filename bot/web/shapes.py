@@ -8,9 +8,11 @@ from pydantic import AwareDatetime, Field
 from agents.addresses import Address
 from agents.budget import KINDS, BudgetKind
 from agents.events import Event, UnknownEvent
+from agents.explaining import explain
 from agents.frozen import Frozen
+from agents.messages import Explanation
 from agents.policy import Ask, Escalation, Verdict
-from agents.requests import GivenAnswer, Request, RequestStatus
+from agents.requests import Deciders, GivenAnswer, Request, RequestStatus
 from agents.state import ThreadState, ThreadStatus
 from agents.steps import AnswerFormat, Urgency
 from bot.web.terms import in_words
@@ -129,8 +131,10 @@ class CardView(Frozen):
 class RequestView(Frozen):
     """A request to people. `expires_at` is null when it ran out and stays open all the same.
 
-    `requesters` are all whose words led to it. Of the answers that did not count only the last ten are among `answers`;
-    `refused_count` is how many there were. `note` tells who answered what their answer did, if it decided nothing.
+    `requesters` are all whose words led to it. `reasoning` is in the words of the agent and no part of what is
+    approved. `explanation` says in words why it is asked, by whom, who may decide, how many have approved, and what
+    happens without an answer. Of the answers that did not count only the last ten are among `answers`; `refused_count`
+    is how many there were. `note` tells who answered what their answer did, if it decided nothing.
     """
 
     id: str
@@ -146,6 +150,10 @@ class RequestView(Frozen):
     format: AnswerFormat | None = _left_out()
     choices: tuple[str, ...] | None = _left_out()
     urgency: Urgency
+    reasoning: str = ""
+    deciders: tuple[Deciders, ...] = ()
+    names: dict[str, str] = {}
+    explanation: Explanation
     digest: str
     status: RequestStatus
     policy: PolicyView
@@ -226,6 +234,7 @@ def request_view(request: Request, *, note: str | None = None) -> RequestView:
         requesters=request.asked_by,
         format=request.format if asked else None,
         choices=request.choices if asked else None,
+        explanation=explain(request),
         policy=_policy_view(request.policy),
         expires_at=_open_until(request),
         answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
@@ -234,7 +243,10 @@ def request_view(request: Request, *, note: str | None = None) -> RequestView:
     )
 
 
-_MADE = {"requesters", "format", "choices", "policy", "expires_at", "answers", "refused_count", "cards", "note"}
+_MADE = {
+    *("requesters", "explanation", "format", "choices", "policy", "expires_at"),
+    *("answers", "refused_count", "cards", "note"),
+}
 _AS_THEY_ARE = set(RequestView.model_fields) - _MADE
 
 

@@ -15,6 +15,8 @@ EDIT = "handrail.edit"
 ANSWER = "handrail.answer"
 CHOOSE = "handrail.choose"
 """A list to choose from; its buttons are called `handrail.choose.0` and so on."""
+SHOW = "handrail.show"
+"""Opens a modal with all of a card that does not fit a message, and leads from one page of it to the next."""
 ASK = "handrail.ask"
 """The shortcut in the menu of a message."""
 
@@ -36,12 +38,16 @@ def chosen(action: str, value: str | None) -> tuple[str, int | None]:
 
 @dataclass(frozen=True)
 class Behind:
-    """The card a modal was opened from. It travels in `private_metadata`: a modal sent tells of no message."""
+    """The card a modal was opened from. It travels in `private_metadata`: a modal sent tells of no message.
+
+    `page` is the page of the card that sending the modal leads to.
+    """
 
     reference: str
     channel: str
     message: str
     root: str
+    page: int = 0
 
     def written(self) -> str:
         """As `private_metadata`, which holds 3000 characters (docs.slack.dev/reference/views/modal-views)."""
@@ -51,7 +57,7 @@ class Behind:
     def read(cls, metadata: str) -> "Behind":
         """Raises Invalid for what we never wrote."""
         read = shaped(_Written, json_object(metadata))
-        return cls(read.reference, read.channel, read.message, read.root)
+        return cls(read.reference, read.channel, read.message, read.root, read.page)
 
 
 class _Written(Shape):
@@ -59,3 +65,4 @@ class _Written(Shape):
     channel: Channel
     message: Ts
     root: Ts
+    page: Annotated[int, Field(ge=0)] = 0

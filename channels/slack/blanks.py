@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agents.cards import shown, visible
+from agents.cards import shown
+from agents.visible import visible
 from channels.slack.escaping import clipped
 
 MOST_BLANKS = 40

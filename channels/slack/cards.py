@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agents.cards import asked_for_by, visible
+from agents.cards import explained, lines_of
 from agents.messages import Card, Message
-from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT
-from channels.slack.blocks import Block, context, plain, when
+from agents.visible import cut, visible
+from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
+from channels.slack.blocks import LONGEST_SECTION, Block, context, header, plain, when
 from channels.slack.escaping import clipped, escaped, inert
 from channels.slack.splitting import LONGEST, split
 
@@ -20,7 +21,7 @@ LONGEST_TEXT = 3000
 
 MOST_BUTTONS = 5
 MOST_OPTIONS = 100
-_LONGEST_SECTION = 3000
+_SECTIONS_OF_A_PAGE = 3
 _LONGEST_LABEL = 75
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 1000
@@ -61,60 +62,116 @@ def _words(text: str) -> Iterator[Posting]:
 def in_plain(posting: Posting) -> tuple[Block, ...]:
     """All words of a posting in sections that Slack does not read, for words it does not take as markdown."""
     text = "".join(block["text"] for block in posting.blocks)
-    pieces = (text[at : at + _LONGEST_SECTION] for at in range(0, len(text), _LONGEST_SECTION))
+    pieces = (text[at : at + LONGEST_SECTION] for at in range(0, len(text), LONGEST_SECTION))
     return tuple({"type": "section", "text": plain(piece)} for piece in pieces)
 
 
 def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
+    """With all of it and its buttons, or, where not all of it fits, with a way to the whole in place of approving."""
+    heading, remarks = _HEADINGS[card.kind], _explained(card)
+    below = [*remarks, *_actions(reference, _elements(card, reference or ""))]
+    if not card.is_cut and (blocks := _whole(heading, card, below)):
+        return blocks
+    remarks.append(context([plain("Not all of it fits here: press Show all before you decide.")]))
+    below = [*remarks, *_actions(reference, _elements_of_a_part(card, reference or ""))]
+    return _framed(heading, card, below)
+
+
+def _explained(card: Card) -> list[Block]:
+    """Why, in the agent's words; who asked, who decides, until when."""
+    told, facts = card.explanation, explained(card)
+    why = [context([_remark(facts.pop(0))])] if told.why else []
     until = [when("open until ", card.expires_at)] if card.expires_at is not None else []
-    below = [context([_remark(asked_for_by(card)), *until, _remark(f"code {card.code}")])]
-    if card.note:
-        below.append(context([_remark(card.note)]))
-    if reference is not None and (elements := _elements(card, reference)):
-        # A list to choose from has no room for a reference in its options: its block carries it.
-        below.append({"type": "actions", "block_id": reference, "elements": elements})
-    return _framed(_HEADINGS[card.kind], card, below)
+    until += [_remark(told.afterwards)] if told.afterwards else []
+    note = [context([_remark(card.note)])] if card.note else []
+    return [*why, context([*map(_remark, facts), *until, _remark(f"code {card.code}")]), *note]
+
+
+def _actions(reference: str | None, elements: list[Block]) -> list[Block]:
+    """A list to choose from has no room for a reference in its options: its block carries it."""
+    return [{"type": "actions", "block_id": reference, "elements": elements}] if reference and elements else []
 
 
 def _settled(card: Card) -> tuple[Block, ...]:
     """Without buttons: it says who, from where and when."""
     settled = [when("", card.settled_at)] if card.settled_at is not None else []
     remarks = [_remark(card.outcome or card.status), *settled, _remark(f"code {card.code}")]
-    return _framed(clipped(visible(card.status).capitalize(), _LONGEST_LABEL), card, [context(remarks)])
+    heading = clipped(visible(card.status).capitalize(), _LONGEST_LABEL)
+    return _whole(heading, card, [context(remarks)]) or _framed(heading, card, [context(remarks)])
+
+
+def _whole(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
+    """Return the card with all of its values; nothing where they do not fit."""
+    texts = list(section_texts(_lines(card)))
+    fits = sum(map(len, texts)) <= _room(heading, below)
+    return (header(heading), *map(section_block, texts), *below) if fits else ()
 
 
 def _framed(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
-    header = {"type": "header", "text": plain(heading)}
-    room = min(_ROOM, LONGEST - _size([header, *below]) - _LONGEST_NAME)
-    sections = ({"type": "section", "text": plain(text)} for text in _sections(_lines(card), room))
-    return (header, *sections, *below)
+    """With long values cut, each with its length told."""
+    lines = [cut(line, _LONGEST_VALUE) for line in _lines(card)]
+    texts = section_texts(_fitting(lines, _room(heading, below)))
+    return (header(heading), *map(section_block, texts), *below)
+
+
+def _room(heading: str, below: list[Block]) -> int:
+    return min(_ROOM, LONGEST - _size([header(heading), *below]) - _LONGEST_NAME)
 
 
 def _lines(card: Card) -> Iterator[str]:
-    """What is asked, a line for each fact. No value can begin a line of its own."""
-    yield clipped(visible(card.title), _LONGEST_VALUE)
-    for field in card.fields:
-        yield f"{clipped(visible(field.name), _LONGEST_NAME)}: {clipped(visible(field.value), _LONGEST_VALUE)}"
+    """What is asked, a line for each fact, and choices that no button can hold."""
+    yield from lines_of(card)
     if _numbered(card.choices):
-        for number, choice in enumerate(card.choices, 1):
-            yield f"{number}. {clipped(visible(choice), _LONGEST_VALUE)}"
+        yield from (f"{number}. {visible(choice)}" for number, choice in enumerate(card.choices, 1))
 
 
-def _sections(lines: Iterable[str], room: int) -> Iterator[str]:
-    """The lines in texts a section holds. What has no room is counted: nobody decides without knowing that."""
-    section, left_out = "", 0
+def _fitting(lines: Iterable[str], room: int) -> Iterator[str]:
+    """Those that fit. The others are counted: nobody decides without knowing that."""
+    left_out = 0
     for line in lines:
         room -= len(line) + 1
-        if room < 0:
-            left_out += 1
-        elif len(section) + len(line) + 1 > _LONGEST_SECTION:
-            yield section
-            section = line
+        if room >= 0:
+            yield line
         else:
-            section = f"{section}\n{line}".lstrip("\n")
-    yield section
+            left_out += 1
     if left_out:
         yield f"… and {left_out} more, which do not fit here: look at all of it elsewhere before you decide."
+
+
+def section_texts(lines: Iterable[str], longest: int = LONGEST_SECTION) -> Iterator[str]:
+    """Return the lines in texts that a section holds.
+
+    A line that goes on in the next one begins with an ellipsis there: no part of a value passes for a line of its own.
+    """
+    text = ""
+    for line in lines:
+        if text and len(text) + 1 + len(line) > longest:
+            yield text
+            text = ""
+        text = f"{text}\n{line}" if text else line
+        while len(text) > longest:
+            yield text[: longest - 1] + "…"
+            text = "…" + text[longest - 1 :]
+    if text:
+        yield text
+
+
+def section_block(text: str) -> Block:
+    """Return the text as a section that Slack does not fold."""
+    return {"type": "section", "text": plain(text), "expand": True}
+
+
+def pages_of(card: Card) -> list[list[str]]:
+    """Return all of a card in pages that a modal holds, each a list of texts for sections."""
+    texts = list(section_texts(_lines(card)))
+    return [texts[at : at + _SECTIONS_OF_A_PAGE] for at in range(0, len(texts), _SECTIONS_OF_A_PAGE)]
+
+
+def _elements_of_a_part(card: Card, reference: str) -> list[Block]:
+    """For a card that is not shown whole: it can be looked at or denied."""
+    show = _button(SHOW, "Show all", reference) | {"style": "primary"}
+    deny = _button(DENY, "Deny", reference) | {"style": "danger"}
+    return [show, deny] if card.kind == "approval" else [show]
 
 
 def _elements(card: Card, reference: str) -> list[Block]:

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from agents.cards import visible
+from agents.visible import visible
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _WORKING = re.compile(

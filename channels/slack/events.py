@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.addresses import Address
-from agents.cards import visible
+from agents.visible import visible
 from channels.slack.event_shapes import (
     DeletedEvent,
     Envelope,

@@ -123,6 +123,7 @@ class Submitted:
     reference: str
     values: Mapping[str, str | None]
     keys: tuple[str, ...]
+    page: int = 0
 
 
 @dataclass(frozen=True)

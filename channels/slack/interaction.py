@@ -95,6 +95,7 @@ def _submitted(sent: ViewSubmission) -> Submitted:
         values=values,
         # A modal that was refused is sent again, with other values.
         keys=(f"modal:{team}:{sent.user.id}:{view.id}:{_digest(json.dumps(values, sort_keys=True))}",),
+        page=behind.page,
     )
 
 

@@ -1,6 +1,6 @@
 """Who somebody is here."""
 
-from agents.cards import visible
+from agents.visible import visible
 from channels.slack.escaping import clipped
 from channels.slack.overview import Overview
 

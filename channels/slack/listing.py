@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from agents.cards import asked_for_by, card_of, visible
+from agents.cards import asked_for_by, card_of
 from agents.messages import Card
+from agents.visible import visible
 from channels.slack.blocks import Block, context, link, plain, section, when
 from channels.slack.escaping import clipped
 from channels.slack.overview import Conversation, Waiting

@@ -5,13 +5,16 @@ it, by block (`response_action: errors`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.cards import shown, visible
-from channels.slack.actions import ANSWER, DENY, EDIT, Behind
+from agents.cards import whole
+from agents.messages import Card
+from agents.visible import cut, visible
+from channels.slack.actions import ANSWER, APPROVE, DENY, EDIT, SHOW, Behind
 from channels.slack.blanks import LONGEST_INPUT, MOST_OPTIONS, Blank, chosen_at, form
-from channels.slack.blocks import Block, plain, section
+from channels.slack.blocks import Block, context, plain, section
+from channels.slack.cards import pages_of, section_block, section_texts
 from channels.slack.entries import Mistaken, read
 from channels.slack.escaping import clipped, legible
 
@@ -21,6 +24,8 @@ WORDS = "words"
 _FIELD = "field"
 _ARGUMENT = "argument."
 _LONGEST_TITLE = 24
+_LONGEST_ASKED = 9000
+_LONGEST_HINT = 2000
 _ONE_LINE = 80
 
 
@@ -39,23 +44,40 @@ class Refusal:
 def deny_modal(behind: Behind, title: str) -> Block:
     """Asks why; saying nothing denies as well."""
     words = _input(WORDS, "Why? The agent is told.", _lines_of_text(""), optional=True)
-    return _modal(DENY, "Deny", "Deny", behind, [section(visible(title)), words])
+    return _modal(DENY, "Deny", "Deny", behind, [*_sections(title), words])
 
 
 def answer_modal(behind: Behind, title: str) -> Block:
     """Asks for an answer in words."""
-    return _modal(
-        ANSWER, "Answer", "Answer", behind, [section(visible(title)), _input(WORDS, "Answer", _lines_of_text(""))]
-    )
+    return _modal(ANSWER, "Answer", "Answer", behind, [*_sections(title), _answer_input()])
+
+
+def whole_modal(behind: Behind, card: Card, *, may_decide: bool) -> Block:
+    """Shows the page of a card that `behind` leads to. The last one can be approved or answered, by those who may.
+
+    A card that keeps only the beginning of a value says where all of it is, and can be decided there.
+    """
+    pages = pages_of(card)
+    page = min(behind.page, len(pages) - 1)
+    blocks = [*map(section_block, pages[page]), context([plain(f"page {page + 1} of {len(pages)}")])]
+    if page + 1 < len(pages):
+        return _modal(SHOW, f"Request {card.code}", "Next page", replace(behind, page=page + 1), blocks)
+    if card.is_cut:
+        blocks.append(section(f"There is more. To see all of it: handrail requests show {visible(card.code)}"))
+    if card.is_cut or not may_decide:
+        return told_modal(f"Request {card.code}", "") | {"blocks": blocks}
+    if card.kind == "approval":
+        return _modal(APPROVE, f"Request {card.code}", "Approve", behind, blocks)
+    return _modal(ANSWER, f"Request {card.code}", "Answer", behind, [*blocks, _answer_input(card.choices)])
 
 
 def edit_modal(behind: Behind, title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> Block:
     """Asks for other arguments; what no field can show stays as it is, and is shown."""
     fields = form(schema, arguments)
-    blocks = [section(visible(title)), *(_blank(field) for field in fields if isinstance(field, Blank))]
-    fixed = [f"{visible(field.name)}: {shown(field.value)}" for field in fields if not isinstance(field, Blank)]
+    blocks = [*_sections(title), *(_blank(field) for field in fields if isinstance(field, Blank))]
+    fixed = [f"{visible(field.name)}: {whole(field.value)}" for field in fields if not isinstance(field, Blank)]
     if fixed:
-        blocks.append(section("These stay as they are:\n" + "\n".join(fixed)))
+        blocks += map(section_block, section_texts(["These stay as they are:", *fixed]))
     return _modal(EDIT, "Edit", "Approve this", behind, blocks)
 
 
@@ -100,6 +122,16 @@ def _put(arguments: dict[str, Any], blank: Blank, found: Any) -> None:
         arguments[blank.name] = ""
     elif blank.value is not None:
         arguments.pop(blank.name, None)
+
+
+def _sections(title: str) -> list[Block]:
+    """What is decided. Only a denial is asked for where a card was not shown whole."""
+    return [section_block(text) for text in section_texts([cut(title, _LONGEST_ASKED)])]
+
+
+def _answer_input(choices: tuple[str, ...] = ()) -> Block:
+    hint = clipped("One of: " + ", ".join(map(visible, choices)), _LONGEST_HINT) if choices else ""
+    return _input(WORDS, "Answer", _lines_of_text(""), hint=hint)
 
 
 def _modal(name: str, title: str, submit: str, behind: Behind, blocks: list[Block]) -> Block:

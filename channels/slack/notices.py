@@ -5,8 +5,9 @@ As answers to a slash command, or posted to a `response_url` (docs.slack.dev/int
 
 from typing import Any
 
-from agents.cards import outcome, visible
+from agents.cards import outcome
 from agents.requests import Request
+from agents.visible import visible
 from channels.slack.blocks import Block, section
 from channels.slack.cards import LONGEST_TEXT
 from channels.slack.escaping import clipped, escaped, legible

@@ -7,8 +7,8 @@ documented; they carry `is_share` or `is_msg_unfurl`, and their words in `messag
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.cards import visible
 from agents.messages import Quote
+from agents.visible import visible
 from channels.slack.escaping import clipped
 from channels.slack.reading import from_mrkdwn, listed, text_of, word
 

@@ -14,7 +14,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agents.cards import shown, visible
+from agents.cards import shown, whole
+from agents.visible import lines, visible
 from channels.terminal.inbound import HELP
 
 _ENDINGS = {
@@ -56,6 +57,24 @@ class AnswerView(_View):
     is_proposal: bool = False
 
 
+class DecidersView(_View):
+    """Who may decide: the people of one role, or some by name; `more` are not listed."""
+
+    role: str | None = None
+    people: tuple[str, ...] = ()
+    more: int = 0
+
+
+class ExplanationView(_View):
+    """What a person wants to know before they decide, in words."""
+
+    why: str = ""
+    asked_by: str = ""
+    decided_by: str = ""
+    progress: str = ""
+    afterwards: str = ""
+
+
 class RequestView(_View):
     """A request."""
 
@@ -70,6 +89,8 @@ class RequestView(_View):
     arguments: dict[str, Any] | None = None
     question: str | None = None
     choices: tuple[str, ...] | None = None
+    deciders: tuple[DecidersView, ...] = ()
+    explanation: ExplanationView = ExplanationView()
     digest: str
     status: str
     expires_at: AwareDatetime | None = None
@@ -87,14 +108,9 @@ class ThreadView(_View):
     updated_at: AwareDatetime
 
 
-def plain(text: str) -> str:
-    """Text of others with nothing in it but its lines."""
-    return "\n".join(visible(line.rstrip("\r")) for line in text.expandtabs(4).split("\n"))
-
-
 def speech(who: str, text: str, style: str = "bold cyan") -> Text:
     """What somebody said."""
-    return Text.assemble((f"{visible(who)}: ", style), plain(text))
+    return Text.assemble((f"{visible(who)}: ", style), lines(text))
 
 
 def reworded(who: str, text: str | None) -> Text:
@@ -104,21 +120,24 @@ def reworded(who: str, text: str | None) -> Text:
 
 def notice(text: str) -> Text:
     """A remark of the program itself."""
-    return Text(plain(text), style="dim")
+    return Text(lines(text), style="dim")
 
 
 def trouble(text: str) -> Text:
     """What did not work, and what to do."""
-    return Text(plain(text), style="red")
+    return Text(lines(text), style="red")
 
 
-def card(request: RequestView, zone: tzinfo | None = None) -> Panel:
-    """An open request: what is asked, by whom, how long, and how to answer. Times are in `zone`, None for local."""
-    lines: list[RenderableType] = [_facts(request)]
-    lines += [Text(line, style="dim") for line in _terms(request, zone)]
-    lines += [Text(way, style="bold") for way in _ways(request)]
+def card(request: RequestView, zone: tzinfo | None = None, reader: str | None = None) -> Panel:
+    """Return an open request: what is asked, by whom, how long, and how to answer. Times are in `zone`, None for local.
+
+    `reader` is the key of the person who reads it, who is offered only what they may do; None is anyone.
+    """
+    rows: list[RenderableType] = [_facts(request)]
+    rows += [Text(line, style="dim") for line in _terms(request, zone)]
+    rows += [Text(way, style="bold") for way in _ways(request, reader)]
     title = Text(f" {title_of(request)} ", style="bold yellow")
-    return Panel(Group(*lines), title=title, title_align="left", border_style="yellow", expand=False, box=box.ROUNDED)
+    return Panel(Group(*rows), title=title, title_align="left", border_style="yellow", expand=False, box=box.ROUNDED)
 
 
 def title_of(request: RequestView) -> str:
@@ -132,29 +151,42 @@ def title_of(request: RequestView) -> str:
 
 def _facts(request: RequestView) -> RenderableType:
     if request.kind == "question":
-        return Text(plain(request.question or ""))
+        return Text(lines(request.question or ""))
     if request.question:  # it says in words what the arguments say
         return Text("")
     facts = Table.grid(padding=(0, 2))
     for name, value in (request.arguments or {}).items():
-        facts.add_row(Text(visible(name), style="dim"), Text(shown(value), overflow="fold"))
+        facts.add_row(Text(visible(name), style="dim"), Text(whole(value), overflow="fold"))
     return facts
 
 
 def _terms(request: RequestView, zone: tzinfo | None) -> list[str]:
-    asked_by = request.requesters or (() if request.requester is None else (request.requester,))
-    names = ", ".join(visible(address.partition(":")[2]) for address in asked_by)
-    terms = [f"asked for by {names}"] if names else []
+    told = request.explanation
+    terms = [f"why, in the agent's words: {visible(told.why)}"] if told.why else []
+    asking = request.requesters or (() if request.requester is None else (request.requester,))
+    if asked_by := told.asked_by or ", ".join(address.partition(":")[2] for address in asking):
+        terms.append(f"asked for by {visible(asked_by)}")
+    if told.decided_by:
+        terms.append("; ".join(filter(None, (f"decided by {visible(told.decided_by)}", visible(told.progress)))))
     if request.expires_at is not None:
-        terms.append(f"open until {local(request.expires_at, zone)}")
+        until = f"open until {local(request.expires_at, zone)}"
+        terms.append("; ".join(filter(None, (until, visible(told.afterwards)))))
     return [*terms, f"in thread {visible(request.thread_id)}"]
 
 
-def _ways(request: RequestView) -> list[str]:
+def _ways(request: RequestView, reader: str | None) -> list[str]:
     if request.kind == "approval":
-        return [f"/approve {request.code}", f"/deny {request.code} why"]
+        return [f"/approve {request.code}", f"/deny {request.code} why"] if _may_approve(request, reader) else []
     choices = [visible(choice) for choice in request.choices or ()]
     return [f"/answer {request.code} {'|'.join(choices) or 'text'}"]
+
+
+def _may_approve(request: RequestView, reader: str | None) -> bool:
+    """Return whether the reader is among the deciders, as far as that is known here."""
+    if reader is None or not request.deciders:
+        return True
+    people = {person for group in request.deciders for person in group.people}
+    return f"person:{reader}" in people or any(group.role == "*" or group.more for group in request.deciders)
 
 
 def settled(request: RequestView, zone: tzinfo | None = None) -> Text:
@@ -170,7 +202,7 @@ def settled(request: RequestView, zone: tzinfo | None = None) -> Text:
 def answered(request: RequestView, answer: AnswerView, zone: tzinfo | None = None) -> Text:
     """An answer that left the request open: one of several needed, an edit, or one that does not count."""
     told = f"{request.code} {answer.decision} by {_name(answer.by)}{_circumstances(answer, zone)}"
-    return Text(f"{told}; {_remains(answer)}", style="yellow")
+    return Text(f"{told}; {_remains(request, answer)}", style="yellow")
 
 
 def _decided(request: RequestView, last: AnswerView) -> str:
@@ -184,10 +216,13 @@ def _decided(request: RequestView, last: AnswerView) -> str:
     return f"edited by {_name(edit.by)}, approved by {_name(last.by)}"
 
 
-def _remains(answer: AnswerView) -> str:
+def _remains(request: RequestView, answer: AnswerView) -> str:
     if answer.is_proposal:
         return "still open: another person must approve the new version"
-    return "still open" if answer.counted else f"it does not count: {shown(answer.reason or '')}"
+    if not answer.counted:
+        return f"it does not count: {shown(answer.reason or '')}"
+    progress = request.explanation.progress
+    return f"still open, {visible(progress)}" if progress else "still open"
 
 
 def _name(address: str) -> str:

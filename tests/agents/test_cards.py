@@ -1,86 +1,17 @@
 """Cards: made from facts by our code, and nothing that is in them can hide."""
 
-import unicodedata
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cards import LONGEST_VALUE, card_of, choices_of, outcome, shown, visible
+from agents.cards import LONGEST_VALUE, MAX_CARD_VALUE, card_of, choices_of, outcome, shown
 from agents.judge import judge
 from agents.messages import Card
 from agents.policy import Ask
 from agents.requests import Request
 from tests.agents.samples import ALICE, BOB, NOW, PEOPLE, RELEASE, answer, approval, question
-
-INVISIBLE = [
-    pytest.param("\x00", id="null"),
-    pytest.param("\x1b", id="escape"),
-    pytest.param("\n", id="line feed"),
-    pytest.param("\r", id="carriage return"),
-    pytest.param("\t", id="tab"),
-    pytest.param("\x08", id="backspace"),
-    pytest.param("\x7f", id="delete"),
-    pytest.param("\x9b", id="C1 control"),
-    pytest.param("\xad", id="soft hyphen"),
-    pytest.param("\u034f", id="combining grapheme joiner"),
-    pytest.param("\u115f", id="Hangul choseong filler"),
-    pytest.param("\u1160", id="Hangul jungseong filler"),
-    pytest.param("\u17b4", id="Khmer inherent vowel"),
-    pytest.param("\u180b", id="Mongolian variation selector"),
-    pytest.param("\u180f", id="another Mongolian variation selector"),
-    pytest.param("\u200b", id="zero width space"),
-    pytest.param("\u200d", id="zero width joiner"),
-    pytest.param("\u200e", id="left-to-right mark"),
-    pytest.param("\u2028", id="line separator"),
-    pytest.param("\u2029", id="paragraph separator"),
-    pytest.param("\u202e", id="right-to-left override"),
-    pytest.param("\u2065", id="unassigned, ignored by fonts"),
-    pytest.param("\u2066", id="left-to-right isolate"),
-    pytest.param("\u3164", id="Hangul filler"),
-    pytest.param("\ufe0f", id="variation selector"),
-    pytest.param("\ufeff", id="byte order mark"),
-    pytest.param("\uffa0", id="halfwidth Hangul filler"),
-    pytest.param("\ufffe", id="no character"),
-    pytest.param("\ud800", id="half a surrogate pair"),
-    pytest.param("\ue000", id="private use"),
-    pytest.param("\U000e0041", id="tag letter"),
-    pytest.param("\U000e0100", id="variation selector of a second kind"),
-    pytest.param("\U000e01ef", id="the last variation selector"),
-    pytest.param("\U0010ffff", id="last code point"),
-]
-
-
-@pytest.mark.parametrize("character", INVISIBLE)
-def test_a_character_nobody_can_see_is_written_out(character: str) -> None:
-    written = visible(f"a{character}b")
-    assert written.startswith("a\\")
-    assert written.isprintable()
-    assert written.isascii()
-
-
-@pytest.mark.parametrize(
-    "text", ["deploy v1.2", "Grüße, 世界!", "naïve \u2013 “quoted”", "100 €", "🚀", "\ufe10", "<b>&amp;</b>", ""]
-)
-def test_what_everybody_can_see_stays_as_it_is(text: str) -> None:
-    assert visible(text) == text
-
-
-@given(st.text())
-def test_nothing_hides_in_any_text(text: str) -> None:
-    kinds = {unicodedata.category(c) for c in visible(text)}
-    assert not kinds & {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
-
-
-@given(st.text())
-def test_making_visible_twice_changes_no_more(text: str) -> None:
-    assert visible(visible(text)) == visible(text)
-
-
-@given(st.text(), st.text())
-def test_what_is_visible_does_not_depend_on_its_neighbours(one: str, other: str) -> None:
-    assert visible(one + other) == visible(one) + visible(other)
 
 
 def test_a_long_value_is_cut_and_its_length_is_told() -> None:
@@ -110,12 +41,29 @@ def test_values_that_are_no_text_are_shown_as_json(value, text: str) -> None:
     assert shown(value) == text
 
 
-def test_a_long_value_cannot_push_a_later_one_out_of_sight() -> None:
+def test_a_long_value_cannot_push_a_later_one_out_of_a_notification() -> None:
     request = approval(arguments={"note": "\n" * 4000 + "approved by security", "where": "production"})
     text = card_of(request).text
     assert text.count("\n") == 4
     assert "where: production" in text
     assert len(text) < 1000
+
+
+@pytest.mark.parametrize("length", [2_400, 20_000, MAX_CARD_VALUE])
+def test_a_card_has_all_of_a_long_argument_and_of_a_long_question(length: int) -> None:
+    card = the_card(approval(arguments={"note": "x" * length}))
+    assert card.fields[0].value == "x" * length
+    assert not card.is_cut
+    asked = the_card(question(question="y" * length))
+    assert asked.title == f"walker asks: {'y' * length}"
+    assert not asked.is_cut
+
+
+def test_a_value_longer_than_a_card_keeps_is_cut_and_says_so() -> None:
+    card = the_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE + 1)}))
+    assert card.is_cut
+    assert card.fields[0].value.endswith(f"… ({MAX_CARD_VALUE + 1} characters in all)")
+    assert the_card(question(question="x" * (MAX_CARD_VALUE + 1))).is_cut
 
 
 def test_an_approval_names_the_agent_the_tool_every_argument_and_its_code() -> None:

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from agents.addresses import Address
 from agents.cards import card_of
+from agents.deciders import with_names
 from agents.effects import SendMessage
 from agents.events import (
     BudgetExtended,
     MessageSent,
     MessageUndeliverable,
     ReplyChosen,
+    RequestAnswered,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
@@ -21,7 +23,8 @@ from agents.events import (
     RequestSuperseded,
     ThreadCancelled,
 )
-from agents.judge import Edited
+from agents.explaining import who_decides
+from agents.judge import Edited, judge
 from agents.messages import Begun, Receipt
 from agents.next_step import messages, work
 from agents.opening import OUTCOMES, ask_for_budget, ask_for_help, ask_question, ask_what_happened
@@ -40,6 +43,7 @@ from tests.agents.samples import (
     RELEASE,
     TERMINAL,
     after,
+    answer,
     answered,
     asking_thread,
     message,
@@ -238,12 +242,56 @@ def test_an_approval_makes_its_call_ready_with_the_names_of_those_who_gave_it() 
 
 def test_the_first_of_two_approvals_leaves_everything_waiting() -> None:
     state = answered(asking_thread(TWO))
-    assert (state.status, open_request(state).approvers, work(state), state.outgoing) == (
-        "waiting_for_human",
-        (BOB,),
-        (),
-        (),
+    assert (state.status, open_request(state).approvers, work(state)) == ("waiting_for_human", (BOB,), ())
+
+
+def progress_on_its_way(state: ThreadState) -> list[tuple[Address, str | None, str]]:
+    """Which open cards are on their way, what they take the place of, and how many approvals they tell."""
+    cards = [(sent, sent.message.card) for sent in state.outgoing if sent.message.card]
+    return [
+        (sent.to, sent.replacing.ref if sent.replacing else None, card.explanation.progress) for sent, card in cards
+    ]
+
+
+def test_one_approval_of_two_is_told_once_on_every_card() -> None:
+    state = answered(asking_thread(TWO, shown_to=(TERMINAL, PHONE)))
+    assert progress_on_its_way(state) == [(TERMINAL, "m1", "1 of 2 so far: bob"), (PHONE, "m1", "1 of 2 so far: bob")]
+    state = delivered(state, "m1", "m1")
+    assert (state.outgoing, len(open_request(state).cards)) == ((), 2)
+
+
+def test_a_card_shown_after_the_first_of_two_approvals_is_corrected() -> None:
+    asking = asking_thread(TWO, shown_to=())
+    late = shown(asking)
+    assert progress_on_its_way(fold(answered(asking), [late])) == [(TERMINAL, "m1", "1 of 2 so far: bob")]
+
+
+def test_an_answer_that_does_not_count_changes_no_card() -> None:
+    assert answered(asking_thread(TWO), by=ALICE).outgoing == ()
+
+
+def test_an_approval_after_an_edit_is_told_on_the_edited_card() -> None:
+    three = Ask(roles=("release",), quorum=3)
+    state = delivered(answered(asking_thread(three), "edit", edited=edited(ask=three)), "m1")
+    state = answered(state, by=CAROL)
+    assert progress_on_its_way(state) == [(TERMINAL, "m1", "2 of 3 so far: bob, carol")]
+
+
+def test_an_edit_that_others_must_decide_names_them() -> None:
+    state = asking_thread(TWO)
+    judged = judge(open_request(state), answer("edit"), people=PEOPLE, now=NOW, edited=edited(ask=RELEASE))
+    event = RequestAnswered(
+        at=NOW,
+        actor=BOB,
+        request_id=open_request(state).id,
+        answer=judged.given,
+        status="open",
+        arguments={"where": "production"},
+        digest="e" * 64,
+        policy=terms(Ask(roles=("oncall",), quorum=2)),
     )
+    named_event = with_names(event, PEOPLE, open_request(state))
+    assert who_decides(open_request(fold(state, [named_event]))) == "oncall (Carol)"
 
 
 def test_an_answer_that_does_not_count_is_kept_and_changes_nothing() -> None:

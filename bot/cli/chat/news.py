@@ -56,8 +56,8 @@ class News:
             gist = event_line(event.type, event.data)
             yield notice(f"{_REMARKS[event.type]}: {gist}" if gist else _REMARKS[event.type])
 
-    def of_request(self, request: RequestView) -> Iterator[RenderableType]:
-        """What is new about a request: its card, an answer that left it open, how it ended."""
+    def of_request(self, request: RequestView, reader: str | None = None) -> Iterator[RenderableType]:
+        """What is new about a request for its reader: its card, an answer that left it open, how it ended."""
         before = self.requests.get(request.id)
         self.requests[request.id] = request
         if request.status != "open":
@@ -67,7 +67,7 @@ class News:
         if before is not None:
             yield from (answered(request, answer) for answer in request.answers if answer not in before.answers)
         if before is None or before.digest != request.digest:
-            yield card(request)
+            yield card(request, reader=reader)
 
     def coded(self, code: str) -> RequestView | None:
         """The request that was shown under this code."""

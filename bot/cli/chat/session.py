@@ -250,7 +250,7 @@ class Session:
             self._news.requests[request.id] = request
 
     def _show_request(self, told: Any) -> None:
-        self._show(*self._news.of_request(RequestView.model_validate(told)))
+        self._show(*self._news.of_request(RequestView.model_validate(told), self.server.name))
 
     def _show(self, *drawn: RenderableType) -> None:
         for one in drawn:

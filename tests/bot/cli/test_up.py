@@ -144,8 +144,9 @@ def test_people_of_the_configuration_decide_for_each_other(folder):
         bob.until("connected")
         alice.type("deploy v1.4.0 to production")
         code = bob.until("why").partition("/approve ")[2].split()[0]
-        assert "asked for by alice" in bob.said
-        alice.until("why")
+        assert "asked for by Alice" in bob.said
+        alice.until("decided by release (Bob)")
+        assert "/approve" not in alice.until("in thread")
         alice.type(f"/approve {code}")
         alice.until("not among those who may decide")
         bob.type(f"/deny {code} not on a Friday")

@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.budget import Budget
+from agents.completion import Completion, Outcome
 from agents.errors import ToolError
 from agents.policy import Ask, Rule
-from agents.steps import DoneForNow, RequestHumanInput
+from agents.steps import CallTool, DoneForNow, RequestHumanInput
 from agents.tools import Tool, ToolContext, ToolResult, tool
 from storage.database import Database
 from tests.bot.slack.workplace import OPS, Transport, Workplace, everywhere, workplace
@@ -17,6 +18,7 @@ from tests.fakes.slack.message import Message
 from tests.houses import Workshop
 
 SHIP = {"intent": "ship", "tag": "v1"}
+LONG = "v" * 20_000
 DONE = DoneForNow(message="Done.")
 TWO = (Rule(name="two", tool="*", ask=Ask(roles=("release",), quorum=2)),)
 
@@ -64,6 +66,7 @@ async def test_two_people_approve_and_each_is_told_what_their_click_did(database
         await work.bob.told("You already approved this; 1 more approval is required")
         assert done(work) == []
         await card.click("Approve", by=work.carol)
+        await work.later(seconds=1)
         assert "approved by carol (slack)" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
@@ -78,7 +81,7 @@ async def test_who_writes_into_the_thread_of_another_may_not_approve_alone(datab
         await work.bob.replies(root, "ship v1")
         await work.later(seconds=1)
         card = await work.bob.sees(root, approval="ship")
-        assert "asked for by alice, bob" in str(card.message.blocks)
+        assert "asked for by Alice Ng and Bob Ito" in str(card.message.blocks)
         for button in ("Approve", "Edit"):
             await card.click(button, by=work.bob)
             await work.bob.told("your words led to this request, so you may not approve it")
@@ -87,6 +90,74 @@ async def test_who_writes_into_the_thread_of_another_may_not_approve_alone(datab
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v1"]
+
+
+async def test_a_card_that_does_not_fit_is_approved_behind_its_last_page(database: Database, house) -> None:
+    model = ScriptedModel({"intent": "ship", "tag": LONG}, DONE)
+    async with workplace(house, database, model) as work:
+        root = await work.alice.mentions("ship it", channel=OPS)
+        card = await work.bob.sees(root, "press Show all")
+        await card.click("Show all", by=work.bob)
+        pages = [await work.bob.modal("Request")]
+        while "Approve" not in str(pages[-1].view.content):
+            await pages[-1].submit({})
+            assert done(work) == []
+            pages.append(await work.bob.modal("Request"))
+        assert sum(str(page.view.content["blocks"]).count("v" * 100) for page in pages) >= 190
+        await pages[-1].submit({})
+        await card.settled("approved by bob (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
+        assert done(work) == [f"ship {LONG}"]
+
+
+async def test_others_can_read_all_of_a_card_and_not_approve_it(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel({"intent": "ship", "tag": LONG})) as work:
+        root = await work.alice.mentions("ship it", channel=OPS)
+        card = await work.eve.sees(root, "press Show all")
+        await card.click("Show all", by=work.eve)
+        while "submit" in (modal := await work.eve.modal("Request")).view.content:
+            assert modal.view.content["submit"]["text"] == "Next page"
+            await modal.submit({})
+        assert "page 3 of 3" in str(modal.view.content)
+
+
+async def test_a_page_of_what_was_edited_meanwhile_is_not_approved(database: Database, house) -> None:
+    async with workplace(house, database, ScriptedModel({"intent": "ship", "tag": LONG}), rules=TWO) as work:
+        root = await work.alice.mentions("ship it", channel=OPS)
+        card = await work.bob.sees(root, "press Show all")
+        await card.click("Show all", by=work.bob)
+        modal = await work.bob.modal("Request")
+        (request,) = (await work.home.bot.engine.load(await work.thread_of(root))).requests
+        await work.home.answers(request, "edit", by="carol", arguments={"tag": "v2"})
+        await modal.submit({})
+        await work.bob.modal("Not decided")
+        assert done(work) == []
+
+
+async def test_a_card_says_why_who_asked_who_decides_and_how_many_have(database: Database, house) -> None:
+    wanted = CallTool(tool="ship", arguments={"tag": "v1"})
+    reasoned = Completion(outcome=Outcome.OK, model="m", step=wanted, reasoning="It is <!here> tested.")
+    model = ScriptedModel(reasoned, DONE)
+    async with workplace(house, database, model, rules=TWO) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        card = await work.bob.sees(root, approval="ship")
+        for told in (
+            "Why, in the agent's words: It is <!here> tested.",
+            "asked for by Alice Ng",
+            "decided by release (Bob Ito, Carol Diaz)",
+            "0 of 2 so far",
+            "without an answer by then nothing is done",
+        ):
+            assert told in card.text
+        await card.click("Approve", by=work.bob)
+        await work.bob.told("Your approval counts; 1 more must approve this")
+        await card.becomes("1 of 2 so far: Bob Ito")
+        await card.click("Approve", by=work.carol)
+        await work.later(seconds=1)
+        await card.settled("approved by carol (slack)")
+        await work.later(seconds=1)
+        await work.alice.hears(root, "Done.")
 
 
 async def test_whoever_asked_may_not_approve_it_alone(database: Database, house) -> None:

@@ -10,6 +10,7 @@ async def test_an_approval_shows_all_that_the_contract_promises(surface: Surface
         *("id", "code", "kind", "thread_id", "agent", "requester", "tool", "arguments", "urgency"),
         "requesters",
         *("digest", "status", "policy", "opened_at", "expires_at", "answers", "cards"),
+        *("requesters", "reasoning", "deciders", "names", "explanation"),
     }
     assert request["kind"] == "approval"
     assert request["tool"] == "push"
@@ -18,6 +19,14 @@ async def test_an_approval_shows_all_that_the_contract_promises(surface: Surface
     assert request["requester"] == "person:alice"
     assert request["answers"] == []
     assert RFC3339_UTC.fullmatch(request["expires_at"])
+
+
+async def test_a_request_explains_itself_in_words_and_as_data(surface: Surface) -> None:
+    request = await surface.asked("push v1")
+    assert request["requesters"] == ["person:alice"]
+    assert [group["role"] for group in request["deciders"]] == ["release"]
+    assert request["names"]["person:bob"] in request["explanation"]["decided_by"]
+    assert request["explanation"]["afterwards"] == "without an answer by then nothing is done"
 
 
 async def test_the_policy_is_told_in_words_and_as_data(surface: Surface) -> None:

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.addresses import person
-from agents.messages import Card, Field, Message
-from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, chosen
+from agents.cards import lines_of
+from agents.messages import Card, Explanation, Field, Message
+from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, chosen
 from channels.slack.cards import LONGEST_TEXT, Posting, drawn
 from channels.slack.escaping import escaped, inert
 from tests.fakes.slack.limits import check_blocks
@@ -142,10 +144,86 @@ def test_what_values_say_is_shown_and_never_obeyed(status: str) -> None:
     assert posting.blocks[1]["text"]["text"].count("\n") == 1
 
 
+@pytest.mark.parametrize("length", [301, 2_400, 8_900])
+def test_a_card_shows_all_of_a_long_value_and_can_be_approved(length: int) -> None:
+    value = "".join(chr(97 + number % 26) for number in range(length))
+    posting = posted(card(fields=(Field(name="note", value=value),)))
+    assert value in joined(section["text"]["text"] for section in every("section", posting))
+    assert [element["action_id"] for element in elements(posting)] == [APPROVE, DENY, EDIT]
+    asked = posted(card(kind="question", title=f"deploy asks: {value}", fields=()))
+    assert value in joined(section["text"]["text"] for section in every("section", asked))
+    assert [element["action_id"] for element in elements(asked)] == [ANSWER]
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        {"fields": (Field(name="note", value="x" * 20_000),)},
+        {"fields": (Field(name="note", value="short"),), "is_cut": True},
+        {"title": "asks: " + "x" * 20_000},
+    ],
+    ids=["does not fit", "longer than a card keeps", "a long title"],
+)
+def test_a_card_not_shown_whole_cannot_be_approved_but_leads_to_the_whole(long: dict[str, Any]) -> None:
+    posting = posted(card(**long))
+    assert [element["action_id"] for element in elements(posting)] == [SHOW, DENY]
+    assert "press Show all" in str(posting.blocks)
+    question = posted(card(kind="question", choices=("yes", "no"), **long))
+    assert [element["action_id"] for element in elements(question)] == [SHOW]
+
+
+def test_a_value_that_is_cut_says_how_long_it_is() -> None:
+    posting = posted(card(fields=(Field(name="note", value="x" * 20_000),)))
+    assert "x… (20006 characters in all)" in every("section", posting)[0]["text"]["text"]
+
+
+def test_a_part_of_a_value_never_begins_a_section_as_a_line_of_its_own() -> None:
+    value = "x" * 2900 + "environment: staging " * 100
+    texts_of_card = [s["text"]["text"] for s in every("section", posted(card(fields=(Field(name="a", value=value),))))]
+    assert len(texts_of_card) > 2
+    assert all(text.startswith("…") for text in texts_of_card[2:])
+    assert all(text.endswith("…") for text in texts_of_card[1:-1])
+
+
+def test_no_section_of_a_card_is_folded_by_slack() -> None:
+    assert all(section["expand"] is True for section in every("section", posted(card())))
+
+
+def test_a_card_says_why_in_the_words_of_the_agent_and_who_decides() -> None:
+    told = Explanation(
+        why="It is <!here> tested.",
+        asked_by="Alice Ng",
+        decided_by="release (Bob Ito)",
+        progress="1 of 2 so far: Bob Ito",
+        afterwards="without an answer by then nothing is done",
+    )
+    why, facts = every("context", posted(card(explanation=told)))
+    assert [element["text"] for element in why["elements"]] == ["Why, in the agent's words: It is <!here> tested."]
+    assert [element["text"] for element in facts["elements"]] == [
+        "asked for by Alice Ng",
+        "decided by release (Bob Ito)",
+        "1 of 2 so far: Bob Ito",
+        "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
+        "without an answer by then nothing is done",
+        "code A7K2",
+    ]
+    assert {element["type"] for element in why["elements"]} == {"plain_text"}
+
+
+def test_a_settled_card_shows_all_of_what_was_decided() -> None:
+    posting = posted(card(status="approved", fields=(Field(name="note", value="x" * 2_400),)))
+    assert "x" * 2_400 in every("section", posting)[0]["text"]["text"]
+
+
+def joined(texts: Iterable[str]) -> str:
+    """The texts of sections as one, without what marks that a line goes on."""
+    return "".join(texts).replace("……", "")
+
+
 def test_facts_that_do_not_fit_are_counted() -> None:
     fields = tuple(Field(name=f"n{number}", value="v" * 300) for number in range(100))
     sections = every("section", posted(card(fields=fields)))
-    left = re.fullmatch(r"… and (\d+) more, which .*", sections[-1]["text"]["text"])
+    left = re.fullmatch(r"… and (\d+) more, which .*", sections[-1]["text"]["text"].split("\n")[-1])
     shown = sum(section["text"]["text"].count(": v") for section in sections)
     assert left is not None
     assert int(left[1]) + shown == 100
@@ -163,6 +241,8 @@ cards = st.builds(
     expires_at=st.none() | st.just(UNTIL),
     settled_at=st.none() | st.just(UNTIL),
     outcome=st.none() | words,
+    is_cut=st.booleans(),
+    explanation=st.builds(Explanation, why=words, asked_by=words, decided_by=words, progress=words, afterwards=words),
 )
 
 
@@ -181,6 +261,15 @@ def test_no_card_is_more_than_slack_takes(message: Message) -> None:
         assert all(len(label["text"]) <= 75 for label in labels)
         assert len(element.get("options", ())) <= 100
         assert len(element.get("confirm", {"text": {"text": ""}})["text"]["text"]) <= 300
+
+
+@given(cards)
+def test_what_can_be_approved_is_shown_whole(shown: Card) -> None:
+    posting = posted(shown)
+    if APPROVE in {element["action_id"] for element in elements(posting)}:
+        told = joined(f"{section['text']['text']}\n" for section in every("section", posting)).replace("…\n…", "")
+        assert all(line in told for line in lines_of(shown) if line.strip())
+        assert not shown.is_cut
 
 
 @given(st.text() | st.sampled_from(["", " \n", "<!here> " * 3000, "```\n" + "x\n" * 20_000, " " * 30_000]))

@@ -7,11 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from agents.addresses import person
 from agents.errors import Invalid
-from channels.slack.actions import ANSWER, DENY, EDIT, Behind
+from agents.messages import Card
+from agents.messages import Field as Line
+from channels.slack.actions import ANSWER, APPROVE, DENY, EDIT, SHOW, Behind
 from channels.slack.facts import Submitted
 from channels.slack.inbound import understand
-from channels.slack.modals import Refusal, answer, answer_modal, deny_modal, edit_modal, edited, reason, told_modal
+from channels.slack.modals import (
+    Refusal,
+    answer,
+    answer_modal,
+    deny_modal,
+    edit_modal,
+    edited,
+    reason,
+    told_modal,
+    whole_modal,
+)
 from tests.channels.slack.overviews import hostile, is_inert, words
 from tests.channels.slack.sent import US, arrived, payload
 from tests.fakes.slack.limits import VIEW_BLOCKS, check_blocks
@@ -262,3 +275,56 @@ def test_a_modal_may_only_tell_something() -> None:
 def test_any_text_can_be_told_in_a_modal(title: str, text: str) -> None:
     shown = check_view(told_modal(title, text), "modal")
     assert is_inert([shown["title"], shown["blocks"]])
+
+
+def long_card(length: int, **changed: Any) -> Card:
+    """An approval of a call with one argument of this length."""
+    told: dict[str, Any] = {"request_id": "req_1", "code": "A7K2", "kind": "approval", "status": "open"}
+    told |= {"title": "deploy wants to run it", "requester": person("alice")}
+    return Card(**(told | {"fields": (Line(name="note", value="x" * length),)} | changed))
+
+
+def paged(card: Card, *, may_decide: bool = True) -> list[dict[str, Any]]:
+    """The modals somebody sees who goes on to the last page."""
+    modals = [whole_modal(BEHIND, card, may_decide=may_decide)]
+    while modals[-1]["callback_id"] == SHOW:
+        behind = Behind.read(modals[-1]["private_metadata"])
+        modals.append(whole_modal(behind, card, may_decide=may_decide))
+    return modals
+
+
+@pytest.mark.parametrize("length", [10, 20_000, 64_000])
+def test_all_of_a_card_is_shown_before_it_can_be_approved(length: int) -> None:
+    modals = paged(long_card(length))
+    for modal in modals:
+        check_view(modal, "modal")
+        check_blocks(modal["blocks"], most=VIEW_BLOCKS)
+    sections = [block["text"]["text"] for modal in modals for block in modal["blocks"] if block["type"] == "section"]
+    assert sum(text.count("x") for text in sections) == length
+    assert [modal["callback_id"] for modal in modals] == [SHOW] * (len(modals) - 1) + [APPROVE]
+    assert modals[-1]["blocks"][-1]["elements"][0]["text"] == f"page {len(modals)} of {len(modals)}"
+
+
+def test_a_long_question_is_answered_on_its_last_page() -> None:
+    asked = long_card(0, kind="question", title="y" * 20_000, fields=(), choices=("yes", "no"))
+    modal = paged(asked)[-1]
+    assert modal["callback_id"] == ANSWER
+    assert inputs(modal)["words"]["hint"]["text"] == "One of: yes, no"
+
+
+def test_somebody_who_may_not_decide_sees_all_of_it_and_no_button() -> None:
+    told = whole_modal(BEHIND, long_card(10), may_decide=False)
+    assert "submit" not in told
+
+
+def test_what_is_longer_than_a_card_keeps_is_not_approved_in_a_modal() -> None:
+    told = whole_modal(BEHIND, long_card(10, is_cut=True), may_decide=True)
+    assert "submit" not in told
+    assert "handrail requests show A7K2" in str(told["blocks"])
+
+
+def test_an_edit_shows_all_of_what_stays_as_it_is() -> None:
+    told = view({"properties": {}}, {"hosts": ["h" * 5_000]})
+    sections = [block["text"]["text"] for block in told["blocks"] if block["type"] == "section"]
+    assert sum(text.count("h") for text in sections) >= 5_000
+    check_blocks(told["blocks"], most=VIEW_BLOCKS)

@@ -1,0 +1,43 @@
+"""Who may decide a request, by name: resolved when it is opened or edited, so that whoever reads it later need not."""
+
+from collections.abc import Iterable
+
+from agents.addresses import person
+from agents.events import KnownEvent, RequestAnswered, RequestOpened
+from agents.people import People, Person
+from agents.policy import Ask
+from agents.requests import Deciders, Request
+
+MAX_NAMED = 10
+"""People named for each role; the others are counted."""
+
+
+def with_names(event: KnownEvent, people: People, request: Request | None = None) -> KnownEvent:
+    """Return the event with the deciders and names it gives to its request; `request` is the one that is answered."""
+    if isinstance(event, RequestOpened):
+        named = event.request.model_copy(update=_named(event.request.ask, event.request, people))
+        return event.model_copy(update={"request": named})
+    if isinstance(event, RequestAnswered) and event.policy is not None and request is not None:
+        return event.model_copy(update=_named(event.policy.ask or Ask(), request, people))
+    return event
+
+
+def _named(ask: Ask, request: Request, people: People) -> dict[str, object]:
+    asking = request.asked_by
+    excluded = [] if ask.requester_may_approve else [people.get(address) for address in asking]
+    deciders = tuple(_deciders(ask, people, [who.key for who in excluded if who is not None]))
+    told = {address: people.get(address) for group in deciders for address in group.people}
+    told |= {address: people.get(address) for address in asking}
+    return {"deciders": deciders, "names": {str(a): who.name for a, who in told.items() if who is not None}}
+
+
+def _deciders(ask: Ask, people: People, excluded: list[str]) -> Iterable[Deciders]:
+    for role in ask.roles:
+        yield _group(role, () if role == "*" else people.with_role(role), excluded)
+    if named := [who for key in ask.people if (who := people.get(person(key))) is not None]:
+        yield _group(None, named, excluded)
+
+
+def _group(role: str | None, people: Iterable[Person], excluded: list[str]) -> Deciders:
+    able = [person(who.key) for who in people if who.key not in excluded]
+    return Deciders(role=role, people=tuple(able[:MAX_NAMED]), more=len(able[MAX_NAMED:]))

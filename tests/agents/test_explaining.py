@@ -1,0 +1,122 @@
+"""What a person is told before they decide: why, who asked, who decides, how many have, and what happens otherwise."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import Address, person
+from agents.deciders import MAX_NAMED, with_names
+from agents.events import RequestOpened
+from agents.explaining import MAX_WHY, explain, who_decides
+from agents.judge import judge
+from agents.people import People, Person
+from agents.policy import Ask
+from agents.requests import Request
+from tests.agents.samples import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE, STRANGER, answer, approval, question
+
+TWO = Ask(roles=("release",), quorum=2)
+
+
+def opened(request: Request, people: People = PEOPLE) -> Request:
+    """The request as it is recorded."""
+    event = with_names(RequestOpened(at=NOW, actor=Address("agent:walker"), request=request), people)
+    assert isinstance(event, RequestOpened)
+    return event.request
+
+
+def approved_by(request: Request, *people: Address) -> Request:
+    for by in people:
+        given = judge(request, answer("approve", by), people=PEOPLE, now=NOW).given
+        request = request.model_copy(update={"answers": (*request.answers, given)})
+    return request
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (RELEASE, "release (Bob, Carol)"),
+        (Ask(roles=("release", "oncall")), "release (Bob, Carol) or oncall (Carol)"),
+        (Ask(people=("bob", "carol")), "Bob, Carol"),
+        (Ask(roles=("oncall",), people=("bob",)), "oncall (Carol) or Bob"),
+        (Ask(roles=("nobody-has-it",)), "nobody-has-it"),
+        (Ask(roles=("*",)), "everyone who is known here"),
+        (Ask(), "nobody"),
+    ],
+)
+def test_those_who_decide_are_named_with_their_roles(ask: Ask, told: str) -> None:
+    assert who_decides(opened(approval(ask))) == told
+
+
+def test_whoever_asked_is_not_named_where_they_may_not_approve() -> None:
+    asked = approval(requester=BOB)
+    assert who_decides(opened(asked)) == "release (Carol)"
+    assert who_decides(opened(approval(requesters=(ALICE, Address("terminal:bob"))))) == "release (Carol)"
+    may = approval(Ask(roles=("release",), requester_may_approve=True), requester=BOB)
+    assert who_decides(opened(may)) == "release (Bob, Carol)"
+
+
+def test_a_large_role_is_named_in_part_and_counted() -> None:
+    crowd = People(everybody=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("crew",)) for n in range(MAX_NAMED + 3)))
+    told = who_decides(opened(approval(Ask(roles=("crew",))), crowd))
+    assert told.startswith("crew (P0, P1, ")
+    assert told.endswith("P9, 3 more)")
+
+
+def test_a_request_of_an_earlier_build_names_the_roles_alone() -> None:
+    assert explain(approval(TWO)).decided_by == "release"
+    assert explain(approval(TWO)).asked_by == "alice"
+
+
+def test_all_who_asked_are_named_and_a_stranger_by_their_address() -> None:
+    asked = opened(approval(requesters=(ALICE, CAROL, STRANGER)))
+    assert explain(asked).asked_by == "Alice, Carol and stranger"
+
+
+@pytest.mark.parametrize(
+    ("approvers", "told"), [((), "0 of 2 so far"), ((BOB,), "1 of 2 so far: Bob"), ((BOB, BOB), "1 of 2 so far: Bob")]
+)
+def test_it_is_told_how_many_of_several_have_approved(approvers: tuple[Address, ...], told: str) -> None:
+    assert explain(approved_by(opened(approval(TWO)), *approvers)).progress == told
+
+
+def test_where_one_is_enough_there_is_no_progress_to_tell() -> None:
+    assert explain(opened(approval())).progress == ""
+    assert explain(opened(question(TWO))).progress == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"on_expire": "deny"}, "without an answer by then nothing is done"),
+        ({"on_expire": "hold"}, "it stays open after that"),
+        ({"on_expire": "halt"}, "without an answer by then the thread stops"),
+    ],
+)
+def test_it_is_told_what_happens_without_an_answer(changed: dict[str, Any], told: str) -> None:
+    assert explain(approval(RELEASE.model_copy(update=changed))).afterwards == told
+
+
+def test_a_held_request_has_nothing_that_happens_afterwards() -> None:
+    assert explain(approval(held=True)).afterwards == ""
+
+
+def test_the_words_of_the_agent_are_visible_on_one_line_and_cut() -> None:
+    told = explain(approval(reasoning="Staging\u202e is\n\nidle. " + "x" * 400)).why
+    assert told.startswith("Staging\\u202e is idle. xxx")
+    assert told.endswith(" characters in all)")
+    assert len(told) < MAX_WHY + 40
+
+
+@given(st.text())
+def test_no_reasoning_changes_what_is_approved(reasoning: str) -> None:
+    assert approval(reasoning=reasoning).digest == approval().digest
+    assert len(explain(approval(reasoning=reasoning)).why.splitlines()) <= 1
+
+
+def test_what_was_resolved_needs_no_configuration_to_be_read() -> None:
+    request = opened(approval(TWO))
+    assert Request.model_validate_json(request.model_dump_json(exclude_none=True)) == request
+    assert request.names == {"person:bob": "Bob", "person:carol": "Carol", "person:alice": "Alice"}
+    assert request.deciders[0].people == (person("bob"), person("carol"))
