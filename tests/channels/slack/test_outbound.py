@@ -235,7 +235,7 @@ async def test_what_slack_does_not_take_as_it_is_drawn_is_said_in_plain_text_onc
         _, address = await here.thread()
         here.slack.fails("chat.postMessage", error="invalid_blocks")
         await here.channel.send(address, approval(), key="k")
-        assert here.said() == ["deploy wants to run push_release_tag\ntag: v1.4.0\n[A7K2]"]
+        assert here.said() == ["deploy wants to run push_release_tag\ntag: v1.4.0\nasked for by alice\n[A7K2]"]
 
 
 async def test_long_reply_slack_does_not_take_as_markdown_is_sent_whole_in_plain_text() -> None:
