@@ -342,7 +342,7 @@ async def test_what_is_asked_beside_a_tool_can_be_approved_and_not_edited(databa
     model = ScriptedModel({"intent": "look"}, DONE)
     async with workplace(house, database, model, budget=Budget(steps=1)) as work:
         root = await work.alice.mentions("look around", channel=OPS)
-        card = await work.alice.sees(root, approval="extend_budget")
+        card = await work.alice.sees(root, approval="allow 1 more?")
         assert [button["text"]["text"] for button in card.controls] == ["Approve", "Deny"]
         await card.click("Approve", by=work.alice)
         await card.settled("approved by alice (slack)")

@@ -177,8 +177,16 @@ async def test_whoever_asked_may_not_approve_it(surface: Surface) -> None:
     assert "second person" in told.json()["error"]["message"]
 
 
+async def denied_by_carol(surface: Surface) -> str:
+    """A thread of alice that bob may see, because a request in it named his role, and in which nothing is open."""
+    request = await surface.asked("push v2")
+    await surface.answer(request, "carol", decision="deny")
+    await surface.until(request["thread_id"], lambda state: state.status == "done")
+    return str(request["thread_id"])
+
+
 async def test_who_speaks_in_a_thread_of_another_may_not_approve_what_follows(surface: Surface) -> None:
-    thread_id = await surface.opened("look")
+    thread_id = await denied_by_carol(surface)
     await surface.client("bob").post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
     request = await surface.request_in(thread_id)
     assert request["requesters"] == ["person:alice", "person:bob"]
@@ -190,7 +198,7 @@ async def test_who_speaks_in_a_thread_of_another_may_not_approve_what_follows(su
 
 
 async def test_who_forks_a_thread_may_not_approve_what_follows(surface: Surface) -> None:
-    thread_id = await surface.opened("look")
+    thread_id = await denied_by_carol(surface)
     forked = await surface.client("bob").post(f"/v1/threads/{thread_id}/fork", json={"at": 2})
     fork = forked.json()["id"]
     await surface.client("alice").post(f"/v1/threads/{fork}/messages", json={"text": "push v1"})
