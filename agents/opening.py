@@ -135,6 +135,8 @@ def _question(state: ThreadState, question: str, choices: tuple[str, ...]) -> di
 
 
 def _opened(state: ThreadState, moment: Moment, **asked: Any) -> RequestOpened:
+    terms = asked["policy"].ask
+    requesters = state.requesters_of(asked.get("tool"), may_edit=terms is None or terms.editor_may_approve)
     request = Request(
         id=f"req_{moment.fresh}",
         code=moment.code,
@@ -142,7 +144,7 @@ def _opened(state: ThreadState, moment: Moment, **asked: Any) -> RequestOpened:
         agent=state.acting,
         requester=state.requester,
         opened_at=moment.now,
-        **{"requesters": state.requesters, **asked},
+        **{"requesters": requesters, **asked},
     )
     return RequestOpened(at=moment.now, actor=agent_address(state), request=request)
 

@@ -111,6 +111,13 @@ class Outage(Frozen):
     announced: bool = False
 
 
+class Advice(Frozen):
+    """A person whose decision about a call of `tool` came with words, which may lead to the next proposal."""
+
+    by: Address
+    tool: str | None
+
+
 class ThreadState(Frozen):
     """One thread, as of `version` events.
 
@@ -125,6 +132,7 @@ class ThreadState(Frozen):
     origin: Address = ENGINE
     requester: Address = ENGINE
     requesters: tuple[Address, ...] = ()
+    advice: tuple[Advice, ...] = ()
     deciders: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     created_at: AwareDatetime | None = None
@@ -154,6 +162,15 @@ class ThreadState(Frozen):
     def acting(self) -> str:
         """The agent at work: the one asked last, or the thread's own."""
         return self.asked[-1].agent if self.asked else self.agent
+
+    def requesters_of(self, tool: str | None, *, may_edit: bool = True) -> tuple[Address, ...]:
+        """Return those whose words lead to a proposal of this tool now.
+
+        Advice about a call of the same tool changes that call as an edit does, so it makes a requester only where an
+        editor may not approve.
+        """
+        advisers = (advice.by for advice in self.advice if advice.tool != tool or not may_edit)
+        return tuple(dict.fromkeys((*self.requesters, *advisers)))
 
     @property
     def is_trusted(self) -> bool:

@@ -142,7 +142,8 @@ def _consequence(state: ThreadState, request: Request) -> dict[str, Any]:
     """What a settled request means for the thread."""
     match request.purpose:
         case "tool" if request.status == "approved" and state.call is not None:
-            ready = {"phase": "ready", "approvals": request.approvals, "ask": request.ask}
+            approved = {"approvals": request.approvals, "requesters": request.asked_by}
+            ready = {"phase": "ready", "ask": request.ask, **approved}
             call = _rewritten(state, request)
             return {"call": call.model_copy(update=ready) if call else None}
         case "tool":

@@ -1,4 +1,4 @@
-"""Requesters: everybody whose words entered the log, whether the model still remembers them or not."""
+"""Requesters: everybody whose words entered the log, whether the model still remembers them or not (ADR 0017)."""
 
 from typing import Any
 
@@ -11,17 +11,30 @@ from agents.events import (
     ThreadForked,
     ThreadStarted,
 )
-from agents.state import ThreadState
+from agents.state import Advice, ThreadState
 
 
 def fold_requesters(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
-    """Return the changed field: every address counts once, in the order in which it first spoke."""
+    """Return the changed fields: every address counts once, in the order in which it first spoke."""
     known = dict.fromkeys((*state.requesters, *filter(None, _speakers(event))))
-    return {"requesters": tuple(known)} if len(known) > len(state.requesters) else {}
+    changed: dict[str, Any] = {"requesters": tuple(known)} if len(known) > len(state.requesters) else {}
+    return changed | _advised(state, event)
+
+
+def _advised(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
+    """Return the advice after the event: words of a decision steer what follows, until a message comes in."""
+    if isinstance(event, MessageReceived) and state.advice:
+        return {"advice": ()}
+    if not isinstance(event, RequestAnswered) or event.answer.decision == "answer" or not event.has_words:
+        return {}
+    request = state.request_named(event.request_id)
+    tool = request.tool if request else None
+    advisers = filter(None, (event.answer.by, event.answer.entered_by))
+    return {"advice": tuple(dict.fromkeys((*state.advice, *(Advice(by=by, tool=tool) for by in advisers))))}
 
 
 def _speakers(event: KnownEvent) -> tuple[Address | None, ...]:
-    """Return the addresses whose words the event holds. An answer without words makes nobody a requester."""
+    """Return the addresses whose words the event holds for good. Words of a decision are advice."""
     match event:
         case ThreadStarted():
             return (event.requester, event.actor, event.entered_by)
@@ -29,7 +42,7 @@ def _speakers(event: KnownEvent) -> tuple[Address | None, ...]:
             return (event.actor, event.entered_by, _address(event.author))
         case MessageEdited() | ThreadForked():
             return (event.actor,)
-        case RequestAnswered() if event.has_words:
+        case RequestAnswered() if event.answer.decision == "answer" and event.has_words:
             return (event.answer.by, event.answer.entered_by)
         case _:
             return ()

@@ -80,7 +80,7 @@ def _called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
         digest=event.digest,
         phase="ready" if event.verdict.answer == "allow" else "asked",
         prefetched=event.prefetched,
-        requesters=state.requesters,
+        requesters=state.requesters_of(event.tool),
         agent=state.acting if state.asked else None,
     )
     return {"prefetch": waiting, "call": call}

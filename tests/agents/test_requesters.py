@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given
 
 from agents.addresses import Address
-from agents.events import KnownEvent, RequestAnswered, ThreadForked, ThreadStarted
-from agents.messages import Assurance
+from agents.events import KnownEvent, ThreadForked, ThreadStarted
 from agents.policy import Policy
 from agents.reducer import MOST_REMEMBERED, fold
-from agents.requests import GivenAnswer
 from agents.state import ThreadState
 from agents.steps import CallTool, RequestHumanInput
 from tests.agents.samples import (
@@ -72,23 +70,32 @@ def test_words_count_beyond_what_is_remembered_and_beyond_a_tool() -> None:
     assert looked.requesters == (ALICE, BOB)
 
 
-def given_answer(decision: str = "approve", **words: str) -> GivenAnswer:
-    facts = {"by": BOB, "channel": TERMINAL, "assurance": Assurance.HIGH, "decision": decision, "at": NOW}
-    return GivenAnswer.model_validate({**facts, "counted": True, **words})
+def decided(decision: str = "deny", by: Address = BOB, **words: str) -> ThreadState:
+    """Return a thread in which a push was decided; with these words, if any."""
+    return answered(asking_thread(), decision, by, **words)
 
 
 @pytest.mark.parametrize(
-    ("words", "is_requester"),
-    [({}, False), ({"comment": "push it"}, True), ({"text": "staging"}, True)],
+    ("words", "tool", "editor_may_approve", "is_requester"),
+    [
+        ({}, "ship", True, False),
+        ({"comment": "ship it instead"}, "ship", True, True),
+        ({"comment": "staging first"}, "push", True, False),
+        ({"comment": "staging first"}, "push", False, True),
+    ],
 )
-def test_an_answer_with_words_makes_a_requester_of_what_follows(words: dict[str, str], is_requester: bool) -> None:
-    event = RequestAnswered(at=NOW, actor=BOB, request_id="req_1", answer=given_answer(**words), status="approved")
-    assert (BOB in proposing(thread(event))) is is_requester
+def test_words_of_a_decision_lead_to_what_follows_like_an_edit(
+    words: dict[str, str], tool: str, editor_may_approve: bool, is_requester: bool
+) -> None:
+    state = decided(**words)
+    assert (BOB in state.requesters_of(tool, may_edit=editor_may_approve)) is is_requester
+    assert BOB not in state.requesters
 
 
-def test_the_edited_arguments_make_a_requester_of_what_follows() -> None:
-    facts = {"at": NOW, "actor": BOB, "request_id": "req_1", "answer": given_answer("edit"), "status": "approved"}
-    assert BOB in proposing(thread(RequestAnswered(**facts, arguments={"where": "x"}, digest="e" * 64)))
+def test_words_of_a_decision_lead_to_nothing_after_the_next_message() -> None:
+    state = decided(comment="ship it instead")
+    assert BOB not in fold(state, [message("and now push", by=ALICE)]).requesters_of("ship")
+    assert BOB in fold(state, [message("and now push", by=BOB)]).requesters_of("push")
 
 
 def test_words_after_a_proposal_make_no_requester_of_it() -> None:
@@ -96,7 +103,7 @@ def test_words_after_a_proposal_make_no_requester_of_it() -> None:
     state = answered(state, by=CAROL, comment="go")
     assert state.call is not None
     assert state.call.requesters == (ALICE,)
-    assert state.requesters == (ALICE, BOB, CAROL)
+    assert state.requesters == (ALICE, BOB)
 
 
 def test_the_answer_to_a_question_makes_a_requester_of_what_follows() -> None:
@@ -122,11 +129,14 @@ def test_no_approval_counts_of_a_person_whose_words_led_to_it(walk: Walk) -> Non
 @given(walks())
 def test_every_request_names_all_who_spoke_before_it(walk: Walk) -> None:
     spoke: list[Address] = []
+    advised: list[Address] = []
     for event, state in zip(walk.events, walk.states[1:], strict=True):
         if event.type == "RequestOpened" and event.request.purpose != "outcome":
-            assert set(event.request.requesters) == set(spoke)
+            assert set(spoke) <= set(event.request.requesters) <= {*spoke, *advised}
+        advised = [] if event.type == "MessageReceived" else advised
         if event.type in ("ThreadStarted", "MessageReceived", "MessageEdited", "ThreadForked"):
             spoke += [event.actor, *filter(None, [getattr(event, "entered_by", None)])]
         if event.type == "RequestAnswered" and (event.answer.text or event.answer.comment or event.digest):
-            spoke += [event.answer.by, *filter(None, [event.answer.entered_by])]
+            heard = spoke if event.answer.decision == "answer" else advised
+            heard += [event.answer.by, *filter(None, [event.answer.entered_by])]
         assert set(state.requesters) == set(spoke)

@@ -14,6 +14,7 @@ class Asked:
 
     ask: Any
     requesters: frozenset[str]
+    tool: str
     approvals: list[Any] = field(default_factory=list)
 
     def answered(self, data: Any) -> None:
@@ -40,6 +41,7 @@ class Asked:
 def unauthorised(log: Sequence[Logged]) -> Iterator[str]:
     """Yield what started in one thread without the approval it needed."""
     spoke: set[str] = set()
+    advised: set[tuple[str, str]] = set()
     gated: dict[str, Asked | None] = {}
     requests: dict[str, Asked] = {}
     for event in log:
@@ -47,7 +49,10 @@ def unauthorised(log: Sequence[Logged]) -> Iterator[str]:
         if event.type == "ToolCalled" and data["verdict"]["answer"] == "ask":
             gated[data["call_id"]] = None
         elif event.type == "RequestOpened" and data["request"]["purpose"] == "tool":
-            asked = Asked(data["request"]["policy"]["ask"], frozenset(spoke))
+            ask = data["request"]["policy"]["ask"]
+            may_edit = ask.get("editor_may_approve", True)
+            advisers = {name for name, tool in advised if tool != data["request"]["tool"] or not may_edit}
+            asked = Asked(ask, frozenset(spoke | advisers), data["request"]["tool"])
             gated[data["request"]["call_id"]] = requests[data["request"]["id"]] = asked
         elif event.type == "RequestAnswered" and data["request_id"] in requests:
             requests[data["request_id"]].answered(data)
@@ -56,6 +61,9 @@ def unauthorised(log: Sequence[Logged]) -> Iterator[str]:
             whys = ["never asked for"] if asked_for is None else asked_for.objections()
             yield from (f"{data['call_id']} started, {why}" for why in whys)
         spoke |= set(_speakers(event, data))
+        advised = set() if event.type == "MessageReceived" else advised
+        if event.type == "RequestAnswered" and data["request_id"] in requests:
+            advised |= {(name, requests[data["request_id"]].tool) for name in _advisers(data)}
 
 
 def _speakers(event: Logged, data: Any) -> Iterator[str]:
@@ -63,5 +71,15 @@ def _speakers(event: Logged, data: Any) -> Iterator[str]:
         yield event.actor
         yield from (data[name] for name in ("requester", "entered_by", "author") if data.get(name))
     answer = data["answer"] if event.type == "RequestAnswered" else {}
-    if answer.get("text") or answer.get("comment") or (answer and data.get("digest")):
-        yield from (answer[name] for name in ("by", "entered_by") if answer.get(name))
+    if answer.get("decision") == "answer" and answer.get("text"):
+        yield from _acting(answer)
+
+
+def _advisers(data: Any) -> Iterator[str]:
+    answer = data["answer"]
+    if answer["decision"] != "answer" and (answer.get("text") or answer.get("comment") or data.get("digest")):
+        yield from _acting(answer)
+
+
+def _acting(answer: Any) -> Iterator[str]:
+    return (answer[name] for name in ("by", "entered_by") if answer.get(name))
