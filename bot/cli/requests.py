@@ -1,15 +1,17 @@
 """`handrail requests`: what agents ask people, and the answers."""
 
+import sys
 from typing import Annotated, Any
 
-from typer import Argument, Option, Typer
+from typer import Argument, Exit, Option, Typer, confirm
 
-from bot.cli.screen import AsJson, show, show_json
+from agents.errors import ApprovalChanged
+from bot.cli.screen import AsJson, show, show_json, tell
 from bot.cli.server import MOST, As, Limit, ask
 from bot.settings import Settings, load_settings
 from channels.terminal.client import path
 from channels.terminal.inbound import AnswerQuestion, Approve, Decisive, Deny, decision
-from channels.terminal.outbound import RequestView, notice, request_shown, requests_table
+from channels.terminal.outbound import RequestView, card, notice, request_shown, requests_table
 
 app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
 
@@ -40,19 +42,31 @@ def list_requests(
 def show_request(named: Named, *, as_json: AsJson = False) -> None:
     """One request, and what became of it."""
     settings = load_settings()
-    _show(settings, ask(settings, lambda server: server.get(path("requests", named))), as_json=as_json)
+    found = ask(settings, lambda server: server.get(path("requests", named)))
+    _show(settings, found, as_json=as_json)
+    if not as_json:
+        show(settings, notice(f"digest {found['digest']}"))
 
 
 @app.command()
 def approve(
     named: Named,
     *,
+    digest: Annotated[
+        str | None, Option("--digest", metavar="DIGEST", help="The digest of what you saw; `requests show` prints it.")
+    ] = None,
     comment: Annotated[str | None, Option("--comment", help="A word to the agent.")] = None,
     person: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve what is asked."""
-    _answer(Approve(named, comment), person, as_json=as_json)
+    """Approve what is asked: in a terminal it is shown first, a script passes the digest of what it saw."""
+    settings = load_settings()
+    if digest is None and _is_interactive():
+        digest = _confirmed(settings, named, person)
+    try:
+        _answer(settings, Approve(named, comment), person, digest=digest, as_json=as_json)
+    except ApprovalChanged as error:
+        raise _with_request(settings, error) from error
 
 
 @app.command()
@@ -64,7 +78,7 @@ def deny(
     as_json: AsJson = False,
 ) -> None:
     """Deny what is asked."""
-    _answer(Deny(named, comment), person, as_json=as_json)
+    _answer(load_settings(), Deny(named, comment), person, as_json=as_json)
 
 
 @app.command()
@@ -76,13 +90,43 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
-    _answer(AnswerQuestion(named, text), person, as_json=as_json)
+    _answer(load_settings(), AnswerQuestion(named, text), person, as_json=as_json)
 
 
-def _answer(order: Decisive, person: str | None, *, as_json: bool) -> None:
-    settings = load_settings()
+def _is_interactive() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _confirmed(settings: Settings, named: str, person: str | None) -> str:
+    """Show the request and ask; return the digest of what was shown. One that takes no approval is not asked about."""
+    request = RequestView.model_validate(ask(settings, lambda server: server.get(path("requests", named)), person))
+    if request.status == "open" and request.kind == "approval":
+        show(settings, card(request), stderr=True)
+        if not confirm("Approve exactly this?", default=False, err=True):
+            tell(f"Nothing was decided; {request.code} is still open.")
+            raise Exit(1)
+    return request.digest
+
+
+def _with_request(settings: Settings, error: ApprovalChanged) -> ApprovalChanged:
+    """Show the request as it is now, and return the refusal with the way to approve exactly that."""
+    try:
+        request = RequestView.model_validate(error.details)
+    except ValueError:
+        return error
+    show(settings, card(request), stderr=True)
+    return ApprovalChanged(
+        f"{error}; to approve exactly what stands above: handrail requests approve {request.code} "
+        f"--digest {request.digest}"
+    )
+
+
+def _answer(
+    settings: Settings, order: Decisive, person: str | None, *, digest: str | None = None, as_json: bool
+) -> None:
     where = path("requests", order.code, "answer")
-    told = ask(settings, lambda server: server.post(where, {**decision(order), "actor": server.person}), person)
+    body = {**decision(order), "digest": digest}
+    told = ask(settings, lambda server: server.post(where, {**body, "actor": server.person}), person)
     _show(settings, told, as_json=as_json)
     if not as_json and (note := told.get("note")) is not None:
         show(settings, notice(note))

@@ -28,23 +28,28 @@ class Screen(Console):
             yield segment if segment.control else segment._replace(text=without_controls(segment.text))
 
 
-def console(settings: Settings | None) -> Screen:
+def console(settings: Settings | None, *, stderr: bool = False) -> Screen:
     """Stdout for people. Text is taken as it is: no markup, no emoji codes, no guessing what a number means."""
     colours: Literal["auto"] | None = None if settings is not None and settings.no_color else "auto"
-    drawn = Screen(highlight=False, markup=False, emoji=False, color_system=colours)
+    drawn = Screen(highlight=False, markup=False, emoji=False, color_system=colours, stderr=stderr)
     if not drawn.is_terminal:
         drawn.width = _WIDE
     return drawn
 
 
-def show(settings: Settings | None, drawn: RenderableType) -> None:
+def show(settings: Settings | None, drawn: RenderableType, *, stderr: bool = False) -> None:
     """Print something for people; into a pipe without the blanks that fill up columns."""
-    screen = console(settings)
+    screen = console(settings, stderr=stderr)
     if screen.is_terminal:
         return screen.print(drawn)
     with screen.capture() as captured:
         screen.print(drawn)
-    return echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+    return echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")), err=stderr)
+
+
+def is_cut(settings: Settings | None) -> bool:
+    """Return whether lines end at the width of a terminal; what a pipe reads is whole."""
+    return console(settings).is_terminal
 
 
 def show_json(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import select
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
@@ -73,6 +76,16 @@ class Talking:
         return self.process.wait(PATIENCE)
 
 
+def _shown_at(terminal: int) -> Iterator[str]:
+    """What a terminal shows until its program ends."""
+    while select.select([terminal], [], [], PATIENCE)[0]:
+        try:
+            yield os.read(terminal, 65536).decode()
+        except OSError:  # as Linux says that no program is there any more
+            return
+    pytest.fail(f"nothing happened at the terminal for {PATIENCE} s")
+
+
 @dataclass
 class Folder:
     """A folder somebody works in."""
@@ -93,6 +106,25 @@ class Folder:
             check=False,
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def at_terminal(self, *arguments: str, typed: str, **environment: str) -> Ended:
+        """Run a command to its end in a terminal where `typed` was typed; all it shows is its output."""
+        ours, theirs = pty.openpty()
+        os.write(ours, typed.encode())
+        with subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.path,
+            env=self._variables(environment),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        ) as process:
+            os.close(theirs)
+            shown = "".join(_shown_at(ours))
+            process.wait(PATIENCE)
+        os.close(ours)
+        return Ended(process.returncode, shown.replace("\r\n", "\n"), "")
 
     @contextmanager
     def talking(self, *arguments: str, before: Sequence[str] = (), **environment: str) -> Iterator[Talking]:

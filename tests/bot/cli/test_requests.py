@@ -40,6 +40,29 @@ def test_an_approval_is_given_once(served, card):
     assert "settled: approved by you (terminal): go" in again.err
 
 
+def test_an_approval_in_a_terminal_shows_the_request_and_asks(server, served, card):
+    approve = ("requests", "approve", card["code"])
+    refused = server.folder.at_terminal(*approve, typed="\n", PORT=server.port)
+    assert "v1.4.0" in refused.out
+    assert "Approve exactly this? [y/N]" in refused.out
+    assert (refused.code, "Nothing was decided" in refused.out) == (1, True)
+    assert served("requests", "show", card["id"], "--json").json["status"] == "open"
+    approved = server.folder.at_terminal(*approve, typed="y\n", PORT=server.port)
+    assert (approved.code, f"{card['code']} approved by you" in approved.out) == (0, True)
+
+
+def test_an_approval_of_something_else_is_refused_with_what_it_is_now(served, card):
+    refused = served("requests", "approve", card["code"], "--digest", "seen-before", "--json")
+    assert (refused.code, refused.out) == (1, "")
+    assert "v1.4.0" in refused.err
+    assert f"handrail requests approve {card['code']} --digest {card['digest']}" in refused.err
+    assert served("requests", "approve", card["code"], "--digest", card["digest"]).code == 0
+
+
+def test_a_request_is_shown_with_its_digest(served, card):
+    assert f"digest {card['digest']}" in served("requests", "show", card["code"]).out
+
+
 def test_a_denial_carries_its_reason(served, card):
     denied = served("requests", "deny", card["code"], "--comment", "not on a Friday")
     assert denied.code == 0
