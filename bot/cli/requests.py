@@ -10,7 +10,7 @@ from bot.cli.screen import AsJson, show, show_json, tell
 from bot.cli.server import MOST, As, Limit, ask
 from bot.settings import Settings, load_settings
 from channels.terminal.client import path
-from channels.terminal.inbound import AnswerQuestion, Approve, Decisive, Deny, decision
+from channels.terminal.orders import AnswerQuestion, Approve, Deny, decision
 from channels.terminal.outbound import RequestView, card, notice, request_shown, requests_table
 
 app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
@@ -64,7 +64,7 @@ def approve(
     if digest is None and _is_interactive():
         digest = _confirmed(settings, named, person)
     try:
-        _answer(settings, Approve(named, comment), person, digest=digest, as_json=as_json)
+        _answer(settings, named, Approve(named, comment), person, digest=digest, as_json=as_json)
     except ApprovalChanged as error:
         raise _with_request(settings, error) from error
 
@@ -78,7 +78,7 @@ def deny(
     as_json: AsJson = False,
 ) -> None:
     """Deny what is asked."""
-    _answer(load_settings(), Deny(named, comment), person, as_json=as_json)
+    _answer(load_settings(), named, Deny(named, comment), person, as_json=as_json)
 
 
 @app.command()
@@ -90,7 +90,7 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
-    _answer(load_settings(), AnswerQuestion(named, text), person, as_json=as_json)
+    _answer(load_settings(), named, AnswerQuestion(named, text), person, as_json=as_json)
 
 
 def _is_interactive() -> bool:
@@ -122,9 +122,15 @@ def _with_request(settings: Settings, error: ApprovalChanged) -> ApprovalChanged
 
 
 def _answer(
-    settings: Settings, order: Decisive, person: str | None, *, digest: str | None = None, as_json: bool
+    settings: Settings,
+    named: str,
+    order: Approve | Deny | AnswerQuestion,
+    person: str | None,
+    *,
+    digest: str | None = None,
+    as_json: bool,
 ) -> None:
-    where = path("requests", order.code, "answer")
+    where = path("requests", named, "answer")
     body = {**decision(order), "digest": digest}
     told = ask(settings, lambda server: server.post(where, {**body, "actor": server.person}), person)
     _show(settings, told, as_json=as_json)

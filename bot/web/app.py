@@ -8,7 +8,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from bot.web import events, health, orders, requests, threads
+from bot.web import about, events, health, orders, requests, threads
 from bot.web.envelope import Envelope
 from bot.web.limits import BodyLimit
 from bot.web.parts import Parts
@@ -61,7 +61,7 @@ def create_app(
 
 def _v1() -> APIRouter:
     v1 = APIRouter(prefix=GUARDED, dependencies=[Depends(caller)])
-    for part in (threads, orders, events, requests):
+    for part in (threads, orders, events, requests, about):
         v1.include_router(part.router)
     return v1
 

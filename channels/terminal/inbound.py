@@ -1,120 +1,31 @@
 """What is typed, understood: one line is one order or something to say. Pure; nothing here asks or tells anybody."""
 
-import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)  # as `handrail.toml` writes people and agents
-
-
-@dataclass(frozen=True)
-class Say:
-    """Something to say to the agent."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Approve:
-    """Approve the request with this code."""
-
-    code: str
-    comment: str | None = None
-
-
-@dataclass(frozen=True)
-class Deny:
-    """Deny the request with this code."""
-
-    code: str
-    comment: str | None = None
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Approve the request with other arguments."""
-
-    code: str
-    arguments: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class AnswerQuestion:
-    """Answer the question with this code."""
-
-    code: str
-    text: str
-
-
-@dataclass(frozen=True)
-class SpeakAs:
-    """Speak and decide as this person from now on."""
-
-    person: str
-
-
-@dataclass(frozen=True)
-class ListThreads:
-    """Show the threads there are."""
-
-
-@dataclass(frozen=True)
-class SwitchTo:
-    """Go on in this thread."""
-
-    thread_id: str
-
-
-@dataclass(frozen=True)
-class ListRequests:
-    """Show what waits for an answer."""
-
-
-@dataclass(frozen=True)
-class StartNew:
-    """Begin a new thread with the next thing said; None keeps the agent."""
-
-    agent: str | None = None
-
-
-@dataclass(frozen=True)
-class ShowHelp:
-    """Show what can be typed."""
-
-
-@dataclass(frozen=True)
-class Quit:
-    """Leave. The thread goes on without us."""
-
-
-@dataclass(frozen=True)
-class Misunderstood:
-    """What was typed makes no sense; `hint` says what to type instead."""
-
-    hint: str
-
-
-Typed = (
-    Say
-    | Approve
-    | Deny
-    | Edit
-    | AnswerQuestion
-    | SpeakAs
-    | ListThreads
-    | SwitchTo
-    | ListRequests
-    | StartNew
-    | ShowHelp
-    | Quit
-    | Misunderstood
+from channels.terminal.edits import changes_in
+from channels.terminal.orders import (
+    AnswerQuestion,
+    Approve,
+    Deny,
+    Edit,
+    ListAgents,
+    ListRequests,
+    ListThreads,
+    Misunderstood,
+    Quit,
+    Say,
+    ShowHelp,
+    SpeakAs,
+    StartNew,
+    Steer,
+    SwitchTo,
+    Typed,
+    WhoAmI,
 )
 
-Decisive = Approve | Deny | Edit | AnswerQuestion
-"""What answers a request."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)  # as `handrail.toml` writes people and agents
 
 Parse = Callable[[str], Typed]
 
@@ -132,19 +43,6 @@ def parse(line: str) -> Typed | None:
     return _order(order.lower(), rest.strip())
 
 
-def decision(order: Decisive) -> dict[str, Any]:
-    """The order as the API takes it (CONTRACT §4)."""
-    match order:
-        case Approve(_, comment):
-            return {"decision": "approve", "comment": comment}
-        case Deny(_, comment):
-            return {"decision": "deny", "comment": comment}
-        case Edit(_, arguments):
-            return {"decision": "edit", "arguments": arguments}
-        case AnswerQuestion(_, text):
-            return {"decision": "answer", "text": text}
-
-
 def _order(order: str, rest: str) -> Typed:
     if order in _PARSERS:
         return _PARSERS[order](rest)
@@ -154,7 +52,7 @@ def _order(order: str, rest: str) -> Typed:
 
 def _approve(rest: str) -> Typed:
     code, text = _code_and_text(rest)
-    return Approve(code, text or None) if code else Misunderstood("/approve CODE, perhaps with a comment behind it")
+    return Approve(code or None, text or None)
 
 
 def _deny(rest: str) -> Typed:
@@ -169,13 +67,10 @@ def _answer(rest: str) -> Typed:
 
 def _edit(rest: str) -> Typed:
     code, text = _code_and_text(rest)
-    try:
-        arguments = json.loads(text)
-    except (ValueError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        return Misunderstood('/edit CODE and the new arguments as JSON, like {"tag": "v1.4.1"}')
-    return Edit(code, arguments)
+    changes = changes_in(text)
+    if changes is None:
+        return Misunderstood('/edit CODE and what to change, like tag=v1.4.1 or note="two words"; the rest stays')
+    return Edit(code, changes)
 
 
 def _as(rest: str) -> Typed:
@@ -206,23 +101,35 @@ _PARSERS: dict[str, Parse] = {
     "as": _as,
     "threads": lambda _: ListThreads(),
     "thread": _thread,
-    "requests": lambda _: ListRequests(),
+    "requests": lambda rest: ListRequests(is_all=rest.lower() == "all"),
     "new": _new,
+    "pause": lambda _: Steer("pause"),
+    "resume": lambda _: Steer("resume"),
+    "cancel": lambda _: Steer("cancel"),
+    "agents": lambda _: ListAgents(),
+    "whoami": lambda _: WhoAmI(),
     "help": lambda _: ShowHelp(),
     "quit": lambda _: Quit(),
     "exit": lambda _: Quit(),
 }
 
 HELP = (
-    ("/approve CODE [comment]", "approve what is asked"),
+    ("/approve [CODE] [comment]", "approve what is asked; without a code when one request is open"),
     ("/deny CODE why", "deny it, and tell the agent why"),
-    ("/edit CODE {json}", "approve it with other arguments"),
+    ("/edit CODE name=value", "approve it with this argument changed"),
     ("/answer CODE text", "answer a question"),
-    ("/requests", "what waits for an answer"),
+    ("/requests [all]", "what waits for an answer; all: what was answered, too"),
     ("/threads", "the latest threads"),
     ("/thread ID", "go on in another thread"),
     ("/new [agent]", "begin a new thread"),
-    ("/as alice", "speak and decide as somebody else (needs a token that may)"),
+    ("/agents", "the agents there are"),
+    ("/pause", "start nothing new in this thread until it is resumed"),
+    ("/resume", "let a paused thread go on"),
+    ("/cancel", "end this thread, and close what it asks"),
+    ("/whoami", "the person you speak and decide as"),
+    ("/as alice", "speak and decide as another person (needs a token that may)"),
     ("/quit", "leave; the thread goes on"),
 )
 """What can be typed, and what it does."""
+
+COMMANDS = tuple(f"/{name}" for name in _PARSERS)

@@ -39,4 +39,4 @@ async def _once(settings: Settings, person: str | None, agent: str | None, text:
 async def _converse(settings: Settings, person: str | None, agent: str | None) -> None:
     async with client(settings, person) as server:
         session = Session(server, console(settings), agent)
-        await session.run(typed(session.prompt), patient=not on_terminal())
+        await session.run(typed(session.prompt, session.completions), patient=not on_terminal())

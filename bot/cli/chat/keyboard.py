@@ -3,16 +3,21 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from bot.settings import FOLDER
+
+Complete = Callable[[str], Sequence[str]]
 
 HISTORY = FOLDER / "chat-history"
 _PIECE = 65536
@@ -23,15 +28,45 @@ def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-async def typed(prompt: Callable[[], str]) -> AsyncIterator[str]:
-    """Lines until the input ends; `prompt` is asked before each what to show."""
-    source = _prompted(prompt) if on_terminal() else _piped(sys.stdin.fileno())
+async def typed(prompt: Callable[[], str], complete: Complete) -> AsyncIterator[str]:
+    """Lines until the input ends; `prompt` is asked before each what to show, `complete` what Tab offers."""
+    source = _prompted(prompt, complete) if on_terminal() else _piped(sys.stdin.fileno())
     async for line in source:
         yield line
 
 
-async def _prompted(prompt: Callable[[], str]) -> AsyncIterator[str]:
-    session: PromptSession[str] = PromptSession(history=history(HISTORY))
+class Offers(Completer):
+    """Completes the last word of the line."""
+
+    def __init__(self, complete: Complete) -> None:
+        self._complete = complete
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002 - the interface
+        """Return what the word before the cursor may become."""
+        text = document.text_before_cursor
+        word = text.rpartition(" ")[2]
+        yield from (Completion(offer, start_position=-len(word)) for offer in self._complete(text))
+
+
+def keys() -> KeyBindings:
+    """Return the keys that differ: Ctrl-C clears the line, and leaves where there is nothing to clear."""
+    bindings = KeyBindings()
+
+    @bindings.add("c-c")
+    def _clear_or_leave(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.text:
+            buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
+    return bindings
+
+
+async def _prompted(prompt: Callable[[], str], complete: Complete) -> AsyncIterator[str]:
+    session: PromptSession[str] = PromptSession(
+        history=history(HISTORY), completer=Offers(complete), complete_while_typing=False, key_bindings=keys()
+    )
     # Keys that make no sense, as those a pasted escape sequence turns into, are no reason to show a stack trace.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     with patch_stdout(raw=True), suppress(EOFError):

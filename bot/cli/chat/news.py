@@ -37,10 +37,14 @@ ENDING = ("ThreadCancelled", "ThreadFinished")
 
 @dataclass
 class News:
-    """Remembers what was shown. `sent` holds what we said ourselves, which comes back once in the log."""
+    """Remembers what was shown. `sent` holds what was said here, which comes back once in the log.
+
+    `requests` are as they were last heard of, `digests` those of the cards that were shown, by the request's id.
+    """
 
     sent: list[str] = field(default_factory=list)
     requests: dict[str, RequestView] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def of_event(self, event: LoggedEvent) -> Iterator[RenderableType]:
         """What an event has to show by itself; what it says of a request is shown by `of_request`."""
@@ -67,10 +71,24 @@ class News:
         if before is not None:
             yield from (answered(request, answer) for answer in request.answers if answer not in before.answers)
         if before is None or before.digest != request.digest:
-            yield card(request, reader=reader)
+            yield self.card_of(request, reader)
+
+    def card_of(self, request: RequestView, reader: str | None = None) -> RenderableType:
+        """Return the card of a request for its reader, which counts as shown."""
+        self.note(request)
+        self.digests[request.id] = request.digest
+        return card(request, reader=reader)
+
+    def note(self, request: RequestView) -> None:
+        """Remember a request without showing it."""
+        self.requests[request.id] = request
+
+    def has_shown(self, request: RequestView) -> bool:
+        """Return whether the card of a request was shown as it is."""
+        return self.digests.get(request.id) == request.digest
 
     def coded(self, code: str) -> RequestView | None:
-        """The request that was shown under this code."""
+        """Return the request with this code, if it is known."""
         return next((request for request in self.requests.values() if request.code == code), None)
 
     def waiting(self) -> list[RequestView]:

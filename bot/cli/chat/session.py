@@ -1,21 +1,30 @@
 """A conversation: what is typed is carried out, what happens is shown as it comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from rich.console import Console, RenderableType
 
-from agents.errors import AlreadySettled, HandrailError, Retryable
+from agents.errors import AlreadySettled, HandrailError, Refused, Retryable
+from bot.cli.chat.answering import PATIENCE, Answering
+from bot.cli.chat.dialogue import Dialogue
+from bot.cli.chat.lookups import agents_of, looked_up, require_agent
 from bot.cli.chat.news import ENDING, ENDS_TIMER, News, request_of
+from bot.cli.chat.watching import Watching
+from bot.cli.short_ids import thread_id_of
 from channels.terminal.client import Connection, LoggedEvent, TerminalClient, path
-from channels.terminal.inbound import (
+from channels.terminal.completing import Known, completions
+from channels.terminal.inbound import parse
+from channels.terminal.orders import (
     AnswerQuestion,
     Approve,
+    Decisive,
     Deny,
     Edit,
+    ListAgents,
     ListRequests,
     ListThreads,
     Misunderstood,
@@ -24,30 +33,17 @@ from channels.terminal.inbound import (
     ShowHelp,
     SpeakAs,
     StartNew,
+    Steer,
     SwitchTo,
     Typed,
-    decision,
-    parse,
+    WhoAmI,
 )
-from channels.terminal.outbound import (
-    RequestView,
-    ThreadView,
-    help_table,
-    notice,
-    requests_table,
-    threads_table,
-    trouble,
-)
-
-PATIENCE = 5
-"""Attempts while the server is away, six seconds together: longer, and people type it again."""
+from channels.terminal.outbound import RequestView, ThreadView, notice, threads_table, trouble
 
 WATCH_SECONDS = 2.0
 STILL_SECONDS = 120.0
 EARLIER = 50
 """Events shown of a thread that is switched to."""
-
-LISTED = 20
 
 
 @dataclass
@@ -59,22 +55,38 @@ class Session:
     agent: str | None = None
     thread: str | None = None
     _news: News = field(default_factory=News)
+    _dialogue: Dialogue = field(default_factory=Dialogue)
+    _agents: tuple[str, ...] = ()
     _seq: int = 0
     _has_timer: bool = False
+    _until: int = 0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     _follower: asyncio.Task[None] | None = None
 
+    def __post_init__(self) -> None:
+        self._watching = Watching(self.server, self._news, self._show)
+        self._answering = Answering(self.server, self._news, self._show, self._dialogue.agrees)
+
     def prompt(self) -> str:
         """What stands before the line that is typed."""
-        return f"{self.server.name or 'handrail'}> "
+        return self._dialogue.question or f"{self.server.name or 'handrail'}> "
+
+    def completions(self, text: str) -> tuple[str, ...]:
+        """Return what the Tab key offers behind a text."""
+        codes = {one.code: tuple(one.arguments or ()) for one in self._news.waiting()}
+        threads = {one.thread_id for one in self._news.waiting()} | ({self.thread} if self.thread else set())
+        return completions(text, Known(codes, self._agents, sorted(threads)))
 
     async def run(self, lines: AsyncIterator[str], *, patient: bool = False) -> None:
-        """Until the lines end or one of them says so. `patient` lets the thread rest before the next line is read."""
-        await self._look()
-        self._show(notice(f"connected to {self.server.url}; say something, or /help"))
+        """Until the lines end or one of them says so. `patient` lets the thread rest before the next line is read.
+
+        Raises UnknownAgent when the session began with one that is not there.
+        """
+        await self._begin()
         watcher = asyncio.create_task(self._watch())
+        self._dialogue.lines = lines
         try:
-            async for line in lines:
+            while (line := await self._dialogue.next_line()) is not None:
                 order = parse(line)
                 if isinstance(order, Quit):
                     break
@@ -85,6 +97,18 @@ class Session:
         finally:
             watcher.cancel()
             self._leave()
+
+    async def _begin(self) -> None:
+        await self._watching.look()
+        await self._require_agent(self.agent)
+        self._show(notice(f"connected to {self.server.url}; say something, or /help"))
+
+    async def _require_agent(self, name: str | None) -> None:
+        """Raises UnknownAgent, naming those there are."""
+        agents = await agents_of(self.server)
+        self._agents = tuple(one["name"] for one in agents)
+        if name is not None:
+            require_agent(name, agents)
 
     async def _carried_out(self, order: Typed) -> None:
         try:
@@ -100,34 +124,26 @@ class Session:
             case Say(text):
                 await self._say(text)
             case Approve() | Deny() | Edit() | AnswerQuestion():
-                await self._answer(order.code, decision(order))
-            case SpeakAs(person):
-                await self._speak_as(person)
-            case SwitchTo(thread_id):
-                await self._switch(thread_id)
-            case StartNew(agent):
-                self._leave()
-                self.agent = agent or self.agent
-                self._show(notice("what you say next begins a new thread"))
-            case ListThreads() | ListRequests() | ShowHelp() | Misunderstood():
-                self._show(await self._found(order))
+                await self._answer(order)
+            case SpeakAs() | SwitchTo() | StartNew() | Steer():
+                await self._turn(order)
+            case ListThreads() | ListRequests() | ListAgents() | WhoAmI() | ShowHelp() | Misunderstood():
+                self._show(await looked_up(self.server, order, self.agent))
             case Quit():
                 return
             case _:
                 assert_never(order)
 
-    async def _found(self, order: ListThreads | ListRequests | ShowHelp | Misunderstood) -> RenderableType:
+    async def _turn(self, order: SpeakAs | SwitchTo | StartNew | Steer) -> None:
         match order:
-            case ListThreads():
-                threads = await self.server.listed(path("threads"), "threads", most=LISTED)
-                return threads_table([ThreadView.model_validate(one) for one in threads])
-            case ListRequests():
-                requests = await self.server.listed(path("requests"), "requests", most=LISTED, status="open")
-                return requests_table([RequestView.model_validate(one) for one in requests])
-            case ShowHelp():
-                return help_table()
-            case Misunderstood(hint):
-                return trouble(hint)
+            case SpeakAs(person):
+                await self._speak_as(person)
+            case SwitchTo(thread_id):
+                await self._switch(thread_id)
+            case StartNew(agent):
+                await self._start_new(agent)
+            case Steer(wish):
+                await self._steer(wish)
 
     async def _say(self, text: str) -> None:
         self._news.sent.append(text)
@@ -147,13 +163,13 @@ class Session:
         thread = await server.post(path("threads"), opening, patience=PATIENCE)
         self._join(thread["id"])
 
-    async def _answer(self, code: str, given: Mapping[str, Any]) -> None:
-        """Answer what was shown under the code, bound to what was shown."""
-        shown = self._news.coded(code)
-        named, digest = (shown.id, shown.digest) if shown else (code, None)
-        body = {**given, "digest": digest, "actor": self.server.person}
-        told = await self.server.post(path("requests", named, "answer"), body, patience=PATIENCE)
-        self._show_request(told)
+    async def _answer(self, order: Decisive) -> None:
+        if isinstance(order, Approve) and order.code is None:
+            await self._watching.look()
+        told = await self._answering.answer(order)
+        if told is None:
+            return
+        self._watching.show(told)
         if (note := told.get("note")) is not None:
             self._show(notice(note))
         if self.thread is None:  # nothing else goes on here: what comes of the answer does
@@ -165,23 +181,36 @@ class Session:
         answers = (one["seq"] for one in found["events"] if one["type"] == "RequestAnswered")
         return max(answers, default=0)
 
+    async def _start_new(self, agent: str | None) -> None:
+        if agent is not None:
+            await self._require_agent(agent)
+        self._leave()
+        self.agent = agent or self.agent
+        self._show(notice("what you say next begins a new thread" + (f" with {agent}" if agent else "")))
+
+    async def _steer(self, wish: str) -> None:
+        if self.thread is None:
+            raise Refused(f"there is no thread here to {wish}; /threads lists them, /thread ID goes to one")
+        await self.server.post(path("threads", self.thread, wish), patience=PATIENCE)
+
     async def _speak_as(self, person: str) -> None:
         before, self.server.name = self.server.name, person
         try:
-            await self._look()
+            await self._watching.look()
         except HandrailError:
             self.server.name = before
             raise
         self._show(notice(f"you speak and decide as {person} now"))
 
-    async def _switch(self, thread_id: str) -> None:
-        thread = ThreadView.model_validate(await self.server.get(path("threads", thread_id)))
+    async def _switch(self, typed: str) -> None:
+        found = await self.server.get(path("threads", await thread_id_of(self.server, typed)))
+        thread = ThreadView.model_validate(found)
         self._leave()
         self._show(threads_table([thread]))
-        self._join(thread.id, max(0, thread.version - EARLIER))
+        self._join(thread.id, max(0, thread.version - EARLIER), until=thread.version)
 
-    def _join(self, thread_id: str, after: int = 0) -> None:
-        self.thread, self._seq = thread_id, after
+    def _join(self, thread_id: str, after: int = 0, *, until: int = 0) -> None:
+        self.thread, self._seq, self._until = thread_id, after, until
         self._follower = asyncio.create_task(self._follow(thread_id, after))
 
     def _leave(self) -> None:
@@ -192,19 +221,23 @@ class Session:
     async def _follow(self, thread_id: str, after: int) -> None:
         try:
             async for news in self.server.follow(thread_id, after):
-                await self._tell(news)
+                await self._tell(thread_id, news)
         except HandrailError as error:
             self._show(trouble(str(error)))
 
-    async def _tell(self, news: LoggedEvent | Connection) -> None:
+    async def _tell(self, thread_id: str, news: LoggedEvent | Connection) -> None:
         if isinstance(news, Connection):
             self._show(notice("the server is away; waiting for it" if news.lost else "the server is back"))
             return
         self._show(*self._news.of_event(news))
-        if (request_id := request_of(news)) is not None:
-            await self._refresh([request_id])
+        if news.seq < self._until:
+            pass  # requests of the time before are shown together
+        elif news.seq == self._until:
+            await self._watching.show_earlier(thread_id)
+        elif (request_id := request_of(news)) is not None:
+            await self._watching.refresh([request_id])
         elif news.type in ENDING:
-            await self._refresh([one.id for one in self._news.waiting() if one.thread_id == self.thread])
+            await self._watching.refresh([one.id for one in self._news.waiting() if one.thread_id == thread_id])
         self._has_timer = news.type == "TimerSet" or (self._has_timer and news.type not in ENDS_TIMER)
         self._seq = news.seq
         self._moved.set()
@@ -215,19 +248,7 @@ class Session:
             while True:
                 await asyncio.sleep(WATCH_SECONDS)
                 with suppress(Retryable):
-                    await self._look()
-
-    async def _look(self) -> None:
-        query = {"status": "open", "mine": "true", "as": self.server.person}
-        found = await self.server.listed(path("requests"), "requests", most=LISTED, **query)
-        for request in found:
-            self._show_request(request)
-        still_open = {request["id"] for request in found}
-        await self._refresh([one.id for one in self._news.waiting() if one.id not in still_open])
-
-    async def _refresh(self, request_ids: Iterable[str]) -> None:
-        for request_id in request_ids:
-            self._show_request(await self.server.get(path("requests", request_id), patience=PATIENCE))
+                    await self._watching.look()
 
     async def _rested(self) -> None:
         """Until the thread waits for somebody, and all that led there is shown."""
@@ -246,11 +267,7 @@ class Session:
     def _forget(self, told: Any) -> None:
         """An answer came too late, and its refusal has told how the request ended: that is not said twice."""
         with suppress(ValueError):
-            request = RequestView.model_validate(told)
-            self._news.requests[request.id] = request
-
-    def _show_request(self, told: Any) -> None:
-        self._show(*self._news.of_request(RequestView.model_validate(told), self.server.name))
+            self._news.note(RequestView.model_validate(told))
 
     def _show(self, *drawn: RenderableType) -> None:
         for one in drawn:

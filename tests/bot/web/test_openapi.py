@@ -20,6 +20,8 @@ OPERATIONS = {
     ("get", "/v1/requests"): ("list_requests", "200"),
     ("get", "/v1/requests/{named}"): ("show_request", "200"),
     ("post", "/v1/requests/{named}/answer"): ("answer_request", "200"),
+    ("get", "/v1/agents"): ("list_agents", "200"),
+    ("get", "/v1/me"): ("show_caller", "200"),
     ("get", "/healthz"): ("live", "200"),
     ("get", "/readyz"): ("ready", "200"),
 }

@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.terminal.inbound import (
-    HELP,
+from channels.terminal.edits import Changes
+from channels.terminal.inbound import HELP, parse
+from channels.terminal.orders import (
     AnswerQuestion,
     Approve,
     Deny,
     Edit,
+    ListAgents,
     ListRequests,
     ListThreads,
     Misunderstood,
@@ -18,8 +20,10 @@ from channels.terminal.inbound import (
     ShowHelp,
     SpeakAs,
     StartNew,
+    Steer,
     SwitchTo,
-    parse,
+    WhoAmI,
+    decision,
 )
 
 CODES = st.text("23456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=5, max_size=5)
@@ -38,13 +42,21 @@ WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
         ("/deny K7Q2M not on a Friday", Deny("K7Q2M", "not on a Friday")),
         ("/deny K7Q2M", Deny("K7Q2M")),
         ("/answer K7Q2M v1.4.0", AnswerQuestion("K7Q2M", "v1.4.0")),
-        ('/edit K7Q2M {"tag": "v1.4.1"}', Edit("K7Q2M", {"tag": "v1.4.1"})),
+        ('/edit K7Q2M {"tag": "v1.4.1"}', Edit("K7Q2M", Changes(values={"tag": "v1.4.1"}))),
+        ("/edit k7q2m tag=v1.4.1", Edit("K7Q2M", Changes(words={"tag": "v1.4.1"}))),
         ("/as Alice", SpeakAs("alice")),
         ("/threads", ListThreads()),
         ("/thread thr_1", SwitchTo("thr_1")),
         ("/requests", ListRequests()),
         ("/new", StartNew()),
         ("/new deploy", StartNew("deploy")),
+        ("/requests all", ListRequests(is_all=True)),
+        ("/approve", Approve()),
+        ("/pause", Steer("pause")),
+        ("/resume", Steer("resume")),
+        ("/cancel", Steer("cancel")),
+        ("/agents", ListAgents()),
+        ("/whoami", WhoAmI()),
         ("/help", ShowHelp()),
         ("/quit", Quit()),
         ("/exit", Quit()),
@@ -64,12 +76,13 @@ def test_an_empty_line_means_nothing(line):
     [
         ("/aprove K7Q2M", "did you mean /approve?"),
         ("/xyzzy", "see /help"),
-        ("/approve", "CODE"),
         ("/deny", "CODE"),
         ("/answer K7Q2M", "the answer"),
-        ("/edit K7Q2M tag=v1", "as JSON"),
-        ("/edit K7Q2M [1]", "as JSON"),
-        (f"/edit K7Q2M {'[' * 100_000}", "as JSON"),
+        ("/edit K7Q2M v1.4.1", "tag=v1.4.1"),
+        ("/edit K7Q2M [1]", "tag=v1.4.1"),
+        ("/edit K7Q2M tag=v1 or so", "tag=v1.4.1"),
+        (f"/edit K7Q2M {'[' * 100_000}", "tag=v1.4.1"),
+        (f"/edit K7Q2M tag={'[' * 100_000}", "tag=v1.4.1"),
         ("/as", "/as alice"),
         ("/as two words", "/as alice"),
         ("/thread", "/threads"),
@@ -101,5 +114,14 @@ def test_whatever_is_said_is_never_an_order(text):
 
 @pytest.mark.parametrize("way", [way for way, _ in HELP])
 def test_everything_help_shows_is_understood(way):
-    example = way.replace("CODE", "K7Q2M").replace("ID", "thr_1").replace("{json}", "{}").replace("[agent]", "deploy")
+    bare = way.replace("[CODE] [comment]", "CODE").replace("[all]", "all").replace("[agent]", "deploy")
+    example = bare.replace("CODE", "K7Q2M").replace("ID", "thr_1")
     assert not isinstance(parse(example), Misunderstood)
+
+
+def test_an_edit_is_sent_with_the_arguments_it_keeps():
+    edit = Edit("K7Q2M", Changes(words={"tag": "v2"}))
+    assert decision(edit, {"tag": "v1", "place": "here"}) == {
+        "decision": "edit",
+        "arguments": {"tag": "v2", "place": "here"},
+    }

@@ -1,0 +1,53 @@
+"""What the server says of itself to a caller: the agents that work here, and who the caller is."""
+
+from fastapi import APIRouter
+
+from agents.addresses import Address
+from agents.frozen import Frozen
+from bot.web.documented import failures
+from bot.web.parts import Here
+from bot.web.principal import Caller
+from bot.web.rights import needs
+
+router = APIRouter(tags=["about"])
+
+
+class AgentView(Frozen):
+    """An agent, and what it is for."""
+
+    name: str
+    purpose: str
+
+
+class AgentList(Frozen):
+    """The agents; the first is the one that is asked when none is named."""
+
+    agents: tuple[AgentView, ...]
+
+
+class CallerView(Frozen):
+    """The caller: the token, and the person it speaks for. `name` is null when the configuration knows none."""
+
+    token: str
+    address: Address
+    name: str | None
+    roles: tuple[str, ...]
+
+
+@router.get("/agents", responses=failures(403), dependencies=[needs("read")])
+async def list_agents(here: Here) -> AgentList:
+    """The agents that work here."""
+    agents = here.bot.roster.agents.values()
+    return AgentList(agents=tuple(AgentView(name=one.name, purpose=one.purpose) for one in agents))
+
+
+@router.get("/me", responses=failures())
+async def show_caller(caller: Caller) -> CallerView:
+    """The person or program that the token belongs to."""
+    person = caller.person
+    return CallerView(
+        token=caller.token,
+        address=caller.address,
+        name=person.name if person else None,
+        roles=person.roles if person else (),
+    )

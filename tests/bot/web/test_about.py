@@ -1,0 +1,22 @@
+"""The agents of a server, and the caller as it knows them."""
+
+import pytest
+
+from tests.bot.web.surface import Surface
+
+
+async def test_the_agents_are_told_and_the_default_one_first(surface: Surface) -> None:
+    told = (await surface.client().get("/v1/agents")).json()
+    assert [agent["name"] for agent in told["agents"]] == ["porter", "guard"]
+    assert told["agents"][0]["purpose"] == "Pushes tags."
+
+
+@pytest.mark.parametrize(
+    ("who", "caller"),
+    [
+        ("bob", {"token": "bob-cli", "address": "person:bob", "name": "Bob", "roles": ["release"]}),
+        ("ci", {"token": "ci", "address": "token:ci", "name": None, "roles": []}),
+    ],
+)
+async def test_a_caller_is_told_who_they_are(surface: Surface, who: str, caller: object) -> None:
+    assert (await surface.client(who).get("/v1/me")).json() == caller
