@@ -20,7 +20,6 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 app = Typer(
     cls=Table,
     name="handrail",
-    add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

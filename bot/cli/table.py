@@ -50,4 +50,10 @@ class Table(TyperGroup):
 
 def _imported(entry: Entry) -> Any:
     module, _, app = entry.module.partition(":")
-    return get_command(getattr(import_module(module), app or "app"))
+    command = get_command(getattr(import_module(module), app or "app"))
+    command.params = [one for one in command.params if one.name not in _COMPLETION]
+    return command
+
+
+_COMPLETION = ("install_completion", "show_completion")
+"""Options that typer gives to every command; here the top level alone has them."""

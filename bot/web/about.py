@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from agents.addresses import Address
 from agents.frozen import Frozen
+from bot.environment.api_tokens import TokenScope
 from bot.web.documented import failures
 from bot.web.parts import Here
 from bot.web.principal import Caller
@@ -32,6 +33,7 @@ class CallerView(Frozen):
     address: Address
     name: str | None
     roles: tuple[str, ...]
+    scopes: tuple[TokenScope, ...]
 
 
 @router.get("/agents", responses=failures(403), dependencies=[needs("read")])
@@ -41,7 +43,7 @@ async def list_agents(here: Here) -> AgentList:
     return AgentList(agents=tuple(AgentView(name=one.name, purpose=one.purpose) for one in agents))
 
 
-@router.get("/me", responses=failures())
+@router.get("/me", responses=failures(403), dependencies=[needs("read")])
 async def show_caller(caller: Caller) -> CallerView:
     """The person or program that the token belongs to."""
     person = caller.person
@@ -50,4 +52,5 @@ async def show_caller(caller: Caller) -> CallerView:
         address=caller.address,
         name=person.name if person else None,
         roles=person.roles if person else (),
+        scopes=caller.scopes,
     )

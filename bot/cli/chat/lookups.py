@@ -61,8 +61,8 @@ def require_agent(name: str, agents: list[Any]) -> None:
 
 def caller_line(caller: Any, speaking_as: str | None) -> str:
     """Return who the token belongs to, and in whose name this terminal speaks."""
-    facts = ", ".join((caller["address"], *caller["roles"]))
-    line = f"you are {caller['name'] or caller['address']} ({facts}), with the token {caller['token']}"
+    facts, scopes = ", ".join((caller["address"], *caller["roles"])), ", ".join(caller["scopes"])
+    line = f"you are {caller['name'] or caller['address']} ({facts}), with the token {caller['token']}: {scopes}"
     if speaking_as in (None, caller["address"]):
         return line
     return f"{line}; you speak and decide as {str(speaking_as).partition(':')[2]}"

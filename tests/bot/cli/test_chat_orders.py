@@ -14,7 +14,7 @@ from bot.cli.chat.session import Session
 from channels.terminal.client import TerminalClient
 
 AGENTS = [{"name": "deploy", "purpose": "Deploys."}, {"name": "guard", "purpose": "Guards."}]
-CALLER = {"token": "generated", "address": "person:you", "name": "You", "roles": ["*"]}
+CALLER = {"token": "generated", "address": "person:you", "name": "You", "roles": ["*"], "scopes": ["read", "answer"]}
 CODES = ("K7Q2M", "SBWHF", "G2TA5", "AAAAA", "BBBBB")
 THREAD = "thr_1m7yvk6vt6skp1zqph"
 
@@ -219,7 +219,7 @@ async def test_a_thread_is_steered_by_the_orders_for_it():
 async def test_agents_and_the_person_are_shown():
     shown = await typed(House(), "/agents", "/whoami", "/as bob", "/whoami")
     assert "guard   Guards." in shown
-    assert "you are You (person:you, *), with the token generated" in shown
+    assert "you are You (person:you, *), with the token generated: read, answer" in shown
     assert "you speak and decide as bob" in shown
 
 

@@ -19,4 +19,6 @@ async def test_the_agents_are_told_and_the_default_one_first(surface: Surface) -
     ],
 )
 async def test_a_caller_is_told_who_they_are(surface: Surface, who: str, caller: object) -> None:
-    assert (await surface.client(who).get("/v1/me")).json() == caller
+    told = (await surface.client(who).get("/v1/me")).json()
+    assert "read" in told.pop("scopes")
+    assert told == caller
