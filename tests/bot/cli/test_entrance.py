@@ -123,3 +123,34 @@ def test_an_interrupt_ends_a_command_that_a_shell_started_in_the_background(fold
 def test_entering_without_arguments_shows_what_there_is(capsys):
     assert enter([]) == 2
     assert "doctor" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("handrail", "thr"), ["threads"]),
+        (("handrail", "threads", "re"), ["resume", "replay"]),
+        (("handrail", "requests", "list", "--st"), ["--status"]),
+    ],
+)
+def test_the_completion_of_bash_offers_commands_and_options(folder, words, offered):
+    program = folder.path / "handrail"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(PROGRAM)} "$@"\n')
+    program.chmod(0o700)
+    completion = folder.run(_HANDRAIL_COMPLETE="source_bash").out
+    asked = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _handrail_completion {program}"
+    shell = ["bash", "--norc", "-c", f'{completion}\n{asked}; printf "%s\\n" "${{COMPREPLY[@]}}"']
+    told = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == offered
+
+
+def test_the_completion_of_zsh_offers_commands_with_their_purpose(folder):
+    assert "compdef _handrail_completion handrail" in folder.run(_HANDRAIL_COMPLETE="source_zsh").out
+    told = folder.run(_HANDRAIL_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="handrail thr").out
+    assert f'"threads":"{COMMANDS["threads"].purpose}"' in told
+
+
+def test_completion_is_installed_from_the_top_level_alone(handrail):
+    assert "--install-completion" in handrail("--help").out
+    assert "completion" not in handrail("threads", "--help").out
+    assert handrail("threads", "--install-completion").code == 2
