@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from typer import Argument, Exit, Option, Typer, confirm
 
 from agents.errors import ApprovalChanged
-from bot.cli.screen import AsJson, show, show_json, tell
+from bot.cli.screen import AsJson, is_cut, show, show_json, tell
 from bot.cli.server import MOST, As, Limit, ask
+from bot.cli.short_ids import thread_id_of
 from bot.settings import Settings, load_settings
-from channels.terminal.client import path
+from channels.terminal.client import TerminalClient, path
+from channels.terminal.lists import requests_table
 from channels.terminal.orders import AnswerQuestion, Approve, Deny, decision
-from channels.terminal.outbound import RequestView, card, notice, request_shown, requests_table
+from channels.terminal.outbound import RequestView, card, notice, request_shown
 
 app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
 
@@ -21,21 +23,28 @@ Named = Annotated[str, Argument(metavar="CODE|ID", help="The code of the card, o
 @app.command("list")
 def list_requests(
     *,
-    status: Annotated[str | None, Option("--status", help="Only those that are, say, open.")] = None,
+    status: Annotated[str | None, Option("--status", help="Only those that are, say, denied; default: open.")] = None,
+    is_all: Annotated[bool, Option("--all", help="Also those that are settled.", show_default=False)] = False,
     thread_id: Annotated[str | None, Option("--thread", metavar="ID", help="Only those of this thread.")] = None,
     mine: Annotated[bool, Option("--mine", help="Only those I could decide.", show_default=False)] = False,
     person: As = None,
     limit: Limit = MOST,
     as_json: AsJson = False,
 ) -> None:
-    """Requests, the newest first."""
+    """Requests that are open, the newest first; of one thread, all of them."""
     settings = load_settings()
-    wanted = {"status": status, "thread_id": thread_id, "mine": "true" if mine else None}
+    wanted = {"status": status or (None if is_all or thread_id else "open"), "mine": "true" if mine else None}
     wanted["as"] = person and f"person:{person}"
-    found = ask(settings, lambda server: server.listed(path("requests"), "requests", most=limit, **wanted))
+
+    async def listed(server: TerminalClient) -> Any:
+        of_thread = thread_id and await thread_id_of(server, thread_id)
+        return await server.listed(path("requests"), "requests", most=limit, thread_id=of_thread, **wanted)
+
+    found = ask(settings, listed)
     if as_json:
         return show_json(found)
-    return show(settings, requests_table([RequestView.model_validate(one) for one in found]))
+    requests = [RequestView.model_validate(one) for one in found]
+    return show(settings, requests_table(requests, is_short=is_cut(settings)))
 
 
 @app.command("show")

@@ -7,25 +7,28 @@ from typing import Annotated, Any
 from rich.console import RenderableType
 from typer import Argument, Exit, Option, Typer
 
-from bot.cli.screen import AsJson, show, show_json, show_line, tell
+from bot.cli.screen import AsJson, is_cut, show, show_json, show_line, tell
 from bot.cli.server import MOST, As, Limit, ask, client
+from bot.cli.short_ids import SEARCHED, needs_search, one_of, thread_id_of
 from bot.database import held, url_of
 from bot.settings import Settings, load_settings
-from channels.terminal.client import LoggedEvent, path
+from channels.terminal.client import LoggedEvent, TerminalClient, path
+from channels.terminal.lists import threads_table
 from channels.terminal.outbound import (
     REWORDED,
+    RequestView,
     ThreadView,
     event_detail,
     notice,
     reworded,
     speech,
     table,
-    threads_table,
 )
+from channels.terminal.page import thread_page
 
 app = Typer(no_args_is_help=True, help="List, show and steer threads.")
 
-Id = Annotated[str, Argument(metavar="ID", help="The id of a thread, out of `handrail threads list`.")]
+Id = Annotated[str, Argument(metavar="ID", help="The id of a thread, or its beginning.")]
 After = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only what happened after this event.")]
 
 _SAID = ("MessageReceived", *REWORDED, "ReplyChosen")
@@ -46,14 +49,34 @@ def list_threads(
     )
     if as_json:
         return show_json(found)
-    return show(settings, threads_table([ThreadView.model_validate(one) for one in found]))
+    threads = [ThreadView.model_validate(one) for one in found]
+    return show(settings, threads_table(threads, is_short=is_cut(settings)))
 
 
 @app.command("show")
 def show_thread(thread_id: Id, *, as_json: AsJson = False) -> None:
-    """One thread."""
+    """One thread: what it is, what it waits for, what was said and done."""
     settings = load_settings()
-    _show_thread(settings, ask(settings, lambda server: server.get(path("threads", thread_id))), as_json=as_json)
+    if as_json:
+        return show_json(ask(settings, lambda server: _got(server, thread_id)))
+    return show(settings, ask(settings, lambda server: _page(server, thread_id)))
+
+
+async def _got(server: TerminalClient, typed: str, *rest: str, **query: Any) -> Any:
+    """Return what is at the path of a thread, or below it."""
+    return await server.get(path("threads", await thread_id_of(server, typed), *rest), **query)
+
+
+async def _page(server: TerminalClient, typed: str) -> RenderableType:
+    thread = ThreadView.model_validate(await _got(server, typed))
+    events = (await _got(server, thread.id, "events"))["events"]
+    query = {"thread_id": thread.id, "status": "open"}
+    requests = await server.listed(path("requests"), "requests", most=MOST, **query)
+    return thread_page(
+        thread,
+        [LoggedEvent.of(event) for event in events],
+        [RequestView.model_validate(request) for request in requests],
+    )
 
 
 @app.command()
@@ -68,7 +91,7 @@ def events(
     settings = load_settings()
     if follow:
         return asyncio.run(_follow(settings, thread_id, after, as_json=as_json))
-    found = ask(settings, lambda server: server.get(path("threads", thread_id, "events"), after=after))["events"]
+    found = ask(settings, lambda server: _got(server, thread_id, "events", after=after))["events"]
     if as_json:
         return show_json(found)
     return show(settings, _table_of(found))
@@ -85,16 +108,20 @@ def messages(
     """Say something in a thread, or show what was said."""
     settings = load_settings()
     if text is not None:
-        order = path("threads", thread_id, "messages")
-        told = ask(settings, lambda server: server.post(order, {"text": text, "actor": server.person}), person)
+        told = ask(settings, lambda server: _said(server, thread_id, text), person)
         return _show_thread(settings, told, as_json=as_json)
-    found = ask(settings, lambda server: server.get(path("threads", thread_id, "events")))["events"]
+    found = ask(settings, lambda server: _got(server, thread_id, "events"))["events"]
     said = [event for event in found if event["type"] in _SAID]
     if as_json:
         return show_json(said)
     for event in said:
         show(settings, _spoken(event))
     return None
+
+
+async def _said(server: TerminalClient, typed: str, text: str) -> Any:
+    where = path("threads", await thread_id_of(server, typed), "messages")
+    return await server.post(where, {"text": text, "actor": server.person})
 
 
 def _spoken(event: Mapping[str, Any]) -> RenderableType:
@@ -131,9 +158,9 @@ def fork(
 ) -> None:
     """Begin a new thread with the first events of another."""
     settings = load_settings()
-    thread = path("threads", thread_id)
 
-    async def forked(server: Any) -> Any:
+    async def forked(server: TerminalClient) -> Any:
+        thread = path("threads", await thread_id_of(server, thread_id))
         return await server.post(f"{thread}/fork", {"at": at or (await server.get(thread))["version"]})
 
     _show_thread(settings, ask(settings, forked), as_json=as_json)
@@ -150,8 +177,7 @@ def replay(thread_id: Id, *, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
     else:
-        verdict = _verdict(found)
-        tell(f"{found['events']} events of thread {thread_id}, {found['status']}: {verdict}")
+        tell(f"{found['events']} events of thread {found['id']}, {found['status']}: {_verdict(found)}")
     if not found["matches"]:
         raise Exit(1)
 
@@ -167,30 +193,37 @@ def _verdict(found: Any) -> str:
 def _replayed(settings: Settings, thread_id: str) -> Any:
     url = url_of(settings)
     if held(url):
-        return ask(settings, lambda server: server.get(path("threads", thread_id, "replay")))
+        return ask(settings, lambda server: _got(server, thread_id, "replay"))
     return asyncio.run(_folded(url, thread_id))
 
 
-async def _folded(url: str, thread_id: str) -> Mapping[str, Any]:
+async def _folded(url: str, typed: str) -> Mapping[str, Any]:
     # 0.2 s of start-up that the other commands, which ask the server, do without
     from storage.database import Database  # noqa: PLC0415 - as above
     from storage.replaying import replay  # noqa: PLC0415 - as above
+    from storage.threads import listed  # noqa: PLC0415 - as above
 
     database = Database.open(url)
     try:
-        found = await replay(database, thread_id)
+        if needs_search(typed):
+            threads = await database.read(lambda connection: listed(connection, limit=SEARCHED))
+            typed = one_of([thread.thread_id for thread in threads], typed)
+        found = await replay(database, typed)
     finally:
         await database.close()
     state = found.state
-    facts = {"id": thread_id, "version": state.version, "status": state.status, "events": state.version}
+    facts = {"id": typed, "version": state.version, "status": state.status, "events": state.version}
     unreadable = {} if found.unreadable is None else {"unreadable": found.unreadable}
     return {**facts, "matches": found.matches, **unreadable}
 
 
 def _steer(thread_id: str, order: str, *, as_json: bool) -> None:
     settings = load_settings()
-    told = ask(settings, lambda server: server.post(path("threads", thread_id, order)))
-    _show_thread(settings, told, as_json=as_json)
+
+    async def steered(server: TerminalClient) -> Any:
+        return await server.post(path("threads", await thread_id_of(server, thread_id), order))
+
+    _show_thread(settings, ask(settings, steered), as_json=as_json)
 
 
 def _show_thread(settings: Settings, thread: Any, *, as_json: bool) -> None:
@@ -209,7 +242,7 @@ def _table_of(found: Sequence[Any]) -> RenderableType:
 
 async def _follow(settings: Settings, thread_id: str, after: int, *, as_json: bool) -> None:
     async with client(settings) as server:
-        async for event in server.follow(thread_id, after):
+        async for event in server.follow(await thread_id_of(server, thread_id), after):
             if not isinstance(event, LoggedEvent):
                 tell("the server is away; waiting for it" if event.lost else "the server is back")
             elif as_json:

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from agents.addresses import Address
 from agents.budget import KINDS, BudgetKind
-from agents.events import Event, UnknownEvent
+from agents.events import Event, MessageReceived, UnknownEvent
 from agents.explaining import explain
 from agents.frozen import Frozen
 from agents.messages import Explanation
@@ -16,6 +16,8 @@ from agents.requests import Deciders, GivenAnswer, Request, RequestStatus
 from agents.state import ThreadState, ThreadStatus
 from agents.steps import AnswerFormat, Urgency
 from bot.web.terms import in_words
+
+LONGEST_TITLE = 80
 
 _ENVELOPE = {"type", "at", "actor"}
 
@@ -32,9 +34,13 @@ class Spending(Frozen):
 
 
 class ThreadView(Frozen):
-    """A thread as of `version` events. `open_requests` are ids. `paused` is why it is paused, where it is."""
+    """A thread as of `version` events. `open_requests` are ids. `paused` is why it is paused, where it is.
+
+    `title` is what was said first, in one short line.
+    """
 
     id: str
+    title: str
     agent: str
     status: ThreadStatus
     version: int
@@ -191,6 +197,7 @@ def thread_view(state: ThreadState) -> ThreadView:
     """A thread as the API shows it."""
     return ThreadView(
         id=state.thread_id,
+        title=_title(state),
         agent=state.agent,
         status=state.status,
         version=state.version,
@@ -211,6 +218,13 @@ def _pause_of(state: ThreadState) -> str | None:
     if state.unreadable is not None:
         return f"this Handrail cannot read it ({state.unreadable}); use the version that wrote it"
     return state.paused
+
+
+def _title(state: ThreadState) -> str:
+    """Return the beginning of the first message that is remembered."""
+    text = next((event.text for event in state.recent if isinstance(event, MessageReceived)), "")
+    line = " ".join(text[:LONGEST_TITLE].split())
+    return f"{line}…" if len(text) > LONGEST_TITLE else line
 
 
 def _spending(state: ThreadState, kind: BudgetKind) -> Spending:

@@ -39,11 +39,15 @@ class LoggedEvent:
     data: Mapping[str, Any]
 
     @classmethod
+    def of(cls, told: Json) -> Self:
+        """Return the event of an object of the API."""
+        return cls(told["seq"], told["type"], told["at"], told["actor"], told["data"])
+
+    @classmethod
     def read(cls, text: str) -> Self:
         """The event of one message. Raises Refused for what is none."""
         try:
-            told = json.loads(text)
-            return cls(told["seq"], told["type"], told["at"], told["actor"], told["data"])
+            return cls.of(json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
             raise Refused(f"the server sent an event we do not understand: {_STRANGER}") from error
 

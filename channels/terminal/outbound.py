@@ -97,15 +97,26 @@ class RequestView(_View):
     answers: tuple[AnswerView, ...] = ()
 
 
+class SpendingView(_View):
+    """One kind of a budget; no limit is None."""
+
+    limit: float | None = None
+    spent: float = 0.0
+
+
 class ThreadView(_View):
-    """A thread."""
+    """A thread. `title` is what was said first."""
 
     id: str
     agent: str
     status: str
     version: int
     requester: str
+    title: str = ""
+    created_at: AwareDatetime | None = None
     updated_at: AwareDatetime
+    budget: dict[str, SpendingView] = {}
+    labels: dict[str, str] = {}
 
 
 def speech(who: str, text: str, style: str = "bold cyan") -> Text:
@@ -241,25 +252,8 @@ def local(at: datetime, zone: tzinfo | None = None) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
-def threads_table(threads: Sequence[ThreadView], zone: tzinfo | None = None) -> RenderableType:
-    """Threads, one a line."""
-    rows = [
-        (t.id, _status(t.status), t.agent, t.requester.partition(":")[2], local(t.updated_at, zone)) for t in threads
-    ]
-    return table(("thread", "status", "agent", "for", "last moved"), rows) if rows else notice("no threads yet")
-
-
-def requests_table(requests: Sequence[RequestView], zone: tzinfo | None = None) -> RenderableType:
-    """Requests, one a line."""
-    rows = [(r.code, _status(r.status), title_of(r), _until(r, zone), r.thread_id) for r in requests]
-    return table(("code", "status", "what", "open until", "thread"), rows) if rows else notice("nothing is asked")
-
-
-def _until(request: RequestView, zone: tzinfo | None) -> str:
-    return local(request.expires_at, zone) if request.status == "open" and request.expires_at else ""
-
-
-def _status(status: str) -> Text:
+def status_text(status: str) -> Text:
+    """Return a status in its colour."""
     return Text(visible(status), style=_STYLES.get(status, ""))
 
 

@@ -9,8 +9,9 @@ from rich.console import RenderableType
 from agents.errors import ApprovalChanged, InvalidArguments, Refused
 from bot.cli.chat.news import News
 from channels.terminal.client import TerminalClient, path
+from channels.terminal.lists import requests_table
 from channels.terminal.orders import Approve, Decisive, Edit, decision
-from channels.terminal.outbound import RequestView, notice, requests_table
+from channels.terminal.outbound import RequestView, notice
 
 PATIENCE = 5
 """Attempts while the server is away, six seconds together: longer, and people type it again."""

@@ -6,15 +6,14 @@ from rich.console import RenderableType
 
 from agents.errors import UnknownAgent
 from channels.terminal.client import TerminalClient, path
+from channels.terminal.lists import requests_table, threads_table
 from channels.terminal.orders import ListAgents, ListRequests, ListThreads, Misunderstood, ShowHelp, WhoAmI
 from channels.terminal.outbound import (
     RequestView,
     ThreadView,
     help_table,
     notice,
-    requests_table,
     table,
-    threads_table,
     trouble,
 )
 

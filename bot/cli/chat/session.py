@@ -18,6 +18,7 @@ from bot.cli.short_ids import thread_id_of
 from channels.terminal.client import Connection, LoggedEvent, TerminalClient, path
 from channels.terminal.completing import Known, completions
 from channels.terminal.inbound import parse
+from channels.terminal.lists import threads_table
 from channels.terminal.orders import (
     AnswerQuestion,
     Approve,
@@ -38,7 +39,7 @@ from channels.terminal.orders import (
     Typed,
     WhoAmI,
 )
-from channels.terminal.outbound import RequestView, ThreadView, notice, threads_table, trouble
+from channels.terminal.outbound import RequestView, ThreadView, notice, trouble
 
 WATCH_SECONDS = 2.0
 STILL_SECONDS = 120.0

@@ -35,6 +35,8 @@ def test_an_approval_is_given_once(served, card):
     assert (approved.code, approved.json["status"]) == (0, "approved")
     answer = approved.json["answers"][0]
     assert (answer["by"], answer["channel"], answer["comment"]) == ("person:you", "terminal:you", "go")
+    assert card["code"] not in served("requests", "list").out
+    assert card["code"] in served("requests", "list", "--all").out
     again = served("requests", "approve", card["code"])
     assert again.code == 1
     assert "settled: approved by you (terminal): go" in again.err

@@ -6,7 +6,7 @@ import pytest
 
 from bot.cli.threads import _SAID, _spoken
 
-TABLE = ("thread", "status", "agent", "for", "last moved")
+TABLE = ("thread", "status", "agent", "title", "for", "last moved")
 
 
 @pytest.fixture
@@ -23,10 +23,23 @@ def test_a_thread_is_listed_and_shown_as_http_tells_it(served, thread):
 
 
 def test_people_read_tables(served, thread):
-    for told in (served("threads", "list"), served("threads", "show", thread["id"])):
-        assert all(name in told.out for name in TABLE)
+    listed, shown = served("threads", "list"), served("threads", "show", thread["id"])
+    assert all(name in listed.out for name in TABLE)
+    assert "you: what is deployed" in shown.out
+    for told in (listed, shown):
         assert thread["id"] in told.out
+        assert "what is deployed" in told.out
         assert not any(line.endswith(" ") for line in told.out.splitlines())
+
+
+def test_a_thread_is_named_by_the_beginning_of_its_id(served, thread):
+    beginning = thread["id"][:-3]
+    for order in (("show",), ("events",), ("replay",)):
+        assert served("threads", *order, beginning).code == 0
+    assert served("threads", "messages", beginning, "list tags", "--json").json["id"] == thread["id"]
+    assert served("requests", "list", "--thread", beginning, "--json").json == []
+    ambiguous = served("threads", "cancel", thread["id"][:10])
+    assert (ambiguous.code, "threads begin with" in ambiguous.err, thread["id"] in ambiguous.err) == (1, True, True)
 
 
 def test_lists_are_cut_and_filtered(served, thread):

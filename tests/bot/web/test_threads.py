@@ -13,7 +13,7 @@ async def test_opening_a_thread_answers_with_all_that_the_contract_promises(surf
     assert told.status_code == 201
     thread = told.json()
     assert set(thread) == {
-        *("id", "agent", "status", "version", "origin", "requester", "open_requests"),
+        *("id", "title", "agent", "status", "version", "origin", "requester", "open_requests"),
         *("created_at", "updated_at", "budget", "labels"),
     }
     assert thread["agent"] == "porter"
@@ -21,6 +21,7 @@ async def test_opening_a_thread_answers_with_all_that_the_contract_promises(surf
     assert thread["origin"] == "web:alice-cli"
     assert thread["requester"] == "person:alice"
     assert thread["open_requests"] == []
+    assert thread["title"] == "look"
     assert thread["labels"] == {"ticket": "T-1"}
     assert thread["budget"]["steps"] == {"limit": 50, "spent": 0}
     assert thread["budget"]["usd"] == {"limit": None, "spent": 0}

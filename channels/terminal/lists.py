@@ -1,0 +1,76 @@
+"""Lists of threads and of requests, one a line. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
+
+from rich.console import RenderableType
+
+from agents.cards import shown
+from channels.terminal.outbound import RequestView, ThreadView, local, notice, status_text, table
+
+_SHORTEST = len("thr_") + 10
+"""Characters of a shortened id: up to the millisecond a thread began in."""
+
+_LONGEST_LINE = 100
+
+
+def threads_table(
+    threads: Sequence[ThreadView], zone: tzinfo | None = None, *, is_short: bool = False
+) -> RenderableType:
+    """Return threads, one a line; `is_short` cuts ids to what tells them apart."""
+    if not threads:
+        return notice("no threads yet")
+    ids = short_ids(thread.id for thread in threads) if is_short else {}
+    rows = [
+        (ids.get(t.id, t.id), status_text(t.status), t.agent, t.title, _name(t.requester), local(t.updated_at, zone))
+        for t in threads
+    ]
+    return table(("thread", "status", "agent", "title", "for", "last moved"), rows)
+
+
+def requests_table(
+    requests: Sequence[RequestView], zone: tzinfo | None = None, *, is_short: bool = False
+) -> RenderableType:
+    """Return requests, one a line; `is_short` cuts ids of threads to what tells them apart."""
+    if not requests:
+        return notice("nothing is asked")
+    ids = short_ids(request.thread_id for request in requests) if is_short else {}
+    rows = [
+        (
+            r.code,
+            status_text(r.status),
+            f"{r.agent}: {r.tool}" if r.tool else r.agent,
+            asked_line(r),
+            r.explanation.decided_by,
+            local(r.expires_at, zone) if r.status == "open" and r.expires_at else "",
+            ids.get(r.thread_id, r.thread_id),
+        )
+        for r in requests
+    ]
+    return table(("code", "status", "from", "asks", "who may decide", "open until", "thread"), rows)
+
+
+def asked_line(request: RequestView) -> str:
+    """Return the question, or the arguments of the call, on one line; a cut one ends with a mark."""
+    if request.kind == "question":
+        line = shown(request.question or "")
+    else:
+        line = " ".join(f"{name}={shown(value)}" for name, value in (request.arguments or {}).items())
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+
+
+def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
+    """Return for each id its shortest beginning that no other one has."""
+    ordered = sorted(set(ids))
+    return {
+        one: one[: max(_SHORTEST, _shared(before, one) + 1, _shared(one, after) + 1)]
+        for before, one, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
+    }
+
+
+def _shared(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _name(address: str) -> str:
+    return address.partition(":")[2]

@@ -1,0 +1,74 @@
+"""The page of a thread."""
+
+from datetime import UTC
+
+from channels.terminal.client import LoggedEvent
+from channels.terminal.outbound import ThreadView
+from channels.terminal.page import MAX_STEPS, thread_page
+from tests.channels.terminal.test_outbound import ESCAPES, THREAD, a_request, drawn
+
+
+def a_thread(**changed):
+    budget = {"steps": {"limit": 50, "spent": 2}, "usd": {"limit": None, "spent": 0}}
+    more = {
+        "title": "deploy v1.4.0",
+        "created_at": "2026-03-01T08:59:00Z",
+        "budget": budget,
+        "labels": {"ticket": "T-1"},
+    }
+    return ThreadView.model_validate({**THREAD, **more, **changed})
+
+
+def an_event(kind: str, data: dict[str, object], seq: int = 1, actor: str = "agent:deploy") -> LoggedEvent:
+    return LoggedEvent(seq, kind, "2026-03-01T09:00:01Z", actor, data)
+
+
+EVENTS = (
+    an_event("MessageReceived", {"text": "deploy v1.4.0"}, actor="person:alice"),
+    an_event("ToolCalled", {"tool": "list_tags", "arguments": {"limit": 10}}),
+    an_event("ToolStarted", {"call_id": "call_hidden"}),
+    an_event("ToolFailed", {"error": "git is away", "where": "tools.py:7"}, actor="tool:list_tags"),
+    an_event("RequestOpened", {"request": {"code": "K7Q2M", "tool": "push_release_tag"}}),
+    an_event("RequestAnswered", {"answer": {"decision": "deny", "comment": "not today"}}, actor="person:bob"),
+    an_event("ReplyChosen", {"text": "I will not."}),
+)
+
+
+def test_a_page_says_what_the_thread_is_what_it_waits_for_and_what_happened():
+    shown = drawn(thread_page(a_thread(), EVENTS, [a_request()], UTC))
+    for told in (
+        "deploy v1.4.0",
+        "thr_1",
+        "waiting_for_human",
+        "alice",
+        "2026-03-01 08:59 UTC",
+        "steps 2 of 50",
+        "ticket=T-1",
+        "/approve K7Q2M",
+        "03-01 09:00:01  alice: deploy v1.4.0",
+        "deploy calls list_tags limit=10",
+        "list_tags failed: git is away (at tools.py:7)",
+        "deploy asks K7Q2M push_release_tag",
+        "bob answers deny not today",
+        "deploy: I will not.",
+    ):
+        assert told in shown
+    assert "usd" not in shown
+    assert "call_hidden" not in shown
+
+
+def test_a_long_page_has_the_latest_steps_and_says_where_the_others_are():
+    events = [an_event("ReplyChosen", {"text": f"reply {nth}."}, nth) for nth in range(MAX_STEPS + 7)]
+    shown = drawn(thread_page(a_thread(), events, [], UTC))
+    assert "7 earlier steps: handrail threads events thr_1" in shown
+    assert "reply 6." not in shown
+    assert "reply 7." in shown
+
+
+def test_nothing_others_write_moves_the_cursor_of_a_page():
+    thread = a_thread(title=ESCAPES, agent=ESCAPES, labels={ESCAPES: ESCAPES}, requester=f"person:{ESCAPES}")
+    data = {"text": ESCAPES, "error": ESCAPES, "tool": ESCAPES, "arguments": {ESCAPES: ESCAPES}}
+    kinds = ("ReplyChosen", "ToolCalled", "ToolFailed")
+    events = [an_event(kind, data, actor=f"agent:{ESCAPES}") for kind in kinds]
+    shown = drawn(thread_page(thread, events, [], UTC))
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
