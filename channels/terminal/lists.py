@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
+from typing import Any
 
 from rich.console import RenderableType
 
@@ -11,7 +12,7 @@ from channels.terminal.outbound import RequestView, ThreadView, local, notice, s
 _SHORTEST = len("thr_") + 10
 """Characters of a shortened id: up to the millisecond a thread began in."""
 
-_LONGEST_LINE = 100
+_LONGEST_LINE, _LONGEST_VALUE = 120, 24
 
 
 def threads_table(
@@ -39,24 +40,27 @@ def requests_table(
         (
             r.code,
             status_text(r.status),
-            f"{r.agent}: {r.tool}" if r.tool else r.agent,
-            asked_line(r),
+            f"{r.agent}: {asked_line(r)}",
             r.explanation.decided_by,
             local(r.expires_at, zone) if r.status == "open" and r.expires_at else "",
             ids.get(r.thread_id, r.thread_id),
         )
         for r in requests
     ]
-    return table(("code", "status", "from", "asks", "who may decide", "open until", "thread"), rows)
+    return table(("code", "status", "asks", "who may decide", "open until", "thread"), rows)
 
 
 def asked_line(request: RequestView) -> str:
-    """Return the question, or the arguments of the call, on one line; a cut one ends with a mark."""
+    """Return the question, or the call with its arguments, on one line; what is cut ends with a mark."""
     if request.kind == "question":
-        line = shown(request.question or "")
-    else:
-        line = " ".join(f"{name}={shown(value)}" for name, value in (request.arguments or {}).items())
-    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+        return _cut(request.question or "", _LONGEST_LINE)
+    arguments = (f"{name}={_cut(value, _LONGEST_VALUE)}" for name, value in (request.arguments or {}).items())
+    return _cut(" ".join([request.tool or "", *arguments]), _LONGEST_LINE)
+
+
+def _cut(value: Any, longest: int) -> str:
+    line = shown(value)
+    return line if len(line) <= longest else f"{line[:longest]}…"
 
 
 def short_ids(ids: Iterable[str]) -> Mapping[str, str]:

@@ -33,7 +33,7 @@ _STEPS = {
     "ToolOutcomeUnknown": "may or may not have happened:",
     "StepRejected": "the model's answer was no use:",
     "RequestOpened": "asks",
-    "RequestAnswered": "answers",
+    "RequestAnswered": "answered:",
     "RequestReminded": "reminds those who may answer",
     "RequestEscalated": "asks others as well",
     "RequestExpired": "got no answer in time",
@@ -96,7 +96,8 @@ def _counts(spending: SpendingView) -> bool:
 
 def _spent(kind: str, spending: SpendingView) -> str:
     limit = f" of {spending.limit:,g}" if spending.limit is not None else ""
-    return f"{kind.replace('_', ' ')} {spending.spent:,.4g}{limit}"
+    unit = " s" if kind == "wall_clock" else ""
+    return f"{kind.replace('_', ' ')} {spending.spent:,.4g}{limit}{unit}"
 
 
 def _steps(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
@@ -120,4 +121,7 @@ def _gist(event: LoggedEvent) -> str:
     if event.type == "ToolCalled":
         arguments = (f"{name}={shown(value)}" for name, value in (event.data.get("arguments") or {}).items())
         return " ".join([shown(event.data.get("tool", "")), *(visible(one) for one in arguments)])
+    if event.type == "ToolSucceeded":
+        first, *others = str(event.data.get("summary") or "").splitlines() or [""]
+        return shown(first) + (f" … ({len(others)} more lines)" if others else "")
     return event_detail(event.type, event.data)

@@ -22,16 +22,16 @@ LISTED = 20
 Lookup = ListThreads | ListRequests | ListAgents | WhoAmI | ShowHelp | Misunderstood
 
 
-async def looked_up(server: TerminalClient, order: Lookup, agent: str | None) -> RenderableType:
-    """Return what an order asks to see. `agent` is the one that new threads go to."""
+async def looked_up(server: TerminalClient, order: Lookup, agent: str | None, *, is_short: bool) -> RenderableType:
+    """Return what an order asks to see. `agent` is the one that new threads go to; `is_short` shortens ids."""
     match order:
         case ListThreads():
             threads = await server.listed(path("threads"), "threads", most=LISTED)
-            return threads_table([ThreadView.model_validate(one) for one in threads])
+            return threads_table([ThreadView.model_validate(one) for one in threads], is_short=is_short)
         case ListRequests(is_all):
             status = None if is_all else "open"
             requests = await server.listed(path("requests"), "requests", most=LISTED, status=status)
-            return requests_table([RequestView.model_validate(one) for one in requests])
+            return requests_table([RequestView.model_validate(one) for one in requests], is_short=is_short)
         case ListAgents():
             agents = await agents_of(server)
             current = agent or agents[0]["name"]

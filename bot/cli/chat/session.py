@@ -129,7 +129,7 @@ class Session:
             case SpeakAs() | SwitchTo() | StartNew() | Steer():
                 await self._turn(order)
             case ListThreads() | ListRequests() | ListAgents() | WhoAmI() | ShowHelp() | Misunderstood():
-                self._show(await looked_up(self.server, order, self.agent))
+                self._show(await looked_up(self.server, order, self.agent, is_short=self.screen.is_terminal))
             case Quit():
                 return
             case _:

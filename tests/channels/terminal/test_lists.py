@@ -27,8 +27,7 @@ def test_a_request_is_listed_with_what_it_asks_and_who_may_decide():
     shown = drawn(requests_table([request], UTC))
     for told in (
         "K7Q2M",
-        "deploy: push_release_tag",
-        "environment=production tag=v1.4.0",
+        "deploy: push_release_tag environment=production tag=v1.4.0",
         "2 of release (Bob, Carol)",
         "2026-03-01 09:30 UTC",
     ):

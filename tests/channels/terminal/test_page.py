@@ -28,6 +28,7 @@ EVENTS = (
     an_event("ToolCalled", {"tool": "list_tags", "arguments": {"limit": 10}}),
     an_event("ToolStarted", {"call_id": "call_hidden"}),
     an_event("ToolFailed", {"error": "git is away", "where": "tools.py:7"}, actor="tool:list_tags"),
+    an_event("ToolSucceeded", {"summary": "v1.4.0\nv1.3.0\nv1.2.0"}, actor="tool:list_tags"),
     an_event("RequestOpened", {"request": {"code": "K7Q2M", "tool": "push_release_tag"}}),
     an_event("RequestAnswered", {"answer": {"decision": "deny", "comment": "not today"}}, actor="person:bob"),
     an_event("ReplyChosen", {"text": "I will not."}),
@@ -48,8 +49,9 @@ def test_a_page_says_what_the_thread_is_what_it_waits_for_and_what_happened():
         "03-01 09:00:01  alice: deploy v1.4.0",
         "deploy calls list_tags limit=10",
         "list_tags failed: git is away (at tools.py:7)",
+        "list_tags says v1.4.0 … (2 more lines)",
         "deploy asks K7Q2M push_release_tag",
-        "bob answers deny not today",
+        "bob answered: deny not today",
         "deploy: I will not.",
     ):
         assert told in shown
