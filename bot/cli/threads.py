@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from rich.console import RenderableType
 from typer import Argument, Exit, Option, Typer
 
+from bot.cli.replaying import replayed, verdict
 from bot.cli.screen import AsJson, is_cut, show, show_json, show_line, tell
 from bot.cli.server import MOST, As, Limit, ask, client
-from bot.cli.short_ids import SEARCHED, needs_search, one_of, thread_id_of
-from bot.database import held, url_of
+from bot.cli.short_ids import thread_id_of
 from bot.settings import Settings, load_settings
 from channels.terminal.client import LoggedEvent, TerminalClient, path
 from channels.terminal.lists import threads_table
@@ -173,48 +173,13 @@ def replay(thread_id: Id, *, as_json: AsJson = False) -> None:
     Reads the database itself; a SQLite file that a server runs on is read by that server.
     """
     settings = load_settings()
-    found = _replayed(settings, thread_id)
+    found = replayed(settings, thread_id)
     if as_json:
         show_json(found)
     else:
-        tell(f"{found['events']} events of thread {found['id']}, {found['status']}: {_verdict(found)}")
+        tell(f"{found['events']} events of thread {found['id']}, {found['status']}: {verdict(found)}")
     if not found["matches"]:
         raise Exit(1)
-
-
-def _verdict(found: Any) -> str:
-    if found["matches"]:
-        return "the stored state is what they fold to"
-    if found.get("unreadable"):
-        return f"this Handrail cannot read {found['unreadable']}; use the version that wrote it"
-    return "the stored state DIFFERS"
-
-
-def _replayed(settings: Settings, thread_id: str) -> Any:
-    url = url_of(settings)
-    if held(url):
-        return ask(settings, lambda server: _got(server, thread_id, "replay"))
-    return asyncio.run(_folded(url, thread_id))
-
-
-async def _folded(url: str, typed: str) -> Mapping[str, Any]:
-    # 0.2 s of start-up that the other commands, which ask the server, do without
-    from storage.database import Database  # noqa: PLC0415 - as above
-    from storage.replaying import replay  # noqa: PLC0415 - as above
-    from storage.threads import listed  # noqa: PLC0415 - as above
-
-    database = Database.open(url)
-    try:
-        if needs_search(typed):
-            threads = await database.read(lambda connection: listed(connection, limit=SEARCHED))
-            typed = one_of([thread.thread_id for thread in threads], typed)
-        found = await replay(database, typed)
-    finally:
-        await database.close()
-    state = found.state
-    facts = {"id": typed, "version": state.version, "status": state.status, "events": state.version}
-    unreadable = {} if found.unreadable is None else {"unreadable": found.unreadable}
-    return {**facts, "matches": found.matches, **unreadable}
 
 
 def _steer(thread_id: str, order: str, *, as_json: bool) -> None:

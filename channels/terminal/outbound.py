@@ -117,6 +117,7 @@ class ThreadView(_View):
     updated_at: AwareDatetime
     budget: dict[str, SpendingView] = {}
     labels: dict[str, str] = {}
+    paused: str | None = None
 
 
 def speech(who: str, text: str, style: str = "bold cyan") -> Text:

@@ -76,6 +76,8 @@ def _header(thread: ThreadView, zone: tzinfo | None) -> Table:
 def _facts(thread: ThreadView, zone: tzinfo | None) -> Iterator[tuple[str, str | Text]]:
     yield "thread", thread.id
     yield "status", status_text(thread.status)
+    if thread.paused:
+        yield "paused", thread.paused
     yield "agent", thread.agent
     yield "asked by", thread.requester.partition(":")[2]
     if thread.created_at is not None:
