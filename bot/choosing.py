@@ -68,8 +68,18 @@ def _with_words(event: KnownEvent, step: StepChosen, choice: Choice) -> KnownEve
     if isinstance(event, ReplyChosen):
         return event.model_copy(update={"draft": choice.draft})
     if isinstance(event, RequestOpened):
-        return event.model_copy(update={"request": event.request.model_copy(update={"reasoning": step.reasoning})})
+        told = {"reasoning": step.reasoning, "filled_in": _filled_in(choice)}
+        return event.model_copy(update={"request": event.request.model_copy(update=told)})
     return event
+
+
+def _filled_in(choice: Choice) -> tuple[str, ...]:
+    """Return the names of arguments whose values come from preparation and not from the model."""
+    chosen_step, prepared = choice.completion.step, choice.step
+    if not (isinstance(chosen_step, CallTool) and isinstance(prepared, CallTool)):
+        return ()
+    given = chosen_step.arguments
+    return tuple(name for name, value in prepared.arguments.items() if given.get(name) != value)
 
 
 def ended_without_step(

@@ -28,9 +28,8 @@ class FileLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            database = path.with_suffix("")
             raise Misconfigured(
-                f"another Handrail process is using {database}; stop it first, or talk to it"
+                f"another Handrail process is using {_database(path)}; stop it first, or talk to it"
             ) from error
         return cls(path, descriptor)
 
@@ -38,3 +37,9 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _database(lock: Path) -> Path:
+    """Return the locked file as people of this folder name it."""
+    database, here = lock.with_suffix(""), Path.cwd()
+    return database.relative_to(here) if database.is_relative_to(here) else database

@@ -116,7 +116,8 @@ def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
 def _edited(request: Request, event: RequestAnswered) -> Request:
     """New arguments: what was approved before was something else, so those approvals lapse."""
     *earlier, last = request.answers
-    lapsed = (a.model_copy(update={"counted": False, "reason": "the arguments were edited"}) for a in earlier)
+    lapse = {"counted": False, "reason": "the arguments were edited"}
+    lapsed = (a.model_copy(update=lapse) if a.counted else a for a in earlier)
     changed: dict[str, Any] = {"arguments": event.arguments, "digest": event.digest, "policy": event.policy}
     if event.deciders is not None:
         changed |= {"deciders": event.deciders, "names": {**request.names, **(event.names or {})}}

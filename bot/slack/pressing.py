@@ -168,7 +168,10 @@ class Pressing:
         after = edited(self._tool(request).schema, before, sent.values)
         if isinstance(after, Refusal):
             return after
-        return {"decision": "approve"} if after == before else {"decision": "edit", "arguments": after}
+        if after == before:
+            return {"decision": "approve"}
+        left = {n: value for n, value in after.items() if n not in request.filled_in or value != before.get(n)}
+        return {"decision": "edit", "arguments": left}
 
     def _tool(self, request: Request) -> Tool:
         """Raises InvalidAnswer for what is no tool of ours, such as more budget."""

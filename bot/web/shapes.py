@@ -138,9 +138,10 @@ class RequestView(Frozen):
     """A request to people. `expires_at` is null when it ran out and stays open all the same.
 
     `requesters` are all whose words led to it. `reasoning` is in the words of the agent and no part of what is
-    approved. `explanation` says in words why it is asked, by whom, who may decide, how many have approved, and what
-    happens without an answer. Of the answers that did not count only the last ten are among `answers`; `refused_count`
-    is how many there were. `note` tells who answered what their answer did, if it decided nothing.
+    approved. `filled_in` names arguments that the tool's preparation set: an edit may leave them out. `explanation`
+    says in words why it is asked, by whom, who may decide, how many have approved, and what happens without an answer.
+    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many there were.
+    `note` tells who answered what their answer did, if it decided nothing.
     """
 
     id: str
@@ -157,6 +158,7 @@ class RequestView(Frozen):
     choices: tuple[str, ...] | None = _left_out()
     urgency: Urgency
     reasoning: str = ""
+    filled_in: tuple[str, ...] = ()
     deciders: tuple[Deciders, ...] = ()
     names: dict[str, str] = {}
     explanation: Explanation

@@ -87,6 +87,7 @@ class RequestView(_View):
     requesters: tuple[str, ...] = ()
     tool: str | None = None
     arguments: dict[str, Any] | None = None
+    filled_in: tuple[str, ...] = ()
     question: str | None = None
     choices: tuple[str, ...] | None = None
     deciders: tuple[DecidersView, ...] = ()

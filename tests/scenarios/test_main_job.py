@@ -93,9 +93,10 @@ async def test_four_eyes_the_requester_and_the_bystander_are_refused_and_told_wh
 async def test_words_in_the_thread_of_another_exclude_from_approving(tmp_path: Path, channel: str) -> None:
     async with town(tmp_path, channel) as here:
         alice, bob, carol = (here.person(name) for name in ("alice", "bob", "carol"))
-        await alice.says("what is deployed")
-        await alice.hears("production is v1.2.0")
-        await bob.joins(alice)
+        await alice.says("deploy v1.4.0 to production")
+        await (await carol.sees(approval="push_release_tag")).deny("staging first")
+        await alice.hears("staging first")
+        await bob.joins(alice)  # he may see the thread, because a request in it named his role
         await bob.says("deploy v1.4.0 to staging")
         card = await carol.sees(approval="push_release_tag")
         assert card.request["requesters"] == ["person:alice", "person:bob"]
@@ -112,6 +113,7 @@ async def test_an_edit_is_the_editors_approval_of_what_they_wrote(tmp_path: Path
         await alice.says("deploy v1.4.0 to staging")
         card = await bob.sees(approval="push_release_tag")
         digest = card.request["digest"]
+        assert card.request["filled_in"] == ["commit", "replaces"]
         edited = await card.edit(tag="v1.1.0", commit="", replaces="")
         assert edited["status"] == "approved"
         assert edited["digest"] != digest

@@ -54,7 +54,7 @@ class Answering:
 
     async def _sent(self, order: Decisive, named: str, request: RequestView | None, *, keeps: bool = True) -> Any:
         """Send the order; an edit that keeps nothing sends exactly the arguments that were typed."""
-        given = decision(order, request.arguments if request and keeps else None)
+        given = decision(order, _kept(request) if request and keeps else None)
         body = {**given, "digest": request.digest if request else None, "actor": self.server.person}
         return await self.server.post(path("requests", named, "answer"), body, patience=PATIENCE)
 
@@ -94,9 +94,12 @@ def _takes_approval(request: RequestView) -> bool:
     return request.status == "open" and request.kind == "approval"
 
 
+def _kept(request: RequestView) -> dict[str, Any]:
+    """Return the arguments that stay when others change; what preparation filled in is filled in again."""
+    return {name: value for name, value in (request.arguments or {}).items() if name not in request.filled_in}
+
+
 def _with_kept(error: InvalidArguments, order: Edit, request: RequestView) -> InvalidArguments:
-    """Return the refusal of an edit with the arguments that were kept, and how to have one filled in again."""
-    kept = [name for name in request.arguments or {} if name not in order.changes.words]
-    if not kept:
-        return error
-    return InvalidArguments(f"{error} These were kept: {', '.join(kept)}; add a name and = to leave it empty.")
+    """Return the refusal of an edit with the names of the arguments that were kept."""
+    kept = [name for name in _kept(request) if name not in order.changes.words]
+    return InvalidArguments(f"{error} These were kept: {', '.join(kept)}.") if kept else error

@@ -181,6 +181,13 @@ async def test_an_edit_keeps_the_arguments_it_does_not_name():
     assert house.orders[0][1]["digest"] == "digest of K7Q2M"
 
 
+async def test_an_edit_leaves_out_what_preparation_filled_in():
+    filled = {"tag": "v1.4.0", "environment": "production", "commit": "7116d49a", "replaces": "v1.2.0 85d4297a"}
+    house = House(a_request("K7Q2M", arguments=filled, filled_in=["commit", "replaces"]))
+    await typed(house, "/edit K7Q2M tag=v1.4.1")
+    assert house.orders[0][1]["arguments"] == {"tag": "v1.4.1", "environment": "production"}
+
+
 async def test_an_edit_that_is_refused_names_what_it_kept():
     shown = await typed(House(a_request("K7Q2M")), "/edit K7Q2M tag=v0")
     assert "There is no tag v0. These were kept: environment" in shown
