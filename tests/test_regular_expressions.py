@@ -13,6 +13,7 @@ import pytest
 
 from agents.commands import _compiled
 from agents.registry import AGENTS
+from agents.visible import visible
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -33,6 +34,8 @@ CATEGORIES = {
     "CATEGORY_NOT_DIGIT": r"\D",
 }
 BUILT_FROM_PARTS = {
+    "agents/answer_object.py": "tags and the fence, escaped",
+    "agents/visible.py": "sequences of fixed length",
     "agents/commands.py": "the patterns of commands, tested below",
     "channels/slack/events.py": "the bot's own name, escaped",
     "storage/one_statement.py": "the statements of this program",
@@ -202,6 +205,13 @@ def test_commands_take_linear_time_on_hostile_text(agent: Any) -> None:
     for pattern in patterns:
         compiled = _compiled(pattern)
         assert not slow(Use(agent.name, compiled.pattern, compiled.flags, "fullmatch")), pattern
+
+
+def test_joiners_are_looked_for_in_linear_time() -> None:
+    for text in ("\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH, "\N{WOMAN}\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH):
+        began = time.process_time()
+        visible(text)
+        assert time.process_time() - began < 10 * MAX_SECONDS
 
 
 def test_every_other_expression_is_a_literal() -> None:

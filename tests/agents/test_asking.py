@@ -37,7 +37,7 @@ from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, Req
 from tests.agents.samples import ALICE, BOB, NOW, PEOPLE, answered, heard, message, moment, started, stepped, thread
 from tests.histories import AGENT, AGENTS, POLICY, RUNNER, Walk, some_walk, walks
 
-thorough = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 ASK_RUNNER = AskAgent(agent="runner", message="ship it")
 ASK_CARRIER = AskAgent(agent="carrier", message="carry it")

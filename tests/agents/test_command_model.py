@@ -22,7 +22,7 @@ from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput
 from agents.tools import ToolContext, ToolResult, tool
 from agents.wire import read_step
-from tests.agents.conversation import PEOPLE, Conversation
+from tests.agents.conversation import ALICE, PEOPLE, Conversation
 from tests.fakes.scripted import ScriptedModel
 
 COMMANDS = """
@@ -650,7 +650,7 @@ def possible(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
     if request is not None and request.kind == "approval":
         can |= {"approve": lambda: thread.answers("approve"), "deny": lambda: thread.answers("deny")}
     if request is not None and request.kind == "question":
-        can["answer"] = lambda: thread.answers("answer", text=request.choices[0] if request.choices else text)
+        can["answer"] = lambda: thread.answers("answer", by=ALICE, text=request.choices[0] if request.choices else text)
     if request is not None:
         can["runs_out"] = thread.runs_out
     if thread.state.fires_at is not None:

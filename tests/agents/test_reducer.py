@@ -18,7 +18,7 @@ from storage.codec import event_of, row_of, state_json, state_of
 from storage.tables import EventRow
 from tests.histories import PEOPLE, START, Walk, some_walk, walks
 
-thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @thorough
