@@ -13,6 +13,7 @@ from agents.events import (
     ThreadPaused,
     TimerFired,
 )
+from agents.held import held_reason
 from agents.people import People
 from agents.requests import Request
 from agents.state import ThreadState
@@ -35,7 +36,7 @@ def due(state: ThreadState, now: datetime, people: People) -> tuple[KnownEvent, 
         return ()
     request = state.request
     if request is not None and not request.held and now >= request.expires_at:
-        return _expired(request, now)
+        return _expired(state, request, now)
     events: list[KnownEvent] = []
     if request is not None:
         events += [*_reminders(request, now), *_escalations(state, request, now, people)]
@@ -56,15 +57,19 @@ def _request_times(state: ThreadState, request: Request) -> Iterator[datetime]:
         yield request.opened_at
 
 
-def _expired(request: Request, now: datetime) -> tuple[KnownEvent, ...]:
+def _expired(state: ThreadState, request: Request, now: datetime) -> tuple[KnownEvent, ...]:
+    """A pause that a person ordered stays theirs."""
     on_expire = request.ask.on_expire
     expired = RequestExpired(at=now, actor=CLOCK, request_id=request.id, on_expire=on_expire)
-    reason = f"nobody answered request {request.code} in time"
     if on_expire == "halt":
-        return (expired, ThreadFinished(at=now, actor=CLOCK, outcome="failed", reason=reason))
-    if on_expire == "hold":
-        return (expired, ThreadPaused(at=now, actor=CLOCK, reason=f"{reason}; it stays open"))
+        return (expired, ThreadFinished(at=now, actor=CLOCK, outcome="failed", reason=_halted(request)))
+    if on_expire == "hold" and state.paused is None:
+        return (expired, ThreadPaused(at=now, actor=CLOCK, reason=held_reason(request)))
     return (expired,)
+
+
+def _halted(request: Request) -> str:
+    return f"request {request.code} got no answer in time, so nothing was done; write again if you still want it"
 
 
 def _reminders(request: Request, now: datetime) -> Iterator[RequestReminded]:

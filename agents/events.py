@@ -260,11 +260,17 @@ class RequestSuperseded(Fact):
 
 
 class ReplyChosen(Fact):
-    """The thread answers its requester. `draft` is where they could read along while the model wrote it."""
+    """The thread answers its requester. `draft` is where they could read along while the model wrote it.
+
+    A notice says how a request stands; it is for people alone, and no turn of the agent. `to` is where it goes if not
+    to the thread's origin.
+    """
 
     type: Literal["ReplyChosen"] = "ReplyChosen"
     text: str
     draft: Receipt | None = None
+    to: Address | None = Field(default=None, exclude_if=lambda to: to is None)
+    is_notice: bool = Field(default=False, exclude_if=lambda is_notice: not is_notice)
 
 
 class MessageSent(Fact):

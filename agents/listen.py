@@ -8,6 +8,9 @@ An approval open     a new instruction supersedes it; anything else is a comment
                      read, or starts with a word that corrects (`CORRECTIONS`), from whoever asked or from somebody
                      who may decide.
 
+Of a message that leaves the request open its writer is told, in one line, what the request waits for
+(`agents.pending`). That line is a notice: no model sees it.
+
 An edit or a deletion is noted for the agent's next turn. It is no turn by itself, so what rests, waits or runs goes on
 doing so, and it answers no question. It is passed over when the thread is cancelled, when the message was never heard,
 is forgotten or deleted already, when somebody else wrote it, and when nothing is new: the same text, or a text older
@@ -33,8 +36,10 @@ from agents.events import (
     RequestSuperseded,
     ToolCalled,
 )
+from agents.held import resumed
 from agents.judge import eligible, judge, same_person
 from agents.messages import Assurance, Changed, Heard, Provenance
+from agents.pending import HowTo, pending_notice
 from agents.people import People
 from agents.requests import Answer, Request
 from agents.state import ThreadState
@@ -48,9 +53,17 @@ _INSTRUCTED = "gave a new instruction"
 _TAKEN_BACK = "took the message back"
 
 
-def listen(state: ThreadState, heard: Heard, *, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
-    """The events a message gives rise to, and behind them what it quotes."""
-    return (*_listened(state, heard, people, agent), *quoted(heard))
+def listen(
+    state: ThreadState, heard: Heard, *, people: People, agent: Agent | None, how_to: HowTo | None = None
+) -> tuple[KnownEvent, ...]:
+    """The events a message gives rise to, and behind them what it quotes.
+
+    `how_to` is None where its writer cannot be told what the open request waits for.
+    """
+    events = _listened(state, heard, people, agent)
+    is_remark = len(events) == 1 and heard.provenance == Provenance.VERIFIED_PERSON
+    notice = pending_notice(state, heard, people, how_to) if is_remark and how_to else ()
+    return (*events, *quoted(heard), *notice)
 
 
 def _listened(state: ThreadState, heard: Heard, people: People, agent: Agent | None) -> tuple[KnownEvent, ...]:
@@ -58,10 +71,10 @@ def _listened(state: ThreadState, heard: Heard, people: People, agent: Agent | N
     request = state.request
     if request is None or heard.provenance != Provenance.VERIFIED_PERSON:
         return (said,)
-    if request.kind == "question":
-        return (said, *_answer(request, heard, people))
-    if _instructs(request, heard.by, heard.text, people, agent):
-        return (_superseded(request, heard, _INSTRUCTED), said)
+    if request.kind == "question" and (answer := _answer(request, heard, people)):
+        return (said, *answer, *resumed(state, heard.at, heard.by))
+    if request.kind == "approval" and _instructs(request, heard.by, heard.text, people, agent):
+        return (_superseded(request, heard, _INSTRUCTED), *resumed(state, heard.at, heard.by), said)
     return (said,)
 
 
@@ -90,7 +103,9 @@ def listen_again(
         why = _TAKEN_BACK if changed.ref == _led_to(request, state) else None
     else:
         why = _INSTRUCTED if _instructs(request, changed.by, changed.text, people, agent) else None
-    return (_superseded(request, changed, why), _noted(changed)) if why else (_noted(changed),)
+    if why is None:
+        return (_noted(changed),)
+    return (_superseded(request, changed, why), *resumed(state, changed.at, changed.by), _noted(changed))
 
 
 def instructs(text: str, agent: Agent | None) -> bool:

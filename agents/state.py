@@ -157,6 +157,7 @@ class ThreadState(Frozen):
     recent: tuple[Remembered, ...] = ()
     forgotten: int = 0
     context_seq: int = 0
+    last_notice: ReplyChosen | None = None
 
     @property
     def acting(self) -> str:

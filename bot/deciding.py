@@ -19,6 +19,7 @@ from agents.errors import (
     Unreachable,
 )
 from agents.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
+from agents.held import resumed
 from agents.judge import Edited, Judgement, judge, objection
 from agents.opening import agent_address
 from agents.reducer import reduce
@@ -150,7 +151,8 @@ def answered(state: ThreadState, request: Request, judgement: Judgement, edited:
         policy=counted.policy if counted else None,
     )
     event = event.model_copy(update={"outcome": _outcome(state, event)})
-    return (event, *_budget_decided(state, request, event))
+    settled = resumed(state, given.at, given.by) if event.status != "open" else ()
+    return (event, *settled, *_budget_decided(state, request, event))
 
 
 def _outcome(state: ThreadState, event: RequestAnswered) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from agents.addresses import Address
 from agents.agent import Agent
@@ -10,10 +11,13 @@ from agents.events import KnownEvent, ThreadStarted
 from agents.listen import listen, listen_again, quoted, received
 from agents.messages import Changed, Heard
 from agents.moment import Moment
+from agents.pending import HowTo
 from agents.state import ThreadState
 from bot.engine import Also, Engine, Recorded, Reply
 from bot.ids import Chance
 from bot.roster import Roster
+from channels.base import Channel, Reader
+from channels.degrade import how_to_answer
 from storage.inbox import Claim
 
 
@@ -35,6 +39,7 @@ class Intake:
     engine: Engine
     roster: Roster
     chance: Chance
+    channels: Mapping[str, Channel | Reader] = field(default_factory=dict)
 
     async def open(
         self, opening: Opening, *, claim: Claim | None = None, reply: Reply | None = None, also: Also | None = None
@@ -54,9 +59,14 @@ class Intake:
                     f"thread {state.thread_id} is cancelled; open a new one", details={"status": "cancelled"}
                 )
             agent = self.roster.agents.get(state.acting)
-            return listen(state, heard, people=self.roster.people, agent=agent)
+            return listen(state, heard, people=self.roster.people, agent=agent, how_to=self._how_to(heard.source))
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
+
+    def _how_to(self, source: Address) -> HowTo | None:
+        """Return how requests are answered at the place a message came from; None if nothing can be sent there."""
+        channel = self.channels.get(source.scheme)
+        return None if channel is None else partial(how_to_answer, capabilities=channel.capabilities)
 
     async def pass_over(self, thread_id: str, claim: Claim) -> bool:
         """Note that something came in for a thread that takes nothing; whether it is the first time.

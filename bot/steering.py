@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agents.addresses import Address
 from agents.errors import Invalid, WrongState
 from agents.events import KnownEvent, ThreadCancelled, ThreadForked, ThreadPaused, ThreadResumed
+from agents.held import is_paused_by_expiry
 from agents.state import ThreadState
 from bot.engine import Engine, Recorded, Reply
 from bot.ids import Chance
@@ -28,8 +29,9 @@ class Steering:
         now = self.chance.now()
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
-            _refuse(state, ("paused", *_ENDED), "paused")
-            return (ThreadPaused(at=now, actor=by, reason=f"paused by {by}"),)
+            if not is_paused_by_expiry(state):  # a person's order outlasts the answer that ends that pause
+                _refuse(state, ("paused", *_ENDED), "paused")
+            return (ThreadPaused(at=now, actor=by, reason=f"paused by {by.rest}"),)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 
@@ -52,7 +54,7 @@ class Steering:
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
             _refuse(state, _ENDED, "cancelled")
-            return (ThreadCancelled(at=now, actor=by, reason=f"cancelled by {by}"),)
+            return (ThreadCancelled(at=now, actor=by, reason=f"cancelled by {by.rest}"),)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 

@@ -117,7 +117,7 @@ def bootstrap(
         engine=engine,
         roster=roster,
         chance=chance,
-        intake=Intake(engine, roster, chance),
+        intake=Intake(engine, roster, chance, channels),
         deciding=Deciding(engine, roster, chance, runner),
         steering=Steering(engine, chance),
         wakeups=wakeups,

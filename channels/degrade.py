@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from agents.cards import explained, lines_of
 from agents.messages import Card, Message
+from agents.requests import Request
 from channels.base import Capabilities
 
 
@@ -34,6 +35,15 @@ def ways_to_answer(card: Card, capabilities: Capabilities, *, is_whole: bool = T
     if card.expires_at is not None:
         ways.append(f"Open until {card.expires_at:%Y-%m-%d %H:%M} UTC.")
     return ways
+
+
+def how_to_answer(request: Request, capabilities: Capabilities) -> str:
+    """Return how a person answers this request on a channel, in a few words; empty where the channel has no way."""
+    name = "/answer" if request.kind == "question" else "/approve"
+    command = next((way for way in capabilities.commands if way.startswith(name)), None)
+    if command is not None:
+        return command.format(code=request.code)
+    return "use the buttons above" if capabilities.buttons else ""
 
 
 def _fits(way: str, card: Card) -> bool:

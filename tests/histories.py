@@ -221,7 +221,8 @@ def _say(walk: Walk) -> Sequence[KnownEvent]:
         ref=f"m{len(walk.events)}",
         entered_by=walk.draw([None, None, *ADDRESSES]),
     )
-    return listen(walk.state, heard, people=PEOPLE, agent=walk.agent)
+    how = walk.draw(st.sampled_from([None, lambda request: f"/approve {request.code}"]))
+    return listen(walk.state, heard, people=PEOPLE, agent=walk.agent, how_to=how)
 
 
 def _change(walk: Walk) -> Sequence[KnownEvent]:

@@ -31,7 +31,8 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
         case MessageEdited() | MessageDeleted():
             return {}
         case ReplyChosen():
-            return {"outgoing": (*state.outgoing, _reply(state, event))}
+            outgoing = (*state.outgoing, _reply(state, event))
+            return {"outgoing": outgoing, "last_notice": event} if event.is_notice else {"outgoing": outgoing}
         case MessageSent():
             return _sent(state, event)
         case MessageUndeliverable():
@@ -42,8 +43,14 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
 
 def _reply(state: ThreadState, event: ReplyChosen) -> Outgoing:
     """It takes the place of its draft."""
-    message = Message(text=event.text)
-    return Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=message, replacing=event.draft)
+    message, name = Message(text=event.text), "notice" if event.is_notice else "reply"
+    to = event.to or state.origin
+    return Outgoing(key=f"{name}:{state.version + 1}", to=to, message=message, replacing=event.draft)
+
+
+def is_notice(event: object) -> bool:
+    """Return whether an event is a notice for people, which no model is told of."""
+    return isinstance(event, ReplyChosen) and event.is_notice
 
 
 def _received(state: ThreadState) -> dict[str, Any]:

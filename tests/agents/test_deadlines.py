@@ -101,10 +101,8 @@ def test_a_timeout_is_told_as_a_timeout() -> None:
     assert isinstance(expired, RequestExpired)
     assert isinstance(finished, ThreadFinished)
     assert (expired.request_id, expired.on_expire) == (state.requests[0].id, "halt")
-    assert (finished.outcome, finished.reason) == (
-        "failed",
-        f"nobody answered request {state.requests[0].code} in time",
-    )
+    told = f"request {state.requests[0].code} got no answer in time, so nothing was done"
+    assert (finished.outcome, finished.reason) == ("failed", f"{told}; write again if you still want it")
 
 
 def test_denying_at_expiry_lets_the_model_go_on_without_the_call() -> None:
@@ -121,7 +119,7 @@ def test_holding_at_expiry_pauses_the_thread_and_leaves_the_request_to_be_answer
     state = ticked(asking_thread(RELEASE.model_copy(update={"on_expire": "hold"})), after(1800))
     assert state.status == "paused"
     assert state.paused is not None
-    assert state.paused.endswith("in time; it stays open")
+    assert state.paused.endswith("stays open: answer it, and the thread goes on")
     assert (wake_at(state), due(state, after(10**6), PEOPLE)) == (None, ())
     resumed = fold(answered(state), [ThreadResumed(at=after(3600), actor=ALICE)])
     assert [effect.key for effect in work(resumed)] == [f"tool:{resumed.call.call_id}:1"]

@@ -5,8 +5,10 @@ from sqlalchemy import text
 
 from agents.addresses import Address
 from agents.errors import AlreadySettled
+from agents.events import ReplyChosen
 from agents.policy import Ask, Escalation, Rule
 from agents.steps import DoneForNow
+from bot.answer_notes import answer_note
 from channels.registry import by_scheme
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
@@ -66,7 +68,7 @@ async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(d
         await home.at_rest(thread)
 
 
-async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open(database: Database, house) -> None:
+async def test_with_hold_the_thread_pauses_and_an_approval_resumes_it(database: Database, house) -> None:
     async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
@@ -74,10 +76,42 @@ async def test_with_hold_the_thread_pauses_at_the_end_and_the_request_stays_open
         await home.until(thread, lambda s: s.status == "paused")
         home.clock.advance(days=3)
         await home.answers(request, "approve")
-        assert home.workshop.done == []
-        await home.bot.steering.resume(thread, Address("person:bob"))
         await home.at_rest(thread)
         assert len(home.workshop.done) == 1
+
+
+@pytest.mark.parametrize("first", ["the pause", "the expiry"])
+async def test_an_approval_leaves_the_pause_of_a_person_and_says_so(database: Database, house, first: str) -> None:
+    async with house(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        if first == "the pause":
+            await home.bot.steering.pause(thread, Address("person:alice"))
+        home.clock.advance(minutes=1)
+        await home.until(thread, lambda s: s.request and s.request.held)
+        if first == "the expiry":
+            await home.bot.steering.pause(thread, Address("person:alice"))
+        recorded = await home.answers(request, "approve")
+        assert answer_note(recorded, request.id) == (
+            f"Your answer counts, but the thread is paused by alice. Resume it with `handrail threads resume {thread}`."
+        )
+        assert (recorded.after.status, home.workshop.done) == ("paused", [])
+        await home.bot.steering.resume(thread, Address("person:alice"))
+        await home.at_rest(thread)
+        assert len(home.workshop.done) == 1
+
+
+async def test_a_message_while_a_request_is_open_gets_one_line(database: Database, house) -> None:
+    async with house(database, ScriptedModel(SHIP), rules=asking(quorum=2)) as home:
+        thread = await home.says("ship v1")
+        request = await home.asked(thread)
+        await home.says("ok", thread=thread)
+        state = await home.until(thread, lambda s: s.last_notice and not s.outgoing)
+        (notice,) = [event for event in await home.log(thread) if isinstance(event, ReplyChosen)]
+        assert notice.text.startswith(f"{request.code} still waits for release (")
+        assert f"0 of 2, until 09:30 UTC; /approve {request.code}. A message never approves." in notice.text
+        assert (notice.to, state.status, state.request) == ("terminal:alice", "waiting_for_human", request)
+        await home.check_replay(thread)
 
 
 async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(

@@ -52,6 +52,8 @@ class News:
             yield from self._heard(event)
         elif event.type in REWORDED:
             yield reworded(event.actor.partition(":")[2], event.data.get("text"))
+        elif event.type == "ReplyChosen" and event.data.get("is_notice"):
+            yield notice(event.data["text"])
         elif event.type == "ReplyChosen":
             yield speech(event.actor.partition(":")[2], event.data["text"], "bold green")
         elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":

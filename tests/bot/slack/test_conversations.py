@@ -9,6 +9,7 @@ from agents.completion import Completion, Outcome
 from agents.events import MessageReceived
 from agents.messages import Provenance
 from agents.model import Turn, Words
+from agents.policy import Ask, Rule
 from agents.steps import DoneForNow
 from storage.database import Database
 from tests.bot.slack.workplace import OPS, Transport, Workplace, everywhere, workplace
@@ -361,3 +362,29 @@ async def test_whoever_speaks_in_a_cancelled_thread_is_told_so_once_and_alone(da
             work.slack.repeats(parcel)
         await work.slack.quiet()
         assert [event.text for event in await heard(work, root)] == ["ship v1"]
+
+
+async def test_words_under_a_card_get_one_line_and_approve_nothing(database: Database, house) -> None:
+    two = (Rule(name="two", tool="*", ask=Ask(roles=("release",), quorum=2)),)
+    async with workplace(house, database, ScriptedModel(SHIP), rules=two) as work:
+        root = await work.alice.mentions("ship v1", channel=OPS)
+        await work.bob.sees(root, approval="ship")
+        for text in ("looks good", "to me", "and to everyone"):
+            await work.bob.replies(root, text)
+        await work.later(seconds=1)
+        await work.bob.hears(root, "0 of 2, until 09:30 UTC; use the buttons above.")
+        await work.slack.quiet()
+        assert len(lines(work, root)) == 1
+        await work.later(seconds=10)
+        await work.bob.replies(root, "ok")
+        await work.later(seconds=1)
+        await work.bob.hears(root, "A message never approves.")
+        await work.slack.quiet()
+        assert len(lines(work, root)) == 2
+        assert work.home.workshop.done == []
+
+
+def lines(work: Workplace, root: Message) -> list[str]:
+    """What the bot said in a thread about a request that waits."""
+    messages = [m for m in work.slack.workspace.in_thread(root.channel, root.ts) if "still waits for" in m.text]
+    return [message.text for message in messages]

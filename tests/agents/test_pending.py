@@ -1,0 +1,215 @@
+"""Whoever writes while a request is open is told what it waits for, in one line."""
+
+from typing import Any
+
+import pytest
+
+from agents.addresses import Address
+from agents.errands import story_of
+from agents.events import KnownEvent, MessageReceived, ReplyChosen, RequestAnswered, ThreadResumed
+from agents.held import held_reason
+from agents.listen import listen
+from agents.messages import Provenance
+from agents.next_step import work
+from agents.people import People, Person
+from agents.policy import Ask
+from agents.prompt import rendered
+from agents.reducer import fold
+from agents.requests import GivenAnswer, Request
+from agents.state import ThreadState
+from tests.agents.samples import (
+    AGENT,
+    ALICE,
+    BOB,
+    CAROL,
+    PEOPLE,
+    STRANGER,
+    after,
+    answer,
+    approval,
+    asking_thread,
+    heard,
+    question,
+)
+
+SOURCE = Address("terminal:somebody")
+TWO = Ask(roles=("release",), quorum=2, expires=1800)
+OUTCOMES = {"purpose": "outcome", "choices": ("it ran", "it did not run", "run again"), "format": "multiple_choice"}
+
+APPROVED = GivenAnswer.model_validate(
+    {**answer(by=CAROL).model_dump(exclude={"arguments"}), "at": after(1), "counted": True}
+)
+
+
+def how(request: Request) -> str:
+    return f"/{'answer' if request.kind == 'question' else 'approve'} {request.code}"
+
+
+def events(request: Request, text: str, by: Address = ALICE, seconds: float = 0, **more: Any) -> tuple[KnownEvent, ...]:
+    state = ThreadState(requests=(request,), requester=ALICE)
+    return listen(state, heard(text, by, after(seconds), **more), people=PEOPLE, agent=AGENT, how_to=how)
+
+
+def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -> str | None:
+    told = [e.text for e in events(request, text, by, seconds) if isinstance(e, ReplyChosen)]
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
+@pytest.mark.parametrize(
+    ("request_", "text", "by", "told"),
+    [
+        (
+            approval(TWO),
+            "why?",
+            ALICE,
+            "release (Bob, Carol), 0 of 2, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(TWO, answers=(APPROVED,)),
+            "why?",
+            ALICE,
+            "release (Bob), 1 of 2, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(TWO, held=True),
+            "looks odd",
+            BOB,
+            "release (Bob, Carol), 0 of 2; /approve ABCDE.",
+        ),
+        (
+            approval(Ask(roles=("release",), expires=86400)),
+            "hm",
+            BOB,
+            "release (Bob, Carol), 0 of 1, until 2026-01-03 03:04 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(Ask(people=("bob",)), requesters=(BOB,)),
+            "hm",
+            CAROL,
+            "an approval that no person here can give, 0 of 1, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(Ask(roles=("*",))),
+            "hm",
+            CAROL,
+            "anyone known here, 0 of 1, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            question(choices=("staging", "production")),
+            "the moon",
+            ALICE,
+            "an answer, until 03:34 UTC. Answer with one of: staging, production.",
+        ),
+        (
+            question(Ask(people=("bob",))),
+            "the moon",
+            CAROL,
+            "Alice or Bob, until 03:34 UTC; /answer ABCDE.",
+        ),
+        (
+            question(**OUTCOMES),
+            "it ran",
+            BOB,
+            "Alice or release (Bob, Carol), until 03:34 UTC; a message does not answer this one; /answer ABCDE.",
+        ),
+    ],
+)
+def test_the_line_says_who_can_decide_how_many_are_missing_until_when_and_how(
+    request_: Request, text: str, by: Address, told: str
+) -> None:
+    assert (line(request_, text, by) or "").startswith(f"ABCDE still waits for {told}")
+
+
+@pytest.mark.parametrize("text", ["ok", "Yes!", "approve", "👍", "LGTM, go", "I approve this"])
+@pytest.mark.parametrize("by", [ALICE, BOB])
+def test_consent_in_words_is_told_that_a_message_never_approves(text: str, by: Address) -> None:
+    assert (line(approval(TWO), text, by) or "").endswith("/approve ABCDE. A message never approves.")
+
+
+@pytest.mark.parametrize("text", ["why staging?", "noted", "", "okra"])
+def test_a_remark_gets_the_line_alone(text: str) -> None:
+    assert (line(approval(TWO), text) or "").endswith("/approve ABCDE.")
+
+
+def test_a_message_that_answers_or_supersedes_gets_no_line() -> None:
+    assert line(question(choices=("here",)), "here") is None
+    assert line(approval(TWO), "stop") is None
+    assert line(approval(TWO), "ship elsewhere", BOB) is None
+
+
+def test_a_message_after_the_deadline_gets_no_line() -> None:
+    assert line(approval(TWO), "ok", seconds=1800) is None
+    assert line(approval(TWO, held=True), "ok", seconds=1800) is not None
+
+
+@pytest.mark.parametrize("provenance", sorted(set(Provenance) - {Provenance.VERIFIED_PERSON}))
+def test_only_a_verified_person_gets_a_line(provenance: Provenance) -> None:
+    assert [type(e) for e in events(approval(), "ok", STRANGER, provenance=provenance)] == [MessageReceived]
+
+
+def test_the_line_goes_where_the_message_came_from() -> None:
+    (_, notice) = events(approval(), "ok", BOB, source=Address("slack:C1:1.2"))
+    assert isinstance(notice, ReplyChosen)
+    assert (notice.to, notice.is_notice) == ("slack:C1:1.2", True)
+
+
+def test_where_nothing_can_be_sent_there_is_no_line() -> None:
+    state = ThreadState(requests=(approval(),), requester=ALICE)
+    assert len(listen(state, heard("ok"), people=PEOPLE, agent=AGENT)) == 1
+
+
+def test_ten_people_of_a_large_role_are_named() -> None:
+    crowd = People(everybody=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("release",)) for n in range(12)))
+    state = ThreadState(requests=(approval(),), requester=ALICE)
+    (_, notice) = listen(state, heard("hm"), people=crowd, agent=AGENT, how_to=how)
+    assert isinstance(notice, ReplyChosen)
+    assert "P9, 2 more)" in notice.text
+
+
+def said(state: ThreadState, text: str, seconds: float) -> tuple[ThreadState, int]:
+    """The thread after a message, and how many lines that brought."""
+    written = listen(state, heard(text, at=after(seconds)), people=PEOPLE, agent=AGENT, how_to=how)
+    return fold(state, written), sum(isinstance(event, ReplyChosen) for event in written)
+
+
+def test_of_several_messages_within_seconds_the_first_gets_the_line() -> None:
+    state, first = said(asking_thread(TWO), "hm", 0)
+    state, second = said(state, "well", 2)
+    state, third = said(state, "ok", 3)
+    state, fourth = said(state, "hm", 9)
+    assert (first, second, third, fourth) == (1, 0, 1, 1)
+
+
+def test_the_line_is_sent_once_wakes_no_model_and_is_not_in_its_context() -> None:
+    before = asking_thread(TWO)
+    state, _ = said(before, "ok", 0)
+    assert [(m.key, m.to) for m in state.outgoing[len(before.outgoing) :]] == [(f"notice:{state.version}", SOURCE)]
+    assert (state.request, state.status, work(state)) == (before.request, "waiting_for_human", ())
+    assert [type(event) for event in state.recent[len(before.recent) :]] == [MessageReceived]
+    assert not any("still waits" in (rendered(event) or "") for event in state.recent)
+    assert story_of(state, AGENT.commands).last == state.recent[-1]
+
+
+# A request that ran out and stays open
+
+
+def held(request: Request) -> ThreadState:
+    return ThreadState(requests=(request,), requester=ALICE, paused=held_reason(request))
+
+
+def test_an_answer_in_words_to_a_held_question_resumes_the_thread() -> None:
+    state = held(question(held=True))
+    answered = listen(state, heard("there", at=after(9999)), people=PEOPLE, agent=AGENT, how_to=how)
+    assert [type(e) for e in answered] == [MessageReceived, RequestAnswered, ThreadResumed]
+    assert fold(state, answered).paused is None
+
+
+def test_a_new_instruction_resumes_the_thread_of_a_held_request() -> None:
+    state = held(approval(held=True))
+    assert fold(state, listen(state, heard("stop"), people=PEOPLE, agent=AGENT)).paused is None
+
+
+def test_a_pause_of_a_person_outlasts_the_answer() -> None:
+    state = held(question(held=True)).model_copy(update={"paused": "paused by person:alice"})
+    assert fold(state, listen(state, heard("there"), people=PEOPLE, agent=AGENT)).paused is not None
