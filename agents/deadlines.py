@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from agents.addresses import CLOCK
+from agents.escalating import escalation
 from agents.events import (
     KnownEvent,
     RequestEscalated,
@@ -78,13 +79,13 @@ def _reminders(request: Request, now: datetime) -> Iterator[RequestReminded]:
             yield RequestReminded(at=now, actor=CLOCK, request_id=request.id, nth=nth)
 
 
-def _escalations(state: ThreadState, request: Request, now: datetime, people: People) -> Iterator[RequestEscalated]:
-    """Those whose time has come; one more where nobody has been asked so far, in the end people directly."""
+def _escalations(state: ThreadState, request: Request, now: datetime, people: People) -> Iterator[KnownEvent]:
+    """Those whose time has come; one more where no one has been asked so far, in the end people directly."""
     at_once = request.escalated + 1 if is_shown_nowhere(state, request) else None
     for nth, step in enumerate(request.ask.escalate[request.escalated :], request.escalated + 1):
         if nth == at_once or now >= request.opened_at + timedelta(seconds=step.after):
-            to = people.reached(step.to, step.via)
-            yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=nth, to=to)
+            yield from escalation(request, nth, step, now, people)
+            at_once = at_once if people.reached(step.to, step.via) else nth + 1
     if (direct := direct_step(state, request)) is not None:
         to = asked_directly(state, request, people, direct)
         yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=request.escalated + 1, to=to)

@@ -283,13 +283,17 @@ class MessageSent(Fact):
 
 
 class MessageUndeliverable(Fact):
-    """A channel will never take this message. It is sent to `instead`, if the log names another address."""
+    """A channel will never take this message. It is sent to `instead`, if the log names another address.
+
+    `request_id` names the open request it was a card of.
+    """
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
     key: str
     to: Address
     reason: str
     instead: Address | None = None
+    request_id: str | None = Field(default=None, exclude_if=lambda name: name is None)
 
 
 class ThreadPaused(Fact):

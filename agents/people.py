@@ -3,6 +3,8 @@
 from agents.addresses import Address, person
 from agents.frozen import Frozen
 
+_GROUPS = ("role", "person")
+
 
 class Person(Frozen):
     """One person of the configuration. A role `*` stands for every role."""
@@ -29,11 +31,26 @@ class People(Frozen):
         return tuple(p for p in self.everybody if p.has_role(role))
 
     def reached(self, to: Address, via: str | None) -> tuple[Address, ...]:
-        """The addresses behind `role:X` or `person:X` on the channel `via`, each once; any other stands for itself."""
-        if to.scheme not in ("role", "person"):
+        """The addresses behind `role:X` or `person:X` on the channel `via`, each once; any other stands for itself.
+
+        A person who has none there is left out.
+        """
+        if to.scheme not in _GROUPS:
             return (to,)
-        found = self.with_role(to.rest) if to.scheme == "role" else tuple(filter(None, [self.get(to)]))
-        return tuple(dict.fromkeys(_on(p, via) for p in found))
+        return tuple(dict.fromkeys(at for who in self._behind(to) if (at := _on(who, via)) is not None))
+
+    def unreached(self, to: Address, via: str | None) -> tuple[Person, ...]:
+        """Return the people behind `role:X` or `person:X` who have no address on the channel `via`."""
+        return tuple(who for who in self._behind(to) if _on(who, via) is None)
+
+    def is_empty(self, to: Address) -> bool:
+        """Return whether `role:X` or `person:X` names no one who is known here."""
+        return to.scheme in _GROUPS and not self._behind(to)
+
+    def _behind(self, to: Address) -> tuple[Person, ...]:
+        if to.scheme == "role":
+            return self.with_role(to.rest)
+        return tuple(filter(None, [self.get(to)])) if to.scheme == "person" else ()
 
     def own_addresses(self, of: Address, first: str) -> tuple[Address, ...]:
         """Where somebody is met alone, the addresses on the channel `first` before others, the terminal last.
@@ -46,6 +63,7 @@ class People(Frozen):
         return tuple(dict.fromkeys((*own, Address(f"terminal:{who.key}"))))
 
 
-def _on(who: Person, via: str | None) -> Address:
-    fallback = Address(f"{via or 'terminal'}:{who.key}")
+def _on(who: Person, via: str | None) -> Address | None:
+    """Return the person's address on a channel. Everybody has a terminal, under their key."""
+    fallback = Address(f"terminal:{who.key}") if via in (None, "terminal") else None
     return next((a for a in who.addresses if a.scheme == via), fallback)

@@ -80,6 +80,14 @@ class Deciders(Frozen):
     more: int = 0
 
 
+class LostCard(Frozen):
+    """A copy of the request that no channel took, and why."""
+
+    address: Address
+    reason: str
+    at: AwareDatetime
+
+
 class Request(Frozen):
     """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same.
 
@@ -120,6 +128,7 @@ class Request(Frozen):
     answers: tuple[GivenAnswer, ...] = ()
     refused_count: int | None = None
     cards: tuple[ShownCard, ...] = ()
+    lost_cards: tuple[LostCard, ...] = Field(default=(), exclude_if=lambda cards: not cards)
     settled_at: AwareDatetime | None = None
 
     @property

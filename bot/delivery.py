@@ -25,8 +25,9 @@ def delivered(effect: SendMessage, receipt: Receipt, at: datetime) -> RequestSho
 
 def undeliverable(effect: SendMessage, reason: str, at: datetime) -> MessageUndeliverable:
     """No channel will ever take it."""
-    actor = Address(f"channel:{effect.to.scheme}")
-    return MessageUndeliverable(at=at, actor=actor, key=effect.key, to=effect.to, reason=reason)
+    actor, card = Address(f"channel:{effect.to.scheme}"), effect.message.card
+    request_id = card.request_id if card is not None and card.status == "open" else None
+    return MessageUndeliverable(at=at, actor=actor, key=effect.key, to=effect.to, reason=reason, request_id=request_id)
 
 
 def redirected(event: MessageUndeliverable, state: ThreadState, people: People) -> MessageUndeliverable:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -13,8 +14,10 @@ from sqlalchemy import Connection
 from agents.capping import with_texts_cut
 from agents.effects import SendMessage
 from agents.errors import VersionConflict, WrongState
+from agents.escalating import follow_up
 from agents.events import KnownEvent, ThreadForked
 from agents.next_step import messages
+from agents.people import People
 from agents.reducer import reduce
 from agents.requests import Request
 from agents.state import ThreadState
@@ -74,6 +77,7 @@ class Engine:
     readers: Mapping[str, Reader] = field(default_factory=dict)
     deferrer: Deferrer | None = None
     hopeful: bool = False
+    people: People = field(default_factory=People)
     listeners: list[Listener] = field(default_factory=list)
     _bells: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
     _somebody: asyncio.Event = field(default_factory=asyncio.Event)
@@ -202,8 +206,14 @@ class Engine:
                 state = reduce(state, event)
                 touched.update({request.id: request for request in state.requests})
             written += events
-            events = tuple(read_from_the_log(state, self.readers, written[-1].at)) if state.outgoing else ()
+            events = tuple(self._read(state, written[-1].at)) if state.outgoing else ()
         return tuple(written), state, touched
+
+    def _read(self, state: ThreadState, at: datetime) -> Iterator[KnownEvent]:
+        """What readers of the log see at once, and what follows from that."""
+        for event in read_from_the_log(state, self.readers, at):
+            yield event
+            yield from follow_up(state, event, self.people)
 
     def _tell(self, recorded: Recorded) -> None:
         if not recorded.events:

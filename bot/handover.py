@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from agents.errors import Doubtful, Misconfigured, Permanent, Retryable, Unreachable, WrongState
+from agents.escalating import follow_up
 from agents.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
 from agents.messages import Receipt
 from agents.people import People
@@ -85,7 +86,8 @@ class Handover:
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             if all(m.key != parcel.effect.key for m in state.outgoing):
                 return ()
-            return (redirected(event, state, self.people) if isinstance(event, MessageUndeliverable) else event,)
+            written = redirected(event, state, self.people) if isinstance(event, MessageUndeliverable) else event
+            return (written, *follow_up(state, written, self.people))
 
         with suppress(WrongState):  # a log we cannot read waits for a build that can
             await self.engine.record(parcel.thread_id, decide, also=_place_begun(parcel, event))

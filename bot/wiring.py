@@ -98,7 +98,7 @@ def bootstrap(
     database.forgetters.append(threads.forget)
     readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Reader)}
     senders = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
-    engine = Engine(database, threads, readers, deferrer=defer_what_follows if share else None)
+    engine = Engine(database, threads, readers, deferrer=defer_what_follows if share else None, people=roster.people)
     endings = Endings()
     own = replace(engine, deferrer=endings.defer, hopeful=True) if share else engine
     engine.listeners.append(endings.notice)

@@ -18,6 +18,7 @@ from agents.deadlines import due, wake_at
 from agents.digest import call_digest
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage
 from agents.errors import HandrailError
+from agents.escalating import follow_up
 from agents.events import (
     BudgetReached,
     FailureStage,
@@ -47,7 +48,7 @@ from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, Req
 from agents.tools import ToolContext, ToolResult, tool
 from bot.choosing import Choice, chosen, ended_without_step
 from bot.deciding import answered
-from bot.delivery import delivered, undeliverable
+from bot.delivery import delivered, redirected, undeliverable
 from bot.ledger import key_of, outcome
 from bot.roster import Roster
 from bot.running import Ended
@@ -221,8 +222,12 @@ def _say(walk: Walk) -> Sequence[KnownEvent]:
         ref=f"m{len(walk.events)}",
         entered_by=walk.draw([None, None, *ADDRESSES]),
     )
-    how = walk.draw(st.sampled_from([None, lambda request: f"/approve {request.code}"]))
+    how = walk.draw((None, _how_to))
     return listen(walk.state, heard, people=PEOPLE, agent=walk.agent, how_to=how)
+
+
+def _how_to(request: Request) -> str:
+    return f"/approve {request.code}"
 
 
 def _change(walk: Walk) -> Sequence[KnownEvent]:
@@ -315,8 +320,10 @@ def _perform(walk: Walk, effect: object) -> Sequence[KnownEvent]:
 def _deliver(walk: Walk, effect: SendMessage) -> Sequence[KnownEvent]:
     walk.done.add(effect.key)
     if walk.draw(range(6)) == 0:
-        return (undeliverable(effect, "gone", walk.now),)
-    return (delivered(effect, Receipt(ref="r", digest="d"), walk.now),)
+        event: KnownEvent = redirected(undeliverable(effect, "gone", walk.now), walk.state, PEOPLE)
+    else:
+        event = delivered(effect, Receipt(ref="r", digest="d"), walk.now)
+    return (event, *follow_up(walk.state, event, PEOPLE))
 
 
 def _think(walk: Walk) -> Sequence[KnownEvent]:

@@ -62,7 +62,8 @@ def _shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
     if request is None:
         return {"outgoing": tuple(m for m in state.outgoing if m.key != event.key)}
     card = ShownCard(address=event.to, state="open", receipt=event.receipt, shown_at=event.at)
-    renewed = request.model_copy(update={"cards": (*_beside(state, request, event), card)})
+    lost = tuple(one for one in request.lost_cards if one.address != event.to)
+    renewed = request.model_copy(update={"cards": (*_beside(state, request, event), card), "lost_cards": lost})
     more = _put_right(renewed, card, event.key)
     over = {event.key, *(m.key for m in more)}
     outgoing = joined(tuple(m for m in state.outgoing if m.key not in over), more)

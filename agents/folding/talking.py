@@ -15,6 +15,7 @@ from agents.events import (
 from agents.folding.fresh import FRESH_START
 from agents.folding.settling import begun, replaced
 from agents.messages import Message
+from agents.requests import LostCard, Request
 from agents.state import Outgoing, ThreadState
 
 ELSEWHERE = ">>"
@@ -77,12 +78,21 @@ def _undeliverable(state: ThreadState, event: MessageUndeliverable) -> dict[str,
     lost = next((m for m in state.outgoing if m.key == event.key), None)
     outgoing = _without(state, event.key)
     request = state.request_named(lost.request_id) if lost and lost.request_id else None
-    if request is not None and not request.cards:
-        unshown = request.model_copy(update={"unshown": event.reason})
-        return {"outgoing": outgoing, "requests": replaced(state, unshown)}
+    if request is not None and (event.request_id is not None or not request.cards):
+        changed = _without_card(request, event)
+        return {"outgoing": outgoing, "requests": replaced(state, changed)}
     if lost is not None and event.instead is not None:
         return {"outgoing": (*outgoing, _elsewhere(lost, event.instead, event.reason))}
     return {"outgoing": outgoing}
+
+
+def _without_card(request: Request, event: MessageUndeliverable) -> Request:
+    """Return the request with a card that no channel takes, one for each address."""
+    changed: dict[str, Any] = {} if request.cards else {"unshown": event.reason}
+    if event.request_id is not None:
+        others = (card for card in request.lost_cards if card.address != event.to)
+        changed["lost_cards"] = (*others, LostCard(address=event.to, reason=event.reason, at=event.at))
+    return request.model_copy(update=changed)
 
 
 def _elsewhere(lost: Outgoing, instead: Address, reason: str) -> Outgoing:

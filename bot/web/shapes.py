@@ -12,7 +12,7 @@ from agents.explaining import explain
 from agents.frozen import Frozen
 from agents.messages import Explanation
 from agents.policy import Ask, Escalation, Verdict
-from agents.requests import Deciders, GivenAnswer, Request, RequestStatus
+from agents.requests import Deciders, GivenAnswer, LostCard, Request, RequestStatus, ShownCard
 from agents.state import ThreadState, ThreadStatus
 from agents.steps import AnswerFormat, Urgency
 from bot.web.terms import in_words
@@ -126,10 +126,11 @@ class AnswerView(GivenAnswer):
 
 
 class CardView(Frozen):
-    """One copy of the request on some channel."""
+    """One copy of the request on some channel; `reason` says why an undeliverable one is not there."""
 
     address: Address
-    state: RequestStatus
+    state: RequestStatus | Literal["undeliverable"]
+    reason: str | None = _left_out()
     shown_at: AwareDatetime | None = _left_out()
     settled_at: AwareDatetime | None = _left_out()
 
@@ -254,9 +255,17 @@ def request_view(request: Request, *, note: str | None = None) -> RequestView:
         policy=_policy_view(request.policy),
         expires_at=_open_until(request),
         answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
-        cards=tuple(CardView(**card.model_dump(exclude={"receipt"})) for card in request.cards),
+        cards=(*map(_card_view, request.cards), *map(_lost_view, request.lost_cards)),
         note=note,
     )
+
+
+def _card_view(card: ShownCard) -> CardView:
+    return CardView(**card.model_dump(exclude={"receipt"}))
+
+
+def _lost_view(card: LostCard) -> CardView:
+    return CardView(address=card.address, state="undeliverable", reason=card.reason)
 
 
 _MADE = {

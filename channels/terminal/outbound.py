@@ -75,6 +75,14 @@ class ExplanationView(_View):
     afterwards: str = ""
 
 
+class CardView(_View):
+    """One copy of a request; `reason` says why an undeliverable one is not there."""
+
+    address: str
+    state: str
+    reason: str | None = None
+
+
 class RequestView(_View):
     """A request."""
 
@@ -96,6 +104,7 @@ class RequestView(_View):
     status: str
     expires_at: AwareDatetime | None = None
     answers: tuple[AnswerView, ...] = ()
+    cards: tuple[CardView, ...] = ()
 
 
 class SpendingView(_View):
@@ -148,6 +157,7 @@ def card(request: RequestView, zone: tzinfo | None = None, reader: str | None = 
     """
     rows: list[RenderableType] = [_facts(request)]
     rows += [Text(line, style="dim") for line in _terms(request, zone)]
+    rows += [Text(line, style="red") for line in _undeliverable(request)]
     rows += [Text(way, style="bold") for way in _ways(request, reader)]
     title = Text(f" {title_of(request)} ", style="bold yellow")
     return Panel(Group(*rows), title=title, title_align="left", border_style="yellow", expand=False, box=box.ROUNDED)
@@ -171,6 +181,12 @@ def _facts(request: RequestView) -> RenderableType:
     for name, value in (request.arguments or {}).items():
         facts.add_row(Text(visible(name), style="dim"), Text(whole(value), overflow="fold"))
     return facts
+
+
+def _undeliverable(request: RequestView) -> list[str]:
+    """Say on which channels the request could not be shown; whose address that is stays out of it."""
+    lost = [card for card in request.cards if card.state == "undeliverable"]
+    return [f"could not be shown by {visible(place_of(card.address))}: {shown(card.reason or '')}" for card in lost]
 
 
 def _terms(request: RequestView, zone: tzinfo | None) -> list[str]:
@@ -286,8 +302,22 @@ def event_line(kind: str, data: Mapping[str, Any]) -> str:
     facts = data
     if isinstance(inner := data.get(_INNER.get(kind, "")), dict):
         facts = inner
-    gist = [str(facts[name]) for name in _GISTS.get(kind, _USUAL_GIST) if facts.get(name)]
+    named = ((name, facts[name]) for name in _GISTS.get(kind, _USUAL_GIST) if facts.get(name))
+    gist = [_told(fact) if name == "to" else str(fact) for name, fact in named]
     return shown(" ".join(gist[:2] if kind in _GISTS else gist[:1]))
+
+
+def _told(to: Any) -> str:
+    return ", ".join(map(place_of, to)) if isinstance(to, list | tuple) else place_of(str(to))
+
+
+def place_of(address: str) -> str:
+    """Return an address as it may stand in a list: of one that could be private, such as a number, the channel only."""
+    scheme = str(address).partition(":")[0]
+    return str(address) if scheme in _PUBLIC else scheme
+
+
+_PUBLIC = ("agent", "person", "role", "slack", "system", "terminal", "web")
 
 
 def event_detail(kind: str, data: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from agents.addresses import CLOCK, Address
 from agents.deadlines import due, wake_at
 from agents.events import (
     MessageUndeliverable,
+    ReplyChosen,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
@@ -246,7 +247,10 @@ def test_while_the_card_is_on_its_way_nobody_else_is_asked_before_the_time() -> 
 def test_an_escalation_to_nobody_is_written_down_all_the_same() -> None:
     nobody = RELEASE.model_copy(update={"escalate": (Escalation(after=60, to=Address("role:ghosts")),)})
     state = asking_thread(nobody)
-    assert [e.to for e in due(state, after(60), PEOPLE)] == [()]
+    escalated, notice = due(state, after(60), PEOPLE)
+    assert isinstance(escalated, RequestEscalated)
+    assert isinstance(notice, ReplyChosen)
+    assert (escalated.to, notice.is_notice) == ((), True)
     assert ticked(state, after(60)).request is not None
 
 

@@ -33,6 +33,8 @@ def test_roles_are_held_by_name_and_a_star_holds_every_role() -> None:
         (Address("role:release"), "terminal", (Address("terminal:bob"), Address("terminal:carol"))),
         (ALICE, "email", (Address("email:alice@example.com"),)),
         (CAROL, None, (Address("terminal:carol"),)),
+        (CAROL, "email", ()),
+        (Address("role:release"), "sms", (PHONE,)),
         (Address("role:nobody"), "sms", ()),
         (person("mallory"), "sms", ()),
         (Address("slack:C0OPS"), "sms", (Address("slack:C0OPS"),)),

@@ -21,7 +21,6 @@ from channels.terminal.outbound import (
 
 _REMARKS = {
     "RequestReminded": "nobody has answered yet",
-    "RequestEscalated": "others are asked as well",
     "ToolFailed": "that did not work",
     "ThreadPaused": "the thread is paused",
     "ThreadResumed": "the thread goes on",

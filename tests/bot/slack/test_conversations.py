@@ -2,6 +2,7 @@
 
 import asyncio
 
+from agents.addresses import person
 from agents.agent import Agent
 from agents.command_model import CommandModel
 from agents.commands import Command, Commands
@@ -352,7 +353,7 @@ async def test_whoever_speaks_in_a_cancelled_thread_is_told_so_once_and_alone(da
     async with workplace(house, database, ScriptedModel(SHIP)) as work:
         root = await work.alice.mentions("ship v1", channel=OPS)
         card = await work.bob.sees(root, approval="ship")
-        await work.home.bot.steering.cancel(await work.thread_of(root), "person:bob")
+        await work.home.bot.steering.cancel(await work.thread_of(root), person("bob"))
         await card.settled("cancelled with its thread")
         await work.bob.replies(root, "why?")
         assert "is cancelled; open a new one" in (await work.bob.told()).text
