@@ -5,7 +5,7 @@ from datetime import datetime
 
 from agents.addresses import CLOCK, ENGINE, Address, person
 from agents.cards import visible
-from agents.events import KnownEvent, MessageUndeliverable, ReplyChosen, RequestEscalated, RequestShown
+from agents.events import KnownEvent, MessageUndeliverable, NoticeGiven, RequestEscalated, RequestShown
 from agents.people import People
 from agents.policy import Escalation
 from agents.requests import Request
@@ -47,9 +47,17 @@ def name_at(address: Address, people: People) -> str:
     who = people.get(address)
     if who is None and address.scheme == "terminal":
         who = people.get(person(address.rest))
+    if who is None and address.scheme == "slack":
+        member = address.rest.rpartition("/")[2]
+        who = next((p for p in people.everybody if any(_is_member(at, member) for at in p.addresses)), None)
     if who is not None:
         return visible(who.name)
     return visible(address.rest) if address.scheme in _PUBLIC else "an address that is no known person's"
+
+
+def _is_member(address: Address, member: str) -> bool:
+    """Return whether an address is a member of Slack, with or without their team before the id."""
+    return address.scheme == "slack" and address.rest.rpartition("/")[2] == member
 
 
 def _shown(state: ThreadState, event: RequestShown, people: People) -> Iterator[KnownEvent]:
@@ -99,5 +107,5 @@ def _by(scheme: str) -> str:
     return _MEDIA.get(scheme, f"by {scheme}")
 
 
-def _notice(at: datetime, text: str) -> ReplyChosen:
-    return ReplyChosen(at=at, actor=ENGINE, text=f"{text[:1].upper()}{text[1:]}.", is_notice=True)
+def _notice(at: datetime, text: str) -> NoticeGiven:
+    return NoticeGiven(at=at, actor=ENGINE, text=f"{text[:1].upper()}{text[1:]}.")

@@ -11,24 +11,11 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 from agents.addresses import Address
 from agents.budget import Budget, BudgetKind, Usage
 from agents.completion import Outcome
-from agents.frozen import Frozen
-from agents.messages import Provenance, Receipt
+from agents.fact import Fact, Trusted, TrustedByDefault
+from agents.messages import Receipt
 from agents.policy import EffectClass, OnExpire, Verdict
 from agents.requests import Deciders, GivenAnswer, Request, RequestStatus
 from agents.steps import Step
-
-Trusted = Annotated[bool, Field(exclude_if=lambda trusted: not trusted)]
-TrustedByDefault = Annotated[bool, Field(exclude_if=lambda trusted: trusted)]
-"""Facts with their usual value are not written, as before they were there."""
-
-
-class Fact(Frozen):
-    """What every event carries: the version of its form, when, by whom, and how far its content may be trusted."""
-
-    v: int = 1
-    at: AwareDatetime
-    actor: Address
-    provenance: Provenance = Provenance.SYSTEM
 
 
 class ThreadStarted(Fact):
@@ -260,17 +247,19 @@ class RequestSuperseded(Fact):
 
 
 class ReplyChosen(Fact):
-    """The thread answers its requester. `draft` is where they could read along while the model wrote it.
-
-    A notice says how a request stands; it is for people alone, and no turn of the agent. `to` is where it goes if not
-    to the thread's origin.
-    """
+    """The thread answers its requester. `draft` is where they could read along while the model wrote it."""
 
     type: Literal["ReplyChosen"] = "ReplyChosen"
     text: str
     draft: Receipt | None = None
-    to: Address | None = Field(default=None, exclude_if=lambda to: to is None)
-    is_notice: bool = Field(default=False, exclude_if=lambda is_notice: not is_notice)
+
+
+class NoticeGiven(Fact):
+    """People are told how a request stands, at `to` or where replies go. No model learns of it."""
+
+    type: Literal["NoticeGiven"] = "NoticeGiven"
+    text: str
+    to: Address | None = None
 
 
 class MessageSent(Fact):
@@ -391,6 +380,7 @@ KnownEvent = (
     | RequestExpired
     | RequestSuperseded
     | ReplyChosen
+    | NoticeGiven
     | MessageSent
     | MessageUndeliverable
     | ThreadPaused

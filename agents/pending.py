@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from agents.addresses import ENGINE, person
 from agents.cards import choices_of, visible
 from agents.errors import AlreadySettled, InvalidAnswer
-from agents.events import ReplyChosen
+from agents.events import NoticeGiven
 from agents.judge import eligible, judge, same_person
 from agents.messages import Assurance, Heard
 from agents.people import People, Person
@@ -29,7 +29,7 @@ _NEVER = " A message never approves."
 _WORDS = re.compile(r"[^\s,.!:;]+")
 
 
-def pending_notice(state: ThreadState, heard: Heard, people: People, how_to: HowTo) -> tuple[ReplyChosen, ...]:
+def pending_notice(state: ThreadState, heard: Heard, people: People, how_to: HowTo) -> tuple[NoticeGiven, ...]:
     """Return the line for the writer of a message that left the open request as it was, unless they just got it."""
     request = state.request
     if request is None or _is_over(request, heard.at):
@@ -38,7 +38,7 @@ def pending_notice(state: ThreadState, heard: Heard, people: People, how_to: How
     last = state.last_notice
     if last is not None and (last.to, last.text) == (heard.source, text) and heard.at - last.at < NOTICE_INTERVAL:
         return ()
-    return (ReplyChosen(at=heard.at, actor=ENGINE, text=text, to=heard.source, is_notice=True),)
+    return (NoticeGiven(at=heard.at, actor=ENGINE, text=text, to=heard.source),)
 
 
 def describe_pending(request: Request, people: People, heard: Heard, how: str) -> str:

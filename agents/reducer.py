@@ -9,7 +9,7 @@ from agents.folding.asking import AskingEvent, fold_asking
 from agents.folding.life import LifeEvent, fold_life
 from agents.folding.requesters import fold_requesters
 from agents.folding.settling import still_of_interest
-from agents.folding.talking import TalkingEvent, fold_talking, is_notice
+from agents.folding.talking import TalkingEvent, fold_talking
 from agents.folding.working import WorkingEvent, fold_working
 from agents.state import Remembered, ThreadState
 
@@ -56,7 +56,7 @@ def _family(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
 def _log(state: ThreadState, event: Event, changed: dict[str, Any]) -> dict[str, Any]:
     seq = state.version + 1
     counted = {"version": seq, "updated_at": event.at, "spent": _worked(state, event, changed)}
-    if not isinstance(event, _REMEMBERED) or is_notice(event):
+    if not isinstance(event, _REMEMBERED):
         return counted
     recent = (*_worth_remembering(state, event), event)
     over = max(0, len(recent) - MOST_REMEMBERED)

@@ -12,6 +12,7 @@ from agents.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    NoticeGiven,
     ReplyChosen,
     RequestAnswered,
     RequestExpired,
@@ -157,7 +158,7 @@ class ThreadState(Frozen):
     recent: tuple[Remembered, ...] = ()
     forgotten: int = 0
     context_seq: int = 0
-    last_notice: ReplyChosen | None = None
+    last_notice: NoticeGiven | None = None
 
     @property
     def acting(self) -> str:

@@ -9,6 +9,7 @@ from agents.events import (
     MessageReceived,
     MessageSent,
     MessageUndeliverable,
+    NoticeGiven,
     ReplyChosen,
     Spoken,
 )
@@ -21,7 +22,7 @@ from agents.state import Outgoing, ThreadState
 ELSEWHERE = ">>"
 """Stands in the key of a message between the name it had and the address it goes to instead."""
 
-TalkingEvent = Spoken | ReplyChosen | MessageSent | MessageUndeliverable
+TalkingEvent = Spoken | ReplyChosen | NoticeGiven | MessageSent | MessageUndeliverable
 
 
 def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
@@ -32,8 +33,9 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
         case MessageEdited() | MessageDeleted():
             return {}
         case ReplyChosen():
-            outgoing = (*state.outgoing, _reply(state, event))
-            return {"outgoing": outgoing, "last_notice": event} if event.is_notice else {"outgoing": outgoing}
+            return {"outgoing": (*state.outgoing, _reply(state, event))}
+        case NoticeGiven():
+            return {"outgoing": (*state.outgoing, _notice(state, event)), "last_notice": event}
         case MessageSent():
             return _sent(state, event)
         case MessageUndeliverable():
@@ -44,14 +46,12 @@ def fold_talking(state: ThreadState, event: TalkingEvent) -> dict[str, Any]:
 
 def _reply(state: ThreadState, event: ReplyChosen) -> Outgoing:
     """It takes the place of its draft."""
-    message, name = Message(text=event.text), "notice" if event.is_notice else "reply"
-    to = event.to or state.origin
-    return Outgoing(key=f"{name}:{state.version + 1}", to=to, message=message, replacing=event.draft)
+    message = Message(text=event.text)
+    return Outgoing(key=f"reply:{state.version + 1}", to=state.origin, message=message, replacing=event.draft)
 
 
-def is_notice(event: object) -> bool:
-    """Return whether an event is a notice for people, which no model is told of."""
-    return isinstance(event, ReplyChosen) and event.is_notice
+def _notice(state: ThreadState, event: NoticeGiven) -> Outgoing:
+    return Outgoing(key=f"notice:{state.version + 1}", to=event.to or state.origin, message=Message(text=event.text))
 
 
 def _received(state: ThreadState) -> dict[str, Any]:

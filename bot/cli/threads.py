@@ -31,7 +31,7 @@ app = Typer(no_args_is_help=True, help="List, show and steer threads.")
 Id = Annotated[str, Argument(metavar="ID", help="The id of a thread, or its beginning.")]
 After = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only what happened after this event.")]
 
-_SAID = ("MessageReceived", *REWORDED, "ReplyChosen")
+_SAID = ("MessageReceived", *REWORDED, "ReplyChosen", "NoticeGiven")
 
 
 @app.command("list")

@@ -10,7 +10,7 @@ from agents.addresses import CLOCK, Address
 from agents.deadlines import due, wake_at
 from agents.events import (
     MessageUndeliverable,
-    ReplyChosen,
+    NoticeGiven,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
@@ -249,8 +249,8 @@ def test_an_escalation_to_nobody_is_written_down_all_the_same() -> None:
     state = asking_thread(nobody)
     escalated, notice = due(state, after(60), PEOPLE)
     assert isinstance(escalated, RequestEscalated)
-    assert isinstance(notice, ReplyChosen)
-    assert (escalated.to, notice.is_notice) == ((), True)
+    assert isinstance(notice, NoticeGiven)
+    assert escalated.to == ()
     assert ticked(state, after(60)).request is not None
 
 

@@ -6,7 +6,7 @@ from agents.addresses import Address
 from agents.deadlines import due, wake_at
 from agents.effects import SendMessage
 from agents.escalating import follow_up, name_at
-from agents.events import KnownEvent, MessageUndeliverable, ReplyChosen, RequestEscalated
+from agents.events import KnownEvent, MessageUndeliverable, NoticeGiven, RequestEscalated
 from agents.messages import Receipt
 from agents.next_step import messages
 from agents.policy import Ask, Escalation
@@ -26,7 +26,7 @@ def ladder(*steps: tuple[Address, str | None]) -> Ask:
 
 
 def told(events: tuple[KnownEvent, ...]) -> list[str]:
-    return [e.text for e in events if isinstance(e, ReplyChosen) and e.is_notice]
+    return [e.text for e in events if isinstance(e, NoticeGiven)]
 
 
 def steps(events: tuple[KnownEvent, ...]) -> list[int]:
@@ -109,7 +109,7 @@ def test_an_address_of_no_known_person_is_not_shown() -> None:
     _, events = lost(state, MAILBOX)
     (notice,) = told(events)
     assert "oncall@" not in notice
-    assert notice.startswith("an address that is no known person's could not be reached by email")
+    assert notice.startswith("An address that is no known person's could not be reached by email")
 
 
 def test_the_last_step_that_is_lost_ends_the_escalation() -> None:

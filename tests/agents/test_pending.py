@@ -6,7 +6,7 @@ import pytest
 
 from agents.addresses import Address
 from agents.errands import story_of
-from agents.events import KnownEvent, MessageReceived, ReplyChosen, RequestAnswered, ThreadResumed
+from agents.events import KnownEvent, MessageReceived, NoticeGiven, RequestAnswered, ThreadResumed
 from agents.held import held_reason
 from agents.listen import listen
 from agents.messages import Provenance
@@ -51,7 +51,7 @@ def events(request: Request, text: str, by: Address = ALICE, seconds: float = 0,
 
 
 def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -> str | None:
-    told = [e.text for e in events(request, text, by, seconds) if isinstance(e, ReplyChosen)]
+    told = [e.text for e in events(request, text, by, seconds) if isinstance(e, NoticeGiven)]
     assert len(told) <= 1
     return told[0] if told else None
 
@@ -150,8 +150,8 @@ def test_only_a_verified_person_gets_a_line(provenance: Provenance) -> None:
 
 def test_the_line_goes_where_the_message_came_from() -> None:
     (_, notice) = events(approval(), "ok", BOB, source=Address("slack:C1:1.2"))
-    assert isinstance(notice, ReplyChosen)
-    assert (notice.to, notice.is_notice) == ("slack:C1:1.2", True)
+    assert isinstance(notice, NoticeGiven)
+    assert notice.to == "slack:C1:1.2"
 
 
 def test_where_nothing_can_be_sent_there_is_no_line() -> None:
@@ -163,14 +163,14 @@ def test_ten_people_of_a_large_role_are_named() -> None:
     crowd = People(everybody=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("release",)) for n in range(12)))
     state = ThreadState(requests=(approval(),), requester=ALICE)
     (_, notice) = listen(state, heard("hm"), people=crowd, agent=AGENT, how_to=how)
-    assert isinstance(notice, ReplyChosen)
+    assert isinstance(notice, NoticeGiven)
     assert "P9, 2 more)" in notice.text
 
 
 def said(state: ThreadState, text: str, seconds: float) -> tuple[ThreadState, int]:
     """The thread after a message, and how many lines that brought."""
     written = listen(state, heard(text, at=after(seconds)), people=PEOPLE, agent=AGENT, how_to=how)
-    return fold(state, written), sum(isinstance(event, ReplyChosen) for event in written)
+    return fold(state, written), sum(isinstance(event, NoticeGiven) for event in written)
 
 
 def test_of_several_messages_within_seconds_the_first_gets_the_line() -> None:

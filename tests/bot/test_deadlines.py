@@ -4,15 +4,18 @@ import pytest
 from sqlalchemy import text
 
 from agents.addresses import Address
+from agents.agent import Agent
 from agents.errors import AlreadySettled
-from agents.events import ReplyChosen
-from agents.policy import Ask, Escalation, Rule
+from agents.events import NoticeGiven
+from agents.people import People
+from agents.policy import Ask, Escalation, Policy, Rule
 from agents.steps import DoneForNow
 from bot.answer_notes import answer_note
+from bot.roster import Roster
 from channels.registry import by_scheme
 from storage.database import Database
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import RecordingChannel
+from tests.houses import PEOPLE, RecordingChannel, Workshop, tools_of
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -20,6 +23,17 @@ DONE = DoneForNow(message="Done.")
 
 def asking(**terms) -> tuple[Rule, ...]:
     return (Rule(name="test", tool="ship", ask=Ask(roles=("release",), **terms)),)
+
+
+def with_phones(rules: tuple[Rule, ...]) -> Roster:
+    """The house's roster under these rules, where Bob and Carol have numbers."""
+    numbers = {"bob": Address("sms:+15550002"), "carol": Address("sms:+15550003")}
+    everybody = tuple(
+        who.model_copy(update={"addresses": (*who.addresses, numbers[who.key])}) if who.key in numbers else who
+        for who in PEOPLE.everybody
+    )
+    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools_of(Workshop()))
+    return Roster({"helper": helper}, Policy(rules=rules, people=People(everybody=everybody)))
 
 
 async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Database, house) -> None:
@@ -107,7 +121,7 @@ async def test_a_message_while_a_request_is_open_gets_one_line(database: Databas
         request = await home.asked(thread)
         await home.says("ok", thread=thread)
         state = await home.until(thread, lambda s: s.last_notice and not s.outgoing)
-        (notice,) = [event for event in await home.log(thread) if isinstance(event, ReplyChosen)]
+        (notice,) = [event for event in await home.log(thread) if isinstance(event, NoticeGiven)]
         assert notice.text.startswith(f"{request.code} still waits for release (")
         assert f"0 of 2, until 09:30 UTC; /approve {request.code}. A message never approves." in notice.text
         assert (notice.to, state.status, state.request) == ("terminal:alice", "waiting_for_human", request)
@@ -120,7 +134,8 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
     terms = asking(remind=(60,), escalate=(Escalation(after=120, to=Address("role:release"), via="sms"),))
     sms = RecordingChannel("sms")
     channels = {**by_scheme(), "sms": sms}
-    async with house(database, ScriptedModel(SHIP, DONE), rules=terms, channels=channels) as home:
+    roster = with_phones(terms)
+    async with house(database, ScriptedModel(SHIP, DONE), roster=roster, channels=channels) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
         home.clock.advance(seconds=60)
@@ -128,11 +143,14 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
         assert sms.sent == []
         home.clock.advance(seconds=60)
         await home.until(thread, lambda s: s.requests[0].escalated == 1 and not s.outgoing)
-        assert sorted(to for to, _, _ in sms.sent) == ["sms:bob", "sms:carol"]
+        assert sorted(to for to, _, _ in sms.sent) == ["sms:+15550002", "sms:+15550003"]
+        told = [event.text for event in await home.log(thread) if isinstance(event, NoticeGiven)]
+        asked = [f"Nobody answered {request.code} yet; I asked {who} by SMS." for who in ("Bob", "Carol")]
+        assert sorted(told) == asked
         await home.answers(request, "approve")
         await home.at_rest(thread)
         corrections = [(to, message.card.status) for to, message, _ in sms.sent[2:] if message.card]
-        assert sorted(corrections) == [("sms:bob", "approved"), ("sms:carol", "approved")]
+        assert sorted(corrections) == [("sms:+15550002", "approved"), ("sms:+15550003", "approved")]
         assert all(card.state == "approved" for card in (await home.bot.deciding.find(request.id)).cards)
 
 
@@ -140,12 +158,18 @@ async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_s
     database: Database, house
 ) -> None:
     terms = asking(escalate=(Escalation(after=60, to=Address("person:carol"), via="sms"),))
-    async with house(database, ScriptedModel(SHIP, DONE), rules=terms) as home:
+    async with house(database, ScriptedModel(SHIP, DONE), roster=with_phones(terms)) as home:
         thread = await home.says("ship v1")
         request = await home.asked(thread)
         home.clock.advance(minutes=1)
         await home.until(thread, lambda s: s.requests[0].escalated == 1 and not s.outgoing)
         assert "MessageUndeliverable" in await home.story(thread)
+        assert [card.address for card in (await home.bot.deciding.find(request.id)).lost_cards] == ["sms:+15550003"]
+        told = (await home.bot.engine.load(thread)).last_notice
+        assert told is not None
+        assert told.text == (
+            f"Carol could not be reached by SMS about {request.code}: no channel here takes messages to sms."
+        )
         await home.answers(request, "approve")
         await home.at_rest(thread)
 

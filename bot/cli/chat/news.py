@@ -51,7 +51,7 @@ class News:
             yield from self._heard(event)
         elif event.type in REWORDED:
             yield reworded(event.actor.partition(":")[2], event.data.get("text"))
-        elif event.type == "ReplyChosen" and event.data.get("is_notice"):
+        elif event.type == "NoticeGiven":
             yield notice(event.data["text"])
         elif event.type == "ReplyChosen":
             yield speech(event.actor.partition(":")[2], event.data["text"], "bold green")

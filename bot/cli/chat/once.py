@@ -63,7 +63,9 @@ async def _next_event(news: AsyncIterator[LoggedEvent | Connection]) -> LoggedEv
 
 async def _print(server: TerminalClient, event: LoggedEvent) -> None:
     if event.type == "ReplyChosen":
-        show_line({"type": "notice" if event.data.get("is_notice") else "reply", "text": event.data["text"]})
+        show_line({"type": "reply", "text": event.data["text"]})
+    elif event.type == "NoticeGiven":
+        show_line({"type": "notice", "text": event.data["text"]})
     elif event.type == "RequestOpened":
         request = await server.get(path("requests", event.data["request"]["id"]), patience=PATIENCE)
         show_line({"type": "request", **request})

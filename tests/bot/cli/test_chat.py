@@ -51,13 +51,14 @@ class Terminal:
 
 
 def code_in(shown: str) -> str:
-    return shown.rpartition("/approve ")[2].split()[0]
+    return shown.rpartition("/approve ")[2].split()[0].rstrip(".")
 
 
 async def test_a_conversation_shows_what_was_asked_and_what_came_of_it(server):
     shown = await Terminal(server).types("deploy v1.4.0 to staging", "hm, let me see", "/quit", "never read")
     assert "deploy wants to run push_release_tag" in shown
     assert "you: hm" not in shown
+    assert f"{code_in(shown)} still waits for " in shown
     done = await Terminal(server).types(f"/approve {code_in(shown)} go")
     assert f"{code_in(shown)} approved by you (terminal)" in done
     assert "deploy: staging is now v1.4.0" in done

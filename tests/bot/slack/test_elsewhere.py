@@ -124,12 +124,14 @@ async def test_where_nobody_can_be_asked_the_next_are_asked_at_once(database: Da
         card = await work.bob.hears(text="wants to run ship")
         assert "MessageUndeliverable" in await work.home.story(thread)
         await work.home.until(thread, lambda s: s.request and s.request.cards)
+        await work.later(seconds=1)
+        await work.alice.hears(text="yet; I asked Bob Ito on Slack.")
         await card.click("Approve", by=work.bob)
         await card.settled("approved by bob (slack)")
         await work.later(seconds=1)
         await work.alice.hears(text="Done.")
         await work.home.at_rest(thread)
-        for _ in range(2):
+        for _ in range(3):
             work.slack.refused("chat.postMessage", "not_in_channel")
 
 

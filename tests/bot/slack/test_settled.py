@@ -26,7 +26,10 @@ async def copies(work: Workplace, root: Message) -> list[Card]:
     await work.later(seconds=60)
     reminder = await work.bob.hears(root, "wants to run ship")
     await work.later(seconds=60)
-    return [first, reminder, await written(work)]
+    card = await written(work)
+    await work.later(seconds=1)
+    await work.alice.hears(root, "yet; I asked Bob Ito on Slack.")
+    return [first, reminder, card]
 
 
 async def written(work: Workplace) -> Card:
