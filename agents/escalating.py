@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from agents.addresses import CLOCK, ENGINE, Address, person
-from agents.cards import visible
 from agents.events import KnownEvent, MessageUndeliverable, NoticeGiven, RequestEscalated, RequestShown
 from agents.people import People
 from agents.policy import Escalation
 from agents.requests import Request
 from agents.state import ThreadState
+from agents.visible import visible
 
 _MARK = ":escalation"
 _MEDIA = {"email": "by email", "slack": "on Slack", "sms": "by SMS", "terminal": "in the terminal", "web": "by the API"}

@@ -272,10 +272,7 @@ class MessageSent(Fact):
 
 
 class MessageUndeliverable(Fact):
-    """A channel will never take this message. It is sent to `instead`, if the log names another address.
-
-    `request_id` names the open request it was a card of.
-    """
+    """A channel will never take this message; it goes to `instead`, or was a card of the open request `request_id`."""
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
     key: str

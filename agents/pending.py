@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from agents.addresses import ENGINE, person
-from agents.cards import choices_of, visible
+from agents.cards import choices_of
 from agents.errors import AlreadySettled, InvalidAnswer
 from agents.events import NoticeGiven
 from agents.judge import eligible, judge, same_person
@@ -13,6 +13,7 @@ from agents.messages import Assurance, Heard
 from agents.people import People, Person
 from agents.requests import Answer, Request
 from agents.state import ThreadState
+from agents.visible import visible
 
 HowTo = Callable[[Request], str]
 """How a person answers a request where the message came from, in words; empty where there is no way to."""
