@@ -54,15 +54,22 @@ _TAKEN_BACK = "took the message back"
 
 
 def listen(
-    state: ThreadState, heard: Heard, *, people: People, agent: Agent | None, how_to: HowTo | None = None
+    state: ThreadState,
+    heard: Heard,
+    *,
+    people: People,
+    agent: Agent | None,
+    how_to: HowTo | None = None,
+    is_shared: bool = False,
 ) -> tuple[KnownEvent, ...]:
     """The events a message gives rise to, and behind them what it quotes.
 
-    `how_to` is None where its writer cannot be told what the open request waits for.
+    `how_to` is None where its writer cannot be told what the open request waits for. At a place that `is_shared` people
+    talk to each other too.
     """
     events = _listened(state, heard, people, agent)
     is_remark = len(events) == 1 and heard.provenance == Provenance.VERIFIED_PERSON
-    notice = pending_notice(state, heard, people, how_to) if is_remark and how_to else ()
+    notice = pending_notice(state, heard, people, how_to, is_shared=is_shared) if is_remark and how_to else ()
     return (*events, *quoted(heard), *notice)
 
 

@@ -19,7 +19,7 @@ HowTo = Callable[[Request], str]
 """How a person answers a request where the message came from, in words; empty where there is no way to."""
 
 NOTICE_INTERVAL = timedelta(seconds=5)
-"""Within this time the same line is not sent again to the same place."""
+"""Within this time the same line is not sent again to a shared place."""
 
 MAX_NAMED = 10
 CONSENTS = frozenset(
@@ -30,16 +30,25 @@ _NEVER = " A message never approves."
 _WORDS = re.compile(r"[^\s,.!:;]+")
 
 
-def pending_notice(state: ThreadState, heard: Heard, people: People, how_to: HowTo) -> tuple[NoticeGiven, ...]:
-    """Return the line for the writer of a message that left the open request as it was, unless they just got it."""
+def pending_notice(
+    state: ThreadState, heard: Heard, people: People, how_to: HowTo, *, is_shared: bool = False
+) -> tuple[NoticeGiven, ...]:
+    """Return the line for the writer of a message that left the open request as it was.
+
+    A place that is shared with people who talk to each other is not told the same again within seconds.
+    """
     request = state.request
     if request is None or _is_over(request, heard.at):
         return ()
     text = describe_pending(request, people, heard, how_to(request))
-    last = state.last_notice
-    if last is not None and (last.to, last.text) == (heard.source, text) and heard.at - last.at < NOTICE_INTERVAL:
-        return ()
-    return (NoticeGiven(at=heard.at, actor=ENGINE, text=text, to=heard.source),)
+    notice = NoticeGiven(at=heard.at, actor=ENGINE, text=text, to=heard.source)
+    return () if is_shared and _is_repeated(notice, state.last_notice) else (notice,)
+
+
+def _is_repeated(notice: NoticeGiven, last: NoticeGiven | None) -> bool:
+    if last is None or (last.to, last.text) != (notice.to, notice.text):
+        return False
+    return notice.at - last.at < NOTICE_INTERVAL
 
 
 def describe_pending(request: Request, people: People, heard: Heard, how: str) -> str:

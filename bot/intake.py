@@ -52,6 +52,8 @@ class Intake:
         self, thread_id: str, heard: Heard, *, claim: Claim | None = None, reply: Reply | None = None
     ) -> Recorded:
         """Say something in a thread. Raises ThreadNotFound, and WrongState when the thread was cancelled."""
+        people, how_to = self.roster.people, self._how_to(heard.source)
+        is_shared = not isinstance(self.channels.get(heard.source.scheme), Reader)
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             if state.life == "cancelled":
@@ -59,7 +61,7 @@ class Intake:
                     f"thread {state.thread_id} is cancelled; open a new one", details={"status": "cancelled"}
                 )
             agent = self.roster.agents.get(state.acting)
-            return listen(state, heard, people=self.roster.people, agent=agent, how_to=self._how_to(heard.source))
+            return listen(state, heard, people=people, agent=agent, how_to=how_to, is_shared=is_shared)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 

@@ -223,7 +223,7 @@ def _say(walk: Walk) -> Sequence[KnownEvent]:
         entered_by=walk.draw([None, None, *ADDRESSES]),
     )
     how = walk.draw((None, _how_to))
-    return listen(walk.state, heard, people=PEOPLE, agent=walk.agent, how_to=how)
+    return listen(walk.state, heard, people=PEOPLE, agent=walk.agent, how_to=how, is_shared=walk.draw((True, False)))
 
 
 def _how_to(request: Request) -> str:

@@ -167,13 +167,18 @@ def test_ten_people_of_a_large_role_are_named() -> None:
     assert "P9, 2 more)" in notice.text
 
 
-def said(state: ThreadState, text: str, seconds: float) -> tuple[ThreadState, int]:
+def said(state: ThreadState, text: str, seconds: float, *, is_shared: bool = True) -> tuple[ThreadState, int]:
     """The thread after a message, and how many lines that brought."""
-    written = listen(state, heard(text, at=after(seconds)), people=PEOPLE, agent=AGENT, how_to=how)
+    written = listen(state, heard(text, at=after(seconds)), people=PEOPLE, agent=AGENT, how_to=how, is_shared=is_shared)
     return fold(state, written), sum(isinstance(event, NoticeGiven) for event in written)
 
 
-def test_of_several_messages_within_seconds_the_first_gets_the_line() -> None:
+def test_in_a_terminal_every_message_gets_its_line() -> None:
+    state, first = said(asking_thread(TWO), "hm", 0, is_shared=False)
+    assert (first, said(state, "hm", 1, is_shared=False)[1]) == (1, 1)
+
+
+def test_of_several_messages_within_seconds_at_a_shared_place_the_first_gets_the_line() -> None:
     state, first = said(asking_thread(TWO), "hm", 0)
     state, second = said(state, "well", 2)
     state, third = said(state, "ok", 3)
