@@ -18,7 +18,7 @@ from agents.requests import RUN_AGAIN
 from agents.state import Remembered
 from agents.steps import Await, CallTool
 
-_NOBODY = "Nobody answered in time, so nothing was done. That is a timeout, not a refusal."
+_NOBODY = "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it."
 _WITHDRAWN = "I withdrew that; nothing was done."
 
 

@@ -24,7 +24,7 @@ from channels.terminal.outbound import (
 MAX_STEPS = 50
 """The most steps on a page, the latest; the whole log has its own command."""
 
-_SPEECH = ("MessageReceived", "MessageEdited", "ReplyChosen")
+_SPEECH = ("MessageReceived", "MessageEdited", "ReplyChosen", "NoticeGiven")
 _STEPS = {
     "MessageDeleted": "took a message back",
     "ToolCalled": "calls",

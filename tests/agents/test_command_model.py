@@ -294,7 +294,10 @@ async def test_commands_given_while_one_runs_are_all_done_and_all_told(alone: Co
     ("end", "told"),
     [
         (lambda thread: thread.answers("deny"), "Not done: bob said no."),
-        (Conversation.runs_out, "Nobody answered in time, so nothing was done. That is a timeout, not a refusal."),
+        (
+            Conversation.runs_out,
+            "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it.",
+        ),
     ],
 )
 async def test_a_look_asked_for_while_people_decide_comes_after_their_decision_and_hides_nothing(
@@ -396,7 +399,10 @@ async def test_silence_is_told_as_a_timeout(alone: Conversation) -> None:
     await alone.chooses()
     alone.runs_out()
 
-    assert await alone.replies() == "Nobody answered in time, so nothing was done. That is a timeout, not a refusal."
+    assert (
+        await alone.replies()
+        == "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it."
+    )
 
 
 async def test_a_question_nobody_answers_is_told_as_a_timeout(alone: Conversation) -> None:

@@ -259,7 +259,7 @@ async def test_an_asked_agents_approval_that_runs_out_and_ends_the_thread_is_tol
     office.succeeds("a sail")
     await office.step()
     assert await office.replies() == (
-        "Nobody answered in time, so nothing was done. That is a timeout, not a refusal.\n\na sail"
+        "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it.\n\na sail"
     )
 
 
