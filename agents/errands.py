@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
+from agents.addresses import ENGINE
 from agents.commands import Commands, Match, filled
 from agents.events import (
     MessageDeleted,
@@ -115,7 +116,8 @@ def _since_rest(recent: tuple[Remembered, ...]) -> tuple[Remembered, ...]:
 def _rests(event: Remembered) -> bool:
     """Whether people were told how it stands, or need not be: what happened before is over."""
     quiet = isinstance(event, StepChosen) and isinstance(event.step, NothingToDo)
-    return quiet or isinstance(event, ReplyChosen | ThreadForked)
+    replied = isinstance(event, ReplyChosen) and event.actor != ENGINE  # else it only says how things stand
+    return quiet or replied or isinstance(event, ThreadForked)
 
 
 def _without_answers_as_messages(events: tuple[Remembered, ...]) -> Iterator[Remembered]:

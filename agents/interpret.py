@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, assert_never
 
 from agents.agent import Agent
@@ -9,8 +10,10 @@ from agents.digest import call_digest
 from agents.events import (
     KnownEvent,
     MessageReceived,
+    NoticeGiven,
     ReplyChosen,
     RequestOpened,
+    StepChosen,
     ThreadFinished,
     TimerSet,
     ToolCalled,
@@ -124,13 +127,13 @@ def _rested(state: ThreadState, step: DoneForNow | NothingToDo, moment: Moment) 
 
 
 def _awaited(state: ThreadState, step: Await, moment: Moment) -> tuple[KnownEvent, ...]:
-    """A person who is owed an answer is told of a wait, unless it is over before they wonder."""
+    """Return the timer, and a notice of the first wait that is long for a person who is owed an answer."""
     fires_at = moment.now + timedelta(seconds=step.seconds)
     timer = TimerSet(at=moment.now, actor=agent_address(state), fires_at=fires_at, reason=step.reason)
-    if step.seconds < TOLD_WAIT_SECONDS or state.asked or not _owes_answer(state):
+    if step.seconds < TOLD_WAIT_SECONDS or state.asked or not _owes_answer(state) or _has_waited(state):
         return (timer,)
     text = f"I wait until {fires_at:%Y-%m-%d %H:%M} UTC and then go on: {step.reason.strip() or 'no reason given'}"
-    return (_reply(state, text, moment), timer)
+    return (NoticeGiven(at=moment.now, actor=agent_address(state), text=text), timer)
 
 
 def _reply(state: ThreadState, text: str, moment: Moment) -> ReplyChosen:
@@ -141,6 +144,12 @@ def _owes_answer(state: ThreadState) -> bool:
     """Whether a person said something and was told nothing since."""
     last = next((e for e in reversed(state.recent) if isinstance(e, MessageReceived | ReplyChosen)), None)
     return isinstance(last, MessageReceived) and last.provenance in _PEOPLE
+
+
+def _has_waited(state: ThreadState) -> bool:
+    """Return whether the agent chose to wait since a person last said something."""
+    since = takewhile(lambda event: not isinstance(event, MessageReceived), reversed(state.recent))
+    return any(isinstance(event, StepChosen) and isinstance(event.step, Await) for event in since)
 
 
 def _called(

@@ -60,7 +60,7 @@ def test_nothing_to_do_ends_the_run_with_a_line_for_a_person_who_spoke() -> None
 @pytest.mark.parametrize("seconds", [1, 600, 31_536_000])
 def test_a_wait_is_a_time_in_the_log_and_nothing_in_flight(seconds: int) -> None:
     *told, timer = following(Await(seconds=seconds, reason="patience"))
-    assert [type(event) for event in told] == ([ReplyChosen] if seconds >= TOLD_WAIT_SECONDS else [])
+    assert [type(event) for event in told] == ([NoticeGiven] if seconds >= TOLD_WAIT_SECONDS else [])
     events = (timer,)
     assert events == (TimerSet(at=NOW, actor=WALKER, fires_at=NOW + timedelta(seconds=seconds), reason="patience"),)
     state = fold(thread().model_copy(update={"models_turn": False}), events)
@@ -162,7 +162,7 @@ def test_a_prefetched_call_is_marked() -> None:
 def test_nothing_is_carried_out_by_choosing(step: Step, trusted: bool) -> None:
     state = thread() if trusted else untrusting()
     kinds = {event.type for event in following(step, state)}
-    assert kinds <= {"ToolCalled", "RequestOpened", "ReplyChosen", "ThreadFinished", "TimerSet"}
+    assert kinds <= {"ToolCalled", "RequestOpened", "NoticeGiven", "ReplyChosen", "ThreadFinished", "TimerSet"}
 
 
 @given(st.sampled_from(STEPS))

@@ -31,6 +31,10 @@ async def replies(home: House, thread: str) -> list[str]:
     return [event.text for event in await home.log(thread) if event.type == "ReplyChosen"]
 
 
+async def notices(home: House, thread: str) -> list[str]:
+    return [event.text for event in await home.log(thread) if event.type == "NoticeGiven"]
+
+
 async def test_short_outage_is_waited_for_without_a_word(database: Database, house) -> None:
     async with house(database, ScriptedModel(*[ended(Outcome.FAILED)] * 2, DONE)) as home:
         thread = await home.says("hello")
@@ -145,12 +149,13 @@ async def test_person_is_told_of_a_long_wait_once(database: Database, house) -> 
         thread = await home.says("hello")
         for nth in (1, 2):
             await home.until(thread, lambda s: s.fires_at is not None and s.fires_at > home.clock.now())
-            assert len(await replies(home, thread)) == 1, nth
+            assert len(await notices(home, thread)) == 1, nth
             home.clock.advance(seconds=3600)
         await home.at_rest(thread)
-        (told,) = await replies(home, thread)
+        (told,) = await notices(home, thread)
         assert told.startswith("I wait until ")
         assert told.endswith(" UTC and then go on: the build")
+        assert await replies(home, thread) == ["There is nothing for me to do here: all is well"]
 
 
 async def test_budget_is_asked_for_in_words(database: Database, house) -> None:
