@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from agents.addresses import Address
 from agents.digest import call_digest
-from agents.events import KnownEvent, ReplyChosen, RequestOpened, ThreadFinished, TimerSet, ToolCalled
+from agents.events import KnownEvent, NoticeGiven, ReplyChosen, RequestOpened, ThreadFinished, TimerSet, ToolCalled
 from agents.interpret import TOLD_WAIT_SECONDS, call_tool, interpret, refused_call
 from agents.messages import Provenance
 from agents.next_step import work
