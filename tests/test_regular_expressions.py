@@ -20,9 +20,9 @@ SOURCES = sorted(
     path for package in ("agents", "bot", "channels", "storage") for path in (ROOT / package).rglob("*.py")
 )
 FUNCTIONS = {"compile", "match", "fullmatch", "search", "sub", "split", "findall", "finditer"}
-PUMPED_LENGTH = 16_384
-MAX_SECONDS = 0.15
-"""A linear search takes about a millisecond, a quadratic one a second."""
+PUMPED_LENGTH = 24_576
+MAX_SECONDS = 0.6
+"""A linear search takes about a millisecond, a quadratic one two seconds."""
 NO_MATCH = "\x00\n!"
 PLAIN_LETTERS = " a1Z_.-:/!,<@=\\`\t?&"
 CATEGORIES = {

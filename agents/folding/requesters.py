@@ -16,7 +16,7 @@ from agents.state import Advice, ThreadState
 
 def fold_requesters(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
     """Return the changed fields: every address counts once, in the order in which it first spoke."""
-    known = dict.fromkeys((*state.requesters, *filter(None, _speakers(event))))
+    known = dict.fromkeys((*state.requesters, *filter(None, _speakers(state, event))))
     changed: dict[str, Any] = {"requesters": tuple(known)} if len(known) > len(state.requesters) else {}
     return changed | _advised(state, event)
 
@@ -33,7 +33,7 @@ def _advised(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
     return {"advice": tuple(dict.fromkeys((*state.advice, *(Advice(by=by, tool=tool) for by in advisers))))}
 
 
-def _speakers(event: KnownEvent) -> tuple[Address | None, ...]:
+def _speakers(state: ThreadState, event: KnownEvent) -> tuple[Address | None, ...]:
     """Return the addresses whose words the event holds for good. Words of a decision are advice."""
     match event:
         case ThreadStarted():
@@ -42,7 +42,7 @@ def _speakers(event: KnownEvent) -> tuple[Address | None, ...]:
             return (event.actor, event.entered_by, _address(event.author))
         case MessageEdited() | ThreadForked():
             return (event.actor,)
-        case RequestAnswered() if event.answer.decision == "answer" and event.has_words:
+        case RequestAnswered() if event.answer.decision == "answer" and not _is_report(state, event):
             return (event.answer.by, event.answer.entered_by)
         case _:
             return ()
@@ -54,3 +54,9 @@ def _address(author: str | None) -> Address | None:
         return Address(author) if author else None
     except ValueError:
         return None
+
+
+def _is_report(state: ThreadState, event: RequestAnswered) -> bool:
+    """Return whether the answer only says, by a given choice, what became of a call."""
+    request = state.request_named(event.request_id)
+    return request is not None and request.purpose == "outcome"

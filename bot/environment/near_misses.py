@@ -28,7 +28,7 @@ def _meant(name: str, missing: Collection[str]) -> str | None:
     if close:
         return min(close)[1]
     words = [other for other in missing if _leaves_out_words(written, other)]
-    return min(words, key=len) if words else None
+    return min(words, key=lambda other: (len(other), "BOT" not in other, other)) if words else None
 
 
 def _is_close(written: str, other: str) -> bool:

@@ -129,14 +129,18 @@ def test_no_approval_counts_of_a_person_whose_words_led_to_it(walk: Walk) -> Non
 @given(walks())
 def test_every_request_names_all_who_spoke_before_it(walk: Walk) -> None:
     spoke: list[Address] = []
+    reports: set[str] = set()
     advised: list[Address] = []
     for event, state in zip(walk.events, walk.states[1:], strict=True):
+        if event.type == "RequestOpened" and event.request.purpose == "outcome":
+            reports.add(event.request.id)
         if event.type == "RequestOpened" and event.request.purpose != "outcome":
             assert set(spoke) <= set(event.request.requesters) <= {*spoke, *advised}
         advised = [] if event.type == "MessageReceived" else advised
         if event.type in ("ThreadStarted", "MessageReceived", "MessageEdited", "ThreadForked"):
             spoke += [event.actor, *filter(None, [getattr(event, "entered_by", None)])]
-        if event.type == "RequestAnswered" and (event.answer.text or event.answer.comment or event.digest):
+        has_words = event.type == "RequestAnswered" and (event.answer.text or event.answer.comment or event.digest)
+        if has_words and event.request_id not in reports:
             heard = spoke if event.answer.decision == "answer" else advised
             heard += [event.answer.by, *filter(None, [event.answer.entered_by])]
         assert set(state.requesters) == set(spoke)

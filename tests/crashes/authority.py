@@ -42,6 +42,7 @@ def unauthorised(log: Sequence[Logged]) -> Iterator[str]:
     """Yield what started in one thread without the approval it needed."""
     spoke: set[str] = set()
     advised: set[tuple[str, str]] = set()
+    reports: set[str] = set()
     gated: dict[str, Asked | None] = {}
     requests: dict[str, Asked] = {}
     for event in log:
@@ -60,18 +61,20 @@ def unauthorised(log: Sequence[Logged]) -> Iterator[str]:
             asked_for = gated[data["call_id"]]
             whys = ["never asked for"] if asked_for is None else asked_for.objections()
             yield from (f"{data['call_id']} started, {why}" for why in whys)
-        spoke |= set(_speakers(event, data))
+        elif event.type == "RequestOpened" and data["request"]["purpose"] == "outcome":
+            reports.add(data["request"]["id"])
+        spoke |= set(_speakers(event, data, reports))
         advised = set() if event.type == "MessageReceived" else advised
         if event.type == "RequestAnswered" and data["request_id"] in requests:
             advised |= {(name, requests[data["request_id"]].tool) for name in _advisers(data)}
 
 
-def _speakers(event: Logged, data: Any) -> Iterator[str]:
+def _speakers(event: Logged, data: Any, reports: set[str]) -> Iterator[str]:
     if event.type in ("ThreadStarted", "MessageReceived", "MessageEdited", "ThreadForked"):
         yield event.actor
         yield from (data[name] for name in ("requester", "entered_by", "author") if data.get(name))
     answer = data["answer"] if event.type == "RequestAnswered" else {}
-    if answer.get("decision") == "answer" and answer.get("text"):
+    if answer.get("decision") == "answer" and data["request_id"] not in reports:
         yield from _acting(answer)
 
 

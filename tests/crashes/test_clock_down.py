@@ -82,7 +82,7 @@ def test_a_deadline_that_has_not_come_is_left_alone_by_a_new_process(scene: Scen
     scene.sees("TimerSet")
     scene.is_killed()
     scene.opens(ahead=0.9 * HOUR)
-    assert Client(scene, "bob").get(f"/v1/threads/{thread}")["status"] == "waiting_for_time"
+    assert Client(scene, "alice").get(f"/v1/threads/{thread}")["status"] == "waiting_for_time"
     scene.is_killed()
     assert "TimerFired" not in types(scene.evidence())
     assert violations(scene.evidence(), healed=False) == []

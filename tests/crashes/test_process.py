@@ -40,7 +40,7 @@ def test_a_process_of_its_own_serves_and_dies_at_its_place_and_another_goes_on(s
     [thread] = scene.evidence().threads
     scene.opens()
     scene.comes_to_rest()
-    assert Client(scene, "bob").get(f"/v1/threads/{thread}")["status"] == "done"
+    assert Client(scene, "alice").get(f"/v1/threads/{thread}")["status"] == "done"
 
 
 def test_a_fate_is_met_by_one_process_and_once(scene: Scene) -> None:

@@ -117,7 +117,7 @@ async def test_killed_while_it_looks_for_what_had_arrived_it_looks_again(place: 
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_a_click_that_does_not_count_the_stranger_is_told_when_they_click_again(
+async def test_killed_at_a_click_that_does_not_count_the_requester_is_told_when_they_click_again(
     when: str, scene: Scene
 ) -> None:
     """After the commit the note is lost with the process: Slack has no interaction brought twice."""
@@ -128,15 +128,15 @@ async def test_killed_at_a_click_that_does_not_count_the_stranger_is_told_when_t
         card = await team.bob.sees(root, approval="ship")
         await team.opens_again(place)
         with pytest.raises(NotTaken):
-            await card.click("Approve", by=team.eve)
+            await card.click("Approve", by=team.alice)
         await team.dies(place)
         await team.opens()
-        await card.insist("Approve", by=team.eve)
-        await team.eve.told("not among those who may decide")
+        await card.insist("Approve", by=team.alice)
+        await team.alice.told("not among those who may decide")
         await card.insist("Approve", by=team.bob)
         await team.alice.hears(root, "did ship 1")
         evidence = await is_done_once(team)
-        refused = [e for e in evidence.of_type("RequestAnswered") if e.actor == "slack:T0TEAM/U0EVE"]
+        refused = [e for e in evidence.of_type("RequestAnswered") if e.actor == "person:alice"]
         assert len(refused) == {"before": 1, "after": 2}[when]
 
 

@@ -129,9 +129,9 @@ async def test_an_admin_answers_for_somebody_else_with_the_assurance_of_a_token(
 
 
 async def test_both_names_stand_in_the_event_and_the_request_of_what_an_admin_says(surface: Surface) -> None:
-    told = await spoken(surface, "carol", requester="person:bob", message="push v1")
+    told = await spoken(surface, "carol", requester="person:alice", message="push v1")
     request = await surface.request_in(told.json()["id"])
-    assert request["requesters"] == ["person:bob", "person:carol"]
+    assert request["requesters"] == ["person:alice", "person:carol"]
     events = (await surface.client().get(f"/v1/threads/{told.json()['id']}/events")).json()["events"]
     assert [event["data"]["entered_by"] for event in events[:2]] == ["person:carol", "person:carol"]
 
