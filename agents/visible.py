@@ -33,6 +33,7 @@ _TEXT_BY_DEFAULT = (
 )
 """Emoji=Yes and Emoji_Presentation=No, without digits, `#` and `*` (emoji-data.txt)."""
 
+MAX_REMEMBERED_CHARACTERS = 4096
 _SEQUENCES = (
     # family and couples
     "[👨👩](?:\u200d[👨👩])?(?:\u200d[👦👧]){1,2}",
@@ -87,8 +88,22 @@ def is_hidden(character: str) -> bool:
     return unicodedata.category(character) in _HIDDEN or ord(character) in _DRAWN_AS_NOTHING
 
 
+class _Written(dict[int, str]):
+    """How each character is written, found out when it is first seen: a table for `str.translate`."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= MAX_REMEMBERED_CHARACTERS:
+            self.clear()
+        character = chr(code)
+        self[code] = _escaped(character) if is_hidden(character) else character
+        return self[code]
+
+
+_TABLE = _Written()
+
+
 def _written(text: str) -> str:
-    return "".join(_escaped(c) if is_hidden(c) else c for c in text)
+    return text.translate(_TABLE)
 
 
 def _escaped(character: str) -> str:
