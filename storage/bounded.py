@@ -4,9 +4,14 @@ TCP notices dropped packets (`storage.postgres`). It notices nothing when a bala
 connection and goes on to acknowledge what is sent.
 """
 
+from typing import Any
+
 from psycopg import AsyncConnection, Connection, OperationalError
 from psycopg.abc import RV, PQGen
 from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, create_engine, event
+
+from storage.postgres import connect_arguments, psycopg_url
 
 ANSWER_TIMEOUT_SECONDS = 15.0
 """Longer than `statement_timeout`: a server that is merely slow answers before."""
@@ -48,6 +53,15 @@ class BoundedAsyncConnection(AsyncConnection):
             raise OperationalError(_SILENT.format(ANSWER_TIMEOUT_SECONDS)) from error
 
 
-def bounded(seconds: float) -> type[BoundedConnection]:
-    """Return a class of connections with another limit."""
-    return type("BoundedConnection", (BoundedConnection,), {"answer_timeout": seconds})
+def bounded_engine(url: str, answer_timeout: float, *, name: str, size: int, **settings: str) -> Engine:
+    """Return an engine with at most `size` such connections, under a name that PostgreSQL shows."""
+    options = {**connect_arguments(url, **settings), "application_name": name}
+    engine = create_engine(psycopg_url(url), pool_size=size, max_overflow=0, connect_args=options)
+    event.listen(engine, "do_connect", lambda _dialect, _record, _, parameters: _connect(answer_timeout, parameters))
+    return engine
+
+
+def _connect(answer_timeout: float, parameters: dict[str, Any]) -> BoundedConnection:
+    connection = BoundedConnection.connect(**parameters)
+    connection.answer_timeout = answer_timeout
+    return connection

@@ -9,10 +9,9 @@ from typing import Any, Self, cast
 from psycopg import Connection as Driver
 from psycopg import Error
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, event, exc
 
-from storage.bounded import ANSWER_TIMEOUT_SECONDS, bounded
-from storage.postgres import connect_arguments, psycopg_url
+from storage.bounded import ANSWER_TIMEOUT_SECONDS, bounded_engine
 
 MOST = 8
 """Connections of one process, apart from those for its jobs."""
@@ -29,10 +28,8 @@ class Connections:
 
     @classmethod
     def to(cls, url: str, patience: float = PATIENCE) -> Self:
-        options = {**connect_arguments(url, **_settings(patience)), "application_name": "handrail"}
-        engine = create_engine(psycopg_url(url), pool_size=MOST, max_overflow=0, connect_args=options)
-        kind = bounded(ANSWER_TIMEOUT_SECONDS * patience / PATIENCE)
-        event.listen(engine, "do_connect", lambda _dialect, _record, _, parameters: kind.connect(**parameters))
+        timeout = ANSWER_TIMEOUT_SECONDS * patience / PATIENCE
+        engine = bounded_engine(url, timeout, name="handrail", size=MOST, **_settings(patience))
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "checkout", _look)
         return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))

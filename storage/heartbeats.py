@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from sqlalchemy import Engine, create_engine, exc, text
+from sqlalchemy import Engine, exc, text
 
-from storage.postgres import CONNECT, psycopg_url
+from storage.bounded import bounded_engine
 from storage.processes import Process, beat
 from storage.refusals import mapped
 
-_TIMEOUT = "-c statement_timeout=5000 -c lock_timeout=5000 -c synchronous_commit=off"
-"""A heartbeat that a crash of the server takes back is followed by another one."""
+ANSWER_TIMEOUT_SECONDS = 5.0
+_SETTINGS = {"statement_timeout": "4000", "lock_timeout": "4000", "synchronous_commit": "off"}
+"""Times in milliseconds. A heartbeat that a crash of the server takes back is followed by another one."""
 _WORKERS = text("SELECT procrastinate_update_heartbeat_v1(id) FROM unnest(CAST(:workers AS bigint[])) AS id")
 
 
@@ -23,9 +24,8 @@ class Pulse:
     engine: Engine
 
     @classmethod
-    def to(cls, url: str) -> Self:
-        options = {**CONNECT, "options": _TIMEOUT, "application_name": "handrail heartbeat"}
-        engine = create_engine(psycopg_url(url), pool_size=1, max_overflow=0, connect_args=options)
+    def to(cls, url: str, timeout: float = ANSWER_TIMEOUT_SECONDS) -> Self:
+        engine = bounded_engine(url, timeout, name="handrail heartbeat", size=1, **_SETTINGS)
         return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     def beat(self, process: Process, workers: Sequence[int], now: datetime) -> None:

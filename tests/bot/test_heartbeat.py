@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass, field
 
 import psycopg
+import pytest
 from sqlalchemy import text
 
+from agents.errors import StoreUnavailable
 from bot.heartbeat import MAX_BLOCKED_SECONDS, Heartbeat
 from bot.ids import fresh_id, utc_now
 from storage.database import Database, connect
@@ -16,6 +18,7 @@ from storage.jobs import QUEUES
 from storage.postgres import conninfo
 from storage.processes import Process, seen_processes
 from tests.fakes.scripted import ScriptedModel
+from tests.fakes.wire import wire
 from tests.houses import PATIENCE, house
 
 
@@ -109,3 +112,16 @@ def test_a_lost_connection_is_replaced_at_the_next_beat(postgres_url: str) -> No
         assert [seen.at for seen in seen_processes(other)] == [later]
     pulse.close()
     engine.dispose()
+
+
+def test_heartbeat_on_a_silent_connection_fails_and_the_next_one_connects_anew(postgres_url: str) -> None:
+    process = Process(fresh_id(), "worker", "here", 1, (), 0, utc_now())
+    with wire(postgres_url) as through:
+        pulse = Pulse.to(through.url, timeout=0.3)
+        pulse.beat(process, (), utc_now())
+        through.silent = True
+        with pytest.raises(StoreUnavailable, match="the database does not answer"):
+            pulse.beat(process, (), utc_now())
+        through.silent = False
+        pulse.beat(process, (), utc_now())
+        pulse.close()
