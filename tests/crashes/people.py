@@ -72,12 +72,18 @@ class Answerer:
             list(pool.map(self.answers, new))
 
     def answers(self, request: Json) -> Reply:
-        reply = self.client.post(
+        client = self._client_for(request)
+        reply = client.post(
             f"/v1/requests/{request['code']}/answer", self._answer(request), f"{self.client.name}-{request['id']}"
         )
         assert reply.status in (200, SETTLED), reply
         self.answered[request["id"]] = reply
         return reply
+
+    def _client_for(self, request: Json) -> Client:
+        """What the agent wants to know alice says: whoever answers it may not approve what follows in that thread."""
+        asks_her = request["kind"] == "question" and not request.get("choices")
+        return Client(self.client.scene, "alice") if asks_her else self.client
 
     def _answer(self, request: Json) -> Json:
         if request["kind"] == "approval":

@@ -7,8 +7,7 @@ from tests.bot.web.test_threads import RFC3339_UTC
 async def test_an_approval_shows_all_that_the_contract_promises(surface: Surface) -> None:
     request = await surface.asked("push v1")
     assert set(request) == {
-        *("id", "code", "kind", "thread_id", "agent", "requester", "tool", "arguments", "urgency"),
-        "requesters",
+        *("id", "code", "kind", "thread_id", "agent", "requester", "tool", "arguments", "filled_in", "urgency"),
         *("digest", "status", "policy", "opened_at", "expires_at", "answers", "cards"),
         *("requesters", "reasoning", "deciders", "names", "explanation"),
     }
