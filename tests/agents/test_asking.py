@@ -347,7 +347,20 @@ def owners(walk: Walk) -> list[str | None]:
 
 
 def is_remembered(walk: Walk, index: int) -> bool:
+    return comes_in(walk, index) and not is_replaced(walk, index)
+
+
+def comes_in(walk: Walk, index: int) -> bool:
     return walk.states[index].context_seq != walk.states[index + 1].context_seq
+
+
+def is_replaced(walk: Walk, index: int) -> bool:
+    """Of several failed calls of the model in a row, the next one takes the place of this one."""
+    following = next((later for later in range(index + 1, len(walk.events)) if comes_in(walk, later)), None)
+    if following is None:
+        return False
+    before, after = walk.states[following], walk.states[following + 1]
+    return len(before.recent) + before.forgotten == len(after.recent) + after.forgotten
 
 
 def own_events(events: Sequence[Remembered]) -> list[Remembered]:
