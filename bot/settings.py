@@ -211,9 +211,9 @@ class Settings(BaseSettings):
         return self._variables
 
     @property
-    def known_variables(self) -> frozenset[str]:
-        """The names of the variables that are settings."""
-        return frozenset(name.upper() for name in type(self).model_fields)
+    def known_variables(self) -> tuple[str, ...]:
+        """The names of the variables that are settings, in the order of `.env.example`."""
+        return tuple(name.upper() for name in type(self).model_fields)
 
     @property
     def agent_environment(self) -> Mapping[str, str]:

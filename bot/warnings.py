@@ -50,7 +50,7 @@ def _at_rule(configuration: Configuration, position: int, key: str, message: str
 
 
 def _of_environment(configuration: Configuration, settings: Settings) -> Iterator[Mistake]:
-    known = {*settings.known_variables, *(webhook.secret_env for webhook in configuration.webhooks)}
+    known = (*settings.known_variables, *(webhook.secret_env for webhook in configuration.webhooks))
     yield from find_near_misses(settings.variables, known, lines_in(_ENV_FILE), str(_ENV_FILE))
     yield from Network(settings.variables).warnings()
     people = [person.key for person in configuration.people.everybody]

@@ -12,6 +12,7 @@ def find_near_misses(
 ) -> Iterator[Mistake]:
     """Return a warning for every name that is none of the known ones and close to one that is not set.
 
+    Of names that are equally close the first of the known ones is meant.
     `lines` has the lines of the names that stand in the file; a value is never looked at.
     """
     missing = [name for name in known if name not in names]
@@ -28,7 +29,7 @@ def _meant(name: str, missing: Collection[str]) -> str | None:
     if close:
         return min(close)[1]
     words = [other for other in missing if _leaves_out_words(written, other)]
-    return min(words, key=lambda other: (len(other), "BOT" not in other, other)) if words else None
+    return min(words, key=len) if words else None
 
 
 def _is_close(written: str, other: str) -> bool:

@@ -92,4 +92,6 @@ def test_a_disk_that_is_nearly_full_is_reported_before_a_commit_fails(sqlite_url
 
 
 def test_room_on_the_disk_of_another_machine_is_not_looked_for() -> None:
-    require_room("postgresql://elsewhere/db", lambda _: 0)
+    looked_at: list[Path] = []
+    require_room("postgresql://elsewhere/db", lambda folder: len(looked_at.append(folder) or ""))
+    assert looked_at == []
