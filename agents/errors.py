@@ -17,25 +17,23 @@ HandrailError
 """
 
 import inspect
-import re
-from typing import Any
+from typing import Any, ClassVar
 
 
 class HandrailError(Exception):
     """Something went wrong."""
 
+    code: ClassVar[str] = "handrail_error"  # what programs compare: public, so it outlives a renamed class
+
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
         self.details = details
 
-    @property
-    def code(self) -> str:
-        """The class name in snake case: what programs compare."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
-
 
 class Retryable(HandrailError):
     """This did not work now; try again later."""
+
+    code = "retryable"
 
     def __init__(self, message: str | None = None, *, retry_after: float | None = None, details: Any = None) -> None:
         super().__init__(message, details=details)
@@ -45,90 +43,136 @@ class Retryable(HandrailError):
 class StoreUnavailable(Retryable):
     """The database cannot be written now. Nothing was lost; try again in a moment."""
 
+    code = "store_unavailable"
+
 
 class VersionConflict(Retryable):
     """Somebody else moved this thread on; look at it again."""
+
+    code = "version_conflict"
 
 
 class CodeTaken(Retryable):
     """This short code was given out before; draw another."""
 
+    code = "code_taken"
+
 
 class ConversationTaken(Retryable):
     """Somebody else opened a thread there first; say it in that one."""
+
+    code = "conversation_taken"
 
 
 class Unreachable(Retryable):
     """The other side does not answer; try again later."""
 
+    code = "unreachable"
+
 
 class Doubtful(Unreachable):
     """Nobody knows whether the other side has done this: look for it before trying again."""
+
+    code = "doubtful"
 
 
 class Permanent(HandrailError):
     """This cannot work as it is."""
 
+    code = "permanent"
+
 
 class NotFound(Permanent):
     """There is no such thing."""
+
+    code = "not_found"
 
 
 class ThreadNotFound(NotFound):
     """There is no such thread; `handrail threads list` shows those there are."""
 
+    code = "thread_not_found"
+
 
 class RequestNotFound(NotFound):
     """There is no such request; `handrail requests list` shows those there are."""
+
+    code = "request_not_found"
 
 
 class Refused(Permanent):
     """This does not fit the present state."""
 
+    code = "refused"
+
 
 class WrongState(Refused):
     """The thread is not in a state for this."""
+
+    code = "wrong_state"
 
 
 class AlreadySettled(Refused):
     """This request is settled already."""
 
+    code = "already_settled"
+
 
 class ApprovalChanged(Refused):
     """What you saw is no longer what is asked; look at the request again."""
+
+    code = "approval_changed"
 
 
 class NotAllowed(Permanent):
     """You may not do this."""
 
+    code = "not_allowed"
+
 
 class MissingScope(NotAllowed):
     """This token has no scope for this."""
+
+    code = "missing_scope"
 
 
 class Invalid(Permanent):
     """This is not understood."""
 
+    code = "invalid"
+
 
 class UnknownAgent(Invalid):
     """There is no such agent."""
+
+    code = "unknown_agent"
 
 
 class InvalidAnswer(Invalid):
     """This answer does not fit the request."""
 
+    code = "invalid_answer"
+
 
 class InvalidArguments(Invalid):
     """These arguments do not fit the tool."""
+
+    code = "invalid_arguments"
 
 
 class KeyReused(Invalid):
     """This Idempotency-Key was used before with another body; draw a new key for a new request."""
 
+    code = "key_reused"
+
 
 class ToolError(Permanent):
     """The tool could not do this."""
 
+    code = "tool_error"
+
 
 class Misconfigured(Permanent):
     """The configuration does not make sense."""
+
+    code = "misconfigured"

@@ -28,6 +28,8 @@ _WITHIN_URL = re.compile(r"(?<=://)[^/\s@]{1,500}@")
 class WrongResult(ToolError):
     """The function ended and returned something else than it must; `where` is where it is defined."""
 
+    code = "wrong_result"
+
     def __init__(self, message: str | None = None, where: str | None = None) -> None:
         super().__init__(message)
         self.where = where

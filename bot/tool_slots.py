@@ -12,6 +12,8 @@ from agents.errors import Retryable
 class NotBegun(Retryable):
     """The call has not begun, so nothing has happened."""
 
+    code = "not_begun"
+
 
 class ToolsBusy(NotBegun):
     """Everything the call may run in is occupied."""

@@ -27,13 +27,19 @@ _LONG_PAUSE = 60.0
 class ContentRefused(Permanent):
     """Slack does not take what the message is made of."""
 
+    code = "content_refused"
+
 
 class StoppedByReader(Permanent):
     """Whoever read along has pressed the stop button."""
 
+    code = "stopped_by_reader"
+
 
 class MessageGone(Permanent):
     """The message to be changed is not there any more, or may not be changed."""
+
+    code = "message_gone"
 
 
 def failure(code: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HandrailError:
