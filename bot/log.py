@@ -42,6 +42,7 @@ class Action(StrEnum):
     MESSAGE_RETRIED = "message_retried"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"
     CHANNEL_MISCONFIGURED = "channel_misconfigured"
+    FILE_REFUSED = "file_refused"
     COURTESY_FAILED = "courtesy_failed"
     SOCKET_OPENED = "socket_opened"
     SOCKET_LOST = "socket_lost"

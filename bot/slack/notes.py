@@ -5,9 +5,9 @@ from typing import Any
 
 from agents.addresses import Address
 from agents.errors import Permanent
-from channels.slack.cards import LONGEST_TEXT
+from channels.slack.cards import LONGEST_TEXT, sections_of
 from channels.slack.client import SlackClient
-from channels.slack.escaping import escaped, legible
+from channels.slack.escaping import INERT, clipped, escaped, legible
 from channels.slack.facts import Place
 
 NOT_THERE = "I am not in this channel, so I cannot answer here. Invite me, and point me to the message again."
@@ -25,9 +25,10 @@ class Notes:
         About a root it stands beside it: in a thread nobody has begun it would be shown to nobody
         (docs.slack.dev/reference/methods/chat.postEphemeral). Raises what SlackClient raises.
         """
-        user, words = to.rest.rpartition("/")[2], escaped(legible(text), LONGEST_TEXT)
-        more = {"parse": "none"} | ({} if about == place.root else {"thread_ts": place.root})
-        await self.client.call("chat.postEphemeral", channel=place.channel, user=user, text=words, **more)
+        user, words = to.rest.rpartition("/")[2], clipped(legible(text), LONGEST_TEXT)
+        where = {"channel": place.channel} | ({} if about == place.root else {"thread_ts": place.root})
+        shown = {"text": escaped(words, LONGEST_TEXT), "blocks": list(sections_of(words)), **INERT}
+        await self.client.call("chat.postEphemeral", user=user, **where, **shown)
 
     async def invite(self, place: Place, url: str) -> None:
         """Ask whoever pointed us to a message to let us in, if we cannot answer there."""

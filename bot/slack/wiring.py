@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from agents.errors import Misconfigured
+from agents.errors import Misconfigured, Permanent
 from bot.conversations import Conversations
 from bot.environment.network import Network
 from bot.ids import Chance
+from bot.log import Action, log
 from bot.settings import Settings
 from bot.slack.afterwards import Afterwards
 from bot.slack.commanding import Commanding
@@ -76,7 +77,13 @@ def slack_channel(account: SlackAccount, chance: Chance, sleep: Sleep = sleep_un
 
     token = account.bot_token.get_secret_value()
     client = SlackClient(token, account.api_url, elapsed=chance.elapsed, proxy=account.proxy, tls=account.tls)
-    return SlackChannel(client, Identity(client), Pace(chance.elapsed, wait), account.key, chance.now)
+    pace = Pace(chance.elapsed, wait)
+    return SlackChannel(client, Identity(client), pace, account.key, chance.now, _log_refused_file)
+
+
+def _log_refused_file(error: Permanent) -> None:
+    """A long reply goes into messages in place of a file; `missing_scope` is for the operator to put right."""
+    log(Action.FILE_REFUSED, level="warning", channel="slack", reason=str(error))
 
 
 def slack_desk(channel: SlackChannel, bot: Bot) -> SlackDesk:

@@ -14,10 +14,14 @@ from agents.visible import cut, visible
 from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
 from channels.slack.blocks import LONGEST_SECTION, Block, context, header, plain, when
 from channels.slack.escaping import clipped, escaped, inert
+from channels.slack.link_spans import MAX_GROWTH, put_links_in_code
 from channels.slack.splitting import LONGEST, split
 
 LONGEST_TEXT = 3000
 """What stands for the blocks in notifications: longer texts cannot be put in the place of one (`msg_too_long`)."""
+
+LONGEST_PART = LONGEST - 300
+"""One part of a reply leaves room for a line about the whole."""
 
 MOST_BUTTONS = 5
 MOST_OPTIONS = 100
@@ -53,16 +57,34 @@ def drawn(message: Message, reference: str | None = None) -> tuple[Posting, ...]
 
 
 def _words(text: str) -> Iterator[Posting]:
-    for piece in split(inert(text) if text.strip() else "…", LONGEST):
-        # A block of nothing but blanks is refused.
-        shown = piece.shown if piece.shown.strip() else "…"
+    for part in _parts(inert(text) if text.strip() else "…"):
+        shown = part if part.strip() else "…"  # a block of nothing but blanks is refused
         yield Posting(escaped(shown, LONGEST_TEXT), ({"type": "markdown", "text": shown},))
+
+
+def _parts(text: str) -> list[str]:
+    """Return the text in parts, each without links: a cut through a code span may have bared some."""
+    parts = [put_links_in_code(part.shown) for part in split(text, LONGEST_PART)]
+    if all(len(part) <= LONGEST_PART for part in parts):
+        return parts
+    return [put_links_in_code(part.shown) for part in split(text, LONGEST_PART // MAX_GROWTH)]
+
+
+def beginning(posting: Posting, length: int) -> Posting:
+    """Return the first part of a reply, with a line that says how long all of it is."""
+    told = f"This is the beginning. The whole reply has {length:,} characters and follows below."
+    return Posting(posting.text, (*posting.blocks, context([plain(told)])))
 
 
 def in_plain(posting: Posting) -> tuple[Block, ...]:
     """All words of a posting in sections that Slack does not read, for words it does not take as markdown."""
-    text = "".join(block["text"] for block in posting.blocks)
-    pieces = (text[at : at + LONGEST_SECTION] for at in range(0, len(text), LONGEST_SECTION))
+    others = (block for block in posting.blocks if block["type"] != "markdown")
+    return (*sections_of("".join(b["text"] for b in posting.blocks if b["type"] == "markdown")), *others)
+
+
+def sections_of(text: str) -> tuple[Block, ...]:
+    """Return a text in sections in which nothing works: Slack neither reads it nor makes links in it."""
+    pieces = (text[at : at + LONGEST_SECTION] for at in range(0, max(1, len(text)), LONGEST_SECTION))
     return tuple({"type": "section", "text": plain(piece)} for piece in pieces)
 
 

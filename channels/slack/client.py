@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from agents.errors import Doubtful, HandrailError, NotAllowed, Unreachable
+from agents.errors import Doubtful, HandrailError, NotAllowed, Permanent, Unreachable
 from channels.slack.failures import failure
 
 SECONDS = 10.0
@@ -24,12 +25,15 @@ SECONDS = 10.0
 
 MOST_AT_ONCE = 8
 
-_FORM_ONLY = frozenset({"chat.getPermalink", "conversations.history", "conversations.replies", "users.info"})
+_FORM_ONLY = frozenset(
+    {"chat.getPermalink", "conversations.history", "conversations.replies", "files.getUploadURLExternal", "users.info"}
+)
 """What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
 
 _PER_CHANNEL = "chat."
 """Methods whose limits hold for each channel (docs.slack.dev/apis/web-api/rate-limits): others are not stopped."""
 
+_FILE_SERVERS = (".slack.com", ".slack-gov.com")
 _RESPONSE_ADDRESSES = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
 
 
@@ -102,11 +106,37 @@ class SlackClient:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable("Slack does not take a note") from error
 
+    async def upload(self, url: str, data: bytes) -> None:
+        """Send a file to the address Slack gave for it; nobody sees it there. Raises Unreachable, and Permanent."""
+        if not self._takes_files(url):
+            raise NotAllowed("this upload_url leads to a server that is not Slack's")
+        try:
+            async with (
+                asyncio.timeout(self.seconds),
+                self._connected().post(
+                    url, data=data, proxy=self.proxy, ssl=self.tls or True, allow_redirects=False
+                ) as response,
+            ):
+                status = response.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unreachable("Slack does not take a file; it is tried again") from error
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Unreachable(f"Slack does not take a file now: {status}; it is tried again")
+        if status != HTTPStatus.OK:
+            raise Permanent(f"Slack refuses a file: {status}")
+
     async def close(self) -> None:
         """Give up the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def _takes_files(self, url: str) -> bool:
+        """Return whether this is a file server of Slack, or the server of SLACK_API_URL."""
+        api, there = urlsplit(self.base_url), urlsplit(url)
+        if there.scheme == "https" and (there.hostname or "").endswith(_FILE_SERVERS):
+            return True
+        return (there.scheme, there.netloc) == (api.scheme, api.netloc)
 
     def _is_of_slack(self, url: str) -> bool:
         """Whether Slack answers there. The server of SLACK_API_URL may stand for Slack, as it does for calls."""

@@ -15,7 +15,7 @@ from agents.messages import Receipt
 from channels.degrade import digest_of_text
 from channels.slack.cards import LONGEST_TEXT
 from channels.slack.client import SlackClient
-from channels.slack.escaping import escaped, inert_beginning
+from channels.slack.escaping import INERT, QUIET, escaped, inert_beginning
 from channels.slack.failures import StoppedByReader
 from channels.slack.finding import metadata
 from channels.slack.identity import Identity
@@ -72,7 +72,7 @@ class Rewritten:
     spot: Spot
 
     async def start(self, text: str) -> str:
-        place = {"channel": self.spot.channel, "thread_ts": self.spot.root, "unfurl_links": False}
+        place = {"channel": self.spot.channel, "thread_ts": self.spot.root} | QUIET
         return str((await self.client.call("chat.postMessage", **place, **_drawn(text), metadata=_NAMED))["ts"])
 
     async def go_on(self, ts: str, shown: str, text: str) -> None:  # noqa: ARG002 - all of it is written anew
@@ -83,7 +83,7 @@ _NAMED = metadata(_DRAFT, 0)
 
 
 def _drawn(text: str) -> dict[str, Any]:
-    return {"text": escaped(text, LONGEST_TEXT), "blocks": [{"type": "markdown", "text": text}]}
+    return {"text": escaped(text, LONGEST_TEXT), "blocks": [{"type": "markdown", "text": text}], **INERT}
 
 
 @dataclass
@@ -178,7 +178,7 @@ class SlackDraft:
 
 def presentable(text: str) -> str:
     """The beginning of a reply, made inert: of a longer beginning it is the beginning again."""
-    return inert_beginning(text[:LONGEST])[:LONGEST]
+    return inert_beginning(text[:LONGEST], LONGEST)
 
 
 async def _quietly(call: Awaitable[object]) -> None:

@@ -4,6 +4,13 @@ import re
 from datetime import datetime
 
 from agents.visible import visible
+from channels.slack.link_spans import put_links_in_code, put_links_of_beginning_in_code
+
+QUIET = {"unfurl_links": False, "unfurl_media": False}
+"""What a model writes fetches no page (docs.slack.dev/messaging/unfurling-links-in-messages)."""
+
+INERT = {"link_names": False, "parse": "none"}
+"""Where `text` is shown, it calls nobody and makes no links (docs.slack.dev/reference/methods/chat.postMessage)."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _WORKING = re.compile(
@@ -43,21 +50,26 @@ def legible(text: str) -> str:
 
 
 def inert(markdown: str) -> str:
-    """For `markdown` blocks: mentions, pictures and links come apart by a character without a width.
+    """For `markdown` blocks: mentions and pictures come apart by a character without a width; links become code.
 
     A picture would be fetched from wherever the text says, with whatever the text put into its address. A link keeps
-    its label and its address side by side, so that it leads nowhere unseen.
+    its label and its address side by side, so that it leads nowhere unseen, and nowhere at all at a click.
     """
-    return _WORKING.sub(lambda found: found[0] + _NOTHING, legible(markdown))
+    return put_links_in_code(_taken_apart(markdown))
 
 
-def inert_beginning(markdown: str) -> str:
-    """The same for a text that goes on: of a longer beginning this is the beginning again."""
+def inert_beginning(markdown: str, longest: int) -> str:
+    """As much of the same as fits, for a text that goes on: of a longer beginning this is the beginning again."""
     end = len(markdown)
     while end and visible(markdown[end - 1]) != markdown[end - 1]:  # what follows tells how it is shown
         end -= 1
     undecided = _UNDECIDED.search(markdown, max(0, end - _LONGEST_UNDECIDED), end)
-    return inert(markdown[: undecided.start() if undecided else end])
+    known = markdown[: undecided.start() if undecided else end]
+    return put_links_of_beginning_in_code(_taken_apart(known), longest)
+
+
+def _taken_apart(markdown: str) -> str:
+    return _WORKING.sub(lambda found: found[0] + _NOTHING, legible(markdown))
 
 
 def clipped(text: str, longest: int) -> str:

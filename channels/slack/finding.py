@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from channels.slack.client import SlackClient
+from channels.slack.files import file_name
 from channels.slack.places import Spot
 
 LOOK_BACK = timedelta(days=2)
@@ -13,6 +14,9 @@ LOOK_BACK = timedelta(days=2)
 MOST_PAGES = 20
 PAGE = 100
 EVENT_TYPE = "handrail_message"
+
+FILE = -1
+"""The number of the part that is a file with the whole."""
 
 
 def metadata(key: str, part: int) -> dict[str, Any]:
@@ -44,6 +48,8 @@ async def _messages(client: SlackClient, spot: Spot, now: datetime) -> AsyncIter
 
 
 def _part(message: Mapping[str, Any], key: str) -> int | None:
+    if any(isinstance(file, dict) and file.get("name") == file_name(key) for file in message.get("files") or ()):
+        return FILE
     told = message.get("metadata")
     payload = told.get("event_payload") if isinstance(told, dict) else None
     if not isinstance(payload, dict) or payload.get("outbox_id") != key:

@@ -23,6 +23,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "channels:history": "the event message.channels; looking in public channels whether a message has arrived",
         "chat:write": "messages, cards, streams (chat.*), and the line on what the bot does (….setStatus)",
         "commands": "the slash command and the message shortcut",
+        "files:write": "a file with the whole of a reply that is too long for messages (files.…UploadExternal)",
         "groups:history": "the event message.groups; looking in private channels whether a message has arrived",
         "im:history": "the event message.im; looking in direct messages whether a message has arrived",
         "im:write": "opening a direct message with somebody who is asked there (conversations.open)",

@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _Fence:
+class Fence:
     """An open code block, by how it was opened (CommonMark 0.31 §4.5)."""
 
     mark: str
@@ -49,7 +49,7 @@ class _Border:
 
     at: int
     worth: int
-    fence: _Fence | None
+    fence: Fence | None
 
 
 def split(text: str, longest: int = LONGEST) -> tuple[Part, ...]:
@@ -79,7 +79,7 @@ def _parts(text: str, longest: int) -> Iterator[Part]:
 _MOST_CLOSING = 41
 
 
-def _cut(text: str, start: int, room: int, known: list[_Border], fence: _Fence | None) -> tuple[int, _Fence | None]:
+def _cut(text: str, start: int, room: int, known: list[_Border], fence: Fence | None) -> tuple[int, Fence | None]:
     """Where a part ends: the best border of its later half, else the last one there is, else a word."""
     late = [border for border in known if border.at > start + room // 2]
     if best := max(late, key=lambda border: (border.worth, border.at), default=None):
@@ -92,23 +92,23 @@ def _cut(text: str, start: int, room: int, known: list[_Border], fence: _Fence |
 
 def _borders(text: str) -> Iterator[_Border]:
     """Every place between two lines."""
-    fence: _Fence | None = None
+    fence: Fence | None = None
     at, blank = 0, False
     for line in _NEWLINES.split(text):
         yield _Border(at, _worth(line, fence, blank=blank), fence)
-        fence = _after(line, fence)
+        fence = fence_after(line, fence)
         at, blank = at + len(line), not line.strip()
 
 
-def _worth(line: str, fence: _Fence | None, *, blank: bool) -> int:
+def _worth(line: str, fence: Fence | None, *, blank: bool) -> int:
     """A code block is not cut if it can be helped; a heading is where a part likes to begin."""
     if fence is not None:
         return 0
     return 3 if _HEADING.match(line) else 2 if blank else 1
 
 
-def _after(line: str, fence: _Fence | None) -> _Fence | None:
-    """The code block that is open behind this line."""
+def fence_after(line: str, fence: Fence | None) -> Fence | None:
+    """Return the code block that is open behind this line."""
     read = _FENCE.fullmatch(line)
     if read is None:
         return fence
@@ -116,4 +116,4 @@ def _after(line: str, fence: _Fence | None) -> _Fence | None:
     if fence is not None:
         closes = mark[0] == fence.mark[0] and len(mark) >= len(fence.mark) and not info
         return None if closes else fence
-    return None if mark[0] == "`" and "`" in info else _Fence(mark, line)
+    return None if mark[0] == "`" and "`" in info else Fence(mark, line)

@@ -31,8 +31,8 @@ async def test_a_reply_is_read_along_and_then_replaced_by_the_whole() -> None:
         root, address = await here.thread()
         alice = here.slack.person("alice", "U0ALICE")
         draft = here.channel.draft(address, ALICE)
-        draft.words(REPLY[:10])
-        card = await alice.reads_along(root, REPLY[:10])
+        draft.words(REPLY[:9])
+        card = await alice.reads_along(root, REPLY[:9])
         draft.words(REPLY[:30])
         await meanwhile(here, card.becomes(REPLY[:30]))
         shown = await draft.end()
@@ -50,8 +50,8 @@ async def test_what_slack_does_not_stream_is_edited_again_and_again() -> None:
         root, address = await here.thread()
         here.slack.fails("chat.startStream", error="channel_type_not_supported")
         draft = here.channel.draft(address, ALICE)
-        draft.words(REPLY[:10])
-        card = await here.slack.person("bob", "U0BOB").hears(root, REPLY[:10])
+        draft.words(REPLY[:9])
+        card = await here.slack.person("bob", "U0BOB").hears(root, REPLY[:9])
         draft.words(REPLY[:30])
         await meanwhile(here, card.becomes(REPLY[:30]))
         shown = await draft.end()
@@ -65,7 +65,7 @@ async def test_a_stream_that_breaks_is_gone_on_with_by_editing() -> None:
     async with desk() as here:
         root, address = await here.thread()
         draft = here.channel.draft(address, ALICE)
-        draft.words(REPLY[:10])
+        draft.words(REPLY[:9])
         card = await here.slack.person("alice", "U0ALICE").reads_along(root)
         here.slack.ends_streams()
         draft.words(REPLY[:30])
@@ -80,7 +80,7 @@ async def test_a_draft_that_was_no_reply_is_taken_away() -> None:
     async with desk() as here:
         root, address = await here.thread()
         draft = here.channel.draft(address, ALICE)
-        draft.words(REPLY[:10])
+        draft.words(REPLY[:9])
         card = await here.slack.person("alice", "U0ALICE").reads_along(root)
         await draft.discard()
         await card.vanishes()
@@ -91,14 +91,14 @@ async def test_what_a_reader_has_stopped_stays_as_far_as_they_have_read_it() -> 
         root, address = await here.thread()
         alice = here.slack.person("alice", "U0ALICE")
         draft = here.channel.draft(address, ALICE)
-        draft.words(REPLY[:10])
+        draft.words(REPLY[:9])
         card = await alice.reads_along(root)
         await alice.presses_stop(root)
         draft.words(REPLY[:30])
         await meanwhile(here, here.refuses("stopped_by_user"))
         here.slack.refused("chat.appendStream", "stopped_by_user")
         await draft.discard()
-        assert (await card.ends()).startswith(REPLY[:10])
+        assert (await card.ends()).startswith(REPLY[:9])
         assert not card.message.gone
 
 
@@ -124,7 +124,7 @@ async def test_when_slack_is_away_the_reply_comes_once_it_is_whole() -> None:
         _, address = await here.thread()
         here.slack.fails("chat.startStream", error="internal_error")
         draft = here.channel.draft(address, ALICE)
-        draft.words(REPLY[:10])
+        draft.words(REPLY[:9])
         await meanwhile(here, here.refuses("internal_error"))
         assert await draft.end() is None
 
@@ -145,7 +145,23 @@ async def test_a_long_reply_goes_on_in_other_messages_behind_its_draft() -> None
         here.said()
 
 
-PIECES = [*"<@!#[]( \n/:.a", "http", "\u200b", "\u202e", "⚠", "\ufe0f", "\u200d", "🔥", "\u0645", "\u200c", "\r\n"]
+async def test_half_a_link_is_not_shown_before_all_of_it_is_code() -> None:
+    async with desk() as here:
+        root, address = await here.thread()
+        draft = here.channel.draft(address, ALICE)
+        draft.words("Look at https://evil.exa")
+        card = await here.slack.person("alice", "U0ALICE").reads_along(root, "Look at ")
+        draft.words("Look at https://evil.example/?q=1 and then ")
+        await meanwhile(here, card.becomes("`https://evil.example/?q=1` and then "))
+        assert [call.args["markdown_text"] for call in here.slack.calls if "Stream" in call.method] == [
+            "Look at ",
+            "`https://evil.example/?q=1` and then ",
+        ]
+        await draft.discard()
+        await card.vanishes()
+
+
+PIECES = [*"<@!#[]( \n/:.a`", "http", "\u200b", "\u202e", "⚠", "\ufe0f", "\u200d", "🔥", "\u0645", "\u200c", "\r\n"]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.integers(0, 60))

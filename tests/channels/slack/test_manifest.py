@@ -30,6 +30,8 @@ OF_METHODS = {
     "conversations.history": ("channels:history", "groups:history", "im:history", "mpim:history"),
     "conversations.open": ("im:write",),
     "conversations.replies": ("channels:history", "groups:history", "im:history", "mpim:history"),
+    "files.completeUploadExternal": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
     "views.open": (),
     "views.publish": (),
 }

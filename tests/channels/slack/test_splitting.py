@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.slack.splitting import LONGEST, Part, _after, split
+from channels.slack.splitting import LONGEST, Part, fence_after, split
 
 lines = st.sampled_from(
     [
@@ -31,7 +31,7 @@ def joined(parts: tuple[Part, ...]) -> str:
 
 
 def left_open(text: str) -> bool:
-    return reduce(lambda fence, line: _after(line, fence), text.splitlines(keepends=True), None) is not None
+    return reduce(lambda fence, line: fence_after(line, fence), text.splitlines(keepends=True), None) is not None
 
 
 @given(markdown | st.text(), st.integers(400, 900))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 _SCOPES = (
-    "app_mentions:read", "assistant:write", "channels:history", "chat:write", "commands", "groups:history",
-    "im:history", "im:write", "mpim:history",
+    "app_mentions:read", "assistant:write", "channels:history", "chat:write", "commands", "files:write",
+    "groups:history", "im:history", "im:write", "mpim:history",
 )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ _NEEDED = {
     "conversations.history": _READING,
     "conversations.open": ("im:write",),
     "conversations.replies": _READING,
+    "files.completeUploadExternal": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
     "users.info": ("users:read",),
 }
 """For each method the scopes of which it needs one; other methods need none."""
@@ -41,3 +43,8 @@ def scopes_told(app: App, token: str | None) -> dict[str, str]:
 def grant(workspace: Workspace, *scopes: str) -> None:
     """As when somebody adds scopes to the app, and installs it again."""
     workspace.app = replace(workspace.app, scopes=(*workspace.app.scopes, *scopes))
+
+
+def revoke(workspace: Workspace, scope: str) -> None:
+    """As with an app that was installed before it asked for the scope."""
+    workspace.app = replace(workspace.app, scopes=tuple(held for held in workspace.app.scopes if held != scope))

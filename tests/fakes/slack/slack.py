@@ -40,6 +40,7 @@ from tests.fakes.slack.postman import PAUSES, Postman
 from tests.fakes.slack.response_urls import ResponseUrls
 from tests.fakes.slack.robot import Robot
 from tests.fakes.slack.socket_carrier import SocketCarrier
+from tests.fakes.slack.uploads import UploadServer
 from tests.fakes.slack.web_api import Call, WebApi
 from tests.fakes.slack.workspace import Channel, Workspace
 
@@ -225,6 +226,7 @@ async def _served(slack: FakeSlack) -> AsyncIterator[None]:
     server = web.Application()
     server.router.add_route("*", "/api/{method}", slack.api.answer)
     server.router.add_post("/response/{name}", slack.urls.answer)
+    server.router.add_post("/upload/v1/{file}", UploadServer(slack.workspace, slack.api.faults).answer)
     server.router.add_get("/link/", slack.socket.connected)
     runner = web.AppRunner(server, access_log=None, shutdown_timeout=1)
     await runner.setup()

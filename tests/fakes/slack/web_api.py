@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.slack import agent_view, manifests, opening, posting, reading, streaming
+from tests.fakes.slack import agent_view, manifests, opening, posting, reading, streaming, uploads
 from tests.fakes.slack.faults import Fault, Faults
 from tests.fakes.slack.message import Json
 from tests.fakes.slack.pace import Pace
@@ -33,12 +33,16 @@ _METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
     "conversations.history": reading.history,
     "conversations.open": opening.open_conversation,
     "conversations.replies": reading.replies,
+    "files.completeUploadExternal": uploads.complete,
+    "files.getUploadURLExternal": uploads.get_url,
     "users.info": reading.users_info,
     "views.open": opening.open_view,
     "views.publish": opening.publish_view,
 }
-_WRITTEN_AS_JSON = ("attachments", "blocks", "metadata", "prompts", "view")
-_FORM_ONLY = ("chat.getPermalink", "conversations.history", "conversations.replies", "users.info")
+_WRITTEN_AS_JSON = ("attachments", "blocks", "files", "metadata", "prompts", "view")
+_FORM_ONLY = (
+    "chat.getPermalink", "conversations.history", "conversations.replies", "files.getUploadURLExternal", "users.info",
+)  # fmt: skip
 """These read no JSON: what is sent so might as well not have been sent (docs.slack.dev, content types of each)."""
 _TOO_FAST = Fault("ratelimited", retry_after=1)
 _CONNECT = "apps.connections.open"

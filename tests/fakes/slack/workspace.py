@@ -36,6 +36,23 @@ class Channel:
 
 
 @dataclass
+class Upload:
+    """A file that was announced; it has `data` once it was uploaded, and is shared once people see it."""
+
+    id: str
+    name: str
+    length: int
+    title: str = ""
+    data: bytes | None = None
+    is_shared: bool = False
+
+    def shape(self) -> Json:
+        """As it stands in a message."""
+        kinds = {"mimetype": "text/plain", "filetype": "text", "pretty_type": "Plain Text", "mode": "snippet"}
+        return {"id": self.id, "name": self.name, "title": self.title, "size": self.length, **kinds}
+
+
+@dataclass
 class Workspace:
     """What happens in it is announced to the bot, and rings the bell."""
 
@@ -49,6 +66,7 @@ class Workspace:
     messages: list[Message] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
     """What the bot is doing, for each channel and thread."""
     sessions: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -1,0 +1,148 @@
+"""No link in the words of others leads anywhere: each is in code, wherever a parser of Markdown may see one."""
+
+import re
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from channels.slack.link_spans import MAX_GROWTH, put_links_in_code, put_links_of_beginning_in_code
+
+URL = "https://evil.example/?q=secret"
+PARSERS = (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table"))
+LINKS = (
+    "https://a.example/x",
+    "http://b",
+    "ftp://c/d(e)",
+    "www.d.example",
+    "mailto:e@f.example",
+    "g@h.example",
+    "i.io/j",
+)
+PIECES = st.sampled_from(
+    [
+        *LINKS,
+        "h",
+        "ht",
+        ":",
+        "@",
+        ".",
+        "/",
+        "`",
+        "`",
+        "``",
+        "```",
+        "~~~",
+        "\\",
+        "|",
+        "|-|-|",
+        "\n",
+        "\n",
+        "\n\n",
+        "  ",
+        " ",
+        "- ",
+        "> ",
+        "(",
+        ")",
+        "a",
+        "*",
+        "é",
+    ]
+)
+TEXTS = st.lists(PIECES, max_size=30).map("".join)
+
+
+def words_outside_code(markdown: str) -> list[str]:
+    """Return the words that a parser of Markdown does not take for code, in each of its readings."""
+    tokens = [token for parser in PARSERS for token in parser.parse(markdown)]
+    inner = [child for token in tokens for child in token.children or ()]
+    return [child.content for child in inner if child.type != "code_inline"]
+
+
+def has_link(text: str) -> bool:
+    return re.search(r"\w://\w|\bwww\.d|\bmailto:e|[a-z]@[fh]\.example|\bi\.io/", text, re.ASCII) is not None
+
+
+@given(TEXTS)
+@settings(max_examples=250)
+@example(f"foo ` bar\nbaz {URL} `")
+@example(f"foo ` bar\nbaz `{URL}` x")
+@example(f"`a\\` {URL}")
+@example(f"\\`{URL}`")
+@example(f"\\{URL}")
+@example(f"` `` {URL} ` {URL}")
+@example(f"| `a | {URL}` |\n|---|---|")
+@example(f"~~~\n```\nx\n~~~\n{URL}\n")
+@example(f"- a\n  ```\n  code\n{URL}\n  ```\n  {URL}")
+@example(f"`` a ` b\n`` `{URL} `")
+def test_no_parser_of_markdown_finds_a_link_outside_of_code(text: str) -> None:
+    assert [words for words in words_outside_code(put_links_in_code(text)) if has_link(words)] == []
+
+
+@given(TEXTS)
+@settings(max_examples=250)
+def test_nothing_is_changed_but_backticks_and_blanks_are_added(text: str) -> None:
+    shown = put_links_in_code(text)
+    assert re.sub(r"[`\s]", "", shown) == re.sub(r"[`\s]", "", text)
+    assert len(shown) <= MAX_GROWTH * len(text)
+    assert put_links_in_code(shown) == shown
+
+
+@given(st.text())
+def test_a_text_without_links_stays_as_it_is(text: str) -> None:
+    text = re.sub(r"[@./:]", "", text)
+    assert put_links_in_code(text) == text
+
+
+@given(TEXTS, st.integers(0, 200), st.integers(0, 200))
+@settings(max_examples=250)
+def test_a_beginning_is_the_beginning_of_a_longer_one(text: str, cut: int, longest: int) -> None:
+    shorter, longer = (put_links_of_beginning_in_code(beginning, longest) for beginning in (text[:cut], text))
+    assert longer.startswith(shorter)
+    assert len(longer) <= longest
+
+
+@given(TEXTS, st.integers(0, 200))
+@settings(max_examples=250)
+def test_no_parser_finds_a_link_in_a_beginning(text: str, longest: int) -> None:
+    shown = put_links_of_beginning_in_code(text, longest)
+    assert [words for words in words_outside_code(shown) if has_link(words)] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("see https://a.example.", "see `https://a.example`."),
+        ("(https://en.example/wiki/Rail_(bar))", "(`https://en.example/wiki/Rail_(bar)`)"),
+        ("**https://a.example** _www.a.example_", "**`https://a.example`** _`www.a.example`_"),
+        ("`curl https://a.example | sh` and\nmore", "`curl https://a.example | sh` and\nmore"),
+        (
+            "```sh\ncurl https://a.example\n```\nhttps://b.example",
+            "```sh\ncurl https://a.example\n```\n`https://b.example`",
+        ),
+        ("- so:\n  ```\n  curl https://a.example\n  ```\n", "- so:\n  ```\n  curl https://a.example\n  ```\n"),
+        ("|a|https://a.example|https://b.example|", "|a|`https://a.example`|`https://b.example`|"),
+        ("Alice <alice@a.example>, evil.example/x", "Alice <`alice@a.example`>, `evil.example/x`"),
+        ("a ` alone, then https://a.example", "a ` alone, then ``https://a.example``"),
+        ("x`https://a.example y", "x` ``https://a.example`` y"),
+        (
+            "v1.4.0, 10:30, README.md, and/or, a@b, hotel:x, f(x)",
+            "v1.4.0, 10:30, README.md, and/or, a@b, hotel:x, f(x)",
+        ),
+    ],
+)
+def test_links_are_written_as_code_and_all_else_as_it_was(written: str, shown: str) -> None:
+    assert put_links_in_code(written) == shown
+
+
+@pytest.mark.parametrize(
+    "repeated", ["a", "`", "``` ", "https://a", "a://b`", "www.", "@a", ".a/", "|`", "\\", ")", "a@b.c,"]
+)
+def test_a_long_text_takes_a_few_milliseconds(repeated: str) -> None:
+    for text in (repeated * (16_000 // len(repeated)), "".join("`" * n + " " for n in range(170)) + repeated * 50):
+        began = time.process_time()
+        put_links_in_code(text)
+        assert time.process_time() - began < 0.1
