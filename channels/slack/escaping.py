@@ -1,4 +1,4 @@
-"""Text of others made inert: on Slack it mentions nobody, hides no character and no link, and loads no picture."""
+"""Text of others made inert: on Slack it mentions nobody, hides no character, links nowhere, and loads no picture."""
 
 import re
 from datetime import datetime

@@ -1,7 +1,7 @@
 """Links in Markdown of others, written as code: they can be read and copied, and nothing leads anywhere.
 
-Slack makes a link of every URL in a `markdown` block but those in code, and has no setting against it. Its parser is not
-documented, so a code span of the text counts as code only where all readings of CommonMark 0.31 agree: in one line,
+Slack makes a link of every URL in a `markdown` block but those in code, and has no setting against it. Its parser is
+not documented, so a code span of the text counts as code only where all readings of CommonMark 0.31 agree: in one line,
 with no loose backtick before it in its paragraph, and in one cell of a table.
 """
 
@@ -16,7 +16,7 @@ _LINK = re.compile(
     r"|(?<=[a-z0-9._%+-])@(?=[a-z0-9-]{1,63}\.[a-z])|(?<=[a-z0-9-])\.(?=[a-z]{2,24}(?::[0-9]{1,5})?/)",
     re.ASCII | re.IGNORECASE,
 )
-"""What makes a word a link: a scheme, `www.`, a mail address, a host with a path. Begins with a literal: linear time."""
+"""What makes a word a link: a scheme, `www.`, a mail address, a host with a path. Each begins with a literal."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+.-"
 _BEFORE = {"@": _LETTERS + "_%"}
@@ -263,8 +263,10 @@ def _is_ruler(line: str) -> bool:
 
 def _may_become_fence(line: str) -> bool:
     text = line.lstrip(" \t")
-    rest = text.lstrip(text[:1]) if text[:1] in ("`", "~") else text
-    return rest != text and (not rest or (len(text) - len(rest) > 2 and (text[0] == "~" or "`" not in rest)))
+    if text[:1] not in ("`", "~"):
+        return False
+    rest = text.lstrip(text[0])
+    return not rest or (text.startswith(("```", "~~~")) and (text[0] == "~" or "`" not in rest))
 
 
 def _indent(line: str) -> int:

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.capping import MAX_TEXT_BYTES
 from agents.cards import MAX_CARD_VALUE, card_of
 from agents.messages import Message
 from channels.base import Capabilities
 from channels.degrade import as_text
+from channels.rest import RestChannel
 from channels.terminal import TerminalChannel
 from tests.agents.samples import approval, question
 
@@ -44,6 +46,12 @@ def test_a_short_card_is_approved_in_words() -> None:
 
 def test_a_reply_is_cut_with_its_length_told() -> None:
     assert as_text(Message(text="x" * 2_000), SMALL).endswith("… (2000 characters in all)")
+
+
+@pytest.mark.parametrize("capabilities", [TerminalChannel.capabilities, RestChannel.capabilities])
+def test_people_who_read_the_log_get_the_longest_reply_whole(capabilities: Capabilities) -> None:
+    reply = "x" * MAX_TEXT_BYTES
+    assert as_text(Message(text=reply), capabilities) == reply
 
 
 @given(st.text(max_size=3_000), st.integers(400, 3_000))

@@ -52,6 +52,35 @@ MODAL = {
 }
 
 
+async def test_file_is_uploaded_as_the_sdk_does_and_shown_once(slack: FakeSlack, alice: Person) -> None:
+    thread = await alice.says("send me the log", channel="C0OPS")
+    sdk = client(slack)
+    done = await sdk.files_upload_v2(content="line\n", filename="out.log", channel="C0OPS", thread_ts=thread.ts)
+    file = done["files"][0]["id"]
+    assert (await alice.hears(thread)).message.more["files"][0]["name"] == "out.log"
+    assert slack.workspace.uploads[file].data == b"line\n"
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        await sdk.files_completeUploadExternal(files=[{"id": file, "title": "x"}], channel_id="C0OPS")
+    slack.refused("files.completeUploadExternal", "file_not_found")
+
+
+async def test_file_is_not_shown_before_exactly_what_was_announced_is_uploaded(slack: FakeSlack) -> None:
+    slack.channel("C0OPS")
+    sdk = client(slack)
+    async with aiohttp.ClientSession() as session:
+        place = await sdk.files_getUploadURLExternal(filename="out.log", length=5)
+        for data, status in ((b"line", 400), (b"line\n", 200), (b"line\n", 403)):
+            if status == 400:
+                with pytest.raises(SlackApiError, match="file_not_found"):
+                    await sdk.files_completeUploadExternal(files=[{"id": place["file_id"]}], channel_id="C0OPS")
+            async with session.post(place["upload_url"], data=data) as answer:
+                assert answer.status == status
+        with pytest.raises(SlackApiError, match="invalid_arguments"):
+            await sdk.api_call("files.getUploadURLExternal", json={"filename": "out.log", "length": 5})
+    slack.refused("files.completeUploadExternal", "file_not_found")
+    slack.refused("files.getUploadURLExternal", "invalid_arguments")
+
+
 async def test_a_story_from_a_mention_to_a_decision(slack: FakeSlack, bot: Bot, alice: Person, bob: Person) -> None:
     thread = await alice.mentions("deploy v1.4.0 to production", channel="C0OPS")
     posted = await bot.slack.chat_postMessage(

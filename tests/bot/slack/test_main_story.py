@@ -78,3 +78,16 @@ async def test_a_reply_that_was_overtaken_is_taken_away(database: Database, hous
         await work.home.bot.steering.cancel(await work.thread_of(root), Address("person:bob"))
         model.goes_on.set()
         await card.vanishes()
+
+
+async def test_very_long_reply_is_one_file_in_the_thread_and_no_message_to_the_bot(database: Database, house) -> None:
+    whole = "".join(f"{number}. A line of a reply that is far too long for messages.\n" for number in range(900))
+    async with workplace(house, database, ScriptedModel(DoneForNow(message=whole))) as work:
+        root = await work.alice.mentions("tell me everything", channel=OPS)
+        await work.alice.hears(root, "The whole reply has")
+        await work.later(seconds=1)
+        file = (await work.alice.hears(root)).message.more["files"][0]
+        assert work.slack.workspace.uploads[file["id"]].data == whole.encode()
+        thread = await work.thread_of(root)
+        await work.home.at_rest(thread)
+        assert [event.type for event in await work.home.log(thread)].count("MessageReceived") == 1

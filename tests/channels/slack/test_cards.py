@@ -13,6 +13,7 @@ from agents.messages import Card, Explanation, Field, Message
 from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, chosen
 from channels.slack.cards import LONGEST_TEXT, Posting, drawn
 from channels.slack.escaping import escaped, inert
+from tests.channels.slack.test_link_spans import words_outside_code
 from tests.fakes.slack.limits import check_blocks
 
 REFERENCE = "v1." + "r" * 196
@@ -310,3 +311,25 @@ def test_an_escaped_text_fits_and_ends_in_no_half_escape(text: str, longest: int
     shown = escaped(text, longest)
     assert len(shown) <= longest
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`" + "curl https://evil.example/?q=1 " * 900 + "`",
+        "```\n" + "curl https://evil.example/?q=1\n" * 900 + "```\nhttps://evil.example",
+        "https://evil.example/" + "x" * 30_000 + " https://evil.example",
+        "` " + "http://b `http://b`" * 2000,
+    ],
+)
+def test_no_message_of_a_split_reply_has_a_link_outside_of_code(text: str) -> None:
+    for posting in drawn(Message(text=text)):
+        check_blocks(list(posting.blocks))
+        told = words_outside_code(posting.blocks[0]["text"])
+        assert not any("://" in words for words in told)
+
+
+@given(st.builds(Message, text=st.just("see https://a.example"), card=cards))
+def test_cards_have_no_text_in_which_slack_makes_links(message: Message) -> None:
+    (posting,) = drawn(message, REFERENCE)
+    assert all(text["type"] == "plain_text" or text.get("verbatim") for text in texts(posting.blocks))

@@ -236,6 +236,8 @@ async def test_what_slack_does_not_take_as_it_is_drawn_is_said_in_plain_text_onc
         here.slack.fails("chat.postMessage", error="invalid_blocks")
         await here.channel.send(address, approval(), key="k")
         assert here.said() == ["deploy wants to run push_release_tag\ntag: v1.4.0\nasked for by alice\n[A7K2]"]
+        (card,) = [m for m in here.slack.workspace.in_channel(OPS) if m.ours]
+        assert {block["text"]["type"] for block in card.blocks} == {"plain_text"}
 
 
 async def test_long_reply_slack_does_not_take_as_markdown_is_sent_whole_in_plain_text() -> None:

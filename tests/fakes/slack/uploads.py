@@ -4,7 +4,6 @@ As docs.slack.dev/messaging/working-with-files#uploading_files and the pages of 
 one upload, of exactly the length that was announced; a file is shown once, and only after it was uploaded.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +36,8 @@ def complete(workspace: Workspace, args: Json) -> Json:
     channel = workspace.channel(args["channel_id"])
     message = empty(workspace, channel, thread_of(workspace, channel, args))
     message.text = args.get("initial_comment", "")
-    message.more |= {"subtype": "file_share", "upload": False, "files": [upload.shape() for upload in uploads]}
+    # no bot_id: files are shared as by the bot's user
+    message.more = {"subtype": "file_share", "upload": False, "files": [upload.shape() for upload in uploads]}
     for upload in uploads:
         upload.is_shared = True
     workspace.keep(message)
