@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from channels.slack.splitting import Fence, fence_after
+from channels.slack.code_spans import Fences, Line, may_become_fence
 
 _LINK = re.compile(
     r"(?<=[a-z0-9+.-])://(?=.)|(?<![a-z0-9])(?:mailto:|tel:|www\.)(?=[a-z0-9+])"
@@ -27,7 +27,6 @@ _SUSPECT = re.compile(
 """From where on a word is not shown before it has ended."""
 
 _BEHIND = "?!.,:;*_~'\"\\"
-_PIECE = re.compile(r"`+|[^\s`<>|]+|[\s<>|]+")
 MAX_GROWTH = 2
 """No text gets longer than by this factor: each link is of five characters or more, and gets at most eight."""
 
@@ -50,36 +49,12 @@ def put_links_of_beginning_in_code(markdown: str, longest: int) -> str:
 
 
 @dataclass
-class _Fences:
-    """The open code block, in two readings: all of CommonMark, and one that knows no tildes and ends with a list."""
-
-    full: Fence | None = None
-    strict: Fence | None = None
-
-    def is_open(self, line: str) -> bool:
-        """Return whether a line that is not at its end yet belongs to the code block in both readings."""
-        return self.full is not None and self._goes_on(line)
-
-    def take(self, line: str) -> bool:
-        """Go on behind a whole line; return whether it belongs to a code block in both readings."""
-        is_strict = self._goes_on(line)
-        full, strict = self.full, self.strict if is_strict else None
-        self.full, self.strict = fence_after(line, full), fence_after(line, strict)
-        if self.strict is not None and self.strict.mark[0] == "~":
-            self.strict = None
-        return None not in (full or self.full, strict or self.strict)
-
-    def _goes_on(self, line: str) -> bool:
-        return self.strict is not None and (not line.strip() or _indent(line) >= _indent(self.strict.line))
-
-
-@dataclass
 class _Text:
     """One pass over the lines. `loose` has the lengths of runs of backticks in this paragraph that may pair anyhow."""
 
     lines: list[str]
     is_whole: bool = True
-    fences: _Fences = field(default_factory=_Fences)
+    fences: Fences = field(default_factory=Fences)
     loose: set[int] = field(default_factory=set)
     is_table: bool = False
     is_undecided: bool = False
@@ -91,7 +66,7 @@ class _Text:
             yield "\n" if number else ""
             if is_open and self.fences.is_open(line):
                 yield from line  # may be cut anywhere
-            elif is_open and _may_become_fence(line):
+            elif is_open and may_become_fence(line):
                 return
             elif not is_open and self.fences.take(line + ("" if is_last else "\n")):
                 yield from line
@@ -104,7 +79,7 @@ class _Text:
         if not text.strip():
             self.loose, self.is_table = set(), False
         self.is_table = self.is_table or _is_ruler(text)
-        line, at = _Line.of(text, is_open=is_open), 0
+        line, at = Line.of(text, is_open=is_open), 0
         while at < len(line.pieces) and not self.is_undecided:
             if line.is_run(at):
                 end = self._end_of_span(line, at, number)
@@ -114,7 +89,7 @@ class _Text:
                 yield from self._word(line, at)
             at = end
 
-    def _end_of_span(self, line: "_Line", at: int, number: int) -> int:
+    def _end_of_span(self, line: Line, at: int, number: int) -> int:
         """Return where the code span that begins here ends; behind its first run if it may not count as one."""
         closer = line.closers[at]
         self.is_undecided = (closer is None and line.is_open) or (line.has_cells(at) and self._is_row(number) is None)
@@ -125,7 +100,7 @@ class _Text:
         self.loose |= line.lengths(at)
         return at + 1
 
-    def _counts(self, line: "_Line", at: int, closer: int) -> bool:
+    def _counts(self, line: Line, at: int, closer: int) -> bool:
         """Return whether no loose run may begin or end in this span, or take its ends."""
         if line.is_escaped(at) or line.is_escaped(closer):
             return False
@@ -145,7 +120,7 @@ class _Text:
             return self.lines[number + 1]
         return "" if self.is_whole else None
 
-    def _word(self, line: "_Line", at: int) -> Iterator[str]:
+    def _word(self, line: Line, at: int) -> Iterator[str]:
         word = line.pieces[at]
         start, end = _link_in(word)
         if line.is_open and at == len(line.pieces) - 1:
@@ -209,65 +184,6 @@ def _end_of_link(word: str, start: int) -> int:
     return end
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A line in pieces: runs of backticks, words, and what is between them. For each piece what follows it.
-
-    `closers` has the next run as long, where there is one: one at the end of an open line may still grow.
-    """
-
-    pieces: list[str]
-    is_open: bool
-    closers: list[int | None]
-    next_runs: list[int | None]
-    next_cells: list[int | None]
-
-    @classmethod
-    def of(cls, text: str, *, is_open: bool) -> "_Line":
-        pieces = _PIECE.findall(text)
-        none: list[int | None] = [None] * len(pieces)
-        line = cls(pieces, is_open, none, none.copy(), none.copy())
-        by_length = dict[int, int]()
-        run: int | None = None
-        cell: int | None = None
-        for at in range(len(pieces) - 1, -1, -1):
-            line.next_runs[at], line.next_cells[at] = run, cell
-            if line.is_run(at) and not (is_open and at == len(pieces) - 1):
-                line.closers[at] = by_length.get(len(pieces[at]))
-                by_length[len(pieces[at])] = run = at
-            cell = at if "|" in pieces[at] else cell
-        return line
-
-    def is_run(self, at: int) -> bool:
-        """Return whether this piece is there, and a run of backticks."""
-        return 0 <= at < len(self.pieces) and self.pieces[at][0] == "`"
-
-    def is_escaped(self, at: int) -> bool:
-        return at > 0 and self.pieces[at - 1].endswith("\\")
-
-    def has_cells(self, at: int) -> bool:
-        """Return whether the span that begins here has what would end a cell of a table."""
-        cell, closer = self.next_cells[at], self.closers[at]
-        return cell is not None and closer is not None and cell < closer
-
-    def lengths(self, at: int) -> set[int]:
-        """Return how long a run of backticks may count: a backslash may take one away."""
-        length = len(self.pieces[at])
-        return {length, length - 1} if self.is_escaped(at) else {length}
-
-
 def _is_ruler(line: str) -> bool:
     """Return whether the line may be what makes a table of the one above it."""
     return "-" in line and not line.strip(" \t|:-")
-
-
-def _may_become_fence(line: str) -> bool:
-    text = line.lstrip(" \t")
-    if text[:1] not in ("`", "~"):
-        return False
-    rest = text.lstrip(text[0])
-    return not rest or (text.startswith(("```", "~~~")) and (text[0] == "~" or "`" not in rest))
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))
