@@ -116,11 +116,19 @@ def _interest(request: Request, answer: Answer, ask: Ask, people: People) -> str
     """Return why the giver of the answer, or the person who entered it, has too much part in the request."""
     acting = _acting(answer, people)
     if not ask.requester_may_approve and _meet(request.asked_by, acting, people):
-        return "your words led to this request, so you may not approve it; this needs a second person"
+        return "you are among those who asked for this, so you may not approve it; this needs a second person"
+    if answer.decision == "approve" and _has_approved(request, answer, acting, people):
+        return "you have approved this already, for yourself or for another; it needs one more person"
     edit = request.edit
     if answer.decision == "approve" and edit and edit.is_proposal and _meet(_acting(edit, people), acting, people):
         return "you edited this version, so another person must approve it"
     return None
+
+
+def _has_approved(request: Request, answer: Answer, acting: tuple[Address, ...], people: People) -> bool:
+    """Return whether a person who acts here is behind an approval in another name: a quorum takes different people."""
+    others = (given for given in request.approvals if not same_person(given.by, answer.by, people))
+    return any(_meet(_acting(given, people), acting, people) for given in others)
 
 
 def _acting(answer: Answer | GivenAnswer, people: People) -> tuple[Address, ...]:
@@ -190,8 +198,10 @@ def _status(request: Request, given: GivenAnswer, ask: Ask, *, fresh: bool) -> R
 def lapsed(ask: Ask, approvals: Iterable[GivenAnswer], requesters: tuple[Address, ...], people: People) -> str | None:
     """Return why the approvals no longer suffice, asked again before the tool runs; None while they do."""
     known = ((given, who) for given in approvals if (who := people.get(given.by)) is not None)
-    counted = {who.key for given, who in known if _still_counts(given, who, ask, requesters, people)}
-    if len(counted) >= ask.quorum:
+    counted = [(given, who) for given, who in known if _still_counts(given, who, ask, requesters, people)]
+    named = {who.key for _, who in counted}
+    acted = {(people.get(given.entered_by or given.by) or who).key for given, who in counted}
+    if min(len(named), len(acted)) >= ask.quorum:
         return None
     return "the approval no longer holds: the rules, or the people they name, changed after it was given"
 

@@ -34,7 +34,7 @@ MICROSECOND = timedelta(microseconds=1)
 MAIL = Address("email:alice@example.com")
 BOBS_TERMINAL = Address("terminal:bob")
 ELSEWHERE = {"where": "production"}
-OWN_WORDS = "your words led to this request, so you may not approve it; this needs a second person"
+OWN_WORDS = "you are among those who asked for this, so you may not approve it; this needs a second person"
 
 
 def judged(request: Request, given: Answer, **more: Any) -> Judgement:
@@ -109,6 +109,10 @@ def test_the_requester_approves_where_the_terms_say_so() -> None:
 def test_who_may_approve_as_requester_must_still_be_named() -> None:
     ask = Ask(roles=("release",), requester_may_approve=True)
     assert judged(approval(ask), answer("approve", ALICE)).status == "open"
+
+
+def approvals_of(*said: dict[str, Address]) -> tuple[GivenAnswer, ...]:
+    return tuple(given for one in said for given in approvals(one["by"], entered_by=one.get("entered_by")))
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
@@ -367,6 +371,32 @@ def test_a_requester_may_not_approve_in_the_name_of_another_person() -> None:
     assert judged(request, answer(by=BOB, entered_by=ALICE)).refused == OWN_WORDS
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"by": BOB, "entered_by": ALICE}, {"by": CAROL, "entered_by": MAIL}),
+        ({"by": BOB, "entered_by": CAROL}, {"by": PHONE}),
+        ({"by": BOB}, {"by": CAROL, "entered_by": BOBS_TERMINAL}),
+    ],
+)
+def test_one_person_counts_once_in_whatever_name_they_approve(first: dict, second: dict) -> None:
+    two = Ask(roles=("release",), quorum=2, requester_may_approve=True)
+    request, judgement = with_answers(approval(two), answer(**first), answer(**second))
+    assert (request.status, request.approvers) == ("open", (BOB,))
+    assert judgement.refused == "you have approved this already, for yourself or for another; it needs one more person"
+    repeated, _ = with_answers(request, answer(**first))
+    assert repeated.answers[-1].counted
+    assert lapsed(two, approvals_of(first, second), (ALICE,), PEOPLE) is not None
+
+
+def test_a_program_may_enter_the_approvals_of_several_people() -> None:
+    two = Ask(roles=("release",), quorum=2)
+    said = [{"by": BOB, "entered_by": STRANGER}, {"by": CAROL, "entered_by": STRANGER}]
+    request, _ = with_answers(approval(two), *(answer(**one) for one in said))
+    assert request.status == "approved"
+    assert lapsed(two, approvals_of(*said), (ALICE,), PEOPLE) is None
+
+
 def test_who_enters_an_answer_without_being_a_known_person_is_no_requester() -> None:
     request = approval(requesters=(ALICE, STRANGER))
     judgement = judged(request, answer(by=BOB, entered_by=STRANGER))
@@ -440,6 +470,7 @@ def assert_rightly_approved(request: Request) -> None:
     assert len({who.key for who in people if who}) == len(people)
     if request.status == "approved":
         assert len(people) >= request.ask.quorum
+        assert len({*map(acting_person, request.approvals)}) >= request.ask.quorum
         if not request.ask.requester_may_approve:
             assert not humans(*request.asked_by) & humans(*request.approvers, *entered(request))
         if not request.ask.editor_may_approve and request.edit is not None:
@@ -448,6 +479,10 @@ def assert_rightly_approved(request: Request) -> None:
 
 def humans(*addresses: Address) -> set[str]:
     return {who.key for address in addresses if (who := PEOPLE.get(address)) is not None}
+
+
+def acting_person(given: GivenAnswer) -> Person | None:
+    return (PEOPLE.get(given.entered_by) if given.entered_by else None) or PEOPLE.get(given.by)
 
 
 def entered(request: Request) -> list[Address]:

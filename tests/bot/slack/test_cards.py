@@ -67,7 +67,7 @@ async def test_two_people_approve_and_each_is_told_what_their_click_did(database
         assert done(work) == []
         await card.click("Approve", by=work.carol)
         await work.later(seconds=1)
-        assert "approved by carol (slack)" in await card.settled()
+        assert "approved by bob, then carol (slack)" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v1"]
@@ -84,7 +84,7 @@ async def test_who_writes_into_the_thread_of_another_may_not_approve_alone(datab
         assert "asked for by Alice Ng and Bob Ito" in str(card.message.blocks)
         for button in ("Approve", "Edit"):
             await card.click(button, by=work.bob)
-            await work.bob.told("your words led to this request, so you may not approve it")
+            await work.bob.told("you are among those who asked for this, so you may not approve it")
         await card.click("Approve", by=work.carol)
         assert "approved by carol (slack)" in await card.settled()
         await work.later(seconds=1)
@@ -155,7 +155,7 @@ async def test_a_card_says_why_who_asked_who_decides_and_how_many_have(database:
         await card.becomes("1 of 2 so far: Bob Ito")
         await card.click("Approve", by=work.carol)
         await work.later(seconds=1)
-        await card.settled("approved by carol (slack)")
+        await card.settled("approved by bob, then carol (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
