@@ -74,13 +74,20 @@ def outcome(request: Request) -> str:
 
 
 def _decided(request: Request, last: GivenAnswer) -> str:
-    """Say who decided it. An edit is named, and so is that nobody but the editor saw what was approved."""
+    """Say who decided it: everybody who approved, who edited, and that nobody but the editor saw what was approved."""
     by, edit = last.by.rest, request.edit
-    if request.status != "approved" or edit is None:
+    if request.status != "approved":
         return f"{request.status} by {by}"
-    if request.approvers == (edit.by,):
+    if edit is not None and request.approvers == (edit.by,):
         return f"edited and approved by {by}; nobody else saw this version"
-    return f"edited by {edit.by.rest}, approved by {by}"
+    earlier = {given.by: _signed(given) for given in request.approvals if given.decision == "approve"}
+    approved = f"approved by {', then '.join([*(name for one, name in earlier.items() if one != last.by), by])}"
+    return f"edited by {_signed(edit)}, {approved}" if edit else approved
+
+
+def _signed(answer: GivenAnswer) -> str:
+    """Return who gave an answer, and who entered it where that is another person."""
+    return f"{answer.by.rest} (entered by {answer.entered_by.rest})" if answer.entered_by else answer.by.rest
 
 
 _ENDINGS = {

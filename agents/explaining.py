@@ -3,7 +3,7 @@
 from agents.addresses import Address
 from agents.messages import Explanation
 from agents.policy import OnExpire
-from agents.requests import Deciders, Request
+from agents.requests import Deciders, GivenAnswer, Request
 from agents.visible import cut, visible
 
 MAX_WHY = 300
@@ -37,9 +37,14 @@ def progress(request: Request) -> str:
     """Return how many have approved and who, where it takes more than one; else nothing."""
     if request.kind == "question" or request.ask.quorum == 1:
         return ""
-    approvers = request.approvers
-    names = ", ".join(name_of(request, address) for address in approvers)
-    return f"{len(approvers)} of {request.ask.quorum} so far" + (f": {names}" if names else "")
+    signed = {given.by: _signed(request, given) for given in request.approvals}
+    return f"{len(signed)} of {request.ask.quorum} so far" + (f": {', '.join(signed.values())}" if signed else "")
+
+
+def _signed(request: Request, given: GivenAnswer) -> str:
+    """Return the name of who gave an answer, and of who entered it where that is another person."""
+    entered = f" (entered by {name_of(request, given.entered_by)})" if given.entered_by else ""
+    return f"{name_of(request, given.by)}{entered}"
 
 
 def name_of(request: Request, address: Address) -> str:

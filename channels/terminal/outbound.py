@@ -235,14 +235,23 @@ def answered(request: RequestView, answer: AnswerView, zone: tzinfo | None = Non
 
 
 def _decided(request: RequestView, last: AnswerView) -> str:
-    """Say who decided it, and when nobody but its editor saw what was approved."""
-    edit = next((a for a in reversed(request.answers) if a.counted and a.decision == "edit"), None)
-    if request.status != "approved" or edit is None:
+    """Say who decided it: everybody who approved, who edited, and when nobody but its editor saw what was approved."""
+    if request.status != "approved":
         return f"{request.status} by {_name(last.by)}"
-    approvers = {a.by for a in request.answers if a.counted and a.decision in ("approve", "edit") and not a.is_proposal}
-    if approvers == {edit.by}:
+    counted = [a for a in request.answers if a.counted]
+    edit = next((a for a in reversed(counted) if a.decision == "edit"), None)
+    approvers = {a.by for a in counted if a.decision in ("approve", "edit") and not a.is_proposal}
+    if edit is not None and approvers == {edit.by}:
         return f"edited and approved by {_name(edit.by)}; nobody else saw this version"
-    return f"edited by {_name(edit.by)}, approved by {_name(last.by)}"
+    earlier = {a.by: _signed(a) for a in counted if a.decision == "approve" and a.by != last.by}
+    approved = f"approved by {', then '.join([*earlier.values(), _name(last.by)])}"
+    return f"edited by {_signed(edit)}, {approved}" if edit else approved
+
+
+def _signed(answer: AnswerView) -> str:
+    """Return who gave an answer, and who entered it where that is another person."""
+    entered = f" (entered by {_name(answer.entered_by)})" if answer.entered_by else ""
+    return f"{_name(answer.by)}{entered}"
 
 
 def _remains(request: RequestView, answer: AnswerView) -> str:

@@ -1,7 +1,8 @@
 """One thread as a page: what it is, what it waits for, and what happened in it. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -35,7 +36,7 @@ _STEPS = {
     "RequestOpened": "asks",
     "RequestAnswered": "answered:",
     "RequestReminded": "reminds those who may answer",
-    "RequestEscalated": "asks others as well",
+    "RequestEscalated": "escalates the request to",
     "RequestExpired": "got no answer in time",
     "RequestSuperseded": "takes the request back",
     "MessageUndeliverable": "could not be delivered:",
@@ -111,12 +112,27 @@ def _steps(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
 
 
 def _step(event: LoggedEvent) -> Text:
-    who = visible(event.actor.partition(":")[2])
+    who = _who(event)
     if event.type in _SPEECH:
         edited = " (edited)" if event.type == "MessageEdited" else ""
         style = "bold green" if event.type == "ReplyChosen" else "bold cyan"
         return Text.assemble((f"{who}{edited}: ", style), lines(event.data.get("text") or ""))
     return Text(" ".join(filter(None, (who, _STEPS[event.type], _gist(event)))), style="dim")
+
+
+def _who(event: LoggedEvent) -> str:
+    """Return whose event it is, and who entered it where that is another person."""
+    entered_by = (_answer(event) or event.data).get("entered_by")
+    entered = f" (entered by {_name(entered_by)})" if entered_by else ""
+    return f"{_name(event.actor)}{entered}"
+
+
+def _name(address: str) -> str:
+    return visible(str(address).partition(":")[2])
+
+
+def _answer(event: LoggedEvent) -> Mapping[str, Any]:
+    return event.data.get("answer") or {} if event.type == "RequestAnswered" else {}
 
 
 def _gist(event: LoggedEvent) -> str:
@@ -126,4 +142,6 @@ def _gist(event: LoggedEvent) -> str:
     if event.type == "ToolSucceeded":
         first, *others = str(event.data.get("summary") or "").splitlines() or [""]
         return shown(first) + (f" … ({len(others)} more lines)" if others else "")
-    return event_detail(event.type, event.data)
+    answer = _answer(event)
+    refused = f"; it does not count: {shown(answer.get('reason') or '')}" if answer.get("counted") is False else ""
+    return f"{event_detail(event.type, event.data)}{refused}"

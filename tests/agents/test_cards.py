@@ -11,7 +11,7 @@ from agents.judge import judge
 from agents.messages import Card
 from agents.policy import Ask
 from agents.requests import Request
-from tests.agents.samples import ALICE, BOB, NOW, PEOPLE, RELEASE, answer, approval, question
+from tests.agents.samples import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE, answer, approval, question
 
 
 def test_a_long_value_is_cut_and_its_length_is_told() -> None:
@@ -115,6 +115,14 @@ def test_a_request_that_ended_without_an_answer_says_how(settled: Request, words
 )
 def test_a_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
     assert outcome(decided(approval(), decision, **said)) == words
+
+
+def test_a_settled_card_names_everybody_who_approved_and_who_entered_it() -> None:
+    two = Ask(roles=("release",), quorum=2, requester_may_approve=True)
+    first = judge(approval(two), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW).given
+    assert outcome(decided(approval(two, answers=(first,)), "approve")) == (
+        "approved by carol (entered by alice), then bob (web)"
+    )
 
 
 def test_an_answered_question_tells_the_answer() -> None:

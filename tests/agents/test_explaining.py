@@ -81,6 +81,13 @@ def test_it_is_told_how_many_of_several_have_approved(approvers: tuple[Address, 
     assert explain(approved_by(opened(approval(TWO)), *approvers)).progress == told
 
 
+def test_progress_names_who_entered_an_approval_for_another_person() -> None:
+    asked = opened(approval(TWO))
+    given = judge(asked, answer(by=BOB, entered_by=CAROL), people=PEOPLE, now=NOW).given
+    told = explain(asked.model_copy(update={"answers": (given,)})).progress
+    assert told == "1 of 2 so far: Bob (entered by Carol)"
+
+
 def test_where_one_is_enough_there_is_no_progress_to_tell() -> None:
     assert explain(opened(approval())).progress == ""
     assert explain(opened(question(TWO))).progress == ""

@@ -112,6 +112,15 @@ def test_an_ending_says_who_when_and_from_where():
     assert told == "K7Q2M approved by bob (terminal) at 2026-03-01 09:10 UTC: looks good"
 
 
+def test_an_ending_names_everybody_who_approved_and_who_entered_it():
+    carols = {**YES, "by": "person:carol", "entered_by": "person:dana"}
+    told = str(settled(a_request(status="approved", answers=[carols, YES]), UTC))
+    assert told.startswith("K7Q2M approved by carol (entered by dana), then bob (terminal) at ")
+    edit = {**carols, "decision": "edit", "is_proposal": True}
+    told = str(settled(a_request(status="approved", answers=[edit, YES]), UTC))
+    assert told.startswith("K7Q2M edited by carol (entered by dana), approved by bob (terminal) at ")
+
+
 @pytest.mark.parametrize(
     ("status", "told"),
     [

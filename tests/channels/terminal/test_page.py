@@ -59,6 +59,24 @@ def test_a_page_says_what_the_thread_is_what_it_waits_for_and_what_happened():
     assert "call_hidden" not in shown
 
 
+def test_a_page_names_who_entered_something_for_another_person():
+    proxy = {"entered_by": "person:dana"}
+    events = [
+        an_event("MessageReceived", {"text": "deploy v1.4.0", **proxy}, actor="person:alice"),
+        an_event("RequestAnswered", {"answer": {"decision": "approve", **proxy}}, actor="person:bob"),
+    ]
+    shown = drawn(thread_page(a_thread(), events, [], UTC))
+    assert "alice (entered by dana): deploy v1.4.0" in shown
+    assert "bob (entered by dana) answered: approve" in shown
+
+
+def test_a_page_says_of_a_refused_answer_that_it_does_not_count():
+    refused = {"decision": "approve", "counted": False, "reason": "not among those who may decide"}
+    events = [an_event("RequestAnswered", {"answer": refused}, actor="person:eve")]
+    shown = drawn(thread_page(a_thread(), events, [], UTC))
+    assert "eve answered: approve; it does not count: not among those who may decide" in shown
+
+
 def test_a_long_page_has_the_latest_steps_and_says_where_the_others_are():
     events = [an_event("ReplyChosen", {"text": f"reply {nth}."}, nth) for nth in range(MAX_STEPS + 7)]
     shown = drawn(thread_page(a_thread(), events, [], UTC))
