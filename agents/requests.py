@@ -93,7 +93,8 @@ class Request(Frozen):
 
     `reasoning` is the agent's own: shown to people as its words, and no part of what they approve. `deciders` and
     `names` (by address) are as they were when it was opened or last edited; the terms in `policy` are what counts.
-    Of the `answers` that did not count the last MAX_REFUSALS_KEPT are kept; `refused_count` is how many there were.
+    Of the `answers` that did not count the last MAX_REFUSALS_KEPT are kept; `refused_count` is how many entered
+    the log, at most MAX_REFUSALS.
     `filled_in` names the arguments that the tool's preparation set; an edit that leaves them out has them set again.
     `unshown` is why no channel showed it where it was asked, until somebody was asked elsewhere.
     """

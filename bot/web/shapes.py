@@ -141,8 +141,9 @@ class RequestView(Frozen):
     `requesters` are all whose words led to it. `reasoning` is in the words of the agent and no part of what is
     approved. `filled_in` names arguments that the tool's preparation set: an edit may leave them out. `explanation`
     says in words why it is asked, by whom, who may decide, how many have approved, and what happens without an answer.
-    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many there were.
-    `note` tells who answered what their answer did, if it decided nothing.
+    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many were counted,
+    at most 100. `note` tells who answered what their answer did, if it decided
+    nothing.
     """
 
     id: str
@@ -270,7 +271,7 @@ def _lost_view(card: LostCard) -> CardView:
 
 _MADE = {
     *("requesters", "explanation", "format", "choices", "policy", "expires_at"),
-    *("answers", "refused_count", "cards", "note"),
+    *("answers", "cards", "note"),
 }
 _AS_THEY_ARE = set(RequestView.model_fields) - _MADE
 

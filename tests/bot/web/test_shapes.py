@@ -31,6 +31,11 @@ def shown(ask: Ask, **more: Any) -> dict[str, Any]:
     return request_view(request(ask, **more)).model_dump(mode="json")
 
 
+def test_a_request_tells_how_many_answers_were_refused() -> None:
+    assert shown(Ask(), refused_count=300)["refused_count"] == 300
+    assert "refused_count" not in shown(Ask())
+
+
 def test_a_request_that_ran_out_and_is_held_is_open_without_an_end() -> None:
     assert shown(Ask(expires=60), held=True)["expires_at"] is None
 
