@@ -228,7 +228,7 @@ def _refuse_unreadable(state: ThreadState) -> None:
     if state.unreadable is not None:
         raise WrongState(
             f"thread {state.thread_id} holds an event this Handrail cannot read ({state.unreadable}): "
-            "it is paused until a build that can reads it",
+            "it is paused; use the version that wrote it",
             details={"status": state.status},
         )
 
