@@ -28,7 +28,7 @@ def key_of(state: ThreadState, call: OpenCall) -> str:
 def objection(state: ThreadState, call: OpenCall, tool: Tool | None, policy: Policy) -> str | None:
     """Why the call may not start after all: what was approved, the rules and the people are looked at once more."""
     if tool is None or tool.version != call.tool_version:
-        return unavailable(call)
+        return missing(call) if tool is None else f"{call.tool} changed since this was asked; propose it again"
     digest = call_digest(state.thread_id, call.call_id, call.tool, call.tool_version, call.arguments)
     if digest != call.digest:
         return "these are not the arguments that were asked about"
@@ -42,9 +42,9 @@ def objection(state: ThreadState, call: OpenCall, tool: Tool | None, policy: Pol
     return lapsed(verdict.ask, call.approvals, call.requesters or (state.requester,), policy.people)
 
 
-def unavailable(call: OpenCall) -> str:
-    """The tool is gone, or is another one than people saw."""
-    return f"{call.tool} changed since this was asked; propose it again"
+def missing(call: OpenCall) -> str:
+    """Return why a call whose tool was removed does not start."""
+    return f"the tool {call.tool} does not exist here any more, so it did not run; use another one, or say so"
 
 
 def given_up(call: OpenCall, ended: Ended) -> Ended:

@@ -31,6 +31,8 @@ class Action(StrEnum):
     CHANNEL_STARTED = "channel_started"
     CHANNEL_NOT_STARTED = "channel_not_started"
     THREAD_ADVANCED = "thread_advanced"
+    AGENT_MISSING = "agent_missing"
+    TOOL_MISSING = "tool_missing"
     MODEL_CALLED = "model_called"
     MODEL_FAILED = "model_failed"
     TOOL_STARTED = "tool_started"

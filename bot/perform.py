@@ -28,8 +28,9 @@ from bot.drafts import Drafts
 from bot.engine import Engine, Recorded
 from bot.fence import Fence, Late
 from bot.ids import Chance
-from bot.ledger import given_up, key_of, objection, outcome, unavailable
+from bot.ledger import given_up, key_of, missing, objection, outcome
 from bot.log import Action, log
+from bot.missing_agents import missing_agent, pause_without_agent
 from bot.roster import Roster
 from bot.running import MOST_ATTEMPTS, Ended, Runner
 from bot.tool_calls import ToolRaised
@@ -60,6 +61,8 @@ class Performer:
         return (await self._performed(effect, state)).after
 
     async def _performed(self, effect: Work, state: ThreadState) -> Recorded:
+        if (missing := missing_agent(effect, state, self.roster.agents)) is not None:
+            return await self._pause_without(missing, effect, state)
         match effect:
             case CallModel():
                 return await self._call_model(effect, state)
@@ -73,6 +76,14 @@ class Performer:
                 return await self._ask_human(effect, state)
             case _:
                 assert_never(effect)
+
+    async def _pause_without(self, agent: str, effect: Work, state: ThreadState) -> Recorded:
+        """Leave the work until the agent is back and a person resumes the thread."""
+        build = partial(pause_without_agent, agent, tuple(self.roster.agents))
+        recorded = await self._record(effect, state, build)
+        if recorded.events:
+            log(Action.AGENT_MISSING, level="error", thread_id=state.thread_id, agent=agent)
+        return recorded
 
     async def _call_model(self, effect: CallModel, state: ThreadState) -> Recorded:
         agent = self.roster.agent(state.acting)
@@ -129,7 +140,8 @@ class Performer:
     async def _run_tool(self, effect: RunTool, state: ThreadState) -> Recorded:
         found = self._found(effect.call, state)
         if found is None:
-            return await self._record(effect, state, partial(_failed, effect.call, unavailable(effect.call)))
+            log(Action.TOOL_MISSING, level="warning", thread_id=state.thread_id, tool=effect.call.tool)
+            return await self._record(effect, state, partial(_failed, effect.call, missing(effect.call)))
         if effect.call.attempt > 0 and (known := await self._looked(effect, state, found)) is not None:
             return known
         problem = objection(state, effect.call, found[1], self.roster.policy)
@@ -220,7 +232,8 @@ class Performer:
         return await self._written(state.thread_id, build)
 
     def _tool_of(self, call: OpenCall, state: ThreadState) -> Tool | None:
-        return self.roster.agent(call.agent or state.agent).tool(call.tool)
+        found = self._found(call, state)
+        return found[1] if found else None
 
     async def _ask_human(self, effect: AskHuman, state: ThreadState) -> Recorded:
         return await self._record(effect, state, lambda now, moment: self._asked(effect, now, moment))

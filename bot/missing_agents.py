@@ -1,0 +1,45 @@
+"""Work for an agent that this process does not have, such as one that was removed or renamed by a deploy.
+
+Its thread is paused: nothing is tried again and again, and nothing that was approved or started is lost.
+"""
+
+from collections.abc import Collection
+
+from agents.addresses import ENGINE
+from agents.effects import CallModel, Prefetch, RecoverTool, RunTool, Work
+from agents.events import KnownEvent, ReplyChosen, ThreadPaused
+from agents.moment import Moment
+from agents.state import ThreadState
+from agents.visible import visible
+
+
+def missing_agent(effect: Work, state: ThreadState, known: Collection[str]) -> str | None:
+    """Return the name of the agent that the effect needs, when it is not among the known ones.
+
+    A cancelled thread cannot be paused; a call that still runs there is found out about without its agent.
+    """
+    name = _agent_of(effect, state)
+    return None if name is None or name in known or state.life == "cancelled" else name
+
+
+def pause_without_agent(
+    name: str, known: Collection[str], state: ThreadState, moment: Moment
+) -> tuple[KnownEvent, ...]:
+    """Return the pause, and the words for the people of the thread: what is missing, and what to do."""
+    reason = (
+        f"the agent {visible(name)} does not exist here any more (there are: {', '.join(known)}). "
+        f"Ask your operator to bring it back under this name, then resume this thread"
+    )
+    text = f"I am paused: {reason} with `handrail threads resume {state.thread_id}`. Nothing is lost meanwhile."
+    told = ReplyChosen(at=moment.now, actor=ENGINE, text=text)
+    return (told, ThreadPaused(at=moment.now, actor=ENGINE, reason=reason))
+
+
+def _agent_of(effect: Work, state: ThreadState) -> str | None:
+    match effect:
+        case CallModel() | Prefetch():
+            return state.acting
+        case RunTool() | RecoverTool():
+            return effect.call.agent or state.agent
+        case _:
+            return None
