@@ -44,7 +44,7 @@ def bring_up_to_date(url: str) -> tuple[str | None, str]:
 
     Raises Misconfigured when another process has the file or it is newer than this build, StoreUnavailable.
     """
-    with _looking(url, alone=True) as engine, one_at_a_time(engine):
+    with looking(url, alone=True) as engine, one_at_a_time(engine):
         before = version_of(engine)
         return before, before if before == HEAD else migrate(engine)
 
@@ -53,12 +53,12 @@ def revision(url: str) -> str | None:
     """The revision the database is at, None when there is no database yet. Raises StoreUnavailable."""
     if not is_postgres(url) and not sqlite_path(url).exists():
         return None
-    with _looking(url) as engine:
+    with looking(url) as engine:
         return version_of(engine)
 
 
 @contextmanager
-def _looking(url: str, *, alone: bool = False) -> Iterator[Engine]:
+def looking(url: str, *, alone: bool = False) -> Iterator[Engine]:
     """An engine outside of `Database`; `alone` keeps other processes from a SQLite file meanwhile."""
     lock = _locked(url) if alone and not is_postgres(url) else None
     engine = connect(url)

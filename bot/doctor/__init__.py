@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from agents.errors import Misconfigured
 from bot.config import Configuration
 from bot.doctor.authority import authority
-from bot.doctor.database import database
+from bot.doctor.database import database, is_left_to_server
 from bot.doctor.finding import Finding
 from bot.doctor.house import agents, model
 from bot.doctor.machine import machine
 from bot.doctor.server import server
 from bot.doctor.slack import slack
+from bot.doctor.threads import threads_of_server
 from bot.doctor.tokens import tokens
 from bot.house import load_house
 from bot.settings import Settings, load_settings
@@ -36,6 +37,8 @@ def examine(reach: Reach) -> Iterator[Finding]:
     yield from database(settings)
     yield from slack(settings)
     yield from server(reach(settings))
+    if is_left_to_server(settings):
+        yield from threads_of_server(reach(settings))
 
 
 def _house(settings: Settings) -> Iterator[Finding]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from agents.errors import HandrailError
-from bot.database import held, revision, url_of
+from bot.database import held, looking, revision, url_of
 from bot.doctor.finding import Finding
+from bot.house import AGENT_NAMES
 from bot.settings import Settings
 from storage.postgres import is_postgres
 from storage.schema import HEAD
@@ -15,9 +16,27 @@ def database(settings: Settings) -> Iterator[Finding]:
     """What `up` would find. Nothing is changed, and a database in use is left to its server."""
     try:
         url = url_of(settings)
-        yield from _shared(url) if is_postgres(url) else (_looked_at(url),)
+        yield from _shared(url) if is_postgres(url) else _own(url)
     except HandrailError as error:
         yield Finding(name="database", state="problem", told=str(error))
+
+
+def is_left_to_server(settings: Settings) -> bool:
+    """Return whether only the server that has the database for itself can tell what is in it."""
+    try:
+        return held(url_of(settings))
+    except HandrailError:
+        return False
+
+
+def _own(url: str) -> Iterator[Finding]:
+    yield _looked_at(url)
+    if sqlite_path(url).exists() and not held(url) and revision(url) == HEAD:
+        from bot.doctor.threads import threads_found  # noqa: PLC0415 - 0.2 s that a database in use does without
+        from storage.thread_scan import scan_threads  # noqa: PLC0415 - the same
+
+        with looking(url) as engine, engine.connect() as connection:
+            yield from threads_found(scan_threads(connection, AGENT_NAMES))
 
 
 def _shared(url: str) -> Iterator[Finding]:

@@ -9,12 +9,15 @@ from sqlalchemy import Connection, exc, make_url, text
 from agents.errors import StoreUnavailable
 from bot.doctor.finding import Finding
 from bot.doctor.sharing import jobs, processes, queues, threads
+from bot.doctor.threads import threads_found
+from bot.house import AGENT_NAMES
 from bot.ids import utc_now
 from storage.connections import Connections
 from storage.jobs.looking import Load, StalledJob, loads, stalled_jobs
 from storage.processes import Seen, seen_processes
 from storage.refusals import mapped
 from storage.schema import HEAD, version_in
+from storage.thread_scan import ThreadScan, scan_threads
 from storage.wakeups import Backlog, backlog
 
 PATIENCE = 15.0
@@ -37,6 +40,7 @@ class _Sharing:
     processes: list[Seen]
     loads: list[Load]
     backlog: Backlog
+    scan: ThreadScan
 
 
 def shared_database(url: str, patience: float = PATIENCE) -> Iterator[Finding]:
@@ -49,6 +53,7 @@ def shared_database(url: str, patience: float = PATIENCE) -> Iterator[Finding]:
         yield from queues(sharing.loads, sharing.processes, now)
         yield jobs(stalled)
         yield threads(sharing.backlog, now)
+        yield from threads_found(sharing.scan)
 
 
 async def _within(url: str, patience: float) -> tuple[_Form, _Sharing | None, list[StalledJob]]:
@@ -79,7 +84,8 @@ def _look(connection: Connection) -> tuple[_Form, _Sharing | None]:
     form = _Form(server, version_in(connection), read_only)
     if form.revision != HEAD:
         return form, None
-    return form, _Sharing(seen_processes(connection), loads(connection), backlog(connection))
+    seen, waiting = seen_processes(connection), backlog(connection)
+    return form, _Sharing(seen, loads(connection), waiting, scan_threads(connection, AGENT_NAMES))
 
 
 def _formed(url: str, form: _Form) -> Finding:

@@ -1,4 +1,4 @@
-"""What the server says of itself to a caller: the agents that work here, and who the caller is."""
+"""What the server says of itself to a caller: the agents that work here, who the caller is, what cannot go on."""
 
 from fastapi import APIRouter
 
@@ -9,6 +9,7 @@ from bot.web.documented import failures
 from bot.web.parts import Here
 from bot.web.principal import Caller
 from bot.web.rights import needs
+from storage.thread_scan import ThreadScan, scan_database
 
 router = APIRouter(tags=["about"])
 
@@ -54,3 +55,9 @@ async def show_caller(caller: Caller) -> CallerView:
         roles=person.roles if person else (),
         scopes=caller.scopes,
     )
+
+
+@router.get("/doctor", responses=failures(403), dependencies=[needs("admin")])
+async def scan_threads(here: Here) -> ThreadScan:
+    """The newest threads that cannot go on here: this version cannot read them, or their agent is missing."""
+    return await scan_database(here.bot.engine.database, here.bot.roster.agents)

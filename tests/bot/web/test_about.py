@@ -22,3 +22,9 @@ async def test_a_caller_is_told_who_they_are(surface: Surface, who: str, caller:
     told = (await surface.client(who).get("/v1/me")).json()
     assert "read" in told.pop("scopes")
     assert told == caller
+
+
+async def test_threads_that_cannot_go_on_are_for_admins(surface: Surface) -> None:
+    assert (await surface.client("bob").get("/v1/doctor")).status_code == 403
+    told = (await surface.client("carol").get("/v1/doctor")).json()
+    assert told["unreadable"] == {"count": 0, "thread_ids": [], "causes": []}

@@ -22,6 +22,7 @@ OPERATIONS = {
     ("post", "/v1/requests/{named}/answer"): ("answer_request", "200"),
     ("get", "/v1/agents"): ("list_agents", "200"),
     ("get", "/v1/me"): ("show_caller", "200"),
+    ("get", "/v1/doctor"): ("scan_threads", "200"),
     ("get", "/healthz"): ("live", "200"),
     ("get", "/readyz"): ("ready", "200"),
 }

@@ -1,0 +1,81 @@
+"""A scan of the newest threads: those this build cannot read, and those that wait for an agent that is not here."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import Connection
+
+from agents.frozen import Frozen
+from agents.state import ThreadState
+from storage.database import Database
+from storage.threads import PAGE, listed
+
+MAX_SCANNED = 5_000
+"""The most threads that are looked at, the newest: about two seconds of work."""
+
+MAX_NAMED = 5
+_ENDED = ("done", "failed", "cancelled")
+
+
+class AffectedThreads(Frozen):
+    """Threads with the same trouble. At most MAX_NAMED ids, the newest, and as many `causes`, each once."""
+
+    count: int = 0
+    thread_ids: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+
+    def plus(self, thread_id: str, cause: str) -> Self:
+        """Return the same with one thread more."""
+        causes = dict.fromkeys((*self.causes, cause))
+        named = {"thread_ids": (*self.thread_ids, thread_id)[:MAX_NAMED], "causes": tuple(causes)[:MAX_NAMED]}
+        return self.model_copy(update={"count": self.count + 1, **named})
+
+
+class ThreadScan(Frozen):
+    """The result of a scan. `causes` are types of events this build cannot read, and names of missing agents."""
+
+    scanned: int = 0
+    unreadable: AffectedThreads = AffectedThreads()
+    without_agent: AffectedThreads = AffectedThreads()
+
+    def plus(self, states: Iterable[ThreadState], agents: Collection[str]) -> Self:
+        """Return the same with more threads; `agents` are those that are here."""
+        scan = self
+        for state in states:
+            scan = scan.model_copy(update={"scanned": scan.scanned + 1, **scan._trouble_of(state, agents)})
+        return scan
+
+    def _trouble_of(self, state: ThreadState, agents: Collection[str]) -> dict[str, AffectedThreads]:
+        if state.unreadable is not None:
+            return {"unreadable": self.unreadable.plus(state.thread_id, state.unreadable)}
+        if state.acting not in agents and state.status not in _ENDED:
+            return {"without_agent": self.without_agent.plus(state.thread_id, state.acting)}
+        return {}
+
+
+def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:
+    """Scan on a connection that nobody else waits for."""
+    scan, before = ThreadScan(), None
+    while page := _page(connection, scan, before):
+        scan, before = scan.plus(page, agents), _position(page)
+    return scan
+
+
+async def scan_database(database: Database, agents: Collection[str]) -> ThreadScan:
+    """Scan page by page; others read and write between two pages."""
+    scan, before = ThreadScan(), None
+    while page := await database.read(lambda connection: _page(connection, scan, before)):  # noqa: B023 - awaited here
+        scan, before = scan.plus(page, agents), _position(page)
+    return scan
+
+
+def _page(connection: Connection, scan: ThreadScan, before: tuple[datetime, str] | None) -> list[ThreadState]:
+    limit = min(PAGE, MAX_SCANNED - scan.scanned)
+    return listed(connection, limit=limit, before=before) if limit > 0 else []
+
+
+def _position(page: list[ThreadState]) -> tuple[datetime, str] | None:
+    """Return the place of the last thread in the order of lists."""
+    last = page[-1]
+    return None if last.created_at is None else (last.created_at, last.thread_id)
