@@ -53,7 +53,9 @@ def _known_tool(value: str, info: ValidationInfo) -> str:
 def _known_agent(value: str, info: ValidationInfo) -> str:
     known = names(info).agents
     if value not in known:
-        raise ValueError(no_such("agent", value, known))
+        near = nearest(value, known) is not None
+        advice = "" if near else "; name one that is there, or add this one first (docs/howto/add-an-agent.md)"
+        raise ValueError(f"{no_such('agent', value, known)}{advice}")
     return value
 
 
