@@ -5,7 +5,8 @@ from typing import Any
 
 from agents.explaining import explain
 from agents.messages import Card, Field, Message
-from agents.requests import GivenAnswer, Request
+from agents.outcomes import describe_outcome
+from agents.requests import Request
 from agents.visible import cut, visible
 
 LONGEST_VALUE = 300
@@ -67,40 +68,7 @@ def choices_of(request: Request) -> tuple[str, ...]:
 
 def outcome(request: Request) -> str:
     """How the request ended, who decided and from where, in one line."""
-    if request.status in ("expired", "superseded", "cancelled"):
-        return _ENDINGS[request.status]
-    last = next((a for a in reversed(request.answers) if a.counted), None)
-    return f"{_decided(request, last)}{_circumstances(last)}" if last else request.status
-
-
-def _decided(request: Request, last: GivenAnswer) -> str:
-    """Say who decided it: everybody who approved, who edited, and that nobody but the editor saw what was approved."""
-    by, edit = last.by.rest, request.edit
-    if request.status != "approved":
-        return f"{request.status} by {by}"
-    if edit is not None and request.approvers == (edit.by,):
-        return f"edited and approved by {by}; nobody else saw this version"
-    earlier = {given.by: _signed(given) for given in request.approvals if given.decision == "approve"}
-    approved = f"approved by {', then '.join([*(name for one, name in earlier.items() if one != last.by), by])}"
-    return f"edited by {_signed(edit)}, {approved}" if edit else approved
-
-
-def _signed(answer: GivenAnswer) -> str:
-    """Return who gave an answer, and who entered it where that is another person."""
-    return f"{answer.by.rest} (entered by {answer.entered_by.rest})" if answer.entered_by else answer.by.rest
-
-
-_ENDINGS = {
-    "expired": "nobody answered in time",
-    "superseded": "taken back, or replaced by a new instruction",
-    "cancelled": "cancelled with its thread",
-}
-
-
-def _circumstances(answer: GivenAnswer) -> str:
-    said = answer.comment or answer.text
-    entered = f", entered by {answer.entered_by.rest}" if answer.entered_by else ""
-    return f" ({answer.channel.scheme}){entered}" + (f": {shown(said)}" if said else "")
+    return describe_outcome(request.status, request.answers, request.names)
 
 
 def asked_for_by(card: Card) -> str:

@@ -1,6 +1,7 @@
 """Who may decide a request, by name: resolved when it is opened or edited, so that whoever reads it later need not."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from agents.addresses import person
 from agents.events import KnownEvent, RequestAnswered, RequestOpened
@@ -17,12 +18,20 @@ def with_names(event: KnownEvent, people: People, request: Request | None = None
     if isinstance(event, RequestOpened):
         named = event.request.model_copy(update=_named(event.request.ask, event.request, people))
         return event.model_copy(update={"request": named})
-    if isinstance(event, RequestAnswered) and event.policy is not None and request is not None:
-        return event.model_copy(update=_named(event.policy.ask or Ask(), request, people))
+    if isinstance(event, RequestAnswered) and request is not None:
+        return name_answer(event, people, request)
     return event
 
 
-def _named(ask: Ask, request: Request, people: People) -> dict[str, object]:
+def name_answer(event: RequestAnswered, people: People, request: Request) -> RequestAnswered:
+    """Return the answer with the names of its giver, and after an edit of those who may decide."""
+    known = {} if event.policy is None else _named(event.policy.ask or Ask(), request, people)
+    givers = people.names_of(filter(None, (event.answer.by, event.answer.entered_by)))
+    names = {**known.get("names", {}), **givers}
+    return event.model_copy(update={**known, "names": names} if names else known)
+
+
+def _named(ask: Ask, request: Request, people: People) -> dict[str, Any]:
     asking = request.asked_by
     excluded = [] if ask.requester_may_approve else [people.get(address) for address in asking]
     deciders = tuple(_deciders(ask, people, [who.key for who in excluded if who is not None]))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from agents.addresses import CLOCK, ENGINE, Address, person
+from agents.addresses import CLOCK, ENGINE, Address
 from agents.events import KnownEvent, MessageUndeliverable, NoticeGiven, RequestEscalated, RequestShown
 from agents.people import People
 from agents.policy import Escalation
@@ -44,20 +44,9 @@ def next_escalation(request: Request, nth: int, now: datetime, people: People) -
 
 def name_at(address: Address, people: People) -> str:
     """Return the name of the person who is met at an address; an address that is private is not shown."""
-    who = people.get(address)
-    if who is None and address.scheme == "terminal":
-        who = people.get(person(address.rest))
-    if who is None and address.scheme == "slack":
-        member = address.rest.rpartition("/")[2]
-        who = next((p for p in people.everybody if any(_is_member(at, member) for at in p.addresses)), None)
-    if who is not None:
+    if (who := people.met_at(address)) is not None:
         return visible(who.name)
     return visible(address.rest) if address.scheme in _PUBLIC else "an address that is no known person's"
-
-
-def _is_member(address: Address, member: str) -> bool:
-    """Return whether an address is a member of Slack, with or without their team before the id."""
-    return address.scheme == "slack" and address.rest.rpartition("/")[2] == member
 
 
 def _shown(state: ThreadState, event: RequestShown, people: People) -> Iterator[KnownEvent]:

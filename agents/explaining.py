@@ -2,6 +2,7 @@
 
 from agents.addresses import Address
 from agents.messages import Explanation
+from agents.people import name_in
 from agents.policy import OnExpire
 from agents.requests import Deciders, GivenAnswer, Request
 from agents.visible import cut, visible
@@ -49,7 +50,7 @@ def _signed(request: Request, given: GivenAnswer) -> str:
 
 def name_of(request: Request, address: Address) -> str:
     """Return the name of somebody a request speaks of, or what stands in their address."""
-    return visible(request.names.get(address, address.rest))
+    return name_in(request.names, address)
 
 
 def _group(request: Request, group: Deciders) -> str:

@@ -102,7 +102,8 @@ def objection(request: Request, answer: Answer, ask: Ask, people: People) -> str
     if informs and same_person(request.requester, answer.by, people):
         return None
     if who is None or not eligible(who, ask):
-        return f"{answer.by} is not among those who may decide this: {_named(ask)}"
+        name = answer.by if who is None else people.name_of(answer.by)
+        return f"{name} is not among those who may decide this: {_named(ask, people)}"
     if informs:
         return None
     if why := _interest(request, answer, ask, people):
@@ -159,8 +160,8 @@ def same_person(one: Address, other: Address, people: People) -> bool:
     return one == other or (first is not None and first == second)
 
 
-def _named(ask: Ask) -> str:
-    named = [*(f"role {role}" for role in ask.roles), *ask.people]
+def _named(ask: Ask, people: People) -> str:
+    named = [*(f"role {role}" for role in ask.roles), *(people.name_of(person(key)) for key in ask.people)]
     return ", ".join(named) or "nobody"
 
 

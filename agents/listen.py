@@ -26,6 +26,7 @@ from agents.addresses import Address
 from agents.agent import Agent
 from agents.cards import choices_of
 from agents.commands import plain
+from agents.deciders import with_names
 from agents.errors import AlreadySettled, InvalidAnswer
 from agents.events import (
     KnownEvent,
@@ -81,7 +82,7 @@ def _listened(state: ThreadState, heard: Heard, people: People, agent: Agent | N
     if request.kind == "question" and (answer := _answer(request, heard, people)):
         return (said, *answer, *resumed(state, heard.at, heard.by))
     if request.kind == "approval" and _instructs(request, heard.by, heard.text, people, agent):
-        return (_superseded(request, heard, _INSTRUCTED), *resumed(state, heard.at, heard.by), said)
+        return (_superseded(request, heard, _INSTRUCTED, people), *resumed(state, heard.at, heard.by), said)
     return (said,)
 
 
@@ -112,7 +113,7 @@ def listen_again(
         why = _INSTRUCTED if _instructs(request, changed.by, changed.text, people, agent) else None
     if why is None:
         return (_noted(changed),)
-    return (_superseded(request, changed, why), *resumed(state, changed.at, changed.by), _noted(changed))
+    return (_superseded(request, changed, why, people), *resumed(state, changed.at, changed.by), _noted(changed))
 
 
 def instructs(text: str, agent: Agent | None) -> bool:
@@ -139,8 +140,9 @@ def _may_instruct(request: Request, by: Address, people: People) -> bool:
     return same_person(request.requester, by, people) or (who is not None and eligible(who, request.ask))
 
 
-def _superseded(request: Request, told: Heard | Changed, why: str) -> RequestSuperseded:
-    return RequestSuperseded(at=told.at, actor=told.by, request_id=request.id, reason=f"{told.by.rest} {why}")
+def _superseded(request: Request, told: Heard | Changed, why: str, people: People) -> RequestSuperseded:
+    reason = f"{people.name_of(told.by)} {why}"
+    return RequestSuperseded(at=told.at, actor=told.by, request_id=request.id, reason=reason)
 
 
 def _is_news(state: ThreadState, changed: Changed, people: People) -> bool:
@@ -165,7 +167,7 @@ def _led_to(request: Request, state: ThreadState) -> str | None:
     return next((ref for ref in said if ref not in deleted), None)
 
 
-def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnswered, ...]:
+def _answer(request: Request, heard: Heard, people: People) -> tuple[KnownEvent, ...]:
     if request.purpose == "outcome":
         return ()
     answer = Answer(
@@ -182,16 +184,15 @@ def _answer(request: Request, heard: Heard, people: People) -> tuple[RequestAnsw
         return ()
     if not judgement.given.counted:
         return ()
-    return (
-        RequestAnswered(
-            at=heard.at,
-            actor=heard.by,
-            provenance=heard.provenance,
-            request_id=request.id,
-            answer=judgement.given,
-            status=judgement.status,
-        ),
+    event = RequestAnswered(
+        at=heard.at,
+        actor=heard.by,
+        provenance=heard.provenance,
+        request_id=request.id,
+        answer=judgement.given,
+        status=judgement.status,
     )
+    return (with_names(event, people, request),)
 
 
 def _fitting(request: Request, text: str) -> str:

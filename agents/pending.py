@@ -86,8 +86,7 @@ def _describe_question(request: Request, people: People, heard: Heard, how: str)
 
 
 def _answerers(request: Request, people: People) -> str:
-    asked = people.get(request.requester)
-    told = [visible(asked.name if asked else request.requester.rest)]
+    told = [people.name_of(request.requester)]
     if request.ask.roles or request.ask.people:
         told.append(who_can_decide(request, people))
     return " or ".join(told)

@@ -1,7 +1,10 @@
-"""The people Handrail knows, their roles, and where each is reached."""
+"""The people Handrail knows, their roles, their names, and where each is reached."""
+
+from collections.abc import Iterable, Mapping
 
 from agents.addresses import Address, person
 from agents.frozen import Frozen
+from agents.visible import visible
 
 _GROUPS = ("role", "person")
 
@@ -26,6 +29,27 @@ class People(Frozen):
     def get(self, address: Address) -> Person | None:
         """The person behind `person:KEY` or behind one of their addresses; None for a stranger."""
         return next((p for p in self.everybody if address == person(p.key) or address in p.addresses), None)
+
+    def met_at(self, address: Address) -> Person | None:
+        """Return the person who is met at an address, also at a terminal of their key or as a member of Slack."""
+        if (who := self.get(address)) is not None:
+            return who
+        if address.scheme == "terminal":
+            return self.get(person(address.rest))
+        if address.scheme != "slack":
+            return None
+        member = address.rest.rpartition("/")[2]
+        return next((p for p in self.everybody if any(_is_member(at, member) for at in p.addresses)), None)
+
+    def name_of(self, address: Address) -> str:
+        """Return the name of the person behind an address, or what stands in it, visible."""
+        who = self.get(address)
+        return visible(who.name if who else address.rest)
+
+    def names_of(self, addresses: Iterable[Address]) -> dict[str, str]:
+        """Return the names of those who are met at the addresses, by address; strangers are left out."""
+        met = {str(address): self.met_at(address) for address in addresses}
+        return {address: who.name for address, who in met.items() if who is not None}
 
     def with_role(self, role: str) -> tuple[Person, ...]:
         return tuple(p for p in self.everybody if p.has_role(role))
@@ -61,6 +85,16 @@ class People(Frozen):
             return () if of.scheme in ("person", "role", "agent", "system") else (of,)
         own = sorted(who.addresses, key=lambda address: address.scheme != first)
         return tuple(dict.fromkeys((*own, Address(f"terminal:{who.key}"))))
+
+
+def name_in(names: Mapping[str, str], address: str) -> str:
+    """Return the name that goes with an address, or what stands in it, visible."""
+    return visible(names.get(address) or address.partition(":")[2])
+
+
+def _is_member(address: Address, member: str) -> bool:
+    """Return whether an address is a member of Slack, with or without their team before the id."""
+    return address.scheme == "slack" and address.rest.rpartition("/")[2] == member
 
 
 def _on(who: Person, via: str | None) -> Address | None:

@@ -14,6 +14,7 @@ from agents.events import (
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
+from agents.people import name_in
 from agents.requests import RUN_AGAIN
 from agents.state import Remembered
 from agents.steps import Await, CallTool
@@ -68,9 +69,9 @@ def _answered(errand: Errand, event: RequestAnswered) -> str | None:
     answer = event.answer
     if event.status == "denied":
         why = answer.comment or answer.text
-        return f"Not done: {answer.by.rest} said no" + (f": {why}" if why else ".")
+        return f"Not done: {name_in(event.names or {}, answer.by)} said no" + (f": {why}" if why else ".")
     if event.status == "answered" and _in_doubt(errand) and answer.text != RUN_AGAIN:
-        return f"{answer.by.rest} looked and says of {_tool(errand)}: {answer.text}."
+        return f"{name_in(event.names or {}, answer.by)} looked and says of {_tool(errand)}: {answer.text}."
     return None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.agent import Agent
 from agents.cards import outcome
-from agents.deciders import with_names
+from agents.deciders import name_answer
 from agents.digest import call_digest
 from agents.errors import (
     AlreadySettled,
@@ -22,6 +22,7 @@ from agents.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswer
 from agents.held import resumed
 from agents.judge import Edited, Judgement, judge, objection
 from agents.opening import agent_address
+from agents.people import People
 from agents.reducer import reduce
 from agents.requests import MAX_REFUSALS, Answer, Request
 from agents.state import ThreadState
@@ -72,8 +73,7 @@ class Deciding:
                 return ()  # it counts once; `bot.answer_notes` says so
             if judgement.refused is not None and not self._is_kept(request, answer):
                 raise NotAllowed(judgement.refused)
-            events = answered(state, request, judgement, edited)
-            return [with_names(event, self.roster.people, request) for event in events]
+            return answered(state, request, judgement, edited, self.roster.people)
 
         try:
             recorded = await self.engine.record(known.thread_id, decide, claim=claim, reply=reply)
@@ -135,8 +135,10 @@ def _is_repeated(request: Request, judgement: Judgement) -> bool:
     return approves and judgement.status == "open" and judgement.given.by in request.approvers
 
 
-def answered(state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None) -> Sequence[KnownEvent]:
-    """The answer as an event, and what follows from it."""
+def answered(
+    state: ThreadState, request: Request, judgement: Judgement, edited: Edited | None, people: People
+) -> Sequence[KnownEvent]:
+    """Return the answer as an event, with the names of those it speaks of, and what follows from it."""
     given = judgement.given
     counted = edited if given.counted else None
     event = RequestAnswered(
@@ -150,6 +152,7 @@ def answered(state: ThreadState, request: Request, judgement: Judgement, edited:
         digest=counted.digest if counted else None,
         policy=counted.policy if counted else None,
     )
+    event = name_answer(event, people, request)
     event = event.model_copy(update={"outcome": _outcome(state, event)})
     settled = resumed(state, given.at, given.by) if event.status != "open" else ()
     return (event, *settled, *_budget_decided(state, request, event))

@@ -31,7 +31,7 @@ class Steering:
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
             if not is_paused_by_expiry(state):  # a person's order outlasts the answer that ends that pause
                 _refuse(state, ("paused", *_ENDED), "paused")
-            return (ThreadPaused(at=now, actor=by, reason=f"paused by {by.rest}"),)
+            return (ThreadPaused(at=now, actor=by, reason=f"paused by {self.engine.people.name_of(by)}"),)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 
@@ -54,7 +54,7 @@ class Steering:
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
             _refuse(state, _ENDED, "cancelled")
-            return (ThreadCancelled(at=now, actor=by, reason=f"cancelled by {by.rest}"),)
+            return (ThreadCancelled(at=now, actor=by, reason=f"cancelled by {self.engine.people.name_of(by)}"),)
 
         return await self.engine.record(thread_id, decide, claim=claim, reply=reply)
 

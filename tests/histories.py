@@ -286,7 +286,7 @@ def _answer(walk: Walk) -> Sequence[KnownEvent]:
         judgement = judge(request, answer, people=PEOPLE, now=walk.now, seen=request.digest, edited=edited)
     except HandrailError:
         return ()
-    return answered(walk.state, request, judgement, edited)
+    return answered(walk.state, request, judgement, edited, PEOPLE)
 
 
 def _edited(request: Request, state: ThreadState) -> Edited:

@@ -105,6 +105,8 @@ def _named(state: ThreadState, request_id: str, **changed: Any) -> Request:
 def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
     request = _named(state, event.request_id)
     request = request.with_answer(event.answer)
+    if event.names:
+        request = request.model_copy(update={"names": {**request.names, **event.names}})
     if event.digest is not None:
         request = _edited(request, event)
     deciders = {"deciders": with_deciders(state, request.ask)}
@@ -121,7 +123,7 @@ def _edited(request: Request, event: RequestAnswered) -> Request:
     lapsed = (a.model_copy(update=lapse) if a.counted else a for a in earlier)
     changed: dict[str, Any] = {"arguments": event.arguments, "digest": event.digest, "policy": event.policy}
     if event.deciders is not None:
-        changed |= {"deciders": event.deciders, "names": {**request.names, **(event.names or {})}}
+        changed["deciders"] = event.deciders
     return request.model_copy(update={**changed, "answers": (*lapsed, last)})
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from rich.console import RenderableType
 from typer import Argument, Exit, Option, Typer
 
+from agents.people import name_in
 from bot.cli.replaying import replayed, verdict
 from bot.cli.screen import AsJson, is_cut, show, show_json, show_line, tell
 from bot.cli.server import MOST, As, Limit, ask, client
@@ -125,7 +126,7 @@ async def _said(server: TerminalClient, typed: str, text: str) -> Any:
 
 
 def _spoken(event: Mapping[str, Any]) -> RenderableType:
-    who, text = event["actor"].partition(":")[2], event["data"].get("text")
+    who, text = name_in(event.get("names") or {}, event["actor"]), event["data"].get("text")
     return reworded(who, text) if event["type"] in REWORDED else speech(who, text)
 
 
@@ -200,7 +201,14 @@ def _show_thread(settings: Settings, thread: Any, *, as_json: bool) -> None:
 
 def _table_of(found: Sequence[Any]) -> RenderableType:
     rows = [
-        (str(one["seq"]), one["at"], one["type"], one["actor"], event_detail(one["type"], one["data"])) for one in found
+        (
+            str(one.seq),
+            one.at,
+            one.type,
+            one.names.get(one.actor, one.actor),
+            event_detail(one.type, one.data, one.names),
+        )
+        for one in map(LoggedEvent.of, found)
     ]
     return table(("seq", "at", "event", "by", "what"), rows) if rows else notice("nothing happened after that")
 
@@ -211,6 +219,14 @@ async def _follow(settings: Settings, thread_id: str, after: int, *, as_json: bo
             if not isinstance(event, LoggedEvent):
                 tell("the server is away; waiting for it" if event.lost else "the server is back")
             elif as_json:
-                show_line(vars(event))
+                show_line(_as_told(event))
             else:
-                show(settings, notice(f"{event.seq} {event.at} {event.type} {event_detail(event.type, event.data)}"))
+                show(
+                    settings,
+                    notice(f"{event.seq} {event.at} {event.type} {event_detail(event.type, event.data, event.names)}"),
+                )
+
+
+def _as_told(event: LoggedEvent) -> Mapping[str, Any]:
+    """Return the event as the API tells it, where `names` stand only if there are some."""
+    return {name: value for name, value in vars(event).items() if name != "names" or value}

@@ -94,4 +94,4 @@ async def _document(engine: Engine, thread_id: str, page: list[EventView], limit
 
 async def _page(engine: Engine, thread_id: str, after: int, size: int) -> list[EventView]:
     rows = await engine.database.read(lambda connection: events_after(connection, thread_id, after, size))
-    return [event_view(seq, event) for seq, event in rows]
+    return [event_view(seq, event, engine.people) for seq, event in rows]

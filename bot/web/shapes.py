@@ -1,5 +1,6 @@
 """What the API answers with (CONTRACT §4). Optional fields are left out when there is nothing to say."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from agents.events import Event, MessageReceived, UnknownEvent
 from agents.explaining import explain
 from agents.frozen import Frozen
 from agents.messages import Explanation
+from agents.people import People
 from agents.policy import Ask, Escalation, Verdict
 from agents.requests import Deciders, GivenAnswer, LostCard, Request, RequestStatus, ShownCard
 from agents.state import ThreadState, ThreadStatus
@@ -36,7 +38,7 @@ class Spending(Frozen):
 class ThreadView(Frozen):
     """A thread as of `version` events. `open_requests` are ids. `paused` is why it is paused, where it is.
 
-    `title` is what was said first, in one short line.
+    `title` is what was said first, in one short line. `names` are those of the people who asked, by address.
     """
 
     id: str
@@ -46,6 +48,7 @@ class ThreadView(Frozen):
     version: int
     origin: Address
     requester: Address
+    names: dict[str, str] = {}
     open_requests: tuple[str, ...]
     created_at: AwareDatetime
     updated_at: AwareDatetime
@@ -62,13 +65,14 @@ class ThreadPage(Frozen):
 
 
 class EventView(Frozen):
-    """One event of a thread's log; `data` is what its type adds."""
+    """One event of a thread's log; `data` is what its type adds, `names` are those of its people, by address."""
 
     seq: int
     type: str
     at: AwareDatetime
     actor: Address
     data: dict[str, Any]
+    names: dict[str, str] | None = _left_out()
 
 
 class EventPage(Frozen):
@@ -197,8 +201,8 @@ class Problem(Frozen):
     error: ProblemBody
 
 
-def thread_view(state: ThreadState) -> ThreadView:
-    """A thread as the API shows it."""
+def thread_view(state: ThreadState, people: People) -> ThreadView:
+    """Return a thread as the API shows it."""
     return ThreadView(
         id=state.thread_id,
         title=_title(state),
@@ -207,6 +211,7 @@ def thread_view(state: ThreadState) -> ThreadView:
         version=state.version,
         origin=state.origin,
         requester=state.requester,
+        names=people.names_of((state.requester, *state.requesters)),
         open_requests=tuple(request.id for request in state.requests if request.status == "open"),
         created_at=state.created_at,
         updated_at=state.updated_at,
@@ -235,13 +240,21 @@ def _spending(state: ThreadState, kind: BudgetKind) -> Spending:
     return Spending(limit=getattr(state.budget, kind), spent=getattr(state.spent, kind) or 0.0)
 
 
-def event_view(seq: int, event: Event) -> EventView:
-    """An event as the API shows it; of one this build cannot read, whatever was written."""
+def event_view(seq: int, event: Event, people: People) -> EventView:
+    """Return an event as the API shows it; of one this build cannot read, whatever was written."""
     if isinstance(event, UnknownEvent):
         data = event.data
     else:
         data = event.model_dump(mode="json", exclude=_ENVELOPE, exclude_none=True)
-    return EventView(seq=seq, type=event.type, at=event.at, actor=event.actor, data=data)
+    names = people.names_of(_addresses_of(event)) or None
+    return EventView(seq=seq, type=event.type, at=event.at, actor=event.actor, data=data, names=names)
+
+
+def _addresses_of(event: Event) -> tuple[Address, ...]:
+    """Return who acts in an event, who entered it, and where it goes to."""
+    to = getattr(event, "to", None) or ()
+    entered_by = getattr(getattr(event, "answer", event), "entered_by", None)
+    return tuple(filter(None, (event.actor, entered_by, *(to if isinstance(to, tuple) else (to,)))))
 
 
 def request_view(request: Request, *, note: str | None = None) -> RequestView:
@@ -253,7 +266,7 @@ def request_view(request: Request, *, note: str | None = None) -> RequestView:
         format=request.format if asked else None,
         choices=request.choices if asked else None,
         explanation=explain(request),
-        policy=_policy_view(request.policy),
+        policy=_policy_view(request.policy, request.names),
         expires_at=_open_until(request),
         answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
         cards=(*map(_card_view, request.cards), *map(_lost_view, request.lost_cards)),
@@ -281,6 +294,6 @@ def _open_until(request: Request) -> datetime | None:
     return None if request.held else request.expires_at
 
 
-def _policy_view(verdict: Verdict) -> PolicyView:
+def _policy_view(verdict: Verdict, names: Mapping[str, str]) -> PolicyView:
     ask = verdict.ask or Ask()
-    return PolicyView(rule=verdict.rule, words=in_words(verdict), ask=TermsView(**ask.model_dump()))
+    return PolicyView(rule=verdict.rule, words=in_words(verdict, names), ask=TermsView(**ask.model_dump()))

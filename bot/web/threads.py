@@ -13,7 +13,7 @@ from bot.web.destinations import destination
 from bot.web.documented import WITH_BODY, failures
 from bot.web.idempotency import OnlyOnce, Tell, Told
 from bot.web.json_body import JsonRoute
-from bot.web.parts import Here
+from bot.web.parts import Here, Parts
 from bot.web.principal import Caller
 from bot.web.queries import ThreadQuery
 from bot.web.rights import VISIBLE_THREAD, needs
@@ -41,16 +41,18 @@ async def open_thread(body: NewThread, here: Here, voice: SpokenBy, once: OnlyOn
         agent=body.agent,
         labels=body.labels or {},
     )
-    return await once.answer(lambda claim, reply: bot.intake.open(opening, claim=claim, reply=reply), tell_thread(201))
+    return await once.answer(
+        lambda claim, reply: bot.intake.open(opening, claim=claim, reply=reply), tell_thread(201, here)
+    )
 
 
 @router.get("", responses=failures(403), dependencies=[needs("read")])
 async def list_threads(here: Here, caller: Caller, query: Annotated[ThreadQuery, Query()]) -> ThreadPage:
     """The threads the caller may see, newest first."""
-    before, limit = position(query.cursor), query.limit
+    before, limit, people = position(query.cursor), query.limit, here.bot.roster.people
     wanted = partial(listed, status=query.status, agent=query.agent, viewer=caller.viewer)
     found = await here.bot.engine.database.read(partial(wanted, before=before, limit=limit + 1))
-    shown = tuple(thread_view(state) for state in found[:limit])
+    shown = tuple(thread_view(state, people) for state in found[:limit])
     more = len(found) > limit
     return ThreadPage(threads=shown, next_cursor=cursor_at(shown[-1].created_at, shown[-1].id) if more else None)
 
@@ -58,7 +60,7 @@ async def list_threads(here: Here, caller: Caller, query: Annotated[ThreadQuery,
 @router.get("/{thread_id}", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_THREAD])
 async def show_thread(thread_id: str, here: Here) -> ThreadView:
     """One thread, as of the last commit."""
-    return thread_view(await here.bot.engine.load(thread_id))
+    return thread_view(await here.bot.engine.load(thread_id), here.bot.roster.people)
 
 
 @router.get("/{thread_id}/replay", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_THREAD])
@@ -90,14 +92,15 @@ async def say(thread_id: str, body: NewMessage, here: Here, voice: SpokenBy, onc
     """Say something in a thread; one that rests goes on. A message never approves anything."""
     heard = voice.speaker(body.actor).heard(body.text, here.bot.chance.now())
     return await once.answer(
-        lambda claim, reply: here.bot.intake.hear(thread_id, heard, claim=claim, reply=reply), tell_thread(202)
+        lambda claim, reply: here.bot.intake.hear(thread_id, heard, claim=claim, reply=reply), tell_thread(202, here)
     )
 
 
-def tell_thread(status: int) -> Tell:
-    """Answers with the thread as it is afterwards."""
-    return lambda recorded: Told(status=status, body=_body(recorded))
+def tell_thread(status: int, here: Parts) -> Tell:
+    """Return what answers with the thread as it is afterwards."""
 
+    def told(recorded: Recorded) -> Told:
+        view = thread_view(recorded.after, here.bot.roster.people)
+        return Told(status=status, body=view.model_dump(mode="json"))
 
-def _body(recorded: Recorded) -> dict[str, object]:
-    return thread_view(recorded.after).model_dump(mode="json")
+    return told

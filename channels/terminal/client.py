@@ -14,6 +14,7 @@ from uuid import uuid4
 import httpx
 
 from agents.errors import HandrailError, Misconfigured, NotAllowed, Refused, Retryable, Unreachable
+from agents.people import name_in
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -30,18 +31,24 @@ Json = Any
 
 @dataclass(frozen=True)
 class LoggedEvent:
-    """One event of a thread's log as the API tells it."""
+    """One event of a thread's log as the API tells it; `names` are those of the people it speaks of, by address."""
 
     seq: int
     type: str
     at: str
     actor: str
     data: Mapping[str, Any]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def speaker(self) -> str:
+        """The name of the person or agent that did it."""
+        return name_in(self.names, self.actor)
 
     @classmethod
     def of(cls, told: Json) -> Self:
         """Return the event of an object of the API."""
-        return cls(told["seq"], told["type"], told["at"], told["actor"], told["data"])
+        return cls(told["seq"], told["type"], told["at"], told["actor"], told["data"], told.get("names") or {})
 
     @classmethod
     def read(cls, text: str) -> Self:

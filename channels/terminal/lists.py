@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from agents.cards import shown
+from agents.people import name_in
 from channels.terminal.outbound import RequestView, ThreadView, local, notice, status_text, table
 
 _SHORTEST = len("thr_") + 10
@@ -23,7 +24,14 @@ def threads_table(
         return notice("no threads yet")
     ids = short_ids(thread.id for thread in threads) if is_short else {}
     rows = [
-        (ids.get(t.id, t.id), status_text(t.status), t.agent, t.title, _name(t.requester), local(t.updated_at, zone))
+        (
+            ids.get(t.id, t.id),
+            status_text(t.status),
+            t.agent,
+            t.title,
+            name_in(t.names, t.requester),
+            local(t.updated_at, zone),
+        )
         for t in threads
     ]
     return table(("thread", "status", "agent", "title", "for", "last moved"), rows)
@@ -74,7 +82,3 @@ def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
 
 def _shared(one: str, other: str) -> int:
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _name(address: str) -> str:
-    return address.partition(":")[2]

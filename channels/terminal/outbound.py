@@ -5,6 +5,8 @@ Whatever others wrote is made visible first: it can neither move the cursor, nor
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -15,14 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.cards import shown, whole
+from agents.outcomes import Names, describe_answer, describe_outcome
+from agents.people import name_in
 from agents.visible import lines, visible
 from channels.terminal.inbound import HELP
 
-_ENDINGS = {
-    "expired": "nobody answered in time",
-    "superseded": "taken back, or replaced by a new instruction",
-    "cancelled": "cancelled with its thread",
-}
+_NO_NAMES: Names = MappingProxyType({})
 _COLOURS = {
     "cyan": ("running", "waiting_for_time"),
     "yellow": ("open", "waiting_for_human"),
@@ -99,6 +99,7 @@ class RequestView(_View):
     question: str | None = None
     choices: tuple[str, ...] | None = None
     deciders: tuple[DecidersView, ...] = ()
+    names: dict[str, str] = {}
     explanation: ExplanationView = ExplanationView()
     digest: str
     status: str
@@ -115,13 +116,14 @@ class SpendingView(_View):
 
 
 class ThreadView(_View):
-    """A thread. `title` is what was said first."""
+    """A thread. `title` is what was said first, `names` are those of its people, by address."""
 
     id: str
     agent: str
     status: str
     version: int
     requester: str
+    names: dict[str, str] = {}
     title: str = ""
     created_at: AwareDatetime | None = None
     updated_at: AwareDatetime
@@ -193,7 +195,7 @@ def _terms(request: RequestView, zone: tzinfo | None) -> list[str]:
     told = request.explanation
     terms = [f"why, in the agent's words: {visible(told.why)}"] if told.why else []
     asking = request.requesters or (() if request.requester is None else (request.requester,))
-    if asked_by := told.asked_by or ", ".join(address.partition(":")[2] for address in asking):
+    if asked_by := told.asked_by or ", ".join(name_in(request.names, address) for address in asking):
         terms.append(f"asked for by {visible(asked_by)}")
     if told.decided_by:
         terms.append("; ".join(filter(None, (f"decided by {visible(told.decided_by)}", visible(told.progress)))))
@@ -220,38 +222,14 @@ def _may_approve(request: RequestView, reader: str | None) -> bool:
 
 def settled(request: RequestView, zone: tzinfo | None = None) -> Text:
     """How a request ended: who, when, from where."""
-    last = next((answer for answer in reversed(request.answers) if answer.counted), None)
-    if request.status in _ENDINGS or last is None:
-        told = _ENDINGS.get(request.status, request.status)
-    else:
-        told = f"{_decided(request, last)}{_circumstances(last, zone)}"
+    told = describe_outcome(request.status, request.answers, request.names, partial(_at, zone))
     return Text(f"{request.code} {told}", style=_STYLES.get(request.status, ""))
 
 
 def answered(request: RequestView, answer: AnswerView, zone: tzinfo | None = None) -> Text:
     """An answer that left the request open: one of several needed, an edit, or one that does not count."""
-    told = f"{request.code} {answer.decision} by {_name(answer.by)}{_circumstances(answer, zone)}"
-    return Text(f"{told}; {_remains(request, answer)}", style="yellow")
-
-
-def _decided(request: RequestView, last: AnswerView) -> str:
-    """Say who decided it: everybody who approved, who edited, and when nobody but its editor saw what was approved."""
-    if request.status != "approved":
-        return f"{request.status} by {_name(last.by)}"
-    counted = [a for a in request.answers if a.counted]
-    edit = next((a for a in reversed(counted) if a.decision == "edit"), None)
-    approvers = {a.by for a in counted if a.decision in ("approve", "edit") and not a.is_proposal}
-    if edit is not None and approvers == {edit.by}:
-        return f"edited and approved by {_name(edit.by)}; nobody else saw this version"
-    earlier = {a.by: _signed(a) for a in counted if a.decision == "approve" and a.by != last.by}
-    approved = f"approved by {', then '.join([*earlier.values(), _name(last.by)])}"
-    return f"edited by {_signed(edit)}, {approved}" if edit else approved
-
-
-def _signed(answer: AnswerView) -> str:
-    """Return who gave an answer, and who entered it where that is another person."""
-    entered = f" (entered by {_name(answer.entered_by)})" if answer.entered_by else ""
-    return f"{_name(answer.by)}{entered}"
+    told = describe_answer(answer, request.names, partial(_at, zone))
+    return Text(f"{request.code} {told}; {_remains(request, answer)}", style="yellow")
 
 
 def _remains(request: RequestView, answer: AnswerView) -> str:
@@ -263,15 +241,8 @@ def _remains(request: RequestView, answer: AnswerView) -> str:
     return f"still open, {visible(progress)}" if progress else "still open"
 
 
-def _name(address: str) -> str:
-    return visible(address.partition(":")[2])
-
-
-def _circumstances(answer: AnswerView, zone: tzinfo | None) -> str:
-    said = answer.comment or answer.text
-    entered = f", entered by {_name(answer.entered_by)}" if answer.entered_by else ""
-    told = f" ({visible(answer.channel.partition(':')[0])}){entered} at {local(answer.at, zone)}"
-    return f"{told}: {shown(said)}" if said else told
+def _at(zone: tzinfo | None, at: datetime) -> str:
+    return f" at {local(at, zone)}"
 
 
 def local(at: datetime, zone: tzinfo | None = None) -> str:
@@ -306,33 +277,35 @@ def request_shown(request: RequestView, zone: tzinfo | None = None) -> Renderabl
     return Group(Text(title_of(request), style="bold"), _facts(request), settled(request, zone))
 
 
-def event_line(kind: str, data: Mapping[str, Any]) -> str:
-    """The gist of an event on one line."""
+def event_line(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
+    """Return the gist of an event on one line."""
     facts = data
     if isinstance(inner := data.get(_INNER.get(kind, "")), dict):
         facts = inner
     named = ((name, facts[name]) for name in _GISTS.get(kind, _USUAL_GIST) if facts.get(name))
-    gist = [_told(fact) if name == "to" else str(fact) for name, fact in named]
+    gist = [_places(fact, names) if name == "to" else str(fact) for name, fact in named]
     return shown(" ".join(gist[:2] if kind in _GISTS else gist[:1]))
 
 
-def _told(to: Any) -> str:
-    return ", ".join(map(place_of, to)) if isinstance(to, list | tuple) else place_of(str(to))
+def _places(to: Any, names: Names) -> str:
+    return ", ".join(place_of(str(one), names) for one in (to if isinstance(to, list | tuple) else [to]))
 
 
-def place_of(address: str) -> str:
-    """Return an address as it may stand in a list: of one that could be private, such as a number, the channel only."""
+def place_of(address: str, names: Names = _NO_NAMES) -> str:
+    """Return an address as it may stand in a list: a name and the channel, or what is not private, such as a number."""
     scheme = str(address).partition(":")[0]
+    if address in names:
+        return name_in(names, address) if scheme == "person" else f"{name_in(names, address)} ({scheme})"
     return str(address) if scheme in _PUBLIC else scheme
 
 
 _PUBLIC = ("agent", "person", "role", "slack", "system", "terminal", "web")
 
 
-def event_detail(kind: str, data: Mapping[str, Any]) -> str:
-    """The gist of an event, and the file and line it came from, for those who look into the log."""
-    where = data.get("where")
-    return f"{event_line(kind, data)} (at {shown(where)})" if where else event_line(kind, data)
+def event_detail(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
+    """Return the gist of an event, and the file and line it came from, for those who look into the log."""
+    where, line = data.get("where"), event_line(kind, data, names)
+    return f"{line} (at {shown(where)})" if where else line
 
 
 _USUAL_GIST = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.cards import shown
+from agents.people import name_in
 from agents.visible import lines, visible
 from channels.terminal.client import LoggedEvent
 from channels.terminal.outbound import (
@@ -80,7 +81,7 @@ def _facts(thread: ThreadView, zone: tzinfo | None) -> Iterator[tuple[str, str |
     if thread.paused:
         yield "paused", thread.paused
     yield "agent", thread.agent
-    yield "asked by", thread.requester.partition(":")[2]
+    yield "asked by", name_in(thread.names, thread.requester)
     if thread.created_at is not None:
         yield "began", local(thread.created_at, zone)
     yield "last moved", local(thread.updated_at, zone)
@@ -123,12 +124,8 @@ def _step(event: LoggedEvent) -> Text:
 def _who(event: LoggedEvent) -> str:
     """Return whose event it is, and who entered it where that is another person."""
     entered_by = (_answer(event) or event.data).get("entered_by")
-    entered = f" (entered by {_name(entered_by)})" if entered_by else ""
-    return f"{_name(event.actor)}{entered}"
-
-
-def _name(address: str) -> str:
-    return visible(str(address).partition(":")[2])
+    entered = f" (entered by {name_in(event.names, str(entered_by))})" if entered_by else ""
+    return f"{event.speaker}{entered}"
 
 
 def _answer(event: LoggedEvent) -> Mapping[str, Any]:
@@ -144,4 +141,4 @@ def _gist(event: LoggedEvent) -> str:
         return shown(first) + (f" … ({len(others)} more lines)" if others else "")
     answer = _answer(event)
     refused = f"; it does not count: {shown(answer.get('reason') or '')}" if answer.get("counted") is False else ""
-    return f"{event_detail(event.type, event.data)}{refused}"
+    return f"{event_detail(event.type, event.data, event.names)}{refused}"

@@ -59,16 +59,16 @@ def test_somebody_the_terms_name_decides(decision: str) -> None:
 @pytest.mark.parametrize(
     ("ask", "by", "decision", "words"),
     [
-        (RELEASE, ALICE, "approve", "person:alice is not among those who may decide this: role release"),
+        (RELEASE, ALICE, "approve", "Alice is not among those who may decide this: role release"),
         (RELEASE, STRANGER, "approve", "web:stranger is not among those who may decide this: role release"),
         (RELEASE, STRANGER, "deny", "web:stranger is not among those who may decide this: role release"),
-        (Ask(), BOB, "approve", "person:bob is not among those who may decide this: nobody"),
-        (Ask(), BOB, "deny", "person:bob is not among those who may decide this: nobody"),
+        (Ask(), BOB, "approve", "Bob is not among those who may decide this: nobody"),
+        (Ask(), BOB, "deny", "Bob is not among those who may decide this: nobody"),
         (
             Ask(roles=("a", "b"), people=("carol",)),
             BOB,
             "approve",
-            "person:bob is not among those who may decide this: role a, role b, carol",
+            "Bob is not among those who may decide this: role a, role b, Carol",
         ),
         (
             Ask(roles=("*",)),
@@ -294,7 +294,7 @@ def test_an_edit_is_judged_by_the_terms_of_the_new_arguments() -> None:
 def test_nobody_edits_their_way_into_a_request_they_may_not_decide() -> None:
     anybody = Ask(roles=("*",), requester_may_approve=True)
     judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited=edit(anybody))
-    assert judgement.refused == "person:alice is not among those who may decide this: role release"
+    assert judgement.refused == "Alice is not among those who may decide this: role release"
 
 
 def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:

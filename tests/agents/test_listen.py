@@ -125,7 +125,7 @@ def test_whoever_may_neither_ask_nor_decide_supersedes_nothing() -> None:
 def test_a_superseded_request_tells_who_spoke() -> None:
     superseded, _ = listen(ThreadState(requests=(approval(),)), heard("stop", by=BOB), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
-    assert (superseded.actor, superseded.reason) == (BOB, "bob gave a new instruction")
+    assert (superseded.actor, superseded.reason) == (BOB, "Bob gave a new instruction")
 
 
 @pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "ABCDE", "looks good", "👍", "why staging?"])

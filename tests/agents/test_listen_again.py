@@ -171,14 +171,14 @@ def test_an_edit_of_somebody_who_may_decide_supersedes() -> None:
 def test_deleting_the_message_that_led_to_the_call_supersedes_its_approval() -> None:
     superseded, noted = listen_again(asking(SAID), changed("m1", None), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
-    assert (superseded.actor, superseded.reason) == (ALICE, "alice took the message back")
+    assert (superseded.actor, superseded.reason) == (ALICE, "Alice took the message back")
     assert noted == deleted("m1", source=Address("terminal:somebody"))
 
 
 def test_an_edited_request_tells_who_gave_the_new_instruction() -> None:
     superseded, _ = listen_again(asking(SAID), changed("m1", "stop"), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
-    assert (superseded.actor, superseded.reason) == (ALICE, "alice gave a new instruction")
+    assert (superseded.actor, superseded.reason) == (ALICE, "Alice gave a new instruction")
 
 
 def test_deleting_another_message_leaves_the_approval_open() -> None:

@@ -113,7 +113,7 @@ async def test_a_settled_card_takes_the_place_of_the_open_one(database: Database
         assert nothing is None
         assert place == Receipt(ref="terminal-1", digest="d")
         assert (opened.card.status, settled.card.status) == ("open", "denied")
-        assert settled.card.outcome == "denied by bob (terminal): not today"
+        assert settled.card.outcome == "denied by Bob (terminal): not today"
 
 
 async def test_what_is_said_where_a_message_began_a_conversation_reaches_its_thread(database: Database, house) -> None:

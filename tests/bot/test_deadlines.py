@@ -107,7 +107,7 @@ async def test_an_approval_leaves_the_pause_of_a_person_and_says_so(database: Da
             await home.bot.steering.pause(thread, Address("person:alice"))
         recorded = await home.answers(request, "approve")
         assert answer_note(recorded, request.id) == (
-            f"Your answer counts, but the thread is paused by alice. Resume it with `handrail threads resume {thread}`."
+            f"Your answer counts, but the thread is paused by Alice. Resume it with `handrail threads resume {thread}`."
         )
         assert (recorded.after.status, home.workshop.done) == ("paused", [])
         await home.bot.steering.resume(thread, Address("person:alice"))

@@ -23,7 +23,7 @@ from storage.threads import listed, stored
 from tests.bot.conftest import SetUp
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted import ScriptedModel
-from tests.houses import House, RecordingChannel
+from tests.houses import PEOPLE, House, RecordingChannel
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 Change = Callable[[dict[str, Any]], None]
@@ -91,7 +91,10 @@ async def everything(database: Database) -> list[str]:
         lambda connection: list_requests(connection, status=None, thread_id=None, before=None, limit=100)
     )
     await database.read(waiting)
-    return [view.model_dump_json() for view in (*map(thread_view, threads), *map(request_view, requests))]
+    return [
+        view.model_dump_json()
+        for view in (*(thread_view(state, PEOPLE) for state in threads), *map(request_view, requests))
+    ]
 
 
 async def other_threads_go_on(home: House) -> None:
@@ -136,7 +139,7 @@ async def test_a_thread_whose_log_cannot_be_read_is_shown_as_paused_and_others_g
     async with house(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
         database = home.bot.engine.database
         state = await home.bot.engine.load(thread)
-        shown = thread_view(state)
+        shown = thread_view(state, PEOPLE)
         assert (state.thread_id, shown.status, shown.agent) == (thread, "paused", "helper")
         assert "this Handrail cannot read it" in (shown.paused or "")
         assert len(await everything(database)) == 2

@@ -69,7 +69,7 @@ async def test_killed_here_nothing_is_lost_and_nothing_is_said_twice(death: Deat
             card = await team.bob.sees(root, approval="ship")
             await opens(team, death, "shown", dying)
             await card.insist("Approve", by=team.bob)
-            await card.settled("approved by bob")
+            await card.settled("approved by Bob")
             await team.alice.hears(root, "did ship 1")
         await is_done_once(team)
 

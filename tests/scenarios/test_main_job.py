@@ -81,7 +81,7 @@ async def test_four_eyes_the_requester_and_the_bystander_are_refused_and_told_wh
                 await person.answers(card, decision="approve")
         await card.approve()
         await bob.hears("staging is now v1.4.0")
-        with pytest.raises(Exception, match="settled: approved by carol"):
+        with pytest.raises(Exception, match="settled: approved by Carol Diaz"):
             await carol.answers(card, decision="deny", comment="too late")
         answers = (await card.is_settled("approved"))["answers"]
         assert [(a["by"], a["counted"]) for a in answers] == [

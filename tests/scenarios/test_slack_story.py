@@ -32,7 +32,7 @@ async def story(here: SlackTown) -> AsyncIterator[str]:
     yield "refused"
     await card.insist("Approve", by=here.bob)
     yield "approved"
-    await card.settled("approved by bob")
+    await card.settled("approved by Bob Ito")
     yield "settled"
     await here.sees_the_tag_moved("production", "v1.4.0")
     yield "done"
@@ -50,7 +50,7 @@ async def is_told_once(here: SlackTown) -> str:
     assert [e.data["text"] for e in evidence.of_type("MessageReceived")] == [ASKED]
     assert request.status == "approved"
     card, reply = here.said_by_the_bot()
-    assert ("approved by bob" in card.words, card.controls) == (True, [])
+    assert ("approved by Bob Ito" in card.words, card.controls) == (True, [])
     assert "production is now v1.4.0" in reply.words
     target = here.repo.tag("v1.4.0")
     assert (here.repo.moves("production"), len(here.repo.records(target))) == ([target], 1)

@@ -50,15 +50,15 @@ class News:
         if event.type == "MessageReceived":
             yield from self._heard(event)
         elif event.type in REWORDED:
-            yield reworded(event.actor.partition(":")[2], event.data.get("text"))
+            yield reworded(event.speaker, event.data.get("text"))
         elif event.type == "NoticeGiven":
             yield notice(event.data["text"])
         elif event.type == "ReplyChosen":
-            yield speech(event.actor.partition(":")[2], event.data["text"], "bold green")
+            yield speech(event.speaker, event.data["text"], "bold green")
         elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":
-            yield trouble(f"the thread failed: {event_line(event.type, event.data)}")
+            yield trouble(f"the thread failed: {event_line(event.type, event.data, event.names)}")
         elif event.type in _REMARKS:
-            gist = event_line(event.type, event.data)
+            gist = event_line(event.type, event.data, event.names)
             yield notice(f"{_REMARKS[event.type]}: {gist}" if gist else _REMARKS[event.type])
 
     def of_request(self, request: RequestView, reader: str | None = None) -> Iterator[RenderableType]:
@@ -101,7 +101,7 @@ class News:
         if text in self.sent:
             self.sent.remove(text)
         else:
-            yield speech(event.actor.partition(":")[2], text)
+            yield speech(event.speaker, text)
 
 
 def request_of(event: LoggedEvent) -> str | None:

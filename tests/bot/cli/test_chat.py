@@ -60,7 +60,7 @@ async def test_a_conversation_shows_what_was_asked_and_what_came_of_it(server):
     assert "you: hm" not in shown
     assert f"{code_in(shown)} still waits for " in shown
     done = await Terminal(server).types(f"/approve {code_in(shown)} go")
-    assert f"{code_in(shown)} approved by you (terminal)" in done
+    assert f"{code_in(shown)} approved by You (terminal)" in done
     assert "deploy: staging is now v1.4.0" in done
 
 
@@ -91,7 +91,7 @@ async def test_threads_are_listed_and_switched_to_with_what_was_said_in_them(ser
     shown = await Terminal(server).types("/threads")
     newest = next(word for word in shown.split() if word.startswith("thr_"))
     again = await Terminal(server).types(f"/thread {newest}")
-    assert "you: what is deployed to staging" in again
+    assert "You: what is deployed to staging" in again
     assert "deploy: staging is" in again
 
 
@@ -115,7 +115,7 @@ async def test_an_answer_that_comes_too_late_is_told_who_was_first(server):
     code = code_in(asked)
     await Terminal(server).types(f"/deny {code} no")
     late = await Terminal(server).types(f"/approve {code}")
-    assert "settled: denied by you (terminal): no" in late
+    assert "settled: denied by You (terminal): no" in late
 
 
 async def test_an_instruction_replaces_what_was_asked(server):
@@ -179,7 +179,7 @@ def test_what_we_said_ourselves_is_not_said_again_but_what_others_say_is():
     [
         ("ThreadFinished", {"outcome": "failed", "reason": "out of budget"}, ["the thread failed: out of budget"]),
         ("ThreadFinished", {"outcome": "done", "reason": ""}, []),
-        ("ThreadPaused", {"reason": "paused by you"}, ["the thread is paused: paused by you"]),
+        ("ThreadPaused", {"reason": "paused by You"}, ["the thread is paused: paused by You"]),
         ("RequestReminded", {"request_id": "req_1", "nth": 1}, ["nobody has answered yet"]),
         ("ToolFailed", {"error": "git is away"}, ["that did not work: git is away"]),
         ("MessageEdited", {"ref": "C1:1.5", "text": "not v1"}, ["engine (edited): not v1"]),

@@ -39,7 +39,7 @@ def test_an_approval_is_given_once(served, card):
     assert card["code"] in served("requests", "list", "--all").out
     again = served("requests", "approve", card["code"])
     assert again.code == 1
-    assert "settled: approved by you (terminal): go" in again.err
+    assert "settled: approved by You (terminal): go" in again.err
 
 
 def test_an_approval_in_a_terminal_shows_the_request_and_asks(server, served, card):
@@ -50,7 +50,7 @@ def test_an_approval_in_a_terminal_shows_the_request_and_asks(server, served, ca
     assert (refused.code, "Nothing was decided" in refused.out) == (1, True)
     assert served("requests", "show", card["id"], "--json").json["status"] == "open"
     approved = server.folder.at_terminal(*approve, typed="y\n", PORT=server.port)
-    assert (approved.code, f"{card['code']} approved by you" in approved.out) == (0, True)
+    assert (approved.code, f"{card['code']} approved by You" in approved.out) == (0, True)
 
 
 def test_an_approval_of_something_else_is_refused_with_what_it_is_now(served, card):
@@ -68,7 +68,7 @@ def test_a_request_is_shown_with_its_digest(served, card):
 def test_a_denial_carries_its_reason(served, card):
     denied = served("requests", "deny", card["code"], "--comment", "not on a Friday")
     assert denied.code == 0
-    assert f"{card['code']} denied by you (terminal)" in denied.out
+    assert f"{card['code']} denied by You (terminal)" in denied.out
     assert "not on a Friday" in denied.out
 
 

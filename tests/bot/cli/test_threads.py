@@ -25,7 +25,7 @@ def test_a_thread_is_listed_and_shown_as_http_tells_it(served, thread):
 def test_people_read_tables(served, thread):
     listed, shown = served("threads", "list"), served("threads", "show", thread["id"])
     assert all(name in listed.out for name in TABLE)
-    assert "you: what is deployed" in shown.out
+    assert "You: what is deployed" in shown.out
     for told in (listed, shown):
         assert thread["id"] in told.out
         assert "what is deployed" in told.out
@@ -60,7 +60,7 @@ def test_the_log_is_read_from_any_place(served, thread):
 def test_messages_show_what_was_said_and_say_more(served, thread):
     said = served("threads", "messages", thread["id"], "--json").json
     assert [one["type"] for one in said] == ["MessageReceived", "ReplyChosen"]
-    assert "you: what is deployed" in served("threads", "messages", thread["id"]).out
+    assert "You: what is deployed" in served("threads", "messages", thread["id"]).out
     posted = served("threads", "messages", thread["id"], "list tags", "--json")
     assert posted.json["id"] == thread["id"]
     assert posted.json["version"] > thread["version"]

@@ -38,7 +38,7 @@ def test_killing_the_server_while_a_card_is_open_changes_nothing_for_the_person(
         with folder.up(port=server.port):
             chat.type(f"/approve {code} go")
             said = chat.until("production is now v1.4.0")
-            assert f"{code} approved by you (terminal)" in said
+            assert f"{code} approved by You (terminal)" in said
             assert said.count("wants to run push_release_tag") == 0
     assert folder.git("rev-parse", "production^{commit}") == folder.git("rev-parse", "v1.4.0^{commit}")
 
@@ -150,5 +150,5 @@ def test_people_of_the_configuration_decide_for_each_other(folder):
         alice.type(f"/approve {code}")
         alice.until("not among those who may decide")
         bob.type(f"/deny {code} not on a Friday")
-        bob.until(f"{code} denied by bob (terminal)")
-        assert "not on a Friday" in alice.until(f"{code} denied by bob (terminal)")
+        bob.until(f"{code} denied by Bob (terminal)")
+        assert "not on a Friday" in alice.until(f"{code} denied by Bob (terminal)")

@@ -67,7 +67,7 @@ async def test_two_people_approve_and_each_is_told_what_their_click_did(database
         assert done(work) == []
         await card.click("Approve", by=work.carol)
         await work.later(seconds=1)
-        assert "approved by bob, then carol (slack)" in await card.settled()
+        assert "approved by Bob Ito, then Carol Diaz (slack)" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v1"]
@@ -86,7 +86,7 @@ async def test_who_writes_into_the_thread_of_another_may_not_approve_alone(datab
             await card.click(button, by=work.bob)
             await work.bob.told("you are among those who asked for this, so you may not approve it")
         await card.click("Approve", by=work.carol)
-        assert "approved by carol (slack)" in await card.settled()
+        assert "approved by Carol Diaz (slack)" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v1"]
@@ -105,7 +105,7 @@ async def test_a_card_that_does_not_fit_is_approved_behind_its_last_page(databas
             pages.append(await work.bob.modal("Request"))
         assert sum(str(page.view.content["blocks"]).count("v" * 100) for page in pages) >= 190
         await pages[-1].submit({})
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == [f"ship {LONG}"]
@@ -155,7 +155,7 @@ async def test_a_card_says_why_who_asked_who_decides_and_how_many_have(database:
         await card.becomes("1 of 2 so far: Bob Ito")
         await card.click("Approve", by=work.carol)
         await work.later(seconds=1)
-        await card.settled("approved by bob, then carol (slack)")
+        await card.settled("approved by Bob Ito, then Carol Diaz (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -178,7 +178,7 @@ async def test_a_denial_has_a_reason_which_the_agent_is_told(database: Database,
         await card.click("Deny", by=work.bob)
         modal = await work.bob.modal("Deny")
         await modal.submit({"Why? The agent is told.": "it is Friday"})
-        assert "denied by bob (slack): it is Friday" in await card.settled()
+        assert "denied by Bob Ito (slack): it is Friday" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "I did not ship it.")
         assert "it is Friday" in model.turns[-1].prompt.user
@@ -193,7 +193,7 @@ async def test_whoever_edits_approves_what_they_wrote(database: Database, house)
         await (await work.bob.modal("Edit")).submit({"tag": "v2"})
         settled = await card.settled()
         assert "tag: v2" in settled
-        assert "edited and approved by bob; nobody else saw this version (slack)" in settled
+        assert "edited and approved by Bob Ito; nobody else saw this version (slack)" in settled
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v2"]
@@ -205,7 +205,7 @@ async def test_whoever_changes_nothing_approves_what_is_there(database: Database
         card = await work.bob.sees(root, approval="ship")
         await card.click("Edit", by=work.bob)
         await (await work.bob.modal("Edit")).submit({})
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         request = next(e for e in await work.home.log(await work.thread_of(root)) if e.type == "RequestAnswered")
@@ -231,7 +231,7 @@ async def test_an_edit_renews_every_copy_and_the_buttons_from_before_are_refused
         await fresh.click("Approve", by=work.carol)
         await work.later(seconds=1)
         for card in (first, reminder):
-            await card.settled("approved by carol (slack)")
+            await card.settled("approved by Carol Diaz (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["ship v2"]
@@ -247,7 +247,7 @@ async def test_an_edit_with_mistakes_shows_them_in_the_modal(database: Database,
         assert await modal.refused({"copies": "99"}) == {"argument.copies": "Write a number that is at most 9."}
         assert await modal.refused({"service": "ghost"}) == {"argument.service": "there is no service ghost"}
         await modal.submit({"service": "worker", "copies": "9"})
-        await card.settled("edited and approved by bob; nobody else saw this version (slack)")
+        await card.settled("edited and approved by Bob Ito; nobody else saw this version (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert done(work) == ["9 of worker"]
@@ -272,9 +272,9 @@ async def test_a_modal_that_is_sent_too_late_tells_what_happened(database: Datab
         await card.click("Deny", by=work.carol)
         modal = await work.carol.modal("Deny")
         await card.click("Approve", by=work.bob)
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await modal.submit({})
-        assert "approved by bob (slack)" in str((await work.carol.modal("Not decided")).view.content)
+        assert "approved by Bob Ito (slack)" in str((await work.carol.modal("Not decided")).view.content)
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -285,7 +285,7 @@ async def test_a_few_choices_are_buttons(database: Database, house) -> None:
         root = await work.alice.mentions("paint it", channel=OPS)
         card = await work.alice.sees(root, "Which one?")
         await card.click("green", by=work.alice)
-        await card.settled("answered by alice (slack): green")
+        await card.settled("answered by Alice Ng (slack): green")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -296,7 +296,7 @@ async def test_many_choices_are_a_list(database: Database, house) -> None:
         root = await work.alice.mentions("ship", channel=OPS)
         card = await work.alice.sees(root, "Which?")
         await card.choose("v6", by=work.alice)
-        await card.settled("answered by alice (slack): v6")
+        await card.settled("answered by Alice Ng (slack): v6")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -306,7 +306,7 @@ async def test_yes_or_no_are_two_buttons(database: Database, house) -> None:
         root = await work.alice.mentions("ship", channel=OPS)
         card = await work.alice.sees(root, "Sure?")
         await card.click("no", by=work.bob)
-        await card.settled("answered by bob (slack): no")
+        await card.settled("answered by Bob Ito (slack): no")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -319,7 +319,7 @@ async def test_free_words_are_written_into_a_modal(database: Database, house) ->
         modal = await work.alice.modal("Answer")
         assert await modal.refused({"Answer": "  "}) == {"words": "Write an answer."}
         await modal.submit({"Answer": "because <!channel> & co"})
-        await card.settled("answered by alice (slack): because <!channel> & co")
+        await card.settled("answered by Alice Ng (slack): because <!channel> & co")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -345,6 +345,6 @@ async def test_what_is_asked_beside_a_tool_can_be_approved_and_not_edited(databa
         card = await work.alice.sees(root, approval="allow 1 more?")
         assert [button["text"]["text"] for button in card.controls] == ["Approve", "Deny"]
         await card.click("Approve", by=work.alice)
-        await card.settled("approved by alice (slack)")
+        await card.settled("approved by Alice Ng (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")

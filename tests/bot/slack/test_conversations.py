@@ -344,7 +344,7 @@ async def test_a_question_is_answered_by_a_reply_in_the_thread(database: Databas
         root = await work.alice.mentions("ship", channel=OPS)
         card = await work.alice.sees(root, "Which one?")
         await work.alice.replies(root, "v2")
-        assert "answered by alice (slack): v2" in await card.settled()
+        assert "answered by Alice Ng (slack): v2" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "v2 it is.")
 

@@ -50,7 +50,7 @@ async def test_an_escalation_reaches_everybody_of_a_role_on_slack(database: Data
         await work.home.until(thread, lambda s: s.request and len(s.request.cards) == 3)
         await cards[1].click("Approve", by=work.carol)
         for card in cards:
-            await card.settled("approved by carol (slack)")
+            await card.settled("approved by Carol Diaz (slack)")
         await work.home.at_rest(thread)
 
 
@@ -62,9 +62,9 @@ async def test_whoever_comes_late_to_an_escalated_card_is_told_beside_it(databas
         await work.later(seconds=60)
         card = await work.bob.hears(text="wants to run ship")
         await work.home.answers(request, "deny", by="carol")
-        await card.settled("denied by carol (terminal)")
+        await card.settled("denied by Carol Diaz (terminal)")
         await card.click("Approve", by=work.bob)
-        note = await work.bob.told("is settled: denied by carol (terminal)")
+        note = await work.bob.told("is settled: denied by Carol Diaz (terminal)")
         assert note.message.thread_ts is None
         await work.home.at_rest(thread)
 
@@ -109,7 +109,7 @@ async def test_a_card_that_begins_a_thread_in_a_channel_is_decided_there(databas
         await card.click("Approve", by=work.alice)
         await work.alice.told("may decide")
         await card.click("Approve", by=work.bob)
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(card.message, "Done.")
         await work.home.at_rest(thread)
@@ -127,7 +127,7 @@ async def test_where_nobody_can_be_asked_the_next_are_asked_at_once(database: Da
         await work.later(seconds=1)
         await work.alice.hears(text="yet; I asked Bob Ito on Slack.")
         await card.click("Approve", by=work.bob)
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(text="Done.")
         await work.home.at_rest(thread)
@@ -151,7 +151,7 @@ async def test_a_card_that_slack_refuses_for_good_goes_to_people_directly(
         await work.home.until(await work.thread_of(root), lambda s: s.request and len(s.request.cards) == 3)
         await bobs.click("Approve", by=work.bob)
         for card in (bobs, carols, mine):
-            await card.settled("approved by bob (slack)")
+            await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -172,7 +172,7 @@ async def test_in_an_archived_channel_card_and_reply_reach_the_requester_directl
         await work.home.until(await work.thread_of(root), lambda s: s.request and len(s.request.cards) == 3)
         await bobs.click("Deny", by=work.bob)
         await (await work.bob.modal()).submit({})
-        await mine.settled("denied by bob (slack)")
+        await mine.settled("denied by Bob Ito (slack)")
         await work.later(seconds=1)
         reply = await work.alice.hears(text="Done.")
         assert (reply.message.channel, "could not be shown where you asked" in reply.text) == ("D0ALICE", True)

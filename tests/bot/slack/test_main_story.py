@@ -30,7 +30,7 @@ async def test_an_approval_is_asked_for_and_given_in_the_thread(
         assert work.home.workshop.done == []
 
         await card.click("Approve", by=work.bob)
-        assert "approved by bob (slack)" in await card.settled()
+        assert "approved by Bob Ito (slack)" in await card.settled()
         await work.later(seconds=1)
         await work.alice.hears(root, "v1 is shipped.")
         assert [what for _, what in work.home.workshop.done] == ["ship v1"]

@@ -26,7 +26,7 @@ async def test_people_of_an_organisation_ask_and_decide(
         root = await work.alice.mentions("ship v1", channel=OPS)
         card = await work.bob.sees(root, approval="ship")
         await card.click("Approve", by=work.bob)
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         notice = await work.alice.commands("/handrail whoami", channel=OPS)

@@ -55,14 +55,14 @@ async def test_a_click_settles_every_copy_and_each_later_click_is_told_what_happ
         cards = await copies(work, root)
         await cards[2].click("Approve", by=work.bob)
         for card in cards:
-            settled = await card.settled("approved by bob (slack)")
+            settled = await card.settled("approved by Bob Ito (slack)")
             assert "<!date^" in str(card.message.blocks)
             assert settled.startswith("helper wants to run ship")
         await cards[0].click("Approve", by=work.carol)
         await cards[1].click("Deny", by=work.carol)
         await cards[2].click("Approve", by=work.bob)
         for who in (work.carol, work.carol, work.bob):
-            assert "is settled: approved by bob (slack)" in (await who.told()).text
+            assert "is settled: approved by Bob Ito (slack)" in (await who.told()).text
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         assert [what for _, what in work.home.workshop.done] == ["ship v1"]
@@ -75,7 +75,7 @@ async def test_a_click_that_arrives_twice_counts_once(database: Database, house)
         await card.click("Approve", by=work.eve)
         await work.eve.told("not among those who may decide")
         await card.click("Approve", by=work.bob)
-        await card.settled("approved by bob (slack)")
+        await card.settled("approved by Bob Ito (slack)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         for parcel, _ in tuple(work.slack.brought):
@@ -92,7 +92,7 @@ async def test_an_answer_from_elsewhere_settles_every_copy_and_says_from_where(d
         cards = await copies(work, root)
         await work.home.answers(await request_of(work, root), "approve", by="carol")
         for card in cards:
-            await card.settled("approved by carol (terminal)")
+            await card.settled("approved by Carol Diaz (terminal)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
 
@@ -147,7 +147,7 @@ async def test_a_card_that_is_gone_is_followed_by_what_became_of_it(database: Da
         request = await work.home.asked(await work.thread_of(root))
         await work.home.answers(request, "deny", by="carol")
         await work.later(seconds=1)
-        await work.bob.hears(root, "denied by carol (terminal)")
+        await work.bob.hears(root, "denied by Carol Diaz (terminal)")
         await work.later(seconds=1)
         await work.alice.hears(root, "Done.")
         work.slack.refused("chat.update", "message_not_found")
@@ -164,7 +164,7 @@ async def test_a_card_from_before_a_restart_is_clicked_after_it(database_url: st
             await work.home.asked(await work.thread_of(root))
         async with bot_among(slack, house, Database.open(database_url), ScriptedModel(DONE), run="b", **told) as work:
             await card.click("Approve", by=work.bob)
-            await card.settled("approved by bob (slack)")
+            await card.settled("approved by Bob Ito (slack)")
             await work.later(seconds=1)
             await work.alice.hears(root, "Done.")
             assert [what for _, what in workshop.done] == ["ship v1"]

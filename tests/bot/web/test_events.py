@@ -31,7 +31,8 @@ async def long_thread(surface: Surface, count: int) -> str:
 async def test_a_log_is_read_with_all_that_the_contract_promises(surface: Surface) -> None:
     read = await events(surface, await surface.opened("look"))
     assert [event["seq"] for event in read] == list(range(1, len(read) + 1))
-    assert {frozenset(event) for event in read} == {frozenset({"seq", "type", "at", "actor", "data"})}
+    assert {frozenset(event) - {"names"} for event in read} == {frozenset({"seq", "type", "at", "actor", "data"})}
+    assert next(event["names"] for event in read if "names" in event) == {"person:alice": "Alice"}
     assert [event["type"] for event in read][:2] == ["ThreadStarted", "MessageReceived"]
     assert read[1]["actor"] == "person:alice"
     assert read[1]["at"].endswith("Z")

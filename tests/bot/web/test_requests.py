@@ -230,7 +230,7 @@ async def test_the_log_and_the_request_say_that_nobody_else_saw_an_edit(surface:
     await surface.answer(request, "bob", decision="edit", arguments={"tag": "v2"})
     events = (await surface.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
     [outcome] = [event["data"]["outcome"] for event in events if event["type"] == "RequestAnswered"]
-    assert outcome == "edited and approved by bob; nobody else saw this version (web)"
+    assert outcome == "edited and approved by Bob; nobody else saw this version (web)"
 
 
 async def test_an_edit_by_a_rule_without_its_editor_is_for_another_person_to_approve(surface: Surface) -> None:
@@ -278,7 +278,7 @@ async def test_a_settled_request_is_settled_and_says_by_whom(surface: Surface) -
         told = await surface.answer(request, "carol", **late)
         error = told.json()["error"]
         assert (told.status_code, error["code"]) == (409, "already_settled")
-        assert "denied by bob" in error["message"]
+        assert "denied by Bob" in error["message"]
         assert "not today" in error["message"]
         assert error["details"]["status"] == "denied"
         assert error["details"]["id"] == request["id"]

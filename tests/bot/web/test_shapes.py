@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agents.addresses import Address
-from agents.events import UnknownEvent
+from agents.events import RequestEscalated, UnknownEvent
 from agents.messages import Receipt
+from agents.people import People, Person
 from agents.policy import Ask, Escalation, Verdict
 from agents.requests import Request, ShownCard
 from bot.web.shapes import event_view, request_view
@@ -79,10 +80,22 @@ def test_a_card_is_shown_without_its_receipt() -> None:
 
 def test_an_event_nobody_can_read_is_shown_as_it_was_written() -> None:
     event = UnknownEvent(type="Later", at=NOON, actor=Address("system:engine"), data={"new": [1]})
-    assert event_view(7, event).model_dump(mode="json") == {
+    assert event_view(7, event, People()).model_dump(mode="json") == {
         "seq": 7,
         "type": "Later",
         "at": "2026-01-02T12:00:00Z",
         "actor": "system:engine",
         "data": {"new": [1]},
     }
+
+
+def test_an_event_names_the_people_it_speaks_of() -> None:
+    people = People(everybody=(Person(key="bob", name="Bob", addresses=(Address("slack:U0BOB"),)),))
+    event = RequestEscalated(
+        at=NOON,
+        actor=Address("person:bob"),
+        request_id="req_1",
+        nth=1,
+        to=(Address("slack:T1/U0BOB"), Address("web:x")),
+    )
+    assert event_view(7, event, people).names == {"person:bob": "Bob", "slack:T1/U0BOB": "Bob"}

@@ -144,7 +144,7 @@ async def test_both_names_stand_in_the_event_and_the_request_of_what_an_admin_de
     events = (await surface.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
     [event] = [event for event in events if event["type"] == "RequestAnswered"]
     assert (event["actor"], event["data"]["answer"]["entered_by"]) == ("person:bob", "person:carol")
-    assert event["data"]["outcome"] == "approved by bob (web), entered by carol"
+    assert event["data"]["outcome"] == "approved by Bob (web), entered by Carol"
 
 
 async def test_an_admin_who_asked_may_not_approve_in_another_name(surface: Surface) -> None:

@@ -6,7 +6,7 @@ from bot.web.terms import in_words
 
 
 def words(**terms: object) -> str:
-    return in_words(Verdict(answer="ask", rule="rule 1", ask=Ask.model_validate(terms)))
+    return in_words(Verdict(answer="ask", rule="rule 1", ask=Ask.model_validate(terms)), {"person:bob": "Bob"})
 
 
 def test_a_rule_is_told_with_its_name_first() -> None:
@@ -17,7 +17,7 @@ def test_a_rule_is_told_with_its_name_first() -> None:
     ("terms", "told"),
     [
         ({"roles": ("release",)}, "role release may decide"),
-        ({"roles": ("release", "oncall"), "people": ("bob",)}, "role release or role oncall or bob may decide"),
+        ({"roles": ("release", "oncall"), "people": ("bob",)}, "role release or role oncall or Bob may decide"),
         ({"roles": ("release",), "quorum": 2}, "2 of role release must agree"),
         ({"roles": ("*",)}, "anybody we know may decide"),
         ({}, "nobody may decide"),
@@ -34,4 +34,4 @@ def test_the_terms_are_told_in_words(terms: dict[str, object], told: str) -> Non
 
 
 def test_a_verdict_without_terms_lets_nobody_decide() -> None:
-    assert "nobody may decide" in in_words(Verdict(answer="ask", rule="rule 1"))
+    assert "nobody may decide" in in_words(Verdict(answer="ask", rule="rule 1"), {})

@@ -13,13 +13,14 @@ async def test_opening_a_thread_answers_with_all_that_the_contract_promises(surf
     assert told.status_code == 201
     thread = told.json()
     assert set(thread) == {
-        *("id", "title", "agent", "status", "version", "origin", "requester", "open_requests"),
+        *("id", "title", "agent", "status", "version", "origin", "requester", "names", "open_requests"),
         *("created_at", "updated_at", "budget", "labels"),
     }
     assert thread["agent"] == "porter"
     assert thread["status"] == "running"
     assert thread["origin"] == "web:alice-cli"
     assert thread["requester"] == "person:alice"
+    assert thread["names"] == {"person:alice": "Alice"}
     assert thread["open_requests"] == []
     assert thread["title"] == "look"
     assert thread["labels"] == {"ticket": "T-1"}

@@ -92,3 +92,17 @@ def test_nothing_others_write_moves_the_cursor_of_a_page():
     events = [an_event(kind, data, actor=f"agent:{ESCAPES}") for kind in kinds]
     shown = drawn(thread_page(thread, events, [], UTC))
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+
+
+def test_people_of_a_page_have_their_names():
+    names = {"person:alice": "Alice Ng", "person:bob": "Bob Ito", "terminal:bob": "Bob Ito"}
+    asked = {"request_id": "req_1", "to": ["terminal:bob"]}
+    events = [
+        LoggedEvent(1, "MessageReceived", "2026-03-01T09:00:01Z", "person:alice", {"text": "deploy"}, names),
+        LoggedEvent(2, "RequestEscalated", "2026-03-01T09:00:01Z", "system:clock", asked, names),
+        LoggedEvent(3, "ThreadResumed", "2026-03-01T09:00:01Z", "person:bob", {}, names),
+    ]
+    page = drawn(thread_page(a_thread(names=names), events, [], UTC))
+    for told in ("Alice Ng: deploy", "escalates the request to Bob Ito (terminal)", "Bob Ito resumed the thread"):
+        assert told in page
+    assert "asked by    Alice Ng" in page
