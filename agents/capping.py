@@ -1,5 +1,8 @@
 """Texts of events are cut to a size that a log can keep for ever. What people decide on is never cut."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from operator import is_
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -8,6 +11,9 @@ MAX_TEXT_BYTES = 64_000
 
 _EXACT = frozenset({"arguments", "digest", "question", "choices"})
 """Fields a digest is made of; too long ones are refused before there is an event."""
+
+_SHORT = (str, int, float, datetime, type(None))
+"""Values that are never too long, behind a look for plain texts: names and addresses are bounded."""
 
 E = TypeVar("E", bound=BaseModel)
 
@@ -31,21 +37,25 @@ def with_texts_cut(event: E) -> E:
 
 
 def _cut(value: Any) -> Any:
-    """The same object when there is nothing to cut."""
-    if type(value) is str:
+    """Return the same object when there is nothing to cut. To ask whether a value is a model takes longest."""
+    kind = type(value)
+    if kind is str:
         return cut_text(value)
-    if isinstance(value, BaseModel):
-        changed = _changed((name, getattr(value, name)) for name in type(value).model_fields)
-        return value.model_copy(update=changed) if changed else value
-    if isinstance(value, dict):
-        changed = _changed(value.items())
+    if kind is dict:
+        changed = _changed(value)
         return {**value, **changed} if changed else value
-    if isinstance(value, list | tuple):
+    if kind in (list, tuple):
         parts = [_cut(part) for part in value]
-        return value if all(a is b for a, b in zip(parts, value, strict=True)) else type(value)(parts)
+        return value if all(map(is_, parts, value)) else kind(parts)
+    if not isinstance(value, _SHORT) and isinstance(value, BaseModel):
+        changed = _changed(vars(value))
+        return value.model_copy(update=changed) if changed else value
     return value
 
 
-def _changed(fields: Any) -> dict[str, Any]:
-    cut = ((name, value, _cut(value)) for name, value in fields if name not in _EXACT)
-    return {name: after for name, before, after in cut if after is not before}
+def _changed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    changed = {}
+    for name, value in fields.items():
+        if name not in _EXACT and (after := _cut(value)) is not value:
+            changed[name] = after
+    return changed

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from agents.addresses import Address, person
+from agents.addresses import Address
 from agents.frozen import Frozen
 from agents.visible import visible
 
@@ -28,7 +28,8 @@ class People(Frozen):
 
     def get(self, address: Address) -> Person | None:
         """The person behind `person:KEY` or behind one of their addresses; None for a stranger."""
-        return next((p for p in self.everybody if address == person(p.key) or address in p.addresses), None)
+        key = address.rest if address.scheme == "person" else None
+        return next((p for p in self.everybody if p.key == key or address in p.addresses), None)
 
     def met_at(self, address: Address) -> Person | None:
         """Return the person who is met at an address, also at a terminal of their key or as a member of Slack."""

@@ -19,11 +19,11 @@ from agents.errors import (
     Unreachable,
 )
 from agents.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
+from agents.folding.asking import after_answer
 from agents.held import resumed
 from agents.judge import Edited, Judgement, judge, objection
 from agents.opening import agent_address
 from agents.people import People
-from agents.reducer import reduce
 from agents.requests import MAX_REFUSALS, Answer, Request
 from agents.state import ThreadState
 from agents.tools import Tool
@@ -153,15 +153,16 @@ def answered(
         policy=counted.policy if counted else None,
     )
     event = name_answer(event, people, request)
-    event = event.model_copy(update={"outcome": _outcome(state, event)})
+    event = event.model_copy(update={"outcome": _outcome(request, event)})
     settled = resumed(state, given.at, given.by) if event.status != "open" else ()
     return (event, *settled, *_budget_decided(state, request, event))
 
 
-def _outcome(state: ThreadState, event: RequestAnswered) -> str | None:
+def _outcome(request: Request, event: RequestAnswered) -> str | None:
     """Return how the request ended, in the words of its card; None while it is open."""
-    request = reduce(state, event).request_named(event.request_id)
-    return outcome(request) if request is not None and event.status != "open" else None
+    if event.status == "open":
+        return None
+    return outcome(after_answer(request, event).model_copy(update={"status": event.status}))
 
 
 def _budget_decided(state: ThreadState, request: Request, answered: RequestAnswered) -> Sequence[KnownEvent]:

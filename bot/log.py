@@ -252,6 +252,8 @@ def _safe(text: str, longest: int = _LONGEST) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

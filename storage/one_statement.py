@@ -35,7 +35,7 @@ def fits(writes: Sequence[Write]) -> bool:
     """
     tables = Counter(write.table for write in writes)
     alone = all(tables[write.table] == 1 for write in writes if isinstance(write.statement, Update))
-    called = all(str(w.statement).startswith("SELECT") for w in writes if isinstance(w.statement, TextClause))
+    called = all(w.statement.text.startswith("SELECT") for w in writes if isinstance(w.statement, TextClause))
     return alone and called and sum(len(write.rows) for write in writes) <= MOST_ROWS
 
 

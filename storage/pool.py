@@ -54,7 +54,7 @@ class Pool:
     async def write(self, work: Writing[Any], after: Callable[[Any], None] | None, *, locking: bool) -> Any:
         """All writes in one journey, unless what was read has to stay as it is meanwhile."""
         if locking:
-            return await self.run(carrying_out(work), after)
+            return await self.run(carrying_out(work, make), after)
         return await self._in_turn(partial(_writing, self.connections, work), after)
 
     async def stop(self) -> None:

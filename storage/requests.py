@@ -22,6 +22,7 @@ _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does n
 MAX_FOLDED = 1000
 """Events that are folded for one request whose row cannot be read: others wait meanwhile."""
 
+_OPTIONAL = [name for name, field in Request.model_fields.items() if not field.is_required() and not field.default]
 _OPEN = insert(_request)
 _FIND = select(_request).where(
     (_request.c.id == bindparam("named")) | (_request.c.code == bindparam("code", type_=_request.c.code.type))
@@ -41,7 +42,7 @@ def open_request(writes: Writes, request: Request) -> None:
         "thread_id": request.thread_id,
         "status": request.status,
         "opened_at": request.opened_at,
-        "data": request.model_dump_json(exclude_none=True),
+        "data": _written(request),
     }
     writes.add(_OPEN, [row], refused=CodeTaken)
 
@@ -52,9 +53,15 @@ def save_request(writes: Writes, before: Request, after: Request) -> None:
         "request": after.id,
         "expected": before.status,
         "status": after.status,
-        "data": after.model_dump_json(exclude_none=True),
+        "data": _written(after),
     }
     writes.add(_SAVE, [row], refused=AlreadySettled)
+
+
+def _written(request: Request) -> str:
+    """Return what its row keeps: without what is empty, which the log has all the same."""
+    empty = {name for name in _OPTIONAL if not getattr(request, name)}
+    return request.model_dump_json(exclude=empty, exclude_none=True)
 
 
 def load_request(connection: Connection, named: str) -> Request:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, exc, inspect, text
 
 from agents.errors import Misconfigured
 
-HEAD = "0004"
+HEAD = "0005"
 _LOCK = text("SELECT pg_advisory_lock(hashtext('handrail: migration'))")
 MIGRATIONS = Path(__file__).with_name("migrations")
 

@@ -56,7 +56,6 @@ class EventRow(SQLModel, table=True):
     """One fact. The primary key is the fence: two writers cannot both append the same `seq`."""
 
     __tablename__ = "event"
-    __table_args__ = {"sqlite_with_rowid": False}
 
     thread_id: str = Field(primary_key=True, foreign_key="thread.id")
     seq: int = Field(primary_key=True)

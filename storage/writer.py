@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from agents.errors import StoreUnavailable
+from storage.driven import make
 from storage.lock import FileLock
 from storage.turns import Turn
 from storage.writes import Writing, carrying_out
@@ -59,7 +60,7 @@ class Writer:
         return await self.run(work, None)
 
     async def write(self, work: Writing[Any], after: Callable[[Any], None] | None, *, locking: bool) -> Any:  # noqa: ARG002 - nobody else writes
-        return await self.run(carrying_out(work), after)
+        return await self.run(carrying_out(work, make), after)
 
     def _serve(self) -> None:
         with self.engine.connect() as connection:

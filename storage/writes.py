@@ -53,14 +53,15 @@ class Writes:
 
 
 Writing = Callable[[Connection, Writes], T]
+Making = Callable[[Connection, Writes], None]
 
 
-def carrying_out(work: Writing[T]) -> Callable[[Connection], T]:
+def carrying_out(work: Writing[T], make: Making) -> Callable[[Connection], T]:
     """The same in a transaction: what the function gathers is written when it has returned."""
-    return partial(_carried_out, work)
+    return partial(_carried_out, work, make)
 
 
-def _carried_out(work: Writing[T], connection: Connection) -> T:
+def _carried_out(work: Writing[T], make: Making, connection: Connection) -> T:
     writes = Writes()
     result = work(connection, writes)
     make(connection, writes)

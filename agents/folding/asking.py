@@ -102,13 +102,16 @@ def _named(state: ThreadState, request_id: str, **changed: Any) -> Request:
     return next(r for r in state.requests if r.id == request_id).model_copy(update=changed)
 
 
-def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
-    request = _named(state, event.request_id)
-    request = request.with_answer(event.answer)
+def after_answer(request: Request, event: RequestAnswered) -> Request:
+    """Return the request with the answer, and with what an edit changed; its status is for whoever settles it."""
+    answered = request.with_answer(event.answer)
     if event.names:
-        request = request.model_copy(update={"names": {**request.names, **event.names}})
-    if event.digest is not None:
-        request = _edited(request, event)
+        answered = answered.model_copy(update={"names": {**answered.names, **event.names}})
+    return answered if event.digest is None else _edited(answered, event)
+
+
+def _answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
+    request = after_answer(_named(state, event.request_id), event)
     deciders = {"deciders": with_deciders(state, request.ask)}
     if event.status == "open":
         return {**_still_open(state, request, event), **deciders}

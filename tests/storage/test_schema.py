@@ -9,11 +9,22 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from agents.errors import Misconfigured
 from storage.database import connect
 from storage.schema import HEAD, MIGRATIONS, migrate, require_current, version_of
+
+_THREAD = text(
+    "INSERT INTO thread (id, agent, status, version, unfinished, created_at, updated_at, state) "
+    "VALUES ('thr_1', 'ship', 'done', 3, false, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, '{}')"
+)
+_EVENT = text(
+    "INSERT INTO event (thread_id, seq, type, v, at, actor, data) "
+    "VALUES ('thr_1', :seq, 'TimerFired', 1, CURRENT_TIMESTAMP, 'system:engine', :data)"
+)
+_EVENTS = text("SELECT * FROM event ORDER BY seq")
 
 
 @pytest.fixture
@@ -45,6 +56,35 @@ def test_every_revision_goes_up_down_and_up_again(engine: Engine) -> None:
     assert set(shape()) <= {"alembic_version"}
     assert migrate(engine) == HEAD
     assert shape() == before
+
+
+def test_events_are_all_there_after_their_table_was_made_anew(engine: Engine) -> None:
+    migrate(engine, "0004")
+    with engine.begin() as connection:
+        connection.execute(_THREAD)
+        for seq in (2, 1, 3):
+            connection.execute(_EVENT, {"seq": seq, "data": f"{{{seq}}}"})
+        before = connection.execute(_EVENTS).all()
+    assert migrate(engine) == HEAD
+    with engine.connect() as connection:
+        assert connection.execute(_EVENTS).all() == before
+        assert [row.seq for row in before] == [1, 2, 3]
+        with pytest.raises(IntegrityError):
+            connection.execute(_EVENT, {"seq": 2, "data": "taken"})
+
+
+def test_an_event_takes_hardly_more_space_than_its_own_size(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
+    migrate(engine)
+    with engine.connect() as connection:
+        empty = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.execute(_THREAD)
+        for seq in range(400):
+            connection.execute(_EVENT, {"seq": seq, "data": "x" * 1200})
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one() - empty
+        connection.rollback()
+    engine.dispose()
+    assert pages * 4096 / 400 < 1600
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:

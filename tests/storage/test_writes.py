@@ -1,10 +1,10 @@
 """What a function gathers is written in one go, all of it or nothing: on both databases, quickly or locking."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Connection, bindparam, delete, insert, text, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from agents.errors import AlreadySettled, CodeTaken, StoreUnavailable, VersionConflict
 from storage.database import Database
@@ -62,6 +62,14 @@ async def test_any_number_of_rows_is_written(database: Database, locking: bool, 
     names = [f"{number:04}" for number in range(count)]
     await database.write(lambda _, writes: writes.add(ENTER, rows(*names)), locking=locking)
     assert list(await database.read(replies)) == names
+
+
+async def test_times_are_kept_as_instants_whatever_their_zone(database: Database, locking: bool) -> None:
+    times = {"a": NOON, "b": NOON.astimezone(timezone(timedelta(hours=-7))), "c": NOON + timedelta(microseconds=7)}
+    entering = [ROW | {"key": key, "at": at} for key, at in times.items()]
+    await database.write(lambda _, writes: writes.add(ENTER, entering), locking=locking)
+    kept = await database.read(lambda connection: connection.execute(select(_inbox.c.key, _inbox.c.at)).all())
+    assert {row.key: row.at for row in kept} == times
 
 
 @pytest.mark.parametrize("refused", [VersionConflict, CodeTaken])

@@ -22,7 +22,7 @@ from storage.jobs import QUEUES, Job, defer
 from storage.processes import Process, beat
 from storage.tables import ThreadRow
 from storage.wakeups import Backlog, Untouched
-from storage.writes import carrying_out
+from storage.writes import carrying_out, make
 from tests.postgres import new_database, server_url
 
 NOW = datetime.now(UTC)
@@ -69,7 +69,7 @@ def unfinished(thread_id: str, *, ago: float) -> Callable[[Connection], object]:
 
 
 def deferred(connection: Connection, *jobs: Job) -> None:
-    carrying_out(lambda _, writes: defer(writes, jobs))(connection)
+    carrying_out(lambda _, writes: defer(writes, jobs), make)(connection)
 
 
 def abandoned(connection: Connection) -> None:
