@@ -28,6 +28,7 @@ from bot.log import Action, log
 from bot.roster import Roster
 from bot.running import back_off
 from bot.sleeping import Sleep
+from bot.tool_slots import NoRoom
 from storage.jobs import HeldJob, Job, Later, defer
 from storage.outbox import Parcel, waiting_for
 
@@ -61,6 +62,8 @@ class JobHandlers:
             state = await self.engine.load(thread_id, settled=True)
             with self.endings.of(thread_id, job):
                 state = await self.advancer.advance(state, self.stopping)
+        except NoRoom:
+            await self.defer(timer_job(thread_id, self._in_a_while(1), failed=failed))
         except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
             log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=failed + 1)
             await self.defer(timer_job(thread_id, self._in_a_while(failed + 1), failed=failed + 1))

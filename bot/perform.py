@@ -57,7 +57,7 @@ class Performer:
     drafts: Drafts = field(default_factory=Drafts)
 
     async def perform(self, effect: Work, state: ThreadState) -> ThreadState:
-        """Do it and return the state afterwards."""
+        """Do it and return the state afterwards. Raises NoRoom when nothing was done because a tool is busy."""
         return (await self._performed(effect, state)).after
 
     async def _performed(self, effect: Work, state: ThreadState) -> Recorded:

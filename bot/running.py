@@ -73,8 +73,9 @@ class Runner:
         return None if found is None else Ended("succeeded", found.summary, found)
 
     def obstacle(self, agent: Agent, tool: Tool) -> str | None:
-        """Why a call of the tool could not begin soon, or None."""
+        """Why a call of the tool could not begin while others hang, or None. Raises NoRoom where it can begin soon."""
         slots, name = self._slots(tool), f"{agent.name}.{tool.name}"
+        slots.require_room(name)
         return None if slots.has_room(name) else slots.complaint(name)
 
     @property

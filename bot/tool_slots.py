@@ -1,9 +1,9 @@
 """A bounded share for each tool of what all tools run in, so that one that hangs can never occupy everything."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from agents.errors import Retryable
@@ -13,6 +13,25 @@ class NotBegun(Retryable):
     """The call has not begun, so nothing has happened."""
 
     code = "not_begun"
+
+
+class NoRoom(Exception):
+    """All calls of the tool that may run or wait do, and none of them is past its time: come back at the bell."""
+
+    def __init__(self, bells: "deque[asyncio.Event]") -> None:
+        super().__init__()
+        self._bells = bells
+
+    @contextmanager
+    def bell(self) -> Iterator[asyncio.Event]:
+        """Yield an event that is set when there is room for one more; of several the first is set first."""
+        bell = asyncio.Event()
+        self._bells.append(bell)
+        try:
+            yield bell
+        finally:
+            with suppress(ValueError):
+                self._bells.remove(bell)
 
 
 class ToolsBusy(NotBegun):
@@ -41,6 +60,7 @@ class ToolSlots:
     queue: int
     loads: dict[str, ToolLoad] = field(default_factory=lambda: defaultdict(ToolLoad))
     _shares: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _bells: dict[str, "deque[asyncio.Event]"] = field(default_factory=lambda: defaultdict(deque))
     _all: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +70,11 @@ class ToolSlots:
         """Whether a call of the tool would begin soon. Calls that hang are not waited for."""
         load = self.loads[name]
         return not self.is_stuck(name) and load.running + load.waiting < self.share + self.queue
+
+    def require_room(self, name: str) -> None:
+        """Raise NoRoom where calls that are not past their time leave no room: to wait for them costs nothing."""
+        if not self.has_room(name) and not self.loads[name].hanging and not self.is_exhausted:
+            raise NoRoom(self._bells[name])
 
     def is_stuck(self, name: str) -> bool:
         """Whether the whole share of the tool, or everything there is, is occupied by calls past their time."""
@@ -90,6 +115,8 @@ class ToolSlots:
         self.loads[name].running -= 1
         self._shares[name].release()
         self._all.release()
+        if self._bells[name]:
+            self._bells[name].popleft().set()
 
     @asynccontextmanager
     async def slot(self, name: str, seconds: float) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 
 from agents.next_step import work
@@ -12,7 +13,11 @@ from bot.ids import Chance
 from bot.log import Action, log
 from bot.running import back_off
 from bot.sleeping import Sleep
+from bot.tool_slots import NoRoom
 from storage.wakeups import unfinished_threads
+
+MAX_WAIT_FOR_ROOM = timedelta(seconds=5)
+"""A thread that waits for a busy tool looks again after this: meanwhile its calls may hang."""
 
 
 @dataclass
@@ -28,6 +33,7 @@ class Worker:
     _again: dict[str, ThreadState | None] = field(default_factory=dict)
     _in_slots: set[str] = field(default_factory=set)
     _stop_bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _room_bells: set[asyncio.Event] = field(default_factory=set)
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +65,8 @@ class Worker:
     async def stop(self, grace: float) -> None:
         """Start nothing new; let what runs end within `grace` seconds, then leave it to the next start."""
         self._stop_bell.set()
+        for bell in self._room_bells:
+            bell.set()
         running = list(self._tasks.values())
         if not running:
             return
@@ -78,19 +86,36 @@ class Worker:
     async def _advance_patiently(self, thread_id: str, state: ThreadState | None) -> None:
         """Try a thread that cannot be moved now again later; it holds no slot meanwhile."""
         for attempt in count(1):
-            async with self._slots:
-                if self._stop_bell.is_set() or await self._advanced(thread_id, state, attempt):
-                    return
+            if await self._has_advanced(thread_id, state, attempt):
+                return
             state = None
             await self._pause(attempt)
             if self._stop_bell.is_set():
                 return
 
+    async def _has_advanced(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
+        """Return whether there is nothing left to do here. While its tool is busy the thread holds no slot."""
+        while True:
+            try:
+                async with self._slots:
+                    return self._stop_bell.is_set() or await self._advanced(thread_id, state, attempt)
+            except NoRoom as busy:
+                state = None
+                await self._wait_for_room(busy)
+
+    async def _wait_for_room(self, busy: NoRoom) -> None:
+        with busy.bell() as bell:
+            self._room_bells.add(bell)
+            await self.sleep(self.chance.now() + MAX_WAIT_FOR_ROOM, bell)
+            self._room_bells.discard(bell)
+
     async def _advanced(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Whether the thread could be moved on; the trouble is in the log, and the thread is not lost."""
+        """Whether the thread could be moved on; any trouble is in the log, and it is not lost. Raises NoRoom."""
         self._in_slots.add(thread_id)
         try:
             await self._advance(state or await self.engine.load(thread_id))
+        except NoRoom:
+            raise
         except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
             log(Action.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
             return False

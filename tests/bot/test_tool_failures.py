@@ -15,6 +15,7 @@ from agents.events import StepChosen, ToolCalled, ToolFailed, ToolOutcomeUnknown
 from agents.policy import Ask
 from agents.steps import DoneForNow
 from agents.tools import Tool, ToolContext, ToolResult, tool
+from bot.embedded import Embedded
 from bot.ledger import MAX_LOOKS, MAX_POSTPONEMENTS
 from bot.log import configure_logging
 from storage.database import Database
@@ -322,3 +323,34 @@ async def test_call_of_a_tool_that_hangs_is_postponed_and_fails_in_the_end(datab
         assert failures[-1].retry_at is None
         assert "ToolStarted" not in await home.story(thread)
         await home.check_replay(thread)
+
+
+def is_full(home: House) -> bool:
+    """Return whether threads that wait for the busy tool hold what others need. A queue has no slots to look at."""
+    is_waited_for = home.bot.runner.threads.slots.has_room("desk.count")
+    return is_waited_for or (isinstance(home.bot.wakeups, Embedded) and home.worker._slots.locked())
+
+
+async def test_many_calls_of_a_busy_tool_wait_and_none_is_postponed(database: Database, house) -> None:
+    end, number = threading.Event(), 80
+
+    @tool(effect="read")
+    def count(context: ToolContext) -> ToolResult:
+        """Count."""
+        end.wait(PATIENCE)
+        return ToolResult(summary="one")
+
+    model = ScriptedModel(*[DONE] * number)
+    async with house(database, model, desk=desk(count, prefetch=("count",))) as home:
+        try:
+            threads = [await home.says("count") for _ in range(number)]
+            await home.until(threads[-1], lambda state: state.call is not None)
+            async with asyncio.timeout(PATIENCE):
+                while is_full(home):  # noqa: ASYNC110 - no bell rings for it
+                    await asyncio.sleep(0)
+        finally:
+            end.set()
+        for thread in threads:
+            while (await home.bot.engine.load(thread)).life != "done":
+                home.clock.advance(seconds=1)
+            assert "ToolFailed" not in await home.story(thread)
