@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from agents.addresses import Address
+from agents.addresses import Address, person
 from agents.frozen import Frozen
 from agents.visible import visible
 

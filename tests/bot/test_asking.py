@@ -204,7 +204,7 @@ async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(d
         await home.answers(await home.asked(thread), "deny", comment="not on Friday")
         state = await home.at_rest(thread)
         assert await deeds(home) == []
-        assert state.recent[-1].text == "Not done: bob said no: not on Friday"
+        assert state.recent[-1].text == "Not done: Bob said no: not on Friday"
 
 
 async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(database: Database, opened) -> None:
