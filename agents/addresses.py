@@ -6,8 +6,8 @@ from typing import Any, Self
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_SHAPE = re.compile(r"[a-z][a-z0-9_]*:[^\s:]\S*", re.ASCII)
-_LONGEST = 320  # an email address has at most 254 characters (RFC 5321 §4.5.3.1.3); the scheme and some room
+_ADDRESS_PATTERN = re.compile(r"[a-z][a-z0-9_]*:[^\s:]\S*", re.ASCII)
+_MAX_LENGTH = 320  # an email address has at most 254 characters (RFC 5321 §4.5.3.1.3); the scheme and some room
 
 
 class Address(str):
@@ -19,7 +19,7 @@ class Address(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        if len(text) > _LONGEST or not _SHAPE.fullmatch(text) or not text.isprintable():
+        if len(text) > _MAX_LENGTH or not _ADDRESS_PATTERN.fullmatch(text) or not text.isprintable():
             raise ValueError(f"{text[:80]!r} is not an address; write it like person:alice or slack:C0OPS")
         return super().__new__(cls, text)
 
@@ -28,7 +28,7 @@ class Address(str):
         return self.partition(":")[0]
 
     @property
-    def rest(self) -> str:
+    def id(self) -> str:
         return self.partition(":")[2]
 
     @classmethod
@@ -36,9 +36,9 @@ class Address(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
-def person(name: str) -> Address:
+def person_address(key: str) -> Address:
     """The address of a person known by configuration."""
-    return Address(f"person:{name}")
+    return Address(f"person:{key}")
 
 
 ENGINE = Address("system:engine")

@@ -13,7 +13,7 @@ from agents.tools import Tool
 SetUp = Callable[[Path, Mapping[str, str]], Mapping[str, str]]
 
 
-def _no_environment(_folder: Path, _environment: Mapping[str, str]) -> Mapping[str, str]:
+def _empty_environment(_folder: Path, _environment: Mapping[str, str]) -> Mapping[str, str]:
     return {}
 
 
@@ -32,11 +32,11 @@ class Agent:
     tools: tuple[Tool, ...]
     commands: Commands = field(default_factory=Commands)
     prefetch: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
     budget: Budget = field(default_factory=Budget)
-    set_up: SetUp = _no_environment
+    set_up: SetUp = _empty_environment
 
-    def tool(self, name: str) -> Tool | None:
+    def get_tool(self, name: str) -> Tool | None:
         return next((t for t in self.tools if t.name == name), None)
 
     @cached_property

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
 BudgetKind = Literal["steps", "tokens", "usd", "wall_clock"]
-KINDS: tuple[BudgetKind, ...] = ("steps", "tokens", "usd", "wall_clock")
+BUDGET_KINDS: tuple[BudgetKind, ...] = ("steps", "tokens", "usd", "wall_clock")
 
 
-class BudgetExtension(Frozen):
+class BudgetExtension(FrozenModel):
     """The arguments of `extend_budget`, with which the engine asks for more."""
 
     model_config = ConfigDict(strict=True)
@@ -19,7 +19,7 @@ class BudgetExtension(Frozen):
     by: Annotated[float, Field(gt=0)]
 
 
-class Usage(Frozen):
+class Usage(FrozenModel):
     """What one model call cost. `cached` is part of `input`; `estimated` marks a count the server did not give."""
 
     input: int = 0
@@ -29,7 +29,7 @@ class Usage(Frozen):
     estimated: bool = False
 
 
-class Budget(Frozen):
+class Budget(FrozenModel):
     """Limits, None for no limit; or, as `spent`, the sums so far. `wall_clock` is seconds of work, waiting left out."""
 
     steps: float | None = None
@@ -37,5 +37,5 @@ class Budget(Frozen):
     usd: float | None = None
     wall_clock: float | None = None
 
-    def plus(self, kind: BudgetKind, amount: float) -> "Budget":
+    def add(self, kind: BudgetKind, amount: float) -> "Budget":
         return self.model_copy(update={kind: (getattr(self, kind) or 0) + amount})

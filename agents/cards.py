@@ -3,99 +3,110 @@
 import json
 from typing import Any
 
-from agents.explaining import explain
-from agents.messages import Card, Field, Message
+from agents.explanation import explain
+from agents.messages import Card, CardField, Message
 from agents.outcomes import describe_outcome
 from agents.requests import Request
-from agents.visible import cut, visible
+from agents.visible_text import escape_and_truncate, escape_hidden_characters
 
-LONGEST_VALUE = 300
+MAX_LINE_VALUE_LENGTH = 300
 """Characters of a value in one line of several; a card has all of it."""
 
-MAX_CARD_VALUE = 64_000
+MAX_CARD_VALUE_LENGTH = 64_000
 """Characters of a value that a card keeps; what is longer is shown from the request itself."""
 
 
-def shown(value: Any) -> str:
+def display_value(value: Any) -> str:
     """One value on one line among others: visible, and cut with its length told, so that none hides the next."""
-    return cut(_text_of(value), LONGEST_VALUE)
+    return escape_and_truncate(_value_to_text(value), MAX_LINE_VALUE_LENGTH)
 
 
-def whole(value: Any) -> str:
+def display_full_value(value: Any) -> str:
     """Return all of a value, visible and on one line."""
-    return visible(_text_of(value))
+    return escape_hidden_characters(_value_to_text(value))
 
 
-def _text_of(value: Any) -> str:
+def _value_to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def card_of(request: Request) -> Message:
+def render_card(request: Request) -> Message:
     """The request as a message, whether it is open or settled."""
-    values = {name: whole(value) for name, value in _values(request).items()}
-    question = whole(request.question or "")
+    values = {name: display_full_value(value) for name, value in _displayed_arguments(request).items()}
+    question = display_full_value(request.question or "")
     card = Card(
         request_id=request.id,
         code=request.code,
         digest=request.digest,
         kind=request.kind,
         status=request.status,
-        title=_title(request, cut(question, MAX_CARD_VALUE)),
-        fields=tuple(Field(name=name, value=cut(value, MAX_CARD_VALUE)) for name, value in values.items()),
-        is_cut=any(len(text) > MAX_CARD_VALUE for text in (question, *values.values())),
+        title=_render_title(request, escape_and_truncate(question, MAX_CARD_VALUE_LENGTH)),
+        fields=tuple(
+            CardField(name=name, value=escape_and_truncate(value, MAX_CARD_VALUE_LENGTH))
+            for name, value in values.items()
+        ),
+        is_truncated=any(len(text) > MAX_CARD_VALUE_LENGTH for text in (question, *values.values())),
         explanation=explain(request),
-        choices=choices_of(request),
-        editable=request.purpose == "tool",
+        choices=allowed_choices(request),
+        is_editable=request.purpose == "tool",
         requester=request.requester,
-        requesters=request.asked_by,
-        expires_at=None if request.held else request.expires_at,
+        requesters=request.all_requesters,
+        expires_at=None if request.is_kept_open else request.expires_at,
         settled_at=request.settled_at,
-        outcome=None if request.status == "open" else outcome(request),
-        note=_note(request) if request.status == "open" else "",
+        outcome=None if request.status == "open" else describe_request_outcome(request),
+        note=_describe_delivery_problem(request) if request.status == "open" else "",
     )
-    return Message(text=_text(request, card), card=card)
+    return Message(text=_render_plain_text(request, card), card=card)
 
 
-def _note(request: Request) -> str:
+def _describe_delivery_problem(request: Request) -> str:
     """Where nobody could see the request, those who are asked directly learn why."""
-    return f"It could not be shown where it was asked: {shown(request.unshown)}" if request.unshown else ""
+    return f"It could not be shown where it was asked: {display_value(request.unshown)}" if request.unshown else ""
 
 
-def choices_of(request: Request) -> tuple[str, ...]:
+def allowed_choices(request: Request) -> tuple[str, ...]:
     """What may be answered, where that is a closed list."""
     return ("yes", "no") if request.format == "yes_no" and not request.choices else request.choices
 
 
-def outcome(request: Request) -> str:
+def describe_request_outcome(request: Request) -> str:
     """How the request ended, who decided and from where, in one line."""
     return describe_outcome(request.status, request.answers, request.names)
 
 
-def asked_for_by(card: Card) -> str:
+def describe_requesters(card: Card) -> str:
     """Name everybody whose words led to the request."""
-    addresses = ", ".join(address.rest for address in card.requesters or (card.requester,))
-    return visible(f"asked for by {card.explanation.asked_by or addresses}")
+    addresses = ", ".join(address.id for address in card.requesters or (card.requester,))
+    return escape_hidden_characters(f"asked for by {card.explanation.asked_by or addresses}")
 
 
-def _values(request: Request) -> dict[str, Any]:
+def _displayed_arguments(request: Request) -> dict[str, Any]:
     """Return the arguments; those of a budget are in its question, in words."""
     return {} if request.purpose == "budget" and request.question else request.arguments or {}
 
 
-def explained(card: Card) -> list[str]:
+def explanation_lines(card: Card) -> list[str]:
     """Return why it is asked, by whom, and who decides, a line for each."""
     told = card.explanation
-    why = [f"Why, in the agent's words: {visible(told.why)}"] if told.why else []
-    decided = [f"decided by {visible(told.decided_by)}"] if told.decided_by else []
-    return [*why, asked_for_by(card), *decided, *([visible(told.progress)] if told.progress else [])]
+    why = [f"Why, in the agent's words: {escape_hidden_characters(told.why)}"] if told.why else []
+    decided = [f"decided by {escape_hidden_characters(told.decided_by)}"] if told.decided_by else []
+    return [
+        *why,
+        describe_requesters(card),
+        *decided,
+        *([escape_hidden_characters(told.progress)] if told.progress else []),
+    ]
 
 
-def lines_of(card: Card) -> list[str]:
+def content_lines(card: Card) -> list[str]:
     """Return what is asked, a line for each fact: no value begins a line of its own."""
-    return [visible(card.title), *(f"{visible(field.name)}: {visible(field.value)}" for field in card.fields)]
+    return [
+        escape_hidden_characters(card.title),
+        *(f"{escape_hidden_characters(field.name)}: {escape_hidden_characters(field.value)}" for field in card.fields),
+    ]
 
 
-def _title(request: Request, question: str) -> str:
+def _render_title(request: Request, question: str) -> str:
     if request.purpose == "budget" and question:
         return f"{request.agent} {question}"
     if request.kind == "question":
@@ -103,10 +114,10 @@ def _title(request: Request, question: str) -> str:
     return f"{request.agent} wants to run {request.tool}"
 
 
-def _text(request: Request, card: Card) -> str:
+def _render_plain_text(request: Request, card: Card) -> str:
     """Return what stands for the card in a notification: every value is there, and long ones are cut."""
-    title = _title(request, shown(request.question or ""))
-    lines = [title, *(f"{name}: {shown(value)}" for name, value in _values(request).items())]
+    title = _render_title(request, display_value(request.question or ""))
+    lines = [title, *(f"{name}: {display_value(value)}" for name, value in _displayed_arguments(request).items())]
     lines += [card.note] if card.note else []
-    lines += [asked_for_by(card), f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
+    lines += [describe_requesters(card), f"[{card.code}] {card.outcome or 'waiting for an answer'}"]
     return "\n".join(lines)

@@ -8,77 +8,77 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from agents.agent import Agent
-from agents.commands import SLOT, Command, filled
-from agents.mistakes import Mistake
-from agents.schema import OLDER_NAMES, built_in
+from agents.commands import SLOT, Command, fill_slots
+from agents.config_issues import ConfigIssue
+from agents.output_schema import LEGACY_INTENTS, built_in_steps
 from agents.toml_lines import KeyPath
 
 _SAMPLE_WORD = "x"
 _SAMPLE_NUMBER = 1
-_Found = Iterator[tuple[KeyPath, str]]
+_Problems = Iterator[tuple[KeyPath, str]]
 
 
-def check_commands(agent: Agent) -> list[Mistake]:
+def check_commands(agent: Agent) -> list[ConfigIssue]:
     """Return all mistakes of the commands, at their lines."""
     return [
-        agent.commands.mistake(("commands", position, *key), message)
+        agent.commands.to_issue(("commands", position, *key), message)
         for position, command in enumerate(agent.commands.commands)
-        for key, message in _check(command, agent)
+        for key, message in _check_command(command, agent)
     ]
 
 
-def _check(command: Command, agent: Agent) -> _Found:
+def _check_command(command: Command, agent: Agent) -> _Problems:
     yield from _check_step(command, agent)
     yield from _check_slots(command)
     yield from _check_answered(command, agent)
 
 
-def _check_step(command: Command, agent: Agent) -> _Found:
+def _check_step(command: Command, agent: Agent) -> _Problems:
     intent = command.step.get("intent")
-    model = _fields_of(intent, agent)
+    model = _find_step_model(intent, agent)
     if model is None:
-        known = ", ".join([*(tool.name for tool in agent.tools), *built_in(agent.asks)])
+        known = ", ".join([*(tool.name for tool in agent.tools), *built_in_steps(agent.delegates)])
         yield ("step", "intent"), f"{intent!r} is no tool of agent {agent.name} and no step; there is: {known}"
         return
-    renamed = {"message": "question"} if intent in OLDER_NAMES else {}
+    renamed = {"message": "question"} if intent in LEGACY_INTENTS else {}
     written = {renamed.get(name, name): value for name, value in command.step.items() if name != "intent"}
     yield from _check_fields(intent, written, model, command)
     asked = written.get("agent") if intent == "ask_agent" else None
-    if isinstance(asked, str) and not SLOT.search(asked) and asked not in agent.asks:
-        yield ("step", "agent"), f"agent {agent.name} may not ask {asked}; `asks` names: {', '.join(agent.asks)}"
+    if isinstance(asked, str) and not SLOT.search(asked) and asked not in agent.delegates:
+        yield ("step", "agent"), f"agent {agent.name} may not ask {asked}; `asks` names: {', '.join(agent.delegates)}"
 
 
-def _fields_of(intent: Any, agent: Agent) -> type[BaseModel] | None:
+def _find_step_model(intent: Any, agent: Agent) -> type[BaseModel] | None:
     if not isinstance(intent, str):
         return None
-    if (tool := agent.tool(intent)) is not None:
+    if (tool := agent.get_tool(intent)) is not None:
         return tool.arguments
-    return built_in(agent.asks).get("request_human_input" if intent in OLDER_NAMES else intent)
+    return built_in_steps(agent.delegates).get("request_human_input" if intent in LEGACY_INTENTS else intent)
 
 
-def _check_fields(intent: Any, written: Mapping[str, Any], model: type[BaseModel], command: Command) -> _Found:
+def _check_fields(intent: Any, values: Mapping[str, Any], model: type[BaseModel], command: Command) -> _Problems:
     fields = {name: field for name, field in model.model_fields.items() if name != "intent"}
-    for name in written.keys() - fields:
+    for name in values.keys() - fields:
         known = ", ".join(fields) or "none"
         yield ("step", name), f"{intent} has no argument {name}; it has: {known}"
     for name, field in fields.items():
-        if name not in written and field.is_required():
+        if name not in values and field.is_required():
             yield ("step",), f"{intent} needs the argument {name}; add {name} = …"
-        if name in written and (objection := _objection(model, name, written[name], command)):
+        if name in values and (objection := _value_problem(model, name, values[name], command)):
             yield ("step", name), f"{intent} does not take this: {objection}"
 
 
-def _objection(model: type[BaseModel], name: str, template: Any, command: Command) -> str | None:
+def _value_problem(model: type[BaseModel], name: str, template: Any, command: Command) -> str | None:
     """Return why the value can never be right. The words in a slot may be anything, so only their type counts."""
     has_slots = isinstance(template, str) and SLOT.search(template) is not None
     for pattern in command.say:
-        details = _refusal(model, name, filled(template, _samples(pattern)))
+        details = _validation_error(model, name, fill_slots(template, _sample_values(pattern)))
         if details is not None and (not has_slots or details["type"].endswith("_type")):
             return details["msg"]
     return None
 
 
-def _refusal(model: type[BaseModel], name: str, value: Any) -> ErrorDetails | None:
+def _validation_error(model: type[BaseModel], name: str, value: Any) -> ErrorDetails | None:
     field = model.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}
     one = create_model("Argument", __config__=model.model_config, **fields)
@@ -89,15 +89,15 @@ def _refusal(model: type[BaseModel], name: str, value: Any) -> ErrorDetails | No
     return None
 
 
-def _samples(pattern: str) -> dict[str, Any]:
+def _sample_values(pattern: str) -> dict[str, Any]:
     return {slot: _SAMPLE_NUMBER if kind else _SAMPLE_WORD for slot, kind in SLOT.findall(pattern)}
 
 
-def _check_slots(command: Command) -> _Found:
-    used = {slot: key for key, text in _templates(command) for slot, _ in SLOT.findall(text)}
+def _check_slots(command: Command) -> _Problems:
+    used = {slot: key for key, text in _iterate_templates(command) for slot, _ in SLOT.findall(text)}
     for position, pattern in enumerate(command.say):
         slots = {slot for slot, _ in SLOT.findall(pattern)}
-        for slot in sorted(slots - used.keys() - _slots_of_reply(command)):
+        for slot in sorted(slots - used.keys() - _reply_slots(command)):
             yield ("say", position), f"nothing uses the slot {{{slot}}}; use it in `step`, or write a plain word"
         for slot in sorted(used.keys() - slots):
             yield used[slot], f"{{{slot}}} is no slot of the pattern {pattern!r}; add it there, or take it out"
@@ -106,7 +106,7 @@ def _check_slots(command: Command) -> _Found:
             yield ("step", name), "slots are filled in texts only, not inside lists and tables"
 
 
-def _templates(command: Command) -> Iterator[tuple[KeyPath, str]]:
+def _iterate_templates(command: Command) -> Iterator[tuple[KeyPath, str]]:
     for name, value in command.step.items():
         if isinstance(value, str):
             yield ("step", name), value
@@ -114,21 +114,21 @@ def _templates(command: Command) -> Iterator[tuple[KeyPath, str]]:
         yield ("answered",), command.answered.replace("{answer}", "")
 
 
-def _slots_of_reply(command: Command) -> set[str]:
+def _reply_slots(command: Command) -> set[str]:
     """Return the slots in the reply: some of them may be fields of the tool's result, so none is unknown."""
     return {slot for slot, _ in SLOT.findall(command.reply)}
 
 
-def _check_answered(command: Command, agent: Agent) -> _Found:
+def _check_answered(command: Command, agent: Agent) -> _Problems:
     if command.answered is None:
         return
-    samples = _samples(command.say[0])
-    said = [str(filled(command.answered, {**samples, "answer": answer})) for answer in _answers(command)]
+    samples = _sample_values(command.say[0])
+    said = [str(fill_slots(command.answered, {**samples, "answer": answer})) for answer in _sample_answers(command)]
     if not any(agent.commands.match(text) for text in said):
         yield ("answered",), f"no command understands {said[0]!r}, which an answer would amount to"
 
 
-def _answers(command: Command) -> list[str]:
+def _sample_answers(command: Command) -> list[str]:
     choices = command.step.get("choices")
     known = [choice for choice in choices if isinstance(choice, str)] if isinstance(choices, list) else []
     return known or [_SAMPLE_WORD, str(_SAMPLE_NUMBER)]

@@ -8,19 +8,19 @@ import rfc8785
 from agents.errors import InvalidArguments
 
 
-def digest_of(**facts: Any) -> str:
+def compute_digest(**values: Any) -> str:
     """The digest of the facts, whatever their order. Raises InvalidArguments for what JSON cannot say exactly."""
     try:
-        return sha256(rfc8785.dumps(facts)).hexdigest()
+        return sha256(rfc8785.dumps(values)).hexdigest()
     except (rfc8785.CanonicalizationError, RecursionError) as error:
         raise InvalidArguments("these arguments cannot be written as exact JSON; use numbers up to 2^53") from error
 
 
 def call_digest(thread_id: str, call_id: str, tool: str, version: int, arguments: dict[str, Any]) -> str:
     """What an approval of a tool call is bound to."""
-    return digest_of(thread=thread_id, call=call_id, tool=tool, version=version, arguments=arguments)
+    return compute_digest(thread=thread_id, call=call_id, tool=tool, version=version, arguments=arguments)
 
 
 def question_digest(thread_id: str, question: str, choices: tuple[str, ...]) -> str:
     """What an answer to a question is bound to."""
-    return digest_of(thread=thread_id, question=question, choices=list(choices))
+    return compute_digest(thread=thread_id, question=question, choices=list(choices))

@@ -5,12 +5,12 @@ from typing import Literal
 
 from agents.addresses import Address
 from agents.budget import BudgetKind
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 from agents.messages import Message, Receipt
-from agents.state import OpenCall
+from agents.state import CurrentCall
 
 
-class Effect(Frozen):
+class Effect(FrozenModel):
     """`not_before` holds an effect back until then."""
 
     key: str
@@ -30,19 +30,19 @@ class Prefetch(Effect):
 class RunTool(Effect):
     """Start a call that policy and people have let through."""
 
-    call: OpenCall
+    call: CurrentCall
 
 
 class RecoverTool(Effect):
     """Find out about a call that was started by a process that is gone."""
 
-    call: OpenCall
+    call: CurrentCall
 
 
 class AskHuman(Effect):
     """Put a question of our own to people: the agent is stuck, or has used up its budget."""
 
-    why: Literal["stuck", "budget"]
+    reason: Literal["stuck", "budget"]
     kind: BudgetKind | None = None
 
 
@@ -52,7 +52,7 @@ class SendMessage(Effect):
     to: Address
     message: Message
     request_id: str | None = None
-    replacing: Receipt | None = None
+    replaces: Receipt | None = None
 
 
-Work = CallModel | Prefetch | RunTool | RecoverTool | AskHuman
+WorkEffect = CallModel | Prefetch | RunTool | RecoverTool | AskHuman

@@ -52,25 +52,25 @@ class VersionConflict(Retryable):
     code = "version_conflict"
 
 
-class CodeTaken(Retryable):
+class DuplicateCode(Retryable):
     """This short code was given out before; draw another."""
 
     code = "code_taken"
 
 
-class ConversationTaken(Retryable):
+class DuplicateConversation(Retryable):
     """Somebody else opened a thread there first; say it in that one."""
 
     code = "conversation_taken"
 
 
-class Unreachable(Retryable):
+class Unavailable(Retryable):
     """The other side does not answer; try again later."""
 
     code = "unreachable"
 
 
-class Doubtful(Unreachable):
+class DeliveryUncertain(Unavailable):
     """Nobody knows whether the other side has done this: look for it before trying again."""
 
     code = "doubtful"
@@ -100,67 +100,67 @@ class RequestNotFound(NotFound):
     code = "request_not_found"
 
 
-class Refused(Permanent):
+class Conflict(Permanent):
     """This does not fit the present state."""
 
     code = "refused"
 
 
-class WrongState(Refused):
+class WrongState(Conflict):
     """The thread is not in a state for this."""
 
     code = "wrong_state"
 
 
-class AlreadySettled(Refused):
+class AlreadySettled(Conflict):
     """This request is settled already."""
 
     code = "already_settled"
 
 
-class ApprovalChanged(Refused):
+class StaleApproval(Conflict):
     """What you saw is no longer what is asked; look at the request again."""
 
     code = "approval_changed"
 
 
-class NotAllowed(Permanent):
+class Forbidden(Permanent):
     """You may not do this."""
 
     code = "not_allowed"
 
 
-class MissingScope(NotAllowed):
+class MissingScope(Forbidden):
     """This token has no scope for this."""
 
     code = "missing_scope"
 
 
-class Invalid(Permanent):
+class InvalidInput(Permanent):
     """This is not understood."""
 
     code = "invalid"
 
 
-class UnknownAgent(Invalid):
+class UnknownAgent(InvalidInput):
     """There is no such agent."""
 
     code = "unknown_agent"
 
 
-class InvalidAnswer(Invalid):
+class InvalidAnswer(InvalidInput):
     """This answer does not fit the request."""
 
     code = "invalid_answer"
 
 
-class InvalidArguments(Invalid):
+class InvalidArguments(InvalidInput):
     """These arguments do not fit the tool."""
 
     code = "invalid_arguments"
 
 
-class KeyReused(Invalid):
+class IdempotencyKeyReused(InvalidInput):
     """This Idempotency-Key was used before with another body; draw a new key for a new request."""
 
     code = "key_reused"
@@ -172,7 +172,7 @@ class ToolError(Permanent):
     code = "tool_error"
 
 
-class Misconfigured(Permanent):
+class ConfigurationError(Permanent):
     """The configuration does not make sense."""
 
     code = "misconfigured"

@@ -10,15 +10,15 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.addresses import Address
 from agents.budget import Budget, BudgetKind, Usage
-from agents.completion import Outcome
-from agents.fact import Fact, Trusted, TrustedByDefault
+from agents.completion import CompletionOutcome
+from agents.event_base import EventBase, Trusted, TrustedByDefault
 from agents.messages import Receipt
-from agents.policy import EffectClass, OnExpire, Verdict
-from agents.requests import Deciders, GivenAnswer, Request, RequestStatus
+from agents.policy import EffectClass, OnExpire, PolicyDecision
+from agents.requests import Deciders, RecordedAnswer, Request, RequestStatus
 from agents.steps import Step
 
 
-class ThreadStarted(Fact):
+class ThreadStarted(EventBase):
     """A thread was opened; replies leave at `origin`."""
 
     type: Literal["ThreadStarted"] = "ThreadStarted"
@@ -32,7 +32,7 @@ class ThreadStarted(Fact):
     entered_by: Address | None = None
 
 
-class MessageReceived(Fact):
+class MessageReceived(EventBase):
     """Somebody said something to the thread. Later facts name it by `ref`, its channel's own name for it.
 
     `entered_by` is the authenticated address when it is not the actor. `author` names the writer of words that the
@@ -47,7 +47,7 @@ class MessageReceived(Fact):
     author: str | None = None
 
 
-class MessageEdited(Fact):
+class MessageEdited(EventBase):
     """Whoever wrote the message gave it another text."""
 
     type: Literal["MessageEdited"] = "MessageEdited"
@@ -56,7 +56,7 @@ class MessageEdited(Fact):
     source: Address
 
 
-class MessageDeleted(Fact):
+class MessageDeleted(EventBase):
     """Whoever wrote the message took it back."""
 
     type: Literal["MessageDeleted"] = "MessageDeleted"
@@ -64,11 +64,11 @@ class MessageDeleted(Fact):
     source: Address
 
 
-Spoken = MessageReceived | MessageEdited | MessageDeleted
+MessageEvent = MessageReceived | MessageEdited | MessageDeleted
 """What people say, and what they make of it later."""
 
 
-class StepChosen(Fact):
+class StepChosen(EventBase):
     """A model chose the next step; nothing has been carried out by that."""
 
     type: Literal["StepChosen"] = "StepChosen"
@@ -80,7 +80,7 @@ class StepChosen(Fact):
     based_on: int
 
 
-class StepRejected(Fact):
+class StepRejected(EventBase):
     """A model call ended without a step that can be carried out.
 
     `announced` when a person is told with it that the model cannot be reached. `written` is how an answer began that
@@ -88,7 +88,7 @@ class StepRejected(Fact):
     """
 
     type: Literal["StepRejected"] = "StepRejected"
-    outcome: Outcome
+    outcome: CompletionOutcome
     detail: str
     model: str
     usage: Usage | None = None
@@ -101,7 +101,7 @@ FailureStage = Literal["unbegun", "look", "postponed"]
 """What failed if not the run: a run that was announced and had not begun, the look for what a run did, the start."""
 
 
-class ToolCalled(Fact):
+class ToolCalled(EventBase):
     """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it.
 
     `prefetch` is there where another agent is asked in place of a tool: what that one looks up first. `where` is the
@@ -116,19 +116,19 @@ class ToolCalled(Fact):
     effect: EffectClass
     arguments: dict[str, Any]
     digest: str
-    verdict: Verdict
+    verdict: PolicyDecision
     prefetched: bool = False
     prefetch: tuple[str, ...] | None = None
     where: str | None = None
     trusted: TrustedByDefault = True
 
     @property
-    def asks(self) -> bool:
+    def is_delegation(self) -> bool:
         """Whether another agent goes on from here; the ToolSucceeded of this call is its answer."""
         return self.prefetch is not None
 
 
-class ToolStarted(Fact):
+class ToolStarted(EventBase):
     """Written before the call leaves, so that a crash can never hide it."""
 
     type: Literal["ToolStarted"] = "ToolStarted"
@@ -137,7 +137,7 @@ class ToolStarted(Fact):
     attempt: int = 1
 
 
-class ToolSucceeded(Fact):
+class ToolSucceeded(EventBase):
     """The tool did its work. The result is `trusted` if it is the operator's own data."""
 
     type: Literal["ToolSucceeded"] = "ToolSucceeded"
@@ -147,7 +147,7 @@ class ToolSucceeded(Fact):
     trusted: Trusted = False
 
 
-class ToolFailed(Fact):
+class ToolFailed(EventBase):
     """The tool did not do its work; with `retry_at` it is tried again with the same key.
 
     `where` is the file and line, for those who look into the log: models and people are told the `error` alone.
@@ -162,7 +162,7 @@ class ToolFailed(Fact):
     trusted: Trusted = False
 
 
-class ToolOutcomeUnknown(Fact):
+class ToolOutcomeUnknown(EventBase):
     """The tool was started and nobody can tell whether it did its work."""
 
     type: Literal["ToolOutcomeUnknown"] = "ToolOutcomeUnknown"
@@ -172,14 +172,14 @@ class ToolOutcomeUnknown(Fact):
     trusted: Trusted = False
 
 
-class RequestOpened(Fact):
+class RequestOpened(EventBase):
     """A person is asked."""
 
     type: Literal["RequestOpened"] = "RequestOpened"
     request: Request
 
 
-class RequestShown(Fact):
+class RequestShown(EventBase):
     """A channel took a card of the request."""
 
     type: Literal["RequestShown"] = "RequestShown"
@@ -189,7 +189,7 @@ class RequestShown(Fact):
     receipt: Receipt
 
 
-class RequestReminded(Fact):
+class RequestReminded(EventBase):
     """Nobody answered in time for the next reminder."""
 
     type: Literal["RequestReminded"] = "RequestReminded"
@@ -197,7 +197,7 @@ class RequestReminded(Fact):
     nth: int
 
 
-class RequestEscalated(Fact):
+class RequestEscalated(EventBase):
     """Nobody answered in time: others, or another channel, are asked as well."""
 
     type: Literal["RequestEscalated"] = "RequestEscalated"
@@ -206,7 +206,7 @@ class RequestEscalated(Fact):
     to: tuple[Address, ...]
 
 
-class RequestAnswered(Fact):
+class RequestAnswered(EventBase):
     """Somebody answered. `status` is what the request is from now on; an answer that does not count leaves it open.
 
     An edit carries the new arguments, their digest, policy's verdict on them, and who may decide them from now on.
@@ -215,22 +215,22 @@ class RequestAnswered(Fact):
 
     type: Literal["RequestAnswered"] = "RequestAnswered"
     request_id: str
-    answer: GivenAnswer
+    answer: RecordedAnswer
     status: RequestStatus
     arguments: dict[str, Any] | None = None
     digest: str | None = None
-    policy: Verdict | None = None
+    policy: PolicyDecision | None = None
     deciders: tuple[Deciders, ...] | None = None
     names: dict[str, str] | None = None
     outcome: str | None = None
 
     @property
-    def has_words(self) -> bool:
+    def has_text(self) -> bool:
         """Return whether the model is told more than that a person decided."""
         return bool(self.answer.text or self.answer.comment or self.arguments is not None)
 
 
-class RequestExpired(Fact):
+class RequestExpired(EventBase):
     """Nobody answered in time: a timeout, not a refusal."""
 
     type: Literal["RequestExpired"] = "RequestExpired"
@@ -238,7 +238,7 @@ class RequestExpired(Fact):
     on_expire: OnExpire
 
 
-class RequestSuperseded(Fact):
+class RequestSuperseded(EventBase):
     """A new instruction made the request pointless, or what had led to it was taken back."""
 
     type: Literal["RequestSuperseded"] = "RequestSuperseded"
@@ -246,7 +246,7 @@ class RequestSuperseded(Fact):
     reason: str
 
 
-class ReplyChosen(Fact):
+class ReplyChosen(EventBase):
     """The thread answers its requester. `draft` is where they could read along while the model wrote it."""
 
     type: Literal["ReplyChosen"] = "ReplyChosen"
@@ -254,7 +254,7 @@ class ReplyChosen(Fact):
     draft: Receipt | None = None
 
 
-class NoticeGiven(Fact):
+class NoticeGiven(EventBase):
     """People are told how a request stands, at `to` or where replies go. No model learns of it."""
 
     type: Literal["NoticeGiven"] = "NoticeGiven"
@@ -262,7 +262,7 @@ class NoticeGiven(Fact):
     to: Address | None = None
 
 
-class MessageSent(Fact):
+class MessageSent(EventBase):
     """A channel took a message."""
 
     type: Literal["MessageSent"] = "MessageSent"
@@ -271,7 +271,7 @@ class MessageSent(Fact):
     receipt: Receipt
 
 
-class MessageUndeliverable(Fact):
+class MessageUndeliverable(EventBase):
     """A channel will never take this message; it goes to `instead`, or was a card of the open request `request_id`."""
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
@@ -282,27 +282,27 @@ class MessageUndeliverable(Fact):
     request_id: str | None = Field(default=None, exclude_if=lambda name: name is None)
 
 
-class ThreadPaused(Fact):
+class ThreadPaused(EventBase):
     """Nothing new is started until somebody resumes the thread."""
 
     type: Literal["ThreadPaused"] = "ThreadPaused"
     reason: str
 
 
-class ThreadResumed(Fact):
+class ThreadResumed(EventBase):
     """The thread goes back to what it waited for."""
 
     type: Literal["ThreadResumed"] = "ThreadResumed"
 
 
-class ThreadCancelled(Fact):
+class ThreadCancelled(EventBase):
     """The thread is over; a tool that is already running may still report."""
 
     type: Literal["ThreadCancelled"] = "ThreadCancelled"
     reason: str
 
 
-class ThreadFinished(Fact):
+class ThreadFinished(EventBase):
     """The agent is done for now; a new message re-opens the thread."""
 
     type: Literal["ThreadFinished"] = "ThreadFinished"
@@ -310,7 +310,7 @@ class ThreadFinished(Fact):
     reason: str
 
 
-class TimerSet(Fact):
+class TimerSet(EventBase):
     """The agent chose to wait."""
 
     type: Literal["TimerSet"] = "TimerSet"
@@ -318,13 +318,13 @@ class TimerSet(Fact):
     reason: str
 
 
-class TimerFired(Fact):
+class TimerFired(EventBase):
     """The wait is over."""
 
     type: Literal["TimerFired"] = "TimerFired"
 
 
-class BudgetReached(Fact):
+class BudgetReached(EventBase):
     """The thread has used up what it was given."""
 
     type: Literal["BudgetReached"] = "BudgetReached"
@@ -333,7 +333,7 @@ class BudgetReached(Fact):
     used: float
 
 
-class BudgetExtended(Fact):
+class BudgetExtended(EventBase):
     """A person gave the thread more."""
 
     type: Literal["BudgetExtended"] = "BudgetExtended"
@@ -341,7 +341,7 @@ class BudgetExtended(Fact):
     by: float
 
 
-class ThreadForked(Fact):
+class ThreadForked(EventBase):
     """This log is a copy of another one up to here; nothing that was in flight there is in flight here."""
 
     type: Literal["ThreadForked"] = "ThreadForked"
@@ -350,7 +350,7 @@ class ThreadForked(Fact):
     at_seq: int
 
 
-class UnknownEvent(Fact):
+class UnknownEvent(EventBase):
     """A fact written by a newer Handrail. It is kept, shown, and pauses the thread; it is never skipped."""
 
     type: str
@@ -392,7 +392,7 @@ KnownEvent = (
 )
 Event = KnownEvent | UnknownEvent
 
-KNOWN: TypeAdapter[KnownEvent] = TypeAdapter(Annotated[KnownEvent, Field(discriminator="type")])
-VERSIONS: dict[str, int] = {
+EVENT_ADAPTER: TypeAdapter[KnownEvent] = TypeAdapter(Annotated[KnownEvent, Field(discriminator="type")])
+EVENT_VERSIONS: dict[str, int] = {
     kind.model_fields["type"].default: kind.model_fields["v"].default for kind in KnownEvent.__args__
 }

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from agents.addresses import Address
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
 
 class Provenance(StrEnum):
@@ -36,14 +36,14 @@ class Assurance(StrEnum):
         return list(Assurance).index(self)
 
 
-class Field(Frozen):
+class CardField(FrozenModel):
     """One line of a card: a name, and the whole value, made visible."""
 
     name: str
     value: str
 
 
-class Explanation(Frozen):
+class Explanation(FrozenModel):
     """What a person wants to know before they decide, in words; empty where there is nothing to say.
 
     `why` is in the agent's own words, `progress` tells how many have approved of how many who must, `afterwards` what
@@ -57,7 +57,7 @@ class Explanation(Frozen):
     afterwards: str = ""
 
 
-class Card(Frozen):
+class Card(FrozenModel):
     """A request as a person sees it, made by code from validated facts; only `explanation.why` is a model's prose.
 
     `note` is why it is shown here. `may_approve` is False where its only reader may not: it offers no approval then.
@@ -71,11 +71,11 @@ class Card(Frozen):
     kind: Literal["approval", "question"]
     status: str
     title: str
-    fields: tuple[Field, ...] = ()
-    is_cut: bool = False
+    fields: tuple[CardField, ...] = ()
+    is_truncated: bool = False
     explanation: Explanation = Explanation()
     choices: tuple[str, ...] = ()
-    editable: bool = True
+    is_editable: bool = True
     requester: Address
     requesters: tuple[Address, ...] = ()
     expires_at: AwareDatetime | None = None
@@ -85,21 +85,21 @@ class Card(Frozen):
     may_approve: bool = True
 
 
-class Message(Frozen):
+class Message(FrozenModel):
     """Something to say: plain text always, and a card when an answer is wanted."""
 
     text: str
     card: Card | None = None
 
 
-class Begun(Frozen):
+class StartedConversation(FrozenModel):
     """A conversation a message began outside: where it goes on, and the name of the place it comes in from."""
 
     address: Address
-    place: str
+    conversation_key: str
 
 
-class Receipt(Frozen):
+class Receipt(FrozenModel):
     """What a channel gives back for a message it took: how to find it again, and a digest of what it showed.
 
     `begun` is there when what people say about the message comes in from a place of its own.
@@ -107,17 +107,17 @@ class Receipt(Frozen):
 
     ref: str
     digest: str
-    begun: Begun | None = None
+    started: StartedConversation | None = None
 
 
-class Quote(Frozen):
+class Quote(FrozenModel):
     """Words that somebody passes on, such as a forwarded message, and who wrote them as far as the channel says."""
 
     text: str
     author: str
 
 
-class Heard(Frozen):
+class IncomingMessage(FrozenModel):
     """A message as it came in, after its channel verified it. `ref` is its channel's own name for it, if it has one.
 
     `entered_by` is the authenticated address when it is not `by`. With an `author`, an address where the channel knows
@@ -135,7 +135,7 @@ class Heard(Frozen):
     quotes: tuple[Quote, ...] = ()
 
 
-class Changed(Frozen):
+class IncomingEdit(FrozenModel):
     """What `by` made of the message `ref` later: another text, or None when it was deleted."""
 
     ref: str

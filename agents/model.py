@@ -9,12 +9,12 @@ from agents.completion import Completion
 from agents.prompt import Prompt
 from agents.state import ThreadState
 
-Words = Callable[[str], None]
+OnPartialReply = Callable[[str], None]
 """Told, while a model writes its reply, all of the reply so far. Returns at once, and raises nothing."""
 
 
 @dataclass(frozen=True)
-class Turn:
+class ModelRequest:
     """All that a model may know: the folded thread, the agent it speaks for, and the prompt made from both."""
 
     state: ThreadState
@@ -29,4 +29,4 @@ class Model(Protocol):
     end begins with what was told; of other steps nothing is told. When the call fails, what was told is void.
     """
 
-    async def complete(self, turn: Turn, words: Words | None = None) -> Completion: ...
+    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion: ...

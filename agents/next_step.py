@@ -1,11 +1,11 @@
 """What should be in flight now? Asked after every change and after every start; pure (factor 12)."""
 
-from agents.budget import KINDS, BudgetKind
-from agents.effects import AskHuman, CallModel, Effect, Prefetch, RecoverTool, RunTool, SendMessage, Work
-from agents.state import OpenCall, ThreadState
+from agents.budget import BUDGET_KINDS, BudgetKind
+from agents.effects import AskHuman, CallModel, Effect, Prefetch, RecoverTool, RunTool, SendMessage, WorkEffect
+from agents.state import CurrentCall, ThreadState
 
-MOST_REPAIRS = 2
-MOST_FAILURES = 3
+MAX_REPAIRS = 2
+MAX_FAILURES = 3
 
 
 def next_step(state: ThreadState) -> tuple[Effect, ...]:
@@ -13,55 +13,59 @@ def next_step(state: ThreadState) -> tuple[Effect, ...]:
 
     None of a thread whose log this build cannot read.
     """
-    return (*messages(state), *work(state))
+    return (*pending_sends(state), *next_work(state))
 
 
-def messages(state: ThreadState) -> tuple[SendMessage, ...]:
+def pending_sends(state: ThreadState) -> tuple[SendMessage, ...]:
     """Messages go out whatever the thread is doing: also a cancelled thread corrects its cards."""
-    sent = () if state.unreadable is not None else state.outgoing
+    sent = () if state.unreadable is not None else state.pending_messages
     return tuple(
-        SendMessage(key=m.key, to=m.to, message=m.message, request_id=m.request_id, replacing=m.replacing) for m in sent
+        SendMessage(key=m.key, to=m.to, message=m.message, request_id=m.request_id, replaces=m.replaces) for m in sent
     )
 
 
-def work(state: ThreadState) -> tuple[Work, ...]:
+def next_work(state: ThreadState) -> tuple[WorkEffect, ...]:
     """The one thing to do next; nothing while people or the clock are waited for."""
     if state.unreadable is not None:
         return ()
-    if state.call is not None and state.call.phase == "started" and state.paused is None:
-        return (RecoverTool(key=f"recover:{state.call.call_id}:{state.call.attempt}", call=state.call),)
-    if state.status not in ("running", "waiting_for_time") or state.fires_at is not None:
+    if state.current_call is not None and state.current_call.phase == "running" and state.paused is None:
+        return (
+            RecoverTool(
+                key=f"recover:{state.current_call.call_id}:{state.current_call.attempt}", call=state.current_call
+            ),
+        )
+    if state.status not in ("running", "waiting_for_time") or state.timer_at is not None:
         return ()
-    if state.call is not None:
-        return _run(state.call)
+    if state.current_call is not None:
+        return _run_tool(state.current_call)
     if state.prefetch:
-        return (_look_up(state, state.prefetch[0]),)
-    return _think(state) if state.models_turn else ()
+        return (_prefetch(state, state.prefetch[0]),)
+    return _model_call_or_help(state) if state.needs_model else ()
 
 
-def _run(call: OpenCall) -> tuple[Work, ...]:
-    if call.phase != "ready":
+def _run_tool(call: CurrentCall) -> tuple[WorkEffect, ...]:
+    if call.phase != "approved":
         return ()
     return (RunTool(key=f"tool:{call.call_id}:{call.attempt + 1}", not_before=call.retry_at, call=call),)
 
 
-def _look_up(state: ThreadState, tool: str) -> Prefetch:
+def _prefetch(state: ThreadState, tool: str) -> Prefetch:
     """Every agent that is asked looks up anew, each time."""
-    asked = f"{state.asked[-1].call_id}:" if state.asked else ""
+    asked = f"{state.delegations[-1].call_id}:" if state.delegations else ""
     return Prefetch(key=f"prefetch:{asked}{tool}", tool=tool)
 
 
-def _think(state: ThreadState) -> tuple[Work, ...]:
-    if state.repairs > MOST_REPAIRS or state.failures >= MOST_FAILURES:
-        return (AskHuman(key=f"stuck:{state.context_seq}", why="stuck"),)
-    if (kind := exhausted(state)) is not None:
-        return (AskHuman(key=f"budget:{kind}:{state.context_seq}", why="budget", kind=kind),)
+def _model_call_or_help(state: ThreadState) -> tuple[WorkEffect, ...]:
+    if state.repairs > MAX_REPAIRS or state.failures >= MAX_FAILURES:
+        return (AskHuman(key=f"stuck:{state.context_seq}", reason="stuck"),)
+    if (kind := exhausted_budget(state)) is not None:
+        return (AskHuman(key=f"budget:{kind}:{state.context_seq}", reason="budget", kind=kind),)
     return (CallModel(key=f"model:{state.context_seq}:{state.retries}", not_before=state.retry_at),)
 
 
-def exhausted(state: ThreadState) -> BudgetKind | None:
+def exhausted_budget(state: ThreadState) -> BudgetKind | None:
     """The first limit that is reached, if one is."""
-    for kind in KINDS:
+    for kind in BUDGET_KINDS:
         limit = getattr(state.budget, kind)
         if limit is not None and getattr(state.spent, kind) >= limit:
             return kind

@@ -7,12 +7,12 @@ from typing import Any
 import openai
 
 CONNECT_TIMEOUT_SECONDS = 5.0
-_NO_KEY = "none"  # the client insists on a key; servers at home ignore it
-_HEADERS = frozenset({
+_PLACEHOLDER_KEY = "none"  # the client insists on a key; servers at home ignore it
+_ALLOWED_HEADERS = frozenset({
     "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host",
     "transfer-encoding", "user-agent",
 })  # fmt: skip
-_SDK_HEADERS = "x-stainless-"
+_SDK_HEADER_PREFIX = "x-stainless-"
 """The SDK's own: versions of it and of Python."""
 
 
@@ -24,9 +24,9 @@ def make_client(
     Proxies and certificates come with `http_client`. OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS,
     OPENAI_ADMIN_KEY, OPENAI_WEBHOOK_SECRET and OPENAI_LOG are for other programs.
     """
-    key = api_key or _NO_KEY
+    key = api_key or _PLACEHOLDER_KEY
     http = http_client or openai.DefaultAsyncHttpxClient(trust_env=False)
-    _send_only_own_headers(http, f"Bearer {key}")
+    _remove_foreign_headers(http, f"Bearer {key}")
     client = openai.AsyncOpenAI(
         api_key=key,
         base_url=base_url,
@@ -44,10 +44,10 @@ def make_http_client(proxy: str | None, tls: ssl.SSLContext) -> openai.DefaultAs
     return openai.DefaultAsyncHttpxClient(proxy=proxy, verify=tls, trust_env=False)
 
 
-def _send_only_own_headers(http: openai.DefaultAsyncHttpxClient, authorization: str) -> None:
+def _remove_foreign_headers(http: openai.DefaultAsyncHttpxClient, authorization: str) -> None:
     async def clean(request: Any) -> None:
         for name in {name.lower() for name in request.headers}:
-            if name not in _HEADERS and not name.startswith(_SDK_HEADERS):
+            if name not in _ALLOWED_HEADERS and not name.startswith(_SDK_HEADER_PREFIX):
                 del request.headers[name]
         if "authorization" in request.headers:  # a redirect to another host has none
             request.headers["authorization"] = authorization

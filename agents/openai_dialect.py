@@ -4,58 +4,60 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
 ResponseFormat = Literal["json_schema", "json_object", "none"]
 
-_FALL_BACK: dict[ResponseFormat, ResponseFormat] = {"json_schema": "json_object", "json_object": "none"}
-_BAD_REQUESTS = (400, 422)
-_NOT_IMPLEMENTED = (500, 501)
+_SIMPLER_FORMAT: dict[ResponseFormat, ResponseFormat] = {"json_schema": "json_object", "json_object": "none"}
+_BAD_REQUEST_STATUSES = (400, 422)
+_NOT_IMPLEMENTED_STATUSES = (500, 501)
 """llama-cpp-python answers 500 to a schema it cannot compile."""
 
 _MAX_SEARCHED_CHARACTERS = 4000
-_ABOUT_COUNTING = ("stream_options", "include_usage")
-_ABOUT_STREAMING = ('"stream"', "'stream'", "`stream`", "to stream", "streaming")
-_ABOUT_FORMAT = (
+_USAGE_KEYWORDS = ("stream_options", "include_usage")
+_STREAMING_KEYWORDS = ('"stream"', "'stream'", "`stream`", "to stream", "streaming")
+_FORMAT_KEYWORDS = (
     "response_format", "response format", "json_schema", "json_object", "json mode", "schema", "structured output",
     "'const'", '"const"', "`const`", "const ", "grammar", "additionalproperties", "anyof",
 )  # fmt: skip
 
 
-class Dialect(Frozen):
+class Dialect(FrozenModel):
     """Parts of a request that may be left out: the schema, the count of tokens in a stream, the stream itself."""
 
     response_format: ResponseFormat = "json_schema"
-    counts_tokens: bool = True
-    streams: bool = True
+    supports_stream_usage: bool = True
+    supports_streaming: bool = True
 
-    def without_refused(self, status: int, body: Any) -> "Dialect | None":
+    def without_rejected_part(self, status: int, body: Any) -> "Dialect | None":
         """Return what to try next after this refusal, None when it is about something else.
 
         A bad request that says nothing at all (`body` is None) may be about the schema.
         """
-        if status not in (*_BAD_REQUESTS, *_NOT_IMPLEMENTED):
+        if status not in (*_BAD_REQUEST_STATUSES, *_NOT_IMPLEMENTED_STATUSES):
             return None
         if body is None:
-            return self._with_simpler_format() if status in _BAD_REQUESTS else None
-        said = _searchable(body)
-        return next((dialect for words, dialect in self._simpler(status) if any(word in said for word in words)), None)
+            return self._with_simpler_format() if status in _BAD_REQUEST_STATUSES else None
+        said = _searchable_text(body)
+        return next(
+            (dialect for words, dialect in self._simpler_dialects(status) if any(word in said for word in words)), None
+        )
 
-    def _simpler(self, status: int) -> Iterator[tuple[tuple[str, ...], "Dialect"]]:
-        is_bad_request = status in _BAD_REQUESTS
-        if is_bad_request and self.streams and self.counts_tokens:
-            yield _ABOUT_COUNTING, self.model_copy(update={"counts_tokens": False})
+    def _simpler_dialects(self, status: int) -> Iterator[tuple[tuple[str, ...], "Dialect"]]:
+        is_bad_request = status in _BAD_REQUEST_STATUSES
+        if is_bad_request and self.supports_streaming and self.supports_stream_usage:
+            yield _USAGE_KEYWORDS, self.model_copy(update={"supports_stream_usage": False})
         if (simpler := self._with_simpler_format()) is not None:
-            yield _ABOUT_FORMAT, simpler
-        if is_bad_request and self.streams:
-            yield _ABOUT_STREAMING, self.model_copy(update={"streams": False})
+            yield _FORMAT_KEYWORDS, simpler
+        if is_bad_request and self.supports_streaming:
+            yield _STREAMING_KEYWORDS, self.model_copy(update={"supports_streaming": False})
 
     def _with_simpler_format(self) -> "Dialect | None":
-        simpler = _FALL_BACK.get(self.response_format)
+        simpler = _SIMPLER_FORMAT.get(self.response_format)
         return self.model_copy(update={"response_format": simpler}) if simpler else None
 
 
-def _searchable(body: Any) -> str:
+def _searchable_text(body: Any) -> str:
     try:
         said = json.dumps(body, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):

@@ -11,19 +11,32 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import ValidationError
 
-from agents.completion import Completion, Outcome
-from agents.drafting import Draft
-from agents.errors import Misconfigured
-from agents.model import Model, Turn, Words
-from agents.openai_answer import Answer, chat_answer, failed, model_names, refused_generation, response_answer
+from agents.completion import Completion, CompletionOutcome
+from agents.errors import ConfigurationError
+from agents.model import Model, ModelRequest, OnPartialReply
 from agents.openai_client import make_client
+from agents.openai_completion import failed_completion, to_completion
 from agents.openai_dialect import Dialect
-from agents.openai_reading import ended, read_answer
-from agents.openai_refusal import advice, plain_words, refusal, retry_after, words_of
-from agents.openai_request import chat_request, response_request, with_schema_in_words
-from agents.openai_stream import TOO_LONG, Streamed, StreamedChat, StreamedResponse
+from agents.openai_errors import (
+    classify_error,
+    extract_error_message,
+    operator_hint,
+    parse_retry_after,
+    sanitize_message,
+)
+from agents.openai_request import add_schema_to_prompt, chat_request, response_request
+from agents.openai_response import (
+    ModelResponse,
+    error_result,
+    extract_rejected_generation,
+    parse_chat,
+    parse_model_names,
+    parse_response,
+)
+from agents.openai_stream import OVERLONG_RESPONSE, ChatAccumulator, ResponseAccumulator, StreamAccumulator
+from agents.output_schema import output_schema
+from agents.partial_reply import PartialReplyReader
 from agents.prompt import Prompt
-from agents.schema import wire_schema
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -33,18 +46,18 @@ MAX_ANSWER_CHARACTERS = 500_000
 """Thoughts included. A small model that cannot find the end of its answer would go on until its context is full."""
 
 T = TypeVar("T")
-Tell = Callable[[str], None]
+OnText = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Question:
+class _ApiCall:
     """What is asked, in a form the server understands. `alive` is called with every sign of an answer."""
 
     prompt: Prompt
     schema: dict[str, Any]
     dialect: Dialect
-    tell: Tell
-    alive: Callable[[], None]
+    on_text: OnText
+    on_activity: Callable[[], None]
 
 
 class OpenAIModel:
@@ -68,68 +81,80 @@ class OpenAIModel:
         self._model = model
         self._timeout = timeout
         # Responses knows neither `response_format` nor `stream_options`.
-        self._dialect = Dialect(response_format="none", counts_tokens=False) if self._at_openai else Dialect()
+        self._dialect = Dialect(response_format="none", supports_stream_usage=False) if self._is_openai else Dialect()
         self._client = make_client(self._key, base_url or OPENAI_URL, http_client)
 
-    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
+    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
         """Choose the next step. Every end but cancellation is a Completion."""
-        draft = Draft(wrapped=not self._at_openai)
-        completion = await self._completed(turn, lambda piece: _tell(draft, words, piece))
-        if completion.step is not None and not draft.fits(completion.step):
-            return ended(self._model, Outcome.FAILED, "the answer is not the one that was streamed", completion.usage)
+        draft = PartialReplyReader(may_be_wrapped=not self._is_openai)
+        completion = await self._complete_call(
+            model_request, lambda piece: _report_partial_reply(draft, on_partial, piece)
+        )
+        if completion.step is not None and not draft.matches(completion.step):
+            return failed_completion(
+                self._model, CompletionOutcome.FAILED, "the answer is not the one that was streamed", completion.usage
+            )
         return completion
 
-    async def names(self) -> tuple[str, ...] | Completion:
+    async def list_models(self) -> tuple[str, ...] | Completion:
         """Return the models the server has, or how the question failed. It costs nothing."""
         try:
             async with asyncio.timeout(self._timeout):
                 told = await self._client.models.with_raw_response.list()
         except TimeoutError:
-            return ended(self._model, Outcome.TIMEOUT, f"{self._host} sent nothing for {self._timeout:g} seconds")
+            return failed_completion(
+                self._model, CompletionOutcome.TIMEOUT, f"{self._host} sent nothing for {self._timeout:g} seconds"
+            )
         except (openai.OpenAIError, ValueError) as error:
-            return self._failure(error)
-        return model_names(told.content)
+            return self._failed_completion(error)
+        return parse_model_names(told.content)
 
     async def close(self) -> None:
         """Give up the connections."""
         await self._client.close()
 
     @property
-    def _at_openai(self) -> bool:
+    def _is_openai(self) -> bool:
         return self._host == "api.openai.com"
 
-    async def _completed(self, turn: Turn, tell: Tell) -> Completion:
+    async def _complete_call(self, model_request: ModelRequest, on_text: OnText) -> Completion:
         try:
-            prompt, schema = self._asked(turn)
-            answer = await self._answered(prompt, schema, tell)
+            prompt, schema = self._prompt_and_schema(model_request)
+            answer = await self._request_with_fallback(prompt, schema, on_text)
         except TimeoutError as error:
-            return ended(self._model, Outcome.TIMEOUT, f"{self._host} {error}")
-        except (openai.OpenAIError, Misconfigured, ValueError) as error:
-            return self._failure(error)
+            return failed_completion(self._model, CompletionOutcome.TIMEOUT, f"{self._host} {error}")
+        except (openai.OpenAIError, ConfigurationError, ValueError) as error:
+            return self._failed_completion(error)
         if answer is None:
             words = f"{self._host} answered with something that is no answer of its API"
-            return ended(self._model, Outcome.FAILED, words)
-        safe = answer.model_copy(update={"detail": plain_words(answer.detail, self._key)})
-        return read_answer(
-            safe, turn.agent, self._model, is_strict=self._at_openai, asked=len(prompt.system) + len(prompt.user)
+            return failed_completion(self._model, CompletionOutcome.FAILED, words)
+        safe = answer.model_copy(update={"detail": sanitize_message(answer.detail, self._key)})
+        return to_completion(
+            safe,
+            model_request.agent,
+            self._model,
+            is_strict=self._is_openai,
+            request_characters=len(prompt.system) + len(prompt.user),
         )
 
-    def _asked(self, turn: Turn) -> tuple[Prompt, dict[str, Any]]:
+    def _prompt_and_schema(self, model_request: ModelRequest) -> tuple[Prompt, dict[str, Any]]:
         """The prompt and the schema. A server that may not enforce the schema is told it in words as well."""
-        schema = wire_schema(turn.agent.tools, turn.agent.asks)
-        return turn.prompt if self._at_openai else with_schema_in_words(turn.prompt, schema), schema
+        schema = output_schema(model_request.agent.tools, model_request.agent.delegates)
+        return model_request.prompt if self._is_openai else add_schema_to_prompt(model_request.prompt, schema), schema
 
-    async def _answered(self, prompt: Prompt, schema: dict[str, Any], tell: Tell) -> Answer | None:
+    async def _request_with_fallback(
+        self, prompt: Prompt, schema: dict[str, Any], on_text: OnText
+    ) -> ModelResponse | None:
         """Ask, and once more without each part the server refuses; what worked is remembered."""
         dialect = self._dialect
         while True:
             try:
-                answer = await self._in_time(prompt, schema, dialect, tell)
+                answer = await self._request_with_timeout(prompt, schema, dialect, on_text)
             except openai.APIStatusError as error:
-                body = _body(error)
-                if (written := refused_generation(body)) is not None:
-                    return failed(body, written)
-                simpler = dialect.without_refused(error.status_code, body)
+                body = _error_body(error)
+                if (written := extract_rejected_generation(body)) is not None:
+                    return error_result(body, written)
+                simpler = dialect.without_rejected_part(error.status_code, body)
                 if simpler is None:
                     raise
                 dialect = simpler
@@ -138,14 +163,20 @@ class OpenAIModel:
                     self._dialect = dialect
                 return answer
 
-    async def _in_time(self, prompt: Prompt, schema: dict[str, Any], dialect: Dialect, tell: Tell) -> Answer | None:
+    async def _request_with_timeout(
+        self, prompt: Prompt, schema: dict[str, Any], dialect: Dialect, on_text: OnText
+    ) -> ModelResponse | None:
         """One call. Raises TimeoutError in words when the server is silent for too long or never ends."""
         clock = asyncio.get_running_loop().time
         silence = asyncio.timeout(self._timeout)
         try:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS), silence:
-                question = _Question(prompt, schema, dialect, tell, lambda: silence.reschedule(clock() + self._timeout))
-                return await (self._streamed(question) if dialect.streams else self._at_once(question))
+                question = _ApiCall(
+                    prompt, schema, dialect, on_text, lambda: silence.reschedule(clock() + self._timeout)
+                )
+                return await (
+                    self._request_streamed(question) if dialect.supports_streaming else self._request_whole(question)
+                )
         except openai.APITimeoutError as error:  # only connecting has a limit there
             raise openai.OpenAIError from error
         except TimeoutError:
@@ -153,67 +184,69 @@ class OpenAIModel:
                 raise TimeoutError(f"sent nothing for {self._timeout:g} seconds") from None
             raise TimeoutError(f"did not end its answer within {CALL_TIMEOUT_SECONDS:g} seconds") from None
 
-    async def _at_once(self, question: _Question) -> Answer | None:
-        asked = self._arguments(question)
-        if self._at_openai:
+    async def _request_whole(self, call: _ApiCall) -> ModelResponse | None:
+        asked = self._request_arguments(call)
+        if self._is_openai:
             told = await self._client.responses.with_raw_response.create(model=self._model, **asked)
         else:
             told = await self._client.chat.completions.with_raw_response.create(model=self._model, **asked)
-        return self._understood(told.content)
+        return self._parse_body(told.content)
 
-    async def _streamed(self, question: _Question) -> Answer | None:
+    async def _request_streamed(self, call: _ApiCall) -> ModelResponse | None:
         """The answer as it comes. A server that does not stream answers at once."""
         async with AsyncExitStack() as stack:
-            response = await _transported(stack.enter_async_context(self._opened(question)))
+            response = await _with_client_errors(stack.enter_async_context(self._open_stream(call)))
             if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
-                question.alive()
-                return self._understood(await _transported(response.read()))
-            streamed = StreamedResponse() if self._at_openai else StreamedChat()
-            return await _followed(await response.parse(to=_Events), streamed, question)
+                call.on_activity()
+                return self._parse_body(await _with_client_errors(response.read()))
+            streamed = ResponseAccumulator() if self._is_openai else ChatAccumulator()
+            return await _consume_events(await response.parse(to=_EventStream), streamed, call)
 
-    def _opened(self, question: _Question) -> Any:
-        asked = self._arguments(question)
-        if self._at_openai:
+    def _open_stream(self, call: _ApiCall) -> Any:
+        asked = self._request_arguments(call)
+        if self._is_openai:
             return self._client.responses.with_streaming_response.create(model=self._model, stream=True, **asked)
-        if question.dialect.counts_tokens:
+        if call.dialect.supports_stream_usage:
             asked["stream_options"] = {"include_usage": True}
         return self._client.chat.completions.with_streaming_response.create(model=self._model, stream=True, **asked)
 
-    def _arguments(self, question: _Question) -> dict[str, Any]:
-        if self._at_openai:
-            return response_request(question.prompt, question.schema)
-        return chat_request(question.prompt, question.schema, question.dialect)
+    def _request_arguments(self, call: _ApiCall) -> dict[str, Any]:
+        if self._is_openai:
+            return response_request(call.prompt, call.schema)
+        return chat_request(call.prompt, call.schema, call.dialect)
 
-    def _understood(self, body: bytes) -> Answer | None:
+    def _parse_body(self, body: bytes) -> ModelResponse | None:
         """None when it is no answer of the API."""
         try:
-            return response_answer(body) if self._at_openai else chat_answer(body)
+            return parse_response(body) if self._is_openai else parse_chat(body)
         except ValidationError:
             return None
 
-    def _failure(self, error: openai.OpenAIError | Misconfigured | ValueError) -> Completion:
+    def _failed_completion(self, error: openai.OpenAIError | ConfigurationError | ValueError) -> Completion:
         if isinstance(error, openai.APIStatusError):
-            return self._refused(error)
+            return self._rejected_completion(error)
         if isinstance(error, openai.OpenAIError):
-            return ended(self._model, Outcome.UNAVAILABLE, f"no connection to {self._host}")
-        if isinstance(error, Misconfigured):
-            return ended(self._model, Outcome.REJECTED, str(error))
-        return ended(self._model, Outcome.REJECTED, f"the call cannot be written: {type(error).__name__}")
+            return failed_completion(self._model, CompletionOutcome.UNAVAILABLE, f"no connection to {self._host}")
+        if isinstance(error, ConfigurationError):
+            return failed_completion(self._model, CompletionOutcome.BAD_REQUEST, str(error))
+        return failed_completion(
+            self._model, CompletionOutcome.BAD_REQUEST, f"the call cannot be written: {type(error).__name__}"
+        )
 
-    def _refused(self, error: openai.APIStatusError) -> Completion:
+    def _rejected_completion(self, error: openai.APIStatusError) -> Completion:
         codes = (error.code, error.type)
-        outcome = refusal(error.status_code, codes)
-        said = plain_words(words_of(_body(error)), self._key)
+        outcome = classify_error(error.status_code, codes)
+        said = sanitize_message(extract_error_message(_error_body(error)), self._key)
         return Completion(
             outcome=outcome,
             model=self._model,
             detail=f"{self._host} answered {error.status_code}" + (f": {said}" if said else ""),
-            retry_after=retry_after(error.response.headers, datetime.now(UTC)) if outcome.retryable else None,
-            advice=advice(error.status_code, codes) if outcome is Outcome.DENIED else "",
+            retry_after=parse_retry_after(error.response.headers, datetime.now(UTC)) if outcome.is_retryable else None,
+            operator_hint=operator_hint(error.status_code, codes) if outcome is CompletionOutcome.AUTH_FAILED else "",
         )
 
 
-class _Events(openai.AsyncStream[object]):
+class _EventStream(openai.AsyncStream[object]):
     """The events of an answer; `is_done` tells whether the server said `[DONE]`."""
 
     is_done = False
@@ -224,41 +257,41 @@ class _Events(openai.AsyncStream[object]):
             yield event
 
 
-def _tell(draft: Draft, words: Words | None, piece: str) -> None:
-    message = draft.read(piece) if words is not None else None
-    if words is not None and message is not None:
-        words(message)
+def _report_partial_reply(reader: PartialReplyReader, on_partial: OnPartialReply | None, chunk: str) -> None:
+    message = reader.feed(chunk) if on_partial is not None else None
+    if on_partial is not None and message is not None:
+        on_partial(message)
 
 
-async def _transported(answered: Awaitable[T]) -> T:
+async def _with_client_errors(awaitable: Awaitable[T]) -> T:
     """The client hands on errors of its transport as they are while it streams: here they become its own."""
     try:
-        return await answered
+        return await awaitable
     except (openai.OpenAIError, ValueError):
         raise
     except Exception as error:
         raise openai.OpenAIError from error
 
 
-async def _followed(events: _Events, streamed: Streamed, question: _Question) -> Answer | None:
+async def _consume_events(events: _EventStream, accumulator: StreamAccumulator, call: _ApiCall) -> ModelResponse | None:
     """What the events amount to; None when there is one that is none of the API's."""
     try:
         async for event in events:
-            question.tell(streamed.take(event))
-            question.alive()
-            if streamed.length > MAX_ANSWER_CHARACTERS:
+            call.on_text(accumulator.feed(event))
+            call.on_activity()
+            if accumulator.length > MAX_ANSWER_CHARACTERS:
                 await events.close()
-                return TOO_LONG
+                return OVERLONG_RESPONSE
     except openai.APIConnectionError:
         raise
     except openai.APIError as error:
-        return streamed.failed(error.body)
+        return accumulator.result_after_error(error.body)
     except (ValueError, RecursionError):
         return None
-    return streamed.answer(is_done=events.is_done)
+    return accumulator.result(is_done=events.is_done)
 
 
-def _body(error: openai.APIStatusError) -> Any:
+def _error_body(error: openai.APIStatusError) -> Any:
     """What the provider says of an error, if it is JSON; a page of HTML says nothing."""
     is_json = "json" in error.response.headers.get("content-type", "").lower()
     return error.body if is_json and error.body else None

@@ -9,102 +9,111 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from agents.budget import Usage
-from agents.completion import Outcome
-from agents.openai_answer import CUT_OFF, Answer, Response, Spoken, counted, ended_chat, ended_response, failed
+from agents.completion import CompletionOutcome
+from agents.openai_response import (
+    TRUNCATED_ANSWER,
+    ChatMessage,
+    ModelResponse,
+    ResponseBody,
+    chat_result,
+    error_result,
+    parse_usage,
+    response_result,
+)
 
-BROKEN_OFF = "the answer broke off before its end"
-TOO_LONG = Answer(trouble=Outcome.TRUNCATED, detail=CUT_OFF)
+INCOMPLETE_STREAM = "the answer broke off before its end"
+OVERLONG_RESPONSE = ModelResponse(failure=CompletionOutcome.TRUNCATED, detail=TRUNCATED_ANSWER)
 
 
-class Streamed(Protocol):
+class StreamAccumulator(Protocol):
     """An answer on its way."""
 
-    def take(self, event: object) -> str:
+    def feed(self, event: object) -> str:
         """The text that the data of one event adds. Raises ValueError when it is no event of the API."""
 
-    def answer(self, *, is_done: bool) -> Answer:
+    def result(self, *, is_done: bool) -> ModelResponse:
         """All there is when nothing more comes; `is_done` tells whether the server ended the stream itself."""
 
     @property
     def length(self) -> int:
         """How many characters there are, thoughts included."""
 
-    def failed(self, error: object) -> Answer:
+    def result_after_error(self, error: object) -> ModelResponse:
         """All there is when an error ends it: the `error` of an event, of any shape."""
 
 
-class _Text:
+class _TextBuffer:
     """A text in pieces. Servers that count in UTF-16 may cut a character in two: its halves come out as one."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._half = ""
+        self._pending_surrogate = ""
         self.length = 0
 
     def __str__(self) -> str:
         return "".join(self._pieces)
 
-    def add(self, piece: str) -> str:
+    def add(self, chunk: str) -> str:
         """What becomes known of the text. Raises ValueError for a half that stays alone."""
-        text = self._half + piece
-        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        whole = text.removesuffix(self._half).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        text = self._pending_surrogate + chunk
+        self._pending_surrogate = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        whole = text.removesuffix(self._pending_surrogate).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         self._pieces.append(whole)
         self.length += len(whole)
         return whole
 
 
-class StreamedChat:
+class ChatAccumulator:
     """An answer in chunks of Chat Completions. Only one choice is asked for, so others are left out."""
 
     def __init__(self) -> None:
-        self._text, self._refusal, self._thoughts = _Text(), _Text(), _Text()
-        self._reason = ""
+        self._text, self._refusal, self._reasoning = _TextBuffer(), _TextBuffer(), _TextBuffer()
+        self._finish_reason = ""
         self._usage: Usage | None = None
 
-    def take(self, event: object) -> str:
+    def feed(self, event: object) -> str:
         chunk = _Chunk.model_validate(event)
-        self._usage = counted(chunk.usage) or self._usage
-        return "".join(self._added(choice) for choice in chunk.choices or () if not choice.index)
+        self._usage = parse_usage(chunk.usage) or self._usage
+        return "".join(self._add_choice(choice) for choice in chunk.choices or () if not choice.index)
 
-    def answer(self, *, is_done: bool) -> Answer:
-        told = Answer(
-            text=str(self._text), thoughts=str(self._thoughts), has_ended=bool(self._reason), usage=self._usage
+    def result(self, *, is_done: bool) -> ModelResponse:
+        told = ModelResponse(
+            text=str(self._text), reasoning=str(self._reasoning), has_ended=bool(self._finish_reason), usage=self._usage
         )
-        if not self._reason and not is_done:
-            return told.model_copy(update={"trouble": Outcome.FAILED, "detail": BROKEN_OFF})
-        return ended_chat(told, str(self._refusal), self._reason)
+        if not self._finish_reason and not is_done:
+            return told.model_copy(update={"failure": CompletionOutcome.FAILED, "detail": INCOMPLETE_STREAM})
+        return chat_result(told, str(self._refusal), self._finish_reason)
 
     @property
     def length(self) -> int:
-        return self._text.length + self._thoughts.length
+        return self._text.length + self._reasoning.length
 
-    def failed(self, error: object) -> Answer:
-        return failed(error, str(self._text), self._usage)
+    def result_after_error(self, error: object) -> ModelResponse:
+        return error_result(error, str(self._text), self._usage)
 
-    def _added(self, choice: "_Choice") -> str:
-        delta = choice.delta or Spoken()
-        self._thoughts.add(delta.thoughts)
+    def _add_choice(self, choice: "_Choice") -> str:
+        delta = choice.delta or ChatMessage()
+        self._reasoning.add(delta.reasoning_text)
         self._refusal.add(delta.refusal or "")
-        self._reason = choice.finish_reason or self._reason
+        self._finish_reason = choice.finish_reason or self._finish_reason
         return self._text.add(delta.content)
 
 
-class StreamedResponse:
+class ResponseAccumulator:
     """An answer in events of Responses. The last one brings it whole once more, and that is what counts."""
 
     def __init__(self) -> None:
-        self._text = _Text()
-        self._end: Answer | None = None
+        self._text = _TextBuffer()
+        self._final_response: ModelResponse | None = None
 
-    def take(self, event: object) -> str:
+    def feed(self, event: object) -> str:
         match _Event.model_validate(event).type:
             case "response.output_text.delta":
                 return self._text.add(_TextDelta.model_validate(event).delta)
             case "response.completed" | "response.incomplete" | "response.failed":
-                self._end = ended_response(_End.model_validate(event).response)
+                self._final_response = response_result(_FinalEvent.model_validate(event).response)
             case "error":
-                self._end = self.failed(event)
+                self._final_response = self.result_after_error(event)
             case _:
                 pass
         return ""
@@ -113,16 +122,18 @@ class StreamedResponse:
     def length(self) -> int:
         return self._text.length
 
-    def answer(self, *, is_done: bool) -> Answer:  # noqa: ARG002 - the last event says how it ended
-        return self._end or Answer(text=str(self._text), trouble=Outcome.FAILED, detail=BROKEN_OFF)
+    def result(self, *, is_done: bool) -> ModelResponse:  # noqa: ARG002 - the last event says how it ended
+        return self._final_response or ModelResponse(
+            text=str(self._text), failure=CompletionOutcome.FAILED, detail=INCOMPLETE_STREAM
+        )
 
-    def failed(self, error: object) -> Answer:
-        return failed(error, str(self._text))
+    def result_after_error(self, error: object) -> ModelResponse:
+        return error_result(error, str(self._text))
 
 
 class _Choice(BaseModel):
     index: int | None = None
-    delta: Spoken | None = None
+    delta: ChatMessage | None = None
     finish_reason: str | None = None
 
 
@@ -139,9 +150,9 @@ class _TextDelta(BaseModel):
     delta: str
 
 
-class _End(BaseModel):
-    response: Response
+class _FinalEvent(BaseModel):
+    response: ResponseBody
 
 
-_CHAT: type[Streamed] = StreamedChat
-_RESPONSE: type[Streamed] = StreamedResponse
+_CHAT_ACCUMULATOR: type[StreamAccumulator] = ChatAccumulator
+_RESPONSE_ACCUMULATOR: type[StreamAccumulator] = ResponseAccumulator

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agents.people import name_in
-from agents.visible import cut, visible
+from agents.visible_text import escape_and_truncate, escape_hidden_characters
 
 MAX_COMMENT = 300
 """Characters of an answer's own words."""
@@ -55,14 +55,16 @@ def describe_outcome(status: str, answers: Sequence[Given], names: Names, when: 
 
 def describe_answer(given: Given, names: Names, when: When | None = None) -> str:
     """Return one answer in a line of the same form."""
-    return f"{visible(given.decision)} by {name_in(names, given.by)}{_circumstances(given, names, when)}"
+    return (
+        f"{escape_hidden_characters(given.decision)} by {name_in(names, given.by)}{_circumstances(given, names, when)}"
+    )
 
 
 def _decision(status: str, answers: Sequence[Given], last: Given, names: Names) -> str:
     """Name who decided: everybody who approved, who edited, and that only the editor saw what was approved."""
     by = name_in(names, last.by)
     if status != "approved":
-        return f"{visible(status)} by {by}"
+        return f"{escape_hidden_characters(status)} by {by}"
     approvals = [given for given in answers if _approves(given)]
     edit = next((given for given in reversed(answers) if given.counted and given.decision == "edit"), None)
     if edit is not None and {given.by for given in approvals} == {edit.by}:
@@ -86,5 +88,5 @@ def _circumstances(given: Given, names: Names, when: When | None) -> str:
     """Return from where, who entered it, when, and the words that came with it."""
     said = given.comment or given.text
     entered = f", entered by {name_in(names, given.entered_by)}" if given.entered_by else ""
-    told = f" ({visible(given.channel.partition(':')[0])}){entered}{when(given.at) if when else ''}"
-    return f"{told}: {cut(said, MAX_COMMENT)}" if said else told
+    told = f" ({escape_hidden_characters(given.channel.partition(':')[0])}){entered}{when(given.at) if when else ''}"
+    return f"{told}: {escape_and_truncate(said, MAX_COMMENT)}" if said else told

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
-from agents.addresses import Address, person
-from agents.frozen import Frozen
-from agents.visible import visible
+from agents.addresses import Address, person_address
+from agents.frozen import FrozenModel
+from agents.visible_text import escape_hidden_characters
 
-_GROUPS = ("role", "person")
+_GROUP_SCHEMES = ("role", "person")
 
 
-class Person(Frozen):
+class Person(FrozenModel):
     """One person of the configuration. A role `*` stands for every role."""
 
     key: str
@@ -21,31 +21,31 @@ class Person(Frozen):
         return role in self.roles or "*" in self.roles
 
 
-class People(Frozen):
+class People(FrozenModel):
     """Everybody, by key."""
 
-    everybody: tuple[Person, ...] = ()
+    members: tuple[Person, ...] = ()
 
     def get(self, address: Address) -> Person | None:
         """The person behind `person:KEY` or behind one of their addresses; None for a stranger."""
-        key = address.rest if address.scheme == "person" else None
-        return next((p for p in self.everybody if p.key == key or address in p.addresses), None)
+        key = address.id if address.scheme == "person" else None
+        return next((p for p in self.members if p.key == key or address in p.addresses), None)
 
     def met_at(self, address: Address) -> Person | None:
         """Return the person who is met at an address, also at a terminal of their key or as a member of Slack."""
         if (who := self.get(address)) is not None:
             return who
         if address.scheme == "terminal":
-            return self.get(person(address.rest))
+            return self.get(person_address(address.id))
         if address.scheme != "slack":
             return None
-        member = address.rest.rpartition("/")[2]
-        return next((p for p in self.everybody if any(_is_member(at, member) for at in p.addresses)), None)
+        member = address.id.rpartition("/")[2]
+        return next((p for p in self.members if any(_is_member(at, member) for at in p.addresses)), None)
 
     def name_of(self, address: Address) -> str:
         """Return the name of the person behind an address, or what stands in it, visible."""
         who = self.get(address)
-        return visible(who.name if who else address.rest)
+        return escape_hidden_characters(who.name if who else address.id)
 
     def names_of(self, addresses: Iterable[Address]) -> dict[str, str]:
         """Return the names of those who are met at the addresses, by address; strangers are left out."""
@@ -53,52 +53,52 @@ class People(Frozen):
         return {address: who.name for address, who in met.items() if who is not None}
 
     def with_role(self, role: str) -> tuple[Person, ...]:
-        return tuple(p for p in self.everybody if p.has_role(role))
+        return tuple(p for p in self.members if p.has_role(role))
 
-    def reached(self, to: Address, via: str | None) -> tuple[Address, ...]:
+    def resolve_addresses(self, to: Address, via: str | None) -> tuple[Address, ...]:
         """The addresses behind `role:X` or `person:X` on the channel `via`, each once; any other stands for itself.
 
         A person who has none there is left out.
         """
-        if to.scheme not in _GROUPS:
+        if to.scheme not in _GROUP_SCHEMES:
             return (to,)
-        return tuple(dict.fromkeys(at for who in self._behind(to) if (at := _on(who, via)) is not None))
+        return tuple(dict.fromkeys(at for who in self._group_members(to) if (at := _address_on(who, via)) is not None))
 
-    def unreached(self, to: Address, via: str | None) -> tuple[Person, ...]:
+    def people_without_address(self, to: Address, via: str | None) -> tuple[Person, ...]:
         """Return the people behind `role:X` or `person:X` who have no address on the channel `via`."""
-        return tuple(who for who in self._behind(to) if _on(who, via) is None)
+        return tuple(who for who in self._group_members(to) if _address_on(who, via) is None)
 
-    def is_empty(self, to: Address) -> bool:
+    def is_unknown_group(self, to: Address) -> bool:
         """Return whether `role:X` or `person:X` names no one who is known here."""
-        return to.scheme in _GROUPS and not self._behind(to)
+        return to.scheme in _GROUP_SCHEMES and not self._group_members(to)
 
-    def _behind(self, to: Address) -> tuple[Person, ...]:
+    def _group_members(self, to: Address) -> tuple[Person, ...]:
         if to.scheme == "role":
-            return self.with_role(to.rest)
+            return self.with_role(to.id)
         return tuple(filter(None, [self.get(to)])) if to.scheme == "person" else ()
 
-    def own_addresses(self, of: Address, first: str) -> tuple[Address, ...]:
+    def direct_addresses(self, owner: Address, preferred_scheme: str) -> tuple[Address, ...]:
         """Where somebody is met alone, the addresses on the channel `first` before others, the terminal last.
 
         A stranger has the address they came from.
         """
-        if (who := self.get(of)) is None:
-            return () if of.scheme in ("person", "role", "agent", "system") else (of,)
-        own = sorted(who.addresses, key=lambda address: address.scheme != first)
+        if (who := self.get(owner)) is None:
+            return () if owner.scheme in ("person", "role", "agent", "system") else (owner,)
+        own = sorted(who.addresses, key=lambda address: address.scheme != preferred_scheme)
         return tuple(dict.fromkeys((*own, Address(f"terminal:{who.key}"))))
 
 
 def name_in(names: Mapping[str, str], address: str) -> str:
     """Return the name that goes with an address, or what stands in it, visible."""
-    return visible(names.get(address) or address.partition(":")[2])
+    return escape_hidden_characters(names.get(address) or address.partition(":")[2])
 
 
 def _is_member(address: Address, member: str) -> bool:
     """Return whether an address is a member of Slack, with or without their team before the id."""
-    return address.scheme == "slack" and address.rest.rpartition("/")[2] == member
+    return address.scheme == "slack" and address.id.rpartition("/")[2] == member
 
 
-def _on(who: Person, via: str | None) -> Address | None:
+def _address_on(person: Person, via: str | None) -> Address | None:
     """Return the person's address on a channel. Everybody has a terminal, under their key."""
-    fallback = Address(f"terminal:{who.key}") if via in (None, "terminal") else None
-    return next((a for a in who.addresses if a.scheme == via), fallback)
+    fallback = Address(f"terminal:{person.key}") if via in (None, "terminal") else None
+    return next((a for a in person.addresses if a.scheme == via), fallback)

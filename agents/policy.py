@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from agents.addresses import Address
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 from agents.messages import Assurance
 from agents.people import People
 
@@ -14,7 +14,7 @@ OnExpire = Literal["deny", "hold", "halt"]
 EffectClass = Literal["read", "idempotent", "verifiable", "once"]
 
 
-class Escalation(Frozen):
+class EscalationStep(FrozenModel):
     """Ask somebody else, or elsewhere, when nobody has answered `after` seconds."""
 
     after: int
@@ -22,11 +22,11 @@ class Escalation(Frozen):
     via: str | None = None
 
 
-def _by_time(steps: tuple[Escalation, ...]) -> tuple[Escalation, ...]:
+def _sort_by_time(steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
     return tuple(sorted(steps, key=lambda step: step.after))
 
 
-class Ask(Frozen):
+class ApprovalTerms(FrozenModel):
     """The terms on which people decide. Times are seconds, and stand in the order in which they come.
 
     Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know. Every request has a time to
@@ -43,41 +43,41 @@ class Ask(Frozen):
     expires: int = 1800
     on_expire: OnExpire = "deny"
     remind: Annotated[tuple[int, ...], AfterValidator(lambda times: tuple(sorted(times)))] = ()
-    escalate: Annotated[tuple[Escalation, ...], AfterValidator(_by_time)] = ()
+    escalate: Annotated[tuple[EscalationStep, ...], AfterValidator(_sort_by_time)] = ()
 
 
-CONFIRMATION = Ask(roles=("*",), requester_may_approve=True)
+CONFIRMATION_TERMS = ApprovalTerms(roles=("*",), requester_may_approve=True)
 """The terms for a call that would be allowed without untrusted content, where its tool names no approver."""
 
 
-class Rule(Frozen):
+class Rule(FrozenModel):
     """One ordered rule of the configuration: the first whose tool and `when` match decides."""
 
     name: str
     tool: str
     when: dict[str, Any] = {}
-    ask: Ask | None = None
+    ask: ApprovalTerms | None = None
     deny: str | None = None
 
 
-class Verdict(Frozen):
+class PolicyDecision(FrozenModel):
     """What policy says of one proposal, and which rule said it."""
 
     answer: Literal["allow", "ask", "deny"]
     rule: str
     reason: str = ""
-    ask: Ask | None = None
+    ask: ApprovalTerms | None = None
 
 
-class Stance(Frozen):
+class ToolDefaults(FrozenModel):
     """What a tool says of itself, used when no rule matches."""
 
     effect: EffectClass
     risk: Literal["low", "medium", "high"]
-    ask: Ask
+    ask: ApprovalTerms
 
 
-class Policy(Frozen):
+class Policy(FrozenModel):
     """The rules of the house, in order, and the people they speak of.
 
     `own_requests` lets a requester approve what a tool asks by its own default: only for a house of one person.
@@ -85,58 +85,63 @@ class Policy(Frozen):
 
     rules: tuple[Rule, ...] = ()
     people: People = People()
-    own_requests: bool = False
+    allow_self_approval: bool = False
 
-    def verdict(
-        self, tool: str, arguments: Mapping[str, Any], *, stance: Stance | None, trusted: bool = True
-    ) -> Verdict:
+    def evaluate(
+        self, tool: str, arguments: Mapping[str, Any], *, defaults: ToolDefaults | None, is_trusted: bool = True
+    ) -> PolicyDecision:
         """What may happen with this proposal; see `decide`."""
-        if stance is not None and self.own_requests:
-            own = stance.ask.model_copy(update={"requester_may_approve": True})
-            stance = stance.model_copy(update={"ask": own})
-        return decide(tool, arguments, stance=stance, rules=self.rules, trusted=trusted)
+        if defaults is not None and self.allow_self_approval:
+            own = defaults.ask.model_copy(update={"requester_may_approve": True})
+            defaults = defaults.model_copy(update={"ask": own})
+        return evaluate(tool, arguments, defaults=defaults, rules=self.rules, is_trusted=is_trusted)
 
 
-def decide(
-    tool: str, arguments: Mapping[str, Any], *, stance: Stance | None, rules: Sequence[Rule], trusted: bool
-) -> Verdict:
+def evaluate(
+    tool: str, arguments: Mapping[str, Any], *, defaults: ToolDefaults | None, rules: Sequence[Rule], is_trusted: bool
+) -> PolicyDecision:
     """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False with untrusted content around.
 
     Untrusted content can only raise the answer: what would be allowed is asked, unless it only reads.
     """
-    if stance is None:
-        return Verdict(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")
-    verdict = next((_apply(rule) for rule in rules if _matches(rule, tool, arguments)), _own(tool, stance))
-    if verdict.answer == "allow" and not trusted and stance.effect != "read":
-        return Verdict(answer="ask", rule=f"{verdict.rule}, untrusted content", ask=_confirmation(stance))
+    if defaults is None:
+        return PolicyDecision(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")
+    verdict = next(
+        (_decision_of_rule(rule) for rule in rules if _rule_matches(rule, tool, arguments)),
+        _default_decision(tool, defaults),
+    )
+    if verdict.answer == "allow" and not is_trusted and defaults.effect != "read":
+        return PolicyDecision(
+            answer="ask", rule=f"{verdict.rule}, untrusted content", ask=_confirmation_terms(defaults)
+        )
     return verdict
 
 
-def _confirmation(stance: Stance) -> Ask:
+def _confirmation_terms(defaults: ToolDefaults) -> ApprovalTerms:
     """Return the terms for confirming an allowed call: those of its tool, or any person's if that names no approver."""
-    return stance.ask if stance.ask.roles or stance.ask.people else CONFIRMATION
+    return defaults.ask if defaults.ask.roles or defaults.ask.people else CONFIRMATION_TERMS
 
 
-def _matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:
+def _rule_matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:
     if rule.tool not in (tool, "*"):
         return False
     return all(name in arguments and is_same_value(arguments[name], value) for name, value in rule.when.items())
 
 
-def is_same_value(one: Any, other: Any) -> bool:
+def is_same_value(first: Any, second: Any) -> bool:
     """Compare as JSON does: 1.0 is 1, but true is not."""
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+    return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
 
 
-def _apply(rule: Rule) -> Verdict:
+def _decision_of_rule(rule: Rule) -> PolicyDecision:
     if rule.deny is not None:
-        return Verdict(answer="deny", rule=rule.name, reason=rule.deny)
+        return PolicyDecision(answer="deny", rule=rule.name, reason=rule.deny)
     if rule.ask is not None:
-        return Verdict(answer="ask", rule=rule.name, ask=rule.ask)
-    return Verdict(answer="allow", rule=rule.name)
+        return PolicyDecision(answer="ask", rule=rule.name, ask=rule.ask)
+    return PolicyDecision(answer="allow", rule=rule.name)
 
 
-def _own(tool: str, stance: Stance) -> Verdict:
-    if stance.effect == "read" or stance.risk == "low":
-        return Verdict(answer="allow", rule=f"{tool}'s own default")
-    return Verdict(answer="ask", rule=f"{tool}'s own default", ask=stance.ask)
+def _default_decision(tool: str, defaults: ToolDefaults) -> PolicyDecision:
+    if defaults.effect == "read" or defaults.risk == "low":
+        return PolicyDecision(answer="allow", rule=f"{tool}'s own default")
+    return PolicyDecision(answer="ask", rule=f"{tool}'s own default", ask=defaults.ask)

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 from agents.budget import Usage
 from agents.completion import Completion
-from agents.frozen import Frozen
-from agents.model import Model, Turn, Words
+from agents.frozen import FrozenModel
+from agents.model import Model, ModelRequest, OnPartialReply
 
-_MILLION = 1_000_000
+_TOKENS_PER_PRICE_UNIT = 1_000_000
 
 
-class Price(Frozen):
+class Price(FrozenModel):
     """US dollars for a million tokens. Input from the provider's cache costs `cached`, or as much as other input."""
 
     input: float
     output: float
     cached: float | None = None
 
-    def of(self, usage: Usage) -> float:
+    def cost_of(self, usage: Usage) -> float:
         """The cost of one call in US dollars."""
         cached = self.input if self.cached is None else self.cached
         fresh = usage.input - usage.cached
-        return (fresh * self.input + usage.cached * cached + usage.output * self.output) / _MILLION
+        return (fresh * self.input + usage.cached * cached + usage.output * self.output) / _TOKENS_PER_PRICE_UNIT
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class PricedModel:
     model: Model
     prices: Mapping[str, Price]
 
-    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:
-        completion = await self.model.complete(turn, words)
+    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
+        completion = await self.model.complete(model_request, on_partial)
         price = self.prices.get(completion.model)
         if completion.usage is None or price is None:
             return completion
-        usage = completion.usage.model_copy(update={"usd": price.of(completion.usage)})
+        usage = completion.usage.model_copy(update={"usd": price.cost_of(completion.usage)})
         return completion.model_copy(update={"usage": usage})
 
 

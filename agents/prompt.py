@@ -8,16 +8,17 @@ from typing import Any, assert_never
 
 from agents.addresses import ENGINE
 from agents.agent import Agent
+from agents.agent_context import agent_context, mark_own_events
 from agents.events import (
     BudgetExtended,
     MessageDeleted,
     MessageEdited,
+    MessageEvent,
     MessageReceived,
     ReplyChosen,
     RequestAnswered,
     RequestExpired,
     RequestSuperseded,
-    Spoken,
     StepChosen,
     StepRejected,
     ThreadForked,
@@ -27,172 +28,176 @@ from agents.events import (
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
-from agents.frozen import Frozen
-from agents.schema import ASK_AGENT
-from agents.scope import scope_of, told_apart
-from agents.state import Asked, Remembered, ThreadState
+from agents.frozen import FrozenModel
+from agents.output_schema import ASK_AGENT_INTENT
+from agents.state import Delegation, HistoryEvent, ThreadState
 from agents.steps import RequestHumanInput
-from agents.visible import visible
+from agents.visible_text import escape_hidden_characters
 
-LONGEST_TEXT = 4000
-LONGEST_ERROR = 500
+MAX_TEXT_LENGTH = 4000
+MAX_ERROR_LENGTH = 500
 
 
-class Prompt(Frozen):
+class Prompt(FrozenModel):
     """`system` stays the same for an agent (and so in a provider's cache); `user` grows with the thread."""
 
     system: str
     user: str
 
 
-def render_prompt(state: ThreadState, agent: Agent, others: Iterable[Agent] = ()) -> Prompt:
+def render_prompt(state: ThreadState, agent: Agent, delegates: Iterable[Agent] = ()) -> Prompt:
     """All the model is told, in the order it happened. Text of others is escaped, so that none can forge an event.
 
     `others` are the agents this one may ask.
     """
-    return Prompt(system=_system(agent, others), user="\n".join(_told(state)))
+    return Prompt(system=_render_system(agent, delegates), user="\n".join(_render_thread(state)))
 
 
-def _system(agent: Agent, others: Iterable[Agent]) -> str:
+def _render_system(agent: Agent, delegates: Iterable[Agent]) -> str:
     tools = [f"- {tool.name}: {' '.join(tool.description.split())}" for tool in agent.tools]
-    asks = [f"- {other.name}: {' '.join(other.purpose.split())}" for other in others]
-    colleagues = ["", f"Agents you may ask with {ASK_AGENT}:", *asks] if asks else []
+    asks = [f"- {other.name}: {' '.join(other.purpose.split())}" for other in delegates]
+    colleagues = ["", f"Agents you may ask with {ASK_AGENT_INTENT}:", *asks] if asks else []
     return "\n".join([agent.instructions.strip(), "", "Tools:", *tools, *colleagues])
 
 
-def _told(state: ThreadState) -> Iterator[str]:
+def _render_thread(state: ThreadState) -> Iterator[str]:
     yield f'<thread id="{escape(state.thread_id)}" requester="{escape(state.requester)}">'
-    if state.forgotten:
-        yield f'<forgotten events="{state.forgotten}"/>'
-    yield from _happened(state)
+    if state.dropped_events:
+        yield f'<forgotten events="{state.dropped_events}"/>'
+    yield from _render_history(state)
     yield "</thread>"
-    if state.asked:
-        yield f"{escape(state.asked[-1].by)} asked you: your done_for_now goes to that agent, and to no person."
+    if state.delegations:
+        delegator = escape(state.delegations[-1].delegator)
+        yield f"{delegator} asked you: your done_for_now goes to that agent, and to no person."
     yield "Choose the next step."
 
 
-def _happened(state: ThreadState) -> Iterator[str]:
+def _render_history(state: ThreadState) -> Iterator[str]:
     """The agent's own part of the thread, and what people said in all of it; of agents it asked, what they answered."""
-    scope = scope_of(state)
-    yield from _rendered(event for event in scope.before if isinstance(event, Spoken))
-    if state.asked:
-        yield _asked(state.asked[-1])
-    since = (event for event, own in told_apart(scope.since) if own or isinstance(event, Spoken))
-    yield from _rendered(_compacted(tuple(since)))
+    scope = agent_context(state)
+    yield from _render_events(event for event in scope.before if isinstance(event, MessageEvent))
+    if state.delegations:
+        yield _render_delegation(state.delegations[-1])
+    since = (event for event, own in mark_own_events(scope.since) if own or isinstance(event, MessageEvent))
+    yield from _render_events(_drop_resolved_errors(tuple(since)))
 
 
-def _rendered(events: Iterable[Remembered]) -> Iterator[str]:
-    return (text for event in events if (text := rendered(event)) is not None)
+def _render_events(events: Iterable[HistoryEvent]) -> Iterator[str]:
+    return (text for event in events if (text := render_event(event)) is not None)
 
 
-def _asked(asked: Asked) -> str:
-    return _tag("asked", asked.message, by=f"agent:{asked.by}", call=asked.call_id)
+def _render_delegation(delegation: Delegation) -> str:
+    return _render_tag("asked", delegation.message, by=f"agent:{delegation.delegator}", call=delegation.call_id)
 
 
-def _compacted(recent: tuple[Remembered, ...]) -> Iterator[Remembered]:
+def _drop_resolved_errors(history: tuple[HistoryEvent, ...]) -> Iterator[HistoryEvent]:
     """Errors that were overcome are left out: a failure matters until the next success of the agent."""
-    last_good = max((i for i, e in enumerate(recent) if _is_success(e)), default=-1)
-    for index, event in enumerate(recent):
+    last_good = max((i for i, e in enumerate(history) if _is_success(e)), default=-1)
+    for index, event in enumerate(history):
         if index > last_good or not isinstance(event, ToolFailed | StepRejected):
             yield event
 
 
-def _is_success(event: Remembered) -> bool:
+def _is_success(event: HistoryEvent) -> bool:
     return isinstance(event, ToolSucceeded) or (isinstance(event, ReplyChosen) and event.actor != ENGINE)
 
 
-def rendered(event: Remembered) -> str | None:
+def render_event(event: HistoryEvent) -> str | None:
     """One event as the model sees it; None for what it need not see."""
     match event:
         case MessageReceived():
-            return _spoken("quoted" if event.author else "message", event.text, event, author=event.author)
+            return _render_message("quoted" if event.author else "message", event.text, event, author=event.author)
         case MessageEdited():
-            return _spoken("message_edited", event.text, event)
+            return _render_message("message_edited", event.text, event)
         case MessageDeleted():
-            return _spoken("message_deleted", "The message was taken back.", event)
+            return _render_message("message_deleted", "The message was taken back.", event)
         case StepChosen():
-            return _question(event.step) if isinstance(event.step, RequestHumanInput) else None
+            return _render_question(event.step) if isinstance(event.step, RequestHumanInput) else None
         case StepRejected():
-            return _invalid_step(event) if event.outcome.repairable else None
+            return _render_invalid_step(event) if event.outcome.is_repairable else None
         case ToolCalled():
-            return _called(event)
+            return _render_call(event)
         case ToolSucceeded():
-            return _tag("result", _result(event), call=event.call_id)
+            return _render_tag("result", _render_result(event), call=event.call_id)
         case ToolFailed():
-            return _tag("error", event.error, LONGEST_ERROR, call=event.call_id)
+            return _render_tag("error", event.error, MAX_ERROR_LENGTH, call=event.call_id)
         case ToolOutcomeUnknown():
-            return _tag("outcome_unknown", event.detail, LONGEST_ERROR, call=event.call_id)
+            return _render_tag("outcome_unknown", event.detail, MAX_ERROR_LENGTH, call=event.call_id)
         case RequestAnswered():
-            return _answered(event)
+            return _render_answer(event)
         case RequestExpired():
-            return _tag("timeout", "Nobody answered in time. That is a timeout, not a refusal.")
+            return _render_tag("timeout", "Nobody answered in time. That is a timeout, not a refusal.")
         case RequestSuperseded():
-            return _tag("superseded", event.reason)
+            return _render_tag("superseded", event.reason)
         case ReplyChosen():
-            return None if event.actor == ENGINE else _tag("reply", event.text)  # a notice is for people
+            return None if event.actor == ENGINE else _render_tag("reply", event.text)  # a notice is for people
         case TimerFired():
-            return _tag("timer", "The wait you asked for is over.", at=_time(event.at))
+            return _render_tag("timer", "The wait you asked for is over.", at=_format_time(event.at))
         case BudgetExtended():
-            return _tag("budget_extended", f"{event.by:g} more {event.kind}")
+            return _render_tag("budget_extended", f"{event.by:g} more {event.kind}")
         case ThreadForked():
-            return _tag("forked", "This is a copy of another thread; nothing asked there is still being asked here.")
+            return _render_tag(
+                "forked", "This is a copy of another thread; nothing asked there is still being asked here."
+            )
         case _:
             assert_never(event)
 
 
-def _spoken(name: str, text: str, event: Spoken, author: str | None = None) -> str:
+def _render_message(name: str, text: str, event: MessageEvent, author: str | None = None) -> str:
     """What somebody said; with an author, somebody else's words that they passed on."""
-    at = _time(event.at)
-    return _tag(name, text, by=event.actor, author=author, trust=event.provenance, at=at, ref=event.ref)
+    at = _format_time(event.at)
+    return _render_tag(name, text, by=event.actor, author=author, trust=event.provenance, at=at, ref=event.ref)
 
 
-def _question(step: RequestHumanInput) -> str:
-    return _tag("question", "\n".join([step.question, *(f"- {choice}" for choice in step.choices)]))
+def _render_question(step: RequestHumanInput) -> str:
+    return _render_tag("question", "\n".join([step.question, *(f"- {choice}" for choice in step.choices)]))
 
 
-def _invalid_step(event: StepRejected) -> str:
+def _render_invalid_step(event: StepRejected) -> str:
     began = f"\nIt began: {event.written}" if event.written else ""
-    return _tag("invalid_step", event.detail + began, LONGEST_ERROR)
+    return _render_tag("invalid_step", event.detail + began, MAX_ERROR_LENGTH)
 
 
-def _called(event: ToolCalled) -> str:
+def _render_call(event: ToolCalled) -> str:
     arguments = json.dumps(event.arguments, ensure_ascii=False)
     if event.verdict.answer == "deny":
-        return _tag("refused", f"{event.tool} {arguments}: {event.verdict.reason}", call=event.call_id)
-    return _tag("call", f"{event.tool} {arguments}", id=event.call_id)
+        return _render_tag("refused", f"{event.tool} {arguments}: {event.verdict.reason}", call=event.call_id)
+    return _render_tag("call", f"{event.tool} {arguments}", id=event.call_id)
 
 
-def _result(event: ToolSucceeded) -> str:
+def _render_result(event: ToolSucceeded) -> str:
     if event.result is None:
         return event.summary
     return f"{event.summary}\n{json.dumps(event.result, ensure_ascii=False)}"
 
 
-def _answered(event: RequestAnswered) -> str:
+def _render_answer(event: RequestAnswered) -> str:
     answer = event.answer
     said = answer.text or answer.comment or ""
     if not answer.counted:
-        return _tag("uncounted_answer", said, by=answer.by)
+        return _render_tag("uncounted_answer", said, by=answer.by)
     if event.arguments is not None:
         changed = "They replaced the arguments with " + json.dumps(event.arguments, ensure_ascii=False)
         said = f"{changed}. {said}".strip()
-    return _tag(f"person_{_PAST[answer.decision]}", said, by=answer.by)
+    return _render_tag(f"person_{_PAST_TENSE[answer.decision]}", said, by=answer.by)
 
 
-_PAST = {"approve": "approved", "deny": "denied", "edit": "edited", "answer": "answered"}
+_PAST_TENSE = {"approve": "approved", "deny": "denied", "edit": "edited", "answer": "answered"}
 
 
-def _tag(name: str, text: str, longest: int = LONGEST_TEXT, **attributes: Any) -> str:
-    told = ((key, escape(visible(str(value)))) for key, value in attributes.items() if value is not None)
+def _render_tag(name: str, text: str, max_length: int = MAX_TEXT_LENGTH, **attributes: Any) -> str:
+    told = (
+        (key, escape(escape_hidden_characters(str(value)))) for key, value in attributes.items() if value is not None
+    )
     facts = "".join(f' {key}="{value}"' for key, value in told)
-    return f"<{name}{facts}>{_body(text, longest)}</{name}>"
+    return f"<{name}{facts}>{_escape_body(text, max_length)}</{name}>"
 
 
-def _body(text: str, longest: int) -> str:
+def _escape_body(text: str, max_length: int) -> str:
     """The text of others: cut, escaped, and with nothing in it that a person reading along would not see."""
-    cut = text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters in all)"
-    return escape("\n".join(visible(line.removesuffix("\r")) for line in cut.split("\n")), quote=False)
+    cut = text if len(text) <= max_length else f"{text[:max_length]}… ({len(text)} characters in all)"
+    return escape("\n".join(escape_hidden_characters(line.removesuffix("\r")) for line in cut.split("\n")), quote=False)
 
 
-def _time(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return at.isoformat(timespec="seconds")

@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agents.agent import Agent
-from agents.errors import Misconfigured, UnknownAgent
-from agents.mistakes import Mistake
+from agents.config_issues import ConfigIssue
+from agents.errors import ConfigurationError, UnknownAgent
 
-FOLDERS = ("agents.deploy",)
+AGENT_PACKAGES = ("agents.deploy",)
 
 
 @dataclass(frozen=True)
@@ -20,52 +20,52 @@ class LoadedAgent:
 
     file: str
     agent: Agent | None = None
-    mistakes: tuple[Mistake, ...] = ()
+    issues: tuple[ConfigIssue, ...] = ()
 
 
-def load_agents(folders: Sequence[str]) -> tuple[LoadedAgent, ...]:
+def load_agents(packages: Sequence[str]) -> tuple[LoadedAgent, ...]:
     """Import the packages of agents. One that fails keeps none of the others from being loaded."""
-    return tuple(map(_load, folders))
+    return tuple(map(_load_agent, packages))
 
 
-def _load(folder: str) -> LoadedAgent:
-    file = _file_of(folder)
+def _load_agent(package: str) -> LoadedAgent:
+    file = _package_file(package)
     try:
-        agent = getattr(import_module(folder), "AGENT", None)
-    except Misconfigured as error:
-        return LoadedAgent(file, mistakes=tuple(error.details or [Mistake(file=file, message=str(error))]))
+        agent = getattr(import_module(package), "AGENT", None)
+    except ConfigurationError as error:
+        return LoadedAgent(file, issues=tuple(error.details or [ConfigIssue(file=file, message=str(error))]))
     except Exception as error:  # noqa: BLE001 - the code of an agent may raise anything
-        return LoadedAgent(file, mistakes=(_import_failure(file, error),))
+        return LoadedAgent(file, issues=(_import_issue(file, error),))
     if not isinstance(agent, Agent):
-        return LoadedAgent(file, mistakes=(Mistake(file=file, message="has no AGENT; write AGENT = Agent(...)"),))
+        return LoadedAgent(file, issues=(ConfigIssue(file=file, message="has no AGENT; write AGENT = Agent(...)"),))
     return LoadedAgent(file, agent)
 
 
-def _file_of(folder: str) -> str:
+def _package_file(package: str) -> str:
     try:
-        spec = find_spec(folder)
+        spec = find_spec(package)
     except ImportError:
         spec = None
-    return (spec and spec.origin) or folder
+    return (spec and spec.origin) or package
 
 
-def _import_failure(file: str, error: Exception) -> Mistake:
+def _import_issue(file: str, error: Exception) -> ConfigIssue:
     """Name the place in the agent's own code, not the one in a library that it called."""
     if isinstance(error, SyntaxError) and error.filename:
-        return Mistake(file=error.filename, line=error.lineno, message=f"cannot be imported: {error.msg}")
+        return ConfigIssue(file=error.filename, line=error.lineno, message=f"cannot be imported: {error.msg}")
     message = f"cannot be imported: {type(error).__name__}: {error}"
     frames = traceback.extract_tb(error.__traceback__) if Path(file).is_absolute() else []
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(file).parent)]
     if not own:
-        return Mistake(file=file, message=message)
-    return Mistake(file=own[-1].filename, line=own[-1].lineno, message=message)
+        return ConfigIssue(file=file, message=message)
+    return ConfigIssue(file=own[-1].filename, line=own[-1].lineno, message=message)
 
 
-LOADED = load_agents(FOLDERS)
-AGENTS: tuple[Agent, ...] = tuple(loaded.agent for loaded in LOADED if loaded.agent is not None)
+LOADED_AGENTS = load_agents(AGENT_PACKAGES)
+AGENTS: tuple[Agent, ...] = tuple(loaded.agent for loaded in LOADED_AGENTS if loaded.agent is not None)
 
 
-def agent_named(name: str) -> Agent:
+def get_agent(name: str) -> Agent:
     """The agent with this name. Raises UnknownAgent, naming those there are."""
     for agent in AGENTS:
         if agent.name == name:

@@ -7,61 +7,61 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.errors import Misconfigured
-from agents.mistakes import Mistake, misconfigured
-from agents.toml_lines import KeyPath, lines_of
+from agents.config_issues import ConfigIssue, to_configuration_error
+from agents.errors import ConfigurationError
+from agents.toml_lines import KeyPath, line_numbers
 
-_LARGEST = 1024 * 1024
+_MAX_FILE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Document:
+class TomlDocument:
     """What a TOML file says, and the line of everything in it."""
 
     tables: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
 
 
-def read_document(path: Path, *, if_missing: str = "write it") -> Document:
+def load_document(path: Path, *, if_missing: str = "write it") -> TomlDocument:
     """Read one TOML file. Raises Misconfigured when it cannot be read or is not TOML; `if_missing` says what to do."""
-    text = _text(path, if_missing)
+    text = _read_text(path, if_missing)
     try:
-        return Document(tables=tomllib.loads(text), lines=lines_of(text))
+        return TomlDocument(tables=tomllib.loads(text), lines=line_numbers(text))
     except RecursionError:
-        raise _unreadable(path, "is nested too deeply") from None
+        raise _file_error(path, "is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one; so is a number of more digits than Python reads
-        raise _not_toml(path, str(error)) from None
+        raise _syntax_error(path, str(error)) from None
 
 
-def _text(path: Path, if_missing: str) -> str:
+def _read_text(path: Path, if_missing: str) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise _unreadable(path, f"does not exist; {if_missing}") from None
+        raise _file_error(path, f"does not exist; {if_missing}") from None
     except IsADirectoryError:
-        raise _unreadable(path, "is a folder; name a file") from None
+        raise _file_error(path, "is a folder; name a file") from None
     except OSError as error:
-        raise _unreadable(path, f"cannot be read: {error.strerror}") from error
-    if len(data) > _LARGEST:
-        raise _unreadable(path, f"is larger than {_LARGEST // 1024} KiB, which no configuration needs")
-    return _decoded(path, data)
+        raise _file_error(path, f"cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_FILE_BYTES:
+        raise _file_error(path, f"is larger than {_MAX_FILE_BYTES // 1024} KiB, which no configuration needs")
+    return _decode(path, data)
 
 
-def _decoded(path: Path, data: bytes) -> str:
+def _decode(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _unreadable(path, "is not UTF-8; save it as UTF-8", line=data.count(b"\n", 0, error.start) + 1) from None
+        raise _file_error(path, "is not UTF-8; save it as UTF-8", line=data.count(b"\n", 0, error.start) + 1) from None
 
 
-def _unreadable(path: Path, message: str, line: int | None = None) -> Misconfigured:
-    return misconfigured([Mistake(file=str(path), line=line, message=message)])
+def _file_error(path: Path, message: str, line: int | None = None) -> ConfigurationError:
+    return to_configuration_error([ConfigIssue(file=str(path), line=line, message=message)])
 
 
-def _not_toml(path: Path, told: str) -> Misconfigured:
-    place = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", told, re.DOTALL)
+def _syntax_error(path: Path, error_text: str) -> ConfigurationError:
+    place = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error_text, re.DOTALL)
     if place is None:
-        return _unreadable(path, f"this is not TOML: {told}")
+        return _file_error(path, f"this is not TOML: {error_text}")
     message = f"this is not TOML: {place[1]}, column {place[3]}"
-    return _unreadable(path, message, line=int(place[2]))
+    return _file_error(path, message, line=int(place[2]))

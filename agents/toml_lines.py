@@ -34,104 +34,104 @@ class _Token:
 _END = _Token("end", "", 0)
 
 
-def lines_of(text: str) -> dict[KeyPath, int]:
+def line_numbers(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of every table, key and array element, as `("policy", 0, "ask", "quorum")`."""
-    return _Reader(text).document()
+    return _LineReader(text).read_document()
 
 
-def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
+def find_line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     """The line of a key, or of the closest thing around it that is written down."""
     return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
 
 
-class _Reader:
+class _LineReader:
     """Reads one text from front to back, noting where each path is first seen."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
+        self._tokens = _tokenize(text)
         self._next = next(self._tokens, _END)
         self._lines: dict[KeyPath, int] = {}
         self._sizes: dict[KeyPath, int] = {}  # of the arrays of tables met so far
 
-    def document(self) -> dict[KeyPath, int]:
+    def read_document(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
         while self._next is not _END:
             if self._next.kind == "newline":
                 self._take()
             elif self._next.text == "[":
-                table = self._header()
+                table = self._read_header()
             else:
-                self._pair(table)
+                self._read_pair(table)
         return self._lines
 
-    def _header(self) -> KeyPath:
+    def _read_header(self) -> KeyPath:
         line = self._take().line
         repeated = self._take_mark("[")
-        path = self._table(self._key(), repeated, line)
+        path = self._enter_table(self._read_key(), repeated, line)
         while self._next is not _END and self._next.kind != "newline":
             self._take()
         return path
 
-    def _table(self, keys: KeyPath, repeated: bool, line: int) -> KeyPath:
+    def _enter_table(self, keys: KeyPath, is_array: bool, line: int) -> KeyPath:
         path: KeyPath = ()
         for key in keys[:-1]:
-            self._note((*path, key), line)
-            path = self._latest((*path, key))
+            self._record_line((*path, key), line)
+            path = self._resolve_latest((*path, key))
         path = (*path, keys[-1])
-        self._note(path, line)
-        if repeated:
+        self._record_line(path, line)
+        if is_array:
             self._sizes[path] = self._sizes.get(path, 0) + 1
-        path = self._latest(path)
-        self._note(path, line)
+        path = self._resolve_latest(path)
+        self._record_line(path, line)
         return path
 
-    def _latest(self, path: KeyPath) -> KeyPath:
+    def _resolve_latest(self, path: KeyPath) -> KeyPath:
         return (*path, self._sizes[path] - 1) if path in self._sizes else path
 
-    def _pair(self, table: KeyPath) -> None:
+    def _read_pair(self, table: KeyPath) -> None:
         line = self._next.line
         path = table
-        for key in self._key():
+        for key in self._read_key():
             path = (*path, key)
-            self._note(path, line)
+            self._record_line(path, line)
         self._take_mark("=")
-        self._value(path)
+        self._read_value(path)
 
-    def _key(self) -> KeyPath:
-        parts = [_plain(self._take())]
+    def _read_key(self) -> KeyPath:
+        parts = [_unquote_key(self._take())]
         while self._take_mark("."):
-            parts.append(_plain(self._take()))
+            parts.append(_unquote_key(self._take()))
         return tuple(parts)
 
-    def _value(self, path: KeyPath) -> None:
+    def _read_value(self, path: KeyPath) -> None:
         if self._take_mark("["):
-            self._array(path)
+            self._read_array(path)
         elif self._take_mark("{"):
-            self._inline_table(path)
+            self._read_inline_table(path)
         else:
-            self._scalar()
+            self._skip_scalar()
 
-    def _array(self, path: KeyPath) -> None:
+    def _read_array(self, path: KeyPath) -> None:
         index = 0
         self._skip_newlines()
-        while not self._closed("]"):
-            self._note((*path, index), self._next.line)
-            self._value((*path, index))
+        while not self._take_closing("]"):
+            self._record_line((*path, index), self._next.line)
+            self._read_value((*path, index))
             index += 1
             self._skip_separators()
 
-    def _inline_table(self, path: KeyPath) -> None:
+    def _read_inline_table(self, path: KeyPath) -> None:
         self._skip_newlines()
-        while not self._closed("}"):
-            self._pair(path)
+        while not self._take_closing("}"):
+            self._read_pair(path)
             self._skip_separators()
 
-    def _scalar(self) -> None:
+    def _skip_scalar(self) -> None:
         self._take()
         while self._next.kind in ("string", "bare") or self._next.text == ".":
             self._take()
 
-    def _closed(self, mark: str) -> bool:
+    def _take_closing(self, mark: str) -> bool:
         return self._next is _END or self._take_mark(mark)
 
     def _skip_separators(self) -> None:
@@ -153,11 +153,11 @@ class _Reader:
             self._take()
         return found
 
-    def _note(self, path: KeyPath, line: int) -> None:
+    def _record_line(self, path: KeyPath, line: int) -> None:
         self._lines.setdefault(path, line)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokenize(text: str) -> Iterator[_Token]:
     line = 1
     for match in _TOKENS.finditer(text):
         kind = match.lastgroup or ""
@@ -166,7 +166,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         line += match[0].count("\n")
 
 
-def _plain(token: _Token) -> str:
+def _unquote_key(token: _Token) -> str:
     """A key without its quotes; tomllib itself undoes the escapes."""
     if token.kind != "string":
         return token.text

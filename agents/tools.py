@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from agents.arguments import canonical, json_schema, typed
-from agents.capping import MAX_TEXT_BYTES
+from agents.arguments import json_schema, to_canonical_arguments, to_typed_arguments
 from agents.errors import InvalidArguments
-from agents.frozen import Frozen
-from agents.policy import Ask, EffectClass, Stance
-from agents.tool_signature import read_arguments
+from agents.event_truncation import MAX_TEXT_BYTES
+from agents.frozen import FrozenModel
+from agents.policy import ApprovalTerms, EffectClass, ToolDefaults
+from agents.tool_signature import inspect_signature
 
 
-class ToolResult(Frozen):
+class ToolResult(FrozenModel):
     """What a tool found or did: data for the log, and one or two lines a person or a model can read."""
 
     summary: str
@@ -37,8 +37,8 @@ class ToolContext:
 
 Isolation = Literal["thread", "process"]
 ToolFunction = Callable[..., ToolResult | Awaitable[ToolResult]]
-Prepare = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
-Check = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
+PrepareFunction = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
+CheckFunction = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ConditionCheck:
     such as a Literal or a pattern, none is needed.
     """
 
-    refuse: Callable[[Any], None]
+    check: Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -69,44 +69,44 @@ class Tool:
     description: str
     arguments: type[BaseModel]
     run: ToolFunction
-    stance: Stance
-    prepare: Prepare | None
-    check: Check | None
+    defaults: ToolDefaults
+    prepare: PrepareFunction | None
+    check: CheckFunction | None
     timeout: float
     version: int
     isolation: Isolation = "thread"
     trusted_results: bool = False
-    mistakes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def schema(self) -> Mapping[str, Any]:
         """The JSON schema of the arguments."""
         return json_schema(self.arguments)
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def validate_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as canonical JSON. They may hold JSON values and typed objects.
 
         Raises InvalidArguments, saying which and why, also for more than MAX_TEXT_BYTES: arguments are never cut.
         """
-        valid = self._read(canonical, arguments)
+        valid = self._convert(to_canonical_arguments, arguments)
         size = len(json.dumps(valid, ensure_ascii=False).encode(errors="replace"))
         if size > MAX_TEXT_BYTES:
             raise InvalidArguments(f"{self.name}: these arguments have {size} bytes; send at most {MAX_TEXT_BYTES}")
         return valid
 
-    def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def to_typed_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as the objects the functions are called with. Raises InvalidArguments."""
-        return self._read(typed, arguments)
+        return self._convert(to_typed_arguments, arguments)
 
-    def _read(
-        self, read: Callable[[type[BaseModel], Mapping[str, Any]], dict[str, Any]], arguments: Mapping[str, Any]
+    def _convert(
+        self, convert: Callable[[type[BaseModel], Mapping[str, Any]], dict[str, Any]], arguments: Mapping[str, Any]
     ) -> dict[str, Any]:
         try:
-            return read(self.arguments, arguments)
+            return convert(self.arguments, arguments)
         except InvalidArguments as error:
             raise InvalidArguments(f"{self.name}: {error}") from error
         except ValidationError as error:
-            raise InvalidArguments(_complaint(self.name, error)) from error
+            raise InvalidArguments(_describe_validation_error(self.name, error)) from error
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidArguments(f"{self.name}: these arguments cannot be written as JSON") from error
 
@@ -115,9 +115,9 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
     *,
     effect: EffectClass,
     risk: Literal["low", "medium", "high"] = "low",
-    ask: Ask | None = None,
-    prepare: Prepare | None = None,
-    check: Check | None = None,
+    ask: ApprovalTerms | None = None,
+    prepare: PrepareFunction | None = None,
+    check: CheckFunction | None = None,
     timeout: float = 30.0,
     version: int = 1,
     isolation: Isolation = "thread",
@@ -133,26 +133,26 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
     def declare(run: ToolFunction) -> Tool:
         if isolation == "process" and ("<" in run.__qualname__ or run.__module__ == "__main__"):
             raise TypeError(f"{run.__qualname__}: a tool with a process of its own must stand in a module")
-        arguments, mistakes = read_arguments(run, context=ToolContext, result=ToolResult)
+        arguments, mistakes = inspect_signature(run, context=ToolContext, result=ToolResult)
         return Tool(
             name=run.__name__,
             description=inspect.getdoc(run) or "",
             arguments=arguments,
             run=run,
-            stance=Stance(effect=effect, risk=risk, ask=ask or Ask()),
+            defaults=ToolDefaults(effect=effect, risk=risk, ask=ask or ApprovalTerms()),
             prepare=prepare,
             check=check,
             timeout=timeout,
             version=version,
             isolation=isolation,
             trusted_results=trusted_results,
-            mistakes=mistakes,
+            problems=mistakes,
         )
 
     return declare
 
 
-def _complaint(name: str, error: ValidationError) -> str:
+def _describe_validation_error(name: str, error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "arguments"
     return f"{name}: {where}: {first['msg']}"

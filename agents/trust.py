@@ -12,16 +12,16 @@ from agents.events import (
 )
 from agents.messages import Provenance
 
-TRUSTED_SOURCES = (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
+TRUSTED_PROVENANCES = (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
 
 
 def is_untrusted(event: Event) -> bool:
     """Return whether the event shows the model words of strangers, or data of a tool that vouches for none."""
     match event:
         case MessageReceived() | MessageEdited():
-            return event.provenance not in TRUSTED_SOURCES
+            return event.provenance not in TRUSTED_PROVENANCES
         case RequestAnswered():
-            return event.has_words and event.provenance not in TRUSTED_SOURCES
+            return event.has_text and event.provenance not in TRUSTED_PROVENANCES
         case ToolCalled() | ToolSucceeded() | ToolFailed() | ToolOutcomeUnknown():
             return not event.trusted
         case _:

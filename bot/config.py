@@ -10,22 +10,22 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from agents.budget import Budget
-from agents.frozen import Frozen
-from agents.mistakes import Mistake, misconfigured
+from agents.config_issues import ConfigIssue, to_configuration_error
+from agents.frozen import FrozenModel
 from agents.people import People, Person
 from agents.policy import Rule
 from agents.pricing import Price
-from agents.toml_document import read_document
-from agents.toml_lines import line_of
-from bot.config_file.complaints import mistakes
-from bot.config_file.conditions import Signatures
-from bot.config_file.names import Names
-from bot.config_file.people import at_home
+from agents.toml_document import load_document
+from agents.toml_lines import find_line
+from bot.config_file.conditions import ArgumentModels
+from bot.config_file.declared_names import DeclaredNames
+from bot.config_file.issues import to_config_issues
+from bot.config_file.people import builtin_addresses
 from bot.config_file.tables import ConfigFile
 from bot.triggers import Schedule, Webhook
 
 
-class Configuration(Frozen):
+class Configuration(FrozenModel):
     """Who there is, who may do what, and what starts threads. `source` is None without a file.
 
     `rule_lines` are the lines of the rules in the file.
@@ -38,48 +38,48 @@ class Configuration(Frozen):
     prices: Mapping[str, Price] = {}
     webhooks: tuple[Webhook, ...] = ()
     schedules: tuple[Schedule, ...] = ()
-    own_requests: bool = False
+    allow_self_approval: bool = False
     source: Path | None = None
     rule_lines: Annotated[tuple[int, ...], Field(exclude=True)] = ()
-    warnings: Annotated[tuple[Mistake, ...], Field(exclude=True)] = ()
+    warnings: Annotated[tuple[ConfigIssue, ...], Field(exclude=True)] = ()
 
 
-def configuration_path(named: Path | None, folder: Path = Path()) -> Path | None:
+def find_configuration_path(configured_path: Path | None, directory: Path = Path()) -> Path | None:
     """The file to read: the one HANDRAIL_CONFIG names, else `handrail.toml` of `folder` if it is there, else none."""
-    usual = folder / "handrail.toml"
-    return named or (usual if usual.exists() else None)
+    usual = directory / "handrail.toml"
+    return configured_path or (usual if usual.exists() else None)
 
 
-def load_configuration(path: Path | None, *, tools: Signatures, agents: Collection[str]) -> Configuration:
+def load_configuration(path: Path | None, *, tools: ArgumentModels, agents: Collection[str]) -> Configuration:
     """What the file says; without one, a house with one person, `you`, who may do everything.
 
     `tools` and `agents` are what the file may name. Raises Misconfigured; its `details` is a list of Mistake.
     """
     if path is None:
-        return _house_of_one()
-    document = read_document(path, if_missing="write it, or unset HANDRAIL_CONFIG to run without")
+        return _single_person_configuration()
+    document = load_document(path, if_missing="write it, or unset HANDRAIL_CONFIG to run without")
     try:
         table = ConfigFile.model_validate(
-            document.tables, context=Names.of(document.tables, tools=tools, agents=agents)
+            document.tables, context=DeclaredNames.from_document(document.tables, tools=tools, agents=agents)
         )
     except ValidationError as error:
-        raise misconfigured(mistakes(error, str(path), document.lines)) from None
-    lines = tuple(line_of(("policy", position), document.lines) for position in range(len(table.policy)))
-    return _configuration(table, path).model_copy(update={"rule_lines": lines})
+        raise to_configuration_error(to_config_issues(error, str(path), document.lines)) from None
+    lines = tuple(find_line(("policy", position), document.lines) for position in range(len(table.policy)))
+    return _build_configuration(table, path).model_copy(update={"rule_lines": lines})
 
 
-def _house_of_one() -> Configuration:
-    you = Person(key="you", name="You", roles=("*",), addresses=at_home("you"))
-    return Configuration(people=People(everybody=(you,)), own_requests=True)
+def _single_person_configuration() -> Configuration:
+    you = Person(key="you", name="You", roles=("*",), addresses=builtin_addresses("you"))
+    return Configuration(people=People(members=(you,)), allow_self_approval=True)
 
 
-def _configuration(table: ConfigFile, source: Path) -> Configuration:
+def _build_configuration(table: ConfigFile, source: Path) -> Configuration:
     return Configuration(
-        people=People(everybody=tuple(person.person(key) for key, person in table.people.items())),
-        rules=tuple(rule.rule(position) for position, rule in enumerate(table.policy)),
-        budgets={name: agent.budget.budget() for name, agent in table.agents.items()},
-        prices={name: written.price() for name, written in table.models.items()},
-        webhooks=tuple(written.webhook() for written in table.webhooks),
-        schedules=tuple(written.schedule() for written in table.schedules),
+        people=People(members=tuple(person.to_person(key) for key, person in table.people.items())),
+        rules=tuple(rule.to_rule(position) for position, rule in enumerate(table.policy)),
+        budgets={name: agent.budget.to_budget() for name, agent in table.agents.items()},
+        prices={name: written.to_price() for name, written in table.models.items()},
+        webhooks=tuple(written.to_webhook() for written in table.webhooks),
+        schedules=tuple(written.to_schedule() for written in table.schedules),
         source=source,
     )

@@ -7,24 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agents.moment import CODE_ALPHABET, CODE_LENGTH, Moment
-from bot.fence import seconds_since_boot
+from agents.event_stamp import REQUEST_CODE_ALPHABET, REQUEST_CODE_LENGTH, EventStamp
+from bot.lease import seconds_since_boot
 
 _random = random.Random(secrets.randbits(256))  # noqa: S311 - ids and codes are names, not secrets; a system call each is slow
 
-_bits = _random.getrandbits
+_random_bits = _random.getrandbits
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def fresh_id() -> str:
+def generate_id() -> str:
     """18 characters: the time in milliseconds, so that new ids sort last, and 45 random bits."""
-    number = (time.time_ns() // 1_000_000) << 45 | _bits(45)
+    number = (time.time_ns() // 1_000_000) << 45 | _random_bits(45)
     return "".join(_BASE32[number >> shift & 31] for shift in range(85, -1, -5))
 
 
-def fresh_code() -> str:
+def generate_code() -> str:
     """A short code; the store sees to it that none is given out twice."""
-    return "".join(CODE_ALPHABET[_bits(16) % len(CODE_ALPHABET)] for _ in range(CODE_LENGTH))
+    return "".join(
+        REQUEST_CODE_ALPHABET[_random_bits(16) % len(REQUEST_CODE_ALPHABET)] for _ in range(REQUEST_CODE_LENGTH)
+    )
 
 
 def utc_now() -> datetime:
@@ -33,17 +35,17 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Chance:
+class Clock:
     """Where moments come from. Tests hand in their own clock and names. `jitter` is between 0 and 1.
 
     `elapsed` is seconds since some time long ago; unlike `now` it never jumps.
     """
 
     now: Callable[[], datetime] = utc_now
-    fresh: Callable[[], str] = fresh_id
-    code: Callable[[], str] = fresh_code
+    new_id: Callable[[], str] = generate_id
+    new_code: Callable[[], str] = generate_code
     jitter: Callable[[], float] = random.random
-    elapsed: Callable[[], float] = seconds_since_boot
+    monotonic: Callable[[], float] = seconds_since_boot
 
-    def moment(self) -> Moment:
-        return Moment(now=self.now(), fresh=self.fresh(), code=self.code())
+    def new_moment(self) -> EventStamp:
+        return EventStamp(now=self.now(), new_id=self.new_id(), new_code=self.new_code())

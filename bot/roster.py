@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from agents.agent import Agent
 from agents.budget import Budget
-from agents.errors import Misconfigured, UnknownAgent
+from agents.errors import ConfigurationError, UnknownAgent
+from agents.output_schema import ASK_AGENT_INTENT
 from agents.people import People
 from agents.policy import Policy
-from agents.schema import ASK_AGENT
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Roster:
 
     def __post_init__(self) -> None:
         for agent in self.agents.values():
-            self._check(agent)
+            self._check_agent(agent)
 
     @property
     def people(self) -> People:
         return self.policy.people
 
-    def agent(self, name: str | None) -> Agent:
+    def get_agent(self, name: str | None) -> Agent:
         """The named agent, or the default one. Raises UnknownAgent, naming those there are."""
         if name is None:
             return next(iter(self.agents.values()))
@@ -36,23 +36,25 @@ class Roster:
             raise UnknownAgent(f"there is no agent {name[:40]!r}; there are: {', '.join(self.agents)}")
         return self.agents[name]
 
-    def asked_by(self, agent: Agent) -> tuple[Agent, ...]:
+    def delegates_of(self, agent: Agent) -> tuple[Agent, ...]:
         """The agents this one may ask."""
-        return tuple(self.agents[name] for name in agent.asks)
+        return tuple(self.agents[name] for name in agent.delegates)
 
-    def budget(self, agent: Agent) -> Budget:
+    def budget_for(self, agent: Agent) -> Budget:
         """The agent's own limits with the configuration's laid over them."""
         configured = self.budgets.get(agent.name, Budget())
         return agent.budget.model_copy(update=configured.model_dump(exclude_none=True))
 
-    def environment(self, agent: Agent) -> Mapping[str, str]:
+    def environment_for(self, agent: Agent) -> Mapping[str, str]:
         return self.environments.get(agent.name, {})
 
-    def _check(self, agent: Agent) -> None:
-        if agent.name in agent.asks:
-            raise Misconfigured(f"agent {agent.name}: `asks` names the agent itself; take it out")
-        if strangers := [name for name in agent.asks if name not in self.agents]:
+    def _check_agent(self, agent: Agent) -> None:
+        if agent.name in agent.delegates:
+            raise ConfigurationError(f"agent {agent.name}: `asks` names the agent itself; take it out")
+        if strangers := [name for name in agent.delegates if name not in self.agents]:
             known = ", ".join(self.agents)
-            raise Misconfigured(f"agent {agent.name}: `asks` names {', '.join(strangers)}; there are: {known}")
-        if agent.tool(ASK_AGENT) is not None:
-            raise Misconfigured(f"agent {agent.name}: {ASK_AGENT} is the name of a step; call the tool something else")
+            raise ConfigurationError(f"agent {agent.name}: `asks` names {', '.join(strangers)}; there are: {known}")
+        if agent.get_tool(ASK_AGENT_INTENT) is not None:
+            raise ConfigurationError(
+                f"agent {agent.name}: {ASK_AGENT_INTENT} is the name of a step; call the tool something else"
+            )

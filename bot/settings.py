@@ -19,23 +19,23 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from agents.mistakes import Mistake, misconfigured
+from agents.config_issues import ConfigIssue, to_configuration_error
+from bot.config_messages import describe_error
 from bot.environment import urls, values
-from bot.environment.api_tokens import SHORTEST_TOKEN, ApiToken, api_tokens
-from bot.environment.env_file import variables_in
-from bot.environment.values import Endpoint
-from bot.mistakes import wording
+from bot.environment.api_tokens import MIN_TOKEN_LENGTH, ApiToken, parse_api_tokens
+from bot.environment.env_file import load_variables
+from bot.environment.values import ListenAddress
 
-FOLDER = Path(".handrail")
+DATA_DIR = Path(".handrail")
 """Where Handrail keeps what is its own: the embedded database, generated secrets, the sample repository."""
 
-SHORTEST_SECRET_KEY = 32  # characters, in production
+MIN_SECRET_KEY_LENGTH = 32  # characters, in production
 _ENV_FILE = Path(".env")
-_EMPTY_MEANS_OFF = frozenset({"SMTP_LISTEN"})
-_FOR_AGENTS = frozenset({"DEPLOY_REPO"})
+_DISABLED_WHEN_EMPTY = frozenset({"SMTP_LISTEN"})
+_AGENT_VARIABLES = frozenset({"DEPLOY_REPO"})
 
 
-def _read(parse: Callable[[str], Any]) -> BeforeValidator:
+def _parsed_with(parse: Callable[[str], Any]) -> BeforeValidator:
     """Applies to text only, so that a value which is parsed already passes."""
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         description="development, or production, which refuses generated secrets and unauthenticated channels",
         examples=["production"],
     )
-    database_url: Annotated[SecretStr, AfterValidator(urls.database_url)] = Field(
+    database_url: Annotated[SecretStr, AfterValidator(urls.validate_database_url)] = Field(
         SecretStr("sqlite:///.handrail/handrail.db"),
         description="where the past is kept: sqlite:///FILE for one process, postgresql://... for several",
         examples=["postgresql://user:password@host/handrail"],
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="the address HTTP listens on", examples=["127.0.0.1"])
     port: int = Field(8000, ge=1, le=65535, description="the port HTTP listens on", examples=["8000"])
-    public_url: Annotated[str, AfterValidator(urls.web_url)] = Field(
+    public_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
         default_factory=lambda earlier: f"http://localhost:{earlier['port']}",
         description="this server as others reach it, in links and signatures; empty: http://localhost:$PORT",
         examples=["https://handrail.example.com"],
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         description="signs links and codes; empty: made at first start in .handrail/secret-key",
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
-    handrail_api_tokens: Annotated[tuple[ApiToken, ...], _read(api_tokens)] = Field(
+    handrail_api_tokens: Annotated[tuple[ApiToken, ...], _parsed_with(parse_api_tokens)] = Field(
         (),
         validate_default=True,
         description="who may use the API, name:token[:person[:scope+scope]], by commas; empty: .handrail/api-token",
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(
         None, description="without it and without a base URL the offline model answers", examples=["sk-..."]
     )
-    openai_base_url: Annotated[str, AfterValidator(urls.web_url)] | None = Field(
+    openai_base_url: Annotated[str, AfterValidator(urls.validate_web_url)] | None = Field(
         None, description="any OpenAI-compatible endpoint", examples=["https://api.openai.com/v1"]
     )
     openai_model: str | None = Field(None, description="the name of the model there", examples=["gpt-5-mini"])
@@ -105,49 +105,49 @@ class Settings(BaseSettings):
         examples=["60"],
     )
 
-    slack_bot_token: Annotated[SecretStr, AfterValidator(values.bot_token)] | None = Field(
+    slack_bot_token: Annotated[SecretStr, AfterValidator(values.validate_bot_token)] | None = Field(
         None, description="what the bot writes with in Slack", examples=["xoxb-..."]
     )
     slack_signing_secret: SecretStr | None = Field(
         None, description="proves that HTTP comes from Slack", examples=["the signing secret of the Slack app"]
     )
-    slack_app_token: Annotated[SecretStr, AfterValidator(values.app_token)] | None = Field(
+    slack_app_token: Annotated[SecretStr, AfterValidator(values.validate_app_token)] | None = Field(
         None, description="Socket Mode instead of HTTP", examples=["xapp-..."]
     )
-    slack_config_token: Annotated[SecretStr, AfterValidator(values.config_token)] | None = Field(
+    slack_config_token: Annotated[SecretStr, AfterValidator(values.validate_config_token)] | None = Field(
         None,
         description="lets `handrail doctor` compare the Slack app with its manifest; A...:token if it asks for the id",
         examples=["xoxe.xoxp-..."],
     )
-    slack_api_url: Annotated[str, AfterValidator(urls.api_folder)] = Field(
+    slack_api_url: Annotated[str, AfterValidator(urls.validate_api_base_url)] = Field(
         "https://slack.com/api/", description="where Slack's methods are", examples=["https://slack.com/api/"]
     )
 
-    twilio_account_sid: Annotated[str, AfterValidator(values.account_sid)] | None = Field(
+    twilio_account_sid: Annotated[str, AfterValidator(values.validate_account_sid)] | None = Field(
         None, description="the Twilio account that sends SMS", examples=["AC and 32 hexadecimal digits"]
     )
-    twilio_auth_token: Annotated[tuple[SecretStr, ...], _read(values.auth_tokens)] = Field(
+    twilio_auth_token: Annotated[tuple[SecretStr, ...], _parsed_with(values.parse_auth_tokens)] = Field(
         (), description="its token; two, comma separated, while rotating", examples=["token or new-token,old-token"]
     )
-    twilio_from: Annotated[str, AfterValidator(values.sender)] | None = Field(
+    twilio_from: Annotated[str, AfterValidator(values.validate_sender)] | None = Field(
         None, description="a number or the SID of a messaging service", examples=["+15550001000"]
     )
-    twilio_api_url: Annotated[str, AfterValidator(urls.web_url)] = Field(
+    twilio_api_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
         "https://api.twilio.com", description="where Twilio's API is", examples=["https://api.twilio.com"]
     )
 
-    email_address: Annotated[str, AfterValidator(values.mail_address)] = Field(
+    email_address: Annotated[str, AfterValidator(values.validate_mail_address)] = Field(
         "bot@localhost", description="plus-addresses of it carry tokens", examples=["bot@example.com"]
     )
-    smtp_listen: Annotated[Endpoint | None, _read(values.endpoint)] = Field(
-        Endpoint(host="127.0.0.1", port=2525),
+    smtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
+        ListenAddress(host="127.0.0.1", port=2525),
         description="where mail comes in by SMTP; empty switches it off",
         examples=["127.0.0.1:2525"],
     )
-    lmtp_listen: Annotated[Endpoint | None, _read(values.endpoint)] = Field(
+    lmtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
         None, description="where mail comes in by LMTP; empty: nowhere", examples=["127.0.0.1:2424"]
     )
-    smtp_url: Annotated[SecretStr, AfterValidator(urls.smtp_url)] | None = Field(
+    smtp_url: Annotated[SecretStr, AfterValidator(urls.validate_smtp_url)] | None = Field(
         None,
         description="where mail goes out, smtp:// or smtps://; empty: into .handrail/outbox/*.eml",
         examples=["smtp://user:password@host:587?starttls=required"],
@@ -164,14 +164,14 @@ class Settings(BaseSettings):
         examples=["git@github.com:example/service.git"],
     )
 
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _read(str.lower)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _parsed_with(str.lower)] = Field(
         "info", description="debug, info, warning or error", examples=["info"]
     )
     log_format: Literal["console", "json"] | None = Field(
         None, description="console or json; empty: console on a terminal, else json", examples=["json"]
     )
 
-    handrail_url: Annotated[str, AfterValidator(urls.web_url)] = Field(
+    handrail_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
         default_factory=lambda earlier: f"http://127.0.0.1:{earlier['port']}",
         description="the server the command line talks to; empty: http://127.0.0.1:$PORT",
         examples=["http://127.0.0.1:8000"],
@@ -181,27 +181,27 @@ class Settings(BaseSettings):
         description="the token the command line comes with; empty: the content of .handrail/api-token",
         examples=["one of the tokens in HANDRAIL_API_TOKENS of that server"],
     )
-    no_color: Annotated[bool, _read(bool)] = Field(
+    no_color: Annotated[bool, _parsed_with(bool)] = Field(
         False, description="anything here switches colours off (no-color.org)", examples=["1"]
     )
 
     _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def of(cls, variables: Mapping[str, str]) -> Self:
+    def from_variables(cls, variables: Mapping[str, str]) -> Self:
         """The settings that variables amount to. Raises Misconfigured with a line for each that is wrong."""
         known: dict[str, Any] = {n: variables[n.upper()] for n in cls.model_fields if n.upper() in variables}
         try:
             settings = cls(**known)
         except ValidationError as error:
-            mistakes = _mistakes(error)
+            mistakes = _config_issues(error)
         else:
             settings._variables = MappingProxyType(dict(variables))
             return settings
         # Raised out here, where pydantic's error, which holds every value, is not chained to it.
-        raise misconfigured(mistakes)
+        raise to_configuration_error(mistakes)
 
-    def variable(self, name: str) -> SecretStr | None:
+    def get_variable(self, name: str) -> SecretStr | None:
         """Any variable by name, for those the configuration names (`secret_env`)."""
         return SecretStr(self._variables[name]) if name in self._variables else None
 
@@ -218,11 +218,11 @@ class Settings(BaseSettings):
     @property
     def agent_environment(self) -> Mapping[str, str]:
         """What agents may know of the environment: all but Handrail's own variables; those of its agents are in."""
-        ours = {name.upper() for name in type(self).model_fields} - _FOR_AGENTS
+        ours = {name.upper() for name in type(self).model_fields} - _AGENT_VARIABLES
         return {name: value for name, value in self._variables.items() if name not in ours}
 
     @property
-    def speaks_slack(self) -> bool:
+    def is_slack_enabled(self) -> bool:
         """Whether anything is said of Slack."""
         return any((self.slack_bot_token, self.slack_signing_secret, self.slack_app_token))
 
@@ -239,23 +239,23 @@ class Settings(BaseSettings):
 
     @field_validator("secret_key")
     @classmethod
-    def _strong_in_production(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _check_secret_key(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if info.data.get("environment") == "production":
             if key is None:
                 raise ValueError("must be set in production")
-            if len(key) < SHORTEST_SECRET_KEY:
-                raise ValueError(f"must have at least {SHORTEST_SECRET_KEY} characters in production")
+            if len(key) < MIN_SECRET_KEY_LENGTH:
+                raise ValueError(f"must have at least {MIN_SECRET_KEY_LENGTH} characters in production")
         return key
 
     @field_validator("handrail_api_tokens")
     @classmethod
-    def _given_in_production(cls, tokens: tuple[ApiToken, ...], info: ValidationInfo) -> tuple[ApiToken, ...]:
+    def _check_api_tokens(cls, tokens: tuple[ApiToken, ...], info: ValidationInfo) -> tuple[ApiToken, ...]:
         if info.data.get("environment") == "production":
             if not tokens:
                 raise ValueError("must be set in production")
             for position, token in enumerate(tokens, start=1):
-                if len(token.secret) < SHORTEST_TOKEN:
-                    raise ValueError(f"entry {position} must have at least {SHORTEST_TOKEN} characters in production")
+                if len(token.secret) < MIN_TOKEN_LENGTH:
+                    raise ValueError(f"entry {position} must have at least {MIN_TOKEN_LENGTH} characters in production")
         return tokens
 
 
@@ -270,24 +270,26 @@ def load_settings(
     Raises Misconfigured with a line for every variable that is wrong, never with its value.
     """
     sources = (
-        {} if env_file is None else variables_in(env_file),
+        {} if env_file is None else load_variables(env_file),
         os.environ if environ is None else environ,  # noqa: TID251 - this is the one place
         overrides or {},
     )
-    return Settings.of({name: value for source in sources for name, value in _set(source).items()})
+    return Settings.from_variables(
+        {name: value for source in sources for name, value in _nonempty_variables(source).items()}
+    )
 
 
-def _set(variables: Mapping[str, str]) -> dict[str, str]:
+def _nonempty_variables(variables: Mapping[str, str]) -> dict[str, str]:
     stripped = {name: value.strip() for name, value in variables.items()}
-    return {name: value for name, value in stripped.items() if value or name in _EMPTY_MEANS_OFF}
+    return {name: value for name, value in stripped.items() if value or name in _DISABLED_WHEN_EMPTY}
 
 
-def _mistakes(error: ValidationError) -> list[Mistake]:
+def _config_issues(error: ValidationError) -> list[ConfigIssue]:
     found = error.errors(include_url=False, include_input=False)
-    return [_mistake(details) for details in found if details["type"] != "default_factory_not_called"]
+    return [_config_issue(details) for details in found if details["type"] != "default_factory_not_called"]
 
 
-def _mistake(details: ErrorDetails) -> Mistake:
+def _config_issue(details: ErrorDetails) -> ConfigIssue:
     field = str(details["loc"][0])
     name, example = field.upper(), (Settings.model_fields[field].examples or [""])[0]
-    return Mistake(key=name, message=f"{wording(details)}; write it like {name}={example}")
+    return ConfigIssue(key=name, message=f"{describe_error(details)}; write it like {name}={example}")

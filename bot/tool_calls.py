@@ -14,18 +14,18 @@ from typing import Any, Literal
 from agents.errors import HandrailError, ToolError
 from agents.tools import Tool, ToolContext, ToolResult
 
-Part = Literal["prepare", "run", "check"]
+FunctionName = Literal["prepare", "run", "check"]
 
 MAX_RESULT_CHARACTERS = 16_000
 MAX_TRACEBACK_CHARACTERS = 16_000
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
-_MIN_SECRET_CHARACTERS = 6
-_LIBRARIES = "site-packages"
-_NOT_OWN = (__file__, sysconfig.get_path("stdlib"))
-_WITHIN_URL = re.compile(r"(?<=://)[^/\s@]{1,500}@")
+_SECRET_NAME_PATTERN = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_MIN_SECRET_LENGTH = 6
+_LIBRARY_DIRECTORY = "site-packages"
+_EXCLUDED_PREFIXES = (__file__, sysconfig.get_path("stdlib"))
+_URL_CREDENTIALS_PATTERN = re.compile(r"(?<=://)[^/\s@]{1,500}@")
 
 
-class WrongResult(ToolError):
+class InvalidToolResult(ToolError):
     """The function ended and returned something else than it must; `where` is where it is defined."""
 
     code = "wrong_result"
@@ -54,7 +54,7 @@ class ToolProcessEnded(ToolStopped):
         super().__init__(message or "the process of the tool ended without an answer")
 
 
-class ToolRaised(Exception):
+class ToolCallError(Exception):
     """A function of a tool raised: `error` for the ledger, the rest for the operator.
 
     `kind` is the name of the class, `where` the file and line. Neither the text of a foreign error nor its traceback
@@ -69,7 +69,7 @@ class ToolRaised(Exception):
         self.trace = trace
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What a model and people are told."""
         if isinstance(self.error, HandrailError | ToolStopped):
             return str(self.error)
@@ -84,7 +84,7 @@ class Invocation:
 
     agent: str
     tool: Tool
-    part: Part
+    function_name: FunctionName
     context: ToolContext
     arguments: Mapping[str, Any]
 
@@ -97,36 +97,38 @@ class Invocation:
 def invoke(invocation: Invocation) -> Any:
     """Call the function with typed arguments and wait for its end. Raises what it raises, and WrongResult."""
     tool = invocation.tool
-    function = getattr(tool, invocation.part)
-    value = function(invocation.context, **tool.typed(invocation.arguments))
+    function = getattr(tool, invocation.function_name)
+    value = function(invocation.context, **tool.to_typed_arguments(invocation.arguments))
     if inspect.isawaitable(value):
-        value = asyncio.run(_in_time(value, tool.timeout))
-    return _expected(tool, invocation.part, value)
+        value = asyncio.run(_await_with_timeout(value, tool.timeout))
+    return _check_result(tool, invocation.function_name, value)
 
 
-def raised(error: BaseException, context: ToolContext) -> ToolRaised:
+def to_call_error(error: BaseException, context: ToolContext) -> ToolCallError:
     """Return the error in a form that may leave its thread: also what would otherwise end the process."""
     kept = error if isinstance(error, Exception) else ToolCrash(f"it raised {type(error).__name__}")
     trace = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:]
-    where = error.where if isinstance(error, WrongResult) else _place(error)
-    return ToolRaised(kept, kind=type(error).__name__, where=where, trace=_without_secrets(trace, context.environment))
+    where = error.where if isinstance(error, InvalidToolResult) else _error_location(error)
+    return ToolCallError(
+        kept, kind=type(error).__name__, where=where, trace=_redact_secrets(trace, context.environment)
+    )
 
 
-async def _in_time(value: Awaitable[Any], seconds: float) -> Any:
+async def _await_with_timeout(value: Awaitable[Any], timeout_seconds: float) -> Any:
     """A coroutine can be stopped at its time limit; a blocking function cannot."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(timeout_seconds):
         return await value
 
 
-def _expected(tool: Tool, part: Part, value: Any) -> Any:
-    if part == "prepare" and isinstance(value, dict):
-        return tool.validated(value)
-    if part != "prepare" and (isinstance(value, ToolResult) or (part == "check" and value is None)):
-        return storable(value) if isinstance(value, ToolResult) else value
-    raise _wrong(tool, part, value)
+def _check_result(tool: Tool, function_name: FunctionName, value: Any) -> Any:
+    if function_name == "prepare" and isinstance(value, dict):
+        return tool.validate_arguments(value)
+    if function_name != "prepare" and (isinstance(value, ToolResult) or (function_name == "check" and value is None)):
+        return make_storable(value) if isinstance(value, ToolResult) else value
+    raise _invalid_result(tool, function_name, value)
 
 
-def storable(result: ToolResult) -> ToolResult:
+def make_storable(result: ToolResult) -> ToolResult:
     """Return the result with data that a log can keep: plain JSON, and no more than MAX_RESULT_CHARACTERS with it."""
     try:
         plain = json.loads(result.model_dump_json(), parse_constant=lambda _name: None)
@@ -137,35 +139,39 @@ def storable(result: ToolResult) -> ToolResult:
     return ToolResult(summary=result.summary, data=data)
 
 
-def _wrong(tool: Tool, part: Part, value: Any) -> WrongResult:
-    wanted = {"prepare": "a dict of arguments", "run": "a ToolResult", "check": "a ToolResult or None"}[part]
-    named = tool.name if part == "run" else f"{part} of {tool.name}"
-    follows = "; it ran, so it is not started again: look at what it did" if part == "run" else ""
-    where = defined_at(tool, part)
-    return WrongResult(f"{named} returned {type(value).__name__} instead of {wanted}{follows}", where)
+def _invalid_result(tool: Tool, function_name: FunctionName, value: Any) -> InvalidToolResult:
+    wanted = {"prepare": "a dict of arguments", "run": "a ToolResult", "check": "a ToolResult or None"}[function_name]
+    named = tool.name if function_name == "run" else f"{function_name} of {tool.name}"
+    follows = "; it ran, so it is not started again: look at what it did" if function_name == "run" else ""
+    where = function_location(tool, function_name)
+    return InvalidToolResult(f"{named} returned {type(value).__name__} instead of {wanted}{follows}", where)
 
 
-def defined_at(tool: Tool, part: Part) -> str | None:
+def function_location(tool: Tool, function_name: FunctionName) -> str | None:
     """The file and line where the function begins."""
-    code = getattr(inspect.unwrap(getattr(tool, part)), "__code__", None)
-    return f"{_short(code.co_filename)}:{code.co_firstlineno}" if code else None
+    code = getattr(inspect.unwrap(getattr(tool, function_name)), "__code__", None)
+    return f"{_shorten_path(code.co_filename)}:{code.co_firstlineno}" if code else None
 
 
-def _place(error: BaseException) -> str | None:
+def _error_location(error: BaseException) -> str | None:
     """The innermost line outside of libraries and of this file, else the innermost one."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_NOT_OWN) and _LIBRARIES not in frame.filename]
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(_EXCLUDED_PREFIXES) and _LIBRARY_DIRECTORY not in frame.filename
+    ]
     frame = next(reversed(own or frames), None)
-    return f"{_short(frame.filename)}:{frame.lineno}" if frame else None
+    return f"{_shorten_path(frame.filename)}:{frame.lineno}" if frame else None
 
 
-def _short(filename: str) -> str:
+def _shorten_path(filename: str) -> str:
     """The file with its two folders: enough to find it, and nothing about the machine."""
     return "/".join(Path(filename).parts[-3:]).lstrip("/")
 
 
-def _without_secrets(text: str, environment: Mapping[str, str]) -> str:
+def _redact_secrets(text: str, environment: Mapping[str, str]) -> str:
     for name, value in environment.items():
-        if _SECRET_NAME.search(name) and len(value) >= _MIN_SECRET_CHARACTERS:
+        if _SECRET_NAME_PATTERN.search(name) and len(value) >= _MIN_SECRET_LENGTH:
             text = text.replace(value, "***")
-    return _WITHIN_URL.sub("***@", text)
+    return _URL_CREDENTIALS_PATTERN.sub("***@", text)

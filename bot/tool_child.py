@@ -9,7 +9,7 @@ import signal
 from importlib import import_module
 from typing import Any, BinaryIO, NoReturn
 
-_CHUNK = 65_536
+_CHUNK_BYTES = 65_536
 
 
 def main() -> NoReturn:
@@ -20,18 +20,18 @@ def main() -> NoReturn:
     worker = os.fork()
     if worker == 0:
         os.close(passed_on)
-        _work(requests, answers)
+        _run_worker(requests, answers)
     os.close(requests)
     os.close(answers)
     _guard(worker, passed_on)
 
 
-def _guard(worker: int, passed_on: int) -> NoReturn:
+def _guard(worker: int, worker_input: int) -> NoReturn:
     """Hand requests on to the worker, until the server is gone or the worker has ended."""
     try:
         signal.signal(signal.SIGCHLD, _worker_ended)
-        while os.waitpid(worker, os.WNOHANG) == (0, 0) and (chunk := os.read(0, _CHUNK)):
-            os.write(passed_on, chunk)
+        while os.waitpid(worker, os.WNOHANG) == (0, 0) and (chunk := os.read(0, _CHUNK_BYTES)):
+            os.write(worker_input, chunk)
     finally:
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
@@ -42,27 +42,29 @@ def _worker_ended(_number: int, _frame: object) -> NoReturn:
     raise ChildProcessError
 
 
-def _work(requests: int, answers: int) -> NoReturn:
+def _run_worker(request_pipe: int, response_pipe: int) -> NoReturn:
     """Import the agent, say so, wait for the arguments, call, answer."""
-    os.dup2(requests, 0)
-    with os.fdopen(0, "rb", closefd=False) as incoming, os.fdopen(answers, "wb") as outgoing:
-        _serve(incoming, outgoing)
+    os.dup2(request_pipe, 0)
+    with os.fdopen(0, "rb", closefd=False) as incoming, os.fdopen(response_pipe, "wb") as outgoing:
+        _serve_call(incoming, outgoing)
     os._exit(0)
 
 
-def _serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
+def _serve_call(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     wanted = json.loads(incoming.readline())
     try:
-        tool = _tool(wanted["module"], wanted["name"])
+        tool = _load_tool(wanted["module"], wanted["name"])
     except BaseException as error:
-        _answer(outgoing, {"ready": False, "problem": f"{type(error).__name__} while importing {wanted['module']}"})
+        _write_response(
+            outgoing, {"ready": False, "problem": f"{type(error).__name__} while importing {wanted['module']}"}
+        )
         raise
-    _answer(outgoing, {"ready": True})
+    _write_response(outgoing, {"ready": True})
     request = json.loads(incoming.readline())
-    _answer(outgoing, _called(tool, wanted["part"], request))
+    _write_response(outgoing, _call_tool(tool, wanted["part"], request))
 
 
-def _tool(module: str, name: str) -> Any:
+def _load_tool(module: str, name: str) -> Any:
     found: Any = import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
@@ -73,20 +75,20 @@ def _tool(module: str, name: str) -> Any:
     return found
 
 
-def _called(tool: Any, part: Any, request: Any) -> dict[str, Any]:
+def _call_tool(tool: Any, function_name: Any, request: Any) -> dict[str, Any]:
     from agents.tools import ToolContext, ToolResult  # noqa: PLC0415 - the same
-    from bot.tool_calls import Invocation, invoke, raised  # noqa: PLC0415 - the same
+    from bot.tool_calls import Invocation, invoke, to_call_error  # noqa: PLC0415 - the same
 
     context = ToolContext(**request["context"])
     try:
-        value = invoke(Invocation("", tool, part, context, request["arguments"]))
+        value = invoke(Invocation("", tool, function_name, context, request["arguments"]))
     except BaseException as error:  # noqa: BLE001 - whatever a tool does, its end must reach the ledger
-        return {"raised": _told(raised(error, context))}
+        return {"raised": _error_to_dict(to_call_error(error, context))}
     is_result = isinstance(value, ToolResult)
     return {"returned": value.model_dump(mode="json") if is_result else value, "is_result": is_result}
 
 
-def _told(error: Any) -> dict[str, Any]:
+def _error_to_dict(error: Any) -> dict[str, Any]:
     from agents import errors  # noqa: PLC0415 - the same
 
     ours = (kind.__name__ for kind in type(error.error).__mro__ if getattr(errors, kind.__name__, None) is kind)
@@ -101,7 +103,7 @@ def _told(error: Any) -> dict[str, Any]:
     }
 
 
-def _answer(outgoing: BinaryIO, told: dict[str, Any]) -> None:
-    written = json.dumps(told).encode()
+def _write_response(outgoing: BinaryIO, payload: dict[str, Any]) -> None:
+    written = json.dumps(payload).encode()
     outgoing.write(len(written).to_bytes(8, "big") + written)
     outgoing.flush()

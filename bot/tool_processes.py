@@ -18,14 +18,14 @@ from typing import Any
 from agents import errors
 from agents.errors import HandrailError, Retryable
 from agents.tools import Tool, ToolResult
-from bot.tool_calls import Invocation, Part, ToolProcessEnded, ToolRaised, ToolTimeout
-from bot.tool_slots import NotBegun, ToolSlots
+from bot.tool_calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
+from bot.tool_slots import CallNotStarted, ToolSlots
 
 MAX_PROCESSES = 16
 MAX_PROCESSES_PER_TOOL = 4
 MAX_WAITING_PER_TOOL = 16
 START_TIMEOUT_SECONDS = 60.0
-MAX_ANSWER_BYTES = 64_000_000
+MAX_RESPONSE_BYTES = 64_000_000
 _COMMAND = (
     sys.executable,
     "-P",
@@ -34,11 +34,11 @@ _COMMAND = (
 )
 
 
-class ToolNotStarted(NotBegun):
+class ToolNotStarted(CallNotStarted):
     """The process of a tool could not be started."""
 
 
-def tool_processes() -> ToolSlots:
+def create_process_slots() -> ToolSlots:
     """Return the slots of this process."""
     return ToolSlots(MAX_PROCESSES, MAX_PROCESSES_PER_TOOL, MAX_WAITING_PER_TOOL)
 
@@ -47,33 +47,35 @@ def tool_processes() -> ToolSlots:
 class ToolProcesses:
     """Runs functions of tools in processes of their own."""
 
-    slots: ToolSlots = field(default_factory=tool_processes)
+    slots: ToolSlots = field(default_factory=create_process_slots)
 
-    async def call(self, invocation: Invocation, before: Callable[[], None]) -> Any:
+    async def call(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
         """Run the function. `before` is called when the child is ready, right before it is given its arguments.
 
         Raises ToolsBusy and ToolNotStarted when the call has not begun, ToolTimeout when it was killed, ToolRaised,
         and what `before` raises.
         """
         tool = invocation.tool
-        async with self.slots.slot(invocation.name, tool.timeout), _child() as child:
-            await self._start(child, tool, invocation.part)
-            before()
+        async with self.slots.slot(invocation.name, tool.timeout), _child_process() as child:
+            await self._start(child, tool, invocation.function_name)
+            before_call()
             try:
                 async with asyncio.timeout(tool.timeout):
-                    await _send(child, _request(invocation))
-                    return _result(await _received(child))
+                    await _send(child, _call_payload(invocation))
+                    return _parse_result(await _receive(child))
             except ToolProcessEnded:
                 raise
             except TimeoutError as error:
                 self.slots.loads[invocation.name].exceeded += 1
                 raise ToolTimeout(f"it took longer than its {tool.timeout:g} s and was killed") from error
 
-    async def _start(self, child: Process, tool: Tool, part: Part) -> None:
+    async def _start(self, child: Process, tool: Tool, function_name: FunctionName) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                await _send(child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "part": part})
-                told = await _received(child)
+                await _send(
+                    child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "part": function_name}
+                )
+                told = await _receive(child)
         except TimeoutError as error:  # the child's own end is one too
             raise ToolNotStarted(f"the process of {tool.name} did not start") from error
         if not told.get("ready"):
@@ -81,7 +83,7 @@ class ToolProcesses:
 
 
 @asynccontextmanager
-async def _child() -> AsyncIterator[Process]:
+async def _child_process() -> AsyncIterator[Process]:
     """A process in a group of its own, of which nothing is left at the end of the block."""
     try:
         child = await asyncio.create_subprocess_exec(
@@ -99,49 +101,49 @@ async def _child() -> AsyncIterator[Process]:
         child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - what was not read keeps pipes open
 
 
-async def _send(child: Process, told: Mapping[str, Any]) -> None:
+async def _send(child: Process, payload: Mapping[str, Any]) -> None:
     if child.stdin is None:
         raise ToolProcessEnded
-    child.stdin.write(json.dumps(told).encode() + b"\n")
+    child.stdin.write(json.dumps(payload).encode() + b"\n")
     try:
         await child.stdin.drain()
     except OSError as error:
         raise ToolProcessEnded from error
 
 
-async def _received(child: Process) -> Any:
+async def _receive(child: Process) -> Any:
     """One message: its size in eight bytes, and JSON."""
     if child.stdout is None:
         raise ToolProcessEnded
     try:
         size = int.from_bytes(await child.stdout.readexactly(8), "big")
-        if size > MAX_ANSWER_BYTES:
+        if size > MAX_RESPONSE_BYTES:
             raise ToolProcessEnded(f"its answer has {size} bytes")
         return json.loads(await child.stdout.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
         raise ToolProcessEnded from error
 
 
-def _request(invocation: Invocation) -> Mapping[str, Any]:
+def _call_payload(invocation: Invocation) -> Mapping[str, Any]:
     context = {"key": invocation.context.key, "environment": dict(invocation.context.environment)}
     return {"context": context, "arguments": dict(invocation.arguments)}
 
 
-def _result(told: Mapping[str, Any]) -> Any:
+def _parse_result(payload: Mapping[str, Any]) -> Any:
     """What the function returned. Raises ToolRaised."""
-    if "raised" in told:
-        raise _raised(told["raised"])
-    value = told["returned"]
-    return ToolResult.model_validate(value) if told["is_result"] else value
+    if "raised" in payload:
+        raise _parse_error(payload["raised"])
+    value = payload["returned"]
+    return ToolResult.model_validate(value) if payload["is_result"] else value
 
 
-def _raised(told: Mapping[str, Any]) -> ToolRaised:
+def _parse_error(payload: Mapping[str, Any]) -> ToolCallError:
     """The error as the nearest class of our own tree, else one without its text."""
-    known = getattr(errors, told["known"], None) if told["known"] else None
+    known = getattr(errors, payload["known"], None) if payload["known"] else None
     if known is not None and issubclass(known, Retryable):
-        error: Exception = known(told["message"], retry_after=told["retry_after"])
+        error: Exception = known(payload["message"], retry_after=payload["retry_after"])
     elif known is not None and issubclass(known, HandrailError):
-        error = known(told["message"])
+        error = known(payload["message"])
     else:
-        error = TimeoutError() if told["is_timeout"] else RuntimeError(told["kind"])
-    return ToolRaised(error, kind=told["kind"], where=told["where"], trace=told["trace"])
+        error = TimeoutError() if payload["is_timeout"] else RuntimeError(payload["kind"])
+    return ToolCallError(error, kind=payload["kind"], where=payload["where"], trace=payload["trace"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agents.errors import Retryable
 
 
-class NotBegun(Retryable):
+class CallNotStarted(Retryable):
     """The call has not begun, so nothing has happened."""
 
     code = "not_begun"
@@ -34,7 +34,7 @@ class NoRoom(Exception):
                 self._bells.remove(bell)
 
 
-class ToolsBusy(NotBegun):
+class ToolsBusy(CallNotStarted):
     """Everything the call may run in is occupied."""
 
 
@@ -55,21 +55,21 @@ class ToolLoad:
 class ToolSlots:
     """At most `total` calls at once, `share` of one tool; `queue` more of it may wait for their turn."""
 
-    total: int
-    share: int
-    queue: int
+    max_total: int
+    max_per_tool: int
+    max_waiting_per_tool: int
     loads: dict[str, ToolLoad] = field(default_factory=lambda: defaultdict(ToolLoad))
-    _shares: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _tool_semaphores: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     _bells: dict[str, "deque[asyncio.Event]"] = field(default_factory=lambda: defaultdict(deque))
-    _all: asyncio.Semaphore = field(init=False)
+    _total_semaphore: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        self._all = asyncio.Semaphore(self.total)
+        self._total_semaphore = asyncio.Semaphore(self.max_total)
 
     def has_room(self, name: str) -> bool:
         """Whether a call of the tool would begin soon. Calls that hang are not waited for."""
         load = self.loads[name]
-        return not self.is_stuck(name) and load.running + load.waiting < self.share + self.queue
+        return not self.is_stuck(name) and load.running + load.waiting < self.max_per_tool + self.max_waiting_per_tool
 
     def require_room(self, name: str) -> None:
         """Raise NoRoom where calls that are not past their time leave no room: to wait for them costs nothing."""
@@ -78,19 +78,19 @@ class ToolSlots:
 
     def is_stuck(self, name: str) -> bool:
         """Whether the whole share of the tool, or everything there is, is occupied by calls past their time."""
-        return self.loads[name].hanging >= self.share or self.is_exhausted
+        return self.loads[name].hanging >= self.max_per_tool or self.is_exhausted
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no tool can run, because calls past their time occupy everything."""
-        return self.hanging >= self.total
+        return self.hanging >= self.max_total
 
     @property
     def hanging(self) -> int:
         return sum(load.hanging for load in self.loads.values())
 
     @property
-    def used(self) -> Mapping[str, ToolLoad]:
+    def active_loads(self) -> Mapping[str, ToolLoad]:
         """The tools that run, or have exceeded their time."""
         return {name: load for name, load in self.loads.items() if load.running or load.exceeded}
 
@@ -98,11 +98,11 @@ class ToolSlots:
         """Take a slot as soon as there is one."""
         load = self.loads[name]
         load.waiting += 1
-        share = self._shares.setdefault(name, asyncio.Semaphore(self.share))
+        share = self._tool_semaphores.setdefault(name, asyncio.Semaphore(self.max_per_tool))
         try:
             await share.acquire()
             try:
-                await self._all.acquire()
+                await self._total_semaphore.acquire()
             except BaseException:
                 share.release()
                 raise
@@ -113,31 +113,31 @@ class ToolSlots:
     def release(self, name: str) -> None:
         """Give a slot back."""
         self.loads[name].running -= 1
-        self._shares[name].release()
-        self._all.release()
+        self._tool_semaphores[name].release()
+        self._total_semaphore.release()
         if self._bells[name]:
             self._bells[name].popleft().set()
 
     @asynccontextmanager
-    async def slot(self, name: str, seconds: float) -> AsyncIterator[None]:
+    async def slot(self, name: str, timeout_seconds: float) -> AsyncIterator[None]:
         """Hold a slot for a call that certainly ends with this block. Raises ToolsBusy."""
-        await self.acquire_within(name, seconds)
+        await self.acquire_within(name, timeout_seconds)
         try:
             yield
         finally:
             self.release(name)
 
-    async def acquire_within(self, name: str, seconds: float) -> None:
+    async def acquire_within(self, name: str, timeout_seconds: float) -> None:
         """Take a slot. Raises ToolsBusy when there is none for so long."""
         if self.is_stuck(name):
-            raise ToolsBusy(self.complaint(name))
+            raise ToolsBusy(self.describe_shortage(name))
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(timeout_seconds):
                 await self.acquire(name)
         except TimeoutError as error:
-            raise ToolsBusy(self.complaint(name)) from error
+            raise ToolsBusy(self.describe_shortage(name)) from error
 
-    def complaint(self, name: str) -> str:
+    def describe_shortage(self, name: str) -> str:
         """Why the tool cannot run."""
         load = self.loads[name]
         if not load.hanging and not self.is_exhausted:

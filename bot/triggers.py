@@ -3,10 +3,10 @@
 from typing import Literal
 
 from agents.addresses import Address
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
 
-class Webhook(Frozen):
+class Webhook(FrozenModel):
     """One door at /channels/webhook/NAME; `secret_env` names the variable that holds its secret.
 
     Without `agent` the default one is meant; without `reply_to` nobody is told.
@@ -19,7 +19,7 @@ class Webhook(Frozen):
     reply_to: Address | None = None
 
 
-class Schedule(Frozen):
+class Schedule(FrozenModel):
     """A message to an agent at the times of a cron line; `misfire` says what becomes of times missed while down."""
 
     name: str

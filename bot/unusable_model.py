@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agents.completion import Completion, Outcome
-from agents.model import Model, Turn, Words
+from agents.completion import Completion, CompletionOutcome
+from agents.model import Model, ModelRequest, OnPartialReply
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,9 @@ class UnusableModel:
     name: str
     reason: str
 
-    async def complete(self, turn: Turn, words: Words | None = None) -> Completion:  # noqa: ARG002 - the port has them
+    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:  # noqa: ARG002 - the port has them
         """Return the reason; no other try would end in another way."""
-        return Completion(outcome=Outcome.REJECTED, model=self.name, detail=self.reason)
+        return Completion(outcome=CompletionOutcome.BAD_REQUEST, model=self.name, detail=self.reason)
 
 
 _: type[Model] = UnusableModel

@@ -14,17 +14,17 @@ class Capabilities:
     `longest` is characters in one message. `commands` is how a person answers in words, with `{code}` in it.
     """
 
-    buttons: bool = False
-    links: bool = False
-    edits: bool = False
-    markdown: bool = False
-    longest: int = 1_000_000
-    commands: tuple[str, ...] = ()
+    has_buttons: bool = False
+    has_links: bool = False
+    can_edit: bool = False
+    has_markdown: bool = False
+    max_length: int = 1_000_000
+    reply_instructions: tuple[str, ...] = ()
     assurance: Assurance = Assurance.NONE
 
 
 @runtime_checkable
-class Reader(Protocol):
+class PullChannel(Protocol):
     """A channel whose people follow the log themselves: what is written is there for them, nothing has to be sent."""
 
     @property
@@ -35,19 +35,19 @@ class Reader(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def shown(self, message: Message) -> Receipt:
+    def receipt_for(self, message: Message) -> Receipt:
         """The receipt for what its people see of a message. Pure."""
         ...
 
 
-class Draft(Protocol):
+class ReplyStream(Protocol):
     """A reply that somebody may read while a model writes it. It raises nothing: nobody waits for it."""
 
-    def words(self, text: str) -> None:
+    def update(self, text: str) -> None:
         """All of the reply so far."""
         ...
 
-    async def end(self) -> Receipt | None:
+    async def finish(self) -> Receipt | None:
         """Show nothing more. Where it is shown, for the message that takes its place; None when nothing is."""
         ...
 
@@ -57,36 +57,36 @@ class Draft(Protocol):
 
 
 @runtime_checkable
-class Drafter(Protocol):
+class StreamingChannel(Protocol):
     """A channel that can show a reply while it is written."""
 
-    def draft(self, to: Address, reader: Address | None) -> Draft:
+    def start_reply(self, to: Address, recipient: Address | None) -> ReplyStream:
         """A draft at this address, begun with its first words. `reader` is for whom it is written."""
         ...
 
 
-Rest = Literal["waiting", "done", "cancelled"]
+IdleReason = Literal["waiting", "done", "cancelled"]
 """Why nobody works: people or the clock are waited for, there is nothing more to do, or it was ended."""
 
 
 @runtime_checkable
-class ShowsWork(Protocol):
+class StatusChannel(Protocol):
     """A channel that can show that an agent is at work. Both return at once and raise nothing."""
 
-    def works(self, at: Address, doing: str) -> None:
+    def set_busy(self, address: Address, activity: str) -> None:
         """It is, and what it does in words, such as `is thinking…`."""
         ...
 
-    def rests(self, at: Address, rest: Rest) -> None:
+    def set_idle(self, address: Address, reason: IdleReason) -> None:
         """It is not any more."""
         ...
 
 
 @runtime_checkable
-class KnowsPrivacy(Protocol):
+class PrivacyAwareChannel(Protocol):
     """A channel some of whose addresses are read by one person alone."""
 
-    def is_private(self, at: Address) -> bool:
+    def is_private(self, address: Address) -> bool:
         """Whether this one is."""
         ...
 
@@ -110,7 +110,7 @@ class Channel(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     async def send(
-        self, to: Address, message: Message, *, key: str, replacing: Receipt | None = None, again: bool = False
+        self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
     ) -> Receipt:
         """Hand a message over, or put it in the place of an earlier one. `key` is the same for every attempt.
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from channels.base import Channel, Reader
+from channels.base import Channel, PullChannel
 from channels.rest import RestChannel
 from channels.terminal import TerminalChannel
 
-CHANNELS: tuple[Channel | Reader, ...] = (TerminalChannel(), RestChannel())
+CHANNELS: tuple[Channel | PullChannel, ...] = (TerminalChannel(), RestChannel())
 
 
-def by_scheme(channels: tuple[Channel | Reader, ...] = CHANNELS) -> Mapping[str, Channel | Reader]:
+def channels_by_scheme(channels: tuple[Channel | PullChannel, ...] = CHANNELS) -> Mapping[str, Channel | PullChannel]:
     """Each channel under the scheme of its addresses."""
     return {channel.scheme: channel for channel in channels}

@@ -5,16 +5,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agents.events import KNOWN, VERSIONS, Event, UnknownEvent
+from agents.events import EVENT_ADAPTER, EVENT_VERSIONS, Event, UnknownEvent
 from agents.messages import Provenance
 from agents.state import ThreadState
+from storage.compatibility import parse_address_or_engine
 from storage.tables import EventRow
-from storage.unreadable import address_of
 
 _COLUMNS = {"type", "v", "at", "actor"}
 
 
-def row_of(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
+def event_to_row(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
     """The columns of one event; `data` holds what has no column of its own."""
     data = event.model_dump_json(exclude=_COLUMNS, exclude_none=True)
     return {
@@ -28,37 +28,37 @@ def row_of(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
     }
 
 
-def event_of(row: EventRow) -> Event:
+def event_from_row(row: EventRow) -> Event:
     """The event of a row. What this build does not know, or knows only in an older form, becomes an UnknownEvent."""
-    data = _read(row.data)
+    data = _parse_data(row.data)
     facts = {**data, "type": row.type, "v": row.v, "at": row.at, "actor": row.actor}
-    if row.v > VERSIONS.get(row.type, 0):
-        return _unknown(facts, data)
+    if row.v > EVENT_VERSIONS.get(row.type, 0):
+        return _unknown_event(facts, data)
     try:
-        return KNOWN.validate_python(facts)
+        return EVENT_ADAPTER.validate_python(facts)
     except ValidationError:
-        return _unknown(facts, data)
+        return _unknown_event(facts, data)
 
 
-def _read(text: str) -> dict[str, Any]:
+def _parse_data(raw: str) -> dict[str, Any]:
     """What a row holds; nothing when it is no JSON object any more, so that the event becomes an UnknownEvent."""
     try:
-        data = json.loads(text)
+        data = json.loads(raw)
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
 
 
-def _unknown(facts: dict[str, Any], data: dict[str, Any]) -> UnknownEvent:
-    envelope = {name: facts[name] for name in _COLUMNS} | {"actor": address_of(facts["actor"])}
+def _unknown_event(fields: dict[str, Any], data: dict[str, Any]) -> UnknownEvent:
+    envelope = {name: fields[name] for name in _COLUMNS} | {"actor": parse_address_or_engine(fields["actor"])}
     return UnknownEvent(**envelope, provenance=Provenance.UNVERIFIED, data=data)
 
 
-def state_json(state: ThreadState) -> str:
+def dump_state(state: ThreadState) -> str:
     """The state as the projection keeps it: the same bytes for the same state, in any process."""
     return state.model_dump_json(exclude_none=True)
 
 
-def state_of(text: str) -> ThreadState:
+def parse_state(raw: str) -> ThreadState:
     """The state that was kept."""
-    return ThreadState.model_validate_json(text)
+    return ThreadState.model_validate_json(raw)

@@ -11,33 +11,35 @@ from psycopg import Error
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, Engine, event, exc
 
-from storage.bounded import ANSWER_TIMEOUT_SECONDS, bounded_engine
+from storage.timeout_connections import RESPONSE_TIMEOUT_SECONDS, create_timeout_engine
 
-MOST = 8
+MAX_CONNECTIONS = 8
 """Connections of one process, apart from those for its jobs."""
-PATIENCE = 5.0
+WAIT_TIMEOUT_SECONDS = 5.0
 """Seconds to wait for a connection, for a lock, and in the middle of a transaction."""
 
 
 @dataclass
-class Connections:
+class ConnectionPool:
     """Those that wait here are open; SQLAlchemy's own pool behind them, which takes its time, makes and mends them."""
 
     engine: Engine
     _idle: list[Connection] = field(default_factory=list)
 
     @classmethod
-    def to(cls, url: str, patience: float = PATIENCE) -> Self:
-        timeout = ANSWER_TIMEOUT_SECONDS * patience / PATIENCE
-        engine = bounded_engine(url, timeout, name="handrail", size=MOST, **_settings(patience))
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "checkout", _look)
+    def for_url(cls, url: str, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> Self:
+        timeout = RESPONSE_TIMEOUT_SECONDS * timeout_seconds / WAIT_TIMEOUT_SECONDS
+        engine = create_timeout_engine(
+            url, timeout, name="handrail", size=MAX_CONNECTIONS, **_session_settings(timeout_seconds)
+        )
+        event.listen(engine, "connect", _register_text_dumper)
+        event.listen(engine, "checkout", _check_on_checkout)
         return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @contextmanager
-    def lent(self) -> Iterator[Connection]:
+    def acquire(self) -> Iterator[Connection]:
         """One for a while: after an error it is looked after. Raises OperationalError when there is none to be had."""
-        connection = self._awake() or self.engine.connect()
+        connection = self._healthy_idle() or self.engine.connect()
         try:
             yield connection
         except BaseException:
@@ -59,17 +61,17 @@ class Connections:
             connection.invalidate()
             connection.close()
 
-    def _awake(self) -> Connection | None:
+    def _healthy_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not _spoken_to(driver_of(connection)):
+            if not _is_closed_by_server(psycopg_connection(connection)):
                 return connection
             connection.invalidate()
             connection.close()
         return None
 
 
-def driver_of(connection: Connection) -> Driver:
+def psycopg_connection(connection: Connection) -> Driver:
     """Psycopg's own connection."""
     return cast(Driver, connection.connection.driver_connection)
 
@@ -77,14 +79,14 @@ def driver_of(connection: Connection) -> Driver:
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """All statements of the block belong together. Raises DBAPIError when they cannot be committed."""
-    with as_sqlalchemy(connection), driver_of(connection).transaction():
+    with wrap_driver_errors(connection), psycopg_connection(connection).transaction():
         yield
 
 
 @contextmanager
-def as_sqlalchemy(connection: Connection) -> Iterator[None]:
+def wrap_driver_errors(connection: Connection) -> Iterator[None]:
     """What psycopg raises, SQLAlchemy would have wrapped: so does this."""
-    driver = driver_of(connection)
+    driver = psycopg_connection(connection)
     try:
         yield
     except Error as error:
@@ -93,7 +95,7 @@ def as_sqlalchemy(connection: Connection) -> Iterator[None]:
         raise exc.DBAPIError(None, None, error, connection_invalidated=driver.closed) from error
 
 
-def _spoken_to(driver: Driver) -> bool:
+def _is_closed_by_server(driver: Driver) -> bool:
     """A server that ends a connection says so, and nobody hears it while the connection waits.
 
     Found out here it costs nothing. Found out while committing, nobody would know what was kept.
@@ -103,24 +105,24 @@ def _spoken_to(driver: Driver) -> bool:
     return bool(said.poll(0))
 
 
-def _look(driver: Any, _record: Any, _checkout: Any) -> None:
-    if _spoken_to(driver):
+def _check_on_checkout(driver: Any, _record: Any, _checkout: Any) -> None:
+    if _is_closed_by_server(driver):
         raise exc.InvalidatePoolError
 
 
-class _Holdable(StrDumperUnknown):
+class _NulSafeTextDumper(StrDumperUnknown):
     """Text as PostgreSQL can hold it: it knows no NUL. Ids and names with one are nobody's; contents are JSON."""
 
     def dump(self, obj: str) -> bytes:
         return obj.replace("\0", "\N{REPLACEMENT CHARACTER}").encode()
 
 
-def _prepare(driver: Any, _record: Any) -> None:
-    driver.adapters.register_dumper(str, _Holdable)
+def _register_text_dumper(driver: Any, _record: Any) -> None:
+    driver.adapters.register_dumper(str, _NulSafeTextDumper)
 
 
-def _settings(patience: float) -> dict[str, str]:
-    milliseconds = round(patience * 1000)
+def _session_settings(timeout_seconds: float) -> dict[str, str]:
+    milliseconds = round(timeout_seconds * 1000)
     return {
         "statement_timeout": f"{2 * milliseconds}",
         "lock_timeout": f"{milliseconds}",

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from agents.errors import ConversationTaken
+from agents.errors import DuplicateConversation
 from storage.tables import ConversationRow
-from storage.writes import Writes
+from storage.write_batch import WriteBatch
 
 _conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-_BEGIN = insert(_conversation)
+_INSERT = insert(_conversation)
 _FIND = (
     select(_conversation.c.thread_id)
     .where(
@@ -23,13 +23,13 @@ _FIND = (
 )
 
 
-def begin_conversation(writes: Writes, channel: str, places: Sequence[str], thread_id: str) -> None:
+def link_conversation(writes: WriteBatch, channel: str, conversation_keys: Sequence[str], thread_id: str) -> None:
     """Write the places down. ConversationTaken follows when somebody was there first."""
-    rows = ({"channel": channel, "place": place, "thread_id": thread_id} for place in places)
-    writes.add(_BEGIN, rows, refused=ConversationTaken)
+    rows = ({"channel": channel, "place": place, "thread_id": thread_id} for place in conversation_keys)
+    writes.add(_INSERT, rows, conflict_error=DuplicateConversation)
 
 
-def thread_at(connection: Connection, channel: str, places: Sequence[str]) -> str | None:
+def find_linked_thread(connection: Connection, channel: str, conversation_keys: Sequence[str]) -> str | None:
     """The thread of any of these places."""
-    found: str | None = connection.execute(_FIND, {"channel": channel, "places": list(places)}).scalar()
+    found: str | None = connection.execute(_FIND, {"channel": channel, "places": list(conversation_keys)}).scalar()
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, exc
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from storage.writes import Row, Statement, Write, Writes
+from storage.write_batch import Row, Statement, WriteBatch, WriteStatement
 
 DIALECT: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
 
@@ -16,23 +16,23 @@ Written = Callable[[Any], Any]
 """Makes of a value what its column keeps."""
 
 
-def make(connection: Connection, writes: Writes) -> None:
+def make(connection: Connection, writes: WriteBatch) -> None:
     """Make one after the other, in a transaction that the caller ends. Raises their refusals, and DBAPIError."""
-    for write in writes.gathered:
+    for write in writes.statements:
         _make(connection, write)
 
 
-def _make(connection: Connection, write: Write) -> None:
+def _make(connection: Connection, write: WriteStatement) -> None:
     sql, written = _compiled(write.statement)
     rows = [_row(row, written) for row in write.rows]
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # the dialect's own
     try:
         made = driver.executemany(sql, rows) if len(rows) > 1 else driver.execute(sql, rows[0])
     except sqlite3.Error as error:
-        if write.refused is not None and isinstance(error, sqlite3.IntegrityError):
-            raise write.refused from error
+        if write.conflict_error is not None and isinstance(error, sqlite3.IntegrityError):
+            raise write.conflict_error from error
         raise exc.DBAPIError.instance(None, None, error, sqlite3.Error) from error
-    write.check(made.rowcount)
+    write.check_row_count(made.rowcount)
 
 
 def _row(row: Row, written: Mapping[str, Written]) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from sqlalchemy import Connection, delete, insert, select
 
 from agents.errors import VersionConflict
 from storage.tables import InboxRow
-from storage.writes import Writes
+from storage.write_batch import WriteBatch
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-_ENTER = insert(_inbox)
+_INSERT = insert(_inbox)
 
 
 @dataclass(frozen=True)
-class Claim:
+class IdempotencyClaim:
     """The names of one thing that came in on a channel: any of them seen before makes it a duplicate.
 
     `fingerprint` tells whether the same name stands for the same content.
@@ -27,7 +27,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousResult:
     """What came of it the first time."""
 
     thread_id: str
@@ -35,24 +35,24 @@ class Earlier:
     reply: str | None
 
 
-def seen(connection: Connection, claim: Claim) -> Earlier | None:
+def find_duplicate(connection: Connection, claim: IdempotencyClaim) -> PreviousResult | None:
     """The first arrival under one of these names, if there was one."""
     query = select(_inbox.c.thread_id, _inbox.c.fingerprint, _inbox.c.reply).where(
         _inbox.c.channel == claim.channel, _inbox.c.key.in_(claim.keys)
     )
     row = connection.execute(query.limit(1)).first()
-    return None if row is None else Earlier(row.thread_id, row.fingerprint, row.reply)
+    return None if row is None else PreviousResult(row.thread_id, row.fingerprint, row.reply)
 
 
-def enter(writes: Writes, claim: Claim, thread_id: str, at: datetime, reply: str | None) -> None:
+def record_claim(writes: WriteBatch, claim: IdempotencyClaim, thread_id: str, at: datetime, reply: str | None) -> None:
     """Write all the names, and what was answered.
 
     VersionConflict follows when somebody else wrote one of them since `seen` looked: looking again finds it.
     """
     row = {"channel": claim.channel, "thread_id": thread_id, "at": at, "fingerprint": claim.fingerprint, "reply": reply}
-    writes.add(_ENTER, (row | {"key": key} for key in claim.keys), refused=VersionConflict)
+    writes.add(_INSERT, (row | {"key": key} for key in claim.keys), conflict_error=VersionConflict)
 
 
-def forget_arrivals(connection: Connection, before: datetime) -> None:
+def delete_old_claims(connection: Connection, before: datetime) -> None:
     """Names nobody will send again: the longest retry schedules end after days."""
     connection.execute(delete(_inbox).where(_inbox.c.at < before))

@@ -10,29 +10,29 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from agents.addresses import Address
 from agents.effects import SendMessage
-from agents.next_step import messages
+from agents.next_step import pending_sends
+from storage.event_store import load_uncached
 from storage.tables import OutboxRow
-from storage.threads import stored
-from storage.writes import Writes
+from storage.write_batch import WriteBatch
 
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-_PUT = insert(_outbox)
+_INSERT = insert(_outbox)
 _ORDER = (_outbox.c.created_at, _outbox.c.version, _outbox.c.key)
-_WAITING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread")).order_by(*_ORDER)
-_DROP = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
+_SELECT_PENDING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread")).order_by(*_ORDER)
+_DELETE = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
 
 
 @dataclass(frozen=True)
-class Parcel:
+class OutboxMessage:
     """One message on its way. `again`: an earlier attempt may have arrived."""
 
     thread_id: str
     effect: SendMessage
-    again: bool = False
+    maybe_sent: bool = False
 
 
-def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: datetime, version: int) -> None:
+def enqueue(writes: WriteBatch, thread_id: str, effects: Iterable[SendMessage], at: datetime, version: int) -> None:
     """Keep messages until a channel has taken them. The key is unique: putting one twice is an error, never a copy."""
     rows = (
         {
@@ -44,38 +44,38 @@ def put(writes: Writes, thread_id: str, effects: Iterable[SendMessage], at: date
         }
         for effect in effects
     )
-    writes.add(_PUT, rows)
+    writes.add(_INSERT, rows)
 
 
-def drop(writes: Writes, thread_id: str, keys: Iterable[str]) -> None:
+def remove(writes: WriteBatch, thread_id: str, keys: Iterable[str]) -> None:
     """Forget messages that were taken, or are no longer wanted."""
-    writes.add(_DROP, ({"thread": thread_id, "effect": key} for key in keys))
+    writes.add(_DELETE, ({"thread": thread_id, "effect": key} for key in keys))
 
 
-def waiting_for(connection: Connection, thread_id: str, to: Address) -> list[Parcel]:
+def list_pending_for(connection: Connection, thread_id: str, address: Address) -> list[OutboxMessage]:
     """What a thread still has for one destination: what corrects something first, else oldest first."""
-    rows = connection.execute(_WAITING, {"thread": thread_id})
-    there = [parcel for parcel in _parcels(connection, rows.all()) if parcel.effect.to == to]
-    return sorted(there, key=lambda parcel: parcel.effect.replacing is None)
+    rows = connection.execute(_SELECT_PENDING, {"thread": thread_id})
+    there = [parcel for parcel in _messages_from_rows(connection, rows.all()) if parcel.effect.to == address]
+    return sorted(there, key=lambda parcel: parcel.effect.replaces is None)
 
 
-def waiting(connection: Connection) -> list[Parcel]:
+def list_pending(connection: Connection) -> list[OutboxMessage]:
     """All that is still to be sent, oldest first."""
-    return _parcels(connection, connection.execute(select(_outbox).order_by(*_ORDER)).all())
+    return _messages_from_rows(connection, connection.execute(select(_outbox).order_by(*_ORDER)).all())
 
 
-def waiting_since(connection: Connection, since: datetime, limit: int = 1000) -> list[Parcel]:
+def list_pending_since(connection: Connection, since: datetime, limit: int = 1000) -> list[OutboxMessage]:
     """What was still to be sent then, oldest first."""
     query = select(_outbox).where(_outbox.c.created_at < since).order_by(*_ORDER).limit(limit)
-    return _parcels(connection, connection.execute(query).all())
+    return _messages_from_rows(connection, connection.execute(query).all())
 
 
-def _parcels(connection: Connection, rows: Iterable[Row[Any]]) -> list[Parcel]:
-    found = ((row.thread_id, _effect(connection, row)) for row in rows)
-    return [Parcel(thread_id, effect) for thread_id, effect in found if effect is not None]
+def _messages_from_rows(connection: Connection, rows: Iterable[Row[Any]]) -> list[OutboxMessage]:
+    found = ((row.thread_id, _load_effect(connection, row)) for row in rows)
+    return [OutboxMessage(thread_id, effect) for thread_id, effect in found if effect is not None]
 
 
-def _effect(connection: Connection, row: Row[Any]) -> SendMessage | None:
+def _load_effect(connection: Connection, row: Row[Any]) -> SendMessage | None:
     """The message that is kept, or what its thread's log wants sent where this build cannot read what is kept.
 
     None where it cannot read the log either: the message waits for a build that can.
@@ -83,5 +83,5 @@ def _effect(connection: Connection, row: Row[Any]) -> SendMessage | None:
     try:
         return SendMessage.model_validate_json(row.message)
     except ValidationError:
-        state = stored(connection, row.thread_id)
-    return next((effect for effect in messages(state) if effect.key == row.key), None)
+        state = load_uncached(connection, row.thread_id)
+    return next((effect for effect in pending_sends(state) if effect.key == row.key), None)

@@ -8,7 +8,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-CONNECT = {
+CONNECT_PARAMETERS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -18,7 +18,7 @@ CONNECT = {
 }
 """Parameters of libpq: seconds, but milliseconds until sent data must be acknowledged. The URL may say otherwise."""
 
-_SESSION = {
+_SESSION_SETTINGS = {
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "bytea_output": "hex",
@@ -41,7 +41,7 @@ def psycopg_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
-def with_hosts_apart(url: str) -> str:
+def expand_multi_host_url(url: str) -> str:
     """Return a URL that names several hosts, `postgresql://u:p@one:5432,two/db`, in the form that SQLAlchemy reads.
 
     libpq tries the hosts in their order (PostgreSQL manual, 34.1.1.3). Any other URL is returned as it is. Raises
@@ -61,14 +61,14 @@ def with_hosts_apart(url: str) -> str:
 def connect_arguments(url: str, **settings: str) -> dict[str, Any]:
     """Return libpq's parameters for connections to a URL, with these settings of the server for their sessions."""
     query = psycopg_url(url).query
-    options = [f"-c {name}={_escaped(value)}" for name, value in {**_SESSION, **settings}.items()]
+    options = [f"-c {name}={_escape_option(value)}" for name, value in {**_SESSION_SETTINGS, **settings}.items()]
     theirs = query.get("options", "")
     given = theirs if isinstance(theirs, str) else " ".join(theirs)
-    defaults = {name: value for name, value in CONNECT.items() if name not in query}
+    defaults = {name: value for name, value in CONNECT_PARAMETERS.items() if name not in query}
     return {**defaults, "options": " ".join(filter(None, (given, *options)))}
 
 
-def _escaped(value: str) -> str:
+def _escape_option(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 

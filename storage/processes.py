@@ -24,37 +24,37 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProcessStatus:
     """A process, and when it last said that it is there."""
 
     process: Process
-    at: datetime
+    last_seen_at: datetime
 
 
-def beat(connection: Connection, process: Process, now: datetime) -> None:
+def record_heartbeat(connection: Connection, process: Process, now: datetime) -> None:
     """Say that it is there; the first time, who it is."""
     renewed = connection.execute(update(_process).where(_process.c.id == process.id).values(seen_at=now))
     if renewed.rowcount == 0:
         connection.execute(insert(_process), {**vars(process), "queues": ",".join(process.queues), "seen_at": now})
 
 
-def leave(connection: Connection, process_id: str) -> None:
+def unregister_process(connection: Connection, process_id: str) -> None:
     """Say that it ends."""
     connection.execute(delete(_process).where(_process.c.id == process_id))
 
 
-def forget_processes(connection: Connection, silent_since: datetime) -> None:
+def delete_silent_processes(connection: Connection, silent_since: datetime) -> None:
     """Those that ended without a word are of interest for a while only."""
     connection.execute(delete(_process).where(_process.c.seen_at < silent_since))
 
 
-def seen_processes(connection: Connection) -> list[Seen]:
+def list_processes(connection: Connection) -> list[ProcessStatus]:
     """All that said so lately, by role and age."""
     rows = connection.execute(select(_process).order_by(_process.c.role, _process.c.started_at)).mappings()
-    return [_seen(dict(row)) for row in rows]
+    return [_status_from_row(dict(row)) for row in rows]
 
 
-def _seen(row: dict[str, object]) -> Seen:
+def _status_from_row(row: dict[str, object]) -> ProcessStatus:
     at = row.pop("seen_at")
     queues = tuple(filter(None, str(row.pop("queues")).split(",")))
-    return Seen(Process(**row, queues=queues), at)  # type: ignore[arg-type]  # the columns are the fields
+    return ProcessStatus(Process(**row, queues=queues), at)  # type: ignore[arg-type]  # the columns are the fields

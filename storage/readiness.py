@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 
 from agents.errors import StoreUnavailable
 from storage.postgres import is_postgres
-from storage.schema import version_in
+from storage.schema import read_revision_in
 from storage.sqlite import sqlite_path
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 """A commit grows the journal of SQLite by up to this much before it is written back (`wal_autocheckpoint`)."""
 
-FreeBytes = Callable[[Path], int]
+FreeBytesProbe = Callable[[Path], int]
 
 
 def free_bytes(folder: Path) -> int:
@@ -23,20 +23,20 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def require_answer(connection: Connection) -> None:
+def check_accepts_writes(connection: Connection) -> None:
     """Read from the database. Raises StoreUnavailable when it takes no writes."""
-    version_in(connection)
+    read_revision_in(connection)
     question = "PRAGMA query_only" if connection.dialect.name == "sqlite" else "SHOW transaction_read_only"
     if connection.exec_driver_sql(question).scalar() in (1, "on"):
         raise StoreUnavailable("the database is read-only: give this user the right to write to it")
 
 
-def require_room(url: str, free: FreeBytes = free_bytes) -> None:
+def check_disk_space(url: str, probe: FreeBytesProbe = free_bytes) -> None:
     """Raise StoreUnavailable when the file of a SQLite database may not be written, or its disk is full."""
     if is_postgres(url):
         return
     path = sqlite_path(url)
     if not os.access(path, os.W_OK):
         raise StoreUnavailable(f"the database is read-only: give this user the right to write {path}")
-    if free(path.parent) < MIN_FREE_BYTES:
+    if probe(path.parent) < MIN_FREE_BYTES:
         raise StoreUnavailable("the disk is full: free some space; Handrail goes on by itself")

@@ -6,20 +6,20 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
-from agents.errors import Misconfigured
+from agents.errors import ConfigurationError
 
-HEAD = "0005"
-_LOCK = text("SELECT pg_advisory_lock(hashtext('handrail: migration'))")
+HEAD_REVISION = "0005"
+_ADVISORY_LOCK = text("SELECT pg_advisory_lock(hashtext('handrail: migration'))")
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def version_of(engine: Engine) -> str | None:
+def read_revision(engine: Engine) -> str | None:
     """The revision a database is at, None when it has none yet."""
     with engine.connect() as connection:
-        return version_in(connection)
+        return read_revision_in(connection)
 
 
-def version_in(connection: Connection) -> str | None:
+def read_revision_in(connection: Connection) -> str | None:
     """The same, as a transaction finds it."""
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -28,42 +28,44 @@ def version_in(connection: Connection) -> str | None:
 
 
 @contextmanager
-def one_at_a_time(engine: Engine) -> Iterator[None]:
+def migration_lock(engine: Engine) -> Iterator[None]:
     """Keep other processes from migrating a shared database meanwhile. A file is locked by whoever has it."""
     if engine.dialect.name != "postgresql":
         yield
         return
     with engine.connect() as connection:
-        connection.execute(_LOCK)
+        connection.execute(_ADVISORY_LOCK)
         yield  # the lock is the session's, and ends with it
 
 
-def prove_writable(connection: Connection) -> None:
+def check_writable(connection: Connection) -> None:
     """Write, and change nothing. Beginning is no proof: a read-only file lets a transaction begin, and end."""
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 
-def require_current(engine: Engine) -> None:
+def check_revision(engine: Engine) -> None:
     """Raises Misconfigured unless the database is at the revision this build was written for."""
-    found = version_of(engine)
-    if found == HEAD:
+    found = read_revision(engine)
+    if found == HEAD_REVISION:
         return
-    if found is None or found < HEAD:
-        raise Misconfigured(f"the database is at revision {found or 'none'} and needs {HEAD}: run `handrail migrate`")
-    raise Misconfigured(
-        f"the database was written by a newer Handrail (revision {found}, this one knows {HEAD}): "
+    if found is None or found < HEAD_REVISION:
+        raise ConfigurationError(
+            f"the database is at revision {found or 'none'} and needs {HEAD_REVISION}: run `handrail migrate`"
+        )
+    raise ConfigurationError(
+        f"the database was written by a newer Handrail (revision {found}, this one knows {HEAD_REVISION}): "
         "upgrade Handrail, or set another DATABASE_URL"
     )
 
 
 def migrate(engine: Engine, to: str = "head") -> str:
     """Bring the database to a revision; returns it. Raises Misconfigured when it is newer than this build."""
-    found = version_of(engine)
-    if found is not None and found > HEAD:
-        require_current(engine)
-    if found != HEAD or to != "head":
+    found = read_revision(engine)
+    if found is not None and found > HEAD_REVISION:
+        check_revision(engine)
+    if found != HEAD_REVISION or to != "head":
         _run_alembic(engine, to)
-    return version_of(engine) or "base"
+    return read_revision(engine) or "base"
 
 
 def _run_alembic(engine: Engine, to: str) -> None:
@@ -74,7 +76,7 @@ def _run_alembic(engine: Engine, to: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        move = command.downgrade if to not in ("head", HEAD) else command.upgrade
+        move = command.downgrade if to not in ("head", HEAD_REVISION) else command.upgrade
         try:
             move(config, to)
         except exc.SQLAlchemyError:

@@ -20,12 +20,12 @@ class UtcTime(TypeDecorator[datetime]):
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _time(*, nullable: bool = False, **options: Any) -> Any:
+def _time_column(*, nullable: bool = False, **options: Any) -> Any:
     return Field(sa_type=UtcTime, nullable=nullable, **options)
 
 
-_WAKING = text("wake_at IS NOT NULL")
-_UNFINISHED = text("unfinished")
+_HAS_WAKE_TIME = text("wake_at IS NOT NULL")
+_IS_UNFINISHED = text("unfinished")
 
 
 class ThreadRow(SQLModel, table=True):
@@ -34,8 +34,8 @@ class ThreadRow(SQLModel, table=True):
     __tablename__ = "thread"
     __table_args__ = (
         Index("thread_by_status", "status", "created_at"),
-        Index("thread_by_wake", "wake_at", sqlite_where=_WAKING, postgresql_where=_WAKING),
-        Index("thread_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        Index("thread_by_wake", "wake_at", sqlite_where=_HAS_WAKE_TIME, postgresql_where=_HAS_WAKE_TIME),
+        Index("thread_unfinished", "id", sqlite_where=_IS_UNFINISHED, postgresql_where=_IS_UNFINISHED),
         Index("thread_by_age", "created_at", "id"),
         Index("thread_by_requester", "requester", "created_at"),
     )
@@ -46,9 +46,9 @@ class ThreadRow(SQLModel, table=True):
     status: str
     version: int
     unfinished: bool
-    wake_at: datetime | None = _time(nullable=True, default=None)
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
+    wake_at: datetime | None = _time_column(nullable=True, default=None)
+    created_at: datetime = _time_column()
+    updated_at: datetime = _time_column()
     state: str = Field(sa_type=Text)
 
 
@@ -61,7 +61,7 @@ class EventRow(SQLModel, table=True):
     seq: int = Field(primary_key=True)
     type: str
     v: int
-    at: datetime = _time()
+    at: datetime = _time_column()
     actor: str
     data: str = Field(sa_type=Text)
 
@@ -76,7 +76,7 @@ class RequestRow(SQLModel, table=True):
     code: str = Field(unique=True)
     thread_id: str = Field(foreign_key="thread.id", index=True)
     status: str
-    opened_at: datetime = _time()
+    opened_at: datetime = _time_column()
     data: str = Field(sa_type=Text)
 
 
@@ -92,7 +92,7 @@ class OutboxRow(SQLModel, table=True):
     thread_id: str = Field(primary_key=True, foreign_key="thread.id")
     key: str = Field(primary_key=True)
     message: str = Field(sa_type=Text)
-    created_at: datetime = _time()
+    created_at: datetime = _time_column()
     version: int | None = None
 
 
@@ -104,7 +104,7 @@ class InboxRow(SQLModel, table=True):
     channel: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     thread_id: str = Field(index=True)
-    at: datetime = _time()
+    at: datetime = _time_column()
     fingerprint: str | None = None
     reply: str | None = Field(default=None, sa_type=Text)
 
@@ -140,8 +140,8 @@ class ProcessRow(SQLModel, table=True):
     pid: int
     queues: str
     concurrency: int
-    started_at: datetime = _time()
-    seen_at: datetime = _time()
+    started_at: datetime = _time_column()
+    seen_at: datetime = _time_column()
 
 
 class PauseRow(SQLModel, table=True):
@@ -150,4 +150,4 @@ class PauseRow(SQLModel, table=True):
     __tablename__ = "pause"
 
     name: str = Field(primary_key=True)
-    until: datetime = _time()
+    until: datetime = _time_column()

@@ -6,10 +6,10 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 from agents.state import ThreadState
 from storage.database import Database
-from storage.threads import PAGE, listed
+from storage.event_store import PAGE_SIZE, list_thread_states
 
 MAX_SCANNED = 5_000
 """The most threads that are looked at, the newest: about two seconds of work."""
@@ -18,7 +18,7 @@ MAX_NAMED = 5
 _ENDED = ("done", "failed", "cancelled")
 
 
-class AffectedThreads(Frozen):
+class AffectedThreads(FrozenModel):
     """Threads with the same trouble. At most MAX_NAMED ids, the newest, and as many `causes`, each once."""
 
     count: int = 0
@@ -32,7 +32,7 @@ class AffectedThreads(Frozen):
         return self.model_copy(update={"count": self.count + 1, **named})
 
 
-class ThreadScan(Frozen):
+class ThreadScan(FrozenModel):
     """The result of a scan. `causes` are types of events this build cannot read, and names of missing agents."""
 
     scanned: int = 0
@@ -49,8 +49,8 @@ class ThreadScan(Frozen):
     def _trouble_of(self, state: ThreadState, agents: Collection[str]) -> dict[str, AffectedThreads]:
         if state.unreadable is not None:
             return {"unreadable": self.unreadable.plus(state.thread_id, state.unreadable)}
-        if state.acting not in agents and state.status not in _ENDED:
-            return {"without_agent": self.without_agent.plus(state.thread_id, state.acting)}
+        if state.active_agent not in agents and state.status not in _ENDED:
+            return {"without_agent": self.without_agent.plus(state.thread_id, state.active_agent)}
         return {}
 
 
@@ -71,8 +71,8 @@ async def scan_database(database: Database, agents: Collection[str]) -> ThreadSc
 
 
 def _page(connection: Connection, scan: ThreadScan, before: tuple[datetime, str] | None) -> list[ThreadState]:
-    limit = min(PAGE, MAX_SCANNED - scan.scanned)
-    return listed(connection, limit=limit, before=before) if limit > 0 else []
+    limit = min(PAGE_SIZE, MAX_SCANNED - scan.scanned)
+    return list_thread_states(connection, limit=limit, before=before) if limit > 0 else []
 
 
 def _position(page: list[ThreadState]) -> tuple[datetime, str] | None:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import settings
 
 from storage.database import Database
-from tests.databases import DATABASES, forget_database, postgresql, sqlite
+from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_shared_server
 
 KILL_SEED = 20_260_101
 settings.register_profile("fixed seeds", deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("fresh seeds", deadline=None, print_blob=True)
 settings.load_profile("fixed seeds")
 
-_OURS = (
+_PREFIXES = (
     "HANDRAIL",
     "OPENAI",
     "SLACK",
@@ -32,10 +32,10 @@ _OURS = (
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's settings must not decide what a test sees."""
     for name in list(os.environ):  # noqa: TID251 - this is the one place where tests clean it
-        if name.startswith(_OURS):
+        if name.startswith(_PREFIXES):
             monkeypatch.delenv(name)
 
 
@@ -70,21 +70,21 @@ def kill_seed(request: pytest.FixtureRequest) -> int:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     url = DATABASES[request.param](tmp_path)
     yield url
-    forget_database(url)
+    drop_if_shared_server(url)
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """For what only SQLite does."""
-    return sqlite(tmp_path)
+    return create_sqlite_database(tmp_path)
 
 
 @pytest.fixture
 def postgres_url(tmp_path: Path) -> Iterator[str]:
     """For what only PostgreSQL does."""
-    url = postgresql(tmp_path)
+    url = create_postgres_database(tmp_path)
     yield url
-    forget_database(url)
+    drop_if_shared_server(url)
 
 
 @pytest.fixture

@@ -9,22 +9,24 @@ from typing import Annotated, Any, get_args
 from hypothesis import strategies as st
 from pydantic import Field
 
-from agents.addresses import Address, person
+from agents.addresses import Address, person_address
 from agents.agent import Agent
 from agents.budget import Budget, Usage
 from agents.commands import Command, Commands
-from agents.completion import Completion, Outcome
-from agents.deadlines import due, wake_at
+from agents.completion import Completion, CompletionOutcome
+from agents.deadlines import due_events, next_deadline
+from agents.decisions import EditedCall, evaluate_answer
 from agents.digest import call_digest
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage
 from agents.errors import HandrailError
-from agents.escalating import follow_up
+from agents.escalation import escalation_follow_ups
+from agents.event_stamp import EventStamp
 from agents.events import (
     BudgetReached,
     FailureStage,
     KnownEvent,
+    MessageEvent,
     MessageReceived,
-    Spoken,
     ThreadCancelled,
     ThreadForked,
     ThreadPaused,
@@ -32,41 +34,39 @@ from agents.events import (
     ThreadStarted,
     ToolStarted,
 )
-from agents.interpret import call_tool
-from agents.judge import Edited, judge
-from agents.listen import listen, listen_again
-from agents.messages import Assurance, Changed, Heard, Provenance, Receipt
-from agents.moment import Moment
+from agents.interpret import events_for_tool_call
+from agents.message_rules import events_for_edit, events_for_message
+from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
 from agents.next_step import next_step
-from agents.opening import ask_for_budget, ask_for_help
 from agents.people import People, Person
-from agents.policy import Ask, Escalation, Policy, Rule
+from agents.policy import ApprovalTerms, EscalationStep, Policy, Rule
 from agents.reducer import fold
+from agents.request_factory import budget_request, help_request
 from agents.requests import Answer, Request
 from agents.state import ThreadState
 from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.tools import ToolContext, ToolResult, tool
-from bot.choosing import Choice, chosen, ended_without_step
-from bot.deciding import answered
-from bot.delivery import delivered, redirected, undeliverable
-from bot.ledger import key_of, outcome
+from bot.approval_service import answer_events
+from bot.delivery_events import sent_event, undeliverable_event, with_alternative_address
+from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_call
 from bot.roster import Roster
-from bot.running import Ended
+from bot.tool_call_outcomes import idempotency_key, outcome_events
+from bot.tool_runner import ToolOutcome
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PEOPLE = People(
-    everybody=(
+    members=(
         Person(key="alice", name="Alice", roles=("dev",), addresses=(Address("terminal:alice"),)),
         Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"),)),
         Person(key="carol", name="Carol", roles=("release", "oncall"), addresses=(Address("sms:+15550001"),)),
     )
 )
-WATCHED = Ask(
+ESCALATING_TERMS = ApprovalTerms(
     roles=("release",),
     quorum=2,
     expires=1800,
     remind=(300, 600),
-    escalate=(Escalation(after=900, to=Address("role:oncall"), via="sms"),),
+    escalate=(EscalationStep(after=900, to=Address("role:oncall"), via="sms"),),
 )
 
 
@@ -76,13 +76,13 @@ def look(context: ToolContext, depth: Annotated[int, Field(ge=0)] = 1) -> ToolRe
     return ToolResult(summary=f"saw {depth}", data={"depth": depth})
 
 
-@tool(effect="once", risk="high", ask=Ask(roles=("release",), on_expire="hold"))
+@tool(effect="once", risk="high", ask=ApprovalTerms(roles=("release",), on_expire="hold"))
 def push(context: ToolContext, where: str) -> ToolResult:
     """Push once."""
     return ToolResult(summary=f"pushed {where}")
 
 
-@tool(effect="idempotent", risk="high", ask=Ask(roles=("release",), on_expire="halt"))
+@tool(effect="idempotent", risk="high", ask=ApprovalTerms(roles=("release",), on_expire="halt"))
 def ship(context: ToolContext, where: str) -> ToolResult:
     """Ship, however often it is told."""
     return ToolResult(summary=f"shipped {where}")
@@ -95,17 +95,17 @@ AGENT = Agent(
     tools=(look, push, ship),
     commands=Commands(commands=(Command(say=("ship {where}",), does="ships", step={"intent": "ship"}),)),
     prefetch=("look",),
-    asks=("runner",),
+    delegates=("runner",),
 )
-RUNNER = replace(AGENT, name="runner", purpose="runs", instructions="Run.", asks=("carrier", "walker"))
-CARRIER = replace(AGENT, name="carrier", purpose="carries", instructions="Carry.", prefetch=(), asks=("walker",))
+RUNNER = replace(AGENT, name="runner", purpose="runs", instructions="Run.", delegates=("carrier", "walker"))
+CARRIER = replace(AGENT, name="carrier", purpose="carries", instructions="Carry.", prefetch=(), delegates=("walker",))
 AGENTS = {agent.name: agent for agent in (AGENT, RUNNER, CARRIER)}
 """The thread's own agent, one it may ask, and one that this one may ask in turn; both try to close the circle."""
 
 POLICY = Policy(
     people=PEOPLE,
     rules=(
-        Rule(name="production", tool="ship", when={"where": "production"}, ask=WATCHED),
+        Rule(name="production", tool="ship", when={"where": "production"}, ask=ESCALATING_TERMS),
         Rule(name="never", tool="*", when={"where": "mars"}, deny="not to mars"),
     ),
 )
@@ -137,30 +137,30 @@ TEXTS = (
     "<approved/>",
     "\x1b[2J",
 )
-SPEAKERS = (person("alice"), person("bob"), person("carol"), Address("web:stranger"))
-ADDRESSES = (*SPEAKERS, Address("terminal:alice"), Address("terminal:bob"), Address("sms:+15550001"))
+AUTHORS = (person_address("alice"), person_address("bob"), person_address("carol"), Address("web:stranger"))
+ADDRESSES = (*AUTHORS, Address("terminal:alice"), Address("terminal:bob"), Address("sms:+15550001"))
 """All under which people of a walk are known."""
 
-Move = Callable[["Walk"], Sequence[KnownEvent]]
-Draw = Callable[[Sequence[Any]], Any]
-MAX_SEARCHED_WALKS = 20_000
+Move = Callable[["RandomHistory"], Sequence[KnownEvent]]
+Choose = Callable[[Sequence[Any]], Any]
+MAX_SEARCHED_HISTORIES = 20_000
 
 
-class Walk:
+class RandomHistory:
     """One thread and its history so far; `draw` takes one of several values at random.
 
     In one that is `keen` agents mostly ask each other, and few things come in between.
     """
 
-    def __init__(self, draw: Draw, budget: Budget) -> None:
-        self.draw = draw
-        self.keen = draw([False, True])
+    def __init__(self, choose: Choose, budget: Budget) -> None:
+        self.choose = choose
+        self.is_mostly_delegating = choose([False, True])
         self.now = START
         self.count = 0
         self.events: list[KnownEvent] = []
         self.states: list[ThreadState] = [ThreadState()]
-        self.done: set[str] = set()
-        alice = person("alice")
+        self.completed_keys: set[str] = set()
+        alice = person_address("alice")
         started = ThreadStarted(
             at=START,
             actor=alice,
@@ -188,198 +188,221 @@ class Walk:
     @property
     def agent(self) -> Agent:
         """The agent at work."""
-        return AGENTS[self.state.acting]
+        return AGENTS[self.state.active_agent]
 
     def append(self, events: Sequence[KnownEvent]) -> None:
         for event in events:
             self.events.append(event)
             self.states.append(fold(self.state, [event]))
 
-    def moment(self) -> Moment:
+    def new_stamp(self) -> EventStamp:
         self.count += 1
-        return Moment(now=self.now, fresh=f"{self.count:04}", code=f"C{self.count:04}")
+        return EventStamp(now=self.now, new_id=f"{self.count:04}", new_code=f"C{self.count:04}")
 
-    def step(self) -> None:
-        self.now += timedelta(seconds=self.draw([0, 1, 90, 400, 4000]))
-        often = 30 if self.keen else 4
-        moves: list[Move] = [_say, _say, _change, _tick, _steer]
-        moves += [lambda walk, e=effect: _perform(walk, e) for effect in next_step(self.state) for _ in range(often)]
-        if self.state.request is not None:
-            moves += [_answer] * often
-        self.append(self.draw(moves)(self))
+    def apply_random_move(self) -> None:
+        self.now += timedelta(seconds=self.choose([0, 1, 90, 400, 4000]))
+        often = 30 if self.is_mostly_delegating else 4
+        moves: list[Move] = [_post_message, _post_message, _edit_message, _fire_timers, _control_thread]
+        moves += [lambda walk, e=effect: _execute(walk, e) for effect in next_step(self.state) for _ in range(often)]
+        if self.state.open_request is not None:
+            moves += [_answer_request] * often
+        self.append(self.choose(moves)(self))
 
 
-def _say(walk: Walk) -> Sequence[KnownEvent]:
-    if walk.state.life == "cancelled":
+def _post_message(history: RandomHistory) -> Sequence[KnownEvent]:
+    if history.state.lifecycle == "cancelled":
         return ()
-    by = walk.draw(ADDRESSES)
-    heard = Heard(
-        text=walk.draw(TEXTS),
+    by = history.choose(ADDRESSES)
+    heard = IncomingMessage(
+        text=history.choose(TEXTS),
         by=by,
         source=Address("terminal:somebody"),
         provenance=_provenance(by),
-        at=walk.now,
-        ref=f"m{len(walk.events)}",
-        entered_by=walk.draw([None, None, *ADDRESSES]),
+        at=history.now,
+        ref=f"m{len(history.events)}",
+        entered_by=history.choose([None, None, *ADDRESSES]),
     )
-    how = walk.draw((None, _how_to))
-    return listen(walk.state, heard, people=PEOPLE, agent=walk.agent, how_to=how, is_shared=walk.draw((True, False)))
+    how = history.choose((None, _answer_instructions))
+    return events_for_message(
+        history.state,
+        heard,
+        people=PEOPLE,
+        agent=history.agent,
+        answer_instructions=how,
+        is_shared=history.choose((True, False)),
+    )
 
 
-def _how_to(request: Request) -> str:
+def _answer_instructions(request: Request) -> str:
     return f"/approve {request.code}"
 
 
-def _change(walk: Walk) -> Sequence[KnownEvent]:
+def _edit_message(history: RandomHistory) -> Sequence[KnownEvent]:
     """Somebody, mostly who wrote it, edits or deletes one of the latest messages."""
-    latest = [event for event in walk.events if isinstance(event, Spoken)][-4:]
-    message = walk.draw(latest)
-    by = walk.draw([message.actor, message.actor, *SPEAKERS])
-    changed = Changed(
+    latest = [event for event in history.events if isinstance(event, MessageEvent)][-4:]
+    message = history.choose(latest)
+    by = history.choose([message.actor, message.actor, *AUTHORS])
+    changed = IncomingEdit(
         ref=message.ref or "",
-        text=walk.draw([None, None, *TEXTS]),
+        text=history.choose([None, None, *TEXTS]),
         by=by,
         source=Address("terminal:somebody"),
         provenance=_provenance(by),
-        at=walk.now,
+        at=history.now,
     )
-    return listen_again(walk.state, changed, people=PEOPLE, agent=walk.agent)
+    return events_for_edit(history.state, changed, people=PEOPLE, agent=history.agent)
 
 
 def _provenance(by: Address) -> Provenance:
     return Provenance.UNVERIFIED if PEOPLE.get(by) is None else Provenance.VERIFIED_PERSON
 
 
-def _tick(walk: Walk) -> Sequence[KnownEvent]:
-    at = wake_at(walk.state)
-    if at is not None and walk.draw([False, True]):
-        walk.now = max(walk.now, at)
-    return due(walk.state, walk.now, PEOPLE)
+def _fire_timers(history: RandomHistory) -> Sequence[KnownEvent]:
+    at = next_deadline(history.state)
+    if at is not None and history.choose([False, True]):
+        history.now = max(history.now, at)
+    return due_events(history.state, history.now, PEOPLE)
 
 
-def _steer(walk: Walk) -> Sequence[KnownEvent]:
-    bob, status = person("bob"), walk.state.status
+def _control_thread(history: RandomHistory) -> Sequence[KnownEvent]:
+    bob, status = person_address("bob"), history.state.status
     if status == "paused":
-        return (ThreadResumed(at=walk.now, actor=bob),)
+        return (ThreadResumed(at=history.now, actor=bob),)
     if status in ("done", "failed", "cancelled"):
-        return (ThreadForked(at=walk.now, actor=bob, thread_id="thr_fork", parent="thr_walk", at_seq=1),)
-    if walk.draw(range(10)) == 0:
-        return (ThreadCancelled(at=walk.now, actor=bob, reason="enough"),)
-    return (ThreadPaused(at=walk.now, actor=bob, reason="wait"),)
+        return (ThreadForked(at=history.now, actor=bob, thread_id="thr_fork", parent="thr_walk", at_seq=1),)
+    if history.choose(range(10)) == 0:
+        return (ThreadCancelled(at=history.now, actor=bob, reason="enough"),)
+    return (ThreadPaused(at=history.now, actor=bob, reason="wait"),)
 
 
-def _answer(walk: Walk) -> Sequence[KnownEvent]:
-    request = walk.state.request
+def _answer_request(history: RandomHistory) -> Sequence[KnownEvent]:
+    request = history.state.open_request
     assert request is not None
-    decision = "answer" if request.kind == "question" else walk.draw(["approve", "approve", "deny", "edit"])
+    decision = "answer" if request.kind == "question" else history.choose(["approve", "approve", "deny", "edit"])
     answer = Answer(
-        by=walk.draw(ADDRESSES),
-        entered_by=walk.draw([None, None, *ADDRESSES]),
+        by=history.choose(ADDRESSES),
+        entered_by=history.choose([None, None, *ADDRESSES]),
         channel=Address("terminal:somebody"),
-        assurance=walk.draw(list(Assurance)),
+        assurance=history.choose(list(Assurance)),
         decision=decision,
-        comment=walk.draw([None, "because"]),
-        text=walk.draw([*request.choices, "yes", "no", "words"]),
+        comment=history.choose([None, "because"]),
+        text=history.choose([*request.choices, "yes", "no", "words"]),
     )
     try:
-        edited = _edited(request, walk.state) if decision == "edit" and request.purpose == "tool" else None
-        judgement = judge(request, answer, people=PEOPLE, now=walk.now, seen=request.digest, edited=edited)
+        edited = _edited_call(request, history.state) if decision == "edit" and request.purpose == "tool" else None
+        judgement = evaluate_answer(
+            request, answer, people=PEOPLE, now=history.now, shown_digest=request.digest, edited_call=edited
+        )
     except HandrailError:
         return ()
-    return answered(walk.state, request, judgement, edited, PEOPLE)
+    return answer_events(history.state, request, judgement, edited, PEOPLE)
 
 
-def _edited(request: Request, state: ThreadState) -> Edited:
+def _edited_call(request: Request, state: ThreadState) -> EditedCall:
     """The same call elsewhere, on the terms that hold there."""
     tool, call_id = push if request.tool == "push" else ship, request.call_id or ""
     arguments = {"where": "production" if request.arguments == {"where": "staging"} else "staging"}
-    verdict = POLICY.verdict(tool.name, arguments, stance=tool.stance, trusted=state.is_trusted)
+    verdict = POLICY.evaluate(tool.name, arguments, defaults=tool.defaults, is_trusted=state.is_trusted)
     digest = call_digest(state.thread_id, call_id, tool.name, tool.version, arguments)
-    return Edited(arguments=arguments, digest=digest, policy=verdict)
+    return EditedCall(arguments=arguments, digest=digest, policy=verdict)
 
 
-def _perform(walk: Walk, effect: object) -> Sequence[KnownEvent]:
+def _execute(history: RandomHistory, effect: object) -> Sequence[KnownEvent]:
     match effect:
         case SendMessage():
-            return _deliver(walk, effect)
+            return _deliver(history, effect)
         case CallModel():
-            walk.done.add(effect.key)
-            return _think(walk)
+            history.completed_keys.add(effect.key)
+            return _call_model(history)
         case Prefetch():
-            walk.done.add(effect.key)
+            history.completed_keys.add(effect.key)
             step = CallTool(tool=effect.tool, arguments={"depth": 1})
-            return call_tool(walk.state, step, walk.moment(), agent=walk.agent, policy=POLICY, prefetched=True)
+            return events_for_tool_call(
+                history.state, step, history.new_stamp(), agent=history.agent, policy=POLICY, is_prefetch=True
+            )
         case RunTool() | RecoverTool():
-            return _run(walk, effect)
+            return _run_tool(history, effect)
         case AskHuman():
-            walk.done.add(effect.key)
-            return _ask(walk, effect)
+            history.completed_keys.add(effect.key)
+            return _ask_human(history, effect)
     raise AssertionError(effect)
 
 
-def _deliver(walk: Walk, effect: SendMessage) -> Sequence[KnownEvent]:
-    walk.done.add(effect.key)
-    if walk.draw(range(6)) == 0:
-        event: KnownEvent = redirected(undeliverable(effect, "gone", walk.now), walk.state, PEOPLE)
+def _deliver(history: RandomHistory, effect: SendMessage) -> Sequence[KnownEvent]:
+    history.completed_keys.add(effect.key)
+    if history.choose(range(6)) == 0:
+        event: KnownEvent = with_alternative_address(
+            undeliverable_event(effect, "gone", history.now), history.state, PEOPLE
+        )
     else:
-        event = delivered(effect, Receipt(ref="r", digest="d"), walk.now)
-    return (event, *follow_up(walk.state, event, PEOPLE))
+        event = sent_event(effect, Receipt(ref="r", digest="d"), history.now)
+    return (event, *escalation_follow_ups(history.state, event, PEOPLE))
 
 
-def _think(walk: Walk) -> Sequence[KnownEvent]:
-    how = Outcome.OK if walk.keen else walk.draw([Outcome.OK, Outcome.OK, Outcome.OK, *Outcome])
-    if how is not Outcome.OK:
+def _call_model(history: RandomHistory) -> Sequence[KnownEvent]:
+    how = (
+        CompletionOutcome.OK
+        if history.is_mostly_delegating
+        else history.choose([CompletionOutcome.OK, CompletionOutcome.OK, CompletionOutcome.OK, *CompletionOutcome])
+    )
+    if how is not CompletionOutcome.OK:
         failed = Completion(outcome=how, model="walking", detail="no", usage=Usage(input=5))
-        return ended_without_step(walk.state, failed, walk.moment(), 0.5)
-    step = walk.draw([*STEPS, *_handing(walk)] if walk.keen else STEPS)
+        return events_for_failed_call(history.state, failed, history.new_stamp(), 0.5)
+    step = history.choose([*STEPS, *_delegation_steps(history)] if history.is_mostly_delegating else STEPS)
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
-    complaint = walk.draw([None, None, None, "there is no such place"])
-    draft = walk.draw([None, Receipt(ref="draft", digest="d")])
-    choice = Choice(completion, step, complaint, draft)
-    return chosen(walk.state, choice, walk.moment(), agent=walk.agent, roster=ROSTER)
+    complaint = history.choose([None, None, None, "there is no such place"])
+    draft = history.choose([None, Receipt(ref="draft", digest="d")])
+    choice = ChosenStep(completion, step, complaint, draft)
+    return events_for_completion(history.state, choice, history.new_stamp(), agent=history.agent, roster=ROSTER)
 
 
-def _handing(walk: Walk) -> list[Step]:
+def _delegation_steps(history: RandomHistory) -> list[Step]:
     """Steps that hand the thread on or back."""
-    on = [AskAgent(agent=name, message="ship production") for name in walk.agent.asks]
-    return [*on * 8, *[DoneForNow(message="Here you are.")] * (8 if walk.state.asked else 0)]
+    on = [AskAgent(agent=name, message="ship production") for name in history.agent.delegates]
+    return [*on * 8, *[DoneForNow(message="Here you are.")] * (8 if history.state.delegations else 0)]
 
 
-def _run(walk: Walk, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:
+def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:
     """Start a call; or, when it was started before, end it one way or another."""
-    call, moment = effect.call, walk.moment()
-    walk.done.add(effect.key)
+    call, moment = effect.call, history.new_stamp()
+    history.completed_keys.add(effect.key)
     if isinstance(effect, RunTool):
-        key = key_of(walk.state, call)
-        return (ToolStarted(at=walk.now, actor=person("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1),)
-    how = walk.draw(["succeeded", "succeeded", "failed", "again", "unknown"])
-    stage = walk.draw([None, *get_args(FailureStage)]) if how == "again" else None
+        key = idempotency_key(history.state, call)
+        return (
+            ToolStarted(
+                at=history.now, actor=person_address("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1
+            ),
+        )
+    how = history.choose(["succeeded", "succeeded", "failed", "again", "unknown"])
+    stage = history.choose([None, *get_args(FailureStage)]) if how == "again" else None
     result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
-    ended = Ended(how, "so it ended", result, stage)
-    return outcome(walk.state, call, ended, moment, 0.5)
+    ended = ToolOutcome(how, "so it ended", result, stage)
+    return outcome_events(history.state, call, ended, moment, 0.5)
 
 
-def _ask(walk: Walk, effect: AskHuman) -> Sequence[KnownEvent]:
+def _ask_human(history: RandomHistory, effect: AskHuman) -> Sequence[KnownEvent]:
     if effect.kind is None:
-        return (ask_for_help(walk.state, "Stuck.", walk.moment()),)
-    reached = BudgetReached(at=walk.now, actor=person("bob"), kind=effect.kind, limit=1, used=2)
-    return (reached, ask_for_budget(walk.state, effect.kind, POLICY, walk.moment()))
+        return (help_request(history.state, "Stuck.", history.new_stamp()),)
+    reached = BudgetReached(at=history.now, actor=person_address("bob"), kind=effect.kind, limit=1, used=2)
+    return (reached, budget_request(history.state, effect.kind, POLICY, history.new_stamp()))
 
 
 @st.composite
-def walks(draw: Callable, most: int = 40) -> Walk:
+def random_histories(draw: Callable, max_moves: int = 40) -> RandomHistory:
     """A walk of up to `most` moves."""
-    return _walked(lambda options: draw(st.sampled_from(options)), most)
+    return _build_history(lambda options: draw(st.sampled_from(options)), max_moves)
 
 
-def some_walk(wanted: Callable[[Walk], bool], most: int = 60) -> Walk:
+def find_history(predicate: Callable[[RandomHistory], bool], max_moves: int = 60) -> RandomHistory:
     """Return the first walk that has what is wanted: the same one in every process, whatever else that has imported."""
-    found = (_walked(Random(seed).choice, most) for seed in range(MAX_SEARCHED_WALKS))
-    return next(walk for walk in found if wanted(walk))
+    found = (_build_history(Random(seed).choice, max_moves) for seed in range(MAX_SEARCHED_HISTORIES))
+    return next(walk for walk in found if predicate(walk))
 
 
-def _walked(draw: Draw, most: int) -> Walk:
-    walk = Walk(draw, draw([Budget(), Budget(), Budget(steps=3), Budget(tokens=250), Budget(wall_clock=60)]))
-    for _ in range(draw(range(most + 1))):
-        walk.step()
+def _build_history(choose: Choose, max_moves: int) -> RandomHistory:
+    walk = RandomHistory(
+        choose, choose([Budget(), Budget(), Budget(steps=3), Budget(tokens=250), Budget(wall_clock=60)])
+    )
+    for _ in range(choose(range(max_moves + 1))):
+        walk.apply_random_move()
     return walk

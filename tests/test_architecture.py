@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from agents.events import VERSIONS
+from agents.events import EVENT_VERSIONS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("agents", "bot", "channels", "storage")
@@ -102,12 +102,12 @@ def test_a_module_named_after_nothing_would_be_found(name: str) -> None:
 def test_only_the_database_and_its_writer_begin_and_commit() -> None:
     transacting = {told(path) for path in SOURCES if re.search(r"\.(commit|begin)\(", path.read_text(encoding="utf-8"))}
     migrating = {"storage/schema.py"}  # before anything else runs, on a connection of its own
-    assert transacting <= {"storage/pool.py", "storage/writer.py"} | migrating
+    assert transacting <= {"storage/postgres_executor.py", "storage/sqlite_executor.py"} | migrating
 
 
 def test_every_type_of_event_has_a_golden_file() -> None:
     golden = ROOT / "tests" / "payloads" / "events"
-    assert {path.name.partition(".")[0] for path in golden.glob("*.json")} == set(VERSIONS)
+    assert {path.name.partition(".")[0] for path in golden.glob("*.json")} == set(EVENT_VERSIONS)
 
 
 def test_nothing_is_patched_and_nothing_sleeps_in_the_tests() -> None:

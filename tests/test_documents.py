@@ -25,8 +25,8 @@ import pytest
 from packaging.requirements import Requirement
 from typer.main import get_command
 
-from agents.events import VERSIONS
-from bot.cli.table import COMMANDS
+from agents.events import EVENT_VERSIONS
+from bot.cli.lazy_group import COMMANDS
 from bot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -142,7 +142,7 @@ def test_every_word_of_the_glossary_stands_where_it_says() -> None:
         assert re.search(rf"\b{name}\b", (ROOT / file).read_text(encoding="utf-8")), f"{word}: no {name} in {file}"
 
 
-@pytest.mark.parametrize("event", sorted(VERSIONS))
+@pytest.mark.parametrize("event", sorted(EVENT_VERSIONS))
 def test_every_event_has_the_reason_of_its_name(event: str) -> None:
     assert f"`{event}`" in prose(ROOT / "docs/adr/0013-names-of-events.md")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agents.commands import _compiled
+from agents.commands import _compile_pattern
 from agents.registry import AGENTS
-from agents.visible import visible
+from agents.visible_text import escape_hidden_characters
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -35,11 +35,11 @@ CATEGORIES = {
 }
 BUILT_FROM_PARTS = {
     "agents/answer_object.py": "tags and the fence, escaped",
-    "agents/visible.py": "sequences of fixed length",
+    "agents/visible_text.py": "sequences of fixed length",
     "agents/commands.py": "the patterns of commands, tested below",
-    "channels/slack/events.py": "the bot's own name, escaped",
-    "storage/one_statement.py": "the statements of this program",
-    "storage/refusals.py": "a table of words in the messages of PostgreSQL",
+    "channels/slack/events_api.py": "the bot's own name, escaped",
+    "storage/postgres_batch.py": "the statements of this program",
+    "storage/errors.py": "a table of words in the messages of PostgreSQL",
 }
 """Modules with an expression that is no literal, and why that is safe."""
 
@@ -203,14 +203,14 @@ def test_commands_take_linear_time_on_hostile_text(agent: Any) -> None:
     patterns = [pattern for command in agent.commands.commands for pattern in command.say]
     assert patterns
     for pattern in patterns:
-        compiled = _compiled(pattern)
+        compiled = _compile_pattern(pattern)
         assert not slow(Use(agent.name, compiled.pattern, compiled.flags, "fullmatch")), pattern
 
 
 def test_joiners_are_looked_for_in_linear_time() -> None:
     for text in ("\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH, "\N{WOMAN}\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH):
         began = time.process_time()
-        visible(text)
+        escape_hidden_characters(text)
         assert time.process_time() - began < 10 * MAX_SECONDS
 
 

@@ -10,23 +10,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.deploy.remote import shown, without_secrets
-from agents.errors import HandrailError, Misconfigured, ToolError, Unreachable
+from agents.deploy.remote import redact_remote, redact_secrets
+from agents.errors import ConfigurationError, HandrailError, ToolError, Unavailable
 
-SECONDS = 20.0
-NETWORK_SECONDS = 300.0
+COMMAND_TIMEOUT_SECONDS = 20.0
+NETWORK_TIMEOUT_SECONDS = 300.0
 """A first fetch takes long; a connection that stalls is given up much earlier (`_DEFAULTS`, `_CONFIGURATION`)."""
 
-LONGEST_COMPLAINT = 300
+MAX_ERROR_LENGTH = 300
 
-PASSED_ON = (
+INHERITED_VARIABLES = (
     *("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_ASKPASS"),
     *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
 """What git may know of the process's environment: how to reach and to convince the remote, nothing else."""
 
-_FIXED = {
+_FIXED_VARIABLES = {
     "LC_ALL": "C",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_PAGER": "cat",
@@ -37,7 +37,7 @@ _FIXED = {
     "GIT_COMMITTER_NAME": "Handrail",
     "GIT_COMMITTER_EMAIL": "handrail@localhost",
 }
-_DEFAULTS = {
+_DEFAULT_VARIABLES = {
     "PATH": os.defpath,
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
@@ -57,30 +57,30 @@ _CONFIGURATION = {
     "color.ui": "false",
 }
 
-_DENIED = re.compile(
+_ACCESS_DENIED = re.compile(
     r"authentication failed|permission denied|could not read (?:username|password)|terminal prompts disabled"
     r"|host key verification failed|error: 40[13]|access denied|not allowed to push|support for password",
     re.IGNORECASE,
 )
-_AWAY = re.compile(
+_UNREACHABLE = re.compile(
     r"could not resolve|name resolution|connection (?:refused|reset|timed out|closed)|failed to connect"
     r"|couldn't connect|network is unreachable|no route to host|timed out|hung up unexpectedly|early eof"
     r"|error: (?:429|5\d\d)|unexpected disconnect|ssl_error_syscall|the tls connection was",
     re.IGNORECASE,
 )
-_MISSING = re.compile(
+_NOT_A_REPOSITORY = re.compile(
     r"does not appear to be a git repository|repository .*not found|does not exist|not a git repo", re.IGNORECASE
 )
-_NOISE = ("hint:", "warning:", "To ", "Please make sure", "and the repository exists")
+_IGNORED_PREFIXES = ("hint:", "warning:", "To ", "Please make sure", "and the repository exists")
 
 
 @dataclass(frozen=True)
-class Ended:
+class GitResult:
     """How one call of git ended."""
 
-    code: int
-    out: str
-    err: str
+    exit_code: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,16 @@ class Git:
     remote: str = field(default="", repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def do(self, *arguments: str, given: str = "", seconds: float = SECONDS) -> str:
+    def run(self, *arguments: str, stdin: str = "", timeout: float = COMMAND_TIMEOUT_SECONDS) -> str:
         """What git prints. Raises ToolError, or Unreachable when the same call may work later."""
-        ended = self.attempt(*arguments, given=given, seconds=seconds)
-        if ended.code != 0:
-            raise self.complaint(ended)
-        return ended.out
+        ended = self.run_unchecked(*arguments, stdin=stdin, timeout=timeout)
+        if ended.exit_code != 0:
+            raise self.to_error(ended)
+        return ended.stdout
 
-    def attempt(self, *arguments: str, given: str = "", seconds: float = SECONDS) -> Ended:
+    def run_unchecked(self, *arguments: str, stdin: str = "", timeout: float = COMMAND_TIMEOUT_SECONDS) -> GitResult:
         """How git ended, well or not. Raises Unreachable after so many seconds, Misconfigured without git."""
-        program = [self._program(), f"--git-dir={self.folder}", *arguments]
+        program = [self._find_program(), f"--git-dir={self.folder}", *arguments]
         # A session of its own: no terminal to prompt on, and git's own children end with it.
         with subprocess.Popen(
             program,
@@ -112,61 +112,66 @@ class Git:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.folder.parent,
-            env=self._variables(),
+            env=self._environment_variables(),
             start_new_session=True,
         ) as process:
-            _give_way(process.pid)
+            _lower_priority(process.pid)
             try:
-                out, err = process.communicate(given.encode(), timeout=seconds)
+                out, err = process.communicate(stdin.encode(), timeout=timeout)
             except subprocess.TimeoutExpired as late:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise Unreachable(f"git {arguments[0]} was stopped: no end after {seconds:g} seconds.") from late
-        return Ended(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+                raise Unavailable(f"git {arguments[0]} was stopped: no end after {timeout:g} seconds.") from late
+        return GitResult(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
-    def complaint(self, ended: Ended) -> HandrailError:
+    def to_error(self, result: GitResult) -> HandrailError:
         """What a person is told, without credentials."""
-        lines = [line for line in ended.err.splitlines() if line.strip() and not line.startswith(_NOISE)]
-        said = without_secrets(" ".join(lines), self.remote)
-        return _mapped(said, shown(self.remote))
+        lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(_IGNORED_PREFIXES)]
+        said = redact_secrets(" ".join(lines), self.remote)
+        return _error_from_message(said, redact_remote(self.remote))
 
-    def _program(self) -> str:
+    def _find_program(self) -> str:
         program = shutil.which("git", path=self.environment.get("PATH", os.defpath))
         if program is None:
-            raise Misconfigured("The git program is missing: install git (2.32 or newer) where PATH finds it.")
+            raise ConfigurationError("The git program is missing: install git (2.32 or newer) where PATH finds it.")
         return program
 
-    def _variables(self) -> dict[str, str]:
-        known = {name: self.environment[name] for name in PASSED_ON if name in self.environment}
-        return {**_DEFAULTS, **known, **_FIXED, **_configured({**_CONFIGURATION, "remote.origin.url": self.remote})}
+    def _environment_variables(self) -> dict[str, str]:
+        known = {name: self.environment[name] for name in INHERITED_VARIABLES if name in self.environment}
+        return {
+            **_DEFAULT_VARIABLES,
+            **known,
+            **_FIXED_VARIABLES,
+            **_config_variables({**_CONFIGURATION, "remote.origin.url": self.remote}),
+        }
 
 
-def _give_way(pid: int) -> None:
+def _lower_priority(pid: int) -> None:
     """Whoever waits for an answer of ours goes before what git does; not everywhere that can be said."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, 10)
 
 
-def _configured(configuration: Mapping[str, str]) -> dict[str, str]:
+def _config_variables(configuration: Mapping[str, str]) -> dict[str, str]:
     pairs = list(enumerate(configuration.items()))
     keys = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in pairs}
     values = {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in pairs}
     return {"GIT_CONFIG_COUNT": str(len(pairs)), **keys, **values}
 
 
-def _mapped(complaint: str, remote: str) -> HandrailError:
-    said = complaint[:LONGEST_COMPLAINT]
-    if "dubious ownership" in complaint:
+def _error_from_message(message: str, remote: str) -> HandrailError:
+    said = message[:MAX_ERROR_LENGTH]
+    if "dubious ownership" in message:
         return ToolError(
             f"{remote} belongs to another user of this machine: give it to the user that runs Handrail, or name it as "
             "safe.directory in a git configuration file and that file in GIT_CONFIG_GLOBAL."
         )
-    if _DENIED.search(complaint):
+    if _ACCESS_DENIED.search(message):
         return ToolError(
             f"{remote} does not let git in ({said}). Give DEPLOY_REPO credentials that may push: an ssh key, a token "
             "in the URL, or a credential helper in a git configuration file that GIT_CONFIG_GLOBAL names."
         )
-    if _AWAY.search(complaint):
-        return Unreachable(f"{remote} does not answer: {said}")
-    if _MISSING.search(complaint):
+    if _UNREACHABLE.search(message):
+        return Unavailable(f"{remote} does not answer: {said}")
+    if _NOT_A_REPOSITORY.search(message):
         return ToolError(f"{remote} is not a git repository ({said}). Set DEPLOY_REPO to one that git can push to.")
     return ToolError(f"git could not do this: {said}")

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from agents.deploy.names import COMMIT_ID, TAG_NAME
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
 CommitId = Annotated[str, Field(pattern=COMMIT_ID)]
-Nothing = Literal[""]
+EmptyText = Literal[""]
 Action = Literal["release", "roll_back"]
 
 
-class Release(Frozen, extra="ignore"):
+class Release(FrozenModel, extra="ignore"):
     """One move of an environment to a commit. `previous` is where it stood before; `key` names the call that did it.
 
     `number` counts the moves of one environment from 1: the order is in the records, whatever any clock said.
@@ -23,12 +23,12 @@ class Release(Frozen, extra="ignore"):
     number: int = 0
     action: Action = "release"
     environment: str
-    tag: Annotated[str, Field(pattern=TAG_NAME)] | Nothing = ""
+    tag: Annotated[str, Field(pattern=TAG_NAME)] | EmptyText = ""
     commit: CommitId
-    previous: CommitId | Nothing = ""
+    previous: CommitId | EmptyText = ""
     key: str = ""
 
-    def line(self) -> str:
+    def to_line(self) -> str:
         """The record as it stands in a note."""
         return self.model_dump_json(ensure_ascii=True)
 
@@ -42,23 +42,23 @@ class CallIdentity:
     environment: str
     commit: str = ""
 
-    def wrote(self, release: Release) -> bool:
+    def matches(self, release: Release) -> bool:
         """Return whether a record can be this call's. The key alone proves nothing: notes can be forged."""
         same_place = (release.key, release.action, release.environment) == (self.key, self.action, self.environment)
         return same_place and release.commit.startswith(self.commit)
 
 
-def releases_in(notes: str) -> tuple[Release, ...]:
+def parse_releases(notes: str) -> tuple[Release, ...]:
     """The records among the lines of any text; whatever else people wrote into a note is passed over."""
-    return tuple(release for line in notes.splitlines() if (release := _parsed(line)) is not None)
+    return tuple(release for line in notes.splitlines() if (release := _parse_line(line)) is not None)
 
 
-def releases_of(releases: Iterable[Release], environment: str) -> tuple[Release, ...]:
+def releases_for(releases: Iterable[Release], environment: str) -> tuple[Release, ...]:
     """The records of one environment, oldest first."""
     return tuple(sorted((r for r in releases if r.environment == environment), key=lambda r: r.number))
 
 
-def trail(releases: Iterable[Release]) -> tuple[str, ...]:
+def commit_trail(releases: Iterable[Release]) -> tuple[str, ...]:
     """The commits one environment went through, oldest first, without what was rolled back.
 
     A `previous` nobody recorded (moved by hand, or from before the first record) counts as a release of its own.
@@ -68,18 +68,18 @@ def trail(releases: Iterable[Release]) -> tuple[str, ...]:
         if release.previous and release.previous not in commits[-1:]:
             commits.append(release.previous)
         if release.action == "roll_back":
-            commits = _up_to(commits, release.commit)
+            commits = _commits_before(commits, release.commit)
         commits.append(release.commit)
     return tuple(commits)
 
 
-def _up_to(commits: list[str], commit: str) -> list[str]:
+def _commits_before(commits: list[str], commit: str) -> list[str]:
     """What came before the last stay at a commit; everything when it was never there."""
     stays = [place for place, stay in enumerate(commits) if stay == commit]
     return commits[: stays[-1]] if stays else commits
 
 
-def _parsed(line: str) -> Release | None:
+def _parse_line(line: str) -> Release | None:
     if not line.startswith("{"):
         return None
     try:

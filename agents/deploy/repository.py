@@ -12,19 +12,19 @@ from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
 
-from agents.deploy.git import NETWORK_SECONDS, Ended, Git
-from agents.deploy.releases import Release, releases_in
-from agents.deploy.view import Commit, Tag, View
-from agents.errors import Misconfigured, Unreachable
+from agents.deploy.git import NETWORK_TIMEOUT_SECONDS, Git, GitResult
+from agents.deploy.releases import Release, parse_releases
+from agents.deploy.snapshot import Commit, RepositorySnapshot, Tag
+from agents.errors import ConfigurationError, Unavailable
 
-NOTES = "refs/notes/releases"
-SPARES = 3
+NOTES_REF = "refs/notes/releases"
+MAX_SPARE_CLONES = 3
 """Clones beside the first; each costs a fetch of everything when it is made."""
-TRIES = 40
+MAX_LOCK_ATTEMPTS = 40
 """How often to look whether the first clone has become free, before a spare one is taken."""
-_PAUSE = 0.05
-_TURNS: defaultdict[Path, Lock] = defaultdict(Lock)
-SPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
+_LOCK_RETRY_SECONDS = 0.05
+_CLONE_LOCKS: defaultdict[Path, Lock] = defaultdict(Lock)
+FETCH_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
 
 _TAG_FORMAT = "%00".join(
     f"%({field})"
@@ -33,7 +33,7 @@ _TAG_FORMAT = "%00".join(
         *("creatordate:iso-strict", "contents:subject"),
     )
 )
-_OVERTAKEN = re.compile(r"stale info|cannot lock ref|failed to (?:update|lock) ref|incorrect old value|fetch first")
+_PUSH_CONFLICT = re.compile(r"stale info|cannot lock ref|failed to (?:update|lock) ref|incorrect old value|fetch first")
 
 
 @dataclass(frozen=True)
@@ -42,101 +42,113 @@ class Repository:
 
     git: Git
 
-    def look(self) -> View:
+    def fetch_snapshot(self) -> RepositorySnapshot:
         """Fetch, and see what is there."""
-        fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "origin", *SPECS)
-        self.git.do(*fetch, seconds=NETWORK_SECONDS)
-        notes = self.git.attempt("rev-parse", "--verify", "--quiet", NOTES).out.strip()
-        return View(tags=self._tags(), releases=self._releases() if notes else (), notes=notes)
+        fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "origin", *FETCH_REFSPECS)
+        self.git.run(*fetch, timeout=NETWORK_TIMEOUT_SECONDS)
+        notes = self.git.run_unchecked("rev-parse", "--verify", "--quiet", NOTES_REF).stdout.strip()
+        return RepositorySnapshot(
+            tags=self._list_tags(), releases=self._list_releases() if notes else (), notes_id=notes
+        )
 
-    def commits(self, limit: int) -> tuple[Commit, ...]:
+    def list_commits(self, limit: int) -> tuple[Commit, ...]:
         """The newest commits of the remote's default branch, or of all branches when it names none."""
-        head = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", self._remote_head(), re.MULTILINE)
+        head = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", self._fetch_remote_head(), re.MULTILINE)
         wanted = head[1] if head else "--branches"
-        log = self.git.do("log", "-z", f"--max-count={limit}", "--format=%H%x00%cI%x00%an%x00%s", wanted, "--")
+        log = self.git.run("log", "-z", f"--max-count={limit}", "--format=%H%x00%cI%x00%an%x00%s", wanted, "--")
         fields = iter(log.removesuffix("\0").split("\0") if log else ())
         return tuple(Commit(*four) for four in zip(fields, fields, fields, fields, strict=True))
 
-    def has(self, commit: str) -> bool:
+    def has_commit(self, commit: str) -> bool:
         """Whether a full commit id is here."""
-        return self.git.attempt("cat-file", "-e", f"{commit}^{{commit}}").code == 0
+        return self.git.run_unchecked("cat-file", "-e", f"{commit}^{{commit}}").exit_code == 0
 
-    def push(self, release: Release, seen: View) -> bool:
+    def push_release(self, release: Release, snapshot: RepositorySnapshot) -> bool:
         """Move the environment's tag and write the record, on the remote, both or neither.
 
         False when either is no longer as it was seen: the remote compares them, so that nobody is overwritten.
         """
-        self._write(release)
-        tag, standing = f"refs/tags/{release.environment}", seen.standing(release.environment)
+        self._write_note(release)
+        tag, standing = f"refs/tags/{release.environment}", snapshot.current_tag(release.environment)
         leases = (
             f"--force-with-lease={tag}:{standing.id if standing else ''}",
-            f"--force-with-lease={NOTES}:{seen.notes}",
+            f"--force-with-lease={NOTES_REF}:{snapshot.notes_id}",
         )
-        push = ("push", "--porcelain", "--atomic", *leases, "origin", f"{release.commit}:{tag}", f"{NOTES}:{NOTES}")
-        return self._pushed(self.git.attempt(*push, seconds=NETWORK_SECONDS))
+        push = (
+            "push",
+            "--porcelain",
+            "--atomic",
+            *leases,
+            "origin",
+            f"{release.commit}:{tag}",
+            f"{NOTES_REF}:{NOTES_REF}",
+        )
+        return self._is_pushed(self.git.run_unchecked(*push, timeout=NETWORK_TIMEOUT_SECONDS))
 
-    def _pushed(self, ended: Ended) -> bool:
-        if ended.code == 0:
+    def _is_pushed(self, result: GitResult) -> bool:
+        if result.exit_code == 0:
             return True
-        if _OVERTAKEN.search(ended.out) or _OVERTAKEN.search(ended.err):
+        if _PUSH_CONFLICT.search(result.stdout) or _PUSH_CONFLICT.search(result.stderr):
             return False
-        refused = [line.split("\t")[-1] for line in ended.out.splitlines() if line.startswith("!")]
-        raise self.git.complaint(Ended(ended.code, ended.out, f"{ended.err}\nerror: {', '.join(refused)}"))
+        refused = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("!")]
+        raise self.git.to_error(
+            GitResult(result.exit_code, result.stdout, f"{result.stderr}\nerror: {', '.join(refused)}")
+        )
 
-    def _write(self, release: Release) -> None:
+    def _write_note(self, release: Release) -> None:
         """Add the record's line to the commit's note in the clone; what the note held stays."""
-        note = self.git.attempt("notes", f"--ref={NOTES}", "show", release.commit)
-        if note.code != 0 and "no note found" not in note.err:
-            raise self.git.complaint(note)
-        lines = f"{note.out}{release.line()}\n"
-        self.git.do("notes", f"--ref={NOTES}", "add", "--force", "--file=-", release.commit, given=lines)
+        note = self.git.run_unchecked("notes", f"--ref={NOTES_REF}", "show", release.commit)
+        if note.exit_code != 0 and "no note found" not in note.stderr:
+            raise self.git.to_error(note)
+        lines = f"{note.stdout}{release.to_line()}\n"
+        self.git.run("notes", f"--ref={NOTES_REF}", "add", "--force", "--file=-", release.commit, stdin=lines)
 
-    def _tags(self) -> tuple[Tag, ...]:
-        listed = self.git.do("for-each-ref", f"--format={_TAG_FORMAT}", "--sort=-creatordate", "refs/tags")
-        return tuple(tag for line in listed.split("\n") if line and (tag := _tag(line.split("\0"))) is not None)
+    def _list_tags(self) -> tuple[Tag, ...]:
+        listed = self.git.run("for-each-ref", f"--format={_TAG_FORMAT}", "--sort=-creatordate", "refs/tags")
+        return tuple(tag for line in listed.split("\n") if line and (tag := _to_tag(line.split("\0"))) is not None)
 
-    def _releases(self) -> tuple[Release, ...]:
-        listed = self.git.do("ls-tree", "-r", NOTES)  # lines of "mode type id<TAB>path"
+    def _list_releases(self) -> tuple[Release, ...]:
+        listed = self.git.run("ls-tree", "-r", NOTES_REF)  # lines of "mode type id<TAB>path"
         blobs = [line.split()[2] for line in listed.split("\n") if line]
-        return releases_in(self.git.do("cat-file", "--batch", given="\n".join(blobs)))
+        return parse_releases(self.git.run("cat-file", "--batch", stdin="\n".join(blobs)))
 
-    def _remote_head(self) -> str:
-        return self.git.do("ls-remote", "--symref", "origin", "HEAD")
+    def _fetch_remote_head(self) -> str:
+        return self.git.run("ls-remote", "--symref", "origin", "HEAD")
 
 
 @contextmanager
-def opened(environment: Mapping[str, str], tries: int = TRIES) -> Iterator[Repository]:
+def open_repository(environment: Mapping[str, str], max_attempts: int = MAX_LOCK_ATTEMPTS) -> Iterator[Repository]:
     """A clone of DEPLOY_REPO in DEPLOY_CACHE, ours alone until the end, in whichever process the others are."""
     if not (environment.get("DEPLOY_REPO") and environment.get("DEPLOY_CACHE")):
-        raise Misconfigured("The deploy tools need DEPLOY_REPO and DEPLOY_CACHE; set_up of the agent gives both.")
-    with _held(Path(environment["DEPLOY_CACHE"]), tries) as folder:
+        raise ConfigurationError("The deploy tools need DEPLOY_REPO and DEPLOY_CACHE; set_up of the agent gives both.")
+    with _locked_clone(Path(environment["DEPLOY_CACHE"]), max_attempts) as folder:
         git = Git(folder, environment["DEPLOY_REPO"], environment)
-        made_once(git.folder, lambda made: empty_repository(made, environment))
-        _unlocked(git.folder)
+        create_once(git.folder, lambda made: create_empty_repository(made, environment))
+        _remove_stale_locks(git.folder)
         yield Repository(git)
 
 
 @contextmanager
-def _held(folder: Path, tries: int) -> Iterator[Path]:
+def _locked_clone(folder: Path, max_attempts: int) -> Iterator[Path]:
     """The clone, or a spare one when whoever has it does not let go: it may stand still, and be taken for dead."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    spares = (folder.with_name(f"{folder.stem}-{number}.git") for number in range(2, 2 + SPARES))
-    with _turn(folder, tries * _PAUSE) as first:
-        for candidate in chain(repeat(folder, tries if first else 0), spares):
-            with _tried(candidate) as held:
+    spares = (folder.with_name(f"{folder.stem}-{number}.git") for number in range(2, 2 + MAX_SPARE_CLONES))
+    with _thread_lock(folder, max_attempts * _LOCK_RETRY_SECONDS) as first:
+        for candidate in chain(repeat(folder, max_attempts if first else 0), spares):
+            with _file_lock(candidate) as held:
                 if held:
                     yield candidate
                     return
             if candidate is folder:
-                time.sleep(_PAUSE)
-    raise Unreachable("every clone of the repository is in use: try again in a moment")
+                time.sleep(_LOCK_RETRY_SECONDS)
+    raise Unavailable("every clone of the repository is in use: try again in a moment")
 
 
 @contextmanager
-def _turn(folder: Path, seconds: float) -> Iterator[bool]:
+def _thread_lock(folder: Path, timeout: float) -> Iterator[bool]:
     """Whether it is ours among the threads of this process, which need not ask the file again and again."""
-    lock = _TURNS[folder]
-    first = lock.acquire(timeout=seconds)
+    lock = _CLONE_LOCKS[folder]
+    first = lock.acquire(timeout=timeout)
     try:
         yield first
     finally:
@@ -145,7 +157,7 @@ def _turn(folder: Path, seconds: float) -> Iterator[bool]:
 
 
 @contextmanager
-def _tried(folder: Path) -> Iterator[bool]:
+def _file_lock(folder: Path) -> Iterator[bool]:
     with folder.with_suffix(".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,14 +167,14 @@ def _tried(folder: Path) -> Iterator[bool]:
             yield True
 
 
-def made_once(folder: Path, make: Callable[[Path], object]) -> None:
+def create_once(folder: Path, create: Callable[[Path], object]) -> None:
     """Make a folder where there is none: complete or not at all, and by the first of those who try together."""
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as draft:
         made = Path(draft) / folder.name
-        make(made)
+        create(made)
         try:
             made.rename(folder)
         except OSError:
@@ -170,20 +182,20 @@ def made_once(folder: Path, make: Callable[[Path], object]) -> None:
                 raise
 
 
-def empty_repository(folder: Path, environment: Mapping[str, str]) -> Git:
+def create_empty_repository(folder: Path, environment: Mapping[str, str]) -> Git:
     """A new bare repository, with nothing from the machine's git templates."""
     git = Git(folder, environment=environment)
-    git.do("init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=main")
+    git.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=main")
     return git
 
 
-def _unlocked(folder: Path) -> None:
+def _remove_stale_locks(folder: Path) -> None:
     """Remove the lock files of a git that was killed: while we hold the clone nobody else is at work in it."""
     for stale in (*folder.glob("*.lock"), *(folder / "refs").rglob("*.lock")):
         stale.unlink(missing_ok=True)
 
 
-def _tag(fields: list[str]) -> Tag | None:
+def _to_tag(fields: list[str]) -> Tag | None:
     name, own, own_type, peeled, peeled_type, at, subject = fields
     if "commit" not in (own_type, peeled_type):
         return None

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from agents.deploy.names import ENVIRONMENTS
 from agents.deploy.releases import Release
-from agents.deploy.repository import NOTES, empty_repository, made_once
+from agents.deploy.repository import NOTES_REF, create_empty_repository, create_once
 
 INES = "Ines Duarte <ines@example.com>"
 MAREK = "Marek Novak <marek@example.com>"
 PRIYA = "Priya Nair <priya@example.com>"
 TOM = "Tom Okafor <tom@example.com>"
-HANDRAIL = "Handrail <handrail@localhost>"
+HANDRAIL_AUTHOR = "Handrail <handrail@localhost>"
 HOUR = 3600
-REMOTE = "remote.git"
+REMOTE_FOLDER = "remote.git"
 
 
 @dataclass(frozen=True)
@@ -40,32 +40,32 @@ CHANGES = (
     Change(1_790_951_400, TOM, "Tell the next in line when a berth is free", "waiting.py", "HOLD_H = 2\n", "v1.4.0"),
     Change(1_791_210_600, INES, "Ask for the boat's draught too", "length.py", "DEEPEST_M = 3.2\n"),
 )
-RELEASED = (
+RELEASED_TAGS = (
     *(("staging", "v1.0.0"), ("production", "v1.0.0"), ("staging", "v1.1.0"), ("production", "v1.1.0")),
     *(("staging", "v1.2.0"), ("production", "v1.2.0"), ("staging", "v1.3.0")),
 )
 """What went where, oldest first: v1.4.0 waits, and both environments can be rolled back."""
 
 
-def sample_remote(folder: Path, environment: Mapping[str, str]) -> Path:
+def ensure_sample_remote(folder: Path, environment: Mapping[str, str]) -> Path:
     """The sample's bare remote in the folder, made when it is missing; several processes may ask at once."""
-    remote = folder / REMOTE
-    made_once(remote, lambda draft: _make(draft, environment))
+    remote = folder / REMOTE_FOLDER
+    create_once(remote, lambda draft: _create_sample(draft, environment))
     return remote
 
 
-def _make(folder: Path, environment: Mapping[str, str]) -> None:
-    git = empty_repository(folder, environment)
-    git.do("fast-import", "--quiet", given="".join(_history()))
-    ids = git.do("rev-list", "--reverse", "main").split()
+def _create_sample(folder: Path, environment: Mapping[str, str]) -> None:
+    git = create_empty_repository(folder, environment)
+    git.run("fast-import", "--quiet", stdin="".join(_history_stream()))
+    ids = git.run("rev-list", "--reverse", "main").split()
     tagged = {change.tag: commit for change, commit in zip(CHANGES, ids, strict=True) if change.tag}
-    git.do("fast-import", "--quiet", given="".join(_recorded(released(tagged))))
+    git.run("fast-import", "--quiet", stdin="".join(_releases_stream(sample_releases(tagged))))
 
 
-def released(tagged: Mapping[str, str]) -> tuple[Release, ...]:
+def sample_releases(commits_by_tag: Mapping[str, str]) -> tuple[Release, ...]:
     """The records of the sample, given the commit of each tag."""
     moves: list[Release] = []
-    for environment, tag in RELEASED:
+    for environment, tag in RELEASED_TAGS:
         before = [move for move in moves if move.environment == environment]
         number = len(before) + 1
         moves.append(
@@ -73,7 +73,7 @@ def released(tagged: Mapping[str, str]) -> tuple[Release, ...]:
                 number=number,
                 environment=environment,
                 tag=tag,
-                commit=tagged[tag],
+                commit=commits_by_tag[tag],
                 previous=before[-1].commit if before else "",
                 key=f"sample:{environment}:{number}",
             )
@@ -81,29 +81,29 @@ def released(tagged: Mapping[str, str]) -> tuple[Release, ...]:
     return tuple(moves)
 
 
-def _history() -> Iterator[str]:
+def _history_stream() -> Iterator[str]:
     """The commits and version tags, as `git fast-import` reads them."""
     for mark, change in enumerate(CHANGES, start=1):
         yield f"commit refs/heads/main\nmark :{mark}\nauthor {change.author} {change.at} +0000\n"
-        yield f"committer {change.author} {change.at} +0000\n{_data(change.subject)}"
-        yield f"M 100644 inline {change.file}\n{_data(change.text)}\n"
+        yield f"committer {change.author} {change.at} +0000\n{_data_command(change.subject)}"
+        yield f"M 100644 inline {change.file}\n{_data_command(change.text)}\n"
         if change.tag:
             yield f"tag {change.tag}\nfrom :{mark}\ntagger {change.author} {change.at + HOUR} +0000\n"
-            yield _data(change.subject)
+            yield _data_command(change.subject)
 
 
-def _recorded(moves: tuple[Release, ...]) -> Iterator[str]:
+def _releases_stream(moves: tuple[Release, ...]) -> Iterator[str]:
     """The notes, one commit for each release as later releases make them, and the tags of the environments."""
     lines: dict[str, str] = {}
     for hours, move in enumerate(moves, start=2):
-        lines[move.commit] = f"{lines.get(move.commit, '')}{move.line()}\n"
-        yield f"commit {NOTES}\ncommitter {HANDRAIL} {CHANGES[-1].at + hours * HOUR} +0000\n"
-        yield _data(f"Release {move.tag} to {move.environment}")
-        yield f"N inline {move.commit}\n{_data(lines[move.commit])}\n"
+        lines[move.commit] = f"{lines.get(move.commit, '')}{move.to_line()}\n"
+        yield f"commit {NOTES_REF}\ncommitter {HANDRAIL_AUTHOR} {CHANGES[-1].at + hours * HOUR} +0000\n"
+        yield _data_command(f"Release {move.tag} to {move.environment}")
+        yield f"N inline {move.commit}\n{_data_command(lines[move.commit])}\n"
     for environment in ENVIRONMENTS:
         last = next(move for move in reversed(moves) if move.environment == environment)
         yield f"reset refs/tags/{environment}\nfrom {last.commit}\n\n"
 
 
-def _data(text: str) -> str:
+def _data_command(text: str) -> str:
     return f"data {len(text.encode())}\n{text}\n"

@@ -5,166 +5,187 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from agents.deploy.deployment import (
+    PlanDeployment,
+    apply_deployment,
+    check_commit_exists,
+    find_completed,
+    plan_release,
+    plan_rollback,
+)
+from agents.deploy.formatting import (
+    environment_to_dict,
+    format_commit,
+    format_environment,
+    format_release,
+    format_tag,
+    tag_to_dict,
+)
 from agents.deploy.names import (
-    ALL,
+    ALL_ENVIRONMENTS,
     ENVIRONMENTS,
     Environment,
     EnvironmentOrAll,
     check_commit_condition,
-    check_stand_condition,
-    commit_named,
-    environment_named,
-    worded,
+    check_replaces_condition,
+    format_version,
+    parse_commit_prefix,
+    parse_environment,
 )
 from agents.deploy.releases import Action, CallIdentity, Release
-from agents.deploy.repository import opened
-from agents.deploy.rollout import Propose, carried_out, happened, proposed_release, proposed_roll_back, refuse_lost
-from agents.deploy.telling import place_data, tag_data, told_commit, told_place, told_release, told_tag
-from agents.deploy.view import View
+from agents.deploy.repository import open_repository
+from agents.deploy.snapshot import RepositorySnapshot
 from agents.messages import Assurance
-from agents.policy import Ask
+from agents.policy import ApprovalTerms
 from agents.tools import ConditionCheck, ToolContext, ToolResult, tool
 
-MOST = 100
+MAX_LISTED = 100
 """The most commits or tags one call lists."""
 
-SECONDS = 120.0
+TOOL_TIMEOUT_SECONDS = 120.0
 """For one attempt: every tool fetches, and a move may have to fetch and push several times."""
 
-RELEASERS = Ask(roles=("release",), min_assurance=Assurance.MEDIUM, expires=1800)
+RELEASE_APPROVAL = ApprovalTerms(roles=("release",), min_assurance=Assurance.MEDIUM, expires=1800)
 
-Limit = Annotated[int, Field(description=f"how many, 1 to {MOST}")]
-_FILLED = "leave empty: filled in before anybody is asked"
-Filled = Annotated[str, Field(description=_FILLED)]
-FilledCommit = Annotated[str, Field(description=_FILLED), ConditionCheck(check_commit_condition)]
-FilledStand = Annotated[str, Field(description=_FILLED), ConditionCheck(check_stand_condition)]
+Limit = Annotated[int, Field(description=f"how many, 1 to {MAX_LISTED}")]
+_PREPARED_DESCRIPTION = "leave empty: filled in before anybody is asked"
+PreparedText = Annotated[str, Field(description=_PREPARED_DESCRIPTION)]
+PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_commit_condition)]
+PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_replaces_condition)]
 
 
-@tool(effect="read", timeout=SECONDS)
+@tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS)
 def list_commits(context: ToolContext, limit: Limit = 10) -> ToolResult:
     """The newest commits of the default branch, with the tags on them: what could be released."""
-    with opened(context.environment) as repository:
-        view, commits = repository.look(), repository.commits(_within(limit))
+    with open_repository(context.environment) as repository:
+        view, commits = repository.fetch_snapshot(), repository.list_commits(_clamp_limit(limit))
     tags = {commit.id: [tag.name for tag in view.tags if tag.commit == commit.id] for commit in commits}
     return ToolResult(
-        summary="\n".join(told_commit(commit, tags[commit.id]) for commit in commits) or "There are no commits yet.",
+        summary="\n".join(format_commit(commit, tags[commit.id]) for commit in commits) or "There are no commits yet.",
         data={"commits": [{**vars(commit), "tags": tags[commit.id]} for commit in commits]},
     )
 
 
-@tool(effect="read", timeout=SECONDS, trusted_results=True)
+@tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS, trusted_results=True)
 def list_tags(context: ToolContext, limit: Limit = 10) -> ToolResult:
     """The newest tags that can be released, and which environment stands at which."""
-    with opened(context.environment) as repository:
-        view = repository.look()
-    tags = view.versions[: _within(limit)]
-    places = {tag.name: [place for place in ENVIRONMENTS if view.stands_at(place) == tag.commit] for tag in tags}
+    with open_repository(context.environment) as repository:
+        view = repository.fetch_snapshot()
+    tags = view.version_tags[: _clamp_limit(limit)]
+    places = {tag.name: [place for place in ENVIRONMENTS if view.current_commit(place) == tag.commit] for tag in tags}
     return ToolResult(
-        summary="\n".join(told_tag(tag, places[tag.name]) for tag in tags) or "There are no tags yet.",
-        data={"tags": [{**tag_data(tag), "environments": places[tag.name]} for tag in tags]},
+        summary="\n".join(format_tag(tag, places[tag.name]) for tag in tags) or "There are no tags yet.",
+        data={"tags": [{**tag_to_dict(tag), "environments": places[tag.name]} for tag in tags]},
     )
 
 
-@tool(effect="read", timeout=SECONDS, trusted_results=True)
-def current_release(context: ToolContext, environment: EnvironmentOrAll = ALL) -> ToolResult:
+@tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS, trusted_results=True)
+def current_release(context: ToolContext, environment: EnvironmentOrAll = ALL_ENVIRONMENTS) -> ToolResult:
     """What is deployed to an environment, or to `all` of them, and the newest tag to compare it with."""
-    places = ENVIRONMENTS if environment == ALL else (environment_named(environment),)
-    with opened(context.environment) as repository:
-        view = repository.look()
-    newest = next(iter(view.versions), None)
-    compare = [f"The newest tag is {worded(newest.name, newest.commit)}."] if newest else []
+    places = ENVIRONMENTS if environment == ALL_ENVIRONMENTS else (parse_environment(environment),)
+    with open_repository(context.environment) as repository:
+        view = repository.fetch_snapshot()
+    newest = next(iter(view.version_tags), None)
+    compare = [f"The newest tag is {format_version(newest.name, newest.commit)}."] if newest else []
     return ToolResult(
-        summary="\n".join([*(told_place(view, place) for place in places), *compare]),
-        data={"releases": [place_data(view, place) for place in places], "newest_tag": newest and tag_data(newest)},
+        summary="\n".join([*(format_environment(view, place) for place in places), *compare]),
+        data={
+            "releases": [environment_to_dict(view, place) for place in places],
+            "newest_tag": newest and tag_to_dict(newest),
+        },
     )
 
 
 def _prepare_release(context: ToolContext, **arguments: Any) -> dict[str, Any]:
-    return _prepared(context, partial(proposed_release, **arguments))
+    return _prepare_arguments(context, partial(plan_release, **arguments))
 
 
 def _prepare_roll_back(context: ToolContext, **arguments: Any) -> dict[str, Any]:
-    return _prepared(context, partial(proposed_roll_back, **arguments))
+    return _prepare_arguments(context, partial(plan_rollback, **arguments))
 
 
-def _check(
+def _check_deployment(
     action: Action, context: ToolContext, *, environment: str, commit: str = "", **_others: str
 ) -> ToolResult | None:
-    with opened(context.environment) as repository:
-        view = repository.look()
-    release = happened(view, CallIdentity(context.key, action, environment, commit_named(commit)))
-    return _told(view, release) if release else None
+    with open_repository(context.environment) as repository:
+        view = repository.fetch_snapshot()
+    release = find_completed(view, CallIdentity(context.key, action, environment, parse_commit_prefix(commit)))
+    return _release_result(view, release) if release else None
 
 
-_check_release = partial(_check, "release")
-_check_roll_back = partial(_check, "roll_back")
+_check_release = partial(_check_deployment, "release")
+_check_roll_back = partial(_check_deployment, "roll_back")
 
 
 @tool(
     effect="verifiable",
     risk="high",
-    ask=RELEASERS,
+    ask=RELEASE_APPROVAL,
     prepare=_prepare_release,
     check=_check_release,
-    timeout=SECONDS,
+    timeout=TOOL_TIMEOUT_SECONDS,
     trusted_results=True,
 )
 def push_release_tag(
-    context: ToolContext, environment: Environment, tag: str, commit: FilledCommit = "", replaces: FilledStand = ""
+    context: ToolContext,
+    environment: Environment,
+    tag: str,
+    commit: PreparedCommit = "",
+    replaces: PreparedReplaces = "",
 ) -> ToolResult:
     """Release a tag: move the environment to the tag's commit and record it. People are asked first.
 
     An approval is bound to `commit`, what the tag is, and to `replaces`, where the environment stood: if either has
     changed when the call runs, nothing is done.
     """
-    propose = partial(proposed_release, environment=environment, tag=tag, commit=commit, replaces=replaces)
-    return _moved(context, propose, CallIdentity(context.key, "release", environment, commit_named(commit)))
+    propose = partial(plan_release, environment=environment, tag=tag, commit=commit, replaces=replaces)
+    return _deploy(context, propose, CallIdentity(context.key, "release", environment, parse_commit_prefix(commit)))
 
 
 @tool(
     effect="verifiable",
     risk="high",
-    ask=RELEASERS,
+    ask=RELEASE_APPROVAL,
     prepare=_prepare_roll_back,
     check=_check_roll_back,
-    timeout=SECONDS,
+    timeout=TOOL_TIMEOUT_SECONDS,
     trusted_results=True,
 )
 def roll_back(
     context: ToolContext,
     environment: Environment,
-    tag: Filled = "",
-    commit: FilledCommit = "",
-    replaces: FilledStand = "",
+    tag: PreparedText = "",
+    commit: PreparedCommit = "",
+    replaces: PreparedReplaces = "",
 ) -> ToolResult:
     """Take an environment back to the release before the one it stands at. People are asked first.
 
     An approval is bound to `commit`, the one it goes back to, and to `replaces`, where the environment stood: if either
     has changed when the call runs, nothing is done.
     """
-    propose = partial(proposed_roll_back, environment=environment, tag=tag, commit=commit, replaces=replaces)
-    return _moved(context, propose, CallIdentity(context.key, "roll_back", environment, commit_named(commit)))
+    propose = partial(plan_rollback, environment=environment, tag=tag, commit=commit, replaces=replaces)
+    return _deploy(context, propose, CallIdentity(context.key, "roll_back", environment, parse_commit_prefix(commit)))
 
 
-def _prepared(context: ToolContext, propose: Propose) -> dict[str, Any]:
+def _prepare_arguments(context: ToolContext, plan: PlanDeployment) -> dict[str, Any]:
     """The arguments an approval is bound to: exact commits, with their names for whoever reads them."""
-    with opened(context.environment) as repository:
-        view = repository.look()
-        move = propose(view)
-        refuse_lost(repository, move)
-    replaces = view.exactly(move.replaces, move.environment)
+    with open_repository(context.environment) as repository:
+        view = repository.fetch_snapshot()
+        move = plan(view)
+        check_commit_exists(repository, move)
+    replaces = view.describe_with_full_id(move.replaces, move.environment)
     return {"environment": move.environment, "tag": move.tag, "commit": move.commit, "replaces": replaces}
 
 
-def _moved(context: ToolContext, propose: Propose, call: CallIdentity) -> ToolResult:
-    with opened(context.environment) as repository:
-        view, release = carried_out(repository, propose, call)
-    return _told(view, release)
+def _deploy(context: ToolContext, plan: PlanDeployment, call: CallIdentity) -> ToolResult:
+    with open_repository(context.environment) as repository:
+        view, release = apply_deployment(repository, plan, call)
+    return _release_result(view, release)
 
 
-def _told(view: View, release: Release) -> ToolResult:
-    return ToolResult(summary=told_release(view, release), data=release.model_dump(mode="json"))
+def _release_result(snapshot: RepositorySnapshot, release: Release) -> ToolResult:
+    return ToolResult(summary=format_release(snapshot, release), data=release.model_dump(mode="json"))
 
 
-def _within(limit: int) -> int:
-    return min(max(limit, 1), MOST)
+def _clamp_limit(limit: int) -> int:
+    return min(max(limit, 1), MAX_LISTED)

@@ -2,9 +2,9 @@
 
 import sys
 
-from bot.cli.entrance import enter
+from bot.cli.entry_point import run_command
 
 
 def main() -> None:
     """Run the command the arguments name, and exit."""
-    sys.exit(enter(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))

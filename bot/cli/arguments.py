@@ -6,10 +6,10 @@ from typer import BadParameter, Option
 
 from agents.addresses import Address
 
-Port = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
+PortOption = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
 
 
-def address(text: str) -> Address:
+def parse_address(text: str) -> Address:
     """An address; what is none is wrong usage."""
     try:
         return Address(text)

@@ -7,86 +7,86 @@ from typing import Any
 
 from typer import Exit, Typer
 
-from agents.errors import Misconfigured
-from agents.mistakes import Mistake
-from bot.cli.screen import AsJson, show, show_json, tell
-from bot.environment.env_file import variables_in
-from bot.house import load_house
+from agents.config_issues import ConfigIssue
+from agents.errors import ConfigurationError
+from bot.cli.output import JsonOption, print_json, print_message, print_view
+from bot.environment.env_file import load_variables
+from bot.installation import load_installation
 from bot.settings import Settings, load_settings
-from bot.tokens import token_grants
-from channels.terminal.outbound import table
+from bot.token_grants import list_token_grants
+from channels.terminal.views import table
 
 app = Typer(no_args_is_help=True, help="Check and show settings and configuration.")
 
-_URLS = ("database_url", "smtp_url", "deploy_repo")
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_URL_SETTINGS = ("database_url", "smtp_url", "deploy_repo")
+_USERINFO_PATTERN = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @app.command()
-def check(*, as_json: AsJson = False) -> None:
+def check(*, as_json: JsonOption = False) -> None:
     """Tell every mistake with its file, line and key; exits with 1 when there is one that is not only a warning."""
-    mistakes = _mistakes()
+    mistakes = _find_config_errors()
     if as_json:
-        show_json([mistake.model_dump() for mistake in mistakes])
+        print_json([mistake.model_dump() for mistake in mistakes])
     for mistake in mistakes:
-        tell(f"warning: {mistake}" if mistake.severity == "warning" else str(mistake))
+        print_message(f"warning: {mistake}" if mistake.severity == "warning" else str(mistake))
     if any(mistake.severity == "error" for mistake in mistakes):
         raise Exit(1)
-    _tell_tokens(load_settings())
-    tell("no mistakes")
+    _print_token_grants(load_settings())
+    print_message("no mistakes")
 
 
-def _tell_tokens(settings: Settings) -> None:
+def _print_token_grants(settings: Settings) -> None:
     """Say what each token that is set lets its holder do; never the token."""
     if settings.handrail_api_tokens:
-        for grant in token_grants(settings, load_house(settings).people):
-            tell(f"token {grant.name} ({grant.holder}): {', '.join(grant.scopes)}")
+        for grant in list_token_grants(settings, load_installation(settings).people):
+            print_message(f"token {grant.name} ({grant.holder}): {', '.join(grant.scopes)}")
 
 
-def _mistakes() -> list[Mistake]:
+def _find_config_errors() -> list[ConfigIssue]:
     try:
-        return list(load_house(load_settings()).warnings)
-    except Misconfigured as error:
-        return list(error.details or [Mistake(message=str(error))])
+        return list(load_installation(load_settings()).warnings)
+    except ConfigurationError as error:
+        return list(error.details or [ConfigIssue(message=str(error))])
 
 
 @app.command("show")
-def show_config(*, as_json: AsJson = False) -> None:
+def show_config(*, as_json: JsonOption = False) -> None:
     """What holds here, and where each setting comes from. Secrets are masked."""
     settings = load_settings()
-    told, house = _settings(settings), load_house(settings)
+    told, house = _describe_settings(settings), load_installation(settings)
     if as_json:
-        return show_json({"settings": told, "configuration": house.model_dump(mode="json")})
-    rows = [(name, _written(one["value"]), one["from"]) for name, one in told.items()]
-    show(settings, table(("setting", "value", "from"), rows))
-    return tell(f"configuration: {house.source or 'no handrail.toml; one person, `you`'}")
+        return print_json({"settings": told, "configuration": house.model_dump(mode="json")})
+    rows = [(name, _format_value(one["value"]), one["from"]) for name, one in told.items()]
+    print_view(settings, table(("setting", "value", "from"), rows))
+    return print_message(f"configuration: {house.source or 'no handrail.toml; one person, `you`'}")
 
 
-def _settings(settings: Settings) -> dict[str, Mapping[str, Any]]:
-    in_file = variables_in(Path(".env"))
+def _describe_settings(settings: Settings) -> dict[str, Mapping[str, Any]]:
+    in_file = load_variables(Path(".env"))
     return {
-        name.upper(): {"value": value, "from": _source(settings, name.upper(), in_file)}
-        for name, value in _values(settings).items()
+        name.upper(): {"value": value, "from": _setting_source(settings, name.upper(), in_file)}
+        for name, value in _masked_values(settings).items()
     }
 
 
-def _values(settings: Settings) -> dict[str, Any]:
+def _masked_values(settings: Settings) -> dict[str, Any]:
     """All values, secrets masked; of a URL only the part that may hold a password."""
-    urls = {name: url for name in _URLS if (url := getattr(settings, name)) is not None}
-    shown = {name: _USERINFO.sub("***@", url.get_secret_value()) for name, url in urls.items()}
+    urls = {name: url for name in _URL_SETTINGS if (url := getattr(settings, name)) is not None}
+    shown = {name: _USERINFO_PATTERN.sub("***@", url.get_secret_value()) for name, url in urls.items()}
     return {**settings.model_dump(mode="json"), **shown}
 
 
-def _source(settings: Settings, name: str, in_file: Mapping[str, str]) -> str:
-    value = settings.variable(name)
+def _setting_source(settings: Settings, name: str, env_file: Mapping[str, str]) -> str:
+    value = settings.get_variable(name)
     if value is None:
         return "default"
-    return ".env" if in_file.get(name, "").strip() == value.get_secret_value() else "environment"
+    return ".env" if env_file.get(name, "").strip() == value.get_secret_value() else "environment"
 
 
-def _written(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ":".join(_written(part) for part in value.values() if part is not None)
+        return ":".join(_format_value(part) for part in value.values() if part is not None)
     if isinstance(value, list):
-        return ", ".join(map(_written, value))
+        return ", ".join(map(_format_value, value))
     return "" if value is None else str(value)

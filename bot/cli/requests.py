@@ -5,150 +5,155 @@ from typing import Annotated, Any
 
 from typer import Argument, Exit, Option, Typer, confirm
 
-from agents.errors import ApprovalChanged
-from bot.cli.screen import AsJson, is_cut, show, show_json, tell
-from bot.cli.server import MOST, As, Limit, ask
-from bot.cli.short_ids import thread_id_of
+from agents.errors import StaleApproval
+from bot.cli.api_client import DEFAULT_LIMIT, LimitOption, PersonOption, call_server
+from bot.cli.output import JsonOption, is_terminal_output, print_json, print_message, print_view
+from bot.cli.short_ids import resolve_thread_id
 from bot.settings import Settings, load_settings
-from channels.terminal.client import TerminalClient, path
+from channels.terminal.client import TerminalClient, api_path
+from channels.terminal.commands import AnswerQuestion, Approve, Deny, answer_body
 from channels.terminal.lists import requests_table
-from channels.terminal.orders import AnswerQuestion, Approve, Deny, decision
-from channels.terminal.outbound import RequestView, card, notice, request_shown
+from channels.terminal.views import ApiRequest, card_view, info_view, request_view
 
 app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
 
-Named = Annotated[str, Argument(metavar="CODE|ID", help="The code of the card, or the request's id.")]
+RequestArgument = Annotated[str, Argument(metavar="CODE|ID", help="The code of the card, or the request's id.")]
 
 
 @app.command("list")
 def list_requests(
     *,
     status: Annotated[str | None, Option("--status", help="Only those that are, say, denied; default: open.")] = None,
-    is_all: Annotated[bool, Option("--all", help="Also those that are settled.", show_default=False)] = False,
+    include_closed: Annotated[bool, Option("--all", help="Also those that are settled.", show_default=False)] = False,
     thread_id: Annotated[str | None, Option("--thread", metavar="ID", help="Only those of this thread.")] = None,
-    mine: Annotated[bool, Option("--mine", help="Only those I could decide.", show_default=False)] = False,
-    person: As = None,
-    limit: Limit = MOST,
-    as_json: AsJson = False,
+    only_mine: Annotated[bool, Option("--mine", help="Only those I could decide.", show_default=False)] = False,
+    person: PersonOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    as_json: JsonOption = False,
 ) -> None:
     """Requests that are open, the newest first; of one thread, all of them."""
     settings = load_settings()
-    wanted = {"status": status or (None if is_all or thread_id else "open"), "mine": "true" if mine else None}
+    wanted = {
+        "status": status or (None if include_closed or thread_id else "open"),
+        "mine": "true" if only_mine else None,
+    }
     wanted["as"] = person and f"person:{person}"
 
     async def listed(server: TerminalClient) -> Any:
-        of_thread = thread_id and await thread_id_of(server, thread_id)
-        return await server.listed(path("requests"), "requests", most=limit, thread_id=of_thread, **wanted)
+        of_thread = thread_id and await resolve_thread_id(server, thread_id)
+        return await server.list_all(api_path("requests"), "requests", max_items=limit, thread_id=of_thread, **wanted)
 
-    found = ask(settings, listed)
+    found = call_server(settings, listed)
     if as_json:
-        return show_json(found)
-    requests = [RequestView.model_validate(one) for one in found]
-    return show(settings, requests_table(requests, is_short=is_cut(settings)))
+        return print_json(found)
+    requests = [ApiRequest.model_validate(one) for one in found]
+    return print_view(settings, requests_table(requests, is_short=is_terminal_output(settings)))
 
 
 @app.command("show")
-def show_request(named: Named, *, as_json: AsJson = False) -> None:
+def show_request(id_or_code: RequestArgument, *, as_json: JsonOption = False) -> None:
     """One request, and what became of it."""
     settings = load_settings()
-    found = ask(settings, lambda server: server.get(path("requests", named)))
-    _show(settings, found, as_json=as_json)
+    found = call_server(settings, lambda server: server.get(api_path("requests", id_or_code)))
+    _print_request(settings, found, as_json=as_json)
     if not as_json:
-        show(settings, notice(f"digest {found['digest']}"))
+        print_view(settings, info_view(f"digest {found['digest']}"))
 
 
 @app.command()
 def approve(
-    named: Named,
+    id_or_code: RequestArgument,
     *,
     digest: Annotated[
         str | None, Option("--digest", metavar="DIGEST", help="The digest of what you saw; `requests show` prints it.")
     ] = None,
     comment: Annotated[str | None, Option("--comment", help="A word to the agent.")] = None,
-    person: As = None,
-    as_json: AsJson = False,
+    person: PersonOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve what is asked: in a terminal it is shown first, a script passes the digest of what it saw."""
     settings = load_settings()
     if digest is None and _is_interactive():
-        digest = _confirmed(settings, named, person)
+        digest = _confirm_request(settings, id_or_code, person)
     try:
-        _answer(settings, named, Approve(named, comment), person, digest=digest, as_json=as_json)
-    except ApprovalChanged as error:
-        raise _with_request(settings, error) from error
+        _send_answer(settings, id_or_code, Approve(id_or_code, comment), person, digest=digest, as_json=as_json)
+    except StaleApproval as error:
+        raise _show_changed_request(settings, error) from error
 
 
 @app.command()
 def deny(
-    named: Named,
+    id_or_code: RequestArgument,
     *,
     comment: Annotated[str | None, Option("--comment", help="Why; the agent is told.")] = None,
-    person: As = None,
-    as_json: AsJson = False,
+    person: PersonOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Deny what is asked."""
-    _answer(load_settings(), named, Deny(named, comment), person, as_json=as_json)
+    _send_answer(load_settings(), id_or_code, Deny(id_or_code, comment), person, as_json=as_json)
 
 
 @app.command()
 def answer(
-    named: Named,
+    id_or_code: RequestArgument,
     text: Annotated[str, Argument(metavar="TEXT", help="The answer, or one of the choices.")],
     *,
-    person: As = None,
-    as_json: AsJson = False,
+    person: PersonOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Answer a question."""
-    _answer(load_settings(), named, AnswerQuestion(named, text), person, as_json=as_json)
+    _send_answer(load_settings(), id_or_code, AnswerQuestion(id_or_code, text), person, as_json=as_json)
 
 
 def _is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _confirmed(settings: Settings, named: str, person: str | None) -> str:
+def _confirm_request(settings: Settings, id_or_code: str, person: str | None) -> str:
     """Show the request and ask; return the digest of what was shown. One that takes no approval is not asked about."""
-    request = RequestView.model_validate(ask(settings, lambda server: server.get(path("requests", named)), person))
+    request = ApiRequest.model_validate(
+        call_server(settings, lambda server: server.get(api_path("requests", id_or_code)), person)
+    )
     if request.status == "open" and request.kind == "approval":
-        show(settings, card(request), stderr=True)
+        print_view(settings, card_view(request), stderr=True)
         if not confirm("Approve exactly this?", default=False, err=True):
-            tell(f"Nothing was decided; {request.code} is still open.")
+            print_message(f"Nothing was decided; {request.code} is still open.")
             raise Exit(1)
     return request.digest
 
 
-def _with_request(settings: Settings, error: ApprovalChanged) -> ApprovalChanged:
+def _show_changed_request(settings: Settings, error: StaleApproval) -> StaleApproval:
     """Show the request as it is now, and return the refusal with the way to approve exactly that."""
     try:
-        request = RequestView.model_validate(error.details)
+        request = ApiRequest.model_validate(error.details)
     except ValueError:
         return error
-    show(settings, card(request), stderr=True)
-    return ApprovalChanged(
+    print_view(settings, card_view(request), stderr=True)
+    return StaleApproval(
         f"{error}; to approve exactly what stands above: handrail requests approve {request.code} "
         f"--digest {request.digest}"
     )
 
 
-def _answer(
+def _send_answer(
     settings: Settings,
-    named: str,
-    order: Approve | Deny | AnswerQuestion,
+    id_or_code: str,
+    command: Approve | Deny | AnswerQuestion,
     person: str | None,
     *,
     digest: str | None = None,
     as_json: bool,
 ) -> None:
-    where = path("requests", named, "answer")
-    body = {**decision(order), "digest": digest}
-    told = ask(settings, lambda server: server.post(where, {**body, "actor": server.person}), person)
-    _show(settings, told, as_json=as_json)
+    where = api_path("requests", id_or_code, "answer")
+    body = {**answer_body(command), "digest": digest}
+    told = call_server(settings, lambda server: server.post(where, {**body, "actor": server.person}), person)
+    _print_request(settings, told, as_json=as_json)
     if not as_json and (note := told.get("note")) is not None:
-        show(settings, notice(note))
+        print_view(settings, info_view(note))
 
 
-def _show(settings: Settings, request: Any, *, as_json: bool) -> None:
+def _print_request(settings: Settings, request: Any, *, as_json: bool) -> None:
     if as_json:
-        show_json(request)
+        print_json(request)
     else:
-        show(settings, request_shown(RequestView.model_validate(request)))
+        print_view(settings, request_view(ApiRequest.model_validate(request)))

@@ -4,52 +4,57 @@ from typing import Annotated, cast, get_args
 
 from typer import BadParameter, Option, Typer, echo
 
-from agents.errors import Misconfigured
-from bot.assembly import Role, refuse_sqlite
-from bot.database import url_of
+from agents.errors import ConfigurationError
+from bot.database_setup import database_url
+from bot.process_setup import ProcessRole, reject_sqlite
 from bot.settings import load_settings
-from bot.working import work
+from bot.worker_process import run_worker
 from storage.jobs import QUEUES, Queue
 
 smtp, worker, clock = Typer(), Typer(), Typer()
 
-AT_ONCE = 32
-ALL = ",".join(QUEUES)
+DEFAULT_CONCURRENCY = 32
+ALL_QUEUES = ",".join(QUEUES)
 
-AtOnce = Annotated[int, Option("--concurrency", min=1, max=1000, help="How many jobs of each queue at once.")]
+ConcurrencyOption = Annotated[
+    int, Option("--concurrency", min=1, max=1000, help="How many jobs of each queue at once.")
+]
 
 
-def _queues(names: str) -> str:
+def _validate_queues(names: str) -> str:
     wrong = [name for name in names.split(",") if name not in get_args(Queue)]
     if wrong:
         raise BadParameter(f"{wrong[0]!r} is no queue; there are: {', '.join(QUEUES)}")
     return names
 
 
-Queues = Annotated[
-    str, Option("--queues", callback=_queues, metavar="NAMES", help=f"Which, of {', '.join(QUEUES)}; comma separated.")
+QueuesOption = Annotated[
+    str,
+    Option(
+        "--queues", callback=_validate_queues, metavar="NAMES", help=f"Which, of {', '.join(QUEUES)}; comma separated."
+    ),
 ]
 
 
 @smtp.command("smtp")
-def _smtp() -> None:
+def _run_smtp() -> None:
     """Mail coming in, alone; not in this version."""
-    refuse_sqlite(url_of(load_settings()), Role("smtp"))
-    raise Misconfigured("mail comes with a later version: there is nothing for `handrail smtp` to do yet")
+    reject_sqlite(database_url(load_settings()), ProcessRole("smtp"))
+    raise ConfigurationError("mail comes with a later version: there is nothing for `handrail smtp` to do yet")
 
 
 @worker.command("worker")
-def _worker(*, concurrency: AtOnce = AT_ONCE, queues: Queues = ALL) -> None:
+def _run_worker(*, concurrency: ConcurrencyOption = DEFAULT_CONCURRENCY, queues: QueuesOption = ALL_QUEUES) -> None:
     """What moves threads on, alone."""
     chosen = tuple(dict.fromkeys(cast("list[Queue]", queues.split(","))))
-    work(Role("worker", chosen, concurrency), _announce)
+    run_worker(ProcessRole("worker", chosen, concurrency), _print_role)
 
 
 @clock.command("clock")
-def _clock() -> None:
+def _run_clock() -> None:
     """Deadlines, alone; schedules in a later version."""
-    work(Role("clock", ("timer",), AT_ONCE), _announce)
+    run_worker(ProcessRole("clock", ("timer",), DEFAULT_CONCURRENCY), _print_role)
 
 
-def _announce(role: Role) -> None:
+def _print_role(role: ProcessRole) -> None:
     echo(f"{role.name} takes jobs of {', '.join(role.queues)}, {role.concurrency} at once")

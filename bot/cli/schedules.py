@@ -4,50 +4,50 @@ from typing import Annotated
 
 from typer import Argument, Typer
 
-from agents.errors import NotFound, Refused
-from bot.cli.screen import AsJson, show, show_json
-from bot.house import load_house
-from bot.mistakes import no_such
+from agents.errors import Conflict, NotFound
+from bot.cli.output import JsonOption, print_json, print_view
+from bot.config_messages import describe_unknown_name
+from bot.installation import load_installation
 from bot.settings import load_settings
-from channels.terminal.outbound import notice, table
+from channels.terminal.views import info_view, table
 
 app = Typer(no_args_is_help=True, help="What starts by the clock.")
 
-Name = Annotated[str, Argument(metavar="NAME", help="A schedule of the configuration.")]
+ScheduleNameArgument = Annotated[str, Argument(metavar="NAME", help="A schedule of the configuration.")]
 
 
 @app.command("list")
-def list_schedules(*, as_json: AsJson = False) -> None:
+def list_schedules(*, as_json: JsonOption = False) -> None:
     """The schedules of the configuration."""
     settings = load_settings()
-    schedules = load_house(settings).schedules
+    schedules = load_installation(settings).schedules
     if as_json:
-        return show_json([schedule.model_dump(mode="json") for schedule in schedules])
+        return print_json([schedule.model_dump(mode="json") for schedule in schedules])
     rows = [(s.name, s.cron, s.timezone, s.agent or "", s.reply_to or "", s.message) for s in schedules]
     names = ("schedule", "cron", "time zone", "agent", "replies to", "says")
-    return show(settings, table(names, rows) if rows else notice("no schedules are configured"))
+    return print_view(settings, table(names, rows) if rows else info_view("no schedules are configured"))
 
 
 @app.command()
-def run(name: Name) -> None:
+def run(name: ScheduleNameArgument) -> None:
     """Fire a schedule now."""
-    _refuse(name, "fire it")
+    _reject_as_unsupported(name, "fire it")
 
 
 @app.command()
-def pause(name: Name) -> None:
+def pause(name: ScheduleNameArgument) -> None:
     """Keep a schedule from firing."""
-    _refuse(name, "pause it")
+    _reject_as_unsupported(name, "pause it")
 
 
 @app.command()
-def resume(name: Name) -> None:
+def resume(name: ScheduleNameArgument) -> None:
     """Let a schedule fire again."""
-    _refuse(name, "resume it")
+    _reject_as_unsupported(name, "resume it")
 
 
-def _refuse(name: str, order: str) -> None:
-    names = {schedule.name for schedule in load_house(load_settings()).schedules}
+def _reject_as_unsupported(name: str, action: str) -> None:
+    names = {schedule.name for schedule in load_installation(load_settings()).schedules}
     if name not in names:
-        raise NotFound(no_such("schedule", name, names))
-    raise Refused(f"this version reads schedules but has no clock that fires them, so it cannot {order}")
+        raise NotFound(describe_unknown_name("schedule", name, names))
+    raise Conflict(f"this version reads schedules but has no clock that fires them, so it cannot {action}")

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from agents.errors import Refused
-from bot.cli.arguments import address
+from agents.errors import Conflict
+from bot.cli.arguments import parse_address
 
 app = Typer()
 
@@ -17,7 +17,8 @@ def send(
     to: Annotated[str, Option("--to", metavar="ADDRESS", help="Where to, like slack:C0OPS or person:alice.")],
 ) -> None:
     """Send a message to an address."""
-    raise Refused(
-        f"these {len(text)} characters were not sent to {address(to)}: terminals and the web page show threads only, "
+    raise Conflict(
+        f"these {len(text)} characters were not sent to {parse_address(to)}: "
+        "terminals and the web page show threads only, "
         "and the channels that carry a message elsewhere come with later versions"
     )

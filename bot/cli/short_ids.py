@@ -2,37 +2,40 @@
 
 from collections.abc import Sequence
 
-from agents.errors import Refused
-from channels.terminal.client import TerminalClient, path
+from agents.errors import Conflict
+from channels.terminal.client import TerminalClient, api_path
 
-WHOLE = len("thr_") + 18
-SHORTEST = len("thr_") + 6
-SEARCHED = 1000
+FULL_ID_LENGTH = len("thr_") + 18
+MIN_PREFIX_LENGTH = len("thr_") + 6
+MAX_SEARCHED_THREADS = 1000
 """The latest threads, among which a beginning is looked for; of older ones the whole id is needed."""
 
-NAMED = 5
+MAX_LISTED_CANDIDATES = 5
 
 
-async def thread_id_of(server: TerminalClient, typed: str) -> str:
+async def resolve_thread_id(server: TerminalClient, id_or_prefix: str) -> str:
     """Return the id of the thread that begins with what was typed. Raises Refused when there are several."""
-    if not needs_search(typed):
-        return typed
-    threads = await server.listed(path("threads"), "threads", most=SEARCHED)
-    return one_of([thread["id"] for thread in threads], typed)
+    if not is_id_prefix(id_or_prefix):
+        return id_or_prefix
+    threads = await server.list_all(api_path("threads"), "threads", max_items=MAX_SEARCHED_THREADS)
+    return match_prefix([thread["id"] for thread in threads], id_or_prefix)
 
 
-def needs_search(typed: str) -> bool:
+def is_id_prefix(id_or_prefix: str) -> bool:
     """Return whether this is the beginning of an id, and long enough to be one."""
-    return typed.startswith("thr_") and SHORTEST <= len(typed) < WHOLE
+    return id_or_prefix.startswith("thr_") and MIN_PREFIX_LENGTH <= len(id_or_prefix) < FULL_ID_LENGTH
 
 
-def one_of(ids: Sequence[str], typed: str) -> str:
+def match_prefix(ids: Sequence[str], prefix: str) -> str:
     """Return the only id with this beginning; what no id begins with is left to be refused as it is.
 
     Raises Refused, naming the candidates, when there are several.
     """
-    found = [one for one in ids if one.startswith(typed)]
+    found = [one for one in ids if one.startswith(prefix)]
     if len(found) > 1:
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        raise Refused(f"{len(found)} threads begin with {typed}: {', '.join(found[:NAMED])}{more}; type more of one")
-    return found[0] if found else typed
+        more = f" and {len(found) - MAX_LISTED_CANDIDATES} more" if len(found) > MAX_LISTED_CANDIDATES else ""
+        raise Conflict(
+            f"{len(found)} threads begin with {prefix}: {', '.join(found[:MAX_LISTED_CANDIDATES])}{more}; "
+            "type more characters of one of them"
+        )
+    return found[0] if found else prefix

@@ -6,15 +6,15 @@ from urllib.parse import quote
 
 from typer import Option, Typer
 
-from bot.cli.screen import AsJson, show_json, tell
+from bot.cli.output import JsonOption, print_json, print_message
 from bot.settings import load_settings
-from channels.slack.manifest import manifest, objection
+from channels.slack.manifest import build_manifest, unreachable_reason
 
 app = Typer(no_args_is_help=True, help="Set up the Slack app.")
 
-_NEW_APP = "https://api.slack.com/apps?new_app=1"
+_NEW_APP_URL = "https://api.slack.com/apps?new_app=1"
 
-Http = Annotated[
+HttpOption = Annotated[
     bool | None,
     Option(
         "--http/--socket",
@@ -30,19 +30,22 @@ def slack() -> None:
 
 
 @app.command("manifest")
-def show_manifest(*, http: Http = None, as_json: AsJson = False) -> None:  # noqa: ARG001 - a manifest is JSON anyway
+def show_manifest(*, http: HttpOption = None, as_json: JsonOption = False) -> None:  # noqa: ARG001 - a manifest is JSON anyway
     """Print the manifest of the Slack app as JSON, and say what to do with it."""
     settings = load_settings()
     socket_mode = settings.slack_app_token is not None if http is None else not http
-    made = manifest(settings.public_url, socket_mode=socket_mode)
-    show_json(made)
-    _explain(json.dumps(made, separators=(",", ":")), socket_mode=socket_mode)
-    if not socket_mode and (why := objection(settings.public_url)) is not None:
-        tell(f"warning: PUBLIC_URL is {settings.public_url}, and {why}; set it, or take `--socket`")
+    made = build_manifest(settings.public_url, socket_mode=socket_mode)
+    print_json(made)
+    _print_setup_steps(json.dumps(made, separators=(",", ":")), socket_mode=socket_mode)
+    if not socket_mode and (why := unreachable_reason(settings.public_url)) is not None:
+        print_message(f"warning: PUBLIC_URL is {settings.public_url}, and {why}; set it, or take `--socket`")
 
 
-def _explain(written: str, *, socket_mode: bool) -> None:
+def _print_setup_steps(manifest_json: str, *, socket_mode: bool) -> None:
     transport = "Socket Mode" if socket_mode else "HTTP"
-    tell(f"This is the manifest for {transport}. For a new app open {_NEW_APP}, choose to make it from a manifest, and")
-    tell("paste it; for one that is there, paste it under App Manifest. Or open this, which has it filled in:")
-    tell(f"{_NEW_APP}&manifest_json={quote(written, safe='')}")
+    print_message(
+        f"This is the manifest for {transport}. For a new app open {_NEW_APP_URL}, "
+        "choose to make it from a manifest, and"
+    )
+    print_message("paste it; for one that is there, paste it under App Manifest. Or open this, which has it filled in:")
+    print_message(f"{_NEW_APP_URL}&manifest_json={quote(manifest_json, safe='')}")

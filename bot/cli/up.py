@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Option, Typer, echo
 
-from bot.cli.arguments import Port
-from bot.serving import Place, Wishes, serve
+from bot.cli.arguments import PortOption
+from bot.server_process import ServeOptions, ServerAddress, serve
 
 app = Typer()
 
@@ -13,7 +13,7 @@ app = Typer()
 @app.command()
 def up(
     *,
-    port: Port = None,
+    port: PortOption = None,
     no_sample: Annotated[
         bool, Option("--no-sample", help="Do not make a sample repository.", show_default=False)
     ] = False,
@@ -22,10 +22,13 @@ def up(
 
     On SQLite unless DATABASE_URL names a PostgreSQL database, which other processes may share.
     """
-    serve(Wishes(port=port, sample=not no_sample), _announce)
+    serve(ServeOptions(port=port, may_use_sample=not no_sample), _print_instructions)
 
 
-def _announce(place: Place) -> None:
-    echo(f"Handrail is at {place.address}")
-    echo(f"Chat in another terminal: {'' if place.usual else f'PORT={place.port} '}.venv/bin/handrail chat")
+def _print_instructions(server_address: ServerAddress) -> None:
+    echo(f"Handrail is at {server_address.url}")
+    echo(
+        "Chat in another terminal: "
+        f"{'' if server_address.is_default else f'PORT={server_address.port} '}.venv/bin/handrail chat"
+    )
     echo("Ctrl-C stops it.")

@@ -2,17 +2,17 @@
 
 from typer import Typer, echo
 
-from bot.cli.arguments import Port
-from bot.serving import WEB, Place, Wishes, serve
+from bot.cli.arguments import PortOption
+from bot.server_process import WEB_ROLE, ServeOptions, ServerAddress, serve
 
 app = Typer()
 
 
 @app.command("web")
-def _web(*, port: Port = None) -> None:
+def _run_web(*, port: PortOption = None) -> None:
     """HTTP alone, for a deployment of several processes."""
-    serve(Wishes(port=port, role=WEB), _announce)
+    serve(ServeOptions(port=port, role=WEB_ROLE), _print_address)
 
 
-def _announce(place: Place) -> None:
-    echo(f"Handrail is at {place.address}")
+def _print_address(server_address: ServerAddress) -> None:
+    echo(f"Handrail is at {server_address.url}")

@@ -5,27 +5,27 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-_SHAPE = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST_DAYS = 366  # a year: far beyond any use here, and far from where dates overflow
+_DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
+_SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_DAYS = 366  # a year: far beyond any use here, and far from where dates overflow
 
 
-def seconds(text: str) -> int:
+def parse_duration(text: str) -> int:
     """The seconds a duration stands for. Raises ValueError, saying how to write one."""
-    parts = _SHAPE.fullmatch(text)
+    parts = _DURATION_PATTERN.fullmatch(text)
     if parts is None:
         raise ValueError(f'must be a duration like "90s", "5m", "2h" or "7d" (found "{text[:40]}")')
-    total = int(parts[1]) * _SECONDS[parts[2]]
-    if total > _LONGEST_DAYS * _SECONDS["d"]:
-        raise ValueError(f'must be at most "{_LONGEST_DAYS}d" (found "{text}")')
+    total = int(parts[1]) * _SECONDS_BY_UNIT[parts[2]]
+    if total > _MAX_DAYS * _SECONDS_BY_UNIT["d"]:
+        raise ValueError(f'must be at most "{_MAX_DAYS}d" (found "{text}")')
     return total
 
 
-def _written(value: Any) -> int:
+def _validate_duration(value: Any) -> int:
     if isinstance(value, str):
-        return seconds(value)
+        return parse_duration(value)
     raise ValueError('must be a duration in quotes, like "90s", "5m", "2h" or "7d"')
 
 
-Duration = Annotated[int, BeforeValidator(_written)]
+Duration = Annotated[int, BeforeValidator(_validate_duration)]
 """Seconds, read from text with its unit."""

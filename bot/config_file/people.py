@@ -6,54 +6,56 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from agents.addresses import Address
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 from agents.people import Person
-from bot.config_file.names import address_in, names
-from bot.config_file.references import Role
-from bot.mistakes import listed, quoted
+from bot.config_file.declared_names import declared_names, format_address
+from bot.config_file.references import RoleName
+from bot.config_messages import join_names, quote
 
-_SHAPES = {
+_ADDRESS_FORMATS = {
     "slack": (re.compile(r"(T[A-Z0-9]{2,20}/)?[UW][A-Z0-9]{2,20}", re.ASCII), "U0ALICE"),
     "email": (re.compile(r"[^@\s\x00-\x1f\x7f:<>,]{1,64}@[^@\s\x00-\x1f\x7f:<>,]{1,189}"), "alice@example.com"),
     "phone": (re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII), "+15550001001"),  # E.164 allows at most 15 digits
 }
 
 
-class PersonTable(Frozen):
+class PersonTable(FrozenModel):
     """One person as written."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    roles: tuple[Role, ...] = ()
+    roles: tuple[RoleName, ...] = ()
     slack: str | None = None
     email: str | None = None
     phone: str | None = None
 
     @field_validator("name")
     @classmethod
-    def _one_line(cls, value: str) -> str:
+    def _check_name(cls, value: str) -> str:
         if not value.isprintable():
             raise ValueError("must be one line of plain text")
         return value
 
     @field_validator("slack", "email", "phone")
     @classmethod
-    def _leads_to_one_person(cls, value: str, info: ValidationInfo) -> str:
+    def _check_address(cls, value: str, info: ValidationInfo) -> str:
         key = info.field_name or ""
-        shape, example = _SHAPES[key]
+        shape, example = _ADDRESS_FORMATS[key]
         if not shape.fullmatch(value):
-            raise ValueError(f"must be written like {quoted(example)} (found {quoted(value)})")
-        owners = names(info).owners[address_in(key, value)]
+            raise ValueError(f"must be written like {quote(example)} (found {quote(value)})")
+        owners = declared_names(info).people_by_address[format_address(key, value)]
         if len(owners) > 1:
-            raise ValueError(f"{quoted(value)} is given to {listed(owners)}; an address leads to one person")
+            raise ValueError(f"{quote(value)} is given to {join_names(owners)}; an address leads to one person")
         return value
 
-    def person(self, key: str) -> Person:
+    def to_person(self, key: str) -> Person:
         """The person the core knows; everybody is also reached in the terminal and on the web page by their key."""
         written = {"slack": self.slack, "email": self.email, "phone": self.phone}
-        addresses = [address_in(channel, value) for channel, value in written.items() if value is not None]
-        return Person(key=key, name=self.name, roles=self.roles, addresses=(*map(Address, addresses), *at_home(key)))
+        addresses = [format_address(channel, value) for channel, value in written.items() if value is not None]
+        return Person(
+            key=key, name=self.name, roles=self.roles, addresses=(*map(Address, addresses), *builtin_addresses(key))
+        )
 
 
-def at_home(key: str) -> tuple[Address, Address]:
+def builtin_addresses(key: str) -> tuple[Address, Address]:
     """Where everybody is reached without an account: in the terminal and on the web page of Handrail itself."""
     return Address(f"terminal:{key}"), Address(f"web:{key}")

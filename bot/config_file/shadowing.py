@@ -3,19 +3,21 @@
 from collections.abc import Mapping, Sequence
 
 from agents.policy import Rule, is_same_value
-from bot.config_file.conditions import ANY_TOOL, Signatures, find_matching_tools
+from bot.config_file.conditions import ANY_TOOL, ArgumentModels, find_matching_tools
 
 
-def find_shadowed(rules: Sequence[Rule], signatures: Signatures) -> Mapping[int, tuple[int, ...]]:
+def find_shadowed_rules(rules: Sequence[Rule], argument_models: ArgumentModels) -> Mapping[int, tuple[int, ...]]:
     """Return the positions of rules that never decide, each with the earlier rules that decide in its place."""
-    found = {position: _deciding_before(position, rules, signatures) for position in range(len(rules))}
+    found = {position: _covering_rules(position, rules, argument_models) for position in range(len(rules))}
     return {position: earlier for position, earlier in found.items() if earlier}
 
 
-def _deciding_before(position: int, rules: Sequence[Rule], signatures: Signatures) -> tuple[int, ...]:
+def _covering_rules(position: int, rules: Sequence[Rule], argument_models: ArgumentModels) -> tuple[int, ...]:
     """Return the rules that decide for the tools of this one; none when it decides for a tool itself."""
     rule, earlier = rules[position], rules[:position]
-    first = [_first_covering(rule, tool, earlier) for tool in find_matching_tools(rule.tool, rule.when, signatures)]
+    first = [
+        _first_covering(rule, tool, earlier) for tool in find_matching_tools(rule.tool, rule.when, argument_models)
+    ]
     covering = {index for index in first if index is not None}
     return () if None in first else tuple(sorted(covering))
 

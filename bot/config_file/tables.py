@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StrictInt, field_validator
 
 from agents.budget import Budget
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 from agents.pricing import Price
 from bot.config_file.durations import Duration
 from bot.config_file.people import PersonTable
@@ -13,23 +13,23 @@ from bot.config_file.policy import RuleTable
 from bot.config_file.references import KnownAgent, Name
 from bot.config_file.triggers import ScheduleTable, WebhookTable
 
-Limit = Annotated[StrictInt, Field(ge=1, le=10**12)]
+PositiveLimit = Annotated[StrictInt, Field(ge=1, le=10**12)]
 
 
-class BudgetTable(Frozen):
+class BudgetTable(FrozenModel):
     """`[agents.NAME.budget]`: limits of one thread; what is not written keeps the agent's own limit."""
 
-    steps: Limit | None = None
-    tokens: Limit | None = None
+    steps: PositiveLimit | None = None
+    tokens: PositiveLimit | None = None
     usd: Annotated[float, Field(gt=0, le=10**6, allow_inf_nan=False, strict=True)] | None = None
     wall_clock: Duration | None = None
 
-    def budget(self) -> Budget:
+    def to_budget(self) -> Budget:
         """The limits the core knows."""
         return Budget.model_validate(self.model_dump())
 
 
-class AgentTable(Frozen):
+class AgentTable(FrozenModel):
     """`[agents.NAME]`."""
 
     budget: BudgetTable = BudgetTable()
@@ -38,19 +38,19 @@ class AgentTable(Frozen):
 Dollars = Annotated[float, Field(ge=0, le=10**6, allow_inf_nan=False, strict=True)]
 
 
-class PriceTable(Frozen):
+class PriceTable(FrozenModel):
     """`[models."NAME"]`: US dollars for a million tokens; without it a model's calls cost nothing that is counted."""
 
     input: Dollars
     output: Dollars
     cached: Dollars | None = None
 
-    def price(self) -> Price:
+    def to_price(self) -> Price:
         """The price the core knows."""
         return Price.model_validate(self.model_dump())
 
 
-class ConfigFile(Frozen):
+class ConfigFile(FrozenModel):
     """Every table there may be. Validated with `Names` as context."""
 
     people: Annotated[dict[Name, PersonTable], Field(validate_default=True)] = {}
@@ -62,7 +62,7 @@ class ConfigFile(Frozen):
 
     @field_validator("people")
     @classmethod
-    def _somebody(cls, people: dict[str, PersonTable]) -> dict[str, PersonTable]:
+    def _check_people(cls, people: dict[str, PersonTable]) -> dict[str, PersonTable]:
         if not people:
             raise ValueError(
                 'nobody is named, so nobody could ever approve; write at least [people.you] with name = "…"'

@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationInfo, field_validator
 
-from bot.config_file.names import names
-from bot.config_file.references import KnownAddress, KnownAgent, Name, only_once
-from bot.mistakes import quoted, suggestion
+from bot.config_file.declared_names import declared_names
+from bot.config_file.references import KnownAddress, KnownAgent, Name, check_unique
+from bot.config_messages import quote, suggest_name
 from bot.triggers import Schedule, Webhook
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,-]+", re.ASCII)
+_CRON_FIELD_PATTERN = re.compile(r"[0-9A-Za-z*/,-]+", re.ASCII)
 
 
 class WebhookTable(Webhook):
@@ -24,17 +24,17 @@ class WebhookTable(Webhook):
 
     @field_validator("name")
     @classmethod
-    def _own_name(cls, value: str, info: ValidationInfo) -> str:
-        return only_once("webhooks", value, names(info).webhooks[value])
+    def _check_name(cls, value: str, info: ValidationInfo) -> str:
+        return check_unique("webhooks", value, declared_names(info).webhooks[value])
 
     @field_validator("secret_env")
     @classmethod
-    def _a_variable(cls, value: str) -> str:
-        if not _VARIABLE.fullmatch(value):  # not shown: it may be the secret itself
+    def _check_secret_env(cls, value: str) -> str:
+        if not _VARIABLE_PATTERN.fullmatch(value):  # not shown: it may be the secret itself
             raise ValueError('must be the name of an environment variable, like "ALERTS_TOKEN", not the secret')
         return value
 
-    def webhook(self) -> Webhook:
+    def to_webhook(self) -> Webhook:
         """The webhook without the checks of the file."""
         return Webhook.model_validate(self.model_dump())
 
@@ -48,35 +48,35 @@ class ScheduleTable(Schedule):
 
     @field_validator("name")
     @classmethod
-    def _own_name(cls, value: str, info: ValidationInfo) -> str:
-        return only_once("schedules", value, names(info).schedules[value])
+    def _check_name(cls, value: str, info: ValidationInfo) -> str:
+        return check_unique("schedules", value, declared_names(info).schedules[value])
 
     @field_validator("cron")
     @classmethod
-    def _five_fields(cls, value: str) -> str:
+    def _check_cron(cls, value: str) -> str:
         fields = value.split()
-        if len(fields) != len(_CRON_FIELDS) or not all(map(_CRON_FIELD.fullmatch, fields)):
+        if len(fields) != len(_CRON_FIELDS) or not all(map(_CRON_FIELD_PATTERN.fullmatch, fields)):
             asked = f"must be five fields, {', '.join(_CRON_FIELDS)}"
-            raise ValueError(f'{asked}, like "0 9 * * mon-fri" (found {quoted(value)})')
+            raise ValueError(f'{asked}, like "0 9 * * mon-fri" (found {quote(value)})')
         return " ".join(fields)
 
     @field_validator("timezone")
     @classmethod
-    def _known_timezone(cls, value: str) -> str:
+    def _check_timezone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):  # OSError: the name of a folder of zones, such as "Europe"
-            hint = suggestion(value, available_timezones())
-            raise ValueError(f"there is no time zone {quoted(value)}; {hint}") from None
+            hint = suggest_name(value, available_timezones())
+            raise ValueError(f"there is no time zone {quote(value)}; {hint}") from None
         return value
 
     @field_validator("message")
     @classmethod
-    def _something_to_say(cls, value: str) -> str:
+    def _check_message(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("must not be empty")
         return value
 
-    def schedule(self) -> Schedule:
+    def to_schedule(self) -> Schedule:
         """The schedule without the checks of the file."""
         return Schedule.model_validate(self.model_dump())

@@ -2,65 +2,65 @@
 
 from collections.abc import Callable, Iterator
 
-from agents.errors import Misconfigured
+from agents.errors import ConfigurationError
 from bot.config import Configuration
-from bot.doctor.authority import authority
-from bot.doctor.database import database, is_left_to_server
+from bot.doctor.agents import check_deploy_repository, check_model
+from bot.doctor.approvers import check_approvers
+from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.finding import Finding
-from bot.doctor.house import agents, model
-from bot.doctor.machine import machine
-from bot.doctor.server import server
-from bot.doctor.slack import slack
+from bot.doctor.machine import check_machine
+from bot.doctor.server import check_server
+from bot.doctor.slack import check_slack
 from bot.doctor.threads import threads_of_server
-from bot.doctor.tokens import tokens
-from bot.house import load_house
+from bot.doctor.tokens import check_tokens
+from bot.installation import load_installation
 from bot.settings import Settings, load_settings
 from channels.terminal.client import TerminalClient
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "run_checks"]
 
-Reach = Callable[[Settings], TerminalClient]
+ClientFactory = Callable[[Settings], TerminalClient]
 
 
-def examine(reach: Reach) -> Iterator[Finding]:
+def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
     """One finding after another; `reach` makes a client for the running server."""
-    yield from machine()
+    yield from check_machine()
     try:
         settings = load_settings()
-    except Misconfigured as error:
-        yield from _mistakes("settings", error)
+    except ConfigurationError as error:
+        yield from _error_findings("settings", error)
         return
-    yield Finding(name="settings", state="ok", told=f"the environment makes sense ({settings.environment})")
-    yield from _house(settings)
-    yield model(settings)
-    yield from agents(settings)
-    yield from database(settings)
-    yield from slack(settings)
-    yield from server(reach(settings))
+    yield Finding(name="settings", state="ok", message=f"the environment makes sense ({settings.environment})")
+    yield from _check_configuration(settings)
+    yield check_model(settings)
+    yield from check_deploy_repository(settings)
+    yield from check_database(settings)
+    yield from check_slack(settings)
+    yield from check_server(create_client(settings))
     if is_left_to_server(settings):
-        yield from threads_of_server(reach(settings))
+        yield from threads_of_server(create_client(settings))
 
 
-def _house(settings: Settings) -> Iterator[Finding]:
+def _check_configuration(settings: Settings) -> Iterator[Finding]:
     try:
-        configuration = load_house(settings)
-    except Misconfigured as error:
-        yield from _mistakes("configuration", error)
+        configuration = load_installation(settings)
+    except ConfigurationError as error:
+        yield from _error_findings("configuration", error)
         return
-    yield Finding(name="configuration", state="ok", told=_told(configuration))
+    yield Finding(name="configuration", state="ok", message=_describe_configuration(configuration))
     for warning in configuration.warnings:
-        yield Finding(name="configuration", state="warning", told=str(warning))
-    yield from authority(configuration)
-    yield tokens(settings, configuration.people)
+        yield Finding(name="configuration", state="warning", message=str(warning))
+    yield from check_approvers(configuration)
+    yield check_tokens(settings, configuration.people)
 
 
-def _told(configuration: Configuration) -> str:
-    everybody = configuration.people.everybody
+def _describe_configuration(configuration: Configuration) -> str:
+    everybody = configuration.people.members
     if configuration.source is None:
         return "there is no handrail.toml: one person, `you`, may do everything"
     return f"{configuration.source}: {len(everybody)} people, {len(configuration.rules)} rules"
 
 
-def _mistakes(name: str, error: Misconfigured) -> Iterator[Finding]:
+def _error_findings(name: str, error: ConfigurationError) -> Iterator[Finding]:
     for line in str(error).splitlines():
-        yield Finding(name=name, state="problem", told=line)
+        yield Finding(name=name, state="problem", message=line)

@@ -4,19 +4,19 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
-State = Literal["ok", "warning", "problem"]
+FindingState = Literal["ok", "warning", "problem"]
 
 
-class Finding(Frozen):
+class Finding(FrozenModel):
     """One thing that was looked at. `fix` says what to do; a problem keeps Handrail from working.
 
     `data` is what `told` says of a database that is shared, for programs that watch it.
     """
 
     name: str
-    state: State
-    told: str
+    state: FindingState
+    message: str
     fix: str | None = None
     data: dict[str, JsonValue] | None = None

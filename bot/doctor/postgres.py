@@ -8,101 +8,105 @@ from sqlalchemy import Connection, exc, make_url, text
 
 from agents.errors import StoreUnavailable
 from bot.doctor.finding import Finding
-from bot.doctor.sharing import jobs, processes, queues, threads
+from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
 from bot.doctor.threads import threads_found
-from bot.house import AGENT_NAMES
 from bot.ids import utc_now
-from storage.connections import Connections
-from storage.jobs.looking import Load, StalledJob, loads, stalled_jobs
-from storage.processes import Seen, seen_processes
-from storage.refusals import mapped
-from storage.schema import HEAD, version_in
+from bot.installation import AGENT_NAMES
+from storage.connections import ConnectionPool
+from storage.errors import to_store_error
+from storage.jobs.stats import QueueStats, StalledJob, list_stalled_jobs, queue_stats
+from storage.processes import ProcessStatus, list_processes
+from storage.schedule import Backlog, load_backlog
+from storage.schema import HEAD_REVISION, read_revision_in
 from storage.thread_scan import ThreadScan, scan_threads
-from storage.wakeups import Backlog, backlog
 
-PATIENCE = 15.0
+DATABASE_TIMEOUT_SECONDS = 15.0
 """Seconds until we stop waiting for the database."""
 
 
 @dataclass(frozen=True)
-class _Form:
+class _DatabaseInfo:
     """What the database says of itself."""
 
-    server: str
+    server_version: str
     revision: str | None
-    read_only: bool
+    is_read_only: bool
 
 
 @dataclass(frozen=True)
-class _Sharing:
+class _WorkSnapshot:
     """What those who share it say of themselves, all at the same moment."""
 
-    processes: list[Seen]
-    loads: list[Load]
+    processes: list[ProcessStatus]
+    queue_stats: list[QueueStats]
     backlog: Backlog
     scan: ThreadScan
 
 
-def shared_database(url: str, patience: float = PATIENCE) -> Iterator[Finding]:
+def check_postgres(url: str, timeout_seconds: float = DATABASE_TIMEOUT_SECONDS) -> Iterator[Finding]:
     """Nothing is changed, not even the time some process was last seen. Raises StoreUnavailable."""
-    form, sharing, stalled = asyncio.run(_within(url, patience))
-    yield _formed(url, form)
+    form, sharing, stalled = asyncio.run(_inspect_with_timeout(url, timeout_seconds))
+    yield _database_finding(url, form)
     if sharing is not None:
         now = utc_now()
-        yield from processes(sharing.processes, now)
-        yield from queues(sharing.loads, sharing.processes, now)
-        yield jobs(stalled)
-        yield threads(sharing.backlog, now)
+        yield from process_findings(sharing.processes, now)
+        yield from queue_findings(sharing.queue_stats, sharing.processes, now)
+        yield stalled_job_finding(stalled)
+        yield backlog_finding(sharing.backlog, now)
         yield from threads_found(sharing.scan)
 
 
-async def _within(url: str, patience: float) -> tuple[_Form, _Sharing | None, list[StalledJob]]:
+async def _inspect_with_timeout(
+    url: str, timeout_seconds: float
+) -> tuple[_DatabaseInfo, _WorkSnapshot | None, list[StalledJob]]:
     try:
-        async with asyncio.timeout(patience):
-            form, sharing = await asyncio.to_thread(_looked_at, url)
-            return form, sharing, await stalled_jobs(url) if sharing else []
+        async with asyncio.timeout(timeout_seconds):
+            form, sharing = await asyncio.to_thread(_inspect, url)
+            return form, sharing, await list_stalled_jobs(url) if sharing else []
     except TimeoutError as error:
-        raise StoreUnavailable(f"the database did not answer within {patience:g} s: check that it runs") from error
+        raise StoreUnavailable(
+            f"the database did not answer within {timeout_seconds:g} s: check that it runs"
+        ) from error
 
 
-def _looked_at(url: str) -> tuple[_Form, _Sharing | None]:
-    engine = Connections.to(url).engine
+def _inspect(url: str) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
+    engine = ConnectionPool.for_url(url).engine
     try:
         with engine.connect() as connection:
-            return _look(connection)
+            return _read_state(connection)
     except exc.SQLAlchemyError as error:
-        raise mapped(error) from error
+        raise to_store_error(error) from error
     finally:
         engine.dispose()
 
 
-def _look(connection: Connection) -> tuple[_Form, _Sharing | None]:
+def _read_state(connection: Connection) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
     """In a transaction that could not write if it wanted to, and that nobody commits."""
     read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
     connection.execute(text("SET TRANSACTION READ ONLY"))
     server = str(connection.execute(text("SHOW server_version")).scalar_one()).split()[0]
-    form = _Form(server, version_in(connection), read_only)
-    if form.revision != HEAD:
+    form = _DatabaseInfo(server, read_revision_in(connection), read_only)
+    if form.revision != HEAD_REVISION:
         return form, None
-    seen, waiting = seen_processes(connection), backlog(connection)
-    return form, _Sharing(seen, loads(connection), waiting, scan_threads(connection, AGENT_NAMES))
+    seen, waiting = list_processes(connection), load_backlog(connection)
+    return form, _WorkSnapshot(seen, queue_stats(connection), waiting, scan_threads(connection, AGENT_NAMES))
 
 
-def _formed(url: str, form: _Form) -> Finding:
-    named = f"PostgreSQL {form.server}, {_named(url)},"
-    if form.revision is not None and form.revision > HEAD:
+def _database_finding(url: str, info: _DatabaseInfo) -> Finding:
+    named = f"PostgreSQL {info.server_version}, {_describe_database(url)},"
+    if info.revision is not None and info.revision > HEAD_REVISION:
         told, fix = f"{named} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
-        return Finding(name="database", state="problem", told=told, fix=fix)
-    if form.revision != HEAD:
-        told = f"{named} is at revision {form.revision or 'none'} and {HEAD} is needed"
-        return Finding(name="database", state="problem", told=told, fix="`handrail migrate`, before anything else")
-    if form.read_only:
+        return Finding(name="database", state="problem", message=told, fix=fix)
+    if info.revision != HEAD_REVISION:
+        told = f"{named} is at revision {info.revision or 'none'} and {HEAD_REVISION} is needed"
+        return Finding(name="database", state="problem", message=told, fix="`handrail migrate`, before anything else")
+    if info.is_read_only:
         told, fix = f"{named} is read-only, perhaps a standby", "set DATABASE_URL to the primary"
-        return Finding(name="database", state="problem", told=told, fix=fix)
-    return Finding(name="database", state="ok", told=f"{named} is at revision {HEAD}")
+        return Finding(name="database", state="problem", message=told, fix=fix)
+    return Finding(name="database", state="ok", message=f"{named} is at revision {HEAD_REVISION}")
 
 
-def _named(url: str) -> str:
+def _describe_database(url: str) -> str:
     """Without user and password."""
     parsed = make_url(url)
     hosts = parsed.query.get("host", "")

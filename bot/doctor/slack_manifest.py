@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.visible import visible
+from agents.visible_text import escape_hidden_characters
 from bot.doctor.finding import Finding
-from channels.slack.manifest import COMMAND
+from channels.slack.manifest import SLASH_COMMAND
 
-NAME = "slack manifest"
+CHECK_NAME = "slack manifest"
 
 _SWITCHES = (
     ("settings.socket_mode_enabled", "Socket Mode"),
@@ -29,58 +29,66 @@ _LISTS = (
 )
 
 
-def differences(wanted: Mapping[str, Any], found: Any) -> Iterator[Finding]:
+def compare_manifests(expected: Mapping[str, Any], actual: Any) -> Iterator[Finding]:
     """A problem for all that is missing, a warning for what is too much; `found` is whatever Slack exported."""
-    findings = [*_switched(wanted, found), *_addressed(wanted, found), *_listed(wanted, found)]
+    findings = [
+        *_compare_switches(expected, actual),
+        *_compare_urls(expected, actual),
+        *_compare_lists(expected, actual),
+    ]
     if not findings:
-        yield Finding(name=NAME, state="ok", told="the app is what `handrail slack manifest` prints")
+        yield Finding(name=CHECK_NAME, state="ok", message="the app is what `handrail slack manifest` prints")
     yield from findings
 
 
-def _switched(wanted: Any, found: Any) -> Iterator[Finding]:
+def _compare_switches(expected: Any, actual: Any) -> Iterator[Finding]:
     for path, page in _SWITCHES:
-        meant = bool(_at(wanted, path))
-        if bool(_at(found, path)) != meant:
+        meant = bool(_get_path(expected, path))
+        if bool(_get_path(actual, path)) != meant:
             is_now, to_be = ("off", "on") if meant else ("on", "off")
             fix = f"switch it {to_be} under {page}"
-            yield Finding(name=NAME, state="problem", told=f"{path} is {is_now} in the app", fix=fix)
+            yield Finding(name=CHECK_NAME, state="problem", message=f"{path} is {is_now} in the app", fix=fix)
 
 
-def _addressed(wanted: Any, found: Any) -> Iterator[Finding]:
+def _compare_urls(expected: Any, actual: Any) -> Iterator[Finding]:
     """Over Socket Mode none is wanted, and none that is there is used."""
-    urls = [(path, page, _at(wanted, path), _at(found, path)) for path, page in _URLS]
-    command = (f"the url of {COMMAND}", "Slash Commands", _url_of_command(wanted), _url_of_command(found))
+    urls = [(path, page, _get_path(expected, path), _get_path(actual, path)) for path, page in _URLS]
+    command = (f"the url of {SLASH_COMMAND}", "Slash Commands", _command_url(expected), _command_url(actual))
     for what, page, meant, is_now in (*urls, command):
         if meant is not None and is_now != meant:
-            told = f"{what} is {visible(str(is_now)[:200]) if is_now else 'not set'} in the app"
-            yield Finding(name=NAME, state="problem", told=told, fix=f"make it {meant} under {page}")
+            told = f"{what} is {escape_hidden_characters(str(is_now)[:200]) if is_now else 'not set'} in the app"
+            yield Finding(name=CHECK_NAME, state="problem", message=told, fix=f"make it {meant} under {page}")
 
 
-def _listed(wanted: Any, found: Any) -> Iterator[Finding]:
+def _compare_lists(expected: Any, actual: Any) -> Iterator[Finding]:
     for path, key, what, page in _LISTS:
-        meant, there = _names(_at(wanted, path), key), _names(_at(found, path), key)
+        meant, there = _collect_names(_get_path(expected, path), key), _collect_names(_get_path(actual, path), key)
         for name in sorted(meant - there):
             told = f"{what} {name} is missing from the app"
-            yield Finding(name=NAME, state="problem", told=told, fix=f"add it under {page}")
+            yield Finding(name=CHECK_NAME, state="problem", message=told, fix=f"add it under {page}")
         for name in sorted(there - meant):
-            told = f"{what} {visible(name[:200])} is in the app, and nothing here uses it"
-            yield Finding(name=NAME, state="warning", told=told, fix=f"remove it under {page}")
+            told = f"{what} {escape_hidden_characters(name[:200])} is in the app, and nothing here uses it"
+            yield Finding(name=CHECK_NAME, state="warning", message=told, fix=f"remove it under {page}")
 
 
-def _at(manifest: Any, path: str) -> Any:
+def _get_path(manifest: Any, path: str) -> Any:
     """What stands at a path with dots; None when there is no such place."""
     for name in path.split("."):
         manifest = manifest.get(name) if isinstance(manifest, dict) else None
     return manifest
 
 
-def _names(listed: Any, key: str) -> set[str]:
-    items = listed if isinstance(listed, list) else []
-    named = (_at(item, key) if key else item for item in items)
+def _collect_names(entries: Any, key: str) -> set[str]:
+    items = entries if isinstance(entries, list) else []
+    named = (_get_path(item, key) if key else item for item in items)
     return {name for name in named if isinstance(name, str)}
 
 
-def _url_of_command(manifest: Any) -> Any:
-    commands = _at(manifest, "features.slash_commands")
-    ours = (command for command in commands if _at(command, "command") == COMMAND) if isinstance(commands, list) else ()
-    return _at(next(iter(ours), None), "url")
+def _command_url(manifest: Any) -> Any:
+    commands = _get_path(manifest, "features.slash_commands")
+    ours = (
+        (command for command in commands if _get_path(command, "command") == SLASH_COMMAND)
+        if isinstance(commands, list)
+        else ()
+    )
+    return _get_path(next(iter(ours), None), "url")

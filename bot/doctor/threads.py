@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from agents.errors import HandrailError
-from agents.visible import visible
+from agents.visible_text import escape_hidden_characters
 from bot.doctor.finding import Finding
-from channels.terminal.client import TerminalClient, path
+from channels.terminal.client import TerminalClient, api_path
 from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan
 
 
@@ -29,24 +29,25 @@ def threads_of_server(client: TerminalClient) -> Iterator[Finding]:
 async def _asked(client: TerminalClient) -> ThreadScan | Finding | None:
     async with client:
         try:
-            return ThreadScan.model_validate(await client.get(path("doctor")))
+            return ThreadScan.model_validate(await client.get(api_path("doctor")))
         except (HandrailError, ValidationError) as error:
             if getattr(error, "code", "") != "missing_scope":
                 return None
             fix = "set HANDRAIL_API_TOKEN to one with the scope admin to have them looked at"
-            return Finding(name="unreadable", state="ok", told="threads were not looked at", fix=fix)
+            return Finding(name="unreadable", state="ok", message="threads were not looked at", fix=fix)
 
 
 def _unreadable(scan: ThreadScan) -> Finding:
     found, looked_at = scan.unreadable, _looked_at(scan)
     if not found.count:
-        return Finding(name="unreadable", state="ok", told=f"this version can read {looked_at}")
+        return Finding(name="unreadable", state="ok", message=f"this version can read {looked_at}")
     told = f"of {looked_at}, this version cannot read {found.count} ({_joined(found.causes)}): {_named(found)}"
     fix = (
         "run the version that wrote them, or a newer one: until then they are paused. If no newer version ever ran "
-        f"here, report it as a bug, with what `handrail threads events {visible(found.thread_ids[0])}` shows"
+        "here, report it as a bug, with what `handrail threads events "
+        f"{escape_hidden_characters(found.thread_ids[0])}` shows"
     )
-    return Finding(name="unreadable", state="warning", told=told, fix=fix, data=found.model_dump(mode="json"))
+    return Finding(name="unreadable", state="warning", message=told, fix=fix, data=found.model_dump(mode="json"))
 
 
 def _without_agent(found: AffectedThreads) -> Finding:
@@ -55,7 +56,7 @@ def _without_agent(found: AffectedThreads) -> Finding:
         "bring the agent back under this name, then `handrail threads resume ID`; "
         "or end them with `handrail threads cancel ID`"
     )
-    return Finding(name="agents", state="warning", told=told, fix=fix, data=found.model_dump(mode="json"))
+    return Finding(name="agents", state="warning", message=told, fix=fix, data=found.model_dump(mode="json"))
 
 
 def _looked_at(scan: ThreadScan) -> str:
@@ -67,4 +68,4 @@ def _named(found: AffectedThreads) -> str:
 
 
 def _joined(texts: tuple[str, ...]) -> str:
-    return ", ".join(map(visible, texts))
+    return ", ".join(map(escape_hidden_characters, texts))

@@ -6,15 +6,15 @@ from typing import Literal, get_args
 
 from pydantic import SecretStr
 
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
 TokenScope = Literal["read", "start", "answer", "admin"]
 """`read` sees threads, `start` opens, speaks and steers, `answer` decides; `admin` is all, and speaks for others."""
 
 SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
 DEFAULT_SCOPES: tuple[TokenScope, ...] = ("read", "start", "answer")
-SHORTEST_TOKEN = 24  # characters, in production; 96 bits when they are hexadecimal
-_ENTRY = re.compile(
+MIN_TOKEN_LENGTH = 24  # characters, in production; 96 bits when they are hexadecimal
+_ENTRY_PATTERN = re.compile(
     r"""
     (?P<name> [A-Za-z0-9][A-Za-z0-9._-]{0,63} )
     : (?P<secret> [A-Za-z0-9._~+/-]+=* )            # the b64token of RFC 6750 §2.1
@@ -22,10 +22,10 @@ _ENTRY = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
-_SHAPES = "name:token, name:token:person or name:token:person:scope+scope"
+_ENTRY_FORMATS = "name:token, name:token:person or name:token:person:scope+scope"
 
 
-class ApiToken(Frozen):
+class ApiToken(FrozenModel):
     """One token. With a person it answers as that person; without `scopes` it has the usual ones."""
 
     name: str
@@ -33,34 +33,34 @@ class ApiToken(Frozen):
     person: str | None = None
     scopes: tuple[TokenScope, ...] | None = None
 
-    def granted(self, *, is_admin: bool) -> tuple[TokenScope, ...]:
+    def granted_scopes(self, *, is_admin: bool) -> tuple[TokenScope, ...]:
         """Return its scopes. Where its entry says nothing, an admin has all of them."""
         if self.scopes is None:
             return SCOPES if is_admin else DEFAULT_SCOPES
         return SCOPES if "admin" in self.scopes else self.scopes
 
 
-def api_tokens(text: str) -> tuple[ApiToken, ...]:
+def parse_api_tokens(text: str) -> tuple[ApiToken, ...]:
     """The tokens of `name:token[:person[:scope+scope]]`, comma separated.
 
     Raises ValueError, naming entries by their position and never by what they hold.
     """
-    tokens = tuple(_token(position, entry) for position, entry in enumerate(text.split(","), start=1))
+    tokens = tuple(_parse_token(position, entry) for position, entry in enumerate(text.split(","), start=1))
     for what, values in (("name", [t.name for t in tokens]), ("token", [t.secret for t in tokens])):
         if twice := [str(position) for position, value in enumerate(values, start=1) if Counter(values)[value] > 1]:
             raise ValueError(f"entries {' and '.join(twice)} have the same {what}")
     return tokens
 
 
-def _token(position: int, entry: str) -> ApiToken:
-    parts = _ENTRY.fullmatch(entry.strip())
+def _parse_token(position: int, entry: str) -> ApiToken:
+    parts = _ENTRY_PATTERN.fullmatch(entry.strip())
     if parts is None or entry.strip().endswith(":"):
-        raise ValueError(f"entry {position} is not {_SHAPES}")
-    scopes = None if parts["scopes"] is None else _scopes(position, parts["scopes"])
+        raise ValueError(f"entry {position} is not {_ENTRY_FORMATS}")
+    scopes = None if parts["scopes"] is None else _parse_scopes(position, parts["scopes"])
     return ApiToken(name=parts["name"], secret=SecretStr(parts["secret"]), person=parts["person"], scopes=scopes)
 
 
-def _scopes(position: int, text: str) -> tuple[TokenScope, ...]:
+def _parse_scopes(position: int, text: str) -> tuple[TokenScope, ...]:
     given = text.split("+")
     if not set(given) <= set(SCOPES):
         raise ValueError(f"entry {position} has a scope that is none of {', '.join(SCOPES)}")

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from agents.mistakes import Mistake
+from agents.config_issues import ConfigIssue
 
-_SHORT_NAME = 8  # characters; in a shorter name two slips make another word
+_SHORT_NAME_LENGTH = 8  # characters; in a shorter name two slips make another word
 
 
 def find_near_misses(
     names: Collection[str], known: Collection[str], lines: Mapping[str, int], env_file: str
-) -> Iterator[Mistake]:
+) -> Iterator[ConfigIssue]:
     """Return a warning for every name that is none of the known ones and close to one that is not set.
 
     Of names that are equally close the first of the known ones is meant.
@@ -17,42 +17,42 @@ def find_near_misses(
     """
     missing = [name for name in known if name not in names]
     for name in sorted(names):
-        if name not in known and (meant := _meant(name, missing)):
+        if name not in known and (meant := _closest_name(name, missing)):
             file = env_file if name in lines else None
             message = f"is no variable of Handrail and is ignored; did you mean {meant}?"
-            yield Mistake(file=file, line=lines.get(name), key=name, message=message, severity="warning")
+            yield ConfigIssue(file=file, line=lines.get(name), key=name, message=message, severity="warning")
 
 
-def _meant(name: str, missing: Collection[str]) -> str | None:
+def _closest_name(name: str, missing: Collection[str]) -> str | None:
     written = name.upper()
-    close = [(_slips(written, other), other) for other in missing if _is_close(written, other)]
+    close = [(_edit_distance(written, other), other) for other in missing if _is_close(written, other)]
     if close:
         return min(close)[1]
-    words = [other for other in missing if _leaves_out_words(written, other)]
+    words = [other for other in missing if _has_omitted_words(written, other)]
     return min(words, key=len) if words else None
 
 
 def _is_close(written: str, other: str) -> bool:
-    return _slips(written, other) <= (1 if len(other) < _SHORT_NAME else 2)
+    return _edit_distance(written, other) <= (1 if len(other) < _SHORT_NAME_LENGTH else 2)
 
 
-def _leaves_out_words(written: str, other: str) -> bool:
+def _has_omitted_words(written: str, other: str) -> bool:
     """Return whether it begins alike and has fewer of the words: OPENAI_KEY, SLACK_TOKEN."""
     words, all_words = written.split("_"), other.split("_")
     return len(words) > 1 and words[0] == all_words[0] and set(words) < set(all_words)
 
 
-def _slips(one: str, other: str) -> int:
+def _edit_distance(left: str, right: str) -> int:
     """Return the letters added, left out, replaced, or swapped with the next, that turn one name into the other."""
-    if abs(len(one) - len(other)) > 2:  # noqa: PLR2004 - more than is ever taken for a slip
-        return len(one) + len(other)
+    if abs(len(left) - len(right)) > 2:  # noqa: PLR2004 - more than is ever taken for a slip
+        return len(left) + len(right)
     before: list[int] = []
-    last = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
+    last = list(range(len(right) + 1))
+    for i, letter in enumerate(left, start=1):
         now = [i]
-        for j, wanted in enumerate(other, start=1):
+        for j, wanted in enumerate(right, start=1):
             cost = min(last[j] + 1, now[j - 1] + 1, last[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == wanted:
                 cost = min(cost, before[j - 2] + 1)
             now.append(cost)
         before, last = last, now

@@ -14,30 +14,32 @@ from urllib.parse import urlsplit
 
 import certifi
 
-from agents.mistakes import Mistake, misconfigured
+from agents.config_issues import ConfigIssue, to_configuration_error
 
 _PROXY_SCHEMES = ("http", "https", "all")
-_INSTEAD = "set an http:// proxy, list the hosts in NO_PROXY, or unset it"
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXY_ADVICE = "set an http:// proxy, list the hosts in NO_PROXY, or unset it"
+_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkSettings:
     """How other hosts are reached, by the variables of the machine."""
 
     variables: Mapping[str, str]
 
-    def warnings(self) -> Iterator[Mistake]:
+    def list_warnings(self) -> Iterator[ConfigIssue]:
         """Return a warning for every variable that cannot be used; it names the variable and never its value."""
         for scheme in _PROXY_SCHEMES:
             name = self._proxy_variable(scheme)
-            if name is not None and (why := _proxy_objection(self.variables[name])):
-                yield _warning(name, f"{why}; {_INSTEAD}. Nothing that needs it is reached")
-        for name in _CERTIFICATES:
-            if why := self._certificate_objection(name):
-                yield _warning(name, f"{why}; correct it, or unset it. The certificates that come with Python are used")
+            if name is not None and (why := _proxy_problem(self.variables[name])):
+                yield _create_warning(name, f"{why}; {_PROXY_ADVICE}. Nothing that needs it is reached")
+        for name in _CERTIFICATE_VARIABLES:
+            if why := self._certificate_problem(name):
+                yield _create_warning(
+                    name, f"{why}; correct it, or unset it. The certificates that come with Python are used"
+                )
 
-    def proxy(self, url: str) -> str | None:
+    def proxy_for(self, url: str) -> str | None:
         """Return the proxy for a URL; None for this machine, and for hosts in NO_PROXY.
 
         Raises Misconfigured, naming the variable, when the proxy cannot be used.
@@ -46,14 +48,14 @@ class Network:
         name = self._proxy_variable(parts.scheme) or self._proxy_variable("all")
         if name is None or self._is_direct(parts.hostname or ""):
             return None
-        if why := _proxy_objection(self.variables[name]):
-            raise misconfigured([Mistake(key=name, message=f"{why}; {_INSTEAD}")])
+        if why := _proxy_problem(self.variables[name]):
+            raise to_configuration_error([ConfigIssue(key=name, message=f"{why}; {_PROXY_ADVICE}")])
         return _with_scheme(self.variables[name])
 
-    def tls(self) -> ssl.SSLContext:
+    def create_tls_context(self) -> ssl.SSLContext:
         """Return what verifies other hosts: the certificates the machine names, else those that are built in."""
         file, folder = (
-            None if self._certificate_objection(name) else self.variables.get(name) for name in _CERTIFICATES
+            None if self._certificate_problem(name) else self.variables.get(name) for name in _CERTIFICATE_VARIABLES
         )
         if file or folder:
             return ssl.create_default_context(cafile=file, capath=folder)
@@ -72,7 +74,7 @@ class Network:
         names = [domain.lstrip("*.").lower() for domain in domains if domain]
         return "*" in domains or any(host == name or host.endswith(f".{name}") for name in names)
 
-    def _certificate_objection(self, name: str) -> str | None:
+    def _certificate_problem(self, name: str) -> str | None:
         path = self.variables.get(name)
         if not path:
             return None
@@ -90,11 +92,11 @@ class Network:
         return None
 
 
-def _warning(name: str, message: str) -> Mistake:
-    return Mistake(key=name, message=message, severity="warning")
+def _create_warning(name: str, message: str) -> ConfigIssue:
+    return ConfigIssue(key=name, message=message, severity="warning")
 
 
-def _proxy_objection(value: str) -> str | None:
+def _proxy_problem(value: str) -> str | None:
     try:
         url = urlsplit(_with_scheme(value))
         host, _ = url.hostname, url.port

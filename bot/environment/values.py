@@ -4,81 +4,85 @@ import re
 
 from pydantic import SecretStr
 
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 
-_ENDPOINT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII)
-_MAIL_ADDRESS = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,189}")  # 254 together, RFC 5321 §4.5.3.1.3
-_ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}", re.ASCII)
-_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}", re.ASCII)  # E.164, a short code, a service SID
-_CONFIG_TOKEN = re.compile(r"(?:A[A-Z0-9]+:)?xoxe\.[^\s:]+", re.ASCII)
-_LAST_PORT = 65535
-_MOST_TOKENS = 2
+_LISTEN_ADDRESS_PATTERN = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII
+)
+_MAIL_ADDRESS_PATTERN = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,189}")  # 254 together, RFC 5321 §4.5.3.1.3
+_ACCOUNT_SID_PATTERN = re.compile(r"AC[0-9a-f]{32}", re.ASCII)
+_SENDER_PATTERN = re.compile(
+    r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}", re.ASCII
+)  # E.164, a short code, a service SID
+_CONFIG_TOKEN_PATTERN = re.compile(r"(?:A[A-Z0-9]+:)?xoxe\.[^\s:]+", re.ASCII)
+_MAX_PORT = 65535
+_MAX_AUTH_TOKENS = 2
 
 
-class Endpoint(Frozen):
+class ListenAddress(FrozenModel):
     """Where a server listens."""
 
     host: str
     port: int
 
 
-def endpoint(text: str) -> Endpoint | None:
+def parse_listen_address(text: str) -> ListenAddress | None:
     """`host:port`, `[::1]:port`; nothing means that nobody listens."""
     if not text:
         return None
-    parts = _ENDPOINT.fullmatch(text)
-    if parts is None or not 1 <= int(parts["port"]) <= _LAST_PORT:
-        raise ValueError(f"must be host:port with a port from 1 to {_LAST_PORT}")
-    return Endpoint(host=parts["six"] or parts["host"], port=int(parts["port"]))
+    parts = _LISTEN_ADDRESS_PATTERN.fullmatch(text)
+    if parts is None or not 1 <= int(parts["port"]) <= _MAX_PORT:
+        raise ValueError(f"must be host:port with a port from 1 to {_MAX_PORT}")
+    return ListenAddress(host=parts["six"] or parts["host"], port=int(parts["port"]))
 
 
-def mail_address(text: str) -> str:
+def validate_mail_address(text: str) -> str:
     """One bare address, given back in lower case."""
-    if not _MAIL_ADDRESS.fullmatch(text):
+    if not _MAIL_ADDRESS_PATTERN.fullmatch(text):
         raise ValueError("must be one mail address, name@domain, with nothing around it")
     return text.lower()
 
 
-def bot_token(secret: SecretStr) -> SecretStr:
+def validate_bot_token(secret: SecretStr) -> SecretStr:
     """What Slack's *OAuth & Permissions* page shows."""
-    return _beginning("xoxb-", secret, "the bot token of the Slack app")
+    return _check_prefix("xoxb-", secret, "the bot token of the Slack app")
 
 
-def app_token(secret: SecretStr) -> SecretStr:
+def validate_app_token(secret: SecretStr) -> SecretStr:
     """What Slack's *Basic Information* page shows under app-level tokens."""
-    return _beginning("xapp-", secret, "an app-level token of the Slack app")
+    return _check_prefix("xapp-", secret, "an app-level token of the Slack app")
 
 
-def config_token(secret: SecretStr) -> SecretStr:
+def validate_config_token(secret: SecretStr) -> SecretStr:
     """What Slack's list of apps shows under app configuration tokens; the app's id may stand before it."""
-    if not _CONFIG_TOKEN.fullmatch(secret.get_secret_value()):
+    if not _CONFIG_TOKEN_PATTERN.fullmatch(secret.get_secret_value()):
         raise ValueError("must be an app configuration token, which begins with xoxe., perhaps with A...: before it")
     return secret
 
 
-def account_sid(text: str) -> str:
+def validate_account_sid(text: str) -> str:
     """What Twilio calls the Account SID."""
-    if not _ACCOUNT_SID.fullmatch(text):
+    if not _ACCOUNT_SID_PATTERN.fullmatch(text):
         raise ValueError("must be AC and 32 hexadecimal digits")
     return text
 
 
-def auth_tokens(text: str) -> tuple[SecretStr, ...]:
+def parse_auth_tokens(text: str) -> tuple[SecretStr, ...]:
     """One token, or two with a comma between them while they are rotated; the first signs."""
     tokens = [token.strip() for token in text.split(",")]
-    if not all(tokens) or len(tokens) > _MOST_TOKENS:
+    if not all(tokens) or len(tokens) > _MAX_AUTH_TOKENS:
         raise ValueError("must be one token, or two with a comma between them while they are rotated")
     return tuple(map(SecretStr, tokens))
 
 
-def sender(text: str) -> str:
+def validate_sender(text: str) -> str:
     """The number messages leave from, or the SID of a messaging service."""
-    if not _SENDER.fullmatch(text):
+    if not _SENDER_PATTERN.fullmatch(text):
         raise ValueError("must be a number with its + and country code, or the SID of a messaging service")
     return text
 
 
-def _beginning(prefix: str, secret: SecretStr, meaning: str) -> SecretStr:
+def _check_prefix(prefix: str, secret: SecretStr, description: str) -> SecretStr:
     if not secret.get_secret_value().startswith(prefix):
-        raise ValueError(f"must be {meaning}, which begins with {prefix}")
+        raise ValueError(f"must be {description}, which begins with {prefix}")
     return secret

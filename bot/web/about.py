@@ -3,31 +3,31 @@
 from fastapi import APIRouter
 
 from agents.addresses import Address
-from agents.frozen import Frozen
+from agents.frozen import FrozenModel
 from bot.environment.api_tokens import TokenScope
-from bot.web.documented import failures
-from bot.web.parts import Here
+from bot.web.context import Context
+from bot.web.error_responses import error_responses
 from bot.web.principal import Caller
-from bot.web.rights import needs
+from bot.web.rights import require_scope
 from storage.thread_scan import ThreadScan, scan_database
 
 router = APIRouter(tags=["about"])
 
 
-class AgentView(Frozen):
+class AgentView(FrozenModel):
     """An agent, and what it is for."""
 
     name: str
     purpose: str
 
 
-class AgentList(Frozen):
+class AgentList(FrozenModel):
     """The agents; the first is the one that is asked when none is named."""
 
     agents: tuple[AgentView, ...]
 
 
-class CallerView(Frozen):
+class CallerView(FrozenModel):
     """The caller: the token, and the person it speaks for. `name` is null when the configuration knows none."""
 
     token: str
@@ -37,19 +37,19 @@ class CallerView(Frozen):
     scopes: tuple[TokenScope, ...]
 
 
-@router.get("/agents", responses=failures(403), dependencies=[needs("read")])
-async def list_agents(here: Here) -> AgentList:
+@router.get("/agents", responses=error_responses(403), dependencies=[require_scope("read")])
+async def list_agents(context: Context) -> AgentList:
     """The agents that work here."""
-    agents = here.bot.roster.agents.values()
+    agents = context.bot.roster.agents.values()
     return AgentList(agents=tuple(AgentView(name=one.name, purpose=one.purpose) for one in agents))
 
 
-@router.get("/me", responses=failures(403), dependencies=[needs("read")])
+@router.get("/me", responses=error_responses(403), dependencies=[require_scope("read")])
 async def show_caller(caller: Caller) -> CallerView:
     """The person or program that the token belongs to."""
     person = caller.person
     return CallerView(
-        token=caller.token,
+        token=caller.token_name,
         address=caller.address,
         name=person.name if person else None,
         roles=person.roles if person else (),
@@ -57,7 +57,7 @@ async def show_caller(caller: Caller) -> CallerView:
     )
 
 
-@router.get("/doctor", responses=failures(403), dependencies=[needs("admin")])
-async def scan_threads(here: Here) -> ThreadScan:
+@router.get("/doctor", responses=error_responses(403), dependencies=[require_scope("admin")])
+async def scan_threads(here: Context) -> ThreadScan:
     """The newest threads that cannot go on here: this version cannot read them, or their agent is missing."""
     return await scan_database(here.bot.engine.database, here.bot.roster.agents)

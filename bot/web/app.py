@@ -8,14 +8,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from bot.web import about, events, health, orders, requests, threads
-from bot.web.envelope import Envelope
+from bot.bootstrap import Bot
+from bot.web import about, events, health, requests, thread_actions, threads
+from bot.web.context import AppContext
+from bot.web.errors import add_error_handlers
 from bot.web.limits import BodyLimit
-from bot.web.parts import Parts
-from bot.web.principal import GUARDED, Credential, Gate, caller
-from bot.web.problems import add_problems
-from bot.web.streams import Streams
-from bot.wiring import Bot
+from bot.web.middleware import ResponseMiddleware
+from bot.web.principal import API_PREFIX, AuthMiddleware, Credential, get_caller
+from bot.web.streams import StreamRegistry
 
 _DESCRIPTION = """\
 Agents propose, people hold the rail. Open a thread, follow its log, answer what it asks.
@@ -29,8 +29,8 @@ def create_app(
     bot: Bot,
     credentials: Sequence[Credential],
     *,
-    streams: Streams | None = None,
-    doors: Sequence[BaseRoute] = (),
+    streams: StreamRegistry | None = None,
+    channel_routes: Sequence[BaseRoute] = (),
 ) -> FastAPI:
     """The HTTP surface of a bot, for whoever holds one of the credentials. It neither starts nor stops the bot.
 
@@ -46,22 +46,22 @@ def create_app(
         generate_unique_id_function=_operation_id,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
-            Middleware(Envelope),
-            Middleware(Gate, credentials=credentials, people=bot.roster.people),
+            Middleware(ResponseMiddleware),
+            Middleware(AuthMiddleware, credentials=credentials, people=bot.roster.people),
             Middleware(BodyLimit),
         ],
     )
-    app.state.parts = Parts(bot, streams or Streams())
-    add_problems(app)
-    app.include_router(_v1())
+    app.state.parts = AppContext(bot, streams or StreamRegistry())
+    add_error_handlers(app)
+    app.include_router(_api_router())
     app.include_router(health.router)
-    app.router.routes.extend(doors)
+    app.router.routes.extend(channel_routes)
     return app
 
 
-def _v1() -> APIRouter:
-    v1 = APIRouter(prefix=GUARDED, dependencies=[Depends(caller)])
-    for part in (threads, orders, events, requests, about):
+def _api_router() -> APIRouter:
+    v1 = APIRouter(prefix=API_PREFIX, dependencies=[Depends(get_caller)])
+    for part in (threads, thread_actions, events, requests, about):
         v1.include_router(part.router)
     return v1
 

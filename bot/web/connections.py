@@ -9,14 +9,14 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.log import Action, log
+from bot.log import LogEvent, log
 
 HEAD_TIMEOUT_SECONDS = 10.0
 """From the opening of a connection, or the first byte of a further request, to the end of the request's head."""
 MAX_CONNECTIONS = 1000
 REPORT_INTERVAL_SECONDS = 60.0
-_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_OUT_OF_RESOURCES_ERRNOS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_BUSY_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def max_connections() -> int:
@@ -34,7 +34,7 @@ class BoundedProtocol(H11Protocol):
         """Turn the connection away when there are too many; else wait for the head of its first request."""
         super().connection_made(transport)
         if len(self.connections) > max_connections():
-            transport.write(_BUSY)
+            transport.write(_BUSY_RESPONSE)
             transport.close()
             return
         self._expect_head()
@@ -62,22 +62,22 @@ class BoundedProtocol(H11Protocol):
 
 
 @dataclass
-class LoopErrors:
+class EventLoopErrorHandler:
     """An exception handler of an event loop that reports a lack of descriptors once a minute.
 
     asyncio reports it for every place of the listen queue, thousands of times a second (CPython 3.11, gh-106527).
     """
 
-    now: Callable[[], float]
+    monotonic: Callable[[], float]
     _reported_at: float | None = None
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handle what asyncio reports; everything but a lack of descriptors goes its usual way."""
         error = context.get("exception")
-        if not (isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES):
+        if not (isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES_ERRNOS):
             loop.default_exception_handler(context)
             return
-        now = self.now()
+        now = self.monotonic()
         if self._reported_at is None or now - self._reported_at >= REPORT_INTERVAL_SECONDS:
             self._reported_at = now
-            log(Action.DESCRIPTORS_EXHAUSTED, level="error", error=error)
+            log(LogEvent.DESCRIPTORS_EXHAUSTED, level="error", error=error)

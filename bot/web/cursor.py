@@ -3,18 +3,18 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 
-from agents.errors import Invalid
+from agents.errors import InvalidInput
 
 Position = tuple[datetime, str]
 """The time and id of the last one seen."""
 
 
-def cursor_at(at: datetime, identity: str) -> str:
+def format_cursor(at: datetime, item_id: str) -> str:
     """The cursor behind this one."""
-    return urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()},{identity}".encode()).decode().rstrip("=")
+    return urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()},{item_id}".encode()).decode().rstrip("=")
 
 
-def position(cursor: str | None) -> Position | None:
+def parse_cursor(cursor: str | None) -> Position | None:
     """The place a cursor stands for; None is the beginning. Raises Invalid for what we never gave out."""
     if cursor is None:
         return None
@@ -23,4 +23,4 @@ def position(cursor: str | None) -> Position | None:
         at, _, identity = text.partition(",")
         return datetime.fromisoformat(at).astimezone(UTC), identity
     except (ValueError, OverflowError) as error:
-        raise Invalid("cursor: this is no cursor of ours; begin without one") from error
+        raise InvalidInput("cursor: this is no cursor of ours; begin without one") from error

@@ -13,73 +13,74 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from agents.errors import KeyReused, WrongState
-from agents.frozen import Frozen
-from bot.engine import Engine, Recorded, Reply
-from bot.web.parts import Here
+from agents.errors import IdempotencyKeyReused, WrongState
+from agents.frozen import FrozenModel
+from bot.engine import CommitResult, Engine, ResponseRenderer
+from bot.web.context import Context
 from bot.web.principal import Caller
-from storage.inbox import Claim, Earlier, seen
+from storage.inbox import IdempotencyClaim, PreviousResult, find_duplicate
 
-REPLAYED = "Idempotency-Replayed"
+REPLAYED_HEADER = "Idempotency-Replayed"
 
 
-class Told(Frozen):
+class StoredResponse(FrozenModel):
     """What was answered, as it is kept."""
 
     status: int
     body: dict[str, Any]
 
-    def kept(self) -> str:
+    def to_json(self) -> str:
         """The answer as the inbox keeps it."""
         return json.dumps({"status": self.status, "body": self.body}, ensure_ascii=False)
 
-    def response(self, *, replayed: bool = False) -> JSONResponse:
+    def to_response(self, *, is_replayed: bool = False) -> JSONResponse:
         """The answer as bytes: the same ones whenever it is given."""
-        return JSONResponse(self.body, self.status, headers={REPLAYED: "true"} if replayed else None)
+        return JSONResponse(self.body, self.status, headers={REPLAYED_HEADER: "true"} if is_replayed else None)
 
 
-Act = Callable[[Claim | None, Reply | None], Awaitable[Recorded]]
-Tell = Callable[[Recorded], Told]
+Operation = Callable[[IdempotencyClaim | None, ResponseRenderer | None], Awaitable[CommitResult]]
+ResponseBuilder = Callable[[CommitResult], StoredResponse]
 
 
 @dataclass(frozen=True)
-class Once:
+class IdempotentOperation:
     """One POST, and the claim its key lays on what it does; None without a key."""
 
     engine: Engine
-    claim: Claim | None
+    claim: IdempotencyClaim | None
 
-    async def answer(self, act: Act, tell: Tell) -> JSONResponse:
+    async def run(self, operation: Operation, build_response: ResponseBuilder) -> JSONResponse:
         """Act and tell, or tell what was told before. Raises KeyReused, and what `act` raises: then nothing is kept."""
         if self.claim is None:
-            return tell(await act(None, None)).response()
-        earlier = await self._earlier(self.claim)
+            return build_response(await operation(None, None)).to_response()
+        earlier = await self._find_previous(self.claim)
         if earlier is None:
-            recorded = await act(self.claim, lambda recorded: tell(recorded).kept())
-            if recorded.earlier is None:
-                return tell(recorded).response()
-            earlier = recorded.earlier
-        return _again(earlier, self.claim)
+            recorded = await operation(self.claim, lambda recorded: build_response(recorded).to_json())
+            if recorded.duplicate_of is None:
+                return build_response(recorded).to_response()
+            earlier = recorded.duplicate_of
+        return _replay(earlier, self.claim)
 
-    async def _earlier(self, claim: Claim) -> Earlier | None:
+    async def _find_previous(self, claim: IdempotencyClaim) -> PreviousResult | None:
         """Looked up before acting: what was right the first time may be refused by now."""
-        return await self.engine.database.read(lambda connection: seen(connection, claim))
+        return await self.engine.database.read(lambda connection: find_duplicate(connection, claim))
 
 
-def _again(earlier: Earlier, claim: Claim) -> JSONResponse:
-    if earlier.fingerprint != claim.fingerprint or earlier.reply is None:
-        raise KeyReused
+def _replay(previous: PreviousResult, claim: IdempotencyClaim) -> JSONResponse:
+    if previous.fingerprint != claim.fingerprint or previous.reply is None:
+        raise IdempotencyKeyReused
     try:
-        return Told.model_validate_json(earlier.reply).response(replayed=True)
+        return StoredResponse.model_validate_json(previous.reply).to_response(is_replayed=True)
     except ValidationError as error:
         raise WrongState(
-            f"this was done before, in thread {earlier.thread_id}, and answered by a newer Handrail: look at the thread"
+            f"this was done before, in thread {previous.thread_id}, and answered by a newer Handrail: "
+            "look at the thread"
         ) from error
 
 
-async def _once(
+async def _idempotency(
     request: Request,
-    here: Here,
+    context: Context,
     caller: Caller,
     idempotency_key: Annotated[
         str | None,
@@ -90,12 +91,14 @@ async def _once(
             description="your own name for this request: sent again with it, it is answered again and not done again",
         ),
     ] = None,
-) -> Once:
+) -> IdempotentOperation:
     if idempotency_key is None:
-        return Once(here.bot.engine, None)
+        return IdempotentOperation(context.bot.engine, None)
     key = f"{request.method} {request.scope['path']} {idempotency_key}"
     fingerprint = sha256(await request.body()).hexdigest()
-    return Once(here.bot.engine, Claim(channel=caller.channel, keys=(key,), fingerprint=fingerprint))
+    return IdempotentOperation(
+        context.bot.engine, IdempotencyClaim(channel=caller.source, keys=(key,), fingerprint=fingerprint)
+    )
 
 
-OnlyOnce = Annotated[Once, Depends(_once)]
+Idempotency = Annotated[IdempotentOperation, Depends(_idempotency)]

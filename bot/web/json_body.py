@@ -18,7 +18,7 @@ class JsonRoute(APIRoute):
             return handle
 
         async def strictly(request: Request) -> Response:
-            _refuse_foreign(request)
+            _check_content_type(request)
             return await handle(_JsonRequest(request.scope, request.receive))
 
         return strictly
@@ -26,26 +26,26 @@ class JsonRoute(APIRoute):
 
 class _JsonRequest(Request):
     async def json(self) -> Any:
-        return read_json(await self.body())
+        return parse_json(await self.body())
 
 
-def read_json(raw: bytes) -> Any:
+def parse_json(raw: bytes) -> Any:
     """The value of a body. Raises HTTPException 400, saying what is wrong and where."""
     try:
         text = raw.decode()
-        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_unique)
+        value = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicate_keys)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # refuses half a surrogate pair
     except json.JSONDecodeError as error:
-        raise _malformed(f"{error.msg} at character {error.pos}") from error
+        raise _malformed_error(f"{error.msg} at character {error.pos}") from error
     except UnicodeError as error:
-        raise _malformed("it is not UTF-8 through and through") from error
+        raise _malformed_error("it is not UTF-8 through and through") from error
     except (ValueError, RecursionError) as error:
-        raise _malformed("it has a number or a nesting beyond all reason") from error
+        raise _malformed_error("it has a number or a nesting beyond all reason") from error
     return value
 
 
-def _refuse_foreign(request: Request) -> None:
+def _check_content_type(request: Request) -> None:
     """A body of another type is refused, also to keep forms of other web sites out."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == "application/json" or (media.startswith("application/") and media.endswith("+json")):
@@ -58,16 +58,16 @@ def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     whole = dict(pairs)
     if len(whole) != len(pairs):
-        raise _malformed("an object has the same key twice")
+        raise _malformed_error("an object has the same key twice")
     return whole
 
 
-def _no_number(_name: str) -> NoReturn:
-    raise _malformed("there is no NaN and no Infinity")
+def _reject_constant(_name: str) -> NoReturn:
+    raise _malformed_error("there is no NaN and no Infinity")
 
 
-def _malformed(why: str) -> HTTPException:
-    return HTTPException(400, f"the body is not JSON we can read: {why}")
+def _malformed_error(reason: str) -> HTTPException:
+    return HTTPException(400, f"the body is not JSON we can read: {reason}")

@@ -4,71 +4,77 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from agents.errors import NotAllowed
+from agents.errors import Forbidden
 from agents.events import RequestAnswered
 from agents.messages import Assurance
 from agents.requests import Answer, Request
-from bot.answer_notes import answer_note
-from bot.engine import Recorded
-from bot.web.bodies import NewAnswer
-from bot.web.cursor import cursor_at
-from bot.web.documented import WITH_BODY, failures
-from bot.web.idempotency import OnlyOnce, Tell, Told
+from bot.answer_notices import describe_recorded_answer
+from bot.engine import CommitResult
+from bot.web.actor import ActingAs, Actor
+from bot.web.context import Context
+from bot.web.cursor import format_cursor
+from bot.web.error_responses import BODY_ERROR_STATUSES, error_responses
+from bot.web.errors import body_for_error, status_for_error
+from bot.web.idempotency import Idempotency, ResponseBuilder, StoredResponse
 from bot.web.json_body import JsonRoute
-from bot.web.parts import Here
-from bot.web.problems import body_of, status_of
-from bot.web.queries import RequestQuery
-from bot.web.rights import VISIBLE_REQUEST, needs
-from bot.web.search import found
-from bot.web.shapes import RequestPage, RequestView, request_view
-from bot.web.speaker import Speaker, SpokenBy
+from bot.web.query_params import RequestListParams
+from bot.web.request_models import AnswerCreate
+from bot.web.request_search import find_requests
+from bot.web.response_models import RequestPage, RequestView, request_view
+from bot.web.rights import VISIBLE_REQUEST, require_scope
 
 router = APIRouter(prefix="/requests", tags=["requests"], route_class=JsonRoute)
 
 
-@router.get("", responses=failures(403), dependencies=[needs("read")])
-async def list_requests(here: Here, voice: SpokenBy, query: Annotated[RequestQuery, Query()]) -> RequestPage:
+@router.get("", responses=error_responses(403), dependencies=[require_scope("read")])
+async def list_requests(
+    context: Context, acting_as: ActingAs, query: Annotated[RequestListParams, Query()]
+) -> RequestPage:
     """Requests of the threads the caller may see, newest first; a thread has at most one that is open."""
-    decider, viewer = voice.speaker(query.as_).person, voice.principal.viewer
-    requests = await found(here.bot.engine.database, query, decider, query.limit + 1, viewer)
+    decider, viewer = acting_as.resolve_actor(query.as_).person, acting_as.principal.viewer
+    requests = await find_requests(context.bot.engine.database, query, decider, query.limit + 1, viewer)
     shown = tuple(request_view(request) for request in requests[: query.limit])
     more = len(requests) > query.limit
-    return RequestPage(requests=shown, next_cursor=cursor_at(shown[-1].opened_at, shown[-1].id) if more else None)
+    return RequestPage(requests=shown, next_cursor=format_cursor(shown[-1].opened_at, shown[-1].id) if more else None)
 
 
-@router.get("/{named}", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_REQUEST])
-async def show_request(named: str, here: Here) -> RequestView:
+@router.get("/{id_or_code}", responses=error_responses(403, 404), dependencies=[require_scope("read"), VISIBLE_REQUEST])
+async def show_request(id_or_code: str, context: Context) -> RequestView:
     """One request, by its id or its code."""
-    return request_view(await here.bot.deciding.find(named))
+    return request_view(await context.bot.approvals.find_request(id_or_code))
 
 
 @router.post(
-    "/{named}/answer",
+    "/{id_or_code}/answer",
     response_model=RequestView,
-    responses=failures(403, 404, 409, *WITH_BODY),
-    dependencies=[needs("answer"), VISIBLE_REQUEST],
+    responses=error_responses(403, 404, 409, *BODY_ERROR_STATUSES),
+    dependencies=[require_scope("answer"), VISIBLE_REQUEST],
 )
-async def answer_request(named: str, body: NewAnswer, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
+async def answer_request(
+    id_or_code: str, body: AnswerCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency
+) -> Response:
     """Answer a request, by its id or its code. An answer that may not count is kept on the request all the same.
 
     `actor`, which says who answers, is growth of CONTRACT §4: it is what its admin scope is for.
     """
-    deciding = here.bot.deciding
-    answer = _answer(body, voice.speaker(body.actor))
-    request = await deciding.find(named)
-    return await once.answer(
-        lambda claim, reply: deciding.answer(request.id, answer, seen=body.digest, claim=claim, reply=reply),
-        _tell(request),
+    deciding = context.bot.approvals
+    answer = _build_answer(body, acting_as.resolve_actor(body.actor))
+    request = await deciding.find_request(id_or_code)
+    return await idempotency.run(
+        lambda claim, reply: deciding.answer(
+            request.id, answer, shown_digest=body.digest, claim=claim, render_response=reply
+        ),
+        _response_builder(request),
     )
 
 
-def _answer(body: NewAnswer, speaker: Speaker) -> Answer:
-    if speaker.by.scheme != "person":
-        raise NotAllowed(f"{speaker.by} is nobody in particular; only the token of a person may answer requests")
+def _build_answer(body: AnswerCreate, actor: Actor) -> Answer:
+    if actor.address.scheme != "person":
+        raise Forbidden(f"{actor.address} is nobody in particular; only the token of a person may answer requests")
     return Answer(
-        by=speaker.by,
-        entered_by=speaker.entered_by,
-        channel=speaker.source,
+        by=actor.address,
+        entered_by=actor.entered_by,
+        channel=actor.source,
         assurance=Assurance.MEDIUM,
         decision=body.decision,
         comment=body.comment,
@@ -77,16 +83,16 @@ def _answer(body: NewAnswer, speaker: Speaker) -> Answer:
     )
 
 
-def _tell(known: Request) -> Tell:
+def _response_builder(original: Request) -> ResponseBuilder:
     """Answers with the request as it is afterwards; a refusal is told as one whenever it is told."""
 
-    def told(recorded: Recorded) -> Told:
+    def told(recorded: CommitResult) -> StoredResponse:
         for event in recorded.events:
             if isinstance(event, RequestAnswered) and not event.answer.counted:
-                refusal = NotAllowed(event.answer.reason)
-                return Told(status=status_of(refusal), body=body_of(refusal))
-        request = recorded.requests.get(known.id) or recorded.after.request_named(known.id) or known
-        view = request_view(request, note=answer_note(recorded, known.id))
-        return Told(status=200, body=view.model_dump(mode="json"))
+                refusal = Forbidden(event.answer.reason)
+                return StoredResponse(status=status_for_error(refusal), body=body_for_error(refusal))
+        request = recorded.requests.get(original.id) or recorded.after.get_request(original.id) or original
+        view = request_view(request, note=describe_recorded_answer(recorded, original.id))
+        return StoredResponse(status=200, body=view.model_dump(mode="json"))
 
     return told

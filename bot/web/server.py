@@ -6,23 +6,23 @@ from os import strerror
 import uvicorn
 from fastapi import FastAPI
 
-from agents.errors import Misconfigured
+from agents.errors import ConfigurationError
 from bot.web.connections import BoundedProtocol
-from bot.web.parts import Parts
+from bot.web.context import AppContext
 
 LISTEN_QUEUE_LENGTH = 128
-DRAIN = 1
+SHUTDOWN_GRACE_SECONDS = 1
 """Whole seconds for requests to end when we stop; tools, which take longer, belong to the bot and its own grace."""
 
 
-def listener(host: str, port: int) -> socket.socket:
+def open_listen_socket(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any free one. Raises Misconfigured when there is no listening there."""
     try:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         door = socket.create_server(address, family=family)
     except OSError as error:
         why = "there is no such host" if isinstance(error, socket.gaierror) else strerror(error.errno or 0)
-        raise Misconfigured(
+        raise ConfigurationError(
             f"cannot listen on {host} port {port}: {why}; set HOST or PORT to something else"
         ) from error
     # asyncio sets this on sockets it makes itself; without it every answer waits 40 ms for an acknowledgement (Nagle).
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=DRAIN,
+                timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
                 ws="none",
             )
         )
@@ -52,6 +52,6 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Open streams would hold us up: they are told first."""
-        parts: Parts = self._app.state.parts
+        parts: AppContext = self._app.state.parts
         parts.streams.end()
         await super().shutdown(sockets)

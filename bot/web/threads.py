@@ -5,78 +5,85 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from bot.engine import Recorded
-from bot.intake import Opening
-from bot.web.bodies import NewMessage, NewThread
-from bot.web.cursor import cursor_at, position
-from bot.web.destinations import destination
-from bot.web.documented import WITH_BODY, failures
-from bot.web.idempotency import OnlyOnce, Tell, Told
+from bot.engine import CommitResult
+from bot.thread_service import NewThread
+from bot.web.actor import ActingAs
+from bot.web.context import AppContext, Context
+from bot.web.cursor import format_cursor, parse_cursor
+from bot.web.error_responses import BODY_ERROR_STATUSES, error_responses
+from bot.web.idempotency import Idempotency, ResponseBuilder, StoredResponse
 from bot.web.json_body import JsonRoute
-from bot.web.parts import Here, Parts
 from bot.web.principal import Caller
-from bot.web.queries import ThreadQuery
-from bot.web.rights import VISIBLE_THREAD, needs
-from bot.web.shapes import ReplayView, ThreadPage, ThreadView, thread_view
-from bot.web.speaker import SpokenBy
-from storage.replaying import replay
-from storage.threads import listed
+from bot.web.query_params import ThreadListParams
+from bot.web.reply_addresses import resolve_reply_address
+from bot.web.request_models import MessageCreate, ThreadCreate
+from bot.web.response_models import ReplayView, ThreadPage, ThreadView, thread_view
+from bot.web.rights import VISIBLE_THREAD, require_scope
+from storage.event_store import list_thread_states
+from storage.replay import replay
 
 router = APIRouter(prefix="/threads", tags=["threads"], route_class=JsonRoute)
 
 
 @router.post(
-    "", status_code=201, response_model=ThreadView, responses=failures(403, *WITH_BODY), dependencies=[needs("start")]
+    "",
+    status_code=201,
+    response_model=ThreadView,
+    responses=error_responses(403, *BODY_ERROR_STATUSES),
+    dependencies=[require_scope("start")],
 )
-async def open_thread(body: NewThread, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
+async def open_thread(body: ThreadCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency) -> Response:
     """Open a thread with a message. Its replies leave at `reply_to`, and stand in its log in any case."""
-    bot, speaker = here.bot, voice.speaker(body.requester)
-    origin = voice.principal.channel
+    bot, speaker = context.bot, acting_as.resolve_actor(body.requester)
+    origin = acting_as.principal.source
     if body.reply_to is not None:
-        origin = destination(body.reply_to, bot.roster.people, here.schemes)
-    opening = Opening(
-        heard=speaker.heard(body.message, bot.chance.now()),
-        requester=speaker.by,
+        origin = resolve_reply_address(body.reply_to, bot.roster.people, context.schemes)
+    opening = NewThread(
+        message=speaker.to_message(body.message, bot.clock.now()),
+        requester=speaker.address,
         origin=origin,
         agent=body.agent,
         labels=body.labels or {},
     )
-    return await once.answer(
-        lambda claim, reply: bot.intake.open(opening, claim=claim, reply=reply), tell_thread(201, here)
+    return await idempotency.run(
+        lambda claim, reply: bot.threads.open(opening, claim=claim, render_response=reply),
+        thread_response(201, context),
     )
 
 
-@router.get("", responses=failures(403), dependencies=[needs("read")])
-async def list_threads(here: Here, caller: Caller, query: Annotated[ThreadQuery, Query()]) -> ThreadPage:
+@router.get("", responses=error_responses(403), dependencies=[require_scope("read")])
+async def list_threads(context: Context, caller: Caller, query: Annotated[ThreadListParams, Query()]) -> ThreadPage:
     """The threads the caller may see, newest first."""
-    before, limit, people = position(query.cursor), query.limit, here.bot.roster.people
-    wanted = partial(listed, status=query.status, agent=query.agent, viewer=caller.viewer)
-    found = await here.bot.engine.database.read(partial(wanted, before=before, limit=limit + 1))
+    before, limit, people = parse_cursor(query.cursor), query.limit, context.bot.roster.people
+    wanted = partial(list_thread_states, status=query.status, agent=query.agent, viewer=caller.viewer)
+    found = await context.bot.engine.database.read(partial(wanted, before=before, limit=limit + 1))
     shown = tuple(thread_view(state, people) for state in found[:limit])
     more = len(found) > limit
-    return ThreadPage(threads=shown, next_cursor=cursor_at(shown[-1].created_at, shown[-1].id) if more else None)
+    return ThreadPage(threads=shown, next_cursor=format_cursor(shown[-1].created_at, shown[-1].id) if more else None)
 
 
-@router.get("/{thread_id}", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_THREAD])
-async def show_thread(thread_id: str, here: Here) -> ThreadView:
+@router.get("/{thread_id}", responses=error_responses(403, 404), dependencies=[require_scope("read"), VISIBLE_THREAD])
+async def show_thread(thread_id: str, context: Context) -> ThreadView:
     """One thread, as of the last commit."""
-    return thread_view(await here.bot.engine.load(thread_id), here.bot.roster.people)
+    return thread_view(await context.bot.engine.load(thread_id), context.bot.roster.people)
 
 
-@router.get("/{thread_id}/replay", responses=failures(403, 404), dependencies=[needs("read"), VISIBLE_THREAD])
-async def replay_thread(thread_id: str, here: Here) -> ReplayView:
+@router.get(
+    "/{thread_id}/replay", responses=error_responses(403, 404), dependencies=[require_scope("read"), VISIBLE_THREAD]
+)
+async def replay_thread(thread_id: str, context: Context) -> ReplayView:
     """Fold the whole log again, and compare with what is stored.
 
     Growth of CONTRACT §4: `threads replay` asks for it while a server holds the database.
     """
-    found = await replay(here.bot.engine.database, thread_id)
+    found = await replay(context.bot.engine.database, thread_id)
     state = found.state
     return ReplayView(
         id=thread_id,
         version=state.version,
         status=state.status,
         events=state.version,
-        matches=found.matches,
+        matches=found.is_match,
         unreadable=found.unreadable,
     )
 
@@ -85,22 +92,25 @@ async def replay_thread(thread_id: str, here: Here) -> ReplayView:
     "/{thread_id}/messages",
     status_code=202,
     response_model=ThreadView,
-    responses=failures(403, 404, 409, *WITH_BODY),
-    dependencies=[needs("start"), VISIBLE_THREAD],
+    responses=error_responses(403, 404, 409, *BODY_ERROR_STATUSES),
+    dependencies=[require_scope("start"), VISIBLE_THREAD],
 )
-async def say(thread_id: str, body: NewMessage, here: Here, voice: SpokenBy, once: OnlyOnce) -> Response:
+async def post_message(
+    thread_id: str, body: MessageCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency
+) -> Response:
     """Say something in a thread; one that rests goes on. A message never approves anything."""
-    heard = voice.speaker(body.actor).heard(body.text, here.bot.chance.now())
-    return await once.answer(
-        lambda claim, reply: here.bot.intake.hear(thread_id, heard, claim=claim, reply=reply), tell_thread(202, here)
+    heard = acting_as.resolve_actor(body.actor).to_message(body.text, context.bot.clock.now())
+    return await idempotency.run(
+        lambda claim, reply: context.bot.threads.post_message(thread_id, heard, claim=claim, render_response=reply),
+        thread_response(202, context),
     )
 
 
-def tell_thread(status: int, here: Parts) -> Tell:
+def thread_response(status: int, here: AppContext) -> ResponseBuilder:
     """Return what answers with the thread as it is afterwards."""
 
-    def told(recorded: Recorded) -> Told:
+    def told(recorded: CommitResult) -> StoredResponse:
         view = thread_view(recorded.after, here.bot.roster.people)
-        return Told(status=status, body=view.model_dump(mode="json"))
+        return StoredResponse(status=status, body=view.model_dump(mode="json"))
 
     return told

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from agents.messages import Assurance, Message, Receipt
 from channels.base import Capabilities
-from channels.degrade import as_text, digest_of_text
+from channels.text import text_digest, to_plain_text
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class RestChannel:
     """Clients follow the log of their threads."""
 
     scheme: ClassVar[str] = "web"
-    capabilities: ClassVar[Capabilities] = Capabilities(edits=True, assurance=Assurance.MEDIUM)
+    capabilities: ClassVar[Capabilities] = Capabilities(can_edit=True, assurance=Assurance.MEDIUM)
 
-    def shown(self, message: Message) -> Receipt:
-        return Receipt(ref="log", digest=digest_of_text(as_text(message, self.capabilities)))
+    def receipt_for(self, message: Message) -> Receipt:
+        return Receipt(ref="log", digest=text_digest(to_plain_text(message, self.capabilities)))

@@ -4,29 +4,29 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from channels.slack.escaping import clipped, date
+from channels.slack.escaping import format_date, truncate
 
 Block = dict[str, Any]
 
-LONGEST_SECTION = 3000
+MAX_SECTION_LENGTH = 3000
 """Characters (docs.slack.dev/reference/block-kit/blocks/section-block)."""
 
-_LONGEST_URL = 3000
+_MAX_URL_LENGTH = 3000
 
 
-def plain(text: str) -> Block:
+def plain_text(text: str) -> Block:
     """Text in which nothing is a mention, a link or an emoji; Slack refuses a blank one."""
     return {"type": "plain_text", "text": text if text.strip() else "—", "emoji": False}
 
 
 def header(text: str) -> Block:
     """A title of our own words, up to 150 characters."""
-    return {"type": "header", "text": plain(text)}
+    return {"type": "header", "text": plain_text(text)}
 
 
 def section(text: str, accessory: Block | None = None) -> Block:
     """A paragraph, cut where it is too long, with a button beside it."""
-    block = {"type": "section", "text": plain(clipped(text, LONGEST_SECTION))}
+    block = {"type": "section", "text": plain_text(truncate(text, MAX_SECTION_LENGTH))}
     return block if accessory is None else block | {"accessory": accessory}
 
 
@@ -35,13 +35,13 @@ def context(elements: Iterable[Block]) -> Block:
     return {"type": "context", "elements": list(elements)}
 
 
-def when(words: str, at: datetime) -> Block:
+def timestamp(prefix: str, at: datetime) -> Block:
     """A time as the reader's clock shows it. The words are ours: Slack reads them."""
-    return {"type": "mrkdwn", "text": words + date(at.astimezone(UTC)), "verbatim": True}
+    return {"type": "mrkdwn", "text": prefix + format_date(at.astimezone(UTC)), "verbatim": True}
 
 
-def link(label: str, url: str | None) -> Block | None:
+def link_button(label: str, url: str | None) -> Block | None:
     """A button that only leads somewhere; None without an address Slack would take."""
-    if url is None or not url.startswith("https://") or len(url) > _LONGEST_URL:
+    if url is None or not url.startswith("https://") or len(url) > _MAX_URL_LENGTH:
         return None
-    return {"type": "button", "action_id": "link", "text": plain(label), "url": url}
+    return {"type": "button", "action_id": "link", "text": plain_text(label), "url": url}

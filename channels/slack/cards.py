@@ -8,151 +8,151 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agents.cards import explained, lines_of
+from agents.cards import content_lines, explanation_lines
 from agents.messages import Card, Message
-from agents.visible import cut, visible
-from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
-from channels.slack.blocks import LONGEST_SECTION, Block, context, header, plain, when
-from channels.slack.escaping import clipped, escaped, inert
+from agents.visible_text import escape_and_truncate, escape_hidden_characters
+from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
+from channels.slack.blocks import MAX_SECTION_LENGTH, Block, context, header, plain_text, timestamp
+from channels.slack.escaping import escape_mrkdwn, neutralize_markdown, truncate
 from channels.slack.link_spans import MAX_GROWTH, put_links_in_code
-from channels.slack.splitting import LONGEST, split
+from channels.slack.text_splitter import MAX_BLOCK_LENGTH, split_markdown
 
-LONGEST_TEXT = 3000
+MAX_TEXT_LENGTH = 3000
 """What stands for the blocks in notifications: longer texts cannot be put in the place of one (`msg_too_long`)."""
 
-LONGEST_PART = LONGEST - 300
+LONGEST_PART = MAX_BLOCK_LENGTH - 300
 """One part of a reply leaves room for a line about the whole."""
 
-MOST_BUTTONS = 5
-MOST_OPTIONS = 100
-_SECTIONS_OF_A_PAGE = 3
-_LONGEST_LABEL = 75
-_LONGEST_NAME = 200
-_LONGEST_VALUE = 1000
-_LONGEST_REMARK = 1000
-_ROOM = 9000
+MAX_BUTTONS = 5
+MAX_OPTIONS = 100
+_SECTIONS_PER_PAGE = 3
+_MAX_LABEL_LENGTH = 75
+_RESERVED_LENGTH = 200
+_MAX_VALUE_LENGTH = 1000
+_MAX_CONTEXT_LENGTH = 1000
+_MAX_BODY_LENGTH = 9000
 _HEADINGS = {"approval": "Approval needed", "question": "A question"}
 
 
 @dataclass(frozen=True)
-class Posting:
+class RenderedMessage:
     """One message as Slack takes it: blocks, and the text that stands for them in notifications."""
 
     text: str
     blocks: tuple[Block, ...]
 
 
-def drawn(message: Message, reference: str | None = None) -> tuple[Posting, ...]:
+def render(message: Message, signed_value: str | None = None) -> tuple[RenderedMessage, ...]:
     """The message: a card is always one posting, words are as many as they need.
 
     Without a reference a card has no buttons.
     """
     if message.card is None:
-        return tuple(_words(message.text))
+        return tuple(_render_text(message.text))
     card = message.card
-    text = escaped(message.text, LONGEST_TEXT)
+    text = escape_mrkdwn(message.text, MAX_TEXT_LENGTH)
     if card.status != "open":
-        return (Posting(text, _settled(card)),)
-    return (Posting(text, _open(card, reference)),)
+        return (RenderedMessage(text, _closed_card_blocks(card)),)
+    return (RenderedMessage(text, _open_card_blocks(card, signed_value)),)
 
 
-def _words(text: str) -> Iterator[Posting]:
-    for part in _parts(inert(text) if text.strip() else "…"):
+def _render_text(text: str) -> Iterator[RenderedMessage]:
+    for part in _parts(neutralize_markdown(text) if text.strip() else "…"):
         shown = part if part.strip() else "…"  # a block of nothing but blanks is refused
-        yield Posting(escaped(shown, LONGEST_TEXT), ({"type": "markdown", "text": shown},))
+        yield RenderedMessage(escape_mrkdwn(shown, MAX_TEXT_LENGTH), ({"type": "markdown", "text": shown},))
 
 
 def _parts(text: str) -> list[str]:
     """Return the text in parts, each without links: a cut through a code span may have bared some."""
-    parts = [put_links_in_code(part.shown) for part in split(text, LONGEST_PART)]
+    parts = [put_links_in_code(part.posted_text) for part in split_markdown(text, LONGEST_PART)]
     if all(len(part) <= LONGEST_PART for part in parts):
         return parts
-    return [put_links_in_code(part.shown) for part in split(text, LONGEST_PART // MAX_GROWTH)]
+    return [put_links_in_code(part.posted_text) for part in split_markdown(text, LONGEST_PART // MAX_GROWTH)]
 
 
-def beginning(posting: Posting, length: int) -> Posting:
+def beginning(posting: RenderedMessage, length: int) -> RenderedMessage:
     """Return the first part of a reply, with a line that says how long all of it is."""
     told = f"This is the beginning. The whole reply has {length:,} characters and follows below."
-    return Posting(posting.text, (*posting.blocks, context([plain(told)])))
+    return RenderedMessage(posting.text, (*posting.blocks, context([plain_text(told)])))
 
 
-def in_plain(posting: Posting) -> tuple[Block, ...]:
+def plain_text_blocks(rendered: RenderedMessage) -> tuple[Block, ...]:
     """All words of a posting in sections that Slack does not read, for words it does not take as markdown."""
-    others = (block for block in posting.blocks if block["type"] != "markdown")
-    return (*sections_of("".join(b["text"] for b in posting.blocks if b["type"] == "markdown")), *others)
+    others = (block for block in rendered.blocks if block["type"] != "markdown")
+    return (*sections_of("".join(b["text"] for b in rendered.blocks if b["type"] == "markdown")), *others)
 
 
 def sections_of(text: str) -> tuple[Block, ...]:
     """Return a text in sections in which nothing works: Slack neither reads it nor makes links in it."""
-    pieces = (text[at : at + LONGEST_SECTION] for at in range(0, max(1, len(text)), LONGEST_SECTION))
-    return tuple({"type": "section", "text": plain(piece)} for piece in pieces)
+    pieces = (text[at : at + MAX_SECTION_LENGTH] for at in range(0, max(1, len(text)), MAX_SECTION_LENGTH))
+    return tuple({"type": "section", "text": plain_text(piece)} for piece in pieces)
 
 
-def _open(card: Card, reference: str | None) -> tuple[Block, ...]:
+def _open_card_blocks(card: Card, signed_value: str | None) -> tuple[Block, ...]:
     """With all of it and its buttons, or, where not all of it fits, with a way to the whole in place of approving."""
-    heading, remarks = _HEADINGS[card.kind], _explained(card)
-    below = [*remarks, *_actions(reference, _elements(card, reference or ""))]
-    if not card.is_cut and (blocks := _whole(heading, card, below)):
+    heading, remarks = _HEADINGS[card.kind], _explanation_blocks(card)
+    below = [*remarks, *_actions_blocks(signed_value, _card_elements(card, signed_value or ""))]
+    if not card.is_truncated and (blocks := _complete_blocks(heading, card, below)):
         return blocks
-    remarks.append(context([plain("Not all of it fits here: press Show all before you decide.")]))
-    below = [*remarks, *_actions(reference, _elements_of_a_part(card, reference or ""))]
-    return _framed(heading, card, below)
+    remarks.append(context([plain_text("Not all of it fits here: press Show all before you decide.")]))
+    below = [*remarks, *_actions_blocks(signed_value, _partial_card_elements(card, signed_value or ""))]
+    return _truncated_blocks(heading, card, below)
 
 
-def _explained(card: Card) -> list[Block]:
+def _explanation_blocks(card: Card) -> list[Block]:
     """Why, in the agent's words; who asked, who decides, until when."""
-    told, facts = card.explanation, explained(card)
-    why = [context([_remark(facts.pop(0))])] if told.why else []
-    until = [when("open until ", card.expires_at)] if card.expires_at is not None else []
-    until += [_remark(told.afterwards)] if told.afterwards else []
-    note = [context([_remark(card.note)])] if card.note else []
-    return [*why, context([*map(_remark, facts), *until, _remark(f"code {card.code}")]), *note]
+    told, facts = card.explanation, explanation_lines(card)
+    why = [context([_context_text(facts.pop(0))])] if told.why else []
+    until = [timestamp("open until ", card.expires_at)] if card.expires_at is not None else []
+    until += [_context_text(told.afterwards)] if told.afterwards else []
+    note = [context([_context_text(card.note)])] if card.note else []
+    return [*why, context([*map(_context_text, facts), *until, _context_text(f"code {card.code}")]), *note]
 
 
-def _actions(reference: str | None, elements: list[Block]) -> list[Block]:
+def _actions_blocks(signed_value: str | None, elements: list[Block]) -> list[Block]:
     """A list to choose from has no room for a reference in its options: its block carries it."""
-    return [{"type": "actions", "block_id": reference, "elements": elements}] if reference and elements else []
+    return [{"type": "actions", "block_id": signed_value, "elements": elements}] if signed_value and elements else []
 
 
-def _settled(card: Card) -> tuple[Block, ...]:
+def _closed_card_blocks(card: Card) -> tuple[Block, ...]:
     """Without buttons: it says who, from where and when."""
-    settled = [when("", card.settled_at)] if card.settled_at is not None else []
-    remarks = [_remark(card.outcome or card.status), *settled, _remark(f"code {card.code}")]
-    heading = clipped(visible(card.status).capitalize(), _LONGEST_LABEL)
-    return _whole(heading, card, [context(remarks)]) or _framed(heading, card, [context(remarks)])
+    settled = [timestamp("", card.settled_at)] if card.settled_at is not None else []
+    remarks = [_context_text(card.outcome or card.status), *settled, _context_text(f"code {card.code}")]
+    heading = truncate(escape_hidden_characters(card.status).capitalize(), _MAX_LABEL_LENGTH)
+    return _complete_blocks(heading, card, [context(remarks)]) or _truncated_blocks(heading, card, [context(remarks)])
 
 
-def _whole(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
+def _complete_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Block, ...]:
     """Return the card with all of its values; nothing where they do not fit."""
-    texts = list(section_texts(_lines(card)))
-    fits = sum(map(len, texts)) <= _room(heading, below)
-    return (header(heading), *map(section_block, texts), *below) if fits else ()
+    texts = list(section_texts(_card_lines(card)))
+    fits = sum(map(len, texts)) <= _available_length(heading, footer)
+    return (header(heading), *map(section_block, texts), *footer) if fits else ()
 
 
-def _framed(heading: str, card: Card, below: list[Block]) -> tuple[Block, ...]:
+def _truncated_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Block, ...]:
     """With long values cut, each with its length told."""
-    lines = [cut(line, _LONGEST_VALUE) for line in _lines(card)]
-    texts = section_texts(_fitting(lines, _room(heading, below)))
-    return (header(heading), *map(section_block, texts), *below)
+    lines = [escape_and_truncate(line, _MAX_VALUE_LENGTH) for line in _card_lines(card)]
+    texts = section_texts(_fit_lines(lines, _available_length(heading, footer)))
+    return (header(heading), *map(section_block, texts), *footer)
 
 
-def _room(heading: str, below: list[Block]) -> int:
-    return min(_ROOM, LONGEST - _size([header(heading), *below]) - _LONGEST_NAME)
+def _available_length(heading: str, footer: list[Block]) -> int:
+    return min(_MAX_BODY_LENGTH, MAX_BLOCK_LENGTH - _text_length([header(heading), *footer]) - _RESERVED_LENGTH)
 
 
-def _lines(card: Card) -> Iterator[str]:
+def _card_lines(card: Card) -> Iterator[str]:
     """What is asked, a line for each fact, and choices that no button can hold."""
-    yield from lines_of(card)
-    if _numbered(card.choices):
-        yield from (f"{number}. {visible(choice)}" for number, choice in enumerate(card.choices, 1))
+    yield from content_lines(card)
+    if _needs_numbers(card.choices):
+        yield from (f"{number}. {escape_hidden_characters(choice)}" for number, choice in enumerate(card.choices, 1))
 
 
-def _fitting(lines: Iterable[str], room: int) -> Iterator[str]:
+def _fit_lines(lines: Iterable[str], available: int) -> Iterator[str]:
     """Those that fit. The others are counted: nobody decides without knowing that."""
     left_out = 0
     for line in lines:
-        room -= len(line) + 1
-        if room >= 0:
+        available -= len(line) + 1
+        if available >= 0:
             yield line
         else:
             left_out += 1
@@ -160,95 +160,101 @@ def _fitting(lines: Iterable[str], room: int) -> Iterator[str]:
         yield f"… and {left_out} more, which do not fit here: look at all of it elsewhere before you decide."
 
 
-def section_texts(lines: Iterable[str], longest: int = LONGEST_SECTION) -> Iterator[str]:
+def section_texts(lines: Iterable[str], max_length: int = MAX_SECTION_LENGTH) -> Iterator[str]:
     """Return the lines in texts that a section holds.
 
     A line that goes on in the next one begins with an ellipsis there: no part of a value passes for a line of its own.
     """
     text = ""
     for line in lines:
-        if text and len(text) + 1 + len(line) > longest:
+        if text and len(text) + 1 + len(line) > max_length:
             yield text
             text = ""
         text = f"{text}\n{line}" if text else line
-        while len(text) > longest:
-            yield text[: longest - 1] + "…"
-            text = "…" + text[longest - 1 :]
+        while len(text) > max_length:
+            yield text[: max_length - 1] + "…"
+            text = "…" + text[max_length - 1 :]
     if text:
         yield text
 
 
 def section_block(text: str) -> Block:
     """Return the text as a section that Slack does not fold."""
-    return {"type": "section", "text": plain(text), "expand": True}
+    return {"type": "section", "text": plain_text(text), "expand": True}
 
 
-def pages_of(card: Card) -> list[list[str]]:
+def card_pages(card: Card) -> list[list[str]]:
     """Return all of a card in pages that a modal holds, each a list of texts for sections."""
-    texts = list(section_texts(_lines(card)))
-    return [texts[at : at + _SECTIONS_OF_A_PAGE] for at in range(0, len(texts), _SECTIONS_OF_A_PAGE)]
+    texts = list(section_texts(_card_lines(card)))
+    return [texts[at : at + _SECTIONS_PER_PAGE] for at in range(0, len(texts), _SECTIONS_PER_PAGE)]
 
 
-def _elements_of_a_part(card: Card, reference: str) -> list[Block]:
+def _partial_card_elements(card: Card, signed_value: str) -> list[Block]:
     """For a card that is not shown whole: it can be looked at or denied."""
-    show = _button(SHOW, "Show all", reference) | {"style": "primary"}
-    deny = _button(DENY, "Deny", reference) | {"style": "danger"}
+    show = _button(SHOW, "Show all", signed_value) | {"style": "primary"}
+    deny = _button(DENY, "Deny", signed_value) | {"style": "danger"}
     return [show, deny] if card.kind == "approval" else [show]
 
 
-def _elements(card: Card, reference: str) -> list[Block]:
+def _card_elements(card: Card, signed_value: str) -> list[Block]:
     if card.kind == "approval":
-        approve = _button(APPROVE, "Approve", reference) | {"style": "primary", "confirm": _confirmation(card)}
-        deny = _button(DENY, "Deny", reference) | {"style": "danger"}
-        edit = [_button(EDIT, "Edit", reference)] if card.editable else []
+        approve = _button(APPROVE, "Approve", signed_value) | {
+            "style": "primary",
+            "confirm": _confirmation_dialog(card),
+        }
+        deny = _button(DENY, "Deny", signed_value) | {"style": "danger"}
+        edit = [_button(EDIT, "Edit", signed_value)] if card.is_editable else []
         return [approve, deny, *edit] if card.may_approve else [deny]
-    answer = _button(ANSWER, "Answer…", reference)
+    answer = _button(ANSWER, "Answer…", signed_value)
     if not card.choices:
         return [answer]
-    labels = _labels(card.choices)
-    if len(labels) <= MOST_BUTTONS:
-        return [_button(f"{CHOOSE}.{number}", label, reference) for number, label in enumerate(labels)]
-    return [_list(labels), *([answer] if len(labels) > MOST_OPTIONS else [])]
+    labels = _choice_labels(card.choices)
+    if len(labels) <= MAX_BUTTONS:
+        return [_button(f"{CHOOSE}.{number}", label, signed_value) for number, label in enumerate(labels)]
+    return [_select_menu(labels), *([answer] if len(labels) > MAX_OPTIONS else [])]
 
 
-def _labels(choices: tuple[str, ...]) -> list[str]:
+def _choice_labels(choices: tuple[str, ...]) -> list[str]:
     """Choices that do not fit a button are numbered, and written out above."""
-    if not _numbered(choices):
-        return [visible(choice) for choice in choices]
-    return [clipped(f"{number}. {visible(choice)}", _LONGEST_LABEL) for number, choice in enumerate(choices, 1)]
+    if not _needs_numbers(choices):
+        return [escape_hidden_characters(choice) for choice in choices]
+    return [
+        truncate(f"{number}. {escape_hidden_characters(choice)}", _MAX_LABEL_LENGTH)
+        for number, choice in enumerate(choices, 1)
+    ]
 
 
-def _numbered(choices: tuple[str, ...]) -> bool:
-    return any(len(visible(choice)) > _LONGEST_LABEL or not choice.strip() for choice in choices)
+def _needs_numbers(choices: tuple[str, ...]) -> bool:
+    return any(len(escape_hidden_characters(choice)) > _MAX_LABEL_LENGTH or not choice.strip() for choice in choices)
 
 
-def _list(labels: list[str]) -> Block:
-    options = [{"text": plain(label), "value": str(number)} for number, label in enumerate(labels[:MOST_OPTIONS])]
-    return {"type": "static_select", "action_id": CHOOSE, "placeholder": plain("Choose"), "options": options}
+def _select_menu(labels: list[str]) -> Block:
+    options = [{"text": plain_text(label), "value": str(number)} for number, label in enumerate(labels[:MAX_OPTIONS])]
+    return {"type": "static_select", "action_id": CHOOSE, "placeholder": plain_text("Choose"), "options": options}
 
 
-def _button(action: str, label: str, reference: str) -> Block:
-    return {"type": "button", "action_id": action, "text": plain(label), "value": reference}
+def _button(action_id: str, label: str, signed_value: str) -> Block:
+    return {"type": "button", "action_id": action_id, "text": plain_text(label), "value": signed_value}
 
 
-def _confirmation(card: Card) -> Block:
-    text = clipped(visible(card.title), 300)
+def _confirmation_dialog(card: Card) -> Block:
+    text = truncate(escape_hidden_characters(card.title), 300)
     return {
-        "title": plain("Approve?"),
-        "text": plain(text),
-        "confirm": plain("Approve"),
-        "deny": plain("Back"),
+        "title": plain_text("Approve?"),
+        "text": plain_text(text),
+        "confirm": plain_text("Approve"),
+        "deny": plain_text("Back"),
     }
 
 
-def _remark(text: str) -> Block:
-    return plain(clipped(visible(text), _LONGEST_REMARK))
+def _context_text(text: str) -> Block:
+    return plain_text(truncate(escape_hidden_characters(text), _MAX_CONTEXT_LENGTH))
 
 
-def _size(value: Any) -> int:
+def _text_length(value: Any) -> int:
     """Characters of all texts in blocks, also of those nobody sees."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
-    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0
+        return sum(map(_text_length, value.values()))
+    return sum(map(_text_length, value)) if isinstance(value, list | tuple) else 0

@@ -17,28 +17,28 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from agents.errors import Doubtful, HandrailError, NotAllowed, Permanent, Unreachable
-from channels.slack.failures import failure
+from agents.errors import DeliveryUncertain, Forbidden, HandrailError, Permanent, Unavailable
+from channels.slack.errors import error_from_response
 
-SECONDS = 10.0
+CALL_TIMEOUT_SECONDS = 10.0
 """For one call, from beginning to end."""
 
-MOST_AT_ONCE = 8
+MAX_CONCURRENT_CALLS = 8
 
-_FORM_ONLY = frozenset(
+_FORM_ENCODED_METHODS = frozenset(
     {"chat.getPermalink", "conversations.history", "conversations.replies", "files.getUploadURLExternal", "users.info"}
 )
 """What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
 
-_PER_CHANNEL = "chat."
+_PER_CHANNEL_PREFIX = "chat."
 """Methods whose limits hold for each channel (docs.slack.dev/apis/web-api/rate-limits): others are not stopped."""
 
 _FILE_SERVERS = (".slack.com", ".slack-gov.com")
-_RESPONSE_ADDRESSES = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
+_RESPONSE_URL_PREFIXES = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """What Slack said. `headers` have their names in lower case."""
 
     data: dict[str, Any]
@@ -56,72 +56,72 @@ class SlackClient:
 
     token: str
     base_url: str = "https://slack.com/api/"
-    seconds: float = SECONDS
-    elapsed: Callable[[], float] = time.monotonic
+    timeout_seconds: float = CALL_TIMEOUT_SECONDS
+    monotonic: Callable[[], float] = time.monotonic
     proxy: str | None = None
     tls: ssl.SSLContext | None = None
     _session: aiohttp.ClientSession | None = None
-    _pauses: dict[tuple[str, str], float] = field(default_factory=dict)
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
+    _blocked_until: dict[tuple[str, str], float] = field(default_factory=dict)
+    _call_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_CALLS))
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """What Slack answers. Raises what `failure` makes of a refusal, Unreachable, and Doubtful."""
-        return (await self.answer(method, **arguments)).data
+        return (await self.call_with_headers(method, **arguments)).data
 
-    async def answer(self, method: str, **arguments: Any) -> Answer:
+    async def call_with_headers(self, method: str, **arguments: Any) -> ApiResponse:
         """The same with the headers, for those who need them too."""
-        in_form, as_json = (arguments, None) if method in _FORM_ONLY else (None, arguments)
-        async with self._slots:
-            limited = _limited(method, arguments)
-            self._respect_pause(limited)
+        in_form, as_json = (arguments, None) if method in _FORM_ENCODED_METHODS else (None, arguments)
+        async with self._call_slots:
+            limited = _rate_limit_key(method, arguments)
+            self._check_rate_limit(limited)
             try:
-                async with asyncio.timeout(self.seconds):
-                    response = await self._web().api_call(method, params=in_form, json=as_json)
+                async with asyncio.timeout(self.timeout_seconds):
+                    response = await self._web_client().api_call(method, params=in_form, json=as_json)
             except SlackApiError as error:
-                raise self._refused(limited, _refusal(error)) from error
+                raise self._note_rate_limit(limited, _error_from_exception(error)) from error
             except aiohttp.ClientConnectorError as error:
-                raise Unreachable("Slack does not answer; it is tried again") from error
+                raise Unavailable("Slack does not answer; it is tried again") from error
             except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
-                raise Doubtful from error
+                raise DeliveryUncertain from error
             except (AttributeError, UnicodeDecodeError) as error:  # the SDK expects an object of JSON
-                raise failure("") from error
+                raise error_from_response("") from error
         data = response.data if isinstance(response.data, dict) else {}
-        return Answer(data, {name.lower(): value for name, value in response.headers.items()})
+        return ApiResponse(data, {name.lower(): value for name, value in response.headers.items()})
 
-    async def respond(self, url: str, text: str) -> None:
+    async def post_to_response_url(self, url: str, text: str) -> None:
         """A private note by the address Slack gave us for it, where the app may not be in the channel.
 
         Raises Unreachable, and NotAllowed for an address that is not Slack's
         (docs.slack.dev/interactivity/handling-user-interaction#message_responses).
         """
-        if not self._is_of_slack(url):
-            raise NotAllowed("this response_url leads to a server that is not Slack's")
+        if not self._is_slack_url(url):
+            raise Forbidden("this response_url leads to a server that is not Slack's")
         note = {"response_type": "ephemeral", "replace_original": False, "text": text}
         try:
-            async with asyncio.timeout(self.seconds):
-                async with self._connected().post(
+            async with asyncio.timeout(self.timeout_seconds):
+                async with self._open_session().post(
                     url, json=note, proxy=self.proxy, ssl=self.tls or True, allow_redirects=False
                 ):
                     pass
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable("Slack does not take a note") from error
+            raise Unavailable("Slack does not take a note") from error
 
     async def upload(self, url: str, data: bytes) -> None:
         """Send a file to the address Slack gave for it; nobody sees it there. Raises Unreachable, and Permanent."""
         if not self._takes_files(url):
-            raise NotAllowed("this upload_url leads to a server that is not Slack's")
+            raise Forbidden("this upload_url leads to a server that is not Slack's")
         try:
             async with (
-                asyncio.timeout(self.seconds),
-                self._connected().post(
+                asyncio.timeout(self.timeout_seconds),
+                self._open_session().post(
                     url, data=data, proxy=self.proxy, ssl=self.tls or True, allow_redirects=False
                 ) as response,
             ):
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable("Slack does not take a file; it is tried again") from error
+            raise Unavailable("Slack does not take a file; it is tried again") from error
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Unreachable(f"Slack does not take a file now: {status}; it is tried again")
+            raise Unavailable(f"Slack does not take a file now: {status}; it is tried again")
         if status != HTTPStatus.OK:
             raise Permanent(f"Slack refuses a file: {status}")
 
@@ -138,46 +138,48 @@ class SlackClient:
             return True
         return (there.scheme, there.netloc) == (api.scheme, api.netloc)
 
-    def _is_of_slack(self, url: str) -> bool:
+    def _is_slack_url(self, url: str) -> bool:
         """Whether Slack answers there. The server of SLACK_API_URL may stand for Slack, as it does for calls."""
         api = urlsplit(self.base_url)
-        return url.startswith((*_RESPONSE_ADDRESSES, f"{api.scheme}://{api.netloc}/"))
+        return url.startswith((*_RESPONSE_URL_PREFIXES, f"{api.scheme}://{api.netloc}/"))
 
-    def _connected(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         return self._session
 
-    def _web(self) -> AsyncWebClient:
-        timeout = round(self.seconds) + 1
-        session = self._connected()
+    def _web_client(self) -> AsyncWebClient:
+        timeout = round(self.timeout_seconds) + 1
+        session = self._open_session()
         web = AsyncWebClient(
             self.token, self.base_url, timeout=timeout, retry_handlers=[], session=session, ssl=self.tls
         )
         web.proxy = self.proxy  # without one, the SDK has taken what the environment says, for any host
         return web
 
-    def _respect_pause(self, limited: tuple[str, str]) -> None:
-        rest = self._pauses.get(limited, 0.0) - self.elapsed()
+    def _check_rate_limit(self, limit_key: tuple[str, str]) -> None:
+        rest = self._blocked_until.get(limit_key, 0.0) - self.monotonic()
         if rest > 0:
-            raise Unreachable("Slack wants to be left alone for a while", retry_after=rest)
+            raise Unavailable("Slack wants to be left alone for a while", retry_after=rest)
 
-    def _refused(self, limited: tuple[str, str], error: HandrailError) -> HandrailError:
-        if isinstance(error, Unreachable) and error.retry_after:
-            now = self.elapsed()
-            kept = {one: until for one, until in self._pauses.items() if until > now}
-            self._pauses = {**kept, limited: now + error.retry_after}
+    def _note_rate_limit(self, limit_key: tuple[str, str], error: HandrailError) -> HandrailError:
+        if isinstance(error, Unavailable) and error.retry_after:
+            now = self.monotonic()
+            kept = {one: until for one, until in self._blocked_until.items() if until > now}
+            self._blocked_until = {**kept, limit_key: now + error.retry_after}
         return error
 
 
-def _limited(method: str, arguments: Mapping[str, Any]) -> tuple[str, str]:
+def _rate_limit_key(method: str, arguments: Mapping[str, Any]) -> tuple[str, str]:
     """What a limit of this call holds for: the method, and the channel where the limit is one of channels."""
-    return method, str(arguments.get("channel", "")) if method.startswith(_PER_CHANNEL) else ""
+    return method, str(arguments.get("channel", "")) if method.startswith(_PER_CHANNEL_PREFIX) else ""
 
 
-def _refusal(error: SlackApiError) -> HandrailError:
+def _error_from_exception(error: SlackApiError) -> HandrailError:
     response = error.response
     if isinstance(response, AsyncSlackResponse):
         said = response.get("error") if isinstance(response.data, dict) else None
-        return failure(str(said or ""), status=response.status_code, headers=response.headers)
-    return failure("", status=response.status, headers=response.headers)  # aiohttp's own, of a body that is no JSON
+        return error_from_response(str(said or ""), status=response.status_code, headers=response.headers)
+    return error_from_response(
+        "", status=response.status, headers=response.headers
+    )  # aiohttp's own, of a body that is no JSON

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from channels.slack.splitting import Fence, fence_after
+from channels.slack.text_splitter import Fence, fence_after
 
 _PIECE = re.compile(r"`+|[^\s`<>|]+|[\s<>|]+")
 

@@ -7,7 +7,7 @@ so that it can be found there: Slack keeps no metadata for the message of a file
 from hashlib import sha256
 
 from channels.slack.client import SlackClient
-from channels.slack.places import Spot
+from channels.slack.destinations import Destination
 
 MAX_MESSAGES = 3
 """A reply of more messages than that becomes a file behind its beginning."""
@@ -26,8 +26,8 @@ async def upload_text(client: SlackClient, name: str, text: str) -> str:
     return str(place.get("file_id"))
 
 
-async def share_file(client: SlackClient, spot: Spot, file_id: str, title: str) -> None:
+async def share_file(client: SlackClient, spot: Destination, file_id: str, title: str) -> None:
     """Show an uploaded file in a thread. Raises what SlackClient raises."""
     files = [{"id": file_id, "title": title}]
-    thread = {"thread_ts": spot.root} if spot.root else {}
+    thread = {"thread_ts": spot.thread_ts} if spot.thread_ts else {}
     await client.call("files.completeUploadExternal", files=files, channel_id=spot.channel, **thread)

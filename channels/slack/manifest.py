@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.slack.actions import ASK
+from channels.slack.action_ids import SHORTCUT_ID
 
 EVENTS_PATH = "/channels/slack/events"
 """Below PUBLIC_URL: events, interactivity and the slash command all come in here."""
 
-COMMAND = "/handrail"
+SLASH_COMMAND = "/handrail"
 
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
@@ -42,13 +42,13 @@ BOT_EVENTS = (
     "message.im",
     "message.mpim",
 )
-"""What `channels/slack/events.py` understands."""
+"""What `channels/slack/events_api.py` understands."""
 
-_PROMPTS = (("What can you do?", "What can you do?"), ("What is deployed?", "What is deployed?"))
-_LOCAL = ("localhost", "localhost.localdomain")
+_SUGGESTED_PROMPTS = (("What can you do?", "What can you do?"), ("What is deployed?", "What is deployed?"))
+_LOCAL_HOSTS = ("localhost", "localhost.localdomain")
 
 
-def manifest(public_url: str, *, socket_mode: bool, name: str = "Handrail") -> dict[str, Any]:
+def build_manifest(public_url: str, *, socket_mode: bool, name: str = "Handrail") -> dict[str, Any]:
     """The whole manifest, ready for JSON. With Socket Mode it names no URL; `name` has at most 35 characters."""
     url = None if socket_mode else request_url(public_url)
     return {
@@ -64,7 +64,7 @@ def request_url(public_url: str) -> str:
     return f"{public_url.rstrip('/')}{EVENTS_PATH}"
 
 
-def objection(public_url: str) -> str | None:
+def unreachable_reason(public_url: str) -> str | None:
     """Why Slack cannot send anything there; None for what looks as if it could."""
     url = urlsplit(public_url)
     if url.scheme != "https":
@@ -76,7 +76,7 @@ def objection(public_url: str) -> str | None:
 
 def _features(name: str, url: str | None) -> dict[str, Any]:
     told = "Carries out what you ask for, and asks the right people before anything risky."
-    prompts = [{"title": title, "message": message} for title, message in _PROMPTS]
+    prompts = [{"title": title, "message": message} for title, message in _SUGGESTED_PROMPTS]
     return {
         "agent_view": {"agent_description": told, "suggested_prompts": prompts},
         "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True, "messages_tab_read_only_enabled": False},
@@ -88,12 +88,12 @@ def _features(name: str, url: str | None) -> dict[str, Any]:
 
 def _shortcut() -> dict[str, Any]:
     told = "Start a thread with an agent about this message"
-    return {"name": "Ask Handrail", "type": "message", "callback_id": ASK, "description": told}
+    return {"name": "Ask Handrail", "type": "message", "callback_id": SHORTCUT_ID, "description": told}
 
 
 def _command() -> dict[str, Any]:
     told, hint = "Look after threads and approvals", "help|status|approvals|whoami|cancel"
-    return {"command": COMMAND, "description": told, "usage_hint": hint, "should_escape": False}
+    return {"command": SLASH_COMMAND, "description": told, "usage_hint": hint, "should_escape": False}
 
 
 def _settings(url: str | None) -> dict[str, Any]:
@@ -112,4 +112,4 @@ def _is_local(host: str) -> bool:
     try:
         return not ip_address(host).is_global
     except ValueError:
-        return host in _LOCAL or host.endswith((".local", ".localhost"))
+        return host in _LOCAL_HOSTS or host.endswith((".local", ".localhost"))

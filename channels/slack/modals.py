@@ -8,29 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.cards import whole
+from agents.cards import display_full_value
 from agents.messages import Card
-from agents.visible import cut, visible
-from channels.slack.actions import ANSWER, APPROVE, DENY, EDIT, SHOW, Behind
-from channels.slack.blanks import LONGEST_INPUT, MOST_OPTIONS, Blank, chosen_at, form
-from channels.slack.blocks import Block, context, plain, section
-from channels.slack.cards import pages_of, section_block, section_texts
-from channels.slack.entries import Mistaken, read
-from channels.slack.escaping import clipped, legible
+from agents.visible_text import escape_and_truncate, escape_hidden_characters
+from channels.slack.action_ids import ANSWER, APPROVE, DENY, EDIT, SHOW, ModalContext
+from channels.slack.blocks import Block, context, plain_text, section
+from channels.slack.cards import card_pages, section_block, section_texts
+from channels.slack.escaping import escape_hidden_except_whitespace, truncate
+from channels.slack.field_values import FieldError, parse_value
+from channels.slack.form_fields import MAX_INPUT_LENGTH, MAX_OPTIONS, FormField, form_fields, selected_index
 
-WORDS = "words"
+TEXT_BLOCK_ID = "words"
 """The block of a reason or an answer."""
 
-_FIELD = "field"
-_ARGUMENT = "argument."
-_LONGEST_TITLE = 24
-_LONGEST_ASKED = 9000
-_LONGEST_HINT = 2000
-_ONE_LINE = 80
+_FIELD_ACTION_ID = "field"
+_ARGUMENT_PREFIX = "argument."
+_MAX_TITLE_LENGTH = 24
+_MAX_REQUEST_LENGTH = 9000
+_MAX_HINT_LENGTH = 2000
+_MAX_SINGLE_LINE_LENGTH = 80
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ViewErrors:
     """What to tell the person who sent a modal, by the block it concerns."""
 
     errors: Mapping[str, str]
@@ -41,138 +41,170 @@ class Refusal:
         return {"response_action": "errors", "errors": dict(self.errors)}
 
 
-def deny_modal(behind: Behind, title: str) -> Block:
+def deny_modal(modal_context: ModalContext, title: str) -> Block:
     """Asks why; saying nothing denies as well."""
-    words = _input(WORDS, "Why? The agent is told.", _lines_of_text(""), optional=True)
-    return _modal(DENY, "Deny", "Deny", behind, [*_sections(title), words])
+    words = _input_block(TEXT_BLOCK_ID, "Why? The agent is told.", _text_element(""), is_optional=True)
+    return _modal(DENY, "Deny", "Deny", modal_context, [*_text_sections(title), words])
 
 
-def answer_modal(behind: Behind, title: str) -> Block:
+def answer_modal(modal_context: ModalContext, title: str) -> Block:
     """Asks for an answer in words."""
-    return _modal(ANSWER, "Answer", "Answer", behind, [*_sections(title), _answer_input()])
+    return _modal(ANSWER, "Answer", "Answer", modal_context, [*_text_sections(title), _answer_input()])
 
 
-def whole_modal(behind: Behind, card: Card, *, may_decide: bool) -> Block:
+def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool) -> Block:
     """Shows the page of a card that `behind` leads to. The last one can be approved or answered, by those who may.
 
     A card that keeps only the beginning of a value says where all of it is, and can be decided there.
     """
-    pages = pages_of(card)
-    page = min(behind.page, len(pages) - 1)
-    blocks = [*map(section_block, pages[page]), context([plain(f"page {page + 1} of {len(pages)}")])]
+    pages = card_pages(card)
+    page = min(modal_context.page, len(pages) - 1)
+    blocks = [*map(section_block, pages[page]), context([plain_text(f"page {page + 1} of {len(pages)}")])]
     if page + 1 < len(pages):
-        return _modal(SHOW, f"Request {card.code}", "Next page", replace(behind, page=page + 1), blocks)
-    if card.is_cut:
-        blocks.append(section(f"There is more. To see all of it: handrail requests show {visible(card.code)}"))
-    if card.is_cut or not may_decide:
-        return told_modal(f"Request {card.code}", "") | {"blocks": blocks}
+        return _modal(SHOW, f"Request {card.code}", "Next page", replace(modal_context, page=page + 1), blocks)
+    if card.is_truncated:
+        blocks.append(
+            section(f"There is more. To see all of it: handrail requests show {escape_hidden_characters(card.code)}")
+        )
+    if card.is_truncated or not may_decide:
+        return message_modal(f"Request {card.code}", "") | {"blocks": blocks}
     if card.kind == "approval":
-        return _modal(APPROVE, f"Request {card.code}", "Approve", behind, blocks)
-    return _modal(ANSWER, f"Request {card.code}", "Answer", behind, [*blocks, _answer_input(card.choices)])
+        return _modal(APPROVE, f"Request {card.code}", "Approve", modal_context, blocks)
+    return _modal(ANSWER, f"Request {card.code}", "Answer", modal_context, [*blocks, _answer_input(card.choices)])
 
 
-def edit_modal(behind: Behind, title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> Block:
+def edit_modal(
+    modal_context: ModalContext, title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Block:
     """Asks for other arguments; what no field can show stays as it is, and is shown."""
-    fields = form(schema, arguments)
-    blocks = [*_sections(title), *(_blank(field) for field in fields if isinstance(field, Blank))]
-    fixed = [f"{visible(field.name)}: {whole(field.value)}" for field in fields if not isinstance(field, Blank)]
+    fields = form_fields(schema, arguments)
+    blocks = [*_text_sections(title), *(_field_block(field) for field in fields if isinstance(field, FormField))]
+    fixed = [
+        f"{escape_hidden_characters(field.name)}: {display_full_value(field.value)}"
+        for field in fields
+        if not isinstance(field, FormField)
+    ]
     if fixed:
         blocks += map(section_block, section_texts(["These stay as they are:", *fixed]))
-    return _modal(EDIT, "Edit", "Approve this", behind, blocks)
+    return _modal(EDIT, "Edit", "Approve this", modal_context, blocks)
 
 
-def told_modal(title: str, text: str) -> Block:
+def message_modal(title: str, text: str) -> Block:
     """Only tells something, in place of a modal that was sent (`response_action: update`)."""
-    shown = clipped(visible(title), _LONGEST_TITLE) or "—"
-    return {"type": "modal", "title": plain(shown), "close": plain("Close"), "blocks": [section(legible(text))]}
+    shown = truncate(escape_hidden_characters(title), _MAX_TITLE_LENGTH) or "—"
+    return {
+        "type": "modal",
+        "title": plain_text(shown),
+        "close": plain_text("Close"),
+        "blocks": [section(escape_hidden_except_whitespace(text))],
+    }
 
 
-def reason(values: Mapping[str, str | None]) -> str | None:
+def parse_reason(values: Mapping[str, str | None]) -> str | None:
     """Why, if it was said."""
-    return (values.get(WORDS) or "").strip() or None
+    return (values.get(TEXT_BLOCK_ID) or "").strip() or None
 
 
-def answer(values: Mapping[str, str | None]) -> str | Refusal:
+def parse_answer(values: Mapping[str, str | None]) -> str | ViewErrors:
     """The answer in words."""
-    return reason(values) or Refusal({WORDS: "Write an answer."})
+    return parse_reason(values) or ViewErrors({TEXT_BLOCK_ID: "Write an answer."})
 
 
-def edited(
+def parse_edit(
     schema: Mapping[str, Any], arguments: Mapping[str, Any], values: Mapping[str, str | None]
-) -> dict[str, Any] | Refusal:
+) -> dict[str, Any] | ViewErrors:
     """The arguments as they were changed, or what is wrong with them."""
     left, errors = dict(arguments), dict[str, str]()
-    for blank in (field for field in form(schema, arguments) if isinstance(field, Blank)):
-        block = _ARGUMENT + blank.name
+    for blank in (field for field in form_fields(schema, arguments) if isinstance(field, FormField)):
+        block = _ARGUMENT_PREFIX + blank.name
         if block not in values:  # the modal is older than this tool
             continue
-        found = read(blank, values[block])
-        if isinstance(found, Mistaken):
-            errors[block] = found.told
+        found = parse_value(blank, values[block])
+        if isinstance(found, FieldError):
+            errors[block] = found.message
         else:
-            _put(left, blank, found)
-    return Refusal(errors) if errors else left
+            _set_argument(left, blank, found)
+    return ViewErrors(errors) if errors else left
 
 
-def _put(arguments: dict[str, Any], blank: Blank, found: Any) -> None:
+def _set_argument(arguments: dict[str, Any], form_field: FormField, value: Any) -> None:
     """An empty field is an empty text where there was one before, and otherwise no argument at all."""
-    if found is not None:
-        arguments[blank.name] = found
-    elif blank.value == "":
-        arguments[blank.name] = ""
-    elif blank.value is not None:
-        arguments.pop(blank.name, None)
+    if value is not None:
+        arguments[form_field.name] = value
+    elif form_field.value == "":
+        arguments[form_field.name] = ""
+    elif form_field.value is not None:
+        arguments.pop(form_field.name, None)
 
 
-def _sections(title: str) -> list[Block]:
+def _text_sections(title: str) -> list[Block]:
     """What is decided. Only a denial is asked for where a card was not shown whole."""
-    return [section_block(text) for text in section_texts([cut(title, _LONGEST_ASKED)])]
+    return [section_block(text) for text in section_texts([escape_and_truncate(title, _MAX_REQUEST_LENGTH)])]
 
 
 def _answer_input(choices: tuple[str, ...] = ()) -> Block:
-    hint = clipped("One of: " + ", ".join(map(visible, choices)), _LONGEST_HINT) if choices else ""
-    return _input(WORDS, "Answer", _lines_of_text(""), hint=hint)
+    hint = truncate("One of: " + ", ".join(map(escape_hidden_characters, choices)), _MAX_HINT_LENGTH) if choices else ""
+    return _input_block(TEXT_BLOCK_ID, "Answer", _text_element(""), hint=hint)
 
 
-def _modal(name: str, title: str, submit: str, behind: Behind, blocks: list[Block]) -> Block:
+def _modal(callback_id: str, title: str, submit: str, modal_context: ModalContext, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
-        "callback_id": name,
-        "private_metadata": behind.written(),
-        "title": plain(title),
-        "submit": plain(submit),
-        "close": plain("Back"),
+        "callback_id": callback_id,
+        "private_metadata": modal_context.to_metadata(),
+        "title": plain_text(title),
+        "submit": plain_text(submit),
+        "close": plain_text("Back"),
         "blocks": blocks,
     }
 
 
-def _input(block: str, label: str, element: Block, *, optional: bool = False, hint: str = "") -> Block:
-    drawn = {"type": "input", "block_id": block, "label": plain(label), "element": element, "optional": optional}
-    return drawn | ({"hint": plain(hint)} if hint else {})
+def _input_block(block_id: str, label: str, element: Block, *, is_optional: bool = False, hint: str = "") -> Block:
+    drawn = {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain_text(label),
+        "element": element,
+        "optional": is_optional,
+    }
+    return drawn | ({"hint": plain_text(hint)} if hint else {})
 
 
-def _blank(blank: Blank) -> Block:
-    element = _elements(blank)
-    return _input(_ARGUMENT + blank.name, blank.name, element, optional=blank.optional, hint=blank.hint)
+def _field_block(form_field: FormField) -> Block:
+    element = _field_element(form_field)
+    return _input_block(
+        _ARGUMENT_PREFIX + form_field.name,
+        form_field.name,
+        element,
+        is_optional=form_field.is_optional,
+        hint=form_field.hint,
+    )
 
 
-def _elements(blank: Blank) -> Block:
-    if blank.kind == "choice":
-        return _list(blank)
-    if blank.kind == "text":
-        one_line = "\n" not in blank.written and len(blank.written) <= _ONE_LINE
-        return _lines_of_text(blank.written) | {"multiline": not one_line}
-    number = {"type": "number_input", "action_id": _FIELD, "is_decimal_allowed": blank.kind == "decimal"}
-    return number | ({"initial_value": blank.written} if blank.written else {})
+def _field_element(form_field: FormField) -> Block:
+    if form_field.kind == "choice":
+        return _select_element(form_field)
+    if form_field.kind == "text":
+        one_line = "\n" not in form_field.initial_value and len(form_field.initial_value) <= _MAX_SINGLE_LINE_LENGTH
+        return _text_element(form_field.initial_value) | {"multiline": not one_line}
+    number = {"type": "number_input", "action_id": _FIELD_ACTION_ID, "is_decimal_allowed": form_field.kind == "decimal"}
+    return number | ({"initial_value": form_field.initial_value} if form_field.initial_value else {})
 
 
-def _lines_of_text(text: str) -> Block:
-    field = {"type": "plain_text_input", "action_id": _FIELD, "multiline": True, "max_length": LONGEST_INPUT}
+def _text_element(text: str) -> Block:
+    field = {
+        "type": "plain_text_input",
+        "action_id": _FIELD_ACTION_ID,
+        "multiline": True,
+        "max_length": MAX_INPUT_LENGTH,
+    }
     return field | ({"initial_value": text} if text else {})
 
 
-def _list(blank: Blank) -> Block:
-    options = [{"text": plain(label), "value": str(n)} for n, label in enumerate(blank.labels[:MOST_OPTIONS])]
-    element = {"type": "static_select", "action_id": _FIELD, "options": options}
-    at = chosen_at(blank)
+def _select_element(form_field: FormField) -> Block:
+    options = [
+        {"text": plain_text(label), "value": str(n)} for n, label in enumerate(form_field.option_labels[:MAX_OPTIONS])
+    ]
+    element = {"type": "static_select", "action_id": _FIELD_ACTION_ID, "options": options}
+    at = selected_index(form_field)
     return element if at is None else element | {"initial_option": options[at]}

@@ -10,23 +10,23 @@ from agents.state import ThreadStatus
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PendingRequest:
     """An open request. `channel` and `link` are where its card is on Slack: an id, and the permalink if it is known."""
 
     request: Request
     channel: str | None = None
-    link: str | None = None
+    permalink: str | None = None
 
 
 @dataclass(frozen=True)
-class Conversation:
+class ThreadSummary:
     """One thread: what was asked first, and what it is doing."""
 
     agent: str
     status: ThreadStatus
-    asked: str
+    title: str
     updated_at: datetime
-    link: str | None = None
+    permalink: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ class Overview:
 
     by: Address
     person: Person | None = None
-    waiting: tuple[Waiting, ...] = ()
-    conversations: tuple[Conversation, ...] = ()
+    pending_requests: tuple[PendingRequest, ...] = ()
+    threads: tuple[ThreadSummary, ...] = ()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from agents.messages import Assurance, Message, Receipt
 from channels.base import Capabilities
-from channels.degrade import as_text, digest_of_text
+from channels.text import text_digest, to_plain_text
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class TerminalChannel:
 
     scheme: ClassVar[str] = "terminal"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        edits=True,
-        commands=("/approve {code}", "/deny {code} why", "/answer {code} text"),
+        can_edit=True,
+        reply_instructions=("/approve {code}", "/deny {code} why", "/answer {code} text"),
         assurance=Assurance.MEDIUM,
     )
 
-    def shown(self, message: Message) -> Receipt:
-        return Receipt(ref="log", digest=digest_of_text(as_text(message, self.capabilities)))
+    def receipt_for(self, message: Message) -> Receipt:
+        return Receipt(ref="log", digest=text_digest(to_plain_text(message, self.capabilities)))

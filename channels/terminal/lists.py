@@ -6,23 +6,23 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from agents.cards import shown
+from agents.cards import display_value
 from agents.people import name_in
-from channels.terminal.outbound import RequestView, ThreadView, local, notice, status_text, table
+from channels.terminal.views import ApiRequest, ApiThread, format_local_time, info_view, status_text, table
 
-_SHORTEST = len("thr_") + 10
+_MIN_ID_LENGTH = len("thr_") + 10
 """Characters of a shortened id: up to the millisecond a thread began in."""
 
-_LONGEST_LINE, _LONGEST_VALUE = 120, 24
+_MAX_LINE_LENGTH, _MAX_VALUE_LENGTH = 120, 24
 
 
 def threads_table(
-    threads: Sequence[ThreadView], zone: tzinfo | None = None, *, is_short: bool = False
+    threads: Sequence[ApiThread], zone: tzinfo | None = None, *, is_short: bool = False
 ) -> RenderableType:
     """Return threads, one a line; `is_short` cuts ids to what tells them apart."""
     if not threads:
-        return notice("no threads yet")
-    ids = short_ids(thread.id for thread in threads) if is_short else {}
+        return info_view("no threads yet")
+    ids = shorten_ids(thread.id for thread in threads) if is_short else {}
     rows = [
         (
             ids.get(t.id, t.id),
@@ -30,7 +30,7 @@ def threads_table(
             t.agent,
             t.title,
             name_in(t.names, t.requester),
-            local(t.updated_at, zone),
+            format_local_time(t.updated_at, zone),
         )
         for t in threads
     ]
@@ -38,19 +38,19 @@ def threads_table(
 
 
 def requests_table(
-    requests: Sequence[RequestView], zone: tzinfo | None = None, *, is_short: bool = False
+    requests: Sequence[ApiRequest], zone: tzinfo | None = None, *, is_short: bool = False
 ) -> RenderableType:
     """Return requests, one a line; `is_short` cuts ids of threads to what tells them apart."""
     if not requests:
-        return notice("nothing is asked")
-    ids = short_ids(request.thread_id for request in requests) if is_short else {}
+        return info_view("nothing is asked")
+    ids = shorten_ids(request.thread_id for request in requests) if is_short else {}
     rows = [
         (
             r.code,
             status_text(r.status),
-            f"{r.agent}: {asked_line(r)}",
+            f"{r.agent}: {format_request_line(r)}",
             r.explanation.decided_by,
-            local(r.expires_at, zone) if r.status == "open" and r.expires_at else "",
+            format_local_time(r.expires_at, zone) if r.status == "open" and r.expires_at else "",
             ids.get(r.thread_id, r.thread_id),
         )
         for r in requests
@@ -58,27 +58,27 @@ def requests_table(
     return table(("code", "status", "asks", "who may decide", "open until", "thread"), rows)
 
 
-def asked_line(request: RequestView) -> str:
+def format_request_line(request: ApiRequest) -> str:
     """Return the question, or the call with its arguments, on one line; what is cut ends with a mark."""
     if request.kind == "question":
-        return _cut(request.question or "", _LONGEST_LINE)
-    arguments = (f"{name}={_cut(value, _LONGEST_VALUE)}" for name, value in (request.arguments or {}).items())
-    return _cut(" ".join([request.tool or "", *arguments]), _LONGEST_LINE)
+        return _truncate(request.question or "", _MAX_LINE_LENGTH)
+    arguments = (f"{name}={_truncate(value, _MAX_VALUE_LENGTH)}" for name, value in (request.arguments or {}).items())
+    return _truncate(" ".join([request.tool or "", *arguments]), _MAX_LINE_LENGTH)
 
 
-def _cut(value: Any, longest: int) -> str:
-    line = shown(value)
-    return line if len(line) <= longest else f"{line[:longest]}…"
+def _truncate(value: Any, max_length: int) -> str:
+    line = display_value(value)
+    return line if len(line) <= max_length else f"{line[:max_length]}…"
 
 
-def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
+def shorten_ids(ids: Iterable[str]) -> Mapping[str, str]:
     """Return for each id its shortest beginning that no other one has."""
     ordered = sorted(set(ids))
     return {
-        one: one[: max(_SHORTEST, _shared(before, one) + 1, _shared(one, after) + 1)]
+        one: one[: max(_MIN_ID_LENGTH, _common_prefix_length(before, one) + 1, _common_prefix_length(one, after) + 1)]
         for before, one, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
     }
 
 
-def _shared(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -8,26 +8,26 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.cards import shown
+from agents.cards import display_value
 from agents.people import name_in
-from agents.visible import lines, visible
+from agents.visible_text import escape_hidden_characters, escape_hidden_except_newlines
 from channels.terminal.client import LoggedEvent
-from channels.terminal.outbound import (
-    RequestView,
-    SpendingView,
-    ThreadView,
-    card,
-    event_detail,
-    local,
-    notice,
+from channels.terminal.views import (
+    ApiRequest,
+    ApiSpending,
+    ApiThread,
+    card_view,
+    format_event_detail,
+    format_local_time,
+    info_view,
     status_text,
 )
 
 MAX_STEPS = 50
 """The most steps on a page, the latest; the whole log has its own command."""
 
-_SPEECH = ("MessageReceived", "MessageEdited", "ReplyChosen", "NoticeGiven")
-_STEPS = {
+_MESSAGE_EVENT_TYPES = ("MessageReceived", "MessageEdited", "ReplyChosen", "NoticeGiven")
+_STEP_TEXTS = {
     "MessageDeleted": "took a message back",
     "ToolCalled": "calls",
     "ToolSucceeded": "says",
@@ -54,28 +54,33 @@ _STEPS = {
 
 
 def thread_page(
-    thread: ThreadView,
+    thread: ApiThread,
     events: Sequence[LoggedEvent],
-    requests: Sequence[RequestView],
+    requests: Sequence[ApiRequest],
     zone: tzinfo | None = None,
 ) -> RenderableType:
     """Return the page of a thread; `requests` are those that are open. Times are in `zone`, None for local."""
-    parts: list[RenderableType] = [Text(visible(thread.title) or thread.id, style="bold"), _header(thread, zone)]
-    parts += [card(request, zone) for request in requests]
-    steps = [event for event in events if event.type in _SPEECH or event.type in _STEPS]
+    parts: list[RenderableType] = [
+        Text(escape_hidden_characters(thread.title) or thread.id, style="bold"),
+        _header(thread, zone),
+    ]
+    parts += [card_view(request, zone) for request in requests]
+    steps = [event for event in events if event.type in _MESSAGE_EVENT_TYPES or event.type in _STEP_TEXTS]
     if (earlier := len(steps) - MAX_STEPS) > 0:
-        parts.append(notice(f"{earlier} earlier steps: handrail threads events {thread.id}"))
-    return Group(*parts, "", _steps(steps[-MAX_STEPS:], zone))
+        parts.append(info_view(f"{earlier} earlier steps: handrail threads events {thread.id}"))
+    return Group(*parts, "", _steps_table(steps[-MAX_STEPS:], zone))
 
 
-def _header(thread: ThreadView, zone: tzinfo | None) -> Table:
+def _header(thread: ApiThread, zone: tzinfo | None) -> Table:
     facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(thread, zone):
-        facts.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(visible(value)))
+    for name, value in _detail_rows(thread, zone):
+        facts.add_row(
+            Text(name, style="dim"), value if isinstance(value, Text) else Text(escape_hidden_characters(value))
+        )
     return facts
 
 
-def _facts(thread: ThreadView, zone: tzinfo | None) -> Iterator[tuple[str, str | Text]]:
+def _detail_rows(thread: ApiThread, zone: tzinfo | None) -> Iterator[tuple[str, str | Text]]:
     yield "thread", thread.id
     yield "status", status_text(thread.status)
     if thread.paused:
@@ -83,42 +88,44 @@ def _facts(thread: ThreadView, zone: tzinfo | None) -> Iterator[tuple[str, str |
     yield "agent", thread.agent
     yield "asked by", name_in(thread.names, thread.requester)
     if thread.created_at is not None:
-        yield "began", local(thread.created_at, zone)
-    yield "last moved", local(thread.updated_at, zone)
+        yield "began", format_local_time(thread.created_at, zone)
+    yield "last moved", format_local_time(thread.updated_at, zone)
     if thread.budget:
         yield (
             "budget",
-            ", ".join(_spent(kind, spending) for kind, spending in thread.budget.items() if _counts(spending)),
+            ", ".join(
+                _format_spending(kind, spending) for kind, spending in thread.budget.items() if _has_spending(spending)
+            ),
         )
     if thread.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in thread.labels.items())
 
 
-def _counts(spending: SpendingView) -> bool:
+def _has_spending(spending: ApiSpending) -> bool:
     return spending.limit is not None or spending.spent > 0
 
 
-def _spent(kind: str, spending: SpendingView) -> str:
+def _format_spending(kind: str, spending: ApiSpending) -> str:
     limit = f" of {spending.limit:,g}" if spending.limit is not None else ""
     unit = " s" if kind == "wall_clock" else ""
     return f"{kind.replace('_', ' ')} {spending.spent:,.4g}{limit}{unit}"
 
 
-def _steps(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
+def _steps_table(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
     drawn = Table.grid(padding=(0, 2))
     for event in events:
         at = datetime.fromisoformat(event.at).astimezone(zone)
-        drawn.add_row(Text(f"{at:%m-%d %H:%M:%S}", style="dim"), _step(event))
+        drawn.add_row(Text(f"{at:%m-%d %H:%M:%S}", style="dim"), _step_text(event))
     return drawn
 
 
-def _step(event: LoggedEvent) -> Text:
+def _step_text(event: LoggedEvent) -> Text:
     who = _who(event)
-    if event.type in _SPEECH:
+    if event.type in _MESSAGE_EVENT_TYPES:
         edited = " (edited)" if event.type == "MessageEdited" else ""
         style = "bold green" if event.type == "ReplyChosen" else "bold cyan"
-        return Text.assemble((f"{who}{edited}: ", style), lines(event.data.get("text") or ""))
-    return Text(" ".join(filter(None, (who, _STEPS[event.type], _gist(event)))), style="dim")
+        return Text.assemble((f"{who}{edited}: ", style), escape_hidden_except_newlines(event.data.get("text") or ""))
+    return Text(" ".join(filter(None, (who, _STEP_TEXTS[event.type], _step_summary(event)))), style="dim")
 
 
 def _who(event: LoggedEvent) -> str:
@@ -132,13 +139,17 @@ def _answer(event: LoggedEvent) -> Mapping[str, Any]:
     return event.data.get("answer") or {} if event.type == "RequestAnswered" else {}
 
 
-def _gist(event: LoggedEvent) -> str:
+def _step_summary(event: LoggedEvent) -> str:
     if event.type == "ToolCalled":
-        arguments = (f"{name}={shown(value)}" for name, value in (event.data.get("arguments") or {}).items())
-        return " ".join([shown(event.data.get("tool", "")), *(visible(one) for one in arguments)])
+        arguments = (f"{name}={display_value(value)}" for name, value in (event.data.get("arguments") or {}).items())
+        return " ".join(
+            [display_value(event.data.get("tool", "")), *(escape_hidden_characters(one) for one in arguments)]
+        )
     if event.type == "ToolSucceeded":
         first, *others = str(event.data.get("summary") or "").splitlines() or [""]
-        return shown(first) + (f" … ({len(others)} more lines)" if others else "")
+        return display_value(first) + (f" … ({len(others)} more lines)" if others else "")
     answer = _answer(event)
-    refused = f"; it does not count: {shown(answer.get('reason') or '')}" if answer.get("counted") is False else ""
-    return f"{event_detail(event.type, event.data, event.names)}{refused}"
+    refused = (
+        f"; it does not count: {display_value(answer.get('reason') or '')}" if answer.get("counted") is False else ""
+    )
+    return f"{format_event_detail(event.type, event.data, event.names)}{refused}"

@@ -2,14 +2,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.agents.line import Line, connected
-from tests.fakes.model import FakeOpenAI
+from tests.agents.openai_harness import OpenAIHarness, build_model
+from tests.fakes.openai_server import FakeOpenAI
 
 
 @pytest.fixture(params=["chat", "responses"])
-async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+async def openai_harness(request: pytest.FixtureRequest) -> AsyncIterator[OpenAIHarness]:
     """A line over each of the two APIs."""
     async with FakeOpenAI.running() as provider:
-        model = connected(provider, request.param)
-        yield Line(provider, model)
+        model = build_model(provider, request.param)
+        yield OpenAIHarness(provider, model)
         await model.close()

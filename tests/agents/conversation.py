@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from agents.addresses import ENGINE, Address, person
+from agents.addresses import ENGINE, Address, person_address
 from agents.agent import Agent
-from agents.completion import Completion, Outcome
-from agents.deadlines import due
+from agents.completion import Completion, CompletionOutcome
+from agents.deadlines import due_events
+from agents.decisions import evaluate_answer
+from agents.event_stamp import EventStamp
 from agents.events import (
     BudgetExtended,
     KnownEvent,
@@ -24,24 +26,22 @@ from agents.events import (
     ToolStarted,
     ToolSucceeded,
 )
-from agents.interpret import call_tool, interpret, refused_call
-from agents.judge import judge
-from agents.listen import listen, listen_again
-from agents.messages import Assurance, Changed, Heard, Provenance
-from agents.model import Model, Turn
-from agents.moment import Moment
-from agents.opening import ask_for_help, ask_what_happened
+from agents.interpret import events_for_step, events_for_tool_call, rejected_call
+from agents.message_rules import events_for_edit, events_for_message
+from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance
+from agents.model import Model, ModelRequest
 from agents.people import People, Person
 from agents.policy import Policy
 from agents.prompt import render_prompt
 from agents.reducer import fold
+from agents.request_factory import help_request, outcome_request
 from agents.requests import Answer, Decision, Request
-from agents.state import OpenCall, ThreadState
+from agents.state import CurrentCall, ThreadState
 from agents.steps import CallTool, Step
 
-ALICE, BOB = person("alice"), person("bob")
+ALICE, BOB = person_address("alice"), person_address("bob")
 PEOPLE = People(
-    everybody=(Person(key="alice", name="Alice", roles=("dev",)), Person(key="bob", name="Bob", roles=("release",)))
+    members=(Person(key="alice", name="Alice", roles=("dev",)), Person(key="bob", name="Bob", roles=("release",)))
 )
 TERMINAL = Address("terminal:alice")
 
@@ -58,164 +58,198 @@ class Conversation:
     _ticks: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        moment = self._moment()
+        moment = self._new_stamp()
         self.record(
-            ThreadStarted(at=moment.now, actor=ALICE, thread_id="t1", agent=self.agent.name, origin=TERMINAL,
-                          requester=ALICE)
-        )  # fmt: skip
+            ThreadStarted(
+                at=moment.now, actor=ALICE, thread_id="t1", agent=self.agent.name, origin=TERMINAL, requester=ALICE
+            )
+        )
 
     @property
     def agents(self) -> dict[str, Agent]:
         return {agent.name: agent for agent in (self.agent, *self.others)}
 
     @property
-    def acting(self) -> Agent:
+    def active_agent(self) -> Agent:
         """The agent at work."""
-        return self.agents[self.state.acting]
+        return self.agents[self.state.active_agent]
 
-    def says(self, text: str, by: Address = ALICE, ref: str | None = None) -> None:
+    def post_message(self, text: str, by: Address = ALICE, ref: str | None = None) -> None:
         """Somebody says something to the thread."""
-        source = Address(f"terminal:{by.rest}")
-        heard = Heard(text=text, by=by, source=source, provenance=Provenance.VERIFIED_PERSON, at=self._moment().now,
-                      ref=ref)  # fmt: skip
-        self.record(*listen(self.state, heard, people=PEOPLE, agent=self.acting))
+        source = Address(f"terminal:{by.id}")
+        heard = IncomingMessage(
+            text=text, by=by, source=source, provenance=Provenance.VERIFIED_PERSON, at=self._new_stamp().now, ref=ref
+        )
+        self.record(*events_for_message(self.state, heard, people=PEOPLE, agent=self.active_agent))
 
-    def rewords(self, ref: str, text: str | None, by: Address = ALICE) -> None:
+    def edit_message(self, ref: str, text: str | None, by: Address = ALICE) -> None:
         """Somebody edits what they said; without a text they take it back."""
-        changed = Changed(ref=ref, text=text, by=by, source=Address(f"terminal:{by.rest}"),
-                          provenance=Provenance.VERIFIED_PERSON, at=self._moment().now)  # fmt: skip
-        self.record(*listen_again(self.state, changed, people=PEOPLE, agent=self.acting))
+        changed = IncomingEdit(
+            ref=ref,
+            text=text,
+            by=by,
+            source=Address(f"terminal:{by.id}"),
+            provenance=Provenance.VERIFIED_PERSON,
+            at=self._new_stamp().now,
+        )
+        self.record(*events_for_edit(self.state, changed, people=PEOPLE, agent=self.active_agent))
 
-    async def chooses(self) -> Completion:
+    async def run_model(self) -> Completion:
         """The model is asked, and what it chose follows."""
-        assert self.state.models_turn, "it is not the model's turn"
-        completion = await self.model.complete(self._turn())
+        assert self.state.needs_model, "it is not the model's turn"
+        completion = await self.model.complete(self._model_request())
         if completion.step is not None:
-            chosen = self._chosen(completion.step, completion.model)
-            self.record(chosen, *interpret(self.state, completion.step, self._moment(), agent=self.acting,
-                                           policy=self.policy, agents=self.agents))  # fmt: skip
+            chosen = self._step_chosen(completion.step, completion.model)
+            self.record(
+                chosen,
+                *events_for_step(
+                    self.state,
+                    completion.step,
+                    self._new_stamp(),
+                    agent=self.active_agent,
+                    policy=self.policy,
+                    agents=self.agents,
+                ),
+            )
         return completion
 
-    async def step(self) -> Step:
+    async def next_step(self) -> Step:
         """The step the model chooses."""
-        completion = await self.chooses()
+        completion = await self.run_model()
         assert completion.step is not None, completion.detail
         return completion.step
 
-    async def replies(self) -> str:
+    async def run_model_to_reply(self) -> str:
         """The model chooses, and ends with these words."""
-        await self.chooses()
-        last = self.state.recent[-1]
+        await self.run_model()
+        last = self.state.history[-1]
         assert isinstance(last, ReplyChosen), f"it did not reply: {last.type}"
         return last.text
 
-    async def chooses_what_makes_no_sense(self, reason: str) -> None:
+    async def run_model_with_rejected_call(self, reason: str) -> None:
         """The model chooses a call that its preparation refuses."""
-        completion = await self.model.complete(self._turn())
+        completion = await self.model.complete(self._model_request())
         assert isinstance(completion.step, CallTool)
-        refused = refused_call(self.state, completion.step, reason, self._moment(), agent=self.acting)
-        self.record(self._chosen(completion.step, completion.model), refused)
+        refused = rejected_call(self.state, completion.step, reason, self._new_stamp(), agent=self.active_agent)
+        self.record(self._step_chosen(completion.step, completion.model), refused)
 
-    def prefetches(self, tool: str, summary: str) -> None:
+    def prefetch(self, tool: str, summary: str) -> None:
         """A tool ran before the model was asked for the first time."""
         step = CallTool(tool=tool, arguments={})
         self.record(
-            *call_tool(self.state, step, self._moment(), agent=self.acting, policy=self.policy, prefetched=True)
+            *events_for_tool_call(
+                self.state, step, self._new_stamp(), agent=self.active_agent, policy=self.policy, is_prefetch=True
+            )
         )
-        self.succeeds(summary)
+        self.succeed_tool(summary)
 
-    def succeeds(self, summary: str, result: Any = None) -> None:
+    def succeed_tool(self, summary: str, result: Any = None) -> None:
         """The tool in hand did its work."""
-        call, at = self._started(), self._moment().now
+        call, at = self._start_tool(), self._new_stamp().now
         self.record(ToolSucceeded(at=at, actor=ENGINE, call_id=call.call_id, summary=summary, result=result))
 
-    def fails(self, error: str) -> None:
+    def fail_tool(self, error: str) -> None:
         """The tool in hand did not do its work."""
-        call = self._started()
-        self.record(ToolFailed(at=self._moment().now, actor=ENGINE, call_id=call.call_id, error=error))
+        call = self._start_tool()
+        self.record(ToolFailed(at=self._new_stamp().now, actor=ENGINE, call_id=call.call_id, error=error))
 
-    def is_lost(self) -> None:
+    def lose_tool_outcome(self) -> None:
         """Nobody can tell whether the tool in hand ran; a person is asked."""
-        call, moment = self._started(), self._moment()
+        call, moment = self._start_tool(), self._new_stamp()
         unknown = ToolOutcomeUnknown(at=moment.now, actor=ENGINE, call_id=call.call_id, detail="it crashed")
-        self.record(unknown, ask_what_happened(self.state, call, moment))
+        self.record(unknown, outcome_request(self.state, call, moment))
 
-    def answers(
+    def answer_request(
         self, decision: Decision, *, by: Address = BOB, comment: str | None = None, text: str | None = None
     ) -> None:
         """Somebody answers the open request."""
-        answer = Answer(by=by, channel=Address(f"web:{by.rest}"), assurance=Assurance.HIGH, decision=decision,
-                        comment=comment, text=text)  # fmt: skip
-        at = self._moment().now
-        judgement = judge(self._request(), answer, people=PEOPLE, now=at)
+        answer = Answer(
+            by=by,
+            channel=Address(f"web:{by.id}"),
+            assurance=Assurance.HIGH,
+            decision=decision,
+            comment=comment,
+            text=text,
+        )
+        at = self._new_stamp().now
+        judgement = evaluate_answer(self._open_request(), answer, people=PEOPLE, now=at)
         self.record(
-            RequestAnswered(at=at, actor=by, request_id=self._request().id, answer=judgement.given,
-                            status=judgement.status)
-        )  # fmt: skip
+            RequestAnswered(
+                at=at, actor=by, request_id=self._open_request().id, answer=judgement.answer, status=judgement.status
+            )
+        )
 
-    def edits(self, **arguments: Any) -> None:
+    def edit_arguments(self, **arguments: Any) -> None:
         """Bob replaces arguments of the open request, which approves it."""
-        request, at = self._request(), self._moment().now
+        request, at = self._open_request(), self._new_stamp().now
         answer = Answer(by=BOB, channel=Address("web:bob"), assurance=Assurance.HIGH, decision="approve")
-        given = judge(request, answer, people=PEOPLE, now=at).given
+        given = evaluate_answer(request, answer, people=PEOPLE, now=at).answer
         changed = {**(request.arguments or {}), **arguments}
         self.record(
-            RequestAnswered(at=at, actor=BOB, request_id=request.id, answer=given, status="approved",
-                            arguments=changed, digest="d" * 64, policy=request.policy)
-        )  # fmt: skip
+            RequestAnswered(
+                at=at,
+                actor=BOB,
+                request_id=request.id,
+                answer=given,
+                status="approved",
+                arguments=changed,
+                digest="d" * 64,
+                policy=request.policy,
+            )
+        )
 
-    def runs_out(self) -> None:
+    def expire_request(self) -> None:
         """Nobody answers the open request."""
-        self.record(*due(self.state, self._request().opened_at + timedelta(days=8), PEOPLE))
+        self.record(*due_events(self.state, self._open_request().opened_at + timedelta(days=8), PEOPLE))
 
-    def wakes(self) -> None:
+    def end_wait(self) -> None:
         """The wait is over."""
-        assert self.state.fires_at is not None, "nothing is waited for"
-        self.record(*due(self.state, self.state.fires_at, PEOPLE))
+        assert self.state.timer_at is not None, "nothing is waited for"
+        self.record(*due_events(self.state, self.state.timer_at, PEOPLE))
 
-    def gets_stuck(self) -> None:
+    def ask_for_help(self) -> None:
         """The engine asks a person how to go on."""
-        self.record(ask_for_help(self.state, "Several attempts failed.", self._moment()))
+        self.record(help_request(self.state, "Several attempts failed.", self._new_stamp()))
 
-    def is_given_more_budget(self) -> None:
-        self.record(BudgetExtended(at=self._moment().now, actor=BOB, kind="steps", by=10))
+    def extend_budget(self) -> None:
+        self.record(BudgetExtended(at=self._new_stamp().now, actor=BOB, kind="steps", by=10))
 
-    def is_forked(self) -> None:
+    def fork(self) -> None:
         """The thread goes on as a copy of itself."""
-        at = self._moment().now
+        at = self._new_stamp().now
         self.record(ThreadForked(at=at, actor=BOB, thread_id="t2", parent="t1", at_seq=self.state.version))
 
-    def is_rejected(self, outcome: Outcome, model: str) -> None:
+    def reject_step(self, outcome: CompletionOutcome, model: str) -> None:
         """A call of a model ended without a step."""
-        self.record(StepRejected(at=self._moment().now, actor=ENGINE, outcome=outcome, detail="", model=model))
+        self.record(StepRejected(at=self._new_stamp().now, actor=ENGINE, outcome=outcome, detail="", model=model))
 
     def record(self, *events: KnownEvent) -> None:
         self.state = fold(self.state, events)
 
-    def forgets(self, keep: int) -> None:
+    def drop_history(self, keep: int) -> None:
         """Only the last events are still remembered."""
-        self.state = self.state.model_copy(update={"recent": self.state.recent[-keep:]})
+        self.state = self.state.model_copy(update={"history": self.state.history[-keep:]})
 
-    def _turn(self) -> Turn:
-        return Turn(self.state, self.acting, render_prompt(self.state, self.acting))
+    def _model_request(self) -> ModelRequest:
+        return ModelRequest(self.state, self.active_agent, render_prompt(self.state, self.active_agent))
 
-    def _chosen(self, step: Step, model: str) -> StepChosen:
-        at = self._moment().now
+    def _step_chosen(self, step: Step, model: str) -> StepChosen:
+        at = self._new_stamp().now
         return StepChosen(at=at, actor=ENGINE, step=step, model=model, prompt_hash="p", based_on=self.state.version)
 
-    def _started(self) -> OpenCall:
-        call = self.state.call
+    def _start_tool(self) -> CurrentCall:
+        call = self.state.current_call
         assert call is not None, "there is no call in hand"
-        assert call.phase == "ready", f"the call may not start: {call.phase}"
-        self.record(ToolStarted(at=self._moment().now, actor=ENGINE, call_id=call.call_id, key="k"))
+        assert call.phase == "approved", f"the call may not start: {call.phase}"
+        self.record(ToolStarted(at=self._new_stamp().now, actor=ENGINE, call_id=call.call_id, key="k"))
         return call
 
-    def _request(self) -> Request:
-        request = self.state.request
+    def _open_request(self) -> Request:
+        request = self.state.open_request
         assert request is not None, "nobody is asked anything"
         return request
 
-    def _moment(self) -> Moment:
+    def _new_stamp(self) -> EventStamp:
         tick = next(self._ticks)
         now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=tick)
-        return Moment(now=now, fresh=f"{tick:04}", code="ABCDE")
+        return EventStamp(now=now, new_id=f"{tick:04}", new_code="ABCDE")

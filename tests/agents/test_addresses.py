@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from agents.addresses import Address, person
+from agents.addresses import Address, person_address
 
 ADDRESSES: TypeAdapter[Address] = TypeAdapter(Address)
 
@@ -23,7 +23,7 @@ ADDRESSES: TypeAdapter[Address] = TypeAdapter(Address)
 )
 def test_an_address_knows_its_scheme_and_the_rest(text: str, scheme: str, rest: str) -> None:
     address = Address(text)
-    assert (address, address.scheme, address.rest) == (text, scheme, rest)
+    assert (address, address.scheme, address.id) == (text, scheme, rest)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_any_text_is_an_address_that_reads_back_as_it_was_or_is_refused(text: st
         address = Address(text)
     except ValueError:
         return
-    assert f"{address.scheme}:{address.rest}" == address == text
+    assert f"{address.scheme}:{address.id}" == address == text
     assert address.isprintable()
     assert " " not in address
 
 
 def test_an_address_survives_json_as_an_address() -> None:
-    read = ADDRESSES.validate_json(ADDRESSES.dump_json(person("alice")))
-    assert read == person("alice")
+    read = ADDRESSES.validate_json(ADDRESSES.dump_json(person_address("alice")))
+    assert read == person_address("alice")
     assert isinstance(read, Address)
 
 

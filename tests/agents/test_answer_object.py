@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from agents.agent import Agent
 from agents.answer_object import extract_object
-from agents.errors import Invalid
+from agents.errors import InvalidInput
+from agents.output_parser import parse_step
 from agents.steps import DoneForNow
-from agents.wire import parse_step
 
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=())
 HOSTILE_LENGTH = 200_000
@@ -58,7 +58,7 @@ def test_object_that_is_written_twice_counts_once() -> None:
 
 @pytest.mark.parametrize("between", [" ", " or\n```json\n", "</think>"])
 def test_two_different_objects_are_refused(between: str) -> None:
-    with pytest.raises(Invalid, match="several objects"):
+    with pytest.raises(InvalidInput, match="several objects"):
         extract_object(f"{reply('Yes')}{between}{reply('No')}")
 
 
@@ -101,7 +101,7 @@ def test_any_wrapping_is_read_to_the_same_step(before: str, after: str, label: s
 
 @given(st.text() | st.text(alphabet='{}"`<>/think\\: \n\ufeff1,[]'))
 def test_any_text_is_a_text_or_a_complaint(text: str) -> None:
-    with suppress(Invalid):
+    with suppress(InvalidInput):
         assert isinstance(extract_object(text), str)
 
 
@@ -114,6 +114,6 @@ def test_any_text_is_a_text_or_a_complaint(text: str) -> None:
 def test_hostile_text_takes_time_that_grows_with_its_length(prefix: str, unit: str) -> None:
     text = prefix + unit * (HOSTILE_LENGTH // len(unit))
     started = time.monotonic()
-    with suppress(Invalid):
+    with suppress(InvalidInput):
         extract_object(text)
     assert time.monotonic() - started < GENEROUS_SECONDS

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from agents.capping import MAX_TEXT_BYTES
-from agents.digest import digest_of
+from agents.digest import compute_digest
 from agents.errors import InvalidArguments
-from agents.schema import strict_schema
+from agents.event_truncation import MAX_TEXT_BYTES
+from agents.output_schema import strict_schema
 from agents.tools import ToolContext, ToolResult, tool
 
 
@@ -78,12 +78,12 @@ WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
     ],
 )
 def test_a_function_gets_its_types_and_the_log_plain_json(name: str, given_: Any, wanted: Any, written: Any) -> None:
-    valid = plan.validated({name: given_})
+    valid = plan.validate_arguments({name: given_})
     assert (type(valid[name]), valid[name]) == (type(written), written)
-    typed = plan.typed(valid)[name]
+    typed = plan.to_typed_arguments(valid)[name]
     if wanted is not None:
         assert (type(typed), typed) == (type(wanted), wanted)
-    assert plan.validated(plan.typed(valid)) == plan.validated(valid) == valid
+    assert plan.validate_arguments(plan.to_typed_arguments(valid)) == plan.validate_arguments(valid) == valid
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_function_gets_its_types_and_the_log_plain_json(name: str, given_: Any
 )
 def test_a_truth_value_is_no_number_and_a_number_no_text(name: str, value: Any) -> None:
     with pytest.raises(InvalidArguments, match=f"plan: {name}"):
-        plan.validated({name: value})
+        plan.validate_arguments({name: value})
 
 
 @given(
@@ -126,16 +126,16 @@ def test_a_truth_value_is_no_number_and_a_number_no_text(name: str, value: Any) 
     )
 )
 def test_canonical_arguments_stay_as_they_are_however_often_they_are_read(objects: dict[str, Any]) -> None:
-    valid = plan.validated(objects)
-    assert plan.validated(json.loads(json.dumps(valid))) == valid
-    assert plan.validated(plan.typed(valid)) == valid
-    assert {name: plan.typed(valid)[name] for name in objects} == objects
+    valid = plan.validate_arguments(objects)
+    assert plan.validate_arguments(json.loads(json.dumps(valid))) == valid
+    assert plan.validate_arguments(plan.to_typed_arguments(valid)) == valid
+    assert {name: plan.to_typed_arguments(valid)[name] for name in objects} == objects
 
 
 @given(st.integers(-(2**53) + 1, 2**53 - 1))
 def test_5_and_5_point_0_have_the_same_digest(number: int) -> None:
-    whole, broken = plan.validated({"count": number}), plan.validated({"count": float(number)})
-    assert digest_of(arguments=whole) == digest_of(arguments=broken)
+    whole, broken = plan.validate_arguments({"count": number}), plan.validate_arguments({"count": float(number)})
+    assert compute_digest(arguments=whole) == compute_digest(arguments=broken)
     assert json.dumps(whole) == json.dumps(broken)
 
 
@@ -154,6 +154,6 @@ def test_too_large_arguments_are_refused_and_never_cut() -> None:
         """Note."""
         return ToolResult(summary="")
 
-    assert note.validated({"text": "x" * (MAX_TEXT_BYTES - 50)})
+    assert note.validate_arguments({"text": "x" * (MAX_TEXT_BYTES - 50)})
     with pytest.raises(InvalidArguments, match="note: these arguments have 64012 bytes; send at most 64000"):
-        note.validated({"text": "x" * MAX_TEXT_BYTES})
+        note.validate_arguments({"text": "x" * MAX_TEXT_BYTES})

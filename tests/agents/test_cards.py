@@ -6,24 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cards import LONGEST_VALUE, MAX_CARD_VALUE, card_of, choices_of, outcome, shown
-from agents.judge import judge
+from agents.cards import (
+    MAX_CARD_VALUE_LENGTH,
+    MAX_LINE_VALUE_LENGTH,
+    allowed_choices,
+    describe_request_outcome,
+    display_value,
+    render_card,
+)
+from agents.decisions import evaluate_answer
 from agents.messages import Card
-from agents.policy import Ask
+from agents.policy import ApprovalTerms
 from agents.requests import Request
-from tests.agents.samples import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE, answer, approval, question
+from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE_TERMS, answer, approval, question
 
 
 def test_a_long_value_is_cut_and_its_length_is_told() -> None:
-    assert shown("x" * 301) == "x" * 300 + "… (301 characters in all)"
-    assert shown("x" * 300) == "x" * 300
+    assert display_value("x" * 301) == "x" * 300 + "… (301 characters in all)"
+    assert display_value("x" * 300) == "x" * 300
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_any_value_takes_one_line_of_bounded_length(value) -> None:
-    text = shown(value)
+    text = display_value(value)
     assert len(text.splitlines()) <= 1
-    assert len(text) <= LONGEST_VALUE + len("… ( characters in all)") + 12
+    assert len(text) <= MAX_LINE_VALUE_LENGTH + len("… ( characters in all)") + 12
 
 
 @pytest.mark.parametrize(
@@ -38,37 +45,37 @@ def test_any_value_takes_one_line_of_bounded_length(value) -> None:
     ],
 )
 def test_values_that_are_no_text_are_shown_as_json(value, text: str) -> None:
-    assert shown(value) == text
+    assert display_value(value) == text
 
 
 def test_a_long_value_cannot_push_a_later_one_out_of_a_notification() -> None:
     request = approval(arguments={"note": "\n" * 4000 + "approved by security", "where": "production"})
-    text = card_of(request).text
+    text = render_card(request).text
     assert text.count("\n") == 4
     assert "where: production" in text
     assert len(text) < 1000
 
 
-@pytest.mark.parametrize("length", [2_400, 20_000, MAX_CARD_VALUE])
+@pytest.mark.parametrize("length", [2_400, 20_000, MAX_CARD_VALUE_LENGTH])
 def test_a_card_has_all_of_a_long_argument_and_of_a_long_question(length: int) -> None:
     card = the_card(approval(arguments={"note": "x" * length}))
     assert card.fields[0].value == "x" * length
-    assert not card.is_cut
+    assert not card.is_truncated
     asked = the_card(question(question="y" * length))
     assert asked.title == f"walker asks: {'y' * length}"
-    assert not asked.is_cut
+    assert not asked.is_truncated
 
 
 def test_a_value_longer_than_a_card_keeps_is_cut_and_says_so() -> None:
-    card = the_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE + 1)}))
-    assert card.is_cut
-    assert card.fields[0].value.endswith(f"… ({MAX_CARD_VALUE + 1} characters in all)")
-    assert the_card(question(question="x" * (MAX_CARD_VALUE + 1))).is_cut
+    card = the_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE_LENGTH + 1)}))
+    assert card.is_truncated
+    assert card.fields[0].value.endswith(f"… ({MAX_CARD_VALUE_LENGTH + 1} characters in all)")
+    assert the_card(question(question="x" * (MAX_CARD_VALUE_LENGTH + 1))).is_truncated
 
 
 def test_an_approval_names_the_agent_the_tool_every_argument_and_its_code() -> None:
     request = approval(arguments={"where": "staging", "force": True})
-    assert card_of(request).text == (
+    assert render_card(request).text == (
         "walker wants to run push\nwhere: staging\nforce: true\nasked for by alice\n[ABCDE] waiting for an answer"
     )
 
@@ -88,7 +95,7 @@ def test_an_open_card_has_no_outcome_and_says_until_when() -> None:
 
 
 def test_a_held_request_is_not_said_to_end() -> None:
-    assert the_card(approval(held=True)).expires_at is None
+    assert the_card(approval(is_kept_open=True)).expires_at is None
 
 
 @pytest.mark.parametrize(
@@ -101,8 +108,8 @@ def test_a_held_request_is_not_said_to_end() -> None:
     ],
 )
 def test_a_request_that_ended_without_an_answer_says_how(settled: Request, words: str) -> None:
-    assert outcome(settled) == words
-    assert card_of(settled).text.endswith(f"[ABCDE] {words}")
+    assert describe_request_outcome(settled) == words
+    assert render_card(settled).text.endswith(f"[ABCDE] {words}")
 
 
 @pytest.mark.parametrize(
@@ -114,26 +121,29 @@ def test_a_request_that_ended_without_an_answer_says_how(settled: Request, words
     ],
 )
 def test_a_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
-    assert outcome(decided(approval(), decision, **said)) == words
+    assert describe_request_outcome(decided(approval(), decision, **said)) == words
 
 
 def test_a_settled_card_names_everybody_who_approved_and_who_entered_it() -> None:
-    two = Ask(roles=("release",), quorum=2, requester_may_approve=True)
-    first = judge(approval(two), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW).given
-    assert outcome(decided(approval(two, answers=(first,)), "approve")) == (
+    two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
+    first = evaluate_answer(approval(two), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW).answer
+    assert describe_request_outcome(decided(approval(two, answers=(first,)), "approve")) == (
         "approved by carol (entered by alice), then bob (web)"
     )
 
 
 def test_an_answered_question_tells_the_answer() -> None:
-    assert outcome(decided(question(), "answer", text="over there")) == "answered by bob (web): over there"
+    assert (
+        describe_request_outcome(decided(question(), "answer", text="over there"))
+        == "answered by bob (web): over there"
+    )
 
 
 def test_an_answer_that_did_not_count_is_not_named_as_the_decision() -> None:
-    refused = judge(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).given
+    refused = evaluate_answer(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).answer
     settled = decided(approval(answers=(refused,)), "approve")
     later = settled.model_copy(update={"answers": (*settled.answers, refused)})
-    assert outcome(later) == "approved by bob (web)"
+    assert describe_request_outcome(later) == "approved by bob (web)"
 
 
 @pytest.mark.parametrize(
@@ -146,23 +156,23 @@ def test_an_answer_that_did_not_count_is_not_named_as_the_decision() -> None:
     ],
 )
 def test_the_closed_list_of_answers_is_shown(asked: Request, choices: tuple[str, ...]) -> None:
-    assert choices_of(asked) == choices
+    assert allowed_choices(asked) == choices
 
 
 @given(st.dictionaries(st.sampled_from(["where", "note", "why"]), st.text()), st.text())
 def test_no_argument_and_no_comment_adds_a_line_to_a_card(arguments: dict[str, str], comment: str) -> None:
-    open_card = card_of(approval(arguments=arguments)).text
+    open_card = render_card(approval(arguments=arguments)).text
     assert len(open_card.splitlines()) == len(arguments) + 3
-    settled = card_of(decided(approval(arguments=arguments), "deny", comment=comment)).text
+    settled = render_card(decided(approval(arguments=arguments), "deny", comment=comment)).text
     assert len(settled.splitlines()) == len(arguments) + 3
 
 
 def the_card(request: Request) -> Card:
-    card = card_of(request).card
+    card = render_card(request).card
     assert card is not None
     return card
 
 
-def decided(request: Request, decision: str, ask: Ask = RELEASE, **said) -> Request:
-    judgement = judge(request, answer(decision, BOB, **said), people=PEOPLE, now=NOW)
-    return request.model_copy(update={"status": judgement.status, "answers": (*request.answers, judgement.given)})
+def decided(request: Request, decision: str, ask: ApprovalTerms = RELEASE_TERMS, **said) -> Request:
+    judgement = evaluate_answer(request, answer(decision, BOB, **said), people=PEOPLE, now=NOW)
+    return request.model_copy(update={"status": judgement.status, "answers": (*request.answers, judgement.answer)})

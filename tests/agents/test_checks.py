@@ -9,8 +9,8 @@ import pytest
 from agents.agent import Agent
 from agents.checks import check_agents
 from agents.commands import Commands
-from agents.errors import Misconfigured
-from agents.registry import LOADED, LoadedAgent, load_agents
+from agents.errors import ConfigurationError
+from agents.registry import LOADED_AGENTS, LoadedAgent, load_agents
 from agents.tools import Tool, ToolContext, ToolResult, tool
 
 HERE = Path(__file__).name
@@ -37,7 +37,7 @@ def found(*agents: Agent) -> list[str]:
 
 
 def test_shipped_agents_have_no_mistakes() -> None:
-    assert check_agents(LOADED) == []
+    assert check_agents(LOADED_AGENTS) == []
 
 
 def test_two_agents_or_tools_of_one_name_are_refused() -> None:
@@ -59,7 +59,7 @@ def test_asks_and_prefetch_name_only_what_is_there_and_can_be_used() -> None:
     def shove(context: ToolContext) -> ToolResult:
         raise NotImplementedError
 
-    one = agent("ops", look, push, shove, asks=one.asks, prefetch=one.prefetch)
+    one = agent("ops", look, push, shove, asks=one.delegates, prefetch=one.prefetch)
     assert [line.partition("agent ops: ")[2].partition(";")[0] for line in found(one, agent("dev"))] == [
         "`asks` names the agent itself",
         "`asks` names dpeloy, which is no agent",
@@ -154,7 +154,7 @@ def test_mistake_of_a_command_is_told_with_its_line_and_key(tmp_path: Path, say:
     file = tmp_path / "commands.toml"
     line = {"say[0]": 4, "answered": 5}.get(told.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
-    one = agent("ops", look, push, commands=Commands.read(file), asks=("dev",))
+    one = agent("ops", look, push, commands=Commands.load(file), asks=("dev",))
     assert any(one.startswith(f"{file}:{line}: commands[0].{told}") for one in found(one, agent("dev")))
 
 
@@ -171,23 +171,23 @@ def test_mistake_of_a_command_is_told_with_its_line_and_key(tmp_path: Path, say:
 def test_sound_command_passes(tmp_path: Path, say: str, step: str) -> None:
     file = tmp_path / "commands.toml"
     file.write_text(f'[[commands]]\n{say}\ndoes = "goes"\nstep = {step}\n')
-    lines = found(agent("ops", look, push, commands=Commands.read(file)))
+    lines = found(agent("ops", look, push, commands=Commands.load(file)))
     assert [line for line in lines if "nothing uses the slot {tag}" not in line] == []
 
 
 def test_commands_that_cannot_be_read_are_told_with_file_line_and_key(tmp_path: Path) -> None:
     file = tmp_path / "commands.toml"
     file.write_text('[[commands]]\nsay = "go"\ndoes = 5\nstep = {}\nreplay = ""\n')
-    with pytest.raises(Misconfigured) as refused:
-        Commands.read(file)
+    with pytest.raises(ConfigurationError) as refused:
+        Commands.load(file)
     assert [line.partition(": Input")[0] for line in str(refused.value).splitlines()] == [
         f"{file}:2: commands[0].say",
         f"{file}:3: commands[0].does",
         f"{file}:5: commands[0].replay: Extra inputs are not permitted",
     ]
     file.write_text("[[commands]\n")
-    with pytest.raises(Misconfigured, match=r"commands\.toml:1: this is not TOML"):
-        Commands.read(file)
+    with pytest.raises(ConfigurationError, match=r"commands\.toml:1: this is not TOML"):
+        Commands.load(file)
 
 
 BROKEN = {

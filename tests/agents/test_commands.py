@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from agents.commands import MAX_COMMAND_LENGTH, Command, Commands, filled, plain
-from agents.errors import Misconfigured
+from agents.commands import MAX_COMMAND_LENGTH, Command, Commands, fill_slots, normalize
+from agents.errors import ConfigurationError
 from agents.registry import AGENTS
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
@@ -101,13 +101,13 @@ def test_politeness_and_closing_punctuation_mean_nothing(before: str, after: str
     ],
 )
 def test_plain_text_keeps_only_what_was_meant(text: str, said: str) -> None:
-    assert plain(text) == said
+    assert normalize(text) == said
 
 
 @given(st.text() | st.lists(st.sampled_from([*POLITENESS, " ", ".", "!", "go", ","])).map(" ".join))
 def test_plain_text_is_as_plain_as_it_gets(text: str) -> None:
-    once = plain(text)
-    assert plain(once) == once
+    once = normalize(text)
+    assert normalize(once) == once
     assert once == once.strip()
     assert "  " not in once
 
@@ -121,7 +121,7 @@ def test_filling_a_pattern_with_words_and_matching_it_gives_the_words_back(parts
     pattern = " ".join(f"{literal} {{{slot}}}" for (literal, *_), slot in zip(parts, slots, strict=True))
     values = [number if whole else word for _, whole, word, number in parts]
     text = " ".join(f"{literal} {value}" for (literal, *_), value in zip(parts, values, strict=True))
-    assume(plain(text) == text)
+    assume(normalize(text) == text)
     match = commands(command(pattern, **{f"s{n}": f"{{s{n}}}" for n in range(len(parts))})).match(text)
     assert match is not None
     assert match.step == {f"s{n}": value for n, value in enumerate(values)}
@@ -155,7 +155,7 @@ def test_any_number_is_a_number_json_keeps_or_none(text: str) -> None:
     ],
 )
 def test_a_template_is_filled_once_and_keeps_the_type_of_a_lone_slot(template, values, result) -> None:
-    assert filled(template, values) == result
+    assert fill_slots(template, values) == result
 
 
 # commands.toml
@@ -199,7 +199,7 @@ WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
     ids=lambda value: value[:20],
 )
 def test_a_mistake_is_told_with_its_place(toml: str, place: str) -> None:
-    with pytest.raises(Misconfigured, match=r"^commands\.toml: ") as refused:
+    with pytest.raises(ConfigurationError, match=r"^commands\.toml: ") as refused:
         Commands.parse(toml)
     assert place in str(refused.value)
 
@@ -208,7 +208,7 @@ def test_a_mistake_is_told_with_its_place(toml: str, place: str) -> None:
 def test_any_text_is_commands_or_misconfigured(text: str) -> None:
     try:
         read = Commands.parse(text)
-    except Misconfigured:
+    except ConfigurationError:
         return
     assert all(c.say for c in read.commands)
 

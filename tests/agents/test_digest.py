@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.digest import call_digest, digest_of, question_digest
+from agents.digest import call_digest, compute_digest, question_digest
 from agents.errors import InvalidArguments
 
 json_values = st.recursive(
@@ -83,7 +83,7 @@ def test_a_question_and_a_call_never_share_a_digest() -> None:
 
 @given(arguments, arguments)
 def test_two_calls_share_a_digest_only_when_their_arguments_are_the_same_json(one, other) -> None:
-    same = digest_of(value=one) == digest_of(value=other)
+    same = compute_digest(value=one) == compute_digest(value=other)
     assert same == (canonical(one) == canonical(other))
 
 

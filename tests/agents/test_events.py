@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agents
-from agents.events import VERSIONS, Event, KnownEvent, UnknownEvent
-from agents.folding.asking import AskingEvent
-from agents.folding.life import LifeEvent
-from agents.folding.talking import TalkingEvent
-from agents.folding.working import WorkingEvent
+from agents.events import EVENT_VERSIONS, Event, KnownEvent, UnknownEvent
 from agents.messages import Provenance
 from agents.reducer import reduce
+from agents.reducers.lifecycle import LifecycleEvent
+from agents.reducers.messages import MessagingEvent
+from agents.reducers.requests import RequestEvent
+from agents.reducers.work import WorkEvent
 from agents.state import ThreadState
-from storage.codec import event_of, row_of
+from storage.codec import event_from_row, event_to_row
 from storage.tables import EventRow
 
 GOLDEN = Path(__file__).parent.parent / "payloads" / "events"
-TYPES = sorted(VERSIONS)
+TYPES = sorted(EVENT_VERSIONS)
 FORMS = sorted(path.stem for path in GOLDEN.glob("*.json"))
 """One for each type; a form a type has grown since is named `Type.form`."""
 
@@ -42,7 +42,7 @@ def row(written: dict[str, Any]) -> EventRow:
 
 
 def loaded(written: dict[str, Any]) -> Event:
-    return event_of(row(written))
+    return event_from_row(row(written))
 
 
 # Golden files. They are history: no test writes one, and a failure here means that old logs would not load.
@@ -58,7 +58,7 @@ def test_a_golden_file_loads_and_is_written_back_as_it_was(form: str) -> None:
     written = golden(form)
     event = loaded(written)
     assert type(event).__name__ == event.type == written["type"] == form.partition(".")[0]
-    back = row_of("thr_1", 1, event)
+    back = event_to_row("thr_1", 1, event)
     assert {**back, "at": back["at"].isoformat(), "data": json.loads(back["data"])} == {
         **written,
         "thread_id": "thr_1",
@@ -75,7 +75,7 @@ def test_every_event_has_an_actor_a_time_zone_and_a_provenance(name: str) -> Non
 
 
 def test_every_event_belongs_to_exactly_one_family() -> None:
-    families = [get_args(family) for family in (AskingEvent, LifeEvent, TalkingEvent, WorkingEvent)]
+    families = [get_args(family) for family in (RequestEvent, LifecycleEvent, MessagingEvent, WorkEvent)]
     members = [kind.__name__ for family in families for kind in family]
     assert sorted(members) == TYPES == sorted(kind.__name__ for kind in get_args(KnownEvent))
 
@@ -85,7 +85,7 @@ def test_every_event_belongs_to_exactly_one_family() -> None:
 
 @pytest.mark.parametrize("name", TYPES)
 def test_an_event_of_a_newer_form_is_kept_as_unknown(name: str) -> None:
-    written = golden(name) | {"v": VERSIONS[name] + 1}
+    written = golden(name) | {"v": EVENT_VERSIONS[name] + 1}
     assert_kept_as_unknown(loaded(written), written)
 
 
@@ -120,7 +120,7 @@ def test_an_event_with_a_fact_of_another_kind_is_read_or_kept_and_never_lost(nam
 @given(st.sampled_from(TYPES))
 def test_an_unknown_event_pauses_whatever_thread_it_is_in(name: str) -> None:
     unknown = loaded(golden(name) | {"v": 99})
-    state = reduce(ThreadState(thread_id="thr_1", models_turn=True), unknown)
+    state = reduce(ThreadState(thread_id="thr_1", needs_model=True), unknown)
     assert (state.status, state.version, state.unreadable) == ("paused", 1, name)
 
 
@@ -199,7 +199,7 @@ def test_an_event_its_family_has_no_arm_for_does_not_pass(core: Path, mypy_cache
     rewritten(life, "    | BudgetExtended\n)", "    | BudgetExtended\n    | ThreadPainted\n)")
     found = checked(core, mypy_cache)
     assert found.returncode == 1
-    assert "agents/folding/life.py" in found.stdout
+    assert "agents/reducers/lifecycle.py" in found.stdout
     assert 'Argument 1 to "assert_never" has incompatible type "ThreadPainted"' in found.stdout
 
 

@@ -16,25 +16,25 @@ from pydantic import ValidationError
 
 from agents.agent import Agent
 from agents.budget import Usage
-from agents.completion import Completion, Outcome
-from agents.model import Turn
-from agents.openai_answer import chat_answer, response_answer
+from agents.completion import Completion, CompletionOutcome
+from agents.model import ModelRequest
+from agents.openai_errors import MAX_MESSAGE_LENGTH, MAX_RETRY_AFTER_SECONDS, parse_retry_after, sanitize_message
 from agents.openai_model import OpenAIModel
-from agents.openai_refusal import LONGEST_MESSAGE, LONGEST_WAIT, plain_words, retry_after
+from agents.openai_response import parse_chat, parse_response
 from agents.prompt import Prompt
 from agents.steps import CallTool, DoneForNow
-from tests.agents.line import AGENT, TURN, Line, connected, look
-from tests.fakes.model import Api, FakeOpenAI
+from tests.agents.openai_harness import AGENT, MODEL_REQUEST, OpenAIHarness, build_model, look
+from tests.fakes.openai_server import Api, FakeOpenAI
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def chat() -> AsyncIterator[Line]:
+async def chat() -> AsyncIterator[OpenAIHarness]:
     """A line to a server that is not OpenAI's."""
     async with FakeOpenAI.running() as provider:
-        model = connected(provider, "chat")
-        yield Line(provider, model)
+        model = build_model(provider, "chat")
+        yield OpenAIHarness(provider, model)
         await model.close()
 
 
@@ -44,17 +44,17 @@ async def hurried(
     """One call by a model that waits a tenth of a second only."""
     async with FakeOpenAI.running() as provider:
         prepare(provider)
-        model = connected(provider, api, timeout=0.1)
+        model = build_model(provider, api, timeout=0.1)
         completion = await act(model)
         await model.close()
     return completion
 
 
-async def test_a_step_is_chosen(line: Line) -> None:
-    line.provider.will_choose("look", where="here")
+async def test_a_step_is_chosen(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_choose("look", where="here")
 
-    assert await line.ask() == Completion(
-        outcome=Outcome.OK,
+    assert await openai_harness.complete() == Completion(
+        outcome=CompletionOutcome.OK,
         model="test-model",
         step=CallTool(tool="look", arguments={"where": "here", "depth": 3}),
         reasoning="because",
@@ -62,11 +62,11 @@ async def test_a_step_is_chosen(line: Line) -> None:
     )
 
 
-async def test_the_prompt_is_what_is_asked(line: Line) -> None:
-    line.provider.will_choose("done_for_now", message="bye")
-    await line.ask()
+async def test_the_prompt_is_what_is_asked(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_choose("done_for_now", message="bye")
+    await openai_harness.complete()
 
-    asked = line.provider.asked[-1]
+    asked = openai_harness.provider.received[-1]
     assert asked.system.startswith("You are a scout.")
     assert asked.user == "<message>hi</message>"
 
@@ -74,20 +74,20 @@ async def test_the_prompt_is_what_is_asked(line: Line) -> None:
 async def test_openai_is_asked_over_responses_and_stores_nothing() -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_choose("done_for_now", message="bye")
-        model = connected(provider, "responses")
-        await model.complete(TURN)
+        model = build_model(provider, "responses")
+        await model.complete(MODEL_REQUEST)
         await model.close()
 
-    assert provider.asked[-1].api == "responses"
-    assert provider.asked[-1].body["store"] is False
-    assert provider.asked[-1].system == "You are a scout."
+    assert provider.received[-1].api == "responses"
+    assert provider.received[-1].body["store"] is False
+    assert provider.received[-1].system == "You are a scout."
 
 
-async def test_every_other_server_is_asked_over_chat_and_told_the_schema_in_words_too(chat: Line) -> None:
+async def test_every_other_server_is_asked_over_chat_and_told_the_schema_in_words_too(chat: OpenAIHarness) -> None:
     chat.provider.will_choose("done_for_now", message="bye")
-    await chat.ask()
+    await chat.complete()
 
-    asked = chat.provider.asked[-1]
+    asked = chat.provider.received[-1]
     assert asked.api == "chat"
     assert asked.system.endswith(json.dumps(asked.schema, separators=(",", ":")))
 
@@ -96,86 +96,86 @@ async def test_a_server_without_keys_needs_none() -> None:
     async with FakeOpenAI.running(key="none") as provider:
         provider.will_choose("done_for_now", message="bye")
         model = OpenAIModel("", provider.base_url, provider.model)
-        completion = await model.complete(TURN)
+        completion = await model.complete(MODEL_REQUEST)
         await model.close()
 
     assert completion.step == DoneForNow(message="bye")
 
 
-async def test_an_answer_that_is_no_step_is_invalid_and_says_why(line: Line) -> None:
-    line.provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}')
+async def test_an_answer_that_is_no_step_is_invalid_and_says_why(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}')
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
-    assert (completion.outcome, completion.step) == (Outcome.INVALID, None)
+    assert (completion.outcome, completion.step) == (CompletionOutcome.INVALID, None)
     assert completion.detail.startswith("step.intent: unknown; choose one of: look, request_human_input")
     assert completion.usage == Usage(input=120, cached=20, output=30)
 
 
-async def test_an_answer_that_is_cut_off_is_truncated(line: Line) -> None:
-    line.provider.will_truncate()
+async def test_an_answer_that_is_cut_off_is_truncated(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_truncate()
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
-    assert completion.outcome is Outcome.TRUNCATED
+    assert completion.outcome is CompletionOutcome.TRUNCATED
     assert "fewer words" in completion.detail
     assert completion.usage == Usage(input=120, cached=20, output=30)
 
 
 @pytest.mark.parametrize("text", ["", "  \n", None])
-async def test_an_answer_without_text_is_empty(line: Line, text: str | None) -> None:
-    line.provider.will_say_raw(text)
+async def test_an_answer_without_text_is_empty(openai_harness: OpenAIHarness, text: str | None) -> None:
+    openai_harness.provider.will_say_raw(text)
 
-    assert (await line.ask()).outcome is Outcome.EMPTY
+    assert (await openai_harness.complete()).outcome is CompletionOutcome.EMPTY
 
 
-async def test_no_choices_at_all_is_an_empty_answer(chat: Line) -> None:
+async def test_no_choices_at_all_is_an_empty_answer(chat: OpenAIHarness) -> None:
     chat.provider.will_answer(b'{"id": "x", "object": "chat.completion", "choices": []}')
 
-    assert (await chat.ask()).outcome is Outcome.EMPTY
+    assert (await chat.complete()).outcome is CompletionOutcome.EMPTY
 
 
-async def test_a_refusal_is_told_in_the_models_words(line: Line) -> None:
-    line.provider.will_refuse("I would\nrather not.")
+async def test_a_refusal_is_told_in_the_models_words(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_refuse("I would\nrather not.")
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
-    assert (completion.outcome, completion.detail) == (Outcome.REFUSED, "I would rather not.")
-
-
-async def test_what_the_filter_stops_is_filtered(line: Line) -> None:
-    line.provider.will_filter()
-
-    assert (await line.ask()).outcome is Outcome.FILTERED
+    assert (completion.outcome, completion.detail) == (CompletionOutcome.REFUSED, "I would rather not.")
 
 
-async def test_a_filter_that_answers_with_an_error_is_a_filter_all_the_same(line: Line) -> None:
-    line.provider.will_fail(400, code="content_filter")
+async def test_what_the_filter_stops_is_filtered(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_filter()
 
-    assert (await line.ask()).outcome is Outcome.FILTERED
+    assert (await openai_harness.complete()).outcome is CompletionOutcome.FILTERED
 
 
-async def test_a_failure_told_with_status_200_is_a_failure(line: Line) -> None:
-    line.provider.will_fail_inside("server_error", "we are sorry")
+async def test_a_filter_that_answers_with_an_error_is_a_filter_all_the_same(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail(400, code="content_filter")
 
-    completion = await line.ask()
+    assert (await openai_harness.complete()).outcome is CompletionOutcome.FILTERED
 
-    assert (completion.outcome, completion.detail) == (Outcome.FAILED, "we are sorry")
+
+async def test_a_failure_told_with_status_200_is_a_failure(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail_inside("server_error", "we are sorry")
+
+    completion = await openai_harness.complete()
+
+    assert (completion.outcome, completion.detail) == (CompletionOutcome.FAILED, "we are sorry")
 
 
 @pytest.mark.parametrize(
     ("code", "outcome"),
     [
-        ("rate_limit_exceeded", Outcome.RATE_LIMITED),
-        ("misalignment_policy_violation", Outcome.FILTERED),
-        ("something_new", Outcome.FAILED),
+        ("rate_limit_exceeded", CompletionOutcome.RATE_LIMITED),
+        ("misalignment_policy_violation", CompletionOutcome.FILTERED),
+        ("something_new", CompletionOutcome.FAILED),
     ],
 )
-async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outcome: Outcome) -> None:
+async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outcome: CompletionOutcome) -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_fail_inside(code)
-        model = connected(provider, "responses")
-        completion = await model.complete(TURN)
+        model = build_model(provider, "responses")
+        completion = await model.complete(MODEL_REQUEST)
         await model.close()
 
     assert completion.outcome is outcome
@@ -184,59 +184,61 @@ async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outc
 @pytest.mark.parametrize(
     ("status", "code", "outcome"),
     [
-        (400, None, Outcome.REJECTED),
-        (401, "invalid_api_key", Outcome.DENIED),
-        (402, None, Outcome.DENIED),
-        (403, None, Outcome.DENIED),
-        (404, "model_not_found", Outcome.DENIED),
-        (408, None, Outcome.TIMEOUT),
-        (422, None, Outcome.REJECTED),
-        (429, "rate_limit_exceeded", Outcome.RATE_LIMITED),
-        (429, "insufficient_quota", Outcome.DENIED),
-        (500, None, Outcome.FAILED),
-        (503, None, Outcome.FAILED),
-        (529, None, Outcome.FAILED),
+        (400, None, CompletionOutcome.BAD_REQUEST),
+        (401, "invalid_api_key", CompletionOutcome.AUTH_FAILED),
+        (402, None, CompletionOutcome.AUTH_FAILED),
+        (403, None, CompletionOutcome.AUTH_FAILED),
+        (404, "model_not_found", CompletionOutcome.AUTH_FAILED),
+        (408, None, CompletionOutcome.TIMEOUT),
+        (422, None, CompletionOutcome.BAD_REQUEST),
+        (429, "rate_limit_exceeded", CompletionOutcome.RATE_LIMITED),
+        (429, "insufficient_quota", CompletionOutcome.AUTH_FAILED),
+        (500, None, CompletionOutcome.FAILED),
+        (503, None, CompletionOutcome.FAILED),
+        (529, None, CompletionOutcome.FAILED),
     ],
 )
 async def test_every_error_status_has_one_outcome_and_is_asked_once(
-    line: Line, status: int, code: str | None, outcome: Outcome
+    openai_harness: OpenAIHarness, status: int, code: str | None, outcome: CompletionOutcome
 ) -> None:
-    line.provider.will_fail(status, code=code)
+    openai_harness.provider.will_fail(status, code=code)
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
     assert completion.outcome is outcome
     assert str(status) in completion.detail
-    assert len(line.provider.asked) == 1
+    assert len(openai_harness.provider.received) == 1
 
 
-async def test_the_time_a_server_names_is_kept(line: Line) -> None:
-    line.provider.will_fail(429, headers={"retry-after": "17"})
+async def test_the_time_a_server_names_is_kept(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail(429, headers={"retry-after": "17"})
 
-    assert (await line.ask()).retry_after == 17.0
-
-
-async def test_what_will_not_work_later_has_no_time(line: Line) -> None:
-    line.provider.will_fail(429, code="insufficient_quota", headers={"retry-after": "17"})
-
-    assert (await line.ask()).retry_after is None
+    assert (await openai_harness.complete()).retry_after == 17.0
 
 
-async def test_the_message_of_an_error_is_cut_cleaned_and_never_holds_the_key(line: Line) -> None:
-    line.provider.will_fail(400, message=f"\x1b[31mbad key {line.provider.key}\n" + "blah " * 1000)
+async def test_what_will_not_work_later_has_no_time(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail(429, code="insufficient_quota", headers={"retry-after": "17"})
 
-    completion = await line.ask()
+    assert (await openai_harness.complete()).retry_after is None
 
-    assert line.provider.key not in completion.detail
+
+async def test_the_message_of_an_error_is_cut_cleaned_and_never_holds_the_key(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail(400, message=f"\x1b[31mbad key {openai_harness.provider.key}\n" + "blah " * 1000)
+
+    completion = await openai_harness.complete()
+
+    assert openai_harness.provider.key not in completion.detail
     assert completion.detail.isprintable()
     assert "bad key [key] blah" in completion.detail
-    assert len(completion.detail) < LONGEST_MESSAGE + 50
+    assert len(completion.detail) < MAX_MESSAGE_LENGTH + 50
 
 
-async def test_denial_is_told_in_the_words_of_the_provider_without_the_key(line: Line) -> None:
-    line.provider.will_fail(401, message=f"Incorrect API key provided: tes*****ey. {line.provider.key} is expired")
+async def test_denial_is_told_in_the_words_of_the_provider_without_the_key(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail(
+        401, message=f"Incorrect API key provided: tes*****ey. {openai_harness.provider.key} is expired"
+    )
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
     assert completion.detail.endswith("answered 401: Incorrect API key provided: [key] [key] is expired")
 
@@ -251,10 +253,12 @@ async def test_denial_is_told_in_the_words_of_the_provider_without_the_key(line:
         (429, "insufficient_quota", "billing"),
     ],
 )
-async def test_denial_says_what_the_operator_can_do(line: Line, status: int, code: str | None, advice: str) -> None:
-    line.provider.will_fail(status, code=code)
+async def test_denial_says_what_the_operator_can_do(
+    openai_harness: OpenAIHarness, status: int, code: str | None, advice: str
+) -> None:
+    openai_harness.provider.will_fail(status, code=code)
 
-    assert advice in (await line.ask()).advice
+    assert advice in (await openai_harness.complete()).operator_hint
 
 
 @pytest.mark.parametrize(
@@ -267,10 +271,10 @@ async def test_denial_says_what_the_operator_can_do(line: Line, status: int, cod
         {"message": "no such model"},
     ],
 )
-async def test_words_of_an_error_are_found_in_every_shape(chat: Line, body: Any) -> None:
+async def test_words_of_an_error_are_found_in_every_shape(chat: OpenAIHarness, body: Any) -> None:
     chat.provider.will_answer(json.dumps(body).encode(), status=404)
 
-    assert (await chat.ask()).detail == "127.0.0.1 answered 404: no such model"
+    assert (await chat.complete()).detail == "127.0.0.1 answered 404: no such model"
 
 
 HTML = b"<html><body>Welcome to the proxy</body></html>"
@@ -290,55 +294,55 @@ HTML = b"<html><body>Welcome to the proxy</body></html>"
         b'{"choices": ' + b"[" * 100_000,
     ],
 )
-async def test_what_is_no_answer_of_the_api_is_a_failure(line: Line, body: bytes, kind: str) -> None:
-    line.provider.will_answer(body, kind=kind)
+async def test_what_is_no_answer_of_the_api_is_a_failure(openai_harness: OpenAIHarness, body: bytes, kind: str) -> None:
+    openai_harness.provider.will_answer(body, kind=kind)
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
-    assert completion.outcome is Outcome.FAILED
+    assert completion.outcome is CompletionOutcome.FAILED
     assert "no answer of its API" in completion.detail
 
 
-async def test_an_error_page_is_a_failure_and_its_text_stays_out(line: Line) -> None:
-    line.provider.will_answer(HTML, status=502, kind="text/html")
+async def test_an_error_page_is_a_failure_and_its_text_stays_out(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_answer(HTML, status=502, kind="text/html")
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
-    assert completion.outcome is Outcome.FAILED
+    assert completion.outcome is CompletionOutcome.FAILED
     assert completion.detail.endswith("answered 502")
 
 
-async def test_a_body_that_cannot_be_unpacked_is_no_answer(line: Line) -> None:
-    line.provider.will_fail(200, headers={"content-encoding": "gzip"})
+async def test_a_body_that_cannot_be_unpacked_is_no_answer(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_fail(200, headers={"content-encoding": "gzip"})
 
-    assert (await line.ask()).outcome is Outcome.UNAVAILABLE
+    assert (await openai_harness.complete()).outcome is CompletionOutcome.UNAVAILABLE
 
 
-async def test_a_connection_that_breaks_is_unavailable(line: Line) -> None:
-    line.provider.will_hang_up()
+async def test_a_connection_that_breaks_is_unavailable(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_hang_up()
 
-    completion = await line.ask()
+    completion = await openai_harness.complete()
 
-    assert completion.outcome is Outcome.UNAVAILABLE
+    assert completion.outcome is CompletionOutcome.UNAVAILABLE
     assert completion.detail.startswith("no connection to ")
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     async with FakeOpenAI.running() as provider:
-        model = connected(provider, "chat")
-    completion = await model.complete(TURN)
+        model = build_model(provider, "chat")
+    completion = await model.complete(MODEL_REQUEST)
     await model.close()
 
-    assert (completion.outcome, completion.detail) == (Outcome.UNAVAILABLE, "no connection to 127.0.0.1")
+    assert (completion.outcome, completion.detail) == (CompletionOutcome.UNAVAILABLE, "no connection to 127.0.0.1")
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("trouble", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
 async def test_silence_ends_a_call_however_the_server_stalls(api: Api, trouble: Callable[[FakeOpenAI], None]) -> None:
     started = time.monotonic()
-    completion = await hurried(api, trouble, lambda model: model.complete(TURN))
+    completion = await hurried(api, trouble, lambda model: model.complete(MODEL_REQUEST))
 
-    assert completion.outcome is Outcome.TIMEOUT
+    assert completion.outcome is CompletionOutcome.TIMEOUT
     assert completion.detail.endswith(" sent nothing for 0.1 seconds")
     assert time.monotonic() - started < 5
 
@@ -346,20 +350,20 @@ async def test_silence_ends_a_call_however_the_server_stalls(api: Api, trouble: 
 async def test_a_call_can_be_cancelled() -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_hang()
-        model = connected(provider, "chat")
-        call = asyncio.create_task(model.complete(TURN))
-        await provider.heard.wait()
+        model = build_model(provider, "chat")
+        call = asyncio.create_task(model.complete(MODEL_REQUEST))
+        await provider.call_received.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         await model.close()
 
 
-async def test_tokens_nobody_counted_are_estimated_and_marked(line: Line) -> None:
-    line.provider.tokens = None
-    line.provider.will_choose("done_for_now", message="bye")
+async def test_tokens_nobody_counted_are_estimated_and_marked(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.token_usage = None
+    openai_harness.provider.will_choose("done_for_now", message="bye")
 
-    usage = (await line.ask()).usage
+    usage = (await openai_harness.complete()).usage
 
     assert usage is not None
     assert usage.estimated
@@ -368,14 +372,14 @@ async def test_tokens_nobody_counted_are_estimated_and_marked(line: Line) -> Non
 
 
 @pytest.mark.parametrize("counted", ["many", {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": 3}, [1]])
-async def test_a_count_that_makes_no_sense_is_estimated_too(chat: Line, counted: Any) -> None:
+async def test_a_count_that_makes_no_sense_is_estimated_too(chat: OpenAIHarness, counted: Any) -> None:
     text = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     chat.provider.will_answer(json.dumps({"choices": [choice], "usage": counted}).encode())
 
-    completion = await chat.ask()
+    completion = await chat.complete()
 
-    assert completion.outcome is Outcome.OK
+    assert completion.outcome is CompletionOutcome.OK
     assert completion.usage is not None
     assert completion.usage.estimated
 
@@ -383,38 +387,38 @@ async def test_a_count_that_makes_no_sense_is_estimated_too(chat: Line, counted:
 STEP = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
 
 
-async def test_servers_that_wrap_their_answers_are_understood(chat: Line) -> None:
+async def test_servers_that_wrap_their_answers_are_understood(chat: OpenAIHarness) -> None:
     chat.provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{STEP}\n```")
 
-    assert (await chat.ask()).step == DoneForNow(message="bye")
+    assert (await chat.complete()).step == DoneForNow(message="bye")
 
 
 async def test_openai_does_not_wrap_so_wrapping_is_invalid_there() -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_say_raw(f"```json\n{STEP}\n```")
-        model = connected(provider, "responses")
-        completion = await model.complete(TURN)
+        model = build_model(provider, "responses")
+        completion = await model.complete(MODEL_REQUEST)
         await model.close()
 
-    assert completion.outcome is Outcome.INVALID
+    assert completion.outcome is CompletionOutcome.INVALID
 
 
-async def test_an_agent_that_cannot_be_asked_for_is_rejected_without_a_call(chat: Line) -> None:
+async def test_an_agent_that_cannot_be_asked_for_is_rejected_without_a_call(chat: OpenAIHarness) -> None:
     twice = Agent(name="scout", purpose="", instructions="", tools=(look, look))
 
-    completion = await chat.model.complete(Turn(TURN.state, twice, TURN.prompt))
+    completion = await chat.model.complete(ModelRequest(MODEL_REQUEST.state, twice, MODEL_REQUEST.prompt))
 
-    assert (completion.outcome, chat.provider.asked) == (Outcome.REJECTED, [])
+    assert (completion.outcome, chat.provider.received) == (CompletionOutcome.BAD_REQUEST, [])
     assert "look: this name is taken" in completion.detail
 
 
-async def test_a_prompt_that_cannot_be_written_is_rejected_without_a_call(chat: Line) -> None:
-    completion = await chat.model.complete(Turn(TURN.state, AGENT, Prompt(system="s", user="\ud800")))
+async def test_a_prompt_that_cannot_be_written_is_rejected_without_a_call(chat: OpenAIHarness) -> None:
+    completion = await chat.model.complete(ModelRequest(MODEL_REQUEST.state, AGENT, Prompt(system="s", user="\ud800")))
 
-    assert (completion.outcome, chat.provider.asked) == (Outcome.REJECTED, [])
+    assert (completion.outcome, chat.provider.received) == (CompletionOutcome.BAD_REQUEST, [])
 
 
-@pytest.mark.parametrize("read", [chat_answer, response_answer])
+@pytest.mark.parametrize("read", [parse_chat, parse_response])
 @given(body=st.binary())
 def test_any_bytes_are_an_answer_or_a_validation_error(read: Callable[[bytes], object], body: bytes) -> None:
     with suppress(ValidationError):
@@ -429,7 +433,7 @@ def test_any_bytes_are_an_answer_or_a_validation_error(read: Callable[[bytes], o
         ({"retry-after": "1.5"}, 1.5),
         ({"retry-after": "20", "retry-after-ms": "250"}, 0.25),
         ({"retry-after": "-3"}, 0.0),
-        ({"retry-after": "99999999"}, LONGEST_WAIT),
+        ({"retry-after": "99999999"}, MAX_RETRY_AFTER_SECONDS),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
@@ -441,19 +445,19 @@ def test_any_bytes_are_an_answer_or_a_validation_error(read: Callable[[bytes], o
     ],
 )
 def test_the_time_to_ask_again_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers, NOW) == seconds
+    assert parse_retry_after(headers, NOW) == seconds
 
 
 @given(st.text(), st.text())
 def test_any_header_is_a_sensible_time_or_none(first: str, second: str) -> None:
-    seconds = retry_after({"retry-after": first, "retry-after-ms": second}, NOW)
+    seconds = parse_retry_after({"retry-after": first, "retry-after-ms": second}, NOW)
 
-    assert seconds is None or 0 <= seconds <= LONGEST_WAIT
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
 
 
 @given(st.text(), st.text(min_size=8))
 def test_words_of_a_provider_are_short_printable_and_without_the_key(said: str, key: str) -> None:
-    told = plain_words(said + key + said, key)
+    told = sanitize_message(said + key + said, key)
 
-    assert len(told) <= LONGEST_MESSAGE
+    assert len(told) <= MAX_MESSAGE_LENGTH
     assert told.isprintable()

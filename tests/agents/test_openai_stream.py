@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agents.budget import Usage
-from agents.completion import Completion, Outcome
-from agents.openai_stream import BROKEN_OFF, Streamed, StreamedChat, StreamedResponse
+from agents.completion import Completion, CompletionOutcome
+from agents.openai_stream import INCOMPLETE_STREAM, ChatAccumulator, ResponseAccumulator, StreamAccumulator
 from agents.steps import CallTool, DoneForNow
-from tests.agents.line import TURN, Line, connected
-from tests.fakes.http import End
-from tests.fakes.model import Api, FakeOpenAI
-from tests.fakes.openai_shapes import Said, Tokens
-from tests.fakes.openai_streams import DONE, response_events, written
+from tests.agents.openai_harness import MODEL_REQUEST, OpenAIHarness, build_model
+from tests.fakes.http_server import ResponseEnd
+from tests.fakes.openai_server import Api, FakeOpenAI
+from tests.fakes.openai_shapes import ModelAnswer, TokenUsage
+from tests.fakes.openai_streams import DONE, encode_events, response_events
 
 SPENT = Usage(input=120, cached=20, output=30)
 REPLY = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello 😀 there"}}'
@@ -33,8 +33,8 @@ async def hears(api: Api, story: Story, seconds: float = 30.0) -> tuple[Completi
     told: list[str] = []
     async with FakeOpenAI.running() as provider:
         story(provider)
-        model = connected(provider, api, seconds)
-        completion = await model.complete(TURN, told.append)
+        model = build_model(provider, api, seconds)
+        completion = await model.complete(MODEL_REQUEST, told.append)
         await model.close()
     return completion, told
 
@@ -47,24 +47,24 @@ async def responses_hear(story: Story) -> tuple[Completion, list[str]]:
     return await hears("responses", story)
 
 
-async def test_a_reply_is_told_as_it_grows(line: Line) -> None:
+async def test_a_reply_is_told_as_it_grows(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
-    line.provider.cut = lambda text: [text[:-11], text[-11:-6], text[-6:]]
-    line.provider.will_say_raw(REPLY)
+    openai_harness.provider.split_text = lambda text: [text[:-11], text[-11:-6], text[-6:]]
+    openai_harness.provider.will_say_raw(REPLY)
 
-    completion = await line.ask(told.append)
+    completion = await openai_harness.complete(told.append)
 
     assert told == ["Hello", "Hello 😀 th", "Hello 😀 there"]
     assert completion == Completion(
-        outcome=Outcome.OK, model="test-model", step=DoneForNow(message="Hello 😀 there"), usage=SPENT
+        outcome=CompletionOutcome.OK, model="test-model", step=DoneForNow(message="Hello 😀 there"), usage=SPENT
     )
 
 
-async def test_a_reply_is_told_before_it_has_ended(line: Line) -> None:
+async def test_a_reply_is_told_before_it_has_ended(openai_harness: OpenAIHarness) -> None:
     heard = asyncio.Event()
-    line.provider.will_break_off(TWO_WORDS, "hang")
+    openai_harness.provider.will_break_off(TWO_WORDS, "hang")
 
-    call = asyncio.create_task(line.ask(lambda said: heard.set() if said == "Hello there" else None))
+    call = asyncio.create_task(openai_harness.complete(lambda said: heard.set() if said == "Hello there" else None))
     async with asyncio.timeout(30):
         await heard.wait()
 
@@ -74,21 +74,23 @@ async def test_a_reply_is_told_before_it_has_ended(line: Line) -> None:
         await call
 
 
-async def test_of_a_tool_nothing_is_told(line: Line) -> None:
+async def test_of_a_tool_nothing_is_told(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
-    line.provider.will_choose("look", where="here")
+    openai_harness.provider.will_choose("look", where="here")
 
-    assert (await line.ask(told.append)).step == CallTool(tool="look", arguments={"where": "here", "depth": 3})
+    assert (await openai_harness.complete(told.append)).step == CallTool(
+        tool="look", arguments={"where": "here", "depth": 3}
+    )
     assert told == []
 
 
-async def test_every_call_is_streamed_so_that_a_long_one_is_no_silent_one(line: Line) -> None:
-    line.provider.will_choose("done_for_now", message="bye")
-    await line.ask()
+async def test_every_call_is_streamed_so_that_a_long_one_is_no_silent_one(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_choose("done_for_now", message="bye")
+    await openai_harness.complete()
 
-    asked = line.provider.asked[0]
+    asked = openai_harness.provider.received[0]
     assert asked.body["stream"] is True
-    assert asked.counts == (asked.api == "chat")
+    assert asked.has_usage_requested == (asked.api == "chat")
 
 
 STORIES: dict[str, Story] = {
@@ -119,103 +121,111 @@ STORIES: dict[str, Story] = {
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-async def test_a_streamed_call_ends_as_one_that_is_answered_at_once(line: Line, story: Story) -> None:
+async def test_a_streamed_call_ends_as_one_that_is_answered_at_once(
+    openai_harness: OpenAIHarness, story: Story
+) -> None:
     for _ in range(2):
-        story(line.provider)
+        story(openai_harness.provider)
 
-    line.provider.streams = False
-    at_once = await line.ask()
-    line.provider.streams = True
-    streamed = await line.ask(lambda _: None)
+    openai_harness.provider.can_stream = False
+    at_once = await openai_harness.complete()
+    openai_harness.provider.can_stream = True
+    streamed = await openai_harness.complete(lambda _: None)
 
     assert streamed == at_once
-    assert len(line.provider.asked) == 2
+    assert len(openai_harness.provider.received) == 2
 
 
-async def test_tokens_nobody_counted_are_estimated_as_for_an_answer_at_once(line: Line) -> None:
-    line.provider.tokens = None
+async def test_tokens_nobody_counted_are_estimated_as_for_an_answer_at_once(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.token_usage = None
     for _ in range(2):
-        line.provider.will_choose("done_for_now", message="bye")
+        openai_harness.provider.will_choose("done_for_now", message="bye")
 
-    line.provider.streams = False
-    at_once = await line.ask()
-    line.provider.streams = True
-    streamed = await line.ask(lambda _: None)
+    openai_harness.provider.can_stream = False
+    at_once = await openai_harness.complete()
+    openai_harness.provider.can_stream = True
+    streamed = await openai_harness.complete(lambda _: None)
 
     assert streamed == at_once
     assert streamed.usage is not None
     assert streamed.usage.estimated
 
 
-async def test_a_server_that_does_not_stream_answers_at_once(line: Line) -> None:
+async def test_a_server_that_does_not_stream_answers_at_once(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
-    line.provider.streams = False
-    line.provider.will_choose("done_for_now", message="bye")
+    openai_harness.provider.can_stream = False
+    openai_harness.provider.will_choose("done_for_now", message="bye")
 
-    assert (await line.ask(told.append)).step == DoneForNow(message="bye")
+    assert (await openai_harness.complete(told.append)).step == DoneForNow(message="bye")
     assert told == []
 
 
-@pytest.mark.parametrize(("end", "outcome"), [("whole", Outcome.FAILED), ("hang up", Outcome.UNAVAILABLE)])
+@pytest.mark.parametrize(
+    ("end", "outcome"), [("whole", CompletionOutcome.FAILED), ("hang up", CompletionOutcome.UNAVAILABLE)]
+)
 @pytest.mark.parametrize("text", ["", TWO_WORDS, REPLY])
 async def test_an_answer_without_its_end_is_none_however_whole_it_looks(
-    line: Line, text: str, end: End, outcome: Outcome
+    openai_harness: OpenAIHarness, text: str, end: ResponseEnd, outcome: CompletionOutcome
 ) -> None:
-    line.provider.will_break_off(text, end)
+    openai_harness.provider.will_break_off(text, end)
 
-    completion = await line.ask(lambda _: None)
+    completion = await openai_harness.complete(lambda _: None)
 
     assert (completion.outcome, completion.step) == (outcome, None)
-    assert len(line.provider.asked) == 1
+    assert len(openai_harness.provider.received) == 1
 
 
-async def test_what_a_broken_answer_cost_is_estimated(line: Line) -> None:
-    line.provider.will_break_off(TWO_WORDS, "whole")
+async def test_what_a_broken_answer_cost_is_estimated(openai_harness: OpenAIHarness) -> None:
+    openai_harness.provider.will_break_off(TWO_WORDS, "whole")
 
-    completion = await line.ask(lambda _: None)
+    completion = await openai_harness.complete(lambda _: None)
 
-    assert completion.detail == BROKEN_OFF
+    assert completion.detail == INCOMPLETE_STREAM
     assert completion.usage is not None
     assert (completion.usage.estimated, completion.usage.output) == (True, len(TWO_WORDS) // 4)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("end", ["hang", "dribble"])
-async def test_silence_ends_a_stream(api: Api, end: End) -> None:
+async def test_silence_ends_a_stream(api: Api, end: ResponseEnd) -> None:
     completion, _ = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
 
-    assert completion.outcome is Outcome.TIMEOUT
+    assert completion.outcome is CompletionOutcome.TIMEOUT
     assert completion.detail.endswith(" sent nothing for 0.5 seconds")
 
 
 @pytest.mark.parametrize(
     ("code", "outcome"),
     [
-        ("server_error", Outcome.FAILED),
-        (None, Outcome.FAILED),
-        ("rate_limit_exceeded", Outcome.RATE_LIMITED),
-        ("insufficient_quota", Outcome.DENIED),
-        ("misalignment_policy_violation", Outcome.FILTERED),
+        ("server_error", CompletionOutcome.FAILED),
+        (None, CompletionOutcome.FAILED),
+        ("rate_limit_exceeded", CompletionOutcome.RATE_LIMITED),
+        ("insufficient_quota", CompletionOutcome.AUTH_FAILED),
+        ("misalignment_policy_violation", CompletionOutcome.FILTERED),
     ],
 )
-async def test_an_error_in_the_middle_ends_the_answer(line: Line, code: str | None, outcome: Outcome) -> None:
-    line.provider.will_fail_after(REPLY, code, "we are sorry")
+async def test_an_error_in_the_middle_ends_the_answer(
+    openai_harness: OpenAIHarness, code: str | None, outcome: CompletionOutcome
+) -> None:
+    openai_harness.provider.will_fail_after(REPLY, code, "we are sorry")
 
-    completion = await line.ask(lambda _: None)
+    completion = await openai_harness.complete(lambda _: None)
 
     assert (completion.outcome, completion.step) == (outcome, None)
-    assert completion.detail == "we are sorry" or outcome is not Outcome.FAILED
+    assert completion.detail == "we are sorry" or outcome is not CompletionOutcome.FAILED
     assert completion.usage is not None
     assert completion.usage.estimated
 
 
 @pytest.mark.parametrize("error", ["overloaded", {"message": ["overloaded"]}, [1], {"type": "overloaded"}, 7])
-async def test_an_error_of_any_shape_is_a_failure(line: Line, error: Any) -> None:
-    line.provider.will_stream(f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode())
+async def test_an_error_of_any_shape_is_a_failure(openai_harness: OpenAIHarness, error: Any) -> None:
+    openai_harness.provider.will_stream(
+        f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode()
+    )
 
-    completion = await line.ask(lambda _: None)
+    completion = await openai_harness.complete(lambda _: None)
 
-    assert completion.outcome is Outcome.FAILED
+    assert completion.outcome is CompletionOutcome.FAILED
     assert completion.detail
 
 
@@ -236,12 +246,12 @@ async def test_an_error_of_any_shape_is_a_failure(line: Line, error: Any) -> Non
         b"[" * 100_000,
     ],
 )
-async def test_what_is_no_event_of_the_api_is_a_failure(line: Line, garbage: bytes) -> None:
-    line.provider.will_stream(b": hello\n\n", b"data: " + garbage + b"\n\n", DONE)
+async def test_what_is_no_event_of_the_api_is_a_failure(openai_harness: OpenAIHarness, garbage: bytes) -> None:
+    openai_harness.provider.will_stream(b": hello\n\n", b"data: " + garbage + b"\n\n", DONE)
 
-    completion = await line.ask(lambda _: None)
+    completion = await openai_harness.complete(lambda _: None)
 
-    assert completion.outcome is Outcome.FAILED
+    assert completion.outcome is CompletionOutcome.FAILED
     assert "no answer of its API" in completion.detail
 
 
@@ -288,9 +298,9 @@ async def test_what_is_wrapped_is_told_where_it_will_be_unwrapped() -> None:
 async def test_whole_object_counts_where_the_stream_is_done_without_a_reason(reason: str | None) -> None:
     whole, half = [chunk(REPLY, finish_reason=reason), DONE], [chunk(REPLY[:-3], finish_reason=reason), DONE]
 
-    assert (await chat_hears(lambda provider: provider.will_stream(*whole)))[0].outcome is Outcome.OK
+    assert (await chat_hears(lambda provider: provider.will_stream(*whole)))[0].outcome is CompletionOutcome.OK
     broken, _ = await chat_hears(lambda provider: provider.will_stream(*half))
-    assert (broken.outcome, broken.detail) == (Outcome.FAILED, BROKEN_OFF)
+    assert (broken.outcome, broken.detail) == (CompletionOutcome.FAILED, INCOMPLETE_STREAM)
 
 
 async def test_a_choice_nobody_asked_for_is_left_out() -> None:
@@ -322,12 +332,12 @@ async def test_what_arrives_in_pieces_of_any_size_is_put_together() -> None:
     assert told[-1] == "Hello 😀 there"
 
 
-async def test_a_server_may_cut_a_character_in_two(line: Line) -> None:
+async def test_a_server_may_cut_a_character_in_two(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
-    line.provider.cut = halves
-    line.provider.will_say_raw(REPLY)
+    openai_harness.provider.split_text = halves
+    openai_harness.provider.will_say_raw(REPLY)
 
-    assert (await line.ask(told.append)).step == DoneForNow(message="Hello 😀 there")
+    assert (await openai_harness.complete(told.append)).step == DoneForNow(message="Hello 😀 there")
     assert "Hello 😀" in told
 
 
@@ -339,9 +349,10 @@ def halves(text: str) -> list[str]:
 
 def contradicting(first: str, last: str) -> list[bytes]:
     """The events of an answer that is another one in the end."""
-    *events, end = response_events(Said(text=first), "test-model", [first])
-    return written(
-        "responses", [*events, {**end, "response": response_events(Said(text=last), "m", [last])[-1]["response"]}]
+    *events, end = response_events(ModelAnswer(text=first), "test-model", [first])
+    return encode_events(
+        "responses",
+        [*events, {**end, "response": response_events(ModelAnswer(text=last), "m", [last])[-1]["response"]}],
     )
 
 
@@ -355,22 +366,22 @@ async def test_an_answer_that_is_not_the_one_that_was_told_fails(last: str) -> N
     completion, told = await responses_hear(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
 
     assert told == ["Hello 😀 there"]
-    assert (completion.outcome, completion.step, completion.usage) == (Outcome.FAILED, None, SPENT)
+    assert (completion.outcome, completion.step, completion.usage) == (CompletionOutcome.FAILED, None, SPENT)
 
 
 @pytest.mark.parametrize(("first", "last"), [(REPLY, LONGER), (LOOK, OTHER)])
 async def test_an_answer_may_say_more_than_was_told(first: str, last: str) -> None:
     completion, _ = await responses_hear(lambda provider: provider.will_stream(*contradicting(first, last)))
 
-    assert completion.outcome is Outcome.OK
+    assert completion.outcome is CompletionOutcome.OK
 
 
 async def test_events_nobody_knows_are_passed_over() -> None:
-    events = response_events(Said(text=REPLY, tokens=Tokens()), "m", [REPLY])
+    events = response_events(ModelAnswer(text=REPLY, token_usage=TokenUsage()), "m", [REPLY])
     unknown = {"type": "response.something.new", "delta": {"deep": REPLY}}
 
     completion, told = await responses_hear(
-        lambda provider: provider.will_stream(*written("responses", [unknown, *events, unknown]))
+        lambda provider: provider.will_stream(*encode_events("responses", [unknown, *events, unknown]))
     )
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
@@ -396,25 +407,25 @@ events = json_values | st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("kind", [StreamedChat, StreamedResponse])
+@pytest.mark.parametrize("kind", [ChatAccumulator, ResponseAccumulator])
 @given(told=st.lists(events), error=json_values)
-def test_any_events_add_up_to_an_answer(kind: Callable[[], Streamed], told: list[Any], error: Any) -> None:
+def test_any_events_add_up_to_an_answer(kind: Callable[[], StreamAccumulator], told: list[Any], error: Any) -> None:
     streamed = kind()
     for event in told:
         with suppress(ValidationError):
-            assert isinstance(streamed.take(event), str)
+            assert isinstance(streamed.feed(event), str)
 
-    assert streamed.answer(is_done=False).trouble in (None, *Outcome)
-    assert streamed.failed(error).trouble is not None
+    assert streamed.result(is_done=False).failure in (None, *CompletionOutcome)
+    assert streamed.result_after_error(error).failure is not None
 
 
 @given(text=st.text(), cuts=st.integers(1, 7))
 def test_the_text_of_a_stream_is_that_of_its_pieces(text: str, cuts: int) -> None:
     pieces = [text[at : at + cuts] for at in range(0, len(text), cuts)]
-    streamed = StreamedChat()
+    streamed = ChatAccumulator()
     for piece in pieces:
-        assert streamed.take({"choices": [{"delta": {"content": piece}}]}) == piece
-    assert streamed.answer(is_done=False).trouble is Outcome.FAILED
+        assert streamed.feed({"choices": [{"delta": {"content": piece}}]}) == piece
+    assert streamed.result(is_done=False).failure is CompletionOutcome.FAILED
 
-    streamed.take({"choices": [{"finish_reason": "stop"}]})
-    assert (streamed.answer(is_done=False).text, streamed.answer(is_done=False).trouble) == (text, None)
+    streamed.feed({"choices": [{"finish_reason": "stop"}]})
+    assert (streamed.result(is_done=False).text, streamed.result(is_done=False).failure) == (text, None)

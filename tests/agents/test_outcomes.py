@@ -5,34 +5,34 @@ from typing import Any
 
 import pytest
 
-from agents.addresses import Address, person
-from agents.cards import outcome
-from agents.deciders import with_names
+from agents.addresses import Address, person_address
+from agents.cards import describe_request_outcome
+from agents.deciders import add_decider_names
+from agents.decisions import evaluate_answer
 from agents.events import RequestAnswered
-from agents.judge import judge
 from agents.outcomes import describe_answer, describe_outcome
 from agents.people import name_in
 from agents.reducer import reduce
 from agents.requests import Request
-from bot.web.shapes import request_view
-from channels.terminal.outbound import RequestView, settled
-from tests.agents.samples import BOB, CAROL, NOW, PEOPLE, answer, asking_thread, open_request
+from bot.web.response_models import request_view
+from channels.terminal.views import ApiRequest, closed_view
+from tests.agents.factories import BOB, CAROL, NOW, PEOPLE, answer, get_open_request, thread_with_approval
 
 
 def after_answer(decision: str, by: Address = BOB, **said: Any) -> Request:
     """Return the request after an answer that entered the log with its names."""
-    state = asking_thread()
-    request = open_request(state)
-    judged = judge(request, answer(decision, by, **said), people=PEOPLE, now=NOW)
-    event = RequestAnswered(at=NOW, actor=by, request_id=request.id, answer=judged.given, status=judged.status)
-    found = reduce(state, with_names(event, PEOPLE, request)).request_named(request.id)
+    state = thread_with_approval()
+    request = get_open_request(state)
+    judged = evaluate_answer(request, answer(decision, by, **said), people=PEOPLE, now=NOW)
+    event = RequestAnswered(at=NOW, actor=by, request_id=request.id, answer=judged.answer, status=judged.status)
+    found = reduce(state, add_decider_names(event, PEOPLE, request)).get_request(request.id)
     assert found is not None
     return found
 
 
 def on_terminal(request: Request) -> str:
-    view = RequestView.model_validate(request_view(request).model_dump(mode="json"))
-    return str(settled(view, UTC))
+    view = ApiRequest.model_validate(request_view(request).model_dump(mode="json"))
+    return str(closed_view(view, UTC))
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def on_terminal(request: Request) -> str:
         ("approve", {}, "approved by Bob (web)"),
         ("deny", {"comment": "not today"}, "denied by Bob (web): not today"),
         ("deny", {"entered_by": CAROL}, "denied by Bob (web), entered by Carol"),
-        ("deny", {"entered_by": person("ghost")}, "denied by Bob (web), entered by ghost"),
+        ("deny", {"entered_by": person_address("ghost")}, "denied by Bob (web), entered by ghost"),
     ],
 )
 def test_cards_and_terminal_name_the_person_who_decided(decision: str, said: dict[str, Any], told: str) -> None:
     request = after_answer(decision, **said)
-    assert outcome(request) == told
+    assert describe_request_outcome(request) == told
     words = on_terminal(request).replace(f" at {NOW:%Y-%m-%d %H:%M} UTC", "")
     assert words == f"{request.code} {told}"
 
@@ -64,7 +64,7 @@ def test_name_that_hides_something_is_made_visible() -> None:
 
 def test_stranger_is_named_by_what_stands_in_the_address() -> None:
     assert PEOPLE.name_of(Address("web:stranger")) == "stranger"
-    assert PEOPLE.name_of(person("bob")) == "Bob"
+    assert PEOPLE.name_of(person_address("bob")) == "Bob"
     assert PEOPLE.names_of((Address("terminal:bob"), Address("web:stranger"), BOB)) == {
         "terminal:bob": "Bob",
         "person:bob": "Bob",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from agents.addresses import Address, person
+from agents.addresses import Address, person_address
 from agents.people import People, Person
-from tests.agents.samples import ALICE, BOB, CAROL, PEOPLE, PHONE, STRANGER
+from tests.agents.factories import ALICE, BOB, CAROL, PEOPLE, PHONE, STRANGER
 
 
 @pytest.mark.parametrize("address", ["person:alice", "terminal:alice", "email:alice@example.com"])
@@ -21,7 +21,7 @@ def test_a_stranger_is_nobody(address: str) -> None:
 
 def test_roles_are_held_by_name_and_a_star_holds_every_role() -> None:
     boss = Person(key="boss", name="Boss", roles=("*",))
-    everybody = People(everybody=(*PEOPLE.everybody, boss))
+    everybody = People(members=(*PEOPLE.members, boss))
     assert [p.key for p in everybody.with_role("release")] == ["bob", "carol", "boss"]
     assert [p.key for p in everybody.with_role("nothing")] == ["boss"]
 
@@ -36,7 +36,7 @@ def test_roles_are_held_by_name_and_a_star_holds_every_role() -> None:
         (CAROL, "email", ()),
         (Address("role:release"), "sms", (PHONE,)),
         (Address("role:nobody"), "sms", ()),
-        (person("mallory"), "sms", ()),
+        (person_address("mallory"), "sms", ()),
         (Address("slack:C0OPS"), "sms", (Address("slack:C0OPS"),)),
         (STRANGER, None, (STRANGER,)),
     ],
@@ -44,13 +44,13 @@ def test_roles_are_held_by_name_and_a_star_holds_every_role() -> None:
 def test_a_role_or_a_person_is_reached_on_the_named_channel(
     to: Address, via: str | None, reached: tuple[Address, ...]
 ) -> None:
-    assert PEOPLE.reached(to, via) == reached
+    assert PEOPLE.resolve_addresses(to, via) == reached
 
 
 def test_people_who_share_an_address_are_asked_there_once() -> None:
     shared = Address("slack:C0OPS")
     pair = tuple(Person(key=key, name=key, roles=("oncall",), addresses=(shared,)) for key in ("dave", "erin"))
-    assert People(everybody=pair).reached(Address("role:oncall"), "slack") == (shared,)
+    assert People(members=pair).resolve_addresses(Address("role:oncall"), "slack") == (shared,)
 
 
 def test_nobody_is_known_in_an_empty_house() -> None:

@@ -5,45 +5,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.budget import Usage
-from agents.completion import Completion, Outcome
+from agents.completion import Completion, CompletionOutcome
 from agents.pricing import Price, PricedModel
 
 PRICE = Price(input=2.0, cached=0.5, output=8.0)
 SPENT = Usage(input=1_000_000, cached=400_000, output=100_000)
 
 
-class Answering:
+class FixedModel:
     def __init__(self, usage: Usage | None) -> None:
         self.usage = usage
 
-    async def complete(self, turn, words=None):
-        if words:
-            words("Hi")
-        return Completion(outcome=Outcome.INVALID, model="m", usage=self.usage)
+    async def complete(self, model_request, on_partial=None):
+        if on_partial:
+            on_partial("Hi")
+        return Completion(outcome=CompletionOutcome.INVALID, model="m", usage=self.usage)
 
 
 def test_cached_input_is_a_part_of_the_input_with_a_price_of_its_own() -> None:
-    assert PRICE.of(SPENT) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 8)
-    assert Price(input=2.0, output=8.0).of(SPENT) == pytest.approx(1.0 * 2 + 0.1 * 8)
+    assert PRICE.cost_of(SPENT) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 8)
+    assert Price(input=2.0, output=8.0).cost_of(SPENT) == pytest.approx(1.0 * 2 + 0.1 * 8)
 
 
 @given(st.integers(0, 10**9), st.floats(0, 1), st.integers(0, 10**9))
 def test_a_cost_is_never_negative(asked: int, share: float, answered: int) -> None:
-    assert PRICE.of(Usage(input=asked, cached=int(asked * share), output=answered)) >= 0
+    assert PRICE.cost_of(Usage(input=asked, cached=int(asked * share), output=answered)) >= 0
 
 
 async def test_a_call_is_told_with_its_cost_even_when_its_answer_is_useless() -> None:
-    completion = await PricedModel(Answering(SPENT), {"m": PRICE}).complete(None)
+    completion = await PricedModel(FixedModel(SPENT), {"m": PRICE}).complete(None)
     assert completion.usage is not None
     assert completion.usage.usd == pytest.approx(2.2)
 
 
 @pytest.mark.parametrize(("usage", "prices"), [(SPENT, {"other": PRICE}), (None, {"m": PRICE})])
 async def test_what_has_no_price_or_cost_nothing_is_told_as_it_is(usage, prices) -> None:
-    assert (await PricedModel(Answering(usage), prices).complete(None)).usage == usage
+    assert (await PricedModel(FixedModel(usage), prices).complete(None)).usage == usage
 
 
 async def test_who_wants_to_be_told_the_words_is_told_by_the_model_that_is_priced() -> None:
     told: list[str] = []
-    await PricedModel(Answering(SPENT), {"m": PRICE}).complete(None, told.append)
+    await PricedModel(FixedModel(SPENT), {"m": PRICE}).complete(None, told.append)
     assert told == ["Hi"]

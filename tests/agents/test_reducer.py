@@ -8,78 +8,78 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.deadlines import due, wake_at
+from agents.deadlines import due_events, next_deadline
 from agents.events import UnknownEvent
-from agents.next_step import next_step, work
-from agents.reducer import MOST_REMEMBERED, fold, reduce
+from agents.next_step import next_step, next_work
+from agents.reducer import MAX_HISTORY_EVENTS, fold, reduce
 from agents.state import ThreadState
-from bot.choosing import MAX_OUTAGE
-from storage.codec import event_of, row_of, state_json, state_of
+from bot.model_calls import MAX_MODEL_OUTAGE
+from storage.codec import dump_state, event_from_row, event_to_row, parse_state
 from storage.tables import EventRow
-from tests.histories import PEOPLE, START, Walk, some_walk, walks
+from tests.histories import PEOPLE, START, RandomHistory, find_history, random_histories
 
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @thorough
-@given(walks())
-def test_folding_a_log_twice_gives_the_same_bytes(walk: Walk) -> None:
+@given(random_histories())
+def test_folding_a_log_twice_gives_the_same_bytes(walk: RandomHistory) -> None:
     once, again = fold(ThreadState(), walk.events), fold(ThreadState(), walk.events)
-    assert state_json(once) == state_json(again) == state_json(walk.state)
+    assert dump_state(once) == dump_state(again) == dump_state(walk.state)
 
 
 @thorough
-@given(walks(), st.data())
-def test_folding_a_snapshot_and_the_tail_gives_the_same_bytes_as_folding_everything(walk: Walk, data) -> None:
+@given(random_histories(), st.data())
+def test_folding_a_snapshot_and_the_tail_gives_the_same_bytes_as_folding_everything(walk: RandomHistory, data) -> None:
     cut = data.draw(st.integers(0, len(walk.events)))
-    snapshot = state_of(state_json(fold(ThreadState(), walk.events[:cut])))
-    assert state_json(fold(snapshot, walk.events[cut:])) == state_json(walk.state)
+    snapshot = parse_state(dump_state(fold(ThreadState(), walk.events[:cut])))
+    assert dump_state(fold(snapshot, walk.events[cut:])) == dump_state(walk.state)
 
 
 @thorough
-@given(walks())
-def test_events_survive_the_database_form_unchanged(walk: Walk) -> None:
-    rows = [EventRow(**row_of("thr_walk", seq, event)) for seq, event in enumerate(walk.events, 1)]
-    assert [event_of(row) for row in rows] == walk.events
+@given(random_histories())
+def test_events_survive_the_database_form_unchanged(walk: RandomHistory) -> None:
+    rows = [EventRow(**event_to_row("thr_walk", seq, event)) for seq, event in enumerate(walk.events, 1)]
+    assert [event_from_row(row) for row in rows] == walk.events
 
 
 @thorough
-@given(walks())
-def test_no_effect_is_wanted_again_after_its_outcome(walk: Walk) -> None:
+@given(random_histories())
+def test_no_effect_is_wanted_again_after_its_outcome(walk: RandomHistory) -> None:
     wanted = {effect.key for effect in next_step(walk.state)}
-    assert not wanted & walk.done
+    assert not wanted & walk.completed_keys
 
 
 @thorough
-@given(walks())
-def test_at_most_one_piece_of_work_is_wanted_and_at_most_one_request_is_open(walk: Walk) -> None:
+@given(random_histories())
+def test_at_most_one_piece_of_work_is_wanted_and_at_most_one_request_is_open(walk: RandomHistory) -> None:
     for state in walk.states:
-        assert len(work(state)) <= 1
+        assert len(next_work(state)) <= 1
         assert sum(request.status == "open" for request in state.requests) <= 1
 
 
 @thorough
-@given(walks())
-def test_a_thread_that_runs_has_work_and_one_that_waits_for_people_has_none_of_its_own(walk: Walk) -> None:
-    status, wanted = walk.state.status, work(walk.state)
+@given(random_histories())
+def test_a_thread_that_runs_has_work_and_one_that_waits_for_people_has_none_of_its_own(walk: RandomHistory) -> None:
+    status, wanted = walk.state.status, next_work(walk.state)
     if status == "running":
         assert wanted
     if status in ("waiting_for_human", "done", "failed"):
         assert not wanted
     if status == "waiting_for_time":
-        assert wake_at(walk.state) is not None
+        assert next_deadline(walk.state) is not None
 
 
 @thorough
-@given(walks())
-def test_the_clock_reports_a_deadline_once(walk: Walk) -> None:
-    events = due(walk.state, walk.now, PEOPLE)
-    assert due(fold(walk.state, events), walk.now, PEOPLE) == ()
+@given(random_histories())
+def test_the_clock_reports_a_deadline_once(walk: RandomHistory) -> None:
+    events = due_events(walk.state, walk.now, PEOPLE)
+    assert due_events(fold(walk.state, events), walk.now, PEOPLE) == ()
 
 
 @thorough
-@given(walks())
-def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: Walk) -> None:
+@given(random_histories())
+def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: RandomHistory) -> None:
     asked = {e.request.call_id: e.request for e in walk.events if e.type == "RequestOpened" and e.request.call_id}
     decided = {e.request_id: e.status for e in walk.events if e.type == "RequestAnswered"}
     verdicts = {e.call_id: e.verdict.answer for e in walk.events if e.type == "ToolCalled"}
@@ -89,22 +89,24 @@ def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: Walk
 
 
 @thorough
-@given(walks(most=80))
-def test_the_remembered_part_of_a_log_is_bounded(walk: Walk) -> None:
-    assert len(walk.state.recent) <= MOST_REMEMBERED
+@given(random_histories(max_moves=80))
+def test_the_remembered_part_of_a_log_is_bounded(walk: RandomHistory) -> None:
+    assert len(walk.state.history) <= MAX_HISTORY_EVENTS
 
 
 @thorough
-@given(walks(most=80))
-def test_model_is_waited_for_no_longer_than_the_limit(walk: Walk) -> None:
+@given(random_histories(max_moves=80))
+def test_model_is_waited_for_no_longer_than_the_limit(walk: RandomHistory) -> None:
     for state in walk.states:
         if state.outage is not None and state.retry_at is not None:
-            assert state.retry_at - state.outage.since <= MAX_OUTAGE
+            assert state.retry_at - state.outage.since <= MAX_MODEL_OUTAGE
 
 
 def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    walk = some_walk(lambda walk: len(walk.events) > 20)
-    rows = [row_of("thr_walk", seq, event) | {"at": event.at.isoformat()} for seq, event in enumerate(walk.events, 1)]
+    walk = find_history(lambda walk: len(walk.events) > 20)
+    rows = [
+        event_to_row("thr_walk", seq, event) | {"at": event.at.isoformat()} for seq, event in enumerate(walk.events, 1)
+    ]
     script = (
         "import json, sys; from datetime import datetime; from agents.reducer import fold\n"
         "from agents.state import ThreadState; from storage.codec import event_of, state_json\n"
@@ -121,11 +123,11 @@ def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes
         check=True,
         timeout=60,
     )
-    assert folded.stdout == state_json(walk.state)
+    assert folded.stdout == dump_state(walk.state)
 
 
 def test_an_event_of_a_newer_build_pauses_the_thread_and_is_never_skipped() -> None:
-    state = ThreadState(thread_id="thr_1", models_turn=True)
+    state = ThreadState(thread_id="thr_1", needs_model=True)
     after = reduce(state, UnknownEvent(type="ThreadPainted", v=7, at=START, actor="system:engine", data={"colour": 1}))
     assert after.status == "paused"
     assert after.version == state.version + 1

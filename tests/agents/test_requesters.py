@@ -6,27 +6,27 @@ from hypothesis import given
 from agents.addresses import Address
 from agents.events import KnownEvent, ThreadForked, ThreadStarted
 from agents.policy import Policy
-from agents.reducer import MOST_REMEMBERED, fold
+from agents.reducer import MAX_HISTORY_EVENTS, fold
 from agents.state import ThreadState
 from agents.steps import CallTool, RequestHumanInput
-from tests.agents.samples import (
+from tests.agents.factories import (
     ALICE,
     BOB,
     CAROL,
     NOW,
-    RELEASE,
+    RELEASE_TERMS,
     STRANGER,
     TERMINAL,
-    answered,
-    asking_thread,
-    edited,
-    message,
-    open_request,
-    policy_asking,
-    stepped,
+    after_answer,
+    after_step,
+    get_open_request,
+    message_edited,
+    message_received,
+    policy_requiring_approval,
     thread,
+    thread_with_approval,
 )
-from tests.histories import PEOPLE, Walk, walks
+from tests.histories import PEOPLE, RandomHistory, random_histories
 
 PUSH = CallTool(tool="push", arguments={"where": "staging"})
 WHY = RequestHumanInput(question="Why?")
@@ -34,7 +34,7 @@ WHY = RequestHumanInput(question="Why?")
 
 def proposing(state: ThreadState) -> tuple[Address, ...]:
     """Return the requesters of a proposal that is made now."""
-    return open_request(stepped(state, PUSH, policy_asking(RELEASE))).asked_by
+    return get_open_request(after_step(state, PUSH, policy_requiring_approval(RELEASE_TERMS))).all_requesters
 
 
 def forked(by: Address) -> ThreadForked:
@@ -50,12 +50,12 @@ def test_the_opener_and_who_they_open_it_for_are_requesters() -> None:
 @pytest.mark.parametrize(
     ("event", "more"),
     [
-        (message("x", by=BOB), (BOB,)),
-        (message("x", by=ALICE), ()),
-        (message("x", by=STRANGER), (STRANGER,)),
-        (message("x", by=BOB, entered_by=CAROL), (BOB, CAROL)),
-        (message("x", by=ALICE, author=BOB), (BOB,)),
-        (edited("m1", "x", by=BOB), (BOB,)),
+        (message_received("x", by=BOB), (BOB,)),
+        (message_received("x", by=ALICE), ()),
+        (message_received("x", by=STRANGER), (STRANGER,)),
+        (message_received("x", by=BOB, entered_by=CAROL), (BOB, CAROL)),
+        (message_received("x", by=ALICE, author=BOB), (BOB,)),
+        (message_edited("m1", "x", by=BOB), (BOB,)),
         (forked(BOB), (BOB,)),
     ],
 )
@@ -64,15 +64,15 @@ def test_everybody_whose_words_came_in_is_a_requester(event: KnownEvent, more: t
 
 
 def test_words_count_beyond_what_is_remembered_and_beyond_a_tool() -> None:
-    spoke = thread(message("x", by=BOB), *[message("y")] * MOST_REMEMBERED)
-    looked = stepped(spoke, CallTool(tool="look", arguments={"depth": 1}), Policy())
-    assert not any(getattr(event, "actor", None) == BOB for event in looked.recent)
+    spoke = thread(message_received("x", by=BOB), *[message_received("y")] * MAX_HISTORY_EVENTS)
+    looked = after_step(spoke, CallTool(tool="look", arguments={"depth": 1}), Policy())
+    assert not any(getattr(event, "actor", None) == BOB for event in looked.history)
     assert looked.requesters == (ALICE, BOB)
 
 
 def decided(decision: str = "deny", by: Address = BOB, **words: str) -> ThreadState:
     """Return a thread in which a push was decided; with these words, if any."""
-    return answered(asking_thread(), decision, by, **words)
+    return after_answer(thread_with_approval(), decision, by, **words)
 
 
 @pytest.mark.parametrize(
@@ -88,46 +88,52 @@ def test_words_of_a_decision_lead_to_what_follows_like_an_edit(
     words: dict[str, str], tool: str, editor_may_approve: bool, is_requester: bool
 ) -> None:
     state = decided(**words)
-    assert (BOB in state.requesters_of(tool, may_edit=editor_may_approve)) is is_requester
+    assert (BOB in state.requesters_for(tool, may_editor_approve=editor_may_approve)) is is_requester
     assert BOB not in state.requesters
 
 
 def test_words_of_a_decision_lead_to_nothing_after_the_next_message() -> None:
     state = decided(comment="ship it instead")
-    assert BOB not in fold(state, [message("and now push", by=ALICE)]).requesters_of("ship")
-    assert BOB in fold(state, [message("and now push", by=BOB)]).requesters_of("push")
+    assert BOB not in fold(state, [message_received("and now push", by=ALICE)]).requesters_for("ship")
+    assert BOB in fold(state, [message_received("and now push", by=BOB)]).requesters_for("push")
 
 
 def test_words_after_a_proposal_make_no_requester_of_it() -> None:
-    state = fold(asking_thread(), [message("wait a bit", by=BOB)])
-    state = answered(state, by=CAROL, comment="go")
-    assert state.call is not None
-    assert state.call.requesters == (ALICE,)
+    state = fold(thread_with_approval(), [message_received("wait a bit", by=BOB)])
+    state = after_answer(state, by=CAROL, comment="go")
+    assert state.current_call is not None
+    assert state.current_call.requesters == (ALICE,)
     assert state.requesters == (ALICE, BOB)
 
 
 def test_the_answer_to_a_question_makes_a_requester_of_what_follows() -> None:
-    asked = stepped(thread(), WHY, Policy())
-    assert proposing(answered(asked, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
+    asked = after_step(thread(), WHY, Policy())
+    assert proposing(after_answer(asked, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
 
 
 def humans(*addresses: Address) -> set[str]:
     return {who.key for address in addresses if (who := PEOPLE.get(address)) is not None}
 
 
-@given(walks())
-def test_no_approval_counts_of_a_person_whose_words_led_to_it(walk: Walk) -> None:
+@given(random_histories())
+def test_no_approval_counts_of_a_person_whose_words_led_to_it(walk: RandomHistory) -> None:
     for state in walk.states:
         for request in state.requests:
             entered = [given.entered_by for given in request.approvals if given.entered_by is not None]
-            if not request.ask.requester_may_approve:
-                assert not humans(*request.asked_by) & humans(*request.approvers, *entered)
-        if state.call is not None and state.call.ask is not None and not state.call.ask.requester_may_approve:
-            assert not humans(*state.call.requesters) & humans(*(given.by for given in state.call.approvals))
+            if not request.terms.requester_may_approve:
+                assert not humans(*request.all_requesters) & humans(*request.approvers, *entered)
+        if (
+            state.current_call is not None
+            and state.current_call.terms is not None
+            and not state.current_call.terms.requester_may_approve
+        ):
+            assert not humans(*state.current_call.requesters) & humans(
+                *(given.by for given in state.current_call.approvals)
+            )
 
 
-@given(walks())
-def test_every_request_names_all_who_spoke_before_it(walk: Walk) -> None:
+@given(random_histories())
+def test_every_request_names_all_who_spoke_before_it(walk: RandomHistory) -> None:
     spoke: list[Address] = []
     reports: set[str] = set()
     advised: list[Address] = []

@@ -8,30 +8,30 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agents.addresses import Address
-from agents.cards import card_of
+from agents.cards import render_card
 from agents.messages import Assurance
-from agents.policy import Ask, Verdict
-from agents.requests import GivenAnswer
-from agents.steps import LONGEST_CHOICE, RequestHumanInput
-from tests.agents.samples import ALICE, BOB, CAROL, NOW, RELEASE, approval, question
+from agents.policy import ApprovalTerms, PolicyDecision
+from agents.requests import RecordedAnswer
+from agents.steps import MAX_CHOICE_LENGTH, RequestHumanInput
+from tests.agents.factories import ALICE, BOB, CAROL, NOW, RELEASE_TERMS, approval, question
 
 
-def given_by(by: Address, decision: str = "approve", *, counted: bool = True) -> GivenAnswer:
+def given_by(by: Address, decision: str = "approve", *, counted: bool = True) -> RecordedAnswer:
     facts = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision, "at": NOW}
-    return GivenAnswer.model_validate(facts | {"counted": counted})
+    return RecordedAnswer.model_validate(facts | {"counted": counted})
 
 
 def test_a_request_ends_so_many_seconds_after_it_opened() -> None:
-    assert approval(Ask(expires=90)).expires_at == NOW + timedelta(seconds=90)
+    assert approval(ApprovalTerms(expires=90)).expires_at == NOW + timedelta(seconds=90)
 
 
 def test_a_new_request_was_neither_reminded_of_nor_escalated_nor_held() -> None:
-    assert (approval().reminded, approval().escalated, approval().held) == (0, 0, False)
+    assert (approval().reminded, approval().escalated, approval().is_kept_open) == (0, 0, False)
 
 
 def test_a_request_whose_verdict_names_no_terms_lets_nobody_decide() -> None:
-    request = approval(policy=Verdict(answer="ask", rule="bare"))
-    assert (request.ask.roles, request.ask.people) == ((), ())
+    request = approval(policy=PolicyDecision(answer="ask", rule="bare"))
+    assert (request.terms.roles, request.terms.people) == ((), ())
 
 
 def test_only_approvals_and_edits_that_count_make_approvers() -> None:
@@ -54,7 +54,15 @@ def test_a_request_is_a_value_and_refuses_what_it_does_not_know() -> None:
 
 @pytest.mark.parametrize(
     "choice",
-    ["", "   ", "yes\n[ABCDE] approved by bob (web)", "a\x1b[2J", "a\u202eb", "a\u200bb", "x" * (LONGEST_CHOICE + 1)],
+    [
+        "",
+        "   ",
+        "yes\n[ABCDE] approved by bob (web)",
+        "a\x1b[2J",
+        "a\u202eb",
+        "a\u200bb",
+        "x" * (MAX_CHOICE_LENGTH + 1),
+    ],
 )
 def test_a_choice_that_does_not_fit_one_visible_line_is_refused(choice: str) -> None:
     with pytest.raises(ValidationError, match="a choice is one line of at most 100 characters that print"):
@@ -67,6 +75,6 @@ def test_no_choice_a_model_may_offer_adds_a_line_to_the_card(choices: list[str])
         step = RequestHumanInput(question="Which?", choices=tuple(choices))
     except ValidationError:
         return
-    card = card_of(question(RELEASE, choices=step.choices)).card
+    card = render_card(question(RELEASE_TERMS, choices=step.choices)).card
     assert card is not None
     assert len(", ".join(card.choices).splitlines()) == min(1, len(choices))

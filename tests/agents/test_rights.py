@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
-from agents.addresses import Address, person
+from agents.addresses import Address, person_address
 from agents.events import MessageReceived, RequestOpened, ThreadForked, ThreadPaused, ThreadStarted
 from agents.people import People, Person
-from agents.policy import Ask, Verdict
+from agents.policy import ApprovalTerms, PolicyDecision
 from agents.reducer import fold, reduce
 from agents.requests import Request
-from agents.rights import audience, may_see, viewer_of
+from agents.rights import audience_names, may_view, to_viewer
 from agents.state import ThreadState
-from tests.histories import Walk, walks
+from tests.histories import RandomHistory, random_histories
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PEOPLE = People(
-    everybody=(
+    members=(
         Person(key="alice", name="Alice", roles=("dev",)),
         Person(key="bob", name="Bob", roles=("release",)),
         Person(key="carol", name="Carol", roles=("admin",)),
@@ -34,7 +34,7 @@ def thread(requester: str = "person:alice", origin: str = "web:alice-cli") -> Th
 
 
 def asks(state: ThreadState, **terms: object) -> ThreadState:
-    verdict = Verdict(answer="ask", rule="r", ask=Ask(**terms))
+    verdict = PolicyDecision(answer="ask", rule="r", ask=ApprovalTerms(**terms))
     request = Request(
         id="req_1",
         code="AAAAA",
@@ -51,7 +51,7 @@ def asks(state: ThreadState, **terms: object) -> ThreadState:
 
 
 def viewers(state: ThreadState) -> set[str]:
-    return {one.key for one in PEOPLE.everybody if may_see(state, viewer_of(person(one.key), PEOPLE))}
+    return {one.key for one in PEOPLE.members if may_view(state, to_viewer(person_address(one.key), PEOPLE))}
 
 
 ADMINS = {"carol", "eve"}
@@ -62,9 +62,12 @@ def test_a_thread_is_for_its_opener_and_admins() -> None:
 
 
 def test_speaking_in_a_thread_makes_it_visible_and_steering_does_not() -> None:
-    said = MessageReceived(at=NOW, actor=person("dan"), text="hi", source=Address("slack:C1:1"))
+    said = MessageReceived(at=NOW, actor=person_address("dan"), text="hi", source=Address("slack:C1:1"))
     assert viewers(reduce(thread(), said)) == {"alice", "dan", *ADMINS}
-    assert viewers(reduce(thread(), ThreadPaused(at=NOW, actor=person("dan"), reason="x"))) == {"alice", *ADMINS}
+    assert viewers(reduce(thread(), ThreadPaused(at=NOW, actor=person_address("dan"), reason="x"))) == {
+        "alice",
+        *ADMINS,
+    }
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_those_who_may_decide_see_the_thread(terms: dict[str, tuple[str, ...]], 
 
 
 def test_a_fork_is_for_its_forker_and_not_for_deciders_of_its_parent() -> None:
-    forked = ThreadForked(at=NOW, actor=person("dan"), thread_id="thr_2", parent="thr_1", at_seq=2)
+    forked = ThreadForked(at=NOW, actor=person_address("dan"), thread_id="thr_2", parent="thr_1", at_seq=2)
     assert viewers(reduce(asks(thread(), roles=("release",)), forked)) == {"alice", "dan", *ADMINS}
 
 
@@ -92,26 +95,26 @@ def test_a_person_sees_what_is_answered_at_their_terminal() -> None:
 def test_a_person_does_not_see_threads_of_a_token_named_like_them() -> None:
     state = thread("token:tool", "web:tool")
     assert viewers(state) == ADMINS
-    program = viewer_of(Address("token:tool"), PEOPLE, seat=Address("web:tool"))
-    assert may_see(state, program)
-    assert not may_see(state, viewer_of(Address("token:other"), PEOPLE, seat=Address("web:other")))
+    program = to_viewer(Address("token:tool"), PEOPLE, source=Address("web:tool"))
+    assert may_view(state, program)
+    assert not may_view(state, to_viewer(Address("token:other"), PEOPLE, source=Address("web:other")))
 
 
 def test_a_stranger_is_not_among_everybody_known() -> None:
-    assert not may_see(asks(thread(), roles=("*",)), viewer_of(Address("slack:T1/U1"), PEOPLE))
+    assert not may_view(asks(thread(), roles=("*",)), to_viewer(Address("slack:T1/U1"), PEOPLE))
 
 
-@given(walk=walks())
-def test_an_audience_holds_all_who_spoke_or_are_asked(walk: Walk) -> None:
-    names = audience(walk.state)
+@given(walk=random_histories())
+def test_an_audience_holds_all_who_spoke_or_are_asked(walk: RandomHistory) -> None:
+    names = audience_names(walk.state)
     spoke = {event.actor for event in walk.events if isinstance(event, ThreadStarted | MessageReceived)}
     asked = {
         name
         for event in walk.events
         if isinstance(event, RequestOpened) and event.request.thread_id == walk.state.thread_id
         for name in (
-            *(f"role:{role}" for role in event.request.ask.roles),
-            *(f"person:{key}" for key in event.request.ask.people),
+            *(f"role:{role}" for role in event.request.terms.roles),
+            *(f"person:{key}" for key in event.request.terms.people),
         )
     }
     assert spoke | asked | {walk.state.requester, walk.state.origin} <= names

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.toml_lines import KeyPath, line_of, lines_of
+from agents.toml_lines import KeyPath, find_line, line_numbers
 
 LOOKS_LIKE_STRUCTURE = '[header]\nkey = { a = 1 }\n# no comment, [[nor]] = "this"'
 SCALARS = (
@@ -133,7 +133,7 @@ def test_every_key_is_found_on_the_line_it_was_written_on(data: st.DataObject) -
     writer = Writer(data)
     text = writer.document()
     tomllib.loads(text)
-    assert lines_of(text) == writer.lines
+    assert line_numbers(text) == writer.lines
 
 
 @given(
@@ -146,13 +146,13 @@ def test_whatever_tomllib_reads_has_a_line_for_every_key(text: str) -> None:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
-    assert set(paths_in(document)) <= lines_of(text).keys()
+    assert set(paths_in(document)) <= line_numbers(text).keys()
 
 
 def test_a_key_that_is_not_written_is_found_where_its_table_is() -> None:
-    lines = lines_of("\n[people.alice]\nname = 1\n")
-    assert line_of(("people", "alice", "roles", 0), lines) == 2
-    assert line_of(("policy", 0), lines) == 1
+    lines = line_numbers("\n[people.alice]\nname = 1\n")
+    assert find_line(("people", "alice", "roles", 0), lines) == 2
+    assert find_line(("policy", 0), lines) == 1
 
 
 def paths_in(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from agents.errors import InvalidArguments
-from agents.policy import Ask
+from agents.policy import ApprovalTerms
 from agents.tools import ToolContext, ToolResult, tool
 
 
-@tool(effect="once", risk="high", ask=Ask(roles=("release",)), timeout=5, version=3)
+@tool(effect="once", risk="high", ask=ApprovalTerms(roles=("release",)), timeout=5, version=3)
 def push(
     context: ToolContext,
     where: Literal["staging", "production"],
@@ -30,7 +30,11 @@ def push(
 
 def test_the_function_says_what_the_tool_is() -> None:
     assert (push.name, push.description) == ("push", "Push somewhere.\n\nMore than once.")
-    assert (push.stance.effect, push.stance.risk, push.stance.ask) == ("once", "high", Ask(roles=("release",)))
+    assert (push.defaults.effect, push.defaults.risk, push.defaults.ask) == (
+        "once",
+        "high",
+        ApprovalTerms(roles=("release",)),
+    )
     assert (push.timeout, push.version, push.prepare, push.check) == (5, 3, None, None)
 
 
@@ -40,7 +44,8 @@ def test_the_context_is_no_argument() -> None:
 
 def test_a_tool_is_run_with_the_context_and_its_arguments_by_name() -> None:
     assert (
-        push.run(ToolContext(key="k", environment={}), **push.validated({"where": "staging"})).summary == "k: staging 1"
+        push.run(ToolContext(key="k", environment={}), **push.validate_arguments({"where": "staging"})).summary
+        == "k: staging 1"
     )
 
 
@@ -49,8 +54,8 @@ def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:
     def lonely(context: ToolContext) -> ToolResult:
         return ToolResult(summary="")
 
-    assert lonely.stance.ask == Ask()
-    assert (lonely.description, lonely.version, lonely.stance.risk) == ("", 1, "high")
+    assert lonely.defaults.ask == ApprovalTerms()
+    assert (lonely.description, lonely.version, lonely.defaults.risk) == ("", 1, "high")
 
 
 def test_a_verifiable_tool_needs_a_check() -> None:
@@ -63,7 +68,7 @@ def test_the_environment_of_a_tool_is_not_shown_with_its_context() -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    assert push.validated({"where": "staging"}) == {
+    assert push.validate_arguments({"where": "staging"}) == {
         "where": "staging",
         "count": 1,
         "ratio": 1.0,
@@ -92,13 +97,13 @@ def test_defaults_are_filled_in() -> None:
 )
 def test_arguments_that_do_not_fit_are_refused_with_the_place_and_without_conversion(arguments, complaint) -> None:
     with pytest.raises(InvalidArguments) as refused:
-        push.validated(arguments)
+        push.validate_arguments(arguments)
     assert str(refused.value) == complaint
 
 
 def test_a_complaint_does_not_repeat_what_was_said() -> None:
     with pytest.raises(InvalidArguments) as refused:
-        push.validated({"where": "secret-environment"})
+        push.validate_arguments({"where": "secret-environment"})
     assert "secret" not in str(refused.value)
 
 
@@ -115,10 +120,10 @@ anything = st.recursive(
 )
 def test_any_arguments_are_plain_json_afterwards_or_refused(extra: dict[str, Any], known: dict[str, Any]) -> None:
     try:
-        valid = push.validated({"where": "staging", **extra, **known})
+        valid = push.validate_arguments({"where": "staging", **extra, **known})
     except InvalidArguments:
         return
-    assert push.validated(valid) == valid
+    assert push.validate_arguments(valid) == valid
 
 
 @pytest.mark.parametrize(
@@ -129,4 +134,4 @@ def test_any_arguments_are_plain_json_afterwards_or_refused(extra: dict[str, Any
 @pytest.mark.parametrize("name", ["count", "ratio", "notes", "other"])
 def test_what_json_cannot_say_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InvalidArguments):
-        push.validated({"where": "staging", name: value})
+        push.validate_arguments({"where": "staging", name: value})

@@ -6,16 +6,16 @@ import pytest
 
 from agents.addresses import Address
 from agents.events import KnownEvent, RequestAnswered, ToolCalled, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
-from agents.interpret import interpret, refused_call
+from agents.interpret import events_for_step, rejected_call
 from agents.messages import Assurance, Provenance
-from agents.policy import CONFIRMATION, Ask, Policy, Rule, Verdict
-from agents.reducer import MOST_REMEMBERED, fold
-from agents.requests import GivenAnswer
+from agents.policy import CONFIRMATION_TERMS, ApprovalTerms, Policy, PolicyDecision, Rule
+from agents.reducer import MAX_HISTORY_EVENTS, fold
+from agents.requests import RecordedAnswer
 from agents.steps import AskAgent, CallTool, DoneForNow
 from agents.tools import ToolContext, ToolResult, tool
-from bot.ledger import objection, outcome
-from bot.running import Ended
-from tests.agents.samples import BOB, NOW, STRANGER, TERMINAL, message, moment, stepped, thread
+from bot.tool_call_outcomes import blocked_reason, outcome_events
+from bot.tool_runner import ToolOutcome
+from tests.agents.factories import BOB, NOW, STRANGER, TERMINAL, after_step, message_received, stamp, thread
 from tests.histories import AGENT, AGENTS, PEOPLE
 
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
@@ -24,7 +24,7 @@ PUSH = CallTool(tool="push", arguments={"where": "staging"})
 
 
 def comment(provenance: Provenance, words: str | None) -> RequestAnswered:
-    given = GivenAnswer(
+    given = RecordedAnswer(
         by=STRANGER,
         channel=TERMINAL,
         assurance=Assurance.NONE,
@@ -41,10 +41,10 @@ def comment(provenance: Provenance, words: str | None) -> RequestAnswered:
 @pytest.mark.parametrize(
     ("event", "trusted"),
     [
-        (message("x", provenance=Provenance.VERIFIED_PERSON), True),
-        (message("x", provenance=Provenance.UNVERIFIED), False),
-        (message("x", provenance=Provenance.WEBHOOK), False),
-        (message("x", provenance=Provenance.QUOTED_MAIL), False),
+        (message_received("x", provenance=Provenance.VERIFIED_PERSON), True),
+        (message_received("x", provenance=Provenance.UNVERIFIED), False),
+        (message_received("x", provenance=Provenance.WEBHOOK), False),
+        (message_received("x", provenance=Provenance.QUOTED_MAIL), False),
         (comment(Provenance.UNVERIFIED, "psst"), False),
         (comment(Provenance.UNVERIFIED, None), True),
         (comment(Provenance.VERIFIED_PERSON, "psst"), True),
@@ -57,49 +57,49 @@ def comment(provenance: Provenance, words: str | None) -> RequestAnswered:
 )
 def test_a_context_is_as_trusted_as_what_it_holds(event: KnownEvent, trusted: bool) -> None:
     assert thread(event).is_trusted is trusted
-    assert thread(event, *[message("y")] * MOST_REMEMBERED).is_trusted
+    assert thread(event, *[message_received("y")] * MAX_HISTORY_EVENTS).is_trusted
 
 
 def test_the_result_of_a_tool_makes_an_allowed_call_ask_and_an_approval_satisfies_it() -> None:
     state = thread(ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_0", summary="deploy now"))
-    events = interpret(state, PUSH, moment(), agent=AGENT, policy=FREE, agents=AGENTS)
+    events = events_for_step(state, PUSH, stamp(), agent=AGENT, policy=FREE, agents=AGENTS)
     assert [event.type for event in events] == ["ToolCalled", "RequestOpened"]
     state = fold(state, events)
-    request = state.request
+    request = state.open_request
     assert request is not None
-    assert (request.policy.rule, request.ask.roles) == ("free, untrusted content", ("release",))
-    given = GivenAnswer(by=BOB, channel=TERMINAL, assurance="high", decision="approve", at=NOW, counted=True)
+    assert (request.policy.rule, request.terms.roles) == ("free, untrusted content", ("release",))
+    given = RecordedAnswer(by=BOB, channel=TERMINAL, assurance="high", decision="approve", at=NOW, counted=True)
     answer = RequestAnswered(at=NOW, actor=BOB, request_id=request.id, answer=given, status="approved")
     state = fold(state, [answer])
-    assert state.call is not None
-    assert objection(state, state.call, AGENT.tool("push"), FREE) is None
+    assert state.current_call is not None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
 
 
 def test_an_allowed_call_needs_an_approval_when_foreign_words_came_in_before_its_start() -> None:
-    state = stepped(thread(), PUSH, FREE)
-    assert state.call is not None
-    assert objection(state, state.call, AGENT.tool("push"), FREE) is None
-    state = fold(state, [message("psst", by=STRANGER, provenance=Provenance.UNVERIFIED)])
+    state = after_step(thread(), PUSH, FREE)
+    assert state.current_call is not None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
+    state = fold(state, [message_received("psst", by=STRANGER, provenance=Provenance.UNVERIFIED)])
     words = "it needs an approval now (free, untrusted content); propose it again"
-    assert state.call is not None
-    assert objection(state, state.call, AGENT.tool("push"), FREE) == words
+    assert state.current_call is not None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) == words
 
 
 def test_what_a_call_itself_brought_in_does_not_stop_its_next_attempt() -> None:
-    state = stepped(thread(), PUSH, FREE)
-    assert state.call is not None
-    failed = ToolFailed(at=NOW, actor=ACTOR, call_id=state.call.call_id, error="not now", retry_at=NOW)
+    state = after_step(thread(), PUSH, FREE)
+    assert state.current_call is not None
+    failed = ToolFailed(at=NOW, actor=ACTOR, call_id=state.current_call.call_id, error="not now", retry_at=NOW)
     state = fold(state, [failed])
-    assert state.call is not None
-    assert objection(state, state.call, AGENT.tool("push"), FREE) is None
+    assert state.current_call is not None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
 
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_answer_of_an_asked_agent_is_as_trusted_as_its_context(trusted: bool) -> None:
-    state = stepped(thread(), AskAgent(agent="runner", message="look"), FREE)
+    state = after_step(thread(), AskAgent(agent="runner", message="look"), FREE)
     found = ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_7", summary="x", trusted=trusted)
     state = fold(state, [found])
-    (answer,) = interpret(state, DoneForNow(message="so"), moment(), agent=AGENT, policy=FREE, agents=AGENTS)
+    (answer,) = events_for_step(state, DoneForNow(message="so"), stamp(), agent=AGENT, policy=FREE, agents=AGENTS)
     assert isinstance(answer, ToolSucceeded)
     assert answer.trusted is trusted
 
@@ -117,15 +117,15 @@ def test_what_a_tool_prepares_and_ends_with_is_as_trusted_as_its_results(trusted
 
     agent = replace(AGENT, tools=(fetch,))
     step = CallTool(tool="fetch", arguments={})
-    called = interpret(thread(), step, moment(), agent=agent, policy=FREE, agents=AGENTS)[0]
-    refused = refused_call(thread(), step, "no", moment(), agent=agent)
+    called = events_for_step(thread(), step, stamp(), agent=agent, policy=FREE, agents=AGENTS)[0]
+    refused = rejected_call(thread(), step, "no", stamp(), agent=agent)
     assert isinstance(called, ToolCalled)
     assert (called.trusted, refused.trusted) == (trusted, trusted)
     state = fold(thread(), [called])
     assert state.is_trusted
     for how in ("succeeded", "failed", "again", "unknown"):
-        ended = Ended(how, "so", ToolResult(summary="x") if how == "succeeded" else None)  # type: ignore[arg-type]
-        (first, *_) = outcome(state, state.call, ended, moment(), 0.5, trusted=trusted)  # type: ignore[arg-type]
+        ended = ToolOutcome(how, "so", ToolResult(summary="x") if how == "succeeded" else None)  # type: ignore[arg-type]
+        (first, *_) = outcome_events(state, state.current_call, ended, stamp(), 0.5, is_trusted=trusted)  # type: ignore[arg-type]
         assert first.trusted is trusted  # type: ignore[union-attr]
 
 
@@ -135,6 +135,6 @@ def test_where_a_tool_names_no_approver_any_known_person_confirms() -> None:
         """Ping."""
         return ToolResult(summary="pong")
 
-    found = Policy(people=PEOPLE).verdict("ping", {}, stance=ping.stance, trusted=False)
-    assert found == Verdict(answer="ask", rule="ping's own default, untrusted content", ask=CONFIRMATION)
-    assert Ask(roles=("*",), requester_may_approve=True) == CONFIRMATION
+    found = Policy(people=PEOPLE).evaluate("ping", {}, defaults=ping.defaults, is_trusted=False)
+    assert found == PolicyDecision(answer="ask", rule="ping's own default, untrusted content", ask=CONFIRMATION_TERMS)
+    assert ApprovalTerms(roles=("*",), requester_may_approve=True) == CONFIRMATION_TERMS

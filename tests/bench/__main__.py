@@ -1,9 +1,9 @@
 """All measurements, one after the other: `make bench`."""
 
-from tests.bench import processes, round_trips, shared, slack, texts
+from tests.bench import message_texts, postgres_round_trips, processes, round_trips, slack_latency
 
-texts.main()
+message_texts.main()
 round_trips.main()
-shared.main()
-slack.main()
+postgres_round_trips.main()
+slack_latency.main()
 processes.main()

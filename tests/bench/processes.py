@@ -20,26 +20,26 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
-from agents.addresses import Address, person
+from agents.addresses import Address, person_address
+from agents.event_stamp import EventStamp
 from agents.events import MessageReceived, ThreadStarted
-from agents.moment import Moment
-from agents.opening import ask_question
 from agents.reducer import fold
+from agents.request_factory import question_request
 from agents.state import ThreadState
 from agents.steps import RequestHumanInput
-from storage.codec import row_of
-from storage.database import connect
+from storage.codec import event_to_row
+from storage.database import create_database_engine
+from storage.event_store import thread_to_row
 from storage.schema import migrate
 from storage.tables import EventRow, ThreadRow
-from storage.threads import row_of_thread
 
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
-START_TIMEOUT = 60.0
-RESTING = 10.0
-TICKS = os.sysconf("SC_CLK_TCK")
+START_TIMEOUT_SECONDS = 60.0
+IDLE_SECONDS = 10.0
+CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-def help_seconds(runs: int = 7) -> float:
+def measure_help(runs: int = 7) -> float:
     """Seconds of `handrail --help`, the median of several runs."""
     taken = []
     for _ in range(runs):
@@ -57,7 +57,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[int, float]]:
+def running_server(folder: Path) -> Iterator[tuple[int, float]]:
     """A server of that folder: its process id, and the seconds until it was ready."""
     port = free_port()
     began = time.perf_counter()
@@ -72,7 +72,7 @@ def server(folder: Path) -> Iterator[tuple[int, float]]:
 
 
 def _wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
@@ -85,68 +85,72 @@ def _wait_until_ready(port: int) -> None:
 
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_SECOND
 
 
-def resident_megabytes(pid: int) -> float:
+def resident_memory_mb(pid: int) -> float:
     line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
 
-def resting_share(pid: int) -> float:
+def idle_cpu_share(pid: int) -> float:
     """The share of one core a server at rest takes, over ten seconds."""
     before = cpu_seconds(pid)
-    time.sleep(RESTING)
-    return (cpu_seconds(pid) - before) / RESTING
+    time.sleep(IDLE_SECONDS)
+    return (cpu_seconds(pid) - before) / IDLE_SECONDS
 
 
-def fill(url: str, threads: int) -> None:
+def insert_waiting_threads(url: str, threads: int) -> None:
     """Write threads that wait for people, each with a deadline of its own."""
-    engine = connect(url)
+    engine = create_database_engine(url)
     migrate(engine)
     with engine.begin() as connection:
         for first in range(0, threads, 5000):
-            _write_waiting(connection, range(first, min(first + 5000, threads)))
+            _insert_batch(connection, range(first, min(first + 5000, threads)))
     engine.dispose()
 
 
-def _write_waiting(connection: Connection, numbers: range) -> None:
+def _insert_batch(connection: Connection, numbers: range) -> None:
     thread_rows, event_rows = [], []
     for number in numbers:
-        events, state = _waiting(number)
-        thread_rows.append(row_of_thread(state))
-        event_rows += [row_of(state.thread_id, seq, event) for seq, event in enumerate(events, 1)]
+        events, state = _build_waiting_thread(number)
+        thread_rows.append(thread_to_row(state))
+        event_rows += [event_to_row(state.thread_id, seq, event) for seq, event in enumerate(events, 1)]
     connection.execute(insert(ThreadRow), thread_rows)
     connection.execute(insert(EventRow), event_rows)
 
 
-def _waiting(number: int) -> tuple[list[ThreadStarted | MessageReceived], ThreadState]:
-    now, alice, terminal = datetime.now(UTC) + timedelta(seconds=number), person("alice"), Address("terminal:alice")
+def _build_waiting_thread(number: int) -> tuple[list[ThreadStarted | MessageReceived], ThreadState]:
+    now, alice, terminal = (
+        datetime.now(UTC) + timedelta(seconds=number),
+        person_address("alice"),
+        Address("terminal:alice"),
+    )
     name = f"thr_{number:08}"
     started = ThreadStarted(at=now, actor=alice, thread_id=name, agent="deploy", origin=terminal, requester=alice)
     received = MessageReceived(at=now, actor=alice, text="hello", source=terminal)
     state = fold(ThreadState(), [started, received])
-    moment = Moment(now=now, fresh=f"{number:08}", code=f"{number:08}")
-    return [started, received], fold(state, [ask_question(state, RequestHumanInput(question="Well?"), moment)])
+    moment = EventStamp(now=now, new_id=f"{number:08}", new_code=f"{number:08}")
+    return [started, received], fold(state, [question_request(state, RequestHumanInput(question="Well?"), moment)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--threads", type=int, default=100_000)
     options = parser.parse_args()
-    print(f"handrail --help               {help_seconds():8.2f} s")
+    print(f"handrail --help               {measure_help():8.2f} s")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with server(folder) as (_, first):
+        with running_server(folder) as (_, first):
             print(f"up, ready the first time      {first:8.2f} s")
-        with server(folder) as (pid, again):
+        with running_server(folder) as (pid, again):
             print(f"up, ready                     {again:8.2f} s")
-            print(f"at rest                       {resting_share(pid):8.2%} of a core")
-            print(f"resident                      {resident_megabytes(pid):8.0f} MB")
-        fill(f"sqlite:///{folder / '.handrail' / 'handrail.db'}", options.threads)
-        with server(folder) as (pid, many):
+            print(f"at rest                       {idle_cpu_share(pid):8.2%} of a core")
+            print(f"resident                      {resident_memory_mb(pid):8.0f} MB")
+        insert_waiting_threads(f"sqlite:///{folder / '.handrail' / 'handrail.db'}", options.threads)
+        with running_server(folder) as (pid, many):
             print(f"up with {options.threads} waiting     {many:8.2f} s")
-            print(f"at rest with them             {resting_share(pid):8.2%} of a core")
+            print(f"at rest with them             {idle_cpu_share(pid):8.2%} of a core")
 
 
 if __name__ == "__main__":

@@ -8,39 +8,39 @@ from pathlib import Path
 
 import pytest
 
-from tests import houses
-from tests.databases import DATABASES, forget_database
+from tests import bot_harness
+from tests.databases import DATABASES, drop_if_shared_server
 
-OpenHouse = Callable[..., AbstractAsyncContextManager[houses.House]]
+RunBot = Callable[..., AbstractAsyncContextManager[bot_harness.BotHarness]]
 
 
 @dataclass(frozen=True)
-class SetUp:
+class BotSetup:
     """A kind of database, and whether the work is shared with other processes through its job queue."""
 
     database: str
-    shared: bool = False
+    has_job_queue: bool = False
 
 
-SET_UPS: Mapping[str, SetUp] = {
-    "sqlite": SetUp("sqlite"),
-    "postgresql": SetUp("postgresql"),
-    "queue": SetUp("postgresql", shared=True),
+BOT_SETUPS: Mapping[str, BotSetup] = {
+    "sqlite": BotSetup("sqlite"),
+    "postgresql": BotSetup("postgresql"),
+    "queue": BotSetup("postgresql", has_job_queue=True),
 }
 
 
-@pytest.fixture(params=SET_UPS)
-def set_up(request: pytest.FixtureRequest) -> SetUp:
-    return SET_UPS[request.param]
+@pytest.fixture(params=BOT_SETUPS)
+def set_up(request: pytest.FixtureRequest) -> BotSetup:
+    return BOT_SETUPS[request.param]
 
 
 @pytest.fixture
-def database_url(set_up: SetUp, tmp_path: Path) -> Iterator[str]:
+def database_url(set_up: BotSetup, tmp_path: Path) -> Iterator[str]:
     url = DATABASES[set_up.database](tmp_path)
     yield url
-    forget_database(url)
+    drop_if_shared_server(url)
 
 
 @pytest.fixture
-def house(set_up: SetUp) -> OpenHouse:
-    return partial(houses.house, shared=set_up.shared)
+def running_bot(set_up: BotSetup) -> RunBot:
+    return partial(bot_harness.running_bot, has_job_queue=set_up.has_job_queue)

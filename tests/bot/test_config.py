@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from agents.addresses import Address
 from agents.budget import Budget
-from agents.errors import Misconfigured
+from agents.errors import ConfigurationError
 from agents.messages import Assurance
 from agents.people import Person
-from agents.policy import Ask, Escalation, Rule
+from agents.policy import ApprovalTerms, EscalationStep, Rule
 from agents.pricing import Price
-from bot.config import Configuration, configuration_path, load_configuration
-from bot.house import SIGNATURES
+from bot.config import Configuration, find_configuration_path, load_configuration
+from bot.installation import ARGUMENT_MODELS
 from bot.triggers import Schedule, Webhook
 
 EXAMPLE = Path(__file__).parents[2] / "handrail.example.toml"
-TOOLS = SIGNATURES
+TOOLS = ARGUMENT_MODELS
 AGENTS = ("deploy", "oncall")
 PEOPLE = """\
 [people.alice]
@@ -43,7 +43,7 @@ def loaded(tmp_path: Path, text: str) -> Configuration:
 
 def complaints(tmp_path: Path, text: str) -> list[str]:
     """What is told about a file, without the folder it is in."""
-    with pytest.raises(Misconfigured) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         loaded(tmp_path, text)
     assert str(raised.value) == "\n".join(map(str, raised.value.details))
     return [line.removeprefix(f"{tmp_path}/") for line in str(raised.value).split("\n")]
@@ -59,22 +59,22 @@ def complaint(tmp_path: Path, text: str) -> str:
 
 def test_without_a_file_one_person_may_do_everything_also_approve_their_own_requests() -> None:
     configuration = load_configuration(None, tools=TOOLS, agents=AGENTS)
-    (you,) = configuration.people.everybody
+    (you,) = configuration.people.members
     assert you.key == "you"
     assert you.has_role("whatever a tool asks for")
     assert you.addresses == (Address("terminal:you"), Address("web:you"))
-    assert configuration.own_requests
+    assert configuration.allow_self_approval
     assert configuration.source is None
 
 
 def test_the_example_is_without_mistakes() -> None:
     configuration = load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS)
     assert configuration.source == EXAMPLE
-    assert not configuration.own_requests
+    assert not configuration.allow_self_approval
 
 
 def test_a_person_is_reached_where_the_file_says_and_in_the_terminal_and_on_the_web_page() -> None:
-    assert load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS).people.everybody == (
+    assert load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS).people.members == (
         Person(
             key="alice",
             name="Alice Ng",
@@ -101,14 +101,14 @@ def test_a_rule_asks_on_the_terms_of_the_file_with_durations_in_seconds() -> Non
             name='policy[0]: push_release_tag, environment = "production"',
             tool="push_release_tag",
             when={"environment": "production"},
-            ask=Ask(
+            ask=ApprovalTerms(
                 roles=("release",),
                 min_assurance=Assurance.MEDIUM,
                 expires=1800,
                 remind=(600,),
                 escalate=(
-                    Escalation(after=300, to=Address("role:oncall"), via="sms"),
-                    Escalation(after=900, to=Address("role:oncall"), via="email"),
+                    EscalationStep(after=300, to=Address("role:oncall"), via="sms"),
+                    EscalationStep(after=900, to=Address("role:oncall"), via="email"),
                 ),
             ),
         ),
@@ -124,7 +124,7 @@ def test_escalation_may_stand_inside_ask_as_well(tmp_path: Path) -> None:
 
 def test_what_ask_leaves_out_is_as_the_core_has_it(tmp_path: Path) -> None:
     (rule,) = loaded(tmp_path, f'{PEOPLE}[[policy]]\ntool = "*"\nask = {{ people = ["bob"] }}\n').rules
-    assert rule.ask == Ask(people=("bob",))
+    assert rule.ask == ApprovalTerms(people=("bob",))
 
 
 def test_rules_may_also_deny_with_a_reason_or_allow(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_rules_may_also_deny_with_a_reason_or_allow(tmp_path: Path) -> None:
 
 def test_an_empty_list_of_approvers_is_taken_at_its_word(tmp_path: Path) -> None:
     (rule,) = loaded(tmp_path, f'{PEOPLE}[[policy]]\ntool = "*"\nask = {{ roles = [] }}\n').rules
-    assert rule.ask == Ask()
+    assert rule.ask == ApprovalTerms()
 
 
 def test_a_budget_holds_what_is_written_and_nothing_else(tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ def test_a_byte_order_mark_and_windows_lines_do_no_harm(tmp_path: Path) -> None:
 
 def test_the_file_named_is_read_before_the_usual_one_and_the_usual_one_only_if_it_is_there(tmp_path: Path) -> None:
     usual = tmp_path / "handrail.toml"
-    assert configuration_path(None, tmp_path) is None
+    assert find_configuration_path(None, tmp_path) is None
     usual.touch()
-    assert configuration_path(None, tmp_path) == usual
-    assert configuration_path(Path("other.toml"), tmp_path) == Path("other.toml")
+    assert find_configuration_path(None, tmp_path) == usual
+    assert find_configuration_path(Path("other.toml"), tmp_path) == Path("other.toml")
 
 
 # --- how mistakes are told ---
@@ -224,7 +224,7 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
 
 
 def test_details_carry_file_line_key_and_message(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         loaded(tmp_path, f"{PEOPLE}[agents.deploy.budget]\nsteps = 0\n")
     (mistake,) = raised.value.details
     assert mistake.model_dump() == {
@@ -299,7 +299,7 @@ def test_a_number_too_long_for_python_is_a_mistake_too(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf_8_is_told_with_the_line(tmp_path: Path) -> None:
     file = tmp_path / "handrail.toml"
     file.write_bytes(b"a = 1\nb = '\xe9'\n")
-    with pytest.raises(Misconfigured, match=r"handrail\.toml:2: is not UTF-8"):
+    with pytest.raises(ConfigurationError, match=r"handrail\.toml:2: is not UTF-8"):
         load_configuration(file, tools=TOOLS, agents=AGENTS)
 
 
@@ -311,7 +311,7 @@ def test_a_missing_file_a_folder_and_a_huge_file_are_refused_clearly(tmp_path: P
         (tmp_path, "is a folder"),
         (huge, "larger than 1024 KiB"),
     ):
-        with pytest.raises(Misconfigured, match=told):
+        with pytest.raises(ConfigurationError, match=told):
             load_configuration(path, tools=TOOLS, agents=AGENTS)
 
 
@@ -346,7 +346,7 @@ def test_whatever_stands_in_the_file_it_is_a_configuration_or_mistakes_on_its_li
 def lines_with_mistakes(tmp_path: Path, text: str) -> list[int]:
     try:
         loaded(tmp_path, text)
-    except Misconfigured as error:
+    except ConfigurationError as error:
         return [mistake.line for mistake in error.details]
     return []
 

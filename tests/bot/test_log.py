@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.log import FIELDS, Action, configure_logging, log
+from bot.log import FIELDS, LogEvent, configure_logging, log
 
 CANARY = "c4n4ry"
 untyped: Any = log  # to try what mypy forbids
@@ -25,7 +25,7 @@ class Terminal(StringIO):
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("handrail")
     handlers, levels = root.handlers[:], (root.level, ours.level)
     yield
@@ -56,7 +56,7 @@ def without_time(lines: StringIO) -> dict[str, Any]:
 
 
 def test_a_line_has_a_time_a_level_an_action_and_its_fields(lines: StringIO) -> None:
-    log(Action.TOOL_FINISHED, thread_id="thr_1", tool="list_tags", seconds=0.12345, attempt=1, model=None)
+    log(LogEvent.TOOL_FINISHED, thread_id="thr_1", tool="list_tags", seconds=0.12345, attempt=1, model=None)
     told = only(lines)
     assert told.pop("at").endswith("Z")
     assert told == {
@@ -75,7 +75,7 @@ def test_a_line_has_a_time_a_level_an_action_and_its_fields(lines: StringIO) -> 
 @pytest.mark.parametrize("field", ["text", "body", "token", "signature", "message", "arguments", "headers", "event"])
 def test_a_field_nobody_declared_is_refused_without_its_value(lines: StringIO, field: str) -> None:
     with pytest.raises(TypeError, match=field) as raised:
-        untyped(Action.TOOL_FAILED, **{field: CANARY})
+        untyped(LogEvent.TOOL_FAILED, **{field: CANARY})
     assert CANARY not in str(raised.value)
     assert lines.getvalue() == ""
 
@@ -92,7 +92,7 @@ def test_a_field_holds_a_text_or_a_number_and_nothing_that_could_hold_more(
     lines: StringIO, field: str, value: object
 ) -> None:
     with pytest.raises(TypeError, match=field):
-        untyped(Action.TOOL_FAILED, **{field: value})
+        untyped(LogEvent.TOOL_FAILED, **{field: value})
     assert lines.getvalue() == ""
 
 
@@ -100,17 +100,17 @@ def test_of_an_error_only_the_class_and_the_place_are_told(lines: StringIO) -> N
     try:
         fail()
     except ValueError as error:
-        log(Action.TOOL_FAILED, level="error", error=error)
+        log(LogEvent.TOOL_FAILED, level="error", error=error)
     told = without_time(lines)
     assert told.pop("where").startswith("bot/test_log.py:")
     assert told == {"level": "error", "action": "tool_failed", "error": "ValueError"}
 
 
 def test_the_name_of_a_class_will_do_but_the_text_of_an_error_will_not(lines: StringIO) -> None:
-    log(Action.TOOL_FAILED, error="asyncpg.Error")
+    log(LogEvent.TOOL_FAILED, error="asyncpg.Error")
     assert only(lines)["error"] == "asyncpg.Error"
     with pytest.raises(TypeError, match="never its text"):
-        log(Action.TOOL_FAILED, error="it went wrong")
+        log(LogEvent.TOOL_FAILED, error="it went wrong")
 
 
 # --- safe ---
@@ -126,7 +126,7 @@ def test_the_name_of_a_class_will_do_but_the_text_of_an_error_will_not(lines: St
     ],
 )
 def test_a_path_loses_its_query_and_the_token_of_a_link(lines: StringIO, path: str, told: str) -> None:
-    log(Action.HTTP_ANSWERED, path=path, status=200)
+    log(LogEvent.HTTP_ANSWERED, path=path, status=200)
     assert only(lines)["path"] == told
 
 
@@ -134,7 +134,7 @@ def test_control_characters_cannot_forge_a_line_or_move_the_cursor() -> None:
     for log_format in ("console", "json"):
         stream = StringIO()
         configure_logging("info", log_format, stream)
-        log(Action.TOOL_STARTED, tool="a\n2026 [error] forged\x1b[2J\u202eb\u2028")
+        log(LogEvent.TOOL_STARTED, tool="a\n2026 [error] forged\x1b[2J\u202eb\u2028")
         (line,) = stream.getvalue().splitlines()
         assert line.isprintable()
 
@@ -144,7 +144,7 @@ def test_control_characters_cannot_forge_a_line_or_move_the_cursor() -> None:
 def test_any_text_is_one_printable_line_of_limited_length(text: str) -> None:
     stream = StringIO()
     configure_logging("info", "json", stream)
-    log(Action.TOOL_STARTED, tool=text)
+    log(LogEvent.TOOL_STARTED, tool=text)
     assert only(stream)["tool"].isprintable()
     assert len(stream.getvalue()) < 3000
 
@@ -190,17 +190,17 @@ def test_access_lines_of_the_server_are_not_heard(lines: StringIO) -> None:
 def test_the_level_decides_what_is_heard() -> None:
     stream = StringIO()
     configure_logging("warning", "json", stream)
-    log(Action.TOOL_STARTED)
-    log(Action.TOOL_FAILED, level="warning")
+    log(LogEvent.TOOL_STARTED)
+    log(LogEvent.TOOL_FAILED, level="warning")
     assert only(stream)["action"] == "tool_failed"
 
 
 def test_a_terminal_gets_lines_for_people_and_anything_else_json() -> None:
     pipe, terminal = StringIO(), Terminal()
     configure_logging("info", None, pipe)
-    log(Action.SERVER_STARTED, port=8000)
+    log(LogEvent.SERVER_STARTED, port=8000)
     configure_logging("info", None, terminal, color=False)
-    log(Action.SERVER_STARTED, port=8000)
+    log(LogEvent.SERVER_STARTED, port=8000)
     assert only(pipe)["port"] == 8000
     assert "server_started" in terminal.getvalue()
     assert "port=8000" in terminal.getvalue()
@@ -210,18 +210,18 @@ def test_a_terminal_gets_lines_for_people_and_anything_else_json() -> None:
 def test_colours_are_for_terminals_that_want_them() -> None:
     terminal = Terminal()
     configure_logging("info", None, terminal)
-    log(Action.SERVER_STARTED)
+    log(LogEvent.SERVER_STARTED)
     assert "\x1b" in terminal.getvalue()
 
 
 def test_configuring_again_moves_the_log_and_does_not_double_it(lines: StringIO) -> None:
     second = StringIO()
     configure_logging("info", "json", second)
-    log(Action.SERVER_STARTED)
+    log(LogEvent.SERVER_STARTED)
     assert lines.getvalue() == ""
     assert only(second)["action"] == "server_started"
 
 
 def test_unconfigured_the_log_never_reaches_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    log(Action.SERVER_STARTED)
+    log(LogEvent.SERVER_STARTED)
     assert capsys.readouterr().out == ""

@@ -5,7 +5,7 @@ import pytest
 from bot.environment.near_misses import find_near_misses
 from bot.settings import Settings
 
-KNOWN = Settings.of({}).known_variables
+KNOWN = Settings.from_variables({}).known_variables
 
 
 def warned(*names: str) -> list[str]:

@@ -6,20 +6,20 @@ from pathlib import Path
 import certifi
 import pytest
 
-from agents.completion import Outcome
-from agents.errors import Misconfigured
+from agents.completion import CompletionOutcome
+from agents.errors import ConfigurationError
 from agents.openai_client import make_http_client
 from agents.openai_model import OpenAIModel
-from bot.environment.network import Network
+from bot.environment.network import NetworkSettings
 from bot.unusable_model import UnusableModel
-from tests.agents.line import TURN
-from tests.fakes.model import FakeOpenAI
+from tests.agents.openai_harness import MODEL_REQUEST
+from tests.fakes.openai_server import FakeOpenAI
 
 SOCKS = {"ALL_PROXY": "socks5://user:c4n4ry@127.0.0.1:1"}
 
 
 def warned(variables: dict[str, str]) -> list[str]:
-    return [str(found) for found in Network(variables).warnings()]
+    return [str(found) for found in NetworkSettings(variables).list_warnings()]
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "http_proxy"])
@@ -38,35 +38,35 @@ def test_proxy_that_can_be_used_is_not_warned_of(value: str) -> None:
 
 
 def test_unusable_proxy_is_refused_for_what_goes_through_it_alone() -> None:
-    with pytest.raises(Misconfigured, match="^ALL_PROXY: names a SOCKS proxy") as refused:
-        Network(SOCKS).proxy("https://api.example.com/v1")
+    with pytest.raises(ConfigurationError, match="^ALL_PROXY: names a SOCKS proxy") as refused:
+        NetworkSettings(SOCKS).proxy_for("https://api.example.com/v1")
     assert "c4n4ry" not in str(refused.value)
-    assert Network({**SOCKS, "https_proxy": "good:1"}).proxy("https://api.example.com") == "http://good:1"
-    assert Network({**SOCKS, "NO_PROXY": "x.org, .example.com"}).proxy("https://api.example.com") is None
-    assert Network({**SOCKS, "no_proxy": "*"}).proxy("https://api.example.com") is None
+    assert NetworkSettings({**SOCKS, "https_proxy": "good:1"}).proxy_for("https://api.example.com") == "http://good:1"
+    assert NetworkSettings({**SOCKS, "NO_PROXY": "x.org, .example.com"}).proxy_for("https://api.example.com") is None
+    assert NetworkSettings({**SOCKS, "no_proxy": "*"}).proxy_for("https://api.example.com") is None
 
 
 async def test_model_on_this_machine_is_reached_whatever_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", SOCKS["ALL_PROXY"])  # the client itself would not even be made
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
-    network = Network({**SOCKS, "SSL_CERT_FILE": "/nonexistent"})
+    network = NetworkSettings({**SOCKS, "SSL_CERT_FILE": "/nonexistent"})
     async with FakeOpenAI.running(key="none") as provider:
         provider.will_choose("done_for_now", message="bye")
-        client = make_http_client(network.proxy(provider.base_url), network.tls())
+        client = make_http_client(network.proxy_for(provider.base_url), network.create_tls_context())
         model = OpenAIModel("", provider.base_url, provider.model, http_client=client)
-        completion = await model.complete(TURN)
+        completion = await model.complete(MODEL_REQUEST)
         await model.close()
-    assert completion.outcome is Outcome.OK
+    assert completion.outcome is CompletionOutcome.OK
 
 
 async def test_model_that_cannot_be_reached_says_which_variable_is_to_blame() -> None:
-    completion = await UnusableModel("m", "ALL_PROXY: names a SOCKS proxy").complete(TURN)
-    assert (completion.outcome, completion.detail) == (Outcome.REJECTED, "ALL_PROXY: names a SOCKS proxy")
+    completion = await UnusableModel("m", "ALL_PROXY: names a SOCKS proxy").complete(MODEL_REQUEST)
+    assert (completion.outcome, completion.detail) == (CompletionOutcome.BAD_REQUEST, "ALL_PROXY: names a SOCKS proxy")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:1", "127.8.8.8"])
 def test_this_machine_is_reached_without_any_proxy(host: str) -> None:
-    assert Network({**SOCKS, "HTTP_PROXY": "http://proxy:1"}).proxy(f"http://{host}/v1") is None
+    assert NetworkSettings({**SOCKS, "HTTP_PROXY": "http://proxy:1"}).proxy_for(f"http://{host}/v1") is None
 
 
 def test_certificates_that_cannot_be_used_are_named_and_others_taken(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_certificates_that_cannot_be_used_are_named_and_others_taken(tmp_path: P
     ):
         (found,) = warned(variables)
         assert found.startswith(f"{next(iter(variables))}: {reason}")
-        assert Network(variables).tls().cert_store_stats()["x509_ca"] > 0
+        assert NetworkSettings(variables).create_tls_context().cert_store_stats()["x509_ca"] > 0
 
 
 def test_certificates_the_machine_names_are_the_ones_that_count(tmp_path: Path) -> None:
@@ -89,5 +89,5 @@ def test_certificates_the_machine_names_are_the_ones_that_count(tmp_path: Path) 
     file.write_text(first[0] + first[1] + "\n")
     variables = {"SSL_CERT_FILE": str(file)}
     assert warned(variables) == []
-    context = Network(variables).tls()
+    context = NetworkSettings(variables).create_tls_context()
     assert (context.cert_store_stats()["x509_ca"], context.verify_mode) == (1, ssl.CERT_REQUIRED)

@@ -11,19 +11,19 @@ import pytest
 from sqlalchemy import Connection, text
 
 from agents.addresses import Address
-from agents.errors import Unreachable, WrongState
+from agents.errors import Unavailable, WrongState
 from agents.steps import DoneForNow
-from bot.web.shapes import request_view, thread_view
-from channels.registry import by_scheme
+from bot.web.response_models import request_view, thread_view
+from channels.registry import channels_by_scheme
 from storage.database import Database
-from storage.outbox import waiting, waiting_for
-from storage.replaying import replay
+from storage.event_store import list_thread_states, load_uncached
+from storage.outbox import list_pending, list_pending_for
+from storage.replay import replay
 from storage.requests import list_requests
-from storage.threads import listed, stored
-from tests.bot.conftest import SetUp
+from tests.bot.conftest import BotSetup
+from tests.bot_harness import PEOPLE, BotHarness, RecordingChannel
 from tests.fakes.clock import FakeClock
-from tests.fakes.scripted import ScriptedModel
-from tests.houses import PEOPLE, House, RecordingChannel
+from tests.fakes.scripted_model import ScriptedModel
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 Change = Callable[[dict[str, Any]], None]
@@ -75,33 +75,33 @@ async def rewritten(database: Database, table: str, column: str, thread: str, ch
             update = text(f"UPDATE {table} SET {column} = :new WHERE {key} = :thread AND {column} = :old")  # noqa: S608 - the same
             connection.execute(update, {"new": new, "old": written, "thread": thread})
 
-    await database.run(work)
+    await database.transaction(work)
 
 
 async def unreadable(database: Database, thread: str, how: str) -> None:
     """A log this build cannot read, with a state beside it that it cannot read either."""
-    await database.run(lambda connection: connection.execute(text(how), {"thread": thread}))
+    await database.transaction(lambda connection: connection.execute(text(how), {"thread": thread}))
     await rewritten(database, "thread", "state", thread, gain_a_field)
 
 
 async def everything(database: Database) -> list[str]:
     """All lists there are, as the API shows them."""
-    threads = await database.read(lambda connection: listed(connection, limit=100))
+    threads = await database.read(lambda connection: list_thread_states(connection, limit=100))
     requests = await database.read(
         lambda connection: list_requests(connection, status=None, thread_id=None, before=None, limit=100)
     )
-    await database.read(waiting)
+    await database.read(list_pending)
     return [
         view.model_dump_json()
         for view in (*(thread_view(state, PEOPLE) for state in threads), *map(request_view, requests))
     ]
 
 
-async def other_threads_go_on(home: House) -> None:
+async def other_threads_go_on(home: BotHarness) -> None:
     """A request is asked, answered and carried out."""
-    thread = await home.says("ship v1")
-    await home.answers(await home.asked(thread), "approve")
-    await home.at_rest(thread)
+    thread = await home.post_message("ship v1")
+    await home.answer_request(await home.wait_for_request(thread), "approve")
+    await home.wait_until_settled(thread)
 
 
 @pytest.fixture
@@ -111,32 +111,32 @@ def clock() -> FakeClock:
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
 async def test_a_state_that_cannot_be_read_is_folded_again_from_its_log(
-    database_url: str, house, clock: FakeClock, change: Change | None
+    database_url: str, running_bot, clock: FakeClock, change: Change | None
 ) -> None:
-    async with house(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
-        thread = await home.says("ship v1")
-        before = await home.until(thread, lambda s: s.request is not None and s.request.cards)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
+        thread = await home.post_message("ship v1")
+        before = await home.wait_until(thread, lambda s: s.open_request is not None and s.open_request.cards)
         await rewritten(home.bot.engine.database, "thread", "state", thread, change)
-    async with house(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as home:
         database = home.bot.engine.database
         assert await home.bot.engine.load(thread) == before
         assert len(await everything(database)) == 2
         assert (await replay(database, thread)).unreadable == "a row of a newer build"
-        await home.answers(await home.asked(thread), "approve")
-        await home.at_rest(thread)
+        await home.answer_request(await home.wait_for_request(thread), "approve")
+        await home.wait_until_settled(thread)
         await home.check_replay(thread)
 
 
 @pytest.mark.parametrize("how", UNREADABLE_LOGS)
 async def test_a_thread_whose_log_cannot_be_read_is_shown_as_paused_and_others_go_on(
-    database_url: str, house, clock: FakeClock, how: str
+    database_url: str, running_bot, clock: FakeClock, how: str
 ) -> None:
-    async with house(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
-        thread = await home.says("ship v1")
-        request = await home.asked(thread)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
+        thread = await home.post_message("ship v1")
+        request = await home.wait_for_request(thread)
         await unreadable(home.bot.engine.database, thread, how)
         await rewritten(home.bot.engine.database, "request", "data", thread, gain_a_field)
-    async with house(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
         database = home.bot.engine.database
         state = await home.bot.engine.load(thread)
         shown = thread_view(state, PEOPLE)
@@ -144,59 +144,59 @@ async def test_a_thread_whose_log_cannot_be_read_is_shown_as_paused_and_others_g
         assert "this Handrail cannot read it" in (shown.paused or "")
         assert len(await everything(database)) == 2
         found = await replay(database, thread)
-        assert (found.matches, found.unreadable is not None, found.state.version) == (False, True, state.version)
+        assert (found.is_match, found.unreadable is not None, found.state.version) == (False, True, state.version)
         with pytest.raises(WrongState, match="cannot read"):
-            await home.answers(request, "approve")
+            await home.answer_request(request, "approve")
         with pytest.raises(WrongState):
-            await home.bot.steering.resume(thread, Address("person:bob"))
+            await home.bot.thread_control.resume(thread, Address("person:bob"))
         await other_threads_go_on(home)
 
 
 async def test_the_clock_reports_to_others_while_a_thread_that_is_due_cannot_be_read(
-    database_url: str, house, clock: FakeClock
+    database_url: str, running_bot, clock: FakeClock
 ) -> None:
     """Also to those that became due after it, and after many of its kind."""
-    async with house(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
-        broken = await home.says("ship v1")
-        await home.asked(broken)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
+        broken = await home.post_message("ship v1")
+        await home.wait_for_request(broken)
         await unreadable(home.bot.engine.database, broken, UNKNOWN_EVENT)
-        version = await home.bot.engine.database.run(lambda c: stored(c, broken).version)
-    async with house(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
+        version = await home.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
         clock.advance(seconds=1)
-        thread = await home.says("ship v1")
-        await home.asked(thread)
+        thread = await home.post_message("ship v1")
+        await home.wait_for_request(thread)
         clock.advance(minutes=30)
-        await home.at_rest(thread)
-        assert (await home.story(thread)).count("RequestExpired") == 1
-        assert await home.bot.engine.database.run(lambda c: stored(c, broken).version) == version
+        await home.wait_until_settled(thread)
+        assert (await home.event_types(thread)).count("RequestExpired") == 1
+        assert await home.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version) == version
 
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
 async def test_a_request_that_cannot_be_read_is_found_in_the_log_of_its_thread(
-    database: Database, house, change: Change | None
+    database: Database, running_bot, change: Change | None
 ) -> None:
-    async with house(database, ScriptedModel(SHIP, DONE)) as home:
-        thread = await home.says("ship v1")
-        asked = await home.asked(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE)) as home:
+        thread = await home.post_message("ship v1")
+        asked = await home.wait_for_request(thread)
         await rewritten(database, "request", "data", thread, change)
-        assert await home.bot.deciding.find(asked.code) == asked
+        assert await home.bot.approvals.find_request(asked.code) == asked
         assert len(await everything(database)) == 2
-        await home.answers(asked, "approve")
-        await home.at_rest(thread)
+        await home.answer_request(asked, "approve")
+        await home.wait_until_settled(thread)
 
 
 @pytest.mark.parametrize("status", ["open", "blessed"])
 async def test_a_request_that_cannot_be_found_anywhere_is_shown_and_decided_by_nobody(
-    database: Database, house, status: str
+    database: Database, running_bot, status: str
 ) -> None:
-    async with house(database, ScriptedModel(SHIP)) as home:
-        thread = await home.says("ship v1")
-        asked = await home.asked(thread)
+    async with running_bot(database, ScriptedModel(SHIP)) as home:
+        thread = await home.post_message("ship v1")
+        asked = await home.wait_for_request(thread)
         await unreadable(database, thread, UNKNOWN_EVENT)
         await rewritten(database, "request", "data", thread, gain_a_field)
         update = text("UPDATE request SET status = :status")
-        await database.run(lambda connection: connection.execute(update, {"status": status}))
-        shown = request_view(await home.bot.deciding.find(asked.code))
+        await database.transaction(lambda connection: connection.execute(update, {"status": status}))
+        shown = request_view(await home.bot.approvals.find_request(asked.code))
         assert (shown.code, shown.thread_id, shown.policy.ask.roles) == (asked.code, thread, ())
         assert "newer Handrail" in (shown.question or "")
         assert shown.status == ("open" if status == "open" else "superseded")
@@ -204,31 +204,33 @@ async def test_a_request_that_cannot_be_found_anywhere_is_shown_and_decided_by_n
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
 async def test_a_message_that_cannot_be_read_is_sent_as_the_log_wants_it(
-    database_url: str, house, clock: FakeClock, set_up: SetUp, change: Change | None
+    database_url: str, running_bot, clock: FakeClock, set_up: BotSetup, change: Change | None
 ) -> None:
     terminal = RecordingChannel("terminal")
-    terminal.trouble = [Unreachable("away", retry_after=30)]
-    channels = {**by_scheme(), "terminal": terminal}
-    async with house(Database.open(database_url), ScriptedModel(DONE), channels=channels, clock=clock) as home:
-        thread = await home.says("hello")
-        await home.meets_trouble(terminal)
+    terminal.planned_errors = [Unavailable("away", retry_after=30)]
+    channels = {**channels_by_scheme(), "terminal": terminal}
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), channels=channels, clock=clock) as home:
+        thread = await home.post_message("hello")
+        await home.wait_for_error(terminal)
         await rewritten(home.bot.engine.database, "outbox", "message", thread, change)
-    async with house(Database.open(database_url), channels=channels, clock=clock, run="b") as home:
+    async with running_bot(Database.open(database_url), channels=channels, clock=clock, run="b") as home:
         clock.advance(seconds=30)
-        await home.at_rest(thread)
+        await home.wait_until_settled(thread)
     assert [message.text for _, message, _ in terminal.sent] == ["Done."]
 
 
-async def test_a_message_of_a_thread_that_cannot_be_read_waits_and_holds_up_no_other(database: Database, house) -> None:
+async def test_a_message_of_a_thread_that_cannot_be_read_waits_and_holds_up_no_other(
+    database: Database, running_bot
+) -> None:
     terminal = RecordingChannel("terminal")
-    terminal.trouble = [Unreachable("away", retry_after=30)]
-    channels = {**by_scheme(), "terminal": terminal}
-    async with house(database, ScriptedModel(DONE), channels=channels) as home:
-        thread = await home.says("hello")
-        await home.meets_trouble(terminal)
+    terminal.planned_errors = [Unavailable("away", retry_after=30)]
+    channels = {**channels_by_scheme(), "terminal": terminal}
+    async with running_bot(database, ScriptedModel(DONE), channels=channels) as home:
+        thread = await home.post_message("hello")
+        await home.wait_for_error(terminal)
         await unreadable(database, thread, UNKNOWN_EVENT)
         await rewritten(database, "outbox", "message", thread, gain_a_field)
-        assert await database.run(waiting) == []
-        assert await database.run(lambda c: waiting_for(c, thread, Address("terminal:alice"))) == []
-        left = await database.run(lambda c: c.execute(text("SELECT count(*) FROM outbox")).scalar_one())
+        assert await database.transaction(list_pending) == []
+        assert await database.transaction(lambda c: list_pending_for(c, thread, Address("terminal:alice"))) == []
+        left = await database.transaction(lambda c: c.execute(text("SELECT count(*) FROM outbox")).scalar_one())
         assert left == 1

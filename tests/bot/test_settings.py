@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from agents.errors import Misconfigured
-from bot.environment.api_tokens import ApiToken, api_tokens
-from bot.environment.urls import database_url
-from bot.environment.values import Endpoint
+from agents.errors import ConfigurationError
+from bot.environment.api_tokens import ApiToken, parse_api_tokens
+from bot.environment.urls import validate_database_url
+from bot.environment.values import ListenAddress
 from bot.settings import Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
@@ -26,7 +26,7 @@ def settings(**variables: str) -> Settings:
 
 
 def complaints(**variables: str) -> list[str]:
-    with pytest.raises(Misconfigured) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         settings(**variables)
     assert str(raised.value) == "\n".join(map(str, raised.value.details))
     return str(raised.value).split("\n")
@@ -45,7 +45,7 @@ def test_an_empty_environment_is_enough() -> None:
     assert nothing_set.database_url.get_secret_value() == "sqlite:///.handrail/handrail.db"
     assert (nothing_set.host, nothing_set.port) == ("127.0.0.1", 8000)
     assert nothing_set.environment == "development"
-    assert nothing_set.smtp_listen == Endpoint(host="127.0.0.1", port=2525)
+    assert nothing_set.smtp_listen == ListenAddress(host="127.0.0.1", port=2525)
     assert nothing_set.secret_key is None
     assert nothing_set.handrail_api_tokens == ()
 
@@ -101,7 +101,7 @@ def test_the_file_is_read_without_expanding_anything(tmp_path: Path) -> None:
 def test_a_line_of_the_file_that_makes_no_sense_is_told_but_not_shown(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(f"PORT=1\n= {CANARY}\n")
-    with pytest.raises(Misconfigured) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         load_settings({}, env_file=file)
     assert str(raised.value) == f"{file}:2: cannot be read; write NAME=value"
 
@@ -110,9 +110,9 @@ def test_a_file_that_is_no_text_is_refused_and_a_missing_one_is_not(tmp_path: Pa
     file = tmp_path / ".env"
     assert load_settings({}, env_file=file).port == 8000
     file.write_bytes(b"\xff")
-    with pytest.raises(Misconfigured, match="is not UTF-8"):
+    with pytest.raises(ConfigurationError, match="is not UTF-8"):
         load_settings({}, env_file=file)
-    with pytest.raises(Misconfigured, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         load_settings({}, env_file=tmp_path)
 
 
@@ -135,11 +135,11 @@ def test_api_tokens_have_a_name_and_perhaps_a_person() -> None:
 def test_api_tokens_have_scopes_of_their_own_or_the_usual_ones() -> None:
     text = "ci:abc::start+read,alice:def:alice:admin,bob:ghi:bob"
     ci, alice, bob = settings(HANDRAIL_API_TOKENS=text).handrail_api_tokens
-    assert (ci.person, ci.granted(is_admin=False)) == (None, ("read", "start"))
-    assert (alice.person, alice.granted(is_admin=False)) == ("alice", ("read", "start", "answer", "admin"))
-    assert bob.granted(is_admin=False) == ("read", "start", "answer")
-    assert "admin" in bob.granted(is_admin=True)
-    assert ci.granted(is_admin=True) == ("read", "start")
+    assert (ci.person, ci.granted_scopes(is_admin=False)) == (None, ("read", "start"))
+    assert (alice.person, alice.granted_scopes(is_admin=False)) == ("alice", ("read", "start", "answer", "admin"))
+    assert bob.granted_scopes(is_admin=False) == ("read", "start", "answer")
+    assert "admin" in bob.granted_scopes(is_admin=True)
+    assert ci.granted_scopes(is_admin=True) == ("read", "start")
 
 
 def test_two_twilio_tokens_are_for_rotation() -> None:
@@ -248,7 +248,7 @@ def test_a_malformed_token_is_named_by_its_position_only(text: str, told: str) -
 @given(st.text(st.sampled_from("ab:,= é\n+"), max_size=20))
 def test_any_text_is_either_tokens_or_refused(text: str) -> None:
     try:
-        tokens = api_tokens(text)
+        tokens = parse_api_tokens(text)
     except ValueError:
         return
     assert len(tokens) == text.count(",") + 1
@@ -302,12 +302,12 @@ EVERY_SECRET = {
 
 def test_no_secret_is_seen_when_settings_are_printed() -> None:
     found = settings(**EVERY_SECRET)
-    shown = f"{found!r} {found} {found.model_dump()} {found.model_dump_json()} {found.variable('ALERTS_TOKEN')!r}"
+    shown = f"{found!r} {found} {found.model_dump()} {found.model_dump_json()} {found.get_variable('ALERTS_TOKEN')!r}"
     assert CANARY not in shown
 
 
 def test_no_secret_is_seen_in_the_traceback_of_a_mistake() -> None:
-    with pytest.raises(Misconfigured) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         settings(**EVERY_SECRET, PORT="x", PUBLIC_URL="x")
     assert CANARY not in "".join(traceback.format_exception(raised.value))
     assert raised.value.__context__ is None
@@ -319,9 +319,9 @@ def test_no_secret_is_seen_in_the_traceback_of_a_mistake() -> None:
 def test_a_variable_the_configuration_names_is_found_in_the_environment_and_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("ALERTS_TOKEN=from-file\n")
-    assert load_settings({}, env_file=file).variable("ALERTS_TOKEN") == SecretStr("from-file")
-    assert load_settings({"ALERTS_TOKEN": "x"}, env_file=file).variable("ALERTS_TOKEN") == SecretStr("x")
-    assert settings().variable("ALERTS_TOKEN") is None
+    assert load_settings({}, env_file=file).get_variable("ALERTS_TOKEN") == SecretStr("from-file")
+    assert load_settings({"ALERTS_TOKEN": "x"}, env_file=file).get_variable("ALERTS_TOKEN") == SecretStr("x")
+    assert settings().get_variable("ALERTS_TOKEN") is None
 
 
 def test_agents_see_the_environment_without_what_is_ours() -> None:
@@ -331,7 +331,7 @@ def test_agents_see_the_environment_without_what_is_ours() -> None:
 
 def test_several_hosts_of_a_database_are_read_apart() -> None:
     given = SecretStr("postgresql://bot:p%40ss@one:5432,two,three:6000/db?target_session_attrs=read-write")
-    url = make_url(database_url(given).get_secret_value())
+    url = make_url(validate_database_url(given).get_secret_value())
     assert url.query == {"host": ("one:5432", "two", "three:6000"), "target_session_attrs": "read-write"}
     assert (url.username, url.password, url.database) == ("bot", "p@ss", "db")
 
@@ -339,5 +339,5 @@ def test_several_hosts_of_a_database_are_read_apart() -> None:
 @pytest.mark.parametrize("hosts", ["one:x,two", "one:5432,,two", "one two,three", "[::1,two"])
 def test_what_is_no_host_among_several_is_refused_without_repeating_it(hosts: str) -> None:
     with pytest.raises(ValueError, match="the host or the port cannot be read") as refused:
-        database_url(SecretStr(f"postgresql://bot:secret@{hosts}/db"))
+        validate_database_url(SecretStr(f"postgresql://bot:secret@{hosts}/db"))
     assert "secret" not in str(refused.value)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from agents.errors import ToolError, Unreachable
+from agents.errors import ToolError, Unavailable
 from agents.tools import ToolContext, tool
-from bot.fence import Fence, Late
-from bot.tool_calls import Invocation, Part, ToolProcessEnded, ToolRaised, ToolTimeout
+from bot.lease import Lease, LeaseExpired
+from bot.tool_calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
 from bot.tool_processes import ToolProcesses
-from bot.tool_slots import NotBegun, ToolSlots
-from tests.bot.process_tools import PROCESSES, fail, hang, tell
+from bot.tool_slots import CallNotStarted, ToolSlots
+from tests.bot.tools_in_processes import PROCESSES, fail, hang, tell
 
 _WRONG = "fail returned str instead of a ToolResult; it ran, so it is not started again: look at what it did"
 CONTEXT = ToolContext(key="thr_1:call_1", environment={"COLOUR": "red"})
@@ -26,8 +26,10 @@ def nothing() -> None:
     pass
 
 
-async def called(used: Any, part: Part = "run", processes: ToolProcesses | None = None, **arguments: Any) -> Any:
-    invocation = Invocation("processes", used, part, CONTEXT, used.validated(arguments))
+async def called(
+    used: Any, part: FunctionName = "run", processes: ToolProcesses | None = None, **arguments: Any
+) -> Any:
+    invocation = Invocation("processes", used, part, CONTEXT, used.validate_arguments(arguments))
     return await (processes or ToolProcesses()).call(invocation, nothing)
 
 
@@ -73,19 +75,19 @@ async def test_call_past_its_time_is_killed_with_what_it_started(tmp_path: Path)
     ("how", "error", "words"),
     [
         ("own", ToolError, "there is no such place"),
-        ("away", Unreachable, "it is away"),
+        ("away", Unavailable, "it is away"),
         ("foreign", RuntimeError, "an unexpected ValueError; the details are in the operator's log"),
         ("exit", RuntimeError, "an unexpected SystemExit; the details are in the operator's log"),
         ("type", ToolError, _WRONG),
     ],
 )  # fmt: skip
 async def test_errors_come_back_as_what_they_mean(how: str, error: type[Exception], words: str) -> None:
-    with pytest.raises(ToolRaised) as raised:
+    with pytest.raises(ToolCallError) as raised:
         await called(fail, how=how)
     assert isinstance(raised.value.error, error)
-    assert raised.value.words == words
+    assert raised.value.message == words
     assert raised.value.where is not None
-    assert raised.value.where.startswith("tests/bot/process_tools.py:")
+    assert raised.value.where.startswith("tests/bot/tools_in_processes.py:")
     if how == "away":
         assert raised.value.error.retry_after == 7  # type: ignore[attr-defined]
 
@@ -97,17 +99,15 @@ async def test_process_that_is_killed_leaves_doubt() -> None:
 
 async def test_shut_fence_keeps_the_call_from_beginning(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    fence = Fence(lambda: 100.0, known=0.0)
-    with pytest.raises(Late):
-        await ToolProcesses().call(
-            Invocation("processes", hang, "run", CONTEXT, {"pids": str(pids)}), fence.pass_through
-        )
+    fence = Lease(lambda: 100.0, acquired_at=0.0)
+    with pytest.raises(LeaseExpired):
+        await ToolProcesses().call(Invocation("processes", hang, "run", CONTEXT, {"pids": str(pids)}), fence.check)
     assert not pids.exists()
 
 
 async def test_tool_that_cannot_be_found_has_not_begun() -> None:
     lost = tool(effect="read", isolation="process")(nothing_there)
-    with pytest.raises(NotBegun, match="did not start: TypeError"):
+    with pytest.raises(CallNotStarted, match="did not start: TypeError"):
         await called(lost)
 
 
@@ -127,7 +127,7 @@ async def test_busy_processes_refuse_a_call_before_it_begins() -> None:
     processes = ToolProcesses(ToolSlots(1, 1, 1))
     quick = Invocation("processes", hang, "run", CONTEXT, {"pids": "never"})
     await processes.slots.acquire("processes.hang")
-    with pytest.raises(NotBegun):
+    with pytest.raises(CallNotStarted):
         await processes.call(quick, nothing)
 
 

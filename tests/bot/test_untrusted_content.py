@@ -6,8 +6,8 @@ from agents.agent import Agent
 from agents.steps import CallTool, DoneForNow
 from agents.tools import Tool, ToolContext, ToolResult, tool
 from storage.database import Database
-from tests.fakes.scripted import ScriptedModel
-from tests.houses import Workshop, tools_of
+from tests.bot_harness import RecordingTools, build_tools
+from tests.fakes.scripted_model import ScriptedModel
 
 DONE = DoneForNow(message="Done.")
 PAY = CallTool(tool="pay", arguments={})
@@ -25,31 +25,33 @@ def read_stock(context: ToolContext) -> ToolResult:
     return ToolResult(summary="three left")
 
 
-def desk(workshop: Workshop, *more: Tool, prefetch: tuple[str, ...] = ()) -> Agent:
-    hands = (*tools_of(workshop), *more)
+def desk(workshop: RecordingTools, *more: Tool, prefetch: tuple[str, ...] = ()) -> Agent:
+    hands = (*build_tools(workshop), *more)
     return Agent(name="desk", purpose="helps", instructions="Help.", tools=hands, prefetch=prefetch)
 
 
 @pytest.mark.parametrize("prefetch", [(), ("read_mail",)])
-async def test_an_allowed_tool_waits_for_a_person_after_foreign_words(database: Database, house, prefetch) -> None:
+async def test_an_allowed_tool_waits_for_a_person_after_foreign_words(
+    database: Database, running_bot, prefetch
+) -> None:
     read = () if prefetch else (CallTool(tool="read_mail", arguments={}),)
-    workshop = Workshop()
+    workshop = RecordingTools()
     agent = desk(workshop, read_mail, prefetch=prefetch)
-    async with house(database, ScriptedModel(*read, PAY, DONE), workshop=workshop, desk=agent) as home:
-        thread = await home.says("look after my mail")
-        request = await home.asked(thread)
+    async with running_bot(database, ScriptedModel(*read, PAY, DONE), recording_tools=workshop, desk=agent) as home:
+        thread = await home.post_message("look after my mail")
+        request = await home.wait_for_request(thread)
         assert request.policy.rule == "pay's own default, untrusted content"
-        assert workshop.done == []
-        await home.answers(request, "approve", by="alice")
-        await home.at_rest(thread)
-        assert [what for _, what in workshop.done] == ["pay"]
+        assert workshop.runs == []
+        await home.answer_request(request, "approve", person_key="alice")
+        await home.wait_until_settled(thread)
+        assert [what for _, what in workshop.runs] == ["pay"]
         await home.check_replay(thread)
 
 
-async def test_an_allowed_tool_runs_unasked_after_the_operators_own_data(database: Database, house) -> None:
-    workshop = Workshop()
+async def test_an_allowed_tool_runs_unasked_after_the_operators_own_data(database: Database, running_bot) -> None:
+    workshop = RecordingTools()
     model = ScriptedModel(CallTool(tool="read_stock", arguments={}), PAY, DONE)
-    async with house(database, model, workshop=workshop, desk=desk(workshop, read_stock)) as home:
-        thread = await home.says("order more")
-        await home.at_rest(thread)
-        assert [what for _, what in workshop.done] == ["pay"]
+    async with running_bot(database, model, recording_tools=workshop, desk=desk(workshop, read_stock)) as home:
+        thread = await home.post_message("order more")
+        await home.wait_until_settled(thread)
+        assert [what for _, what in workshop.runs] == ["pay"]

@@ -5,26 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.crashes.nursery import Nursery
-from tests.crashes.scene import ALONE, FORMATIONS, Scene, named
-from tests.databases import DATABASES, forget_database
+from tests.crashes.process_pool import ProcessPool
+from tests.crashes.scenario import PROCESS_LAYOUTS, SINGLE_PROCESS_SETTINGS, CrashScenario, setting_id
+from tests.databases import DATABASES, drop_if_shared_server
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def process_pool() -> Iterator[ProcessPool]:
     """One for all: what it costs is the imports."""
-    opened = Nursery()
+    opened = ProcessPool()
     yield opened
     opened.close()
 
 
-@pytest.fixture(params=ALONE, ids=named)
-def scene(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> Iterator[Scene]:
+@pytest.fixture(params=SINGLE_PROCESS_SETTINGS, ids=setting_id)
+def scenario(request: pytest.FixtureRequest, process_pool: ProcessPool, tmp_path: Path) -> Iterator[CrashScenario]:
     """One process on each database, unless a test asks for other settings."""
     database, formation = request.param
     url = DATABASES[database](tmp_path)
-    opened = Scene(nursery, url, tmp_path, FORMATIONS[formation])
+    opened = CrashScenario(process_pool, url, tmp_path, PROCESS_LAYOUTS[formation])
     yield opened
-    opened.over.set()
-    opened.is_killed()
-    forget_database(url)
+    opened.ended.set()
+    opened.kill()
+    drop_if_shared_server(url)

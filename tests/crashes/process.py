@@ -24,59 +24,58 @@ from typing import Any, cast
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as AnyEngine
 
-from bot import fence, heartbeat, ids, serving, working
-from bot.advancing import Advancer
-from bot.assembly import Role
-from bot.clock import Clock
-from bot.database import bring_up_to_date, revision
-from bot.embedded import Embedded
-from bot.ids import Chance, fresh_id, utc_now
+from bot import heartbeat, ids, lease, server_process, worker_process
+from bot.bootstrap import Bot, QueueAssignment, bootstrap
+from bot.database_setup import database_revision, migrate_database
+from bot.effect_executor import EffectExecutor
+from bot.embedded_backend import EmbeddedBackend
+from bot.execution_backend import ExecutionBackend
+from bot.ids import Clock, generate_id, utc_now
 from bot.job_handlers import JobHandlers
 from bot.log import configure_logging
-from bot.perform import Performer
-from bot.queue_worker import QueueWorker
-from bot.sleeping import Sleep, sleep_until
-from bot.wakeups import WakeUps
+from bot.process_setup import ProcessRole
+from bot.queue_backend import QueueBackend
+from bot.sleep import Sleep, sleep_until
+from bot.thread_runner import ThreadRunner
 from bot.web.app import create_app
-from bot.web.server import listener
-from bot.web.ways_in import WaysIn, slack_ways_in
-from bot.wiring import Bot, Share, bootstrap
-from channels.registry import by_scheme
+from bot.web.channel_services import ChannelServices, build_slack_services
+from bot.web.server import open_listen_socket
+from channels.registry import channels_by_scheme
 from storage.database import Database
-from storage.jobs import QUEUES, stalled
-from storage.jobs import serving as jobs
+from storage.jobs import QUEUES, recovery
+from storage.jobs import worker as jobs
 from storage.processes import Process
-from storage.schema import HEAD
-from tests.crashes.fate import Fate
-from tests.crashes.ledgers import Ledgers
-from tests.crashes.mortal import (
-    LastListener,
-    MortalDatabase,
-    MortalDoor,
-    MortalHandlers,
-    MortalPerformer,
-    StoppedClock,
+from storage.schema import HEAD_REVISION
+from tests.crashes.agent_under_test import CREDENTIALS, FaultyModel, JournaledTools, PagerChannel, build_roster
+from tests.crashes.fault_injection import (
+    FaultyCommitListener,
+    FaultyDatabase,
+    FaultyEffectExecutor,
+    FaultyJobHandlers,
+    FaultyMiddleware,
+    StoppedTimerService,
 )
-from tests.crashes.slack import account_at, mortal_channel
-from tests.crashes.world import CREDENTIALS, MortalModel, PagerChannel, Workshop, roster_of
+from tests.crashes.journals import Journals
+from tests.crashes.kill_points import KillPoint
+from tests.crashes.slack_fault_injection import faulty_slack_channel, slack_account
 
-AT_ONCE = 16
-UP = Role("up", QUEUES, AT_ONCE, alone=True)
-WEB = Role("web")
-WORKER = Role("worker", QUEUES, AT_ONCE)
-CLOCK = Role("clock", ("timer",), AT_ONCE)
+CONCURRENCY = 16
+UP = ProcessRole("up", QUEUES, CONCURRENCY, is_standalone=True)
+WEB = ProcessRole("web")
+WORKER = ProcessRole("worker", QUEUES, CONCURRENCY)
+CLOCK = ProcessRole("clock", ("timer",), CONCURRENCY)
 Announce = Callable[[Mapping[str, Any]], None]
 
 
 def run(arguments: Sequence[str], announce: Announce) -> None:
     """Play a role to its end."""
-    options = _read(arguments)
+    options = _parse_arguments(arguments)
     configure_logging("info", "json")
     ids._random.seed(secrets.randbits(256))  # a fork would give out the names its siblings give out
     ROLES[options.role](options, announce)
 
 
-def _read(arguments: Sequence[str]) -> argparse.Namespace:
+def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--url", required=True)
     parser.add_argument("--folder", type=Path, required=True)
@@ -89,106 +88,116 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--no-clock", action="store_true")
     parser.add_argument("--slack", default="")
     parser.add_argument("--socket", action="store_true")
-    parser.add_argument("--stale", type=float, default=stalled.STALE)
+    parser.add_argument("--stale", type=float, default=recovery.HEARTBEAT_TIMEOUT_SECONDS)
     return parser.parse_args(arguments)
 
 
-def _answers(role: Role, options: argparse.Namespace, announce: Announce) -> None:
+def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
     """A process that answers HTTP, as `handrail up` and `handrail web` do."""
-    bot, fate = _bot(role, options)
-    door = listener("127.0.0.1", 0)
-    ways_in = slack_ways_in(account_at(options.slack, socket=options.socket), bot) if options.slack else WaysIn()
-    app = create_app(bot, CREDENTIALS, doors=ways_in.routes)
-    app.add_middleware(MortalDoor, fate=fate)
-    server = serving._Server(app)
-    server.when_listening = lambda: announce({"ready": True, "port": door.getsockname()[1]})
-    asyncio.run(serving._serve(bot, server, door, ways_in))
+    bot, fate = _build_bot(role, options)
+    door = open_listen_socket("127.0.0.1", 0)
+    ways_in = (
+        build_slack_services(slack_account(options.slack, is_socket_mode=options.socket), bot)
+        if options.slack
+        else ChannelServices()
+    )
+    app = create_app(bot, CREDENTIALS, channel_routes=ways_in.routes)
+    app.add_middleware(FaultyMiddleware, kill_point=fate)
+    server = server_process._Server(app)
+    server.on_listening = lambda: announce({"ready": True, "port": door.getsockname()[1]})
+    asyncio.run(server_process._serve(bot, server, door, ways_in))
 
 
-def _works(role: Role, options: argparse.Namespace, announce: Announce) -> None:
+def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
     """A process that takes jobs and answers nobody, as `handrail worker` and `handrail clock` do."""
-    bot, _ = _bot(role, options)
-    asyncio.run(working._work(bot, lambda: announce({"ready": True})))
+    bot, _ = _build_bot(role, options)
+    asyncio.run(worker_process._run_until_stopped(bot, lambda: announce({"ready": True})))
 
 
-def _migrate(options: argparse.Namespace, announce: Announce) -> None:
+def _run_migration(options: argparse.Namespace, announce: Announce) -> None:
     """`handrail migrate`; its places are the statements it sends."""
-    fate = Fate(options.folder, options.place, options.nth)
-    event.listen(AnyEngine, "before_cursor_execute", lambda *_: fate.meets("statement"))
-    bring_up_to_date(options.url)
+    fate = KillPoint(options.folder, options.place, options.nth)
+    event.listen(AnyEngine, "before_cursor_execute", lambda *_: fate.reached("statement"))
+    migrate_database(options.url)
     announce({"ready": True})
 
 
 ROLES: Mapping[str, Callable[[argparse.Namespace, Announce], None]] = {
-    "up": partial(_answers, UP),
-    "web": partial(_answers, WEB),
-    "worker": partial(_works, WORKER),
-    "clock": partial(_works, CLOCK),
-    "migrate": _migrate,
+    "up": partial(_run_server, UP),
+    "web": partial(_run_server, WEB),
+    "worker": partial(_run_worker, WORKER),
+    "clock": partial(_run_worker, CLOCK),
+    "migrate": _run_migration,
 }
 """What a process may be. Roles differ in the parts of the bot they start, and in nothing else."""
 
 
-def _bot(role: Role, options: argparse.Namespace) -> tuple[Bot, Fate]:
-    fate = Fate(options.folder, options.place, options.nth, options.stands)
-    ledgers = Ledgers(options.folder)
-    roster = roster_of(Workshop(ledgers, fate, options.held))
-    database: Any = MortalDatabase(_opened(options.url), fate)
-    now, sleep = _clock(timedelta(seconds=options.ahead))
-    chance = Chance(now=now)
-    channels = {**by_scheme(), PagerChannel.scheme: PagerChannel(ledgers, fate)}
+def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, KillPoint]:
+    fate = KillPoint(options.folder, options.place, options.nth, options.stands)
+    ledgers = Journals(options.folder)
+    roster = build_roster(JournaledTools(ledgers, fate, options.held))
+    database: Any = FaultyDatabase(_open_database(options.url), fate)
+    now, sleep = _offset_clock(timedelta(seconds=options.ahead))
+    chance = Clock(now=now)
+    channels = {**channels_by_scheme(), PagerChannel.scheme: PagerChannel(ledgers, fate)}
     if options.slack:
-        account = account_at(options.slack, socket=options.socket)
-        channels["slack"] = mortal_channel(account, chance, sleep, fate)
-    share = _share(role, options) if database.shared else None
-    bot = bootstrap(database, roster, MortalModel(fate), channels, chance=chance, sleep=sleep, share=share)
-    bot.engine.listeners.append(LastListener(fate).notice)
-    _make_mortal(bot.wakeups, fate)
-    if options.no_clock and isinstance(bot.wakeups, Embedded):
-        bot.wakeups.clock = cast("Clock", StoppedClock())
+        account = slack_account(options.slack, is_socket_mode=options.socket)
+        channels["slack"] = faulty_slack_channel(account, chance, sleep, fate)
+    share = _queue_assignment(role, options) if database.shared else None
+    bot = bootstrap(database, roster, FaultyModel(fate), channels, clock=chance, sleep=sleep, assignment=share)
+    bot.engine.listeners.append(FaultyCommitListener(fate).on_commit)
+    _inject_faults(bot.backend, fate)
+    if options.no_clock and isinstance(bot.backend, EmbeddedBackend):
+        bot.backend.timers = cast("Clock", StoppedTimerService())
     return bot, fate
 
 
-def _make_mortal(parts: WakeUps, fate: Fate) -> None:
+def _inject_faults(backend: ExecutionBackend, kill_point: KillPoint) -> None:
     """Whoever moves threads on here, if anybody does."""
-    if isinstance(parts, Embedded):
-        parts.worker.advancer = _mortal(parts.worker.advancer, fate)
-    if isinstance(parts, QueueWorker):
-        parts.handlers.advancer = _mortal(parts.handlers.advancer, fate)
-        parts.handlers = cast("JobHandlers", MortalHandlers(parts.handlers, fate))
+    if isinstance(backend, EmbeddedBackend):
+        backend.worker.thread_runner = _with_faults(backend.worker.thread_runner, kill_point)
+    if isinstance(backend, QueueBackend):
+        backend.handlers.thread_runner = _with_faults(backend.handlers.thread_runner, kill_point)
+        backend.handlers = cast("JobHandlers", FaultyJobHandlers(backend.handlers, kill_point))
 
 
-def _mortal(advancer: Advancer, fate: Fate) -> Advancer:
-    return replace(advancer, performer=cast("Performer", MortalPerformer(advancer.performer, fate)))
+def _with_faults(thread_runner: ThreadRunner, kill_point: KillPoint) -> ThreadRunner:
+    return replace(
+        thread_runner, executor=cast("EffectExecutor", FaultyEffectExecutor(thread_runner.executor, kill_point))
+    )
 
 
-def _opened(url: str) -> Database:
-    if revision(url) != HEAD:
-        bring_up_to_date(url)
+def _open_database(url: str) -> Database:
+    if database_revision(url) != HEAD_REVISION:
+        migrate_database(url)
     return Database.open(url)
 
 
-def _share(role: Role, options: argparse.Namespace) -> Share:
+def _queue_assignment(role: ProcessRole, options: argparse.Namespace) -> QueueAssignment:
     """The role's share of the work, with a look at it more often: nobody waits for the next one."""
-    jobs.INTERVAL, stalled.STALE, heartbeat.Heartbeat.interval = 0.2, options.stale, 0.2
-    fence.MARGIN = options.stale / 2
+    jobs.HEARTBEAT_INTERVAL_SECONDS, recovery.HEARTBEAT_TIMEOUT_SECONDS, heartbeat.HeartbeatThread.interval_seconds = (
+        0.2,
+        options.stale,
+        0.2,
+    )
+    lease.LEASE_SECONDS = options.stale / 2
     queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
-    process = Process(fresh_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())
-    return Share(process, dict.fromkeys(queues, role.concurrency))
+    process = Process(generate_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())
+    return QueueAssignment(process, dict.fromkeys(queues, role.concurrency))
 
 
-def _clock(ahead: timedelta) -> tuple[Callable[[], datetime], Sleep]:
+def _offset_clock(offset: timedelta) -> tuple[Callable[[], datetime], Sleep]:
     """A clock that is ahead, and the sleep that goes with it."""
 
     async def sleep(at: datetime | None, bell: asyncio.Event) -> None:
-        await sleep_until(None if at is None else at - ahead, bell)
+        await sleep_until(None if at is None else at - offset, bell)
 
-    return lambda: utc_now() + ahead, sleep
+    return lambda: utc_now() + offset, sleep
 
 
-def _say(words: Mapping[str, Any]) -> None:
-    os.write(1, json.dumps(words).encode() + b"\n")
+def _print_message(fields: Mapping[str, Any]) -> None:
+    os.write(1, json.dumps(fields).encode() + b"\n")
 
 
 if __name__ == "__main__":
-    run(sys.argv[1:], _say)
+    run(sys.argv[1:], _print_message)

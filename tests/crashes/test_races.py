@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.crashes.checker import violations
-from tests.crashes.client import Client
-from tests.crashes.people import Answerer, Crew, crew_of
-from tests.crashes.scene import Scene
-from tests.crashes.world import HALF_AN_HOUR, gate_of
+from tests.crashes.agent_under_test import EXPIRY_SECONDS, gate_path
+from tests.crashes.checker import find_violations
+from tests.crashes.retrying_client import RetryingClient
+from tests.crashes.scenario import CrashScenario
+from tests.crashes.simulated_users import ConcurrentUsers, Responder, requester_and_responder
 
 REQUESTS = 12
 MOST_ROUNDS = 20
@@ -24,86 +24,88 @@ On a machine that is slow to start, all of them run out before; so each round wa
 """
 
 
-def test_of_two_decisions_and_an_expiry_one_wins(scene: Scene) -> None:
+def test_of_two_decisions_and_an_expiry_one_wins(scenario: CrashScenario) -> None:
     endings: set[str] = set()
     for nth in range(MOST_ROUNDS):
-        endings |= race(scene, nth)
+        endings |= race(scenario, nth)
         if endings == {"approved", "denied", "expired"}:
             break
     assert endings == {"approved", "denied", "expired"}
 
 
-def race(scene: Scene, nth: int) -> set[str]:
+def race(scenario: CrashScenario, nth: int) -> set[str]:
     """Let both decide all requests while they run out; how each ended."""
-    requests = open_requests(scene, nth)
+    requests = open_requests(scenario, nth)
     opened = datetime.fromisoformat(requests[-1]["opened_at"])
-    scene.is_killed()
-    scene.opens(ahead=HALF_AN_HOUR - (datetime.now(UTC) - opened).total_seconds() - SOON * (1 + nth / 4))
-    bob = Answerer(Client(scene, "bob"))
-    carol = Answerer(Client(scene, "carol"), approves=lambda _request: False)
+    scenario.kill()
+    scenario.start(ahead=EXPIRY_SECONDS - (datetime.now(UTC) - opened).total_seconds() - SOON * (1 + nth / 4))
+    bob = Responder(RetryingClient(scenario, "bob"))
+    carol = Responder(RetryingClient(scenario, "carol"), should_approve=lambda _request: False)
     together = threading.Barrier(2)
     with ThreadPoolExecutor(2) as pool:
         for deciding in [pool.submit(decide, who, requests, together) for who in (bob, carol)]:
             deciding.result()
-    scene.comes_to_rest()
-    scene.is_killed()
-    evidence = scene.evidence()
-    assert violations(evidence, healed=True) == []
+    scenario.wait_until_idle()
+    scenario.kill()
+    evidence = scenario.take_snapshot()
+    assert find_violations(evidence, is_settled=True) == []
     return {evidence.requests[request["id"]].status for request in requests}
 
 
-def open_requests(scene: Scene, nth: int) -> list[Any]:
-    alice, bob = crew_of(scene, f"{nth}")
-    scene.opens()
+def open_requests(scenario: CrashScenario, nth: int) -> list[Any]:
+    alice, bob = requester_and_responder(scenario, f"{nth}")
+    scenario.start()
     for order in range(REQUESTS):
-        alice.asks(f"ship {nth}-{order}")
-    scene.sees("RequestShown", times=REQUESTS * (nth + 1))
+        alice.start_thread(f"ship {nth}-{order}")
+    scenario.wait_for_events("RequestShown", times=REQUESTS * (nth + 1))
     requests: list[Any] = bob.client.get("/v1/requests?status=open&limit=100")["requests"]
     assert len(requests) == REQUESTS
     return requests
 
 
-def decide(who: Answerer, requests: list[Any], together: threading.Barrier) -> None:
+def decide(who: Responder, requests: list[Any], together: threading.Barrier) -> None:
     """Each request at the same moment as the other one."""
     for request in requests:
         together.wait(10)
-        who.answers(request)
+        who.answer_request(request)
 
 
 @pytest.mark.parametrize("place", ["before the commit of RequestAnswered", "after the commit of RequestAnswered"])
-def test_killed_while_two_decide_one_of_them_wins_after_the_restart(place: str, scene: Scene) -> None:
-    alice, bob = crew_of(scene)
-    carol = Answerer(Client(scene, "carol"), approves=lambda _request: False)
-    scene.opens(place)
-    with Crew(scene, bob, carol) as crew:
+def test_killed_while_two_decide_one_of_them_wins_after_the_restart(place: str, scenario: CrashScenario) -> None:
+    alice, bob = requester_and_responder(scenario)
+    carol = Responder(RetryingClient(scenario, "carol"), should_approve=lambda _request: False)
+    scenario.start(place)
+    with ConcurrentUsers(scenario, bob, carol) as crew:
         for order in range(5):
-            crew.has(partial(alice.asks, f"ship {order}"))
-        scene.dies(place)
-        scene.opens()
-        crew.comes_to_rest()
-    scene.is_killed()
-    evidence = scene.evidence()
-    assert violations(evidence, healed=True) == []
+            crew.start_task(partial(alice.start_thread, f"ship {order}"))
+        scenario.wait_for_kill(place)
+        scenario.start()
+        crew.wait_until_idle()
+    scenario.kill()
+    evidence = scenario.take_snapshot()
+    assert find_violations(evidence, is_settled=True) == []
     shipped = sum(row.status == "approved" for row in evidence.requests.values())
-    assert len({deed["key"] for deed in evidence.deeds}) == shipped
+    assert len({deed["key"] for deed in evidence.side_effects}) == shipped
 
 
 @pytest.mark.parametrize("place", ["before the commit of ThreadCancelled", "after the commit of ThreadCancelled"])
 @pytest.mark.parametrize("words", ["ship", "pay", "ask"])
-def test_killed_while_a_thread_is_cancelled_nothing_of_it_starts_again(words: str, place: str, scene: Scene) -> None:
-    alice, bob = crew_of(scene)
-    os.mkfifo(gate_of(scene.folder))  # whoever pays is in the middle of it until the process dies
-    scene.opens(place, held="pay")
-    with Crew(scene) as crew:
-        crew.has(lambda: alice.cancels(alice.asks(f"{words} 1")))
-        scene.dies(place)
-        before = scene.evidence()
-        scene.opens()
-        crew.joined_by(bob)  # only now: a thread that is over cannot be cancelled
-        crew.comes_to_rest()
-    scene.is_killed()
-    evidence = scene.evidence(before)
-    assert violations(evidence, healed=True) == []
+def test_killed_while_a_thread_is_cancelled_nothing_of_it_starts_again(
+    words: str, place: str, scenario: CrashScenario
+) -> None:
+    alice, bob = requester_and_responder(scenario)
+    os.mkfifo(gate_path(scenario.folder))  # whoever pays is in the middle of it until the process dies
+    scenario.start(place, held="pay")
+    with ConcurrentUsers(scenario) as crew:
+        crew.start_task(lambda: alice.cancel(alice.start_thread(f"{words} 1")))
+        scenario.wait_for_kill(place)
+        before = scenario.take_snapshot()
+        scenario.start()
+        crew.add_responder(bob)  # only now: a thread that is over cannot be cancelled
+        crew.wait_until_idle()
+    scenario.kill()
+    evidence = scenario.take_snapshot(before)
+    assert find_violations(evidence, is_settled=True) == []
     if place.startswith("after"):
         assert {row.status for row in evidence.threads.values()} == {"cancelled"}
         assert len(list(evidence.of_type("ToolStarted"))) == len(list(before.of_type("ToolStarted")))

@@ -11,13 +11,19 @@ from itertools import count
 
 import pytest
 
-from tests.crashes.calls import calls_of
-from tests.crashes.checker import violations
-from tests.crashes.client import Client
-from tests.crashes.evidence import Evidence
-from tests.crashes.people import Answerer, Crew, Requester, any_errand
-from tests.crashes.points import POINTS
-from tests.crashes.scene import ALONE, QUICK, SHARED, Scene, named
+from tests.crashes.checker import find_violations
+from tests.crashes.crash_cases import CRASH_CASES
+from tests.crashes.retrying_client import RetryingClient
+from tests.crashes.scenario import (
+    MULTI_PROCESS_SETTINGS,
+    SHORT_HEARTBEAT_TIMEOUT_SECONDS,
+    SINGLE_PROCESS_SETTINGS,
+    CrashScenario,
+    setting_id,
+)
+from tests.crashes.simulated_users import ConcurrentUsers, Requester, Responder, random_task
+from tests.crashes.snapshot import SystemSnapshot
+from tests.crashes.tool_calls import tool_call_histories
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -29,9 +35,9 @@ LONGEST_LIFE = 0.35
 
 One in five is given them from its very start, so that some die while starting.
 """
-WHERE = [ALONE[0], *SHARED]
+WHERE = [SINGLE_PROCESS_SETTINGS[0], *MULTI_PROCESS_SETTINGS]
 """On SQLite, and several processes on PostgreSQL."""
-PLACES = sorted({point.place for point in POINTS})
+PLACES = sorted({point.kill_point for point in CRASH_CASES})
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,39 +48,46 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("season", "kills"), list(enumerate(seasons)))
 
 
-@pytest.mark.parametrize("scene", WHERE, ids=named, indirect=True)
+@pytest.mark.parametrize("scenario", WHERE, ids=setting_id, indirect=True)
 def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
-    season: int, kills: int, kill_seed: int, scene: Scene
+    season: int, kills: int, kill_seed: int, scenario: CrashScenario
 ) -> None:
     print(f"to see this again: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when it fails
     chance = random.Random(f"{kill_seed} {season}")
-    before: Evidence | None = None
-    scene.stale = QUICK
-    with Crew(scene, bob(scene, chance), carol(scene)) as crew:
+    before: SystemSnapshot | None = None
+    scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
+    with ConcurrentUsers(scenario, bob(scenario, chance), carol(scenario)) as crew:
         for nth in range(4):
-            crew.has(partial(keeps_asking, Requester(Client(scene, "alice"), f"-{nth}"), chance.random(), crew.enough))
-        scene.begins()
+            crew.start_task(
+                partial(
+                    keeps_asking,
+                    Requester(RetryingClient(scenario, "alice"), f"-{nth}"),
+                    chance.random(),
+                    crew.is_stopping,
+                )
+            )
+        scenario.start_without_waiting()
         for nth in range(kills):
-            which = chance.randrange(len(scene.roles))
-            lives_a_while(scene, which, chance)
-            scene.loses(which)
+            which = chance.randrange(len(scenario.roles))
+            lives_a_while(scenario, which, chance)
+            scenario.kill_one(which)
             if nth % LOOKED_AT_EVERY == 0:
-                before = checked(scene, before)
-            scene.replaces(which, *any_fate(chance))
-        scene.is_killed()
-        scene.opens()
-        crew.comes_to_rest()
-    scene.is_killed()
-    evidence = scene.evidence(before)
-    assert violations(evidence, healed=True) == []
-    assert len(calls_of(evidence)) > kills // 10
+                before = checked(scenario, before)
+            scenario.replace_process(which, *any_fate(chance))
+        scenario.kill()
+        scenario.start()
+        crew.wait_until_idle()
+    scenario.kill()
+    evidence = scenario.take_snapshot(before)
+    assert find_violations(evidence, is_settled=True) == []
+    assert len(tool_call_histories(evidence)) > kills // 10
 
 
-def lives_a_while(scene: Scene, which: int, chance: random.Random) -> None:
+def lives_a_while(scenario: CrashScenario, which: int, chance: random.Random) -> None:
     """How long a start takes is up to the machine, so the time to work is counted from its end."""
-    process, began = scene.processes[which], time.monotonic()
+    process, began = scenario.processes[which], time.monotonic()
     if chance.random() < 0.8:
-        process.is_ready()
+        process.wait_until_ready()
     process.ended.wait(chance.uniform(0.0, max(LONGEST_LIFE, time.monotonic() - began)))
 
 
@@ -83,10 +96,10 @@ def any_fate(chance: random.Random) -> tuple[str, int]:
     return (chance.choice(PLACES) if chance.random() < 0.4 else "", chance.randint(1, 3))
 
 
-def checked(scene: Scene, before: Evidence | None) -> Evidence:
+def checked(scenario: CrashScenario, before: SystemSnapshot | None) -> SystemSnapshot:
     """What can be seen now, before anybody takes the place of the one that was killed."""
-    evidence = scene.evidence(before)
-    assert violations(evidence, healed=False) == []
+    evidence = scenario.take_snapshot(before)
+    assert find_violations(evidence, is_settled=False) == []
     return evidence
 
 
@@ -94,24 +107,24 @@ def keeps_asking(alice: Requester, seed: float, enough: Callable[[], bool]) -> N
     """One errand after another, each named once; now and then more is said while it is under way."""
     chance = random.Random(seed)
     for order in count():
-        words, agent = any_errand(chance)
-        thread = alice.asks(f"{words} {alice.series}{order}", agent)
+        words, agent = random_task(chance)
+        thread = alice.start_thread(f"{words} {alice.key_prefix}{order}", agent)
         if chance.random() < 0.2:
-            alice.adds(thread, f"{any_errand(chance)[0]} {alice.series}{order}b")
+            alice.post_message(thread, f"{random_task(chance)[0]} {alice.key_prefix}{order}b")
         if chance.random() < 0.1:
-            alice.cancels(thread)
+            alice.cancel(thread)
         if chance.random() < 0.8:
-            alice.waits_for(thread)
+            alice.wait_until_finished(thread)
         if enough():
             return
 
 
-def bob(scene: Scene, chance: random.Random) -> Answerer:
+def bob(scenario: CrashScenario, chance: random.Random) -> Responder:
     """He approves most of what he is asked."""
     mood = random.Random(chance.random())
-    return Answerer(Client(scene, "bob"), approves=lambda _request: mood.random() < 0.8)
+    return Responder(RetryingClient(scenario, "bob"), should_approve=lambda _request: mood.random() < 0.8)
 
 
-def carol(scene: Scene) -> Answerer:
+def carol(scenario: CrashScenario) -> Responder:
     """She approves everything, as fast as he can."""
-    return Answerer(Client(scene, "carol"))
+    return Responder(RetryingClient(scenario, "carol"))

@@ -6,172 +6,176 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.crashes.checker import violations
-from tests.crashes.client import Client
-from tests.crashes.evidence import Evidence
-from tests.crashes.nursery import until
-from tests.crashes.scene import QUICK, Scene, shared
-from tests.crashes.team import OPS, Team, team_of
-from tests.fakes.slack.somebody import NotTaken
+from tests.crashes.checker import find_violations
+from tests.crashes.process_pool import wait_until
+from tests.crashes.retrying_client import RetryingClient
+from tests.crashes.scenario import SHORT_HEARTBEAT_TIMEOUT_SECONDS, CrashScenario, multi_process
+from tests.crashes.slack_scenario import OPS, SlackScenario, slack_scenario
+from tests.crashes.snapshot import SystemSnapshot
+from tests.fakes.slack.actor import InteractionFailed
 
 
 @dataclass(frozen=True)
-class Death:
+class SlackCrashCase:
     """Where the bot dies, and since which step it is on its way there."""
 
     since: str
-    place: str
-    nth: int = 1
-    socket: bool = True
+    kill_point: str
+    occurrence: int = 1
+    has_socket_mode: bool = True
     """Whether one gets there over Socket Mode too."""
 
     def __str__(self) -> str:
-        return f"{self.since}, {self.place}{f' again ({self.nth})' if self.nth > 1 else ''}"
+        return f"{self.since}, {self.kill_point}{f' again ({self.occurrence})' if self.occurrence > 1 else ''}"
 
 
-def _asking() -> Iterator[Death]:
-    yield Death("nothing", "request read", socket=False)
-    yield Death("nothing", "auth.test called")
-    yield Death("nothing", "before the commit of ThreadStarted")
-    yield Death("nothing", "after the commit of ThreadStarted")
-    yield Death("nothing", "answer ready", socket=False)
-    yield Death("nothing", "chat.postMessage called")
-    yield Death("nothing", "chat.postMessage done")
-    yield Death("nothing", "before the commit of RequestShown")
-    yield Death("nothing", "after the commit of RequestShown")
+def _asking() -> Iterator[SlackCrashCase]:
+    yield SlackCrashCase("nothing", "request read", has_socket_mode=False)
+    yield SlackCrashCase("nothing", "auth.test called")
+    yield SlackCrashCase("nothing", "before the commit of ThreadStarted")
+    yield SlackCrashCase("nothing", "after the commit of ThreadStarted")
+    yield SlackCrashCase("nothing", "answer ready", has_socket_mode=False)
+    yield SlackCrashCase("nothing", "chat.postMessage called")
+    yield SlackCrashCase("nothing", "chat.postMessage done")
+    yield SlackCrashCase("nothing", "before the commit of RequestShown")
+    yield SlackCrashCase("nothing", "after the commit of RequestShown")
 
 
-def _deciding() -> Iterator[Death]:
-    yield Death("shown", "request read", socket=False)
-    yield Death("shown", "before the commit of RequestAnswered")
-    yield Death("shown", "after the commit of RequestAnswered")
-    yield Death("shown", "answer ready", socket=False)
-    yield Death("shown", "chat.update called")
-    yield Death("shown", "chat.update done")
-    yield Death("shown", "before the commit of MessageSent")
-    yield Death("shown", "after the commit of MessageSent")
-    yield Death("shown", "chat.postMessage called")
-    yield Death("shown", "chat.postMessage done")
-    yield Death("shown", "before the commit of MessageSent", 2)
-    yield Death("shown", "after the commit of MessageSent", 2)
+def _deciding() -> Iterator[SlackCrashCase]:
+    yield SlackCrashCase("shown", "request read", has_socket_mode=False)
+    yield SlackCrashCase("shown", "before the commit of RequestAnswered")
+    yield SlackCrashCase("shown", "after the commit of RequestAnswered")
+    yield SlackCrashCase("shown", "answer ready", has_socket_mode=False)
+    yield SlackCrashCase("shown", "chat.update called")
+    yield SlackCrashCase("shown", "chat.update done")
+    yield SlackCrashCase("shown", "before the commit of MessageSent")
+    yield SlackCrashCase("shown", "after the commit of MessageSent")
+    yield SlackCrashCase("shown", "chat.postMessage called")
+    yield SlackCrashCase("shown", "chat.postMessage done")
+    yield SlackCrashCase("shown", "before the commit of MessageSent", 2)
+    yield SlackCrashCase("shown", "after the commit of MessageSent", 2)
 
 
 DEATHS = (*_asking(), *_deciding())
 
 
 @pytest.mark.parametrize("death", DEATHS, ids=str)
-async def test_killed_here_nothing_is_lost_and_nothing_is_said_twice(death: Death, scene: Scene) -> None:
+async def test_killed_here_nothing_is_lost_and_nothing_is_said_twice(
+    death: SlackCrashCase, scenario: CrashScenario
+) -> None:
     """On SQLite over HTTP and on PostgreSQL over Socket Mode, where one gets there."""
-    async with team_of(scene, socket=death.socket and scene.shared) as team:
+    async with slack_scenario(scenario, is_socket_mode=death.has_socket_mode and scenario.has_job_queue) as team:
         async with asyncio.TaskGroup() as dying:
             await opens(team, death, "nothing", dying)
-            root = await team.alice.mentions("ship 1", channel=OPS)
-            card = await team.bob.sees(root, approval="ship")
+            root = await team.alice.mention_bot("ship 1", channel=OPS)
+            card = await team.bob.wait_for_card(root, approval="ship")
             await opens(team, death, "shown", dying)
-            await card.insist("Approve", by=team.bob)
-            await card.settled("approved by Bob")
-            await team.alice.hears(root, "did ship 1")
+            await card.click_until_accepted("Approve", actor=team.bob)
+            await card.wait_until_closed("approved by Bob")
+            await team.alice.wait_for_reply(root, "did ship 1")
         await is_done_once(team)
 
 
-async def opens(team: Team, death: Death, step: str, dying: asyncio.TaskGroup) -> None:
+async def opens(team: SlackScenario, death: SlackCrashCase, step: str, dying: asyncio.TaskGroup) -> None:
     """From this step on the bot is on its way to its death, if it is the step; then it is opened again."""
     if step == death.since:
-        await team.opens_again(death.place, death.nth)
+        await team.restart(death.kill_point, death.occurrence)
         dying.create_task(dies_and_is_opened(team, death))
     elif step == "nothing":
-        await team.opens()
+        await team.start()
 
 
-async def dies_and_is_opened(team: Team, death: Death) -> None:
-    await team.dies(death.place, death.nth)
-    await team.opens()
+async def dies_and_is_opened(team: SlackScenario, death: SlackCrashCase) -> None:
+    await team.wait_for_kill(death.kill_point, death.occurrence)
+    await team.start()
 
 
-async def is_done_once(team: Team, said: int = 2) -> Evidence:
+async def is_done_once(team: SlackScenario, said: int = 2) -> SystemSnapshot:
     """One thread, one decision that counted, a deed under one name, and on Slack each message once."""
-    await team.comes_to_rest()
-    team.slack.overlooks_notes()
-    evidence = team.evidence()
-    assert violations(evidence, healed=True) == []
+    await team.stop_when_idle()
+    team.slack.ignore_ephemeral_messages()
+    evidence = team.take_snapshot()
+    assert find_violations(evidence, is_settled=True) == []
     assert [row.status for row in evidence.threads.values()] == ["done"]
-    assert len({(deed["tool"], deed["key"]) for deed in evidence.deeds}) == 1
+    assert len({(deed["tool"], deed["key"]) for deed in evidence.side_effects}) == 1
     assert sum(event.data["answer"]["counted"] for event in evidence.of_type("RequestAnswered")) == 1
-    assert len(evidence.sent) == said
+    assert len(evidence.sent_messages) == said
     return evidence
 
 
 @pytest.mark.parametrize("place", ["conversations.replies called", "conversations.replies done"])
-async def test_killed_while_it_looks_for_what_had_arrived_it_looks_again(place: str, scene: Scene) -> None:
-    async with team_of(scene, socket=scene.shared) as team:
-        await team.opens("chat.postMessage done")
-        root = await team.alice.mentions("ship 1", channel=OPS)
-        await team.dies("chat.postMessage done")
-        await team.opens(place)
-        await team.dies(place)
-        await team.opens()
-        card = await team.bob.sees(root, approval="ship")
-        await card.insist("Approve", by=team.bob)
-        await team.alice.hears(root, "did ship 1")
+async def test_killed_while_it_looks_for_what_had_arrived_it_looks_again(place: str, scenario: CrashScenario) -> None:
+    async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
+        await team.start("chat.postMessage done")
+        root = await team.alice.mention_bot("ship 1", channel=OPS)
+        await team.wait_for_kill("chat.postMessage done")
+        await team.start(place)
+        await team.wait_for_kill(place)
+        await team.start()
+        card = await team.bob.wait_for_card(root, approval="ship")
+        await card.click_until_accepted("Approve", actor=team.bob)
+        await team.alice.wait_for_reply(root, "did ship 1")
         await is_done_once(team)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_killed_at_a_click_that_does_not_count_the_requester_is_told_when_they_click_again(
-    when: str, scene: Scene
+    when: str, scenario: CrashScenario
 ) -> None:
     """After the commit the note is lost with the process: Slack has no interaction brought twice."""
     place = f"{when} the commit of RequestAnswered"
-    async with team_of(scene, socket=scene.shared) as team:
-        await team.opens()
-        root = await team.alice.mentions("ship 1", channel=OPS)
-        card = await team.bob.sees(root, approval="ship")
-        await team.opens_again(place)
-        with pytest.raises(NotTaken):
-            await card.click("Approve", by=team.alice)
-        await team.dies(place)
-        await team.opens()
-        await card.insist("Approve", by=team.alice)
-        await team.alice.told("not among those who may decide")
-        await card.insist("Approve", by=team.bob)
-        await team.alice.hears(root, "did ship 1")
+    async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
+        await team.start()
+        root = await team.alice.mention_bot("ship 1", channel=OPS)
+        card = await team.bob.wait_for_card(root, approval="ship")
+        await team.restart(place)
+        with pytest.raises(InteractionFailed):
+            await card.click("Approve", actor=team.alice)
+        await team.wait_for_kill(place)
+        await team.start()
+        await card.click_until_accepted("Approve", actor=team.alice)
+        await team.alice.wait_for_ephemeral("not among those who may decide")
+        await card.click_until_accepted("Approve", actor=team.bob)
+        await team.alice.wait_for_reply(root, "did ship 1")
         evidence = await is_done_once(team)
         refused = [e for e in evidence.of_type("RequestAnswered") if e.actor == "person:alice"]
         assert len(refused) == {"before": 1, "after": 2}[when]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_an_edit_that_changes_what_is_wanted_it_is_heard_once(when: str, scene: Scene) -> None:
+async def test_killed_at_an_edit_that_changes_what_is_wanted_it_is_heard_once(
+    when: str, scenario: CrashScenario
+) -> None:
     place = f"{when} the commit of MessageEdited"
-    async with team_of(scene, socket=scene.shared) as team:
-        await team.opens()
-        root = await team.alice.mentions("ship 1", channel=OPS)
-        first = await team.bob.sees(root, approval="ship")
-        await team.opens_again(place)
-        await team.alice.edits(root, f"<@{team.slack.app.user}> ship 2")
-        await team.dies(place)
-        await team.opens()
-        await first.settled("Superseded")
-        second = await team.bob.sees(root, "order: 2", approval="ship")
-        await second.insist("Approve", by=team.bob)
-        await team.alice.hears(root, "did ship 2")
+    async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
+        await team.start()
+        root = await team.alice.mention_bot("ship 1", channel=OPS)
+        first = await team.bob.wait_for_card(root, approval="ship")
+        await team.restart(place)
+        await team.alice.edit_message(root, f"<@{team.slack.app.user}> ship 2")
+        await team.wait_for_kill(place)
+        await team.start()
+        await first.wait_until_closed("Superseded")
+        second = await team.bob.wait_for_card(root, "order: 2", approval="ship")
+        await second.click_until_accepted("Approve", actor=team.bob)
+        await team.alice.wait_for_reply(root, "did ship 2")
         evidence = await is_done_once(team, said=3)
         assert len(list(evidence.of_type("MessageEdited"))) == 1
 
 
-async def test_a_change_that_is_nothing_new_leaves_its_names_and_no_more(scene: Scene) -> None:
-    async with team_of(scene, socket=scene.shared) as team:
-        await team.opens()
-        root = await team.alice.mentions("look 1", channel=OPS)
-        await team.alice.hears(root, "did look 1")
-        await team.alice.edits(root, f"<@{team.slack.app.user}> look 1")
-        await team.slack.quiet()
-        await team.opens_again()
-        await team.alice.deletes(root)
-        await team.slack.quiet()
-        await team.comes_to_rest()
-        evidence = team.evidence()
-        assert violations(evidence, healed=True) == []
+async def test_a_change_that_is_nothing_new_leaves_its_names_and_no_more(scenario: CrashScenario) -> None:
+    async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
+        await team.start()
+        root = await team.alice.mention_bot("look 1", channel=OPS)
+        await team.alice.wait_for_reply(root, "did look 1")
+        await team.alice.edit_message(root, f"<@{team.slack.app.user}> look 1")
+        await team.slack.wait_until_quiet()
+        await team.restart()
+        await team.alice.delete_message(root)
+        await team.slack.wait_until_quiet()
+        await team.stop_when_idle()
+        evidence = team.take_snapshot()
+        assert find_violations(evidence, is_settled=True) == []
         assert [e.type for e in evidence.of_type("MessageEdited", "MessageDeleted")] == ["MessageDeleted"]
 
 
@@ -179,34 +183,38 @@ async def test_a_change_that_is_nothing_new_leaves_its_names_and_no_more(scene: 
     "place", ["chat.postMessage done", "before the commit of RequestShown", "after the commit of RequestShown"]
 )
 async def test_killed_at_the_first_word_of_a_thread_from_elsewhere_its_place_begins_once(
-    place: str, scene: Scene
+    place: str, scenario: CrashScenario
 ) -> None:
-    async with team_of(scene, socket=scene.shared) as team:
-        team.slack.channel(OPS)
-        await team.opens(place)
+    async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
+        team.slack.add_channel(OPS)
+        await team.start(place)
         asked = {"message": "ship 1", "agent": "crew", "reply_to": f"slack:{OPS}"}
-        await asyncio.to_thread(Client(scene, "alice").post, "/v1/threads", asked, "alice-1")
-        await team.dies(place)
-        await team.opens()
-        card = await team.bob.sees(approval="ship")
-        await card.insist("Approve", by=team.bob)
-        await team.bob.hears(card.message, "did ship 1")
+        await asyncio.to_thread(RetryingClient(scenario, "alice").post, "/v1/threads", asked, "alice-1")
+        await team.wait_for_kill(place)
+        await team.start()
+        card = await team.bob.wait_for_card(approval="ship")
+        await card.click_until_accepted("Approve", actor=team.bob)
+        await team.bob.wait_for_reply(card.message, "did ship 1")
         await is_done_once(team)
 
 
-@shared
-async def test_a_reply_whose_worker_died_is_not_said_again_by_whoever_brings_the_next_card(scene: Scene) -> None:
+@multi_process
+async def test_a_reply_whose_worker_died_is_not_said_again_by_whoever_brings_the_next_card(
+    scenario: CrashScenario,
+) -> None:
     """Cards go before words: the worker with the card would find the reply in the outbox, and know of no attempt."""
-    scene.stale = QUICK
-    async with team_of(scene, socket=False) as team:
-        await team.opens("chat.postMessage done")
-        root = await team.alice.mentions("look 1", channel=OPS)
-        await team.alice.hears(root, "did look 1")
-        await asyncio.to_thread(until, lambda: scene.dead, lambda: f"nobody died: {scene.said}")
-        await team.alice.replies(root, "ship 2")
-        card = await team.bob.sees(root, approval="ship")
-        await card.insist("Approve", by=team.bob)
-        await team.alice.hears(root, "did ship 2")
-        await team.comes_to_rest()
-        assert violations(team.evidence(), healed=True) == []
-        assert len(team.evidence().sent) == 3
+    scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
+    async with slack_scenario(scenario, is_socket_mode=False) as team:
+        await team.start("chat.postMessage done")
+        root = await team.alice.mention_bot("look 1", channel=OPS)
+        await team.alice.wait_for_reply(root, "did look 1")
+        await asyncio.to_thread(
+            wait_until, lambda: scenario.has_exited_process, lambda: f"nobody died: {scenario.log_tail}"
+        )
+        await team.alice.reply(root, "ship 2")
+        card = await team.bob.wait_for_card(root, approval="ship")
+        await card.click_until_accepted("Approve", actor=team.bob)
+        await team.alice.wait_for_reply(root, "did ship 2")
+        await team.stop_when_idle()
+        assert find_violations(team.take_snapshot(), is_settled=True) == []
+        assert len(team.take_snapshot().sent_messages) == 3

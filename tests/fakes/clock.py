@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from bot.sleeping import sleep_until
+from bot.sleep import sleep_until
 
 
 class Clock(Protocol):
@@ -13,22 +13,22 @@ class Clock(Protocol):
 
     def now(self) -> datetime: ...
 
-    def elapsed(self) -> float: ...
+    def monotonic(self) -> float: ...
 
-    async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None: ...
+    async def sleep(self, at: datetime | None, wake_event: asyncio.Event) -> None: ...
 
 
-class RunningClock:
+class WallClock:
     """The time of the world, for a fake that processes of their own speak with. Nobody turns it."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def elapsed(self) -> float:
+    def monotonic(self) -> float:
         return self.now().timestamp()
 
-    async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None:
-        await sleep_until(at, bell)
+    async def sleep(self, at: datetime | None, wake_event: asyncio.Event) -> None:
+        await sleep_until(at, wake_event)
 
 
 class FakeClock:
@@ -36,13 +36,13 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
-        self.told: list[Callable[[datetime], None]] = []
+        self.followers: list[Callable[[datetime], None]] = []
         self._sleepers: list[tuple[datetime, asyncio.Event]] = []
 
     def now(self) -> datetime:
         return self.time
 
-    def elapsed(self) -> float:
+    def monotonic(self) -> float:
         """For whoever measures how long something took."""
         return self.time.timestamp()
 
@@ -52,10 +52,10 @@ class FakeClock:
         for at, due in self._sleepers:
             if at <= self.time:
                 due.set()
-        for follower in self.told:
+        for follower in self.followers:
             follower(self.time)
 
-    async def sleep(self, at: datetime | None, bell: asyncio.Event) -> None:
+    async def sleep(self, at: datetime | None, wake_event: asyncio.Event) -> None:
         """Until the time is `at`, or the bell rings."""
         due = asyncio.Event()
         sleeper = (at, due) if at is not None else None
@@ -63,7 +63,7 @@ class FakeClock:
             self._sleepers.append(sleeper)
         if at is not None and at <= self.time:
             due.set()
-        waiting = [asyncio.ensure_future(due.wait()), asyncio.ensure_future(bell.wait())]
+        waiting = [asyncio.ensure_future(due.wait()), asyncio.ensure_future(wake_event.wait())]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:

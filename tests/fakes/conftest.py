@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.listening_bots import Bot, bot_of
+from tests.fakes.recording_bots import RecordingBot, recording_bot
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 
@@ -22,16 +22,16 @@ async def slack(clock: FakeClock) -> AsyncIterator[FakeSlack]:
 
 
 @pytest.fixture
-async def bot(slack: FakeSlack) -> AsyncIterator[Bot]:
-    async with bot_of(slack) as running:
+async def bot(slack: FakeSlack) -> AsyncIterator[RecordingBot]:
+    async with recording_bot(slack) as running:
         yield running
 
 
 @pytest.fixture
 def alice(slack: FakeSlack) -> Person:
-    return slack.person("alice", "U0ALICE")
+    return slack.add_person("alice", "U0ALICE")
 
 
 @pytest.fixture
 def bob(slack: FakeSlack) -> Person:
-    return slack.person("bob", "U0BOB")
+    return slack.add_person("bob", "U0BOB")

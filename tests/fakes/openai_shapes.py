@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Api = Literal["chat", "responses"]
-Ending = Literal["stop", "length", "content_filter"] | None
-Place = Literal["text", "parts", "thoughts"]
+FinishReason = Literal["stop", "length", "content_filter"] | None
+AnswerLocation = Literal["text", "parts", "thoughts"]
 """Where a server puts the answer: a text, a list of parts (Mistral), beside the text (vLLM with a reasoning parser)."""
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TokenUsage:
     """What the server says the call cost."""
 
     input: int = 120
@@ -19,40 +19,40 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelAnswer:
     """One answer of the model, before an API wraps it."""
 
     text: str | None = None
     refusal: str | None = None
-    ending: Ending = "stop"
-    tokens: Tokens | None = Tokens()
-    place: Place = "text"
+    finish_reason: FinishReason = "stop"
+    token_usage: TokenUsage | None = TokenUsage()
+    location: AnswerLocation = "text"
 
 
-def spoken(place: Place, text: str | None) -> dict[str, Any]:
+def text_fields(location: AnswerLocation, text: str | None) -> dict[str, Any]:
     """The text in this place of a message or of a piece of one."""
-    if place == "thoughts":
+    if location == "thoughts":
         return {"content": None, "reasoning_content": text}
-    if place == "parts" and text:
+    if location == "parts" and text:
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "They said hi."}]}
         return {"content": [thinking, {"type": "text", "text": text}]}
     return {"content": text}
 
 
-def chat_completion(said: Said, model: str) -> dict[str, Any]:
+def chat_completion(answer: ModelAnswer, model: str) -> dict[str, Any]:
     """The answer as Chat Completions gives it."""
-    message = {"role": "assistant", **spoken(said.place, said.text), "refusal": said.refusal}
+    message = {"role": "assistant", **text_fields(answer.location, answer.text), "refusal": answer.refusal}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
         "model": model,
-        "choices": [{"index": 0, "finish_reason": said.ending, "logprobs": None, "message": message}],
-        "usage": said.tokens and chat_usage(said.tokens),
+        "choices": [{"index": 0, "finish_reason": answer.finish_reason, "logprobs": None, "message": message}],
+        "usage": answer.token_usage and chat_usage(answer.token_usage),
     }
 
 
-def chat_usage(tokens: Tokens) -> dict[str, Any]:
+def chat_usage(tokens: TokenUsage) -> dict[str, Any]:
     """What a call cost, in the words of Chat Completions."""
     return {
         "prompt_tokens": tokens.input,
@@ -62,17 +62,17 @@ def chat_usage(tokens: Tokens) -> dict[str, Any]:
     }
 
 
-def response(said: Said, model: str) -> dict[str, Any]:
+def response(answer: ModelAnswer, model: str) -> dict[str, Any]:
     """The answer as Responses gives it: thoughts first, as reasoning models do."""
     reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
-    reason = reasons.get(said.ending)
+    reason = reasons.get(answer.finish_reason)
     thoughts = {"id": "rs_1", "type": "reasoning", "summary": []}
     message = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
         "status": "incomplete" if reason else "completed",
-        "content": [_part(said)],
+        "content": [_content_part(answer)],
     }
     return {
         "id": "resp_1",
@@ -86,7 +86,7 @@ def response(said: Said, model: str) -> dict[str, Any]:
         "tool_choice": "auto",
         "tools": [],
         "output": [thoughts, message],
-        "usage": said.tokens and _response_usage(said.tokens),
+        "usage": answer.token_usage and _response_usage(answer.token_usage),
     }
 
 
@@ -98,16 +98,16 @@ def failed_response(code: str, message: str, model: str) -> dict[str, Any]:
         "error": {"code": code, "message": message},
         "usage": None,
     }
-    return {**response(Said(), model), **failed}
+    return {**response(ModelAnswer(), model), **failed}
 
 
-def _part(said: Said) -> dict[str, Any]:
-    if said.refusal is not None:
-        return {"type": "refusal", "refusal": said.refusal}
-    return {"type": "output_text", "text": said.text or "", "annotations": []}
+def _content_part(answer: ModelAnswer) -> dict[str, Any]:
+    if answer.refusal is not None:
+        return {"type": "refusal", "refusal": answer.refusal}
+    return {"type": "output_text", "text": answer.text or "", "annotations": []}
 
 
-def _response_usage(tokens: Tokens) -> dict[str, Any]:
+def _response_usage(tokens: TokenUsage) -> dict[str, Any]:
     return {
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,

@@ -4,75 +4,79 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tests.fakes.openai_shapes import Api, Said, chat_usage, error, failed_response, response, spoken
+from tests.fakes.openai_shapes import Api, ModelAnswer, chat_usage, error, failed_response, response, text_fields
 
 DONE = b"data: [DONE]\n\n"
 
 Event = dict[str, Any]
 
 
-def written(api: Api, events: Iterable[Event]) -> list[bytes]:
+def encode_events(api: Api, events: Iterable[Event]) -> list[bytes]:
     """The events as bytes. Responses names each by its type, Chat Completions has no names."""
     named = ((f"event: {event['type']}\n" if api == "responses" else "", event) for event in events)
     return [f"{name}data: {json.dumps(event)}\n\n".encode() for name, event in named]
 
 
-def streamed(api: Api, said: Said, model: str, pieces: Sequence[str], *, count: bool) -> list[bytes]:
+def encode_answer(api: Api, answer: ModelAnswer, model: str, chunks: Sequence[str], *, has_usage: bool) -> list[bytes]:
     """A whole answer, its text cut into these pieces. Chat Completions counts tokens only where that is asked for."""
     if api == "responses":
-        return written(api, response_events(said, model, pieces))
-    return [*written(api, chat_chunks(said, model, pieces, count=count)), DONE]
+        return encode_events(api, response_events(answer, model, chunks))
+    return [*encode_events(api, chat_chunks(answer, model, chunks, has_usage=has_usage)), DONE]
 
 
-def begun(api: Api, model: str, pieces: Sequence[str]) -> list[bytes]:
+def encode_start(api: Api, model: str, chunks: Sequence[str]) -> list[bytes]:
     """An answer up to the end of these pieces of its text."""
-    said = Said(text="".join(pieces))
+    said = ModelAnswer(text="".join(chunks))
     if api == "responses":
-        return written(api, _numbered(_begun_response(said, model, pieces)))
-    return written(api, _begun_chat(said, model, pieces))
+        return encode_events(api, _number_events(_response_start_events(said, model, chunks)))
+    return encode_events(api, _chat_start_chunks(said, model, chunks))
 
 
-def broken(api: Api, message: str, code: str | None) -> list[bytes]:
+def encode_stream_error(api: Api, message: str, code: str | None) -> list[bytes]:
     """What a server says that cannot go on in the middle of an answer."""
     flat = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 99}
-    return written(api, [flat if api == "responses" else error(message, code)])
+    return encode_events(api, [flat if api == "responses" else error(message, code)])
 
 
-def failed(api: Api, message: str, code: str, model: str) -> list[bytes]:
+def encode_failure(api: Api, message: str, code: str, model: str) -> list[bytes]:
     """What a server says that cannot begin, though its status was 200."""
     if api == "chat":
-        return broken(api, message, code)
-    created = next(_begun_response(Said(), model, []))
-    return written(
-        api, _numbered([created, {"type": "response.failed", "response": failed_response(code, message, model)}])
+        return encode_stream_error(api, message, code)
+    created = next(_response_start_events(ModelAnswer(), model, []))
+    return encode_events(
+        api, _number_events([created, {"type": "response.failed", "response": failed_response(code, message, model)}])
     )
 
 
-def chat_chunks(said: Said, model: str, pieces: Sequence[str], *, count: bool) -> list[Event]:
+def chat_chunks(answer: ModelAnswer, model: str, text_chunks: Sequence[str], *, has_usage: bool) -> list[Event]:
     """All chunks of an answer; tokens are counted in one more, which has no choices."""
-    last = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": said.ending}
-    chunks = [*_begun_chat(said, model, pieces), _chunk(model, last)]
-    if not count:
+    last = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": answer.finish_reason}
+    chunks = [*_chat_start_chunks(answer, model, text_chunks), _chat_chunk(model, last)]
+    if not has_usage:
         return chunks
     return [{**chunk, "usage": None} for chunk in chunks] + [
-        {**_chunk(model), "usage": chat_usage(tokens)} for tokens in [said.tokens] if tokens
+        {**_chat_chunk(model), "usage": chat_usage(tokens)} for tokens in [answer.token_usage] if tokens
     ]
 
 
-def response_events(said: Said, model: str, pieces: Sequence[str]) -> list[Event]:
+def response_events(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> list[Event]:
     """All events of an answer; the last one brings it whole."""
-    whole = response(said, model)
+    whole = response(answer, model)
     end = {"type": f"response.{whole['status']}", "response": whole}
-    return _numbered([*_begun_response(said, model, pieces), *_closed(said, whole), end])
+    return _number_events([*_response_start_events(answer, model, chunks), *_response_done_events(answer, whole), end])
 
 
-def _begun_chat(said: Said, model: str, pieces: Sequence[str]) -> Iterator[Event]:
-    words = [spoken(said.place, piece) for piece in pieces] if said.refusal is None else [{"refusal": said.refusal}]
+def _chat_start_chunks(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> Iterator[Event]:
+    words = (
+        [text_fields(answer.location, piece) for piece in chunks]
+        if answer.refusal is None
+        else [{"refusal": answer.refusal}]
+    )
     for delta in [{"role": "assistant", "content": "", "refusal": None}, *words]:
-        yield _chunk(model, {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
+        yield _chat_chunk(model, {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
 
 
-def _chunk(model: str, *choices: Event) -> Event:
+def _chat_chunk(model: str, *choices: Event) -> Event:
     named = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
     return {**named, "system_fingerprint": None, "choices": list(choices)}
 
@@ -80,9 +84,9 @@ def _chunk(model: str, *choices: Event) -> Event:
 _PART: Event = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
 
 
-def _begun_response(said: Said, model: str, pieces: Sequence[str]) -> Iterator[Event]:
+def _response_start_events(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> Iterator[Event]:
     """Thoughts come first, as from reasoning models."""
-    whole = response(said, model)
+    whole = response(answer, model)
     thoughts, message = whole["output"]
     open_ = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
     yield {"type": "response.created", "response": open_}
@@ -91,30 +95,35 @@ def _begun_response(said: Said, model: str, pieces: Sequence[str]) -> Iterator[E
     yield {"type": "response.output_item.done", "output_index": 0, "item": thoughts}
     item = {**message, "status": "in_progress", "content": []}
     yield {"type": "response.output_item.added", "output_index": 1, "item": item}
-    yield {"type": "response.content_part.added", **_PART, "part": {**message["content"][0], _word(said): ""}}
-    for piece in pieces if said.refusal is None else [said.refusal]:
-        yield {"type": f"{_kind(said)}.delta", **_PART, "delta": piece, **_logprobs(said)}
+    yield {"type": "response.content_part.added", **_PART, "part": {**message["content"][0], _text_key(answer): ""}}
+    for piece in chunks if answer.refusal is None else [answer.refusal]:
+        yield {"type": f"{_event_prefix(answer)}.delta", **_PART, "delta": piece, **_logprobs(answer)}
 
 
-def _closed(said: Said, whole: Event) -> Iterator[Event]:
+def _response_done_events(answer: ModelAnswer, whole: Event) -> Iterator[Event]:
     message = whole["output"][1]
     part = message["content"][0]
-    yield {"type": f"{_kind(said)}.done", **_PART, _word(said): part[_word(said)], **_logprobs(said)}
+    yield {
+        "type": f"{_event_prefix(answer)}.done",
+        **_PART,
+        _text_key(answer): part[_text_key(answer)],
+        **_logprobs(answer),
+    }
     yield {"type": "response.content_part.done", **_PART, "part": part}
     yield {"type": "response.output_item.done", "output_index": 1, "item": message}
 
 
-def _kind(said: Said) -> str:
-    return "response.output_text" if said.refusal is None else "response.refusal"
+def _event_prefix(answer: ModelAnswer) -> str:
+    return "response.output_text" if answer.refusal is None else "response.refusal"
 
 
-def _word(said: Said) -> str:
-    return "text" if said.refusal is None else "refusal"
+def _text_key(answer: ModelAnswer) -> str:
+    return "text" if answer.refusal is None else "refusal"
 
 
-def _logprobs(said: Said) -> Event:
-    return {"logprobs": []} if said.refusal is None else {}
+def _logprobs(answer: ModelAnswer) -> Event:
+    return {"logprobs": []} if answer.refusal is None else {}
 
 
-def _numbered(events: Iterable[Event]) -> list[Event]:
+def _number_events(events: Iterable[Event]) -> list[Event]:
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]

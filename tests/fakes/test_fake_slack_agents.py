@@ -10,11 +10,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.listening_bots import Bot, client, refused
+from tests.fakes.recording_bots import RecordingBot, expect_refusal, web_client
+from tests.fakes.slack.actor import InteractionFailed
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.slack import FakeSlack, fake_slack
-from tests.fakes.slack.somebody import NotTaken
 
 ALICE = {"recipient_user_id": "U0ALICE", "recipient_team_id": "T0TEAM"}
 DONE = [{"type": "section", "text": {"type": "plain_text", "text": "done"}}]
@@ -22,20 +22,20 @@ PROMPTS = [{"title": "Tags", "message": "list tags"}]
 
 
 def started(slack: FakeSlack, thread: Message, **more: Any) -> Awaitable[AsyncSlackResponse]:
-    return client(slack).chat_startStream(channel=thread.channel, thread_ts=thread.ts, **more)
+    return web_client(slack).chat_startStream(channel=thread.channel, thread_ts=thread.ts, **more)
 
 
 async def appended(slack: FakeSlack, stream: Any, text: str) -> None:
-    await client(slack).chat_appendStream(channel=stream["channel"], ts=stream["ts"], markdown_text=text)
+    await web_client(slack).chat_appendStream(channel=stream["channel"], ts=stream["ts"], markdown_text=text)
 
 
-async def test_somebody_reads_along_while_the_bot_writes(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    thread = await alice.mentions("what is deployed?", channel="C0OPS")
+async def test_somebody_reads_along_while_the_bot_writes(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
+    thread = await alice.mention_bot("what is deployed?", channel="C0OPS")
     stream = await started(slack, thread, **ALICE, markdown_text="Look")
-    card = await alice.reads_along(thread, "Look")
+    card = await alice.wait_for_stream(thread, "Look")
     await appended(slack, stream, "ing at **production**")
-    await card.becomes("Looking at **production**")
-    assert card.message.streaming
+    await card.wait_for_text("Looking at **production**")
+    assert card.message.is_streaming
     metadata = {"event_type": "handrail", "event_payload": {"outbox_id": "o1"}}
     await bot.slack.chat_stopStream(
         channel=stream["channel"],
@@ -45,33 +45,37 @@ async def test_somebody_reads_along_while_the_bot_writes(slack: FakeSlack, bot: 
         metadata=metadata,
         session_status="active",
     )
-    assert await card.ends("done") == "Looking at **production**.\ndone"
+    assert await card.wait_until_streamed("done") == "Looking at **production**.\ndone"
     assert card.message.stream is not None
-    assert card.message.stream.pieces == ["Look", "ing at **production**", "."]
+    assert card.message.stream.chunks == ["Look", "ing at **production**", "."]
     assert slack.workspace.sessions == {("C0OPS", thread.ts): "active"}
     replies = await bot.slack.conversations_replies(channel="C0OPS", ts=thread.ts, include_all_metadata=True)
     assert replies["messages"][1]["metadata"] == metadata
-    await slack.quiet()
-    assert [kind for kind in bot.types() if kind != "app_mention"] == ["message", "message", "message:message_changed"]
+    await slack.wait_until_quiet()
+    assert [kind for kind in bot.event_types() if kind != "app_mention"] == [
+        "message",
+        "message",
+        "message:message_changed",
+    ]
 
 
 async def test_everybody_else_reads_what_was_streamed_when_it_is_complete(
     slack: FakeSlack, alice: Person, bob: Person
 ) -> None:
-    thread = await alice.mentions("hi", channel="C0OPS")
+    thread = await alice.mention_bot("hi", channel="C0OPS")
     stream = await started(slack, thread, **ALICE, markdown_text="hello")
-    waiting = bob.hears(thread, "hello you")
+    waiting = bob.wait_for_reply(thread, "hello you")
     await appended(slack, stream, " you")
-    await client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
-    assert not (await waiting).message.streaming
+    await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
+    assert not (await waiting).message.is_streaming
 
 
 async def test_a_direct_message_is_streamed_without_naming_who_reads(slack: FakeSlack, alice: Person) -> None:
-    thread = await alice.writes("hi")
+    thread = await alice.send_direct_message("hi")
     stream = await started(slack, thread, markdown_text="hello")
-    card = await alice.reads_along(thread)
-    await client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
-    assert await card.ends() == "hello"
+    card = await alice.wait_for_stream(thread)
+    await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
+    assert await card.wait_until_streamed() == "hello"
 
 
 @pytest.mark.parametrize(
@@ -88,80 +92,86 @@ async def test_a_direct_message_is_streamed_without_naming_who_reads(slack: Fake
 async def test_a_stream_in_a_channel_names_who_reads_it_and_keeps_to_the_limits(
     slack: FakeSlack, alice: Person, given: dict[str, Any], error: str
 ) -> None:
-    thread = await alice.mentions("hi", channel="C0OPS")
-    call = client(slack).api_call("chat.startStream", json={"channel": "C0OPS", "thread_ts": thread.ts, **given})
-    await refused(slack, call, error, "chat.startStream")
+    thread = await alice.mention_bot("hi", channel="C0OPS")
+    call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", "thread_ts": thread.ts, **given})
+    await expect_refusal(slack, call, error, "chat.startStream")
     assert slack.workspace.messages == [thread]
 
 
 async def test_a_stream_is_a_reply(slack: FakeSlack, alice: Person) -> None:
-    slack.channel("C0OPS")
-    call = client(slack).api_call("chat.startStream", json={"channel": "C0OPS", **ALICE})
-    assert "thread_ts" in (await refused(slack, call, "invalid_arguments", "chat.startStream"))[0]
+    slack.add_channel("C0OPS")
+    call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", **ALICE})
+    assert "thread_ts" in (await expect_refusal(slack, call, "invalid_arguments", "chat.startStream"))[0]
 
 
 async def test_what_is_streamed_cannot_be_changed_or_deleted_before_it_is_complete(
     slack: FakeSlack, alice: Person
 ) -> None:
-    stream = await started(slack, await alice.writes("hi"), markdown_text="hello")
+    stream = await started(slack, await alice.send_direct_message("hi"), markdown_text="hello")
     where = {"channel": stream["channel"], "ts": stream["ts"]}
-    await refused(slack, client(slack).chat_update(**where, text="no"), "streaming_state_conflict", "chat.update")
-    await refused(slack, client(slack).chat_delete(**where), "cant_delete_message", "chat.delete")
-    await client(slack).chat_stopStream(**where)
-    await client(slack).chat_update(**where, text="changed")
-    await (await alice.hears(text="changed")).ends()
+    await expect_refusal(
+        slack, web_client(slack).chat_update(**where, text="no"), "streaming_state_conflict", "chat.update"
+    )
+    await expect_refusal(slack, web_client(slack).chat_delete(**where), "cant_delete_message", "chat.delete")
+    await web_client(slack).chat_stopStream(**where)
+    await web_client(slack).chat_update(**where, text="changed")
+    await (await alice.wait_for_reply(text="changed")).wait_until_streamed()
 
 
 async def test_nothing_is_added_to_what_is_complete_or_was_never_streamed(slack: FakeSlack, alice: Person) -> None:
-    thread = await alice.writes("hi")
+    thread = await alice.send_direct_message("hi")
     stream = await started(slack, thread)
-    await client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"], markdown_text="hello")
-    posted = await client(slack).chat_postMessage(channel=thread.channel, text="plain")
+    await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"], markdown_text="hello")
+    posted = await web_client(slack).chat_postMessage(channel=thread.channel, text="plain")
     for ts in (stream["ts"], posted["ts"]):
         where = {"channel": thread.channel, "ts": ts}
         error = "message_not_in_streaming_state"
-        await refused(slack, client(slack).chat_appendStream(**where, markdown_text="x"), error, "chat.appendStream")
-        await refused(slack, client(slack).chat_stopStream(**where), error, "chat.stopStream")
-    call = client(slack).chat_appendStream(channel=thread.channel, ts=thread.ts, markdown_text="x")
-    await refused(slack, call, "message_not_owned_by_app", "chat.appendStream")
-    await alice.hears(text="hello")
-    await alice.hears(text="plain")
+        await expect_refusal(
+            slack, web_client(slack).chat_appendStream(**where, markdown_text="x"), error, "chat.appendStream"
+        )
+        await expect_refusal(slack, web_client(slack).chat_stopStream(**where), error, "chat.stopStream")
+    call = web_client(slack).chat_appendStream(channel=thread.channel, ts=thread.ts, markdown_text="x")
+    await expect_refusal(slack, call, "message_not_owned_by_app", "chat.appendStream")
+    await alice.wait_for_reply(text="hello")
+    await alice.wait_for_reply(text="plain")
 
 
-async def test_whoever_presses_stop_stops_the_stream(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    thread = await alice.mentions("count to a million", channel="C0OPS")
+async def test_whoever_presses_stop_stops_the_stream(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
+    thread = await alice.mention_bot("count to a million", channel="C0OPS")
     stream = await started(slack, thread, **ALICE, markdown_text="one")
-    card = await alice.reads_along(thread)
-    await alice.presses_stop(thread)
-    await slack.quiet()
-    event = next(heard.event for heard in bot.heard if heard.event.get("type") == "agent_session_stopped")
+    card = await alice.wait_for_stream(thread)
+    await alice.press_stop(thread)
+    await slack.wait_until_quiet()
+    event = next(heard.event for heard in bot.received if heard.event.get("type") == "agent_session_stopped")
     assert (event["channel"], event["thread_ts"], event["user"]) == ("C0OPS", thread.ts, "U0ALICE")
     assert event["streaming_message_ts"] == [stream["ts"]]
     where = {"channel": "C0OPS", "ts": stream["ts"]}
-    call = client(slack).chat_appendStream(**where, markdown_text=", two")
-    await refused(slack, call, "stopped_by_user", "chat.appendStream")
-    await client(slack).chat_stopStream(**where, blocks=DONE)
-    assert await card.ends() == "one\ndone"
+    call = web_client(slack).chat_appendStream(**where, markdown_text=", two")
+    await expect_refusal(slack, call, "stopped_by_user", "chat.appendStream")
+    await web_client(slack).chat_stopStream(**where, blocks=DONE)
+    assert await card.wait_until_streamed() == "one\ndone"
 
 
-async def test_a_session_that_is_processing_has_a_stop_button(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    thread = await alice.mentions("work", channel="C0OPS")
+async def test_a_session_that_is_processing_has_a_stop_button(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
+    thread = await alice.mention_bot("work", channel="C0OPS")
     with pytest.raises(AssertionError, match="there is no stop button"):
-        await alice.presses_stop(thread)
+        await alice.press_stop(thread)
     session = {"channel_id": "C0OPS", "thread_ts": thread.ts}
-    await client(slack).agents_sessions_setStatus(**session, status="processing")
-    await alice.presses_stop(thread)
-    await slack.quiet()
-    assert bot.heard[-1].event["streaming_message_ts"] == []
-    call = client(slack).agents_sessions_setStatus(**session, status="busy")
-    await refused(slack, call, "invalid_arguments", "agents.sessions.setStatus")
+    await web_client(slack).agents_sessions_setStatus(**session, status="processing")
+    await alice.press_stop(thread)
+    await slack.wait_until_quiet()
+    assert bot.received[-1].event["streaming_message_ts"] == []
+    call = web_client(slack).agents_sessions_setStatus(**session, status="busy")
+    await expect_refusal(slack, call, "invalid_arguments", "agents.sessions.setStatus")
 
 
 async def left_open(slack: FakeSlack) -> None:
-    alice = slack.person("alice", "U0ALICE")
-    thread = await alice.writes("hi")
+    alice = slack.add_person("alice", "U0ALICE")
+    thread = await alice.send_direct_message("hi")
     await started(slack, thread, markdown_text="hello")
-    await alice.reads_along(thread)
+    await alice.wait_for_stream(thread)
 
 
 async def test_a_stream_that_is_not_ended_fails_the_test() -> None:
@@ -175,29 +185,31 @@ async def test_a_stream_that_is_not_ended_fails_the_test() -> None:
 
 async def test_slack_may_end_a_stream_itself(slack: FakeSlack) -> None:
     await left_open(slack)
-    slack.ends_streams()
+    slack.end_streams()
     (_, message) = slack.workspace.messages
-    call = client(slack).chat_appendStream(channel=message.channel, ts=message.ts, markdown_text="x")
-    await refused(slack, call, "message_not_in_streaming_state", "chat.appendStream")
+    call = web_client(slack).chat_appendStream(channel=message.channel, ts=message.ts, markdown_text="x")
+    await expect_refusal(slack, call, "message_not_in_streaming_state", "chat.appendStream")
 
 
-async def test_who_opens_the_conversation_is_offered_what_to_say(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    await alice.opens_messages()
-    await slack.quiet()
-    opened = bot.heard[-1].event
+async def test_who_opens_the_conversation_is_offered_what_to_say(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
+    await alice.open_messages_tab()
+    await slack.wait_until_quiet()
+    opened = bot.received[-1].event
     assert (opened["type"], opened["tab"], opened["user"]) == ("app_home_opened", "messages", "U0ALICE")
     await bot.slack.assistant_threads_setSuggestedPrompts(channel_id=opened["channel"], prompts=PROMPTS, title="Try")
-    assert (await alice.prompts("Tags"))[0]["message"] == "list tags"
+    assert (await alice.wait_for_prompts("Tags"))[0]["message"] == "list tags"
 
 
 async def test_prompts_for_a_thread_are_dropped_without_a_word() -> None:
-    async with fake_slack(patience=0.05) as slack:
-        alice = slack.person("alice", "U0ALICE")
-        thread = await alice.writes("hi")
-        offer = client(slack).assistant_threads_setSuggestedPrompts
+    async with fake_slack(timeout_seconds=0.05) as slack:
+        alice = slack.add_person("alice", "U0ALICE")
+        thread = await alice.send_direct_message("hi")
+        offer = web_client(slack).assistant_threads_setSuggestedPrompts
         await offer(channel_id=thread.channel, prompts=PROMPTS, thread_ts=thread.ts)
         with pytest.raises(AssertionError, match="alice was never offered"):
-            await alice.prompts()
+            await alice.wait_for_prompts()
 
 
 @pytest.mark.parametrize(
@@ -212,74 +224,78 @@ async def test_prompts_for_a_thread_are_dropped_without_a_word() -> None:
 async def test_there_are_one_to_four_prompts_each_with_a_title_and_a_message(
     slack: FakeSlack, alice: Person, prompts: list[dict[str, str]], complaint: str
 ) -> None:
-    channel = slack.workspace.direct("U0ALICE").id
-    call = client(slack).assistant_threads_setSuggestedPrompts(channel_id=channel, prompts=prompts)
+    channel = slack.workspace.get_direct_channel("U0ALICE").id
+    call = web_client(slack).assistant_threads_setSuggestedPrompts(channel_id=channel, prompts=prompts)
     method = "assistant.threads.setSuggestedPrompts"
-    assert complaint in (await refused(slack, call, "invalid_arguments", method))[0]
+    assert complaint in (await expect_refusal(slack, call, "invalid_arguments", method))[0]
 
 
-async def test_a_home_tab_that_was_published_comes_with_its_opening(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    await alice.opens_home()
+async def test_a_home_tab_that_was_published_comes_with_its_opening(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
+    await alice.open_home_tab()
     await bot.slack.views_publish(user_id="U0ALICE", view={"type": "home", "blocks": DONE})
-    await alice.opens_home()
-    await slack.quiet()
-    first, second = (heard.event for heard in bot.heard)
+    await alice.open_home_tab()
+    await slack.wait_until_quiet()
+    first, second = (heard.event for heard in bot.received)
     assert ("view" in first, second["view"]["blocks"]) == (False, DONE)
 
 
-async def test_a_shortcut_tells_of_the_message_it_was_used_on(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    thread = await alice.says("the build is red", channel="C0OPS")
-    reply = await alice.replies(thread, "what now?")
-    await alice.uses_shortcut("handrail.ask", on=reply)
-    used = bot.heard[-1]
-    assert (used.body["type"], used.body["callback_id"], used.verified) == ("message_action", "handrail.ask", True)
+async def test_a_shortcut_tells_of_the_message_it_was_used_on(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
+    thread = await alice.post_message("the build is red", channel="C0OPS")
+    reply = await alice.reply(thread, "what now?")
+    await alice.use_shortcut("handrail.ask", on=reply)
+    used = bot.received[-1]
+    assert (used.body["type"], used.body["callback_id"], used.is_verified) == ("message_action", "handrail.ask", True)
     assert (used.body["message"]["text"], used.body["message"]["thread_ts"]) == ("what now?", thread.ts)
     assert (used.body["channel"]["id"], used.body["message_ts"]) == ("C0OPS", reply.ts)
     assert used.headers["Content-Type"] == "application/x-www-form-urlencoded"
     async with aiohttp.ClientSession() as session:
         await session.post(used.body["response_url"], json={"text": "only for you"})
-    await alice.told("only for you")
+    await alice.wait_for_ephemeral("only for you")
 
 
-async def test_a_shortcut_the_bot_is_late_for_is_warned_of(slack: FakeSlack, bot: Bot, alice: Person) -> None:
-    said = await alice.says("hi", channel="C0OPS")
-    await slack.quiet()
-    bot.answers = lambda _: web.Response(status=500)
-    with pytest.raises(NotTaken, match="Slack warned alice"):
-        await alice.uses_shortcut("handrail.ask", on=said)
+async def test_a_shortcut_the_bot_is_late_for_is_warned_of(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
+    said = await alice.post_message("hi", channel="C0OPS")
+    await slack.wait_until_quiet()
+    bot.respond = lambda _: web.Response(status=500)
+    with pytest.raises(InteractionFailed, match="Slack warned alice"):
+        await alice.use_shortcut("handrail.ask", on=said)
 
 
-async def test_something_is_chosen_from_a_list(slack: FakeSlack, bot: Bot, bob: Person) -> None:
-    slack.channel("C0OPS")
+async def test_something_is_chosen_from_a_list(slack: FakeSlack, bot: RecordingBot, bob: Person) -> None:
+    slack.add_channel("C0OPS")
     options = [{"text": {"type": "plain_text", "text": f"v1.{n}"}, "value": str(n)} for n in range(6)]
     select = {"type": "static_select", "action_id": "handrail.choose", "options": options}
     actions = {"type": "actions", "block_id": "ref-1", "elements": [select]}
     await bot.slack.chat_postMessage(channel="C0OPS", text="which?", blocks=[actions])
-    card = await bob.sees(text="which?")
-    await card.choose("v1.4", by=bob)
-    action = bot.heard[-1].body["actions"][0]
+    card = await bob.wait_for_card(text="which?")
+    await card.choose_option("v1.4", actor=bob)
+    action = bot.received[-1].body["actions"][0]
     assert (action["selected_option"]["value"], action["block_id"]) == ("4", "ref-1")
     with pytest.raises(AssertionError, match="no list has the option"):
-        await card.choose("v9", by=bob)
+        await card.choose_option("v9", actor=bob)
 
 
 async def test_who_posts_too_fast_into_one_channel_is_told_to_wait(
     slack: FakeSlack, alice: Person, clock: FakeClock
 ) -> None:
-    slack.limits_posting(per_second=1)
+    slack.limit_posting(per_second=1)
     for channel in ("C0OPS", "C0DEV"):
-        slack.channel(channel)
-        await client(slack).chat_postMessage(channel=channel, text=f"one {channel}")
+        slack.add_channel(channel)
+        await web_client(slack).chat_postMessage(channel=channel, text=f"one {channel}")
     with pytest.raises(SlackApiError) as caught:
-        await client(slack).chat_postMessage(channel="C0OPS", text="two")
+        await web_client(slack).chat_postMessage(channel="C0OPS", text="two")
     assert (caught.value.response.status_code, caught.value.response.headers["Retry-After"]) == (429, "1")
     with pytest.raises(AssertionError, match=r"chat.postMessage was refused: ratelimited"):
         slack.check()
-    slack.refused("chat.postMessage", "ratelimited")
+    slack.expect_error("chat.postMessage", "ratelimited")
     clock.advance(seconds=1)
-    await client(slack).chat_postMessage(channel="C0OPS", text="two")
+    await web_client(slack).chat_postMessage(channel="C0OPS", text="two")
     for text in ("one C0OPS", "one C0DEV", "two"):
-        await alice.hears(text=text)
+        await alice.wait_for_reply(text=text)
 
 
 @pytest.mark.parametrize(
@@ -291,26 +307,26 @@ async def test_who_posts_too_fast_into_one_channel_is_told_to_wait(
     ],
 )
 async def test_methods_that_only_look_read_no_json(slack: FakeSlack, alice: Person, method: str, error: str) -> None:
-    said = await alice.says("hi", channel="C0OPS")
+    said = await alice.post_message("hi", channel="C0OPS")
     asked = {"channel": "C0OPS", "ts": said.ts, "message_ts": said.ts, "user": "U0ALICE"}
-    await refused(slack, client(slack).api_call(method, json=asked), error, method)
-    assert (await client(slack).api_call(method, params=asked))["ok"] is True
+    await expect_refusal(slack, web_client(slack).api_call(method, json=asked), error, method)
+    assert (await web_client(slack).api_call(method, params=asked))["ok"] is True
 
 
 async def test_a_message_has_an_address_in_the_browser(slack: FakeSlack, alice: Person) -> None:
-    thread = await alice.says("hi", channel="C0OPS")
-    reply = await alice.replies(thread, "and more")
-    found = await client(slack).chat_getPermalink(channel="C0OPS", message_ts=reply.ts)
+    thread = await alice.post_message("hi", channel="C0OPS")
+    reply = await alice.reply(thread, "and more")
+    found = await web_client(slack).chat_getPermalink(channel="C0OPS", message_ts=reply.ts)
     expected = f"https://fake.slack.com/archives/C0OPS/p{reply.ts.replace('.', '')}?thread_ts={thread.ts}&cid=C0OPS"
     assert found["permalink"] == expected
-    call = client(slack).chat_getPermalink(channel="C0OPS", message_ts="1700000000.000100")
-    await refused(slack, call, "message_not_found", "chat.getPermalink")
+    call = web_client(slack).chat_getPermalink(channel="C0OPS", message_ts="1700000000.000100")
+    await expect_refusal(slack, call, "message_not_found", "chat.getPermalink")
 
 
-async def test_a_guest_comes_from_a_workspace_of_their_own(slack: FakeSlack, bot: Bot) -> None:
-    guest = slack.person("guest", "U0GUEST", team_id="T0OTHER")
-    await guest.mentions("hi", channel="C0SHARED")
-    await slack.quiet()
-    assert {heard.event["user_team"] for heard in bot.heard} == {"T0OTHER"}
-    await guest.commands("/handrail help", channel="C0SHARED")
-    assert guest.interaction("x")["user"]["team_id"] == "T0OTHER"
+async def test_a_guest_comes_from_a_workspace_of_their_own(slack: FakeSlack, bot: RecordingBot) -> None:
+    guest = slack.add_person("guest", "U0GUEST", team_id="T0OTHER")
+    await guest.mention_bot("hi", channel="C0SHARED")
+    await slack.wait_until_quiet()
+    assert {heard.event["user_team"] for heard in bot.received} == {"T0OTHER"}
+    await guest.run_slash_command("/handrail help", channel="C0SHARED")
+    assert guest.interaction_payload("x")["user"]["team_id"] == "T0OTHER"

@@ -3,7 +3,7 @@
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from tests.fakes.listening_bots import client
+from tests.fakes.recording_bots import web_client
 from tests.fakes.slack.app import App
 from tests.fakes.slack.slack import fake_slack
 
@@ -12,30 +12,30 @@ MANIFEST = {"display_information": {"name": "Handrail"}, "settings": {"socket_mo
 
 async def test_every_answer_tells_what_the_token_may_do() -> None:
     async with fake_slack(app=App(scopes=("chat:write", "commands"))) as slack:
-        told = await client(slack).auth_test()
+        told = await web_client(slack).auth_test()
     assert told.headers["x-oauth-scopes"] == "chat:write,commands"
 
 
 async def test_what_was_not_granted_is_refused() -> None:
     async with fake_slack(app=App(scopes=("commands",))) as slack:
-        slack.channel("C0OPS")
+        slack.add_channel("C0OPS")
         with pytest.raises(SlackApiError, match="missing_scope"):
-            await client(slack).chat_postMessage(channel="C0OPS", text="hello")
-        slack.refused("chat.postMessage", "missing_scope")
+            await web_client(slack).chat_postMessage(channel="C0OPS", text="hello")
+        slack.expect_error("chat.postMessage", "missing_scope")
 
 
 async def test_how_the_app_is_configured_is_told_for_a_configuration_token_only() -> None:
     async with fake_slack(app=App(manifest=MANIFEST)) as slack:
-        told = await client(slack, slack.app.config_token).apps_manifest_export(app_id=slack.app.id)
+        told = await web_client(slack, slack.app.config_token).apps_manifest_export(app_id=slack.app.id)
         assert told["manifest"].items() >= {"display_information": {"name": "Handrail"}}.items()
         assert told["manifest"]["settings"]["socket_mode_enabled"] is True
         with pytest.raises(SlackApiError, match="not_allowed_token_type"):
-            await client(slack).apps_manifest_export(app_id=slack.app.id)
-        slack.refused("apps.manifest.export", "not_allowed_token_type")
+            await web_client(slack).apps_manifest_export(app_id=slack.app.id)
+        slack.expect_error("apps.manifest.export", "not_allowed_token_type")
 
 
 async def test_another_app_is_not_found() -> None:
     async with fake_slack(app=App(manifest=MANIFEST)) as slack:
         with pytest.raises(SlackApiError, match="app_not_found"):
-            await client(slack, slack.app.config_token).apps_manifest_export(app_id="A0OTHER")
-        slack.refused("apps.manifest.export", "app_not_found")
+            await web_client(slack, slack.app.config_token).apps_manifest_export(app_id="A0OTHER")
+        slack.expect_error("apps.manifest.export", "app_not_found")

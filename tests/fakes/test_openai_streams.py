@@ -8,15 +8,23 @@ from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from tests.fakes.openai_shapes import Api, Said, Tokens
-from tests.fakes.openai_streams import DONE, begun, broken, chat_chunks, failed, response_events, streamed
-from tests.fakes.strict_rules import broken_streaming
+from tests.fakes.openai_schema_rules import streaming_violations
+from tests.fakes.openai_shapes import Api, ModelAnswer, TokenUsage
+from tests.fakes.openai_streams import (
+    DONE,
+    chat_chunks,
+    encode_answer,
+    encode_failure,
+    encode_start,
+    encode_stream_error,
+    response_events,
+)
 
 SAID = [
-    Said(text="Hello"),
-    Said(refusal="No."),
-    Said(text="Hel", ending="length"),
-    Said(text="", ending="content_filter"),
+    ModelAnswer(text="Hello"),
+    ModelAnswer(refusal="No."),
+    ModelAnswer(text="Hel", finish_reason="length"),
+    ModelAnswer(text="", finish_reason="content_filter"),
 ]
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 API = pytest.mark.parametrize("api", ["chat", "responses"])
@@ -33,14 +41,14 @@ def data_of(event: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("said", SAID)
-def test_chunks_have_the_declared_shape(said: Said) -> None:
+def test_chunks_have_the_declared_shape(said: ModelAnswer) -> None:
     for count in (True, False):
-        for data in chat_chunks(said, "m", list(said.text or ""), count=count):
+        for data in chat_chunks(said, "m", list(said.text or ""), has_usage=count):
             checked("chat", data)
 
 
 @pytest.mark.parametrize("said", SAID)
-def test_events_have_the_declared_shape_and_name(said: Said) -> None:
+def test_events_have_the_declared_shape_and_name(said: ModelAnswer) -> None:
     for number, data in enumerate(response_events(said, "m", list(said.text or ""))):
         event = checked("responses", data)
         assert (event.type, event.sequence_number) == (data["type"], number)
@@ -48,23 +56,25 @@ def test_events_have_the_declared_shape_and_name(said: Said) -> None:
 
 @API
 def test_what_breaks_off_is_how_the_whole_begins(api: Api) -> None:
-    whole = streamed(api, Said(text="Hello"), "m", ["He", "llo"], count=False)
-    part = begun(api, "m", ["He", "llo"])
+    whole = encode_answer(api, ModelAnswer(text="Hello"), "m", ["He", "llo"], has_usage=False)
+    part = encode_start(api, "m", ["He", "llo"])
 
     assert 0 < len(part) < len(whole)
     assert part == whole[: len(part)]
 
 
 def test_failures_of_responses_have_the_declared_shape() -> None:
-    assert [checked("responses", data_of(e)).type for e in failed("responses", "no", "server_error", "m")] == [
+    assert [checked("responses", data_of(e)).type for e in encode_failure("responses", "no", "server_error", "m")] == [
         "response.created",
         "response.failed",
     ]
-    assert [checked("responses", data_of(e)).type for e in broken("responses", "no", None)] == ["error"]
+    assert [checked("responses", data_of(e)).type for e in encode_stream_error("responses", "no", None)] == ["error"]
 
 
 def test_chat_ends_with_its_reason_its_count_and_a_last_line() -> None:
-    *_, last, count, done = streamed("chat", Said(text="Hi", tokens=Tokens()), "m", ["Hi"], count=True)
+    *_, last, count, done = encode_answer(
+        "chat", ModelAnswer(text="Hi", token_usage=TokenUsage()), "m", ["Hi"], has_usage=True
+    )
 
     assert data_of(last)["choices"][0]["finish_reason"] == "stop"
     assert (data_of(count)["choices"], data_of(count)["usage"]["prompt_tokens"]) == ([], 120)
@@ -81,10 +91,10 @@ def test_chat_ends_with_its_reason_its_count_and_a_last_line() -> None:
     ],
 )
 def test_a_stream_that_is_asked_for_wrongly_is_told(api: Api, body: dict[str, Any], why: str) -> None:
-    assert any(why in rule for rule in broken_streaming(body, api))
+    assert any(why in rule for rule in streaming_violations(body, api))
 
 
 def test_a_stream_may_be_asked_for() -> None:
-    assert broken_streaming({"stream": True, "stream_options": {"include_usage": True}}, "chat") == []
-    assert broken_streaming({"stream": True}, "responses") == []
-    assert broken_streaming({}, "chat") == []
+    assert streaming_violations({"stream": True, "stream_options": {"include_usage": True}}, "chat") == []
+    assert streaming_violations({"stream": True}, "responses") == []
+    assert streaming_violations({}, "chat") == []

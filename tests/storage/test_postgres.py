@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import Connection, exc, make_url, text
 
 from agents.errors import StoreUnavailable
-from storage.connections import MOST, Connections
-from storage.database import Database, connect
-from storage.jobs.looking import stalled_jobs
-from storage.pool import MOST_WAITING, Pool
+from storage.connections import MAX_CONNECTIONS, ConnectionPool
+from storage.database import Database, create_database_engine
+from storage.errors import to_store_error
+from storage.jobs.stats import list_stalled_jobs
 from storage.postgres import conninfo
-from storage.refusals import mapped
-from storage.schema import migrate, prove_writable
-from tests.fakes.wire import wire
-from tests.postgres import PostgresServer, administrator, new_database, new_server
+from storage.postgres_executor import MAX_QUEUED_FUNCTIONS, PostgresExecutor
+from storage.schema import check_writable, migrate
+from tests.fakes.postgres_proxy import postgres_proxy
+from tests.postgres import PostgresServer, admin_engine, create_database, start_server
 from tests.storage.test_database import add, count
 
 PATIENCE = 20.0
@@ -39,20 +39,20 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def waiting(seconds: float, url: str) -> AsyncIterator[Database]:
     """A database whose pool waits for as long as this, and no longer."""
-    opened = Database(url, shared=True)
-    opened._transactions = Pool.to(url, seconds)
+    opened = Database(url, is_multi_process=True)
+    opened._executor = PostgresExecutor.for_url(url, seconds)
     yield opened
     await opened.close()
 
 
-def pool_of(database: Database) -> Pool:
-    assert isinstance(database._transactions, Pool)
-    return database._transactions
+def pool_of(database: Database) -> PostgresExecutor:
+    assert isinstance(database._executor, PostgresExecutor)
+    return database._executor
 
 
 def order(url: str, statement: str) -> None:
     """An operator's order, outside of every transaction."""
-    engine = administrator(url)
+    engine = admin_engine(url)
     with engine.connect() as connection:
         connection.execute(text(statement))
     engine.dispose()
@@ -63,17 +63,17 @@ def end_all_back_ends(url: str) -> None:
     order(url, f"SELECT pg_terminate_backend(pid, 5000) {ours}")
 
 
-class Attempts:
+class FailingTransaction:
     """A function for a transaction that can be told what to meet, and counts how often it was run."""
 
     def __init__(self, name: str, *troubles: str) -> None:
-        self.name, self.troubles, self.runs = name, list(troubles), 0
+        self.name, self.planned_failures, self.runs = name, list(troubles), 0
 
     def __call__(self, connection: Connection) -> str:
         self.runs += 1
         add(self.name)(connection)
-        if self.troubles:
-            connection.execute(text(self.troubles.pop(0)))
+        if self.planned_failures:
+            connection.execute(text(self.planned_failures.pop(0)))
         return self.name
 
 
@@ -84,22 +84,22 @@ async def test_after_all_back_ends_were_terminated_the_next_runs_work_and_nothin
     database: Database, postgres_url: str
 ) -> None:
     for lap in range(3):
-        await asyncio.gather(*(database.run(add(f"{lap}-{number}")) for number in range(20)))
+        await asyncio.gather(*(database.transaction(add(f"{lap}-{number}")) for number in range(20)))
         end_all_back_ends(postgres_url)
-    assert await database.run(count) == 60
+    assert await database.transaction(count) == 60
 
 
 async def test_a_connection_lost_before_the_commit_is_replaced_once(database: Database) -> None:
-    unlucky = Attempts("one", DIE)
-    assert await database.run(unlucky) == "one"
+    unlucky = FailingTransaction("one", DIE)
+    assert await database.transaction(unlucky) == "one"
     assert unlucky.runs == 2
-    assert await database.run(count) == 1
+    assert await database.transaction(count) == 1
 
 
 async def test_one_that_is_lost_again_is_a_refusal_in_our_words_and_leaves_nothing(database: Database) -> None:
     with pytest.raises(StoreUnavailable, match="the database does not answer"):
-        await database.run(Attempts("one", DIE, DIE))
-    assert await database.run(count) == 0
+        await database.transaction(FailingTransaction("one", DIE, DIE))
+    assert await database.transaction(count) == 0
 
 
 async def test_a_server_that_is_away_is_told_meanwhile_and_used_again_once_it_is_back(
@@ -107,30 +107,30 @@ async def test_a_server_that_is_away_is_told_meanwhile_and_used_again_once_it_is
 ) -> None:
     url = migrated(own_server)
     database = Database.open(url)
-    await database.run(add("before"))
+    await database.transaction(add("before"))
     own_server.stop()
     try:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="the database does not answer: check that it runs"):
-                await database.run(add("meanwhile"))
+                await database.transaction(add("meanwhile"))
         with pytest.raises(StoreUnavailable, match="the database does not answer: check that it runs"):
             Database.open(url)
     finally:
         own_server.start()
-    await database.run(add("after"))
-    assert await database.run(count) == 2
+    await database.transaction(add("after"))
+    assert await database.transaction(count) == 2
     await database.close()
 
 
 @asynccontextmanager
 async def all_connections_busy(database: Database) -> AsyncIterator[list[asyncio.Task[str]]]:
     """Every connection holds a transaction that waits for one lock, until the end of the block."""
-    engine = administrator(database.url)
+    engine = admin_engine(database.url)
     with engine.connect() as other:
         other.execute(text("SELECT pg_advisory_lock(1)"))
         waits = "SELECT pg_advisory_xact_lock(1)"
-        works = [Attempts(f"busy {number}", waits) for number in range(MOST)]
-        busy = [asyncio.create_task(database.run(work)) for work in works]
+        works = [FailingTransaction(f"busy {number}", waits) for number in range(MAX_CONNECTIONS)]
+        busy = [asyncio.create_task(database.transaction(work)) for work in works]
         async with asyncio.timeout(PATIENCE):
             while not all(work.runs for work in works):
                 await database_breathes(other)
@@ -147,41 +147,44 @@ async def database_breathes(other: Connection) -> None:
 async def test_with_all_connections_in_use_one_waits_for_a_while_and_then_is_told_so(postgres_url: str) -> None:
     async with waiting(IMPATIENCE, postgres_url) as database:
         pool = pool_of(database)
-        pool.connections = Connections.to(postgres_url, PATIENCE)  # the busy ones themselves are patient
+        pool.connections = ConnectionPool.for_url(postgres_url, PATIENCE)  # the busy ones themselves are patient
         async with all_connections_busy(database) as busy:
             with pytest.raises(StoreUnavailable, match="all connections to the database are in use"):
-                await database.run(add("late"))
-        assert len(await asyncio.gather(*busy)) == MOST
-        assert pool._under_way == 0
-        assert await database.run(count) == MOST
+                await database.transaction(add("late"))
+        assert len(await asyncio.gather(*busy)) == MAX_CONNECTIONS
+        assert pool._in_progress == 0
+        assert await database.transaction(count) == MAX_CONNECTIONS
 
 
 async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood_in_it(postgres_url: str) -> None:
     async with waiting(PATIENCE, postgres_url) as database:
         async with all_connections_busy(database) as busy:
-            line = [asyncio.create_task(database.run(add(f"in line {number}"))) for number in range(MOST_WAITING)]
+            line = [
+                asyncio.create_task(database.transaction(add(f"in line {number}")))
+                for number in range(MAX_QUEUED_FUNCTIONS)
+            ]
             await asyncio.sleep(0)
             with pytest.raises(StoreUnavailable, match="too much is waiting for the database"):
-                await database.run(add("one too many"))
+                await database.transaction(add("one too many"))
         await asyncio.gather(*busy, *line)
-        assert await database.run(count) == MOST + MOST_WAITING
+        assert await database.transaction(count) == MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS
 
 
 async def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
     async with waiting(IMPATIENCE, postgres_url) as database:
         with pytest.raises(StoreUnavailable, match="the database is too busy"):
-            await database.run(Attempts("slow", "SELECT pg_sleep(60)"))
-        assert await database.run(count) == 0
+            await database.transaction(FailingTransaction("slow", "SELECT pg_sleep(60)"))
+        assert await database.transaction(count) == 0
 
 
 async def test_a_lock_that_is_not_let_go_is_not_waited_for_for_ever(postgres_url: str) -> None:
-    engine = administrator(postgres_url)
+    engine = admin_engine(postgres_url)
     async with waiting(IMPATIENCE, postgres_url) as database:
         with engine.connect() as other:
             other.execute(text("SELECT pg_advisory_lock(1)"))
             with pytest.raises(StoreUnavailable, match="the database is too busy"):
-                await database.run(Attempts("locked", "SELECT pg_advisory_xact_lock(1)"))
-        assert await database.run(count) == 0
+                await database.transaction(FailingTransaction("locked", "SELECT pg_advisory_xact_lock(1)"))
+        assert await database.transaction(count) == 0
     engine.dispose()
 
 
@@ -197,18 +200,18 @@ async def test_of_two_in_a_deadlock_one_is_run_again_and_both_are_done(database:
         connection.execute(lock, {"name": second})
         add(f"{first}")(connection)
 
-    await asyncio.gather(*(database.run(partial(work, first=a, second=b)) for a, b in ((1, 2), (2, 1))))
+    await asyncio.gather(*(database.transaction(partial(work, first=a, second=b)) for a, b in ((1, 2), (2, 1))))
     assert len(holding) == 3
-    assert await database.run(count) == 2
+    assert await database.transaction(count) == 2
 
 
-@pytest.mark.parametrize("write", [add("two"), prove_writable])
+@pytest.mark.parametrize("write", [add("two"), check_writable])
 async def test_a_read_only_database_is_refused_with_the_fix_and_may_be_read(postgres_url: str, write) -> None:
     order(postgres_url, f"ALTER DATABASE {make_url(postgres_url).database} SET default_transaction_read_only = on")
     database = Database.open(postgres_url)
     with pytest.raises(StoreUnavailable, match="read-only, perhaps a standby: set DATABASE_URL to the primary"):
-        await database.run(write)
-    assert await database.run(count) == 0
+        await database.transaction(write)
+    assert await database.transaction(count) == 0
     await database.close()
 
 
@@ -218,12 +221,15 @@ async def test_a_transaction_goes_on_when_its_caller_is_gone_and_leaves_no_slot_
             caller.cancel()
         ends = await asyncio.gather(*busy, return_exceptions=True)
         assert {type(end) for end in ends} == {asyncio.CancelledError}
-        waiting = asyncio.create_task(database.run(count))
+        waiting = asyncio.create_task(database.transaction(count))
     async with asyncio.timeout(PATIENCE):
         await waiting
-        while await database.run(count) != MOST:
+        while await database.transaction(count) != MAX_CONNECTIONS:
             pass
-    assert len(await asyncio.gather(*(database.run(count) for _ in range(2 * MOST)))) == 2 * MOST
+    assert (
+        len(await asyncio.gather(*(database.transaction(count) for _ in range(2 * MAX_CONNECTIONS))))
+        == 2 * MAX_CONNECTIONS
+    )
 
 
 async def test_closing_waits_for_what_is_under_way(postgres_url: str) -> None:
@@ -232,53 +238,53 @@ async def test_closing_waits_for_what_is_under_way(postgres_url: str) -> None:
         closing = asyncio.create_task(database.close())
         await asyncio.sleep(0)
         with pytest.raises(StoreUnavailable, match="closed"):
-            await database.run(count)
+            await database.transaction(count)
     await asyncio.gather(closing, *busy)
-    assert await checking.run(count) == MOST
+    assert await checking.transaction(count) == MAX_CONNECTIONS
     await checking.close()
 
 
 async def test_a_commit_of_which_nobody_knows_whether_it_was_kept_is_not_tried_again(postgres_url: str) -> None:
-    with wire(postgres_url) as wired:
+    with postgres_proxy(postgres_url) as wired:
         database = Database.open(wired.url)
-        await database.run(count)
-        wired.lose_the_commit_of("INSERT INTO inbox")
-        ambiguous = Attempts("kept")
+        await database.transaction(count)
+        wired.lose_commit_containing("INSERT INTO inbox")
+        ambiguous = FailingTransaction("kept")
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
-            await database.run(ambiguous)
-        assert wired.lost.is_set()
+            await database.transaction(ambiguous)
+        assert wired.answer_lost.is_set()
         assert ambiguous.runs == 1
-        assert await database.run(count) == 1
+        assert await database.transaction(count) == 1
         await database.close()
 
 
 async def test_a_connection_that_dies_in_the_commit_itself_is_not_tried_again_either(database: Database) -> None:
-    await database.run(_dying_at_commit)
-    ambiguous = Attempts("fatal")
+    await database.transaction(_dying_at_commit)
+    ambiguous = FailingTransaction("fatal")
     with pytest.raises(StoreUnavailable, match="the database does not answer"):
-        await database.run(ambiguous)
+        await database.transaction(ambiguous)
     assert ambiguous.runs == 1
-    assert await database.run(count) == 0
+    assert await database.transaction(count) == 0
 
 
 @pytest.mark.parametrize("act", ["run", "read", "write"])
 async def test_silent_connections_are_given_up_and_replaced(postgres_url: str, act: str) -> None:
     works = {"run": count, "read": count, "write": lambda connection, _writes: count(connection)}
-    with wire(postgres_url) as through:
+    with postgres_proxy(postgres_url) as through:
         async with waiting(IMPATIENCE, through.url) as database:
-            await asyncio.gather(*(database.run(add(f"{number}")) for number in range(MOST)))
-            through.silent = True
+            await asyncio.gather(*(database.transaction(add(f"{number}")) for number in range(MAX_CONNECTIONS)))
+            through.is_silent = True
             async with asyncio.timeout(PATIENCE):
                 with pytest.raises(StoreUnavailable, match="the database does not answer"):
                     await getattr(database, act)(works[act])
-            through.silent = False
-            assert await getattr(database, act)(works[act]) == MOST
+            through.is_silent = False
+            assert await getattr(database, act)(works[act]) == MAX_CONNECTIONS
 
 
 async def test_a_slow_statement_is_ended_by_the_server_before_its_connection_is_given_up(postgres_url: str) -> None:
     async with waiting(IMPATIENCE, postgres_url) as database:
         with pytest.raises(StoreUnavailable, match="too busy"):
-            await database.run(lambda connection: connection.execute(text("SELECT pg_sleep(20)")))
+            await database.transaction(lambda connection: connection.execute(text("SELECT pg_sleep(20)")))
 
 
 DEFAULTS = [
@@ -303,9 +309,9 @@ async def test_the_databases_own_defaults_change_nothing(postgres_url: str, sett
     spoken = text("SELECT CAST(:at AS timestamptz), CAST(:words AS text), current_setting('transaction_isolation')")
     database = Database.open(postgres_url)
     ask = {"at": at, "words": "Grüße, 東京 \\n"}
-    found = await database.run(lambda connection: tuple(connection.execute(spoken, ask).one()))
+    found = await database.transaction(lambda connection: tuple(connection.execute(spoken, ask).one()))
     assert found == (at, ask["words"], "read committed")
-    assert await stalled_jobs(postgres_url) == []
+    assert await list_stalled_jobs(postgres_url) == []
     await database.close()
 
 
@@ -321,8 +327,8 @@ async def test_the_second_host_of_a_url_is_used_when_the_first_is_away(own_serve
     folder = migrated_url.query["host"]
     several = migrated_url.set(query={"host": ["127.0.0.1:1", f"{folder}:5432"]}).render_as_string(hide_password=False)
     database = Database.open(several)
-    await database.run(add("one"))
-    assert await database.run(count) == 1
+    await database.transaction(add("one"))
+    assert await database.transaction(count) == 1
     await database.close()
     with psycopg.connect(conninfo(several)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -343,8 +349,8 @@ def _dying_at_commit(connection: Connection) -> None:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """A server of this module's own, which may be stopped; it wants a password of whoever calls himself guarded."""
-    server = new_server()
-    rules = Path(server.server.pgdata) / "pg_hba.conf"
+    server = start_server()
+    rules = Path(server.process.pgdata) / "pg_hba.conf"
     rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
     order(server.url, f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'")
     order(server.url, "SELECT pg_reload_conf()")
@@ -352,8 +358,8 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 def migrated(server: PostgresServer) -> str:
-    url = new_database(server.url)
-    engine = connect(url)
+    url = create_database(server.url)
+    engine = create_database_engine(url)
     migrate(engine)
     engine.dispose()
     return url
@@ -406,7 +412,7 @@ def test_a_database_that_lets_nobody_in_is_told_with_the_fix_and_without_its_sec
     ],
 )
 def test_what_postgresql_says_is_told_in_our_words(said: str, told: str) -> None:
-    refusal = mapped(exc.OperationalError("SELECT secret", {"token": SECRET}, psycopg.OperationalError(said)))
+    refusal = to_store_error(exc.OperationalError("SELECT secret", {"token": SECRET}, psycopg.OperationalError(said)))
     with pytest.raises(StoreUnavailable, match=told) as refused:
         raise refusal
     assert SECRET not in str(refused.value)

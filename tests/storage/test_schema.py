@@ -12,9 +12,9 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
-from agents.errors import Misconfigured
-from storage.database import connect
-from storage.schema import HEAD, MIGRATIONS, migrate, require_current, version_of
+from agents.errors import ConfigurationError
+from storage.database import create_database_engine
+from storage.schema import HEAD_REVISION, MIGRATIONS, check_revision, migrate, read_revision
 
 _THREAD = text(
     "INSERT INTO thread (id, agent, status, version, unfinished, created_at, updated_at, state) "
@@ -29,7 +29,7 @@ _EVENTS = text("SELECT * FROM event ORDER BY seq")
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    opened = connect(database_url)
+    opened = create_database_engine(database_url)
     yield opened
     opened.dispose()
 
@@ -54,7 +54,7 @@ def test_every_revision_goes_up_down_and_up_again(engine: Engine) -> None:
     before = shape()
     assert migrate(engine, "base") == "base"
     assert set(shape()) <= {"alembic_version"}
-    assert migrate(engine) == HEAD
+    assert migrate(engine) == HEAD_REVISION
     assert shape() == before
 
 
@@ -65,7 +65,7 @@ def test_events_are_all_there_after_their_table_was_made_anew(engine: Engine) ->
         for seq in (2, 1, 3):
             connection.execute(_EVENT, {"seq": seq, "data": f"{{{seq}}}"})
         before = connection.execute(_EVENTS).all()
-    assert migrate(engine) == HEAD
+    assert migrate(engine) == HEAD_REVISION
     with engine.connect() as connection:
         assert connection.execute(_EVENTS).all() == before
         assert [row.seq for row in before] == [1, 2, 3]
@@ -74,7 +74,7 @@ def test_events_are_all_there_after_their_table_was_made_anew(engine: Engine) ->
 
 
 def test_an_event_takes_hardly_more_space_than_its_own_size(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
+    engine = create_database_engine(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(engine)
     with engine.connect() as connection:
         empty = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -88,26 +88,26 @@ def test_an_event_takes_hardly_more_space_than_its_own_size(tmp_path: Path) -> N
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
-    assert migrate(engine) == migrate(engine) == HEAD
-    require_current(engine)
+    assert migrate(engine) == migrate(engine) == HEAD_REVISION
+    check_revision(engine)
 
 
 def test_the_head_this_build_names_is_alembics_head() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD_REVISION
 
 
 def test_a_newer_database_is_not_migrated(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(Misconfigured, match="newer Handrail"):
+    with pytest.raises(ConfigurationError, match="newer Handrail"):
         migrate(engine)
-    assert version_of(engine) == "9999"
+    assert read_revision(engine) == "9999"
 
 
 def test_the_durability_settings_are_in_force(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
+    engine = create_database_engine(f"sqlite:///{tmp_path / 'x.db'}")
     with engine.connect() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()

@@ -7,35 +7,35 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from agents.addresses import Address, person
+from agents.addresses import Address, person_address
 from agents.events import MessageReceived, RequestOpened, ThreadStarted
 from agents.people import People, Person
 from agents.reducer import fold
 from agents.requests import Request
-from agents.rights import audience, viewer_of
+from agents.rights import audience_names, to_viewer
 from agents.state import ThreadState
-from storage.database import Database, connect
-from storage.replaying import replayed
-from storage.requests import list_requests, open_request
+from storage.database import Database, create_database_engine
+from storage.event_store import ThreadStore, list_thread_states, load_uncached
+from storage.replay import replay_on_connection
+from storage.requests import insert_request, list_requests
 from storage.schema import migrate
-from storage.threads import Threads, listed, stored
 from storage.viewers import MAX_NAMED_THREADS
-from storage.writes import Writes, make
-from tests.histories import START, Walk, some_walk
+from storage.write_batch import WriteBatch, execute_all
+from tests.histories import START, RandomHistory, find_history
 
-ALICE = viewer_of(person("alice"), People(everybody=(Person(key="alice", name="Alice"),)))
+ALICE = to_viewer(person_address("alice"), People(members=(Person(key="alice", name="Alice"),)))
 NEW_FIELDS = ("requesters", "deciders")
-BOB = viewer_of(person("bob"), People(everybody=(Person(key="bob", name="Bob"),)))
+BOB = to_viewer(person_address("bob"), People(members=(Person(key="bob", name="Bob"),)))
 
 
 def opened(number: int, by: str) -> list[ThreadStarted | MessageReceived]:
-    at, who, place = START + timedelta(minutes=number), person(by), Address(f"terminal:{by}")
+    at, who, place = START + timedelta(minutes=number), person_address(by), Address(f"terminal:{by}")
     started = ThreadStarted(at=at, actor=who, thread_id=f"thr_{number}", agent="a", origin=place, requester=who)
     return [started, MessageReceived(at=at, actor=who, text="hello", source=place)]
 
 
-def write_threads(writes: Writes, by: dict[str, int]) -> None:
-    threads, numbers = Threads(), iter(range(sum(by.values())))
+def write_threads(writes: WriteBatch, by: dict[str, int]) -> None:
+    threads, numbers = ThreadStore(), iter(range(sum(by.values())))
     for who, many in by.items():
         for _ in range(many):
             events = opened(next(numbers), who)
@@ -44,25 +44,25 @@ def write_threads(writes: Writes, by: dict[str, int]) -> None:
 
 async def test_lists_are_complete_for_those_who_see_little_and_much(database: Database) -> None:
     many = MAX_NAMED_THREADS + 1
-    await database.write(lambda _, w: write_threads(w, {"alice": many, "bob": 2}))
+    await database.commit_batch(lambda _, w: write_threads(w, {"alice": many, "bob": 2}))
     for viewer, expected in ((ALICE, many), (BOB, 2)):
-        found = await database.read(lambda c, v=viewer: listed(c, limit=many + 2, viewer=v))
+        found = await database.read(lambda c, v=viewer: list_thread_states(c, limit=many + 2, viewer=v))
         assert len(found) == expected
         assert {state.requester for state in found} <= viewer.names
-    newest = await database.read(lambda c: listed(c, limit=1, viewer=ALICE))
+    newest = await database.read(lambda c: list_thread_states(c, limit=1, viewer=ALICE))
     assert newest[0].thread_id == f"thr_{many - 1}"
 
 
 async def test_requests_are_listed_for_those_their_thread_is_for(database: Database) -> None:
-    request = some_walk(lambda walk: walk.state.request is not None).state.request
+    request = find_history(lambda walk: walk.state.open_request is not None).state.open_request
     assert request is not None
 
-    def write(writes: Writes) -> None:
+    def write(writes: WriteBatch) -> None:
         write_threads(writes, {"alice": 1, "bob": 1})
         for number in (0, 1):
-            open_request(writes, _copy(request, number))
+            insert_request(writes, _copy(request, number))
 
-    await database.write(lambda _, w: write(w))
+    await database.commit_batch(lambda _, w: write(w))
     for viewer, expected in ((ALICE, ["req_0"]), (BOB, ["req_1"])):
         found = await database.read(
             lambda c, v=viewer: list_requests(c, status=None, thread_id=None, before=None, limit=9, viewer=v)
@@ -79,24 +79,24 @@ def _copy(request: Request, number: int) -> Request:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    found = connect(database_url)
+    found = create_database_engine(database_url)
     yield found
     found.dispose()
 
 
-def answered_and_never_forked(walk: Walk) -> bool:
+def answered_and_never_forked(walk: RandomHistory) -> bool:
     kinds = {event.type for event in walk.events}
     return {"RequestAnswered", "ThreadFinished"} <= kinds and "ThreadForked" not in kinds
 
 
-def write_history(engine: Engine, walk: Walk) -> None:
-    writes = Writes()
-    Threads().append(writes, ThreadState(), walk.events, walk.state)
+def write_history(engine: Engine, walk: RandomHistory) -> None:
+    writes = WriteBatch()
+    ThreadStore().append(writes, ThreadState(), walk.events, walk.state)
     for event in walk.events:
         if isinstance(event, RequestOpened):
-            open_request(writes, event.request)
+            insert_request(writes, event.request)
     with engine.begin() as connection:
-        make(connection, writes)
+        execute_all(connection, writes)
 
 
 def make_it_old(engine: Engine) -> None:
@@ -110,12 +110,12 @@ def make_it_old(engine: Engine) -> None:
 
 
 def test_an_upgrade_finds_whom_threads_are_for(engine: Engine) -> None:
-    walk = some_walk(answered_and_never_forked)
+    walk = find_history(answered_and_never_forked)
     write_history(engine, walk)
     make_it_old(engine)
     migrate(engine)
     with engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM thread_viewer")).scalars().all()
-        assert sorted(names) == sorted(audience(walk.state))
-        assert stored(connection, walk.state.thread_id) == walk.state
-        assert replayed(connection, walk.state.thread_id).matches
+        assert sorted(names) == sorted(audience_names(walk.state))
+        assert load_uncached(connection, walk.state.thread_id) == walk.state
+        assert replay_on_connection(connection, walk.state.thread_id).is_match

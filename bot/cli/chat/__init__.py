@@ -5,11 +5,11 @@ from typing import Annotated
 
 from typer import Exit, Option, Typer
 
-from bot.cli.chat.keyboard import on_terminal, typed
-from bot.cli.chat.once import once
+from bot.cli.api_client import PersonOption, build_client
+from bot.cli.chat.once import run_once
 from bot.cli.chat.session import Session
-from bot.cli.screen import console
-from bot.cli.server import As, client
+from bot.cli.chat.terminal_input import is_interactive, read_lines
+from bot.cli.output import build_console
 from bot.settings import Settings, load_settings
 
 app = Typer()
@@ -19,7 +19,7 @@ app = Typer()
 def chat(
     *,
     agent: Annotated[str | None, Option("--agent", metavar="NAME", help="Whom to talk to; default: the first.")] = None,
-    person: As = None,
+    person: PersonOption = None,
     text: Annotated[
         str | None, Option("--once", metavar="TEXT", help="Say this, print what comes of it as JSON lines, and leave.")
     ] = None,
@@ -27,16 +27,16 @@ def chat(
     """Talk to an agent of the running server, and answer what it asks; /help shows what can be typed."""
     settings = load_settings()
     if text is not None:
-        raise Exit(asyncio.run(_once(settings, person, agent, text)))
-    asyncio.run(_converse(settings, person, agent))
+        raise Exit(asyncio.run(_chat_once(settings, person, agent, text)))
+    asyncio.run(_chat_interactively(settings, person, agent))
 
 
-async def _once(settings: Settings, person: str | None, agent: str | None, text: str) -> int:
-    async with client(settings, person) as server:
-        return await once(server, text, agent)
+async def _chat_once(settings: Settings, person: str | None, agent: str | None, text: str) -> int:
+    async with build_client(settings, person) as server:
+        return await run_once(server, text, agent)
 
 
-async def _converse(settings: Settings, person: str | None, agent: str | None) -> None:
-    async with client(settings, person) as server:
-        session = Session(server, console(settings), agent)
-        await session.run(typed(session.prompt, session.completions), patient=not on_terminal())
+async def _chat_interactively(settings: Settings, person: str | None, agent: str | None) -> None:
+    async with build_client(settings, person) as server:
+        session = Session(server, build_console(settings), agent)
+        await session.run(read_lines(session.prompt, session.completions), is_scripted=not is_interactive())

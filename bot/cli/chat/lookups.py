@@ -5,49 +5,51 @@ from typing import Any
 from rich.console import RenderableType
 
 from agents.errors import UnknownAgent
-from channels.terminal.client import TerminalClient, path
+from channels.terminal.client import TerminalClient, api_path
+from channels.terminal.commands import ListAgents, ListRequests, ListThreads, ParseError, ShowHelp, WhoAmI
 from channels.terminal.lists import requests_table, threads_table
-from channels.terminal.orders import ListAgents, ListRequests, ListThreads, Misunderstood, ShowHelp, WhoAmI
-from channels.terminal.outbound import (
-    RequestView,
-    ThreadView,
+from channels.terminal.views import (
+    ApiRequest,
+    ApiThread,
+    error_view,
     help_table,
-    notice,
+    info_view,
     table,
-    trouble,
 )
 
-LISTED = 20
+MAX_LISTED = 20
 
-Lookup = ListThreads | ListRequests | ListAgents | WhoAmI | ShowHelp | Misunderstood
+LookupCommand = ListThreads | ListRequests | ListAgents | WhoAmI | ShowHelp | ParseError
 
 
-async def looked_up(server: TerminalClient, order: Lookup, agent: str | None, *, is_short: bool) -> RenderableType:
+async def look_up(
+    server: TerminalClient, command: LookupCommand, agent: str | None, *, is_short: bool
+) -> RenderableType:
     """Return what an order asks to see. `agent` is the one that new threads go to; `is_short` shortens ids."""
-    match order:
+    match command:
         case ListThreads():
-            threads = await server.listed(path("threads"), "threads", most=LISTED)
-            return threads_table([ThreadView.model_validate(one) for one in threads], is_short=is_short)
+            threads = await server.list_all(api_path("threads"), "threads", max_items=MAX_LISTED)
+            return threads_table([ApiThread.model_validate(one) for one in threads], is_short=is_short)
         case ListRequests(is_all):
             status = None if is_all else "open"
-            requests = await server.listed(path("requests"), "requests", most=LISTED, status=status)
-            return requests_table([RequestView.model_validate(one) for one in requests], is_short=is_short)
+            requests = await server.list_all(api_path("requests"), "requests", max_items=MAX_LISTED, status=status)
+            return requests_table([ApiRequest.model_validate(one) for one in requests], is_short=is_short)
         case ListAgents():
-            agents = await agents_of(server)
+            agents = await fetch_agents(server)
             current = agent or agents[0]["name"]
             rows = [("*" if one["name"] == current else "", one["name"], one["purpose"]) for one in agents]
             return table(("", "agent", "purpose"), rows)
         case WhoAmI():
-            return notice(caller_line(await server.get(path("me")), server.person))
+            return info_view(describe_caller(await server.get(api_path("me")), server.person))
         case ShowHelp():
             return help_table()
-        case Misunderstood(hint):
-            return trouble(hint)
+        case ParseError(hint):
+            return error_view(hint)
 
 
-async def agents_of(server: TerminalClient) -> list[Any]:
+async def fetch_agents(server: TerminalClient) -> list[Any]:
     """Return the agents of the server; the first is the one that is asked when none is named."""
-    found: list[Any] = (await server.get(path("agents")))["agents"]
+    found: list[Any] = (await server.get(api_path("agents")))["agents"]
     return found
 
 
@@ -58,10 +60,10 @@ def require_agent(name: str, agents: list[Any]) -> None:
         raise UnknownAgent(f"there is no agent {name[:40]!r}; there are: {', '.join(names)}")
 
 
-def caller_line(caller: Any, speaking_as: str | None) -> str:
+def describe_caller(caller: Any, acting_as: str | None) -> str:
     """Return who the token belongs to, and in whose name this terminal speaks."""
     facts, scopes = ", ".join((caller["address"], *caller["roles"])), ", ".join(caller["scopes"])
     line = f"you are {caller['name'] or caller['address']} ({facts}), with the token {caller['token']}: {scopes}"
-    if speaking_as in (None, caller["address"]):
+    if acting_as in (None, caller["address"]):
         return line
-    return f"{line}; you speak and decide as {str(speaking_as).partition(':')[2]}"
+    return f"{line}; you speak and decide as {str(acting_as).partition(':')[2]}"

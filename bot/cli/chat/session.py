@@ -8,42 +8,42 @@ from typing import Any, assert_never
 
 from rich.console import Console, RenderableType
 
-from agents.errors import AlreadySettled, HandrailError, Refused, Retryable
-from bot.cli.chat.answering import PATIENCE, Answering
-from bot.cli.chat.dialogue import Dialogue
-from bot.cli.chat.lookups import agents_of, looked_up, require_agent
-from bot.cli.chat.news import ENDING, ENDS_TIMER, News, request_of
-from bot.cli.chat.watching import Watching
-from bot.cli.short_ids import thread_id_of
-from channels.terminal.client import Connection, LoggedEvent, TerminalClient, path
-from channels.terminal.completing import Known, completions
-from channels.terminal.inbound import parse
-from channels.terminal.lists import threads_table
-from channels.terminal.orders import (
+from agents.errors import AlreadySettled, Conflict, HandrailError, Retryable
+from bot.cli.chat.answer_sender import MAX_RETRIES, AnswerSender
+from bot.cli.chat.line_reader import LineReader
+from bot.cli.chat.lookups import fetch_agents, look_up, require_agent
+from bot.cli.chat.renderer import THREAD_END_EVENTS, TIMER_END_EVENTS, EventRenderer, request_id_of_event
+from bot.cli.chat.request_watcher import RequestWatcher
+from bot.cli.short_ids import resolve_thread_id
+from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
+from channels.terminal.commands import (
+    ActAs,
+    AnswerCommand,
     AnswerQuestion,
     Approve,
-    Decisive,
+    ControlThread,
     Deny,
     Edit,
     ListAgents,
     ListRequests,
     ListThreads,
-    Misunderstood,
+    ParseError,
     Quit,
     Say,
     ShowHelp,
-    SpeakAs,
-    StartNew,
-    Steer,
-    SwitchTo,
-    Typed,
+    StartThread,
+    SwitchThread,
+    TerminalCommand,
     WhoAmI,
 )
-from channels.terminal.outbound import RequestView, ThreadView, notice, trouble
+from channels.terminal.completion import CompletionNames, list_completions
+from channels.terminal.lists import threads_table
+from channels.terminal.parser import parse_line
+from channels.terminal.views import ApiRequest, ApiThread, error_view, info_view
 
-WATCH_SECONDS = 2.0
-STILL_SECONDS = 120.0
-EARLIER = 50
+POLL_INTERVAL_SECONDS = 2.0
+IDLE_TIMEOUT_SECONDS = 120.0
+MAX_EARLIER_EVENTS = 50
 """Events shown of a thread that is switched to."""
 
 
@@ -52,224 +52,228 @@ class Session:
     """One person, one server, one thread at a time. `agent` None is the server's first."""
 
     server: TerminalClient
-    screen: Console
+    console: Console
     agent: str | None = None
-    thread: str | None = None
-    _news: News = field(default_factory=News)
-    _dialogue: Dialogue = field(default_factory=Dialogue)
-    _agents: tuple[str, ...] = ()
-    _seq: int = 0
+    thread_id: str | None = None
+    _renderer: EventRenderer = field(default_factory=EventRenderer)
+    _line_reader: LineReader = field(default_factory=LineReader)
+    _agent_names: tuple[str, ...] = ()
+    _last_seq: int = 0
     _has_timer: bool = False
-    _until: int = 0
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
-    _follower: asyncio.Task[None] | None = None
+    _catch_up_seq: int = 0
+    _event_received: asyncio.Event = field(default_factory=asyncio.Event)
+    _follow_task: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self._watching = Watching(self.server, self._news, self._show)
-        self._answering = Answering(self.server, self._news, self._show, self._dialogue.agrees)
+        self._request_watcher = RequestWatcher(self.server, self._renderer, self._print)
+        self._answer_sender = AnswerSender(self.server, self._renderer, self._print, self._line_reader.confirm)
 
     def prompt(self) -> str:
         """What stands before the line that is typed."""
-        return self._dialogue.question or f"{self.server.name or 'handrail'}> "
+        return self._line_reader.question or f"{self.server.name or 'handrail'}> "
 
     def completions(self, text: str) -> tuple[str, ...]:
         """Return what the Tab key offers behind a text."""
-        codes = {one.code: tuple(one.arguments or ()) for one in self._news.waiting()}
-        threads = {one.thread_id for one in self._news.waiting()} | ({self.thread} if self.thread else set())
-        return completions(text, Known(codes, self._agents, sorted(threads)))
+        codes = {one.code: tuple(one.arguments or ()) for one in self._renderer.open_requests()}
+        threads = {one.thread_id for one in self._renderer.open_requests()} | (
+            {self.thread_id} if self.thread_id else set()
+        )
+        return list_completions(text, CompletionNames(codes, self._agent_names, sorted(threads)))
 
-    async def run(self, lines: AsyncIterator[str], *, patient: bool = False) -> None:
+    async def run(self, lines: AsyncIterator[str], *, is_scripted: bool = False) -> None:
         """Until the lines end or one of them says so. `patient` lets the thread rest before the next line is read.
 
         Raises UnknownAgent when the session began with one that is not there.
         """
-        await self._begin()
-        watcher = asyncio.create_task(self._watch())
-        self._dialogue.lines = lines
+        await self._start()
+        watcher = asyncio.create_task(self._poll_requests())
+        self._line_reader.lines = lines
         try:
-            while (line := await self._dialogue.next_line()) is not None:
-                order = parse(line)
+            while (line := await self._line_reader.next_line()) is not None:
+                order = parse_line(line)
                 if isinstance(order, Quit):
                     break
                 if order is not None:
-                    await self._carried_out(order)
-                if patient:
-                    await self._rested()
+                    await self._run_command(order)
+                if is_scripted:
+                    await self._wait_until_idle()
         finally:
             watcher.cancel()
-            self._leave()
+            self._stop_following()
 
-    async def _begin(self) -> None:
-        await self._watching.look()
+    async def _start(self) -> None:
+        await self._request_watcher.poll()
         await self._require_agent(self.agent)
-        self._show(notice(f"connected to {self.server.url}; say something, or /help"))
+        self._print(info_view(f"connected to {self.server.url}; say something, or /help"))
 
     async def _require_agent(self, name: str | None) -> None:
         """Raises UnknownAgent, naming those there are."""
-        agents = await agents_of(self.server)
-        self._agents = tuple(one["name"] for one in agents)
+        agents = await fetch_agents(self.server)
+        self._agent_names = tuple(one["name"] for one in agents)
         if name is not None:
             require_agent(name, agents)
 
-    async def _carried_out(self, order: Typed) -> None:
+    async def _run_command(self, command: TerminalCommand) -> None:
         try:
-            await self._obey(order)
+            await self._dispatch(command)
         except AlreadySettled as error:
-            self._show(trouble(str(error)))
-            self._forget(error.details)
+            self._print(error_view(str(error)))
+            self._remember_closed(error.details)
         except HandrailError as error:
-            self._show(trouble(str(error)))
+            self._print(error_view(str(error)))
 
-    async def _obey(self, order: Typed) -> None:
-        match order:
+    async def _dispatch(self, command: TerminalCommand) -> None:
+        match command:
             case Say(text):
-                await self._say(text)
+                await self._send_message(text)
             case Approve() | Deny() | Edit() | AnswerQuestion():
-                await self._answer(order)
-            case SpeakAs() | SwitchTo() | StartNew() | Steer():
-                await self._turn(order)
-            case ListThreads() | ListRequests() | ListAgents() | WhoAmI() | ShowHelp() | Misunderstood():
-                self._show(await looked_up(self.server, order, self.agent, is_short=self.screen.is_terminal))
+                await self._send_answer(command)
+            case ActAs() | SwitchThread() | StartThread() | ControlThread():
+                await self._dispatch_session_command(command)
+            case ListThreads() | ListRequests() | ListAgents() | WhoAmI() | ShowHelp() | ParseError():
+                self._print(await look_up(self.server, command, self.agent, is_short=self.console.is_terminal))
             case Quit():
                 return
             case _:
-                assert_never(order)
+                assert_never(command)
 
-    async def _turn(self, order: SpeakAs | SwitchTo | StartNew | Steer) -> None:
-        match order:
-            case SpeakAs(person):
+    async def _dispatch_session_command(self, command: ActAs | SwitchThread | StartThread | ControlThread) -> None:
+        match command:
+            case ActAs(person):
                 await self._speak_as(person)
-            case SwitchTo(thread_id):
-                await self._switch(thread_id)
-            case StartNew(agent):
-                await self._start_new(agent)
-            case Steer(wish):
-                await self._steer(wish)
+            case SwitchThread(thread_id):
+                await self._switch_thread(thread_id)
+            case StartThread(agent):
+                await self._start_new_thread(agent)
+            case ControlThread(wish):
+                await self._post_action(wish)
 
-    async def _say(self, text: str) -> None:
-        self._news.sent.append(text)
+    async def _send_message(self, text: str) -> None:
+        self._renderer.unechoed_texts.append(text)
         try:
-            await self._sent(text)
+            await self._post_message(text)
         except HandrailError:
-            self._news.sent.remove(text)
+            self._renderer.unechoed_texts.remove(text)
             raise
 
-    async def _sent(self, text: str) -> None:
+    async def _post_message(self, text: str) -> None:
         server = self.server
-        if self.thread is not None:
+        if self.thread_id is not None:
             body = {"text": text, "actor": server.person}
-            await server.post(path("threads", self.thread, "messages"), body, patience=PATIENCE)
+            await server.post(api_path("threads", self.thread_id, "messages"), body, retries=MAX_RETRIES)
             return
         opening = {"message": text, "agent": self.agent, "requester": server.person, "reply_to": server.address}
-        thread = await server.post(path("threads"), opening, patience=PATIENCE)
-        self._join(thread["id"])
+        thread = await server.post(api_path("threads"), opening, retries=MAX_RETRIES)
+        self._start_following(thread["id"])
 
-    async def _answer(self, order: Decisive) -> None:
-        if isinstance(order, Approve) and order.code is None:
-            await self._watching.look()
-        told = await self._answering.answer(order)
+    async def _send_answer(self, command: AnswerCommand) -> None:
+        if isinstance(command, Approve) and command.code is None:
+            await self._request_watcher.poll()
+        told = await self._answer_sender.send(command)
         if told is None:
             return
-        self._watching.show(told)
+        self._request_watcher.show_request(told)
         if (note := told.get("note")) is not None:
-            self._show(notice(note))
-        if self.thread is None:  # nothing else goes on here: what comes of the answer does
-            self._join(told["thread_id"], await self._told_of(told))
+            self._print(info_view(note))
+        if self.thread_id is None:  # nothing else goes on here: what comes of the answer does
+            self._start_following(told["thread_id"], await self._fetch_last_answer_seq(told))
 
-    async def _told_of(self, request: Mapping[str, Any]) -> int:
+    async def _fetch_last_answer_seq(self, request: Mapping[str, Any]) -> int:
         """Where in its thread's log a request was last answered."""
-        found = await self.server.get(path("threads", request["thread_id"], "events"), patience=PATIENCE)
+        found = await self.server.get(api_path("threads", request["thread_id"], "events"), retries=MAX_RETRIES)
         answers = (one["seq"] for one in found["events"] if one["type"] == "RequestAnswered")
         return max(answers, default=0)
 
-    async def _start_new(self, agent: str | None) -> None:
+    async def _start_new_thread(self, agent: str | None) -> None:
         if agent is not None:
             await self._require_agent(agent)
-        self._leave()
+        self._stop_following()
         self.agent = agent or self.agent
-        self._show(notice("what you say next begins a new thread" + (f" with {agent}" if agent else "")))
+        self._print(info_view("what you say next begins a new thread" + (f" with {agent}" if agent else "")))
 
-    async def _steer(self, wish: str) -> None:
-        if self.thread is None:
-            raise Refused(f"there is no thread here to {wish}; /threads lists them, /thread ID goes to one")
-        await self.server.post(path("threads", self.thread, wish), patience=PATIENCE)
+    async def _post_action(self, action: str) -> None:
+        if self.thread_id is None:
+            raise Conflict(f"there is no thread here to {action}; /threads lists them, /thread ID goes to one")
+        await self.server.post(api_path("threads", self.thread_id, action), retries=MAX_RETRIES)
 
     async def _speak_as(self, person: str) -> None:
         before, self.server.name = self.server.name, person
         try:
-            await self._watching.look()
+            await self._request_watcher.poll()
         except HandrailError:
             self.server.name = before
             raise
-        self._show(notice(f"you speak and decide as {person} now"))
+        self._print(info_view(f"you speak and decide as {person} now"))
 
-    async def _switch(self, typed: str) -> None:
-        found = await self.server.get(path("threads", await thread_id_of(self.server, typed)))
-        thread = ThreadView.model_validate(found)
-        self._leave()
-        self._show(threads_table([thread]))
-        self._join(thread.id, max(0, thread.version - EARLIER), until=thread.version)
+    async def _switch_thread(self, id_or_prefix: str) -> None:
+        found = await self.server.get(api_path("threads", await resolve_thread_id(self.server, id_or_prefix)))
+        thread = ApiThread.model_validate(found)
+        self._stop_following()
+        self._print(threads_table([thread]))
+        self._start_following(thread.id, max(0, thread.version - MAX_EARLIER_EVENTS), catch_up_seq=thread.version)
 
-    def _join(self, thread_id: str, after: int = 0, *, until: int = 0) -> None:
-        self.thread, self._seq, self._until = thread_id, after, until
-        self._follower = asyncio.create_task(self._follow(thread_id, after))
+    def _start_following(self, thread_id: str, after: int = 0, *, catch_up_seq: int = 0) -> None:
+        self.thread_id, self._last_seq, self._catch_up_seq = thread_id, after, catch_up_seq
+        self._follow_task = asyncio.create_task(self._follow(thread_id, after))
 
-    def _leave(self) -> None:
-        self.thread = None
-        if self._follower is not None:
-            self._follower.cancel()
+    def _stop_following(self) -> None:
+        self.thread_id = None
+        if self._follow_task is not None:
+            self._follow_task.cancel()
 
     async def _follow(self, thread_id: str, after: int) -> None:
         try:
             async for news in self.server.follow(thread_id, after):
-                await self._tell(thread_id, news)
+                await self._on_stream_item(thread_id, news)
         except HandrailError as error:
-            self._show(trouble(str(error)))
+            self._print(error_view(str(error)))
 
-    async def _tell(self, thread_id: str, news: LoggedEvent | Connection) -> None:
-        if isinstance(news, Connection):
-            self._show(notice("the server is away; waiting for it" if news.lost else "the server is back"))
+    async def _on_stream_item(self, thread_id: str, item: LoggedEvent | ConnectionChange) -> None:
+        if isinstance(item, ConnectionChange):
+            self._print(info_view("the server is away; waiting for it" if item.is_lost else "the server is back"))
             return
-        self._show(*self._news.of_event(news))
-        if news.seq < self._until:
+        self._print(*self._renderer.render_event(item))
+        if item.seq < self._catch_up_seq:
             pass  # requests of the time before are shown together
-        elif news.seq == self._until:
-            await self._watching.show_earlier(thread_id)
-        elif (request_id := request_of(news)) is not None:
-            await self._watching.refresh([request_id])
-        elif news.type in ENDING:
-            await self._watching.refresh([one.id for one in self._news.waiting() if one.thread_id == thread_id])
-        self._has_timer = news.type == "TimerSet" or (self._has_timer and news.type not in ENDS_TIMER)
-        self._seq = news.seq
-        self._moved.set()
+        elif item.seq == self._catch_up_seq:
+            await self._request_watcher.show_earlier(thread_id)
+        elif (request_id := request_id_of_event(item)) is not None:
+            await self._request_watcher.refresh([request_id])
+        elif item.type in THREAD_END_EVENTS:
+            await self._request_watcher.refresh(
+                [one.id for one in self._renderer.open_requests() if one.thread_id == thread_id]
+            )
+        self._has_timer = item.type == "TimerSet" or (self._has_timer and item.type not in TIMER_END_EVENTS)
+        self._last_seq = item.seq
+        self._event_received.set()
 
-    async def _watch(self) -> None:
+    async def _poll_requests(self) -> None:
         """Cards that wait for this person in threads of others, and what becomes of them."""
         with suppress(HandrailError):  # a token without a person has nothing to decide
             while True:
-                await asyncio.sleep(WATCH_SECONDS)
+                await asyncio.sleep(POLL_INTERVAL_SECONDS)
                 with suppress(Retryable):
-                    await self._watching.look()
+                    await self._request_watcher.poll()
 
-    async def _rested(self) -> None:
+    async def _wait_until_idle(self) -> None:
         """Until the thread waits for somebody, and all that led there is shown."""
         try:
-            while self.thread is not None and self._follower is not None and not self._follower.done():
-                self._moved.clear()
-                thread = await self.server.get(path("threads", self.thread), patience=PATIENCE)
+            while self.thread_id is not None and self._follow_task is not None and not self._follow_task.done():
+                self._event_received.clear()
+                thread = await self.server.get(api_path("threads", self.thread_id), retries=MAX_RETRIES)
                 is_retrying = thread["status"] == "waiting_for_time" and not self._has_timer
-                if thread["status"] != "running" and not is_retrying and thread["version"] <= self._seq:
+                if thread["status"] != "running" and not is_retrying and thread["version"] <= self._last_seq:
                     return
-                async with asyncio.timeout(STILL_SECONDS):
-                    await self._moved.wait()
+                async with asyncio.timeout(IDLE_TIMEOUT_SECONDS):
+                    await self._event_received.wait()
         except TimeoutError:
-            self._show(trouble(f"nothing moved for {STILL_SECONDS:g} seconds"))
+            self._print(error_view(f"nothing moved for {IDLE_TIMEOUT_SECONDS:g} seconds"))
 
-    def _forget(self, told: Any) -> None:
+    def _remember_closed(self, details: Any) -> None:
         """An answer came too late, and its refusal has told how the request ended: that is not said twice."""
         with suppress(ValueError):
-            self._news.note(RequestView.model_validate(told))
+            self._renderer.remember(ApiRequest.model_validate(details))
 
-    def _show(self, *drawn: RenderableType) -> None:
-        for one in drawn:
-            self.screen.print(one)
+    def _print(self, *views: RenderableType) -> None:
+        for one in views:
+            self.console.print(one)

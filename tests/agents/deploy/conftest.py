@@ -8,9 +8,9 @@ import pytest
 
 from agents.deploy import AGENT
 from agents.deploy.git import Git
-from tests.agents.deploy.operators import Operator
+from tests.agents.deploy.tool_runner import ToolRunner
 
-SAMPLE = {
+SAMPLE_COMMITS = {
     "v1.0.0": "87a7c7f6cd66d3f4cca3e264b6abd6eecec3cd59",
     "v1.1.0": "2396534c190adc09741447fca9eabb6e8f94b16d",
     "v1.2.0": "85d4297abe5fc150e84c47f9bea9030059856b3a",
@@ -28,18 +28,20 @@ def path() -> dict[str, str]:
 
 
 @pytest.fixture
-def operator(tmp_path: Path, path: dict[str, str]) -> Operator:
-    return Operator(AGENT.set_up(tmp_path / "home", path))
+def operator(tmp_path: Path, path: dict[str, str]) -> ToolRunner:
+    return ToolRunner(AGENT.set_up(tmp_path / "home", path))
 
 
 @pytest.fixture
-def other(tmp_path: Path, path: dict[str, str], operator: Operator) -> Operator:
+def other(tmp_path: Path, path: dict[str, str], operator: ToolRunner) -> ToolRunner:
     """Another machine with the same remote."""
-    return Operator(AGENT.set_up(tmp_path / "elsewhere", {**path, "DEPLOY_REPO": operator.environment["DEPLOY_REPO"]}))
+    return ToolRunner(
+        AGENT.set_up(tmp_path / "elsewhere", {**path, "DEPLOY_REPO": operator.environment["DEPLOY_REPO"]})
+    )
 
 
 @pytest.fixture
-def remote(operator: Operator, path: dict[str, str]) -> Git:
+def remote(operator: ToolRunner, path: dict[str, str]) -> Git:
     """The remote itself, seen from inside."""
     return Git(Path(operator.environment["DEPLOY_REPO"]), environment=path)
 
@@ -47,17 +49,17 @@ def remote(operator: Operator, path: dict[str, str]) -> Git:
 @pytest.fixture
 def commits() -> dict[str, str]:
     """The commits of the sample's tags, which are the same on every machine."""
-    return SAMPLE
+    return SAMPLE_COMMITS
 
 
 @pytest.fixture
-def stands_at(remote: Git) -> Callable[[str], str]:
-    return lambda environment: remote.do("rev-parse", f"refs/tags/{environment}^{{commit}}").strip()
+def tag_commit(remote: Git) -> Callable[[str], str]:
+    return lambda environment: remote.run("rev-parse", f"refs/tags/{environment}^{{commit}}").strip()
 
 
 @pytest.fixture
 def note(remote: Git) -> Callable[[str], list[str]]:
-    return lambda commit: remote.do("notes", "--ref=releases", "show", commit).splitlines()
+    return lambda commit: remote.run("notes", "--ref=releases", "show", commit).splitlines()
 
 
 @pytest.fixture

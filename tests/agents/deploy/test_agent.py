@@ -33,17 +33,17 @@ def test_a_repository_that_is_set_is_used_and_no_sample_is_made(tmp_path: Path, 
 def test_a_path_with_spaces_and_a_file_url_both_work(tmp_path: Path, path: dict[str, str], form: str) -> None:
     sample = set_up(tmp_path / "a home", path)["DEPLOY_REPO"]
     given = set_up(tmp_path / "another home", {**path, "DEPLOY_REPO": form.format(path=sample)})
-    tool = AGENT.tool("list_tags")
+    tool = AGENT.get_tool("list_tags")
     assert tool is not None
     assert "v1.4.0" in tool.run(ToolContext("k", given)).summary
 
 
 def test_what_is_prefetched_only_reads_and_needs_no_arguments() -> None:
     for name in AGENT.prefetch:
-        tool = AGENT.tool(name)
+        tool = AGENT.get_tool(name)
         assert tool is not None
-        assert tool.stance.effect == "read"
-        assert tool.validated({})
+        assert tool.defaults.effect == "read"
+        assert tool.validate_arguments({})
 
 
 def test_the_prompt_names_what_the_model_has_to_choose_from() -> None:
@@ -53,7 +53,7 @@ def test_the_prompt_names_what_the_model_has_to_choose_from() -> None:
 
 def test_the_schemas_tell_the_model_which_environments_there_are() -> None:
     for name in ("push_release_tag", "roll_back"):
-        tool = AGENT.tool(name)
+        tool = AGENT.get_tool(name)
         assert tool is not None
         assert tool.arguments.model_json_schema()["properties"]["environment"]["enum"] == ["production", "staging"]
 
@@ -80,9 +80,9 @@ def test_the_schemas_tell_the_model_which_environments_there_are() -> None:
 )
 def test_what_people_say_is_understood_without_a_model(said: str, step: dict[str, Any]) -> None:
     chosen = _step(said)
-    tool = AGENT.tool(chosen.pop("intent"))
+    tool = AGENT.get_tool(chosen.pop("intent"))
     assert tool is not None
-    assert {"intent": tool.name, **tool.validated(chosen)} == step
+    assert {"intent": tool.name, **tool.validate_arguments(chosen)} == step
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from agents.deploy.git import Ended, Git
-from agents.errors import HandrailError, Misconfigured, ToolError, Unreachable
+from agents.deploy.git import Git, GitResult
+from agents.errors import ConfigurationError, HandrailError, ToolError, Unavailable
 
 FakeGit = Callable[[str], Git]
 
 
 def test_git_knows_only_what_it_needs_of_the_environment(fake_git: FakeGit) -> None:
     git = fake_git("/usr/bin/env")
-    told = Git(git.folder, git.remote, {**git.environment, "SLACK_BOT_TOKEN": "x", "HOME": "/home/bot"}).do("status")
+    told = Git(git.folder, git.remote, {**git.environment, "SLACK_BOT_TOKEN": "x", "HOME": "/home/bot"}).run("status")
     variables = dict(line.split("=", 1) for line in told.splitlines())
     assert "SLACK_BOT_TOKEN" not in variables
     assert variables["HOME"] == "/home/bot"
@@ -24,13 +24,13 @@ def test_git_knows_only_what_it_needs_of_the_environment(fake_git: FakeGit) -> N
 
 def test_a_configuration_the_operator_names_is_used(fake_git: FakeGit) -> None:
     git = fake_git("/usr/bin/env")
-    told = Git(git.folder, git.remote, {**git.environment, "GIT_CONFIG_GLOBAL": "/etc/bot/gitconfig"}).do("status")
+    told = Git(git.folder, git.remote, {**git.environment, "GIT_CONFIG_GLOBAL": "/etc/bot/gitconfig"}).run("status")
     assert "GIT_CONFIG_GLOBAL=/etc/bot/gitconfig" in told.splitlines()
 
 
 def test_the_credentials_are_neither_on_the_command_line_nor_in_a_repr(fake_git: FakeGit) -> None:
     git = fake_git('echo "$@"')
-    assert git.do("fetch", "origin") == f"--git-dir={git.folder} fetch origin\n"
+    assert git.run("fetch", "origin") == f"--git-dir={git.folder} fetch origin\n"
     assert "hunter2" not in repr(git)
 
 
@@ -38,36 +38,36 @@ def test_git_knows_the_remote_as_origin_and_refuses_helpers_that_run_commands(
     tmp_path: Path, path: dict[str, str]
 ) -> None:
     git = Git(tmp_path / "repo.git", f"ext::sh -c touch% {tmp_path}/ran", path)
-    git.do("init", "--quiet", "--bare")
-    assert git.do("config", "remote.origin.url").strip() == git.remote
+    git.run("init", "--quiet", "--bare")
+    assert git.run("config", "remote.origin.url").strip() == git.remote
     with pytest.raises(ToolError, match="'ext' not allowed"):
-        git.do("fetch", "origin")
+        git.run("fetch", "origin")
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_git_that_does_not_end_is_stopped_with_all_its_children(fake_git: FakeGit) -> None:
     git = fake_git("/bin/sleep 60 & /bin/sleep 60")
-    with pytest.raises(Unreachable, match=r"git fetch was stopped: no end after 0\.2 seconds"):
-        git.do("fetch", seconds=0.2)
+    with pytest.raises(Unavailable, match=r"git fetch was stopped: no end after 0\.2 seconds"):
+        git.run("fetch", timeout=0.2)
 
 
 def test_output_that_is_not_utf_8_is_read_all_the_same(fake_git: FakeGit) -> None:
-    assert fake_git("printf 'caf\\351\\r\\n'").do("log") == "caf\N{REPLACEMENT CHARACTER}\r\n"
+    assert fake_git("printf 'caf\\351\\r\\n'").run("log") == "caf\N{REPLACEMENT CHARACTER}\r\n"
 
 
 @pytest.mark.parametrize("path", ["", "/nonexistent"])
 def test_a_missing_git_says_what_to_do(tmp_path: Path, path: str) -> None:
-    with pytest.raises(Misconfigured, match="install git"):
-        Git(tmp_path, environment={"PATH": path}).do("status")
+    with pytest.raises(ConfigurationError, match="install git"):
+        Git(tmp_path, environment={"PATH": path}).run("status")
 
 
 @pytest.mark.parametrize(
     ("said", "kind", "told"),
     [
-        ("fatal: unable to access 'x': Could not resolve host: git.example", Unreachable, "does not answer"),
-        ("ssh: connect to host git.example port 22: Connection refused", Unreachable, "does not answer"),
-        ("fatal: unable to access 'x': The requested URL returned error: 503", Unreachable, "does not answer"),
-        ("fatal: the remote end hung up unexpectedly", Unreachable, "does not answer"),
+        ("fatal: unable to access 'x': Could not resolve host: git.example", Unavailable, "does not answer"),
+        ("ssh: connect to host git.example port 22: Connection refused", Unavailable, "does not answer"),
+        ("fatal: unable to access 'x': The requested URL returned error: 503", Unavailable, "does not answer"),
+        ("fatal: the remote end hung up unexpectedly", Unavailable, "does not answer"),
         ("fatal: unable to access 'x': The requested URL returned error: 403", ToolError, "credentials that may push"),
         ("git@x: Permission denied (publickey).\nfatal: Could not read", ToolError, "credentials that may push"),
         ("Host key verification failed.", ToolError, "credentials that may push"),
@@ -81,11 +81,11 @@ def test_a_missing_git_says_what_to_do(tmp_path: Path, path: str) -> None:
 )
 def test_complaints_say_whether_to_wait_or_what_to_change(said: str, kind: type[HandrailError], told: str) -> None:
     git = Git(Path("x"), "https://bot:hunter2@git.example/app")
-    complaint = git.complaint(Ended(128, "", f"hint: noise\n{said}\nTo https://bot:hunter2@git.example/app"))
+    complaint = git.to_error(GitResult(128, "", f"hint: noise\n{said}\nTo https://bot:hunter2@git.example/app"))
     assert type(complaint) is kind
     assert told in str(complaint)
     assert "hunter2" not in str(complaint)
 
 
 def test_a_long_complaint_is_cut() -> None:
-    assert len(str(Git(Path("x")).complaint(Ended(1, "", "fatal: " + "x" * 9000)))) < 500
+    assert len(str(Git(Path("x")).to_error(GitResult(1, "", "fatal: " + "x" * 9000)))) < 500

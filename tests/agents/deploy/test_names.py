@@ -8,12 +8,12 @@ from agents.deploy.git import Git
 from agents.deploy.names import (
     ENVIRONMENTS,
     TAG_NAME,
-    canonical,
-    commit_named,
-    environment_named,
-    quoted,
-    stand_named,
-    tag_named,
+    normalize_environment,
+    parse_commit_prefix,
+    parse_environment,
+    parse_replaced_commit,
+    parse_tag_name,
+    quote,
 )
 from agents.errors import ToolError
 
@@ -32,7 +32,7 @@ def git(tmp_path_factory: pytest.TempPathFactory, path: dict[str, str]) -> Git:
 @settings(deadline=None)
 def test_whatever_we_take_as_a_tag_git_takes_too(git: Git, name: str) -> None:
     if TAG_NAME.match(name):
-        assert git.attempt("check-ref-format", f"refs/tags/{name}").code == 0
+        assert git.run_unchecked("check-ref-format", f"refs/tags/{name}").exit_code == 0
 
 
 @given(name=st.one_of(ODD, st.text()))
@@ -48,7 +48,7 @@ def test_a_tag_we_take_has_no_look_of_an_option_and_no_space(name: str) -> None:
     "name", ["v1.4.0", "release/2026-11", "v2.0.0-rc.1+build.5", "@scope/app@1.0.0", "1", "a" * 200]
 )
 def test_the_usual_tag_names_are_taken(name: str) -> None:
-    assert tag_named(name) == name
+    assert parse_tag_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_the_usual_tag_names_are_taken(name: str) -> None:
 )
 def test_what_git_would_refuse_or_mistake_is_refused(name: str) -> None:
     with pytest.raises(ToolError, match="cannot be the name of a tag"):
-        tag_named(name)
+        parse_tag_name(name)
 
 
 @given(said=st.text())
 def test_a_commit_is_hex_digits_or_nothing(said: str) -> None:
     try:
-        commit = commit_named(said)
+        commit = parse_commit_prefix(said)
     except ToolError:
         return
     assert set(commit) <= set("0123456789abcdef")
@@ -72,35 +72,35 @@ def test_a_commit_is_hex_digits_or_nothing(said: str) -> None:
 @pytest.mark.parametrize("said", ["HEAD", "123", "v1.4.0", "main", "abcg", "a" * 65, "--all"])
 def test_names_of_commits_that_are_no_ids_are_refused(said: str) -> None:
     with pytest.raises(ToolError, match="is not a commit id"):
-        commit_named(said)
+        parse_commit_prefix(said)
 
 
 def test_where_an_environment_stands_is_read_as_it_was_written() -> None:
     commit = "ab" * 20
-    assert stand_named(f"v1.4.0 {commit}") == commit
-    assert stand_named(commit) == commit
-    assert (stand_named("nothing"), stand_named("")) == ("nothing", "")
+    assert parse_replaced_commit(f"v1.4.0 {commit}") == commit
+    assert parse_replaced_commit(commit) == commit
+    assert (parse_replaced_commit("nothing"), parse_replaced_commit("")) == ("nothing", "")
 
 
 def test_where_an_environment_stands_is_never_abbreviated() -> None:
     with pytest.raises(ToolError, match="leave `replaces` empty"):
-        stand_named("v1.4.0 abababab")
+        parse_replaced_commit("v1.4.0 abababab")
 
 
 @given(said=st.text())
 def test_only_the_environments_there_are_pass(said: str) -> None:
     assume(said not in ENVIRONMENTS)
     with pytest.raises(ToolError, match="there are production and staging"):
-        environment_named(said)
+        parse_environment(said)
 
 
 @given(said=st.text())
 def test_what_is_said_twice_over_means_the_same(said: str) -> None:
-    assert canonical(canonical(said)) == canonical(said)
+    assert normalize_environment(normalize_environment(said)) == normalize_environment(said)
 
 
 @given(said=st.text())
 def test_whatever_is_quoted_is_short_and_harmless(said: str) -> None:
-    assert quoted(said).isprintable()
-    assert quoted(said).isascii()
-    assert len(quoted(said)) < 700
+    assert quote(said).isprintable()
+    assert quote(said).isascii()
+    assert len(quote(said)) < 700

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.deploy.releases import Release, releases_in, releases_of, trail
-from agents.deploy.view import Tag, View
+from agents.deploy.releases import Release, commit_trail, parse_releases, releases_for
+from agents.deploy.snapshot import RepositorySnapshot, Tag
 
 IDS = st.sampled_from([letter * 40 for letter in "abcde"])
 RECORDS = st.builds(
@@ -23,15 +23,15 @@ RECORDS = st.builds(
 
 @given(record=RECORDS)
 def test_a_record_is_one_line_of_plain_json_and_comes_back_whole(record: Release) -> None:
-    line = record.line()
+    line = record.to_line()
     assert line.isascii()
     assert "\n" not in line
-    assert releases_in(f"noise\n{line}\n") == (record,)
+    assert parse_releases(f"noise\n{line}\n") == (record,)
 
 
 @given(text=st.text())
 def test_any_text_at_all_is_read_without_complaint(text: str) -> None:
-    assert releases_in(text) == ()
+    assert parse_releases(text) == ()
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_any_text_at_all_is_read_without_complaint(text: str) -> None:
 )
 def test_a_record_with_anything_odd_in_it_does_not_count(wrong: dict[str, str]) -> None:
     record = {"environment": "production", "commit": "a" * 40, "tag": "v1.0.0"}
-    assert releases_in(json.dumps(record))
-    assert releases_in(json.dumps(record | wrong)) == ()
+    assert parse_releases(json.dumps(record))
+    assert parse_releases(json.dumps(record | wrong)) == ()
 
 
 def test_a_record_written_by_hand_needs_only_environment_and_commit() -> None:
-    (release,) = releases_in('{"environment": "production", "commit": "%s", "note": "by Ines"}' % ("a" * 40))
+    (release,) = parse_releases('{"environment": "production", "commit": "%s", "note": "by Ines"}' % ("a" * 40))
     assert (release.number, release.action, release.tag) == (0, "release", "")
 
 
@@ -69,23 +69,27 @@ def test_the_way_back_is_a_stack_of_releases(moves: list[str | None], start: str
         action = "release" if move else "roll_back"
         record = {"number": len(records) + 1, "action": action, "environment": "staging", "commit": stack[-1]}
         records = (*records, Release.model_validate({**record, "previous": now}))
-    assert _view(records, stack[-1] if stack else "").way_back("staging") == (stack[-2] if len(stack) > 1 else "")
+    assert _view(records, stack[-1] if stack else "").previous_commit("staging") == (
+        stack[-2] if len(stack) > 1 else ""
+    )
 
 
 @given(records=st.lists(RECORDS, max_size=12), now=IDS)
 def test_whatever_the_records_say_the_way_back_leads_elsewhere(records: list[Release], now: str) -> None:
-    assert _view(tuple(records), now).way_back("production") != now
+    assert _view(tuple(records), now).previous_commit("production") != now
 
 
 def test_records_are_in_the_order_of_their_numbers_wherever_they_stand() -> None:
     late, early = (Release(number=n, environment="staging", commit=c * 40) for n, c in ((2, "b"), (1, "a")))
-    assert releases_of((late, early), "staging") == (early, late)
-    assert trail(releases_of((late, early), "staging")) == (early.commit, late.commit)
+    assert releases_for((late, early), "staging") == (early, late)
+    assert commit_trail(releases_for((late, early), "staging")) == (early.commit, late.commit)
 
 
 def _released(stack: list[str], commit: str) -> list[str]:
     return stack if stack[-1:] == [commit] else [*stack, commit]
 
 
-def _view(records: tuple[Release, ...], now: str) -> View:
-    return View(tags=(Tag("staging", now, now, "", ""), Tag("production", now, now, "", "")), releases=records)
+def _view(records: tuple[Release, ...], now: str) -> RepositorySnapshot:
+    return RepositorySnapshot(
+        tags=(Tag("staging", now, now, "", ""), Tag("production", now, now, "", "")), releases=records
+    )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.deploy.remote import cache_name, remote_address, shown, without_secrets
-from agents.errors import Misconfigured
+from agents.deploy.remote import cache_name, normalize_remote, redact_remote, redact_secrets
+from agents.errors import ConfigurationError
 
 SECRETS = st.text(alphabet="0123456789abcdefXYZ%@!$&'()*+,;=:~", min_size=16, max_size=40)
 
@@ -17,35 +17,35 @@ SECRETS = st.text(alphabet="0123456789abcdefXYZ%@!$&'()*+,;=:~", min_size=16, ma
     ["https://git.example/app.git", "ssh://git@git.example:22/app", "git@git.example:team/app.git", "file:///srv/a"],
 )
 def test_a_url_stays_as_it_is(url: str) -> None:
-    assert remote_address(url) == url
+    assert normalize_remote(url) == url
 
 
 def test_a_path_is_made_absolute() -> None:
-    assert remote_address("some/repo.git") == str(Path("some/repo.git").resolve())
+    assert normalize_remote("some/repo.git") == str(Path("some/repo.git").resolve())
 
 
 @pytest.mark.parametrize("said", ["--upload-pack=touch ran", "-oProxyCommand=x", "https://git.example/\nx"])
 def test_what_git_could_take_as_an_option_is_refused(said: str) -> None:
-    with pytest.raises(Misconfigured, match="DEPLOY_REPO must be a path or a URL"):
-        remote_address(said)
+    with pytest.raises(ConfigurationError, match="DEPLOY_REPO must be a path or a URL"):
+        normalize_remote(said)
 
 
 @given(secret=SECRETS)
 def test_no_credential_is_ever_told(secret: str) -> None:
     remote = f"https://bot:{secret}@git.example/app.git"
-    told = without_secrets(f"fatal: unable to access '{remote}': {secret} was refused", remote)
+    told = redact_secrets(f"fatal: unable to access '{remote}': {secret} was refused", remote)
     assert secret not in told
-    assert secret not in shown(remote)
+    assert secret not in redact_remote(remote)
     assert "git.example/app.git" in told
 
 
 def test_a_token_in_place_of_the_user_is_not_told_either() -> None:
     remote = "https://ghp_0123456789@git.example/app"
-    assert without_secrets(f"remote: {remote} ghp_0123456789", remote) == "remote: https://git.example/app ***"
+    assert redact_secrets(f"remote: {remote} ghp_0123456789", remote) == "remote: https://git.example/app ***"
 
 
 def test_a_password_is_not_told_decoded_either() -> None:
-    assert "p@ssword" not in without_secrets("no p@ssword", "https://bot:p%40ssword@git.example/app")
+    assert "p@ssword" not in redact_secrets("no p@ssword", "https://bot:p%40ssword@git.example/app")
 
 
 def test_the_clone_stays_when_the_token_changes() -> None:
@@ -58,11 +58,11 @@ def test_the_clone_stays_when_the_token_changes() -> None:
 @given(secret=SECRETS.filter(lambda secret: not set(secret) & set("&;=")))
 def test_a_token_in_the_query_is_never_shown(secret: str) -> None:
     remote = f"https://git.example/app.git?depth=1&private_token={secret}"
-    text = without_secrets(f"fatal: unable to access '{remote}': {secret} was refused after 1 try", remote)
+    text = redact_secrets(f"fatal: unable to access '{remote}': {secret} was refused after 1 try", remote)
     assert secret not in text
     assert "was refused after 1 try" in text
-    assert shown(remote) == "https://git.example/app.git?***"
+    assert redact_remote(remote) == "https://git.example/app.git?***"
 
 
 def test_a_path_with_a_question_mark_is_shown_as_it_is() -> None:
-    assert shown("/srv/what?/app.git") == "/srv/what?/app.git"
+    assert redact_remote("/srv/what?/app.git") == "/srv/what?/app.git"

@@ -8,17 +8,17 @@ import pytest
 
 from agents.deploy import AGENT
 from agents.deploy.git import Git
-from agents.errors import InvalidArguments, Misconfigured, ToolError, Unreachable
+from agents.errors import ConfigurationError, InvalidArguments, ToolError, Unavailable
 from agents.messages import Assurance
 from agents.tools import ToolContext
-from tests.agents.deploy.operators import Operator
+from tests.agents.deploy.tool_runner import ToolRunner
 
 StandsAt = Callable[[str], str]
 Note = Callable[[str], list[str]]
 Commits = Mapping[str, str]
 
 
-def test_commits_are_listed_newest_first_with_their_tags(operator: Operator, commits: Commits) -> None:
+def test_commits_are_listed_newest_first_with_their_tags(operator: ToolRunner, commits: Commits) -> None:
     listed = operator.run("list_commits", limit=3)
     newest, released, before = listed.data["commits"]
     assert newest["subject"] == "Ask for the boat's draught too"
@@ -27,22 +27,22 @@ def test_commits_are_listed_newest_first_with_their_tags(operator: Operator, com
     assert "7116d49a 2026-10-02 Tom Okafor: Tell the next in line when a berth is free [v1.4.0]" in listed.summary
 
 
-def test_a_commit_without_a_subject_is_listed(operator: Operator, remote: Git) -> None:
-    tree = remote.do("rev-parse", "main^{tree}").strip()
-    commit = remote.do("commit-tree", tree, "-p", "main").strip()
-    remote.do("update-ref", "refs/heads/main", commit)
+def test_a_commit_without_a_subject_is_listed(operator: ToolRunner, remote: Git) -> None:
+    tree = remote.run("rev-parse", "main^{tree}").strip()
+    commit = remote.run("commit-tree", tree, "-p", "main").strip()
+    remote.run("update-ref", "refs/heads/main", commit)
     assert [c["subject"] for c in operator.run("list_commits", limit=2).data["commits"]] == [
         "",
         "Ask for the boat's draught too",
     ]
 
 
-def test_commits_are_listed_when_the_remote_names_no_default_branch(operator: Operator, remote: Git) -> None:
-    remote.do("symbolic-ref", "HEAD", "refs/heads/gone")
+def test_commits_are_listed_when_the_remote_names_no_default_branch(operator: ToolRunner, remote: Git) -> None:
+    remote.run("symbolic-ref", "HEAD", "refs/heads/gone")
     assert len(operator.run("list_commits", limit=100).data["commits"]) == 9
 
 
-def test_tags_are_listed_newest_first_with_the_environments_that_stand_there(operator: Operator) -> None:
+def test_tags_are_listed_newest_first_with_the_environments_that_stand_there(operator: ToolRunner) -> None:
     listed = operator.run("list_tags", limit=3)
     assert [(tag["name"], tag["environments"]) for tag in listed.data["tags"]] == [
         ("v1.4.0", []),
@@ -53,11 +53,11 @@ def test_tags_are_listed_newest_first_with_the_environments_that_stand_there(ope
 
 
 @pytest.mark.parametrize(("limit", "listed"), [(-1, 1), (0, 1), (2, 2), (10_000, 5)])
-def test_a_limit_is_kept_within_what_makes_sense(operator: Operator, limit: int, listed: int) -> None:
+def test_a_limit_is_kept_within_what_makes_sense(operator: ToolRunner, limit: int, listed: int) -> None:
     assert len(operator.run("list_tags", limit=limit).data["tags"]) == listed
 
 
-def test_what_is_deployed_names_every_environment_and_the_newest_tag(operator: Operator) -> None:
+def test_what_is_deployed_names_every_environment_and_the_newest_tag(operator: ToolRunner) -> None:
     assert operator.run("current_release").summary.splitlines() == [
         "production is v1.2.0 (85d4297a): Round invoices to the cent",
         "staging is v1.3.0 (aca8d1ea): Show free berths on a map",
@@ -65,23 +65,23 @@ def test_what_is_deployed_names_every_environment_and_the_newest_tag(operator: O
     ]
 
 
-def test_what_is_deployed_to_one_environment_names_only_that(operator: Operator, commits: Commits) -> None:
+def test_what_is_deployed_to_one_environment_names_only_that(operator: ToolRunner, commits: Commits) -> None:
     (place,) = operator.run("current_release", environment="staging").data["releases"]
     assert (place["environment"], place["tag"], place["commit"]) == ("staging", "v1.3.0", commits["v1.3.0"])
 
 
-def test_an_environment_that_nothing_was_released_to_says_so(operator: Operator, remote: Git) -> None:
+def test_an_environment_that_nothing_was_released_to_says_so(operator: ToolRunner, remote: Git) -> None:
     assert "staging is v1.3.0" in operator.run("current_release").summary
-    remote.do("update-ref", "-d", "refs/tags/staging")
+    remote.run("update-ref", "-d", "refs/tags/staging")
     answer = operator.run("current_release", environment="staging")
     assert answer.summary.startswith("Nothing is released to staging yet.")
     assert answer.data["releases"] == [{"environment": "staging", "tag": None, "commit": None}]
 
 
 def test_an_empty_remote_has_nothing_to_tell(tmp_path: Path, path: dict[str, str]) -> None:
-    Git(tmp_path / "empty.git", environment=path).do("init", "--quiet", "--bare")
+    Git(tmp_path / "empty.git", environment=path).run("init", "--quiet", "--bare")
     context = ToolContext("k", AGENT.set_up(tmp_path / "home", {**path, "DEPLOY_REPO": str(tmp_path / "empty.git")}))
-    told = [tool.run(context).summary for tool in AGENT.tools if tool.stance.effect == "read"]
+    told = [tool.run(context).summary for tool in AGENT.tools if tool.defaults.effect == "read"]
     assert told == [
         "There are no commits yet.",
         "There are no tags yet.",
@@ -90,16 +90,18 @@ def test_an_empty_remote_has_nothing_to_tell(tmp_path: Path, path: dict[str, str
 
 
 def test_only_the_moves_are_risky_and_ask_the_release_role() -> None:
-    risky = [tool for tool in AGENT.tools if tool.stance.effect != "read"]
+    risky = [tool for tool in AGENT.tools if tool.defaults.effect != "read"]
     assert [tool.name for tool in risky] == ["push_release_tag", "roll_back"]
     for tool in risky:
-        assert (tool.stance.effect, tool.stance.risk) == ("verifiable", "high")
-        assert tool.stance.ask.roles == ("release",)
-        assert (tool.stance.ask.min_assurance, tool.stance.ask.expires) == (Assurance.MEDIUM, 1800)
+        assert (tool.defaults.effect, tool.defaults.risk) == ("verifiable", "high")
+        assert tool.defaults.ask.roles == ("release",)
+        assert (tool.defaults.ask.min_assurance, tool.defaults.ask.expires) == (Assurance.MEDIUM, 1800)
 
 
-def test_a_proposal_is_resolved_to_exact_commits_before_anybody_is_asked(operator: Operator, commits: Commits) -> None:
-    assert operator.prepared("push_release_tag", environment="production", tag="v1.4.0", commit="7116D49A") == {
+def test_a_proposal_is_resolved_to_exact_commits_before_anybody_is_asked(
+    operator: ToolRunner, commits: Commits
+) -> None:
+    assert operator.prepare("push_release_tag", environment="production", tag="v1.4.0", commit="7116D49A") == {
         "environment": "production",
         "tag": "v1.4.0",
         "commit": commits["v1.4.0"],
@@ -107,59 +109,59 @@ def test_a_proposal_is_resolved_to_exact_commits_before_anybody_is_asked(operato
     }
 
 
-def test_preparing_what_was_prepared_changes_nothing(operator: Operator) -> None:
+def test_preparing_what_was_prepared_changes_nothing(operator: ToolRunner) -> None:
     for name, arguments in (
         ("push_release_tag", {"environment": "staging", "tag": "v1.4.0"}),
         ("roll_back", {"environment": "production"}),
     ):
-        prepared = operator.prepared(name, **arguments)
-        assert operator.prepared(name, **prepared) == prepared
+        prepared = operator.prepare(name, **arguments)
+        assert operator.prepare(name, **prepared) == prepared
 
 
 @pytest.mark.parametrize("said", ["Production", " PROD ", "prod", "production"])
-def test_an_environment_has_one_name_however_it_is_said(operator: Operator, said: str) -> None:
-    assert operator.prepared("roll_back", environment=said)["environment"] == "production"
+def test_an_environment_has_one_name_however_it_is_said(operator: ToolRunner, said: str) -> None:
+    assert operator.prepare("roll_back", environment=said)["environment"] == "production"
 
 
-def test_an_unknown_tag_is_refused_with_the_newest_ones(operator: Operator) -> None:
+def test_an_unknown_tag_is_refused_with_the_newest_ones(operator: ToolRunner) -> None:
     with pytest.raises(ToolError, match=r"no tag 'v9'; the newest are v1\.4\.0, v1\.3\.0"):
-        operator.prepared("push_release_tag", environment="staging", tag="v9")
+        operator.prepare("push_release_tag", environment="staging", tag="v9")
 
 
-def test_an_unknown_environment_is_refused_with_those_there_are(operator: Operator) -> None:
+def test_an_unknown_environment_is_refused_with_those_there_are(operator: ToolRunner) -> None:
     for name, arguments in (("push_release_tag", {"tag": "v1.4.0"}), ("roll_back", {})):
         with pytest.raises(ToolError, match="no environment 'moon'; there are production and staging"):
-            operator.prepared(name, environment="moon", **arguments)
+            operator.prepare(name, environment="moon", **arguments)
     with pytest.raises(ToolError, match="there are production and staging"):
         operator.run("current_release", environment="moon")
 
 
-def test_an_environment_is_not_a_tag_to_release(operator: Operator) -> None:
+def test_an_environment_is_not_a_tag_to_release(operator: ToolRunner) -> None:
     with pytest.raises(ToolError, match="staging is an environment"):
-        operator.prepared("push_release_tag", environment="production", tag="staging")
+        operator.prepare("push_release_tag", environment="production", tag="staging")
 
 
-def test_a_commit_that_contradicts_the_tag_is_refused(operator: Operator, commits: Commits) -> None:
+def test_a_commit_that_contradicts_the_tag_is_refused(operator: ToolRunner, commits: Commits) -> None:
     with pytest.raises(ToolError, match=r"v1\.4\.0 is the commit 7116d49a, not 85d4297a"):
-        operator.prepared("push_release_tag", environment="staging", tag="v1.4.0", commit=commits["v1.2.0"])
+        operator.prepare("push_release_tag", environment="staging", tag="v1.4.0", commit=commits["v1.2.0"])
 
 
-def test_a_misspelt_argument_is_named_by_the_schema(operator: Operator) -> None:
+def test_a_misspelt_argument_is_named_by_the_schema(operator: ToolRunner) -> None:
     with pytest.raises(InvalidArguments, match="push_release_tag: tag: Field required"):
-        operator.prepared("push_release_tag", environment="staging")
+        operator.prepare("push_release_tag", environment="staging")
 
 
 def test_a_release_moves_the_tag_on_the_remote_and_says_so(
-    operator: Operator, commits: Commits, stands_at: StandsAt
+    operator: ToolRunner, commits: Commits, tag_commit: StandsAt
 ) -> None:
-    done = operator.does("push_release_tag", environment="production", tag="v1.4.0")
+    done = operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
     assert done.summary == "production is now v1.4.0 (7116d49a); it was v1.2.0 (85d4297a)."
-    assert stands_at("production") == commits["v1.4.0"]
-    assert stands_at("staging") == commits["v1.3.0"]
+    assert tag_commit("production") == commits["v1.4.0"]
+    assert tag_commit("staging") == commits["v1.3.0"]
 
 
-def test_a_release_writes_its_record_as_one_json_line(operator: Operator, commits: Commits, note: Note) -> None:
-    operator.does("push_release_tag", "thread_1:call_2", environment="production", tag="v1.4.0")
+def test_a_release_writes_its_record_as_one_json_line(operator: ToolRunner, commits: Commits, note: Note) -> None:
+    operator.prepare_and_run("push_release_tag", "thread_1:call_2", environment="production", tag="v1.4.0")
     (line,) = note(commits["v1.4.0"])
     assert json.loads(line) == {
         "number": 4,
@@ -173,40 +175,40 @@ def test_a_release_writes_its_record_as_one_json_line(operator: Operator, commit
 
 
 def test_a_record_is_added_to_what_the_note_holds(
-    operator: Operator, remote: Git, commits: Commits, note: Note
+    operator: ToolRunner, remote: Git, commits: Commits, note: Note
 ) -> None:
-    remote.do(
+    remote.run(
         "notes", "--ref=releases", "add", "--force", "--message=# Seen by Ines\n\n{not a record", commits["v1.3.0"]
     )
-    operator.does("push_release_tag", environment="production", tag="v1.3.0")
+    operator.prepare_and_run("push_release_tag", environment="production", tag="v1.3.0")
     *kept, line = note(commits["v1.3.0"])
     assert kept == ["# Seen by Ines", "", "{not a record"]
     assert json.loads(line)["environment"] == "production"
 
 
 def test_the_first_release_of_an_environment_replaces_nothing(
-    operator: Operator, remote: Git, commits: Commits, note: Note
+    operator: ToolRunner, remote: Git, commits: Commits, note: Note
 ) -> None:
-    remote.do("update-ref", "-d", "refs/tags/staging")
-    remote.do("update-ref", "-d", "refs/notes/releases")
-    prepared = operator.prepared("push_release_tag", environment="staging", tag="v1.4.0")
+    remote.run("update-ref", "-d", "refs/tags/staging")
+    remote.run("update-ref", "-d", "refs/notes/releases")
+    prepared = operator.prepare("push_release_tag", environment="staging", tag="v1.4.0")
     assert prepared["replaces"] == "nothing"
     assert operator.run("push_release_tag", **prepared).summary == "staging is now v1.4.0 (7116d49a)."
     assert json.loads(note(commits["v1.4.0"])[0])["previous"] == ""
 
 
 def test_a_lightweight_tag_and_an_annotated_environment_work_as_well(
-    operator: Operator, remote: Git, commits: Commits, stands_at: StandsAt
+    operator: ToolRunner, remote: Git, commits: Commits, tag_commit: StandsAt
 ) -> None:
-    remote.do("update-ref", "refs/tags/v1.3.1", commits["v1.3.0"])
-    remote.do("tag", "--annotate", "--force", "--message=by hand", "production", commits["v1.1.0"])
-    done = operator.does("push_release_tag", environment="production", tag="v1.3.1")
+    remote.run("update-ref", "refs/tags/v1.3.1", commits["v1.3.0"])
+    remote.run("tag", "--annotate", "--force", "--message=by hand", "production", commits["v1.1.0"])
+    done = operator.prepare_and_run("push_release_tag", environment="production", tag="v1.3.1")
     assert done.data["previous"] == commits["v1.1.0"]
-    assert stands_at("production") == commits["v1.3.0"]
+    assert tag_commit("production") == commits["v1.3.0"]
 
 
-def test_a_roll_back_names_the_release_it_goes_back_to(operator: Operator, commits: Commits) -> None:
-    assert operator.prepared("roll_back", environment="production") == {
+def test_a_roll_back_names_the_release_it_goes_back_to(operator: ToolRunner, commits: Commits) -> None:
+    assert operator.prepare("roll_back", environment="production") == {
         "environment": "production",
         "tag": "v1.1.0",
         "commit": commits["v1.1.0"],
@@ -214,43 +216,43 @@ def test_a_roll_back_names_the_release_it_goes_back_to(operator: Operator, commi
     }
 
 
-def test_rolling_back_twice_goes_back_twice(operator: Operator, commits: Commits, stands_at: StandsAt) -> None:
-    first = operator.does("roll_back", "first", environment="production")
+def test_rolling_back_twice_goes_back_twice(operator: ToolRunner, commits: Commits, tag_commit: StandsAt) -> None:
+    first = operator.prepare_and_run("roll_back", "first", environment="production")
     assert first.summary == "production is back at v1.1.0 (2396534c); it was v1.2.0 (85d4297a)."
-    operator.does("roll_back", "second", environment="production")
-    assert stands_at("production") == commits["v1.0.0"]
+    operator.prepare_and_run("roll_back", "second", environment="production")
+    assert tag_commit("production") == commits["v1.0.0"]
     with pytest.raises(ToolError, match="no earlier release of production"):
-        operator.prepared("roll_back", environment="production")
+        operator.prepare("roll_back", environment="production")
 
 
 def test_a_roll_back_after_a_move_by_hand_goes_back_to_the_last_release(
-    operator: Operator, remote: Git, commits: Commits
+    operator: ToolRunner, remote: Git, commits: Commits
 ) -> None:
-    remote.do("update-ref", "refs/tags/production", commits["v1.4.0"])
-    assert operator.prepared("roll_back", environment="production")["tag"] == "v1.2.0"
+    remote.run("update-ref", "refs/tags/production", commits["v1.4.0"])
+    assert operator.prepare("roll_back", environment="production")["tag"] == "v1.2.0"
 
 
-def test_a_roll_back_to_another_release_than_the_last_is_refused(operator: Operator, commits: Commits) -> None:
+def test_a_roll_back_to_another_release_than_the_last_is_refused(operator: ToolRunner, commits: Commits) -> None:
     for named in ({"commit": commits["v1.0.0"]}, {"tag": "v1.0.0"}):
         with pytest.raises(ToolError, match=r"to go back to is v1\.1\.0 \(2396534c\)"):
-            operator.prepared("roll_back", environment="production", **named)
+            operator.prepare("roll_back", environment="production", **named)
 
 
 def test_a_roll_back_to_a_commit_nobody_has_any_more_is_refused(
-    operator: Operator, remote: Git, commits: Commits
+    operator: ToolRunner, remote: Git, commits: Commits
 ) -> None:
     lost = json.dumps({"environment": "staging", "number": 9, "commit": commits["v1.3.0"], "previous": "ab" * 20})
-    remote.do("notes", "--ref=releases", "append", f"--message={lost}", commits["v1.3.0"])
+    remote.run("notes", "--ref=releases", "append", f"--message={lost}", commits["v1.3.0"])
     with pytest.raises(ToolError, match=r"a person names it: roll back staging to abababab\."):
-        operator.prepared("roll_back", environment="staging")
+        operator.prepare("roll_back", environment="staging")
     with pytest.raises(ToolError, match="abababab is no longer in the repository"):
-        operator.prepared("roll_back", environment="staging", commit="abababab")
+        operator.prepare("roll_back", environment="staging", commit="abababab")
 
 
-def test_forged_and_broken_records_are_passed_over(operator: Operator, remote: Git, commits: Commits) -> None:
+def test_forged_and_broken_records_are_passed_over(operator: ToolRunner, remote: Git, commits: Commits) -> None:
     for line in ('{"environment": "production"', "[]", '{"environment": "production", "commit": "--force"}'):
-        remote.do("notes", "--ref=releases", "append", f"--message={line}", commits["v1.2.0"])
-    assert operator.prepared("roll_back", environment="production")["tag"] == "v1.1.0"
+        remote.run("notes", "--ref=releases", "append", f"--message={line}", commits["v1.2.0"])
+    assert operator.prepare("roll_back", environment="production")["tag"] == "v1.1.0"
 
 
 def test_a_remote_that_is_not_there_says_what_to_set(tmp_path: Path, path: dict[str, str]) -> None:
@@ -261,18 +263,18 @@ def test_a_remote_that_is_not_there_says_what_to_set(tmp_path: Path, path: dict[
 
 def test_a_remote_that_does_not_answer_is_left_for_later(tmp_path: Path, path: dict[str, str]) -> None:
     context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": "git://127.0.0.1:1/app"}))
-    with pytest.raises(Unreachable, match=r"git://127\.0\.0\.1:1/app does not answer: .*Connection refused"):
+    with pytest.raises(Unavailable, match=r"git://127\.0\.0\.1:1/app does not answer: .*Connection refused"):
         AGENT.tools[0].run(context)
 
 
-def test_a_missing_git_says_what_to_install(operator: Operator) -> None:
+def test_a_missing_git_says_what_to_install(operator: ToolRunner) -> None:
     for tool in AGENT.tools:
-        with pytest.raises(Misconfigured, match="install git"):
+        with pytest.raises(ConfigurationError, match="install git"):
             tool.run(ToolContext("k", {**operator.environment, "PATH": ""}), **_plausible(tool.name))
 
 
 def test_tools_without_set_up_say_what_is_missing() -> None:
-    with pytest.raises(Misconfigured, match="DEPLOY_REPO and DEPLOY_CACHE"):
+    with pytest.raises(ConfigurationError, match="DEPLOY_REPO and DEPLOY_CACHE"):
         AGENT.tools[0].run(ToolContext("k", {}))
 
 
@@ -298,10 +300,10 @@ NASTY = (
 @pytest.mark.parametrize("nasty", NASTY)
 @pytest.mark.parametrize("argument", ["tag", "environment", "commit", "replaces"])
 def test_nothing_anybody_writes_is_taken_as_an_option_or_run(
-    operator: Operator, tmp_path: Path, argument: str, nasty: str
+    operator: ToolRunner, tmp_path: Path, argument: str, nasty: str
 ) -> None:
     arguments = {"environment": "production", "tag": "v1.4.0", argument: nasty or "-"}
-    tool = AGENT.tool("push_release_tag")
+    tool = AGENT.get_tool("push_release_tag")
     assert tool is not None
     for call in (tool.run, tool.prepare):
         assert call is not None
@@ -321,45 +323,47 @@ def _plausible(name: str) -> dict[str, str]:
 def forge(remote: Git, environment: str, tag: str, commit: str) -> None:
     """Write a release record as anybody who can push notes may, and nothing else."""
     record = json.dumps({"environment": environment, "number": 99, "tag": tag, "commit": commit})
-    remote.do("notes", "--ref=releases", "append", f"--message={record}", commit)
+    remote.run("notes", "--ref=releases", "append", f"--message={record}", commit)
 
 
-def test_a_recorded_name_that_is_another_commit_is_not_shown(operator: Operator, remote: Git, commits: Commits) -> None:
+def test_a_recorded_name_that_is_another_commit_is_not_shown(
+    operator: ToolRunner, remote: Git, commits: Commits
+) -> None:
     forge(remote, "production", "v1.1.0", commits["v1.2.0"])
     assert operator.run("current_release").summary.startswith("production is v1.2.0 (85d4297a)")
-    prepared = operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
     assert prepared["replaces"] == f"v1.2.0 {commits['v1.2.0']}"
 
 
-def test_a_commit_that_no_tag_names_is_shown_as_recorded_only(operator: Operator, remote: Git) -> None:
-    main = remote.do("rev-parse", "main").strip()
-    remote.do("update-ref", "refs/tags/production", "main")
+def test_a_commit_that_no_tag_names_is_shown_as_recorded_only(operator: ToolRunner, remote: Git) -> None:
+    main = remote.run("rev-parse", "main").strip()
+    remote.run("update-ref", "refs/tags/production", "main")
     forge(remote, "production", "v1.1.0", main)
     doubt = "recorded as v1.1.0, no tag names this commit"
     shown = operator.run("current_release", environment="production")
     assert shown.summary.startswith(f"production is {main[:8]} ({doubt}): Ask for")
     assert shown.data["releases"][0]["tag"] is None
-    prepared = operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
+    prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
     assert prepared["replaces"] == f"{doubt}: {main}"
     assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({doubt}).")
 
 
 def test_roll_back_to_a_commit_without_a_tag_takes_a_person_who_names_it(
-    operator: Operator, remote: Git, stands_at: StandsAt
+    operator: ToolRunner, remote: Git, tag_commit: StandsAt
 ) -> None:
-    main = remote.do("rev-parse", "main").strip()
+    main = remote.run("rev-parse", "main").strip()
     forge(remote, "production", "v1.1.0", main)
     with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, no tag .* roll back production to {main[:8]}\."):
-        operator.prepared("roll_back", environment="production")
-    prepared = operator.prepared("roll_back", environment="production", commit=main[:8])
+        operator.prepare("roll_back", environment="production")
+    prepared = operator.prepare("roll_back", environment="production", commit=main[:8])
     assert (prepared["tag"], prepared["commit"]) == ("", main)
     operator.run("roll_back", **prepared)
-    assert stands_at("production") == main
+    assert tag_commit("production") == main
 
 
-def test_a_tag_in_the_way_of_the_environments_tag_is_explained(operator: Operator, remote: Git) -> None:
-    remote.do("update-ref", "-d", "refs/tags/production")
-    remote.do("update-ref", "refs/tags/production/x", "main")
+def test_a_tag_in_the_way_of_the_environments_tag_is_explained(operator: ToolRunner, remote: Git) -> None:
+    remote.run("update-ref", "-d", "refs/tags/production")
+    remote.run("update-ref", "refs/tags/production/x", "main")
     with pytest.raises(ToolError, match=r"The tag 'production/x' is in the way: .* Rename or delete"):
-        operator.prepared("push_release_tag", environment="production", tag="v1.4.0")
-    assert operator.prepared("push_release_tag", environment="staging", tag="v1.4.0")["tag"] == "v1.4.0"
+        operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
+    assert operator.prepare("push_release_tag", environment="staging", tag="v1.4.0")["tag"] == "v1.4.0"

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.entrance import enter
-from tests.bot.cli.processes import Ended, Folder, Server
+from bot.cli.entry_point import run_command
+from tests.bot.cli.cli_harness import CliFolder, CommandResult, RunningServer
 
-Run = Callable[..., Ended]
+RunCommand = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path) -> CliFolder:
     """An empty folder."""
-    return Folder(tmp_path)
+    return CliFolder(tmp_path)
 
 
 @pytest.fixture
-def handrail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def handrail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
     """Runs commands in an empty folder, where no server is."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PORT", "1")
@@ -26,23 +26,25 @@ def handrail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One server for all tests of a module."""
-    with Folder(tmp_path_factory.mktemp("served")).up() as running:
+    with CliFolder(tmp_path_factory.mktemp("served")).running_server() as running:
         yield running
 
 
 @pytest.fixture
-def served(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run_on_server(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> RunCommand:
     """Runs commands in the folder of the server."""
     monkeypatch.chdir(server.folder.path)
     monkeypatch.setenv("PORT", server.port)
     return _runner(capsys)
 
 
-def _runner(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> Ended:
-        code = enter(arguments)
-        return Ended(code, *capsys.readouterr())
+def _runner(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    def run(*arguments: str) -> CommandResult:
+        code = run_command(arguments)
+        return CommandResult(code, *capsys.readouterr())
 
     return run

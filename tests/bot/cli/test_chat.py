@@ -9,21 +9,21 @@ import httpx
 import pytest
 from rich.console import Console
 
-from bot.cli.chat.news import News, request_of
-from bot.cli.chat.once import once
+from bot.cli.chat.once import run_once
+from bot.cli.chat.renderer import EventRenderer, request_id_of_event
 from bot.cli.chat.session import Session
-from channels.terminal.client import LoggedEvent, TerminalClient, path
-from channels.terminal.outbound import RequestView
+from channels.terminal.client import LoggedEvent, TerminalClient, api_path
+from channels.terminal.views import ApiRequest
 
 WIDE = 400
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_is_asked_any_more(server):
+async def _close_open_requests(server):
     """What an earlier test asked is not shown to the next one."""
     async with a_client(server) as client:
-        for request in await client.listed(path("requests"), "requests", most=100, status="open"):
-            await client.post(path("threads", request["thread_id"], "cancel"))
+        for request in await client.list_all(api_path("requests"), "requests", max_items=100, status="open"):
+            await client.post(api_path("threads", request["thread_id"], "cancel"))
 
 
 def a_client(server, person: str | None = "you") -> TerminalClient:
@@ -46,7 +46,7 @@ class Terminal:
                 yield line
 
         async with self._client as client:
-            await Session(client, screen).run(typed(), patient=True)
+            await Session(client, screen).run(typed(), is_scripted=True)
         return shown.getvalue()
 
 
@@ -128,7 +128,7 @@ async def test_an_instruction_replaces_what_was_asked(server):
 async def test_cancelling_elsewhere_is_seen_here(server):
     asked = await Terminal(server).types("deploy v1.2.0 to production")
     thread = next(word for word in asked.split() if word.startswith("thr_"))
-    assert server.folder.run("threads", "cancel", thread).code == 0
+    assert server.folder.run("threads", "cancel", thread).exit_code == 0
     shown = await Terminal(server).types(f"/thread {thread}", "one more thing")
     assert "cancelled with its thread" in shown
     assert "is cancelled" in shown
@@ -153,25 +153,25 @@ YES = {
 }
 
 
-def told(news: News, **changed: object) -> int:
+def told(news: EventRenderer, **changed: object) -> int:
     """How many things a request gives to show."""
-    return len(list(news.of_request(RequestView.model_validate({**REQUEST, **changed}))))
+    return len(list(news.render_request_changes(ApiRequest.model_validate({**REQUEST, **changed}))))
 
 
 def test_each_news_of_a_request_is_shown_once():
-    news = News()
+    news = EventRenderer()
     assert [told(news), told(news)] == [1, 0]
     assert [told(news, answers=[YES]), told(news, answers=[YES])] == [1, 0]
     assert told(news, answers=[YES], digest="d2") == 1
     assert [told(news, status="approved", answers=[YES, YES]), told(news, status="approved")] == [1, 0]
-    assert news.waiting() == []
+    assert news.open_requests() == []
 
 
 def test_what_we_said_ourselves_is_not_said_again_but_what_others_say_is():
-    news = News(sent=["hello"])
+    news = EventRenderer(unechoed_texts=["hello"])
     said = LoggedEvent(2, "MessageReceived", "2026-03-01T09:00:00Z", "person:you", {"text": "hello"})
-    assert list(news.of_event(said)) == []
-    assert [str(one) for one in news.of_event(said)] == ["you: hello"]
+    assert list(news.render_event(said)) == []
+    assert [str(one) for one in news.render_event(said)] == ["you: hello"]
 
 
 @pytest.mark.parametrize(
@@ -189,30 +189,30 @@ def test_what_we_said_ourselves_is_not_said_again_but_what_others_say_is():
 )
 def test_remarks_are_made_of_what_moves_people(kind, data, shown):
     event = LoggedEvent(2, kind, "2026-03-01T09:00:00Z", "system:engine", data)
-    assert [str(one) for one in News().of_event(event)] == shown
+    assert [str(one) for one in EventRenderer().render_event(event)] == shown
 
 
 def test_events_name_the_request_they_are_about():
     def named(kind: str, **data: object) -> str | None:
-        return request_of(LoggedEvent(1, kind, "2026-03-01T09:00:00Z", "system:engine", data))
+        return request_id_of_event(LoggedEvent(1, kind, "2026-03-01T09:00:00Z", "system:engine", data))
 
     assert named("RequestOpened", request={"id": "req_1"}) == "req_1"
     assert named("RequestAnswered", request_id="req_1") == "req_1"
     assert named("ToolStarted", request_id="req_1") is None
 
 
-def test_one_thing_said_is_answered_in_json_lines(served):
-    ended = served("chat", "--once", "what is deployed to production")
-    assert ended.code == 0
+def test_one_thing_said_is_answered_in_json_lines(run_on_server):
+    ended = run_on_server("chat", "--once", "what is deployed to production")
+    assert ended.exit_code == 0
     reply, thread = ended.lines
     assert reply.keys() == {"type", "text"}
     assert reply["text"].startswith("production is")
     assert (thread["type"], thread["status"], thread["origin"]) == ("thread", "done", "terminal:you")
 
 
-def test_one_thing_said_to_nobody_is_refused(served):
-    ended = served("chat", "--once", "hello", "--agent", "nobody")
-    assert (ended.code, ended.out) == (1, "")
+def test_one_thing_said_to_nobody_is_refused(run_on_server):
+    ended = run_on_server("chat", "--once", "hello", "--agent", "nobody")
+    assert (ended.exit_code, ended.out) == (1, "")
     assert "there is no agent" in ended.err
 
 
@@ -236,7 +236,7 @@ def stuck(status: str):
 async def test_how_the_thread_rests_is_the_exit_code(capsys, status, code):
     client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck(status)))
     async with client:
-        assert await once(client, "hello", None) == code
+        assert await run_once(client, "hello", None) == code
     assert json.loads(capsys.readouterr().out) == {"type": "thread", **a_thread(status)}
 
 
@@ -279,7 +279,7 @@ WAITS = ("TimerSet", {"fires_at": SOON, "reason": "tea"}, "waiting_for_time")
 async def test_once_outlasts_a_retry_and_ends_where_the_thread_waits(capsys, steps, status, lines):
     client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(moving(*steps)))
     async with client, asyncio.timeout(5):
-        assert await once(client, "hello", None) == 0
+        assert await run_once(client, "hello", None) == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (shown[-1]["status"], len(shown)) == (status, lines)
 
@@ -287,7 +287,7 @@ async def test_once_outlasts_a_retry_and_ends_where_the_thread_waits(capsys, ste
 async def test_a_thread_that_does_not_move_is_given_up(capsys):
     client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck("running")))
     async with client, asyncio.timeout(5):
-        assert await once(client, "hello", None, still=0.05) == 1
+        assert await run_once(client, "hello", None, idle_timeout_seconds=0.05) == 1
     shown = capsys.readouterr()
     assert "nothing moved" in shown.err
     assert json.loads(shown.out)["status"] == "running"

@@ -15,7 +15,7 @@ def warnings(handrail, tmp_path):
         (tmp_path / "handrail.toml").write_text(text)
         passed = handrail("config", "check")
         *told, last = passed.err.splitlines()
-        assert (passed.code, last) == (0, "no mistakes")
+        assert (passed.exit_code, last) == (0, "no mistakes")
         return [line.removeprefix("warning: handrail.toml:") for line in told if line.startswith("warning: ")]
 
     return checked
@@ -75,7 +75,7 @@ def test_doctor_shows_warnings(handrail, monkeypatch):
 def test_start_refuses_a_condition_that_can_never_match(folder):
     (folder.path / "handrail.toml").write_text(TWO + IMPOSSIBLE)
     refused = folder.run("up", "--port", "0")
-    assert refused.code == 1
+    assert refused.exit_code == 1
     assert 'handrail.toml:9: policy[0].when.environment: can never match a call of roll_back: "prod"' in refused.err
 
 
@@ -83,12 +83,12 @@ def test_start_warns_once_and_goes_on_where_it_can(folder):
     (folder.path / "handrail.toml").write_text(TWO + SHADOWED)
     odd = {"LOG_LEVLE": "debug", "ALL_PROXY": "socks5://127.0.0.1:1", "SSL_CERT_FILE": "/nonexistent"}
     slack = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "x"}
-    with folder.up(**odd, **slack, OPENAI_API_KEY="sk-x", HANDRAIL_API_TOKENS="ci:token:al") as server:
-        told = [line for line in server.talking.said.splitlines() if "configuration_doubted" in line]
+    with folder.running_server(**odd, **slack, OPENAI_API_KEY="sk-x", HANDRAIL_API_TOKENS="ci:token:al") as server:
+        told = [line for line in server.process.output.splitlines() if "configuration_doubted" in line]
         assert len(told) == 4
         for name in ("policy[1]", "LOG_LEVLE", "ALL_PROXY", "SSL_CERT_FILE"):
             assert sum(f'"{name}"' in line for line in told) == 1
-        assert '"action": "channel_not_started", "channel": "slack"' in server.talking.said
+        assert '"action": "channel_not_started", "channel": "slack"' in server.process.output
         answered = server.folder.run("chat", "--once", "what is deployed", **odd, HANDRAIL_API_TOKEN="token")
-        assert answered.code == 0
+        assert answered.exit_code == 0
         assert "production is" in answered.out

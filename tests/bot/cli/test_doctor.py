@@ -3,7 +3,7 @@
 
 def test_an_empty_folder_is_no_problem(handrail):
     told = handrail("doctor", "--json")
-    assert told.code == 0
+    assert told.exit_code == 0
     assert {finding["state"] for finding in told.json} <= {"ok", "warning"}
     assert {"python", "git", "folder", "settings", "approvers", "model", "database", "slack", "server"} <= {
         finding["name"] for finding in told.json
@@ -11,9 +11,9 @@ def test_an_empty_folder_is_no_problem(handrail):
     assert "start it with `make up`" in handrail("doctor").out
 
 
-def test_a_running_server_is_found_and_asked(served):
-    told = served("doctor", "--json")
-    assert told.code == 0
+def test_a_running_server_is_found_and_asked(run_on_server):
+    told = run_on_server("doctor", "--json")
+    assert told.exit_code == 0
     found = {finding["name"]: finding for finding in told.json}
     assert "in use by a running Handrail" in found["database"]["told"]
     assert found["server"]["state"] == found["token"]["state"] == "ok"
@@ -22,7 +22,7 @@ def test_a_running_server_is_found_and_asked(served):
 def test_a_problem_is_an_exit_code(handrail, monkeypatch, tmp_path):
     monkeypatch.setenv("DEPLOY_REPO", str(tmp_path / "nothing"))
     told = handrail("doctor")
-    assert told.code == 1
+    assert told.exit_code == 1
     assert "is not a git repository" in told.out
 
 
@@ -32,17 +32,17 @@ def test_wrong_settings_and_wrong_configuration_are_told_line_by_line(handrail, 
     assert [line.partition(": ")[0] for line in lines] == ["handrail.toml:2", "handrail.toml:3"]
     monkeypatch.setenv("PORT", "many")
     told = handrail("doctor", "--json")
-    assert told.code == 1
+    assert told.exit_code == 1
     assert told.json[-1]["name"] == "settings"
 
 
 def test_a_worker_of_a_shared_database_is_found_with_its_queues(folder, postgres_url):
     here = {"DATABASE_URL": postgres_url, "PORT": "1"}
-    with folder.talking("worker", "--concurrency", "3", **here) as worker:
-        worker.until("takes jobs of")
+    with folder.start("worker", "--concurrency", "3", **here) as worker:
+        worker.wait_for_output("takes jobs of")
         told = folder.run("doctor", "--json", **here)
     found = [finding for finding in told.json if finding["name"] in ("database", "process", "queue", "jobs", "threads")]
-    assert told.code == 0
+    assert told.exit_code == 0
     assert {finding["state"] for finding in found} == {"ok"}
     (process,) = (finding["data"] for finding in found if finding["name"] == "process")
     assert (process["role"], process["pid"], process["concurrency"]) == ("worker", worker.process.pid, 3)
@@ -53,5 +53,5 @@ def test_a_worker_of_a_shared_database_is_found_with_its_queues(folder, postgres
 def test_a_shared_database_that_is_away_is_a_problem(handrail, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/handrail")
     told = handrail("doctor", "--json")
-    assert told.code == 1
+    assert told.exit_code == 1
     assert [finding["name"] for finding in told.json if finding["state"] == "problem"] == ["database"]

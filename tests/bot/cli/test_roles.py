@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from storage.database import connect
-from storage.schema import HEAD
-from tests.bot.cli.processes import PROGRAM, Folder
-from tests.databases import forget_database
-from tests.postgres import new_database, server_url
+from storage.database import create_database_engine
+from storage.schema import HEAD_REVISION
+from tests.bot.cli.cli_harness import PROGRAM, CliFolder
+from tests.databases import drop_if_shared_server
+from tests.postgres import create_database, server_url
 
 PROMISED_SECONDS = 10.0
 ROLES = {"web": ("--port", "0"), "worker": (), "clock": ()}
@@ -23,20 +23,20 @@ ANNOUNCED = {
 
 
 @pytest.fixture
-def shared(tmp_path, postgres_url) -> Folder:
+def postgres_folder(tmp_path, postgres_url) -> CliFolder:
     """A folder whose commands find a migrated PostgreSQL database."""
-    return Folder(tmp_path, {"DATABASE_URL": postgres_url})
+    return CliFolder(tmp_path, {"DATABASE_URL": postgres_url})
 
 
 @pytest.fixture
 def empty_url() -> Iterator[str]:
-    url = new_database(server_url())
+    url = create_database(server_url())
     yield url
-    forget_database(url)
+    drop_if_shared_server(url)
 
 
 def revision(url: str) -> str:
-    engine = connect(url)
+    engine = create_database_engine(url)
     with engine.connect() as connection:
         found: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
     engine.dispose()
@@ -44,9 +44,9 @@ def revision(url: str) -> str:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_says_what_it_does_and_ends_in_peace(shared, role):
-    with shared.talking(role, *ROLES[role]) as process:
-        process.until(ANNOUNCED[role])
+def test_a_role_says_what_it_does_and_ends_in_peace(postgres_folder, role):
+    with postgres_folder.start(role, *ROLES[role]) as process:
+        process.wait_for_output(ANNOUNCED[role])
         begun = time.monotonic()
         assert process.stop() == 0
         assert time.monotonic() - begun < PROMISED_SECONDS
@@ -55,7 +55,7 @@ def test_a_role_says_what_it_does_and_ends_in_peace(shared, role):
 @pytest.mark.parametrize("role", ROLES)
 def test_a_file_is_for_one_process_and_a_role_says_what_to_use_instead(folder, role):
     refused = folder.run(role, *ROLES[role])
-    assert refused.code == 1
+    assert refused.exit_code == 1
     assert f"SQLite is for one process: `handrail {role}` cannot share it with the others" in refused.err
     assert "`handrail up`" in refused.err
     assert not (folder.path / ".handrail" / "handrail.db").exists()
@@ -64,19 +64,19 @@ def test_a_file_is_for_one_process_and_a_role_says_what_to_use_instead(folder, r
 @pytest.mark.parametrize("role", ROLES)
 def test_a_database_that_was_not_migrated_is_refused_with_the_fix_and_left_alone(folder, empty_url, role):
     refused = folder.run(role, *ROLES[role], DATABASE_URL=empty_url)
-    assert refused.code == 1
-    assert f"the database is at revision none and needs {HEAD}: run `handrail migrate`" in refused.err
-    assert folder.run("migrate", "--json", DATABASE_URL=empty_url).json == {"before": None, "after": HEAD}
+    assert refused.exit_code == 1
+    assert f"the database is at revision none and needs {HEAD_REVISION}: run `handrail migrate`" in refused.err
+    assert folder.run("migrate", "--json", DATABASE_URL=empty_url).json == {"before": None, "after": HEAD_REVISION}
 
 
 @pytest.mark.parametrize("command", [*ROLES, "up", "migrate"])
-def test_a_database_of_a_newer_handrail_is_refused_and_left_alone(shared, postgres_url, command):
-    engine = connect(postgres_url)
+def test_a_database_of_a_newer_handrail_is_refused_and_left_alone(postgres_folder, postgres_url, command):
+    engine = create_database_engine(postgres_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    refused = shared.run(command, *ROLES.get(command, ()))
-    assert refused.code == 1
+    refused = postgres_folder.run(command, *ROLES.get(command, ()))
+    assert refused.exit_code == 1
     assert "written by a newer Handrail (revision 9999" in refused.err
     assert revision(postgres_url) == "9999"
 
@@ -90,23 +90,23 @@ def test_a_database_of_a_newer_handrail_is_refused_and_left_alone(shared, postgr
         (("--concurrency", "many"), "--concurrency"),
     ],
 )
-def test_options_that_make_no_sense_are_wrong_usage(shared, options, complaint):
-    refused = shared.run("worker", *options)
-    assert refused.code == 2
+def test_options_that_make_no_sense_are_wrong_usage(postgres_folder, options, complaint):
+    refused = postgres_folder.run("worker", *options)
+    assert refused.exit_code == 2
     assert complaint in refused.err
 
 
-def test_a_worker_takes_the_queues_it_is_told_each_once(shared):
-    with shared.talking("worker", "--queues", "deliver,timer,deliver", "--concurrency", "3") as process:
-        process.until("worker takes jobs of deliver, timer, 3 at once")
+def test_a_worker_takes_the_queues_it_is_told_each_once(postgres_folder):
+    with postgres_folder.start("worker", "--queues", "deliver,timer,deliver", "--concurrency", "3") as process:
+        process.wait_for_output("worker takes jobs of deliver, timer, 3 at once")
         assert process.stop() == 0
 
 
 def test_migrating_twice_changes_nothing(folder, empty_url):
     first, second = (folder.run("migrate", DATABASE_URL=empty_url) for _ in range(2))
-    assert (first.code, second.code) == (0, 0)
-    assert f"at revision {HEAD}, it was at none" in first.out + first.err
-    assert f"at revision {HEAD}, as it was" in second.out + second.err
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert f"at revision {HEAD_REVISION}, it was at none" in first.out + first.err
+    assert f"at revision {HEAD_REVISION}, as it was" in second.out + second.err
 
 
 def test_of_several_that_migrate_at_once_one_does_it_and_the_others_find_it_done(folder, empty_url):
@@ -119,23 +119,23 @@ def test_of_several_that_migrate_at_once_one_does_it_and_the_others_find_it_done
     said = [process.communicate(timeout=60)[0].decode() for process in migrating]
     assert [process.returncode for process in migrating] == [0, 0, 0, 0], said
     assert sum("it was at none" in one for one in said) == 1
-    assert revision(empty_url) == HEAD
+    assert revision(empty_url) == HEAD_REVISION
 
 
 def test_up_migrates_and_does_everything_on_postgresql_too(folder, empty_url):
-    with folder.up(DATABASE_URL=empty_url) as server:
+    with folder.running_server(DATABASE_URL=empty_url) as server:
         asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production", DATABASE_URL=empty_url)
         card, _ = asked.lines
         approved = server.folder.run("requests", "approve", card["code"], "--json")
         assert approved.json["status"] == "approved"
-        assert server.talking.stop() == 0
+        assert server.process.stop() == 0
 
 
 @pytest.mark.parametrize("command", [*ROLES, "up", "migrate"])
 def test_a_database_that_is_away_is_told_without_its_secret(folder, command):
     url = "postgresql://bot:correct-horse-battery@127.0.0.1:1/handrail"
     refused = folder.run(command, *ROLES.get(command, ()), DATABASE_URL=url)
-    assert refused.code == 1
+    assert refused.exit_code == 1
     assert "the database does not answer: check that it runs, and DATABASE_URL" in refused.err
     assert "correct-horse-battery" not in refused.err + refused.out
     assert "Traceback" not in refused.err

@@ -5,15 +5,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from channels.slack.manifest import manifest
+from channels.slack.manifest import build_manifest
 
 PUBLIC = "https://rail.example.com"
 
 
 def test_without_anything_set_the_manifest_is_for_http_and_warns_that_slack_cannot_come_here(handrail):
     told = handrail("slack", "manifest")
-    assert told.code == 0
-    assert told.json == manifest("http://localhost:1", socket_mode=False)
+    assert told.exit_code == 0
+    assert told.json == build_manifest("http://localhost:1", socket_mode=False)
     assert "warning: PUBLIC_URL is http://localhost:1, and Slack sends to https:// only" in told.err
 
 
@@ -31,7 +31,7 @@ def test_an_option_decides_whatever_is_set(handrail, monkeypatch, option, socket
     monkeypatch.setenv("SLACK_APP_TOKEN", token)
     monkeypatch.setenv("PUBLIC_URL", PUBLIC)
     told = handrail("slack", "manifest", option)
-    assert told.json == manifest(PUBLIC, socket_mode=socket_mode)
+    assert told.json == build_manifest(PUBLIC, socket_mode=socket_mode)
     assert "warning" not in told.err
 
 
@@ -48,4 +48,4 @@ def test_the_link_carries_the_whole_manifest(handrail):
 
 
 def test_slack_alone_is_not_enough(handrail):
-    assert handrail("slack").code == 2
+    assert handrail("slack").exit_code == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.environment.api_tokens import api_tokens
+from bot.environment.api_tokens import parse_api_tokens
 
 TOKENS = "alice:secret-a:alice,ci:secret-b::read+start"
 TOML = '[people.alice]\nname = "Alice"\nroles = ["admin"]\n'
@@ -35,7 +35,7 @@ def test_the_generated_token_is_listed_where_none_is_set(handrail, monkeypatch):
 
 def test_a_new_token_comes_with_the_entry_to_add(handrail):
     made = handrail("tokens", "new", "bot", "--person", "alice", "--scope", "read", "--scope", "answer", "--json").json
-    (token,) = api_tokens(made["entry"])
+    (token,) = parse_api_tokens(made["entry"])
     assert (token.name, token.person, token.scopes) == ("bot", "alice", ("read", "answer"))
     assert token.secret.get_secret_value() == made["token"]
     assert made["token"] != handrail("tokens", "new", "bot", "--json").json["token"]
@@ -53,13 +53,13 @@ def test_a_new_token_comes_with_the_entry_to_add(handrail):
 )
 def test_what_makes_no_token_is_refused(handrail, arguments, told):
     refused = handrail("tokens", "new", *arguments)
-    assert (refused.code, refused.out) == (1, "")
+    assert (refused.exit_code, refused.out) == (1, "")
     assert told in refused.err
 
 
 def test_revoking_says_which_entry_to_remove_and_fails(handrail):
     refused = handrail("tokens", "revoke", "ci")
-    assert refused.code == 1
+    assert refused.exit_code == 1
     assert "remove the entry that begins with ci:" in refused.err
     assert "restart" in refused.err
     assert "there is no token nothing" in handrail("tokens", "revoke", "nothing").err

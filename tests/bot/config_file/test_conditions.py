@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from agents.errors import InvalidArguments, Misconfigured, ToolError
-from agents.policy import Rule, decide
+from agents.errors import ConfigurationError, InvalidArguments, ToolError
+from agents.policy import Rule, evaluate
 from agents.tools import ConditionCheck, Tool, ToolContext, ToolResult, tool
 from bot.config import load_configuration
-from bot.config_file.conditions import find_impossible
-from bot.house import SIGNATURES
+from bot.config_file.conditions import find_impossible_conditions
+from bot.installation import ARGUMENT_MODELS
 
 HOUSE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
 BECOMES = 'is turned into "production"; write that'
@@ -59,8 +59,8 @@ REFUSED = [
 def test_condition_that_can_never_match_is_refused_at_its_key(tmp_path, on: str, when: str, reason: str) -> None:
     file = tmp_path / "handrail.toml"
     file.write_text(HOUSE.format(tool=on, when=when))
-    with pytest.raises(Misconfigured) as refused:
-        load_configuration(file, tools=SIGNATURES, agents=())
+    with pytest.raises(ConfigurationError) as refused:
+        load_configuration(file, tools=ARGUMENT_MODELS, agents=())
     assert f"{file}:5: policy[0].when.{reason}" in str(refused.value)
 
 
@@ -79,7 +79,7 @@ def test_condition_that_can_never_match_is_refused_at_its_key(tmp_path, on: str,
 )
 def test_condition_that_some_call_matches_is_accepted(tmp_path, on: str, when: str) -> None:
     (tmp_path / "handrail.toml").write_text(HOUSE.format(tool=on, when=when))
-    assert load_configuration(tmp_path / "handrail.toml", tools=SIGNATURES, agents=()).rules
+    assert load_configuration(tmp_path / "handrail.toml", tools=ARGUMENT_MODELS, agents=()).rules
 
 
 # Types and values at random. Covered: types, Literal and Enum, enum only in the schema, const, bounds, multipleOf,
@@ -148,7 +148,7 @@ def tool_with(annotation: Any, **default: Any) -> Tool:
 def calls(probe: Tool, value: Any) -> dict[str, Any] | None:
     """The arguments of a call with this value, if there is one that people could be asked about."""
     try:
-        arguments = probe.validated({"value": value})
+        arguments = probe.validate_arguments({"value": value})
     except InvalidArguments:
         return None
     listed = probe.arguments.model_json_schema()["properties"]["value"].get("enum", [arguments["value"]])
@@ -157,14 +157,14 @@ def calls(probe: Tool, value: Any) -> dict[str, Any] | None:
 
 def matches(probe: Tool, condition: Any, arguments: dict[str, Any]) -> bool:
     rule = Rule(name="rule", tool="probe", when={"value": condition}, deny="no")
-    verdict = decide("probe", arguments, stance=probe.stance, rules=(rule,), trusted=True)
+    verdict = evaluate("probe", arguments, defaults=probe.defaults, rules=(rule,), is_trusted=True)
     return verdict.rule == "rule"
 
 
 @given(st.sampled_from(TYPES), SCALARS, st.lists(JSON, max_size=20))
 def test_accepted_condition_matches_a_call_and_refused_one_none(annotation: Any, condition: Any, said: list) -> None:
     probe = tool_with(annotation)
-    impossible = find_impossible("probe", {"value": condition}, {"probe": probe.arguments})
+    impossible = find_impossible_conditions("probe", {"value": condition}, {"probe": probe.arguments})
     if not impossible:
         whole = int(condition) if isinstance(condition, float) and condition.is_integer() else condition
         arguments = calls(probe, whole)
@@ -178,11 +178,11 @@ def test_accepted_condition_matches_a_call_and_refused_one_none(annotation: Any,
 @given(TEXTS)
 def test_condition_on_the_default_is_accepted_whatever_the_type_says(default: str) -> None:
     probe = tool_with(Annotated[str, Field(max_length=1)], default=default)
-    assert matches(probe, default, probe.validated({}))
-    assert find_impossible("probe", {"value": default}, {"probe": probe.arguments}) == {}
+    assert matches(probe, default, probe.validate_arguments({}))
+    assert find_impossible_conditions("probe", {"value": default}, {"probe": probe.arguments}) == {}
 
 
 def test_check_of_the_tool_refuses_what_no_type_can_say() -> None:
     probe = tool_with(Annotated[str, ConditionCheck(refuse_b)])
-    found = find_impossible("probe", {"value": "b"}, {"probe": probe.arguments})
+    found = find_impossible_conditions("probe", {"value": "b"}, {"probe": probe.arguments})
     assert found == {"value": "can never match a call of probe: never b"}

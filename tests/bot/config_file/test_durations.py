@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config_file.durations import seconds
+from bot.config_file.durations import parse_duration
 
 
 @pytest.mark.parametrize(
     ("text", "meant"), [("90s", 90), ("5m", 300), ("2h", 7200), ("7d", 604_800), ("366d", 366 * 86_400)]
 )
 def test_a_number_and_its_unit_are_seconds(text: str, meant: int) -> None:
-    assert seconds(text) == meant
+    assert parse_duration(text) == meant
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ def test_a_number_and_its_unit_are_seconds(text: str, meant: int) -> None:
 )
 def test_anything_else_is_refused_with_what_to_write_instead(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
-        seconds(text)
+        parse_duration(text)
 
 
 @given(st.text(max_size=20))
 def test_any_text_is_either_seconds_or_refused(text: str) -> None:
     with suppress(ValueError):
-        assert 0 < seconds(text) <= 366 * 86_400
+        assert 0 < parse_duration(text) <= 366 * 86_400

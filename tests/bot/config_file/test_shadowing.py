@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.policy import Ask, Rule, Stance, decide
-from bot.config_file.shadowing import find_shadowed
-from bot.house import SIGNATURES
+from agents.policy import ApprovalTerms, Rule, ToolDefaults, evaluate
+from bot.config_file.shadowing import find_shadowed_rules
+from bot.installation import ARGUMENT_MODELS
 
 PRODUCTION = {"environment": "production"}
 
@@ -15,7 +15,7 @@ def rules(*written: tuple[str, dict]) -> list[Rule]:
 
 
 def shadowed(*written: tuple[str, dict]) -> dict:
-    return dict(find_shadowed(rules(*written), SIGNATURES))
+    return dict(find_shadowed_rules(rules(*written), ARGUMENT_MODELS))
 
 
 def test_rule_after_one_for_all_of_its_tool_never_decides() -> None:
@@ -59,6 +59,6 @@ CONDITIONS = st.sampled_from([
 
 @given(st.lists(CONDITIONS, max_size=5))
 def test_shadowed_rule_decides_no_call(written: list[tuple[str, dict]]) -> None:
-    stance = Stance(effect="read", risk="low", ask=Ask())
-    deciding = {decide(**call, stance=stance, rules=rules(*written), trusted=True).rule for call in CALLS}
+    stance = ToolDefaults(effect="read", risk="low", ask=ApprovalTerms())
+    deciding = {evaluate(**call, defaults=stance, rules=rules(*written), is_trusted=True).rule for call in CALLS}
     assert deciding.isdisjoint(map(str, shadowed(*written)))

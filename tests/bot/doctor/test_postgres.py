@@ -9,28 +9,28 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, insert, make_url, text
 
-from bot.database import bring_up_to_date
-from bot.doctor.age import age
-from bot.doctor.database import database
+from bot.database_setup import migrate_database
+from bot.doctor.age import format_age
+from bot.doctor.database import check_database
 from bot.doctor.finding import Finding
-from bot.doctor.postgres import shared_database
-from bot.doctor.sharing import threads
+from bot.doctor.postgres import check_postgres
+from bot.doctor.processes import backlog_finding
 from bot.jobs import advance_job, timer_job
 from bot.settings import Settings
-from storage.database import connect
+from storage.database import create_database_engine
 from storage.jobs import QUEUES, Job, defer
-from storage.processes import Process, beat
+from storage.processes import Process, record_heartbeat
+from storage.schedule import Backlog, OldestThread
 from storage.tables import ThreadRow
-from storage.wakeups import Backlog, Untouched
-from storage.writes import carrying_out, make
-from tests.postgres import new_database, server_url
+from storage.write_batch import as_transaction, execute_all
+from tests.postgres import create_database, server_url
 
 NOW = datetime.now(UTC)
 TABLES = ("thread", "process", "procrastinate_jobs", "procrastinate_workers", "procrastinate_events", "alembic_version")
 
 
 def examined(url: str) -> list[Finding]:
-    return list(database(Settings.of({"DATABASE_URL": url})))
+    return list(check_database(Settings.from_variables({"DATABASE_URL": url})))
 
 
 def named(name: str, findings: list[Finding]) -> list[Finding]:
@@ -43,7 +43,7 @@ def data_of(finding: Finding) -> dict[str, object]:
 
 
 def write(url: str, *works: Callable[[Connection], object]) -> None:
-    engine = connect(url)
+    engine = create_database_engine(url)
     with engine.begin() as connection:
         for work in works:
             work(connection)
@@ -58,7 +58,7 @@ def there(role: str, *queues: str, ago: float = 0) -> Callable[[Connection], obj
     """A process that said so then."""
     process = Process(f"{role}-{ago}", role, "box", 7, queues, 4 if queues else 0, NOW)
     at = datetime.now(UTC) - timedelta(seconds=ago)
-    return lambda connection: beat(connection, process, at)
+    return lambda connection: record_heartbeat(connection, process, at)
 
 
 def unfinished(thread_id: str, *, ago: float) -> Callable[[Connection], object]:
@@ -69,7 +69,7 @@ def unfinished(thread_id: str, *, ago: float) -> Callable[[Connection], object]:
 
 
 def deferred(connection: Connection, *jobs: Job) -> None:
-    carrying_out(lambda _, writes: defer(writes, jobs), make)(connection)
+    as_transaction(lambda _, writes: defer(writes, jobs), execute_all)(connection)
 
 
 def abandoned(connection: Connection) -> None:
@@ -94,8 +94,8 @@ def test_a_worker_and_a_clock_are_enough(postgres_url):
     findings = examined(postgres_url)
     assert {one.state for one in findings} == {"ok"}
     clock, web, worker = named("process", findings)
-    assert "clock on box, pid 7, takes timer, 4 at once; seen" in clock.told
-    assert "takes no jobs" in web.told
+    assert "clock on box, pid 7, takes timer, 4 at once; seen" in clock.message
+    assert "takes no jobs" in web.message
     assert {"role": "worker", "queues": list(QUEUES), "concurrency": 4}.items() <= data_of(worker).items()
     assert [data_of(one)["processes"] for one in named("queue", findings)] == [1, 1, 2]
 
@@ -106,7 +106,7 @@ def test_web_and_clock_alone_leave_queues_that_nobody_serves(postgres_url):
     assert {one.state for one in named("process", findings)} == {"ok"}
     advance, deliver, timer = named("queue", findings)
     assert [advance.state, deliver.state, timer.state] == ["problem", "problem", "ok"]
-    assert "served by nobody" in deliver.told
+    assert "served by nobody" in deliver.message
     assert "name deliver" in str(deliver.fix)
 
 
@@ -136,7 +136,7 @@ def test_a_job_whose_worker_is_gone_is_told_with_its_thread(postgres_url):
     write(postgres_url, abandoned)
     (left,) = named("jobs", examined(postgres_url))
     assert left.state == "warning"
-    assert "advance of thr_left" in left.told
+    assert "advance of thr_left" in left.message
     (job,) = data_of(left)["stalled"]
     assert (job["queue"], job["thread_id"]) == ("advance", "thr_left")
 
@@ -145,12 +145,12 @@ def test_the_thread_that_waited_longest_is_named(postgres_url):
     write(postgres_url, unfinished("thr_new", ago=1), unfinished("thr_old", ago=1000), there("worker", *QUEUES))
     (found,) = named("threads", examined(postgres_url))
     assert found.state == "warning"
-    assert "2 under way; thr_old (running) was not touched for 16 min" in found.told
+    assert "2 under way; thr_old (running) was not touched for 16 min" in found.message
     assert "threads events thr_old" in str(found.fix)
 
 
 def test_a_thread_that_was_just_touched_is_all_right():
-    found = threads(Backlog(3, Untouched("thr_1", "running", NOW - timedelta(seconds=20))), NOW)
+    found = backlog_finding(Backlog(3, OldestThread("thr_1", "running", NOW - timedelta(seconds=20))), NOW)
     assert (found.state, found.fix) == ("ok", None)
 
 
@@ -162,7 +162,7 @@ def test_looking_changes_nothing(postgres_url):
 
 
 def everything(url: str) -> dict[str, list[object]]:
-    engine = connect(url)
+    engine = create_database_engine(url)
     with engine.connect() as connection:
         rows = {table: connection.execute(text(f"SELECT t::text, xmin::text FROM {table} t")) for table in TABLES}  # noqa: S608 - our own names
         found: dict[str, list[object]] = {table: sorted(map(tuple, result)) for table, result in rows.items()}
@@ -172,12 +172,12 @@ def everything(url: str) -> dict[str, list[object]]:
 
 @pytest.mark.parametrize("revision", [None, "0001"])
 def test_a_database_that_was_not_migrated_says_so_and_nothing_else(revision):
-    url = new_database(server_url())
+    url = create_database(server_url())
     if revision is not None:
-        bring_up_to_date(url)
+        migrate_database(url)
         write(url, sql("UPDATE alembic_version SET version_num = '0001'"))
     (found,) = examined(url)
-    assert (found.state, f"at revision {revision or 'none'}" in found.told) == ("problem", True)
+    assert (found.state, f"at revision {revision or 'none'}" in found.message) == ("problem", True)
     assert "handrail migrate" in str(found.fix)
 
 
@@ -204,18 +204,18 @@ def silent_port() -> Iterator[int]:
 def test_a_database_that_is_away_is_told_without_its_password():
     (found,) = examined("postgresql://alice:secret@127.0.0.1:1/handrail")
     assert (found.name, found.state) == ("database", "problem")
-    assert "does not answer" in found.told
+    assert "does not answer" in found.message
     assert "secret" not in found.model_dump_json()
 
 
 def test_a_database_that_says_nothing_is_not_waited_for(silent_port):
     url = f"postgresql://alice:secret@127.0.0.1:{silent_port}/handrail"
     with pytest.raises(Exception, match=re.escape("did not answer within 0.2 s")):
-        list(shared_database(url, patience=0.2))
+        list(check_postgres(url, timeout_seconds=0.2))
 
 
 @pytest.mark.parametrize(
     ("seconds", "told"), [(-3, "0 s"), (1.6, "2 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_800, "2 d")]
 )
 def test_an_age_is_told_in_a_unit_one_can_picture(seconds, told):
-    assert age(timedelta(seconds=seconds)) == told
+    assert format_age(timedelta(seconds=seconds)) == told

@@ -12,21 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.doctor.finding import Finding
-from bot.doctor.slack import slack
-from bot.doctor.slack_manifest import differences
+from bot.doctor.slack import check_slack
+from bot.doctor.slack_manifest import compare_manifests
 from bot.settings import Settings
-from channels.slack.manifest import BOT_EVENTS, SCOPES, manifest
-from tests.fakes.http import HttpReply, HttpRequest, serving
+from channels.slack.manifest import BOT_EVENTS, SCOPES, build_manifest
+from tests.fakes.http_server import HttpRequest, HttpResponse, running_http_server
 from tests.fakes.slack.app import App
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 
 PUBLIC = "https://rail.example.com"
-HTTP, SOCKET = (manifest(PUBLIC, socket_mode=mode) for mode in (False, True))
+HTTP, SOCKET = (build_manifest(PUBLIC, socket_mode=mode) for mode in (False, True))
 Change = Callable[[dict[str, Any]], object]
 
 
 def settings(**variables: str) -> Settings:
-    return Settings.of({"PUBLIC_URL": PUBLIC, **variables})
+    return Settings.from_variables({"PUBLIC_URL": PUBLIC, **variables})
 
 
 def one(findings: list[Finding]) -> Finding:
@@ -47,15 +47,15 @@ async def house(app: App, *, socket_mode: bool = True) -> AsyncIterator[tuple[Fa
 
 
 async def examined(**variables: str) -> list[Finding]:
-    return await asyncio.to_thread(lambda: list(slack(settings(**variables))))
+    return await asyncio.to_thread(lambda: list(check_slack(settings(**variables))))
 
 
 # Without asking anybody
 
 
 def test_without_slack_nothing_is_wrong_and_the_way_to_it_is_told() -> None:
-    finding = one(list(slack(settings())))
-    assert (finding.state, finding.told) == ("ok", "Slack is not set up: SLACK_BOT_TOKEN is not set")
+    finding = one(list(check_slack(settings())))
+    assert (finding.state, finding.message) == ("ok", "Slack is not set up: SLACK_BOT_TOKEN is not set")
     assert "handrail slack manifest" in str(finding.fix)
 
 
@@ -64,9 +64,9 @@ def test_without_slack_nothing_is_wrong_and_the_way_to_it_is_told() -> None:
     [("SLACK_APP_TOKEN", "xapp-1"), ("SLACK_SIGNING_SECRET", "x"), ("SLACK_CONFIG_TOKEN", "xoxe.xoxp-1")],
 )
 def test_half_of_the_tokens_is_a_problem(name: str, value: str) -> None:
-    finding = one(list(slack(settings(**{name: value}))))
+    finding = one(list(check_slack(settings(**{name: value}))))
     assert finding.state == "problem"
-    assert finding.told == f"{name} is of no use without SLACK_BOT_TOKEN"
+    assert finding.message == f"{name} is of no use without SLACK_BOT_TOKEN"
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_half_of_the_tokens_is_a_problem(name: str, value: str) -> None:
 )
 def test_the_way_in_is_told(variables: dict[str, str], state: str, told: str) -> None:
     away = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
-    way_in = next(slack(settings(**away, **variables)))
+    way_in = next(check_slack(settings(**away, **variables)))
     assert way_in.state == state
-    assert told in way_in.told
+    assert told in way_in.message
 
 
 def test_a_slack_that_cannot_be_reached_is_a_warning_and_is_asked_once() -> None:
     away = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
-    finding = one(troubles(list(slack(settings(**away)))))
-    assert (finding.state, finding.told) == ("warning", "Slack could not be asked with SLACK_BOT_TOKEN")
+    finding = one(troubles(list(check_slack(settings(**away)))))
+    assert (finding.state, finding.message) == ("warning", "Slack could not be asked with SLACK_BOT_TOKEN")
 
 
 # Tokens and scopes
@@ -100,7 +100,7 @@ async def test_an_app_that_is_as_it_should_be_has_no_troubles() -> None:
         found = await examined(**variables)
         assert [call.method for call in fake.calls] == ["auth.test", "apps.connections.open"]
     assert {finding.state for finding in found} == {"ok"}
-    told = " / ".join(finding.told for finding in found)
+    told = " / ".join(finding.message for finding in found)
     assert "SLACK_BOT_TOKEN works: handrail in Fake" in told
     assert f"has the {len(SCOPES)} scopes that are used" in told
     assert "SLACK_APP_TOKEN works" in told
@@ -109,10 +109,10 @@ async def test_an_app_that_is_as_it_should_be_has_no_troubles() -> None:
 
 @pytest.mark.parametrize("tells_team", ["none", "enterprise", "team"])
 async def test_an_app_in_a_whole_organisation_is_told_as_such(tells_team: Any) -> None:
-    async with house(App(enterprise="E0ORG", tells_team=tells_team)) as (_, variables):
+    async with house(App(enterprise="E0ORG", auth_test_team=tells_team)) as (_, variables):
         found = await examined(**variables)
     told = "SLACK_BOT_TOKEN works: handrail in Fake Org (E0ORG), installed for the whole organisation"
-    assert told in [finding.told for finding in found]
+    assert told in [finding.message for finding in found]
     assert troubles(found) == []
 
 
@@ -127,48 +127,50 @@ async def test_each_missing_scope_is_a_problem_and_says_what_for(scope: str) -> 
     async with house(App(scopes=tuple(SCOPES.keys() - {scope}))) as (_, variables):
         finding = one(troubles(await examined(**variables)))
     assert finding.state == "problem"
-    assert finding.told == f"the bot token lacks {scope}, for {SCOPES[scope]}"
+    assert finding.message == f"the bot token lacks {scope}, for {SCOPES[scope]}"
 
 
 async def test_a_superfluous_scope_is_a_warning() -> None:
     async with house(App(scopes=(*SCOPES, "users:read"))) as (_, variables):
         finding = one(troubles(await examined(**variables)))
-    assert (finding.state, finding.told) == ("warning", "the bot token has users:read, which nothing here uses")
+    assert (finding.state, finding.message) == ("warning", "the bot token has users:read, which nothing here uses")
 
 
 async def test_an_answer_without_scopes_is_a_warning_and_no_list_of_problems() -> None:
-    def handle(_: HttpRequest) -> HttpReply:
-        return HttpReply(200, {"Content-Type": "application/json"}, b'{"ok": true, "user": "handrail", "team": "Fake"}')
+    def handle(_: HttpRequest) -> HttpResponse:
+        return HttpResponse(
+            200, {"Content-Type": "application/json"}, b'{"ok": true, "user": "handrail", "team": "Fake"}'
+        )
 
-    async with serving(handle) as port:
+    async with running_http_server(handle) as port:
         api = f"http://127.0.0.1:{port}/api/"
         found = await examined(SLACK_BOT_TOKEN="xoxb-1", SLACK_SIGNING_SECRET="x", SLACK_API_URL=api)
     finding = one(troubles(found))
-    assert (finding.state, finding.told) == ("warning", "Slack did not tell what the bot token may do")
+    assert (finding.state, finding.message) == ("warning", "Slack did not tell what the bot token may do")
 
 
 async def test_a_bot_token_slack_does_not_know_is_a_problem_and_stays_unsaid() -> None:
     async with house(App()) as (fake, variables):
         finding = one(troubles(await examined(**{**variables, "SLACK_BOT_TOKEN": "xoxb-wrong"})))
-        fake.refused("auth.test", "invalid_auth")
-    assert (finding.state, "invalid_auth" in finding.told) == ("problem", True)
+        fake.expect_error("auth.test", "invalid_auth")
+    assert (finding.state, "invalid_auth" in finding.message) == ("problem", True)
     assert "xoxb-wrong" not in finding.model_dump_json()
-    assert "run `handrail doctor`" not in finding.told
+    assert "run `handrail doctor`" not in finding.message
 
 
 async def test_an_app_token_slack_does_not_know_is_a_problem() -> None:
     async with house(App()) as (fake, variables):
         finding = one(troubles(await examined(**{**variables, "SLACK_APP_TOKEN": "xapp-1-A0APP-1-wrong"})))
-        fake.refused("apps.connections.open", "invalid_auth")
-    assert (finding.state, finding.told.partition(":")[0]) == ("problem", "SLACK_APP_TOKEN")
+        fake.expect_error("apps.connections.open", "invalid_auth")
+    assert (finding.state, finding.message.partition(":")[0]) == ("problem", "SLACK_APP_TOKEN")
     assert "connections:write" in str(finding.fix)
 
 
 async def test_a_slack_that_is_busy_is_a_warning() -> None:
     async with house(App()) as (fake, variables):
-        fake.fails("apps.connections.open", error="ratelimited", retry_after=30)
+        fake.fail_next("apps.connections.open", error="ratelimited", retry_after=30)
         finding = one(troubles(await examined(**variables)))
-    assert (finding.state, finding.told) == ("warning", "Slack could not be asked with SLACK_APP_TOKEN")
+    assert (finding.state, finding.message) == ("warning", "Slack could not be asked with SLACK_APP_TOKEN")
 
 
 # How the app is configured
@@ -177,28 +179,28 @@ async def test_a_slack_that_is_busy_is_a_warning() -> None:
 async def test_with_a_configuration_token_the_app_is_compared() -> None:
     async with house(App(manifest=SOCKET)) as (fake, variables):
         found = await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
-    assert found[-1].told == "the app is what `handrail slack manifest` prints"
+    assert found[-1].message == "the app is what `handrail slack manifest` prints"
     assert troubles(found) == []
 
 
 async def test_what_the_comparison_finds_is_told() -> None:
     async with house(App(manifest=HTTP)) as (fake, variables):
         found = await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
-    assert "settings.socket_mode_enabled is off in the app" in {finding.told for finding in troubles(found)}
+    assert "settings.socket_mode_enabled is off in the app" in {finding.message for finding in troubles(found)}
 
 
 @pytest.mark.parametrize("named", ["", "A0APP:"])
 async def test_over_http_the_app_is_found_by_what_slack_or_the_person_tells(named: str) -> None:
-    app = App(manifest=HTTP, tells_its_id=not named)
+    app = App(manifest=HTTP, has_app_id_in_auth_test=not named)
     async with house(app, socket_mode=False) as (_, variables):
         found = await examined(**variables, SLACK_CONFIG_TOKEN=f"{named}{app.config_token}")
-    assert found[-1].told == "the app is what `handrail slack manifest` prints"
+    assert found[-1].message == "the app is what `handrail slack manifest` prints"
 
 
 async def test_an_app_nobody_names_is_asked_for() -> None:
     async with house(App(manifest=HTTP), socket_mode=False) as (fake, variables):
         finding = one(troubles(await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)))
-    assert (finding.state, finding.told) == ("warning", "Slack does not tell which app this is")
+    assert (finding.state, finding.message) == ("warning", "Slack does not tell which app this is")
     assert "A...:token" in str(finding.fix)
 
 
@@ -214,8 +216,8 @@ async def test_a_configuration_token_that_does_not_do_is_a_warning_for_nothing_e
 ) -> None:
     async with house(app) as (fake, variables):
         finding = one(troubles(await examined(**variables, SLACK_CONFIG_TOKEN=token)))
-        fake.refused("apps.manifest.export", error)
-    assert (finding.state, error in finding.told) == ("warning", True)
+        fake.expect_error("apps.manifest.export", error)
+    assert (finding.state, error in finding.message) == ("warning", True)
     assert "12 hours" in str(finding.fix)
 
 
@@ -251,8 +253,8 @@ def changed(base: dict[str, Any], change: Change) -> dict[str, Any]:
     ],
 )
 def test_whatever_is_missing_is_one_problem_with_its_fix(change: Change, told: str) -> None:
-    finding = one(list(differences(HTTP, changed(HTTP, change))))
-    assert (finding.state, finding.told.startswith(told)) == ("problem", True), finding.told
+    finding = one(list(compare_manifests(HTTP, changed(HTTP, change))))
+    assert (finding.state, finding.message.startswith(told)) == ("problem", True), finding.message
     assert " under " in str(finding.fix)
 
 
@@ -270,18 +272,18 @@ def test_whatever_is_missing_is_one_problem_with_its_fix(change: Change, told: s
     ],
 )
 def test_what_is_too_much_is_a_warning(change: Change, told: str) -> None:
-    finding = one(list(differences(HTTP, changed(HTTP, change))))
-    assert (finding.state, finding.told) == ("warning", told)
+    finding = one(list(compare_manifests(HTTP, changed(HTTP, change))))
+    assert (finding.state, finding.message) == ("warning", told)
 
 
 def test_over_socket_mode_addresses_that_are_left_over_do_no_harm() -> None:
     left_over = changed(HTTP, lambda m: m["settings"].update(socket_mode_enabled=True))
-    assert one(list(differences(SOCKET, left_over))).state == "ok"
+    assert one(list(compare_manifests(SOCKET, left_over))).state == "ok"
 
 
 def test_a_missing_command_is_told_as_missing_and_without_an_address() -> None:
-    found = list(differences(HTTP, changed(HTTP, lambda m: m["features"].pop("slash_commands"))))
-    assert [finding.told for finding in found] == [
+    found = list(compare_manifests(HTTP, changed(HTTP, lambda m: m["features"].pop("slash_commands"))))
+    assert [finding.message for finding in found] == [
         "the url of /handrail is not set in the app",
         "the command /handrail is missing from the app",
     ]
@@ -309,15 +311,15 @@ def test_whatever_slack_exports_is_compared(value: Any, place: tuple[str, ...]) 
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = value
-    assert troubles(list(differences(HTTP, found)))
-    assert troubles(list(differences(HTTP, value)))
+    assert troubles(list(compare_manifests(HTTP, found)))
+    assert troubles(list(compare_manifests(HTTP, value)))
 
 
 @given(st.sets(st.sampled_from(BOT_EVENTS)), st.sets(st.sampled_from(["team_join", "reaction_added"])))
 def test_exactly_the_events_that_differ_are_told(missing: set[str], more: set[str]) -> None:
     events = [*(set(BOT_EVENTS) - missing), *more]
     found = list(
-        differences(HTTP, changed(HTTP, lambda m: m["settings"]["event_subscriptions"].update(bot_events=events)))
+        compare_manifests(HTTP, changed(HTTP, lambda m: m["settings"]["event_subscriptions"].update(bot_events=events)))
     )
-    told = {(f.state, f.told.split()[2]) for f in troubles(found)}
+    told = {(f.state, f.message.split()[2]) for f in troubles(found)}
     assert told == {("problem", event) for event in missing} | {("warning", event) for event in more}

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from bot.doctor.database import database, is_left_to_server
+from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.finding import Finding
 from bot.doctor.threads import threads_found, threads_of_server
 from bot.settings import Settings
@@ -13,17 +13,17 @@ from channels.terminal.client import TerminalClient
 from storage.database import Database
 from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan, scan_database
 from tests.bot.test_newer_rows import DONE, SHIP, UNKNOWN_EVENT, unreadable
-from tests.fakes.scripted import ScriptedModel
+from tests.fakes.scripted_model import ScriptedModel
 
 
 async def broken_house(house, database_url: str) -> tuple[str, str]:
     """Return a thread that cannot be read and one that waits for a person, beside one that is done."""
     model = ScriptedModel(DONE, SHIP, SHIP)
     async with house(Database.open(database_url), model) as home:
-        await home.at_rest(await home.says("hello"))
-        waiting = await home.says("ship v1")
+        await home.wait_until_settled(await home.post_message("hello"))
+        waiting = await home.post_message("ship v1")
         await home.asked(waiting)
-        broken = await home.says("ship v2")
+        broken = await home.post_message("ship v2")
         await home.asked(broken)
         await unreadable(home.bot.engine.database, broken, UNKNOWN_EVENT)
     return broken, waiting
@@ -37,8 +37,8 @@ async def scan(url: str, *agents: str) -> ThreadScan:
         await opened.close()
 
 
-async def test_scan_names_threads_that_cannot_go_on(house, database_url) -> None:
-    broken, waiting = await broken_house(house, database_url)
+async def test_scan_names_threads_that_cannot_go_on(running_bot, database_url) -> None:
+    broken, waiting = await broken_house(running_bot, database_url)
     found = await scan(database_url, "helper")
     lost = AffectedThreads(count=1, thread_ids=(broken,), causes=("ThreadBlessed",))
     assert found == ThreadScan(scanned=3, unreadable=lost)
@@ -46,16 +46,16 @@ async def test_scan_names_threads_that_cannot_go_on(house, database_url) -> None
     assert await scan(database_url, "another") == found.model_copy(update={"without_agent": alone})
 
 
-async def test_doctor_warns_of_threads_that_cannot_go_on(house, database_url) -> None:
-    broken, waiting = await broken_house(house, database_url)
-    settings = Settings.of({"DATABASE_URL": database_url})
+async def test_doctor_warns_of_threads_that_cannot_go_on(running_bot, database_url) -> None:
+    broken, waiting = await broken_house(running_bot, database_url)
+    settings = Settings.from_variables({"DATABASE_URL": database_url})
     assert not is_left_to_server(settings)
-    found = {one.name: one for one in await asyncio.to_thread(lambda: list(database(settings)))}
+    found = {one.name: one for one in await asyncio.to_thread(lambda: list(check_database(settings)))}
     assert (found["unreadable"].state, found["agents"].state) == ("warning", "warning")
     told = f"of all 3 threads, this version cannot read 1 (ThreadBlessed): {broken}"
-    assert found["unreadable"].told == told
+    assert found["unreadable"].message == told
     assert "run the version that wrote them" in (found["unreadable"].fix or "")
-    assert found["agents"].told == f"1 threads wait for agents that do not exist here (helper): {waiting}"
+    assert found["agents"].message == f"1 threads wait for agents that do not exist here (helper): {waiting}"
 
 
 def test_many_threads_are_counted_and_a_few_named() -> None:
@@ -63,7 +63,7 @@ def test_many_threads_are_counted_and_a_few_named() -> None:
     for number in range(7):
         found = found.plus(f"thr_{number}", "ThreadBlessed")
     finding, *_ = threads_found(ThreadScan(scanned=MAX_SCANNED, unreadable=found))
-    assert finding.told == (
+    assert finding.message == (
         f"of the newest {MAX_SCANNED} threads, this version cannot read 7 (ThreadBlessed): "
         "thr_0, thr_1, thr_2, thr_3, thr_4, …"
     )
@@ -90,4 +90,4 @@ SCOPE = {"error": {"code": "missing_scope", "message": "this takes the scope adm
 )
 def test_server_that_has_the_database_is_asked(answer: httpx.Response, told: list[str]) -> None:
     found: list[Finding] = list(threads_of_server(answering(answer)))
-    assert [(one.state, one.told) for one in found] == [("ok", text) for text in told]
+    assert [(one.state, one.message) for one in found] == [("ok", text) for text in told]

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bot.conftest import SET_UPS, SetUp
-from tests.bot.slack.overheard import Overheard
-from tests.bot.slack.workplace import Transport
+from tests.bot.conftest import BOT_SETUPS, BotSetup
+from tests.bot.slack.log_capture import LogCapture
+from tests.bot.slack.slack_harness import Transport
 
 
 @pytest.fixture(params=["http", "socket"])
@@ -14,14 +14,14 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 
 @pytest.fixture
-def set_up() -> SetUp:
+def set_up() -> BotSetup:
     """The quickest one; the main paths are told `everywhere`."""
-    return SET_UPS["sqlite"]
+    return BOT_SETUPS["sqlite"]
 
 
 @pytest.fixture
-def overheard() -> Iterator[Overheard]:
-    handler, ours = Overheard(), logging.getLogger("handrail")
+def log_capture() -> Iterator[LogCapture]:
+    handler, ours = LogCapture(), logging.getLogger("handrail")
     ours.addHandler(handler)
     yield handler
     ours.removeHandler(handler)

@@ -16,7 +16,7 @@ from bot.web.connections import (
     HEAD_TIMEOUT_SECONDS,
     REPORT_INTERVAL_SECONDS,
     BoundedProtocol,
-    LoopErrors,
+    EventLoopErrorHandler,
     max_connections,
 )
 from bot.web.limits import BodyLimit
@@ -50,7 +50,7 @@ class TimedLoop:
 
 
 @dataclass
-class Wire(asyncio.Transport):
+class RecordingTransport(asyncio.Transport):
     """A transport that keeps what is written."""
 
     sent: bytes = b""
@@ -78,10 +78,10 @@ async def answer_with_nothing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def connected(state: ServerState | None = None) -> tuple[BoundedProtocol, Wire, TimedLoop]:
+async def connected(state: ServerState | None = None) -> tuple[BoundedProtocol, RecordingTransport, TimedLoop]:
     config = Config(answer_with_nothing, log_config=None, access_log=False)
     config.load()
-    loop, wire = TimedLoop(asyncio.get_running_loop()), Wire()
+    loop, wire = TimedLoop(asyncio.get_running_loop()), RecordingTransport()
     protocol = BoundedProtocol(config, state or ServerState(), {}, loop)  # type: ignore[arg-type]
     protocol.connection_made(wire)
     return protocol, wire, loop
@@ -139,13 +139,15 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused_with_408() -> None
             pass
 
     with pytest.raises(HTTPException) as refused:
-        await BodyLimit(read_all, timeout=0.01)({"type": "http", "path": "/", "headers": []}, one_piece, one_piece)
+        await BodyLimit(read_all, timeout_seconds=0.01)(
+            {"type": "http", "path": "/", "headers": []}, one_piece, one_piece
+        )
     assert refused.value.status_code == 408
 
 
 def test_a_lack_of_descriptors_is_reported_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    report, loop = LoopErrors(lambda: now[0]), asyncio.new_event_loop()
+    report, loop = EventLoopErrorHandler(lambda: now[0]), asyncio.new_event_loop()
     context = {"message": "socket.accept() out of system resource", "exception": OSError(errno.EMFILE, "too many")}
     with caplog.at_level(logging.ERROR):
         for second in range(int(REPORT_INTERVAL_SECONDS) + 1):
@@ -159,6 +161,6 @@ def test_a_lack_of_descriptors_is_reported_once_a_minute(caplog: pytest.LogCaptu
 def test_other_errors_of_the_loop_are_reported_as_ever(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.new_event_loop()
     with caplog.at_level(logging.ERROR):
-        LoopErrors(lambda: 0.0)(loop, {"message": "it broke", "exception": ValueError("x")})
+        EventLoopErrorHandler(lambda: 0.0)(loop, {"message": "it broke", "exception": ValueError("x")})
     loop.close()
     assert "it broke" in caplog.text

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-from tests.bot.web.surface import Surface
+from tests.bot.web.api_harness import ApiHarness
 
 
 class Loaded(HTMLParser):
@@ -17,8 +17,8 @@ class Loaded(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
-async def test_documentation_loads_nothing_from_other_hosts(surface: Surface) -> None:
-    page = await surface.client(None).get("/docs")
+async def test_documentation_loads_nothing_from_other_hosts(api: ApiHarness) -> None:
+    page = await api.client(None).get("/docs")
     assert page.status_code == 200
     loaded = Loaded()
     loaded.feed(page.text)
@@ -26,6 +26,6 @@ async def test_documentation_loads_nothing_from_other_hosts(surface: Surface) ->
     for address in loaded.addresses:
         assert address.startswith("/")
         assert not address.startswith("//")
-        assert (await surface.client(None).get(address)).status_code == 200
+        assert (await api.client(None).get(address)).status_code == 200
     assert not re.search(r"https?://", page.text.replace("http://www.w3.org", ""))
     assert page.headers["content-security-policy"].startswith("default-src 'self';")

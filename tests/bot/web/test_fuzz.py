@@ -9,7 +9,7 @@ from httpx import Headers
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.bot.web.surface import Surface
+from tests.bot.web.api_harness import ApiHarness
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
@@ -39,15 +39,15 @@ fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_s
 
 
 @pytest.fixture
-def surface(either: Surface) -> Surface:
-    return either
+def api(api_on_each_database: ApiHarness) -> ApiHarness:
+    return api_on_each_database
 
 
 @pytest.fixture
-async def targets(surface: Surface) -> list[str]:
+async def targets(api: ApiHarness) -> list[str]:
     """Every path that takes a POST: of a thread at rest, of one that waits, and of an approval and a question."""
-    approval, question = await surface.asked("push v1"), await surface.asked("choose")
-    resting = await surface.opened("look")
+    approval, question = await api.open_request("push v1"), await api.open_request("choose")
+    resting = await api.start_thread("look")
     orders = [f"/v1/threads/{one}/{order}" for one in (resting, approval["thread_id"]) for order in ORDERS]
     return ["/v1/threads", *orders, *(f"/v1/requests/{one['id']}/answer" for one in (approval, question))]
 
@@ -62,8 +62,8 @@ def check(status: int, body: Any) -> None:
 @given(body=BODIES, who=st.sampled_from(["alice", "bob", "local", "ci"]), place=st.integers(0, 12))
 @example(body={"decision": "edit", "arguments": {"tag": "v2", "note": float(2**70)}}, who="bob", place=11)
 @example(body={"text": "push " + "9" * 15_000}, who="alice", place=6)
-async def test_no_json_breaks_it(surface: Surface, targets: list[str], body: Any, who: str, place: int) -> None:
-    told = await surface.client(who).post(targets[place], content=json.dumps(body), headers=JSON_TYPE)
+async def test_no_json_breaks_it(api: ApiHarness, targets: list[str], body: Any, who: str, place: int) -> None:
+    told = await api.client(who).post(targets[place], content=json.dumps(body), headers=JSON_TYPE)
     check(told.status_code, told.json())
 
 
@@ -71,9 +71,9 @@ async def test_no_json_breaks_it(surface: Surface, targets: list[str], body: Any
 @given(
     raw=st.binary(max_size=60), kind=st.sampled_from(["application/json", "text/plain", "multipart/form-data", "\xff"])
 )
-async def test_no_bytes_break_it(surface: Surface, targets: list[str], raw: bytes, kind: str) -> None:
+async def test_no_bytes_break_it(api: ApiHarness, targets: list[str], raw: bytes, kind: str) -> None:
     for path in targets:
-        told = await surface.client("local").post(
+        told = await api.client("local").post(
             path, content=raw, headers=Headers({"Content-Type": kind, "Idempotency-Key": "k"}, encoding="latin-1")
         )
         check(told.status_code, told.json())
@@ -87,9 +87,9 @@ async def test_no_bytes_break_it(surface: Surface, targets: list[str], raw: byte
         max_size=4,
     )
 )
-async def test_no_query_breaks_it(surface: Surface, targets: list[str], query: dict[str, Any]) -> None:
+async def test_no_query_breaks_it(api: ApiHarness, targets: list[str], query: dict[str, Any]) -> None:
     for path in ("/v1/threads", "/v1/requests", f"{targets[1].rpartition('/')[0]}/events"):
-        told = await surface.client("local").get(path, params=query)
+        told = await api.client("local").get(path, params=query)
         check(told.status_code, told.json())
 
 
@@ -100,18 +100,18 @@ async def test_no_query_breaks_it(surface: Surface, targets: list[str], query: d
         st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30),
     )
 )
-async def test_no_header_breaks_it(surface: Surface, headers: dict[str, str]) -> None:
+async def test_no_header_breaks_it(api: ApiHarness, headers: dict[str, str]) -> None:
     raw = Headers(headers, encoding="latin-1")
     for path in ("/v1/threads", "/healthz"):
-        told = await surface.client("alice").get(path, headers=raw)
+        told = await api.client("alice").get(path, headers=raw)
         check(told.status_code, told.json())
-    told = await surface.client("alice").post("/v1/threads", json={"message": "hi"}, headers=raw)
+    told = await api.client("alice").post("/v1/threads", json={"message": "hi"}, headers=raw)
     check(told.status_code, told.json())
 
 
 @fuzzed
 @given(name=st.text(max_size=20).filter(lambda name: name not in (".", "..")))
-async def test_no_name_breaks_it(surface: Surface, name: str) -> None:
+async def test_no_name_breaks_it(api: ApiHarness, name: str) -> None:
     for path in ("/v1/threads/{}", "/v1/threads/{}/events", "/v1/requests/{}", "/v1/threads/{}/replay"):
-        told = await surface.client().get(path.format(quote(name, safe="", errors="replace")))
+        told = await api.client().get(path.format(quote(name, safe="", errors="replace")))
         check(told.status_code, told.json())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from bot.web.json_body import read_json
+from bot.web.json_body import parse_json
 
 JSON = st.recursive(
     st.none()
@@ -23,13 +23,13 @@ JSON = st.recursive(
 
 @given(value=JSON, ascii_only=st.booleans())
 def test_whatever_json_can_say_is_read(value: object, ascii_only: bool) -> None:
-    assert read_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+    assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
 @given(raw=st.binary(max_size=200) | st.text().map(lambda text: text.encode(errors="surrogatepass")))
 def test_any_bytes_are_read_or_refused_and_never_break(raw: bytes) -> None:
     with suppress(HTTPException):
-        read_json(raw)
+        parse_json(raw)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_any_bytes_are_read_or_refused_and_never_break(raw: bytes) -> None:
 )
 def test_what_cannot_be_kept_is_refused_with_its_reason(raw: bytes, why: str) -> None:
     with pytest.raises(HTTPException) as refused:
-        read_json(raw)
+        parse_json(raw)
     assert refused.value.status_code == 400
     assert why in refused.value.detail

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.web.surface import Surface
+from tests.bot.web.api_harness import ApiHarness
 
 OPERATIONS = {
     ("post", "/v1/threads"): ("open_thread", "201"),
@@ -18,8 +18,8 @@ OPERATIONS = {
     ("post", "/v1/threads/{thread_id}/cancel"): ("cancel_thread", "200"),
     ("post", "/v1/threads/{thread_id}/fork"): ("fork_thread", "201"),
     ("get", "/v1/requests"): ("list_requests", "200"),
-    ("get", "/v1/requests/{named}"): ("show_request", "200"),
-    ("post", "/v1/requests/{named}/answer"): ("answer_request", "200"),
+    ("get", "/v1/requests/{id_or_code}"): ("show_request", "200"),
+    ("post", "/v1/requests/{id_or_code}/answer"): ("answer_request", "200"),
     ("get", "/v1/agents"): ("list_agents", "200"),
     ("get", "/v1/me"): ("show_caller", "200"),
     ("get", "/v1/doctor"): ("scan_threads", "200"),
@@ -29,8 +29,8 @@ OPERATIONS = {
 
 
 @pytest.fixture
-async def document(surface: Surface) -> dict[str, Any]:
-    told = await surface.client(None).get("/openapi.json")
+async def document(api: ApiHarness) -> dict[str, Any]:
+    told = await api.client(None).get("/openapi.json")
     assert told.status_code == 200
     return dict(told.json())
 
@@ -80,11 +80,11 @@ async def test_an_idempotency_key_is_offered_on_every_post(document: dict[str, A
             assert "idempotency-key" in {p["name"].lower() for p in methods["post"]["parameters"]}
 
 
-async def test_the_document_can_be_read_by_people(surface: Surface) -> None:
-    told = await surface.client(None).get("/docs")
+async def test_the_document_can_be_read_by_people(api: ApiHarness) -> None:
+    told = await api.client(None).get("/docs")
     assert told.status_code == 200
     assert told.headers["Content-Type"].startswith("text/html")
-    assert (await surface.client(None).get("/redoc")).status_code == 404
+    assert (await api.client(None).get("/redoc")).status_code == 404
 
 
 def test_the_application_starts_without_what_it_does_not_need() -> None:

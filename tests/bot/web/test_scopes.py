@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from bot.environment.api_tokens import SCOPES, ApiToken, TokenScope
 from bot.web.app import create_app
 from bot.web.principal import Credential, Principal
-from tests.bot.web.surface import PEOPLE, Surface
+from tests.bot.web.api_harness import PEOPLE, ApiHarness
 
 ALLOWED: dict[str, set[TokenScope]] = {
     "read": {"read"},
@@ -23,10 +23,10 @@ def token(scope: str) -> ApiToken:
 
 
 @pytest.mark.parametrize("scope", ALLOWED)
-async def test_a_missing_scope_is_refused_by_name(surface: Surface, scope: str) -> None:
-    request = await surface.asked("push v1")
-    surface.app = create_app(surface.bot, [Credential(token(scope))])
-    client, thread = surface.client(scope), f"/v1/threads/{request['thread_id']}"
+async def test_a_missing_scope_is_refused_by_name(api: ApiHarness, scope: str) -> None:
+    request = await api.open_request("push v1")
+    api.app = create_app(api.bot, [Credential(token(scope))])
+    client, thread = api.client(scope), f"/v1/threads/{request['thread_id']}"
     tried: dict[TokenScope, list[tuple[str, str, dict[str, object]]]] = {
         "read": [("GET", "/v1/threads", {}), ("GET", thread, {}), ("GET", "/v1/requests", {})],
         "start": [("POST", "/v1/threads", {"message": "look"}), ("POST", f"{thread}/pause", {})],
@@ -59,5 +59,5 @@ def test_scopes_limit_what_a_token_does_and_not_what_its_person_sees(
     person: str | None, scopes: tuple[TokenScope, ...] | None, granted: tuple[TokenScope, ...], sees_all: bool
 ) -> None:
     credential = Credential(ApiToken(name="t", secret=SecretStr("s"), person=person, scopes=scopes))
-    principal = Principal.of(credential, PEOPLE)
+    principal = Principal.from_credential(credential, PEOPLE)
     assert (principal.scopes, principal.viewer.is_admin) == (granted, sees_all)

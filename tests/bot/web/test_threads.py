@@ -3,13 +3,13 @@ import re
 import pytest
 
 from agents.messages import Provenance
-from tests.bot.web.surface import Surface, at_rest
+from tests.bot.web.api_harness import ApiHarness, is_settled
 
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
-async def test_opening_a_thread_answers_with_all_that_the_contract_promises(surface: Surface) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "look", "labels": {"ticket": "T-1"}})
+async def test_opening_a_thread_answers_with_all_that_the_contract_promises(api: ApiHarness) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "look", "labels": {"ticket": "T-1"}})
     assert told.status_code == 201
     thread = told.json()
     assert set(thread) == {
@@ -30,33 +30,33 @@ async def test_opening_a_thread_answers_with_all_that_the_contract_promises(surf
     assert RFC3339_UTC.fullmatch(thread["updated_at"])
 
 
-async def test_an_opened_thread_goes_to_work(surface: Surface) -> None:
-    thread_id = await surface.opened("look")
-    thread = (await surface.client().get(f"/v1/threads/{thread_id}")).json()
+async def test_an_opened_thread_goes_to_work(api: ApiHarness) -> None:
+    thread_id = await api.start_thread("look")
+    thread = (await api.client().get(f"/v1/threads/{thread_id}")).json()
     assert thread["status"] == "done"
     assert thread["budget"]["steps"]["spent"] > 0
 
 
-async def test_a_thread_that_asks_names_its_open_request(surface: Surface) -> None:
-    request = await surface.asked("push v1")
-    thread = (await surface.client().get(f"/v1/threads/{request['thread_id']}")).json()
+async def test_a_thread_that_asks_names_its_open_request(api: ApiHarness) -> None:
+    request = await api.open_request("push v1")
+    thread = (await api.client().get(f"/v1/threads/{request['thread_id']}")).json()
     assert thread["status"] == "waiting_for_human"
     assert thread["open_requests"] == [request["id"]]
 
 
-async def test_what_a_known_person_says_is_trusted_and_what_a_program_says_is_not(surface: Surface) -> None:
-    first, second = await surface.opened("look", "alice"), await surface.opened("look", "ci")
-    heard = [(await surface.bot.engine.load(one)).recent[0].provenance for one in (first, second)]
+async def test_what_a_known_person_says_is_trusted_and_what_a_program_says_is_not(api: ApiHarness) -> None:
+    first, second = await api.start_thread("look", "alice"), await api.start_thread("look", "ci")
+    heard = [(await api.bot.engine.load(one)).history[0].provenance for one in (first, second)]
     assert heard == [Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED]
 
 
-async def test_the_agent_may_be_chosen(surface: Surface) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "hi", "agent": "guard"})
+async def test_the_agent_may_be_chosen(api: ApiHarness) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "hi", "agent": "guard"})
     assert told.json()["agent"] == "guard"
 
 
-async def test_an_agent_there_is_not_is_refused_with_those_there_are(surface: Surface) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "hi", "agent": "nobody"})
+async def test_an_agent_there_is_not_is_refused_with_those_there_are(api: ApiHarness) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "hi", "agent": "nobody"})
     assert told.status_code == 422
     assert told.json()["error"]["code"] == "unknown_agent"
     assert "porter, guard" in told.json()["error"]["message"]
@@ -66,20 +66,20 @@ async def test_an_agent_there_is_not_is_refused_with_those_there_are(surface: Su
     ("to", "origin"),
     [("terminal:alice", "terminal:alice"), ("web:elsewhere", "web:elsewhere"), ("person:bob", "terminal:bob")],
 )
-async def test_replies_may_go_where_a_channel_or_a_person_is(surface: Surface, to: str, origin: str) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "look", "reply_to": to})
+async def test_replies_may_go_where_a_channel_or_a_person_is(api: ApiHarness, to: str, origin: str) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "look", "reply_to": to})
     assert told.json()["origin"] == origin
 
 
 @pytest.mark.parametrize("to", ["slack:C0OPS", "agent:porter", "system:engine", "person:nobody", "role:release"])
-async def test_replies_cannot_go_where_nobody_is(surface: Surface, to: str) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "look", "reply_to": to})
+async def test_replies_cannot_go_where_nobody_is(api: ApiHarness, to: str) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "look", "reply_to": to})
     assert told.status_code == 422
     assert "reply_to" in told.json()["error"]["message"]
 
 
-async def test_a_channel_that_is_not_here_is_refused_with_the_channels_that_are(surface: Surface) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "look", "reply_to": "slack:C0OPS"})
+async def test_a_channel_that_is_not_here_is_refused_with_the_channels_that_are(api: ApiHarness) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "look", "reply_to": "slack:C0OPS"})
     assert "person, terminal, web" in told.json()["error"]["message"]
 
 
@@ -100,9 +100,9 @@ async def test_a_channel_that_is_not_here_is_refused_with_the_channels_that_are(
     ],
 )
 async def test_a_thread_of_the_wrong_shape_is_refused_with_the_name_of_the_field(
-    surface: Surface, body: dict[str, object], field: str
+    api: ApiHarness, body: dict[str, object], field: str
 ) -> None:
-    told = await surface.client().post("/v1/threads", json=body)
+    told = await api.client().post("/v1/threads", json=body)
     assert told.status_code == 422
     error = told.json()["error"]
     assert error["code"] == "invalid"
@@ -110,19 +110,19 @@ async def test_a_thread_of_the_wrong_shape_is_refused_with_the_name_of_the_field
     assert error["details"][0]["field"] == field
 
 
-async def test_a_message_of_the_greatest_length_is_taken(surface: Surface) -> None:
-    told = await surface.client().post("/v1/threads", json={"message": "ä" * 16_000})
+async def test_a_message_of_the_greatest_length_is_taken(api: ApiHarness) -> None:
+    told = await api.client().post("/v1/threads", json={"message": "ä" * 16_000})
     assert told.status_code == 201
 
 
-async def test_fields_that_are_null_are_as_good_as_absent(surface: Surface) -> None:
+async def test_fields_that_are_null_are_as_good_as_absent(api: ApiHarness) -> None:
     body = {"message": "look", "agent": None, "requester": None, "reply_to": None, "labels": None}
-    assert (await surface.client().post("/v1/threads", json=body)).status_code == 201
+    assert (await api.client().post("/v1/threads", json=body)).status_code == 201
 
 
-async def test_threads_are_listed_newest_first_and_page_by_page(surface: Surface) -> None:
-    opened = [await surface.opened("look") for _ in range(5)]
-    client = surface.client()
+async def test_threads_are_listed_newest_first_and_page_by_page(api: ApiHarness) -> None:
+    opened = [await api.start_thread("look") for _ in range(5)]
+    client = api.client()
     seen, cursor = [], None
     for size in (2, 2, 1):
         page = (await client.get("/v1/threads", params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
@@ -133,17 +133,17 @@ async def test_threads_are_listed_newest_first_and_page_by_page(surface: Surface
     assert seen == opened[::-1]
 
 
-async def test_a_page_that_ends_with_the_list_has_no_next(surface: Surface) -> None:
-    await surface.opened("look")
-    assert (await surface.client().get("/v1/threads", params={"limit": 1})).json()["next_cursor"] is None
+async def test_a_page_that_ends_with_the_list_has_no_next(api: ApiHarness) -> None:
+    await api.start_thread("look")
+    assert (await api.client().get("/v1/threads", params={"limit": 1})).json()["next_cursor"] is None
 
 
-async def test_threads_are_filtered_by_status_and_agent(surface: Surface) -> None:
-    done, waiting = await surface.opened("look"), (await surface.asked("push v1"))["thread_id"]
-    guarded = await surface.opened("hi", agent="guard")
+async def test_threads_are_filtered_by_status_and_agent(api: ApiHarness) -> None:
+    done, waiting = await api.start_thread("look"), (await api.open_request("push v1"))["thread_id"]
+    guarded = await api.start_thread("hi", agent="guard")
 
     async def listed(**query: str) -> set[str]:
-        page = await surface.client().get("/v1/threads", params=query)
+        page = await api.client().get("/v1/threads", params=query)
         return {thread["id"] for thread in page.json()["threads"]}
 
     assert await listed(status="waiting_for_human") == {waiting}
@@ -167,14 +167,14 @@ async def test_threads_are_filtered_by_status_and_agent(surface: Surface) -> Non
         "stauts=done",
     ],
 )
-async def test_a_list_that_makes_no_sense_is_refused(surface: Surface, query: str) -> None:
-    told = await surface.client().get(f"/v1/threads?{query}")
+async def test_a_list_that_makes_no_sense_is_refused(api: ApiHarness, query: str) -> None:
+    told = await api.client().get(f"/v1/threads?{query}")
     assert told.status_code == 422
     assert query.partition("=")[0] in told.json()["error"]["message"]
 
 
-async def test_a_thread_there_is_not_is_not_found(surface: Surface) -> None:
-    client = surface.client()
+async def test_a_thread_there_is_not_is_not_found(api: ApiHarness) -> None:
+    client = api.client()
     answers = [
         await client.get("/v1/threads/thr_none"),
         await client.get("/v1/threads/thr_none/events"),
@@ -189,32 +189,32 @@ async def test_a_thread_there_is_not_is_not_found(surface: Surface) -> None:
     assert {(told.status_code, told.json()["error"]["code"]) for told in answers} == {(404, "thread_not_found")}
 
 
-async def test_a_message_goes_to_the_thread(surface: Surface) -> None:
-    thread_id = await surface.opened("look")
-    told = await surface.client().post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
+async def test_a_message_goes_to_the_thread(api: ApiHarness) -> None:
+    thread_id = await api.start_thread("look")
+    told = await api.client().post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
     assert told.status_code == 202
     assert told.json()["status"] == "running"
-    assert (await surface.until(thread_id, at_rest)).status == "waiting_for_human"
+    assert (await api.wait_until(thread_id, is_settled)).status == "waiting_for_human"
 
 
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": " "}, {"text": "x" * 16_001}, {"text": "a", "b": 1}])
-async def test_a_message_of_the_wrong_shape_is_refused(surface: Surface, body: dict[str, object]) -> None:
-    thread_id = await surface.opened("look")
-    assert (await surface.client().post(f"/v1/threads/{thread_id}/messages", json=body)).status_code == 422
+async def test_a_message_of_the_wrong_shape_is_refused(api: ApiHarness, body: dict[str, object]) -> None:
+    thread_id = await api.start_thread("look")
+    assert (await api.client().post(f"/v1/threads/{thread_id}/messages", json=body)).status_code == 422
 
 
-async def test_a_cancelled_thread_takes_no_message(surface: Surface) -> None:
-    waiting = (await surface.asked("push v1"))["thread_id"]
-    await surface.client().post(f"/v1/threads/{waiting}/cancel")
-    told = await surface.client().post(f"/v1/threads/{waiting}/messages", json={"text": "hi"})
+async def test_a_cancelled_thread_takes_no_message(api: ApiHarness) -> None:
+    waiting = (await api.open_request("push v1"))["thread_id"]
+    await api.client().post(f"/v1/threads/{waiting}/cancel")
+    told = await api.client().post(f"/v1/threads/{waiting}/messages", json={"text": "hi"})
     assert told.status_code == 409
     assert told.json()["error"]["details"] == {"status": "cancelled"}
 
 
-async def test_a_replay_folds_to_what_is_stored(surface: Surface) -> None:
-    thread_id = await surface.opened("push v1")
-    state = await surface.until(thread_id, lambda state: bool(state.request and state.request.cards))
-    told = await surface.client().get(f"/v1/threads/{thread_id}/replay")
+async def test_a_replay_folds_to_what_is_stored(api: ApiHarness) -> None:
+    thread_id = await api.start_thread("push v1")
+    state = await api.wait_until(thread_id, lambda state: bool(state.open_request and state.open_request.cards))
+    told = await api.client().get(f"/v1/threads/{thread_id}/replay")
     assert told.json() == {
         "id": thread_id,
         "version": state.version,

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.addresses import person
-from agents.cards import lines_of
-from agents.messages import Card, Explanation, Field, Message
-from channels.slack.actions import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, chosen
-from channels.slack.cards import LONGEST_TEXT, Posting, drawn
-from channels.slack.escaping import escaped, inert
+from agents.addresses import person_address
+from agents.cards import content_lines
+from agents.messages import Card, CardField, Explanation, Message
+from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, split_action_id
+from channels.slack.cards import MAX_TEXT_LENGTH, RenderedMessage, render
+from channels.slack.escaping import escape_mrkdwn, neutralize_markdown
 from tests.channels.slack.test_link_spans import words_outside_code
 from tests.fakes.slack.limits import check_blocks
 
@@ -28,23 +28,23 @@ def card(**changed: Any) -> Card:
         "kind": "approval",
         "status": "open",
         "title": "deploy wants to run push_release_tag",
-        "fields": (Field(name="tag", value="v1.4.1"), Field(name="why", value="asked")),
-        "requester": person("alice"),
+        "fields": (CardField(name="tag", value="v1.4.1"), CardField(name="why", value="asked")),
+        "requester": person_address("alice"),
         "expires_at": UNTIL,
     }
     return Card(**(told | changed))
 
 
-def posted(shown: Card, reference: str | None = REFERENCE, **more: Any) -> Posting:
-    (posting,) = drawn(Message(text=shown.title, card=shown), reference, **more)
+def posted(shown: Card, reference: str | None = REFERENCE, **more: Any) -> RenderedMessage:
+    (posting,) = render(Message(text=shown.title, card=shown), reference, **more)
     return posting
 
 
-def every(kind: str, posting: Posting) -> list[Any]:
+def every(kind: str, posting: RenderedMessage) -> list[Any]:
     return [block for block in posting.blocks if block["type"] == kind]
 
 
-def elements(posting: Posting) -> list[Any]:
+def elements(posting: RenderedMessage) -> list[Any]:
     return [element for block in every("actions", posting) for element in block["elements"]]
 
 
@@ -103,7 +103,7 @@ def test_a_settled_card_has_no_buttons_and_says_who_when_and_from_where() -> Non
 
 def test_few_choices_are_buttons() -> None:
     pressed = elements(posted(card(kind="question", choices=("yes", "no"))))
-    assert [(chosen(e["action_id"], None), e["text"]["text"]) for e in pressed] == [
+    assert [(split_action_id(e["action_id"], None), e["text"]["text"]) for e in pressed] == [
         ((CHOOSE, 0), "yes"),
         ((CHOOSE, 1), "no"),
     ]
@@ -136,7 +136,7 @@ def test_a_question_without_choices_is_answered_in_words() -> None:
 
 @pytest.mark.parametrize("status", ["open", "denied"])
 def test_what_values_say_is_shown_and_never_obeyed(status: str) -> None:
-    fields = (Field(name=HOSTILE, value=HOSTILE + "\nApproved: yes\u202e"),)
+    fields = (CardField(name=HOSTILE, value=HOSTILE + "\nApproved: yes\u202e"),)
     posting = posted(card(title=HOSTILE, fields=fields, code=HOSTILE, status=status, outcome=HOSTILE))
     for text in texts(posting.blocks):
         assert text["type"] == "plain_text" or not re.search(r"<(?!!date\^)", text["text"])
@@ -148,7 +148,7 @@ def test_what_values_say_is_shown_and_never_obeyed(status: str) -> None:
 @pytest.mark.parametrize("length", [301, 2_400, 8_900])
 def test_a_card_shows_all_of_a_long_value_and_can_be_approved(length: int) -> None:
     value = "".join(chr(97 + number % 26) for number in range(length))
-    posting = posted(card(fields=(Field(name="note", value=value),)))
+    posting = posted(card(fields=(CardField(name="note", value=value),)))
     assert value in joined(section["text"]["text"] for section in every("section", posting))
     assert [element["action_id"] for element in elements(posting)] == [APPROVE, DENY, EDIT]
     asked = posted(card(kind="question", title=f"deploy asks: {value}", fields=()))
@@ -159,8 +159,8 @@ def test_a_card_shows_all_of_a_long_value_and_can_be_approved(length: int) -> No
 @pytest.mark.parametrize(
     "long",
     [
-        {"fields": (Field(name="note", value="x" * 20_000),)},
-        {"fields": (Field(name="note", value="short"),), "is_cut": True},
+        {"fields": (CardField(name="note", value="x" * 20_000),)},
+        {"fields": (CardField(name="note", value="short"),), "is_cut": True},
         {"title": "asks: " + "x" * 20_000},
     ],
     ids=["does not fit", "longer than a card keeps", "a long title"],
@@ -174,13 +174,15 @@ def test_a_card_not_shown_whole_cannot_be_approved_but_leads_to_the_whole(long: 
 
 
 def test_a_value_that_is_cut_says_how_long_it_is() -> None:
-    posting = posted(card(fields=(Field(name="note", value="x" * 20_000),)))
+    posting = posted(card(fields=(CardField(name="note", value="x" * 20_000),)))
     assert "x… (20006 characters in all)" in every("section", posting)[0]["text"]["text"]
 
 
 def test_a_part_of_a_value_never_begins_a_section_as_a_line_of_its_own() -> None:
     value = "x" * 2900 + "environment: staging " * 100
-    texts_of_card = [s["text"]["text"] for s in every("section", posted(card(fields=(Field(name="a", value=value),))))]
+    texts_of_card = [
+        s["text"]["text"] for s in every("section", posted(card(fields=(CardField(name="a", value=value),))))
+    ]
     assert len(texts_of_card) > 2
     assert all(text.startswith("…") for text in texts_of_card[2:])
     assert all(text.endswith("…") for text in texts_of_card[1:-1])
@@ -212,7 +214,7 @@ def test_a_card_says_why_in_the_words_of_the_agent_and_who_decides() -> None:
 
 
 def test_a_settled_card_shows_all_of_what_was_decided() -> None:
-    posting = posted(card(status="approved", fields=(Field(name="note", value="x" * 2_400),)))
+    posting = posted(card(status="approved", fields=(CardField(name="note", value="x" * 2_400),)))
     assert "x" * 2_400 in every("section", posting)[0]["text"]["text"]
 
 
@@ -222,7 +224,7 @@ def joined(texts: Iterable[str]) -> str:
 
 
 def test_facts_that_do_not_fit_are_counted() -> None:
-    fields = tuple(Field(name=f"n{number}", value="v" * 300) for number in range(100))
+    fields = tuple(CardField(name=f"n{number}", value="v" * 300) for number in range(100))
     sections = every("section", posted(card(fields=fields)))
     left = re.fullmatch(r"… and (\d+) more, which .*", sections[-1]["text"]["text"].split("\n")[-1])
     shown = sum(section["text"]["text"].count(": v") for section in sections)
@@ -237,25 +239,25 @@ cards = st.builds(
     status=st.sampled_from(["open", "approved", "expired"]),
     title=words,
     code=words,
-    fields=st.lists(st.builds(Field, name=words, value=words), max_size=120).map(tuple),
+    fields=st.lists(st.builds(CardField, name=words, value=words), max_size=120).map(tuple),
     choices=st.lists(words, max_size=120).map(tuple),
     expires_at=st.none() | st.just(UNTIL),
     settled_at=st.none() | st.just(UNTIL),
     outcome=st.none() | words,
-    is_cut=st.booleans(),
+    is_truncated=st.booleans(),
     explanation=st.builds(Explanation, why=words, asked_by=words, decided_by=words, progress=words, afterwards=words),
 )
 
 
 @given(st.builds(Message, text=words, card=cards))
 def test_no_card_is_more_than_slack_takes(message: Message) -> None:
-    (posting,) = drawn(message, REFERENCE)
+    (posting,) = render(message, REFERENCE)
     shown = texts(posting.blocks)
     check_blocks(list(posting.blocks))
     assert len(posting.blocks) <= 50
     assert sum(len(text["text"]) for text in shown) <= 12_000
     assert all(1 <= len(text["text"]) <= 3000 for text in shown)
-    assert len(posting.text) <= LONGEST_TEXT
+    assert len(posting.text) <= MAX_TEXT_LENGTH
     assert all(len(block["text"]["text"]) <= 150 for block in every("header", posting))
     for element in elements(posting):
         labels = [element["text"]] if "text" in element else [option["text"] for option in element["options"]]
@@ -269,13 +271,13 @@ def test_what_can_be_approved_is_shown_whole(shown: Card) -> None:
     posting = posted(shown)
     if APPROVE in {element["action_id"] for element in elements(posting)}:
         told = joined(f"{section['text']['text']}\n" for section in every("section", posting)).replace("…\n…", "")
-        assert all(line in told for line in lines_of(shown) if line.strip())
-        assert not shown.is_cut
+        assert all(line in told for line in content_lines(shown) if line.strip())
+        assert not shown.is_truncated
 
 
 @given(st.text() | st.sampled_from(["", " \n", "<!here> " * 3000, "```\n" + "x\n" * 20_000, " " * 30_000]))
 def test_words_are_as_many_messages_as_they_need(text: str) -> None:
-    postings = drawn(Message(text=text))
+    postings = render(Message(text=text))
     assert postings
     for posting in postings:
         check_blocks(list(posting.blocks))
@@ -284,7 +286,7 @@ def test_words_are_as_many_messages_as_they_need(text: str) -> None:
         assert block["text"].strip()
         assert len(block["text"]) <= 12_000
         assert not re.search(r"<[@#!]|!\[", block["text"])
-        assert 0 < len(posting.text) <= LONGEST_TEXT
+        assert 0 < len(posting.text) <= MAX_TEXT_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -303,12 +305,12 @@ def test_words_are_as_many_messages_as_they_need(text: str) -> None:
     ],
 )
 def test_words_of_others_hide_nothing_and_work_nowhere(written: str, shown: str) -> None:
-    assert inert(written).replace("\u200b", "|") == shown
+    assert neutralize_markdown(written).replace("\u200b", "|") == shown
 
 
 @given(st.text(), st.integers(1, 60))
 def test_an_escaped_text_fits_and_ends_in_no_half_escape(text: str, longest: int) -> None:
-    shown = escaped(text, longest)
+    shown = escape_mrkdwn(text, longest)
     assert len(shown) <= longest
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", shown)
 
@@ -323,7 +325,7 @@ def test_an_escaped_text_fits_and_ends_in_no_half_escape(text: str, longest: int
     ],
 )
 def test_no_message_of_a_split_reply_has_a_link_outside_of_code(text: str) -> None:
-    for posting in drawn(Message(text=text)):
+    for posting in render(Message(text=text)):
         check_blocks(list(posting.blocks))
         told = words_outside_code(posting.blocks[0]["text"])
         assert not any("://" in words for words in told)
@@ -331,5 +333,5 @@ def test_no_message_of_a_split_reply_has_a_link_outside_of_code(text: str) -> No
 
 @given(st.builds(Message, text=st.just("see https://a.example"), card=cards))
 def test_cards_have_no_text_in_which_slack_makes_links(message: Message) -> None:
-    (posting,) = drawn(message, REFERENCE)
+    (posting,) = render(message, REFERENCE)
     assert all(text["type"] == "plain_text" or text.get("verbatim") for text in texts(posting.blocks))

@@ -7,10 +7,18 @@ from itertools import repeat
 
 import pytest
 
-from agents.errors import Doubtful, HandrailError, Misconfigured, NotAllowed, Permanent, Retryable, Unreachable
+from agents.errors import (
+    ConfigurationError,
+    DeliveryUncertain,
+    Forbidden,
+    HandrailError,
+    Permanent,
+    Retryable,
+    Unavailable,
+)
 from channels.slack.client import SlackClient
-from channels.slack.failures import ContentRefused, MessageGone, failure
-from tests.fakes.http import HttpReply, HttpRequest, serving
+from channels.slack.errors import ContentRejected, MessageNotEditable, error_from_response
+from tests.fakes.http_server import HttpRequest, HttpResponse, running_http_server
 from tests.fakes.slack.slack import fake_slack
 
 TOKEN = "xoxb-1-secret"
@@ -18,23 +26,23 @@ _NO_TIME = repeat(0.0)
 CALL = ("chat.postMessage", {"channel": "C1", "text": "hello"})
 
 
-def answer(body: object, status: int = 200, **headers: str) -> HttpReply:
+def answer(body: object, status: int = 200, **headers: str) -> HttpResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HttpReply(status, {"Content-Type": "application/json", **named}, json.dumps(body).encode())
+    return HttpResponse(status, {"Content-Type": "application/json", **named}, json.dumps(body).encode())
 
 
 @asynccontextmanager
 async def slack(
-    reply: HttpReply, times: Iterator[float] = _NO_TIME
+    reply: HttpResponse, times: Iterator[float] = _NO_TIME
 ) -> AsyncIterator[tuple[SlackClient, list[HttpRequest]]]:
     seen: list[HttpRequest] = []
 
-    def handle(request: HttpRequest) -> HttpReply:
+    def handle(request: HttpRequest) -> HttpResponse:
         seen.append(request)
         return reply
 
-    async with serving(handle) as port:
-        client = SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", seconds=0.5, elapsed=lambda: next(times))
+    async with running_http_server(handle) as port:
+        client = SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", timeout_seconds=0.5, monotonic=lambda: next(times))
         try:
             yield client, seen
         finally:
@@ -52,7 +60,7 @@ async def test_a_call_carries_the_token_and_its_arguments_and_returns_what_slack
 async def test_what_methods_that_only_look_are_asked_arrives() -> None:
     async with fake_slack() as slack:
         client = SlackClient(slack.app.bot_token, slack.base_url)
-        thread = await slack.person("alice", "U0ALICE").says("hello", channel="C0OPS")
+        thread = await slack.add_person("alice", "U0ALICE").post_message("hello", channel="C0OPS")
         found = await client.call("conversations.replies", channel="C0OPS", ts=thread.ts, include_all_metadata=True)
         assert [message["text"] for message in found["messages"]] == ["hello"]
         await client.close()
@@ -67,39 +75,39 @@ async def test_proxy_of_the_machine_is_not_taken_unless_it_is_handed_over(monkey
 
 async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> None:
     async with slack(answer({"ok": True}, X_OAuth_Scopes="chat:write,commands")) as (client, _):
-        answered = await client.answer("auth.test")
+        answered = await client.call_with_headers("auth.test")
     assert (answered.data, answered.headers["x-oauth-scopes"]) == ({"ok": True}, "chat:write,commands")
 
 
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="7"), Unreachable),
-        (answer({"ok": False, "error": "internal_error"}), Unreachable),
+        (answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="7"), Unavailable),
+        (answer({"ok": False, "error": "internal_error"}), Unavailable),
         (answer({"ok": False, "error": "channel_not_found"}), Permanent),
-        (answer({"ok": False, "error": "invalid_auth"}), Misconfigured),
-        (answer({"ok": False, "error": "invalid_blocks"}), ContentRefused),
-        (answer({"ok": False, "error": "message_not_found"}), MessageGone),
-        (answer({"ok": False, "error": "fatal_error"}), Doubtful),
-        (answer({"ok": False, "error": "service_unavailable"}, 503), Unreachable),
-        (answer({"ok": False}), Doubtful),
-        (answer([]), Doubtful),
-        (answer(["ok"]), Doubtful),
-        (HttpReply(503, {"Content-Type": "text/html"}, b"<html>busy</html>"), Doubtful),
-        (HttpReply(200, {"Content-Type": "text/html"}, b"<html>busy</html>"), Doubtful),
-        (HttpReply(200, {"Content-Type": "text/html"}, b""), Doubtful),
-        (HttpReply(200, {"Content-Type": "application/json"}, b""), Doubtful),
-        (HttpReply(200, {"Content-Type": "application/json"}, b"\xff\xfe{}"), Doubtful),
-        (HttpReply(200, {"Content-Type": "text/plain"}, b"busy"), Doubtful),
-        (HttpReply(404, {"Content-Type": "text/html"}, b"<html>no such page</html>"), Doubtful),
-        (HttpReply(502, {"Content-Type": "application/json"}, b"{not json"), Doubtful),
-        (HttpReply(end="hang up"), Doubtful),
-        (HttpReply(end="hang"), Doubtful),
+        (answer({"ok": False, "error": "invalid_auth"}), ConfigurationError),
+        (answer({"ok": False, "error": "invalid_blocks"}), ContentRejected),
+        (answer({"ok": False, "error": "message_not_found"}), MessageNotEditable),
+        (answer({"ok": False, "error": "fatal_error"}), DeliveryUncertain),
+        (answer({"ok": False, "error": "service_unavailable"}, 503), Unavailable),
+        (answer({"ok": False}), DeliveryUncertain),
+        (answer([]), DeliveryUncertain),
+        (answer(["ok"]), DeliveryUncertain),
+        (HttpResponse(503, {"Content-Type": "text/html"}, b"<html>busy</html>"), DeliveryUncertain),
+        (HttpResponse(200, {"Content-Type": "text/html"}, b"<html>busy</html>"), DeliveryUncertain),
+        (HttpResponse(200, {"Content-Type": "text/html"}, b""), DeliveryUncertain),
+        (HttpResponse(200, {"Content-Type": "application/json"}, b""), DeliveryUncertain),
+        (HttpResponse(200, {"Content-Type": "application/json"}, b"\xff\xfe{}"), DeliveryUncertain),
+        (HttpResponse(200, {"Content-Type": "text/plain"}, b"busy"), DeliveryUncertain),
+        (HttpResponse(404, {"Content-Type": "text/html"}, b"<html>no such page</html>"), DeliveryUncertain),
+        (HttpResponse(502, {"Content-Type": "application/json"}, b"{not json"), DeliveryUncertain),
+        (HttpResponse(end="hang up"), DeliveryUncertain),
+        (HttpResponse(end="hang"), DeliveryUncertain),
     ],
-    ids=lambda value: "" if isinstance(value, HttpReply) else value.__name__,
+    ids=lambda value: "" if isinstance(value, HttpResponse) else value.__name__,
 )
 async def test_every_end_of_a_call_has_one_error_and_the_call_is_made_once(
-    reply: HttpReply, error: type[HandrailError]
+    reply: HttpResponse, error: type[HandrailError]
 ) -> None:
     async with slack(reply) as (client, seen):
         with pytest.raises(error) as raised:
@@ -114,7 +122,7 @@ async def test_a_method_slack_wants_left_alone_is_not_called_before_its_time() -
     times = iter([100.0, 100.0, 129.0, 130.0, 130.0])
     async with slack(too_fast, times) as (client, seen):
         for called, rest in ((1, 30.0), (1, 1.0), (2, 30.0)):
-            with pytest.raises(Unreachable) as raised:
+            with pytest.raises(Unavailable) as raised:
                 await client.call(*CALL[:1])
             assert (len(seen), raised.value.retry_after) == (called, rest)
 
@@ -123,7 +131,7 @@ async def test_a_limit_in_one_channel_leaves_the_other_channels_alone() -> None:
     too_fast = answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
     async with slack(too_fast) as (client, seen):
         for channel in ("C1", "C2", "C1"):
-            with pytest.raises(Unreachable):
+            with pytest.raises(Unavailable):
                 await client.call("chat.postMessage", channel=channel, text="hello")
         assert [json.loads(request.body)["channel"] for request in seen] == ["C1", "C2"]
 
@@ -145,31 +153,31 @@ async def test_a_limit_in_one_channel_leaves_the_other_channels_alone() -> None:
 )
 async def test_a_response_url_of_another_server_is_not_called(url: str) -> None:
     client = SlackClient(TOKEN)
-    with pytest.raises(NotAllowed):
-        await client.respond(url, "hello")
+    with pytest.raises(Forbidden):
+        await client.post_to_response_url(url, "hello")
 
 
 async def test_a_response_url_of_the_server_of_the_api_is_called_and_follows_no_redirect() -> None:
-    async with slack(HttpReply(302, {"Location": "http://127.0.0.1:1/"}, b"")) as (client, seen):
-        await client.respond(client.base_url.replace("/api/", "/response/R1"), "hello")
+    async with slack(HttpResponse(302, {"Location": "http://127.0.0.1:1/"}, b"")) as (client, seen):
+        await client.post_to_response_url(client.base_url.replace("/api/", "/response/R1"), "hello")
     assert [request.path for request in seen] == ["/response/R1"]
 
 
 async def test_a_server_that_is_not_there_has_done_nothing() -> None:
-    client = SlackClient(TOKEN, "http://127.0.0.1:1/api/", seconds=5)
-    with pytest.raises(Unreachable) as raised:
+    client = SlackClient(TOKEN, "http://127.0.0.1:1/api/", timeout_seconds=5)
+    with pytest.raises(Unavailable) as raised:
         await client.call("auth.test")
     await client.close()
-    assert type(raised.value) is Unreachable
+    assert type(raised.value) is Unavailable
 
 
 @pytest.mark.parametrize(("said", "pause"), [("7", 7.0), ("0", 0.0), ("soon", None), ("-1", None), ("\u0667", None)])
 def test_only_a_time_in_whole_seconds_is_a_time(said: str, pause: float | None) -> None:
-    error = failure("ratelimited", status=429, headers={"retry-after": said})
+    error = error_from_response("ratelimited", status=429, headers={"retry-after": said})
     assert isinstance(error, Retryable)
     assert error.retry_after == pause
 
 
 def test_a_code_nobody_has_told_us_of_is_final() -> None:
-    assert type(failure("something_new")) is Permanent
-    assert "something_new" in str(failure("something_new"))
+    assert type(error_from_response("something_new")) is Permanent
+    assert "something_new" in str(error_from_response("something_new"))

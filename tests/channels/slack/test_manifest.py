@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from channels.slack.actions import ASK
-from channels.slack.facts import Ignored
-from channels.slack.manifest import BOT_EVENTS, COMMAND, SCOPES, manifest, objection
-from tests.channels.slack.sent import payload, understood
+from channels.slack.action_ids import SHORTCUT_ID
+from channels.slack.inbound_events import Ignored
+from channels.slack.manifest import BOT_EVENTS, SCOPES, SLASH_COMMAND, build_manifest, unreachable_reason
+from tests.channels.slack.recorded_payloads import load_payload, parse_recorded
 
-HTTP = manifest("https://rail.example.com", socket_mode=False)
-SOCKET = manifest("https://rail.example.com", socket_mode=True)
+HTTP = build_manifest("https://rail.example.com", socket_mode=False)
+SOCKET = build_manifest("https://rail.example.com", socket_mode=True)
 URL = "https://rail.example.com/channels/slack/events"
 
 # docs.slack.dev/reference/methods and docs.slack.dev/reference/events, under "Scopes"; for agents docs.slack.dev/ai
@@ -71,9 +71,9 @@ def test_every_event_that_is_asked_for_is_one_whose_scope_is_known() -> None:
 
 @pytest.mark.parametrize("name", ["session_stopped", "home_opened", "mention", "thread_reply", "direct_message"])
 def test_what_the_manifest_asks_for_is_understood(name: str) -> None:
-    kind = payload(name)["event"]["type"]
+    kind = load_payload(name)["event"]["type"]
     assert kind in {event.partition(".")[0] for event in BOT_EVENTS}
-    assert not isinstance(understood(name), Ignored)
+    assert not isinstance(parse_recorded(name), Ignored)
 
 
 def test_over_http_everything_comes_in_at_one_address() -> None:
@@ -84,7 +84,7 @@ def test_over_http_everything_comes_in_at_one_address() -> None:
 
 
 def test_a_slash_at_the_end_of_the_public_url_is_not_doubled() -> None:
-    assert manifest("https://rail.example.com/", socket_mode=False) == HTTP
+    assert build_manifest("https://rail.example.com/", socket_mode=False) == HTTP
 
 
 def test_socket_mode_needs_no_address_and_names_none() -> None:
@@ -103,10 +103,10 @@ def test_people_find_the_bot_in_all_the_places_they_look() -> None:
     home = {"home_tab_enabled": True, "messages_tab_enabled": True, "messages_tab_read_only_enabled": False}
     assert features["app_home"] == home
     assert (features["slash_commands"][0]["command"], features["slash_commands"][0]["should_escape"]) == (
-        COMMAND,
+        SLASH_COMMAND,
         False,
     )
-    assert (features["shortcuts"][0]["callback_id"], features["shortcuts"][0]["type"]) == (ASK, "message")
+    assert (features["shortcuts"][0]["callback_id"], features["shortcuts"][0]["type"]) == (SHORTCUT_ID, "message")
     assert SOCKET["settings"]["interactivity"]["is_enabled"] is True
 
 
@@ -118,7 +118,7 @@ def test_the_agent_view_is_the_new_one_and_suggests_something() -> None:
 
 
 def test_another_name_is_the_name_of_app_and_bot() -> None:
-    named = manifest("https://x.example.com", socket_mode=True, name="Railway")
+    named = build_manifest("https://x.example.com", socket_mode=True, name="Railway")
     assert named["display_information"]["name"] == named["features"]["bot_user"]["display_name"] == "Railway"
 
 
@@ -153,9 +153,9 @@ def texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     ],
 )
 def test_what_slack_cannot_reach_is_told(url: str) -> None:
-    assert objection(url)
+    assert unreachable_reason(url)
 
 
 @pytest.mark.parametrize("url", ["https://rail.example.com", "https://rail.example.com:8443/x", "https://8.8.8.8"])
 def test_what_slack_can_reach_is_not_objected_to(url: str) -> None:
-    assert objection(url) is None
+    assert unreachable_reason(url) is None

@@ -7,30 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from agents.addresses import person
-from agents.errors import Invalid
+from agents.addresses import person_address
+from agents.errors import InvalidInput
 from agents.messages import Card
-from agents.messages import Field as Line
-from channels.slack.actions import ANSWER, APPROVE, DENY, EDIT, SHOW, Behind
-from channels.slack.facts import Submitted
-from channels.slack.inbound import understand
+from agents.messages import CardField as Line
+from channels.slack.action_ids import ANSWER, APPROVE, DENY, EDIT, SHOW, ModalContext
+from channels.slack.inbound_events import ViewSubmission
 from channels.slack.modals import (
-    Refusal,
-    answer,
+    ViewErrors,
     answer_modal,
     deny_modal,
     edit_modal,
-    edited,
-    reason,
-    told_modal,
-    whole_modal,
+    full_card_modal,
+    message_modal,
+    parse_answer,
+    parse_edit,
+    parse_reason,
 )
-from tests.channels.slack.overviews import hostile, is_inert, words
-from tests.channels.slack.sent import US, arrived, payload
-from tests.fakes.slack.limits import VIEW_BLOCKS, check_blocks
+from channels.slack.parser import parse_http
+from tests.channels.slack.overview_strategies import hostile_texts, is_inert, visible_texts
+from tests.channels.slack.recorded_payloads import BOT, encode_http, load_payload
+from tests.fakes.slack.limits import MAX_VIEW_BLOCKS, check_blocks
 from tests.fakes.slack.view import check_view
 
-BEHIND = Behind("v1.req_1.seal", "C0OPS", "1763726450.000100", "1763726400.000100")
+BEHIND = ModalContext("v1.req_1.seal", "C0OPS", "1763726450.000100", "1763726400.000100")
 
 
 class Where(StrEnum):
@@ -76,13 +76,13 @@ def sent(**changed: str | None) -> dict[str, str | None]:
     return entries(view()) | {f"argument.{name}": value for name, value in changed.items()}
 
 
-def submitted(shown: dict[str, Any], values: dict[str, Any]) -> Submitted:
-    body = payload("modal")
+def submitted(shown: dict[str, Any], values: dict[str, Any]) -> ViewSubmission:
+    body = load_payload("modal")
     told = {block: {"field": {"type": "plain_text_input", "value": value}} for block, value in values.items()}
     kept = {name: shown[name] for name in ("callback_id", "private_metadata")}
     body["view"] |= {**kept, "state": {"values": told}}
-    fact = understand(*arrived("modal", body), US)
-    assert isinstance(fact, Submitted)
+    fact = parse_http(*encode_http("modal", body), BOT)
+    assert isinstance(fact, ViewSubmission)
     return fact
 
 
@@ -92,24 +92,24 @@ def submitted(shown: dict[str, Any], values: dict[str, Any]) -> Submitted:
 )
 def test_a_modal_sent_leads_back_to_its_card(shown: dict[str, Any], name: str) -> None:
     fact = submitted(shown, {"words": "because"})
-    assert (fact.modal, fact.reference, fact.message) == (name, BEHIND.reference, BEHIND.message)
-    assert (fact.place.channel, fact.place.root) == (BEHIND.channel, BEHIND.root)
-    assert reason(fact.values) == "because"
+    assert (fact.callback_id, fact.signed_value, fact.message_ts) == (name, BEHIND.signed_value, BEHIND.message_ts)
+    assert (fact.thread_ref.channel, fact.thread_ref.thread_ts) == (BEHIND.channel, BEHIND.thread_ts)
+    assert parse_reason(fact.values) == "because"
 
 
 @pytest.mark.parametrize(
     "metadata", ["", "{}", "[]", "{", json.dumps({"reference": "x", "channel": "no", "message": "1.1"})]
 )
 def test_a_modal_that_remembers_no_card_is_not_understood(metadata: str) -> None:
-    with pytest.raises(Invalid):
-        Behind.read(metadata)
+    with pytest.raises(InvalidInput):
+        ModalContext.from_metadata(metadata)
 
 
 def test_denying_needs_no_reason_and_answering_needs_words() -> None:
-    assert reason({"words": None}) is None
-    assert reason({"words": "  "}) is None
-    assert answer({"words": " b "}) == "b"
-    assert answer({}) == Refusal({"words": "Write an answer."})
+    assert parse_reason({"words": None}) is None
+    assert parse_reason({"words": "  "}) is None
+    assert parse_answer({"words": " b "}) == "b"
+    assert parse_answer({}) == ViewErrors({"words": "Write an answer."})
     assert inputs(deny_modal(BEHIND, "x"))["words"]["optional"] is True
     assert inputs(answer_modal(BEHIND, "x"))["words"]["optional"] is False
 
@@ -132,11 +132,13 @@ def test_what_no_field_can_show_is_shown_and_stays() -> None:
 
 
 def test_a_modal_sent_unchanged_changes_nothing() -> None:
-    assert edited(SCHEMA, GIVEN, sent()) == GIVEN
+    assert parse_edit(SCHEMA, GIVEN, sent()) == GIVEN
 
 
 def test_what_was_changed_is_read_as_what_it_is() -> None:
-    changed = edited(SCHEMA, GIVEN, sent(tag="v2", times="5", share="1.25", loud="0", size="0", where="0", note="hm"))
+    changed = parse_edit(
+        SCHEMA, GIVEN, sent(tag="v2", times="5", share="1.25", loud="0", size="0", where="0", note="hm")
+    )
     assert changed == GIVEN | {
         "tag": "v2", "times": 5, "share": 1.25, "loud": True, "size": "s", "where": "here", "note": "hm",
     }  # fmt: skip
@@ -144,14 +146,14 @@ def test_what_was_changed_is_read_as_what_it_is() -> None:
 
 def test_an_optional_argument_left_empty_is_left_out() -> None:
     given_note = GIVEN | {"note": "x"}
-    assert edited(SCHEMA, given_note, sent(note=None)) == GIVEN
+    assert parse_edit(SCHEMA, given_note, sent(note=None)) == GIVEN
 
 
 def test_an_empty_text_stays_one() -> None:
     schema = {"properties": {"a": {"type": "string"}}, "required": ["a"]}
     shown = view(schema, {"a": ""})
     assert inputs(shown)["argument.a"]["optional"] is True
-    assert edited(schema, {"a": ""}, entries(shown)) == {"a": ""}
+    assert parse_edit(schema, {"a": ""}, entries(shown)) == {"a": ""}
 
 
 @pytest.mark.parametrize(
@@ -173,19 +175,19 @@ def test_an_empty_text_stays_one() -> None:
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(name: str, entry: str | None, told: str) -> None:
-    wrong = edited(SCHEMA, GIVEN, sent(**{name: entry}))
-    assert wrong == Refusal({f"argument.{name}": told})
+    wrong = parse_edit(SCHEMA, GIVEN, sent(**{name: entry}))
+    assert wrong == ViewErrors({f"argument.{name}": told})
     assert wrong.response == {"response_action": "errors", "errors": {f"argument.{name}": told}}
 
 
 def test_5_point_0_is_the_whole_number_5() -> None:
-    found = edited(SCHEMA, GIVEN, sent(times="5.0"))
+    found = parse_edit(SCHEMA, GIVEN, sent(times="5.0"))
     assert isinstance(found, dict)
     assert (found["times"], type(found["times"])) == (5, int)
 
 
 def test_a_modal_older_than_its_tool_changes_what_both_know() -> None:
-    assert edited(SCHEMA, GIVEN, {"argument.tag": "v9", "argument.gone": "x"}) == GIVEN | {"tag": "v9"}
+    assert parse_edit(SCHEMA, GIVEN, {"argument.tag": "v9", "argument.gone": "x"}) == GIVEN | {"tag": "v9"}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_an_argument_that_does_not_fit_a_field_stays_as_it_is(part: Any) -> None
     schema = {"properties": {"a": part}}
     shown = view(schema, {"a": "x"})
     assert inputs(shown) == {}
-    assert edited(schema, {"a": "x"}, {"argument.a": "y"}) == {"a": "x"}
+    assert parse_edit(schema, {"a": "x"}, {"argument.a": "y"}) == {"a": "x"}
 
 
 def test_true_is_not_one() -> None:
@@ -219,7 +221,7 @@ def test_more_arguments_than_a_modal_holds_stay_as_they_are() -> None:
     schema = {"properties": {name: {"type": "string"} for name in many}}
     shown = view(schema, many)
     assert len(shown["blocks"]) <= 100
-    assert edited(schema, many, entries(shown)) == many
+    assert parse_edit(schema, many, entries(shown)) == many
 
 
 values = (
@@ -242,9 +244,9 @@ names = st.text(max_size=5) | st.sampled_from(["a", "b", "x" * 200])
 def test_any_modal_sent_unchanged_changes_nothing(described: dict[str, Any], given: dict[str, Any]) -> None:
     schema = {"properties": described, "$defs": SCHEMA["$defs"]}
     shown = view(schema, given)
-    same = edited(schema, given, entries(shown))
-    assert isinstance(same, Refusal) or same == given
-    check_blocks(shown["blocks"], most=VIEW_BLOCKS)
+    same = parse_edit(schema, given, entries(shown))
+    assert isinstance(same, ViewErrors) or same == given
+    check_blocks(shown["blocks"], max_blocks=MAX_VIEW_BLOCKS)
     assert len(shown["title"]["text"]) <= 24
     for block in shown["blocks"]:
         assert len(block.get("block_id", "")) <= 255
@@ -258,38 +260,38 @@ def test_any_modal_sent_unchanged_changes_nothing(described: dict[str, Any], giv
     st.dictionaries(st.sampled_from(sorted(sent())), st.none() | st.text() | st.sampled_from(["1", "1e5", "-0", "."]))
 )
 def test_whatever_is_entered_is_read_or_told_at_its_field(entered: dict[str, str | None]) -> None:
-    found = edited(SCHEMA, GIVEN, sent() | entered)
-    if isinstance(found, Refusal):
+    found = parse_edit(SCHEMA, GIVEN, sent() | entered)
+    if isinstance(found, ViewErrors):
         assert set(found.errors) <= set(entered)
     else:
         Arguments.model_validate(found, strict=False)
 
 
 def test_a_modal_may_only_tell_something() -> None:
-    shown = told_modal("Too late", "It was denied by bob.\nNothing runs.")
-    assert words([shown["title"], shown["blocks"]]) == ["Too late", "It was denied by bob.\nNothing runs."]
+    shown = message_modal("Too late", "It was denied by bob.\nNothing runs.")
+    assert visible_texts([shown["title"], shown["blocks"]]) == ["Too late", "It was denied by bob.\nNothing runs."]
     assert "submit" not in shown
 
 
-@given(hostile, hostile)
+@given(hostile_texts, hostile_texts)
 def test_any_text_can_be_told_in_a_modal(title: str, text: str) -> None:
-    shown = check_view(told_modal(title, text), "modal")
+    shown = check_view(message_modal(title, text), "modal")
     assert is_inert([shown["title"], shown["blocks"]])
 
 
 def long_card(length: int, **changed: Any) -> Card:
     """An approval of a call with one argument of this length."""
     told: dict[str, Any] = {"request_id": "req_1", "code": "A7K2", "kind": "approval", "status": "open"}
-    told |= {"title": "deploy wants to run it", "requester": person("alice")}
+    told |= {"title": "deploy wants to run it", "requester": person_address("alice")}
     return Card(**(told | {"fields": (Line(name="note", value="x" * length),)} | changed))
 
 
 def paged(card: Card, *, may_decide: bool = True) -> list[dict[str, Any]]:
     """The modals somebody sees who goes on to the last page."""
-    modals = [whole_modal(BEHIND, card, may_decide=may_decide)]
+    modals = [full_card_modal(BEHIND, card, may_decide=may_decide)]
     while modals[-1]["callback_id"] == SHOW:
-        behind = Behind.read(modals[-1]["private_metadata"])
-        modals.append(whole_modal(behind, card, may_decide=may_decide))
+        behind = ModalContext.from_metadata(modals[-1]["private_metadata"])
+        modals.append(full_card_modal(behind, card, may_decide=may_decide))
     return modals
 
 
@@ -298,7 +300,7 @@ def test_all_of_a_card_is_shown_before_it_can_be_approved(length: int) -> None:
     modals = paged(long_card(length))
     for modal in modals:
         check_view(modal, "modal")
-        check_blocks(modal["blocks"], most=VIEW_BLOCKS)
+        check_blocks(modal["blocks"], max_blocks=MAX_VIEW_BLOCKS)
     sections = [block["text"]["text"] for modal in modals for block in modal["blocks"] if block["type"] == "section"]
     assert sum(text.count("x") for text in sections) == length
     assert [modal["callback_id"] for modal in modals] == [SHOW] * (len(modals) - 1) + [APPROVE]
@@ -313,12 +315,12 @@ def test_a_long_question_is_answered_on_its_last_page() -> None:
 
 
 def test_somebody_who_may_not_decide_sees_all_of_it_and_no_button() -> None:
-    told = whole_modal(BEHIND, long_card(10), may_decide=False)
+    told = full_card_modal(BEHIND, long_card(10), may_decide=False)
     assert "submit" not in told
 
 
 def test_what_is_longer_than_a_card_keeps_is_not_approved_in_a_modal() -> None:
-    told = whole_modal(BEHIND, long_card(10, is_cut=True), may_decide=True)
+    told = full_card_modal(BEHIND, long_card(10, is_truncated=True), may_decide=True)
     assert "submit" not in told
     assert "handrail requests show A7K2" in str(told["blocks"])
 
@@ -327,4 +329,4 @@ def test_an_edit_shows_all_of_what_stays_as_it_is() -> None:
     told = view({"properties": {}}, {"hosts": ["h" * 5_000]})
     sections = [block["text"]["text"] for block in told["blocks"] if block["type"] == "section"]
     assert sum(text.count("h") for text in sections) >= 5_000
-    check_blocks(told["blocks"], most=VIEW_BLOCKS)
+    check_blocks(told["blocks"], max_blocks=MAX_VIEW_BLOCKS)

@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from agents.commands import Command, Commands
 from agents.deploy import AGENT
-from channels.slack.suggestions import MOST_PROMPTS, suggested_prompts
-from tests.channels.slack.clients import client_of
+from channels.slack.suggestions import MAX_PROMPTS, suggested_prompts
+from tests.channels.slack.slack_client import slack_client
 from tests.fakes.slack.slack import fake_slack
 
 patterns = st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple)
@@ -27,7 +27,7 @@ def test_what_is_suggested_is_understood() -> None:
 @given(commands)
 def test_slack_takes_what_any_agent_suggests(given: list[Command]) -> None:
     prompts = suggested_prompts(Commands(commands=tuple(given)))
-    assert len(prompts) <= MOST_PROMPTS
+    assert len(prompts) <= MAX_PROMPTS
     for prompt in prompts:
         assert 0 < len(prompt["title"]) <= 76
         assert prompt["message"].strip()
@@ -36,8 +36,8 @@ def test_slack_takes_what_any_agent_suggests(given: list[Command]) -> None:
 
 async def test_slack_shows_what_is_suggested() -> None:
     async with fake_slack() as slack:
-        alice = slack.person("alice", "U0ALICE")
-        channel, prompts = slack.workspace.direct("U0ALICE").id, suggested_prompts(AGENT.commands)
-        async with client_of(slack) as client:
+        alice = slack.add_person("alice", "U0ALICE")
+        channel, prompts = slack.workspace.get_direct_channel("U0ALICE").id, suggested_prompts(AGENT.commands)
+        async with slack_client(slack) as client:
             await client.call("assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts)
-        assert len(await alice.prompts("List tags")) == MOST_PROMPTS
+        assert len(await alice.wait_for_prompts("List tags")) == MAX_PROMPTS

@@ -5,15 +5,15 @@ from datetime import UTC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.terminal.lists import asked_line, requests_table, short_ids, threads_table
-from channels.terminal.outbound import RequestView, ThreadView
-from tests.channels.terminal.test_outbound import QUESTION, THREAD, a_request, drawn
+from channels.terminal.lists import format_request_line, requests_table, shorten_ids, threads_table
+from channels.terminal.views import ApiRequest, ApiThread
+from tests.channels.terminal.test_views import QUESTION, THREAD, a_request, drawn
 
 LONG_ID = "thr_1m7yvk6vt6skp1zqph"
 
 
 def a_thread(**changed):
-    return ThreadView.model_validate({**THREAD, "title": "deploy v1.4.0", **changed})
+    return ApiThread.model_validate({**THREAD, "title": "deploy v1.4.0", **changed})
 
 
 def test_a_thread_is_listed_with_its_title_and_local_time():
@@ -36,11 +36,11 @@ def test_a_request_is_listed_with_what_it_asks_and_who_may_decide():
 
 
 def test_a_question_is_listed_with_its_words():
-    assert asked_line(RequestView.model_validate(QUESTION)) == "Which tag?"
+    assert format_request_line(ApiRequest.model_validate(QUESTION)) == "Which tag?"
 
 
 def test_a_long_line_is_cut_and_marked():
-    line = asked_line(a_request(arguments={"note": "x" * 500}))
+    line = format_request_line(a_request(arguments={"note": "x" * 500}))
     assert len(line) < 200
     assert line.endswith("…")
 
@@ -58,6 +58,6 @@ def test_ids_are_cut_only_where_it_is_asked_for():
 
 @given(st.sets(st.text("ab01", min_size=18, max_size=18).map("thr_{}".format)))
 def test_a_short_id_is_the_beginning_of_one_thread(ids):
-    for one, short in short_ids(ids).items():
+    for one, short in shorten_ids(ids).items():
         assert len(short) >= len("thr_") + 6
         assert [other for other in ids if other.startswith(short)] == [one]

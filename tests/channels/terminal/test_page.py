@@ -3,9 +3,9 @@
 from datetime import UTC
 
 from channels.terminal.client import LoggedEvent
-from channels.terminal.outbound import ThreadView
 from channels.terminal.page import MAX_STEPS, thread_page
-from tests.channels.terminal.test_outbound import ESCAPES, THREAD, a_request, drawn
+from channels.terminal.views import ApiThread
+from tests.channels.terminal.test_views import ESCAPES, THREAD, a_request, drawn
 
 
 def a_thread(**changed):
@@ -16,7 +16,7 @@ def a_thread(**changed):
         "budget": budget,
         "labels": {"ticket": "T-1"},
     }
-    return ThreadView.model_validate({**THREAD, **more, **changed})
+    return ApiThread.model_validate({**THREAD, **more, **changed})
 
 
 def an_event(kind: str, data: dict[str, object], seq: int = 1, actor: str = "agent:deploy") -> LoggedEvent:

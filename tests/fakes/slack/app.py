@@ -18,7 +18,7 @@ class App:
 
     team: str = "T0TEAM"
     enterprise: str | None = None
-    tells_team: Literal["none", "enterprise", "team"] = "none"
+    auth_test_team: Literal["none", "enterprise", "team"] = "none"
     id: str = "A0APP"
     user: str = "U0BOT"
     bot: str = "B0BOT"
@@ -29,8 +29,8 @@ class App:
     signing_secret: str = "signing-secret-of-the-tests"
     scopes: tuple[str, ...] = _SCOPES
     """What the bot token was granted."""
-    scopes_of_app_token: tuple[str, ...] = ("connections:write",)
-    tells_its_id: bool = False
+    app_token_scopes: tuple[str, ...] = ("connections:write",)
+    has_app_id_in_auth_test: bool = False
     """Whether `auth.test` names the app, as it does for some tokens only."""
     manifest: dict[str, Any] | None = None
     """How the app is configured, when somebody may ask."""

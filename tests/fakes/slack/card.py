@@ -7,12 +7,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tests.fakes.slack.actor import Actor, InteractionFailed
+from tests.fakes.slack.bot_request import BotResponse
 from tests.fakes.slack.message import Json, Message
-from tests.fakes.slack.parcel import Answer
-from tests.fakes.slack.somebody import NotTaken, Somebody
 from tests.fakes.slack.workspace import Workspace
 
-_A_MOMENT = timedelta(seconds=0.05)
+_RETRY_INTERVAL = timedelta(seconds=0.05)
 
 
 @dataclass(frozen=True)
@@ -24,62 +24,67 @@ class Card:
     controls: list[Json]
 
     @classmethod
-    def of(cls, workspace: Workspace, message: Message) -> "Card":
+    def from_message(cls, workspace: Workspace, message: Message) -> "Card":
         """The message counts as seen from here on."""
-        message.seen = True
+        message.is_seen = True
         return cls(workspace, message, deepcopy(message.controls))
 
     @property
     def text(self) -> str:
         """All there is to read now."""
-        return self.message.words
+        return self.message.visible_text
 
-    async def click(self, label: str, *, by: Somebody) -> Answer:
+    async def click(self, label: str, *, actor: Actor) -> BotResponse:
         """Press the button with this label or action id; the bot's answer. Raises NotTaken."""
-        return await self._act(self._button(label), by)
+        return await self._send_action(self._button_action(label), actor)
 
-    async def insist(self, label: str, *, by: Somebody) -> Answer:
+    async def click_until_accepted(self, label: str, *, actor: Actor) -> BotResponse:
         """Press it until the bot takes that, as people do whom Slack has warned. For a clock that runs."""
         clock = self.workspace.clock
-        async with asyncio.timeout(self.workspace.bell.patience):
+        async with asyncio.timeout(self.workspace.condition.timeout_seconds):
             while True:
-                with suppress(NotTaken):
-                    return await self.click(label, by=by)
-                await clock.sleep(clock.now() + _A_MOMENT, asyncio.Event())
+                with suppress(InteractionFailed):
+                    return await self.click(label, actor=actor)
+                await clock.sleep(clock.now() + _RETRY_INTERVAL, asyncio.Event())
 
-    async def choose(self, label: str, *, by: Somebody) -> Answer:
+    async def choose_option(self, label: str, *, actor: Actor) -> BotResponse:
         """Choose the option with this label from a list; the bot's answer. Raises NotTaken."""
-        return await self._act(self._chosen(label), by)
+        return await self._send_action(self._select_action(label), actor)
 
-    async def settled(self, text: str = "") -> str:
+    async def wait_until_closed(self, text: str = "") -> str:
         """What it says once nothing can be pressed any more and it contains the text."""
-        return await self._once(lambda: not self.message.controls and text in self.text, "settled with " + repr(text))
+        return await self._wait_until(
+            lambda: not self.message.controls and text in self.text, "settled with " + repr(text)
+        )
 
-    async def becomes(self, text: str) -> str:
+    async def wait_for_text(self, text: str) -> str:
         """What it says once it contains the text."""
-        return await self._once(lambda: text in self.text, repr(text))
+        return await self._wait_until(lambda: text in self.text, repr(text))
 
-    async def ends(self, text: str = "") -> str:
+    async def wait_until_streamed(self, text: str = "") -> str:
         """What it says once all of it was streamed and it contains the text."""
-        return await self._once(lambda: not self.message.streaming and text in self.text, "all of " + repr(text))
+        return await self._wait_until(
+            lambda: not self.message.is_streaming and text in self.text, "all of " + repr(text)
+        )
 
-    async def vanishes(self) -> None:
+    async def wait_until_deleted(self) -> None:
         """Until the bot has taken it away."""
-        await self._once(lambda: self.message.gone, "gone")
+        await self._wait_until(lambda: self.message.is_deleted, "gone")
 
-    async def _once(self, is_so: Callable[[], bool], wanted: str) -> str:
-        await self.workspace.bell.until(
-            lambda: is_so() or None, lambda: f"this never became {wanted}: {self.text} {self.message.controls or ''}"
+    async def _wait_until(self, is_so: Callable[[], bool], description: str) -> str:
+        await self.workspace.condition.wait_until(
+            lambda: is_so() or None,
+            lambda: f"this never became {description}: {self.text} {self.message.controls or ''}",
         )
         return self.text
 
-    async def _act(self, action: Json, by: Somebody) -> Answer:
-        payload = {**by.interaction("block_actions"), **self._place(), "state": {"values": {}}}
+    async def _send_action(self, action: Json, actor: Actor) -> BotResponse:
+        payload = {**actor.interaction_payload("block_actions"), **self._location(), "state": {"values": {}}}
         payload["actions"] = [{**action, "action_ts": self.workspace.new_ts()}]
-        payload["response_url"] = by.urls.new(by.id, self.message.channel, self.message)
-        return await by.interacts("interactive", payload)
+        payload["response_url"] = actor.response_urls.new(actor.id, self.message.channel, self.message)
+        return await actor.send_interaction("interactive", payload)
 
-    def _button(self, label: str) -> Json:
+    def _button_action(self, label: str) -> Json:
         buttons = [control for control in self.controls if control["type"] == "button"]
         for button in buttons:
             if label in (button["text"]["text"], button["action_id"]):
@@ -87,7 +92,7 @@ class Card:
                 return {name: button[name] for name in shown if name in button}
         raise AssertionError(f"there is no button {label!r}, only {[b['text']['text'] for b in buttons]}")
 
-    def _chosen(self, label: str) -> Json:
+    def _select_action(self, label: str) -> Json:
         for control in self.controls:
             for option in control.get("options", []):
                 if option["text"]["text"] == label:
@@ -95,10 +100,10 @@ class Card:
                     return {**shown, "selected_option": option}
         raise AssertionError(f"no list has the option {label!r}")
 
-    def _place(self) -> Json:
+    def _location(self) -> Json:
         message, channel = self.message, self.workspace.channels[self.message.channel]
         hidden = message.ephemeral_to is not None
         thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
         container = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": hidden}
-        shown = {} if hidden else {"message": message.shape()}
+        shown = {} if hidden else {"message": message.to_payload()}
         return {"container": {**container, **thread}, "channel": {"id": channel.id, "name": channel.name}, **shown}

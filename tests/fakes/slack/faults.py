@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-Cut = Literal["before", "after"]
+CutTiming = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
@@ -17,23 +17,23 @@ class Fault:
     error: str | None = None
     retry_after: int | None = None
     status: int = 200
-    cut: Cut | None = None
-    page: str | None = None
+    cut_timing: CutTiming | None = None
+    html_page: str | None = None
 
 
 @dataclass
 class Faults:
     """For each method those that are still to come, in order."""
 
-    coming: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+    pending: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
 
     def add(self, method: str, fault: Fault) -> None:
-        self.coming[method].append(fault)
+        self.pending[method].append(fault)
 
-    def next(self, method: str) -> Fault | None:
+    def take_next(self, method: str) -> Fault | None:
         """The one for this call; it will not happen again."""
-        return self.coming[method].popleft() if self.coming[method] else None
+        return self.pending[method].popleft() if self.pending[method] else None
 
     @property
-    def left_over(self) -> list[str]:
-        return [f"{method} was called too seldom to go wrong" for method, faults in self.coming.items() if faults]
+    def unused(self) -> list[str]:
+        return [f"{method} was called too seldom to go wrong" for method, faults in self.pending.items() if faults]

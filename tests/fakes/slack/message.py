@@ -11,8 +11,8 @@ Json = dict[str, Any]
 class Stream:
     """How a message came that was written bit by bit: for one `reader`, or for everybody in a direct message."""
 
-    reader: str | None
-    pieces: list[str]
+    recipient: str | None
+    chunks: list[str]
     state: Literal["open", "stopped", "ended"] = "open"
     """Stopped is what a person did; the bot may still end it, but add nothing."""
 
@@ -29,26 +29,26 @@ class Message:
     blocks: list[Json] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
     metadata: Json | None = None
-    more: Json = field(default_factory=dict)
+    extra_fields: Json = field(default_factory=dict)
     """Fields that only some have: `client_msg_id`, `bot_id`, `subtype`, `edited`."""
     ephemeral_to: str | None = None
     stream: Stream | None = None
-    ours: bool = False
-    seen: bool = False
-    gone: bool = False
+    is_from_bot: bool = False
+    is_seen: bool = False
+    is_deleted: bool = False
 
     @property
-    def root(self) -> str:
+    def root_ts(self) -> str:
         """The `ts` of the message its thread hangs on, which may be itself."""
         return self.thread_ts or self.ts
 
     @property
-    def words(self) -> str:
+    def visible_text(self) -> str:
         """All there is to read."""
-        return "\n".join([self.text, *texts(self.blocks)])
+        return "\n".join([self.text, *iter_texts(self.blocks)])
 
     @property
-    def streaming(self) -> bool:
+    def is_streaming(self) -> bool:
         """Whether more of it is to come."""
         return self.stream is not None and self.stream.state == "open"
 
@@ -62,22 +62,22 @@ class Message:
             if element.get("type") in ("button", "static_select")
         ]
 
-    def shape(self, *, with_metadata: bool = False) -> Json:
+    def to_payload(self, *, has_metadata: bool = False) -> Json:
         """As it stands in an answer of the Web API, or inside an event."""
         told = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts, "thread_ts": self.thread_ts}
         lists = {"blocks": self.blocks, "attachments": self.attachments}
-        metadata = {"metadata": self.metadata} if with_metadata and self.metadata else {}
-        return {key: value for key, value in {**told, **lists, **self.more, **metadata}.items() if value}
+        metadata = {"metadata": self.metadata} if has_metadata and self.metadata else {}
+        return {key: value for key, value in {**told, **lists, **self.extra_fields, **metadata}.items() if value}
 
 
-def texts(node: Any) -> Iterator[str]:
+def iter_texts(node: Any) -> Iterator[str]:
     """Every text in blocks, however deep."""
     if isinstance(node, list):
         for item in node:
-            yield from texts(item)
+            yield from iter_texts(item)
     elif isinstance(node, dict):
         for key, value in node.items():
             if key == "text" and isinstance(value, str):
                 yield value
             else:
-                yield from texts(value)
+                yield from iter_texts(value)

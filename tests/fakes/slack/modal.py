@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.slack.actor import Actor
 from tests.fakes.slack.message import Json
-from tests.fakes.slack.opening import shape, shown
-from tests.fakes.slack.somebody import Somebody
 from tests.fakes.slack.view import View, check_view
+from tests.fakes.slack.view_methods import show_modal, view_payload
 
 Values = dict[str, Any]
 """What is filled in, under the label, the action id or the block id of a field."""
@@ -17,7 +17,7 @@ class Modal:
     """`submit` and `refused` send the same: what the bot makes of it, the story says beforehand."""
 
     view: View
-    person: Somebody
+    person: Actor
 
     @property
     def title(self) -> str:
@@ -28,47 +28,47 @@ class Modal:
         errors = await self._submit(values)
         assert not errors, f"the modal was not taken: {errors}"
 
-    async def refused(self, values: Values) -> dict[str, str]:
+    async def submit_expecting_errors(self, values: Values) -> dict[str, str]:
         """The bot must not take it; its errors, for each block."""
         errors = await self._submit(values)
         assert errors, "the modal was taken"
         return errors
 
     async def _submit(self, values: Values) -> dict[str, str]:
-        assert self.view.open, "this modal is no longer there"
+        assert self.view.is_open, "this modal is no longer there"
         workspace = self.person.workspace
-        submitted = {**shape(workspace, self.view), "state": {"values": self._state(values)}}
-        payload = {**self.person.interaction("view_submission"), "view": submitted, "response_urls": []}
-        answer = await self.person.interacts("interactive", payload)
-        return self._react(answer.body or {})
+        submitted = {**view_payload(workspace, self.view), "state": {"values": self._view_state(values)}}
+        payload = {**self.person.interaction_payload("view_submission"), "view": submitted, "response_urls": []}
+        answer = await self.person.send_interaction("interactive", payload)
+        return self._apply_response(answer.body or {})
 
-    def _react(self, answer: Json) -> dict[str, str]:
-        action = answer.get("response_action")
+    def _apply_response(self, response: Json) -> dict[str, str]:
+        action = response.get("response_action")
         if action == "errors":
-            errors: dict[str, str] = answer["errors"]
+            errors: dict[str, str] = response["errors"]
             return errors
-        self.view.open = False
+        self.view.is_open = False
         if action in ("update", "push"):
-            shown(self.person.workspace, self.person.id, check_view(answer.get("view"), "modal"))
+            show_modal(self.person.workspace, self.person.id, check_view(response.get("view"), "modal"))
         return {}
 
-    def _state(self, values: Values) -> Json:
+    def _view_state(self, values: Values) -> Json:
         left, state = dict(values), {}
         for block in self.view.content["blocks"]:
             if block["type"] == "input":
                 element = block["element"]
-                state[block["block_id"]] = {element["action_id"]: _filled_in(block, left)}
+                state[block["block_id"]] = {element["action_id"]: _field_state(block, left)}
         assert not left, f"there is no field for {', '.join(left)}"
         return state
 
 
-def _filled_in(block: Json, left: Values) -> Json:
+def _field_state(block: Json, left: Values) -> Json:
     element = block["element"]
     given = None
     for name in (block["label"]["text"], element["action_id"], block["block_id"]):
         given = left.pop(name, given)
     if element["type"].endswith(("select", "radio_buttons")):
-        chosen = _option(element, given) if given is not None else element.get("initial_option")
+        chosen = _find_option(element, given) if given is not None else element.get("initial_option")
         field = {"selected_option": chosen}
     else:
         field = {"value": given if given is not None else element.get("initial_value")}
@@ -77,7 +77,7 @@ def _filled_in(block: Json, left: Values) -> Json:
     return {"type": element["type"], **field}
 
 
-def _option(element: Json, given: str) -> Json:
+def _find_option(element: Json, given: str) -> Json:
     for option in element["options"]:
         if given in (option["text"]["text"], option["value"]):
             found: Json = option

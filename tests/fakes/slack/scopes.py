@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from tests.fakes.slack.api_error import ApiError
 from tests.fakes.slack.app import App
-from tests.fakes.slack.refused import Refused
 from tests.fakes.slack.workspace import Workspace
 
-_READING = ("channels:history", "groups:history", "im:history", "mpim:history")
-_NEEDED = {
+_HISTORY_SCOPES = ("channels:history", "groups:history", "im:history", "mpim:history")
+_REQUIRED_SCOPES = {
     "assistant.threads.setStatus": ("chat:write",),
     "assistant.threads.setSuggestedPrompts": ("assistant:write",),
     "chat.appendStream": ("chat:write",),
@@ -17,9 +17,9 @@ _NEEDED = {
     "chat.startStream": ("chat:write",),
     "chat.stopStream": ("chat:write",),
     "chat.update": ("chat:write",),
-    "conversations.history": _READING,
+    "conversations.history": _HISTORY_SCOPES,
     "conversations.open": ("im:write",),
-    "conversations.replies": _READING,
+    "conversations.replies": _HISTORY_SCOPES,
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
     "users.info": ("users:read",),
@@ -29,18 +29,18 @@ _NEEDED = {
 
 def check_scope(app: App, method: str) -> None:
     """Raises Refused when the bot token may not do this."""
-    needed = _NEEDED.get(method)
+    needed = _REQUIRED_SCOPES.get(method)
     if needed is not None and not set(needed) & set(app.scopes):
-        raise Refused("missing_scope")
+        raise ApiError("missing_scope")
 
 
-def scopes_told(app: App, token: str | None) -> dict[str, str]:
+def scopes_header(app: App, token: str | None) -> dict[str, str]:
     """The header in which every answer tells what the token may do."""
-    granted = {app.bot_token: app.scopes, app.app_token: app.scopes_of_app_token}.get(token or "")
+    granted = {app.bot_token: app.scopes, app.app_token: app.app_token_scopes}.get(token or "")
     return {} if granted is None else {"X-OAuth-Scopes": ",".join(granted)}
 
 
-def grant(workspace: Workspace, *scopes: str) -> None:
+def grant_scopes(workspace: Workspace, *scopes: str) -> None:
     """As when somebody adds scopes to the app, and installs it again."""
     workspace.app = replace(workspace.app, scopes=(*workspace.app.scopes, *scopes))
 

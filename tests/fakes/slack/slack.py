@@ -27,21 +27,21 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tests.fakes.clock import Clock, FakeClock
-from tests.fakes.slack import happenings
+from tests.fakes.slack import events
 from tests.fakes.slack.app import App
-from tests.fakes.slack.bell import PATIENCE, Bell
-from tests.fakes.slack.faults import Cut, Fault
-from tests.fakes.slack.http_carrier import HttpCarrier
+from tests.fakes.slack.bot_request import BotRequest, BotResponse
+from tests.fakes.slack.condition import WAIT_TIMEOUT_SECONDS, Condition
+from tests.fakes.slack.delivery import RETRY_DELAYS, DeliveryService
+from tests.fakes.slack.faults import CutTiming, Fault
+from tests.fakes.slack.http_transport import HttpTransport
 from tests.fakes.slack.message import Message
-from tests.fakes.slack.pace import Pace
-from tests.fakes.slack.parcel import Answer, Parcel
+from tests.fakes.slack.other_bot import OtherBot
 from tests.fakes.slack.person import Person
-from tests.fakes.slack.postman import PAUSES, Postman
+from tests.fakes.slack.rate_limit import PostingLimit
 from tests.fakes.slack.response_urls import ResponseUrls
-from tests.fakes.slack.robot import Robot
-from tests.fakes.slack.socket_carrier import SocketCarrier
+from tests.fakes.slack.socket_transport import SocketModeTransport
 from tests.fakes.slack.uploads import UploadServer
-from tests.fakes.slack.web_api import Call, WebApi
+from tests.fakes.slack.web_api import ApiCall, WebApi
 from tests.fakes.slack.workspace import Channel, Workspace
 
 
@@ -51,9 +51,9 @@ class FakeSlack:
 
     workspace: Workspace
     api: WebApi
-    urls: ResponseUrls
-    http: HttpCarrier
-    socket: SocketCarrier
+    response_urls: ResponseUrls
+    http: HttpTransport
+    socket: SocketModeTransport
     people: dict[str, Person] = field(default_factory=dict)
 
     @property
@@ -66,130 +66,135 @@ class FakeSlack:
         return f"{self.workspace.url}/api/"
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[ApiCall]:
         return self.api.calls
 
     @property
-    def brought(self) -> list[tuple[Parcel, Answer]]:
+    def delivery_attempts(self) -> list[tuple[BotRequest, BotResponse]]:
         """Every attempt to bring something to the bot, with what the bot said."""
-        return self.workspace.postman.brought
+        return self.workspace.delivery.attempts
 
-    def finds_the_bot_at(self, url: str | None) -> None:
+    def set_bot_url(self, url: str | None) -> None:
         """Where it listens to HTTP; nowhere, when it is down and what is meant for it shall wait."""
         self.http.url = url
-        self.workspace.bell.ring()
+        self.workspace.condition.notify_all()
 
-    def person(self, name: str, user: str, **traits: Any) -> Person:
+    def add_person(self, name: str, user: str, **fields: Any) -> Person:
         """Somebody in the workspace; traits are fields of users.info, such as `is_restricted=True`."""
         profile = {"display_name": name, "real_name": name.title(), "email": f"{name}@example.com"}
         plain = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
         who = {"id": user, "team_id": self.app.team, "name": name, "real_name": name.title(), "tz": "Etc/UTC"}
-        self.workspace.people[user] = {**who, **plain, "profile": profile, **traits}
-        return self.people.setdefault(user, Person(user, name, self.workspace, self.urls))
+        self.workspace.people[user] = {**who, **plain, "profile": profile, **fields}
+        return self.people.setdefault(user, Person(user, name, self.workspace, self.response_urls))
 
-    def robot(self, name: str, bot: str) -> Robot:
-        return Robot(bot, name, self.workspace)
+    def add_bot(self, name: str, bot: str) -> OtherBot:
+        return OtherBot(bot, name, self.workspace)
 
-    def channel(self, channel: str, name: str = "", **traits: Any) -> Channel:
+    def add_channel(self, channel: str, name: str = "", **fields: Any) -> Channel:
         """A channel in which nobody has spoken yet; traits are those of `Channel`."""
-        self.workspace.channels[channel] = Channel(channel, name or channel.lower(), **traits)
+        self.workspace.channels[channel] = Channel(channel, name or channel.lower(), **fields)
         return self.workspace.channels[channel]
 
-    def fails(
+    def fail_next(
         self, method: str, *, error: str | None = None, retry_after: int | None = None, status: int = 200
     ) -> None:
         """The next call of the method fails like this; with `retry_after` it came too fast."""
         self.api.faults.add(method, Fault(error, retry_after, status))
 
-    def hangs_up(self, method: str, when: Cut) -> None:
+    def cut_next(self, method: str, timing: CutTiming) -> None:
         """At the next call of the method the connection is cut, `before` or `after` the call had its effect."""
-        self.api.faults.add(method, Fault(cut=when))
+        self.api.faults.add(method, Fault(cut_timing=timing))
 
-    def answers_with_a_page(
-        self, method: str, when: Cut, *, status: int = 200, page: str = "<html>Busy</html>"
+    def answer_next_with_page(
+        self, method: str, timing: CutTiming, *, status: int = 200, page: str = "<html>Busy</html>"
     ) -> None:
         """What stands between the bot and Slack answers the next call, `before` or `after` it had its effect."""
-        self.api.faults.add(method, Fault(status=status, cut=when, page=page))
+        self.api.faults.add(method, Fault(status=status, cut_timing=timing, html_page=page))
 
-    def refused(self, method: str, error: str) -> Call:
+    def expect_error(self, method: str, error: str) -> ApiCall:
         """The oldest call that was refused so, which was to be expected. Raises AssertionError when there is none."""
         for call in self.calls:
-            if (call.method, call.error, call.asked_for) == (method, error, False):
-                call.asked_for = True
+            if (call.method, call.error, call.is_expected) == (method, error, False):
+                call.is_expected = True
                 return call
         raise AssertionError(f"{method} was not refused with {error}")
 
-    def overlooks_refusals(self, error: str) -> None:
+    def allow_errors(self, error: str) -> None:
         """Whatever was refused so was to be expected; how often depends on how fast the bot is."""
         for call in self.calls:
-            call.asked_for = call.asked_for or call.error == error
+            call.is_expected = call.is_expected or call.error == error
 
-    def limits_posting(self, per_second: int = 1) -> None:
+    def limit_posting(self, per_second: int = 1) -> None:
         """From now on: who posts more to one channel is told to wait a second, and fails the story."""
-        self.api.pace.per_second = per_second
+        self.api.posting_limit.per_second = per_second
 
-    def ends_streams(self) -> None:
+    def end_streams(self) -> None:
         """Slack ends what the bot still writes, as it does after a while without more of it."""
         for message in self.workspace.messages:
             if message.stream is not None:
                 message.stream.state = "ended"
-        self.workspace.bell.ring()
+        self.workspace.condition.notify_all()
 
-    def unfolds(self, message: Message, url: str) -> None:
+    def unfurl(self, message: Message, url: str) -> None:
         """Slack shows what is behind a link: a hidden change in which the text stays as it was."""
-        before = message.shape()
+        before = message.to_payload()
         message.attachments = [{"from_url": url, "fallback": url, "id": 1, "title": "A page"}]
-        happenings.changed(self.workspace, message, before)
+        events.announce_change(self.workspace, message, before)
 
-    def repeats(self, parcel: Parcel) -> None:
+    def redeliver(self, request: BotRequest) -> None:
         """Bring it to the bot once more, as Slack sometimes does for no reason; for a parcel of `brought`."""
-        self.workspace.postman.send(parcel)
+        self.workspace.delivery.send(request)
 
-    def overlooks_notes(self) -> None:
+    def ignore_ephemeral_messages(self) -> None:
         """Whoever presses once more than needed is told so; in this story nobody counts how often that was."""
         for message in self.workspace.messages:
-            message.seen = message.seen or message.ephemeral_to is not None
+            message.is_seen = message.is_seen or message.ephemeral_to is not None
 
-    async def quiet(self) -> None:
+    async def wait_until_quiet(self) -> None:
         """Until the bot has answered everything but what waits for the clock."""
-        await self.workspace.postman.quiet()
+        await self.workspace.delivery.wait_until_quiet()
 
-    async def later(self, **amount: float) -> None:
+    async def advance_clock(self, **amount: float) -> None:
         """Turn the clock, but not while something is on its way: the bot would have been late with its answer."""
-        await self.quiet()
+        await self.wait_until_quiet()
         clock = self.workspace.clock
         assert isinstance(clock, FakeClock), "a clock that runs is not turned"
         clock.advance(**amount)
-        await self.quiet()
+        await self.wait_until_quiet()
 
-    async def connected(self, times: int = 1) -> None:
+    async def wait_for_connections(self, count: int = 1) -> None:
         """Until the bot has connected over Socket Mode so many times."""
-        await self.workspace.bell.until(
-            lambda: self.socket.opened >= times or None, lambda: f"the bot connected {self.socket.opened} times"
+        await self.workspace.condition.wait_until(
+            lambda: self.socket.connections_opened >= count or None,
+            lambda: f"the bot connected {self.socket.connections_opened} times",
         )
 
-    async def verifies_the_url(self, challenge: str = "3eZbrw1aB") -> None:
+    async def verify_url(self, challenge: str = "3eZbrw1aB") -> None:
         """As when somebody enters the address in Slack's settings. Raises AssertionError."""
         told = {"token": "verification-token", "challenge": challenge, "type": "url_verification"}
-        answer = await self.http.carry(Parcel("events_api", told))
-        assert answer.taken, answer
+        answer = await self.http.deliver(BotRequest("events_api", told))
+        assert answer.is_accepted, answer
         assert challenge in json.dumps(answer.body), answer
 
-    async def checks_ssl(self) -> Answer:
+    async def send_ssl_check(self) -> BotResponse:
         """Slack's look at the certificate, which is not signed."""
         form = urlencode({"ssl_check": "1", "token": "verification-token"}).encode()
         return await self.http.post(form, {"Content-Type": "application/x-www-form-urlencoded"})
 
     def check(self) -> None:
         """Raises AssertionError when something happened that the story does not tell of."""
-        unseen = [f"nobody expected {m.words!r}" for m in self.workspace.messages if m.ours and not (m.seen or m.gone)]
-        streams = [f"this stream was not ended: {m.words!r}" for m in self.workspace.messages if m.streaming]
-        modals = [f"nobody expected the modal {v.title!r}" for v in self.workspace.views.values() if not v.seen]
-        refused = [
-            f"{call.method} was refused: {call.error}" for call in self.calls if call.error and not call.asked_for
+        unseen = [
+            f"nobody expected {m.visible_text!r}"
+            for m in self.workspace.messages
+            if m.is_from_bot and not (m.is_seen or m.is_deleted)
         ]
-        broken = [repr(error) for error in self.workspace.postman.broken]
-        wrong = [*unseen, *streams, *modals, *refused, *broken, *self.api.faults.left_over]
+        streams = [f"this stream was not ended: {m.visible_text!r}" for m in self.workspace.messages if m.is_streaming]
+        modals = [f"nobody expected the modal {v.title!r}" for v in self.workspace.views.values() if not v.is_seen]
+        refused = [
+            f"{call.method} was refused: {call.error}" for call in self.calls if call.error and not call.is_expected
+        ]
+        broken = [repr(error) for error in self.workspace.delivery.errors]
+        wrong = [*unseen, *streams, *modals, *refused, *broken, *self.api.faults.unused]
         assert not wrong, "; ".join(wrong)
 
 
@@ -199,35 +204,35 @@ async def fake_slack(
     *,
     app: App | None = None,
     socket_mode: bool = False,
-    patience: float = PATIENCE,
-    pauses: Sequence[timedelta] = PAUSES,
+    timeout_seconds: float = WAIT_TIMEOUT_SECONDS,
+    retry_delays: Sequence[timedelta] = RETRY_DELAYS,
 ) -> AsyncIterator[FakeSlack]:
     """The server, checked at the end; whatever still waits for the clock then is lost.
 
     `pauses` are those before each repetition of an event.
     """
-    slack = _made(clock or FakeClock(), app or App(), Bell(patience), socket_mode=socket_mode)
-    slack.workspace.postman.pauses = pauses
-    async with _served(slack):
+    slack = _build_slack(clock or FakeClock(), app or App(), Condition(timeout_seconds), socket_mode=socket_mode)
+    slack.workspace.delivery.retry_delays = retry_delays
+    async with _serve(slack):
         yield slack
-        await slack.quiet()
+        await slack.wait_until_quiet()
     slack.check()
 
 
-def _made(clock: Clock, app: App, bell: Bell, *, socket_mode: bool) -> FakeSlack:
-    http, socket = HttpCarrier(app, clock), SocketCarrier(app, bell)
-    workspace = Workspace(app, clock, bell, Postman(clock, socket if socket_mode else http, bell))
-    api = WebApi(workspace, Pace(clock), socket if socket_mode else None)
+def _build_slack(clock: Clock, app: App, condition: Condition, *, socket_mode: bool) -> FakeSlack:
+    http, socket = HttpTransport(app, clock), SocketModeTransport(app, condition)
+    workspace = Workspace(app, clock, condition, DeliveryService(clock, socket if socket_mode else http, condition))
+    api = WebApi(workspace, PostingLimit(clock), socket if socket_mode else None)
     return FakeSlack(workspace, api, ResponseUrls(workspace), http, socket)
 
 
 @asynccontextmanager
-async def _served(slack: FakeSlack) -> AsyncIterator[None]:
+async def _serve(slack: FakeSlack) -> AsyncIterator[None]:
     server = web.Application()
-    server.router.add_route("*", "/api/{method}", slack.api.answer)
-    server.router.add_post("/response/{name}", slack.urls.answer)
+    server.router.add_route("*", "/api/{method}", slack.api.handle)
+    server.router.add_post("/response/{name}", slack.response_urls.handle)
     server.router.add_post("/upload/v1/{file}", UploadServer(slack.workspace, slack.api.faults).answer)
-    server.router.add_get("/link/", slack.socket.connected)
+    server.router.add_get("/link/", slack.socket.handle_connection)
     runner = web.AppRunner(server, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -235,7 +240,7 @@ async def _served(slack: FakeSlack) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await slack.workspace.postman.stop()
+        await slack.workspace.delivery.stop()
         await slack.socket.close()
         await slack.http.close()
         await runner.cleanup()

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.slack.limits import VIEW_BLOCKS, check_blocks, check_length
+from tests.fakes.slack.api_error import ApiError
+from tests.fakes.slack.limits import MAX_VIEW_BLOCKS, check_blocks, check_length
 from tests.fakes.slack.message import Json
-from tests.fakes.slack.refused import Refused
 
-_TEXTS = {"title": 24, "submit": 24, "close": 24}
-_STRINGS = {"callback_id": 255, "private_metadata": 3000, "external_id": 255}
+_MAX_TEXT_LENGTHS = {"title": 24, "submit": 24, "close": 24}
+_MAX_STRING_LENGTHS = {"callback_id": 255, "private_metadata": 3000, "external_id": 255}
 
 
 @dataclass(eq=False)
@@ -20,15 +20,15 @@ class View:
     user: str
     hash: str
     content: Json
-    seen: bool = False
-    open: bool = True
+    is_seen: bool = False
+    is_open: bool = True
 
     @property
     def title(self) -> str:
         title: str = self.content["title"]["text"]
         return title
 
-    def shape(self, app_id: str, bot: str, team: str) -> Json:
+    def to_payload(self, app_id: str, bot: str, team: str) -> Json:
         """As it stands in an answer of the Web API, or in a submission."""
         empty = {"private_metadata": "", "callback_id": "", "clear_on_close": False, "notify_on_close": False}
         ids = {"id": self.id, "team_id": team, "app_id": app_id, "bot_id": bot, "hash": self.hash}
@@ -39,19 +39,19 @@ class View:
 def check_view(view: Any, kind: str) -> Json:
     """The view, when Slack would take it. Raises Refused."""
     if not isinstance(view, dict) or view.get("type") != kind:
-        raise Refused("invalid_arguments", f"must be a {kind} [json-pointer:/view/type]")
-    if wrong := list(_broken(view, kind)):
-        raise Refused("invalid_arguments", *wrong)
-    check_blocks(view.get("blocks"), most=VIEW_BLOCKS, where="/view/blocks", error="invalid_arguments")
+        raise ApiError("invalid_arguments", f"must be a {kind} [json-pointer:/view/type]")
+    if wrong := list(_view_violations(view, kind)):
+        raise ApiError("invalid_arguments", *wrong)
+    check_blocks(view.get("blocks"), max_blocks=MAX_VIEW_BLOCKS, pointer="/view/blocks", error="invalid_arguments")
     return view
 
 
-def _broken(view: Json, kind: str) -> Iterator[str]:
+def _view_violations(view: Json, kind: str) -> Iterator[str]:
     if kind == "modal" and "title" not in view:
         yield "missing required field: title [json-pointer:/view]"
     if "submit" not in view and any(block.get("type") == "input" for block in view.get("blocks", [])):
         yield "missing required field: submit [json-pointer:/view]"
-    for name, limit in _TEXTS.items():
+    for name, limit in _MAX_TEXT_LENGTHS.items():
         yield from check_length(view.get(name, {}).get("text"), limit, f"/view/{name}/text")
-    for name, limit in _STRINGS.items():
+    for name, limit in _MAX_STRING_LENGTHS.items():
         yield from check_length(view.get(name), limit, f"/view/{name}")

@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.fakes.clock import Clock
+from tests.fakes.slack.api_error import ApiError
 from tests.fakes.slack.app import App
-from tests.fakes.slack.bell import Bell
+from tests.fakes.slack.bot_request import BotRequest
+from tests.fakes.slack.condition import Condition
+from tests.fakes.slack.delivery import DeliveryService
 from tests.fakes.slack.message import Json, Message
-from tests.fakes.slack.parcel import Parcel
-from tests.fakes.slack.postman import Postman
-from tests.fakes.slack.refused import Refused
 from tests.fakes.slack.view import View
 
-_TRIGGER_LIVES = 3
+_TRIGGER_LIFETIME_SECONDS = 3
 
 
 @dataclass
@@ -23,15 +23,15 @@ class Channel:
     id: str
     name: str = ""
     members: frozenset[str] = frozenset()
-    joined: bool = True
-    archived: bool = False
+    has_bot: bool = True
+    is_archived: bool = False
 
     @property
     def kind(self) -> str:
         """As events call it."""
         return "im" if self.id.startswith("D") else "channel"
 
-    def has(self, person: str) -> bool:
+    def is_visible_to(self, person: str) -> bool:
         return not self.members or person in self.members
 
 
@@ -58,14 +58,14 @@ class Workspace:
 
     app: App
     clock: Clock
-    bell: Bell
-    postman: Postman
+    condition: Condition
+    delivery: DeliveryService
     url: str = ""
     channels: dict[str, Channel] = field(default_factory=dict)
     people: dict[str, Json] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)
-    homes: dict[str, View] = field(default_factory=dict)
+    home_views: dict[str, View] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
     """What the bot is doing, for each channel and thread."""
@@ -75,7 +75,7 @@ class Workspace:
     _last_ts: int = 0
     _numbers: Counter[str] = field(default_factory=Counter)
     _triggers: dict[str, tuple[str, float]] = field(default_factory=dict)
-    _spent: set[str] = field(default_factory=set)
+    _used_triggers: set[str] = field(default_factory=set)
 
     def new_ts(self) -> str:
         """Later than every one before, and as late as the clock says."""
@@ -89,60 +89,60 @@ class Workspace:
     def new_trigger(self, person: str) -> str:
         """Something for which the person may be shown one view, within three seconds."""
         trigger = self.new_id("13345224609.")
-        self._triggers[trigger] = (person, self.clock.elapsed() + _TRIGGER_LIVES)
+        self._triggers[trigger] = (person, self.clock.monotonic() + _TRIGGER_LIFETIME_SECONDS)
         return trigger
 
-    def spend(self, trigger: str | None) -> str:
+    def use_trigger(self, trigger: str | None) -> str:
         """Whom to show a view. Raises Refused when none may be shown for it, or no longer."""
-        if trigger in self._spent:
-            raise Refused("exchanged_trigger_id")
+        if trigger in self._used_triggers:
+            raise ApiError("exchanged_trigger_id")
         if trigger not in self._triggers:
-            raise Refused("invalid_trigger_id")
+            raise ApiError("invalid_trigger_id")
         person, until = self._triggers[trigger]
-        if self.clock.elapsed() > until:
-            raise Refused("expired_trigger_id")
-        self._spent.add(trigger)
+        if self.clock.monotonic() > until:
+            raise ApiError("expired_trigger_id")
+        self._used_triggers.add(trigger)
         return person
 
-    def channel(self, channel: str | None) -> Channel:
+    def get_accessible_channel(self, channel: str | None) -> Channel:
         """One the bot may write to or read. Raises Refused."""
         if channel not in self.channels:
-            raise Refused("channel_not_found")
-        if self.channels[channel].archived:
-            raise Refused("is_archived")
-        if not self.channels[channel].joined:
-            raise Refused("not_in_channel")
+            raise ApiError("channel_not_found")
+        if self.channels[channel].is_archived:
+            raise ApiError("is_archived")
+        if not self.channels[channel].has_bot:
+            raise ApiError("not_in_channel")
         return self.channels[channel]
 
-    def direct(self, person: str) -> Channel:
+    def get_direct_channel(self, person: str) -> Channel:
         """The conversation of the bot with one person."""
         members = frozenset({person})
         return self.channels.setdefault(f"D{person[1:]}", Channel(f"D{person[1:]}", members=members))
 
-    def find(self, channel: str, ts: str | None) -> Message | None:
+    def find_message(self, channel: str, ts: str | None) -> Message | None:
         """A message that is still there; ephemeral ones cannot be found."""
-        for message in self.in_channel(channel):
+        for message in self.channel_messages(channel):
             if message.ts == ts:
                 return message
         return None
 
-    def in_channel(self, channel: str) -> list[Message]:
+    def channel_messages(self, channel: str) -> list[Message]:
         """In the order in which they were said."""
-        return [m for m in self.messages if m.channel == channel and not m.gone and m.ephemeral_to is None]
+        return [m for m in self.messages if m.channel == channel and not m.is_deleted and m.ephemeral_to is None]
 
-    def in_thread(self, channel: str, root: str) -> list[Message]:
-        return [message for message in self.in_channel(channel) if message.root == root]
+    def thread_messages(self, channel: str, root_ts: str) -> list[Message]:
+        return [message for message in self.channel_messages(channel) if message.root_ts == root_ts]
 
-    def keep(self, message: Message) -> Message:
+    def add_message(self, message: Message) -> Message:
         self.messages.append(message)
-        self.bell.ring()
+        self.condition.notify_all()
         return message
 
-    def with_ids(self, blocks: Iterable[Json]) -> list[Json]:
+    def add_block_ids(self, blocks: Iterable[Json]) -> list[Json]:
         """Blocks as Slack keeps them: each has an id, and so has everything one can press."""
-        return [self._with_ids(block) for block in blocks]
+        return [self._add_ids(block) for block in blocks]
 
-    def announce(self, event: Json) -> None:
+    def send_event(self, event: Json) -> None:
         """Send the event to the bot, under an id of its own."""
         team, now = self.app.team, int(self.clock.now().timestamp())
         org = self.app.enterprise
@@ -153,9 +153,9 @@ class Workspace:
             "event_time": now, "authorizations": [{**bot, "is_enterprise_install": org is not None}],
             "is_ext_shared_channel": False, "event_context": self.new_id("4-"),
         }  # fmt: skip
-        self.postman.send(Parcel("events_api", envelope))
+        self.delivery.send(BotRequest("events_api", envelope))
 
-    def _with_ids(self, block: Json) -> Json:
+    def _add_ids(self, block: Json) -> Json:
         named = {"block_id": self.new_id("b"), **block}
         if "elements" in block and block["type"] == "actions":
             named["elements"] = [{"action_id": self.new_id("a"), **element} for element in block["elements"]]

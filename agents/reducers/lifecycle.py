@@ -1,0 +1,108 @@
+"""Threads open, pause, end and fork."""
+
+from typing import Any, assert_never
+
+from agents.budget import Budget
+from agents.events import (
+    BudgetExtended,
+    BudgetReached,
+    ThreadCancelled,
+    ThreadFinished,
+    ThreadForked,
+    ThreadPaused,
+    ThreadResumed,
+    ThreadStarted,
+    TimerFired,
+    TimerSet,
+)
+from agents.reducers.request_updates import settle_request
+from agents.reducers.retry_resets import RESET_RETRIES
+from agents.state import ThreadState
+
+LifecycleEvent = (
+    ThreadStarted
+    | ThreadPaused
+    | ThreadResumed
+    | ThreadCancelled
+    | ThreadFinished
+    | ThreadForked
+    | TimerSet
+    | TimerFired
+    | BudgetReached
+    | BudgetExtended
+)
+
+
+def reduce_lifecycle(state: ThreadState, event: LifecycleEvent) -> dict[str, Any]:
+    """The changed fields."""
+    match event:
+        case ThreadStarted():
+            return _reduce_started(event)
+        case ThreadPaused():
+            return {"paused": event.reason}
+        case ThreadResumed():
+            return {"paused": None, **RESET_RETRIES}
+        case ThreadCancelled():
+            return _reduce_cancelled(state, event)
+        case ThreadFinished():
+            return _reduce_finished(state, event)
+        case ThreadForked():
+            return _reduce_forked(event)
+        case TimerSet():
+            return {"timer_at": event.fires_at}
+        case TimerFired():
+            return {"timer_at": None, "needs_model": True}
+        case BudgetReached():
+            return {}
+        case BudgetExtended():
+            return {"budget": state.budget.add(event.kind, event.by), "needs_model": True}
+        case _:
+            assert_never(event)
+
+
+def _reduce_started(event: ThreadStarted) -> dict[str, Any]:
+    return {
+        "thread_id": event.thread_id,
+        "agent": event.agent,
+        "origin": event.origin,
+        "requester": event.requester,
+        "labels": event.labels,
+        "budget": event.budget,
+        "prefetch": event.prefetch,
+        "created_at": event.at,
+    }
+
+
+def _reduce_finished(state: ThreadState, event: ThreadFinished) -> dict[str, Any]:
+    """Whoever writes next is heard by the thread's own agent, which has nothing to do with what another looks up."""
+    ended = {"lifecycle": event.outcome, "needs_model": False, "timer_at": None, **RESET_RETRIES}
+    return {**ended, "delegations": (), "prefetch": ()} if state.delegations else ended
+
+
+def _reduce_cancelled(state: ThreadState, event: ThreadCancelled) -> dict[str, Any]:
+    running = state.current_call if state.current_call and state.current_call.phase == "running" else None
+    stopped = {"delegations": (), "current_call": running, "needs_model": False, "timer_at": None}
+    ended = {"lifecycle": "cancelled", "paused": None, **stopped}
+    if state.open_request is None:
+        return ended
+    return {**settle_request(state, state.open_request, "cancelled", event.at), **ended}
+
+
+def _reduce_forked(event: ThreadForked) -> dict[str, Any]:
+    """A fork is at rest: nobody waits for it, nothing of its parent's is in flight, and writing to it wakes it."""
+    return {
+        "thread_id": event.thread_id,
+        "created_at": event.at,
+        "deciders": (),
+        "lifecycle": "done",
+        "paused": None,
+        "needs_model": False,
+        "prefetch": (),
+        "current_call": None,
+        "delegations": (),
+        "requests": (),
+        "pending_messages": (),
+        "timer_at": None,
+        **RESET_RETRIES,
+        "spent": Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0),
+    }

@@ -1,0 +1,110 @@
+"""People say something, the thread answers, channels take what is sent."""
+
+from typing import Any, assert_never
+
+from agents.addresses import Address
+from agents.events import (
+    MessageDeleted,
+    MessageEdited,
+    MessageEvent,
+    MessageReceived,
+    MessageSent,
+    MessageUndeliverable,
+    NoticeGiven,
+    ReplyChosen,
+)
+from agents.messages import Message
+from agents.reducers.request_updates import redirect_replies, with_request
+from agents.reducers.retry_resets import RESET_COUNTERS
+from agents.requests import Request, UndeliverableCard
+from agents.state import PendingMessage, ThreadState
+
+REROUTED_MARKER = ">>"
+"""Stands in the key of a message between the name it had and the address it goes to instead."""
+
+MessagingEvent = MessageEvent | ReplyChosen | NoticeGiven | MessageSent | MessageUndeliverable
+
+
+def reduce_messages(state: ThreadState, event: MessagingEvent) -> dict[str, Any]:
+    """The changed fields."""
+    match event:
+        case MessageReceived():
+            return _reduce_received(state)
+        case MessageEdited() | MessageDeleted():
+            return {}
+        case ReplyChosen():
+            return {"pending_messages": (*state.pending_messages, _reply_message(state, event))}
+        case NoticeGiven():
+            return {"pending_messages": (*state.pending_messages, _notice_message(state, event)), "last_notice": event}
+        case MessageSent():
+            return _reduce_sent(state, event)
+        case MessageUndeliverable():
+            return _reduce_undeliverable(state, event)
+        case _:
+            assert_never(event)
+
+
+def _reply_message(state: ThreadState, event: ReplyChosen) -> PendingMessage:
+    """It takes the place of its draft."""
+    message = Message(text=event.text)
+    return PendingMessage(key=f"reply:{state.version + 1}", to=state.origin, message=message, replaces=event.draft)
+
+
+def _notice_message(state: ThreadState, event: NoticeGiven) -> PendingMessage:
+    return PendingMessage(
+        key=f"notice:{state.version + 1}", to=event.to or state.origin, message=Message(text=event.text)
+    )
+
+
+def _reduce_received(state: ThreadState) -> dict[str, Any]:
+    """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
+    heard = {"timer_at": None, "lifecycle": "open"}
+    return heard if state.open_request or state.current_call else {**heard, **RESET_COUNTERS}
+
+
+def _reduce_sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
+    """What was sent about a request is a correction: the card it took the place of shows how the request ended."""
+    done = next((m for m in state.pending_messages if m.key == event.key), None)
+    rest = redirect_replies(state, event.to, event.receipt, _remove_pending(state, event.key))
+    request = state.get_request(done.request_id) if done and done.request_id else None
+    if done is None or request is None:
+        return rest
+    corrected = {"state": request.status, "settled_at": event.at}
+    here = (done.to, done.replaces)
+    cards = tuple(c.model_copy(update=corrected) if (c.address, c.receipt) == here else c for c in request.cards)
+    return {**rest, "requests": with_request(state, request.model_copy(update={"cards": cards}))}
+
+
+def _reduce_undeliverable(state: ThreadState, event: MessageUndeliverable) -> dict[str, Any]:
+    """A request that nobody has seen remembers why; a reply goes to the address that is named in its place."""
+    lost = next((m for m in state.pending_messages if m.key == event.key), None)
+    outgoing = _remove_pending(state, event.key)
+    request = state.get_request(lost.request_id) if lost and lost.request_id else None
+    if request is not None and (event.request_id is not None or not request.cards):
+        changed = _record_undeliverable_card(request, event)
+        return {"pending_messages": outgoing, "requests": with_request(state, changed)}
+    if lost is not None and event.instead is not None:
+        return {"pending_messages": (*outgoing, _reroute_message(lost, event.instead, event.reason))}
+    return {"pending_messages": outgoing}
+
+
+def _record_undeliverable_card(request: Request, event: MessageUndeliverable) -> Request:
+    """Return the request with a card that no channel takes, one for each address."""
+    changed: dict[str, Any] = {} if request.cards else {"unshown": event.reason}
+    if event.request_id is not None:
+        others = (card for card in request.undeliverable_cards if card.address != event.to)
+        changed["undeliverable_cards"] = (
+            *others,
+            UndeliverableCard(address=event.to, reason=event.reason, at=event.at),
+        )
+    return request.model_copy(update=changed)
+
+
+def _reroute_message(undelivered: PendingMessage, address: Address, reason: str) -> PendingMessage:
+    told = "" if REROUTED_MARKER in undelivered.key else f"This could not be shown where you asked ({reason}):\n\n"
+    message = Message(text=told + undelivered.message.text)
+    return PendingMessage(key=f"{undelivered.key}{REROUTED_MARKER}{address}", to=address, message=message)
+
+
+def _remove_pending(state: ThreadState, key: str) -> tuple[PendingMessage, ...]:
+    return tuple(m for m in state.pending_messages if m.key != key)

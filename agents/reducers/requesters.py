@@ -1,0 +1,66 @@
+"""Requesters: everybody whose words entered the log, whether the model still remembers them or not (ADR 0017)."""
+
+from typing import Any
+
+from agents.addresses import Address
+from agents.events import (
+    KnownEvent,
+    MessageEdited,
+    MessageReceived,
+    RequestAnswered,
+    ThreadForked,
+    ThreadStarted,
+)
+from agents.state import DecisionComment, ThreadState
+
+
+def reduce_requesters(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
+    """Return the changed fields: every address counts once, in the order in which it first spoke."""
+    known = dict.fromkeys((*state.requesters, *filter(None, _authors(state, event))))
+    changed: dict[str, Any] = {"requesters": tuple(known)} if len(known) > len(state.requesters) else {}
+    return changed | _reduce_decision_comments(state, event)
+
+
+def _reduce_decision_comments(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
+    """Return the advice after the event: words of a decision steer what follows, until a message comes in."""
+    if isinstance(event, MessageReceived) and state.decision_comments:
+        return {"decision_comments": ()}
+    if not isinstance(event, RequestAnswered) or event.answer.decision == "answer" or not event.has_text:
+        return {}
+    request = state.get_request(event.request_id)
+    tool = request.tool if request else None
+    advisers = filter(None, (event.answer.by, event.answer.entered_by))
+    return {
+        "decision_comments": tuple(
+            dict.fromkeys((*state.decision_comments, *(DecisionComment(by=by, tool=tool) for by in advisers)))
+        )
+    }
+
+
+def _authors(state: ThreadState, event: KnownEvent) -> tuple[Address | None, ...]:
+    """Return the addresses whose words the event holds for good. Words of a decision are advice."""
+    match event:
+        case ThreadStarted():
+            return (event.requester, event.actor, event.entered_by)
+        case MessageReceived():
+            return (event.actor, event.entered_by, _parse_author(event.author))
+        case MessageEdited() | ThreadForked():
+            return (event.actor,)
+        case RequestAnswered() if event.answer.decision == "answer" and not _is_outcome_report(state, event):
+            return (event.answer.by, event.answer.entered_by)
+        case _:
+            return ()
+
+
+def _parse_author(author: str | None) -> Address | None:
+    """Return the author's address, where the channel gave one and not a name."""
+    try:
+        return Address(author) if author else None
+    except ValueError:
+        return None
+
+
+def _is_outcome_report(state: ThreadState, event: RequestAnswered) -> bool:
+    """Return whether the answer only says, by a given choice, what became of a call."""
+    request = state.get_request(event.request_id)
+    return request is not None and request.purpose == "outcome"

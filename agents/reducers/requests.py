@@ -1,0 +1,206 @@
+"""Requests open, are shown, and end exactly once."""
+
+from typing import Any, assert_never
+
+from agents.events import (
+    RequestAnswered,
+    RequestEscalated,
+    RequestExpired,
+    RequestOpened,
+    RequestReminded,
+    RequestShown,
+    RequestSuperseded,
+)
+from agents.reducers.deciders import add_deciders
+from agents.reducers.request_updates import (
+    card_message,
+    card_revision,
+    card_update,
+    merge_pending,
+    redirect_replies,
+    settle_request,
+    with_request,
+)
+from agents.reducers.retry_resets import RESET_COUNTERS
+from agents.requests import RETRY_CALL, PostedCard, Request
+from agents.state import CurrentCall, PendingMessage, ThreadState
+
+RequestEvent = (
+    RequestOpened
+    | RequestShown
+    | RequestReminded
+    | RequestEscalated
+    | RequestAnswered
+    | RequestExpired
+    | RequestSuperseded
+)
+
+
+def reduce_requests(state: ThreadState, event: RequestEvent) -> dict[str, Any]:
+    """The changed fields."""
+    match event:
+        case RequestOpened():
+            return _reduce_opened(state, event.request)
+        case RequestShown():
+            return _reduce_shown(state, event)
+        case _ if state.get_request(event.request_id) is None:
+            return {}  # of a log that was tampered with: a replay tells that it is not what is kept
+        case RequestReminded():
+            return _reduce_reminded(state, event)
+        case RequestEscalated():
+            return _reduce_escalated(state, event)
+        case RequestAnswered():
+            return _reduce_answered(state, event)
+        case RequestExpired():
+            return _reduce_expired(state, event)
+        case RequestSuperseded():
+            return _reduce_superseded(state, event)
+        case _:
+            assert_never(event)
+
+
+def _reduce_opened(state: ThreadState, request: Request) -> dict[str, Any]:
+    outgoing = (*state.pending_messages, card_message(request, state.origin))
+    deciders = add_deciders(state, request.terms)
+    return {
+        "requests": with_request(state, request),
+        "deciders": deciders,
+        "pending_messages": outgoing,
+        "needs_model": False,
+    }
+
+
+def _reduce_shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
+    request = state.get_request(event.request_id)
+    if request is None:
+        return {"pending_messages": tuple(m for m in state.pending_messages if m.key != event.key)}
+    card = PostedCard(address=event.to, state="open", receipt=event.receipt, shown_at=event.at)
+    lost = tuple(one for one in request.undeliverable_cards if one.address != event.to)
+    renewed = request.model_copy(
+        update={"cards": (*_other_cards(state, request, event), card), "undeliverable_cards": lost}
+    )
+    more = _catch_up_card(renewed, card, event.key)
+    over = {event.key, *(m.key for m in more)}
+    outgoing = merge_pending(tuple(m for m in state.pending_messages if m.key not in over), more)
+    return {"requests": with_request(state, renewed), **redirect_replies(state, event.to, event.receipt, outgoing)}
+
+
+def _catch_up_card(request: Request, card: PostedCard, key: str) -> tuple[PendingMessage, ...]:
+    """What must follow a card that was out of date when it was shown."""
+    if request.status != "open":
+        return (card_update(request, card),)
+    if f":{card_revision(request)}:" not in key:
+        return (card_message(request, card.address, replaces=card.receipt),)
+    return ()
+
+
+def _other_cards(state: ThreadState, request: Request, event: RequestShown) -> tuple[PostedCard, ...]:
+    """The other cards of the request: all but the one whose place this took, and but itself when it is told twice."""
+    before = next((m.replaces for m in state.pending_messages if m.key == event.key), None)
+    gone = {receipt.ref for receipt in (event.receipt, before) if receipt}
+    return tuple(c for c in request.cards if c.address != event.to or c.receipt.ref not in gone)
+
+
+def _reduce_reminded(state: ThreadState, event: RequestReminded) -> dict[str, Any]:
+    request = _update_request(state, event.request_id, reminded=event.nth)
+    again = card_message(request, state.origin, key_suffix=f":reminder{event.nth}")
+    return {"requests": with_request(state, request), "pending_messages": (*state.pending_messages, again)}
+
+
+def _reduce_escalated(state: ThreadState, event: RequestEscalated) -> dict[str, Any]:
+    request = _update_request(state, event.request_id, escalated=event.nth)
+    more = tuple(card_message(request, to, key_suffix=f":escalation{event.nth}") for to in event.to)
+    return {"requests": with_request(state, request), "pending_messages": (*state.pending_messages, *more)}
+
+
+def _update_request(state: ThreadState, request_id: str, **fields: Any) -> Request:
+    return next(r for r in state.requests if r.id == request_id).model_copy(update=fields)
+
+
+def after_answer(request: Request, event: RequestAnswered) -> Request:
+    """Return the request with the answer, and with what an edit changed; its status is for whoever settles it."""
+    answered = request.with_answer(event.answer)
+    if event.names:
+        answered = answered.model_copy(update={"names": {**answered.names, **event.names}})
+    return answered if event.digest is None else _apply_edit(answered, event)
+
+
+def _reduce_answered(state: ThreadState, event: RequestAnswered) -> dict[str, Any]:
+    request = after_answer(_update_request(state, event.request_id), event)
+    deciders = {"deciders": add_deciders(state, request.terms)}
+    if event.status == "open":
+        return {**_keep_open(state, request, event), **deciders}
+    settled = request.model_copy(update={"status": event.status})
+    return {**settle_request(state, request, event.status, event.at), **_apply_decision(state, settled), **deciders}
+
+
+def _apply_edit(request: Request, event: RequestAnswered) -> Request:
+    """New arguments: what was approved before was something else, so those approvals lapse."""
+    *earlier, last = request.answers
+    lapse = {"counted": False, "reason": "the arguments were edited"}
+    lapsed = (a.model_copy(update=lapse) if a.counted else a for a in earlier)
+    changed: dict[str, Any] = {"arguments": event.arguments, "digest": event.digest, "policy": event.policy}
+    if event.deciders is not None:
+        changed["deciders"] = event.deciders
+    return request.model_copy(update={**changed, "answers": (*lapsed, last)})
+
+
+def _keep_open(state: ThreadState, request: Request, event: RequestAnswered) -> dict[str, Any]:
+    """An edit, or one approval of several: every card shows it."""
+    if not event.answer.counted:
+        return {"requests": with_request(state, request)}
+    renewed = tuple(card_message(request, card.address, replaces=card.receipt) for card in request.cards)
+    changed = {
+        "requests": with_request(state, request),
+        "pending_messages": merge_pending(state.pending_messages, renewed),
+    }
+    return changed if event.digest is None else {**changed, "current_call": _update_call_arguments(state, request)}
+
+
+def _update_call_arguments(state: ThreadState, request: Request) -> CurrentCall | None:
+    if state.current_call is None:
+        return None
+    return state.current_call.model_copy(update={"arguments": request.arguments, "digest": request.digest})
+
+
+def _apply_decision(state: ThreadState, request: Request) -> dict[str, Any]:
+    """What a settled request means for the thread."""
+    match request.purpose:
+        case "tool" if request.status == "approved" and state.current_call is not None:
+            approved = {"approvals": request.approvals, "requesters": request.all_requesters}
+            ready = {"phase": "approved", "terms": request.terms, **approved}
+            call = _update_call_arguments(state, request)
+            return {"current_call": call.model_copy(update=ready) if call else None}
+        case "tool":
+            return {"current_call": None, "needs_model": True}
+        case "outcome":
+            return _apply_reported_outcome(state, request)
+        case "handover":
+            return {**RESET_COUNTERS}
+        case "question" | "budget":
+            return {"needs_model": True}
+        case _:
+            assert_never(request.purpose)
+
+
+def _apply_reported_outcome(state: ThreadState, request: Request) -> dict[str, Any]:
+    told = next((a.text for a in reversed(request.answers) if a.counted), None)
+    if told == RETRY_CALL and state.current_call is not None:
+        return {
+            "current_call": state.current_call.model_copy(
+                update={"phase": "approved", "consecutive_delays": 0, "is_retry_ordered": True}
+            )
+        }
+    return {"current_call": None, "needs_model": True}
+
+
+def _reduce_expired(state: ThreadState, event: RequestExpired) -> dict[str, Any]:
+    if event.on_expire == "hold":
+        return {"requests": with_request(state, _update_request(state, event.request_id, is_kept_open=True))}
+    request = _update_request(state, event.request_id)
+    return {**settle_request(state, request, "expired", event.at), "current_call": None, "needs_model": True}
+
+
+def _reduce_superseded(state: ThreadState, event: RequestSuperseded) -> dict[str, Any]:
+    request = _update_request(state, event.request_id)
+    return {**settle_request(state, request, "superseded", event.at), "current_call": None, "needs_model": True}

@@ -1,0 +1,111 @@
+"""Answers to requests, each bound to what was shown: what was not shown is shown first, and asked about."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from agents.errors import Conflict, InvalidArguments, StaleApproval
+from bot.cli.chat.renderer import EventRenderer
+from channels.terminal.client import TerminalClient, api_path
+from channels.terminal.commands import AnswerCommand, Approve, Edit, answer_body
+from channels.terminal.lists import requests_table
+from channels.terminal.views import ApiRequest, info_view
+
+MAX_RETRIES = 5
+"""Attempts while the server is away, six seconds together: longer, and people type it again."""
+
+CONFIRM_QUESTION = "Approve exactly this? [y/N] "
+
+
+@dataclass(frozen=True)
+class AnswerSender:
+    """Answers for one person. `agrees` asks them a question, `show` shows them something."""
+
+    server: TerminalClient
+    renderer: EventRenderer
+    print_view: Callable[[RenderableType], None]
+    confirm: Callable[[str], Awaitable[bool]]
+
+    async def send(self, command: AnswerCommand) -> Any:
+        """Return the request as it is afterwards, or None when the person does not agree to what is shown."""
+        if not isinstance(command, Approve | Edit):
+            known = self.renderer.find_by_code(command.code)
+            return await self._send_checked(command, known.id if known else command.code, known)
+        request = await self._find_request(command)
+        if (
+            _can_be_approved(request)
+            and not self.renderer.has_shown(request)
+            and not await self._confirm_request(request)
+        ):
+            self.print_view(info_view(f"nothing was decided; {request.code} is still open"))
+            return None
+        return await self._send_checked(command, request.id, request)
+
+    async def _send_checked(self, command: AnswerCommand, id_or_code: str, request: ApiRequest | None) -> Any:
+        try:
+            return await self._post_answer(command, id_or_code, request)
+        except StaleApproval as error:
+            self._show_changed(error)
+            raise
+        except InvalidArguments as error:
+            if not isinstance(command, Edit) or request is None:
+                raise
+            if command.changes.bare_words:
+                raise _with_unchanged_names(error, command, request) from error
+            return await self._post_answer(command, id_or_code, request, is_partial=False)
+
+    async def _post_answer(
+        self, command: AnswerCommand, id_or_code: str, request: ApiRequest | None, *, is_partial: bool = True
+    ) -> Any:
+        """Send the order; an edit that keeps nothing sends exactly the arguments that were typed."""
+        given = answer_body(command, _unchanged_arguments(request) if request and is_partial else None)
+        body = {**given, "digest": request.digest if request else None, "actor": self.server.person}
+        return await self.server.post(api_path("requests", id_or_code, "answer"), body, retries=MAX_RETRIES)
+
+    async def _find_request(self, command: Approve | Edit) -> ApiRequest:
+        """Return the request that was shown under the code, or the one the server has; without a code the only one."""
+        if command.code is None:
+            return self._only_open_approval()
+        known = self.renderer.find_by_code(command.code)
+        if known is not None and self.renderer.has_shown(known):
+            return known
+        return ApiRequest.model_validate(await self.server.get(api_path("requests", command.code), retries=MAX_RETRIES))
+
+    def _only_open_approval(self) -> ApiRequest:
+        open_now = [one for one in self.renderer.open_requests() if one.kind == "approval"]
+        if not open_now:
+            raise Conflict("nothing waits for your approval; /requests shows what is open")
+        if len(open_now) > 1:
+            self.print_view(requests_table(open_now))
+            raise Conflict("several requests are open: /approve and the code of one")
+        return open_now[0]
+
+    async def _confirm_request(self, request: ApiRequest) -> bool:
+        self.print_view(self.renderer.render_card(request, self.server.name))
+        return await self.confirm(CONFIRM_QUESTION)
+
+    def _show_changed(self, error: StaleApproval) -> None:
+        try:
+            request = ApiRequest.model_validate(error.details)
+        except ValueError:
+            return
+        if not self.renderer.has_shown(request):
+            self.print_view(self.renderer.render_card(request, self.server.name))
+
+
+def _can_be_approved(request: ApiRequest) -> bool:
+    """Return whether there is anything to agree to; what cannot be approved is refused by the server in its words."""
+    return request.status == "open" and request.kind == "approval"
+
+
+def _unchanged_arguments(request: ApiRequest) -> dict[str, Any]:
+    """Return the arguments that stay when others change; what preparation filled in is filled in again."""
+    return {name: value for name, value in (request.arguments or {}).items() if name not in request.filled_in}
+
+
+def _with_unchanged_names(error: InvalidArguments, command: Edit, request: ApiRequest) -> InvalidArguments:
+    """Return the refusal of an edit with the names of the arguments that were kept."""
+    kept = [name for name in _unchanged_arguments(request) if name not in command.changes.bare_words]
+    return InvalidArguments(f"{error} These were kept: {', '.join(kept)}.") if kept else error

@@ -1,0 +1,63 @@
+"""What is odd in the configuration and the environment, and keeps nothing from starting."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from agents.config_issues import ConfigIssue
+from bot.approvers import find_approver_shortages
+from bot.config import Configuration
+from bot.config_file.conditions import ArgumentModels
+from bot.config_file.shadowing import find_shadowed_rules
+from bot.config_messages import describe_unknown_name
+from bot.environment.env_file import load_variable_lines
+from bot.environment.near_misses import find_near_misses
+from bot.environment.network import NetworkSettings
+from bot.settings import Settings
+
+_ENV_FILE = Path(".env")
+
+
+def find_config_warnings(
+    configuration: Configuration, settings: Settings, argument_models: ArgumentModels
+) -> tuple[ConfigIssue, ...]:
+    """Return all warnings: of the file in the order of its lines, then those of the environment."""
+    of_file = [*_shadowing_warnings(configuration, argument_models), *_approver_warnings(configuration)]
+    of_file.sort(key=lambda warning: warning.line or 0)
+    return (*of_file, *_environment_warnings(configuration, settings))
+
+
+def _shadowing_warnings(configuration: Configuration, argument_models: ArgumentModels) -> Iterator[ConfigIssue]:
+    for position, earlier in find_shadowed_rules(configuration.rules, argument_models).items():
+        names = " and ".join(f"policy[{index}] (line {configuration.rule_lines[index]})" for index in earlier)
+        verb = "matches" if len(earlier) == 1 else "match"
+        message = f"never decides: {names} before it {verb} all that it matches; move it up, or take it out"
+        yield _rule_warning(configuration, position, f"policy[{position}]", message)
+
+
+def _approver_warnings(configuration: Configuration) -> Iterator[ConfigIssue]:
+    for shortage in find_approver_shortages(configuration):
+        if not shortage.is_for_every_person:
+            continue
+        if shortage.rule_index is not None:
+            key = f"policy[{shortage.rule_index}].ask"
+            yield _rule_warning(configuration, shortage.rule_index, key, f"{shortage.message}; {shortage.fix}")
+        elif configuration.source is not None:
+            message = f"{shortage.subject} {shortage.message}; {shortage.fix}"
+            yield ConfigIssue(file=str(configuration.source), key="policy", message=message, severity="warning")
+
+
+def _rule_warning(configuration: Configuration, rule_index: int, key: str, message: str) -> ConfigIssue:
+    line = configuration.rule_lines[rule_index]
+    return ConfigIssue(file=str(configuration.source), line=line, key=key, message=message, severity="warning")
+
+
+def _environment_warnings(configuration: Configuration, settings: Settings) -> Iterator[ConfigIssue]:
+    known = (*settings.known_variables, *(webhook.secret_env for webhook in configuration.webhooks))
+    yield from find_near_misses(settings.variables, known, load_variable_lines(_ENV_FILE), str(_ENV_FILE))
+    yield from NetworkSettings(settings.variables).list_warnings()
+    people = [person.key for person in configuration.people.members]
+    for token in settings.handrail_api_tokens:
+        if token.person is not None and token.person not in people:
+            unknown = describe_unknown_name("person", token.person, people)
+            message = f"the token {token.name} answers as a person of the file: {unknown}"
+            yield ConfigIssue(key="HANDRAIL_API_TOKENS", message=message, severity="warning")

@@ -1,0 +1,32 @@
+"""The channels that need an account with somebody else: those this environment has one for."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.generated_secrets import load_secret_key
+from bot.ids import Clock
+from bot.log import LogEvent, log
+from bot.settings import Settings
+from channels.base import Channel
+
+
+@dataclass(frozen=True)
+class ExternalChannel:
+    """A channel, and how its connections are given up."""
+
+    channel: Channel
+    close: Callable[[], Awaitable[None]]
+
+
+def open_external_channels(settings: Settings) -> tuple[ExternalChannel, ...]:
+    """Raises Misconfigured when what is given does not suffice."""
+    if not settings.is_slack_enabled:
+        return ()
+    from bot.slack.bootstrap import build_slack_channel, load_slack_account  # noqa: PLC0415 - 0.2 s that nobody without Slack needs
+
+    account = load_slack_account(settings, load_secret_key(settings))
+    if account is None:
+        log(LogEvent.CHANNEL_NOT_STARTED, level="error", channel="slack")
+        return ()
+    channel = build_slack_channel(account, Clock())
+    return (ExternalChannel(channel, channel.close),)

@@ -1,0 +1,125 @@
+"""Wake-ups as jobs in PostgreSQL: this process takes its share of them, beside others (DESIGN §4)."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from bot.execution_backend import ExecutionBackend
+from bot.job_handlers import JobHandlers
+from bot.jobs import advance_job, redeliver_job, timer_job
+from bot.log import LogEvent, log
+from bot.loop_supervisor import LoopSupervisor
+from bot.tool_runner import next_retry_at
+from storage.jobs import Job, Queue, RetryLater, RunningJob, defer
+from storage.jobs.worker import POLL_INTERVAL_SECONDS, JobHandler, JobWorker, QueueConfig, WorkerCallbacks
+from storage.outbox import list_pending_since
+from storage.schedule import list_due_threads, list_stale_unfinished_threads
+from storage.write_batch import WriteBatch
+
+SWEEP_INTERVAL = timedelta(seconds=60)
+"""How long a thread may lie there with something to do before it is woken whether it has a job or not."""
+
+
+@dataclass
+class QueueBackend:
+    """Takes jobs from `queues`, as many at once as it says for each."""
+
+    handlers: JobHandlers
+    queues: Mapping[Queue, int]
+    supervisor: LoopSupervisor
+    poll_intervals: Mapping[Queue, float] = field(default_factory=lambda: POLL_INTERVAL_SECONDS)
+    _job_worker: JobWorker | None = None
+    _sweep_task: asyncio.Task[None] | None = None
+    _running_tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def start(self) -> None:
+        served = {queue: self._cancellable(queue) for queue in self.queues}
+        handlers = QueueConfig(served, self.queues, self.handlers.run_cleanup)
+        keep = partial(self.supervisor.supervise, stop_event=self.handlers.stop_event)
+        reports = WorkerCallbacks(_log_database_error, _log_jobs_taken_over, self._wait_before_retry, keep)
+        server = JobWorker(self.handlers.engine.database.url, handlers, reports, self.poll_intervals)
+        await server.start()
+        self._job_worker = server
+        self._sweep_task = self.supervisor.start("sweep", self._sweep_periodically)
+
+    async def stop(self, grace_seconds: float) -> None:
+        self.handlers.stop_event.set()
+        if self._job_worker is None or self._sweep_task is None:
+            return
+        self._sweep_task.cancel()
+        stopping = asyncio.create_task(self._job_worker.stop())
+        await asyncio.wait([stopping], timeout=grace_seconds)
+        for task in self._running_tasks:
+            task.cancel()
+        await stopping
+        self._job_worker = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._job_worker is not None
+
+    @property
+    def worker_ids(self) -> list[int]:
+        """The names under which this process takes jobs, for its heartbeat."""
+        return [] if self._job_worker is None else self._job_worker.worker_ids
+
+    def _cancellable(self, queue: Queue) -> JobHandler:
+        """The queue's handler, in a task of its own: when there is no time left to end it, the job goes to others."""
+        handle: JobHandler = getattr(self.handlers, queue)
+
+        async def handled(job: RunningJob) -> None:
+            task = asyncio.ensure_future(handle(job))
+            self._running_tasks.add(task)
+            try:
+                await asyncio.wait([task])
+            finally:
+                self._running_tasks.discard(task)
+            if task.cancelled():
+                await self._requeue(queue, job)
+            else:
+                task.result()
+
+        return handled
+
+    async def _requeue(self, queue: Queue, job: RunningJob) -> None:
+        if queue == "deliver":
+            raise RetryLater(self.handlers.clock.now())
+        await self.handlers.defer(_copy_job(queue, job.arguments))
+
+    async def _sweep_periodically(self) -> None:
+        """The net under everything else: a lost wake-up is found after a minute."""
+        while not self.handlers.stop_event.is_set():
+            await self.handlers.engine.database.commit_batch(self._sweep_once)
+            await self.handlers.sleep(self.handlers.clock.now() + SWEEP_INTERVAL, self.handlers.stop_event)
+
+    def _sweep_once(self, connection: Connection, writes: WriteBatch) -> None:
+        since = self.handlers.clock.now() - SWEEP_INTERVAL
+        defer(writes, map(advance_job, list_stale_unfinished_threads(connection, since)))
+        defer(writes, (timer_job(thread_id, since) for thread_id in list_due_threads(connection, since)))
+        left = dict.fromkeys((parcel.thread_id, parcel.effect.to) for parcel in list_pending_since(connection, since))
+        defer(writes, (redeliver_job(thread_id, to) for thread_id, to in left))
+
+    async def _wait_before_retry(self, attempt: int) -> None:
+        at = next_retry_at(min(attempt, 4), self.handlers.clock.jitter(), self.handlers.clock.now())
+        await self.handlers.sleep(at, self.handlers.stop_event)
+
+
+def _copy_job(queue: Queue, arguments: Mapping[str, str]) -> Job:
+    if queue == "advance":
+        return advance_job(arguments["thread"])
+    return timer_job(arguments["thread"], datetime.fromisoformat(arguments["at"]))
+
+
+def _log_database_error(error: Exception) -> None:
+    log(LogEvent.DATABASE_UNAVAILABLE, level="warning", error=error)
+
+
+def _log_jobs_taken_over(count: int) -> None:
+    log(LogEvent.JOBS_TAKEN_OVER, level="warning", count=count)
+
+
+_: Callable[..., ExecutionBackend] = QueueBackend

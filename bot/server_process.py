@@ -1,0 +1,132 @@
+"""`handrail up` and `handrail web`: a process that answers HTTP."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bot.bootstrap import Bot
+from bot.generated_secrets import load_api_tokens, load_secret_key
+from bot.log import LogEvent, configure_logging, log
+from bot.process_setup import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
+from bot.settings import Settings, load_settings
+from bot.web.app import create_app
+from bot.web.channel_services import ChannelServices, build_channel_services
+from bot.web.connections import EventLoopErrorHandler
+from bot.web.principal import Credential
+from bot.web.server import Server, open_listen_socket
+from storage.jobs import QUEUES
+
+UP_ROLE = ProcessRole("up", queues=QUEUES, concurrency=32, is_standalone=True)
+WEB_ROLE = ProcessRole("web")
+
+_GC_THRESHOLD = 50_000  # allocations; at the usual 700 the collector takes a tenth of the time under load
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Options of the command line. `port` 0 takes any free one, None leaves it to the environment."""
+
+    port: int | None = None
+    may_use_sample: bool = True
+    role: ProcessRole = UP_ROLE
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """Where the server is found; `usual` when commands of this folder find it without being told."""
+
+    url: str
+    port: int
+    is_default: bool
+
+
+class _Server(Server):
+    """Leaves the signals to us: uvicorn would raise them again once it has stopped, and end us before the bot has."""
+
+    on_listening: Callable[[], None]
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_listening()
+
+
+def serve(options: ServeOptions, on_ready: Callable[[ServerAddress], None]) -> None:
+    """Run until a signal comes. `announce` is told where, once everything works.
+
+    Raises Misconfigured when something is missing, wrong, or in use by another process.
+    """
+    settings = load_settings(overrides=_overrides(options.port))
+    configure_logging(settings.log_level, settings.log_format, color=not settings.no_color)
+    database = open_database(settings, options.role)
+    try:
+        door = open_listen_socket(settings.host, 0 if options.port == 0 else settings.port)
+        settings = load_settings(overrides=_overrides(door.getsockname()[1]))
+        bot = build_bot(settings, database, options.role, may_use_sample=options.may_use_sample)
+        ways_in = build_channel_services(settings, bot)
+        server = _Server(create_app(bot, _credentials(settings), channel_routes=ways_in.routes))
+    except BaseException:
+        asyncio.run(database.close())
+        raise
+    server.on_listening = lambda: on_ready(_server_address(settings))
+    asyncio.run(_serve(bot, server, door, ways_in))
+
+
+def _overrides(port: int | None) -> dict[str, str]:
+    return {"PORT": str(port)} if port else {}
+
+
+def _credentials(settings: Settings) -> list[Credential]:
+    """Who may use the API. Whoever can read the generated token sits at this machine, and may speak for everybody."""
+    load_secret_key(settings)
+    generated = not settings.handrail_api_tokens
+    return [Credential(token, is_admin=generated) for token in load_api_tokens(settings)]
+
+
+async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, channel_services: ChannelServices) -> None:
+    """Whoever knocks before the bot has started waits at the door: nobody is let in before."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(EventLoopErrorHandler(loop.time))
+    install_signal_handlers(_STOP_SIGNALS, server.stop)
+    await bot.start()
+    channel_services.start()
+    _tune_gc()
+    log(LogEvent.SERVER_STARTED, port=listen_socket.getsockname()[1])
+    try:
+        await server.serve(sockets=[listen_socket])
+    finally:
+        log(LogEvent.SERVER_STOPPING)
+        await channel_services.stop()
+        await bot.stop()
+        log(LogEvent.SERVER_STOPPED)
+    exit_if_threads_hang()
+
+
+def _tune_gc() -> None:
+    """What was made for the start stays for good: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD, 20, 50)
+
+
+def _server_address(settings: Settings) -> ServerAddress:
+    usual = load_settings().handrail_url == f"http://127.0.0.1:{settings.port}"
+    return ServerAddress(_browser_url(settings.host, settings.port), settings.port, usual)
+
+
+def _browser_url(host: str, port: int) -> str:
+    """The web address as a person on this machine types it."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+    shown = everywhere.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

@@ -1,0 +1,29 @@
+"""Somebody opened our page, or their conversation with us: they are shown what there is, and what they may say."""
+
+from dataclasses import dataclass
+
+from bot.roster import Roster
+from bot.slack.overview_query import OverviewQuery
+from channels.slack.app_home import render_app_home
+from channels.slack.client import SlackClient
+from channels.slack.inbound_events import AppHomeOpened, BotIdentity
+from channels.slack.suggestions import suggested_prompts
+
+
+@dataclass(frozen=True)
+class AppHome:
+    """What is drawn here is drawn anew each time somebody looks."""
+
+    client: SlackClient
+    overviews: OverviewQuery
+    roster: Roster
+
+    async def handle_opened(self, event: AppHomeOpened, bot: BotIdentity) -> None:
+        """Raises what SlackClient raises, and StoreUnavailable."""
+        if event.tab == "home":
+            view = render_app_home(await self.overviews.load_overview(event.by, bot, has_links=True))
+            await self.client.call("views.publish", user_id=event.by.id.rpartition("/")[2], view=view)
+        elif prompts := suggested_prompts(self.roster.get_agent(None).commands):
+            await self.client.call(
+                "assistant.threads.setSuggestedPrompts", channel_id=event.channel, prompts=list(prompts)
+            )

@@ -1,0 +1,77 @@
+"""Where all that Slack sends is taken: what matters is committed, then Slack is answered, then come courtesies."""
+
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from bot.slack.action_handlers import ActionHandlers
+from bot.slack.app_home import AppHome
+from bot.slack.background_tasks import BackgroundTasks
+from bot.slack.message_handlers import MessageHandlers
+from bot.slack.slash_commands import SlashCommands
+from channels.slack.bot_identity import BotIdentityCache
+from channels.slack.inbound_events import (
+    AppHomeOpened,
+    BlockAction,
+    BotIdentity,
+    Ignored,
+    MessageChanged,
+    MessageDeleted,
+    MessagePosted,
+    MessageShortcut,
+    SessionStopped,
+    SlackEvent,
+    SlashCommand,
+    SslCheck,
+    UrlVerification,
+    ViewSubmission,
+)
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SlackEventDispatcher:
+    """One arm for each kind of fact."""
+
+    identity_cache: BotIdentityCache
+    message_handlers: MessageHandlers
+    action_handlers: ActionHandlers
+    slash_commands: SlashCommands
+    app_home: AppHome
+    background_tasks: BackgroundTasks
+
+    async def dispatch(self, event: SlackEvent, bot: BotIdentity) -> Json | None:
+        """What Slack is answered; None is nothing but that it arrived. Raises Retryable: then Slack sends it again."""
+        match event:
+            case UrlVerification():
+                return {"challenge": event.challenge}
+            case BlockAction():
+                await self.action_handlers.handle_block_action(event, bot)
+            case ViewSubmission():
+                return await self.action_handlers.handle_view_submission(event, bot)
+            case SlashCommand():
+                return await self.slash_commands.handle(event, bot)
+            case AppHomeOpened():
+                self.background_tasks.spawn(self.app_home.handle_opened(event, bot))
+            case SslCheck() | Ignored():
+                pass
+            case _:
+                await self._dispatch_message_event(event, bot)
+        return None
+
+    async def _dispatch_message_event(
+        self,
+        event: MessagePosted | MessageChanged | MessageDeleted | MessageShortcut | SessionStopped,
+        bot: BotIdentity,
+    ) -> None:
+        match event:
+            case MessagePosted():
+                await self.message_handlers.handle_message(event, bot)
+            case MessageChanged() | MessageDeleted():
+                await self.message_handlers.handle_edit(event, bot)
+            case MessageShortcut():
+                await self.message_handlers.handle_shortcut(event, bot)
+            case SessionStopped():
+                await self.message_handlers.handle_session_stopped(event, bot)
+            case _:
+                assert_never(event)

@@ -1,0 +1,102 @@
+"""Steering: pause, resume, cancel and fork (factor 6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.addresses import Address
+from agents.errors import InvalidInput, WrongState
+from agents.events import KnownEvent, ThreadCancelled, ThreadForked, ThreadPaused, ThreadResumed
+from agents.expiry_pause import is_paused_by_expiry
+from agents.state import ThreadState
+from bot.engine import CommitResult, Engine, ResponseRenderer
+from bot.ids import Clock
+from storage.inbox import IdempotencyClaim
+from storage.replay import fold_until_version
+
+_FINAL_STATUSES = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class ThreadControl:
+    """Each order is refused with the present status when it makes no sense (WrongState)."""
+
+    engine: Engine
+    clock: Clock
+
+    async def pause(
+        self,
+        thread_id: str,
+        by: Address,
+        claim: IdempotencyClaim | None = None,
+        render_response: ResponseRenderer | None = None,
+    ) -> CommitResult:
+        now = self.clock.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            if not is_paused_by_expiry(state):  # a person's order outlasts the answer that ends that pause
+                _check_status(state, ("paused", *_FINAL_STATUSES), "paused")
+            return (ThreadPaused(at=now, actor=by, reason=f"paused by {self.engine.people.name_of(by)}"),)
+
+        return await self.engine.apply(thread_id, decide, claim=claim, render_response=render_response)
+
+    async def resume(
+        self,
+        thread_id: str,
+        by: Address,
+        claim: IdempotencyClaim | None = None,
+        render_response: ResponseRenderer | None = None,
+    ) -> CommitResult:
+        now = self.clock.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            if state.status != "paused":
+                raise _wrong_state(state, "resumed: it is not paused")
+            return (ThreadResumed(at=now, actor=by),)
+
+        return await self.engine.apply(thread_id, decide, claim=claim, render_response=render_response)
+
+    async def cancel(
+        self,
+        thread_id: str,
+        by: Address,
+        claim: IdempotencyClaim | None = None,
+        render_response: ResponseRenderer | None = None,
+    ) -> CommitResult:
+        now = self.clock.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            _check_status(state, _FINAL_STATUSES, "cancelled")
+            return (ThreadCancelled(at=now, actor=by, reason=f"cancelled by {self.engine.people.name_of(by)}"),)
+
+        return await self.engine.apply(thread_id, decide, claim=claim, render_response=render_response)
+
+    async def fork(
+        self,
+        thread_id: str,
+        at_seq: int,
+        by: Address,
+        claim: IdempotencyClaim | None = None,
+        render_response: ResponseRenderer | None = None,
+    ) -> CommitResult:
+        """Copy the first `at_seq` events into a new thread that is at rest. Raises Invalid when it has fewer."""
+        version = (await self.engine.load(thread_id)).version
+        if not 0 < at_seq <= version:
+            raise InvalidInput(f"thread {thread_id} has {version} events; fork it at one of them, not at {at_seq}")
+        history = await fold_until_version(self.engine.database, thread_id, at_seq)
+        if history.unreadable is not None or history.version < at_seq:
+            raise InvalidInput(
+                f"thread {thread_id} holds events this Handrail cannot read, so it cannot be forked here"
+            )
+        new_id = f"thr_{self.clock.new_id()}"
+        forked = ThreadForked(at=self.clock.now(), actor=by, thread_id=new_id, parent=thread_id, at_seq=at_seq)
+        return await self.engine.fork(history, forked, claim=claim, render_response=render_response)
+
+
+def _check_status(state: ThreadState, forbidden_statuses: tuple[str, ...], action: str) -> None:
+    if state.status in forbidden_statuses:
+        raise _wrong_state(state, action)
+
+
+def _wrong_state(state: ThreadState, action: str) -> WrongState:
+    message = f"thread {state.thread_id} is {state.status} and cannot be {action}"
+    return WrongState(message, details={"status": state.status})

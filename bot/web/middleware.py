@@ -1,0 +1,77 @@
+"""Around every answer: its headers, a line in the log, and a 500 where nothing else could be said."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agents.errors import Unavailable
+from bot.log import LogEvent, log
+from bot.web.errors import response_for_error
+from bot.web.principal import Principal, is_api_path
+
+_COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"),)
+_API_HEADERS = (*_COMMON_HEADERS, (b"cache-control", b"no-store"))
+DOCS_PATH = "/docs"
+_DOCS_CONTENT_POLICY = (
+    b"default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+)
+_DOCS_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _DOCS_CONTENT_POLICY))
+_STOPPING_MESSAGE = "this server is stopping; send the same again in a moment"
+_MIN_ERROR_STATUS = 400
+_MIN_SERVER_ERROR_STATUS = 500
+
+
+class ResponseMiddleware:
+    """The outermost of our middlewares."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        begun = False
+
+        async def dressed(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message = {**message, "headers": [*message["headers"], *_response_headers(scope)]}
+                _log_response(scope, message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, dressed)
+        except asyncio.CancelledError:  # the server stops and has waited long enough
+            if not begun:
+                await response_for_error(Unavailable(_STOPPING_MESSAGE))(scope, receive, dressed)
+            raise
+        except Exception as error:
+            log(LogEvent.HTTP_FAILED, level="error", method=scope["method"], path=scope["path"], error=error)
+            if begun:
+                raise
+            await response_for_error(error)(scope, receive, dressed)
+
+
+def _response_headers(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
+    if scope["path"].startswith(DOCS_PATH):
+        return _DOCS_HEADERS
+    return _API_HEADERS if is_api_path(scope["path"]) else _COMMON_HEADERS
+
+
+def _log_response(scope: Scope, status: int) -> None:
+    """What came in and what became of it; failures are told where they are met, with what they are."""
+    if (
+        not is_api_path(scope["path"])
+        or status >= _MIN_SERVER_ERROR_STATUS
+        or (scope["method"] != "POST" and status < _MIN_ERROR_STATUS)
+    ):
+        return
+    principal: Principal | None = scope.get("state", {}).get("principal")
+    log(
+        LogEvent.INBOUND_REJECTED if status >= _MIN_ERROR_STATUS else LogEvent.INBOUND_ACCEPTED,
+        channel=principal.source if principal else None,
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+    )

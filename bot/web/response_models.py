@@ -1,0 +1,301 @@
+"""What the API answers with (CONTRACT §4). Optional fields are left out when there is nothing to say."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from agents.addresses import Address
+from agents.budget import BUDGET_KINDS, BudgetKind
+from agents.events import Event, MessageReceived, UnknownEvent
+from agents.explanation import explain
+from agents.frozen import FrozenModel
+from agents.messages import Explanation
+from agents.people import People
+from agents.policy import ApprovalTerms, EscalationStep, PolicyDecision
+from agents.requests import Deciders, PostedCard, RecordedAnswer, Request, RequestStatus, UndeliverableCard
+from agents.state import ThreadState, ThreadStatus
+from agents.steps import AnswerFormat, Urgency
+from bot.web.policy_text import describe_policy
+
+MAX_TITLE_LENGTH = 80
+
+_COMMON_EVENT_FIELDS = {"type", "at", "actor"}
+
+
+def _optional_field() -> Any:
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
+class BudgetUsage(FrozenModel):
+    """One kind of a thread's budget; no limit is null."""
+
+    limit: float | None
+    spent: float
+
+
+class ThreadView(FrozenModel):
+    """A thread as of `version` events. `open_requests` are ids. `paused` is why it is paused, where it is.
+
+    `title` is what was said first, in one short line. `names` are those of the people who asked, by address.
+    """
+
+    id: str
+    title: str
+    agent: str
+    status: ThreadStatus
+    version: int
+    origin: Address
+    requester: Address
+    names: dict[str, str] = {}
+    open_requests: tuple[str, ...]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    paused: str | None = _optional_field()
+    budget: dict[BudgetKind, BudgetUsage]
+    labels: dict[str, str]
+
+
+class ThreadPage(FrozenModel):
+    """Threads, newest first."""
+
+    threads: tuple[ThreadView, ...]
+    next_cursor: str | None
+
+
+class EventView(FrozenModel):
+    """One event of a thread's log; `data` is what its type adds, `names` are those of its people, by address."""
+
+    seq: int
+    type: str
+    at: AwareDatetime
+    actor: Address
+    data: dict[str, Any]
+    names: dict[str, str] | None = _optional_field()
+
+
+class EventPage(FrozenModel):
+    """A part of a thread's log, in order."""
+
+    events: tuple[EventView, ...]
+
+
+class ReplayView(FrozenModel):
+    """What a thread's log folds to now; `matches` tells whether that is what is stored. `events` were folded.
+
+    `unreadable` is what this build cannot read, of a thread that a newer one wrote.
+    """
+
+    id: str
+    version: int
+    status: ThreadStatus
+    events: int
+    matches: bool
+    unreadable: str | None = _optional_field()
+
+
+class EscalationStepView(EscalationStep):
+    """Who else is asked, and when."""
+
+    via: str | None = _optional_field()
+
+
+class ApprovalTermsView(ApprovalTerms):
+    """The terms on which people decide; times in seconds."""
+
+    editor_may_approve: bool = True
+    expires: int
+    escalate: tuple[EscalationStepView, ...] = ()
+
+
+class PolicyView(FrozenModel):
+    """The rule that asked: its name, what it demands in words, and the same as data."""
+
+    rule: str
+    words: str
+    ask: ApprovalTermsView
+
+
+class AnswerView(RecordedAnswer):
+    """An answer a person gave; one that did not count has its reason.
+
+    `entered_by` is the authenticated address if it is not `by`; `is_proposal` marks an edit that approves nothing.
+    """
+
+    entered_by: Address | None = _optional_field()
+    comment: str | None = _optional_field()
+    text: str | None = _optional_field()
+    reason: str | None = _optional_field()
+
+
+class CardView(FrozenModel):
+    """One copy of the request on some channel; `reason` says why an undeliverable one is not there."""
+
+    address: Address
+    state: RequestStatus | Literal["undeliverable"]
+    reason: str | None = _optional_field()
+    shown_at: AwareDatetime | None = _optional_field()
+    settled_at: AwareDatetime | None = _optional_field()
+
+
+class RequestView(FrozenModel):
+    """A request to people. `expires_at` is null when it ran out and stays open all the same.
+
+    `requesters` are all whose words led to it. `reasoning` is in the words of the agent and no part of what is
+    approved. `filled_in` names arguments that the tool's preparation set: an edit may leave them out. `explanation`
+    says in words why it is asked, by whom, who may decide, how many have approved, and what happens without an answer.
+    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many were counted,
+    at most 100. `note` tells who answered what their answer did, if it decided
+    nothing.
+    """
+
+    id: str
+    code: str
+    kind: Literal["approval", "question"]
+    thread_id: str
+    agent: str
+    requester: Address
+    requesters: tuple[Address, ...]
+    tool: str | None = _optional_field()
+    arguments: dict[str, Any] | None = _optional_field()
+    question: str | None = _optional_field()
+    format: AnswerFormat | None = _optional_field()
+    choices: tuple[str, ...] | None = _optional_field()
+    urgency: Urgency
+    reasoning: str = ""
+    filled_in: tuple[str, ...] = ()
+    deciders: tuple[Deciders, ...] = ()
+    names: dict[str, str] = {}
+    explanation: Explanation
+    digest: str
+    status: RequestStatus
+    policy: PolicyView
+    opened_at: AwareDatetime
+    expires_at: AwareDatetime | None
+    settled_at: AwareDatetime | None = _optional_field()
+    answers: tuple[AnswerView, ...]
+    refused_count: int | None = _optional_field()
+    cards: tuple[CardView, ...]
+    note: str | None = _optional_field()
+
+
+class RequestPage(FrozenModel):
+    """Requests, newest first."""
+
+    requests: tuple[RequestView, ...]
+    next_cursor: str | None
+
+
+class ErrorBody(FrozenModel):
+    """What went wrong: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+    details: Any = _optional_field()
+
+
+class ErrorResponse(FrozenModel):
+    """Every answer that is not a success."""
+
+    error: ErrorBody
+
+
+def thread_view(state: ThreadState, people: People) -> ThreadView:
+    """Return a thread as the API shows it."""
+    return ThreadView(
+        id=state.thread_id,
+        title=_title(state),
+        agent=state.agent,
+        status=state.status,
+        version=state.version,
+        origin=state.origin,
+        requester=state.requester,
+        names=people.names_of((state.requester, *state.requesters)),
+        open_requests=tuple(request.id for request in state.requests if request.status == "open"),
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+        paused=_pause_reason(state),
+        budget={kind: _budget_usage(state, kind) for kind in BUDGET_KINDS},
+        labels=state.labels,
+    )
+
+
+def _pause_reason(state: ThreadState) -> str | None:
+    if state.status != "paused":
+        return None
+    if state.unreadable is not None:
+        return f"this Handrail cannot read it ({state.unreadable}); use the version that wrote it"
+    return state.paused
+
+
+def _title(state: ThreadState) -> str:
+    """Return the beginning of the first message that is remembered."""
+    text = next((event.text for event in state.history if isinstance(event, MessageReceived)), "")
+    line = " ".join(text[:MAX_TITLE_LENGTH].split())
+    return f"{line}…" if len(text) > MAX_TITLE_LENGTH else line
+
+
+def _budget_usage(state: ThreadState, kind: BudgetKind) -> BudgetUsage:
+    return BudgetUsage(limit=getattr(state.budget, kind), spent=getattr(state.spent, kind) or 0.0)
+
+
+def event_view(seq: int, event: Event, people: People) -> EventView:
+    """Return an event as the API shows it; of one this build cannot read, whatever was written."""
+    if isinstance(event, UnknownEvent):
+        data = event.data
+    else:
+        data = event.model_dump(mode="json", exclude=_COMMON_EVENT_FIELDS, exclude_none=True)
+    names = people.names_of(_addresses_of(event)) or None
+    return EventView(seq=seq, type=event.type, at=event.at, actor=event.actor, data=data, names=names)
+
+
+def _addresses_of(event: Event) -> tuple[Address, ...]:
+    """Return who acts in an event, who entered it, and where it goes to."""
+    to = getattr(event, "to", None) or ()
+    entered_by = getattr(getattr(event, "answer", event), "entered_by", None)
+    return tuple(filter(None, (event.actor, entered_by, *(to if isinstance(to, tuple) else (to,)))))
+
+
+def request_view(request: Request, *, note: str | None = None) -> RequestView:
+    """A request as the API shows it."""
+    asked = request.kind == "question"
+    return RequestView(
+        **request.model_dump(include=_COPIED_FIELDS),
+        requesters=request.all_requesters,
+        format=request.format if asked else None,
+        choices=request.choices if asked else None,
+        explanation=explain(request),
+        policy=_policy_view(request.policy, request.names),
+        expires_at=_effective_expiry(request),
+        answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
+        cards=(*map(_card_view, request.cards), *map(_undeliverable_card_view, request.undeliverable_cards)),
+        note=note,
+    )
+
+
+def _card_view(card: PostedCard) -> CardView:
+    return CardView(**card.model_dump(exclude={"receipt"}))
+
+
+def _undeliverable_card_view(card: UndeliverableCard) -> CardView:
+    return CardView(address=card.address, state="undeliverable", reason=card.reason)
+
+
+_COMPUTED_FIELDS = {
+    *("requesters", "explanation", "format", "choices", "policy", "expires_at"),
+    *("answers", "cards", "note"),
+}
+_COPIED_FIELDS = set(RequestView.model_fields) - _COMPUTED_FIELDS
+
+
+def _effective_expiry(request: Request) -> datetime | None:
+    """A request that ran out and is held stays open without an end."""
+    return None if request.is_kept_open else request.expires_at
+
+
+def _policy_view(decision: PolicyDecision, names: Mapping[str, str]) -> PolicyView:
+    ask = decision.ask or ApprovalTerms()
+    return PolicyView(
+        rule=decision.rule, words=describe_policy(decision, names), ask=ApprovalTermsView(**ask.model_dump())
+    )

@@ -1,0 +1,41 @@
+"""`handrail worker` and `handrail clock`: a process that takes jobs and answers nobody."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from bot.bootstrap import Bot
+from bot.log import LogEvent, configure_logging, log
+from bot.process_setup import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
+from bot.settings import load_settings
+
+
+def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> None:
+    """Run until a signal comes. `announce` is called once jobs are taken.
+
+    Raises Misconfigured when something is missing or wrong, StoreUnavailable when the database does not answer.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format, color=not settings.no_color)
+    database = open_database(settings, role)
+    try:
+        bot = build_bot(settings, database, role)
+    except BaseException:
+        asyncio.run(database.close())
+        raise
+    asyncio.run(_run_until_stopped(bot, lambda: on_ready(role)))
+
+
+async def _run_until_stopped(bot: Bot, on_ready: Callable[[], None]) -> None:
+    asked = asyncio.Event()
+    install_signal_handlers((signal.SIGINT, signal.SIGTERM), asked.set)
+    await bot.start()
+    log(LogEvent.WORKER_STARTED)
+    on_ready()
+    try:
+        await asked.wait()
+        log(LogEvent.WORKER_STOPPING)
+    finally:
+        await bot.stop()
+        log(LogEvent.WORKER_STOPPED)
+    exit_if_threads_hang()

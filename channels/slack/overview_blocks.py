@@ -1,0 +1,75 @@
+"""Requests and threads one below the other, two blocks for each; it is told when there are more than `MOST`."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from agents.cards import describe_requesters, render_card
+from agents.messages import Card
+from agents.visible_text import escape_hidden_characters
+from channels.slack.blocks import Block, context, link_button, plain_text, section, timestamp
+from channels.slack.escaping import truncate
+from channels.slack.overview import PendingRequest, ThreadSummary
+
+MAX_ROWS = 12
+"""Of each kind: both together stay below what all blocks may hold (see `channels/slack/cards.py`)."""
+
+_MAX_TITLE_LENGTH = 200
+_MAX_CONTEXT_LENGTH = 80
+_CHANNEL = re.compile(r"[CG][A-Z0-9]{1,30}", re.ASCII)
+_STATUS_TEXTS = {"waiting_for_human": "waits for a person", "waiting_for_time": "waits for its time"}
+
+
+def request_blocks(rows: Sequence[PendingRequest]) -> Iterator[Block]:
+    """What somebody is asked, by whom, how long, and where its card is."""
+    for row in rows[:MAX_ROWS]:
+        card = render_card(row.request).card
+        if card is not None:
+            yield section(_request_title(card), link_button("Open the card", row.permalink))
+            yield context(_request_context(card, row))
+    yield from _more_rows_block(rows)
+    if not rows:
+        yield section("Nothing waits for you.")
+
+
+def thread_blocks(rows: Sequence[ThreadSummary]) -> Iterator[Block]:
+    """What was asked, what is being done about it, and since when."""
+    for row in rows[:MAX_ROWS]:
+        yield section(
+            truncate(escape_hidden_characters(row.title), _MAX_TITLE_LENGTH),
+            link_button("Open the thread", row.permalink),
+        )
+        doing = _STATUS_TEXTS.get(row.status, row.status)
+        yield context([_context_text(row.agent), plain_text(doing), timestamp("last change ", row.updated_at)])
+    yield from _more_rows_block(rows)
+    if not rows:
+        yield section("You have asked for nothing yet. Mention me in a channel, or write to me.")
+
+
+def _more_rows_block(rows: Sequence[object]) -> Iterator[Block]:
+    if len(rows) > MAX_ROWS:
+        yield context([plain_text("and more, which are not shown here")])
+
+
+def _request_title(card: Card) -> str:
+    """What is asked on one line; the card has it at length."""
+    facts = ", ".join(f"{escape_hidden_characters(field.name)}: {field.value}" for field in card.fields)
+    return truncate(escape_hidden_characters(card.title) + (f" ({facts})" if facts else ""), _MAX_TITLE_LENGTH)
+
+
+def _request_context(card: Card, row: PendingRequest) -> Iterator[Block]:
+    yield plain_text(f"code {card.code}")
+    yield _context_text(describe_requesters(card))
+    yield plain_text("stays open") if card.expires_at is None else timestamp("open until ", card.expires_at)
+    if link_button("", row.permalink) is None:
+        yield _card_location(row.channel)
+
+
+def _card_location(channel: str | None) -> Block:
+    """Where to look for a card nobody has a link to."""
+    if channel is not None and _CHANNEL.fullmatch(channel):
+        return {"type": "mrkdwn", "text": f"look in the thread, in <#{channel}>", "verbatim": True}
+    return plain_text("look in the thread" if channel is None else "look in your messages with me")
+
+
+def _context_text(text: str) -> Block:
+    return plain_text(truncate(escape_hidden_characters(text), _MAX_CONTEXT_LENGTH))

@@ -1,0 +1,192 @@
+"""Replies while they are written: as a stream of Slack's own, or where that is refused by editing a message.
+
+Streams: docs.slack.dev/reference/methods/chat.startStream. The text that counts is that of the message which takes a
+draft's place.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agents.addresses import Address
+from agents.errors import HandrailError, Permanent
+from agents.messages import Receipt
+from channels.slack.bot_identity import BotIdentityCache
+from channels.slack.cards import MAX_TEXT_LENGTH
+from channels.slack.client import SlackClient
+from channels.slack.destinations import Destination
+from channels.slack.errors import StreamStoppedByUser
+from channels.slack.escaping import INERT, QUIET, escape_mrkdwn, neutralize_markdown_prefix
+from channels.slack.message_lookup import message_metadata
+from channels.text import text_digest
+
+MIN_INTERVAL_SECONDS = 1.0
+"""Seconds between two pieces: what is written meanwhile comes in one."""
+
+SEND_TIMEOUT_SECONDS = 2.0
+"""Seconds the thread waits for a piece that is on its way."""
+
+MAX_SHOWN_LENGTH = 11_000
+"""Characters that are shown: a reply that is longer goes on in other messages, once it is whole."""
+
+_STREAM_KEY = "draft"
+
+
+class StreamTransport(Protocol):
+    """How a draft is shown. Both raise what SlackClient raises."""
+
+    async def start(self, text: str) -> str:
+        """The ts of its message."""
+        ...
+
+    async def append(self, ts: str, shown: str, text: str) -> None:
+        """From what is shown to what is to be shown."""
+        ...
+
+
+@dataclass(frozen=True)
+class NativeStream:
+    """In a channel one person reads along, and has to be named."""
+
+    client: SlackClient
+    bot_identity: BotIdentityCache
+    destination: Destination
+    recipient: Address | None
+
+    async def start(self, text: str) -> str:
+        team, _, user = (self.recipient.id if self.recipient else "").rpartition("/")
+        named = {"recipient_user_id": user, "recipient_team_id": team or (await self.bot_identity.get()).team}
+        place = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | (named if user else {})
+        return str((await self.client.call("chat.startStream", **place, markdown_text=text))["ts"])
+
+    async def append(self, ts: str, shown: str, text: str) -> None:
+        await self.client.call(
+            "chat.appendStream", channel=self.destination.channel, ts=ts, markdown_text=text[len(shown) :]
+        )
+
+
+@dataclass(frozen=True)
+class EditedMessage:
+    """A message that is changed again and again."""
+
+    client: SlackClient
+    destination: Destination
+
+    async def start(self, text: str) -> str:
+        place = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | QUIET
+        return str(
+            (await self.client.call("chat.postMessage", **place, **_message_arguments(text), metadata=_METADATA))["ts"]
+        )
+
+    async def append(self, ts: str, shown: str, text: str) -> None:  # noqa: ARG002 - all of it is written anew
+        await self.client.call("chat.update", channel=self.destination.channel, ts=ts, **_message_arguments(text))
+
+
+_METADATA = message_metadata(_STREAM_KEY, 0)
+
+
+def _message_arguments(text: str) -> dict[str, Any]:
+    return {"text": escape_mrkdwn(text, MAX_TEXT_LENGTH), "blocks": [{"type": "markdown", "text": text}], **INERT}
+
+
+@dataclass
+class SlackReplyStream:
+    """`ways` are tried in turn: what refuses once is not asked again for this draft."""
+
+    client: SlackClient
+    destination: Destination
+    transports: list[StreamTransport]
+    acquire: Callable[[], Awaitable[None]]
+    sleep: Callable[[float], Awaitable[None]]
+    _target_text: str = ""
+    _shown_text: str = ""
+    _ts: str | None = None
+    _is_sending: bool = False
+    _is_kept: bool = False
+    _updated: asyncio.Event = field(default_factory=asyncio.Event)
+    _finished: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+
+    def update(self, text: str) -> None:
+        self._target_text = text
+        self._updated.set()
+        if self._task is None and self.transports:
+            self._task = asyncio.create_task(self._run(), name="slack draft")
+
+    async def finish(self) -> Receipt | None:
+        await self._stop()
+        if self._ts is None:
+            return None
+        return Receipt(ref=f"{self.destination.channel}:{self._ts}", digest=text_digest(self._shown_text))
+
+    async def discard(self) -> None:
+        """What a reader has stopped they have read: it stays."""
+        await self._stop()
+        if self._ts is None:
+            return
+        place = {"channel": self.destination.channel, "ts": self._ts}
+        await _ignore_errors(self.client.call("chat.stopStream", **place))
+        if not self._is_kept:
+            await _ignore_errors(self.client.call("chat.delete", **place))
+
+    async def _stop(self) -> None:
+        """A piece on its way may arrive; what waits for its time need not."""
+        self._finished.set()
+        if self._task is not None:
+            if self._is_sending:
+                await asyncio.wait([self._task], timeout=SEND_TIMEOUT_SECONDS)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        """Until it is over, or Slack takes it in no way."""
+        try:
+            await self.acquire()
+            while not self._finished.is_set():
+                self._updated.clear()
+                await self._send_update()
+                if not self._finished.is_set():
+                    await self._updated.wait()
+                    await self.sleep(MIN_INTERVAL_SECONDS)
+        except StreamStoppedByUser:
+            self._is_kept = True
+        except HandrailError:
+            return
+
+    async def _send_update(self) -> None:
+        """All there is by now; what one way refuses the next one may take."""
+        text = neutralize_prefix(self._target_text)
+        while text.strip() and text != self._shown_text:
+            try:
+                await self._send(self.transports[0], text)
+            except StreamStoppedByUser:
+                raise
+            except Permanent:
+                self.transports.pop(0)
+                if not self.transports:
+                    raise
+            else:
+                self._shown_text = text
+
+    async def _send(self, transport: StreamTransport, text: str) -> None:
+        self._is_sending = True
+        try:
+            if self._ts is None:
+                self._ts = await transport.start(text)
+            else:
+                await transport.append(self._ts, self._shown_text, text)
+        finally:
+            self._is_sending = False
+
+
+def neutralize_prefix(text: str) -> str:
+    """The beginning of a reply, made inert: of a longer beginning it is the beginning again."""
+    return neutralize_markdown_prefix(text[:MAX_SHOWN_LENGTH], MAX_SHOWN_LENGTH)
+
+
+async def _ignore_errors(call: Awaitable[object]) -> None:
+    try:
+        await call
+    except HandrailError:
+        return

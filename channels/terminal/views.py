@@ -1,0 +1,334 @@
+"""What a terminal shows: the objects of the HTTP API (CONTRACT §4) as text, tables and cards. Pure.
+
+Whatever others wrote is made visible first: it can neither move the cursor, nor hide, nor pass for markup.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from agents.cards import display_full_value, display_value
+from agents.outcomes import Names, describe_answer, describe_outcome
+from agents.people import name_in
+from agents.visible_text import escape_hidden_characters, escape_hidden_except_newlines
+from channels.terminal.parser import HELP
+
+_NO_NAMES: Names = MappingProxyType({})
+_COLOURS = {
+    "cyan": ("running", "waiting_for_time"),
+    "yellow": ("open", "waiting_for_human"),
+    "green": ("done", "approved", "answered"),
+    "red": ("failed", "denied", "expired"),
+    "magenta": ("paused",),
+    "dim": ("cancelled", "superseded"),
+}
+_STYLES = {status: colour for colour, statuses in _COLOURS.items() for status in statuses}
+EDIT_EVENT_TYPES = ("MessageEdited", "MessageDeleted")
+"""The events `reworded` draws."""
+
+
+class _ApiObject(BaseModel):
+    """Part of an object of the API: a newer server may send more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ApiAnswer(_ApiObject):
+    """One answer to a request; `reason` says why one did not count."""
+
+    by: str
+    entered_by: str | None = None
+    channel: str
+    decision: str
+    comment: str | None = None
+    text: str | None = None
+    at: AwareDatetime
+    counted: bool
+    reason: str | None = None
+    is_proposal: bool = False
+
+
+class ApiDeciders(_ApiObject):
+    """Who may decide: the people of one role, or some by name; `more` are not listed."""
+
+    role: str | None = None
+    people: tuple[str, ...] = ()
+    more: int = 0
+
+
+class ApiExplanation(_ApiObject):
+    """What a person wants to know before they decide, in words."""
+
+    why: str = ""
+    asked_by: str = ""
+    decided_by: str = ""
+    progress: str = ""
+    afterwards: str = ""
+
+
+class ApiCard(_ApiObject):
+    """One copy of a request; `reason` says why an undeliverable one is not there."""
+
+    address: str
+    state: str
+    reason: str | None = None
+
+
+class ApiRequest(_ApiObject):
+    """A request."""
+
+    id: str
+    code: str
+    kind: Literal["approval", "question"]
+    thread_id: str
+    agent: str
+    requester: str | None = None
+    requesters: tuple[str, ...] = ()
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    filled_in: tuple[str, ...] = ()
+    question: str | None = None
+    choices: tuple[str, ...] | None = None
+    deciders: tuple[ApiDeciders, ...] = ()
+    names: dict[str, str] = {}
+    explanation: ApiExplanation = ApiExplanation()
+    digest: str
+    status: str
+    expires_at: AwareDatetime | None = None
+    answers: tuple[ApiAnswer, ...] = ()
+    cards: tuple[ApiCard, ...] = ()
+
+
+class ApiSpending(_ApiObject):
+    """One kind of a budget; no limit is None."""
+
+    limit: float | None = None
+    spent: float = 0.0
+
+
+class ApiThread(_ApiObject):
+    """A thread. `title` is what was said first, `names` are those of its people, by address."""
+
+    id: str
+    agent: str
+    status: str
+    version: int
+    requester: str
+    names: dict[str, str] = {}
+    title: str = ""
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
+    budget: dict[str, ApiSpending] = {}
+    labels: dict[str, str] = {}
+    paused: str | None = None
+
+
+def message_view(name: str, text: str, style: str = "bold cyan") -> Text:
+    """What somebody said."""
+    return Text.assemble((f"{escape_hidden_characters(name)}: ", style), escape_hidden_except_newlines(text))
+
+
+def edited_view(name: str, text: str | None) -> Text:
+    """What somebody made of an earlier message: another text, or None when they took it back."""
+    return info_view(f"{name} took a message back") if text is None else message_view(f"{name} (edited)", text)
+
+
+def info_view(text: str) -> Text:
+    """A remark of the program itself."""
+    return Text(escape_hidden_except_newlines(text), style="dim")
+
+
+def error_view(text: str) -> Text:
+    """What did not work, and what to do."""
+    return Text(escape_hidden_except_newlines(text), style="red")
+
+
+def card_view(request: ApiRequest, zone: tzinfo | None = None, viewer: str | None = None) -> Panel:
+    """Return an open request: what is asked, by whom, how long, and how to answer. Times are in `zone`, None for local.
+
+    `reader` is the key of the person who reads it, who is offered only what they may do; None is anyone.
+    """
+    rows: list[RenderableType] = [_arguments_view(request)]
+    rows += [Text(line, style="dim") for line in _detail_lines(request, zone)]
+    rows += [Text(line, style="red") for line in _undeliverable_lines(request)]
+    rows += [Text(way, style="bold") for way in _answer_instructions(request, viewer)]
+    title = Text(f" {request_title(request)} ", style="bold yellow")
+    return Panel(Group(*rows), title=title, title_align="left", border_style="yellow", expand=False, box=box.ROUNDED)
+
+
+def request_title(request: ApiRequest) -> str:
+    """The request in a few words."""
+    if request.kind == "question":
+        return f"{escape_hidden_characters(request.agent)} asks"
+    if request.question:
+        return f"{escape_hidden_characters(request.agent)} {display_value(request.question)}"
+    return f"{escape_hidden_characters(request.agent)} wants to run {escape_hidden_characters(request.tool or '')}"
+
+
+def _arguments_view(request: ApiRequest) -> RenderableType:
+    if request.kind == "question":
+        return Text(escape_hidden_except_newlines(request.question or ""))
+    if request.question:  # it says in words what the arguments say
+        return Text("")
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (request.arguments or {}).items():
+        facts.add_row(
+            Text(escape_hidden_characters(name), style="dim"), Text(display_full_value(value), overflow="fold")
+        )
+    return facts
+
+
+def _undeliverable_lines(request: ApiRequest) -> list[str]:
+    """Say on which channels the request could not be shown; whose address that is stays out of it."""
+    lost = [card for card in request.cards if card.state == "undeliverable"]
+    return [
+        f"could not be shown by {escape_hidden_characters(redact_address(card.address))}: "
+        f"{display_value(card.reason or '')}"
+        for card in lost
+    ]
+
+
+def _detail_lines(request: ApiRequest, zone: tzinfo | None) -> list[str]:
+    told = request.explanation
+    terms = [f"why, in the agent's words: {escape_hidden_characters(told.why)}"] if told.why else []
+    asking = request.requesters or (() if request.requester is None else (request.requester,))
+    if asked_by := told.asked_by or ", ".join(name_in(request.names, address) for address in asking):
+        terms.append(f"asked for by {escape_hidden_characters(asked_by)}")
+    if told.decided_by:
+        terms.append(
+            "; ".join(
+                filter(
+                    None,
+                    (
+                        f"decided by {escape_hidden_characters(told.decided_by)}",
+                        escape_hidden_characters(told.progress),
+                    ),
+                )
+            )
+        )
+    if request.expires_at is not None:
+        until = f"open until {format_local_time(request.expires_at, zone)}"
+        terms.append("; ".join(filter(None, (until, escape_hidden_characters(told.afterwards)))))
+    return [*terms, f"in thread {escape_hidden_characters(request.thread_id)}"]
+
+
+def _answer_instructions(request: ApiRequest, viewer: str | None) -> list[str]:
+    if request.kind == "approval":
+        return [f"/approve {request.code}", f"/deny {request.code} why"] if _may_approve(request, viewer) else []
+    choices = [escape_hidden_characters(choice) for choice in request.choices or ()]
+    return [f"/answer {request.code} {'|'.join(choices) or 'text'}"]
+
+
+def _may_approve(request: ApiRequest, viewer: str | None) -> bool:
+    """Return whether the reader is among the deciders, as far as that is known here."""
+    if viewer is None or not request.deciders:
+        return True
+    people = {person for group in request.deciders for person in group.people}
+    return f"person:{viewer}" in people or any(group.role == "*" or group.more for group in request.deciders)
+
+
+def closed_view(request: ApiRequest, zone: tzinfo | None = None) -> Text:
+    """How a request ended: who, when, from where."""
+    told = describe_outcome(request.status, request.answers, request.names, partial(_at, zone))
+    return Text(f"{request.code} {told}", style=_STYLES.get(request.status, ""))
+
+
+def answer_view(request: ApiRequest, answer: ApiAnswer, zone: tzinfo | None = None) -> Text:
+    """An answer that left the request open: one of several needed, an edit, or one that does not count."""
+    told = describe_answer(answer, request.names, partial(_at, zone))
+    return Text(f"{request.code} {told}; {_describe_open_state(request, answer)}", style="yellow")
+
+
+def _describe_open_state(request: ApiRequest, answer: ApiAnswer) -> str:
+    if answer.is_proposal:
+        return "still open: another person must approve the new version"
+    if not answer.counted:
+        return f"it does not count: {display_value(answer.reason or '')}"
+    progress = request.explanation.progress
+    return f"still open, {escape_hidden_characters(progress)}" if progress else "still open"
+
+
+def _at(zone: tzinfo | None, at: datetime) -> str:
+    return f" at {format_local_time(at, zone)}"
+
+
+def format_local_time(at: datetime, zone: tzinfo | None = None) -> str:
+    """A time as the person's clock shows it, with its zone."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def status_text(status: str) -> Text:
+    """Return a status in its colour."""
+    return Text(escape_hidden_characters(status), style=_STYLES.get(status, ""))
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Columns of what others may have written."""
+    drawn = Table(box=None, pad_edge=False, header_style="dim")
+    for name in names:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(escape_hidden_characters(cell)) for cell in row))
+    return drawn
+
+
+def help_table() -> Table:
+    """What can be typed."""
+    return table(("type", "to"), HELP)
+
+
+def request_view(request: ApiRequest, zone: tzinfo | None = None) -> RenderableType:
+    """A request as it stands: the card while it is open, else what was asked and how it ended."""
+    if request.status == "open":
+        return card_view(request, zone)
+    return Group(Text(request_title(request), style="bold"), _arguments_view(request), closed_view(request, zone))
+
+
+def format_event(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
+    """Return the gist of an event on one line."""
+    facts = data
+    if isinstance(inner := data.get(_NESTED_FIELDS.get(kind, "")), dict):
+        facts = inner
+    named = ((name, facts[name]) for name in _SUMMARY_FIELDS.get(kind, _DEFAULT_SUMMARY_FIELDS) if facts.get(name))
+    gist = [_places(fact, names) if name == "to" else str(fact) for name, fact in named]
+    return display_value(" ".join(gist[:2] if kind in _SUMMARY_FIELDS else gist[:1]))
+
+
+def _places(to: Any, names: Names) -> str:
+    return ", ".join(redact_address(str(one), names) for one in (to if isinstance(to, list | tuple) else [to]))
+
+
+def redact_address(address: str, names: Names = _NO_NAMES) -> str:
+    """Return an address as it may stand in a list: a name and the channel, or what is not private, such as a number."""
+    scheme = str(address).partition(":")[0]
+    if address in names:
+        return name_in(names, address) if scheme == "person" else f"{name_in(names, address)} ({scheme})"
+    return str(address) if scheme in _PUBLIC_SCHEMES else scheme
+
+
+_PUBLIC_SCHEMES = ("agent", "person", "role", "slack", "system", "terminal", "web")
+
+
+def format_event_detail(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
+    """Return the gist of an event, and the file and line it came from, for those who look into the log."""
+    where, line = data.get("where"), format_event(kind, data, names)
+    return f"{line} (at {display_value(where)})" if where else line
+
+
+_DEFAULT_SUMMARY_FIELDS = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")
+_NESTED_FIELDS = {"StepChosen": "step", "RequestAnswered": "answer", "RequestOpened": "request"}
+_SUMMARY_FIELDS = {
+    "MessageDeleted": ("ref",),
+    "StepChosen": ("intent", "tool"),
+    "RequestAnswered": ("decision", "comment", "text"),
+    "RequestOpened": ("code", "tool", "question"),
+}

@@ -1,0 +1,33 @@
+"""Questions asked all the time, put to PostgreSQL by its driver: SQLAlchemy takes longer over them than it does."""
+
+from functools import cache
+from typing import Any
+
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection, Dialect, Select
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from storage.connections import psycopg_connection, wrap_driver_errors
+from storage.write_batch import Row
+
+DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
+
+
+def select_first(connection: Connection, query: Select[Any], row: Row) -> Any:
+    """The first row, by the names of its columns; None when there is none. `question` is kept for ever: have few."""
+    if connection.dialect.name != DIALECT.name:
+        return connection.execute(query, dict(row)).first()
+    text, constants = _compile(query)
+    with wrap_driver_errors(connection):
+        return (
+            psycopg_connection(connection)
+            .cursor(row_factory=namedtuple_row)
+            .execute(text, {**constants, **row})
+            .fetchone()
+        )
+
+
+@cache
+def _compile(query: Select[Any]) -> tuple[bytes, Row]:
+    compiled = query.compile(dialect=DIALECT)
+    return str(compiled).encode(), compiled.params

@@ -1,0 +1,47 @@
+"""A file lock that ends with its process: SQLite is for one process only (DESIGN §4)."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from agents.errors import ConfigurationError
+
+
+@dataclass
+class FileLock:
+    """An advisory lock held by this process until it is released or the process ends, however it ends."""
+
+    path: Path
+    _descriptor: int | None
+
+    @classmethod
+    def acquire(cls, path: Path) -> Self:
+        """Take the lock now. Raises Misconfigured when another process has it or the folder cannot be written."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write {path.parent}: {error.strerror}; check its owner and rights"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise ConfigurationError(
+                f"another Handrail process is using {_database_path(path)}; stop it first, or talk to it"
+            ) from error
+        return cls(path, descriptor)
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _database_path(lock_file: Path) -> Path:
+    """Return the locked file as people of this folder name it."""
+    database, here = lock_file.with_suffix(""), Path.cwd()
+    return database.relative_to(here) if database.is_relative_to(here) else database

@@ -1,0 +1,69 @@
+"""A look at the jobs, for whoever runs Handrail: what each queue holds, and what workers left behind that are gone."""
+
+from dataclasses import dataclass
+
+from procrastinate import PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job as Taken
+from procrastinate.manager import JobManager
+from sqlalchemy import Connection, text
+
+from agents.errors import StoreUnavailable
+from storage.jobs.queue import QUEUES
+from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
+from storage.postgres import conninfo
+
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_SELECT_STATS = text("""
+    SELECT queue_name AS queue,
+           count(*) FILTER (WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())) AS waiting,
+           count(*) FILTER (WHERE status = 'doing') AS doing,
+           count(*) FILTER (WHERE status = 'todo' AND scheduled_at > now()) AS later
+      FROM procrastinate_jobs WHERE status IN ('todo', 'doing') GROUP BY queue_name
+""")
+
+
+@dataclass(frozen=True)
+class QueueStats:
+    """The jobs of one queue: those that wait for a worker, those a worker has, and those whose time is to come."""
+
+    queue: str
+    waiting: int = 0
+    doing: int = 0
+    later: int = 0
+
+
+@dataclass(frozen=True)
+class StalledJob:
+    """A job that was taken by a worker that is gone, or says nothing any more. The clean-up has no thread."""
+
+    id: int
+    queue: str
+    thread_id: str | None
+    attempts: int
+
+
+def queue_stats(connection: Connection) -> list[QueueStats]:
+    """What each queue holds, also those that hold nothing."""
+    found = {row["queue"]: QueueStats(**row) for row in connection.execute(_SELECT_STATS).mappings()}
+    return [found.get(queue, QueueStats(queue)) for queue in QUEUES]
+
+
+async def list_stalled_jobs(url: str) -> list[StalledJob]:
+    """What the next look of any worker gives to others, by Procrastinate's own query. Raises StoreUnavailable."""
+    connector = PsycopgConnector(conninfo=conninfo(url), min_size=1, max_size=1, timeout=_CONNECT_TIMEOUT_SECONDS)
+    try:
+        await connector.open_async()
+        return [
+            _to_stalled_job(job)
+            for job in await JobManager(connector).get_stalled_jobs(seconds_since_heartbeat=HEARTBEAT_TIMEOUT_SECONDS)
+        ]
+    except ConnectorException as error:
+        raise StoreUnavailable("the database does not tell of its jobs: try again in a moment") from error
+    finally:
+        await connector.close_async()
+
+
+def _to_stalled_job(job: Taken) -> StalledJob:
+    thread_id = job.task_kwargs.get("thread")
+    return StalledJob(job.id or 0, job.queue, None if thread_id is None else str(thread_id), job.attempts)

@@ -1,0 +1,160 @@
+"""Transactions on PostgreSQL: several at once, beside those of other processes.
+
+Tried against psycopg's own async: a thread that waits in C costs less than an event loop that waits in Python
+(docs/adr/0015).
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Self
+
+from sqlalchemy import Connection, exc
+
+from agents.errors import StoreUnavailable
+from storage import postgres_batch
+from storage.connections import MAX_CONNECTIONS, WAIT_TIMEOUT_SECONDS, ConnectionPool, transaction
+from storage.pending_transaction import PendingTransaction
+from storage.write_batch import BatchFunction, WriteBatch, as_transaction, execute_all
+
+MAX_QUEUED_FUNCTIONS = 500
+"""Functions that may wait for a connection; another one is told to come back."""
+
+TransactionFunction = Callable[[Connection], Any]
+
+
+@dataclass
+class PostgresExecutor:
+    """Runs functions over a Connection, each in a transaction of its own, each in a thread.
+
+    A function must be able to run again: a connection that is lost before the commit is replaced, once. What was lost
+    while committing is not tried again here: nobody knows whether it was kept, so the caller has to look.
+    """
+
+    connections: ConnectionPool
+    timeout_seconds: float = WAIT_TIMEOUT_SECONDS
+    _thread_pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="database")
+    )
+    _in_progress: int = 0
+
+    @classmethod
+    def for_url(cls, url: str, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> Self:
+        return cls(ConnectionPool.for_url(url, timeout_seconds), timeout_seconds)
+
+    async def transaction(self, function: TransactionFunction, on_commit: Callable[[Any], None] | None) -> Any:
+        return await self._submit(partial(_run_transaction, self.connections, function), on_commit)
+
+    async def read(self, function: TransactionFunction) -> Any:
+        """Every statement stands alone: two journeys to the database less for what is mostly one statement."""
+        return await self._submit(partial(_run_read, self.connections, function), None)
+
+    async def commit_batch(
+        self, function: BatchFunction[Any], on_commit: Callable[[Any], None] | None, *, for_update: bool
+    ) -> Any:
+        """All writes in one journey, unless what was read has to stay as it is meanwhile."""
+        if for_update:
+            return await self.transaction(as_transaction(function, execute_all), on_commit)
+        return await self._submit(partial(_run_batch, self.connections, function), on_commit)
+
+    async def stop(self) -> None:
+        """Finish what is under way, then close all connections."""
+        await asyncio.get_running_loop().run_in_executor(None, self._thread_pool.shutdown)
+        self.connections.close()
+
+    async def _submit(self, function: Callable[[], Any], on_commit: Callable[[Any], None] | None) -> Any:
+        """It goes on when the caller has gone: the middle of a transaction is no place to stop."""
+        if self._in_progress >= MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS:
+            raise StoreUnavailable("too much is waiting for the database: try again in a moment")
+        turn = PendingTransaction.create(partial(_run_with_retry, function), on_commit)
+        taken = self._thread_pool.submit(self._run_in_thread, turn)
+        if self._in_progress >= MAX_CONNECTIONS:
+            turn.loop.call_later(self.timeout_seconds, self._cancel_if_queued, turn, taken)
+        self._in_progress += 1
+        return await turn.future
+
+    def _run_in_thread(self, pending: PendingTransaction) -> None:
+        try:
+            pending.result = pending.function()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
+            pending.error = error
+        pending.loop.call_soon_threadsafe(self._finish, pending)
+
+    def _cancel_if_queued(self, pending: PendingTransaction, thread_future: "Future[None]") -> None:
+        if thread_future.cancel():
+            pending.error = exc.TimeoutError()
+            self._finish(pending)
+
+    def _finish(self, pending: PendingTransaction) -> None:
+        self._in_progress -= 1
+        pending.resolve()
+
+
+def _run_with_retry(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except _RetryableConnectionLoss:
+        pass
+    try:
+        return function()
+    except _RetryableConnectionLoss as error:
+        raise error.cause from error
+
+
+class _RetryableConnectionLoss(Exception):
+    """The connection went away, or the database chose us to end a deadlock: nothing was written."""
+
+    def __init__(self, cause: exc.DBAPIError) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def _run_transaction(connections: ConnectionPool, function: TransactionFunction) -> Any:
+    with connections.acquire() as connection, transaction(connection):
+        return _run_before_commit(connection, function)
+
+
+def _run_read(connections: ConnectionPool, function: TransactionFunction) -> Any:
+    with connections.acquire() as connection:
+        return _run_before_commit(connection, function)
+
+
+def _run_batch(connections: ConnectionPool, function: BatchFunction[Any]) -> Any:
+    with connections.acquire() as connection:
+        writes = WriteBatch()
+        result = _run_before_commit(connection, lambda found: function(found, writes))
+        if writes.statements:
+            _commit(connection, writes)
+        return result
+
+
+def _commit(connection: Connection, writes: WriteBatch) -> None:
+    if postgres_batch.can_execute(writes.statements):
+        _commit_in_one_statement(connection, writes)
+    else:
+        with transaction(connection):
+            _run_before_commit(connection, partial(execute_all, writes=writes))
+
+
+def _commit_in_one_statement(connection: Connection, writes: WriteBatch) -> None:
+    try:
+        postgres_batch.execute(connection, writes.statements)
+    except exc.DBAPIError as error:
+        if _is_serialization_failure(error):
+            raise _RetryableConnectionLoss(error) from error
+        raise
+
+
+def _run_before_commit(connection: Connection, function: TransactionFunction) -> Any:
+    try:
+        return function(connection)
+    except exc.DBAPIError as error:
+        if error.connection_invalidated or _is_serialization_failure(error):
+            raise _RetryableConnectionLoss(error) from error
+        raise
+
+
+def _is_serialization_failure(error: exc.DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in ("40P01", "40001")  # deadlock, serialization failure

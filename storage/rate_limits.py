@@ -1,0 +1,25 @@
+"""Pauses: what all processes leave alone until a time."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select, text
+
+from storage.tables import PauseRow, UtcTime
+
+_pause = PauseRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+_UPSERT = text(
+    "INSERT INTO pause (name, until) VALUES (:name, :until) "
+    "ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE pause.until < excluded.until"
+).bindparams(bindparam("until", type_=UtcTime))
+_SELECT_UNTIL = select(_pause.c.until).where(_pause.c.name == bindparam("name"))
+
+
+def block_until(connection: Connection, name: str, until: datetime) -> None:
+    """Leave it alone until then; where several say so, the latest time holds."""
+    connection.execute(_UPSERT, {"name": name, "until": until})
+
+
+def blocked_until(connection: Connection, name: str) -> datetime | None:
+    """When the last pause ends, or ended; None where there was none."""
+    return connection.execute(_SELECT_UNTIL, {"name": name}).scalar()

@@ -1,0 +1,105 @@
+"""Wake-ups, read from the threads' projection: there is no second store that could be lost or disagree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from storage.tables import ThreadRow
+
+_thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+_SELECT_NEXT = select(func.min(_thread.c.wake_at)).where(_thread.c.wake_at.is_not(None))
+_SELECT_NEXT_AFTER = _SELECT_NEXT.where(_thread.c.wake_at > bindparam("after"))
+_SELECT_DUE_IDS = (
+    select(_thread.c.id)
+    .where(_thread.c.wake_at.is_not(None), _thread.c.wake_at <= bindparam("now"))
+    .order_by(_thread.c.wake_at)
+    .limit(bindparam("limit"))
+)
+_SELECT_DUE = (
+    select(_thread.c.wake_at, _thread.c.id)
+    .where(_thread.c.wake_at.is_not(None), _thread.c.wake_at <= bindparam("now"))
+    .order_by(_thread.c.wake_at, _thread.c.id)
+    .limit(bindparam("limit"))
+)
+_SELECT_DUE_AFTER = _SELECT_DUE.where(
+    (_thread.c.wake_at > bindparam("at"))
+    | ((_thread.c.wake_at == bindparam("at")) & (_thread.c.id > bindparam("behind")))
+)
+_SELECT_UNFINISHED = select(_thread.c.id).where(_thread.c.unfinished)
+
+
+@dataclass(frozen=True)
+class DueThread:
+    """A thread, and the time at which it became due."""
+
+    due_at: datetime
+    thread_id: str
+
+
+@dataclass(frozen=True)
+class OldestThread:
+    """A thread that has something to do, and when somebody last did some of it."""
+
+    thread_id: str
+    status: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many threads have something to do, and the one that was left alone for the longest time."""
+
+    threads: int
+    oldest: OldestThread | None
+
+
+def next_wake_at(connection: Connection, after: datetime | None = None) -> datetime | None:
+    """The earliest time at which the clock has something to do, of those behind `after` when it is given."""
+    if after is None:
+        return connection.execute(_SELECT_NEXT).scalar()
+    return connection.execute(_SELECT_NEXT_AFTER, {"after": after}).scalar()
+
+
+def list_due_after(connection: Connection, now: datetime, after: DueThread | None, limit: int) -> list[DueThread]:
+    """Threads whose time has come, the longest overdue first, one page after the other."""
+    if after is None:
+        rows = connection.execute(_SELECT_DUE, {"now": now, "limit": limit})
+    else:
+        position = {"at": after.due_at, "behind": after.thread_id}
+        rows = connection.execute(_SELECT_DUE_AFTER, {"now": now, "limit": limit, **position})
+    return [DueThread(row.wake_at, row.id) for row in rows]
+
+
+def list_due_threads(connection: Connection, now: datetime, limit: int = 200) -> list[str]:
+    """Threads whose time has come, the longest overdue first."""
+    return list(connection.execute(_SELECT_DUE_IDS, {"now": now, "limit": limit}).scalars())
+
+
+def list_unfinished_threads(connection: Connection) -> list[str]:
+    """Threads that were at work when the process ended."""
+    return list(connection.execute(_SELECT_UNFINISHED).scalars())
+
+
+def list_stale_unfinished_threads(connection: Connection, since: datetime, limit: int = 1000) -> list[str]:
+    """Threads that have something to do and were not touched since then, the longest first."""
+    query = select(_thread.c.id).where(_thread.c.unfinished, _thread.c.updated_at < since)
+    return list(connection.execute(query.order_by(_thread.c.updated_at).limit(limit)).scalars())
+
+
+def load_backlog(connection: Connection) -> Backlog:
+    """What all workers together have before them."""
+    unfinished = select(_thread.c.id, _thread.c.status, _thread.c.updated_at).where(_thread.c.unfinished)
+    row = connection.execute(unfinished.order_by(_thread.c.updated_at).limit(1)).first()
+    if row is None:
+        return Backlog(0, None)
+    count = connection.execute(select(func.count()).where(_thread.c.unfinished)).scalar_one()
+    return Backlog(count, OldestThread(row.id, row.status, row.updated_at))
+
+
+def thread_versions(connection: Connection, thread_ids: Sequence[str]) -> dict[str, int]:
+    """How far each of these threads has come."""
+    query = select(_thread.c.id, _thread.c.version).where(_thread.c.id.in_(thread_ids))
+    return {row.id: row.version for row in connection.execute(query)}

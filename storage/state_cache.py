@@ -1,0 +1,81 @@
+"""The latest states of threads, kept in memory up to a number of bytes."""
+
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from threading import Lock
+
+from agents.frozen import FrozenModel
+from agents.state import ThreadState
+
+MAX_CACHE_BYTES = 64 * 2**20
+_MODEL_BYTES = 1_000
+"""What a pydantic model takes besides its texts; measured with tracemalloc, rounded up."""
+_STATE_BYTES = 4_000
+
+
+@dataclass(frozen=True)
+class _CacheEntry:
+    """A state with the sizes of its parts, so that of the next state only what is new has to be measured."""
+
+    state: ThreadState
+    part_sizes: dict[int, int]
+
+    @property
+    def size_bytes(self) -> int:
+        words = sum(map(len, chain.from_iterable(self.state.labels.items())))
+        return _STATE_BYTES + 4 * words + sum(self.part_sizes.values())
+
+
+@dataclass
+class StateCache:
+    """Forgets the states that were not put there for longest once all together take more than `max_bytes`.
+
+    The newest is always kept. May be used by several threads.
+    """
+
+    max_bytes: int = MAX_CACHE_BYTES
+    total_bytes: int = 0
+    _entries: OrderedDict[str, _CacheEntry] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, thread_id: str) -> ThreadState | None:
+        kept = self._entries.get(thread_id)
+        return None if kept is None else kept.state
+
+    def put(self, state: ThreadState) -> None:
+        """Keep the state in the place of an earlier one of its thread."""
+        with self._lock:
+            before = self._entries.pop(state.thread_id, None)
+            kept = _measure_state(state, before)
+            self._entries[state.thread_id] = kept
+            self.total_bytes += kept.size_bytes - (before.size_bytes if before else 0)
+            while self.total_bytes > self.max_bytes and len(self._entries) > 1:
+                _, dropped = self._entries.popitem(last=False)
+                self.total_bytes -= dropped.size_bytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self.total_bytes = 0
+
+
+def _measure_state(state: ThreadState, previous: _CacheEntry | None) -> _CacheEntry:
+    """Parts that the earlier state had as well are the same objects, which it keeps alive: their names are theirs."""
+    known = previous.part_sizes if previous else {}
+    return _CacheEntry(state, {id(part): known.get(id(part)) or _measure_part(part) for part in _measured_parts(state)})
+
+
+def _measured_parts(state: ThreadState) -> Iterator[FrozenModel]:
+    yield from chain(state.history, state.requests, state.pending_messages, state.delegations)
+    if state.current_call is not None:
+        yield state.current_call
+
+
+def _measure_part(part: FrozenModel) -> int:
+    return _MODEL_BYTES + sys.getsizeof(part.model_dump_json())

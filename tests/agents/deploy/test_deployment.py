@@ -1,0 +1,131 @@
+"""Races inside a move: what happens between the look and the push."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.deploy.deployment import (
+    Deployment,
+    PlanDeployment,
+    apply_deployment,
+    find_completed,
+    plan_release,
+    plan_rollback,
+)
+from agents.deploy.git import Git
+from agents.deploy.releases import CallIdentity, Release
+from agents.deploy.repository import open_repository
+from agents.deploy.snapshot import RepositorySnapshot, Tag
+from agents.errors import ToolError
+from tests.agents.deploy.tool_runner import ToolRunner
+
+MINE = CallIdentity("mine", "release", "production")
+VIEW = RepositorySnapshot(
+    tags=(Tag("v1.0.0", "a" * 40, "a" * 40, "", ""), Tag("staging", "a" * 40, "a" * 40, "", "")), releases=()
+)
+
+
+def test_a_move_that_loses_the_race_for_the_environment_is_refused(
+    operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], tag_commit: Callable[[str], str]
+) -> None:
+    propose = _interrupted(lambda: other.prepare_and_run("push_release_tag", environment="production", tag="v1.3.0"))
+    with (
+        open_repository(operator.environment) as repository,
+        pytest.raises(ToolError, match=r"production moved from v1\.2\.0"),
+    ):
+        apply_deployment(repository, propose, MINE)
+    assert tag_commit("production") == commits["v1.3.0"]
+
+
+def test_a_move_that_loses_the_race_for_the_notes_is_tried_again(
+    operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], tag_commit: Callable[[str], str]
+) -> None:
+    propose = _interrupted(
+        lambda: other.prepare_and_run("push_release_tag", "theirs", environment="staging", tag="v1.4.0")
+    )
+    with open_repository(operator.environment) as repository:
+        apply_deployment(repository, propose, MINE)
+        keys = [release.key for release in repository.fetch_snapshot().releases if release.commit == commits["v1.4.0"]]
+    assert sorted(keys) == ["mine", "theirs"]
+    assert tag_commit("production") == tag_commit("staging") == commits["v1.4.0"]
+
+
+def test_two_machines_with_the_same_call_make_one_record(
+    operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], note: Callable[[str], list[str]]
+) -> None:
+    propose = _interrupted(
+        lambda: other.prepare_and_run("push_release_tag", "mine", environment="production", tag="v1.4.0")
+    )
+    with open_repository(operator.environment) as repository:
+        _, release = apply_deployment(repository, propose, MINE)
+    assert note(commits["v1.4.0"]) == [release.to_line()]
+
+
+def test_a_push_that_was_overtaken_changes_nothing_at_all(
+    operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], tag_commit: Callable[[str], str]
+) -> None:
+    release = Release(environment="production", tag="v1.4.0", commit=commits["v1.4.0"], key="late")
+    with open_repository(operator.environment) as repository:
+        seen = repository.fetch_snapshot()
+        other.prepare_and_run("roll_back", "theirs", environment="staging")
+        assert not repository.push_release(release, seen)
+        assert "late" not in {release.key for release in repository.fetch_snapshot().releases}
+    assert tag_commit("production") == commits["v1.2.0"]
+
+
+@given(tag=st.text(), environment=st.text(), commit=st.text(), replaces=st.text())
+def test_what_makes_no_sense_is_always_refused_in_words(tag: str, environment: str, commit: str, replaces: str) -> None:
+    attempts: tuple[Callable[[], Deployment], ...] = (
+        lambda: plan_release(VIEW, environment=environment, tag=tag, commit=commit, replaces=replaces),
+        lambda: plan_release(VIEW, environment="staging", tag=f"{tag}!", commit=commit, replaces=replaces),
+        lambda: plan_rollback(VIEW, environment="staging", tag=tag, commit=commit, replaces=replaces),
+    )
+    for propose in attempts:
+        with pytest.raises(ToolError):
+            propose()
+
+
+def test_a_record_alone_is_not_a_release_that_happened() -> None:
+    record = Release(environment="staging", commit="b" * 40, key="k")
+    call = CallIdentity("k", "release", "staging")
+    assert find_completed(RepositorySnapshot(tags=VIEW.tags, releases=(record,)), call) is None
+    assert find_completed(VIEW, call) is None
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"environment": "production", "commit": "c" * 40},
+        {"environment": "staging", "commit": "a" * 40},
+        {"environment": "production", "commit": "a" * 40, "action": "roll_back"},
+    ],
+)
+def test_a_forged_record_with_the_key_of_a_call_is_not_its_record(forged: dict[str, str]) -> None:
+    record = Release.model_validate({"key": "k", **forged})
+    standing = Tag(record.environment, record.commit, record.commit, "", "")
+    call = CallIdentity("k", "release", "production", "a" * 40)
+    assert find_completed(RepositorySnapshot(tags=(standing,), releases=(record,)), call) is None
+
+
+def test_a_forged_record_does_not_keep_a_call_from_moving_the_environment(
+    operator: ToolRunner, remote: Git, commits: Mapping[str, str], tag_commit: Callable[[str], str]
+) -> None:
+    forged = Release(environment="production", tag="v1.2.0", commit=commits["v1.2.0"], number=99, key="mine")
+    remote.run("notes", "--ref=releases", "append", f"--message={forged.to_line()}", commits["v1.2.0"])
+    prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
+    assert operator.check("push_release_tag", "mine", **prepared) is None
+    assert operator.run("push_release_tag", "mine", **prepared).data["commit"] == commits["v1.4.0"]
+    assert tag_commit("production") == commits["v1.4.0"]
+
+
+def _interrupted(interruption: Callable[[], object]) -> PlanDeployment:
+    """Propose v1.4.0 for production from what was seen, and let something happen before it is acted upon."""
+
+    def propose(view: RepositorySnapshot) -> Deployment:
+        move = plan_release(view, environment="production", tag="v1.4.0")
+        interruption()
+        return move
+
+    return propose

@@ -1,0 +1,141 @@
+"""Moves that are repeated, cut off, overtaken or refused: each happens once, or not at all."""
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from agents.deploy.git import Git
+from agents.deploy.repository import MAX_SPARE_CLONES, open_repository
+from agents.errors import ToolError, Unavailable
+from tests.agents.deploy.tool_runner import ToolRunner
+
+StandsAt = Callable[[str], str]
+Note = Callable[[str], list[str]]
+Commits = Mapping[str, str]
+Hook = Callable[[str, str], None]
+
+
+@pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
+def test_a_move_overtaken_by_another_machine_is_refused_not_overwritten(
+    operator: ToolRunner, other: ToolRunner, name: str, commits: Commits, tag_commit: StandsAt
+) -> None:
+    tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
+    prepared = operator.prepare(name, environment="production", **tag)
+    other.prepare_and_run("push_release_tag", "theirs", environment="production", tag="v1.3.0")
+    with pytest.raises(ToolError, match=r"production moved from v1\.2\.0 \(85d4297a\) to v1\.3\.0 \(aca8d1ea\)"):
+        operator.run(name, **prepared)
+    assert tag_commit("production") == commits["v1.3.0"]
+    assert operator.check(name, **prepared) is None
+
+
+def test_a_tag_that_is_another_commit_than_the_approved_one_is_refused(
+    operator: ToolRunner, remote: Git, commits: Commits, tag_commit: StandsAt
+) -> None:
+    prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
+    remote.run("update-ref", "refs/tags/v1.4.0", "main")
+    with pytest.raises(ToolError, match=r"v1\.4\.0 is the commit 8ba42055, not 7116d49a"):
+        operator.run("push_release_tag", **prepared)
+    assert tag_commit("production") == commits["v1.2.0"]
+
+
+@pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
+def test_a_move_that_is_repeated_with_its_key_happens_once(operator: ToolRunner, name: str, note: Note) -> None:
+    tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
+    prepared = operator.prepare(name, environment="production", **tag)
+    assert operator.check(name, **prepared) is None
+    first = operator.run(name, **prepared)
+    assert operator.run(name, **prepared) == first
+    checked = operator.check(name, **prepared)
+    assert checked is not None
+    assert checked.data == first.data
+    assert sum('"key":"call"' in line for line in note(prepared["commit"])) == 1
+
+
+@pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
+def test_a_move_cut_off_before_its_record_is_completed_by_its_key(
+    operator: ToolRunner, remote: Git, name: str, commits: Commits, note: Note
+) -> None:
+    tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
+    prepared = operator.prepare(name, environment="production", **tag)
+    remote.run("update-ref", "refs/tags/production", prepared["commit"])
+    assert operator.check(name, **prepared) is None
+    operator.run(name, **prepared)
+    assert operator.check(name, **prepared) is not None
+    assert json.loads(note(prepared["commit"])[-1])["previous"] == commits["v1.2.0"]
+
+
+def test_a_move_that_was_undone_meanwhile_is_not_repeated(
+    operator: ToolRunner, other: ToolRunner, commits: Commits, tag_commit: StandsAt
+) -> None:
+    prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
+    operator.run("push_release_tag", **prepared)
+    other.prepare_and_run("roll_back", "theirs", environment="production")
+    assert operator.check("push_release_tag", **prepared) is None
+    with pytest.raises(ToolError, match=r"say that this call moved production to v1\.4\.0 .* but it is at v1\.2\.0"):
+        operator.run("push_release_tag", **prepared)
+    assert tag_commit("production") == commits["v1.2.0"]
+
+
+def test_machines_that_move_different_environments_at_once_both_succeed(
+    operator: ToolRunner, other: ToolRunner, commits: Commits, note: Note
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(operator.prepare_and_run, "push_release_tag", "one", environment="production", tag="v1.4.0")
+        two = pool.submit(other.prepare_and_run, "push_release_tag", "two", environment="staging", tag="v1.4.0")
+        assert {one.result().data["environment"], two.result().data["environment"]} == {"production", "staging"}
+    assert {json.loads(line)["key"] for line in note(commits["v1.4.0"])} == {"one", "two"}
+
+
+def test_calls_of_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(operator.run, name) for name in ("list_tags", "list_commits", "current_release") * 4]
+        moves = [
+            pool.submit(operator.prepare_and_run, "roll_back", place, environment=place)
+            for place in ("production", "staging")
+        ]
+        assert all(call.result().summary for call in (*calls, *moves))
+
+
+def test_a_clone_that_somebody_does_not_let_go_is_left_to_them_and_a_spare_one_taken(operator: ToolRunner) -> None:
+    """A worker that stands still in the middle of a push keeps it, while another has long taken its job over."""
+    with open_repository(operator.environment) as still, open_repository(operator.environment, max_attempts=1) as heirs:
+        assert heirs.git.folder != still.git.folder
+        assert {tag.name for tag in heirs.fetch_snapshot().tags} >= {"v1.4.0", "production"}
+    with open_repository(operator.environment, max_attempts=1) as again:
+        assert again.git.folder == still.git.folder
+
+
+def test_when_every_clone_is_taken_it_is_told_to_come_back(operator: ToolRunner) -> None:
+    with ExitStack() as stack:
+        for _ in range(1 + MAX_SPARE_CLONES):
+            stack.enter_context(open_repository(operator.environment, max_attempts=1))
+        with pytest.raises(Unavailable, match="in use"), open_repository(operator.environment, max_attempts=1):
+            pass
+
+
+def test_what_a_killed_git_left_locked_is_unlocked(operator: ToolRunner, other: ToolRunner) -> None:
+    operator.run("list_tags")
+    cache = Path(operator.environment["DEPLOY_CACHE"])
+    other.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
+    for lock in ("packed-refs.lock", "HEAD.lock", "refs/tags/production.lock"):
+        (cache / lock).parent.mkdir(parents=True, exist_ok=True)
+        (cache / lock).touch()
+    assert "production is v1.4.0" in operator.run("current_release").summary
+
+
+def test_what_the_remote_refuses_is_told_in_its_words(operator: ToolRunner, hook: Hook, tag_commit: StandsAt) -> None:
+    hook("pre-receive", "echo 'frozen until Monday' >&2; exit 1")
+    before = tag_commit("production")
+    with pytest.raises(ToolError, match="frozen until Monday"):
+        operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
+    assert tag_commit("production") == before
+
+
+def test_a_remote_that_never_stands_still_is_left_for_later(operator: ToolRunner, hook: Hook) -> None:
+    hook("update", "echo 'cannot lock ref' >&2; exit 1")
+    with pytest.raises(Unavailable, match="try again in a moment"):
+        operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")

@@ -1,0 +1,201 @@
+"""Small whole things the tests of the core are made of: a thread, a request, an answer."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from agents.addresses import Address, person_address
+from agents.decisions import EditedCall, evaluate_answer
+from agents.event_stamp import EventStamp
+from agents.events import (
+    KnownEvent,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    MessageSent,
+    RequestAnswered,
+    RequestShown,
+    ThreadStarted,
+    ToolStarted,
+)
+from agents.interpret import events_for_step
+from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
+from agents.people import People, Person
+from agents.policy import ApprovalTerms, Policy, PolicyDecision
+from agents.reducer import fold
+from agents.requests import Answer, Request
+from agents.state import PendingMessage, ThreadState
+from agents.steps import CallTool, Step
+from tests.histories import AGENT, AGENTS, START
+
+NOW = START
+ALICE, BOB, CAROL, STRANGER = (
+    person_address("alice"),
+    person_address("bob"),
+    person_address("carol"),
+    Address("web:stranger"),
+)
+TERMINAL, PHONE = Address("terminal:alice"), Address("sms:+15550001")
+PEOPLE = People(
+    members=(
+        Person(key="alice", name="Alice", roles=("dev",), addresses=(TERMINAL, Address("email:alice@example.com"))),
+        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"), Address("web:bob"))),
+        Person(key="carol", name="Carol", roles=("release", "oncall"), addresses=(PHONE,)),
+    )
+)
+RELEASE_TERMS = ApprovalTerms(roles=("release",))
+
+
+def seconds_later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def stamp(new_id: str = "0001", at: datetime = NOW) -> EventStamp:
+    return EventStamp(now=at, new_id=new_id, new_code=f"C{new_id}")
+
+
+def policy_decision(approval_terms: ApprovalTerms, rule: str = "the rule") -> PolicyDecision:
+    return PolicyDecision(answer="ask", rule=rule, ask=approval_terms)
+
+
+def approval(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
+    """Alice's request to push to staging, open since NOW."""
+    facts = {
+        "id": "req_1",
+        "code": "ABCDE",
+        "kind": "approval",
+        "purpose": "tool",
+        "thread_id": "thr_1",
+        "agent": "walker",
+        "requester": ALICE,
+        "call_id": "call_1",
+        "tool": "push",
+        "arguments": {"where": "staging"},
+        "digest": "d" * 64,
+        "policy": policy_decision(terms),
+        "opened_at": NOW,
+    }
+    return Request.model_validate(facts | changed)
+
+
+def question(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
+    """The agent's question where to go, open since NOW."""
+    asked = {"kind": "question", "purpose": "question", "question": "Where to?", "tool": None, "arguments": None}
+    return approval(terms, **{**asked, "call_id": None, **changed})
+
+
+def answer(decision: str = "approve", by: Address = BOB, **changed: Any) -> Answer:
+    facts = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision}
+    return Answer.model_validate(facts | changed)
+
+
+def incoming_message(text: str, by: Address = ALICE, at: datetime = NOW, **changed: Any) -> IncomingMessage:
+    source = Address("terminal:somebody")
+    facts = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
+    return IncomingMessage.model_validate(facts | changed)
+
+
+def incoming_edit(ref: str, text: str | None, by: Address = ALICE, at: datetime = NOW, **more: Any) -> IncomingEdit:
+    """What somebody made of a message; None for text when they deleted it."""
+    source = Address("terminal:somebody")
+    facts = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
+    return IncomingEdit.model_validate({"ref": ref, **facts, **more})
+
+
+def message_edited(ref: str, text: str, by: Address = ALICE, at: datetime = NOW, **more: Any) -> MessageEdited:
+    facts = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageEdited.model_validate({"ref": ref, **facts, **more})
+
+
+def message_deleted(ref: str, by: Address = ALICE, at: datetime = NOW, **more: Any) -> MessageDeleted:
+    facts = {"at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageDeleted.model_validate({"ref": ref, **facts, **more})
+
+
+def message_received(text: str, by: Address = ALICE, at: datetime = NOW, **changed: Any) -> MessageReceived:
+    facts = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageReceived.model_validate(facts | changed)
+
+
+def thread(*events: KnownEvent, **changed: Any) -> ThreadState:
+    """Alice's thread after her first message and these events."""
+    facts = {"at": NOW, "actor": ALICE, "thread_id": "thr_1", "agent": AGENT.name, "origin": TERMINAL}
+    started = ThreadStarted.model_validate({**facts, "requester": ALICE, **changed})
+    return fold(ThreadState(), [started, message_received("go"), *events])
+
+
+def after_step(state: ThreadState, step: Step, policy: Policy, at: datetime = NOW) -> ThreadState:
+    """The thread after what follows from a step."""
+    fresh = stamp(f"{state.version:04}", at)
+    return fold(
+        state, events_for_step(state, step, fresh, agent=AGENTS[state.active_agent], policy=policy, agents=AGENTS)
+    )
+
+
+def thread_with_approval(
+    terms: ApprovalTerms = RELEASE_TERMS, *, shown_to: Iterable[Address] = (TERMINAL,)
+) -> ThreadState:
+    """Alice's thread that waits for the approval of a push, with its cards shown."""
+    state = after_step(
+        thread(), CallTool(tool="push", arguments={"where": "staging"}), policy_requiring_approval(terms)
+    )
+    for to in shown_to:
+        state = fold(state, [request_shown(state, to)])
+    return state
+
+
+def policy_requiring_approval(approval_terms: ApprovalTerms) -> Policy:
+    """A house where every tool that does something asks on these terms."""
+    return Policy.model_validate({"people": PEOPLE, "rules": [{"name": "all", "tool": "push", "ask": approval_terms}]})
+
+
+def request_shown(state: ThreadState, to: Address = TERMINAL, ref: str = "m1", key: str | None = None) -> RequestShown:
+    """A channel took the card of the open request."""
+    request = get_open_request(state)
+    key = key or next(
+        (m.key for m in state.pending_messages if m.to == to), f"card:{request.id}:{request.digest[:8]}:{to}"
+    )
+    receipt = Receipt(ref=ref, digest="s")
+    return RequestShown(at=NOW, actor=Address("channel:test"), key=key, request_id=request.id, to=to, receipt=receipt)
+
+
+def message_sent(pending: PendingMessage, at: datetime = NOW, ref: str = "m9") -> MessageSent:
+    """A channel took a message."""
+    receipt = Receipt(ref=ref, digest="s")
+    return MessageSent(at=at, actor=Address("channel:test"), key=pending.key, to=pending.to, receipt=receipt)
+
+
+def after_answer(
+    state: ThreadState,
+    decision: str = "approve",
+    by: Address = BOB,
+    edited_call: EditedCall | None = None,
+    **fields: Any,
+) -> ThreadState:
+    """The thread after an answer to its open request."""
+    request = get_open_request(state)
+    judgement = evaluate_answer(
+        request,
+        answer(decision, by, **fields),
+        people=PEOPLE,
+        now=NOW,
+        shown_digest=request.digest,
+        edited_call=edited_call,
+    )
+    facts = {"at": NOW, "actor": by, "request_id": request.id, "answer": judgement.answer, "status": judgement.status}
+    return fold(state, [RequestAnswered.model_validate({**facts, **(dict(edited_call) if edited_call else {})})])
+
+
+def after_tool_started(state: ThreadState) -> ThreadState:
+    """The thread after its call in hand was started."""
+    assert state.current_call is not None
+    attempt = state.current_call.attempt + 1
+    event = ToolStarted(
+        at=NOW, actor=Address("system:engine"), call_id=state.current_call.call_id, key="k", attempt=attempt
+    )
+    return fold(state, [event])
+
+
+def get_open_request(state: ThreadState) -> Request:
+    assert state.open_request is not None, "nobody is asked anything"
+    return state.open_request

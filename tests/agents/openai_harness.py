@@ -1,0 +1,50 @@
+"""A model over the real client and real sockets, and the provider at the other end of its line."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+
+from agents.agent import Agent
+from agents.completion import Completion
+from agents.model import ModelRequest, OnPartialReply
+from agents.openai_model import OPENAI_URL, OpenAIModel
+from agents.prompt import Prompt
+from agents.state import ThreadState
+from agents.tools import ToolContext, ToolResult, tool
+from tests.fakes.openai_server import Api, FakeOpenAI
+
+
+@tool(effect="read")
+def look(context: ToolContext, where: str, depth: int = 3) -> ToolResult:
+    """Look around."""
+    return ToolResult(summary=f"{context.key} {where} {depth}")
+
+
+AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(look,))
+MODEL_REQUEST = ModelRequest(
+    ThreadState(thread_id="t1"), AGENT, Prompt(system="You are a scout.", user="<message>hi</message>")
+)
+
+
+@dataclass
+class OpenAIHarness:
+    """A model and the provider at the other end of its line."""
+
+    provider: FakeOpenAI
+    model: OpenAIModel
+
+    async def complete(self, on_partial: OnPartialReply | None = None) -> Completion:
+        return await self.model.complete(MODEL_REQUEST, on_partial)
+
+
+def build_model(provider: FakeOpenAI, api: Api, timeout: float = 30.0) -> OpenAIModel:
+    """The real client. For Responses it believes to speak to OpenAI, and its requests are led to the provider."""
+    if api == "chat":
+        return OpenAIModel(provider.key, provider.base_url, provider.model, timeout=timeout)
+
+    async def lead_home(request: Any) -> None:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=provider.port)
+
+    client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [lead_home]})
+    return OpenAIModel(provider.key, OPENAI_URL, provider.model, timeout=timeout, http_client=client)

@@ -1,0 +1,290 @@
+"""Without a model too one agent asks another: each has errands of its own, and people are told what came of them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import ENGINE
+from agents.agent import Agent
+from agents.command_history import command_history
+from agents.command_model import CommandModel, help_text
+from agents.commands import Commands
+from agents.completion import CompletionOutcome
+from agents.events import ReplyChosen, ThreadPaused
+from agents.policy import ApprovalTerms, Policy, Rule
+from agents.reducer import MAX_HISTORY_EVENTS
+from agents.steps import AskAgent, CallTool, DoneForNow
+from agents.tools import ToolContext, ToolResult, tool
+from tests.agents.conversation import PEOPLE, Conversation
+from tests.fakes.scripted_model import ScriptedModel
+from tests.histories import random_histories
+
+
+@tool(effect="once", risk="high", ask=ApprovalTerms(roles=("release",)))
+def ship(context: ToolContext, version: str) -> ToolResult:
+    """Ship a version."""
+    return ToolResult(summary=f"{context.key} {version}")
+
+
+@tool(effect="read")
+def look(context: ToolContext) -> ToolResult:
+    """Look around."""
+    return ToolResult(summary=context.key)
+
+
+def agent(name: str, *tools: Any, asks: tuple[str, ...] = (), **steps: str) -> Agent:
+    """An agent that understands these words, `_` for a space, as these steps."""
+    written = "\n".join(
+        f'[[commands]]\nsay = ["{said.replace("_", " ").replace("VERSION", "{version}")}"]\ndoes = "it"\nstep = {step}'
+        for said, step in steps.items()
+    )
+    return Agent(name=name, purpose="", instructions="", tools=tools, delegates=asks, commands=Commands.parse(written))
+
+
+HARBOUR = agent(
+    "harbour",
+    ship,
+    look,
+    asks=("weather",),
+    ship_VERSION='{ intent = "ship", version = "{version}" }',
+    look='{ intent = "look" }',
+    ask_for_wind='{ intent = "ask_agent", agent = "weather", message = "wind" }',
+    ask_for_circle='{ intent = "ask_agent", agent = "weather", message = "circle" }',
+    cancel='{ intent = "done_for_now", message = "All right." }',
+)
+OFFICE = agent(
+    "office",
+    look,
+    asks=("harbour",),
+    order_VERSION='{ intent = "ask_agent", agent = "harbour", message = "ship {version}" }',
+    whistle='{ intent = "ask_agent", agent = "harbour", message = "tra la la" }',
+    see='{ intent = "ask_agent", agent = "harbour", message = "look" }',
+    wind='{ intent = "ask_agent", agent = "harbour", message = "ask for wind" }',
+    look='{ intent = "look" }',
+    circle='{ intent = "ask_agent", agent = "harbour", message = "ask for circle" }',
+    bother='{ intent = "ask_agent", agent = "nobody", message = "hello" }',
+)
+WEATHER = agent(
+    "weather",
+    look,
+    asks=("office",),
+    wind='{ intent = "look" }',
+    circle='{ intent = "ask_agent", agent = "office", message = "look" }',
+)
+
+
+@pytest.fixture
+def office() -> Conversation:
+    return Conversation(OFFICE, CommandModel(), others=(HARBOUR, WEATHER))
+
+
+def helped_by(*steps: Any) -> Conversation:
+    return Conversation(OFFICE, CommandModel(ScriptedModel(*steps)), others=(HARBOUR, WEATHER))
+
+
+async def test_what_is_asked_is_a_command_of_the_asked_agent(office: Conversation) -> None:
+    office.post_message("order v1")
+    assert await office.next_step() == AskAgent(agent="harbour", message="ship v1")
+    assert await office.next_step() == CallTool(tool="ship", arguments={"version": "v1"})
+    assert office.active_agent is HARBOUR
+
+
+async def test_the_person_is_told_what_the_asked_agent_answered(office: Conversation) -> None:
+    office.post_message("see")
+    await office.next_step()
+    await office.next_step()
+    office.succeed_tool("a sail on the horizon")
+    assert await office.next_step() == DoneForNow(message="a sail on the horizon")
+    assert office.active_agent is OFFICE
+    assert await office.run_model_to_reply() == "a sail on the horizon"
+
+
+async def test_an_approval_the_asked_agent_needed_is_told_by_its_end(office: Conversation) -> None:
+    office.post_message("order v1")
+    await office.next_step()
+    await office.next_step()
+    office.answer_request("deny", comment="not today")
+    await office.next_step()
+    assert await office.run_model_to_reply() == "Not done: bob said no: not today"
+
+
+async def test_agents_ask_each_other_two_deep(office: Conversation) -> None:
+    office.post_message("wind")
+    assert await office.next_step() == AskAgent(agent="harbour", message="ask for wind")
+    assert await office.next_step() == AskAgent(agent="weather", message="wind")
+    assert await office.next_step() == CallTool(tool="look", arguments={})
+    office.succeed_tool("from the west")
+    assert await office.next_step() == DoneForNow(message="from the west")
+    assert await office.next_step() == DoneForNow(message="from the west")
+    assert await office.run_model_to_reply() == "from the west"
+
+
+async def test_an_agent_that_does_not_understand_answers_with_what_it_does(office: Conversation) -> None:
+    office.post_message("whistle")
+    await office.next_step()
+    await office.next_step()
+    assert await office.run_model_to_reply() == help_text(HARBOUR)
+
+
+async def test_a_command_that_asks_whom_it_may_not_is_told_so(office: Conversation) -> None:
+    office.post_message("bother")
+    assert await office.run_model_to_reply() == "I cannot do that: step.agent: unknown; you may ask: harbour"
+
+
+async def test_asking_in_a_circle_is_refused_and_everybody_is_told_why(office: Conversation) -> None:
+    office.post_message("circle")
+    for _ in range(5):
+        await office.next_step()
+    refused = "I did not do that: office waits for an answer itself, so it cannot be asked now"
+    assert await office.run_model_to_reply() == refused
+
+
+async def test_words_that_both_agents_know_are_heard_by_the_one_at_work(office: Conversation) -> None:
+    office.post_message("order v1")
+    await office.next_step()
+    await office.next_step()
+    office.post_message("ship v2")
+    assert await office.next_step() == CallTool(tool="ship", arguments={"version": "v2"})
+    office.answer_request("approve")
+    office.succeed_tool("v2 is out")
+    await office.next_step()
+    assert await office.run_model_to_reply() == "v2 is out"
+
+
+async def test_what_was_withdrawn_from_the_asked_agent_is_told_as_it_put_it(office: Conversation) -> None:
+    office.post_message("order v1")
+    await office.next_step()
+    await office.next_step()
+    office.post_message("cancel")
+    assert await office.next_step() == DoneForNow(message="All right.")
+    assert await office.run_model_to_reply() == "All right."
+
+
+async def test_the_same_can_be_asked_twice_and_each_time_is_told(office: Conversation) -> None:
+    for seen in ("a sail", "two sails"):
+        office.post_message("see")
+        await office.next_step()
+        await office.next_step()
+        office.succeed_tool(seen)
+        await office.next_step()
+        assert await office.run_model_to_reply() == seen
+
+
+async def test_two_commands_at_once_are_both_done_each_by_its_agent(office: Conversation) -> None:
+    office.post_message("see")
+    office.post_message("look")
+    await office.next_step()
+    assert await office.next_step() == CallTool(tool="look", arguments={})
+    office.succeed_tool("a sail")
+    await office.next_step()
+    assert await office.next_step() == CallTool(tool="look", arguments={})
+    assert office.active_agent is OFFICE
+    office.succeed_tool("a desk")
+    assert await office.run_model_to_reply() == "a sail\n\na desk"
+
+
+async def test_what_is_asked_in_other_words_goes_to_the_model_and_its_answer_comes_back() -> None:
+    office = helped_by(DoneForNow(message="I cannot sing."))
+    office.post_message("whistle")
+    await office.next_step()
+    assert await office.next_step() == DoneForNow(message="I cannot sing.")
+    assert await office.run_model_to_reply() == "I cannot sing."
+
+
+async def test_a_model_may_ask_in_the_words_of_a_command() -> None:
+    office = helped_by(AskAgent(agent="harbour", message="look"), DoneForNow(message="There is a sail."))
+    office.post_message("what can you see from the window?")
+    await office.next_step()
+    assert await office.next_step() == CallTool(tool="look", arguments={})
+    office.succeed_tool("a sail")
+    assert await office.next_step() == DoneForNow(message="a sail")
+    assert await office.run_model_to_reply() == "There is a sail."
+
+
+# What is forgotten
+
+
+async def test_a_command_that_was_carried_out_before_all_was_forgotten_is_not_carried_out_again(
+    office: Conversation,
+) -> None:
+    office.post_message("order v1")
+    await office.next_step()
+    await office.next_step()
+    for n in range(MAX_HISTORY_EVENTS):
+        office.post_message(f"hm {n}")
+    office.answer_request("approve")
+    office.succeed_tool("v1 is out")
+    assert await office.next_step() == DoneForNow(message="v1 is out")
+    assert await office.run_model_to_reply() == "v1 is out"
+
+
+async def test_a_pause_in_the_asked_agents_part_is_no_end_of_it(office: Conversation) -> None:
+    """The reply that says why the thread is paused is the engine's, and nobody's answer."""
+    office.post_message("order v1")
+    await office.next_step()
+    at = office.state.updated_at
+    office.record(ReplyChosen(at=at, actor=ENGINE, text="I am paused."), ThreadPaused(at=at, actor=ENGINE, reason="no"))
+    office.state = office.state.model_copy(update={"paused": None})
+    assert await office.next_step() == CallTool(tool="ship", arguments={"version": "v1"})
+    office.answer_request("approve")
+    office.succeed_tool("v1 is out")
+    await office.next_step()
+    assert await office.run_model_to_reply() == "v1 is out"
+
+
+async def test_a_thread_that_ended_in_another_agents_hands_begins_anew(office: Conversation) -> None:
+    office.post_message("order v1")
+    await office.next_step()
+    await office.next_step()
+    office.fork()
+    office.post_message("see")
+    assert await office.next_step() == AskAgent(agent="harbour", message="look")
+
+
+async def test_an_asked_agents_approval_that_runs_out_and_ends_the_thread_is_told_when_somebody_writes_again(
+    office: Conversation,
+) -> None:
+    halting = Rule(name="halt", tool="ship", ask=ApprovalTerms(roles=("release",), on_expire="halt"))
+    office.policy = Policy(people=PEOPLE, rules=(halting,))
+    office.post_message("order v1")
+    await office.next_step()
+    await office.next_step()
+    office.expire_request()
+    assert (office.state.status, office.active_agent) == ("failed", OFFICE)
+    office.post_message("see")
+    assert await office.next_step() == AskAgent(agent="harbour", message="look")
+    await office.next_step()
+    office.succeed_tool("a sail")
+    await office.next_step()
+    assert await office.run_model_to_reply() == (
+        "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it.\n\na sail"
+    )
+
+
+async def test_a_rejected_answer_of_a_model_is_its_own_agents_matter() -> None:
+    office = helped_by(DoneForNow(message="Better."))
+    office.post_message("whistle")
+    await office.next_step()
+    office.reject_step(CompletionOutcome.INVALID, "m")
+    assert await office.next_step() == DoneForNow(message="Better.")
+    assert await office.run_model_to_reply() == "Better."
+
+
+@given(st.integers(1, 12))
+async def test_however_much_is_forgotten_the_person_is_told_something(keep: int) -> None:
+    office = Conversation(OFFICE, CommandModel(), others=(HARBOUR, WEATHER))
+    office.post_message("see")
+    await office.next_step()
+    await office.next_step()
+    office.succeed_tool("a sail")
+    office.drop_history(keep)
+    assert await office.next_step() == DoneForNow(message="a sail")
+    office.drop_history(keep)
+    assert await office.run_model_to_reply() == "a sail"
+
+
+@given(random_histories(max_moves=60))
+def test_any_history_tells_the_agent_at_work_a_story(walk: Any) -> None:
+    assert command_history(walk.state, walk.agent.commands).last_event in (None, *walk.state.history)

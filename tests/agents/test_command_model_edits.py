@@ -1,0 +1,257 @@
+"""Without a model too a message is understood as it was last put, as long as nobody has acted upon it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.command_history import command_history
+from agents.command_model import CommandModel, help_text
+from agents.steps import AskAgent, CallTool, DoneForNow, NothingToDo, Step
+from tests.agents.conversation import Conversation
+from tests.agents.test_command_model import AGENT
+from tests.agents.test_command_model_delegation import HARBOUR, OFFICE
+from tests.fakes.scripted_model import ScriptedModel
+
+WORDS = st.sampled_from(["ship v1 to sea", "list 2 ships", "hm"])
+WITHDRAWN = "I withdrew that; nothing was done."
+
+
+@pytest.fixture
+def offline_thread() -> Conversation:
+    """A thread without any other model."""
+    return Conversation(AGENT, CommandModel())
+
+
+def helped_by(*steps: Step) -> Conversation:
+    """A thread with a model behind the commands."""
+    return Conversation(AGENT, CommandModel(ScriptedModel(*steps)))
+
+
+def ship(version: str) -> CallTool:
+    return CallTool(tool="ship", arguments={"version": version, "place": "sea"})
+
+
+def listing(limit: int) -> CallTool:
+    return CallTool(tool="list_ships", arguments={"limit": limit})
+
+
+# Before anything was done
+
+
+async def test_a_command_is_the_one_it_was_edited_into(offline_thread: Conversation) -> None:
+    offline_thread.post_message("list 2 ships", ref="m1")
+    offline_thread.edit_message("m1", "list 3 ships")
+    offline_thread.edit_message("m1", "list 4 ships")
+    assert await offline_thread.next_step() == listing(4)
+    offline_thread.succeed_tool("four")
+    assert await offline_thread.run_model_to_reply() == "four"
+
+
+async def test_a_remark_becomes_a_command_by_its_edit(offline_thread: Conversation) -> None:
+    offline_thread.post_message("lsit 2 ships", ref="m1")
+    offline_thread.edit_message("m1", "list 2 ships")
+    assert await offline_thread.next_step() == listing(2)
+
+
+async def test_a_command_becomes_a_remark_by_its_edit(offline_thread: Conversation) -> None:
+    offline_thread.post_message("ship v1 to sea", ref="m1")
+    offline_thread.edit_message("m1", "never mind")
+    assert await offline_thread.run_model_to_reply() == help_text(AGENT)
+
+
+async def test_an_edited_command_keeps_its_place_among_others(offline_thread: Conversation) -> None:
+    offline_thread.post_message("list 1 ships", ref="m1")
+    offline_thread.post_message("list 2 ships", ref="m2")
+    offline_thread.edit_message("m1", "list 4 ships")
+    assert await offline_thread.next_step() == listing(4)
+    offline_thread.succeed_tool("four")
+    assert await offline_thread.next_step() == listing(2)
+
+
+async def test_a_command_that_waits_behind_another_one_may_still_be_edited(offline_thread: Conversation) -> None:
+    offline_thread.post_message("list 1 ships", ref="m1")
+    offline_thread.post_message("list 2 ships", ref="m2")
+    await offline_thread.next_step()
+    offline_thread.edit_message("m2", "list 4 ships")
+    offline_thread.succeed_tool("one")
+    assert await offline_thread.next_step() == listing(4)
+
+
+async def test_a_deleted_command_was_never_given(offline_thread: Conversation) -> None:
+    offline_thread.post_message("ship v1 to sea", ref="m1")
+    offline_thread.post_message("list 2 ships", ref="m2")
+    offline_thread.edit_message("m1", None)
+    assert await offline_thread.next_step() == listing(2)
+    offline_thread.succeed_tool("two")
+    assert await offline_thread.run_model_to_reply() == "two"
+
+
+async def test_a_remark_that_was_deleted_is_nothing_to_think_about() -> None:
+    thread = helped_by()
+    thread.post_message("list 2 ships")
+    await thread.next_step()
+    thread.post_message("do they float?", ref="m2")
+    thread.edit_message("m2", None)
+    thread.succeed_tool("two")
+    assert await thread.run_model_to_reply() == "two"
+
+
+@pytest.mark.parametrize("thread", [Conversation(AGENT, CommandModel()), helped_by()], ids=["alone", "helped"])
+async def test_when_all_was_taken_back_nothing_is_done_and_nobody_is_bothered(thread: Conversation) -> None:
+    thread.post_message("ship v1 to sea", ref="m1")
+    thread.post_message("hello", ref="m2")
+    thread.edit_message("m2", None)
+    thread.edit_message("m1", None)
+    assert await thread.next_step() == NothingToDo(reason="what was said was taken back")
+    assert thread.state.status == "done"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.none() | WORDS), max_size=12))
+def test_until_something_is_done_what_was_said_is_what_stands(changes: list[tuple[str, str | None]]) -> None:
+    thread, anew, stands = Conversation(AGENT, CommandModel()), Conversation(AGENT, CommandModel()), {}
+    for ref, text in changes:
+        if ref in stands:
+            thread.edit_message(ref, text)
+        else:
+            thread.post_message(text or "hello", ref=ref)
+        stands[ref] = None if stands.get(ref, "") is None else text if ref in stands else text or "hello"
+    for ref, text in stands.items():
+        if text is not None:
+            anew.post_message(text, ref=ref)
+    assert (
+        command_history(thread.state, AGENT.commands).unhandled == command_history(anew.state, AGENT.commands).unhandled
+    )
+
+
+# While people are asked
+
+
+async def test_an_edit_that_supersedes_is_the_new_command(offline_thread: Conversation) -> None:
+    offline_thread.post_message("ship v1 to sea", ref="m1")
+    await offline_thread.next_step()
+    offline_thread.edit_message("m1", "ship v2 to sea")
+    assert await offline_thread.next_step() == ship("v2")
+    offline_thread.answer_request("approve")
+    offline_thread.succeed_tool("all aboard", {"hour": 9})
+    assert await offline_thread.run_model_to_reply() == "sea runs v2 since 9: all aboard"
+
+
+async def test_an_old_remark_that_supersedes_by_its_edit_is_the_new_command(offline_thread: Conversation) -> None:
+    offline_thread.post_message("hello", ref="m1")
+    offline_thread.post_message("ship v1 to sea", ref="m2")
+    await offline_thread.next_step()
+    offline_thread.edit_message("m1", "ship v3 to sea")
+    assert await offline_thread.next_step() == ship("v3")
+
+
+async def test_a_message_that_was_taken_back_while_people_decide_is_told_as_withdrawn() -> None:
+    for thread in (Conversation(AGENT, CommandModel()), helped_by()):
+        thread.post_message("ship v1 to sea", ref="m1")
+        await thread.next_step()
+        thread.edit_message("m1", None)
+        assert thread.state.open_request is None
+        assert await thread.run_model_to_reply() == WITHDRAWN
+
+
+# Too late
+
+
+async def test_what_was_done_is_told_and_not_done_again_whatever_becomes_of_its_message(
+    offline_thread: Conversation,
+) -> None:
+    for text in ("list 5 ships", None):
+        offline_thread.post_message("list 2 ships", ref=f"m{text}")
+        assert await offline_thread.next_step() == listing(2)
+        offline_thread.edit_message(f"m{text}", text)
+        offline_thread.succeed_tool("two")
+        assert await offline_thread.run_model_to_reply() == "two"
+
+
+async def test_an_edit_that_comes_too_late_is_for_the_model_when_there_is_one() -> None:
+    thread = helped_by(DoneForNow(message="Two, and yes, they float."))
+    thread.post_message("list 2 ships", ref="m1")
+    await thread.next_step()
+    thread.edit_message("m1", "list 2 ships, do they float?")
+    thread.succeed_tool("two")
+    assert await thread.run_model_to_reply() == "Two, and yes, they float."
+
+
+async def test_a_message_that_was_acted_upon_stays_so_however_often_it_is_edited(offline_thread: Conversation) -> None:
+    offline_thread.post_message("list 2 ships", ref="m1")
+    await offline_thread.next_step()
+    offline_thread.edit_message("m1", "hm")
+    offline_thread.edit_message("m1", "list 5 ships")
+    offline_thread.succeed_tool("two")
+    assert await offline_thread.run_model_to_reply() == "two"
+
+
+async def test_an_edit_wakes_no_command_that_rests(offline_thread: Conversation) -> None:
+    offline_thread.post_message("hello", ref="m1")
+    await offline_thread.run_model_to_reply()
+    offline_thread.edit_message("m1", "ship v1 to sea")
+    assert (offline_thread.state.status, offline_thread.state.needs_model) == ("done", False)
+    offline_thread.post_message("list 2 ships")
+    assert await offline_thread.next_step() == listing(2)
+    offline_thread.succeed_tool("two")
+    assert await offline_thread.run_model_to_reply() == "two"
+
+
+async def test_an_answer_is_not_given_again_by_its_edit(offline_thread: Conversation) -> None:
+    offline_thread.post_message("ship v1", ref="m1")
+    await offline_thread.next_step()
+    offline_thread.post_message("sea", ref="m2")
+    offline_thread.edit_message("m2", "moon")
+    assert await offline_thread.next_step() == ship("v1")
+
+
+async def test_what_another_model_has_begun_it_goes_on_with_whatever_is_edited() -> None:
+    thread = helped_by(listing(2), DoneForNow(message="The Argo."))
+    thread.post_message("what floats?", ref="m1")
+    await thread.next_step()
+    thread.edit_message("m1", "list 5 ships")
+    thread.succeed_tool("two")
+    assert await thread.run_model_to_reply() == "The Argo."
+
+
+async def test_what_another_model_has_begun_was_not_all_taken_back() -> None:
+    thread = helped_by(listing(2))
+    thread.post_message("what floats?", ref="m1")
+    await thread.next_step()
+    thread.edit_message("m1", None)
+    assert not command_history(thread.state, AGENT.commands).is_all_deleted
+
+
+# Agents that ask each other
+
+
+async def reworded_while_harbour_looks(text: str | None) -> Conversation:
+    """Office was told two things; the second is edited or deleted while harbour works at the first."""
+    office = Conversation(OFFICE, CommandModel(), others=(HARBOUR,))
+    office.post_message("see", ref="m1")
+    office.post_message("look", ref="m2")
+    await office.next_step()
+    office.edit_message("m2", text)
+    assert await office.next_step() == CallTool(tool="look", arguments={})
+    assert office.active_agent is HARBOUR
+    office.succeed_tool("a sail")
+    await office.next_step()
+    return office
+
+
+async def test_what_waits_for_one_agent_may_be_edited_while_another_is_at_work() -> None:
+    office = await reworded_while_harbour_looks("order v1")
+    assert await office.next_step() == AskAgent(agent="harbour", message="ship v1")
+
+
+async def test_what_waits_for_one_agent_may_be_deleted_while_another_is_at_work() -> None:
+    office = await reworded_while_harbour_looks(None)
+    assert await office.run_model_to_reply() == "a sail"
+
+
+async def test_what_an_agent_was_asked_is_not_taken_back_with_what_people_said_meanwhile() -> None:
+    office = Conversation(OFFICE, CommandModel(), others=(HARBOUR,))
+    office.post_message("whistle")
+    await office.next_step()
+    office.post_message("hm", ref="m2")
+    office.edit_message("m2", None)
+    assert await office.next_step() == DoneForNow(message=help_text(HARBOUR))

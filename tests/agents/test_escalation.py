@@ -1,0 +1,147 @@
+"""The thread learns who was asked in an escalation, by name, and who could not be reached."""
+
+import pytest
+
+from agents.addresses import Address
+from agents.deadlines import due_events, next_deadline
+from agents.effects import SendMessage
+from agents.escalation import display_name_at, escalation_follow_ups
+from agents.events import KnownEvent, MessageUndeliverable, NoticeGiven, RequestEscalated
+from agents.messages import Receipt
+from agents.next_step import pending_sends
+from agents.policy import ApprovalTerms, EscalationStep
+from agents.reducer import fold
+from agents.state import ThreadState
+from bot.delivery_events import sent_event, undeliverable_event
+from tests.agents.factories import (
+    CAROL,
+    NOW,
+    PEOPLE,
+    PHONE,
+    TERMINAL,
+    get_open_request,
+    seconds_later,
+    thread_with_approval,
+)
+
+MAIL, MAILBOX = "email", Address("email:oncall@example.com")
+NO_MAIL = "Carol could not be reached by email about {code}: no such address is configured."
+GONE = "{code}: no channel here takes messages to it."
+
+
+def ladder(*steps: tuple[Address, str | None]) -> ApprovalTerms:
+    climb = tuple(EscalationStep(after=60 * nth, to=to, via=via) for nth, (to, via) in enumerate(steps, 1))
+    return ApprovalTerms(roles=("release",), escalate=climb)
+
+
+def told(events: tuple[KnownEvent, ...]) -> list[str]:
+    return [e.text for e in events if isinstance(e, NoticeGiven)]
+
+
+def steps(events: tuple[KnownEvent, ...]) -> list[int]:
+    return [e.nth for e in events if isinstance(e, RequestEscalated)]
+
+
+def escalated(ask: ApprovalTerms, seconds: float = 60) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
+    state = thread_with_approval(ask)
+    events = due_events(state, seconds_later(seconds), PEOPLE)
+    return fold(state, events), events
+
+
+def card_to(state: ThreadState, to: Address) -> SendMessage:
+    return next(m for m in pending_sends(state) if m.to == to and m.message.card)
+
+
+def accepted(state: ThreadState, to: Address) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
+    event = sent_event(card_to(state, to), Receipt(ref=f"r-{to}", digest="d"), seconds_later(61))
+    events = (event, *escalation_follow_ups(state, event, PEOPLE))
+    return fold(state, events), events
+
+
+def lost(
+    state: ThreadState, to: Address, reason: str = "no channel here takes messages to it"
+) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
+    event = undeliverable_event(card_to(state, to), reason, seconds_later(61))
+    events = (event, *escalation_follow_ups(state, event, PEOPLE))
+    return fold(state, events), events
+
+
+def test_nothing_is_told_before_the_card_of_an_escalation_was_accepted() -> None:
+    state, events = escalated(ladder((CAROL, "sms")))
+    assert (steps(events), told(events)) == ([1], [])
+    state, events = accepted(state, PHONE)
+    assert told(events) == [f"Nobody answered {get_open_request(state).code} yet; I asked Carol by SMS."]
+
+
+@pytest.mark.parametrize("reason", ["no channel here takes messages to it", f"{PHONE.id} is not in service"])
+def test_an_undeliverable_card_is_told_and_the_next_step_taken_at_once(reason: str) -> None:
+    state, _ = escalated(ladder((CAROL, "sms"), (Address("person:bob"), None)))
+    state, events = lost(state, PHONE, reason)
+    (notice,) = told(events)
+    assert notice.startswith(f"Carol could not be reached by SMS about {get_open_request(state).code}: ")
+    assert PHONE.id not in notice
+    assert (steps(events), get_open_request(state).escalated) == ([2], 2)
+    _, events = accepted(state, Address("terminal:bob"))
+    assert told(events) == [f"Nobody answered {get_open_request(state).code} yet; I asked Bob in the terminal."]
+
+
+def test_a_person_without_an_address_of_the_kind_is_named_and_the_next_step_taken_at_once() -> None:
+    state, events = escalated(ladder((CAROL, MAIL), (CAROL, "sms")))
+    assert steps(events) == [1, 2]
+    assert told(events) == [NO_MAIL.format(code=get_open_request(state).code)]
+    assert [m.to for m in state.pending_messages if m.message.card] == [PHONE]
+
+
+def test_of_several_people_one_who_was_reached_is_enough_for_the_step() -> None:
+    both = ladder((Address("role:release"), "terminal"), (CAROL, "sms"))
+    state, _ = escalated(both)
+    state, _ = accepted(state, Address("terminal:bob"))
+    state, events = lost(state, Address("terminal:carol"))
+    assert steps(events) == []
+    assert told(events) == [
+        f"Carol could not be reached in the terminal about {GONE.format(code=get_open_request(state).code)}"
+    ]
+    other, _ = escalated(both)
+    other, events = lost(other, Address("terminal:bob"))
+    assert steps(events) == []
+    _, events = lost(other, Address("terminal:carol"))
+    assert steps(events) == [2]
+
+
+def test_a_role_that_no_person_has_is_told() -> None:
+    state, events = escalated(ladder((Address("role:ghosts"), "sms")))
+    assert told(events) == [f"{get_open_request(state).code} has no answer yet, and no person here is role:ghosts."]
+
+
+def test_an_address_of_no_known_person_is_not_shown() -> None:
+    state, _ = escalated(ladder((MAILBOX, None)))
+    _, events = lost(state, MAILBOX)
+    (notice,) = told(events)
+    assert "oncall@" not in notice
+    assert notice.startswith("An address that is no known person's could not be reached by email")
+
+
+def test_the_last_step_that_is_lost_ends_the_escalation() -> None:
+    state, _ = escalated(ladder((CAROL, "sms")))
+    state, events = lost(state, PHONE)
+    assert steps(events) == []
+    assert next_deadline(state) == get_open_request(state).expires_at
+
+
+def test_a_lost_card_stays_on_the_request_until_the_address_takes_one() -> None:
+    state, _ = escalated(ladder((CAROL, "sms")))
+    again = fold(state, [undeliverable_event(card_to(state, PHONE), "gone", NOW)])
+    assert [(card.address, card.reason) for card in get_open_request(again).undeliverable_cards] == [(PHONE, "gone")]
+    assert [card.address for card in get_open_request(again).cards] == [TERMINAL]
+
+
+def test_a_card_lost_by_an_older_version_leaves_no_trace_on_the_request() -> None:
+    state, _ = escalated(ladder((CAROL, "sms")))
+    card = card_to(state, PHONE)
+    older = MessageUndeliverable(at=NOW, actor=CAROL, key=card.key, to=PHONE, reason="gone")
+    assert get_open_request(fold(state, [older])).undeliverable_cards == ()
+
+
+def test_people_are_known_by_name_wherever_they_are_met() -> None:
+    places = (PHONE, Address("terminal:bob"), CAROL, Address("slack:C0OPS"))
+    assert [display_name_at(at, PEOPLE) for at in places] == ["Carol", "Bob", "Carol", "C0OPS"]

@@ -1,0 +1,64 @@
+"""Texts of events are cut, with their length told; what a digest binds is not."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import InvalidInput
+from agents.event_truncation import MAX_TEXT_BYTES, truncate_text, truncate_texts
+from agents.events import EVENT_ADAPTER, KnownEvent
+from agents.output_parser import parse_step
+from tests.agents.factories import AGENT
+from tests.agents.test_events import FORMS, golden
+
+LONG = "é" * MAX_TEXT_BYTES
+
+
+def grown(value: object) -> object:
+    """The value with a long text in the place of each free one."""
+    if isinstance(value, dict):
+        free = ("text", "summary", "error", "detail", "reason", "reasoning", "comment", "message", "result")
+        return {
+            name: LONG if name in free and isinstance(part, str | None) else grown(part) for name, part in value.items()
+        }
+    return [grown(part) for part in value] if isinstance(value, list) else value
+
+
+def event(form: str, *, long: bool) -> KnownEvent:
+    written = golden(form)
+    data = grown(written["data"]) if long else written["data"]
+    return EVENT_ADAPTER.validate_python({**data, **{name: written[name] for name in ("type", "v", "at", "actor")}})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_text_of_any_event_is_longer_than_the_limit(form: str) -> None:
+    cut = truncate_texts(event(form, long=True))
+    assert len(cut.model_dump_json().encode()) < 4 * MAX_TEXT_BYTES
+    assert truncate_texts(cut) is cut
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_event_of_usual_size_stays_the_same_object(form: str) -> None:
+    usual = event(form, long=False)
+    assert truncate_texts(usual) is usual
+
+
+@given(st.text(), st.integers(0, MAX_TEXT_BYTES))
+def test_a_cut_text_is_a_beginning_and_says_its_full_length(text: str, times: int) -> None:
+    whole = (text * (times // max(1, len(text)) + 1))[: 2 * MAX_TEXT_BYTES]
+    cut = truncate_text(whole)
+    if len(whole.encode()) <= MAX_TEXT_BYTES:
+        assert cut == whole
+    else:
+        kept, _, told = cut.rpartition("…")
+        assert whole.startswith(kept)
+        assert told == f" (cut: {len(whole)} characters in all)"
+        assert len(cut.encode()) <= MAX_TEXT_BYTES
+
+
+def test_a_question_too_long_for_the_log_is_refused_and_not_cut() -> None:
+    step = {"intent": "request_human_input", "question": LONG}
+    with pytest.raises(InvalidInput, match=r"step\.question: too long, with 64000 characters"):
+        parse_step(json.dumps({"reasoning": "", "step": step}), AGENT)

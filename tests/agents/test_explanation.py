@@ -1,0 +1,131 @@
+"""What a person is told before they decide: why, who asked, who decides, how many have, and what happens otherwise."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import Address, person_address
+from agents.deciders import MAX_NAMES_PER_ROLE, add_decider_names
+from agents.decisions import evaluate_answer
+from agents.events import RequestOpened
+from agents.explanation import MAX_REASON_LENGTH, describe_deciders, explain
+from agents.people import People, Person
+from agents.policy import ApprovalTerms
+from agents.requests import Request
+from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE_TERMS, STRANGER, answer, approval, question
+
+TWO = ApprovalTerms(roles=("release",), quorum=2)
+
+
+def opened(request: Request, people: People = PEOPLE) -> Request:
+    """The request as it is recorded."""
+    event = add_decider_names(RequestOpened(at=NOW, actor=Address("agent:walker"), request=request), people)
+    assert isinstance(event, RequestOpened)
+    return event.request
+
+
+def approved_by(request: Request, *people: Address) -> Request:
+    for by in people:
+        given = evaluate_answer(request, answer("approve", by), people=PEOPLE, now=NOW).answer
+        request = request.model_copy(update={"answers": (*request.answers, given)})
+    return request
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (RELEASE_TERMS, "release (Bob, Carol)"),
+        (ApprovalTerms(roles=("release", "oncall")), "release (Bob, Carol) or oncall (Carol)"),
+        (ApprovalTerms(people=("bob", "carol")), "Bob, Carol"),
+        (ApprovalTerms(roles=("oncall",), people=("bob",)), "oncall (Carol) or Bob"),
+        (ApprovalTerms(roles=("nobody-has-it",)), "nobody-has-it"),
+        (ApprovalTerms(roles=("*",)), "everyone who is known here"),
+        (ApprovalTerms(), "nobody"),
+    ],
+)
+def test_those_who_decide_are_named_with_their_roles(ask: ApprovalTerms, told: str) -> None:
+    assert describe_deciders(opened(approval(ask))) == told
+
+
+def test_whoever_asked_is_not_named_where_they_may_not_approve() -> None:
+    asked = approval(requester=BOB)
+    assert describe_deciders(opened(asked)) == "release (Carol)"
+    assert describe_deciders(opened(approval(requesters=(ALICE, Address("terminal:bob"))))) == "release (Carol)"
+    may = approval(ApprovalTerms(roles=("release",), requester_may_approve=True), requester=BOB)
+    assert describe_deciders(opened(may)) == "release (Bob, Carol)"
+
+
+def test_a_large_role_is_named_in_part_and_counted() -> None:
+    crowd = People(
+        members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("crew",)) for n in range(MAX_NAMES_PER_ROLE + 3))
+    )
+    told = describe_deciders(opened(approval(ApprovalTerms(roles=("crew",))), crowd))
+    assert told.startswith("crew (P0, P1, ")
+    assert told.endswith("P9, 3 more)")
+
+
+def test_a_request_of_an_earlier_build_names_the_roles_alone() -> None:
+    assert explain(approval(TWO)).decided_by == "release"
+    assert explain(approval(TWO)).asked_by == "alice"
+
+
+def test_all_who_asked_are_named_and_a_stranger_by_their_address() -> None:
+    asked = opened(approval(requesters=(ALICE, CAROL, STRANGER)))
+    assert explain(asked).asked_by == "Alice, Carol and stranger"
+
+
+@pytest.mark.parametrize(
+    ("approvers", "told"), [((), "0 of 2 so far"), ((BOB,), "1 of 2 so far: Bob"), ((BOB, BOB), "1 of 2 so far: Bob")]
+)
+def test_it_is_told_how_many_of_several_have_approved(approvers: tuple[Address, ...], told: str) -> None:
+    assert explain(approved_by(opened(approval(TWO)), *approvers)).progress == told
+
+
+def test_progress_names_who_entered_an_approval_for_another_person() -> None:
+    asked = opened(approval(TWO))
+    given = evaluate_answer(asked, answer(by=BOB, entered_by=CAROL), people=PEOPLE, now=NOW).answer
+    told = explain(asked.model_copy(update={"answers": (given,)})).progress
+    assert told == "1 of 2 so far: Bob (entered by Carol)"
+
+
+def test_where_one_is_enough_there_is_no_progress_to_tell() -> None:
+    assert explain(opened(approval())).progress == ""
+    assert explain(opened(question(TWO))).progress == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"on_expire": "deny"}, "without an answer by then nothing is done"),
+        ({"on_expire": "hold"}, "it stays open after that"),
+        ({"on_expire": "halt"}, "without an answer by then the thread stops"),
+    ],
+)
+def test_it_is_told_what_happens_without_an_answer(changed: dict[str, Any], told: str) -> None:
+    assert explain(approval(RELEASE_TERMS.model_copy(update=changed))).afterwards == told
+
+
+def test_a_held_request_has_nothing_that_happens_afterwards() -> None:
+    assert explain(approval(is_kept_open=True)).afterwards == ""
+
+
+def test_the_words_of_the_agent_are_visible_on_one_line_and_cut() -> None:
+    told = explain(approval(reasoning="Staging\u202e is\n\nidle. " + "x" * 400)).why
+    assert told.startswith("Staging\\u202e is idle. xxx")
+    assert told.endswith(" characters in all)")
+    assert len(told) < MAX_REASON_LENGTH + 40
+
+
+@given(st.text())
+def test_no_reasoning_changes_what_is_approved(reasoning: str) -> None:
+    assert approval(reasoning=reasoning).digest == approval().digest
+    assert len(explain(approval(reasoning=reasoning)).why.splitlines()) <= 1
+
+
+def test_what_was_resolved_needs_no_configuration_to_be_read() -> None:
+    request = opened(approval(TWO))
+    assert Request.model_validate_json(request.model_dump_json(exclude_none=True)) == request
+    assert request.names == {"person:bob": "Bob", "person:carol": "Carol", "person:alice": "Alice"}
+    assert request.deciders[0].people == (person_address("bob"), person_address("carol"))

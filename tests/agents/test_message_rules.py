@@ -1,0 +1,234 @@
+"""Listening: the written rule of `agents.message_rules`, line by line; a message never approves."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import Address
+from agents.events import MessageReceived, RequestAnswered, RequestSuperseded
+from agents.message_rules import CORRECTION_WORDS, events_for_message, is_new_instruction
+from agents.messages import Provenance
+from agents.policy import ApprovalTerms
+from agents.request_factory import OUTCOMES
+from agents.requests import Purpose, Request
+from agents.state import ThreadState
+from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, STRANGER, approval, incoming_message, question
+from tests.histories import AGENT, TEXTS
+
+ANYBODY = ApprovalTerms(roles=("*",))
+
+
+def types(*requests: Request, text: str, by: Address = ALICE, **changed) -> list[str]:
+    """What a message gives rise to, by name."""
+    state = ThreadState(requests=requests, requester=ALICE)
+    return [
+        event.type
+        for event in events_for_message(state, incoming_message(text, by, **changed), people=PEOPLE, agent=AGENT)
+    ]
+
+
+# No request open
+
+
+@pytest.mark.parametrize("text", ["hello", "yes", "approve ABCDE", "stop", ""])
+@pytest.mark.parametrize("by", [ALICE, BOB, STRANGER])
+def test_with_nothing_asked_a_message_is_heard(text: str, by: Address) -> None:
+    assert types(text=text, by=by) == ["MessageReceived"]
+
+
+def test_what_is_heard_is_kept_as_it_was_said() -> None:
+    said = incoming_message("  Hello,\n\x1b[2J ", by=STRANGER, provenance=Provenance.QUOTED_MAIL)
+    (event,) = events_for_message(ThreadState(), said, people=PEOPLE, agent=None)
+    assert event == MessageReceived(
+        at=NOW, actor=STRANGER, provenance=Provenance.QUOTED_MAIL, text="  Hello,\n\x1b[2J ", source=said.source
+    )
+
+
+# A question open
+
+
+@pytest.mark.parametrize("by", [BOB, CAROL, ALICE, Address("terminal:alice")])
+def test_a_fitting_text_of_somebody_who_may_answer_is_the_answer(by: Address) -> None:
+    assert types(question(), text="here", by=by) == ["MessageReceived", "RequestAnswered"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_an_empty_text_answers_nothing(text: str) -> None:
+    assert types(question(), text=text) == ["MessageReceived"]
+
+
+def test_a_text_of_somebody_who_may_not_answer_is_heard() -> None:
+    assert types(question(requester=CAROL), text="here", by=ALICE) == ["MessageReceived"]
+    assert types(question(ANYBODY), text="here", by=STRANGER) == ["MessageReceived"]
+
+
+@pytest.mark.parametrize("provenance", [p for p in Provenance if p is not Provenance.VERIFIED_PERSON])
+@pytest.mark.parametrize("asked", [question(ANYBODY), approval(ANYBODY)])
+def test_what_no_verified_person_said_is_heard_and_no_more(provenance: Provenance, asked: Request) -> None:
+    assert types(asked, text="stop", provenance=provenance) == ["MessageReceived"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "meant"),
+    [
+        (question(choices=("here", "there")), "here", "here"),
+        (question(choices=("here", "there")), " HERE! ", "here"),
+        (question(choices=("Here", "There")), "please here.", "Here"),
+        (question(choices=("a", "A")), "A", "A"),
+        (question(choices=("Now", "Now!")), "Now!", "Now!"),
+        (question(choices=("Yes, please.", "No")), "yes, please", "Yes, please."),
+        (question(format="yes_no"), "Yes!", "yes"),
+        (question(format="yes_no", choices=("ja", "nein")), "JA", "ja"),
+        (question(), "  as it was said. ", "  as it was said. "),
+    ],
+)
+def test_the_choice_that_was_meant_is_found_whatever_its_case(asked: Request, text: str, meant: str) -> None:
+    assert answer_to(asked, text) == meant
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (question(choices=("here", "there")), "elsewhere"),
+        (question(format="yes_no"), "maybe"),
+        (question(format="yes_no", choices=("ja", "nein")), "yes"),
+    ],
+)
+def test_a_text_that_fits_no_choice_is_heard(asked: Request, text: str) -> None:
+    assert types(asked, text=text) == ["MessageReceived"]
+
+
+def test_a_message_after_the_question_ran_out_is_heard() -> None:
+    late = NOW + timedelta(hours=1)
+    assert types(question(), text="here", at=late) == ["MessageReceived"]
+
+
+@pytest.mark.parametrize("text", OUTCOMES)
+def test_no_message_says_whether_a_tool_ran_or_makes_it_run_again(text: str) -> None:
+    asked = question(ANYBODY, purpose="outcome", choices=OUTCOMES, format="multiple_choice")
+    assert types(asked, text=text, by=BOB) == ["MessageReceived"]
+
+
+# An approval open
+
+
+@pytest.mark.parametrize("by", [ALICE, Address("email:alice@example.com"), BOB, CAROL])
+def test_a_new_instruction_supersedes_the_approval(by: Address) -> None:
+    assert types(approval(), text="ship elsewhere", by=by) == ["RequestSuperseded", "MessageReceived"]
+
+
+def test_whoever_may_neither_ask_nor_decide_supersedes_nothing() -> None:
+    assert types(approval(requester=BOB), text="stop", by=ALICE) == ["MessageReceived"]
+
+
+def test_a_superseded_request_tells_who_spoke() -> None:
+    superseded, _ = events_for_message(
+        ThreadState(requests=(approval(),)), incoming_message("stop", by=BOB), people=PEOPLE, agent=AGENT
+    )
+    assert isinstance(superseded, RequestSuperseded)
+    assert (superseded.actor, superseded.reason) == (BOB, "Bob gave a new instruction")
+
+
+@pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "ABCDE", "looks good", "👍", "why staging?"])
+@pytest.mark.parametrize("by", [ALICE, BOB])
+def test_a_remark_leaves_the_approval_open(text: str, by: Address) -> None:
+    assert types(approval(), text=text, by=by) == ["MessageReceived"]
+
+
+@pytest.mark.parametrize("word", sorted(CORRECTION_WORDS))
+def test_every_word_that_corrects_is_an_instruction(word: str) -> None:
+    assert is_new_instruction(word, None)
+    assert is_new_instruction(f"{word.upper()}, that is wrong", None)
+    assert is_new_instruction(f"I said {word}", None) is (word == "instead")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop!",
+        "Stop. That is wrong.",
+        "no: staging",
+        "wait… not yet",
+        "wait - not yet",
+        "don\u2019t do that",
+        "DON'T",
+        "please stop",
+        "hey, stop",
+        "hi, can you please hold on",
+        "take the other one instead",
+        "instead, take the other",
+        "*stop*",
+    ],
+)
+def test_a_correction_is_understood_however_it_is_punctuated(text: str) -> None:
+    assert is_new_instruction(text, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "?!", "nothing to add", "stopped", "now", "noted", "usefully", "makes sense"]
+)
+def test_a_remark_is_no_instruction(text: str) -> None:
+    assert not is_new_instruction(text, None)
+
+
+def test_a_command_that_does_something_is_an_instruction_and_one_that_looks_is_not() -> None:
+    looks = AGENT.commands.commands[0].model_copy(update={"say": ("look around",), "step": {"intent": "look"}})
+    asks = looks.model_copy(update={"say": ("where",), "step": {"intent": "request_human_input"}})
+    commands = AGENT.commands.model_copy(update={"commands": (*AGENT.commands.commands, looks, asks)})
+    agent = replace(AGENT, commands=commands)
+    assert is_new_instruction("ship production", agent)
+    assert is_new_instruction("where?", agent)
+    assert not is_new_instruction("look around", agent)
+    assert not is_new_instruction("ship production", None)
+
+
+# Whatever is said
+
+
+REQUESTS = [
+    None,
+    approval(),
+    approval(ANYBODY),
+    approval(purpose="budget", tool="extend_budget"),
+    question(ANYBODY),
+    question(ANYBODY, choices=("approve", "run again"), format="multiple_choice"),
+    question(ANYBODY, purpose="outcome", choices=OUTCOMES),
+    question(ANYBODY, purpose="handover"),
+]
+
+
+def test_every_kind_of_request_is_listened_beside() -> None:
+    assert {r.purpose for r in REQUESTS if r} == set(get_args(Purpose))
+
+
+@given(
+    st.sampled_from(REQUESTS),
+    st.text(max_size=40) | st.sampled_from([*TEXTS, "approve", "approve ABCDE", "deny", "/approve ABCDE", "run again"]),
+    st.sampled_from([ALICE, BOB, CAROL, STRANGER]),
+    st.sampled_from(Provenance),
+    st.integers(0, 4000),
+)
+def test_no_text_of_anybody_ever_approves_denies_or_edits(asked, text, by, provenance, seconds) -> None:
+    state = ThreadState(requests=(asked,) if asked else (), requester=ALICE)
+    said = incoming_message(text, by, NOW + timedelta(seconds=seconds), provenance=provenance)
+    events = events_for_message(state, said, people=PEOPLE, agent=AGENT)
+    assert [e.text for e in events if isinstance(e, MessageReceived)] == [text]
+    assert len(events) <= 2
+    for event in events:
+        if isinstance(event, RequestAnswered):
+            assert asked is not None
+            assert (asked.kind, asked.purpose in ("question", "handover")) == ("question", True)
+            assert (event.status, event.answer.decision, event.arguments) == ("answered", "answer", None)
+
+
+def answer_to(asked: Request, text: str) -> str | None:
+    (*_, event) = events_for_message(
+        ThreadState(requests=(asked,)), incoming_message(text, BOB), people=PEOPLE, agent=AGENT
+    )
+    assert isinstance(event, RequestAnswered)
+    assert event.request_id == asked.id
+    return event.answer.text

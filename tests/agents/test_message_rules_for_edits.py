@@ -1,0 +1,250 @@
+"""Edits and deletions by the rules of `agents.message_rules`: they never approve, answer or start a turn."""
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.addresses import Address
+from agents.events import KnownEvent, MessageDeleted, MessageEdited, RequestOpened, RequestSuperseded, ThreadCancelled
+from agents.message_rules import events_for_edit
+from agents.messages import Provenance
+from agents.policy import ApprovalTerms
+from agents.reducer import MAX_HISTORY_EVENTS, fold
+from agents.state import ThreadState
+from agents.steps import CallTool
+from tests.agents.factories import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOW,
+    PEOPLE,
+    RELEASE_TERMS,
+    STRANGER,
+    after_step,
+    approval,
+    incoming_edit,
+    message_deleted,
+    message_edited,
+    message_received,
+    policy_requiring_approval,
+    question,
+    seconds_later,
+    thread,
+)
+from tests.histories import AGENT, TEXTS
+
+SAID = message_received("push it", ref="m1")
+PUSH = CallTool(tool="push", arguments={"where": "staging"})
+
+
+def asking(*said: KnownEvent, ask: ApprovalTerms = RELEASE_TERMS) -> ThreadState:
+    """Alice's thread that waits for the approval of a push, after this was said."""
+    return after_step(thread(*said), PUSH, policy_requiring_approval(ask))
+
+
+def questioning(*said: KnownEvent) -> ThreadState:
+    """Alice's thread that waits for the answer to a question."""
+    return fold(thread(*said), [RequestOpened(at=NOW, actor=Address("agent:walker"), request=question())])
+
+
+def types(state: ThreadState, text: str | None, ref: str = "m1", by: Address = ALICE, **more) -> list[str]:
+    """What an edit, or a deletion where there is no text, gives rise to, by name."""
+    told = events_for_edit(state, incoming_edit(ref, text, by, **more), people=PEOPLE, agent=AGENT)
+    return [event.type for event in told]
+
+
+# No request open
+
+
+def test_an_edit_is_noted_as_it_was_made() -> None:
+    made = incoming_edit("m1", "  pull\nit", at=seconds_later(5), source=Address("slack:C1:1.5"))
+    (event,) = events_for_edit(thread(SAID), made, people=PEOPLE, agent=None)
+    assert event == message_edited("m1", "  pull\nit", at=seconds_later(5), source=Address("slack:C1:1.5"))
+
+
+def test_a_deletion_is_noted_as_it_was_made() -> None:
+    made = incoming_edit("m1", None, at=seconds_later(5), source=Address("slack:C1:1.5"))
+    (event,) = events_for_edit(thread(SAID), made, people=PEOPLE, agent=None)
+    assert event == message_deleted("m1", at=seconds_later(5), source=Address("slack:C1:1.5"))
+
+
+@pytest.mark.parametrize("text", ["stop", None])
+@pytest.mark.parametrize("ref", ["m2", "", "M1"])
+def test_what_becomes_of_a_message_we_never_heard_is_passed_over(text: str | None, ref: str) -> None:
+    assert types(asking(message_received("hello"), SAID), text, ref) == []
+
+
+@pytest.mark.parametrize("text", ["stop", None])
+@pytest.mark.parametrize("by", [BOB, CAROL, STRANGER, Address("slack:alice")])
+def test_nobody_edits_or_deletes_what_somebody_else_wrote(text: str | None, by: Address) -> None:
+    assert types(asking(SAID), text, by=by) == []
+
+
+def test_a_person_is_the_same_under_all_their_addresses() -> None:
+    assert types(thread(SAID), "pull it", by=Address("email:alice@example.com")) == ["MessageEdited"]
+
+
+def test_a_stranger_edits_their_own_message() -> None:
+    theirs = message_received("hello", by=STRANGER, ref="m1", provenance=Provenance.UNVERIFIED)
+    assert types(thread(theirs), "bye", by=STRANGER, provenance=Provenance.UNVERIFIED) == ["MessageEdited"]
+
+
+@pytest.mark.parametrize("text", ["stop", None])
+def test_what_becomes_of_a_forgotten_message_is_passed_over(text: str | None) -> None:
+    remarks = [message_received(f"hm {n}") for n in range(MAX_HISTORY_EVENTS)]
+    assert types(thread(SAID, *remarks[1:]), text) != []
+    assert types(thread(SAID, *remarks), text) == []
+
+
+@pytest.mark.parametrize("text", ["stop", "push it", None])
+def test_after_a_deletion_nothing_more_becomes_of_a_message(text: str | None) -> None:
+    assert types(thread(SAID, message_deleted("m1")), text) == []
+
+
+def test_an_edit_that_changes_no_word_is_passed_over() -> None:
+    assert types(thread(SAID), "push it") == []
+    assert types(thread(SAID, message_edited("m1", "pull it")), "pull it") == []
+    assert types(thread(SAID, message_edited("m1", "pull it")), "push it") == ["MessageEdited"]
+
+
+@pytest.mark.parametrize(("at", "told"), [(seconds_later(29), []), (seconds_later(30), ["MessageEdited"])])
+def test_an_edit_that_comes_in_behind_a_later_one_is_passed_over(at: datetime, told: list[str]) -> None:
+    assert types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), "stop", at=at) == told
+
+
+def test_an_edit_is_not_older_than_its_message_whatever_their_clocks_say() -> None:
+    assert types(thread(SAID), "pull it", at=seconds_later(-1)) == ["MessageEdited"]
+
+
+def test_a_deletion_counts_whenever_it_was_made() -> None:
+    assert types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), None, at=seconds_later(29)) == [
+        "MessageDeleted"
+    ]
+
+
+@pytest.mark.parametrize("text", ["stop", None])
+def test_in_a_cancelled_thread_nothing_is_noted(text: str | None) -> None:
+    cancelled = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
+    assert types(fold(asking(SAID), [cancelled]), text) == []
+
+
+# A question open
+
+
+@pytest.mark.parametrize("text", ["here", "stop", "yes"])
+def test_an_edit_answers_no_question(text: str) -> None:
+    assert types(questioning(SAID), text) == ["MessageEdited"]
+
+
+def test_a_deletion_leaves_a_question_open() -> None:
+    assert types(questioning(SAID), None) == ["MessageDeleted"]
+
+
+# An approval open
+
+
+@pytest.mark.parametrize("text", ["stop", "ship elsewhere", "push there instead"])
+def test_an_edit_into_an_instruction_supersedes_the_approval(text: str) -> None:
+    assert types(asking(SAID), text) == ["RequestSuperseded", "MessageEdited"]
+
+
+def test_so_does_the_edit_of_a_message_that_came_before_or_after_the_one_that_led_to_it() -> None:
+    earlier, later = message_received("hello", ref="m0"), message_received("thanks", ref="m2")
+    state = fold(asking(earlier, SAID), [later])
+    assert [types(state, "stop", ref) for ref in ("m0", "m2")] == [["RequestSuperseded", "MessageEdited"]] * 2
+
+
+@pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "looks good", "push it, please", ""])
+def test_an_edit_into_a_remark_leaves_the_approval_open(text: str) -> None:
+    assert types(asking(SAID), text) == ["MessageEdited"]
+
+
+def test_an_edit_of_whoever_may_neither_ask_nor_decide_supersedes_nothing() -> None:
+    theirs = message_received("hello", by=STRANGER, ref="m2")
+    assert types(asking(SAID, theirs), "stop", "m2", by=STRANGER) == ["MessageEdited"]
+
+
+def test_an_edit_of_somebody_who_may_decide_supersedes() -> None:
+    assert types(asking(SAID, message_received("hm", by=BOB, ref="m2")), "stop", "m2", by=BOB)[0] == "RequestSuperseded"
+
+
+def test_deleting_the_message_that_led_to_the_call_supersedes_its_approval() -> None:
+    superseded, noted = events_for_edit(asking(SAID), incoming_edit("m1", None), people=PEOPLE, agent=AGENT)
+    assert isinstance(superseded, RequestSuperseded)
+    assert (superseded.actor, superseded.reason) == (ALICE, "Alice took the message back")
+    assert noted == message_deleted("m1", source=Address("terminal:somebody"))
+
+
+def test_an_edited_request_tells_who_gave_the_new_instruction() -> None:
+    superseded, _ = events_for_edit(asking(SAID), incoming_edit("m1", "stop"), people=PEOPLE, agent=AGENT)
+    assert isinstance(superseded, RequestSuperseded)
+    assert (superseded.actor, superseded.reason) == (ALICE, "Alice gave a new instruction")
+
+
+def test_deleting_another_message_leaves_the_approval_open() -> None:
+    state = fold(asking(message_received("hello", ref="m0"), SAID), [message_received("thanks", ref="m2")])
+    assert [types(state, None, ref) for ref in ("m0", "m1", "m2")] == [
+        ["MessageDeleted"],
+        ["RequestSuperseded", "MessageDeleted"],
+        ["MessageDeleted"],
+    ]
+
+
+def test_whoever_wrote_the_message_that_led_to_the_call_may_take_it_back() -> None:
+    theirs = message_received("push it now", by=STRANGER, ref="m2")
+    assert types(asking(SAID, theirs), None, "m2", by=STRANGER) == ["RequestSuperseded", "MessageDeleted"]
+    assert types(asking(SAID, theirs), None) == ["MessageDeleted"]
+
+
+def test_a_message_that_was_deleted_before_the_call_did_not_lead_to_it() -> None:
+    oops = message_received("oops", ref="m2")
+    assert types(asking(SAID, oops, message_deleted("m2")), None) == ["RequestSuperseded", "MessageDeleted"]
+
+
+def test_a_message_without_a_name_led_to_its_call_and_no_other_did() -> None:
+    assert types(asking(SAID, message_received("push it")), None) == ["MessageDeleted"]
+
+
+def test_deleting_a_message_leaves_the_approval_of_a_budget_open() -> None:
+    asked = approval(purpose="budget", tool="extend_budget", call_id=None)
+    state = fold(thread(SAID), [RequestOpened(at=NOW, actor=Address("agent:walker"), request=asked)])
+    assert types(state, None) == ["MessageDeleted"]
+
+
+@pytest.mark.parametrize("provenance", [p for p in Provenance if p is not Provenance.VERIFIED_PERSON])
+@pytest.mark.parametrize(("text", "told"), [("stop", "MessageEdited"), (None, "MessageDeleted")])
+def test_what_no_verified_person_did_is_noted_and_no_more(provenance, text, told) -> None:
+    assert types(asking(SAID), text, provenance=provenance) == [told]
+
+
+# Whatever becomes of a message
+
+
+STATES = [
+    thread(SAID),
+    asking(SAID),
+    asking(SAID, ask=ApprovalTerms(roles=("*",), requester_may_approve=True)),
+    questioning(SAID),
+    fold(thread(SAID), [RequestOpened(at=NOW, actor=ALICE, request=question(purpose="outcome"))]),
+    fold(thread(SAID), [RequestOpened(at=NOW, actor=ALICE, request=question(purpose="handover"))]),
+    fold(thread(SAID), [RequestOpened(at=NOW, actor=ALICE, request=approval(purpose="budget"))]),
+]
+
+
+@given(
+    st.sampled_from(STATES),
+    st.none() | st.text(max_size=40) | st.sampled_from([*TEXTS, "approve", "deny", "/approve ABCDE", "run again"]),
+    st.sampled_from([ALICE, BOB, CAROL, STRANGER]),
+    st.sampled_from(Provenance),
+)
+def test_no_edit_or_deletion_ever_approves_denies_or_answers(state, text, by, provenance) -> None:
+    events = events_for_edit(state, incoming_edit("m1", text, by, provenance=provenance), people=PEOPLE, agent=AGENT)
+    if by != ALICE or text == SAID.text:
+        assert events == ()
+        return
+    *superseded, noted = events
+    assert isinstance(noted, MessageDeleted if text is None else MessageEdited)
+    assert all(isinstance(event, RequestSuperseded) for event in superseded)
+    assert len(superseded) <= (state.request is not None and state.request.kind == "approval")

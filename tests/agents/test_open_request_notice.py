@@ -1,0 +1,239 @@
+"""Whoever writes while a request is open is told what it waits for, in one line."""
+
+from typing import Any
+
+import pytest
+
+from agents.addresses import Address
+from agents.command_history import command_history
+from agents.events import KnownEvent, MessageReceived, NoticeGiven, RequestAnswered, ThreadResumed
+from agents.expiry_pause import expiry_pause_reason
+from agents.message_rules import events_for_message
+from agents.messages import Provenance
+from agents.next_step import next_work
+from agents.people import People, Person
+from agents.policy import ApprovalTerms
+from agents.prompt import render_event
+from agents.reducer import fold
+from agents.requests import RecordedAnswer, Request
+from agents.state import ThreadState
+from tests.agents.factories import (
+    AGENT,
+    ALICE,
+    BOB,
+    CAROL,
+    PEOPLE,
+    STRANGER,
+    answer,
+    approval,
+    incoming_message,
+    question,
+    seconds_later,
+    thread_with_approval,
+)
+
+SOURCE = Address("terminal:somebody")
+TWO = ApprovalTerms(roles=("release",), quorum=2, expires=1800)
+OUTCOMES = {"purpose": "outcome", "choices": ("it ran", "it did not run", "run again"), "format": "multiple_choice"}
+
+APPROVED = RecordedAnswer.model_validate(
+    {**answer(by=CAROL).model_dump(exclude={"arguments"}), "at": seconds_later(1), "counted": True}
+)
+
+
+def how(request: Request) -> str:
+    return f"/{'answer' if request.kind == 'question' else 'approve'} {request.code}"
+
+
+def events(request: Request, text: str, by: Address = ALICE, seconds: float = 0, **more: Any) -> tuple[KnownEvent, ...]:
+    state = ThreadState(requests=(request,), requester=ALICE)
+    return events_for_message(
+        state,
+        incoming_message(text, by, seconds_later(seconds), **more),
+        people=PEOPLE,
+        agent=AGENT,
+        answer_instructions=how,
+    )
+
+
+def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -> str | None:
+    told = [e.text for e in events(request, text, by, seconds) if isinstance(e, NoticeGiven)]
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
+@pytest.mark.parametrize(
+    ("request_", "text", "by", "told"),
+    [
+        (
+            approval(TWO),
+            "why?",
+            ALICE,
+            "release (Bob, Carol), 0 of 2, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(TWO, answers=(APPROVED,)),
+            "why?",
+            ALICE,
+            "release (Bob), 1 of 2, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(TWO, is_kept_open=True),
+            "looks odd",
+            BOB,
+            "release (Bob, Carol), 0 of 2; /approve ABCDE.",
+        ),
+        (
+            approval(ApprovalTerms(roles=("release",), expires=86400)),
+            "hm",
+            BOB,
+            "release (Bob, Carol), 0 of 1, until 2026-01-03 03:04 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(ApprovalTerms(people=("bob",)), requesters=(BOB,)),
+            "hm",
+            CAROL,
+            "an approval that no person here can give, 0 of 1, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            approval(ApprovalTerms(roles=("*",))),
+            "hm",
+            CAROL,
+            "anyone known here, 0 of 1, until 03:34 UTC; /approve ABCDE.",
+        ),
+        (
+            question(choices=("staging", "production")),
+            "the moon",
+            ALICE,
+            "an answer, until 03:34 UTC. Answer with one of: staging, production.",
+        ),
+        (
+            question(ApprovalTerms(people=("bob",))),
+            "the moon",
+            CAROL,
+            "Alice or Bob, until 03:34 UTC; /answer ABCDE.",
+        ),
+        (
+            question(**OUTCOMES),
+            "it ran",
+            BOB,
+            "Alice or release (Bob, Carol), until 03:34 UTC; a message does not answer this one; /answer ABCDE.",
+        ),
+    ],
+)
+def test_the_line_says_who_can_decide_how_many_are_missing_until_when_and_how(
+    request_: Request, text: str, by: Address, told: str
+) -> None:
+    assert (line(request_, text, by) or "").startswith(f"ABCDE still waits for {told}")
+
+
+@pytest.mark.parametrize("text", ["ok", "Yes!", "approve", "👍", "LGTM, go", "I approve this"])
+@pytest.mark.parametrize("by", [ALICE, BOB])
+def test_consent_in_words_is_told_that_a_message_never_approves(text: str, by: Address) -> None:
+    assert (line(approval(TWO), text, by) or "").endswith("/approve ABCDE. A message never approves.")
+
+
+@pytest.mark.parametrize("text", ["why staging?", "noted", "", "okra"])
+def test_a_remark_gets_the_line_alone(text: str) -> None:
+    assert (line(approval(TWO), text) or "").endswith("/approve ABCDE.")
+
+
+def test_a_message_that_answers_or_supersedes_gets_no_line() -> None:
+    assert line(question(choices=("here",)), "here") is None
+    assert line(approval(TWO), "stop") is None
+    assert line(approval(TWO), "ship elsewhere", BOB) is None
+
+
+def test_a_message_after_the_deadline_gets_no_line() -> None:
+    assert line(approval(TWO), "ok", seconds=1800) is None
+    assert line(approval(TWO, is_kept_open=True), "ok", seconds=1800) is not None
+
+
+@pytest.mark.parametrize("provenance", sorted(set(Provenance) - {Provenance.VERIFIED_PERSON}))
+def test_only_a_verified_person_gets_a_line(provenance: Provenance) -> None:
+    assert [type(e) for e in events(approval(), "ok", STRANGER, provenance=provenance)] == [MessageReceived]
+
+
+def test_the_line_goes_where_the_message_came_from() -> None:
+    (_, notice) = events(approval(), "ok", BOB, source=Address("slack:C1:1.2"))
+    assert isinstance(notice, NoticeGiven)
+    assert notice.to == "slack:C1:1.2"
+
+
+def test_where_nothing_can_be_sent_there_is_no_line() -> None:
+    state = ThreadState(requests=(approval(),), requester=ALICE)
+    assert len(events_for_message(state, incoming_message("ok"), people=PEOPLE, agent=AGENT)) == 1
+
+
+def test_ten_people_of_a_large_role_are_named() -> None:
+    crowd = People(members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("release",)) for n in range(12)))
+    state = ThreadState(requests=(approval(),), requester=ALICE)
+    (_, notice) = events_for_message(state, incoming_message("hm"), people=crowd, agent=AGENT, answer_instructions=how)
+    assert isinstance(notice, NoticeGiven)
+    assert "P9, 2 more)" in notice.text
+
+
+def said(state: ThreadState, text: str, seconds: float, *, is_shared: bool = True) -> tuple[ThreadState, int]:
+    """The thread after a message, and how many lines that brought."""
+    written = events_for_message(
+        state,
+        incoming_message(text, at=seconds_later(seconds)),
+        people=PEOPLE,
+        agent=AGENT,
+        answer_instructions=how,
+        is_shared=is_shared,
+    )
+    return fold(state, written), sum(isinstance(event, NoticeGiven) for event in written)
+
+
+def test_in_a_terminal_every_message_gets_its_line() -> None:
+    state, first = said(thread_with_approval(TWO), "hm", 0, is_shared=False)
+    assert (first, said(state, "hm", 1, is_shared=False)[1]) == (1, 1)
+
+
+def test_of_several_messages_within_seconds_at_a_shared_place_the_first_gets_the_line() -> None:
+    state, first = said(thread_with_approval(TWO), "hm", 0)
+    state, second = said(state, "well", 2)
+    state, third = said(state, "ok", 3)
+    state, fourth = said(state, "hm", 9)
+    assert (first, second, third, fourth) == (1, 0, 1, 1)
+
+
+def test_the_line_is_sent_once_wakes_no_model_and_is_not_in_its_context() -> None:
+    before = thread_with_approval(TWO)
+    state, _ = said(before, "ok", 0)
+    assert [(m.key, m.to) for m in state.pending_messages[len(before.pending_messages) :]] == [
+        (f"notice:{state.version}", SOURCE)
+    ]
+    assert (state.open_request, state.status, next_work(state)) == (before.open_request, "waiting_for_human", ())
+    assert [type(event) for event in state.history[len(before.history) :]] == [MessageReceived]
+    assert not any("still waits" in (render_event(event) or "") for event in state.history)
+    assert command_history(state, AGENT.commands).last_event == state.history[-1]
+
+
+# A request that ran out and stays open
+
+
+def held(request: Request) -> ThreadState:
+    return ThreadState(requests=(request,), requester=ALICE, paused=expiry_pause_reason(request))
+
+
+def test_an_answer_in_words_to_a_held_question_resumes_the_thread() -> None:
+    state = held(question(is_kept_open=True))
+    answered = events_for_message(
+        state, incoming_message("there", at=seconds_later(9999)), people=PEOPLE, agent=AGENT, answer_instructions=how
+    )
+    assert [type(e) for e in answered] == [MessageReceived, RequestAnswered, ThreadResumed]
+    assert fold(state, answered).paused is None
+
+
+def test_a_new_instruction_resumes_the_thread_of_a_held_request() -> None:
+    state = held(approval(is_kept_open=True))
+    assert fold(state, events_for_message(state, incoming_message("stop"), people=PEOPLE, agent=AGENT)).paused is None
+
+
+def test_a_pause_of_a_person_outlasts_the_answer() -> None:
+    state = held(question(is_kept_open=True)).model_copy(update={"paused": "paused by person:alice"})
+    assert (
+        fold(state, events_for_message(state, incoming_message("there"), people=PEOPLE, agent=AGENT)).paused is not None
+    )

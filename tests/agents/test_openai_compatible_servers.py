@@ -1,0 +1,217 @@
+"""Servers that are not OpenAI: what they do not understand, and where they put the answer."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agents.completion import Completion, CompletionOutcome
+from agents.openai_model import OpenAIModel
+from agents.steps import DoneForNow
+from tests.agents.openai_harness import MODEL_REQUEST, OpenAIHarness, build_model
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.openai_shapes import AnswerLocation
+
+REPLY = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello"}}'
+HELLO = DoneForNow(message="Hello")
+
+
+@pytest.fixture
+async def chat() -> AsyncIterator[OpenAIHarness]:
+    """A line to a server that is not OpenAI's."""
+    async with FakeOpenAI.running() as provider:
+        model = build_model(provider, "chat")
+        yield OpenAIHarness(provider, model)
+        await model.close()
+
+
+def formats(provider: FakeOpenAI) -> list[str]:
+    return [(asked.body.get("response_format") or {}).get("type", "none") for asked in provider.received]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "tried"),
+    [
+        ({"json_schema"}, ["json_schema", "json_object"]),
+        ({"json_schema", "json_object"}, ["json_schema", "json_object", "none"]),
+    ],
+)
+async def test_refused_schema_is_left_out_and_that_is_remembered(
+    chat: OpenAIHarness, refuses: set[str], tried: list[str]
+) -> None:
+    chat.provider.unsupported = frozenset(refuses)
+    chat.provider.will_say_raw(REPLY)
+    chat.provider.will_say_raw(REPLY)
+
+    assert (await chat.complete()).step == HELLO
+    assert (await chat.complete()).step == HELLO
+    assert formats(chat.provider) == [*tried, tried[-1]]
+    assert all("JSON schema" in asked.system for asked in chat.provider.received)
+
+
+async def test_server_that_knows_no_const_is_asked_once(chat: OpenAIHarness) -> None:
+    chat.provider.unsupported = frozenset({"const"})
+    chat.provider.will_choose("done_for_now", message="Hello")
+
+    assert (await chat.complete()).step == HELLO
+    assert formats(chat.provider) == ["json_schema"]
+
+
+@pytest.mark.parametrize("refused", ["stream_options", "stream"])
+async def test_refused_option_is_left_out_and_the_schema_stays(chat: OpenAIHarness, refused: str) -> None:
+    chat.provider.unsupported = frozenset({refused})
+    chat.provider.will_say_raw(REPLY)
+    chat.provider.will_say_raw(REPLY)
+
+    assert [(await chat.complete()).step for _ in range(2)] == [HELLO, HELLO]
+    assert formats(chat.provider) == ["json_schema"] * len(chat.provider.received)
+    assert [refused in asked.body for asked in chat.provider.received][-2:] == [False, False]
+
+
+async def test_unverified_organization_at_openai_is_answered_at_once() -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.unsupported = frozenset({"stream"})
+        provider.will_choose("done_for_now", message="Hello")
+        model = build_model(provider, "responses")
+        completion = await model.complete(MODEL_REQUEST)
+        await model.close()
+
+    assert completion.step == HELLO
+    assert [asked.is_streaming for asked in provider.received] == [True, False]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_refusal_without_words_may_be_about_the_schema(chat: OpenAIHarness, status: int) -> None:
+    for _ in range(3):
+        chat.provider.will_answer(b"<html>", status=status, kind="text/html")
+
+    assert (await chat.complete()).outcome is CompletionOutcome.BAD_REQUEST
+    assert formats(chat.provider) == ["json_schema", "json_object", "none"]
+
+
+async def test_what_did_not_help_is_not_remembered(chat: OpenAIHarness) -> None:
+    for _ in range(3):
+        chat.provider.will_fail(400, message="the schema is too odd")
+    chat.provider.will_choose("done_for_now", message="Hello")
+
+    assert (await chat.complete()).outcome is CompletionOutcome.BAD_REQUEST
+    assert (await chat.complete()).step == HELLO
+    assert formats(chat.provider)[-1] == "json_schema"
+
+
+async def test_refusal_of_something_else_is_asked_once(chat: OpenAIHarness) -> None:
+    chat.provider.will_fail(400, message="maximum context length is 8192 tokens")
+
+    completion = await chat.complete()
+    assert (completion.outcome, len(chat.provider.received)) == (CompletionOutcome.BAD_REQUEST, 1)
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
+@pytest.mark.parametrize("place", ["parts", "thoughts"])
+async def test_answer_is_read_where_the_server_puts_it(
+    chat: OpenAIHarness, place: AnswerLocation, *, streams: bool
+) -> None:
+    chat.provider.answer_location, chat.provider.can_stream = place, streams
+    chat.provider.will_say_raw(REPLY)
+
+    assert (await chat.complete(lambda _: None)).step == HELLO
+    assert len(chat.provider.received) == 1
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
+async def test_thoughts_without_an_object_are_an_empty_answer(chat: OpenAIHarness, *, streams: bool) -> None:
+    chat.provider.answer_location, chat.provider.can_stream = "thoughts", streams
+    chat.provider.will_say_raw("They said hi, so I could answer.")
+
+    assert (await chat.complete()).outcome is CompletionOutcome.EMPTY
+
+
+async def test_stream_without_a_reason_for_its_end_counts_when_it_is_done(chat: OpenAIHarness) -> None:
+    told: list[str] = []
+    chat.provider.is_finish_reason_omitted = True
+    chat.provider.will_say_raw(REPLY)
+
+    assert (await chat.complete(told.append)).step == HELLO
+    assert told[-1] == "Hello"
+
+
+@pytest.mark.parametrize("around", ["{}", "Sure!\n```jsonc\n{}\n```", "<thinking>hm</thinking>{}", "\ufeff{}"])
+async def test_wrapped_object_costs_one_call(chat: OpenAIHarness, around: str) -> None:
+    chat.provider.will_say_raw(around.format(REPLY))
+
+    assert (await chat.complete()).step == HELLO
+
+
+async def test_refused_generation_is_the_mistake_of_the_model(chat: OpenAIHarness) -> None:
+    chat.provider.will_refuse_generation('{"step": {"intent": "done_for_now", "message": "Hel')
+
+    completion = await chat.complete()
+    assert completion.outcome is CompletionOutcome.INVALID
+    assert completion.rejected_text.startswith('{"step": {"intent"')
+    assert "valid JSON" in completion.detail
+
+
+async def test_refused_generation_that_holds_the_object_needs_no_repair(chat: OpenAIHarness) -> None:
+    chat.provider.will_refuse_generation(f"Here you are: {REPLY}")
+
+    assert (await chat.complete()).step == HELLO
+
+
+async def test_slow_answer_that_keeps_coming_outlasts_the_timeout() -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.split_text, provider.chunk_delay_seconds = lambda text: [text[:20], text[20:40], text[40:]], 0.4
+        provider.will_say_raw(REPLY)
+        model = build_model(provider, "chat", timeout=1.5)
+        completion = await model.complete(MODEL_REQUEST)
+        await model.close()
+
+    assert completion.step == HELLO
+
+
+async def test_answer_without_an_end_is_cut_off() -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.split_text = lambda text: [text[at : at + 50_000] for at in range(0, len(text), 50_000)]
+        provider.will_break_off("x" * 600_000, "hang")
+        model = build_model(provider, "chat")
+        completion = await model.complete(MODEL_REQUEST)
+        await model.close()
+
+    assert (completion.outcome, "fewer words" in completion.detail) == (CompletionOutcome.TRUNCATED, True)
+
+
+FOREIGN = {
+    "OPENAI_ORG_ID": "org-private",
+    "OPENAI_PROJECT_ID": "proj-private",
+    "OPENAI_ADMIN_KEY": "sk-admin-private",
+    "OPENAI_WEBHOOK_SECRET": "whsec-private",
+    "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer private\nX-Private: private",
+    "OPENAI_LOG": "debug",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+}
+
+
+async def asks_once(provider: FakeOpenAI) -> Completion:
+    provider.will_choose("done_for_now", message="Hello")
+    model = OpenAIModel(provider.key, provider.base_url, provider.model)
+    completion = await model.complete(MODEL_REQUEST)
+    await model.close()
+    return completion
+
+
+async def test_environment_of_the_sdk_reaches_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    async with FakeOpenAI.running() as provider:
+        assert (await asks_once(provider)).step == HELLO
+
+    (headers,) = provider.headers
+    assert not [name for name, value in headers.items() if "private" in value]
+    assert headers["authorization"] == "Bearer test-key"
+
+
+@pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/nowhere.pem")])
+async def test_unusable_variable_of_the_machine_stops_no_call(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    async with FakeOpenAI.running() as provider:
+        assert (await asks_once(provider)).step == HELLO

@@ -1,0 +1,274 @@
+"""What is told of a reply while a model writes it is always the beginning of that reply, and as much as is certain."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agents.agent import Agent
+from agents.answer_object import extract_object
+from agents.errors import InvalidInput
+from agents.output_parser import parse_step
+from agents.partial_reply import PartialReplyReader
+from agents.steps import DoneForNow, NothingToDo, Step
+
+AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(), delegates=("deploy",))
+
+WRAPPINGS = [
+    "{}",
+    "\n\t {} \n",
+    "```json\n{}\n```",
+    "```{}```",
+    "Here you are:\n```json\n{}\n```\nAnything else?",
+    "<think>they want to {{ rest }}, `so` say ```no```</think>\n{}",
+    "<think>\nhm\n</think>\n```json\n{}\n```",
+    "thoughts without a beginning</think>{}",
+    "thoughts</think> Well: ```\n{}```",
+    "\ufeff{}",
+    "```jsonc\n{}\n```",
+    "````yaml\n{}\n````",
+    '<thinking>I could say ```{{"step": 1}}```</thinking>\n{} Anything else?',
+    "<think>a</think>b</think>{}",
+    "`Well`</think>{}",
+]
+
+
+def told_of(pieces: Sequence[str], *, wrapped: bool = True) -> list[str]:
+    draft = PartialReplyReader(may_be_wrapped=wrapped)
+    return [told for piece in pieces if (told := draft.feed(piece)) is not None]
+
+
+def chosen(text: str, *, wrapped: bool = True) -> Step | None:
+    try:
+        return parse_step(extract_object(text) if wrapped else text, AGENT)[1]
+    except InvalidInput:
+        return None
+
+
+def reply(message: str, reasoning: str = "because") -> str:
+    return json.dumps({"reasoning": reasoning, "step": {"intent": "done_for_now", "message": message}})
+
+
+def check_told_is_how_it_begins(pieces: Sequence[str], *, wrapped: bool) -> None:
+    told = told_of(pieces, wrapped=wrapped)
+    step = chosen("".join(pieces), wrapped=wrapped)
+
+    assert all(longer.startswith(shorter) and longer != shorter for shorter, longer in pairwise(told))
+    if isinstance(step, DoneForNow):
+        assert step.message.startswith(told[-1] if told else "")
+    elif step is not None:
+        assert told == []
+
+
+def test_a_reply_is_told_letter_by_letter() -> None:
+    assert told_of(reply("Hi!")) == ["H", "Hi", "Hi!"]
+
+
+def test_pieces_without_a_letter_of_the_reply_tell_nothing() -> None:
+    assert told_of(['{"reasoning": "they said hi", "step": {"intent": "done_', 'for_now", "message": "', "", "Hi"]) == [
+        "Hi"
+    ]
+
+
+def test_the_reasoning_may_be_thought_afterwards() -> None:
+    assert told_of(['{"step":{"intent":"done_for_now","message":"Hi"},', '"reasoning":"{\\"step\\""}']) == ["Hi"]
+
+
+def test_a_reply_before_its_intent_is_told_once_the_intent_is_known() -> None:
+    assert told_of(['{"step": {"message": "Hi", "intent": "done_for', '_now"}}']) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"intent": "nothing_to_do", "reason": "quiet", "message": "Hi"},
+        {"intent": "request_human_input", "question": "which?"},
+        {"intent": "request_more_information", "message": "which?"},
+        {"intent": "request_clarification", "message": "which?"},
+        {"message": "look", "intent": "ask_agent", "agent": "deploy"},
+        {"intent": None, "message": "Hi"},
+        {"message": "Hi"},
+        {"intent": "done_for_now", "message": None},
+        {"intent": "done_for_now", "message": ["Hi"]},
+        {"intent": "done_for_now", "note": {"message": "Hi"}},
+    ],
+)
+def test_of_any_other_step_nothing_is_told(step: dict[str, Any]) -> None:
+    assert told_of(json.dumps({"reasoning": "", "step": step})) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"intent": "done_for_now", "message": "Hi"}',
+        '[{"step": {"intent": "done_for_now", "message": "Hi"}}]',
+        '{"step": [{"intent": "done_for_now", "message": "Hi"}]}',
+        '{"reasoning": {"intent": "done_for_now", "message": "Hi"}}',
+        '{"reasoning": {"step": {"intent": "done_for_now", "message": "Hi"}}}',
+        '{"reasoning": ["step", {"intent": "done_for_now", "message": "Hi"}]}',
+        '{"reasoning": "\\"step\\": {\\"intent\\": \\"done_for_now\\", \\"message\\": \\"Hi\\""}',
+    ],
+)
+def test_what_only_looks_like_a_reply_is_not_told(answer: str) -> None:
+    assert told_of(answer) == []
+
+
+def test_a_blank_reply_will_be_refused_so_it_is_not_told() -> None:
+    assert told_of(reply(" \n\t")) == []
+    assert told_of(reply("\n Hi"))[0] == "\n H"
+
+
+def test_half_a_character_waits_for_its_other_half() -> None:
+    assert told_of([*reply("")[:-3], "a\\ud83", "d", "\\", "ude", "00", "b"]) == ["a", "a😀", "a😀b"]
+
+
+@pytest.mark.parametrize(
+    "half", ["\\ud83d!", "\\ud83d\\n", "\\ud83d\\u0041", "\\ude00", "\\u12x4", "\\ud83ddc00  ", "\\ud83d--de00"]
+)
+def test_a_half_that_stays_alone_ends_the_telling(half: str) -> None:
+    assert told_of([*reply("")[:-3], "a", half, "more and more", '"}}']) == ["a"]
+
+
+def test_a_key_may_be_spelled_in_any_way() -> None:
+    assert told_of(['{"st\\u0065p": {"intent": "done\\u005Ffor_now", "\\u006dessage": "Hi"}}']) == ["Hi"]
+
+
+@pytest.mark.parametrize("around", WRAPPINGS)
+def test_thoughts_and_fences_are_not_told_and_hide_nothing(around: str) -> None:
+    text = around.format(reply("use ```json``` and </think> with {care}"))
+
+    assert told_of(text)[-1] == "use ```json``` and </think> with {care}"
+    check_told_is_how_it_begins(text, wrapped=True)
+
+
+@pytest.mark.parametrize("around", WRAPPINGS[2:])
+def test_where_nobody_wraps_wrapping_is_no_answer(around: str) -> None:
+    assert told_of(around.format(reply("Hi")), wrapped=False) == []
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "Sure: {}",
+        "<think>I could say {}",
+        "`Well`: {}",
+        "Well <think>so</think> {}",
+    ],
+)
+def test_what_may_still_turn_out_to_be_something_else_is_not_told(around: str) -> None:
+    assert told_of(around.format(reply("Hi"))) == []
+
+
+def test_an_answer_in_thoughts_is_not_the_one_that_counts() -> None:
+    assert told_of(f"<think>{reply('No')}</think>{reply('Yes')}") == ["Y", "Ye", "Yes"]
+
+
+def test_any_depth_is_passed_over() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+
+    assert told_of(reply("Hi").replace('"because"', deep))[-1] == "Hi"
+
+
+def test_a_step_may_end_only_what_was_told_of_it() -> None:
+    silent, speaking = PartialReplyReader(may_be_wrapped=True), PartialReplyReader(may_be_wrapped=True)
+    speaking.feed(reply("Hi")[:-3])
+
+    assert silent.matches(NothingToDo(reason="quiet"))
+    assert speaking.matches(DoneForNow(message="Hi there"))
+    assert not speaking.matches(DoneForNow(message="Ho"))
+    assert not speaking.matches(NothingToDo(reason="quiet"))
+
+
+messages = st.text() | st.text(alphabet='😀é\\"`{}</think>\n u0d8', max_size=60)
+
+
+@st.composite
+def spelled(draw: st.DrawFn, text: str) -> str:
+    """A string of JSON, each character written in one of the ways there are."""
+    return '"' + "".join(draw(st.sampled_from(ways(character))) for character in text) + '"'
+
+
+def ways(character: str) -> list[str]:
+    units = character.encode("utf-16-be").hex()
+    escaped = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    short = json.dumps(character, ensure_ascii=False)[1:-1]
+    return [short, escaped, escaped.upper().replace("\\U", "\\u"), *(["\\/"] if character == "/" else [])]
+
+
+def in_pieces(text: str) -> st.SearchStrategy[list[str]]:
+    """The text, cut anywhere."""
+    cuts = st.lists(st.integers(0, len(text)), max_size=12).map(lambda at: [0, *sorted(at), len(text)])
+    return st.just(list(text)) | cuts.map(lambda at: [text[begin:end] for begin, end in pairwise(at)])
+
+
+@st.composite
+def objects(draw: st.DrawFn, members: dict[str, str]) -> str:
+    """An object of JSON with these members in any order, and blanks anywhere."""
+    blank = st.sampled_from(["", " ", "\n\t"])
+    order = draw(st.permutations(list(members.items())))
+    written = [f"{draw(spelled(key))}{draw(blank)}:{draw(blank)}{value}" for key, value in order]
+    return "{" + draw(blank) + f"{draw(blank)},{draw(blank)}".join(written) + draw(blank) + "}"
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """Any message, and an answer that says it, in pieces."""
+    message = draw(messages)
+    step = draw(objects({"intent": draw(spelled("done_for_now")), "message": draw(spelled(message))}))
+    others = st.sampled_from(['"because"', "null", "7", '[{"step": "}"}, []]', '"\\"step\\": {"'])
+    answer = draw(objects({"reasoning": draw(others), "step": step}))
+    return message, draw(in_pieces(draw(st.sampled_from(WRAPPINGS)).format(answer)))
+
+
+@given(replies())
+def test_any_reply_however_it_is_written_and_cut_is_told_to_its_end(reply: tuple[str, list[str]]) -> None:
+    message, pieces = reply
+
+    check_told_is_how_it_begins(pieces, wrapped=True)
+    assert told_of(pieces)[-1:] == ([message] if message.strip() else [])
+
+
+parts = st.sampled_from([
+    "<think>", "</think>", "<thinking>", "</thinking>", "\ufeff", '{"', "```", "```json",
+    '{"a": 1}', "`", "json", "\n", " ", "well", "{", "}", '"', "\\",
+    reply("Yes"), reply("No", "```</think>"), reply("```json {} ```"), reply("Perhaps")[:-2],
+    '{"step": {"intent": "nothing_to_do", "reason": "quiet"}}', '{"step": {"message": "Hi", "intent": "await"}}',
+])  # fmt: skip
+cluttered = st.lists(parts, max_size=12).map("".join)
+
+
+@given(text=cluttered.flatmap(in_pieces), wrapped=st.booleans())
+@example(text=[f"<think>a</think>b</think>{reply('Yes')}```json\n{reply('No')}\n```"], wrapped=True)
+@example(text=[f"<think>```json\n{reply('Yes')}\n```</think>{reply('No')}"], wrapped=True)
+@example(text=[f"```json\n{reply('Yes')}\n``` or\n```json\n{reply('No')}\n```"], wrapped=True)
+def test_whatever_is_around_and_between_what_was_told_is_how_the_reply_begins(text: list[str], wrapped: bool) -> None:
+    check_told_is_how_it_begins(text, wrapped=wrapped)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["step", "intent", "message"]) | st.text(), inner),
+    max_leaves=12,
+)
+steps = st.fixed_dictionaries(
+    {"intent": st.sampled_from(["done_for_now", "ask_agent", "request_clarification"]) | json_values},
+    optional={"message": st.text() | json_values, "agent": st.just("deploy"), "reason": json_values},
+)
+
+
+@given(
+    st.fixed_dictionaries({"reasoning": json_values, "step": steps | json_values}), st.randoms(use_true_random=False)
+)
+def test_any_json_is_told_as_what_it_will_be(answer: dict[str, Any], chance: Any) -> None:
+    text = json.dumps(answer, ensure_ascii=chance.random() < 0.5)
+
+    check_told_is_how_it_begins(text, wrapped=False)
+
+
+@given(st.lists(st.text()))
+def test_any_text_at_all_can_be_read(pieces: list[str]) -> None:
+    check_told_is_how_it_begins(pieces, wrapped=True)

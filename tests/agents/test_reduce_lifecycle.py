@@ -1,0 +1,270 @@
+"""Folding life: threads open, pause, end, wait and fork; and a log that is not wholly readable is still a log."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents.budget import Budget
+from agents.deadlines import due_events, next_deadline
+from agents.events import (
+    BudgetReached,
+    KnownEvent,
+    ReplyChosen,
+    ThreadCancelled,
+    ThreadFinished,
+    ThreadForked,
+    ThreadPaused,
+    ThreadResumed,
+    ToolFailed,
+    ToolSucceeded,
+    UnknownEvent,
+)
+from agents.next_step import next_step, next_work
+from agents.policy import Policy, Rule
+from agents.reducer import fold
+from agents.state import ThreadState
+from agents.steps import Await, CallTool
+from storage.codec import dump_state
+from tests.agents.factories import (
+    ALICE,
+    BOB,
+    NOW,
+    PEOPLE,
+    TERMINAL,
+    after_answer,
+    after_step,
+    after_tool_started,
+    message_received,
+    request_shown,
+    seconds_later,
+    thread,
+    thread_with_approval,
+)
+from tests.histories import RandomHistory, random_histories
+
+FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+PUSH = CallTool(tool="push", arguments={"where": "staging"})
+
+paused = ThreadPaused(at=NOW, actor=BOB, reason="wait")
+resumed = ThreadResumed(at=NOW, actor=BOB)
+cancelled = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
+
+
+def finished(outcome: Any = "done") -> ThreadFinished:
+    return ThreadFinished(at=NOW, actor=BOB, outcome=outcome, reason="over")
+
+
+def forked(seconds: float = 0) -> ThreadForked:
+    return ThreadForked(at=seconds_later(seconds), actor=BOB, thread_id="thr_2", parent="thr_1", at_seq=2)
+
+
+def ready() -> ThreadState:
+    """A call in hand that nobody had to approve."""
+    return after_step(thread(), PUSH, FREE)
+
+
+# Opening
+
+
+def test_a_thread_is_what_its_first_event_says() -> None:
+    state = thread(budget={"steps": 3}, prefetch=("look",), labels={"team": "ops"})
+    assert (state.thread_id, state.agent, state.origin, state.requester) == ("thr_1", "walker", TERMINAL, ALICE)
+    assert (state.budget, state.prefetch, state.labels) == (Budget(steps=3), ("look",), {"team": "ops"})
+    assert (state.created_at, state.updated_at, state.version, state.status) == (NOW, NOW, 2, "running")
+
+
+# Pausing
+
+
+@pytest.mark.parametrize(
+    "state", [thread(), thread_with_approval(), ready(), after_step(thread(), Await(seconds=60, reason="tea"), FREE)]
+)
+def test_a_thread_that_goes_on_goes_back_to_what_it_waited_for(state: ThreadState) -> None:
+    resting = fold(state, [paused])
+    assert (resting.status, resting.paused, next_work(resting)) == ("paused", "wait", ())
+    again = fold(resting, [resumed])
+    assert (again.status, [e.key for e in next_step(again)]) == (state.status, [e.key for e in next_step(state)])
+    assert next_deadline(again) == next_deadline(state)
+
+
+def test_an_answer_while_the_thread_is_paused_counts_and_runs_nothing_yet() -> None:
+    state = after_answer(fold(thread_with_approval(), [paused]))
+    assert (state.status, next_work(state)) == ("paused", ())
+    assert [type(effect).__name__ for effect in next_work(fold(state, [resumed]))] == ["RunTool"]
+
+
+def test_a_message_to_a_paused_thread_is_heard_when_it_goes_on() -> None:
+    state = fold(thread(), [finished(), paused, message_received("hello?")])
+    assert (state.status, next_work(state)) == ("paused", ())
+    assert fold(state, [resumed]).status == "running"
+
+
+def test_a_tool_that_ends_while_the_thread_is_paused_leaves_the_model_waiting() -> None:
+    state = fold(after_tool_started(ready()), [paused])
+    assert state.current_call is not None
+    done = ToolSucceeded(at=NOW, actor=BOB, call_id=state.current_call.call_id, summary="done")
+    state = fold(state, [done])
+    assert (state.current_call, next_work(state)) == (None, ())
+    assert [type(effect).__name__ for effect in next_work(fold(state, [resumed]))] == ["CallModel"]
+
+
+# Ending
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed"])
+def test_a_finished_thread_rests_until_somebody_writes(outcome: str) -> None:
+    state = fold(thread(), [finished(outcome)])
+    assert (state.status, next_step(state), next_deadline(state)) == (outcome, (), None)
+    awake = fold(state, [message_received("one more thing")])
+    assert (awake.status, awake.needs_model) == ("running", True)
+    assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
+
+
+def test_whoever_writes_anew_starts_with_a_clean_sheet() -> None:
+    tired = thread().model_copy(update={"failures": 3, "repairs": 2, "retries": 5, "retry_at": seconds_later(60)})
+    state = fold(tired, [finished(), message_received("again")])
+    assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
+
+
+# Cancelling
+
+
+def test_cancelling_closes_the_open_request_as_cancelled_on_every_card() -> None:
+    state = fold(thread_with_approval(), [cancelled])
+    (request,) = state.requests
+    assert (state.status, request.status, state.open_request, state.current_call) == (
+        "cancelled",
+        "cancelled",
+        None,
+        None,
+    )
+    assert [m.message.card.outcome for m in state.pending_messages if m.message.card] == ["cancelled with its thread"]
+    assert (next_work(state), next_deadline(state)) == ((), None)
+
+
+def test_cancelling_drops_a_call_that_was_not_started() -> None:
+    assert fold(ready(), [cancelled]).current_call is None
+
+
+def test_it_is_nobodys_turn_in_a_cancelled_thread() -> None:
+    assert not fold(thread(), [cancelled]).needs_model
+
+
+@pytest.mark.parametrize("ending", ["succeeded", "failed"])
+def test_cancelling_keeps_a_started_call_until_it_reports_and_nothing_follows(ending: str) -> None:
+    state = fold(after_tool_started(ready()), [cancelled])
+    assert state.current_call is not None
+    assert (state.status, state.current_call.phase) == ("cancelled", "running")
+    facts: dict[str, Any] = {"at": NOW, "actor": BOB, "call_id": state.current_call.call_id}
+    report: KnownEvent = (
+        ToolSucceeded(**facts, summary="done") if ending == "succeeded" else ToolFailed(**facts, error="broken")
+    )
+    state = fold(state, [report])
+    assert (state.status, state.current_call, state.needs_model, next_work(state)) == ("cancelled", None, False, ())
+
+
+def test_cancelling_ends_a_pause_and_a_wait() -> None:
+    sleeping = after_step(thread(), Await(seconds=60, reason="tea"), FREE)
+    state = fold(sleeping, [paused, cancelled])
+    assert (state.status, state.paused, state.timer_at, next_deadline(state)) == ("cancelled", None, None, None)
+
+
+# Forking
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        thread(),
+        thread_with_approval(shown_to=()),
+        thread_with_approval(),
+        ready(),
+        after_tool_started(ready()),
+        fold(thread_with_approval(), [paused]),
+        fold(thread(), [cancelled]),
+        after_step(thread(), Await(seconds=60, reason="tea"), FREE),
+        thread(prefetch=("look",)),
+    ],
+)
+def test_a_fork_is_at_rest_whatever_its_parent_was_doing(parent: ThreadState) -> None:
+    state = fold(parent, [forked()])
+    assert (state.thread_id, state.status, state.created_at) == ("thr_2", "done", NOW)
+    assert (state.requests, state.current_call, state.pending_messages, state.prefetch) == ((), None, (), ())
+    assert (next_step(state), next_deadline(state), due_events(state, seconds_later(10**8), PEOPLE)) == ((), None, ())
+    assert (state.needs_model, state.timer_at, state.retry_at, state.paused) == (False, None, None, None)
+
+
+def test_a_fork_remembers_and_goes_on_when_somebody_writes() -> None:
+    state = fold(thread_with_approval(), [forked()])
+    assert [event.type for event in state.history[-2:]] == ["ToolCalled", "ThreadForked"]
+    awake = fold(state, [message_received("and now staging")])
+    assert (awake.status, awake.current_call) == ("running", None)
+    assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
+
+
+@pytest.mark.parametrize("parent", [thread(), ready(), thread_with_approval()])
+def test_a_fork_has_spent_nothing_however_long_after_its_parent_it_is_made(parent: ThreadState) -> None:
+    state = fold(parent, [forked(seconds=10**6)])
+    assert state.spent == Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
+
+
+def test_a_card_of_the_parent_that_is_told_to_a_fork_changes_nothing() -> None:
+    parent = thread_with_approval(shown_to=())
+    replied = fold(parent, [forked(), ReplyChosen(at=NOW, actor=BOB, text="hello")])
+    state = fold(replied, [request_shown(parent)])
+    assert (state.requests, state.pending_messages, state.status) == ((), replied.pending_messages, "done")
+
+
+# Time spent
+
+
+def test_time_counts_as_work_while_the_thread_runs() -> None:
+    assert thread(message_received("more", at=seconds_later(5))).spent.wall_clock == 5
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        thread_with_approval(),
+        fold(thread(), [paused]),
+        fold(thread(), [finished()]),
+        after_step(thread(), Await(seconds=60, reason="tea"), FREE),
+    ],
+)
+def test_waiting_is_no_work(state: ThreadState) -> None:
+    assert fold(state, [message_received("hello", at=seconds_later(3600))]).spent.wall_clock == 0
+
+
+def test_a_clock_that_goes_backwards_gives_no_time_back() -> None:
+    assert thread(message_received("more", at=seconds_later(-60))).spent.wall_clock == 0
+
+
+def test_reaching_a_budget_is_only_written_down() -> None:
+    reached = BudgetReached(at=NOW, actor=BOB, kind="steps", limit=3, used=3)
+    before = thread()
+    assert fold(before, [reached]) == before.model_copy(update={"version": before.version + 1})
+
+
+# What this build cannot read
+
+
+painted = UnknownEvent(type="ThreadPainted", v=7, at=NOW, actor=BOB, data={"colour": "red"})
+
+
+def test_an_event_nobody_here_can_read_pauses_the_thread_and_nobody_resumes_it() -> None:
+    state = fold(thread(), [painted, resumed])
+    assert (state.status, state.unreadable, state.version) == ("paused", "ThreadPainted", 4)
+    assert (next_step(state), next_deadline(state)) == ((), None)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(random_histories(max_moves=30), st.data())
+def test_a_log_with_any_event_unreadable_still_folds_and_starts_nothing(walk: RandomHistory, data: Any) -> None:
+    lost = data.draw(st.integers(1, len(walk.events) - 1))
+    log = [*walk.events[:lost], painted, *walk.events[lost + 1 :]]
+    state = fold(ThreadState(), log)
+    assert (state.version, state.status) == (walk.state.version, "paused") or walk.states[lost].lifecycle == "cancelled"
+    assert next_step(state) == ()
+    assert dump_state(fold(fold(ThreadState(), log[: lost + 1]), log[lost + 1 :])) == dump_state(state)

@@ -1,0 +1,172 @@
+"""Folding talk: what people say wakes a thread that rests, and what is sent is wanted no longer."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from agents.addresses import Address
+from agents.effects import CallModel
+from agents.events import KnownEvent, MessageDeleted, MessageEdited, MessageUndeliverable, ReplyChosen, ThreadFinished
+from agents.messages import Provenance
+from agents.next_step import next_work, pending_sends
+from agents.policy import Policy, Rule
+from agents.reducer import MAX_HISTORY_EVENTS, fold
+from agents.state import ThreadState
+from agents.steps import Await, CallTool
+from tests.agents.factories import (
+    ALICE,
+    NOW,
+    PEOPLE,
+    STRANGER,
+    TERMINAL,
+    after_step,
+    after_tool_started,
+    message_deleted,
+    message_edited,
+    message_received,
+    message_sent,
+    thread,
+    thread_with_approval,
+)
+from tests.histories import RandomHistory, find_history, random_histories
+
+FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+
+
+def reply(text: str) -> ReplyChosen:
+    return ReplyChosen(at=NOW, actor=Address("agent:walker"), text=text)
+
+
+def test_a_reply_leaves_where_the_thread_came_from() -> None:
+    (sent,) = thread(reply("Done.")).pending_messages
+    assert (sent.to, sent.message.text, sent.message.card, sent.request_id) == (TERMINAL, "Done.", None, None)
+
+
+def test_two_replies_are_two_messages_in_order() -> None:
+    state = thread(reply("Done."), reply("Done."))
+    assert len({effect.key for effect in pending_sends(state)}) == 2
+    assert [effect.message.text for effect in pending_sends(thread(reply("one"), reply("two")))] == ["one", "two"]
+
+
+def test_a_message_that_was_taken_or_never_will_be_is_wanted_no_longer() -> None:
+    state = thread(reply("one"), reply("two"))
+    one, two = state.pending_messages
+    gone = MessageUndeliverable(at=NOW, actor=ALICE, key=two.key, to=two.to, reason="gone")
+    assert fold(state, [message_sent(one)]).pending_messages == (two,)
+    assert fold(state, [message_sent(one), gone]).pending_messages == ()
+
+
+def test_a_message_taken_twice_or_never_wanted_changes_nothing() -> None:
+    state = thread(reply("one"))
+    (one,) = state.pending_messages
+    assert fold(state, [message_sent(one), message_sent(one)]).pending_messages == ()
+    assert fold(thread(), [message_sent(one)]).pending_messages == ()
+
+
+def test_a_message_reopens_a_thread_that_is_done() -> None:
+    done = thread(ThreadFinished(at=NOW, actor=ALICE, reason="done"))
+    assert fold(done, [message_received("more")]).status == "running"
+
+
+def test_a_message_ends_a_wait() -> None:
+    sleeping = after_step(thread(), Await(seconds=60, reason="tea"), FREE)
+    state = fold(sleeping, [message_received("now")])
+    assert (state.status, state.timer_at, len(next_work(state))) == ("running", None, 1)
+
+
+@pytest.mark.parametrize(
+    "busy", [thread_with_approval(), after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), FREE)]
+)
+def test_a_message_while_people_are_asked_or_a_tool_is_in_hand_is_only_heard(busy: ThreadState) -> None:
+    state = fold(busy, [message_received("by the way")])
+    assert (state.status, state.current_call, state.needs_model) == (busy.status, busy.current_call, busy.needs_model)
+    assert [effect.key for effect in next_work(state)] == [effect.key for effect in next_work(busy)]
+
+
+@pytest.mark.parametrize("provenance", list(Provenance))
+def test_a_thread_is_trusted_until_an_unverified_address_speaks(provenance: Provenance) -> None:
+    state = thread(message_received("x", by=STRANGER, provenance=provenance))
+    assert state.is_trusted == (provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM))
+
+
+def test_trust_comes_back_once_the_content_has_left_the_context() -> None:
+    foreign = message_received("x", by=STRANGER, provenance=Provenance.WEBHOOK)
+    assert not thread(foreign, *[message_received("y")] * (MAX_HISTORY_EVENTS - 1)).is_trusted
+    assert thread(foreign, *[message_received("y")] * MAX_HISTORY_EVENTS).is_trusted
+
+
+# What becomes of a message
+
+
+SAID = message_received("push it", ref="m1")
+BUSY = after_step(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
+MOVED_BY_NONE = {"version", "updated_at", "spent", "recent", "forgotten", "context_seq", "requesters", "requests"}
+"""What any event that is remembered may change. Settled requests leave a state with whatever comes next."""
+
+
+@pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, reason="done")), "done"),
+        (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="stuck")), "failed"),
+        (after_step(thread(SAID), Await(seconds=60, reason="tea"), FREE), "waiting_for_time"),
+        (thread_with_approval(), "waiting_for_human"),
+        (BUSY, "running"),
+        (after_tool_started(BUSY), "running"),
+    ],
+)
+def test_an_edit_or_a_deletion_moves_nothing(state: ThreadState, status: str, event: KnownEvent) -> None:
+    after = fold(state, [event])
+    assert after.status == status
+    assert next_work(after) == next_work(state)
+    assert after.model_dump(exclude=MOVED_BY_NONE) == state.model_dump(exclude=MOVED_BY_NONE)
+
+
+@pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
+def test_what_a_model_thinks_about_is_thought_about_anew_when_it_changes(event: KnownEvent) -> None:
+    (before,), (after,) = next_work(thread(SAID)), next_work(thread(SAID, event))
+    assert (type(before), type(after)) == (CallModel, CallModel)
+    assert before.key != after.key
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(random_histories())
+def test_in_any_history_an_edit_or_a_deletion_moves_nothing(walk: RandomHistory) -> None:
+    for before, event, after in zip(walk.states, walk.events, walk.states[1:], strict=False):
+        if isinstance(event, MessageEdited | MessageDeleted):
+            assert after.model_dump(exclude=MOVED_BY_NONE) == before.model_dump(exclude=MOVED_BY_NONE)
+            assert after.open_request == before.open_request
+
+
+def test_there_are_histories_in_which_an_edit_and_a_deletion_supersede() -> None:
+    for kind in ("MessageEdited", "MessageDeleted"):
+        pair = ("RequestSuperseded", kind)
+        assert find_history(lambda walk, pair=pair: pair in pairwise(event.type for event in walk.events))
+
+
+def test_a_message_stands_as_it_was_last_edited() -> None:
+    state = thread(
+        SAID, message_received("more", ref="m2"), message_edited("m1", "pull it"), message_edited("m1", "drop it")
+    )
+    assert state.get_message("m1") == message_edited("m1", "drop it")
+    assert state.get_message("m2") == message_received("more", ref="m2")
+
+
+def test_a_message_that_was_deleted_or_forgotten_or_never_heard_stands_nowhere() -> None:
+    assert thread(SAID, message_edited("m1", "pull it"), message_deleted("m1")).get_message("m1") is None
+    assert thread(SAID, *[message_received("hm")] * MAX_HISTORY_EVENTS).get_message("m1") is None
+    assert thread(message_received("hm")).get_message("m1") is None
+
+
+@pytest.mark.parametrize("provenance", list(Provenance))
+def test_an_edit_is_trusted_no_more_than_a_message(provenance: Provenance) -> None:
+    said, new = message_received("x", ref="m1", provenance=provenance), message_edited("m1", "y", provenance=provenance)
+    assert thread(SAID, new).is_trusted is thread(said).is_trusted
+
+
+def test_trust_is_not_given_back_by_taking_a_text_back() -> None:
+    said = message_received("x", by=STRANGER, ref="m2", provenance=Provenance.UNVERIFIED)
+    assert not thread(said, message_deleted("m2", by=STRANGER, provenance=Provenance.UNVERIFIED)).is_trusted
+    assert not thread(said, message_edited("m2", "y")).is_trusted

@@ -1,0 +1,622 @@
+"""Folding requests: one record however many cards show it, and every card tells how it ended."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.addresses import Address
+from agents.cards import render_card
+from agents.deciders import add_decider_names
+from agents.decisions import EditedCall, evaluate_answer
+from agents.effects import SendMessage
+from agents.events import (
+    BudgetExtended,
+    MessageSent,
+    MessageUndeliverable,
+    ReplyChosen,
+    RequestAnswered,
+    RequestEscalated,
+    RequestExpired,
+    RequestReminded,
+    RequestShown,
+    RequestSuperseded,
+    ThreadCancelled,
+)
+from agents.explanation import describe_deciders
+from agents.messages import Receipt, StartedConversation
+from agents.next_step import next_work, pending_sends
+from agents.policy import ApprovalTerms, Policy, Rule
+from agents.reducer import fold
+from agents.request_factory import OUTCOMES, budget_request, help_request, outcome_request, question_request
+from agents.requests import Request
+from agents.state import PendingMessage, ThreadState
+from agents.steps import CallTool, RequestHumanInput
+from tests.agents.factories import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOW,
+    PEOPLE,
+    PHONE,
+    RELEASE_TERMS,
+    TERMINAL,
+    after_answer,
+    after_step,
+    after_tool_started,
+    answer,
+    get_open_request,
+    message_received,
+    message_sent,
+    policy_decision,
+    request_shown,
+    seconds_later,
+    stamp,
+    thread,
+    thread_with_approval,
+)
+
+TWO = ApprovalTerms(roles=("release",), quorum=2)
+CLOCK = Address("system:clock")
+
+
+def named(state: ThreadState, request_id: str) -> Request:
+    request = state.get_request(request_id)
+    assert request is not None
+    return request
+
+
+def edited(where: str = "production", ask: ApprovalTerms = TWO) -> EditedCall:
+    return EditedCall(arguments={"where": where}, digest="e" * 64, policy=policy_decision(ask))
+
+
+def superseded(state: ThreadState) -> RequestSuperseded:
+    return RequestSuperseded(at=NOW, actor=ALICE, request_id=get_open_request(state).id, reason="new instruction")
+
+
+def reminded(state: ThreadState, nth: int = 1) -> ThreadState:
+    return fold(state, [RequestReminded(at=NOW, actor=CLOCK, request_id=get_open_request(state).id, nth=nth)])
+
+
+def escalated(state: ThreadState, *to: Address, nth: int = 1) -> ThreadState:
+    return fold(state, [RequestEscalated(at=NOW, actor=CLOCK, request_id=get_open_request(state).id, nth=nth, to=to)])
+
+
+def delivered(state: ThreadState, *refs: str) -> ThreadState:
+    """All cards on their way are taken, in order, each as a message of its own."""
+    for sent, ref in zip(state.pending_messages, refs, strict=True):
+        state = fold(state, [request_shown(state, sent.to, ref, sent.key)])
+    return state
+
+
+def corrections(state: ThreadState) -> list[tuple[Address, str | None]]:
+    """Where the ending is on its way to, and which message it takes the place of."""
+    assert all(sent.message.card and sent.message.card.status != "open" for sent in state.pending_messages)
+    return [(sent.to, sent.replaces.ref if sent.replaces else None) for sent in state.pending_messages]
+
+
+# Opening and showing
+
+
+def test_a_request_is_shown_where_the_thread_came_from() -> None:
+    state = thread_with_approval(shown_to=())
+    request = get_open_request(state)
+    (sent,) = state.pending_messages
+    assert (sent.to, sent.request_id, sent.message, sent.replaces) == (TERMINAL, request.id, render_card(request), None)
+
+
+def test_a_card_that_was_shown_is_known_with_its_receipt() -> None:
+    state = thread_with_approval()
+    (card,) = get_open_request(state).cards
+    assert (card.address, card.state, card.receipt.ref, card.shown_at) == (TERMINAL, "open", "m1", NOW)
+    assert state.pending_messages == ()
+
+
+def test_a_card_shown_twice_is_one_card() -> None:
+    state = thread_with_approval()
+    again = fold(state, [request_shown(state)])
+    assert get_open_request(again).cards == get_open_request(state).cards
+
+
+def test_a_card_nobody_could_deliver_leaves_the_request_open() -> None:
+    state = thread_with_approval(shown_to=())
+    (sent,) = state.pending_messages
+    gone = MessageUndeliverable(at=NOW, actor=Address("channel:test"), key=sent.key, to=sent.to, reason="gone")
+    state = fold(state, [gone])
+    assert (state.status, state.pending_messages, get_open_request(state).cards) == ("waiting_for_human", (), ())
+    assert after_answer(state).status == "running"
+
+
+# Reminders and escalations
+
+
+def test_a_reminder_is_a_card_of_its_own_in_the_same_place() -> None:
+    state = delivered(reminded(thread_with_approval()), "m2")
+    assert [(c.address, c.receipt.ref) for c in get_open_request(state).cards] == [(TERMINAL, "m1"), (TERMINAL, "m2")]
+
+
+def test_an_escalation_shows_the_same_request_elsewhere_as_well() -> None:
+    state = delivered(escalated(thread_with_approval(), PHONE, Address("slack:C0OPS")), "p1", "s1")
+    request = get_open_request(state)
+    assert request.escalated == 1
+    assert [c.address for c in request.cards] == [TERMINAL, PHONE, "slack:C0OPS"]
+
+
+def test_every_card_tells_the_ending_also_the_one_before_the_reminder() -> None:
+    state = delivered(escalated(reminded(thread_with_approval()), PHONE), "m2", "p1")
+    assert corrections(after_answer(state)) == [(TERMINAL, "m1"), (TERMINAL, "m2"), (PHONE, "p1")]
+
+
+def test_all_that_is_to_be_sent_has_a_key_of_its_own() -> None:
+    state = delivered(escalated(reminded(reminded(thread_with_approval()), 2), PHONE), "m2", "m3", "p1")
+    for ended in (after_answer(state), after_answer(asking_again(state)), fold(state, [superseded(state)])):
+        keys = [sent.key for sent in ended.pending_messages]
+        assert len(set(keys)) == len(keys)
+
+
+# Endings
+
+
+def ended(state: ThreadState, how: str) -> ThreadState:
+    request_id = get_open_request(state).id
+    match how:
+        case "approved":
+            return after_answer(state)
+        case "denied":
+            return after_answer(state, "deny")
+        case "superseded":
+            return fold(state, [superseded(state)])
+        case "expired":
+            expired = RequestExpired(at=NOW, actor=CLOCK, request_id=request_id, on_expire="deny")
+            return fold(state, [expired])
+        case _:
+            return fold(state, [ThreadCancelled(at=NOW, actor=ALICE, reason="enough")])
+
+
+HOWS = ["approved", "denied", "superseded", "expired", "cancelled"]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_request_that_ends_is_corrected_on_every_card_and_then_forgotten(how: str) -> None:
+    state = ended(thread_with_approval(shown_to=(TERMINAL, PHONE)), how)
+    (request,) = state.requests
+    assert (request.status, request.settled_at, state.open_request) == (how, NOW, None)
+    assert [sent.message.card.status for sent in state.pending_messages if sent.message.card] == [how, how]
+    for sent in state.pending_messages:
+        state = fold(state, [message_sent(sent, seconds_later(1))])
+        (request,) = state.requests
+    assert [(card.state, card.settled_at) for card in request.cards] == [
+        (how, seconds_later(1)),
+        (how, seconds_later(1)),
+    ]
+    assert fold(state, [message_received("and now?")] if how != "cancelled" else []).pending_messages == ()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_card_that_arrives_after_the_ending_is_corrected(how: str) -> None:
+    open_ = thread_with_approval(shown_to=())
+    late = request_shown(open_)
+    state = fold(ended(open_, how), [late])
+    assert corrections(state) == [(TERMINAL, "m1")]
+    (sent,) = state.pending_messages
+    assert [card.state for card in fold(state, [message_sent(sent)]).requests[0].cards] == [how]
+
+
+def test_a_correction_nobody_could_deliver_leaves_its_card_as_it_is() -> None:
+    state = after_answer(thread_with_approval())
+    (sent,) = state.pending_messages
+    gone = MessageUndeliverable(at=NOW, actor=Address("channel:test"), key=sent.key, to=sent.to, reason="gone")
+    (request,) = fold(state, [gone]).requests
+    assert [(card.state, card.settled_at) for card in request.cards] == [("open", None)]
+
+
+def test_a_correction_settles_the_card_it_replaced_and_no_other() -> None:
+    state = after_answer(delivered(reminded(thread_with_approval()), "m2"))
+    first, _ = state.pending_messages
+    (request,) = fold(state, [message_sent(first)]).requests
+    assert [(card.receipt.ref, card.state) for card in request.cards] == [("m1", "approved"), ("m2", "open")]
+
+
+def test_a_settled_request_is_kept_only_while_a_message_about_it_is_on_its_way() -> None:
+    state = after_answer(thread_with_approval())
+    assert len(fold(state, [message_received("well?")]).requests) == 1
+    (sent,) = state.pending_messages
+    assert fold(state, [message_sent(sent), message_received("well?")]).requests == ()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_card_told_twice_is_corrected_once(how: str) -> None:
+    asking = thread_with_approval()
+    state = fold(ended(asking, how), [request_shown(asking), request_shown(asking)])
+    assert corrections(state) == [(TERMINAL, "m1")]
+
+
+# Approvals
+
+
+def test_an_approval_makes_its_call_ready_with_the_names_of_those_who_gave_it() -> None:
+    state = after_answer(after_answer(thread_with_approval(TWO)), by=CAROL)
+    assert state.current_call is not None
+    assert (state.current_call.phase, [given.by for given in state.current_call.approvals]) == (
+        "approved",
+        [BOB, CAROL],
+    )
+    assert state.status == "running"
+    assert len(next_work(state)) == 1
+
+
+def test_the_first_of_two_approvals_leaves_everything_waiting() -> None:
+    state = after_answer(thread_with_approval(TWO))
+    assert (state.status, get_open_request(state).approvers, next_work(state)) == ("waiting_for_human", (BOB,), ())
+
+
+def progress_on_its_way(state: ThreadState) -> list[tuple[Address, str | None, str]]:
+    """Which open cards are on their way, what they take the place of, and how many approvals they tell."""
+    cards = [(sent, sent.message.card) for sent in state.pending_messages if sent.message.card]
+    return [(sent.to, sent.replaces.ref if sent.replaces else None, card.explanation.progress) for sent, card in cards]
+
+
+def test_one_approval_of_two_is_told_once_on_every_card() -> None:
+    state = after_answer(thread_with_approval(TWO, shown_to=(TERMINAL, PHONE)))
+    assert progress_on_its_way(state) == [(TERMINAL, "m1", "1 of 2 so far: bob"), (PHONE, "m1", "1 of 2 so far: bob")]
+    state = delivered(state, "m1", "m1")
+    assert (state.pending_messages, len(get_open_request(state).cards)) == ((), 2)
+
+
+def test_a_card_shown_after_the_first_of_two_approvals_is_corrected() -> None:
+    asking = thread_with_approval(TWO, shown_to=())
+    late = request_shown(asking)
+    assert progress_on_its_way(fold(after_answer(asking), [late])) == [(TERMINAL, "m1", "1 of 2 so far: bob")]
+
+
+def test_an_answer_that_does_not_count_changes_no_card() -> None:
+    assert after_answer(thread_with_approval(TWO), by=ALICE).pending_messages == ()
+
+
+def test_an_approval_after_an_edit_is_told_on_the_edited_card() -> None:
+    three = ApprovalTerms(roles=("release",), quorum=3)
+    state = delivered(after_answer(thread_with_approval(three), "edit", edited_call=edited(ask=three)), "m1")
+    state = after_answer(state, by=CAROL)
+    assert progress_on_its_way(state) == [(TERMINAL, "m1", "2 of 3 so far: bob, carol")]
+
+
+def test_an_edit_that_others_must_decide_names_them() -> None:
+    state = thread_with_approval(TWO)
+    judged = evaluate_answer(
+        get_open_request(state), answer("edit"), people=PEOPLE, now=NOW, edited_call=edited(ask=RELEASE_TERMS)
+    )
+    event = RequestAnswered(
+        at=NOW,
+        actor=BOB,
+        request_id=get_open_request(state).id,
+        answer=judged.answer,
+        status="open",
+        arguments={"where": "production"},
+        digest="e" * 64,
+        policy=policy_decision(ApprovalTerms(roles=("oncall",), quorum=2)),
+    )
+    named_event = add_decider_names(event, PEOPLE, get_open_request(state))
+    assert describe_deciders(get_open_request(fold(state, [named_event]))) == "oncall (Carol)"
+
+
+def test_an_answer_that_does_not_count_is_kept_and_changes_nothing() -> None:
+    state = after_answer(thread_with_approval(), by=ALICE)
+    assert [a.counted for a in get_open_request(state).answers] == [False]
+    assert (state.status, next_work(state)) == ("waiting_for_human", ())
+
+
+@pytest.mark.parametrize("how", ["denied", "superseded", "expired"])
+def test_without_an_approval_the_call_is_dropped_and_the_model_goes_on(how: str) -> None:
+    state = ended(thread_with_approval(), how)
+    assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
+
+
+def test_a_denial_is_no_failure_of_the_tool() -> None:
+    assert ended(thread_with_approval(), "denied").failures == 0
+
+
+def test_a_comment_while_an_approval_is_open_is_kept_and_wakes_nobody() -> None:
+    state = fold(thread_with_approval(), [message_received("looks good to me")])
+    assert (state.status, next_work(state), state.needs_model) == ("waiting_for_human", (), False)
+    assert state.history[-1].type == "MessageReceived"
+    assert get_open_request(state).approvers == ()
+
+
+def test_a_new_instruction_wakes_the_model_with_the_call_dropped() -> None:
+    asking = thread_with_approval()
+    state = fold(asking, [superseded(asking), message_received("ship elsewhere")])
+    assert (state.status, state.current_call, state.needs_model) == ("running", None, True)
+    assert len(next_work(state)) == 1
+
+
+# Edits
+
+
+def asking_again(state: ThreadState, where: str = "production") -> ThreadState:
+    """The thread after an edit that leaves the request open: it now takes two."""
+    return after_answer(state, "edit", edited_call=edited(where), arguments={"where": where})
+
+
+def test_an_edit_asks_again_on_every_card() -> None:
+    state = asking_again(thread_with_approval(shown_to=(TERMINAL, PHONE)))
+    request = get_open_request(state)
+    assert (request.arguments, request.digest, request.terms) == ({"where": "production"}, "e" * 64, TWO)
+    assert [(m.to, m.replaces and m.replaces.ref) for m in state.pending_messages] == [(TERMINAL, "m1"), (PHONE, "m1")]
+    assert all("where: production" in m.message.text for m in state.pending_messages)
+
+
+def test_an_edit_rewrites_the_call_in_hand_and_counts_as_the_editors_approval() -> None:
+    state = asking_again(thread_with_approval())
+    assert state.current_call is not None
+    assert (state.current_call.arguments, state.current_call.digest, state.current_call.phase) == (
+        {"where": "production"},
+        "e" * 64,
+        "asked",
+    )
+    assert get_open_request(state).approvers == (BOB,)
+    approved = after_answer(state, by=CAROL)
+    assert approved.current_call is not None
+    assert (approved.current_call.arguments, approved.current_call.digest) == ({"where": "production"}, "e" * 64)
+    assert [given.by for given in approved.current_call.approvals] == [BOB, CAROL]
+
+
+def test_an_edit_that_is_enough_makes_the_new_call_ready() -> None:
+    new = edited(ask=RELEASE_TERMS)
+    state = after_answer(thread_with_approval(), "edit", edited_call=new, arguments=new.arguments)
+    assert state.current_call is not None
+    assert (state.current_call.phase, state.current_call.arguments, state.current_call.digest) == (
+        "ready",
+        new.arguments,
+        new.digest,
+    )
+
+
+def test_earlier_approvals_lapse_with_an_edit_and_say_why() -> None:
+    state = asking_again(after_answer(thread_with_approval(TWO), by=CAROL))
+    before, edit = get_open_request(state).answers
+    assert (before.by, before.counted, before.reason) == (CAROL, False, "the arguments were edited")
+    assert (edit.by, edit.counted) == (BOB, True)
+
+
+def test_a_card_of_the_old_arguments_that_arrives_after_the_edit_is_asked_again() -> None:
+    asking = thread_with_approval(shown_to=())
+    late = request_shown(asking)
+    state = fold(asking_again(asking), [late])
+    assert [(m.to, m.replaces and m.replaces.ref) for m in state.pending_messages] == [(TERMINAL, "m1")]
+    assert "where: production" in state.pending_messages[0].message.text
+
+
+def test_a_card_that_took_the_place_of_another_is_the_one_that_counts() -> None:
+    state = delivered(asking_again(thread_with_approval()), "m2")
+    assert [c.receipt.ref for c in get_open_request(state).cards] == ["m2"]
+    again = delivered(
+        after_answer(state, "edit", by=CAROL, edited_call=edited("mars").model_copy(update={"digest": "f" * 64})), "m3"
+    )
+    assert [c.receipt.ref for c in get_open_request(again).cards] == ["m3"]
+
+
+def test_a_card_edited_in_its_place_stays_one_card() -> None:
+    state = delivered(asking_again(thread_with_approval()), "m1")
+    assert [c.receipt.ref for c in get_open_request(state).cards] == ["m1"]
+
+
+def test_of_two_corrections_of_one_card_the_last_is_enough() -> None:
+    again = asking_again(thread_with_approval(shown_to=(TERMINAL, PHONE)))
+    state = after_answer(again, "deny", by=CAROL)
+    assert [(m.to, m.message.card and m.message.card.status) for m in state.pending_messages] == [
+        (TERMINAL, "denied"),
+        (PHONE, "denied"),
+    ]
+
+
+# Questions and outcomes
+
+
+def asking(event: Any, state: ThreadState | None = None) -> ThreadState:
+    return fold(state or thread(), [event])
+
+
+def test_an_answered_question_lets_the_model_go_on() -> None:
+    state = asking(question_request(thread(), RequestHumanInput(question="Where?"), stamp()))
+    assert (state.status, state.needs_model) == ("waiting_for_human", False)
+    state = after_answer(state, "answer", text="there")
+    assert (state.status, state.needs_model) == ("running", True)
+
+
+def test_an_answered_handover_forgives_all_failures() -> None:
+    stuck = thread().model_copy(update={"failures": 3, "repairs": 3, "retries": 6, "retry_at": seconds_later(60)})
+    state = after_answer(asking(help_request(stuck, "Stuck.", stamp()), stuck), "answer", text="try again")
+    assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
+    assert [type(effect).__name__ for effect in next_work(state)] == ["CallModel"]
+
+
+FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+
+
+def in_doubt() -> ThreadState:
+    """A call was started and nobody can tell whether it ran."""
+    state = after_tool_started(after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), FREE))
+    assert state.current_call is not None
+    return asking(
+        outcome_request(state, state.current_call, stamp("9")), state.model_copy(update={"current_call": asked(state)})
+    )
+
+
+def asked(state: ThreadState) -> Any:
+    assert state.current_call is not None
+    return state.current_call.model_copy(update={"phase": "awaiting_approval"})
+
+
+def test_an_outcome_nobody_knows_waits_for_a_person() -> None:
+    state = in_doubt()
+    assert (state.status, next_work(state), get_open_request(state).choices) == ("waiting_for_human", (), OUTCOMES)
+
+
+@pytest.mark.parametrize("text", ["ran", "did not run"])
+def test_what_a_person_saw_is_told_to_the_model_and_nothing_runs(text: str) -> None:
+    state = after_answer(in_doubt(), "answer", text=text)
+    assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
+
+
+def test_a_person_may_let_the_call_run_again_with_the_same_id_as_another_attempt() -> None:
+    before = in_doubt()
+    state = after_answer(before, "answer", text="run again")
+    (effect,) = next_work(state)
+    assert state.current_call is not None
+    assert before.current_call is not None
+    assert (state.current_call.phase, state.current_call.call_id) == ("approved", before.current_call.call_id)
+    assert effect.key == f"tool:{state.current_call.call_id}:2"
+
+
+def test_an_outcome_nobody_told_in_time_lets_the_model_go_on_without_the_call() -> None:
+    state = ended(in_doubt(), "expired")
+    assert (state.current_call, state.needs_model) == (None, True)
+
+
+# Budgets
+
+
+def test_more_budget_lets_the_model_go_on() -> None:
+    spent = thread(budget={"steps": 3}).model_copy(update={"needs_model": False})
+    state = asking(budget_request(spent, "steps", Policy(people=PEOPLE), stamp()), spent)
+    state = after_answer(state)
+    assert state.budget.steps == 3
+    state = fold(state, [BudgetExtended(at=NOW, actor=BOB, kind="steps", by=3)])
+    assert (state.budget.steps, state.needs_model, state.status) == (6, True, "running")
+
+
+def test_a_message_that_is_taken_is_no_longer_wanted() -> None:
+    state = thread_with_approval(shown_to=())
+    (wanted,) = pending_sends(state)
+    assert isinstance(wanted, SendMessage)
+    (sent,) = state.pending_messages
+    assert pending_sends(fold(state, [message_sent(sent)])) == ()
+
+
+def test_a_receipt_of_something_nobody_waits_for_changes_nothing() -> None:
+    state = thread_with_approval()
+    stray = PendingMessage(
+        key="stray", to=PHONE, message=render_card(get_open_request(state)), replaces=Receipt(ref="x", digest="y")
+    )
+    assert fold(state, [message_sent(stray)]).requests == state.requests
+
+
+# Whatever happens to the cards of a request, in whatever order
+
+
+MOVES = ["deliver", "deliver", "deliver in place", "remind", "escalate", "edit", "told twice"]
+MOST_MESSAGES = 500
+
+
+class DisplayedCards:
+    """What people see: each message, and whether it still asks. A channel may edit in place or post anew."""
+
+    def __init__(self, state: ThreadState) -> None:
+        self.state = state
+        self.is_open: dict[tuple[Address, str], bool] = {}
+        self.delivered: list[RequestShown | MessageSent] = []
+
+    def deliver(self, sent: PendingMessage, *, in_place: bool) -> None:
+        before = sent.replaces
+        ref = before.ref if before and in_place else f"m{len(self.delivered)}"
+        if before:
+            self.is_open.pop((sent.to, before.ref), None)
+        card = sent.message.card
+        assert card is not None
+        self.is_open[sent.to, ref] = card.status == "open"
+        self.tell(shown_as(sent, card.request_id, ref) if card.status == "open" else message_sent(sent, ref=ref))
+
+    def tell(self, event: RequestShown | MessageSent) -> None:
+        self.delivered.append(event)
+        self.state = fold(self.state, [event])
+
+    def ask_again(self, how: str, nth: int) -> None:
+        match how:
+            case "remind":
+                self.state = reminded(self.state, nth)
+            case "escalate":
+                self.state = escalated(self.state, PHONE, nth=nth)
+            case _:
+                new = edited(f"place {nth}").model_copy(update={"digest": f"{nth:x}" * 64})
+                self.state = after_answer(self.state, "edit", edited_call=new, arguments=new.arguments)
+
+    def settle(self) -> None:
+        """The request ends, and all that is on its way arrives, now in place and now anew."""
+        self.state = after_answer(self.state, "deny")
+        while self.state.pending_messages and len(self.delivered) < MOST_MESSAGES:
+            self.deliver(self.state.pending_messages[0], in_place=len(self.delivered) % 2 == 0)
+
+
+def shown_as(sent: PendingMessage, request_id: str, ref: str) -> RequestShown:
+    facts = {"at": NOW, "actor": Address("channel:test"), "key": sent.key, "request_id": request_id, "to": sent.to}
+    return RequestShown(**facts, receipt=Receipt(ref=ref, digest="s"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(MOVES), max_size=12), st.data())
+def test_when_all_is_delivered_no_screen_still_asks(moves: list[str], data: st.DataObject) -> None:
+    screens = DisplayedCards(thread_with_approval(TWO, shown_to=()))
+    for nth, move in enumerate(moves, 1):
+        waiting = screens.state.pending_messages
+        if move in ("remind", "escalate", "edit"):
+            screens.ask_again(move, nth)
+        elif move == "told twice" and screens.delivered:
+            screens.tell(data.draw(st.sampled_from(screens.delivered)))
+        elif waiting:
+            screens.deliver(data.draw(st.sampled_from(waiting)), in_place=move == "deliver in place")
+        assert len({sent.key for sent in screens.state.pending_messages}) == len(screens.state.pending_messages)
+    screens.settle()
+    assert screens.state.pending_messages == ()
+    assert screens.is_open
+    assert not any(screens.is_open.values())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RequestReminded(at=NOW, actor=CLOCK, request_id="req_none", nth=1),
+        RequestEscalated(at=NOW, actor=CLOCK, request_id="req_none", nth=1, to=()),
+        RequestExpired(at=NOW, actor=CLOCK, request_id="req_none", on_expire="deny"),
+        RequestExpired(at=NOW, actor=CLOCK, request_id="req_none", on_expire="hold"),
+        RequestSuperseded(at=NOW, actor=CLOCK, request_id="req_none", reason="never asked"),
+    ],
+)
+def test_what_a_log_says_of_a_request_that_was_never_opened_changes_nothing(event: Any) -> None:
+    state = thread_with_approval()
+    after_it = fold(state, [event])
+    assert after_it.requests == state.requests
+    assert (after_it.status, after_it.pending_messages) == (state.status, state.pending_messages)
+
+
+# Conversations that begin outside
+
+
+CHANNEL = Address("slack:C0OPS")
+BEGUN = StartedConversation(address=Address("slack:C0OPS:17.1"), conversation_key="T1:C0OPS:17.1")
+
+
+def asked_in_a_channel() -> ThreadState:
+    return thread_with_approval(shown_to=()).model_copy(update={"origin": CHANNEL})
+
+
+def test_what_follows_goes_where_the_first_message_began_a_conversation() -> None:
+    first = ReplyChosen(at=NOW, actor=BOB, text="one")
+    second = first.model_copy(update={"text": "two"})
+    state = fold(asked_in_a_channel().model_copy(update={"pending_messages": ()}), [first, second])
+    one, two = state.pending_messages
+    receipt = Receipt(ref="C0OPS:17.1", digest="d", started=BEGUN)
+    state = fold(state, [MessageSent(at=NOW, actor=BOB, key=one.key, to=one.to, receipt=receipt)])
+    assert state.origin == BEGUN.address
+    (moved,) = state.pending_messages
+    assert (moved.to, moved.message) == (BEGUN.address, two.message)
+    assert moved.key != two.key
+
+
+def test_a_card_that_begins_a_conversation_elsewhere_leaves_the_origin_as_it_is() -> None:
+    state = thread_with_approval(shown_to=())
+    (card,) = state.pending_messages
+    receipt = Receipt(ref="D1:17.1", digest="d", started=BEGUN)
+    elsewhere = state.model_copy(update={"pending_messages": (card.model_copy(update={"to": PHONE}),)})
+    shown_there = RequestShown(at=NOW, actor=BOB, key=card.key, request_id="req_1", to=PHONE, receipt=receipt)
+    assert fold(elsewhere, [shown_there]).origin == TERMINAL

@@ -1,0 +1,230 @@
+"""Folding work: steps are counted and paid for, calls go from asked to ready to started to over."""
+
+from typing import Any
+
+import pytest
+
+from agents.addresses import Address
+from agents.budget import Budget, Usage
+from agents.completion import CompletionOutcome
+from agents.events import StepChosen, StepRejected, ThreadResumed, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from agents.interpret import events_for_tool_call, rejected_call
+from agents.next_step import next_work
+from agents.policy import Policy, Rule
+from agents.reducer import fold
+from agents.state import CurrentCall, Outage, ThreadState
+from agents.steps import CallTool, DoneForNow
+from tests.agents.factories import (
+    NOW,
+    PEOPLE,
+    after_step,
+    after_tool_started,
+    message_received,
+    seconds_later,
+    stamp,
+    thread,
+)
+from tests.histories import AGENT, POLICY
+
+ENGINE = Address("system:engine")
+FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+CLOSED = Policy(people=PEOPLE, rules=(Rule(name="closed", tool="*", deny="closed"),))
+PUSH = CallTool(tool="push", arguments={"where": "staging"})
+LOOK = CallTool(tool="look", arguments={"depth": 1})
+
+
+def ready() -> ThreadState:
+    return after_step(thread(), PUSH, FREE)
+
+
+def call_of(state: ThreadState) -> CurrentCall:
+    assert state.current_call is not None
+    return state.current_call
+
+
+def failed(state: ThreadState, retry_at: Any = None) -> ThreadState:
+    event = ToolFailed(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, error="broken", retry_at=retry_at)
+    return fold(state, [event])
+
+
+def succeeded(state: ThreadState) -> ThreadState:
+    return fold(state, [ToolSucceeded(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, summary="done")])
+
+
+def prefetched(state: ThreadState, policy: Policy = POLICY) -> ThreadState:
+    return fold(state, events_for_tool_call(state, LOOK, stamp(), agent=AGENT, policy=policy, is_prefetch=True))
+
+
+def chose(usage: Usage | None) -> StepChosen:
+    step = DoneForNow(message="Done.")
+    return StepChosen(at=NOW, actor=ENGINE, step=step, model="m", prompt_hash="p", usage=usage, based_on=2)
+
+
+def rejected(outcome: CompletionOutcome, **more: Any) -> StepRejected:
+    return StepRejected(at=NOW, actor=ENGINE, outcome=outcome, detail="no", model="m", **more)
+
+
+# Steps
+
+
+def test_a_step_costs_one_step_its_tokens_and_its_price() -> None:
+    state = thread(chose(Usage(input=100, cached=80, output=10, usd=0.5)), chose(Usage(input=1, output=1, usd=0.25)))
+    assert state.spent == Budget(steps=2, tokens=112, usd=0.75, wall_clock=0)
+
+
+def test_a_step_without_usage_still_costs_a_step() -> None:
+    assert thread(chose(None)).spent.steps == 1
+
+
+def test_a_rejected_step_costs_what_it_used() -> None:
+    state = thread(rejected(CompletionOutcome.INVALID, usage=Usage(input=100, output=10)))
+    assert (state.spent.steps, state.spent.tokens) == (1, 110)
+
+
+@pytest.mark.parametrize(
+    "outcome", [o for o in CompletionOutcome if o not in (CompletionOutcome.OK, CompletionOutcome.DEFERRED)]
+)
+def test_a_rejected_step_counts_as_a_repair_or_as_a_retry(outcome: CompletionOutcome) -> None:
+    state = thread(rejected(outcome, retry_at=seconds_later(30)))
+    assert (state.repairs, state.retries) == ((1, 0) if outcome.is_repairable else (0, 1))
+    assert state.retry_at == (None if outcome.is_repairable else seconds_later(30))
+    assert state.needs_model
+
+
+@pytest.mark.parametrize("outcome", [o for o in CompletionOutcome if o is not CompletionOutcome.OK])
+def test_call_that_failed_through_no_fault_of_the_answer_costs_no_step(outcome: CompletionOutcome) -> None:
+    spent = thread(rejected(outcome, usage=Usage(input=7))).spent
+    is_answer = outcome in (
+        CompletionOutcome.INVALID,
+        CompletionOutcome.TRUNCATED,
+        CompletionOutcome.EMPTY,
+        CompletionOutcome.REFUSED,
+        CompletionOutcome.FILTERED,
+    )
+    assert (spent.steps, spent.tokens) == (int(is_answer), 7)
+
+
+def test_a_call_that_was_not_made_is_tried_later_and_counts_as_nothing() -> None:
+    asked_once = thread(rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1)))
+    later = fold(asked_once, [rejected(CompletionOutcome.DEFERRED, retry_at=seconds_later(30))] * 10)
+    assert (later.retries, later.repairs, later.spent) == (1, 0, asked_once.spent)
+    assert [effect.not_before for effect in next_work(later)] == [seconds_later(30)]
+
+
+def test_outage_pushes_nothing_else_out_of_what_is_remembered() -> None:
+    state = fold(
+        thread(message_received("hello")), [rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1))] * 100
+    )
+    assert (len(state.history), state.dropped_events, state.retries) == (3, 0, 100)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [chose(None), message_received("again"), ThreadResumed(at=NOW, actor=ENGINE), rejected(CompletionOutcome.INVALID)],
+    ids=lambda event: event.type,
+)
+def test_outage_ends_with_an_answer_a_message_or_a_resumption(event: Any) -> None:
+    out = thread(rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30), announced=True))
+    assert out.outage == Outage(since=NOW, is_announced=True)
+    state = fold(out, [event])
+    assert (state.outage, state.retries, state.retry_at) == (None, 0, None)
+
+
+def test_a_chosen_step_ends_all_repairs_and_retries() -> None:
+    state = thread(
+        rejected(CompletionOutcome.INVALID),
+        rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30)),
+        chose(None),
+    )
+    assert (state.repairs, state.retries, state.retry_at, state.needs_model) == (0, 0, None, False)
+
+
+def test_a_rejected_step_is_a_reason_to_ask_again_under_another_key() -> None:
+    keys = {
+        effect.key for state in (thread(), thread(rejected(CompletionOutcome.TIMEOUT))) for effect in next_work(state)
+    }
+    assert len(keys) == 2
+
+
+# Calls
+
+
+def test_a_call_goes_from_ready_to_started_to_over() -> None:
+    state = ready()
+    assert (call_of(state).phase, call_of(state).attempt) == ("approved", 0)
+    state = after_tool_started(state)
+    assert (call_of(state).phase, call_of(state).attempt) == ("running", 1)
+    state = succeeded(state)
+    assert (state.current_call, state.needs_model, state.failures) == (None, True, 0)
+
+
+def test_a_failed_call_counts_and_a_success_forgives() -> None:
+    state = failed(after_tool_started(ready()))
+    assert (state.current_call, state.needs_model, state.failures) == (None, True, 1)
+    state = failed(after_tool_started(after_step(state, PUSH, FREE)))
+    assert state.failures == 2
+    assert succeeded(after_tool_started(after_step(state, PUSH, FREE))).failures == 0
+
+
+def test_a_call_that_is_tried_again_keeps_its_id_and_waits_for_its_time() -> None:
+    state = failed(after_tool_started(ready()), retry_at=seconds_later(30))
+    assert (call_of(state).phase, call_of(state).retry_at, state.failures) == ("approved", seconds_later(30), 0)
+    assert (state.status, [effect.not_before for effect in next_work(state)]) == (
+        "waiting_for_time",
+        [seconds_later(30)],
+    )
+    again = after_tool_started(state)
+    assert (call_of(again).attempt, call_of(again).retry_at, again.status) == (2, None, "running")
+
+
+def test_a_call_nobody_can_tell_about_waits_for_people() -> None:
+    state = after_tool_started(ready())
+    unknown = ToolOutcomeUnknown(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, detail="it crashed")
+    assert call_of(fold(state, [unknown])).phase == "awaiting_approval"
+
+
+def test_an_outcome_of_a_call_that_is_not_in_hand_starts_nothing() -> None:
+    unknown = ToolOutcomeUnknown(at=NOW, actor=ENGINE, call_id="call_9", detail="it crashed")
+    assert fold(thread(), [unknown]).current_call is None
+
+
+def test_three_denied_proposals_in_a_row_are_three_failures() -> None:
+    state = thread()
+    for _ in range(3):
+        state = after_step(state, PUSH, CLOSED)
+    assert (state.failures, state.current_call, state.needs_model) == (3, None, True)
+
+
+def test_a_call_that_makes_no_sense_is_a_failure_the_model_is_told_of() -> None:
+    state = fold(thread(), [rejected_call(thread(), PUSH, "no such place", stamp(), agent=AGENT)])
+    assert (state.failures, state.current_call, state.needs_model) == (1, None, True)
+
+
+# Prefetching
+
+
+def test_a_prefetched_tool_is_called_once_and_then_the_next_or_the_model() -> None:
+    state = thread(prefetch=("look", "see"))
+    assert [effect.key for effect in next_work(state)] == ["prefetch:look"]
+    state = prefetched(state)
+    assert (state.prefetch, call_of(state).prefetched) == (("see",), True)
+    assert [effect.key for effect in next_work(succeeded(after_tool_started(state)))] == ["prefetch:see"]
+
+
+@pytest.mark.parametrize("policy", [POLICY, CLOSED], ids=["failing", "denied"])
+def test_what_comes_of_a_prefetch_is_neither_a_failure_nor_a_success_of_the_agent(policy: Policy) -> None:
+    tired = thread(prefetch=("look",)).model_copy(update={"failures": 2})
+    state = prefetched(tired, policy)
+    state = failed(after_tool_started(state)) if state.current_call else state
+    assert (state.failures, state.prefetch) == (2, ())
+    assert succeeded(after_tool_started(prefetched(tired))).failures == 2
+
+
+def test_the_same_tool_called_by_the_model_is_still_prefetched() -> None:
+    state = after_step(thread(prefetch=("look",)), LOOK, POLICY)
+    assert state.prefetch == ("look",)
+
+
+def test_a_message_before_the_prefetch_is_done_does_not_skip_it() -> None:
+    state = thread(message_received("quick"), prefetch=("look",))
+    assert [effect.key for effect in next_work(state)] == ["prefetch:look"]

@@ -1,0 +1,189 @@
+"""Opening requests: what people are asked, and on which terms."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from agents.addresses import ENGINE, Address
+from agents.budget import Budget
+from agents.decisions import evaluate_answer
+from agents.digest import call_digest
+from agents.policy import Policy, Rule
+from agents.reducer import fold
+from agents.request_factory import (
+    ANY_KNOWN_PERSON,
+    EXTEND_BUDGET_DEFAULTS,
+    OUTCOMES,
+    WEEK_SECONDS,
+    agent_address,
+    approval_request,
+    budget_request,
+    help_request,
+    outcome_request,
+    question_request,
+)
+from agents.requests import Request
+from agents.state import CurrentCall, ThreadState
+from agents.steps import RequestHumanInput
+from tests.agents.factories import (
+    ALICE,
+    BOB,
+    NOW,
+    PEOPLE,
+    RELEASE_TERMS,
+    STRANGER,
+    answer,
+    policy_decision,
+    stamp,
+    thread,
+)
+
+CALL = CurrentCall(
+    call_id="call_1",
+    tool="push",
+    tool_version=1,
+    effect="once",
+    arguments={"where": "staging"},
+    digest="d" * 64,
+    phase="awaiting_approval",
+)
+
+
+def asked(question: str = "Where to?", *choices: str) -> Request:
+    return question_request(thread(), RequestHumanInput(question=question, choices=choices), stamp()).request
+
+
+def budget(*rules: Rule, **limits: float) -> Request:
+    state = thread(budget=Budget(**(limits or {"steps": 3})))
+    return budget_request(state, next(iter(limits or ["steps"])), Policy(rules=rules, people=PEOPLE), stamp()).request
+
+
+def test_a_request_says_whose_it_is() -> None:
+    request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp("7")).request
+    assert (request.id, request.code, request.thread_id) == ("req_7", "C7", "thr_1")
+    assert (request.agent, request.requester, request.opened_at) == ("walker", ALICE, NOW)
+    assert (request.status, request.answers, request.cards) == ("open", (), ())
+
+
+def test_opening_is_done_by_the_agent_or_by_the_engine_where_there_is_none() -> None:
+    assert help_request(thread(), "Stuck.", stamp()).actor == Address("agent:walker")
+    assert agent_address(ThreadState()) == ENGINE
+
+
+def test_an_approval_is_of_exactly_the_call_in_hand() -> None:
+    request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp()).request
+    assert (request.kind, request.purpose, request.call_id) == ("approval", "tool", CALL.call_id)
+    assert (request.tool, request.arguments, request.digest) == (CALL.tool, CALL.arguments, CALL.digest)
+    assert (request.terms, request.question, request.choices) == (RELEASE_TERMS, None, ())
+
+
+def test_a_question_may_be_answered_by_everybody_we_know_within_a_week() -> None:
+    request = asked()
+    assert (request.kind, request.purpose, request.terms, request.terms.expires) == (
+        "question",
+        "question",
+        ANY_KNOWN_PERSON,
+        WEEK_SECONDS,
+    )
+    assert evaluate_answer(request, answer("answer", BOB, text="here"), people=PEOPLE, now=NOW).status == "answered"
+    assert evaluate_answer(request, answer("answer", STRANGER, text="here"), people=PEOPLE, now=NOW).status == "open"
+
+
+def test_the_digest_of_a_question_binds_its_choices() -> None:
+    digests = {
+        asked().digest,
+        asked("Where from?").digest,
+        asked("Where to?", "a").digest,
+        asked("Where to?", "b").digest,
+    }
+    assert len(digests) == 4
+    assert asked("Where to?", "a").digest == asked("Where to?", "a").digest
+
+
+def test_a_question_keeps_the_form_the_agent_chose() -> None:
+    step = RequestHumanInput(question="Sure?", format="yes_no", urgency="low")
+    request = question_request(thread(), step, stamp()).request
+    assert (request.format, request.urgency) == ("yes_no", "low")
+
+
+def test_an_agent_that_is_stuck_asks_how_to_go_on() -> None:
+    request = help_request(thread(), "Several attempts failed.", stamp()).request
+    assert (request.kind, request.purpose) == ("question", "handover")
+    assert request.question == "Several attempts failed. How should I go on?"
+
+
+def test_an_outcome_nobody_knows_is_asked_with_its_three_answers() -> None:
+    request = outcome_request(thread(), CALL, stamp()).request
+    assert (request.kind, request.purpose, request.call_id, request.urgency) == (
+        "question",
+        "outcome",
+        "call_1",
+        "high",
+    )
+    assert (request.choices, request.format) == (OUTCOMES, "multiple_choice")
+    assert request.question == "push was started and I cannot tell whether it ran. Please look: did it?"
+
+
+# Budgets
+
+
+def test_more_budget_is_an_approval_of_as_much_again() -> None:
+    request = budget(tokens=250)
+    assert (request.kind, request.purpose, request.tool) == ("approval", "budget", "extend_budget")
+    assert request.arguments == {"kind": "tokens", "by": 250.0}
+    assert request.digest == call_digest("thr_1", "0001", "extend_budget", 1, {"kind": "tokens", "by": 250.0})
+
+
+def test_the_requester_may_extend_their_own_budget_unless_a_rule_says_otherwise() -> None:
+    assert budget().terms == EXTEND_BUDGET_DEFAULTS.ask
+    assert budget(Rule(name="free", tool="extend_budget")).terms == EXTEND_BUDGET_DEFAULTS.ask
+    assert budget(Rule(name="house", tool="extend_budget", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
+    assert budget(Rule(name="all", tool="*", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
+
+
+def test_a_question_and_a_budget_wait_for_a_week() -> None:
+    assert timedelta(days=7).total_seconds() == WEEK_SECONDS
+    assert budget().terms.expires == WEEK_SECONDS
+    assert evaluate_answer(budget(), answer("approve", ALICE), people=PEOPLE, now=NOW).status == "approved"
+
+
+def test_a_rule_may_speak_of_one_kind_of_budget() -> None:
+    rule = Rule(name="money", tool="extend_budget", when={"kind": "usd"}, ask=RELEASE_TERMS)
+    assert budget(rule, usd=1.5).terms == RELEASE_TERMS
+    assert budget(rule, steps=3).terms == EXTEND_BUDGET_DEFAULTS.ask
+
+
+@pytest.mark.parametrize("tool", ["extend_budget", "*"])
+@pytest.mark.parametrize("by", [ALICE, BOB])
+def test_a_budget_that_policy_denies_is_approved_by_nobody_and_halts(tool: str, by: Address) -> None:
+    request = budget(Rule(name="never", tool=tool, deny="it is enough"))
+    assert evaluate_answer(request, answer("approve", by), people=PEOPLE, now=NOW).status == "open"
+    assert (request.policy.rule, request.terms.on_expire) == ("never", "halt")
+
+
+def test_a_budget_nobody_extends_in_time_halts_the_thread() -> None:
+    assert budget().terms.on_expire == "halt"
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp()),
+        question_request(thread(), RequestHumanInput(question="?"), stamp()),
+        help_request(thread(), "Stuck.", stamp()),
+        outcome_request(thread(), CALL, stamp()),
+        budget_request(thread(budget=Budget(steps=3)), "steps", Policy(people=PEOPLE), stamp()),
+    ],
+    ids=lambda event: event.request.purpose,
+)
+def test_whatever_is_asked_opens_shows_a_card_where_the_thread_came_from_and_waits(request_: Any) -> None:
+    state = fold(thread(), [request_])
+    assert state.status == "waiting_for_human"
+    assert [message.to for message in state.pending_messages] == [state.origin]
+    card = state.pending_messages[0].message.card
+    assert card is not None
+    assert (card.request_id, card.code, card.status) == ("req_0001", "C0001", "open")

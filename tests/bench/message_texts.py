@@ -1,0 +1,51 @@
+"""The pure handling of one message of 16 kB: looking for a command, an instruction, and hidden characters.
+
+    python -m tests.bench.message_texts
+
+Each figure is the best of several runs, in milliseconds; LIMIT_MILLISECONDS is what one message may take.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from agents.message_rules import is_new_instruction
+from agents.registry import AGENTS
+from agents.visible_text import escape_hidden_except_newlines
+
+MESSAGE_BYTES = 16_384
+LIMIT_MILLISECONDS = 5.0
+RUNS = 7
+TEXTS: Mapping[str, str] = {
+    "prose": "please deploy the new release to production now. ",
+    "full stops": ".",
+    "politeness": "please ",
+    "hidden characters": "\N{RIGHT-TO-LEFT OVERRIDE}",
+    "joined emoji": "\N{WOMAN}\N{ZERO WIDTH JOINER}",
+    "code fences": "```\n",
+}
+
+
+def best_milliseconds(function: Callable[[], object]) -> float:
+    """Return the least time of several runs."""
+    best = float("inf")
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - began)
+    return best * 1000
+
+
+def main() -> None:
+    """Print a line for each text."""
+    print(f"handling a message of {MESSAGE_BYTES} bytes, limit {LIMIT_MILLISECONDS:g} ms")
+    for name, piece in TEXTS.items():
+        text = (piece * MESSAGE_BYTES).encode()[:MESSAGE_BYTES].decode(errors="ignore")
+        took = best_milliseconds(
+            lambda text=text: (is_new_instruction(text, AGENTS[0]), escape_hidden_except_newlines(text))
+        )  # type: ignore[misc]
+        verdict = "" if took <= LIMIT_MILLISECONDS else "  over the limit"
+        print(f"  {name:20} {took:6.2f} ms{verdict}")
+
+
+if __name__ == "__main__":
+    main()

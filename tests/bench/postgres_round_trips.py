@@ -1,0 +1,246 @@
+"""Approval round trips on PostgreSQL with fsync on: in one process, and with workers in processes of their own.
+
+    python -m tests.bench.postgres_round_trips [--trips 400] [--threads 100000]
+
+The server is started for the measurement, from PyPI binaries. The ratio to raw commits of the same server in the same
+run depends less on the machine than the figures themselves.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import psycopg
+from sqlalchemy import Connection, TextClause, text
+
+from agents.agent import Agent
+from agents.events import StepChosen
+from agents.policy import Policy
+from agents.state import ThreadState
+from bot import process_heartbeat
+from bot.bootstrap import Bot, QueueAssignment, bootstrap
+from bot.ids import generate_id, utc_now
+from bot.roster import Roster
+from channels.registry import channels_by_scheme
+from storage.database import Database, create_database_engine
+from storage.event_store import events_after
+from storage.jobs import QUEUES, Queue
+from storage.postgres import conninfo
+from storage.processes import Process
+from storage.schema import migrate
+from tests.bench.processes import IDLE_SECONDS, cpu_seconds, insert_waiting_threads
+from tests.bench.round_trips import (
+    CONCURRENCY,
+    Driver,
+    InstantModel,
+    build_people,
+    run_concurrently,
+    run_serially,
+    ship,
+)
+from tests.postgres import create_database, start_server
+
+COMMIT_POLL_INTERVAL = timedelta(milliseconds=10)
+"""How late the people of this measurement learn what a worker wrote: soon, since nobody waits so for an answer."""
+POLL_INTERVAL_SECONDS = 0.02
+WORKER_CONCURRENCY = CONCURRENCY
+_SELECT_DONE_THREADS = text("SELECT id FROM thread WHERE status = 'done'")
+_SELECT_OPEN_REQUESTS = text("SELECT id FROM request WHERE status = 'open'")
+WARM_UP_TRIPS = 30
+
+
+@dataclass
+class RemoteDriver(Driver):
+    """People at a process that takes no jobs."""
+
+    opened_at: dict[str, datetime] = field(default_factory=dict)
+    """When each thread's first message was committed."""
+
+    async def _post_message(self, thread_id: str | None) -> str:
+        thread_id = await super()._say(thread_id)
+        self.opened_at.setdefault(thread_id, utc_now())
+        return thread_id
+
+    async def _wait_until(self, thread_id: str, condition: Callable[[ThreadState], bool]) -> ThreadState:
+        with self.bot.engine.subscribe(thread_id) as bell:
+            while True:
+                bell.clear()
+                if condition(state := await self.bot.engine.load(thread_id)):
+                    return state
+                await bell.wait()
+
+    async def measure_backlog(self, trips: int) -> float:
+        """Round trips per second where all people ask first, then all are answered: mostly the workers' part."""
+        began, threads = time.perf_counter(), self._query(_SELECT_DONE_THREADS)
+        before = await threads()
+        await _run_all([partial(self._post_message, None)] * trips)
+        asked = await self._wait_for_count(trips, self._query(_SELECT_OPEN_REQUESTS))
+        await _run_all([partial(self._approve, request_id) for request_id in asked])
+        await self._wait_for_count(len(before) + trips, threads)
+        return trips / (time.perf_counter() - began)
+
+    def _query(self, query: TextClause) -> Callable[[], Awaitable[Sequence[str]]]:
+        return lambda: self.bot.engine.database.read(lambda connection: connection.execute(query).scalars().all())
+
+    async def _wait_for_count(self, count: int, load: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[str]:
+        while len(found := await load()) < count:  # noqa: ASYNC110 - nobody rings for many threads at once
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+        return found
+
+    async def first_step_delays(self) -> list[float]:
+        """Milliseconds from each first commit to the first step that was chosen."""
+        chosen = await self.bot.engine.database.read(
+            lambda connection: [_first_step_at(connection, t) for t in self.opened_at]
+        )
+        return [(at - self.opened_at[thread]) / timedelta(milliseconds=1) for thread, at in chosen]
+
+
+async def _run_all(acts: Sequence[Callable[[], Awaitable[object]]]) -> None:
+    async def one_after_the_other(share: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        for act in share:
+            await act()
+
+    await asyncio.gather(*(one_after_the_other(acts[number::CONCURRENCY]) for number in range(CONCURRENCY)))
+
+
+def _first_step_at(connection: Connection, thread_id: str) -> tuple[str, datetime]:
+    events = (event for _, event in events_after(connection, thread_id))
+    return thread_id, next(event.at for event in events if isinstance(event, StepChosen))
+
+
+def build_bot(url: str, queues: dict[Queue, int]) -> Bot:
+    agent = Agent(name="ship", purpose="ships", instructions="Ship what is asked for.", tools=(ship,))
+    process = Process(generate_id(), "bench", "here", os.getpid(), tuple(queues), WORKER_CONCURRENCY, utc_now())
+    roster = Roster({"ship": agent}, Policy(people=build_people()))
+    return bootstrap(
+        Database.open(url), roster, InstantModel(), channels_by_scheme(), assignment=QueueAssignment(process, queues)
+    )
+
+
+async def run_worker(url: str) -> None:
+    """A worker, until its input ends."""
+    bot = await build_bot(url, dict.fromkeys(QUEUES, WORKER_CONCURRENCY)).start()
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await bot.stop()
+
+
+@contextmanager
+def running_worker(url: str) -> Iterator[int]:
+    """A worker in a process of its own: its process id."""
+    command = [sys.executable, "-m", "tests.bench.postgres_round_trips", "--serve", url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        if process.stdin is None or process.stdout is None or process.stdout.readline() != b"ready\n":
+            raise SystemExit("the worker did not become ready")
+        yield process.pid
+        process.stdin.close()
+
+
+def raw_commits(url: str, commits: int = 2000) -> float:
+    """Commits per second of one small row each, by one client."""
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        connection.execute("CREATE TABLE row (number integer, text text)")
+        began = time.perf_counter()
+        for number in range(commits):
+            connection.execute("INSERT INTO row VALUES (%s, %s)", (number, "x" * 300))
+        return commits / (time.perf_counter() - began)
+
+
+async def measure_one_process(url: str, trips: int, raw: float) -> None:
+    """People and worker share a process, as in `handrail up`: nobody waits for news from elsewhere."""
+    driver = Driver(build_bot(url, dict.fromkeys(QUEUES, WORKER_CONCURRENCY)))
+    driver.bot.engine.listeners.append(driver.on_commit)
+    await driver.bot.start()
+    await run_serially(driver, WARM_UP_TRIPS)
+    driver.commits, driver.accept_seconds = 0, []
+    _print_rate("one process, one by one", await run_serially(driver, trips // 2), raw)
+    print(f"commits per round trip        {driver.commits / (trips // 2):8.1f}")
+    _print_rate(f"one process, {CONCURRENCY} at once", await run_concurrently(driver, trips), raw)
+    await driver.bot.stop()
+
+
+async def measure_several_processes(url: str, trips: int, raw: float) -> None:
+    """People at a process that takes no jobs, and one worker, then two."""
+    process_heartbeat.POLL_INTERVAL = COMMIT_POLL_INTERVAL
+    driver = RemoteDriver(await build_bot(url, {}).start())
+    with ExitStack() as stack:
+        stack.enter_context(running_worker(url))
+        await run_serially(driver, WARM_UP_TRIPS)
+        driver.opened_at.clear()
+        await run_serially(driver, trips // 2)
+        delays = await driver.first_step_delays()
+        for workers in ("one worker", "two workers"):
+            if workers == "two workers":
+                stack.enter_context(running_worker(url))
+            await driver.measure_backlog(2 * WARM_UP_TRIPS)
+            _print_rate(f"{workers}, a backlog", await driver.measure_backlog(2 * trips), raw)
+    await driver.bot.stop()
+    print(f"commit to next step, median   {statistics.median(delays):8.1f} ms")
+    print(f"commit to next step, p99      {statistics.quantiles(delays, n=100)[98]:8.1f} ms")
+
+
+def _print_rate(what: str, rate: float, raw: float) -> None:
+    print(f"{what:29} {rate:8.1f} /s   1 per {raw / rate:.0f} raw commits")
+
+
+def measure_idle_worker(url: str) -> tuple[float, float]:
+    """The share of a core one worker takes, and transactions per second of the database, over some time."""
+    with running_worker(url) as pid:
+        time.sleep(2)
+        before, began = count_transactions(url), cpu_seconds(pid)
+        time.sleep(IDLE_SECONDS)
+        return (cpu_seconds(pid) - began) / IDLE_SECONDS, (count_transactions(url) - before) / IDLE_SECONDS
+
+
+def count_transactions(url: str) -> int:
+    engine = create_database_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        query = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
+        counted: int = connection.execute(query).scalar_one()
+    engine.dispose()
+    return counted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trips", type=int, default=400)
+    parser.add_argument("--threads", type=int, default=100_000)
+    parser.add_argument("--serve", metavar="URL", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(run_worker(options.serve))
+        return
+    server = start_server(is_durable=True)
+    url = create_database(server.url)
+    engine = create_database_engine(url)
+    migrate(engine)
+    engine.dispose()
+    raw = raw_commits(url)
+    print(f"raw commits                   {raw:8.0f} /s")
+    gc.freeze()
+    asyncio.run(measure_one_process(url, options.trips, raw))
+    asyncio.run(measure_several_processes(url, options.trips, raw))
+
+    _print_idle("a worker at rest", url)
+    insert_waiting_threads(url, options.threads)
+    _print_idle(f"with {options.threads} waiting", url)
+
+
+def _print_idle(what: str, url: str) -> None:
+    share, rate = measure_idle_worker(url)
+    print(f"{what:29} {share:8.2%} of a core, {rate:.1f} transactions/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""How soon Slack is answered under load, and how soon after a click its tool starts.
+
+    python -m tests.bench.slack_latency [--rate 200] [--seconds 10] [--clicks 50]
+
+A server process of its own, with the deploy agent on its sample repository, on SQLite and on PostgreSQL with fsync.
+Slack is a stub beside us that takes whatever it is told. Events come at fixed times, however late their answers are;
+each one that calls the bot opens a thread, whose agent looks at its repository and replies.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import web
+
+from tests.bench.processes import HANDRAIL, free_port
+from tests.postgres import create_database, start_server
+
+SIGNING_SECRET = "signing-secret-of-the-bench"
+API_TOKEN = "a-token-of-the-bench-0123456789"
+TEAM, CHANNEL, BOT = "T0BENCH", "C0BENCH", "U0BOT"
+PEOPLE = """
+[people.alice]
+name = "Alice"
+slack = "U0ALICE"
+
+[people.bob]
+name = "Bob"
+roles = ["release"]
+slack = "U0BOB"
+"""
+MENTION_TEXT, MENTION_EVENT_TYPES = f"<@{BOT}> hello", ("app_mention", "message")
+_FINAL_EVENT_TYPES = ("ThreadFinished", "MessageSent")
+PAUSE_SECONDS = 3.0
+"""Seconds between two measurements."""
+_BASE_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LOG_LEVEL": "error",
+    "HANDRAIL_API_TOKENS": f"bench:{API_TOKEN}:alice",
+}
+Json = dict[str, Any]
+
+
+@dataclass
+class SlackStub:
+    """Answers every method, and keeps the cards it is given."""
+
+    cards: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
+    numbers: "count[int]" = field(default_factory=count)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        told = json.loads(await request.read() or b"{}") if request.content_type == "application/json" else {}
+        ts = f"{int(time.time())}.{next(self.numbers):06d}"
+        if "handrail.approve" in str(told.get("blocks")) and request.match_info["method"] == "chat.postMessage":
+            self.cards.put_nowait({**told, "ts": ts})
+        us = {"team_id": TEAM, "user_id": BOT, "bot_id": "B0BOT"}
+        return web.json_response({"ok": True, "ts": ts, "channel": told.get("channel"), **us})
+
+
+@dataclass
+class SlackSender:
+    """The way to the server: everything is signed, and the time of every answer is kept."""
+
+    session: aiohttp.ClientSession
+    url: str
+    response_seconds: list[float] = field(default_factory=list)
+    numbers: "count[int]" = field(default_factory=count)
+
+    async def post(self, body: bytes, content_type: str) -> None:
+        at = str(int(time.time()))
+        seal = hmac.new(SIGNING_SECRET.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
+        headers = {"X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={seal}", "Content-Type": content_type}
+        began = time.perf_counter()
+        async with self.session.post(f"{self.url}/channels/slack/events", data=body, headers=headers) as response:
+            await response.read()
+            response.raise_for_status()
+        self.response_seconds.append(time.perf_counter() - began)
+
+    async def post_message(self, text: str, *event_types: str) -> None:
+        """Alice does, in the channel. A mention is told twice by Slack, as two kinds of events."""
+        now = int(time.time())
+        ts = f"{now}.{next(self.numbers):06d}"
+        event = {"user": "U0ALICE", "text": text, "ts": ts, "channel": CHANNEL, "event_ts": ts}
+        for kind in event_types:
+            names = {"type": "event_callback", "team_id": TEAM, "event_id": f"Ev{next(self.numbers)}"}
+            told = {**names, "event": {"type": kind, **event}, "event_time": now}
+            await self.post(json.dumps(told).encode(), "application/json")
+
+    async def approve(self, card: Json) -> None:
+        """Bob does."""
+        elements = next(block for block in card["blocks"] if block["type"] == "actions")["elements"]
+        approve = next(element for element in elements if element["action_id"] == "handrail.approve")
+        pressed = {name: approve[name] for name in ("action_id", "value", "type")} | {"action_ts": f"{time.time():.6f}"}
+        where = {"message_ts": card["ts"], "channel_id": CHANNEL, "thread_ts": card["thread_ts"]}
+        payload = {
+            "type": "block_actions",
+            "team": {"id": TEAM},
+            "user": {"id": "U0BOB", "team_id": TEAM},
+            "container": {"type": "message", **where},
+            "actions": [pressed],
+            "trigger_id": f"trigger.{next(self.numbers)}",
+        }
+        await self.post(urlencode({"payload": json.dumps(payload)}).encode(), "application/x-www-form-urlencoded")
+
+    async def fetch_events(self, thread_id: str) -> list[Json]:
+        told = {"Authorization": f"Bearer {API_TOKEN}"}
+        async with self.session.get(f"{self.url}/v1/threads/{thread_id}/events", headers=told) as response:
+            events: list[Json] = (await response.json())["events"]
+            return events
+
+
+@asynccontextmanager
+async def running_server(environment: Mapping[str, str]) -> AsyncIterator[tuple[SlackSender, SlackStub]]:
+    """A server with Slack, and the way to it."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_slack_stub() as (stub, api):
+            (Path(folder) / "handrail.toml").write_text(PEOPLE)
+            slack = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "SLACK_API_URL": api}
+            port, told = free_port(), {**_BASE_ENVIRONMENT, "HOME": folder, **slack, **environment}
+            command = [HANDRAIL, "up", "--port", str(port)]
+            process = subprocess.Popen(command, cwd=folder, env=told, stderr=subprocess.DEVNULL)
+            try:
+                async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as session:
+                    line = SlackSender(session, f"http://127.0.0.1:{port}")
+                    await _wait_until_ready(line)
+                    yield line, stub
+            finally:
+                process.terminate()
+                process.wait(20)
+
+
+@asynccontextmanager
+async def running_slack_stub() -> AsyncIterator[tuple[SlackStub, str]]:
+    stub, app = SlackStub(), web.Application()
+    app.router.add_route("*", "/api/{method}", stub.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield stub, "http://{}:{}/api/".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+async def _wait_until_ready(sender: SlackSender) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with sender.session.get(f"{sender.url}/readyz") as response:
+                    if response.ok:
+                        return
+            await asyncio.sleep(0.05)
+
+
+async def measure_at_rate(
+    sender: SlackSender, rate: float, seconds: float, text: str, *event_types: str
+) -> list[float]:
+    """Events at fixed times; seconds until each was answered, the shortest first."""
+    await sender.post_message(MENTION_TEXT, *MENTION_EVENT_TYPES)
+    await asyncio.sleep(PAUSE_SECONDS)
+    sender.response_seconds.clear()
+    began, tasks, messages = time.perf_counter(), [], rate / len(event_types)
+    for number in range(int(messages * seconds)):
+        await asyncio.sleep(max(0.0, began + number / messages - time.perf_counter()))
+        tasks.append(asyncio.create_task(sender.post_message(text, *event_types)))
+    await asyncio.gather(*tasks)
+    return sorted(sender.response_seconds)
+
+
+async def measure_clicks(sender: SlackSender, stub: SlackStub, count: int) -> list[float]:
+    """Seconds from a click to the start of its tool, by the log of its thread, the shortest first."""
+    taken = []
+    for _ in range(count):
+        await sender.post_message(f"<@{BOT}> deploy v1.4.0 to staging", *MENTION_EVENT_TYPES)
+        card = await asyncio.wait_for(stub.cards.get(), 30)
+        began = time.time()
+        await sender.approve(card)
+        taken.append(
+            await _tool_started_at(sender, card["metadata"]["event_payload"]["outbox_id"].partition(":")[0]) - began
+        )
+    return sorted(taken)
+
+
+async def _tool_started_at(sender: SlackSender, thread_id: str) -> float:
+    """When the tool was started that had been approved; waits for it to end, so that the next one finds peace."""
+    async with asyncio.timeout(30):
+        while (events := await sender.fetch_events(thread_id))[-1]["type"] not in _FINAL_EVENT_TYPES:  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.02)
+    answered = next(event["seq"] for event in events if event["type"] == "RequestAnswered")
+    started = next(event for event in events if event["type"] == "ToolStarted" and event["seq"] > answered)
+    return datetime.fromisoformat(started["at"]).timestamp()
+
+
+def print_percentiles(label: str, seconds: list[float]) -> None:
+    shown = [seconds[int(len(seconds) * part)] * 1000 for part in (0.5, 0.99)]
+    print(f"{label:<58} p50 {shown[0]:6.1f} ms  p99 {shown[1]:6.1f} ms")
+
+
+async def measure(name: str, environment: Mapping[str, str], options: argparse.Namespace) -> None:
+    """All of it on one database."""
+    async with running_server(environment) as (line, stub):
+        print_percentiles(f"{name}: click to start of the tool", await measure_clicks(line, stub, options.clicks))
+        load = f"{name}: answered, {options.rate:.0f} events/s"
+        print_percentiles(
+            f"{load} not meant for us", await measure_at_rate(line, options.rate, options.seconds, "lunch?", "message")
+        )
+        print_percentiles(
+            f"{load}, mentions told twice",
+            await measure_at_rate(line, options.rate, options.seconds, MENTION_TEXT, *MENTION_EVENT_TYPES),
+        )
+        print_percentiles(
+            f"{load}, each opens a thread",
+            await measure_at_rate(line, options.rate, options.seconds, MENTION_TEXT, "app_mention"),
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--clicks", type=int, default=50)
+    given = parser.parse_args(sys.argv[1:] if __name__ == "__main__" else [])
+    asyncio.run(measure("SQLite", {}, given))
+    url = create_database(start_server(is_durable=True).url)
+    asyncio.run(measure("PostgreSQL", {"DATABASE_URL": url}, given))
+
+
+if __name__ == "__main__":
+    main()

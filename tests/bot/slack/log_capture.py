@@ -1,0 +1,30 @@
+"""What the bot writes into its log, for stories that wait for something it does without a word to anybody."""
+
+import logging
+
+from tests.bot.slack.slack_harness import SlackHarness
+from tests.fakes.slack.condition import Condition
+
+
+class LogCapture(logging.Handler):
+    """Keeps the lines, and rings the bell of the workspace for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+        self._condition: Condition | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+        if self._condition is not None:
+            self._condition.notify_all()
+
+    async def wait_for_action(self, harness: SlackHarness, action: str, times: int = 1) -> None:
+        """Until the action was logged so many times."""
+        self._condition = harness.slack.workspace.condition
+        await self._condition.wait_until(
+            lambda: self._count(action) >= times or None, lambda: f"{action}: {self._lines}"
+        )
+
+    def _count(self, action: str) -> int:
+        return sum(action in line for line in self._lines)

@@ -1,0 +1,169 @@
+"""A team in the fake Slack, and a whole bot among them: real HTTP or Socket Mode, real storage, the test's clock."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+from pydantic import SecretStr
+
+from agents.addresses import Address
+from agents.agent import Agent
+from agents.model import Model
+from agents.people import People, Person
+from agents.policy import Policy, Rule
+from agents.tools import Tool
+from bot.ids import Clock
+from bot.roster import Roster
+from bot.slack.bootstrap import SlackAccount, build_slack_channel
+from bot.web.app import create_app
+from bot.web.channel_services import build_slack_services
+from bot.web.server import Server, open_listen_socket
+from channels.registry import CHANNELS, channels_by_scheme
+from channels.slack.manifest import EVENTS_PATH
+from storage.database import Database
+from storage.sqlite import sqlite_path
+from tests.bot.conftest import BOT_SETUPS
+from tests.bot_harness import BotHarness, RecordingTools, build_tools
+from tests.fakes.clock import FakeClock
+from tests.fakes.slack.person import Person as Teammate
+from tests.fakes.slack.slack import FakeSlack, fake_slack
+
+OPS = "C0OPS"
+Transport = Literal["http", "socket"]
+PEOPLE = People(
+    members=(
+        Person(key="alice", name="Alice Ng", addresses=(Address("slack:U0ALICE"),)),
+        Person(key="bob", name="Bob Ito", roles=("release",), addresses=(Address("slack:T0TEAM/U0BOB"),)),
+        Person(key="carol", name="Carol Diaz", roles=("release",), addresses=(Address("slack:U0CAROL"),)),
+    )
+)
+SECRET_KEY = b"the-key-of-the-tests-which-is-long-enough"
+on_every_setup = pytest.mark.parametrize("set_up", BOT_SETUPS.values(), ids=BOT_SETUPS)
+"""For stories that are told on each database, and on the job queue."""
+
+
+@dataclass
+class SlackHarness:
+    """Where a story takes place. Eve is in the workspace, and nobody to us."""
+
+    slack: FakeSlack
+    bot: BotHarness
+    alice: Teammate
+    bob: Teammate
+    carol: Teammate
+    eve: Teammate
+    url: str
+
+    async def thread_id_for(self, root: Any) -> str:
+        """The thread that was opened at a message."""
+        commits = [c for c in self.bot.commits if c.after.origin == f"slack:{root.channel}:{root.ts}"]
+        return commits[-1].after.thread_id
+
+    async def event_types(self, root: Any) -> list[str]:
+        return await self.bot.event_types(await self.thread_id_for(root))
+
+    async def advance_clock(self, **amount: float) -> None:
+        """Time goes by; nothing is on its way meanwhile."""
+        await self.slack.advance_clock(**amount)
+
+
+@asynccontextmanager
+async def running_slack_bot(
+    run_bot: Callable[..., AbstractAsyncContextManager[BotHarness]],
+    database: Database,
+    model: Model | None = None,
+    *,
+    transport: Transport = "http",
+    **settings: Any,
+) -> AsyncIterator[SlackHarness]:
+    """A team, and a bot from its start to its end; `more` is what `bot_among` takes."""
+    async with (
+        fake_slack(FakeClock(), socket_mode=transport == "socket") as slack,
+        slack_bot_in(slack, run_bot, database, model, transport=transport, **settings) as work,
+    ):
+        yield work
+
+
+@asynccontextmanager
+async def slack_bot_in(
+    slack: FakeSlack,
+    run_bot: Callable[..., AbstractAsyncContextManager[BotHarness]],
+    database: Database,
+    model: Model | None = None,
+    *,
+    transport: Transport = "http",
+    recording_tools: RecordingTools | None = None,
+    rules: tuple[Rule, ...] = (),
+    run: str = "a",
+    tools: tuple[Tool, ...] = (),
+    other_agents: tuple[Agent, ...] = (),
+    **agent: Any,
+) -> AsyncIterator[SlackHarness]:
+    """A bot in a team that is there before it, and after. The helper has these `tools` beside those of the workshop."""
+    clock, recording_tools = slack.workspace.clock, recording_tools or RecordingTools()
+    hands = (*build_tools(recording_tools), *tools)
+    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=hands, **agent)
+    roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=PEOPLE))
+    account = _slack_account(slack, transport)
+    channel = build_slack_channel(account, Clock(now=clock.now, monotonic=clock.monotonic), clock.sleep)
+    channels = channels_by_scheme((*CHANNELS, channel))
+    async with run_bot(
+        database, model, clock=clock, recording_tools=recording_tools, channels=channels, roster=roster, run=run
+    ) as home:
+        home.bot.closers.append(channel.close)
+        async with _serve(home, account, slack, transport) as url:
+            yield SlackHarness(slack, home, *_add_people(slack), url)
+
+
+@asynccontextmanager
+async def locked_database(bot: BotHarness) -> AsyncIterator[None]:
+    """Somebody else holds the file of SQLite, and nobody waits for it."""
+    database = bot.bot.engine.database
+    await database.transaction(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=0") and None)
+    with closing(sqlite3.connect(sqlite_path(database.url), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def _slack_account(slack: FakeSlack, transport: Transport) -> SlackAccount:
+    app = slack.app
+    return SlackAccount(
+        bot_token=SecretStr(app.bot_token),
+        api_url=slack.base_url,
+        button_signing_key=SECRET_KEY,
+        signing_secrets=(app.signing_secret,) if transport == "http" else (),
+        app_token=SecretStr(app.app_token) if transport == "socket" else None,
+    )
+
+
+@asynccontextmanager
+async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
+    """The bot's ways in, open."""
+    ways_in = build_slack_services(account, bot.bot, bot.timer_service.sleep)
+    door = open_listen_socket("127.0.0.1", 0)
+    server = Server(create_app(bot.bot, [], channel_routes=ways_in.routes))
+    serving = asyncio.create_task(server.serve(sockets=[door]))
+    url = f"http://127.0.0.1:{door.getsockname()[1]}{EVENTS_PATH}"
+    ways_in.start()
+    if transport == "http":
+        slack.set_bot_url(url)
+    else:
+        await slack.wait_for_connections(slack.socket.connections_opened + 1)
+    try:
+        yield url
+        await slack.wait_until_quiet()
+    finally:
+        slack.set_bot_url(None)
+        server.should_exit = True
+        await serving
+        await ways_in.stop()
+
+
+def _add_people(slack: FakeSlack) -> list[Teammate]:
+    names = {"alice": "U0ALICE", "bob": "U0BOB", "carol": "U0CAROL", "eve": "U0EVE"}
+    return [slack.add_person(name, user) for name, user in names.items()]

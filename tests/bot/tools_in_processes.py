@@ -1,0 +1,73 @@
+"""Tools that run in a process of their own: the child finds them by the name of this module."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+from datetime import date
+from pathlib import Path
+
+from agents.agent import Agent
+from agents.errors import ToolError, Unavailable
+from agents.tools import ToolContext, ToolResult, tool
+
+LONG_SLEEP_SECONDS = "86399.25"
+"""Seconds, and how a process that sleeps so long is recognised."""
+
+
+class UnknownPlaceError(ToolError):
+    """A class the server does not know."""
+
+
+def prepare_day(context: ToolContext, day: date) -> dict[str, object]:
+    return {"day": day.replace(day=1)}
+
+
+async def find_result(context: ToolContext, day: date) -> ToolResult | None:
+    await asyncio.sleep(0)
+    return ToolResult(summary=f"{context.key} happened on {day:%A}")
+
+
+@tool(effect="verifiable", prepare=prepare_day, check=find_result, isolation="process")
+async def tell(context: ToolContext, day: date) -> ToolResult:
+    """Tell."""
+    print("this is no answer")  # noqa: T201 - a tool may print
+    await asyncio.sleep(0)
+    return ToolResult(summary=f"{day:%A} {context.environment['COLOUR']}", data={"process": os.getpid()})
+
+
+@tool(effect="read", timeout=0.5, isolation="process")
+def hang(context: ToolContext, pids: Path) -> ToolResult:
+    """Hang, with a process beside it, and say who they are."""
+    beside = subprocess.Popen(["sleep", LONG_SLEEP_SECONDS])
+    pids.write_text(f"{os.getpid()} {beside.pid}")
+    threading.Event().wait()
+    return ToolResult(summary="never")
+
+
+@tool(effect="read", timeout=3600, isolation="process")
+def hang_with_long_timeout(context: ToolContext, pids: Path) -> ToolResult:
+    """Hang."""
+    hang.run(context, pids)
+    return ToolResult(summary="never")
+
+
+@tool(effect="read", isolation="process")
+def fail(context: ToolContext, failure: str) -> ToolResult:
+    """Fail."""
+    match failure:
+        case "own":
+            raise UnknownPlaceError("there is no such place")
+        case "away":
+            raise Unavailable("it is away", retry_after=7)
+        case "foreign":
+            raise ValueError("token=hunter2")
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            raise SystemExit(3)
+    return "not a result"  # type: ignore[return-value]
+
+
+PROCESSES = Agent(name="processes", purpose="", instructions="", tools=(tell, hang, hang_with_long_timeout, fail))

@@ -1,0 +1,101 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agents.addresses import Address
+from agents.events import RequestEscalated, UnknownEvent
+from agents.messages import Receipt
+from agents.people import People, Person
+from agents.policy import ApprovalTerms, EscalationStep, PolicyDecision
+from agents.requests import PostedCard, Request
+from bot.web.response_models import event_view, request_view
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def request(ask: ApprovalTerms, **more: Any) -> Request:
+    return Request(
+        id="req_1",
+        code="ABCDE",
+        kind="approval",
+        purpose="tool",
+        thread_id="thr_1",
+        agent="porter",
+        requester=Address("person:alice"),
+        digest="d",
+        policy=PolicyDecision(answer="ask", rule="rule 1", ask=ask),
+        opened_at=NOON,
+        **more,
+    )
+
+
+def shown(ask: ApprovalTerms, **more: Any) -> dict[str, Any]:
+    return request_view(request(ask, **more)).model_dump(mode="json")
+
+
+def test_a_request_tells_how_many_answers_were_refused() -> None:
+    assert shown(ApprovalTerms(), refused_count=300)["refused_count"] == 300
+    assert "refused_count" not in shown(ApprovalTerms())
+
+
+def test_a_request_that_ran_out_and_is_held_is_open_without_an_end() -> None:
+    assert shown(ApprovalTerms(expires=60), is_kept_open=True)["expires_at"] is None
+
+
+def test_a_request_expires_at_a_time_in_utc() -> None:
+    assert shown(ApprovalTerms(expires=60))["expires_at"] == "2026-01-02T12:01:00Z"
+
+
+def test_an_argument_that_is_null_is_shown_as_null() -> None:
+    assert shown(ApprovalTerms(), arguments={"tag": None})["arguments"] == {"tag": None}
+
+
+def test_escalations_are_told_with_the_channel_where_there_is_one() -> None:
+    steps = (
+        EscalationStep(after=60, to=Address("role:oncall"), via="sms"),
+        EscalationStep(after=90, to=Address("person:bob")),
+    )
+    assert shown(ApprovalTerms(escalate=steps))["policy"]["ask"]["escalate"] == [
+        {"after": 60, "to": "role:oncall", "via": "sms"},
+        {"after": 90, "to": "person:bob"},
+    ]
+
+
+def test_a_card_is_shown_without_its_receipt() -> None:
+    card = PostedCard(
+        address=Address("web:x"),
+        state="denied",
+        receipt=Receipt(ref="secret", digest="d"),
+        shown_at=NOON,
+        settled_at=NOON + timedelta(seconds=1),
+    )
+    assert shown(ApprovalTerms(), cards=(card,))["cards"] == [
+        {
+            "address": "web:x",
+            "state": "denied",
+            "shown_at": "2026-01-02T12:00:00Z",
+            "settled_at": "2026-01-02T12:00:01Z",
+        }
+    ]
+
+
+def test_an_event_nobody_can_read_is_shown_as_it_was_written() -> None:
+    event = UnknownEvent(type="Later", at=NOON, actor=Address("system:engine"), data={"new": [1]})
+    assert event_view(7, event, People()).model_dump(mode="json") == {
+        "seq": 7,
+        "type": "Later",
+        "at": "2026-01-02T12:00:00Z",
+        "actor": "system:engine",
+        "data": {"new": [1]},
+    }
+
+
+def test_an_event_names_the_people_it_speaks_of() -> None:
+    people = People(members=(Person(key="bob", name="Bob", addresses=(Address("slack:U0BOB"),)),))
+    event = RequestEscalated(
+        at=NOON,
+        actor=Address("person:bob"),
+        request_id="req_1",
+        nth=1,
+        to=(Address("slack:T1/U0BOB"), Address("web:x")),
+    )
+    assert event_view(7, event, people).names == {"person:bob": "Bob", "slack:T1/U0BOB": "Bob"}

@@ -1,0 +1,63 @@
+"""What somebody may look up, plain and as hostile as it comes, and what of it Slack may read as more than letters."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from agents.addresses import Address
+from agents.people import Person
+from channels.slack.overview import Overview, PendingRequest, ThreadSummary
+from tests.agents.factories import approval, question
+
+AT = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
+BY = Address("slack:T0HOME/U0ALICE")
+LINK = "https://home.slack.com/archives/C0OPS/p1763726450000100"
+HOSTILE = "<!channel> <@U0BOSS> <https://evil.example|docs> & *so* :boom:\n\u202e!"
+
+hostile_texts = st.text() | st.sampled_from([HOSTILE, HOSTILE * 200, " ", ""])
+links = st.sampled_from([None, LINK, LINK + "x" * 3000, "javascript:alert(1)", HOSTILE])
+channels = st.sampled_from([None, "C0OPS", "D0ALICE", HOSTILE])
+open_requests = st.builds(question, question=hostile_texts) | st.builds(
+    approval, arguments=st.dictionaries(hostile_texts, hostile_texts, max_size=3)
+)
+overviews = st.builds(
+    Overview,
+    by=st.just(BY),
+    person=st.none() | st.builds(Person, key=st.just("alice"), name=hostile_texts, roles=st.tuples(hostile_texts)),
+    waiting=st.lists(st.builds(PendingRequest, open_requests, channels, links), max_size=30).map(tuple),
+    conversations=st.lists(
+        st.builds(
+            ThreadSummary, hostile_texts, st.sampled_from(["running", "done"]), hostile_texts, st.just(AT), links
+        ),
+        max_size=30,
+    ).map(tuple),
+)
+
+_ALLOWED_MRKDWN = re.compile(
+    r"(open until |last change )<!date\^\d+\^\{date_short_pretty\} \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
+    r"|look in the thread, in <#C0OPS>"
+)
+
+
+def text_objects(blocks: Any) -> list[dict[str, Any]]:
+    """Every text object, in order."""
+    if isinstance(blocks, dict):
+        own = [blocks] if blocks.get("type") in ("plain_text", "mrkdwn", "markdown") else []
+        return own + [text for value in blocks.values() for text in text_objects(value)]
+    return [text for value in blocks for text in text_objects(value)] if isinstance(blocks, list) else []
+
+
+def visible_texts(blocks: Any) -> list[str]:
+    return [text["text"] for text in text_objects(blocks)]
+
+
+def is_inert(blocks: Any) -> bool:
+    """Whether Slack reads nothing of what others wrote: only our own dates and channels."""
+    return all(
+        text == {"type": "mrkdwn", "text": text["text"], "verbatim": True} and _ALLOWED_MRKDWN.fullmatch(text["text"])
+        if text["type"] != "plain_text"
+        else not text["emoji"]
+        for text in text_objects(blocks)
+    )

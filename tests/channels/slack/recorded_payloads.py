@@ -1,0 +1,31 @@
+"""What Slack sends, from the payloads in `tests/payloads/slack`, as it arrives over HTTP."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from channels.slack.inbound_events import BotIdentity, SlackEvent
+from channels.slack.parser import parse_http
+
+PAYLOADS = Path(__file__).parents[2] / "payloads" / "slack"
+NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json"))
+BOT = BotIdentity(bot_id="B0RAIL", user_id="U0RAIL", team="T0HOME")
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+
+
+def load_payload(name: str) -> Any:
+    return json.loads((PAYLOADS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def encode_http(name: str, body: Any) -> tuple[bytes, str]:
+    """The body and its content type."""
+    if name.startswith("command"):
+        return urlencode(body).encode(), FORM
+    if name.startswith(("click", "choice", "modal", "other_modal", "shortcut")):
+        return urlencode({"payload": json.dumps(body)}).encode(), FORM
+    return json.dumps(body).encode(), f"{JSON}; charset=utf-8"
+
+
+def parse_recorded(name: str) -> SlackEvent:
+    return parse_http(*encode_http(name, load_payload(name)), BOT)

@@ -1,0 +1,16 @@
+"""A client of the fake Slack, for as long as a test needs it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from channels.slack.client import SlackClient
+from tests.fakes.slack.slack import FakeSlack
+
+
+@asynccontextmanager
+async def slack_client(slack: FakeSlack) -> AsyncIterator[SlackClient]:
+    client = SlackClient(slack.app.bot_token, slack.base_url)
+    try:
+        yield client
+    finally:
+        await client.close()

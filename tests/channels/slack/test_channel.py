@@ -1,0 +1,305 @@
+"""What leaves for Slack arrives once, in its thread, no faster than Slack takes it, whatever goes wrong on the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from agents.addresses import Address
+from agents.errors import ConfigurationError, DeliveryUncertain, Permanent, Unavailable
+from agents.messages import Card, CardField, Message, Receipt
+from channels.base import Channel
+from channels.slack.bot_identity import BotIdentityCache
+from channels.slack.channel import SlackChannel
+from channels.slack.client import SlackClient
+from channels.slack.rate_limit import RateLimiter
+from channels.slack.signing import ButtonValue, verify_button_value
+from tests.fakes.clock import FakeClock
+from tests.fakes.slack.message import Message as Posted
+from tests.fakes.slack.slack import FakeSlack, fake_slack
+
+KEY = b"k" * 32
+OPS = "C0OPS"
+
+
+@dataclass
+class ChannelHarness:
+    """A channel that posts to the fake Slack, and somebody who reads there."""
+
+    slack: FakeSlack
+    clock: FakeClock
+    channel: SlackChannel
+
+    async def start_thread(self) -> tuple[Posted, Address]:
+        """A message of Alice's, and the address of its thread."""
+        root = await self.slack.add_person("alice", "U0ALICE").post_message("hello", channel=OPS)
+        return root, Address(f"slack:{OPS}:{root.ts}")
+
+    async def wait_for_error(self, error: str) -> None:
+        """Until Slack has refused something so."""
+        while not any(call.error == error for call in self.slack.calls):  # noqa: ASYNC110 - no bell rings for that
+            await asyncio.sleep(0)
+
+    def bot_texts(self) -> list[str]:
+        """What the app's messages say in the channel, in their order; all of it is expected."""
+        ours = [m for m in self.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        for message in ours:
+            message.is_seen = True
+        return [message.text for message in ours]
+
+
+@asynccontextmanager
+async def running_channel() -> AsyncIterator[ChannelHarness]:
+    clock = FakeClock()
+    async with fake_slack(clock) as slack:
+        client = SlackClient(slack.app.bot_token, slack.base_url, timeout_seconds=2, monotonic=clock.monotonic)
+
+        async def sleep(seconds: float) -> None:
+            await clock.sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
+
+        channel = SlackChannel(client, BotIdentityCache(client), RateLimiter(clock.monotonic, sleep), KEY, clock.now)
+        try:
+            yield ChannelHarness(slack, clock, channel)
+        finally:
+            await channel.close()
+
+
+def approval(status: str = "open", **changed: object) -> Message:
+    facts = {
+        "request_id": "req_1",
+        "code": "A7K2",
+        "digest": "ab" * 32,
+        "kind": "approval",
+        "status": status,
+        "title": "deploy wants to run push_release_tag",
+        "fields": (CardField(name="tag", value="v1.4.0"),),
+        "requester": Address("person:alice"),
+    }
+    return Message(text="A card", card=Card.model_validate(facts | changed))
+
+
+async def test_words_are_posted_in_their_thread_and_the_receipt_leads_back_to_them() -> None:
+    async with running_channel() as here:
+        root, address = await here.start_thread()
+        receipt = await here.channel.send(address, Message(text="It is *v1*."), key="thr_1:reply:4")
+        (reply,) = [m for m in here.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
+        assert here.bot_texts() == ["It is *v1*."]
+        assert receipt.ref == f"{OPS}:{reply.ts}"
+        assert receipt.started is None
+        assert reply.metadata == {
+            "event_type": "handrail_message",
+            "event_payload": {"outbox_id": "thr_1:reply:4", "part": 0},
+        }
+
+
+async def test_nothing_that_is_posted_unfolds_or_calls_anybody() -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        await here.channel.send(address, Message(text="<!here> https://evil.example"), key="k")
+        (said,) = [m.visible_text for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        assert "<!here>" not in said
+        here.bot_texts()
+        (call,) = [call for call in here.slack.calls if call.method == "chat.postMessage"]
+        assert [call.args[name] for name in ("unfurl_links", "unfurl_media", "link_names")] == [False] * 3
+
+
+async def test_the_buttons_of_a_card_are_about_what_it_shows_and_hold_in_its_channel_alone() -> None:
+    async with running_channel() as here:
+        root, address = await here.start_thread()
+        await here.channel.send(address, approval(), key="k")
+        card = await here.slack.add_person("bob", "U0BOB").wait_for_card(root)
+        about = verify_button_value(KEY, card.controls[0]["value"], here.slack.app.team, OPS)
+        assert about == ButtonValue("req_1", "ab" * 32)
+
+
+async def test_a_settled_card_takes_the_place_of_the_open_one_and_has_no_buttons() -> None:
+    async with running_channel() as here:
+        root, address = await here.start_thread()
+        receipt = await here.channel.send(address, approval(), key="k")
+        card = await here.slack.add_person("bob", "U0BOB").wait_for_card(root)
+        settled = approval("approved", outcome="approved by bob (slack)")
+        changed = await here.channel.send(address, settled, key="s", replaces=receipt)
+        assert "approved by bob (slack)" in await card.wait_until_closed()
+        assert changed.ref == receipt.ref
+        assert changed.digest != receipt.digest
+
+
+async def test_a_card_that_is_gone_is_followed_by_a_new_message_in_its_thread() -> None:
+    async with running_channel() as here:
+        root, address = await here.start_thread()
+        receipt = await here.channel.send(address, approval(), key="k")
+        await here.slack.add_person("bob", "U0BOB").wait_for_card(root)
+        here.slack.fail_next("chat.update", error="message_not_found")
+        denied = approval("denied", outcome="denied")
+        sending = asyncio.ensure_future(here.channel.send(address, denied, key="s", replaces=receipt))
+        settled = await _turned(here, sending)
+        await here.slack.add_person("bob", "U0BOB").wait_for_reply(root, "denied")
+        assert settled.ref != receipt.ref
+
+
+async def test_a_person_is_met_in_a_conversation_with_them_alone_where_people_may_answer() -> None:
+    async with running_channel() as here:
+        bob = here.slack.add_person("bob", "U0BOB")
+        receipt = await here.channel.send(Address("slack:T0RAIL/U0BOB"), approval(), key="k")
+        card = await bob.wait_for_card()
+        assert receipt.ref == f"{card.message.channel}:{card.message.ts}"
+        assert receipt.started is not None
+        assert receipt.started.address == f"slack:{receipt.ref}"
+        assert receipt.started.conversation_key == f"{here.slack.app.team}:{receipt.ref}"
+
+
+async def test_a_message_to_a_channel_begins_a_thread_in_which_its_other_parts_are() -> None:
+    async with running_channel() as here:
+        here.slack.add_channel(OPS)
+        long = "\n\n".join(f"Paragraph {n}. " + "x" * 900 for n in range(20))
+        posting = asyncio.ensure_future(here.channel.send(Address(f"slack:{OPS}"), Message(text=long), key="k"))
+        first = await here.slack.add_person("bob", "U0BOB").wait_for_reply(text="Paragraph 0.")
+        receipt = await _turned(here, posting)
+        parts = here.slack.workspace.thread_messages(OPS, first.message.ts)
+        assert [part.thread_ts for part in parts] == [None, first.message.ts]
+        assert receipt.started is not None
+        assert receipt.ref == f"{OPS}:{first.message.ts}"
+        here.bot_texts()
+
+
+async def _turned(here: ChannelHarness, task: "asyncio.Future[Receipt]") -> Receipt:
+    """What comes of it, with time going by."""
+    while not task.done():
+        here.clock.advance(seconds=1)
+        await asyncio.sleep(0)
+    return task.result()
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_what_may_have_arrived_is_looked_for_and_stands_there_once(cut: str) -> None:
+    async with running_channel() as here:
+        root, address = await here.start_thread()
+        here.slack.cut_next("chat.postMessage", cut)  # type: ignore[arg-type]  # both words are cuts
+        with pytest.raises(DeliveryUncertain):
+            await here.channel.send(address, approval(), key="thr_1:card")
+        here.clock.advance(seconds=2)
+        receipt = await here.channel.send(address, approval(), key="thr_1:card", maybe_sent=True)
+        (card,) = [m for m in here.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
+        card.is_seen = True
+        assert receipt.ref == f"{OPS}:{card.ts}"
+
+
+async def test_where_we_may_not_look_a_message_is_rather_sent_twice_than_never() -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        here.slack.fail_next("conversations.replies", error="missing_scope")
+        await here.channel.send(address, Message(text="hello"), key="k", maybe_sent=True)
+        assert here.bot_texts() == ["hello"]
+
+
+async def test_of_a_message_in_parts_only_those_that_are_missing_are_sent_again() -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        message = Message(text="a" * 11_000 + "\n\n" + "b" * 2000)
+        posting = asyncio.ensure_future(here.channel.send(address, message, key="k"))
+        await here.slack.add_person("bob", "U0BOB").wait_for_reply(text="aaa")
+        here.slack.fail_next("chat.postMessage", error="ratelimited", retry_after=30)
+        with pytest.raises(DeliveryUncertain) as raised:
+            await _turned(here, posting)
+        assert raised.value.retry_after == 30
+        here.clock.advance(seconds=30)
+        await here.channel.send(address, message, key="k", maybe_sent=True)
+        assert [text[:1] for text in here.bot_texts()] == ["a", "b"]
+
+
+async def test_what_somebody_else_said_lately_is_not_taken_for_ours() -> None:
+    async with running_channel() as here:
+        root, address = await here.start_thread()
+        alice = here.slack.add_person("alice", "U0ALICE")
+        for n in range(120):
+            await alice.reply(root, f"chatter {n}")
+        await here.channel.send(address, Message(text="one"), key="k1")
+        here.clock.advance(seconds=1)
+        await here.channel.send(address, Message(text="two"), key="k2", maybe_sent=True)
+        here.clock.advance(seconds=1)
+        await here.channel.send(address, Message(text="one"), key="k1", maybe_sent=True)
+        assert here.bot_texts() == ["one", "two"]
+        assert [call.args.get("cursor") for call in here.slack.calls if "replies" in call.method] == [
+            None,
+            "100",
+            None,
+            "100",
+        ]
+
+
+async def test_what_slack_does_not_take_as_it_is_drawn_is_said_in_plain_text_once() -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        here.slack.fail_next("chat.postMessage", error="invalid_blocks")
+        await here.channel.send(address, approval(), key="k")
+        assert here.bot_texts() == ["deploy wants to run push_release_tag\ntag: v1.4.0\nasked for by alice\n[A7K2]"]
+        (card,) = [m for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        assert {block["text"]["type"] for block in card.blocks} == {"plain_text"}
+
+
+async def test_long_reply_slack_does_not_take_as_markdown_is_sent_whole_in_plain_text() -> None:
+    whole = "".join(f"line {number} of *many*\n" for number in range(500))
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        here.slack.fail_next("chat.postMessage", error="invalid_blocks")
+        await here.channel.send(address, Message(text=whole), key="k")
+        here.bot_texts()
+        ours = [m for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        texts = [block["text"] for message in ours for block in message.blocks]
+        assert "".join(text if isinstance(text, str) else text["text"] for text in texts) == whole
+        assert {block["type"] for block in ours[0].blocks} == {"section"}
+
+
+async def test_what_slack_does_not_take_in_plain_text_either_is_given_up() -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        here.slack.fail_next("chat.postMessage", error="invalid_blocks")
+        here.slack.fail_next("chat.postMessage", error="no_text")
+        with pytest.raises(Permanent):
+            await here.channel.send(address, approval(), key="k")
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("channel_not_found", Permanent), ("token_revoked", ConfigurationError), ("internal_error", Unavailable)],
+)
+async def test_each_kind_of_refusal_has_its_own_consequence(code: str, error: type[Exception]) -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        here.slack.fail_next("chat.postMessage", error=code)
+        with pytest.raises(error) as raised:
+            await here.channel.send(address, Message(text="hello"), key="k")
+        assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("to", ["slack:alice", "slack:C0OPS:", "slack:C0OPS:soon", "slack:T1/C1"])
+async def test_an_address_that_is_no_place_is_refused(to: str) -> None:
+    async with running_channel() as here:
+        with pytest.raises(Permanent):
+            await here.channel.send(Address(to), Message(text="hello"), key="k")
+
+
+async def test_a_second_message_to_a_channel_waits_for_a_second() -> None:
+    async with running_channel() as here:
+        _, address = await here.start_thread()
+        await here.channel.send(address, Message(text="one"), key="k1")
+        second = asyncio.ensure_future(here.channel.send(address, Message(text="two"), key="k2"))
+        await here.slack.wait_until_quiet()
+        assert here.bot_texts() == ["one"]
+        await _turned(here, second)
+        assert here.bot_texts() == ["one", "two"]
+
+
+def test_it_is_a_channel() -> None:
+    clock = FakeClock()
+
+    async def sleep(_: float) -> None:
+        raise AssertionError
+
+    client = SlackClient("t")
+    assert isinstance(
+        SlackChannel(client, BotIdentityCache(client), RateLimiter(clock.monotonic, sleep), KEY, clock.now), Channel
+    )

@@ -1,0 +1,43 @@
+"""What the Tab key offers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.terminal.completion import CompletionNames, list_completions
+from channels.terminal.parser import COMMANDS
+
+KNOWN = CompletionNames({"K7Q2M": ("tag", "environment"), "SBWHF": ()}, ("deploy", "guard"), ("thr_1m7yvk",))
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("/app", ("/approve",)),
+        ("/thr", ("/threads", "/thread")),
+        ("/approve ", ("K7Q2M", "SBWHF")),
+        ("/deny k", ("K7Q2M",)),
+        ("/answer s", ("SBWHF",)),
+        ("/edit K7Q2M t", ("tag=",)),
+        ("/edit k7q2m tag=v1 ", ("tag=", "environment=")),
+        ("/edit SBWHF ", ()),
+        ("/new g", ("guard",)),
+        ("/thread ", ("thr_1m7yvk",)),
+        ("/requests a", ("all",)),
+        ("/approve K7Q2M K", ()),
+        ("deploy K", ()),
+        ("", ()),
+    ],
+)
+def test_tab_offers_what_can_follow(text, offered):
+    assert list_completions(text, KNOWN) == offered
+
+
+def test_tab_offers_every_command():
+    assert list_completions("/", KNOWN) == COMMANDS
+
+
+@given(st.text())
+def test_tab_offers_only_what_begins_with_the_last_word(text):
+    word = text.split(" ")[-1]
+    assert all(offer.lower().startswith(word.lower()) for offer in list_completions(text, KNOWN))

@@ -1,0 +1,217 @@
+"""The outside world of the suite's own agent: tools of every class of effect, a channel that sends, a model.
+
+All of it works on ledgers, so what really happened is known whoever was killed meanwhile.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from agents.addresses import Address
+from agents.agent import Agent
+from agents.command_model import CommandModel
+from agents.commands import Commands
+from agents.completion import Completion
+from agents.errors import ToolError
+from agents.messages import Message, Receipt
+from agents.model import ModelRequest, OnPartialReply
+from agents.people import People, Person
+from agents.policy import ApprovalTerms, Policy
+from agents.tools import Tool, ToolContext, ToolResult, tool
+from bot.environment.api_tokens import ApiToken
+from bot.roster import Roster
+from bot.web.principal import Credential
+from channels.base import Capabilities
+from tests.crashes.journals import Journals
+from tests.crashes.kill_points import KillPoint
+
+COMMANDS = """
+[[commands]]
+say = ["look {order}"]
+does = "reads"
+step = { intent = "look", order = "{order}" }
+
+[[commands]]
+say = ["ship {order}"]
+does = "does once for each key, when a person has approved"
+step = { intent = "ship", order = "{order}" }
+
+[[commands]]
+say = ["move {order}"]
+does = "does what can be looked for"
+step = { intent = "move", order = "{order}" }
+
+[[commands]]
+say = ["pay {order}"]
+does = "does what nobody can look for"
+step = { intent = "pay", order = "{order}" }
+
+[[commands]]
+say = ["wire {order}"]
+does = "does what nobody can look for, when a person has approved"
+step = { intent = "wire", order = "{order}" }
+
+[[commands]]
+say = ["stumble {order}"]
+does = "fails"
+step = { intent = "stumble", order = "{order}" }
+
+[[commands]]
+say = ["ask {order}"]
+does = "asks a person"
+step = { intent = "request_human_input", question = "What about {order}?", format = "free_text" }
+
+[[commands]]
+say = ["wait {seconds:int} for {order}"]
+does = "waits"
+step = { intent = "await", seconds = "{seconds}", reason = "{order}" }
+"""
+PERSON_KEYS = ("alice", "bob", "carol")
+PEOPLE = People(
+    members=(
+        Person(key="alice", name="Alice", addresses=(Address("pager:alice"), Address("slack:U0ALICE"))),
+        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("pager:bob"), Address("slack:U0BOB"))),
+        Person(key="carol", name="Carol", roles=("release",), addresses=(Address("pager:carol"),)),
+    )
+)
+TOKENS = {name: f"{name}-has-a-token-of-her-own-000" for name in PERSON_KEYS}
+CREDENTIALS = [Credential(ApiToken(name=name, secret=token, person=name)) for name, token in TOKENS.items()]
+EXPIRY_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class JournaledTools:
+    """Where deeds are done. A `held` tool waits in the midst of its work until somebody writes into the gate."""
+
+    journals: Journals
+    kill_point: KillPoint
+    blocked_tool: str = ""
+
+    def run(self, name: str, key: str, order: str) -> ToolResult:
+        self.kill_point.reached(f"{name} called")
+        if name == self.blocked_tool:
+            gate_path(self.journals.folder).read_bytes()
+        self.journals.side_effects.append(key=key, tool=name, order=order, pid=os.getpid())
+        self.kill_point.reached(f"{name} done")
+        return ToolResult(summary=f"did {name} {order}")
+
+    def find_run(self, name: str, key: str) -> ToolResult | None:
+        self.kill_point.reached(f"{name} looked for")
+        found = any(deed["key"] == key for deed in self.journals.side_effects.read_entries())
+        return ToolResult(summary=f"found {name}") if found else None
+
+
+def gate_path(folder: Path) -> Path:
+    """A pipe with a name: who reads it waits for who writes it."""
+    return folder / "gate"
+
+
+def build_tools(journaled_tools: JournaledTools) -> tuple[Tool, ...]:
+    """A tool of each class of effect; `ship` asks first, `stumble` never works, `glance` needs no argument."""
+
+    @tool(effect="read", trusted_results=True)
+    def glance(context: ToolContext) -> ToolResult:
+        """Glance."""
+        return journaled_tools.run("glance", context.key, "")
+
+    @tool(effect="read", trusted_results=True)
+    def look(context: ToolContext, order: str) -> ToolResult:
+        """Look."""
+        return journaled_tools.run("look", context.key, order)
+
+    @tool(
+        effect="idempotent",
+        risk="high",
+        ask=ApprovalTerms(roles=("release",), expires=EXPIRY_SECONDS),
+        trusted_results=True,
+    )
+    def ship(context: ToolContext, order: str) -> ToolResult:
+        """Ship."""
+        return journaled_tools.run("ship", context.key, order)
+
+    def moved(context: ToolContext, order: str) -> ToolResult | None:
+        return journaled_tools.find_run("move", context.key)
+
+    @tool(effect="verifiable", check=moved, trusted_results=True)
+    def move(context: ToolContext, order: str) -> ToolResult:
+        """Move."""
+        return journaled_tools.run("move", context.key, order)
+
+    @tool(effect="once", trusted_results=True)
+    def pay(context: ToolContext, order: str) -> ToolResult:
+        """Pay."""
+        return journaled_tools.run("pay", context.key, order)
+
+    @tool(effect="once", trusted_results=True)
+    def stumble(context: ToolContext, order: str) -> ToolResult:
+        """Stumble."""
+        raise ToolError(f"there is no way to {order}")
+
+    return glance, look, ship, move, pay, build_wire_tool(journaled_tools), stumble
+
+
+def build_wire_tool(journaled_tools: JournaledTools) -> Tool:
+    """A tool that asks first, and that nobody can look for afterwards."""
+
+    @tool(
+        effect="once", risk="high", ask=ApprovalTerms(roles=("release",), expires=EXPIRY_SECONDS), trusted_results=True
+    )
+    def wire(context: ToolContext, order: str) -> ToolResult:
+        """Wire."""
+        return journaled_tools.run("wire", context.key, order)
+
+    return wire
+
+
+def build_roster(journaled_tools: JournaledTools) -> Roster:
+    """Two agents with the same tools; the second looks around before it thinks."""
+    tools, commands = build_tools(journaled_tools), Commands.parse(COMMANDS)
+    crew = Agent(name="crew", purpose="works", instructions="Work.", tools=tools, commands=commands)
+    scout = replace(crew, name="scout", prefetch=("glance",))
+    return Roster({"crew": crew, "scout": scout}, Policy(people=PEOPLE))
+
+
+@dataclass(frozen=True)
+class PagerChannel:
+    """A channel that sends: what it takes stands in the ledger."""
+
+    journals: Journals
+    kill_point: KillPoint
+    scheme: ClassVar[str] = "pager"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    async def send(
+        self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
+    ) -> Receipt:
+        kind = message_kind(message)
+        self.kill_point.reached(f"{kind} offered")
+        receipt = Receipt(ref=f"page-{secrets.token_hex(6)}", digest="d")
+        about = {} if message.card is None else {"request": message.card.request_id, "status": message.card.status}
+        self.journals.sent_messages.append(
+            key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, pid=os.getpid(), **about
+        )
+        self.kill_point.reached(f"{kind} taken")
+        return receipt
+
+
+def message_kind(message: Message) -> str:
+    """What a message is to people."""
+    if message.card is None:
+        return "reply"
+    return "card" if message.card.status == "open" else "correction"
+
+
+class FaultyModel(CommandModel):
+    """Understands commands and nothing else, so it answers the same whenever it is asked."""
+
+    def __init__(self, kill_point: KillPoint) -> None:
+        super().__init__()
+        self._kill_point = kill_point
+
+    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
+        self._kill_point.reached("model asked")
+        completion = await super().complete(model_request, on_partial)
+        self._kill_point.reached("model answered")
+        return completion

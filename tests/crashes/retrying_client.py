@@ -1,0 +1,84 @@
+"""A client as they should be: it names what it sends, and sends it again until it is answered."""
+
+import json
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from tests.crashes.agent_under_test import TOKENS
+from tests.crashes.process_pool import wait_until
+from tests.crashes.scenario import CrashScenario
+
+SERVICE_UNAVAILABLE = 503
+Json = Any
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """What came back; `replayed` when it was said before."""
+
+    status: int
+    body: Json
+    is_replayed: bool = False
+
+
+class ScenarioEnded(Exception):
+    """The scene ended while the client was still trying."""
+
+
+@dataclass
+class RetryingClient:
+    """One person's program. What it is answered goes into the ledger of answers, together with what it had said."""
+
+    scenario: CrashScenario
+    name: str
+    sent: int = field(default=0)
+
+    def post(self, path: str, body: Json, key: str) -> HttpResponse:
+        """The answer, however often it takes to get one."""
+        reply = self._request_until_answered("POST", path, body, key)
+        told = reply.body if isinstance(reply.body, dict) else {}
+        self.scenario.journals.http_responses.append(
+            by=self.name,
+            path=path,
+            key=key,
+            body=body,
+            status=reply.status,
+            is_replayed=reply.is_replayed,
+            id=told.get("id"),
+        )
+        return reply
+
+    def get(self, path: str) -> Json:
+        return self._request_until_answered("GET", path, None, None).body
+
+    def _request_until_answered(self, method: str, path: str, body: Json, key: str | None) -> HttpResponse:
+        replies: list[HttpResponse] = []
+
+        def tried() -> bool:
+            if self.scenario.ended.is_set():
+                raise ScenarioEnded
+            port = self.scenario.port
+            reply = None if port is None else self._request_once(port, method, path, body, key)
+            if reply is not None and reply.status != SERVICE_UNAVAILABLE:
+                replies.append(reply)
+            return bool(replies)
+
+        wait_until(tried, lambda: f"{method} {path} was never answered: {self.scenario.log_tail}")
+        return replies[0]
+
+    def _request_once(self, port: int, method: str, path: str, body: Json, key: str | None) -> HttpResponse | None:
+        """One attempt; None when no answer came, or not all of it."""
+        headers = {"Authorization": f"Bearer {TOKENS[self.name]}", "Content-Type": "application/json"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            told = json.loads(answer.read())
+        except (OSError, HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+        return HttpResponse(answer.status, told, answer.headers.get("Idempotency-Replayed") == "true")

@@ -1,0 +1,166 @@
+"""A scene: a database, the ledgers, and the processes of a bot, which are started, die, and are started again."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, Signals
+from typing import Any
+
+import pytest
+
+from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
+from storage.postgres import is_postgres
+from tests.crashes.database_admin import database_admin
+from tests.crashes.journals import Journals
+from tests.crashes.kill_points import KillPoint
+from tests.crashes.process_pool import WAIT_TIMEOUT_SECONDS, PooledProcess, ProcessPool, wait_until
+from tests.crashes.snapshot import SystemSnapshot, count_events, snapshot_connection, unfinished_thread_ids
+from tests.databases import DATABASES
+
+PROCESS_LAYOUTS: Mapping[str, tuple[str, ...]] = {
+    "one process": ("up",),
+    "web, two workers, clock": ("web", "worker", "worker", "clock"),
+}
+"""The processes of a bot, by their roles."""
+SINGLE_PROCESS_DATABASES = ("sqlite",)
+"""Databases that let no second process in."""
+
+SETTINGS: Sequence[tuple[str, str]] = [
+    (database, formation)
+    for formation, roles in PROCESS_LAYOUTS.items()
+    for database in DATABASES
+    if len(roles) == 1 or database not in SINGLE_PROCESS_DATABASES
+]
+"""Where a crash may take place: each database with each formation it allows."""
+SINGLE_PROCESS_SETTINGS = [setting for setting in SETTINGS if len(PROCESS_LAYOUTS[setting[1]]) == 1]
+MULTI_PROCESS_SETTINGS = [setting for setting in SETTINGS if setting not in SINGLE_PROCESS_SETTINGS]
+
+
+def setting_id(setting: tuple[str, str]) -> str:
+    """A setting as the name of a test tells it."""
+    database, formation = setting
+    return f"{formation} on {database}"
+
+
+multi_process = pytest.mark.parametrize("scene", MULTI_PROCESS_SETTINGS, ids=setting_id, indirect=True)
+"""For a test that takes several processes."""
+
+SHORT_HEARTBEAT_TIMEOUT_SECONDS = 2.0
+"""Seconds of silence after which a process counts as dead where a test waits for that: eight heartbeats."""
+
+
+@dataclass
+class CrashScenario:
+    """Where a crash takes place."""
+
+    process_pool: ProcessPool
+    url: str
+    folder: Path
+    roles: tuple[str, ...] = PROCESS_LAYOUTS["one process"]
+    processes: list[PooledProcess] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+    heartbeat_timeout_seconds: float = HEARTBEAT_TIMEOUT_SECONDS
+
+    @property
+    def has_job_queue(self) -> bool:
+        """Whether jobs wait in the database, for whoever takes them."""
+        return is_postgres(self.url)
+
+    @property
+    def journals(self) -> Journals:
+        return Journals(self.folder)
+
+    def start(self, kill_point: str = "", occurrence: int = 1, *flags: str, **options: Any) -> None:
+        """Start every process, and wait until they are ready. With a place, the first that gets there dies there."""
+        self.start_without_waiting(kill_point, occurrence, *flags, **options)
+        for process in self.processes:
+            process.wait_until_ready()
+
+    def start_without_waiting(
+        self, kill_point: str = "", occurrence: int = 1, *flags: str, ahead: float = 0.0, **options: object
+    ) -> None:
+        """Start every process, and wait for none. Further wishes are `held`, and flags; see the process."""
+        database_admin(self.url).forget_workers(self.url, ahead)
+        told = [f"--place={kill_point}", f"--nth={occurrence}", f"--ahead={ahead}", *flags]
+        told += [f"--{name}={wish}" for name, wish in options.items()]
+        self.processes = [self.start_process(role, *told) for role in self.roles]
+
+    def kill_one(self, index: int) -> None:
+        """kill -9 for one of them; the others go on."""
+        self.processes[index].send_signal(SIGKILL)
+        self.processes[index].wait()
+        assert self.processes[index].was_killed, self.log_tail
+
+    def replace_process(self, index: int, kill_point: str, occurrence: int) -> None:
+        """Start one anew in the place of one that was lost, and wait for nothing."""
+        self.processes[index] = self.start_process(self.roles[index], f"--place={kill_point}", f"--nth={occurrence}")
+
+    def start_process(self, role: str, *flags: str) -> PooledProcess:
+        arguments = [
+            f"--url={self.url}",
+            f"--folder={self.folder}",
+            f"--role={role}",
+            f"--stale={self.heartbeat_timeout_seconds}",
+        ]
+        arguments += flags
+        return self.process_pool.start(arguments, self.folder / "processes.log")
+
+    def wait_for_kill(self, kill_point: str, occurrence: int = 1) -> None:
+        """Wait until a process has met its fate at the place; then none of them goes on."""
+        wait_until(lambda: self.has_exited_process, lambda: f"nobody died {kill_point!r}: {self.log_tail}")
+        assert self.was_reached(kill_point, occurrence), f"killed, but not {kill_point!r}"
+        self.kill()
+        assert any(process.was_killed for process in self.processes)
+
+    def was_reached(self, kill_point: str, occurrence: int = 1) -> bool:
+        return KillPoint(self.folder, kill_point, occurrence).marker.exists()
+
+    def kill(self) -> None:
+        """kill -9 for all of them."""
+        for process in self.processes:
+            process.send_signal(SIGKILL)
+        for process in self.processes:
+            process.wait()
+
+    def resume(self) -> None:
+        """Whoever stood still goes on."""
+        for process in self.processes:
+            process.send_signal(SIGCONT)
+
+    def send_signal(self, signal_number: Signals) -> None:
+        for process in self.processes:
+            process.send_signal(signal_number)
+
+    @property
+    def has_exited_process(self) -> bool:
+        return any(process.ended.is_set() for process in self.processes)
+
+    @property
+    def port(self) -> int | None:
+        """Where somebody serves just now."""
+        return next((p.port for p in self.processes if p.port is not None and not p.ended.is_set()), None)
+
+    @property
+    def log_tail(self) -> str:
+        log = self.folder / "processes.log"
+        return log.read_text(encoding="utf-8")[-4000:] if log.exists() else ""
+
+    def take_snapshot(self, earlier: SystemSnapshot | None = None) -> SystemSnapshot:
+        return SystemSnapshot.take(self.url, self.journals, earlier)
+
+    def wait_for_events(self, event_type: str, times: int = 1) -> None:
+        """Wait until that many events of a type are in the logs."""
+        with snapshot_connection(self.url) as look:
+            wait_until(
+                lambda: count_events(look, event_type) >= times, lambda: f"no {event_type} came: {self.log_tail}"
+            )
+
+    def wait_until_idle(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> None:
+        """Wait until no thread wants anything of anybody."""
+        with snapshot_connection(self.url) as look:
+            wait_until(
+                lambda: not unfinished_thread_ids(look),
+                lambda: f"at work: {unfinished_thread_ids(look)}\n{self.log_tail}",
+                timeout_seconds,
+            )

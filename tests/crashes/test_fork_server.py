@@ -1,0 +1,61 @@
+"""What the zygote forks is what one gets by starting a process oneself."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import SIGKILL
+from typing import Any
+
+from tests.crashes.process_pool import ROOT, WAIT_TIMEOUT_SECONDS
+from tests.crashes.retrying_client import RetryingClient
+from tests.crashes.scenario import CrashScenario
+from tests.crashes.simulated_users import requester_and_responder
+
+
+@contextmanager
+def program(scenario: CrashScenario, *wishes: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.crashes.process",
+        f"--url={scenario.url}",
+        f"--folder={scenario.folder}",
+        *wishes,
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def announced(process: subprocess.Popen[bytes]) -> Any:
+    """What it says once it is ready."""
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
+
+
+def test_a_process_of_its_own_serves_and_dies_at_its_place_and_another_goes_on(scenario: CrashScenario) -> None:
+    with program(scenario, "--place=after the commit of ThreadStarted") as process:
+        port = announced(process)["port"]
+        said = {"message": "look 1", "reply_to": "pager:alice"}
+        alice, _ = requester_and_responder(scenario)
+        assert alice.client._request_once(port, "POST", "/v1/threads", said, "alice-1") is None
+        assert process.wait(WAIT_TIMEOUT_SECONDS) == -SIGKILL
+    [thread] = scenario.take_snapshot().threads
+    scenario.start()
+    scenario.wait_until_idle()
+    assert RetryingClient(scenario, "alice").get(f"/v1/threads/{thread}")["status"] == "done"
+
+
+def test_a_fate_is_met_by_one_process_and_once(scenario: CrashScenario) -> None:
+    alice, _ = requester_and_responder(scenario)
+    scenario.start("look done")
+    alice.start_thread("look 1")
+    scenario.wait_for_kill("look done")
+    scenario.start("look done")
+    scenario.wait_until_idle()
+    assert not scenario.has_exited_process
+    assert len(scenario.take_snapshot().side_effects) == 2

@@ -1,0 +1,65 @@
+"""A backup is put back while the outside has gone on: what was under way when it was taken is looked into.
+
+What was accepted after the backup was taken is gone, whatever the bot does; so that is no part of these stories.
+"""
+
+import os
+
+import pytest
+
+from tests.crashes.agent_under_test import gate_path
+from tests.crashes.checker import find_violations
+from tests.crashes.crash_cases import TOOL_BY_EFFECT
+from tests.crashes.database_admin import database_admin
+from tests.crashes.scenario import CrashScenario
+from tests.crashes.simulated_users import ConcurrentUsers, requester_and_responder, task_function
+from tests.crashes.tool_calls import tool_call_histories
+
+
+@pytest.mark.parametrize(
+    ("effect", "deeds", "doubts"), [("read", 2, 0), ("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
+)
+def test_a_backup_with_calls_in_flight_repeats_nothing_that_must_not_be_repeated(
+    effect: str, deeds: int, doubts: int, scenario: CrashScenario
+) -> None:
+    alice, bob = requester_and_responder(scenario)
+    gate = gate_path(scenario.folder)
+    os.mkfifo(gate)
+    scenario.start(held=TOOL_BY_EFFECT[effect])
+    with ConcurrentUsers(scenario, bob) as crew:
+        crew.start_task(task_function(effect, alice))
+        scenario.wait_for_events("ToolStarted")
+        backup = database_admin(scenario.url).copy(scenario.url, "backup")
+        gate.write_bytes(b"go on")
+        crew.wait_until_idle()
+    scenario.kill()
+    assert [deed["tool"] for deed in scenario.take_snapshot().side_effects] == [TOOL_BY_EFFECT[effect]]
+
+    scenario.url = backup
+    assert [call.outcomes for call in tool_call_histories(scenario.take_snapshot())] == [[]]
+    _, bob = requester_and_responder(scenario)
+    scenario.start()
+    with ConcurrentUsers(scenario, bob) as crew:
+        crew.wait_until_idle()
+    scenario.kill()
+    evidence = scenario.take_snapshot()
+    assert find_violations(evidence, is_settled=True) == []
+    assert len(evidence.side_effects) == deeds
+    assert [len(call.unknown_outcome_events) for call in tool_call_histories(evidence)] == [doubts]
+
+
+def test_what_was_accepted_before_the_backup_may_be_sent_again_after_it(scenario: CrashScenario) -> None:
+    alice, _ = requester_and_responder(scenario)
+    scenario.start()
+    thread = alice.start_thread("look 1")
+    scenario.wait_until_idle()
+    backup = database_admin(scenario.url).copy(scenario.url, "backup")
+    scenario.kill()
+    scenario.url = backup
+    scenario.start()
+    again, _ = requester_and_responder(scenario)
+    assert again.start_thread("look 1") == thread
+    scenario.kill()
+    assert len(scenario.take_snapshot().threads) == 1
+    assert [answer["replayed"] for answer in scenario.take_snapshot().http_responses] == [False, True]
+    assert find_violations(scenario.take_snapshot(), is_settled=True) == []

@@ -1,0 +1,133 @@
+"""The fakes of the model are strict: what a test did not write down fails it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from agents.agent import Agent
+from agents.completion import Completion, CompletionOutcome
+from agents.model import ModelRequest
+from agents.openai_model import OpenAIModel
+from agents.prompt import Prompt
+from agents.state import ThreadState
+from agents.steps import DoneForNow, NothingToDo
+from tests.fakes.openai_schema_rules import schema_violations
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.scripted_model import ScriptedModel, scripted_model
+
+AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=())
+TURN = ModelRequest(ThreadState(thread_id="t1"), AGENT, Prompt(system="You are a scout.", user="hi"))
+
+
+async def asked(provider: FakeOpenAI, **changed: Any) -> Completion:
+    model = OpenAIModel(**{"api_key": provider.key, "base_url": provider.base_url, "model": provider.model, **changed})
+    completion = await model.complete(TURN)
+    await model.close()
+    return completion
+
+
+async def choosing(step: dict[str, Any]) -> None:
+    async with FakeOpenAI.running() as provider:
+        provider.will_choose(**step)
+        await asked(provider)
+
+
+async def test_a_provider_starts_in_no_time() -> None:
+    began = time.perf_counter()
+    async with FakeOpenAI.running():
+        assert time.perf_counter() - began < 0.5
+
+
+async def test_a_question_nobody_expected_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="an unexpected question: hi"):
+        async with FakeOpenAI.running() as provider:
+            await asked(provider)
+
+
+async def test_an_answer_nobody_asked_for_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="1 answers nobody asked for"):
+        async with FakeOpenAI.running() as provider:
+            provider.will_choose("done_for_now", message="bye")
+
+
+async def test_a_wrong_key_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="Incorrect API key"):
+        async with FakeOpenAI.running() as provider:
+            await asked(provider, api_key="stolen")
+
+
+async def test_a_wrong_model_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="there is no model 'other'"):
+        async with FakeOpenAI.running() as provider:
+            await asked(provider, model="other")
+
+
+async def test_a_path_that_is_not_of_the_api_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="there is no POST /v2/chat/completions"):
+        async with FakeOpenAI.running() as provider:
+            await asked(provider, base_url=f"http://127.0.0.1:{provider.port}/v2")
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ({"intent": "fly"}, "no step 'fly'"),
+        ({"intent": "done_for_now"}, "needs message"),
+        ({"intent": "done_for_now", "message": "bye", "mood": "blue"}, "has no mood"),
+    ],
+)
+async def test_a_step_the_schema_would_not_let_through_fails_the_test(step: dict[str, Any], why: str) -> None:
+    with pytest.raises(AssertionError, match=why):
+        await choosing(step)
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"anyOf": [{"type": "string"}]}, "the root must be an object"),
+        ({"type": "object", "properties": {}}, "additionalProperties must be false"),
+        ({"type": "object", "additionalProperties": False, "properties": {"a": {"type": "string"}}}, "be required"),
+        ({"type": "object", "additionalProperties": False, "oneOf": []}, "'oneOf' is not permitted"),
+        (
+            {"type": "object", "additionalProperties": False, "properties": {"a": {}}, "required": ["a"]},
+            "a type is missing",
+        ),
+    ],
+)
+def test_a_schema_that_is_not_strict_is_told(schema: dict[str, Any], why: str) -> None:
+    assert any(why in rule for rule in schema_violations(schema))
+
+
+async def test_a_script_is_played_in_order() -> None:
+    bye = DoneForNow(message="bye")
+    with scripted_model(
+        bye, {"intent": "done_for_now", "message": "ciao"}, Completion(outcome=CompletionOutcome.EMPTY, model="m")
+    ) as m:
+        completions = [await m.complete(TURN) for _ in range(3)]
+
+    assert [completion.step for completion in completions] == [bye, DoneForNow(message="ciao"), None]
+    assert m.received == [TURN] * 3
+
+
+async def test_a_script_tells_a_reply_word_by_word_and_of_other_steps_nothing() -> None:
+    told: list[str] = []
+    with scripted_model(NothingToDo(reason="all is quiet"), DoneForNow(message="See you soon")) as m:
+        for _ in range(2):
+            await m.complete(TURN, told.append)
+
+    assert told == ["See", "See you", "See you soon"]
+
+
+async def test_a_script_that_is_over_fails_the_test_even_when_the_error_was_swallowed() -> None:
+    model = ScriptedModel()
+    with pytest.raises(AssertionError, match="not expected to be asked again: hi"):
+        await model.complete(TURN)
+
+    with pytest.raises(AssertionError, match="1 times more than written"):
+        model.check()
+
+
+def test_a_script_that_is_not_over_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="1 steps were never asked for"), scripted_model(DoneForNow(message="bye")):
+        pass

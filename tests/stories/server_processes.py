@@ -1,0 +1,100 @@
+"""The processes of one bot as people start them: real ones, which share a folder, an environment and a database."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+START_TIMEOUT_SECONDS = 20.0
+HANDRAIL = str(Path(sys.executable).with_name("handrail"))
+HTTP_ROLES = ("up", "web")
+"""The roles that answer HTTP."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class ServerProcesses:
+    """One process for each role. They keep their port from one life to the next."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    roles: tuple[str, ...] = ("up",)
+    port: int = field(default_factory=free_port)
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log_text(self) -> str:
+        """All they have logged in all their lives."""
+        return (self.folder / "server.log").read_text(encoding="utf-8")
+
+    async def start(self) -> None:
+        """Start them all, and wait until they are ready."""
+        self.start_without_waiting()
+        async with (
+            asyncio.timeout(START_TIMEOUT_SECONDS),
+            httpx.AsyncClient(base_url=self.url, trust_env=False) as client,
+        ):
+            while not await _is_ready(client):
+                assert all(process.poll() is None for process in self._processes), self.log_text
+                await asyncio.to_thread(self._pause)
+
+    def start_without_waiting(self) -> None:
+        """Start them all, and wait for nothing."""
+        with (self.folder / "server.log").open("ab") as log:
+            self._processes = [self._start_process(role, log) for role in self.roles]
+
+    async def kill(self) -> None:
+        """kill -9: no word of farewell."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            await asyncio.to_thread(process.wait, 10)
+
+    async def stop(self) -> list[int]:
+        """Ask them to stop; their exit codes."""
+        for process in self._processes:
+            process.terminate()
+        return [await asyncio.to_thread(process.wait, 15) for process in self._processes]
+
+    def run_command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a `handrail` command in their folder, to its end."""
+        return subprocess.run(
+            [HANDRAIL, *arguments],
+            cwd=self.folder,
+            env={**self.environment, "HANDRAIL_URL": self.url, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def _start_process(self, role: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [HANDRAIL, role, *(("--port", str(self.port)) if role in HTTP_ROLES else ())]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+
+    def _pause(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._processes[0].wait(0.03)
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    with suppress(httpx.TransportError):
+        return (await client.get("/readyz")).status_code == httpx.codes.OK
+    return False
