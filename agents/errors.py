@@ -1,19 +1,19 @@
-"""The one tree of errors. The docstring of a class is its message unless a better one is given.
+"""The tree of errors. The docstring of a class is its default message.
 
 HandrailError
-├── Retryable                 the same call may work later
+├── Retryable                 the same call may succeed later
 │   ├── StoreUnavailable
 │   ├── VersionConflict
-│   ├── CodeTaken
-│   ├── ConversationTaken
-│   └── Unreachable ── Doubtful
+│   ├── DuplicateCode
+│   ├── DuplicateConversation
+│   └── Unavailable ── DeliveryUncertain
 └── Permanent                 the same call will fail again
     ├── NotFound ── ThreadNotFound, RequestNotFound
-    ├── Refused ─── WrongState, AlreadySettled, ApprovalChanged
-    ├── NotAllowed ─ MissingScope
-    ├── Invalid ─── UnknownAgent, InvalidAnswer, InvalidArguments, KeyReused
+    ├── Conflict ── WrongState, AlreadySettled, StaleApproval
+    ├── Forbidden ─ MissingScope
+    ├── InvalidInput ─── UnknownAgent, InvalidAnswer, InvalidArguments, IdempotencyKeyReused
     ├── ToolError
-    └── Misconfigured
+    └── ConfigurationError
 """
 
 import inspect

@@ -1,19 +1,11 @@
 """What should be in flight now? Asked after every change and after every start; pure (factor 12)."""
 
 from agents.budget import BUDGET_KINDS, BudgetKind
-from agents.effects import AskHuman, CallModel, Effect, Prefetch, RecoverTool, RunTool, SendMessage, WorkEffect
+from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage, WorkEffect
 from agents.state import CurrentCall, ThreadState
 
 MAX_REPAIRS = 2
 MAX_FAILURES = 3
-
-
-def next_step(state: ThreadState) -> tuple[Effect, ...]:
-    """All effects that are wanted: the messages not yet taken, and at most one piece of work.
-
-    None of a thread whose log this build cannot read.
-    """
-    return (*pending_sends(state), *next_work(state))
 
 
 def pending_sends(state: ThreadState) -> tuple[SendMessage, ...]:

@@ -47,7 +47,7 @@ MAX_CODE_ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class EffectExecutor:
-    """Carries out what `next_step` wants."""
+    """Executes the effects that `agents.next_step` asks for."""
 
     engine: Engine
     roster: Roster

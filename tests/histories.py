@@ -17,7 +17,7 @@ from agents.completion import Completion, CompletionOutcome
 from agents.deadlines import due_events, next_deadline
 from agents.decisions import EditedCall, evaluate_answer
 from agents.digest import call_digest
-from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage
+from agents.effects import AskHuman, CallModel, Effect, Prefetch, RecoverTool, RunTool, SendMessage
 from agents.errors import HandrailError
 from agents.escalation import escalation_follow_ups
 from agents.event_stamp import EventStamp
@@ -37,7 +37,7 @@ from agents.events import (
 from agents.interpret import events_for_tool_call
 from agents.message_rules import events_for_edit, events_for_message
 from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
-from agents.next_step import next_step
+from agents.next_step import next_work, pending_sends
 from agents.people import People, Person
 from agents.policy import ApprovalTerms, EscalationStep, Policy, Rule
 from agents.reducer import fold
@@ -203,10 +203,17 @@ class RandomHistory:
         self.now += timedelta(seconds=self.choose([0, 1, 90, 400, 4000]))
         often = 30 if self.is_mostly_delegating else 4
         moves: list[Move] = [_post_message, _post_message, _edit_message, _fire_timers, _control_thread]
-        moves += [lambda walk, e=effect: _execute(walk, e) for effect in next_step(self.state) for _ in range(often)]
+        moves += [
+            lambda walk, e=effect: _execute(walk, e) for effect in wanted_effects(self.state) for _ in range(often)
+        ]
         if self.state.open_request is not None:
             moves += [_answer_request] * often
         self.append(self.choose(moves)(self))
+
+
+def wanted_effects(state: ThreadState) -> tuple[Effect, ...]:
+    """Return all effects that a state wants: the messages to send, then at most one piece of work."""
+    return (*pending_sends(state), *next_work(state))
 
 
 def _post_message(history: RandomHistory) -> Sequence[KnownEvent]:

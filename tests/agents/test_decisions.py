@@ -222,13 +222,13 @@ def test_a_held_request_is_answered_however_late() -> None:
 
 def test_an_answer_to_something_else_than_what_is_asked_is_refused() -> None:
     with pytest.raises(StaleApproval, match="What you saw is no longer what is asked") as refused:
-        judged(approval(), answer(), seen="e" * 64)
+        judged(approval(), answer(), shown_digest="e" * 64)
     assert refused.value.details == approval()
 
 
 def test_who_saw_what_is_asked_or_cannot_tell_is_heard() -> None:
-    assert judged(approval(), answer(), seen="d" * 64).status == "approved"
-    assert judged(approval(), answer(), seen=None).status == "approved"
+    assert judged(approval(), answer(), shown_digest="d" * 64).status == "approved"
+    assert judged(approval(), answer(), shown_digest=None).status == "approved"
 
 
 # What does not fit
@@ -276,34 +276,34 @@ def test_an_answer_needs_somebody_the_terms_name_and_no_strength() -> None:
 
 
 def test_an_edit_counts_as_the_editors_approval() -> None:
-    judgement = judged(approval(), answer("edit", arguments=ELSEWHERE), edited=edit())
+    judgement = judged(approval(), answer("edit", arguments=ELSEWHERE), edited_call=edit())
     assert (judgement.status, judgement.answer.decision) == ("approved", "edit")
 
 
 def test_an_edit_makes_earlier_approvals_lapse() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     request, _ = with_answers(approval(two), answer(by=CAROL))
-    judgement = judged(request, answer("edit", BOB, arguments=ELSEWHERE), edited=edit(two))
+    judgement = judged(request, answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(two))
     assert judgement.status == "open"
 
 
 def test_an_edit_is_judged_by_the_terms_of_the_new_arguments() -> None:
     strict = ApprovalTerms(roles=("oncall",))
-    by_bob = judged(approval(), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(strict))
-    by_carol = judged(approval(), answer("edit", CAROL, arguments=ELSEWHERE), edited=edit(strict))
+    by_bob = judged(approval(), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(strict))
+    by_carol = judged(approval(), answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(strict))
     assert (by_bob.status, by_bob.answer.counted) == ("open", False)
     assert by_carol.status == "approved"
 
 
 def test_nobody_edits_their_way_into_a_request_they_may_not_decide() -> None:
     anybody = ApprovalTerms(roles=("*",), requester_may_approve=True)
-    judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited=edit(anybody))
+    judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=edit(anybody))
     assert judgement.rejection_reason == "Alice is not among those who may decide this: role release"
 
 
 def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
     two = approval(ApprovalTerms(roles=("release",), quorum=2))
-    assert judged(two, answer("edit", BOB, arguments=ELSEWHERE), edited=edit(None)).status == "open"
+    assert judged(two, answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(None)).status == "open"
 
 
 @pytest.mark.parametrize(
@@ -316,23 +316,23 @@ def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
 )
 def test_an_edit_needs_new_arguments_that_policy_has_seen(request_: Request, arguments, edited) -> None:
     with pytest.raises(InvalidAnswer, match="^an edit needs the new arguments of a tool call$"):
-        judged(request_, answer("edit", arguments=arguments), edited=edited)
+        judged(request_, answer("edit", arguments=arguments), edited_call=edited)
 
 
 def test_an_edited_request_is_approved_by_its_digest_only() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
-    request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=ELSEWHERE), edited=edit(two))
+    request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(two))
     with pytest.raises(StaleApproval, match="was edited after it was opened") as refused:
         judged(request, answer("approve", BOB))
     assert refused.value.details == request
-    assert judged(request, answer("approve", BOB), seen=request.digest).status == "approved"
+    assert judged(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
     assert judged(request, answer("deny", BOB)).status == "denied"
 
 
 def test_a_requester_is_refused_before_the_digest_is_missed() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     asked = approval(two, requesters=(ALICE, BOB))
-    request, _ = with_answers(asked, answer("edit", CAROL, arguments=ELSEWHERE), edited=edit(two))
+    request, _ = with_answers(asked, answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(two))
     assert judged(request, answer("approve", BOB)).rejection_reason == OWN_WORDS
 
 
@@ -343,25 +343,25 @@ STRICT = ApprovalTerms(roles=("release",), editor_may_approve=False)
 def test_an_edit_approves_nothing_where_either_terms_say_so(
     before: ApprovalTerms, behind: ApprovalTerms | None
 ) -> None:
-    judgement = judged(approval(before), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(behind))
+    judgement = judged(approval(before), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(behind))
     assert (judgement.status, judgement.answer.counted, judgement.answer.is_proposal) == ("open", True, True)
 
 
 def test_another_person_approves_what_an_editor_proposed() -> None:
-    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(STRICT))
+    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(STRICT))
     assert request.approvers == ()
     for by in (BOB, BOBS_TERMINAL):
-        refused = judged(request, answer("approve", by), seen=request.digest).rejection_reason
+        refused = judged(request, answer("approve", by), shown_digest=request.digest).rejection_reason
         assert refused == "you edited this version, so another person must approve it"
-    by_proxy = judged(request, answer("approve", CAROL, entered_by=BOB), seen=request.digest)
+    by_proxy = judged(request, answer("approve", CAROL, entered_by=BOB), shown_digest=request.digest)
     assert by_proxy.rejection_reason == "you edited this version, so another person must approve it"
-    assert judged(request, answer("approve", CAROL), seen=request.digest).status == "approved"
+    assert judged(request, answer("approve", CAROL), shown_digest=request.digest).status == "approved"
 
 
 def test_an_editor_may_approve_what_another_person_edited_after_that() -> None:
-    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited=edit(STRICT))
-    request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited=edit(STRICT))
-    assert judged(request, answer("approve", BOB), seen=request.digest).status == "approved"
+    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(STRICT))
+    request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited_call=edit(STRICT))
+    assert judged(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
 
 
 @pytest.mark.parametrize("decision", ["approve", "edit"])
@@ -452,7 +452,7 @@ def test_a_request_ends_at_most_once_and_only_by_people_its_terms_name(ask, new,
     for one, nth in zip(said, count()):
         edited = edit(new, {"where": nth}) if one.decision == "edit" else None
         try:
-            judgement = judged(request, one, edited=edited, seen=request.digest)
+            judgement = judged(request, one, edited_call=edited, shown_digest=request.digest)
         except HandrailError:
             continue
         assert request.status == "open"

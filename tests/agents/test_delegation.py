@@ -285,7 +285,7 @@ def forked(state: ThreadState) -> ThreadState:
 @pytest.mark.parametrize("ended", [finished, cancelled, forked])
 def test_a_thread_that_ends_is_in_nobodys_hands_but_its_own_agents(ended: Any) -> None:
     state = ended(twice())
-    assert (state.asked, state.active_agent, next_work(state)) == ((), "walker", ())
+    assert (state.delegations, state.active_agent, next_work(state)) == ((), "walker", ())
 
 
 @pytest.mark.parametrize("ended", [finished, forked])

@@ -142,7 +142,7 @@ def test_no_unknown_type_is_taken_for_a_known_one(name: str, data: dict[str, Any
 
 PAINTED = '''
 
-class ThreadPainted(Fact):
+class ThreadPainted(EventBase):
     """The thread has another colour."""
 
     type: Literal["ThreadPainted"] = "ThreadPainted"
@@ -183,7 +183,7 @@ def test_the_core_as_it_is_passes(core: Path, mypy_cache: Path) -> None:
 
 def test_an_event_that_no_family_folds_does_not_pass(core: Path, mypy_cache: Path) -> None:
     events = core / "events.py"
-    rewritten(events, "\n\nclass UnknownEvent(Fact):", PAINTED + "\nclass UnknownEvent(Fact):")
+    rewritten(events, "\n\nclass UnknownEvent(EventBase):", PAINTED + "\nclass UnknownEvent(EventBase):")
     rewritten(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
     found = checked(core, mypy_cache)
     assert found.returncode == 1
@@ -192,8 +192,8 @@ def test_an_event_that_no_family_folds_does_not_pass(core: Path, mypy_cache: Pat
 
 
 def test_an_event_its_family_has_no_arm_for_does_not_pass(core: Path, mypy_cache: Path) -> None:
-    events, life = core / "events.py", core / "folding" / "life.py"
-    rewritten(events, "\n\nclass UnknownEvent(Fact):", PAINTED + "\nclass UnknownEvent(Fact):")
+    events, life = core / "events.py", core / "reducers" / "lifecycle.py"
+    rewritten(events, "\n\nclass UnknownEvent(EventBase):", PAINTED + "\nclass UnknownEvent(EventBase):")
     rewritten(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
     rewritten(life, "    ThreadForked,\n", "    ThreadForked,\n    ThreadPainted,\n")
     rewritten(life, "    | BudgetExtended\n)", "    | BudgetExtended\n    | ThreadPainted\n)")

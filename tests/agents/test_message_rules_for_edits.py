@@ -247,4 +247,4 @@ def test_no_edit_or_deletion_ever_approves_denies_or_answers(state, text, by, pr
     *superseded, noted = events
     assert isinstance(noted, MessageDeleted if text is None else MessageEdited)
     assert all(isinstance(event, RequestSuperseded) for event in superseded)
-    assert len(superseded) <= (state.request is not None and state.request.kind == "approval")
+    assert len(superseded) <= (state.open_request is not None and state.open_request.kind == "approval")

@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 
 from agents.budget import Budget
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool
-from agents.next_step import MAX_FAILURES, MAX_REPAIRS, exhausted_budget, next_step, next_work, pending_sends
+from agents.next_step import MAX_FAILURES, MAX_REPAIRS, exhausted_budget, next_work, pending_sends
 from agents.reducer import fold
 from agents.state import CurrentCall, ThreadState
 from storage.codec import dump_state, parse_state
 from tests.agents.factories import after_answer, message_received, seconds_later, thread, thread_with_approval
-from tests.histories import RandomHistory, random_histories
+from tests.histories import RandomHistory, random_histories, wanted_effects
 
 CALL = CurrentCall(
     call_id="call_1", tool="push", tool_version=1, effect="once", arguments={}, digest="d" * 64, phase="approved"
@@ -30,7 +30,7 @@ def only(wanted: ThreadState) -> Any:
 
 
 def test_a_new_state_wants_nothing() -> None:
-    assert next_step(ThreadState()) == ()
+    assert wanted_effects(ThreadState()) == ()
 
 
 def test_a_thread_with_a_message_wants_its_model_asked() -> None:
@@ -47,24 +47,26 @@ def test_prefetches_come_before_the_model_one_at_a_time() -> None:
 
 
 def test_a_call_that_is_ready_runs_under_a_key_of_its_attempt() -> None:
-    assert next_work(state(call=CALL)) == (RunTool(key="tool:call_1:1", call=CALL),)
+    assert next_work(state(current_call=CALL)) == (RunTool(key="tool:call_1:1", call=CALL),)
     again = CALL.model_copy(update={"attempt": 1, "retry_at": seconds_later(30)})
-    assert next_work(state(call=again)) == (RunTool(key="tool:call_1:2", call=again, not_before=seconds_later(30)),)
+    assert next_work(state(current_call=again)) == (
+        RunTool(key="tool:call_1:2", call=again, not_before=seconds_later(30)),
+    )
 
 
 def test_a_call_people_are_asked_about_waits() -> None:
-    assert next_work(state(call=CALL.model_copy(update={"phase": "awaiting_approval"}))) == ()
+    assert next_work(state(current_call=CALL.model_copy(update={"phase": "awaiting_approval"}))) == ()
 
 
 def test_a_paused_thread_finds_out_about_a_started_call_once_it_is_resumed() -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
-    assert next_work(state(call=started, paused="wait")) == ()
+    assert next_work(state(current_call=started, paused="wait")) == ()
 
 
-@pytest.mark.parametrize("changed", [{}, {"life": "cancelled"}])
+@pytest.mark.parametrize("changed", [{}, {"lifecycle": "cancelled"}])
 def test_what_became_of_a_started_call_is_found_out_also_when_the_thread_is_cancelled(changed: dict[str, Any]) -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
-    assert next_work(state(call=started, **changed)) == (RecoverTool(key="recover:call_1:1", call=started),)
+    assert next_work(state(current_call=started, **changed)) == (RecoverTool(key="recover:call_1:1", call=started),)
 
 
 @pytest.mark.parametrize(
@@ -72,18 +74,18 @@ def test_what_became_of_a_started_call_is_found_out_also_when_the_thread_is_canc
     [
         {"paused": "wait"},
         {"unreadable": "ThreadPainted"},
-        {"life": "done"},
-        {"life": "failed"},
-        {"life": "cancelled"},
-        {"fires_at": seconds_later(60)},
-        {"models_turn": False},
+        {"lifecycle": "done"},
+        {"lifecycle": "failed"},
+        {"lifecycle": "cancelled"},
+        {"timer_at": seconds_later(60)},
+        {"needs_model": False},
     ],
     ids=lambda changed: next(iter(changed)),
 )
 def test_nothing_new_is_started_in_a_thread_that_rests(changed: dict[str, Any]) -> None:
     assert next_work(state(**changed)) == ()
-    if changed != {"models_turn": False}:
-        assert next_work(state(call=CALL, **changed)) == ()
+    if changed != {"needs_model": False}:
+        assert next_work(state(current_call=CALL, **changed)) == ()
         assert next_work(state(prefetch=("look",), **changed)) == ()
 
 
@@ -93,7 +95,7 @@ def test_a_thread_this_build_cannot_read_wants_nothing_at_all() -> None:
         update={"unreadable": "ThreadPainted", "current_call": started}
     )
     assert unread.pending_messages
-    assert next_step(unread) == ()
+    assert wanted_effects(unread) == ()
 
 
 def test_while_people_are_asked_nothing_else_is_wanted() -> None:
@@ -106,7 +108,7 @@ def test_an_approved_call_is_wanted() -> None:
 
 def test_messages_go_out_whatever_the_thread_does() -> None:
     asking = thread_with_approval(shown_to=())
-    for changed in ({}, {"paused": "wait"}, {"life": "cancelled"}):
+    for changed in ({}, {"paused": "wait"}, {"lifecycle": "cancelled"}):
         assert [m.key for m in pending_sends(asking.model_copy(update=changed))] == [
             m.key for m in asking.pending_messages
         ]
@@ -143,7 +145,7 @@ def test_a_limit_that_is_reached_asks_before_the_model_is_asked(spent: dict[str,
     assert exhausted_budget(wanted) == kind
     assert isinstance(only(wanted), AskHuman if kind else CallModel)
     if kind:
-        assert (only(wanted).key, only(wanted).why, only(wanted).kind) == (f"budget:{kind}:2", "budget", kind)
+        assert (only(wanted).key, only(wanted).reason, only(wanted).kind) == (f"budget:{kind}:2", "budget", kind)
 
 
 def test_without_a_limit_there_is_none_to_reach() -> None:
@@ -151,7 +153,7 @@ def test_without_a_limit_there_is_none_to_reach() -> None:
 
 
 def test_a_call_in_hand_is_finished_whatever_the_budget() -> None:
-    assert isinstance(only(state(call=CALL, budget=Budget(steps=0))), RunTool)
+    assert isinstance(only(state(current_call=CALL, budget=Budget(steps=0))), RunTool)
 
 
 def test_a_retry_is_held_back_until_its_time() -> None:
@@ -163,8 +165,8 @@ def test_a_retry_is_held_back_until_its_time() -> None:
 @given(random_histories(max_moves=30))
 def test_the_same_state_wants_the_same_in_any_process(walk: RandomHistory) -> None:
     for seen in walk.states:
-        wanted = next_step(seen)
-        assert next_step(parse_state(dump_state(seen))) == wanted
+        wanted = wanted_effects(seen)
+        assert wanted_effects(parse_state(dump_state(seen))) == wanted
         assert len({effect.key for effect in wanted}) == len(wanted)
 
 
@@ -172,6 +174,6 @@ def test_the_same_state_wants_the_same_in_any_process(walk: RandomHistory) -> No
 @given(random_histories(max_moves=30))
 def test_asking_changes_nothing(walk: RandomHistory) -> None:
     before = dump_state(walk.state)
-    next_step(walk.state)
+    wanted_effects(walk.state)
     assert dump_state(walk.state) == before
     assert fold(walk.state, []) is walk.state

@@ -21,7 +21,7 @@ from agents.events import (
     ToolSucceeded,
     UnknownEvent,
 )
-from agents.next_step import next_step, next_work
+from agents.next_step import next_work
 from agents.policy import Policy, Rule
 from agents.reducer import fold
 from agents.state import ThreadState
@@ -42,7 +42,7 @@ from tests.agents.factories import (
     thread,
     thread_with_approval,
 )
-from tests.histories import RandomHistory, random_histories
+from tests.histories import RandomHistory, random_histories, wanted_effects
 
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 PUSH = CallTool(tool="push", arguments={"where": "staging"})
@@ -85,7 +85,10 @@ def test_a_thread_that_goes_on_goes_back_to_what_it_waited_for(state: ThreadStat
     resting = fold(state, [paused])
     assert (resting.status, resting.paused, next_work(resting)) == ("paused", "wait", ())
     again = fold(resting, [resumed])
-    assert (again.status, [e.key for e in next_step(again)]) == (state.status, [e.key for e in next_step(state)])
+    assert (again.status, [e.key for e in wanted_effects(again)]) == (
+        state.status,
+        [e.key for e in wanted_effects(state)],
+    )
     assert next_deadline(again) == next_deadline(state)
 
 
@@ -116,7 +119,7 @@ def test_a_tool_that_ends_while_the_thread_is_paused_leaves_the_model_waiting() 
 @pytest.mark.parametrize("outcome", ["done", "failed"])
 def test_a_finished_thread_rests_until_somebody_writes(outcome: str) -> None:
     state = fold(thread(), [finished(outcome)])
-    assert (state.status, next_step(state), next_deadline(state)) == (outcome, (), None)
+    assert (state.status, wanted_effects(state), next_deadline(state)) == (outcome, (), None)
     awake = fold(state, [message_received("one more thing")])
     assert (awake.status, awake.needs_model) == ("running", True)
     assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
@@ -192,7 +195,11 @@ def test_a_fork_is_at_rest_whatever_its_parent_was_doing(parent: ThreadState) ->
     state = fold(parent, [forked()])
     assert (state.thread_id, state.status, state.created_at) == ("thr_2", "done", NOW)
     assert (state.requests, state.current_call, state.pending_messages, state.prefetch) == ((), None, (), ())
-    assert (next_step(state), next_deadline(state), due_events(state, seconds_later(10**8), PEOPLE)) == ((), None, ())
+    assert (wanted_effects(state), next_deadline(state), due_events(state, seconds_later(10**8), PEOPLE)) == (
+        (),
+        None,
+        (),
+    )
     assert (state.needs_model, state.timer_at, state.retry_at, state.paused) == (False, None, None, None)
 
 
@@ -256,7 +263,7 @@ painted = UnknownEvent(type="ThreadPainted", v=7, at=NOW, actor=BOB, data={"colo
 def test_an_event_nobody_here_can_read_pauses_the_thread_and_nobody_resumes_it() -> None:
     state = fold(thread(), [painted, resumed])
     assert (state.status, state.unreadable, state.version) == ("paused", "ThreadPainted", 4)
-    assert (next_step(state), next_deadline(state)) == ((), None)
+    assert (wanted_effects(state), next_deadline(state)) == ((), None)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -266,5 +273,5 @@ def test_a_log_with_any_event_unreadable_still_folds_and_starts_nothing(walk: Ra
     log = [*walk.events[:lost], painted, *walk.events[lost + 1 :]]
     state = fold(ThreadState(), log)
     assert (state.version, state.status) == (walk.state.version, "paused") or walk.states[lost].lifecycle == "cancelled"
-    assert next_step(state) == ()
+    assert wanted_effects(state) == ()
     assert dump_state(fold(fold(ThreadState(), log[: lost + 1]), log[lost + 1 :])) == dump_state(state)

@@ -101,7 +101,7 @@ def test_trust_comes_back_once_the_content_has_left_the_context() -> None:
 
 SAID = message_received("push it", ref="m1")
 BUSY = after_step(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
-MOVED_BY_NONE = {"version", "updated_at", "spent", "recent", "forgotten", "context_seq", "requesters", "requests"}
+MOVED_BY_NONE = {"version", "updated_at", "spent", "history", "dropped_events", "context_seq", "requesters", "requests"}
 """What any event that is remembered may change. Settled requests leave a state with whatever comes next."""
 
 

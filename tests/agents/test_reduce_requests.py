@@ -352,7 +352,7 @@ def test_an_edit_rewrites_the_call_in_hand_and_counts_as_the_editors_approval() 
     assert (state.current_call.arguments, state.current_call.digest, state.current_call.phase) == (
         {"where": "production"},
         "e" * 64,
-        "asked",
+        "awaiting_approval",
     )
     assert get_open_request(state).approvers == (BOB,)
     approved = after_answer(state, by=CAROL)
@@ -366,7 +366,7 @@ def test_an_edit_that_is_enough_makes_the_new_call_ready() -> None:
     state = after_answer(thread_with_approval(), "edit", edited_call=new, arguments=new.arguments)
     assert state.current_call is not None
     assert (state.current_call.phase, state.current_call.arguments, state.current_call.digest) == (
-        "ready",
+        "approved",
         new.arguments,
         new.digest,
     )

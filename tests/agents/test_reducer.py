@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from agents.deadlines import due_events, next_deadline
 from agents.events import UnknownEvent
-from agents.next_step import next_step, next_work
+from agents.next_step import next_work
 from agents.reducer import MAX_HISTORY_EVENTS, fold, reduce
 from agents.state import ThreadState
 from bot.model_calls import MAX_MODEL_OUTAGE
 from storage.codec import dump_state, event_from_row, event_to_row, parse_state
 from storage.tables import EventRow
-from tests.histories import PEOPLE, START, RandomHistory, find_history, random_histories
+from tests.histories import PEOPLE, START, RandomHistory, find_history, random_histories, wanted_effects
 
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -46,7 +46,7 @@ def test_events_survive_the_database_form_unchanged(walk: RandomHistory) -> None
 @thorough
 @given(random_histories())
 def test_no_effect_is_wanted_again_after_its_outcome(walk: RandomHistory) -> None:
-    wanted = {effect.key for effect in next_step(walk.state)}
+    wanted = {effect.key for effect in wanted_effects(walk.state)}
     assert not wanted & walk.completed_keys
 
 
@@ -109,10 +109,10 @@ def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes
     ]
     script = (
         "import json, sys; from datetime import datetime; from agents.reducer import fold\n"
-        "from agents.state import ThreadState; from storage.codec import event_of, state_json\n"
+        "from agents.state import ThreadState; from storage.codec import event_from_row, dump_state\n"
         "from storage.tables import EventRow\n"
         "rows = [EventRow(**row | {'at': datetime.fromisoformat(row['at'])}) for row in json.load(sys.stdin)]\n"
-        "print(state_json(fold(ThreadState(), map(event_of, rows))), end='')"
+        "print(dump_state(fold(ThreadState(), map(event_from_row, rows))), end='')"
     )
     folded = subprocess.run(
         [sys.executable, "-c", script],
@@ -131,4 +131,4 @@ def test_an_event_of_a_newer_build_pauses_the_thread_and_is_never_skipped() -> N
     after = reduce(state, UnknownEvent(type="ThreadPainted", v=7, at=START, actor="system:engine", data={"colour": 1}))
     assert after.status == "paused"
     assert after.version == state.version + 1
-    assert next_step(after) == ()
+    assert wanted_effects(after) == ()
