@@ -1,4 +1,4 @@
-"""A whole bot in this process, with real storage and a clock, a model and channels of the test's."""
+"""Test harness: a complete bot in this process, with real storage and a fake clock, a scripted model and fake channels."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -40,7 +40,6 @@ from tests.fakes.scripted_model import ScriptedModel
 
 WAIT_TIMEOUT_SECONDS = 20.0
 FAST_POLL_SECONDS = 0.05
-"""Seconds."""
 PEOPLE = People(
     members=(
         Person(key="alice", name="Alice", addresses=(Address("terminal:alice"),)),
@@ -51,14 +50,14 @@ PEOPLE = People(
 
 
 class RecordingTools:
-    """A tool's outside world: what was really done there, with which key."""
+    """Fake outside world of the tools: records each action with its idempotency key."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, str]] = []
         self.planned_errors: list[BaseException] = []
 
     def run(self, key: str, action: str) -> ToolResult:
-        """Do it, unless a trouble is in store for this time."""
+        """Record the action, or raise the next planned error."""
         if self.planned_errors:
             raise self.planned_errors.pop(0)
         self.runs.append((key, action))
@@ -66,7 +65,7 @@ class RecordingTools:
 
 
 def build_tools(recording_tools: RecordingTools) -> tuple[Tool, ...]:
-    """One tool of each class of effect, all working in the same workshop; `ship` asks first."""
+    """Return one tool of each effect class, all recording to `recording_tools`; `ship` requires approval."""
 
     @tool(effect="read", trusted_results=True)
     def look(context: ToolContext) -> ToolResult:
@@ -95,7 +94,7 @@ def build_tools(recording_tools: RecordingTools) -> tuple[Tool, ...]:
 
 
 class RecordingChannel:
-    """A channel that keeps what it was given, and can be told to have trouble first; `met` tells that it had some."""
+    """Channel that records sent messages. It raises planned errors first and then sets `error_raised`."""
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
@@ -121,13 +120,13 @@ class RecordingChannel:
             self.error_raised.set()
             raise self.planned_errors.pop(0)
         self.sent.append((to, message, replaces))
-        begun = self.planned_conversations.pop(0) if self.planned_conversations else None
-        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d", started=begun)
+        started = self.planned_conversations.pop(0) if self.planned_conversations else None
+        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d", started=started)
 
 
 @dataclass
 class BotHarness:
-    """A running bot and words for what people do with it."""
+    """Running bot, with methods for the actions of people."""
 
     bot: Bot
     clock: FakeClock
@@ -140,10 +139,10 @@ class BotHarness:
         return self.bot.backend.worker
 
     async def crash(self) -> None:
-        """Whatever moves threads on is gone in the middle of its work, and leaves not a word in the log.
+        """Stop the execution backend in the middle of its work, without writing events.
 
-        On the queue its jobs are given back, as they are when the grace of a stop is over. Jobs of a worker that is
-        killed and gives nothing back are in tests/bot/test_worker_failover.py, where real processes are.
+        The queue backend releases its jobs, as it does when the grace period of a stop ends. The tests in
+        tests/bot/test_worker_failover.py kill real processes, which release nothing.
         """
         if isinstance(self.bot.backend, EmbeddedBackend):
             await _cancel_tasks(self.worker)
@@ -153,9 +152,9 @@ class BotHarness:
     async def post_message(
         self, text: str, *, thread_id: str | None = None, person_key: str = "alice", ref: str | None = None
     ) -> str:
-        """Somebody says something; returns the thread."""
+        """Post a message of a person and return the thread id; without `thread_id` open a new thread."""
         source = Address(f"terminal:{person_key}")
-        heard = IncomingMessage(
+        message = IncomingMessage(
             text=text,
             by=person_address(person_key),
             source=source,
@@ -164,9 +163,9 @@ class BotHarness:
             ref=ref,
         )
         if thread_id is not None:
-            return (await self.bot.threads.post_message(thread_id, heard)).after.thread_id
-        opening = NewThread(message=heard, requester=person_address(person_key), origin=source)
-        return (await self.bot.threads.open(opening)).after.thread_id
+            return (await self.bot.threads.post_message(thread_id, message)).after.thread_id
+        new_thread = NewThread(message=message, requester=person_address(person_key), origin=source)
+        return (await self.bot.threads.open(new_thread)).after.thread_id
 
     async def answer_request(
         self, request: Request, decision: str, *, person_key: str = "bob", **fields: str
@@ -181,23 +180,23 @@ class BotHarness:
         return await self.bot.approvals.answer(request.id, answer)
 
     async def wait_until(self, thread_id: str, condition: Callable[[ThreadState], object]) -> ThreadState:
-        """The thread's state as soon as it is as wanted."""
-        with self.bot.engine.subscribe(thread_id) as bell:
+        """Return the thread's state as soon as it satisfies the condition."""
+        with self.bot.engine.subscribe(thread_id) as changed:
             async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
                 while True:
-                    bell.clear()
+                    changed.clear()
                     if condition(state := await self.bot.engine.load(thread_id)):
                         return state
-                    await bell.wait()
+                    await changed.wait()
 
     async def wait_for_request(self, thread_id: str) -> Request:
-        """The request people see in the thread."""
+        """Return the thread's open request as soon as a card of it has been delivered."""
         state = await self.wait_until(thread_id, lambda s: s.open_request is not None and s.open_request.cards)
         assert state.open_request is not None
         return state.open_request
 
     async def wait_for_error(self, channel: RecordingChannel) -> None:
-        """Until a message was refused; when to try it again is settled by then."""
+        """Wait until the channel has raised a planned error; the time of the retry is determined by then."""
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             await channel.error_raised.wait()
 
@@ -218,7 +217,7 @@ class BotHarness:
 
 
 class SequentialIds:
-    """Ids and codes that count, so that a test can read them."""
+    """Generator of sequential ids and codes, so that a test can predict them."""
 
     def __init__(self, run: str) -> None:
         self._run, self._numbers = run, count(1)
@@ -240,7 +239,7 @@ async def _cancel_tasks(worker: EmbeddedWorker) -> None:
 
 @contextmanager
 def _database_follows_clock(clock: FakeClock, database: Database) -> Iterator[None]:
-    """Jobs for later are handed out by the test's clock, not by the database's own."""
+    """Make the database's clock, which decides when scheduled jobs are due, follow the test's clock."""
     follower = DatabaseClock(database.url).set_time
     follower(clock.now())
     clock.followers.append(follower)
@@ -253,18 +252,18 @@ def _queue_assignment(run: str, clock: FakeClock) -> QueueAssignment:
 
 
 def _with_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | None:
-    """What others wrote is heard of soon, wherever the test's clock stands."""
+    """Let the process heartbeat use real time, so that it finds commits of other processes soon."""
     return heartbeat and replace(heartbeat, clock=Clock(), sleep=sleep_until)
 
 
 def _poll_often(bot: Bot) -> None:
-    """Nobody rings for what the test's clock has made due."""
+    """Poll the timer and delivery queues often: no notification arrives when the test's clock makes a job due."""
     if isinstance(bot.backend, QueueBackend):
         bot.backend.poll_intervals = POLL_INTERVAL_SECONDS | {"timer": FAST_POLL_SECONDS, "deliver": FAST_POLL_SECONDS}
 
 
 def _stop_sweeper(bot: Bot) -> None:
-    """The sweep would find each lost wake-up after a minute of the test's clock, and so hide it."""
+    """Stop the sweep: it would repair each lost wake-up after a minute of the test's clock, and so hide it."""
     if isinstance(bot.backend, QueueBackend):
         assert bot.backend._sweep_task is not None
         bot.backend._sweep_task.cancel()
@@ -285,25 +284,32 @@ async def running_bot(
     roster: Roster | None = None,
     **agent_settings: object,
 ) -> AsyncIterator[BotHarness]:
-    """A bot from start to stop; a scripted model is checked at the end. Another `run` on the same file is a restart.
+    """Start a bot, yield its harness and stop it; then check that a scripted model was used up.
 
-    The agent of every thread is `desk`, if there is one, else the helper. A `roster` takes the place of both.
-    A `shared` bot takes its work from the database's job queue.
+    Open the same database again with another `run` (the prefix of ids) to test a restart. The agent of every thread is
+    `main_agent`, by default the helper; a `roster` replaces both. With `has_job_queue` the bot works through the jobs of
+    the database, otherwise it has an embedded worker.
     """
     clock, recording_tools = clock or FakeClock(), recording_tools or RecordingTools()
-    names = SequentialIds(run)
-    worker = Agent(
+    ids = SequentialIds(run)
+    helper = Agent(
         name="helper", purpose="helps", instructions="Help.", tools=build_tools(recording_tools), **agent_settings
-    )  # type: ignore[arg-type]  # a test's own settings
-    chance = Clock(
-        now=clock.now, new_id=names.new_id, new_code=names.new_code, jitter=lambda: 1.0, monotonic=clock.monotonic
+    )  # type: ignore[arg-type]  # settings of the test
+    bot_clock = Clock(
+        now=clock.now, new_id=ids.new_id, new_code=ids.new_code, jitter=lambda: 1.0, monotonic=clock.monotonic
     )
-    agents = {agent.name: agent for agent in ([main_agent, worker] if main_agent else [worker])}
+    agents = {agent.name: agent for agent in ([main_agent, helper] if main_agent else [helper])}
     roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))
     model = model or ScriptedModel()
-    share = _queue_assignment(run, clock) if has_job_queue else None
+    assignment = _queue_assignment(run, clock) if has_job_queue else None
     bot = bootstrap(
-        database, roster, model, channels or channels_by_scheme(), clock=chance, sleep=clock.sleep, assignment=share
+        database,
+        roster,
+        model,
+        channels or channels_by_scheme(),
+        clock=bot_clock,
+        sleep=clock.sleep,
+        assignment=assignment,
     )
     bot.heartbeat = _with_real_time(bot.heartbeat)
     commits: list[CommitResult] = []

@@ -1,4 +1,4 @@
-"""The ways a bot runs: every story of the engine is told on all of them."""
+"""Fixtures that run each test of the engine with every supported database and execution backend."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,7 @@ RunBot = Callable[..., AbstractAsyncContextManager[bot_harness.BotHarness]]
 
 @dataclass(frozen=True)
 class BotSetup:
-    """A kind of database, and whether the work is shared with other processes through its job queue."""
+    """Kind of database, and whether the work is distributed to processes through its job queue."""
 
     database: str
     has_job_queue: bool = False
