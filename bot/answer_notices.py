@@ -1,14 +1,14 @@
-"""Notes to people about an answer that left its request open or its thread paused, in words any channel can show."""
+"""Texts for a person whose answer left the request open or the thread paused. They suit every channel."""
 
 from agents.state import ThreadState
 from bot.engine import CommitResult
 
 
 def describe_recorded_answer(commit: CommitResult, request_id: str) -> str | None:
-    """Return what an answer did that did not decide its request, or decided it in a paused thread; None otherwise."""
+    """Describe an answer that did not decide its request, or decided it in a paused thread; None for any other."""
     state = commit.after
     if commit.duplicate_of is None and state.status == "paused" and state.open_request is None and commit.events:
-        return f"Your answer counts, but the thread is {_describe_pause(state)}."
+        return f"Your answer was recorded, but the thread is {_describe_pause(state)}."
     request = commit.after.get_request(request_id)
     if commit.duplicate_of is not None or request is None or request.status != "open" or request.kind != "approval":
         return None
@@ -16,8 +16,8 @@ def describe_recorded_answer(commit: CommitResult, request_id: str) -> str | Non
     if not commit.events:
         return f"You already approved this; {_format_approvals(missing)} required."
     if request.answers[-1].is_proposal:
-        return f"Your edit approves nothing; {_format_approvals(missing)} required, and not yours."
-    return f"Your approval counts; {missing} more must approve this." if request.answers[-1].counted else None
+        return f"Edit proposed. {_format_approvals(missing)} required, from another person."
+    return f"Approval recorded. {_format_approvals(missing)} required." if request.answers[-1].counted else None
 
 
 def _describe_pause(state: ThreadState) -> str:

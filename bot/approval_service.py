@@ -1,4 +1,4 @@
-"""Answers to requests: judged against policy, decided once, whatever channel they come from."""
+"""Answers to requests: checked against policy and decided once, for all channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from storage.requests import load_request
 
 @dataclass(frozen=True)
 class ApprovalService:
-    """The one place where a request is answered."""
+    """Service that answers requests; all channels and the REST API use it."""
 
     engine: Engine
     roster: Roster
@@ -54,46 +54,46 @@ class ApprovalService:
         claim: IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
     ) -> CommitResult:
-        """Answer the request with this id or code. `seen` is the digest of what the person was shown.
+        """Answer the request with this id or code. `shown_digest` is the digest of the call on the card.
 
-        Raises RequestNotFound, AlreadySettled and ApprovalChanged (with the request as it is), InvalidAnswer,
-        InvalidArguments, and NotAllowed: the answer of a person we know is then kept as one that did not count, until
-        there are MAX_REFUSALS.
+        Raises RequestNotFound, AlreadySettled and StaleApproval (with the current request as details), InvalidAnswer,
+        InvalidArguments, and Forbidden. A forbidden answer of a person in handrail.toml is recorded as one that does
+        not count, at most MAX_UNCOUNTED_ANSWERS times per request.
         """
-        known = await self.find_request(id_or_code)
-        edited = await self._evaluate_edit(known, answer) if self._may_edit(known, answer, shown_digest) else None
+        found = await self.find_request(id_or_code)
+        edited = await self._evaluate_edit(found, answer) if self._may_edit(found, answer, shown_digest) else None
         now = self.clock.now()
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
-            request = state.get_request(known.id)
+            request = state.get_request(found.id)
             if request is None:
                 raise AlreadySettled
-            judgement = evaluate_answer(
+            evaluation = evaluate_answer(
                 request, answer, people=self.roster.people, now=now, shown_digest=shown_digest, edited_call=edited
             )
-            if _is_repeated_approval(request, judgement):
-                return ()  # it counts once; `bot.answer_notices` says so
-            if judgement.rejection_reason is not None and not self._may_record_refusal(request, answer):
-                raise Forbidden(judgement.rejection_reason)
-            return answer_events(state, request, judgement, edited, self.roster.people)
+            if _is_repeated_approval(request, evaluation):
+                return ()  # it counts once; the person gets a text of `bot.answer_notices`
+            if evaluation.rejection_reason is not None and not self._may_record_refusal(request, answer):
+                raise Forbidden(evaluation.rejection_reason)
+            return answer_events(state, request, evaluation, edited, self.roster.people)
 
         try:
-            recorded = await self.engine.apply(known.thread_id, decide, claim=claim, render_response=render_response)
+            commit = await self.engine.apply(found.thread_id, decide, claim=claim, render_response=render_response)
         except (AlreadySettled, StaleApproval) as error:
-            raise await self._with_current_state(error, known.id) from error
-        _raise_if_refused(recorded)
-        return recorded
+            raise await self._with_current_state(error, found.id) from error
+        _raise_if_refused(commit)
+        return commit
 
     def _may_record_refusal(self, request: Request, answer: Answer) -> bool:
-        """Whether a refused answer enters the log, which must not grow with every click of anybody."""
+        """Return whether to record a refused answer. Limits keep the event log from growing with every click."""
         return (request.refused_count or 0) < MAX_UNCOUNTED_ANSWERS and self.roster.people.get(answer.by) is not None
 
     async def find_request(self, id_or_code: str) -> Request:
-        """The request with this id or code, as of the last commit. Raises RequestNotFound."""
+        """Return the request with this id or code, as of the last commit. Raises RequestNotFound."""
         return await self.engine.database.read(lambda connection: load_request(connection, id_or_code))
 
     def _may_edit(self, request: Request, answer: Answer, shown_digest: str | None) -> bool:
-        """Return whether to prepare the new arguments: the right to answer is checked before a tool's code runs."""
+        """Return whether to prepare the edited arguments. The right to answer is checked before code of a tool runs."""
         if answer.decision != "edit" or request.purpose != "tool" or request.status != "open":
             return False
         return shown_digest in (None, request.digest) and not rejection_reason(
@@ -101,16 +101,16 @@ class ApprovalService:
         )
 
     async def _with_current_state(self, error: Conflict, request_id: str) -> Conflict:
-        """The refusal with the request as it is now, so that everybody is told the same ending."""
+        """Return the error with the current request, so that all people see the same outcome."""
         request = await self.find_request(request_id)
-        ended = request.status != "open"
+        is_closed = request.status != "open"
         return type(error)(
-            f"request {request.code} is settled: {describe_request_outcome(request)}" if ended else str(error),
+            f"request {request.code} is settled: {describe_request_outcome(request)}" if is_closed else str(error),
             details=request,
         )
 
     async def _evaluate_edit(self, request: Request, answer: Answer) -> EditedCall | None:
-        """New arguments go the way of the first ones: schema, preparation, policy."""
+        """Check edited arguments as the original ones were: schema, `prepare` of the tool, policy."""
         if answer.arguments is None or request.tool is None or request.call_id is None:
             return None
         agent = self.roster.get_agent(request.agent)
@@ -119,11 +119,13 @@ class ApprovalService:
             raise InvalidAnswer(f"{request.agent} has no tool {request.tool} any more")
         arguments = await self._prepare_arguments(agent, tool, request, answer.arguments)
         state = await self.engine.load(request.thread_id)
-        verdict = self.roster.policy.evaluate(tool.name, arguments, defaults=tool.defaults, is_trusted=state.is_trusted)
-        if verdict.answer == "deny":
-            raise Forbidden(f"policy denies these arguments: {verdict.reason}")
+        decision = self.roster.policy.evaluate(
+            tool.name, arguments, defaults=tool.defaults, is_trusted=state.is_trusted
+        )
+        if decision.answer == "deny":
+            raise Forbidden(f"policy denies these arguments: {decision.reason}")
         digest = call_digest(request.thread_id, request.call_id, tool.name, tool.version, arguments)
-        return EditedCall(arguments=arguments, digest=digest, policy=verdict if verdict.ask else request.policy)
+        return EditedCall(arguments=arguments, digest=digest, policy=decision if decision.ask else request.policy)
 
     async def _prepare_arguments(
         self, agent: Agent, tool: Tool, request: Request, arguments: dict[str, Any]
@@ -145,28 +147,28 @@ def _is_repeated_approval(request: Request, evaluation: AnswerEvaluation) -> boo
 def answer_events(
     state: ThreadState, request: Request, evaluation: AnswerEvaluation, edited_call: EditedCall | None, people: People
 ) -> Sequence[KnownEvent]:
-    """Return the answer as an event, with the names of those it speaks of, and what follows from it."""
-    given = evaluation.answer
-    counted = edited_call if given.counted else None
+    """Return the answer as an event, with the names of the people in it, and the events that follow from it."""
+    recorded = evaluation.answer
+    counted_edit = edited_call if recorded.counted else None
     event = RequestAnswered(
-        at=given.at,
-        actor=given.by,
+        at=recorded.at,
+        actor=recorded.by,
         provenance=evaluation.provenance,
         request_id=request.id,
-        answer=given,
+        answer=recorded,
         status=evaluation.status,
-        arguments=counted.arguments if counted else None,
-        digest=counted.digest if counted else None,
-        policy=counted.policy if counted else None,
+        arguments=counted_edit.arguments if counted_edit else None,
+        digest=counted_edit.digest if counted_edit else None,
+        policy=counted_edit.policy if counted_edit else None,
     )
     event = name_answer(event, people, request)
     event = event.model_copy(update={"outcome": _describe_closing(request, event)})
-    settled = resume_events(state, given.at, given.by) if event.status != "open" else ()
-    return (event, *settled, *_budget_events(state, request, event))
+    resumed = resume_events(state, recorded.at, recorded.by) if event.status != "open" else ()
+    return (event, *resumed, *_budget_events(state, request, event))
 
 
 def _describe_closing(request: Request, event: RequestAnswered) -> str | None:
-    """Return how the request ended, in the words of its card; None while it is open."""
+    """Return the outcome of the request as its card shows it; None while it is open."""
     if event.status == "open":
         return None
     return describe_request_outcome(after_answer(request, event).model_copy(update={"status": event.status}))
@@ -179,8 +181,8 @@ def _budget_events(state: ThreadState, request: Request, answered_event: Request
     if answered_event.status == "approved":
         return (BudgetExtended(at=answered_event.at, actor=answered_event.actor, kind=kind, by=by),)
     reason = f"the budget of {kind} is used up and was not extended"
-    told = ReplyChosen(at=answered_event.at, actor=agent_address(state), text=f"I stopped: {reason}.")
-    return (told, ThreadFinished(at=answered_event.at, actor=agent_address(state), outcome="failed", reason=reason))
+    reply = ReplyChosen(at=answered_event.at, actor=agent_address(state), text=f"I stopped: {reason}.")
+    return (reply, ThreadFinished(at=answered_event.at, actor=agent_address(state), outcome="failed", reason=reason))
 
 
 def _raise_if_refused(commit: CommitResult) -> None:

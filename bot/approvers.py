@@ -1,4 +1,4 @@
-"""The people who can approve: terms that too few people can meet."""
+"""Check for approval terms that too few people can meet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from bot.config import Configuration
 
 @dataclass(frozen=True)
 class ApproverShortage:
-    """Terms that are hard to meet. `rule` is the position of their rule, None for the default of a tool.
+    """Approval terms with too few approvers.
 
-    `is_for_all` tells that no request on these terms can be approved; `is_certain` that this is so whoever asks, and
-    not only because the one person there is may not approve what they ask for.
+    `rule_index` is the position of the rule in handrail.toml, None for the default of a tool. `is_certain`: there are
+    fewer approvers than required. Otherwise there are just enough, so that a request of one of the approvers cannot be
+    approved. `is_for_every_person`: no person at all can make a request that can be approved.
     """
 
     subject: str
@@ -28,21 +29,21 @@ class ApproverShortage:
 
 
 def find_approver_shortages(configuration: Configuration) -> Iterator[ApproverShortage]:
-    """Return a shortage for every set of terms with too few approvers."""
-    for rule, what, ask in _list_terms(configuration):
-        if shortage := _check_terms(rule, what, ask, configuration.people):
+    """Yield a shortage for every set of approval terms with too few approvers."""
+    for rule_index, subject, terms in _list_terms(configuration):
+        if shortage := _check_terms(rule_index, subject, terms, configuration.people):
             yield shortage
 
 
 def _list_terms(configuration: Configuration) -> Iterator[tuple[int | None, str, ApprovalTerms]]:
-    """Return the terms of every rule, and of the tools that no unconditional rule decides for."""
+    """Yield rule index, subject and terms: of every rule, and of the tools without an unconditional rule."""
     for position, rule in enumerate(configuration.rules):
         if rule.ask is not None:
             yield position, f"rule {rule.name}", rule.ask
-    always = {rule.tool for rule in configuration.rules if not rule.when}
+    unconditional = {rule.tool for rule in configuration.rules if not rule.when}
     for tool in (tool for agent in AGENTS for tool in agent.tools):
-        if not always & {tool.name, "*"} and (ask := _default_terms(configuration, tool)) is not None:
-            yield None, f"the default of {tool.name}", ask
+        if not unconditional & {tool.name, "*"} and (terms := _default_terms(configuration, tool)) is not None:
+            yield None, f"the default of {tool.name}", terms
 
 
 def _default_terms(configuration: Configuration, tool: Tool) -> ApprovalTerms | None:
@@ -51,24 +52,31 @@ def _default_terms(configuration: Configuration, tool: Tool) -> ApprovalTerms | 
 
 
 def _check_terms(rule_index: int | None, subject: str, terms: ApprovalTerms, people: People) -> ApproverShortage | None:
-    may = [one for one in people.members if may_decide(one, terms)]
-    if len(may) < terms.quorum:
-        told = f"needs {terms.quorum} of {_join_keys(may)}, so nothing it is about can ever be approved"
-        fix = 'name people in it, give somebody the role, or write deny = "the reason"'
-        return ApproverShortage(subject, told, fix, is_certain=True, is_for_every_person=True, rule_index=rule_index)
-    if len(may) == terms.quorum and not terms.requester_may_approve:
-        told = f"takes {_join_keys(may)}, who may not approve what they ask for themselves"
-        is_for_all = len(may) == len(people.members)
+    approvers = [person for person in people.members if may_decide(person, terms)]
+    if len(approvers) < terms.quorum:
+        message = (
+            f"requires {_format_approvals(terms.quorum)}, but {_format_approvers(approvers)}: "
+            "its requests can never be approved"
+        )
+        fix = 'add people to it, give a person its role, or write deny = "the reason"'
+        return ApproverShortage(subject, message, fix, is_certain=True, is_for_every_person=True, rule_index=rule_index)
+    if len(approvers) == terms.quorum and not terms.requester_may_approve:
         return ApproverShortage(
             subject,
-            told,
-            "name one more who may approve",
+            f"{_format_approvers(approvers)}, and not a request of their own",
+            "add one more approver",
             is_certain=False,
-            is_for_every_person=is_for_all,
+            is_for_every_person=len(approvers) == len(people.members),
             rule_index=rule_index,
         )
     return None
 
 
-def _join_keys(approvers: list[Person]) -> str:
-    return ", ".join(one.key for one in approvers) or "nobody"
+def _format_approvals(count: int) -> str:
+    return f"{count} approval{'s' if count > 1 else ''}"
+
+
+def _format_approvers(approvers: list[Person]) -> str:
+    if not approvers:
+        return "no person can approve"
+    return f"only {', '.join(person.key for person in approvers)} can approve"

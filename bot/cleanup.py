@@ -1,4 +1,4 @@
-"""What nobody asks for any more is forgotten."""
+"""Deletion of expired rows: idempotency claims and processes that no longer run."""
 
 from datetime import datetime, timedelta
 
@@ -8,13 +8,13 @@ from storage.inbox import delete_old_claims
 from storage.processes import delete_silent_processes
 
 INBOX_RETENTION = timedelta(days=30)
-"""How long a second arrival of the same is known for what it is."""
+"""A second arrival of the same message or request is recognized as a duplicate for this long."""
 PROCESS_RETENTION = timedelta(hours=1)
 CLEANUP_INTERVAL = timedelta(days=1)
-"""Between two rounds of a process that does everything: it looks through all names, and others wait meanwhile."""
+"""Interval of the cleanup in an embedded worker: it scans all claims while other transactions wait."""
 
 
 def delete_expired(connection: Connection, now: datetime) -> None:
-    """Forget the names of what came in long ago, and processes that have not been seen for long."""
+    """Delete claims older than INBOX_RETENTION and processes without a heartbeat for PROCESS_RETENTION."""
     delete_old_claims(connection, now - INBOX_RETENTION)
     delete_silent_processes(connection, now - PROCESS_RETENTION)

@@ -1,6 +1,6 @@
-"""The configuration: people, policy, budgets, webhooks and schedules, read once from `handrail.toml`.
+"""Configuration: people, policy, budgets, webhooks and schedules, read once from `handrail.toml`.
 
-Every mistake of the file is told at once, with its line and key.
+All mistakes of the file are reported together, each with its line and key.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,10 +26,10 @@ from bot.triggers import Schedule, Webhook
 
 
 class Configuration(FrozenModel):
-    """Who there is, who may do what, and what starts threads. `source` is None without a file.
+    """Contents of `handrail.toml`. `source` is its path, None without a file.
 
-    `rule_lines` are the lines of the rules in the file.
-    `own_requests`: requesters may approve what a tool asks by its own default; only in a house of one person.
+    `rule_lines` are the lines of the rules in the file. `allow_self_approval`: requesters may approve requests that are
+    due to the default of a tool; true only for the single person of an installation without a file.
     """
 
     people: People
@@ -45,15 +45,15 @@ class Configuration(FrozenModel):
 
 
 def find_configuration_path(configured_path: Path | None, directory: Path = Path()) -> Path | None:
-    """The file to read: the one HANDRAIL_CONFIG names, else `handrail.toml` of `folder` if it is there, else none."""
-    usual = directory / "handrail.toml"
-    return configured_path or (usual if usual.exists() else None)
+    """Return the path from HANDRAIL_CONFIG, else `handrail.toml` in `directory` if it exists, else None."""
+    default = directory / "handrail.toml"
+    return configured_path or (default if default.exists() else None)
 
 
 def load_configuration(path: Path | None, *, tools: ArgumentModels, agents: Collection[str]) -> Configuration:
-    """What the file says; without one, a house with one person, `you`, who may do everything.
+    """Load the file. Without one return a configuration with one person, `you`, who may do everything.
 
-    `tools` and `agents` are what the file may name. Raises Misconfigured; its `details` is a list of Mistake.
+    The file may refer to `tools` and `agents`. Raises ConfigurationError; its `details` is a list of ConfigIssue.
     """
     if path is None:
         return _single_person_configuration()

@@ -1,4 +1,4 @@
-"""The words in which mistakes of the configuration are put."""
+"""Messages about mistakes in the configuration."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -10,18 +10,18 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 
 def validation_error_at(messages: Mapping[str, str]) -> ValidationError:
-    """Return the error by which a validator of a table refuses several of its keys, each with its own message."""
-    found = [
+    """Return an error for several keys of a table, each with its own message, for a validator to raise."""
+    details = [
         InitErrorDetails(
             type=PydanticCustomError(_CUSTOM_ERROR_TYPE, "{text}", {"text": message}), loc=(key,), input=None
         )
         for key, message in messages.items()
     ]
-    return ValidationError.from_exception_data("table", found)
+    return ValidationError.from_exception_data("table", details)
 
 
 def describe_error(error: ErrorDetails) -> str:
-    """What pydantic found wrong, in our words; with the value when pydantic was asked for it and it is short."""
+    """Describe a pydantic error in plain words, with the value if pydantic was asked for it and it is short."""
     if error["type"] == _CUSTOM_ERROR_TYPE:
         return error["msg"]
     if error["type"] == "value_error":
@@ -30,36 +30,36 @@ def describe_error(error: ErrorDetails) -> str:
 
 
 def describe_unknown_name(kind: str, name: str, known: Collection[str]) -> str:
-    """Says that a name means nothing, and which one may have been meant."""
+    """Return a message that the name is unknown, with the closest known name."""
     return f"there is no {kind} {quote(name)}; {suggest_name(name, known)}"
 
 
 def closest_name(name: str, known: Collection[str]) -> str | None:
-    """The known name this one was probably meant to be."""
+    """Return the most similar known name; None if there is no similar one."""
     return next(iter(get_close_matches(name, known, n=1)), None)
 
 
 def suggest_name(name: str, known: Collection[str]) -> str:
-    """The known name closest to this one, or all of them."""
-    close = closest_name(name, known)
-    if close is not None:
-        return f"did you mean {quote(close)}?"
+    """Return a hint with the most similar known name, or with all of them."""
+    closest = closest_name(name, known)
+    if closest is not None:
+        return f"did you mean {quote(closest)}?"
     return f"there is {join_names(known)}" if known else "there are none"
 
 
 def join_names(names: Collection[str]) -> str:
-    """Names in quotes and in order, at most twenty."""
+    """Return the names quoted, sorted and joined by commas, at most twenty."""
     shown = [quote(name) for name in sorted(names)[:_MAX_NAMES]]
     return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
 
 
 def quote(text: str) -> str:
-    """Text of a person as one short, printable line in quotes."""
+    """Return text from outside as one short, printable line in quotes."""
     return json.dumps(_truncate(text), ensure_ascii=not text.isprintable())
 
 
 def format_value(value: Any) -> str:
-    """Return a text, number, true or false as it is written in the file; nothing for a value of another kind."""
+    """Return a text, number, true or false as it is written in TOML; an empty text for a value of another type."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < _MIN_HIDDEN_NUMBER):
@@ -71,7 +71,7 @@ def _truncate(text: str) -> str:
     return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"
 
 
-_CUSTOM_ERROR_TYPE = "own_words"
+_CUSTOM_ERROR_TYPE = "custom_message"
 _MAX_NAMES = 20
 _MAX_TEXT_LENGTH = 60
 _RULE_MESSAGES = {
@@ -92,16 +92,16 @@ _RULE_MESSAGES = {
     "dict_type": "must be a table",
     "model_type": "must be a table",
 }
-_MIN_HIDDEN_NUMBER = 10**20  # also keeps us clear of Python's limit for turning an int into text
+_MIN_HIDDEN_NUMBER = 10**20  # also stays below Python's limit for converting an int to text
 
 
 def _describe_broken_rule(error_type: str, message: str, limits: Mapping[str, Any]) -> str:
-    ours = _RULE_MESSAGES.get(error_type)
-    if ours is None:
+    template = _RULE_MESSAGES.get(error_type)
+    if template is None:
         return message.replace("Input should be", "must be")
-    return ours.format_map(limits).replace("'", '"')
+    return template.format_map(limits).replace("'", '"')
 
 
 def _describe_input(error: ErrorDetails) -> str:
-    written = format_value(error.get("input"))
-    return f" (found {written})" if written else ""
+    value = format_value(error.get("input"))
+    return f" (found {value})" if value else ""

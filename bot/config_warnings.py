@@ -1,4 +1,4 @@
-"""What is odd in the configuration and the environment, and keeps nothing from starting."""
+"""Warnings about the configuration and the environment. They do not prevent a start."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +20,17 @@ _ENV_FILE = Path(".env")
 def find_config_warnings(
     configuration: Configuration, settings: Settings, argument_models: ArgumentModels
 ) -> tuple[ConfigIssue, ...]:
-    """Return all warnings: of the file in the order of its lines, then those of the environment."""
-    of_file = [*_shadowing_warnings(configuration, argument_models), *_approver_warnings(configuration)]
-    of_file.sort(key=lambda warning: warning.line or 0)
-    return (*of_file, *_environment_warnings(configuration, settings))
+    """Return all warnings: those of the file in the order of its lines, then those of the environment."""
+    file_warnings = [*_shadowing_warnings(configuration, argument_models), *_approver_warnings(configuration)]
+    file_warnings.sort(key=lambda warning: warning.line or 0)
+    return (*file_warnings, *_environment_warnings(configuration, settings))
 
 
 def _shadowing_warnings(configuration: Configuration, argument_models: ArgumentModels) -> Iterator[ConfigIssue]:
     for position, earlier in find_shadowed_rules(configuration.rules, argument_models).items():
         names = " and ".join(f"policy[{index}] (line {configuration.rule_lines[index]})" for index in earlier)
         verb = "matches" if len(earlier) == 1 else "match"
-        message = f"never decides: {names} before it {verb} all that it matches; move it up, or take it out"
+        message = f"never applies: {names} before it {verb} the same calls; move this rule up, or delete it"
         yield _rule_warning(configuration, position, f"policy[{position}]", message)
 
 
@@ -59,5 +59,5 @@ def _environment_warnings(configuration: Configuration, settings: Settings) -> I
     for token in settings.handrail_api_tokens:
         if token.person is not None and token.person not in people:
             unknown = describe_unknown_name("person", token.person, people)
-            message = f"the token {token.name} answers as a person of the file: {unknown}"
+            message = f"the token {token.name} belongs to a person who is not in handrail.toml: {unknown}"
             yield ConfigIssue(key="HANDRAIL_API_TOKENS", message=message, severity="warning")

@@ -1,4 +1,4 @@
-"""What people say at a place outside belongs to the thread that was opened there; the first word opens one."""
+"""Routing of messages from conversations in a channel to Handrail threads; the first message opens the thread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class ConversationRouter:
-    """Finds the thread of a place, and remembers it."""
+    """Router that finds the thread linked to a conversation, and links new ones."""
 
     database: Database
     threads: ThreadService
 
     async def find_thread(self, channel: str, conversation_keys: Sequence[str]) -> str | None:
-        """The thread of any of these places, if there is one."""
+        """Return the id of the thread linked to one of these conversation keys; None if there is none."""
         return await self.database.read(
             partial(find_linked_thread, channel=channel, conversation_keys=conversation_keys)
         )
@@ -36,13 +36,15 @@ class ConversationRouter:
         *,
         is_first: bool = False,
     ) -> CommitResult:
-        """Say it in the place's thread, or open one there. Raises what Intake raises.
+        """Post the message to the linked thread, or open one and link it. Raises what ThreadService raises.
 
-        What `begins` a place is not looked for there first: that somebody was earlier shows when it is written.
+        With `is_first` (the message starts its conversation) skip the search: if another process was faster, the
+        link fails with DuplicateConversation and the thread is searched for then. Raises DuplicateConversation after
+        MAX_ATTEMPTS.
         """
         for attempt in range(MAX_ATTEMPTS):
-            new = is_first and not attempt
-            thread_id = None if new else await self.find_thread(claim.channel, conversation_keys)
+            skip_search = is_first and not attempt
+            thread_id = None if skip_search else await self.find_thread(claim.channel, conversation_keys)
             if thread_id is not None:
                 return await self.threads.post_message(thread_id, new_thread.message, claim=claim)
             try:

@@ -1,4 +1,4 @@
-"""The database before a process runs on it: whether one has it for itself, and the form it is in."""
+"""Setup of the database before a process uses it: locks, revision and migration."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +17,7 @@ from storage.sqlite import lock_path, make_private, sqlite_path
 
 
 def database_url(settings: Settings) -> str:
-    """The database's URL. Raises Misconfigured for one that is neither SQLite nor PostgreSQL."""
+    """Return the database's URL. Raises ConfigurationError if it is neither SQLite nor PostgreSQL."""
     url = settings.database_url.get_secret_value()
     if not is_postgres(url):
         sqlite_path(url)
@@ -25,7 +25,7 @@ def database_url(settings: Settings) -> str:
 
 
 def is_locked(url: str) -> bool:
-    """Whether another process has the database for itself. Raises Misconfigured when its folder cannot be written."""
+    """Return whether another process has locked the SQLite file. Raises ConfigurationError if its folder is read-only."""
     if is_postgres(url):
         return False
     if not sqlite_path(url).exists():
@@ -40,27 +40,28 @@ def is_locked(url: str) -> bool:
 
 
 def migrate_database(url: str) -> tuple[str | None, str]:
-    """Migrate, and tell the revisions before and after. One process at a time; the others find it done.
+    """Migrate the database and return the revisions before and after. Concurrent calls run one after the other.
 
-    Raises Misconfigured when another process has the file or it is newer than this build, StoreUnavailable.
+    Raises ConfigurationError if another process has locked the file or the revision is newer than this build, and
+    StoreUnavailable.
     """
-    with looking(url, alone=True) as engine, migration_lock(engine):
+    with temporary_engine(url, lock_sqlite=True) as engine, migration_lock(engine):
         before = read_revision(engine)
         return before, before if before == HEAD_REVISION else migrate(engine)
 
 
 def database_revision(url: str) -> str | None:
-    """The revision the database is at, None when there is no database yet. Raises StoreUnavailable."""
+    """Return the revision of the database, None if there is no database yet. Raises StoreUnavailable."""
     if not is_postgres(url) and not sqlite_path(url).exists():
         return None
-    with looking(url) as engine:
+    with temporary_engine(url) as engine:
         return read_revision(engine)
 
 
 @contextmanager
-def looking(url: str, *, alone: bool = False) -> Iterator[Engine]:
-    """An engine outside of `Database`; `alone` keeps other processes from a SQLite file meanwhile."""
-    lock = _lock_sqlite(url) if alone and not is_postgres(url) else None
+def temporary_engine(url: str, *, lock_sqlite: bool = False) -> Iterator[Engine]:
+    """Open an engine outside of `Database`. `lock_sqlite` keeps other processes from a SQLite file meanwhile."""
+    lock = _lock_sqlite(url) if lock_sqlite and not is_postgres(url) else None
     engine = create_database_engine(url)
     try:
         yield engine
@@ -84,6 +85,6 @@ def _lock_sqlite(url: str) -> FileLock:
 
 
 def _create_directory(directory: Path) -> None:
-    """For its owner alone: it holds all that was said. Whoever needs it next says why it could not be made."""
+    """Create it for its owner only: it holds all conversations. An error appears when the lock file is opened."""
     with suppress(OSError):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the log says once a message was taken, or never will be."""
+"""Events that record the delivery of a message, or that it is undeliverable."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from channels.base import PullChannel
 
 
 def sent_event(effect: SendMessage, receipt: Receipt, at: datetime) -> RequestShown | MessageSent:
-    """An open card that was taken is shown; anything else was sent."""
+    """Return the event of a delivery: RequestShown for the card of an open request, MessageSent for any other."""
     actor, card = Address(f"channel:{effect.to.scheme}"), effect.message.card
     if card is None or card.status != "open":
         return MessageSent(at=at, actor=actor, key=effect.key, to=effect.to, receipt=receipt)
@@ -24,26 +24,26 @@ def sent_event(effect: SendMessage, receipt: Receipt, at: datetime) -> RequestSh
 
 
 def undeliverable_event(effect: SendMessage, reason: str, at: datetime) -> MessageUndeliverable:
-    """No channel will ever take it."""
+    """Return the event of a message that no channel can deliver."""
     actor, card = Address(f"channel:{effect.to.scheme}"), effect.message.card
     request_id = card.request_id if card is not None and card.status == "open" else None
     return MessageUndeliverable(at=at, actor=actor, key=effect.key, to=effect.to, reason=reason, request_id=request_id)
 
 
 def with_alternative_address(event: MessageUndeliverable, state: ThreadState, people: People) -> MessageUndeliverable:
-    """With an address of the requester for a reply that its place does not take, each tried once."""
-    lost = next((m for m in state.pending_messages if m.key == event.key), None)
-    if lost is None or lost.message.card is not None:
+    """Return the event with another address of the requester for an undeliverable reply; each is tried once."""
+    pending = next((m for m in state.pending_messages if m.key == event.key), None)
+    if pending is None or pending.message.card is not None:
         return event
-    own = people.direct_addresses(state.requester, event.to.scheme)
-    instead = next((a for a in own if a != event.to and f"{REROUTED_MARKER}{a}" not in event.key), None)
+    addresses = people.direct_addresses(state.requester, event.to.scheme)
+    instead = next((a for a in addresses if a != event.to and f"{REROUTED_MARKER}{a}" not in event.key), None)
     return event.model_copy(update={"instead": instead})
 
 
 def pull_channel_deliveries(
     state: ThreadState, pull_channels: Mapping[str, PullChannel], at: datetime
 ) -> Iterator[RequestShown | MessageSent]:
-    """Messages to people who follow the log are there for them as soon as they are written."""
+    """Yield the deliveries to pull channels: their readers follow the log, so a written message is delivered."""
     for effect in pending_sends(state):
-        if (reader := pull_channels.get(effect.to.scheme)) is not None:
-            yield sent_event(effect, reader.receipt_for(effect.message), at)
+        if (channel := pull_channels.get(effect.to.scheme)) is not None:
+            yield sent_event(effect, channel.receipt_for(effect.message), at)

@@ -50,10 +50,10 @@ class Roster:
 
     def _check_agent(self, agent: Agent) -> None:
         if agent.name in agent.delegates:
-            raise ConfigurationError(f"agent {agent.name}: `asks` names the agent itself; take it out")
-        if strangers := [name for name in agent.delegates if name not in self.agents]:
+            raise ConfigurationError(f"agent {agent.name}: `delegates` names the agent itself; take it out")
+        if unknown := [name for name in agent.delegates if name not in self.agents]:
             known = ", ".join(self.agents)
-            raise ConfigurationError(f"agent {agent.name}: `asks` names {', '.join(strangers)}; there are: {known}")
+            raise ConfigurationError(f"agent {agent.name}: `delegates` names {', '.join(unknown)}; there are: {known}")
         if agent.get_tool(ASK_AGENT_INTENT) is not None:
             raise ConfigurationError(
                 f"agent {agent.name}: {ASK_AGENT_INTENT} is the name of a step; call the tool something else"

@@ -20,7 +20,7 @@ def doctor(*, as_json: JsonOption = False) -> None:
     """Look for what is wrong here, and say what to do about it; exits with 1 when there is a problem."""
     findings = list(run_checks(build_client))
     if as_json:
-        print_json([finding.model_dump() for finding in findings])
+        print_json([finding.model_dump(by_alias=True) for finding in findings])
     else:
         print_view(None, table(("", "", "found", "what to do"), _rows(findings)))
     if any(finding.state == "problem" for finding in findings):

@@ -1,8 +1,8 @@
-"""What the doctor finds."""
+"""Finding: the result of one check of `handrail doctor`."""
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from agents.frozen import FrozenModel
 
@@ -10,13 +10,14 @@ FindingState = Literal["ok", "warning", "problem"]
 
 
 class Finding(FrozenModel):
-    """One thing that was looked at. `fix` says what to do; a problem keeps Handrail from working.
+    """Result of one check. `fix` says what to do; a `problem` prevents Handrail from working.
 
-    `data` is what `told` says of a database that is shared, for programs that watch it.
+    `data` has the same facts as `message`, for programs that monitor a shared database. The JSON key of `message` is
+    `told` (`handrail doctor --json`).
     """
 
     name: str
     state: FindingState
-    message: str
+    message: str = Field(serialization_alias="told")
     fix: str | None = None
     data: dict[str, JsonValue] | None = None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, exc, make_url, text
 from agents.errors import StoreUnavailable
 from bot.doctor.finding import Finding
 from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
-from bot.doctor.threads import threads_found
+from bot.doctor.threads import thread_findings
 from bot.ids import utc_now
 from bot.installation import AGENT_NAMES
 from storage.connections import ConnectionPool
@@ -53,7 +53,7 @@ def check_postgres(url: str, timeout_seconds: float = DATABASE_TIMEOUT_SECONDS) 
         yield from queue_findings(sharing.queue_stats, sharing.processes, now)
         yield stalled_job_finding(stalled)
         yield backlog_finding(sharing.backlog, now)
-        yield from threads_found(sharing.scan)
+        yield from thread_findings(sharing.scan)
 
 
 async def _inspect_with_timeout(

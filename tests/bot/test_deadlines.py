@@ -111,7 +111,7 @@ async def test_an_approval_leaves_the_pause_of_a_person_and_says_so(
             await home.bot.thread_control.pause(thread, Address("person:alice"))
         recorded = await home.answer_request(request, "approve")
         assert describe_recorded_answer(recorded, request.id) == (
-            f"Your answer counts, but the thread is paused by Alice. Resume it with `handrail threads resume {thread}`."
+            f"Your answer was recorded, but the thread is paused by Alice. Resume it with `handrail threads resume {thread}`."
         )
         assert (recorded.after.status, home.recording_tools.runs) == ("paused", [])
         await home.bot.thread_control.resume(thread, Address("person:alice"))

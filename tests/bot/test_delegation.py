@@ -67,7 +67,7 @@ def run_bot_with_delegation(running_bot):
 
 def run_bot_with_front_agent(running_bot, database: Database, model: Model, **changed: object):
     commands = Commands.parse(HELPER_COMMANDS)
-    return running_bot(database, model, desk=DESK, prefetch=("look",), commands=commands, **changed)
+    return running_bot(database, model, main_agent=DESK, prefetch=("look",), commands=commands, **changed)
 
 
 async def side_effects(home: BotHarness) -> list[str]:
@@ -80,10 +80,10 @@ async def test_an_approval_of_the_asked_agent_is_answered_on_the_threads_channel
     model, terminal = ScriptedModel(ASK, SHIP, SHIPPED, TOLD), RecordingChannel("terminal")
     async with run_bot_with_delegation(database, model, channels={"terminal": terminal}) as home:
         thread = await home.post_message("please have v1 shipped")
-        request = await home.asked(thread)
+        request = await home.wait_for_request(thread)
         assert (request.agent, request.tool, request.requester) == ("helper", "ship", "person:alice")
         assert await side_effects(home) == []
-        await home.answers(request, "approve")
+        await home.answer_request(request, "approve")
         state = await home.wait_until_settled(thread)
         assert (state.agent, state.active_agent, await side_effects(home)) == ("desk", "desk", ["ship v1"])
         assert sorted(await home.event_types(thread)) == sorted(WHOLE)
@@ -97,7 +97,7 @@ async def test_each_agent_chooses_for_itself_and_is_told_its_part(database: Data
     model = ScriptedModel(ASK, SHIP, SHIPPED, TOLD)
     async with run_bot_with_delegation(database, model) as home:
         thread = await home.post_message("please have v1 shipped")
-        await home.answers(await home.asked(thread), "approve")
+        await home.answer_request(await home.wait_for_request(thread), "approve")
         await home.wait_until_settled(thread)
     assert [turn.agent.name for turn in model.received] == ["desk", "helper", "helper", "desk"]
     first, asked, _, last = [turn.prompt for turn in model.received]
@@ -209,7 +209,7 @@ async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(
 ) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as home:
         thread = await home.post_message("have v1 shipped")
-        await home.answers(await home.asked(thread), "deny", comment="not on Friday")
+        await home.answer_request(await home.wait_for_request(thread), "deny", comment="not on Friday")
         state = await home.wait_until_settled(thread)
         assert await side_effects(home) == []
         assert state.history[-1].text == "Not done: Bob said no: not on Friday"
@@ -220,7 +220,7 @@ async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(
 ) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as home:
         thread = await home.post_message("have v1 shipped")
-        request = await home.asked(thread)
+        request = await home.wait_for_request(thread)
         edit = Answer(
             by=person_address("bob"),
             channel=Address("terminal:bob"),
@@ -238,10 +238,12 @@ async def test_a_message_is_heard_by_the_agent_at_work_and_never_approves(
 ) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as home:
         thread = await home.post_message("have v1 shipped")
-        first = await home.asked(thread)
-        await home.post_message("yes, go ahead", thread=thread, by="bob")
-        await home.post_message("ship v2", thread=thread)
-        second = (await home.until(thread, lambda s: s.request and s.request.id != first.id)).request
+        first = await home.wait_for_request(thread)
+        await home.post_message("yes, go ahead", thread_id=thread, person_key="bob")
+        await home.post_message("ship v2", thread_id=thread)
+        second = (
+            await home.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
+        ).open_request
         assert second is not None
         assert (second.agent, second.arguments) == ("helper", {"tag": "v2"})
         assert await side_effects(home) == []
@@ -250,11 +252,11 @@ async def test_a_message_is_heard_by_the_agent_at_work_and_never_approves(
 async def test_a_paused_thread_goes_on_in_the_same_hands(database: Database, run_bot_with_delegation) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as home:
         thread = await home.post_message("have v1 shipped")
-        request = await home.asked(thread)
-        await home.bot.steering.pause(thread, person_address("bob"))
-        await home.answers(request, "approve")
+        request = await home.wait_for_request(thread)
+        await home.bot.thread_control.pause(thread, person_address("bob"))
+        await home.answer_request(request, "approve")
         assert await side_effects(home) == []
-        await home.bot.steering.resume(thread, person_address("bob"))
+        await home.bot.thread_control.resume(thread, person_address("bob"))
         await home.wait_until_settled(thread)
         assert await side_effects(home) == ["ship v1"]
 
@@ -266,8 +268,8 @@ async def test_a_message_to_a_thread_that_is_done_is_heard_by_its_own_agent(
     async with run_bot_with_delegation(database, model) as home:
         thread = await home.post_message("please have v1 shipped")
         await home.wait_until_settled(thread)
-        await home.post_message("thanks", thread=thread)
-        await home.until(thread, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
+        await home.post_message("thanks", thread_id=thread)
+        await home.wait_until(thread, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
     assert model.received[-1].agent.name == "desk"
 
 
@@ -277,7 +279,7 @@ async def test_three_failures_in_a_row_of_the_asked_agent_hand_over_to_a_person(
     workshop = RecordingTools()
     move = {"intent": "move"}
     model = ScriptedModel(ASK, move, move, move, SHIPPED, TOLD)
-    async with running_bot(database, model, desk=DESK, recording_tools=workshop) as home:
+    async with running_bot(database, model, main_agent=DESK, recording_tools=workshop) as home:
         workshop.planned_errors = [ToolError("stuck")] * 3
         thread = await home.post_message("please have it moved")
         request = await home.wait_for_request(thread)
@@ -291,7 +293,7 @@ async def test_the_budget_is_the_threads_and_when_it_is_not_extended_the_thread_
 ) -> None:
     model = ScriptedModel(ASK, {"intent": "look"})
     desk = replace(DESK, budget=Budget(steps=2))
-    async with running_bot(database, model, desk=desk) as home:
+    async with running_bot(database, model, main_agent=desk) as home:
         thread = await home.post_message("please look around")
         request = await home.wait_for_request(thread)
         assert (request.tool, request.agent) == ("extend_budget", "helper")
@@ -311,7 +313,7 @@ class HangingTools(RecordingTools):
         self.started, self.released = threading.Event(), threading.Event()
 
     def run(self, key: str, action: str) -> ToolResult:
-        result = super().do(key, action)
+        result = super().run(key, action)
         if action == "move" and not self.started.is_set():
             self.started.set()
             self.released.wait(30)
@@ -322,14 +324,14 @@ class HangingTools(RecordingTools):
 async def killed(running_bot, database_url: str, workshop: HangingTools, *, cancelled: bool = False) -> str:
     """A thread whose worker died in the middle of the asked agent's move, and which a person then cancelled, or not."""
     model = ScriptedModel(ASK, {"intent": "move"})
-    async with running_bot(Database.open(database_url), model, desk=DESK, recording_tools=workshop) as home:
+    async with running_bot(Database.open(database_url), model, main_agent=DESK, recording_tools=workshop) as home:
         thread = await home.post_message("please have it moved")
         await asyncio.to_thread(workshop.started.wait, 20)
-        await home.dies()
+        await home.crash()
         workshop.released.set()
         assert (await home.event_types(thread))[-1] == "ToolStarted"
         if cancelled:
-            await home.bot.steering.cancel(thread, person_address("bob"))
+            await home.bot.thread_control.cancel(thread, person_address("bob"))
     return thread
 
 
@@ -339,7 +341,9 @@ async def test_a_deed_of_the_asked_agent_is_looked_for_by_its_own_check_after_a_
     workshop = HangingTools()
     thread = await killed(running_bot, database_url, workshop)
     again = ScriptedModel(SHIPPED, TOLD)
-    async with running_bot(Database.open(database_url), again, desk=DESK, recording_tools=workshop, run="b") as home:
+    async with running_bot(
+        Database.open(database_url), again, main_agent=DESK, recording_tools=workshop, run="b"
+    ) as home:
         await home.wait_until_settled(thread)
         assert [what for _, what in workshop.runs] == ["move"]
         await home.check_replay(thread)
@@ -349,7 +353,7 @@ async def test_also_when_the_thread_was_cancelled_and_is_in_nobodys_hands(databa
     workshop = HangingTools()
     thread = await killed(running_bot, database_url, workshop, cancelled=True)
     async with running_bot(
-        Database.open(database_url), ScriptedModel(), desk=DESK, recording_tools=workshop, run="b"
+        Database.open(database_url), ScriptedModel(), main_agent=DESK, recording_tools=workshop, run="b"
     ) as home:
         state = await home.wait_until(thread, lambda s: s.current_call is None)
         assert (state.status, state.history[-1].type) == ("cancelled", "ToolSucceeded")

@@ -32,7 +32,7 @@ def lines(caplog: pytest.LogCaptureFixture, action: str) -> list[Any]:
 
 
 async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), desk=oncall()) as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall()) as home:
         thread = await home.post_message("hello")
         await home.wait_until_settled(thread)
     with caplog.at_level(logging.INFO, "handrail"):
@@ -51,7 +51,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
             await home.check_replay(thread)
     missing = [(line["thread_id"], line["agent"]) for line in lines(caplog, "agent_missing")]
     assert (missing, lines(caplog, "wakeup_failed")) == ([(thread, "oncall")] * 2, [])
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), desk=oncall(), run="c") as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(), run="c") as home:
         await home.bot.thread_control.resume(thread, person_address("bob"))
         await home.wait_until_settled(thread)
         await home.check_replay(thread)
@@ -59,14 +59,16 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
 
 async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_url: str, running_bot) -> None:
     workshop = RecordingTools()
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), desk=oncall(workshop)) as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall(workshop)) as home:
         thread = await home.post_message("ship v1")
         request = await home.wait_for_request(thread)
     async with running_bot(Database.open(database_url), run="b") as home:
         await home.answer_request(request, "approve")
         await home.wait_until_settled(thread, "paused")
     assert workshop.runs == []
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), desk=oncall(workshop), run="c") as home:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(workshop), run="c"
+    ) as home:
         await home.bot.thread_control.resume(thread, person_address("bob"))
         await home.wait_until_settled(thread)
     assert [what for _, what in workshop.runs] == ["ship v1"]
@@ -76,13 +78,13 @@ async def started_call(house, database_url: str, *, is_cancelled: bool = False) 
     """Return a thread whose process ended in the middle of a call, perhaps cancelled since."""
     workshop = CrashingTools(happened=True)
     model = ScriptedModel({"intent": "move"})
-    async with house(Database.open(database_url), model, desk=oncall(workshop)) as home:
+    async with house(Database.open(database_url), model, main_agent=oncall(workshop)) as home:
         thread = await home.post_message("move")
         await asyncio.to_thread(workshop.started.wait, 20)
-        await home.dies()
+        await home.crash()
         workshop.released.set()
         if is_cancelled:
-            await home.bot.steering.cancel(thread, person_address("bob"))
+            await home.bot.thread_control.cancel(thread, person_address("bob"))
     return thread, workshop
 
 
@@ -90,7 +92,9 @@ async def test_started_call_of_a_missing_agent_is_looked_for_later(database_url:
     thread, workshop = await started_call(running_bot, database_url)
     async with running_bot(Database.open(database_url), run="b") as home:
         await home.wait_until_settled(thread, "paused")
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), desk=oncall(workshop), run="c") as home:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(workshop), run="c"
+    ) as home:
         await home.bot.thread_control.resume(thread, person_address("bob"))
         await home.wait_until_settled(thread)
         assert "ToolOutcomeUnknown" not in await home.event_types(thread)
@@ -120,12 +124,12 @@ async def test_agent_asked_by_another_may_be_the_missing_one(database_url: str, 
 
 
 async def test_removed_tool_of_an_approved_call_is_told_to_the_agent(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), desk=oncall()) as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall()) as home:
         thread = await home.post_message("ship v1")
         request = await home.wait_for_request(thread)
     with caplog.at_level(logging.INFO, "handrail"):
         async with running_bot(
-            Database.open(database_url), ScriptedModel(DONE), desk=oncall(tools=()), run="b"
+            Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(tools=()), run="b"
         ) as home:
             await home.answer_request(request, "approve")
             await home.wait_until_settled(thread)
@@ -138,15 +142,17 @@ async def test_removed_tool_of_an_approved_call_is_told_to_the_agent(database_ur
 
 async def test_removed_tool_of_a_started_call_is_asked_about(database_url: str, running_bot, caplog) -> None:
     thread, _ = await started_call(running_bot, database_url)
-    async with running_bot(Database.open(database_url), desk=oncall(tools=()), run="b") as home:
+    async with running_bot(Database.open(database_url), main_agent=oncall(tools=()), run="b") as home:
         request = await home.wait_for_request(thread)
         assert "I cannot tell whether it ran" in (request.question or "")
 
 
 async def test_removed_prefetch_tool_does_not_hold_up_its_thread(database_url: str, running_bot) -> None:
-    async with running_bot(Database.open(database_url), desk=oncall(prefetch=("look",))) as home:
+    async with running_bot(Database.open(database_url), main_agent=oncall(prefetch=("look",))) as home:
         await home.crash()
         thread = await home.post_message("hello")
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), desk=oncall(tools=()), run="b") as home:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(tools=()), run="b"
+    ) as home:
         await home.wait_until_settled(thread)
         assert "ToolStarted" not in await home.event_types(thread)

@@ -53,7 +53,7 @@ def lose_a_field(data: dict[str, Any]) -> None:
 
 
 def gain_a_value(data: dict[str, Any]) -> None:
-    for name in ("status", "life", "kind", "message"):
+    for name in ("status", "lifecycle", "kind", "message"):
         if name in data:
             data[name] = "blessed"
 

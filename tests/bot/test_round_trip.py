@@ -111,7 +111,9 @@ async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_
         tries = [home.answer_request(request, decision, person_key=who) for who, decision in tried]
         ends = await asyncio.gather(*tries, return_exceptions=True)
         ((winner, _),) = [who for who, end in zip(tried, ends, strict=True) if not isinstance(end, AlreadySettled)]
-        assert sum(isinstance(end, AlreadySettled) and f"by {winner} (terminal)" in str(end) for end in ends) == 99
+        assert (
+            sum(isinstance(end, AlreadySettled) and f"by {winner.title()} (terminal)" in str(end) for end in ends) == 99
+        )
         await home.wait_until_settled(thread)
         assert len(home.recording_tools.runs) == (winner == "bob")
 

@@ -45,7 +45,7 @@ class Model:
 @pytest.fixture
 async def two_bots(postgres_url: str) -> AsyncIterator[tuple[BotHarness, BotHarness]]:
     clock, workshop, model = FakeClock(), RecordingTools(), Model()
-    common = {"clock": clock, "workshop": workshop, "shared": True}
+    common = {"clock": clock, "recording_tools": workshop, "has_job_queue": True}
     async with (
         running_bot(Database.open(postgres_url), model, run="a", **common) as first,
         running_bot(Database.open(postgres_url), model, run="b", **common) as second,
@@ -98,7 +98,7 @@ async def test_of_a_hundred_answers_to_two_processes_one_decides_and_the_others_
         *(home.answer_request(request, "approve", person_key=who) for home, who in tried), return_exceptions=True
     )
     ((_, winner),) = [one for one, end in zip(tried, ends, strict=True) if not isinstance(end, AlreadySettled)]
-    assert sum(isinstance(end, AlreadySettled) and f"by {winner} (terminal)" in str(end) for end in ends) == 99
+    assert sum(isinstance(end, AlreadySettled) and f"by {winner.title()} (terminal)" in str(end) for end in ends) == 99
     await two_bots[1].wait_until_settled(thread)
     assert [what for _, what in two_bots[0].recording_tools.runs] == ["ship v1"]
     assert (await two_bots[1].event_types(thread)).count("RequestAnswered") == 1
@@ -129,7 +129,7 @@ class BlockingTools(RecordingTools):
         number = next(self._numbers)
         self.started[number].set()
         self.may_end[number].wait(WAIT_TIMEOUT_SECONDS)
-        return super().do(key, f"{action} {number}")
+        return super().run(key, f"{action} {number}")
 
     async def until_begun(self, number: int) -> None:
         assert await asyncio.to_thread(self.started[number].wait, WAIT_TIMEOUT_SECONDS)

@@ -82,10 +82,10 @@ async def test_cancelling_while_a_tool_runs_waits_for_its_outcome_and_then_stops
     class Slow(RecordingTools):
         begun, released = threading.Event(), threading.Event()
 
-        def do(self, key: str, action: str):
+        def run(self, key: str, action: str):
             self.begun.set()
             self.released.wait(20)
-            return super().do(key, action)
+            return super().run(key, action)
 
     workshop = Slow()
     async with running_bot(database, ScriptedModel({"intent": "look"}), recording_tools=workshop) as home:

@@ -37,7 +37,9 @@ async def test_an_allowed_tool_waits_for_a_person_after_foreign_words(
     read = () if prefetch else (CallTool(tool="read_mail", arguments={}),)
     workshop = RecordingTools()
     agent = desk(workshop, read_mail, prefetch=prefetch)
-    async with running_bot(database, ScriptedModel(*read, PAY, DONE), recording_tools=workshop, desk=agent) as home:
+    async with running_bot(
+        database, ScriptedModel(*read, PAY, DONE), recording_tools=workshop, main_agent=agent
+    ) as home:
         thread = await home.post_message("look after my mail")
         request = await home.wait_for_request(thread)
         assert request.policy.rule == "pay's own default, untrusted content"
@@ -51,7 +53,7 @@ async def test_an_allowed_tool_waits_for_a_person_after_foreign_words(
 async def test_an_allowed_tool_runs_unasked_after_the_operators_own_data(database: Database, running_bot) -> None:
     workshop = RecordingTools()
     model = ScriptedModel(CallTool(tool="read_stock", arguments={}), PAY, DONE)
-    async with running_bot(database, model, recording_tools=workshop, desk=desk(workshop, read_stock)) as home:
+    async with running_bot(database, model, recording_tools=workshop, main_agent=desk(workshop, read_stock)) as home:
         thread = await home.post_message("order more")
         await home.wait_until_settled(thread)
         assert [what for _, what in workshop.runs] == ["pay"]

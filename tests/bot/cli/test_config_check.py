@@ -23,7 +23,7 @@ def warnings(handrail, tmp_path):
 
 def test_shadowed_rule_is_a_warning_with_its_line_and_the_other(warnings, handrail):
     (told,) = warnings(TWO + SHADOWED)
-    assert told.startswith("10: policy[1]: never decides: policy[0] (line 7) before it matches all that it matches;")
+    assert told.startswith("10: policy[1]: never applies: policy[0] (line 7) before it matches the same calls;")
     (warning,) = handrail("config", "check", "--json").json
     assert (warning["line"], warning["key"], warning["severity"]) == (10, "policy[1]", "warning")
 
@@ -31,10 +31,10 @@ def test_shadowed_rule_is_a_warning_with_its_line_and_the_other(warnings, handra
 def test_rule_that_nobody_can_ever_satisfy_is_a_warning(warnings):
     asks = '[[policy]]\ntool = "*"\nask = { people = [] }\n'
     (nobody,) = warnings(TWO + asks)
-    assert nobody.startswith("7: policy[0].ask: needs 1 of nobody, so nothing it is about can ever be approved; name")
+    assert nobody.startswith("7: policy[0].ask: requires 1 approval, but no person can approve")
     alone = '[people.al]\nname = "Al"\n[[policy]]\ntool = "*"\nask = { people = ["al"] }\n'
     (requester,) = warnings(alone)
-    assert requester.startswith("3: policy[0].ask: takes al, who may not approve what they ask for themselves; name")
+    assert requester.startswith("3: policy[0].ask: only al can approve, and not a request of their own;")
     assert warnings(alone.replace("[[policy]]", '[people.bo]\nname = "Bo"\n[[policy]]')) == []
     assert warnings(alone.replace('["al"]', '["al"], requester_may_approve = true')) == []
 
@@ -49,7 +49,7 @@ def test_default_of_a_tool_that_nobody_can_satisfy_is_a_warning(warnings):
 def test_token_of_a_person_who_is_not_there_is_a_warning(warnings, monkeypatch):
     monkeypatch.setenv("HANDRAIL_API_TOKENS", "ci:c4n4ry:all")
     (told,) = warnings(TWO)
-    assert told.startswith("warning: HANDRAIL_API_TOKENS: the token ci answers as a person of the file: there is no")
+    assert told.startswith("warning: HANDRAIL_API_TOKENS: the token ci belongs to a person who is not in handrail.toml: there is no")
     assert "c4n4ry" not in told
 
 

@@ -88,19 +88,22 @@ def test_two_people_with_the_role_can_decide_everything():
 def test_one_person_cannot_approve_what_they_ask_for_themselves():
     findings = list(check_approvers(house(ALICE)))
     assert {finding.state for finding in findings} == {"warning"}
-    assert {finding.message.split(" takes ")[1].split(",")[0] for finding in findings} == {"alice"}
+    assert {finding.message.split(" only ")[1].split(",")[0] for finding in findings} == {"alice can approve"}
     assert one(check_approvers(house(ALICE, own_requests=True))).state == "ok"
 
 
 def test_terms_that_nobody_can_meet_are_a_problem():
     finding = one(check_approvers(house(ALICE, BOB, rules=(ONCALL,))))
     assert finding.state == "problem"
-    assert "nobody" in finding.told
+    assert "no person can approve" in finding.message
 
 
 def test_a_quorum_larger_than_those_who_may_is_a_problem():
     two = Rule(name="two", tool="*", ask=ApprovalTerms(people=("alice",), quorum=2))
-    assert "needs 2 of alice" in one(check_approvers(house(ALICE, BOB, rules=(two,)))).told
+    assert (
+        "requires 2 approvals, but only alice can approve"
+        in one(check_approvers(house(ALICE, BOB, rules=(two,)))).message
+    )
 
 
 def test_a_rule_about_some_arguments_leaves_the_default_of_the_tool():
@@ -121,14 +124,14 @@ LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
 
 def test_which_model_answers_is_told_without_calling_it():
     assert "offline" in check_model(settings()).message
-    assert asked_for((), OPENAI_API_KEY="sk-1").told == "the default model at api.openai.com, which answers"
+    assert asked_for((), OPENAI_API_KEY="sk-1").message == "the default model at api.openai.com, which answers"
     assert asked_for((), **LOCAL).state == "warning"
-    assert asked_for(("qwen",), **LOCAL, OPENAI_MODEL="qwen").told == "qwen at 127.0.0.1, which answers"
+    assert asked_for(("qwen",), **LOCAL, OPENAI_MODEL="qwen").message == "qwen at 127.0.0.1, which answers"
 
 
 def test_model_that_its_server_does_not_list_is_a_warning():
     finding = asked_for(("qwen", "llama"), **LOCAL, OPENAI_MODEL="nope")
-    assert (finding.state, finding.told) == ("warning", "127.0.0.1 does not list nope; it has qwen, llama")
+    assert (finding.state, finding.message) == ("warning", "127.0.0.1 does not list nope; it has qwen, llama")
 
 
 def test_words_of_a_provider_that_refuses_are_a_problem():
@@ -172,13 +175,13 @@ def serving_models(key: str) -> Iterator[str]:
 
 
 def test_the_repository_is_asked_and_nothing_is_made(here):
-    assert "sample" in one(check_deploy_repository(settings())).told
+    assert "sample" in one(check_deploy_repository(settings())).message
     remote = here / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
-    assert one(check_deploy_repository(settings(DEPLOY_REPO=str(remote)))).told == f"{remote} answers"
+    assert one(check_deploy_repository(settings(DEPLOY_REPO=str(remote)))).message == f"{remote} answers"
     missing = one(check_deploy_repository(settings(DEPLOY_REPO=str(here / "nothing"))))
     assert missing.state == "problem"
-    assert "is not a git repository" in missing.told
+    assert "is not a git repository" in missing.message
     assert one(check_deploy_repository(settings(DEPLOY_REPO="--upload-pack=x"))).state == "problem"
     assert [entry.name for entry in here.iterdir()] == ["remote.git"]
 
@@ -186,7 +189,7 @@ def test_the_repository_is_asked_and_nothing_is_made(here):
 def test_the_database_is_told_in_whatever_form_it_is(here):
     url = f"sqlite:///{here}/h.db"
     look = settings(DATABASE_URL=url)
-    assert "will be made" in one(check_database(look)).told
+    assert "will be created" in one(check_database(look)).message
     migrate_database(url)
     assert one(check_database(look)).state == "ok"
     (here / "other.db").write_text("this is no database at all, whatever its name says" * 20)
@@ -225,7 +228,7 @@ def test_tools_that_exceed_their_time_are_named():
         ("tools", "warning"),
         ("token", "ok"),
     ]
-    assert found[1].message == "desk.slow exceeded its time 7 times; 2 calls have not ended"
+    assert found[1].message == "desk.slow exceeded its time limit 7 times; 2 calls have not ended"
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])

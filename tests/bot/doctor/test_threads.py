@@ -7,7 +7,7 @@ import pytest
 
 from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.finding import Finding
-from bot.doctor.threads import threads_found, threads_of_server
+from bot.doctor.threads import thread_findings, threads_of_server
 from bot.settings import Settings
 from channels.terminal.client import TerminalClient
 from storage.database import Database
@@ -22,9 +22,9 @@ async def broken_house(house, database_url: str) -> tuple[str, str]:
     async with house(Database.open(database_url), model) as home:
         await home.wait_until_settled(await home.post_message("hello"))
         waiting = await home.post_message("ship v1")
-        await home.asked(waiting)
+        await home.wait_for_request(waiting)
         broken = await home.post_message("ship v2")
-        await home.asked(broken)
+        await home.wait_for_request(broken)
         await unreadable(home.bot.engine.database, broken, UNKNOWN_EVENT)
     return broken, waiting
 
@@ -62,7 +62,7 @@ def test_many_threads_are_counted_and_a_few_named() -> None:
     found = AffectedThreads()
     for number in range(7):
         found = found.plus(f"thr_{number}", "ThreadBlessed")
-    finding, *_ = threads_found(ThreadScan(scanned=MAX_SCANNED, unreadable=found))
+    finding, *_ = thread_findings(ThreadScan(scanned=MAX_SCANNED, unreadable=found))
     assert finding.message == (
         f"of the newest {MAX_SCANNED} threads, this version cannot read 7 (ThreadBlessed): "
         "thr_0, thr_1, thr_2, thr_3, thr_4, …"
@@ -83,7 +83,7 @@ SCOPE = {"error": {"code": "missing_scope", "message": "this takes the scope adm
             httpx.Response(200, json=ThreadScan(scanned=2).model_dump(mode="json")),
             ["this version can read all 2 threads"],
         ),
-        (httpx.Response(403, json=SCOPE), ["threads were not looked at"]),
+        (httpx.Response(403, json=SCOPE), ["threads were not checked"]),
         (httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}}), []),
         (httpx.Response(200, json={"scanned": "many"}), []),
     ],

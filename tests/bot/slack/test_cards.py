@@ -61,7 +61,7 @@ async def test_two_people_approve_and_each_is_told_what_their_click_did(database
         root = await work.alice.mention_bot("ship v1", channel=OPS)
         card = await work.bob.wait_for_card(root, approval="ship")
         await card.click("Approve", actor=work.bob)
-        await work.bob.wait_for_ephemeral("Your approval counts; 1 more must approve this")
+        await work.bob.wait_for_ephemeral("Approval recorded. 1 more approval is required.")
         await card.click("Approve", actor=work.bob)
         await work.bob.wait_for_ephemeral("You already approved this; 1 more approval is required")
         assert done(work) == []
@@ -153,7 +153,7 @@ async def test_a_card_says_why_who_asked_who_decides_and_how_many_have(database:
         ):
             assert told in card.text
         await card.click("Approve", actor=work.bob)
-        await work.bob.wait_for_ephemeral("Your approval counts; 1 more must approve this")
+        await work.bob.wait_for_ephemeral("Approval recorded. 1 more approval is required.")
         await card.wait_for_text("1 of 2 so far: Bob Ito")
         await card.click("Approve", actor=work.carol)
         await work.advance_clock(seconds=1)
@@ -228,7 +228,7 @@ async def test_an_edit_renews_every_copy_and_the_buttons_from_before_are_refused
         reminder = await work.bob.wait_for_reply(root, "wants to run ship")
         await first.click("Edit", actor=work.bob)
         await (await work.bob.wait_for_modal("Edit")).submit({"tag": "v2"})
-        await work.bob.wait_for_ephemeral("Your approval counts; 1 more must approve this")
+        await work.bob.wait_for_ephemeral("Approval recorded. 1 more approval is required.")
         for card in (first, reminder):
             await card.wait_for_text("tag: v2")
             await card.click("Approve", actor=work.carol)

@@ -150,7 +150,7 @@ async def test_approving_twice_counts_once(api: ApiHarness) -> None:
     assert [len(one.json()["answers"]) for one in told] == [1, 1]
     assert told[1].json()["status"] == "open"
     assert [one.json()["note"] for one in told] == [
-        "Your approval counts; 1 more must approve this.",
+        "Approval recorded. 1 more approval is required.",
         "You already approved this; 1 more approval is required.",
     ]
 
@@ -240,7 +240,7 @@ async def test_an_edit_by_a_rule_without_its_editor_is_for_another_person_to_app
     body = {"decision": "edit", "arguments": {"tag": "silver", "note": "x"}}
     edited = (await api.answer_request(request, "bob", **body)).json()
     assert (edited["status"], edited["arguments"]["note"]) == ("open", "x")
-    assert edited["note"] == "Your edit approves nothing; 1 more approval is required, and not yours."
+    assert edited["note"] == "Edit proposed. 1 more approval is required, from another person."
     assert edited["digest"] != request["digest"]
     again = await api.answer_request(request, "bob", decision="approve", digest=edited["digest"])
     assert (again.status_code, "another person" in again.json()["error"]["message"]) == (403, True)
