@@ -219,7 +219,7 @@ async def test_a_message_to_an_unknown_channel_is_refused_as_slack_does(slack: F
 
 
 @pytest.mark.parametrize(
-    ("trait", "error"), [({"joined": False}, "not_in_channel"), ({"archived": True}, "is_archived")]
+    ("trait", "error"), [({"has_bot": False}, "not_in_channel"), ({"is_archived": True}, "is_archived")]
 )
 async def test_a_channel_may_be_closed_to_the_bot(slack: FakeSlack, trait: dict[str, Any], error: str) -> None:
     slack.add_channel("C0OPS", **trait)

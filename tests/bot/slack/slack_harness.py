@@ -144,7 +144,7 @@ def _slack_account(slack: FakeSlack, transport: Transport) -> SlackAccount:
 @asynccontextmanager
 async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
     """The bot's ways in, open."""
-    ways_in = build_slack_services(account, bot.bot, bot.timer_service.sleep)
+    ways_in = build_slack_services(account, bot.bot, bot.clock.sleep)
     door = open_listen_socket("127.0.0.1", 0)
     server = Server(create_app(bot.bot, [], channel_routes=ways_in.routes))
     serving = asyncio.create_task(server.serve(sockets=[door]))

@@ -327,7 +327,7 @@ async def test_free_words_are_written_into_a_modal(database: Database, running_b
     async with running_slack_bot(running_bot, database, ScriptedModel(asking("Why?"), DONE)) as work:
         root = await work.alice.mention_bot("ship", channel=OPS)
         card = await work.alice.wait_for_card(root, "Why?")
-        await card.click("Answer…", by=work.alice)
+        await card.click("Answer…", actor=work.alice)
         modal = await work.alice.wait_for_modal("Answer")
         assert await modal.submit_expecting_errors({"Answer": "  "}) == {"words": "Write an answer."}
         await modal.submit({"Answer": "because <!channel> & co"})

@@ -163,7 +163,7 @@ async def test_a_card_from_before_a_restart_is_clicked_after_it(
 ) -> None:
     workshop = RecordingTools()
     async with fake_slack(FakeClock(), socket_mode=transport == "socket") as slack:
-        told = {"workshop": workshop, "transport": transport}
+        told = {"recording_tools": workshop, "transport": transport}
         async with slack_bot_in(slack, running_bot, Database.open(database_url), ScriptedModel(SHIP), **told) as work:
             root = await work.alice.mention_bot("ship v1", channel=OPS)
             card = await work.bob.wait_for_card(root, approval="ship")

@@ -21,7 +21,7 @@ COMMANDS = Commands(
 
 async def answered(work: SlackHarness, line: str, who: str = "alice") -> str:
     """What somebody reads after a command, which only they see."""
-    notice = await getattr(work, who).commands(f"/handrail {line}", channel=OPS)
+    notice = await getattr(work, who).run_slash_command(f"/handrail {line}", channel=OPS)
     assert notice["response_type"] == "ephemeral"
     return "\n".join(iter_texts(notice["blocks"]))
 

@@ -172,7 +172,7 @@ async def test_a_teammate_we_do_not_know_is_heard_unverified_and_decides_nothing
 
 async def test_an_agent_is_called_by_its_name(database: Database, running_bot) -> None:
     oncall = Agent(name="oncall", purpose="watches", instructions="Watch.", tools=())
-    async with running_slack_bot(running_bot, database, saying("Nothing burns."), others=(oncall,)) as work:
+    async with running_slack_bot(running_bot, database, saying("Nothing burns."), other_agents=(oncall,)) as work:
         root = await work.alice.mention_bot("Oncall: what burns?", channel=OPS)
         await work.alice.wait_for_reply(root, "Nothing burns.")
         state = await work.bot.bot.engine.load(await work.thread_id_for(root))
@@ -334,7 +334,7 @@ async def test_who_points_us_to_a_message_where_we_are_not_is_asked_to_invite_us
     database: Database, running_bot
 ) -> None:
     async with running_slack_bot(running_bot, database, saying("It is full.")) as work:
-        work.slack.add_channel("C0SECRET", joined=False)
+        work.slack.add_channel("C0SECRET", has_bot=False)
         alert = await work.eve.post_message("disk full on db1", channel="C0SECRET")
         await work.alice.use_shortcut("handrail.ask", on=alert)
         await work.alice.wait_for_ephemeral("Invite me")

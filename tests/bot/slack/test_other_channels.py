@@ -119,7 +119,7 @@ async def test_a_card_that_begins_a_thread_in_a_channel_is_decided_there(databas
 async def test_where_nobody_can_be_asked_the_next_are_asked_at_once(database: Database, running_bot) -> None:
     rules = escalating(EscalationStep(after=1800, to=Address("slack:U0BOB")))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=rules) as work:
-        work.slack.add_channel("C0SECRET", joined=False)
+        work.slack.add_channel("C0SECRET", has_bot=False)
         thread = await opened(work, "slack:C0SECRET")
         card = await work.bob.wait_for_reply(text="wants to run ship")
         assert "MessageUndeliverable" in await work.bot.event_types(thread)

@@ -26,8 +26,8 @@ overviews = st.builds(
     Overview,
     by=st.just(BY),
     person=st.none() | st.builds(Person, key=st.just("alice"), name=hostile_texts, roles=st.tuples(hostile_texts)),
-    waiting=st.lists(st.builds(PendingRequest, open_requests, channels, links), max_size=30).map(tuple),
-    conversations=st.lists(
+    pending_requests=st.lists(st.builds(PendingRequest, open_requests, channels, links), max_size=30).map(tuple),
+    threads=st.lists(
         st.builds(
             ThreadSummary, hostile_texts, st.sampled_from(["running", "done"]), hostile_texts, st.just(AT), links
         ),

@@ -45,14 +45,14 @@ def test_nothing_to_do_is_told_as_well() -> None:
 
 def test_a_request_tells_what_is_asked_by_whom_until_when_and_leads_to_its_card() -> None:
     request = approval(arguments={"where": "production"}, opened_at=AT - timedelta(seconds=1800))
-    assert shown(waiting=(PendingRequest(request, "C0OPS", LINK),))[2:7] == [
+    assert shown(pending_requests=(PendingRequest(request, "C0OPS", LINK),))[2:7] == [
         "walker wants to run push (where: production)",
         "Open the card",
         "code ABCDE",
         "asked for by alice",
         "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
     ]
-    assert [button["url"] for button in accessories(waiting=(PendingRequest(request, "C0OPS", LINK),))] == [LINK]
+    assert [button["url"] for button in accessories(pending_requests=(PendingRequest(request, "C0OPS", LINK),))] == [LINK]
 
 
 @pytest.mark.parametrize(
@@ -66,19 +66,19 @@ def test_a_request_tells_what_is_asked_by_whom_until_when_and_leads_to_its_card(
 @pytest.mark.parametrize("link", [None, "javascript:alert(1)", "https://x/" + "x" * 3000])
 def test_without_a_link_a_request_tells_where_to_look(channel: str | None, told: str, link: str | None) -> None:
     waiting = (PendingRequest(question(), channel, link),)
-    assert told in shown(waiting=waiting)
-    assert accessories(waiting=waiting) == []
+    assert told in shown(pending_requests=waiting)
+    assert accessories(pending_requests=waiting) == []
 
 
 def test_a_request_that_is_held_has_no_end() -> None:
-    assert "stays open" in shown(waiting=(PendingRequest(approval(is_kept_open=True)),))
+    assert "stays open" in shown(pending_requests=(PendingRequest(approval(is_kept_open=True)),))
 
 
 @pytest.mark.parametrize(
     ("status", "doing"), [("running", "running"), ("waiting_for_human", "waits for a person"), ("done", "done")]
 )
 def test_a_thread_tells_what_was_asked_and_what_it_is_doing(status: Any, doing: str) -> None:
-    assert shown(conversations=(ThreadSummary("deploy", status, "what is deployed?", AT, LINK),))[4:] == [
+    assert shown(threads=(ThreadSummary("deploy", status, "what is deployed?", AT, LINK),))[4:] == [
         "what is deployed?",
         "Open the thread",
         "deploy",
@@ -89,14 +89,14 @@ def test_a_thread_tells_what_was_asked_and_what_it_is_doing(status: Any, doing: 
 
 def test_it_is_told_that_there_are_more_than_are_shown() -> None:
     row = ThreadSummary("deploy", "done", "hi", AT)
-    told = shown(waiting=(PendingRequest(question()),) * 13, conversations=(row,) * 13)
+    told = shown(pending_requests=(PendingRequest(question()),) * 13, threads=(row,) * 13)
     assert [text for text in told if text.startswith("and ")] == ["and more, which are not shown here"] * 2
-    told = shown(waiting=(PendingRequest(question()),) * 12, conversations=(row,) * 12)
+    told = shown(pending_requests=(PendingRequest(question()),) * 12, threads=(row,) * 12)
     assert not [text for text in told if text.startswith("and ")]
 
 
 def test_text_of_others_takes_one_line_and_shows_what_it_hides() -> None:
-    told = shown(conversations=(ThreadSummary("deploy", "done", HOSTILE, AT),))
+    told = shown(threads=(ThreadSummary("deploy", "done", HOSTILE, AT),))
     assert "<!channel> <@U0BOSS> <https://evil.example|docs> & *so* :boom:\\n\\u202e!" in told
 
 

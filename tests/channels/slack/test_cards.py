@@ -160,7 +160,7 @@ def test_a_card_shows_all_of_a_long_value_and_can_be_approved(length: int) -> No
     "long",
     [
         {"fields": (CardField(name="note", value="x" * 20_000),)},
-        {"fields": (CardField(name="note", value="short"),), "is_cut": True},
+        {"fields": (CardField(name="note", value="short"),), "is_truncated": True},
         {"title": "asks: " + "x" * 20_000},
     ],
     ids=["does not fit", "longer than a card keeps", "a long title"],

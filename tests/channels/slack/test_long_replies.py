@@ -85,11 +85,11 @@ async def test_retry_after_an_uncertain_delivery_leaves_one_file(method: str, cu
         here.slack.cut_next(method, cut)  # type: ignore[arg-type]  # both words are cuts
         with pytest.raises(DeliveryUncertain):
             await sent(here, address)
-        receipt = await sent(here, address, again=True)
+        receipt = await sent(here, address, maybe_sent=True)
         first, file = ours(here, root)
         assert files_of(here, [first, file]) == [WHOLE]
         assert receipt.ref == f"{OPS}:{first.ts}"
-        again = await sent(here, address, again=True)
+        again = await sent(here, address, maybe_sent=True)
         assert (again, len(ours(here, root))) == (receipt, 2)
 
 
@@ -103,7 +103,7 @@ async def test_draft_is_replaced_by_the_beginning_and_followed_by_one_file() -> 
         here.slack.cut_next(COMPLETE, "after")
         with pytest.raises(DeliveryUncertain):
             await sent(here, address, replaces=shown)
-        await sent(here, address, replaces=shown, again=True)
+        await sent(here, address, replaces=shown, maybe_sent=True)
         first, file = ours(here, root)
         assert first.ts == card.message.ts
         assert files_of(here, [first, file]) == [WHOLE]
@@ -131,7 +131,7 @@ async def test_where_the_file_cannot_be_shown_the_rest_follows_in_messages() -> 
         receipt = await sent(here, address)
         messages = ours(here, root)
         assert words_of(messages).replace("`", "") == WHOLE
-        assert (await sent(here, address, again=True)).ref == receipt.ref
+        assert (await sent(here, address, maybe_sent=True)).ref == receipt.ref
         assert ours(here, root) == messages
         assert len(refused) == 1
 
