@@ -267,18 +267,18 @@ async def test_a_connection_that_dies_in_the_commit_itself_is_not_tried_again_ei
     assert await database.transaction(count) == 0
 
 
-@pytest.mark.parametrize("act", ["run", "read", "write"])
-async def test_silent_connections_are_given_up_and_replaced(postgres_url: str, act: str) -> None:
-    works = {"run": count, "read": count, "write": lambda connection, _writes: count(connection)}
+@pytest.mark.parametrize("method", ["transaction", "read", "commit_batch"])
+async def test_silent_connections_are_replaced(postgres_url: str, method: str) -> None:
+    functions = {"transaction": count, "read": count, "commit_batch": lambda connection, _writes: count(connection)}
     with postgres_proxy(postgres_url) as through:
         async with waiting(IMPATIENCE, through.url) as database:
             await asyncio.gather(*(database.transaction(add(f"{number}")) for number in range(MAX_CONNECTIONS)))
             through.is_silent = True
             async with asyncio.timeout(PATIENCE):
                 with pytest.raises(StoreUnavailable, match="the database does not answer"):
-                    await getattr(database, act)(works[act])
+                    await getattr(database, method)(functions[method])
             through.is_silent = False
-            assert await getattr(database, act)(works[act]) == MAX_CONNECTIONS
+            assert await getattr(database, method)(functions[method]) == MAX_CONNECTIONS
 
 
 async def test_a_slow_statement_is_ended_by_the_server_before_its_connection_is_given_up(postgres_url: str) -> None:

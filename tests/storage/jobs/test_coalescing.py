@@ -32,7 +32,7 @@ async def test_a_wake_up_taken_between_its_coalescing_and_the_commit_still_sees_
 ) -> None:
     """A message is written and needs no job, since one waits. Before its commit that job is taken: by whom it was
     for, who sees no news unless he waits for the writer, and then nobody would ever come again."""
-    wake_up = job("wake up", lock="thr_1", once="advance:thr_1")
+    wake_up = job("wake up", lock="thr_1", queueing_lock="advance:thr_1")
     here, elsewhere = ThreadStore(is_multi_process=True), ThreadStore(is_multi_process=True)
 
     def write(connection: Connection, writes: WriteBatch) -> None:

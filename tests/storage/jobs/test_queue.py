@@ -51,7 +51,7 @@ async def test_of_several_wake_ups_that_wait_one_is_enough_and_every_event_is_ke
 ) -> None:
     def work(_connection: Connection, writes: WriteBatch, name: str) -> None:
         arrive(writes, f"with {name}")
-        defer(writes, [job(name, once="thread")])
+        defer(writes, [job(name, queueing_lock="thread")])
 
     for name in ("a", "b", "c"):
         await database.commit_batch(partial(work, name=name), for_update=locking)
@@ -60,11 +60,11 @@ async def test_of_several_wake_ups_that_wait_one_is_enough_and_every_event_is_ke
 
 
 async def test_one_that_is_being_done_takes_no_news_so_another_one_waits(database: Database) -> None:
-    await enqueue(database, job("a", once="thread"))
+    await enqueue(database, job("a", queueing_lock="thread"))
     await database.transaction(
         lambda connection: connection.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
     )
-    await enqueue(database, job("b", once="thread"), job("c", once="thread"))
+    await enqueue(database, job("b", queueing_lock="thread"), job("c", queueing_lock="thread"))
     assert await database.transaction(list_jobs) == ["a doing", "b todo"]
 
 
@@ -83,7 +83,7 @@ async def test_catching_the_refusal_outside_of_a_subtransaction_loses_the_event_
         with suppress(exc.IntegrityError):
             connection.execute(_NAIVE)
 
-    await enqueue(database, job("first", once="thread"))
+    await enqueue(database, job("first", queueing_lock="thread"))
     await database.transaction(naive)
     assert await database.transaction(count) == 0
 
@@ -101,7 +101,7 @@ async def test_every_other_refusal_of_a_job_takes_its_event_along(
 ) -> None:
     def work(_connection: Connection, writes: WriteBatch) -> None:
         arrive(writes, "event")
-        defer(writes, [job("one", once="1", priority=0), job("two", once="2", priority=0)])
+        defer(writes, [job("one", queueing_lock="1", priority=0), job("two", queueing_lock="2", priority=0)])
 
     await database.transaction(lambda connection: connection.execute(text(trouble)))
     with pytest.raises(StoreUnavailable, match=told):

@@ -149,9 +149,9 @@ async def server_took_over(server: JobWorker) -> int:
 
 
 async def test_a_job_whose_like_waits_already_is_dropped(database: Database, manager: ReliableJobManager) -> None:
-    await enqueue(database, job("dead", lock="thread", once="thread"))
+    await enqueue(database, job("dead", lock="thread", queueing_lock="thread"))
     await taken(manager)
-    await enqueue(database, job("its like", lock="thread", once="thread"))
+    await enqueue(database, job("its like", lock="thread", queueing_lock="thread"))
     await silent_for(database, HEARTBEAT_TIMEOUT_SECONDS + 1)
     assert await released(manager) == 1
     assert await database.transaction(list_jobs) == ["its like todo"]
