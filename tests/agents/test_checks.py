@@ -53,13 +53,13 @@ def test_two_agents_or_tools_of_one_name_are_refused() -> None:
 
 
 def test_asks_and_prefetch_name_only_what_is_there_and_can_be_used() -> None:
-    one = agent("ops", look, push, asks=("ops", "dpeloy", "dev"), prefetch=("look", "lok", "push", "shove"))
+    one = agent("ops", look, push, delegates=("ops", "dpeloy", "dev"), prefetch=("look", "lok", "push", "shove"))
 
     @tool(effect="idempotent")
     def shove(context: ToolContext) -> ToolResult:
         raise NotImplementedError
 
-    one = agent("ops", look, push, shove, asks=one.delegates, prefetch=one.prefetch)
+    one = agent("ops", look, push, shove, delegates=one.delegates, prefetch=one.prefetch)
     assert [line.partition("agent ops: ")[2].partition(";")[0] for line in found(one, agent("dev"))] == [
         "`asks` names the agent itself",
         "`asks` names dpeloy, which is no agent",
@@ -154,7 +154,7 @@ def test_mistake_of_a_command_is_told_with_its_line_and_key(tmp_path: Path, say:
     file = tmp_path / "commands.toml"
     line = {"say[0]": 4, "answered": 5}.get(told.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
-    one = agent("ops", look, push, commands=Commands.load(file), asks=("dev",))
+    one = agent("ops", look, push, commands=Commands.load(file), delegates=("dev",))
     assert any(one.startswith(f"{file}:{line}: commands[0].{told}") for one in found(one, agent("dev")))
 
 
@@ -206,7 +206,7 @@ BROKEN = {
         """
         from pathlib import Path
         from agents.commands import Commands
-        Commands.read(Path(__file__).parent / "commands.toml")
+        Commands.load(Path(__file__).parent / "commands.toml")
         """,
         "uncommanded/commands.toml: does not exist; write it",
     ),

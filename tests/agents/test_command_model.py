@@ -296,7 +296,7 @@ async def test_commands_given_while_one_runs_are_all_done_and_all_told(offline_t
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda thread: thread.answers("deny"), "Not done: bob said no."),
+        (lambda thread: thread.answer_request("deny"), "Not done: bob said no."),
         (
             Conversation.expire_request,
             "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it.",

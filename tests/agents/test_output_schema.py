@@ -48,13 +48,13 @@ def made(name: str, **fields: Any) -> Tool:
         return ToolResult(summary=context.key)
 
     arguments = create_model(f"{name}_arguments", **fields)
-    described = {key: getattr(template, key) for key in ("description", "run", "stance", "prepare", "check")}
+    described = {key: getattr(template, key) for key in ("description", "run", "defaults", "prepare", "check")}
     return Tool(name=name, arguments=arguments, timeout=1.0, version=1, **described)
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 def test_the_schema_of_every_agent_we_ship_keeps_the_strict_rules(agent: Any) -> None:
-    assert schema_violations(output_schema(agent.tools, agent.asks)) == []
+    assert schema_violations(output_schema(agent.tools, agent.delegates)) == []
 
 
 def test_an_answer_is_reasoning_and_then_one_step() -> None:
