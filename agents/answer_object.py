@@ -1,7 +1,7 @@
-"""Find the one JSON object in the text of a model that was free to write anything around it.
+"""Find the JSON object in a model's answer when the server does not enforce a schema.
 
-Servers that do not enforce a schema put a byte order mark, thoughts, prose or a fence around the object. The rules are
-those of `agents.partial_reply`, which reads the same text while it is written. Work is linear in its length.
+Such an answer can have a byte order marker, reasoning (`<think>` tags), prose or a code fence around the object.
+`agents.partial_reply` applies the same rules while the answer is streamed. The work is linear in the text's length.
 """
 
 import json
@@ -15,10 +15,10 @@ OPENING_TAGS = ("<think>", "<thinking>")
 CLOSING_TAGS = ("</think>", "</thinking>")
 CODE_FENCE = "```"
 MAX_FAILED_STARTS = 16
-"""Objects that begin and do not end well are passed over so often, so that braces in prose cost no quadratic time."""
+"""Limit of incomplete objects that are skipped, so that braces in prose do not make the search quadratic."""
 
 MAX_THOUGHTS = 16
-"""Thoughts without a beginning are cut off so often, for the same reason."""
+"""Limit of reasoning blocks without an opening tag that are removed, for the same reason."""
 
 _CONFLICTING_OBJECTS = "the answer holds several objects with different steps; write exactly one"
 _TAGS = (*OPENING_TAGS, *CLOSING_TAGS)
@@ -28,9 +28,9 @@ _DECODER = json.JSONDecoder()
 
 
 def extract_object(text: str) -> str:
-    """Return the object with a step as it is written in the text, else the text without blanks and thoughts.
+    """Return the source of the object that has a step, else the text without whitespace and reasoning around it.
 
-    Raises Invalid when there are several that differ.
+    Raises InvalidInput when there are several such objects and they differ.
     """
     rest = _skip_leading_thoughts(text)
     for _ in range(MAX_THOUGHTS):
@@ -44,7 +44,7 @@ def extract_object(text: str) -> str:
 
 
 def _skip_leading_thoughts(text: str) -> str:
-    """Return what follows the thoughts; nothing when they have no end."""
+    """Return the text after the reasoning at its start; empty when the reasoning has no closing tag."""
     position = _skip_whitespace(text, 0)
     while (tag := next((tag for tag in OPENING_TAGS if text.startswith(tag, position)), None)) is not None:
         closing = text.find(_closing_tag(tag), position)
@@ -53,26 +53,29 @@ def _skip_leading_thoughts(text: str) -> str:
 
 
 def _extract_leading_object(text: str) -> str:
-    """Return the object that begins the text; the whole text when it has no end or another one contradicts it."""
+    """Return the object at the start of the text; the whole text when the object is incomplete.
+
+    Raises InvalidInput when another object has a different step.
+    """
     end = _find_end_of_object(text, 0)
     if end is None:
         return text
-    others = [text[begin:until] for begin, until in _iterate_object_spans(text, end) if until is not None]
+    others = [text[begin:stop] for begin, stop in _iterate_object_spans(text, end) if stop is not None]
     return _choose_object([text[:end], *others]) or text[:end]
 
 
 def _find_objects(text: str) -> tuple[int | None, list[str]]:
-    """Return where thoughts without a beginning end, None when there are none, and the objects outside of them.
+    """Return the end position of reasoning inside the text (None when there is none) and the objects found.
 
-    Behind a fence there are no thoughts, and the first object that begins must be whole.
+    Text after a code fence contains no reasoning, and the first object after it must be complete.
     """
     found: list[str] = []
     position, is_fenced = 0, False
     for start, end in (*_iterate_object_spans(text, 0), (len(text), None)):
-        mark, at = ("", 0) if is_fenced else _find_marker(text, position, start)
-        if mark in _TAGS:
-            return _find_end_of_thoughts(text, mark, at), []
-        is_fenced = is_fenced or mark == CODE_FENCE
+        marker, at = ("", 0) if is_fenced else _find_marker(text, position, start)
+        if marker in _TAGS:
+            return _find_end_of_thoughts(text, marker, at), []
+        is_fenced = is_fenced or marker == CODE_FENCE
         if end is not None:
             found.append(text[start:end])
         elif is_fenced and not found and start < len(text):
@@ -82,12 +85,12 @@ def _find_objects(text: str) -> tuple[int | None, list[str]]:
 
 
 def _find_marker(text: str, begin: int, end: int) -> tuple[str, int]:
-    mark = _MARKER.search(text, begin, end)
-    return ("", end) if mark is None else (mark[0], mark.start())
+    marker = _MARKER.search(text, begin, end)
+    return ("", end) if marker is None else (marker[0], marker.start())
 
 
 def _find_end_of_thoughts(text: str, marker: str, at: int) -> int:
-    """Return the place behind the thoughts that this tag begins or ends."""
+    """Return the position after the reasoning that this tag opens or closes."""
     if marker in CLOSING_TAGS:
         return at + len(marker)
     closing = text.find(_closing_tag(marker), at)
@@ -95,7 +98,7 @@ def _find_end_of_thoughts(text: str, marker: str, at: int) -> int:
 
 
 def _iterate_object_spans(text: str, position: int) -> Iterator[tuple[int, int | None]]:
-    """Yield begin and end of the objects that lie side by side; the end is None for one that does not end well."""
+    """Yield start and end of each outermost object; the end is None for an incomplete or invalid object."""
     failed = 0
     while failed < MAX_FAILED_STARTS and (start := _OBJECT_START.search(text, position)) is not None:
         end = _find_end_of_object(text, start.start())
@@ -112,12 +115,12 @@ def _find_end_of_object(text: str, start: int) -> int | None:
 
 
 def _choose_object(candidates: list[str]) -> str | None:
-    """Return the object with a step, None when there is none. Raises Invalid when there are several that differ."""
-    objects = [(written, _DECODER.decode(written)) for written in candidates]
-    stepped = [(written, value) for written, value in objects if "step" in value]
-    if any(value != stepped[0][1] for _, value in stepped[1:]):
+    """Return the object with a step, None when there is none. Raises InvalidInput when several of them differ."""
+    objects = [(source, _DECODER.decode(source)) for source in candidates]
+    with_step = [(source, value) for source, value in objects if "step" in value]
+    if any(value != with_step[0][1] for _, value in with_step[1:]):
         raise InvalidInput(_CONFLICTING_OBJECTS)
-    return stepped[0][0] if stepped else None
+    return with_step[0][0] if with_step else None
 
 
 def _skip_whitespace(text: str, position: int) -> int:

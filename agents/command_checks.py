@@ -1,4 +1,4 @@
-"""The checks of an agent's commands: what their steps name must exist, and every slot must be filled and used."""
+"""Checks of an agent's commands: steps must name known tools and arguments, and every slot must be filled and used."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _Problems = Iterator[tuple[KeyPath, str]]
 
 
 def check_commands(agent: Agent) -> list[ConfigIssue]:
-    """Return all mistakes of the commands, at their lines."""
+    """Return all mistakes of the commands, with their lines."""
     return [
         agent.commands.to_issue(("commands", position, *key), message)
         for position, command in enumerate(agent.commands.commands)
@@ -38,14 +38,15 @@ def _check_step(command: Command, agent: Agent) -> _Problems:
     model = _find_step_model(intent, agent)
     if model is None:
         known = ", ".join([*(tool.name for tool in agent.tools), *built_in_steps(agent.delegates)])
-        yield ("step", "intent"), f"{intent!r} is no tool of agent {agent.name} and no step; there is: {known}"
+        yield ("step", "intent"), f"{intent!r} is not a tool of agent {agent.name} or a step; known: {known}"
         return
     renamed = {"message": "question"} if intent in LEGACY_INTENTS else {}
-    written = {renamed.get(name, name): value for name, value in command.step.items() if name != "intent"}
-    yield from _check_fields(intent, written, model, command)
-    asked = written.get("agent") if intent == "ask_agent" else None
-    if isinstance(asked, str) and not SLOT.search(asked) and asked not in agent.delegates:
-        yield ("step", "agent"), f"agent {agent.name} may not ask {asked}; `asks` names: {', '.join(agent.delegates)}"
+    fields = {renamed.get(name, name): value for name, value in command.step.items() if name != "intent"}
+    yield from _check_fields(intent, fields, model, command)
+    delegate = fields.get("agent") if intent == "ask_agent" else None
+    if isinstance(delegate, str) and not SLOT.search(delegate) and delegate not in agent.delegates:
+        allowed = ", ".join(agent.delegates)
+        yield ("step", "agent"), f"agent {agent.name} may not ask {delegate}; `delegates` names: {allowed}"
 
 
 def _find_step_model(intent: Any, agent: Agent) -> type[BaseModel] | None:
@@ -64,12 +65,12 @@ def _check_fields(intent: Any, values: Mapping[str, Any], model: type[BaseModel]
     for name, field in fields.items():
         if name not in values and field.is_required():
             yield ("step",), f"{intent} needs the argument {name}; add {name} = …"
-        if name in values and (objection := _value_problem(model, name, values[name], command)):
-            yield ("step", name), f"{intent} does not take this: {objection}"
+        if name in values and (problem := _value_problem(model, name, values[name], command)):
+            yield ("step", name), f"{intent} does not accept this value: {problem}"
 
 
 def _value_problem(model: type[BaseModel], name: str, template: Any, command: Command) -> str | None:
-    """Return why the value can never be right. The words in a slot may be anything, so only their type counts."""
+    """Return why the value can never be valid. A slot can be filled with any word, so only its type is checked."""
     has_slots = isinstance(template, str) and SLOT.search(template) is not None
     for pattern in command.say:
         details = _validation_error(model, name, fill_slots(template, _sample_values(pattern)))
@@ -81,9 +82,9 @@ def _value_problem(model: type[BaseModel], name: str, template: Any, command: Co
 def _validation_error(model: type[BaseModel], name: str, value: Any) -> ErrorDetails | None:
     field = model.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}
-    one = create_model("Argument", __config__=model.model_config, **fields)
+    single_field = create_model("Argument", __config__=model.model_config, **fields)
     try:
-        one.model_validate_json(json.dumps({name: value}, default=str))
+        single_field.model_validate_json(json.dumps({name: value}, default=str))
     except ValidationError as error:
         return error.errors(include_url=False)[0]
     return None
@@ -100,10 +101,10 @@ def _check_slots(command: Command) -> _Problems:
         for slot in sorted(slots - used.keys() - _reply_slots(command)):
             yield ("say", position), f"nothing uses the slot {{{slot}}}; use it in `step`, or write a plain word"
         for slot in sorted(used.keys() - slots):
-            yield used[slot], f"{{{slot}}} is no slot of the pattern {pattern!r}; add it there, or take it out"
+            yield used[slot], f"{{{slot}}} is not a slot of the pattern {pattern!r}; add it there, or remove it"
     for name, value in command.step.items():
         if not isinstance(value, str) and SLOT.search(str(value)):
-            yield ("step", name), "slots are filled in texts only, not inside lists and tables"
+            yield ("step", name), "slots are filled only in texts, not inside lists and tables"
 
 
 def _iterate_templates(command: Command) -> Iterator[tuple[KeyPath, str]]:
@@ -115,7 +116,7 @@ def _iterate_templates(command: Command) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _reply_slots(command: Command) -> set[str]:
-    """Return the slots in the reply: some of them may be fields of the tool's result, so none is unknown."""
+    """Return the slots in the reply. Any name is allowed there: it may be a field of the tool's result."""
     return {slot for slot, _ in SLOT.findall(command.reply)}
 
 
@@ -123,9 +124,9 @@ def _check_answered(command: Command, agent: Agent) -> _Problems:
     if command.answered is None:
         return
     samples = _sample_values(command.say[0])
-    said = [str(fill_slots(command.answered, {**samples, "answer": answer})) for answer in _sample_answers(command)]
-    if not any(agent.commands.match(text) for text in said):
-        yield ("answered",), f"no command understands {said[0]!r}, which an answer would amount to"
+    texts = [str(fill_slots(command.answered, {**samples, "answer": answer})) for answer in _sample_answers(command)]
+    if not any(agent.commands.match(text) for text in texts):
+        yield ("answered",), f"no command matches {texts[0]!r}, which is what an answer would become"
 
 
 def _sample_answers(command: Command) -> list[str]:

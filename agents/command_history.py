@@ -1,4 +1,4 @@
-"""Errands: what an agent's commands were told to do in a thread, and what came of it, read from its events alone."""
+"""History of the commands that ran in a thread, computed from the thread's events."""
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ from agents.state import HistoryEvent, ThreadState
 from agents.steps import NothingToDo, RequestHumanInput, Step
 
 COMMAND_MODEL_NAME = "commands"
-"""The name under which the steps of commands stand in the log."""
+"""Value of `StepChosen.model` for steps that a command chose."""
 
 
 @dataclass(frozen=True)
 class CommandRun:
-    """A step the commands chose, and all that happened since. `match` is None when what was said is forgotten."""
+    """A step that a command chose, and the events after it. `match` is None when the message is no longer known."""
 
     step: Step
     match: CommandMatch | None
@@ -36,15 +36,15 @@ class CommandRun:
 
     @property
     def is_superseded(self) -> bool:
-        """Another instruction took its place."""
+        """Whether another instruction replaced it."""
         return any(isinstance(event, RequestSuperseded) for event in self.events)
 
 
 @dataclass(frozen=True)
 class UnhandledMessage:
-    """What was said and nobody has acted upon: a command, or a remark when `match` is None. `ref` names its message.
+    """A message without a step yet: a command, or a comment when `match` is None. `ref` is the message's reference.
 
-    `is_quoted` tells that somebody else's words were passed on.
+    `is_quoted` is true when a person forwarded the text of another author.
     """
 
     match: CommandMatch | None
@@ -54,10 +54,10 @@ class UnhandledMessage:
 
 @dataclass(frozen=True)
 class CommandHistory:
-    """A thread since it last rested, or since the agent at work was asked by another one, as that agent knows it.
+    """The active agent's view of a thread since the last reply, or since another agent delegated to it.
 
-    `said` holds commands nobody has acted upon, and remarks since the last step, as people last put them.
-    `last` is what happened last; `foreign` tells that another model chose the last step.
+    `unhandled` holds the commands without a step and the comments since the last step, with edits applied.
+    `last_event` is the newest event; `other_model_acted` is true when another model chose the last step.
     """
 
     runs: tuple[CommandRun, ...] = ()
@@ -67,56 +67,56 @@ class CommandHistory:
 
     @property
     def pending_commands(self) -> tuple[CommandMatch, ...]:
-        """The commands among what was said."""
-        return tuple(said.match for said in self.unhandled if said.match is not None)
+        """The commands among the unhandled messages."""
+        return tuple(message.match for message in self.unhandled if message.match is not None)
 
     @property
     def comments(self) -> tuple[UnhandledMessage, ...]:
-        """The rest of it."""
-        return tuple(said for said in self.unhandled if said.match is None)
+        """The unhandled messages that are not commands."""
+        return tuple(message for message in self.unhandled if message.match is None)
 
     @property
     def has_only_quotes(self) -> bool:
-        """Whether all that was said are words of others, which are no instruction."""
-        return bool(self.unhandled) and all(said.is_quoted and said.match is None for said in self.unhandled)
+        """Whether all unhandled messages are quotes, which are not instructions."""
+        return bool(self.unhandled) and all(message.is_quoted and message.match is None for message in self.unhandled)
 
     @property
     def is_all_deleted(self) -> bool:
-        """Whether all that was said was deleted before anybody acted upon it."""
+        """Whether all messages were deleted before a step was chosen for them."""
         return isinstance(self.last_event, MessageDeleted) and not (
             self.unhandled or self.runs or self.other_model_acted
         )
 
 
 def command_history(state: ThreadState, commands: Commands, read_only_tools: Container[str] = ()) -> CommandHistory:
-    """The story the thread tells to the agent at work, who understands these commands.
+    """Return the history of the thread for its active agent, whose commands these are.
 
-    `reading` are the tools that only read: commands in words that were passed on count for no other tool.
+    A command in a quoted message counts only when its tool is one of `read_only_tools`.
     """
-    scope = agent_context(state)
-    events = _own_events(scope.since)
+    context = agent_context(state)
+    events = _own_events(context.since)
     own = _drop_prefetched_calls(
         _drop_messages_used_as_answers(events if state.delegations else _events_since_rest(events))
     )
-    begun = (
+    initial = (
         _history_of_delegation(state.delegations[-1].message, commands)
-        if state.delegations and scope.before
+        if state.delegations and context.before
         else CommandHistory()
     )
     return reduce(
-        lambda story, event: replace(_apply_event(story, event, commands, read_only_tools), last_event=event),
+        lambda history, event: replace(_apply_event(history, event, commands, read_only_tools), last_event=event),
         own,
-        begun,
+        initial,
     )
 
 
 def _own_events(events: tuple[HistoryEvent, ...]) -> tuple[HistoryEvent, ...]:
-    """The agent's own events, and what people made of messages while another one was at work."""
-    return tuple(e for e, own in mark_own_events(events) if own or isinstance(e, MessageEdited | MessageDeleted))
+    """Return the agent's own events, and edits and deletions of messages while another agent was active."""
+    return tuple(e for e, is_own in mark_own_events(events) if is_own or isinstance(e, MessageEdited | MessageDeleted))
 
 
 def _history_of_delegation(message: str, commands: Commands) -> CommandHistory:
-    """An asked agent begins with what it was asked. Once that is forgotten, it has long begun."""
+    """Return the initial history of a delegated agent: the message of the agent that asked it."""
     return CommandHistory(unhandled=(UnhandledMessage(commands.match(message)),))
 
 
@@ -126,14 +126,14 @@ def _events_since_rest(history: tuple[HistoryEvent, ...]) -> tuple[HistoryEvent,
 
 
 def _ends_work(event: HistoryEvent) -> bool:
-    """Whether people were told how it stands, or need not be: what happened before is over."""
-    quiet = isinstance(event, StepChosen) and isinstance(event.step, NothingToDo)
-    replied = isinstance(event, ReplyChosen) and event.actor != ENGINE  # else it only says how things stand
-    return quiet or replied or isinstance(event, ThreadForked)
+    """Return whether an event ends the work before it: a reply, a step that needs no reply, or a fork."""
+    is_nothing_to_do = isinstance(event, StepChosen) and isinstance(event.step, NothingToDo)
+    is_reply = isinstance(event, ReplyChosen) and event.actor != ENGINE  # a reply by the engine is only a notice
+    return is_nothing_to_do or is_reply or isinstance(event, ThreadForked)
 
 
 def _drop_messages_used_as_answers(events: tuple[HistoryEvent, ...]) -> Iterator[HistoryEvent]:
-    """A message that answered a question is in the log twice; it counts as the answer only."""
+    """Yield the events without messages that answered a question: the log also holds the answer, which counts."""
     for event, following in pairwise((*events, None)):
         if event is not None and not (isinstance(event, MessageReceived) and _is_same_answer(following, event)):
             yield event
@@ -144,7 +144,7 @@ def _is_same_answer(event: HistoryEvent | None, message: MessageReceived) -> boo
 
 
 def _drop_prefetched_calls(events: Iterable[HistoryEvent]) -> Iterator[HistoryEvent]:
-    """What was looked up beforehand is no errand of anybody's."""
+    """Yield the events without those of prefetched calls, which no command asked for."""
     prefetched: set[str] = set()
     for event in events:
         if isinstance(event, ToolCalled) and event.prefetched:
@@ -158,16 +158,18 @@ def _apply_event(
 ) -> CommandHistory:
     match event:
         case MessageReceived():
-            said = (
+            message = (
                 _to_unhandled(event, commands)
                 if event.author is None
                 else _to_unhandled_quote(event, commands, read_only_tools)
             )
-            return replace(history, unhandled=(*history.unhandled, said))
+            return replace(history, unhandled=(*history.unhandled, message))
         case MessageEdited():
             return replace(history, unhandled=_apply_edit(history, event, commands))
         case MessageDeleted():
-            return replace(history, unhandled=tuple(said for said in history.unhandled if said.ref != event.ref))
+            return replace(
+                history, unhandled=tuple(message for message in history.unhandled if message.ref != event.ref)
+            )
         case StepChosen():
             return _apply_step(history, event)
         case RequestAnswered():
@@ -184,18 +186,18 @@ def _to_unhandled_quote(
     event: MessageReceived, commands: Commands, read_only_tools: Container[str]
 ) -> UnhandledMessage:
     match = commands.match(event.text)
-    reads = match is not None and match.step.get("intent") in read_only_tools
-    return UnhandledMessage(match if reads else None, event.ref, is_quoted=True)
+    is_read_only = match is not None and match.step.get("intent") in read_only_tools
+    return UnhandledMessage(match if is_read_only else None, event.ref, is_quoted=True)
 
 
 def _apply_edit(history: CommandHistory, event: MessageEdited, commands: Commands) -> tuple[UnhandledMessage, ...]:
-    """What was said, with the new text in its place.
+    """Return the unhandled messages after an edit.
 
-    The new text of a message that was acted upon is a remark, and an instruction where it has superseded a request.
+    The new text of a message that already led to a step is a comment, or an instruction when it superseded a request.
     """
     new = _to_unhandled(event, commands)
-    if any(said.ref == event.ref for said in history.unhandled):
-        return tuple(new if said.ref == event.ref else said for said in history.unhandled)
+    if any(message.ref == event.ref for message in history.unhandled):
+        return tuple(new if message.ref == event.ref else message for message in history.unhandled)
     return (
         *history.unhandled,
         new if isinstance(history.last_event, RequestSuperseded) else UnhandledMessage(match=None),
@@ -203,33 +205,33 @@ def _apply_edit(history: CommandHistory, event: MessageEdited, commands: Command
 
 
 def _apply_step(history: CommandHistory, event: StepChosen) -> CommandHistory:
-    """Another model has seen all of it, so nothing is left for the commands to tell or to do."""
+    """Return the history after a step. A step of another model handles all messages before it."""
     if event.model != COMMAND_MODEL_NAME:
         return CommandHistory(other_model_acted=True)
-    first, *rest = [said for said in history.unhandled if said.match] or [UnhandledMessage(match=None)]
+    first, *rest = [message for message in history.unhandled if message.match] or [UnhandledMessage(match=None)]
     return CommandHistory(runs=(*history.runs, CommandRun(event.step, first.match)), unhandled=tuple(rest))
 
 
 def _append_to_last_run(history: CommandHistory, event: HistoryEvent) -> CommandHistory:
     if not history.runs:
         return history
-    *earlier, errand = history.runs
-    return replace(history, runs=(*earlier, replace(errand, events=(*errand.events, event))))
+    *earlier, run = history.runs
+    return replace(history, runs=(*earlier, replace(run, events=(*run.events, event))))
 
 
 def _apply_answer(history: CommandHistory, event: RequestAnswered, commands: Commands) -> CommandHistory:
-    """An answer completes the command that asked; otherwise it may be a command itself."""
+    """Return the history after an answer, which completes the command that asked or is a command itself."""
     if not event.answer.counted or event.answer.decision != "answer":
         return history
-    said = event.answer.text or ""
-    match = _complete_command(history, said, commands) or commands.match(said)
+    text = event.answer.text or ""
+    match = _complete_command(history, text, commands) or commands.match(text)
     return replace(history, unhandled=(UnhandledMessage(match), *history.unhandled)) if match else history
 
 
 def _complete_command(history: CommandHistory, text: str, commands: Commands) -> CommandMatch | None:
-    errand = history.runs[-1] if history.runs else None
-    if errand is None or not isinstance(errand.step, RequestHumanInput):
+    run = history.runs[-1] if history.runs else None
+    if run is None or not isinstance(run.step, RequestHumanInput):
         return None
-    if errand.match is None or errand.match.command.answered is None:
+    if run.match is None or run.match.command.answered is None:
         return None
-    return commands.match(fill_slots(errand.match.command.answered, {**errand.match.values, "answer": text.strip()}))
+    return commands.match(fill_slots(run.match.command.answered, {**run.match.values, "answer": text.strip()}))

@@ -1,4 +1,4 @@
-"""What a person is told about an errand: said plainly, from the log, without any model."""
+"""Texts of replies about commands, made from the log without a model."""
 
 from typing import Any
 
@@ -19,18 +19,18 @@ from agents.requests import RETRY_CALL
 from agents.state import HistoryEvent
 from agents.steps import Await, CallTool
 
-_EXPIRED_REPLY = "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it."
-_SUPERSEDED_REPLY = "I withdrew that; nothing was done."
+_EXPIRED_REPLY = "The request expired without an answer, so nothing was done. Ask again if you still want it."
+_SUPERSEDED_REPLY = "I withdrew the request; nothing was done."
 
 
 def describe_result(run: CommandRun) -> str | None:
-    """How the errand ended: the first event that settles it, in words. None while it is not over."""
-    told = (_describe_event(run, event) for event in run.events)
-    return next((words for words in told if words is not None), None)
+    """Return a text for the first event that ended the command; None while it is running."""
+    texts = (_describe_event(run, event) for event in run.events)
+    return next((text for text in texts if text is not None), None)
 
 
 def find_denial(run: CommandRun) -> RequestAnswered | None:
-    """The answer of the person who said no, if somebody did."""
+    """Return the answer that denied the command's request; None when it was not denied."""
     answers = (event for event in run.events if isinstance(event, RequestAnswered))
     return next((event for event in answers if event.status == "denied"), None)
 
@@ -68,10 +68,10 @@ def _describe_request_event(run: CommandRun, event: HistoryEvent) -> str | None:
 def _describe_answer(run: CommandRun, event: RequestAnswered) -> str | None:
     answer = event.answer
     if event.status == "denied":
-        why = answer.comment or answer.text
-        return f"Not done: {name_in(event.names or {}, answer.by)} said no" + (f": {why}" if why else ".")
+        reason = answer.comment or answer.text
+        return f"Not done: {name_in(event.names or {}, answer.by)} denied it" + (f": {reason}" if reason else ".")
     if event.status == "answered" and _is_outcome_unknown(run) and answer.text != RETRY_CALL:
-        return f"{name_in(event.names or {}, answer.by)} looked and says of {_tool_name(run)}: {answer.text}."
+        return f"{name_in(event.names or {}, answer.by)} checked {_tool_name(run)}: {answer.text}."
     return None
 
 
@@ -80,7 +80,7 @@ def _is_outcome_unknown(run: CommandRun) -> bool:
 
 
 def _describe_unknown_outcome(run: CommandRun) -> str:
-    return f"I cannot tell whether {_tool_name(run)} ran, and nobody could say. Please look before you try again."
+    return f"I cannot tell whether {_tool_name(run)} ran. Please check before you try again."
 
 
 def _tool_name(run: CommandRun) -> str:
@@ -88,19 +88,19 @@ def _tool_name(run: CommandRun) -> str:
 
 
 def _render_reply(run: CommandRun, summary: str, result: Any) -> str:
-    """The command's own words for its result: what was said, what was really used, what was found."""
+    """Fill the command's reply text with its slots, the final arguments, and the fields of the result."""
     if run.match is None:
         return summary
-    found = result if isinstance(result, dict) else {}
-    plain = {name: value for name, value in found.items() if isinstance(value, str | int | float)}
-    values = {**run.match.values, **_final_arguments(run), **plain, "summary": summary}
+    fields = result if isinstance(result, dict) else {}
+    plain_fields = {name: value for name, value in fields.items() if isinstance(value, str | int | float)}
+    values = {**run.match.values, **_final_arguments(run), **plain_fields, "summary": summary}
     return str(fill_slots(run.match.command.reply, values))
 
 
 def _final_arguments(run: CommandRun) -> dict[str, Any]:
-    """The arguments as they were when the tool ran: preparation and people may have changed them."""
-    used: dict[str, Any] = {}
+    """Return the arguments with which the tool ran: preparation and approvers may have changed them."""
+    arguments: dict[str, Any] = {}
     for event in run.events:
         if isinstance(event, ToolCalled | RequestAnswered):
-            used |= event.arguments or {}
-    return used
+            arguments |= event.arguments or {}
+    return arguments

@@ -1,4 +1,4 @@
-"""Commands: an agent's patterns from text to steps (`commands.toml`), understood without any model."""
+"""Commands of an agent (`commands.toml`): patterns that map texts to steps without a model."""
 
 import re
 import tomllib
@@ -19,7 +19,7 @@ SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
 _POLITE_PREFIX = re.compile(r"(?:please|could you|can you|hey|hi)[ ,]+", re.IGNORECASE)
 _CLOSING_PUNCTUATION = " .!?"
 MAX_COMMAND_LENGTH = 500
-"""Characters of a message that is still compared with the commands; a longer one is prose."""
+"""Maximum length in characters of a message that is matched against the commands."""
 
 
 def _require_separated_slots(pattern: str) -> str:
@@ -29,11 +29,12 @@ def _require_separated_slots(pattern: str) -> str:
 
 
 class Command(FrozenModel):
-    """One thing that can be said, and the step it means.
+    """A command: the texts that it matches, and its step.
 
-    `say` holds patterns such as `deploy {tag} to {environment}` or `list {limit:int} commits`; a slot takes one word.
-    `step` is written like a model's step, with slots. `reply` words the result: `{summary}` is the tool's own.
-    `answered` is the command that a person's `{answer}` completes when the step is a question.
+    `say` holds patterns such as `deploy {tag} to {environment}` or `list {limit:int} commits`; a slot matches one word.
+    `does` is the help text. `step` has the form of a model's step, with slots. `reply` is the text of the result;
+    `{summary}` is the tool's summary. When the step is a question, `answered` is the command that follows the
+    `{answer}` of a person.
     """
 
     say: Annotated[tuple[Annotated[str, AfterValidator(_require_separated_slots)], ...], Field(min_length=1)]
@@ -43,30 +44,30 @@ class Command(FrozenModel):
     answered: str | None = None
 
     def match_slots(self, text: str) -> dict[str, Any] | None:
-        """The values of the slots when the text says this command, else None."""
+        """Return the values of the slots when the text matches this command, else None."""
         for pattern in self.say:
-            if found := _compile_pattern(pattern).fullmatch(text):
+            if match := _compile_pattern(pattern).fullmatch(text):
                 return {
                     name: _convert_slot(value, kind)
-                    for (name, kind), value in zip(SLOT.findall(pattern), found.groups(), strict=True)
+                    for (name, kind), value in zip(SLOT.findall(pattern), match.groups(), strict=True)
                 }
         return None
 
 
 class CommandMatch(FrozenModel):
-    """A command together with what was said in its slots."""
+    """A command and the values of its slots."""
 
     command: Command
     values: dict[str, Any]
 
     @property
     def step(self) -> dict[str, Any]:
-        """The step in the form a model writes it: `intent` and the step's own fields."""
+        """The step in the form of a model's output: `intent` and the fields of the step."""
         return {name: fill_slots(value, self.values) for name, value in self.command.step.items()}
 
 
 class Commands(FrozenModel):
-    """All commands of one agent, in order: the first that matches is meant."""
+    """All commands of one agent. The first match wins."""
 
     commands: tuple[Command, ...] = ()
 
@@ -75,17 +76,17 @@ class Commands(FrozenModel):
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the commands.toml of an agent. Raises Misconfigured with file, line and key of every mistake."""
+        """Read the commands.toml of an agent. Raises ConfigurationError with file, line and key of every mistake."""
         document = load_document(path)
         try:
             commands = cls.model_validate(document.tables)
         except ValidationError as error:
-            found = [(details["loc"], details["msg"]) for details in error.errors(include_url=False)]
+            mistakes = [(details["loc"], details["msg"]) for details in error.errors(include_url=False)]
         else:
-            return commands._set_source(str(path), document.lines)  # noqa: SLF001 - of this very class
+            return commands._set_source(str(path), document.lines)  # noqa: SLF001 - a method of this class
         raise to_configuration_error(
             ConfigIssue(file=str(path), line=find_line(loc, document.lines), key=format_key_path(loc), message=message)
-            for loc, message in found
+            for loc, message in mistakes
         )
 
     def _set_source(self, file: str, lines: Mapping[KeyPath, int]) -> Self:
@@ -93,58 +94,58 @@ class Commands(FrozenModel):
         return self
 
     def to_issue(self, key: KeyPath, message: str) -> ConfigIssue:
-        """Return a mistake at a key of the file they were read from."""
+        """Return a mistake at a key of the file that these commands were read from."""
         line = find_line(key, self._lines) if self._lines else None
         return ConfigIssue(file=self._file or "commands.toml", line=line, key=format_key_path(key), message=message)
 
     @classmethod
     def parse(cls, toml: str) -> Self:
-        """Read a commands.toml. Raises Misconfigured with the place of the mistake."""
+        """Parse the text of a commands.toml. Raises ConfigurationError with the place of the mistake."""
         try:
             return cls.model_validate(tomllib.loads(toml))
-        except (ValueError, RecursionError) as error:  # the errors of TOML and of pydantic are ValueErrors
+        except (ValueError, RecursionError) as error:  # errors of tomllib and pydantic are ValueErrors
             raise ConfigurationError(f"commands.toml: {error}") from error
 
     def match(self, text: str) -> CommandMatch | None:
-        """Return the first command that the text says; None for a text above MAX_COMMAND_LENGTH."""
-        said = normalize(text)
-        if len(said) > MAX_COMMAND_LENGTH:
+        """Return the first command that matches the text; None without a match or above MAX_COMMAND_LENGTH."""
+        normalized = normalize(text)
+        if len(normalized) > MAX_COMMAND_LENGTH:
             return None
         for command in self.commands:
-            if (values := command.match_slots(said)) is not None:
+            if (values := command.match_slots(normalized)) is not None:
                 return CommandMatch(command=command, values=values)
         return None
 
 
 def normalize(text: str) -> str:
-    """Return the text without politeness, closing punctuation and repeated spaces, in linear time."""
-    said = " ".join(text.split())
+    """Return the text without polite prefixes, closing punctuation and repeated spaces, in linear time."""
+    words = " ".join(text.split())
     start = 0
-    while polite := _POLITE_PREFIX.match(said, start):
-        start = polite.end()
-    return said[start:].rstrip(_CLOSING_PUNCTUATION)
+    while prefix := _POLITE_PREFIX.match(words, start):
+        start = prefix.end()
+    return words[start:].rstrip(_CLOSING_PUNCTUATION)
 
 
 def fill_slots(template: Any, values: dict[str, Any]) -> Any:
-    """The template with its slots filled; a template that is one slot alone keeps the value's type."""
+    """Return the template with its slots filled; a template of exactly one slot keeps the type of the value."""
     if not isinstance(template, str):
         return template
-    if (alone := SLOT.fullmatch(template)) and alone[1] in values:
-        return values[alone[1]]
+    if (single := SLOT.fullmatch(template)) and single[1] in values:
+        return values[single[1]]
     return SLOT.sub(lambda slot: str(values.get(slot[1], slot[0])), template)
 
 
 @lru_cache(maxsize=1024)
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
     parts = SLOT.split(" ".join(pattern.split()))
-    literal = [re.escape(part) for part in parts[::3]]
+    literals = [re.escape(part) for part in parts[::3]]
     slots = [_slot_pattern(kind, following) for kind, following in zip(parts[2::3], parts[3::3], strict=True)]
-    pieces = [piece for pair in zip(literal, [*slots, ""], strict=True) for piece in pair]
+    pieces = [piece for pair in zip(literals, [*slots, ""], strict=True) for piece in pair]
     return re.compile("".join(pieces), re.IGNORECASE)
 
 
 def _slot_pattern(kind: str | None, following: str) -> str:
-    """Return the expression of a slot, which ends where the text after it begins, so that no two repeats overlap."""
+    """Return the expression of a slot. It excludes the first character of the text after it, so matching is linear."""
     if kind:
         return r"(\d{1,15})"  # 15 digits are exact in JSON
     return rf"([^\s{re.escape(following[:1].strip())}]+)"

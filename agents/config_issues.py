@@ -1,4 +1,4 @@
-"""Mistakes in files that people write: where, which key, and what to write instead."""
+"""Mistakes in configuration files: the file, the line, the key, and what to write instead."""
 
 import re
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class ConfigIssue(FrozenModel):
-    """One thing to put right. `file` is None for the environment, `line` (from 1) when no line is to blame.
+    """A mistake to correct. `file` is None for environment variables; `line` (from 1) is None when it is not one line.
 
-    An error keeps Handrail from starting; a warning does not.
+    An error prevents Handrail from starting; a warning does not.
     """
 
     file: str | None = None
@@ -29,13 +29,13 @@ class ConfigIssue(FrozenModel):
 
 
 def to_configuration_error(issues: Iterable[ConfigIssue]) -> ConfigurationError:
-    """Return the error that says all of them, a line each, and carries them as `details`."""
-    found = list(issues)
-    return ConfigurationError("\n".join(map(str, found)), details=found)
+    """Return one error with a line for each mistake; `details` holds the mistakes."""
+    details = list(issues)
+    return ConfigurationError("\n".join(map(str, details)), details=details)
 
 
 def format_key_path(path: KeyPath) -> str:
-    """Return the path of a key as people read it: `policy[0].when.environment`."""
+    """Return the path of a key in TOML notation: `policy[0].when.environment`."""
     text = ""
     for part in path:
         if isinstance(part, int):

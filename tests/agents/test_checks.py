@@ -43,7 +43,7 @@ def test_shipped_agents_have_no_mistakes() -> None:
 def test_two_agents_or_tools_of_one_name_are_refused() -> None:
     other = tool(effect="read")(look.run)
     assert found(agent("ops"), agent("ops")) == [
-        "ops.py: agent ops: another agent has this name; call one of them something else"
+        "ops.py: agent ops: another agent has this name; rename one of them"
     ]
     (within,) = found(agent("ops", look, look))
     assert "tool look: agent ops has two tools of this name" in within
@@ -61,9 +61,9 @@ def test_asks_and_prefetch_name_only_what_is_there_and_can_be_used() -> None:
 
     one = agent("ops", look, push, shove, delegates=one.delegates, prefetch=one.prefetch)
     assert [line.partition("agent ops: ")[2].partition(";")[0] for line in found(one, agent("dev"))] == [
-        "`asks` names the agent itself",
-        "`asks` names dpeloy, which is no agent",
-        "`prefetch` names lok, which is no tool of this agent",
+        "`delegates` names the agent itself",
+        "`delegates` names dpeloy, which is not an agent",
+        "`prefetch` names lok, which is not a tool of this agent",
         "`prefetch` names push, which cannot run without tag",
         "`prefetch` names shove, whose effect is idempotent",
     ]
@@ -115,36 +115,36 @@ def test_function_with_no_parameters_or_a_reserved_name_is_told() -> None:
     ]
     assert [told.partition(";")[0] for told in declare(extend_budget)] == [
         "this is the name of a tool of Handrail itself",
-        "no argument can be called intent",
+        "an argument cannot be named intent",
     ]
 
 
 COMMANDS = [
-    ('say = ["go"]', '{ intent = "lok" }', "step.intent: 'lok' is no tool of agent ops and no step; there is: look"),
-    ('say = ["go"]', "{ limit = 1 }", "step.intent: None is no tool of agent ops and no step"),
+    ('say = ["go"]', '{ intent = "lok" }', "step.intent: 'lok' is not a tool of agent ops or a step; known: look"),
+    ('say = ["go"]', "{ limit = 1 }", "step.intent: None is not a tool of agent ops or a step"),
     ('say = ["go"]', '{ intent = "look", limt = 1 }', "step.limt: look has no argument limt; it has: limit"),
     ('say = ["go"]', '{ intent = "push" }', "step: push needs the argument tag; add tag = …"),
-    ('say = ["go"]', '{ intent = "look", limit = "ten" }', "step.limit: look does not take this: Input should be a"),
-    ('say = ["go {n}"]', '{ intent = "look", limit = "{n}" }', "step.limit: look does not take this: Input should"),
-    ('say = ["go {n:int}"]', '{ intent = "push", tag = "{n}" }', "step.tag: push does not take this: Input should"),
+    ('say = ["go"]', '{ intent = "look", limit = "ten" }', "step.limit: look does not accept this value: Input should be a"),
+    ('say = ["go {n}"]', '{ intent = "look", limit = "{n}" }', "step.limit: look does not accept this value: Input should"),
+    ('say = ["go {n:int}"]', '{ intent = "push", tag = "{n}" }', "step.tag: push does not accept this value: Input should"),
     ('say = ["go {n}"]', '{ intent = "look" }', "say[0]: nothing uses the slot {n}; use it in `step`, or write"),
     (
         'say = ["go {tag}", "go"]',
         '{ intent = "push", tag = "{tag}" }',
-        "step.tag: {tag} is no slot of the pattern 'go'; add it there, or take it out",
+        "step.tag: {tag} is not a slot of the pattern 'go'; add it there, or remove it",
     ),
     (
         'say = ["go {a}"]',
         '{ intent = "request_human_input", question = "{a}?", choices = ["{a}"] }',
-        "step.choices: slots are filled in texts only, not inside lists and tables",
+        "step.choices: slots are filled only in texts, not inside lists and tables",
     ),
     ('say = ["go"]', '{ intent = "request_human_input" }', "step: request_human_input needs the argument question"),
-    ('say = ["go"]', '{ intent = "await", seconds = 0, reason = "x" }', "step.seconds: await does not take this"),
+    ('say = ["go"]', '{ intent = "await", seconds = 0, reason = "x" }', "step.seconds: await does not accept this value"),
     ('say = ["go"]', '{ intent = "ask_agent", agent = "me", message = "x" }', "step.agent: agent ops may not ask me"),
     (
         'say = ["go"]\nanswered = "went {answer}"',
         '{ intent = "request_human_input", question = "Where?" }',
-        "answered: no command understands 'went x', which an answer would amount to",
+        "answered: no command matches 'went x', which is what an answer would become",
     ),
 ]
 

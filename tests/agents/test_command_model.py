@@ -296,10 +296,10 @@ async def test_commands_given_while_one_runs_are_all_done_and_all_told(offline_t
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda thread: thread.answer_request("deny"), "Not done: bob said no."),
+        (lambda thread: thread.answer_request("deny"), "Not done: bob denied it."),
         (
             Conversation.expire_request,
-            "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it.",
+            "The request expired without an answer, so nothing was done. Ask again if you still want it.",
         ),
     ],
 )
@@ -371,7 +371,7 @@ async def test_a_no_is_told_with_the_name_and_the_reason(offline_thread: Convers
     await offline_thread.run_model()
     offline_thread.answer_request("deny", comment="there is a storm")
 
-    assert await offline_thread.run_model_to_reply() == "Not done: bob said no: there is a storm"
+    assert await offline_thread.run_model_to_reply() == "Not done: bob denied it: there is a storm"
 
 
 async def test_a_no_without_a_reason_is_told_too_and_needs_no_model() -> None:
@@ -380,7 +380,7 @@ async def test_a_no_without_a_reason_is_told_too_and_needs_no_model() -> None:
     await thread.run_model()
     thread.answer_request("deny")
 
-    assert await thread.run_model_to_reply() == "Not done: bob said no."
+    assert await thread.run_model_to_reply() == "Not done: bob denied it."
     assert fallback.received == []
 
 
@@ -404,7 +404,7 @@ async def test_silence_is_told_as_a_timeout(offline_thread: Conversation) -> Non
 
     assert (
         await offline_thread.run_model_to_reply()
-        == "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it."
+        == "The request expired without an answer, so nothing was done. Ask again if you still want it."
     )
 
 
@@ -413,7 +413,7 @@ async def test_a_question_nobody_answers_is_told_as_a_timeout(offline_thread: Co
     await offline_thread.run_model()
     offline_thread.expire_request()
 
-    assert (await offline_thread.run_model_to_reply()).startswith("Nobody answered in time")
+    assert (await offline_thread.run_model_to_reply()).startswith("The request expired without an answer")
 
 
 async def test_an_approval_that_was_held_and_given_late_is_told_as_done(offline_thread: Conversation) -> None:
@@ -452,7 +452,7 @@ async def test_a_correction_that_is_no_command_withdraws_what_waits(offline_thre
     await offline_thread.run_model()
     offline_thread.post_message("no, do not do that")
 
-    assert await offline_thread.run_model_to_reply() == "I withdrew that; nothing was done."
+    assert await offline_thread.run_model_to_reply() == "I withdrew the request; nothing was done."
 
 
 async def test_a_correction_that_is_no_command_is_for_the_model_when_there_is_one() -> None:
@@ -481,7 +481,7 @@ async def test_what_a_person_found_out_is_told(offline_thread: Conversation, loo
     offline_thread.lose_tool_outcome()
     offline_thread.answer_request("answer", text=looked)
 
-    assert await offline_thread.run_model_to_reply() == f"bob looked and says of ship: {looked}."
+    assert await offline_thread.run_model_to_reply() == f"bob checked ship: {looked}."
 
 
 async def test_a_call_that_is_run_again_is_told_by_its_result(offline_thread: Conversation) -> None:
@@ -524,7 +524,7 @@ async def test_an_agent_without_commands_says_what_it_is_and_what_it_needs() -> 
 
     assert (
         await thread.run_model_to_reply()
-        == "I am mute. Listens. I need a language model to be of use: set OPENAI_API_KEY."
+        == "I am mute. Listens. I need a language model to work: set OPENAI_API_KEY."
     )
 
 

@@ -107,7 +107,7 @@ async def test_an_approval_the_asked_agent_needed_is_told_by_its_end(office: Con
     await office.next_step()
     office.answer_request("deny", comment="not today")
     await office.next_step()
-    assert await office.run_model_to_reply() == "Not done: bob said no: not today"
+    assert await office.run_model_to_reply() == "Not done: bob denied it: not today"
 
 
 async def test_agents_ask_each_other_two_deep(office: Conversation) -> None:
@@ -259,7 +259,7 @@ async def test_an_asked_agents_approval_that_runs_out_and_ends_the_thread_is_tol
     office.succeed_tool("a sail")
     await office.next_step()
     assert await office.run_model_to_reply() == (
-        "Nobody answered in time, so nothing was done: a timeout, not a refusal. Ask again if you want it.\n\na sail"
+        "The request expired without an answer, so nothing was done. Ask again if you still want it.\n\na sail"
     )
 
 

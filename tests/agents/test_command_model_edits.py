@@ -13,7 +13,7 @@ from tests.agents.test_command_model_delegation import HARBOUR, OFFICE
 from tests.fakes.scripted_model import ScriptedModel
 
 WORDS = st.sampled_from(["ship v1 to sea", "list 2 ships", "hm"])
-WITHDRAWN = "I withdrew that; nothing was done."
+WITHDRAWN = "I withdrew the request; nothing was done."
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def test_when_all_was_taken_back_nothing_is_done_and_nobody_is_bothered(th
     thread.post_message("hello", ref="m2")
     thread.edit_message("m2", None)
     thread.edit_message("m1", None)
-    assert await thread.next_step() == NothingToDo(reason="what was said was taken back")
+    assert await thread.next_step() == NothingToDo(reason="the message was deleted")
     assert thread.state.status == "done"
 
 

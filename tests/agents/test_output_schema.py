@@ -265,5 +265,5 @@ def test_two_tools_cannot_have_one_name() -> None:
 
 
 def test_an_argument_cannot_be_called_intent() -> None:
-    with pytest.raises(ConfigurationError, match="look: no argument can be called intent"):
+    with pytest.raises(ConfigurationError, match="look: an argument cannot be named intent"):
         output_schema((made("look", intent=(str, ...)),))

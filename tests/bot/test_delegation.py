@@ -212,7 +212,7 @@ async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(
         await home.answer_request(await home.wait_for_request(thread), "deny", comment="not on Friday")
         state = await home.wait_until_settled(thread)
         assert await side_effects(home) == []
-        assert state.history[-1].text == "Not done: Bob said no: not on Friday"
+        assert state.history[-1].text == "Not done: Bob denied it: not on Friday"
 
 
 async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(
