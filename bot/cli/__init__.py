@@ -1,4 +1,4 @@
-"""`handrail`, the command line; exit codes 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
+"""The command line `handrail`. Exit codes: 0 success, 1 refused or failed, 2 wrong usage, 130 interrupted."""
 
 import sys
 
@@ -6,5 +6,5 @@ from bot.cli.entry_point import run_command
 
 
 def main() -> None:
-    """Run the command the arguments name, and exit."""
+    """Run the command in `sys.argv` and exit with its code."""
     sys.exit(run_command(sys.argv[1:]))

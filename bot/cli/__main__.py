@@ -1,4 +1,4 @@
-"""`python -m bot.cli`: the same as `handrail`, where that is not installed."""
+"""`python -m bot.cli`: the same as `handrail`, for when the script is not installed."""
 
 from bot.cli import main
 

@@ -1,4 +1,4 @@
-"""The running server, as commands reach it: HANDRAIL_URL, our token, and who we are with it."""
+"""API client of the commands: the server at HANDRAIL_URL, the token to use and the person it belongs to."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,9 +14,9 @@ from channels.terminal.client import TerminalClient
 T = TypeVar("T")
 
 PersonOption = Annotated[
-    str | None, Option("--as", metavar="PERSON", help="Speak for this person; takes a token that may.")
+    str | None, Option("--as", metavar="PERSON", help="Act for this person; requires a token with the admin scope.")
 ]
-LimitOption = Annotated[int, Option("--limit", min=1, help="How many at most, the newest first.")]
+LimitOption = Annotated[int, Option("--limit", min=1, help="Maximum number of items, newest first.")]
 
 DEFAULT_LIMIT = 100
 
@@ -24,27 +24,27 @@ DEFAULT_LIMIT = 100
 def call_server(
     settings: Settings, operation: Callable[[TerminalClient], Awaitable[T]], person: str | None = None
 ) -> T:
-    """What the server says to one question, asked as the token's owner or, where that is allowed, as `person`."""
+    """Return the result of one operation on the server, run as the owner of the token or as `person`."""
 
-    async def asked() -> T:
+    async def run_operation() -> T:
         async with build_client(settings, person) as server:
             return await operation(server)
 
-    return asyncio.run(asked())
+    return asyncio.run(run_operation())
 
 
 def build_client(settings: Settings, person: str | None = None) -> TerminalClient:
-    """A client that comes with our token. Whose token it is we know only when it is one of ours."""
-    known = _local_tokens(settings)
-    given = settings.handrail_api_token
-    token = next((one for one in known if given in (None, one.secret)), None)
-    secret = given or (token.secret if token else None)
+    """Return a client with this folder's token. Its person is known only for a token of this folder's server."""
+    configured_secret = settings.handrail_api_token
+    tokens = _local_tokens(settings)
+    token = next((one for one in tokens if configured_secret in (None, one.secret)), None)
+    secret = configured_secret or (token.secret if token else None)
     owner = token.person if token else None
     return TerminalClient(settings.handrail_url, secret.get_secret_value() if secret else "", person or owner)
 
 
 def _local_tokens(settings: Settings) -> tuple[ApiToken, ...]:
-    """The tokens of a server of this folder; a client never makes one."""
+    """Return the tokens of this folder's server. A client never generates one."""
     if settings.handrail_api_tokens or (DATA_DIR / "api-token").exists():
         return load_api_tokens(settings)
     return ()

@@ -1,4 +1,4 @@
-"""Arguments that are more than text."""
+"""Types of command-line arguments that several commands share."""
 
 from typing import Annotated
 
@@ -6,11 +6,11 @@ from typer import BadParameter, Option
 
 from agents.addresses import Address
 
-PortOption = Annotated[int | None, Option("--port", min=0, max=65535, help="Listen here; 0 takes any free port.")]
+PortOption = Annotated[int | None, Option("--port", min=0, max=65535, help="Port to listen on; 0 means any free port.")]
 
 
 def parse_address(text: str) -> Address:
-    """An address; what is none is wrong usage."""
+    """Return the address in `text`. Raises BadParameter (exit code 2) when it is not one."""
     try:
         return Address(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`handrail config`: the settings of the environment and the configuration of `handrail.toml`."""
+"""`handrail config`: check and show the environment's settings and the configuration in `handrail.toml`."""
 
 import re
 from collections.abc import Mapping
@@ -24,20 +24,20 @@ _USERINFO_PATTERN = re.compile(r"(?<=://)[^/\s]*@")
 
 @app.command()
 def check(*, as_json: JsonOption = False) -> None:
-    """Tell every mistake with its file, line and key; exits with 1 when there is one that is not only a warning."""
-    mistakes = _find_config_errors()
+    """Report every mistake with its file, line and key. Exits with 1 when there are errors besides warnings."""
+    issues = _find_config_errors()
     if as_json:
-        print_json([mistake.model_dump() for mistake in mistakes])
-    for mistake in mistakes:
-        print_message(f"warning: {mistake}" if mistake.severity == "warning" else str(mistake))
-    if any(mistake.severity == "error" for mistake in mistakes):
+        print_json([issue.model_dump() for issue in issues])
+    for issue in issues:
+        print_message(f"warning: {issue}" if issue.severity == "warning" else str(issue))
+    if any(issue.severity == "error" for issue in issues):
         raise Exit(1)
     _print_token_grants(load_settings())
     print_message("no mistakes")
 
 
 def _print_token_grants(settings: Settings) -> None:
-    """Say what each token that is set lets its holder do; never the token."""
+    """Print the scopes of each configured token, but never its secret."""
     if settings.handrail_api_tokens:
         for grant in list_token_grants(settings, load_installation(settings).people):
             print_message(f"token {grant.name} ({grant.holder}): {', '.join(grant.scopes)}")
@@ -52,14 +52,14 @@ def _find_config_errors() -> list[ConfigIssue]:
 
 @app.command("show")
 def show_config(*, as_json: JsonOption = False) -> None:
-    """What holds here, and where each setting comes from. Secrets are masked."""
+    """Show the settings and where each comes from. Secrets are masked."""
     settings = load_settings()
-    told, house = _describe_settings(settings), load_installation(settings)
+    sources, installation = _describe_settings(settings), load_installation(settings)
     if as_json:
-        return print_json({"settings": told, "configuration": house.model_dump(mode="json")})
-    rows = [(name, _format_value(one["value"]), one["from"]) for name, one in told.items()]
+        return print_json({"settings": sources, "configuration": installation.model_dump(mode="json")})
+    rows = [(name, _format_value(setting["value"]), setting["from"]) for name, setting in sources.items()]
     print_view(settings, table(("setting", "value", "from"), rows))
-    return print_message(f"configuration: {house.source or 'no handrail.toml; one person, `you`'}")
+    return print_message(f"configuration: {installation.source or 'no handrail.toml; one person, `you`'}")
 
 
 def _describe_settings(settings: Settings) -> dict[str, Mapping[str, Any]]:
@@ -71,10 +71,10 @@ def _describe_settings(settings: Settings) -> dict[str, Mapping[str, Any]]:
 
 
 def _masked_values(settings: Settings) -> dict[str, Any]:
-    """All values, secrets masked; of a URL only the part that may hold a password."""
+    """Return all values with secrets masked. In a URL only the user information is masked."""
     urls = {name: url for name in _URL_SETTINGS if (url := getattr(settings, name)) is not None}
-    shown = {name: _USERINFO_PATTERN.sub("***@", url.get_secret_value()) for name, url in urls.items()}
-    return {**settings.model_dump(mode="json"), **shown}
+    masked_urls = {name: _USERINFO_PATTERN.sub("***@", url.get_secret_value()) for name, url in urls.items()}
+    return {**settings.model_dump(mode="json"), **masked_urls}
 
 
 def _setting_source(settings: Settings, name: str, env_file: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""`handrail doctor`: what is wrong here, and what to do about it."""
+"""`handrail doctor`: check the installation and suggest fixes."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 @app.command()
 def doctor(*, as_json: JsonOption = False) -> None:
-    """Look for what is wrong here, and say what to do about it; exits with 1 when there is a problem."""
+    """Check the installation and suggest fixes. Exits with 1 when there is a problem."""
     findings = list(run_checks(build_client))
     if as_json:
         print_json([finding.model_dump(by_alias=True) for finding in findings])

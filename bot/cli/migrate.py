@@ -1,4 +1,4 @@
-"""`handrail migrate`: the release phase of a deployment."""
+"""`handrail migrate`: migrate the database when a new version is deployed."""
 
 from typer import Typer
 
@@ -11,10 +11,10 @@ app = Typer()
 
 @app.command()
 def migrate(*, as_json: JsonOption = False) -> None:
-    """Bring the database to the form this version needs. Running it again changes nothing."""
+    """Migrate the database to this version. Running it again changes nothing."""
     before, after = migrate_database(database_url(load_settings()))
     if as_json:
         print_json({"before": before, "after": after})
     else:
-        moved = "as it was" if before == after else f"it was at {before or 'none'}"
-        print_message(f"the database is at revision {after}, {moved}")
+        change = "unchanged" if before == after else f"before: {before or 'none'}"
+        print_message(f"the database is at revision {after} ({change})")

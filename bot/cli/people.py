@@ -1,4 +1,4 @@
-"""`handrail people`: who the configuration knows."""
+"""`handrail people`: the configured people and their addresses."""
 
 from typing import Annotated
 
@@ -13,39 +13,39 @@ from bot.installation import load_installation
 from bot.settings import Settings, load_settings
 from channels.terminal.views import table
 
-app = Typer(no_args_is_help=True, help="Who there is, and who an address belongs to.")
+app = Typer(no_args_is_help=True, help="List people, and find the person of an address.")
 
 
 @app.command("list")
 def list_people(*, as_json: JsonOption = False) -> None:
-    """Everybody, with their roles and addresses."""
+    """List all people with their roles and addresses."""
     settings = load_settings()
-    everybody = load_installation(settings).people.members
+    people = load_installation(settings).people.members
     if as_json:
-        return print_json([one.model_dump(mode="json") for one in everybody])
-    return _print_people(settings, everybody)
+        return print_json([person.model_dump(mode="json") for person in people])
+    return _print_people(settings, people)
 
 
 @app.command()
 def whois(
     name_or_address: Annotated[
-        str, Argument(metavar="NAME|ADDRESS", help="Like alice, person:alice or slack:U0ALICE.")
+        str, Argument(metavar="NAME|ADDRESS", help="For example alice, person:alice or slack:U0ALICE.")
     ],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """The person behind a name or an address."""
+    """Show the person with a name or an address."""
     settings = load_settings()
     found = load_installation(settings).people.get(
         parse_address(name_or_address) if ":" in name_or_address else person_address(name_or_address)
     )
     if found is None:
-        raise NotFound(f"nobody here is {name_or_address[:80]}; `handrail people list` shows everybody")
+        raise NotFound(f"there is no person {name_or_address[:80]}; `handrail people list` shows all people")
     if as_json:
         return print_json(found.model_dump(mode="json"))
     return _print_people(settings, (found,))
 
 
 def _print_people(settings: Settings, people: tuple[Person, ...]) -> None:
-    rows = [(one.key, one.name, ", ".join(one.roles), ", ".join(one.addresses)) for one in people]
-    print_view(settings, table(("person", "name", "roles", "reached at"), rows))
+    rows = [(person.key, person.name, ", ".join(person.roles), ", ".join(person.addresses)) for person in people]
+    print_view(settings, table(("person", "name", "roles", "addresses"), rows))

@@ -1,4 +1,4 @@
-"""`handrail requests`: what agents ask people, and the answers."""
+"""`handrail requests`: list, show and answer the requests of agents."""
 
 import sys
 from typing import Annotated, Any
@@ -15,35 +15,37 @@ from channels.terminal.commands import AnswerQuestion, Approve, Deny, answer_bod
 from channels.terminal.lists import requests_table
 from channels.terminal.views import ApiRequest, card_view, info_view, request_view
 
-app = Typer(no_args_is_help=True, help="List and answer what agents ask people.")
+app = Typer(no_args_is_help=True, help="List and answer the requests of agents.")
 
-RequestArgument = Annotated[str, Argument(metavar="CODE|ID", help="The code of the card, or the request's id.")]
+RequestArgument = Annotated[str, Argument(metavar="CODE|ID", help="The code on the card, or the id of the request.")]
 
 
 @app.command("list")
 def list_requests(
     *,
-    status: Annotated[str | None, Option("--status", help="Only those that are, say, denied; default: open.")] = None,
-    include_closed: Annotated[bool, Option("--all", help="Also those that are settled.", show_default=False)] = False,
-    thread_id: Annotated[str | None, Option("--thread", metavar="ID", help="Only those of this thread.")] = None,
-    only_mine: Annotated[bool, Option("--mine", help="Only those I could decide.", show_default=False)] = False,
+    status: Annotated[
+        str | None, Option("--status", help="Only requests with this status, such as denied; default: open.")
+    ] = None,
+    include_closed: Annotated[bool, Option("--all", help="Include closed requests.", show_default=False)] = False,
+    thread_id: Annotated[str | None, Option("--thread", metavar="ID", help="Only requests of this thread.")] = None,
+    only_mine: Annotated[bool, Option("--mine", help="Only requests that you can decide.", show_default=False)] = False,
     person: PersonOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     as_json: JsonOption = False,
 ) -> None:
-    """Requests that are open, the newest first; of one thread, all of them."""
+    """List open requests, newest first. With --thread, list all requests of the thread."""
     settings = load_settings()
-    wanted = {
+    query = {
         "status": status or (None if include_closed or thread_id else "open"),
         "mine": "true" if only_mine else None,
     }
-    wanted["as"] = person and f"person:{person}"
+    query["as"] = person and f"person:{person}"
 
-    async def listed(server: TerminalClient) -> Any:
-        of_thread = thread_id and await resolve_thread_id(server, thread_id)
-        return await server.list_all(api_path("requests"), "requests", max_items=limit, thread_id=of_thread, **wanted)
+    async def fetch_requests(server: TerminalClient) -> Any:
+        full_id = thread_id and await resolve_thread_id(server, thread_id)
+        return await server.list_all(api_path("requests"), "requests", max_items=limit, thread_id=full_id, **query)
 
-    found = call_server(settings, listed)
+    found = call_server(settings, fetch_requests)
     if as_json:
         return print_json(found)
     requests = [ApiRequest.model_validate(one) for one in found]
@@ -52,7 +54,7 @@ def list_requests(
 
 @app.command("show")
 def show_request(id_or_code: RequestArgument, *, as_json: JsonOption = False) -> None:
-    """One request, and what became of it."""
+    """Show a request and its answers."""
     settings = load_settings()
     found = call_server(settings, lambda server: server.get(api_path("requests", id_or_code)))
     _print_request(settings, found, as_json=as_json)
@@ -65,13 +67,14 @@ def approve(
     id_or_code: RequestArgument,
     *,
     digest: Annotated[
-        str | None, Option("--digest", metavar="DIGEST", help="The digest of what you saw; `requests show` prints it.")
+        str | None,
+        Option("--digest", metavar="DIGEST", help="The digest of the request you saw; `requests show` prints it."),
     ] = None,
-    comment: Annotated[str | None, Option("--comment", help="A word to the agent.")] = None,
+    comment: Annotated[str | None, Option("--comment", help="A comment for the agent.")] = None,
     person: PersonOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Approve what is asked: in a terminal it is shown first, a script passes the digest of what it saw."""
+    """Approve a request. A terminal shows it first; in a script, pass the digest of the request you saw."""
     settings = load_settings()
     if digest is None and _is_interactive():
         digest = _confirm_request(settings, id_or_code, person)
@@ -85,18 +88,18 @@ def approve(
 def deny(
     id_or_code: RequestArgument,
     *,
-    comment: Annotated[str | None, Option("--comment", help="Why; the agent is told.")] = None,
+    comment: Annotated[str | None, Option("--comment", help="The reason, shared with the agent.")] = None,
     person: PersonOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deny what is asked."""
+    """Deny a request."""
     _send_answer(load_settings(), id_or_code, Deny(id_or_code, comment), person, as_json=as_json)
 
 
 @app.command()
 def answer(
     id_or_code: RequestArgument,
-    text: Annotated[str, Argument(metavar="TEXT", help="The answer, or one of the choices.")],
+    text: Annotated[str, Argument(metavar="TEXT", help="Your answer, or one of the choices.")],
     *,
     person: PersonOption = None,
     as_json: JsonOption = False,
@@ -110,7 +113,10 @@ def _is_interactive() -> bool:
 
 
 def _confirm_request(settings: Settings, id_or_code: str, person: str | None) -> str:
-    """Show the request and ask; return the digest of what was shown. One that takes no approval is not asked about."""
+    """Show the request, ask for confirmation and return its digest.
+
+    A request that cannot be approved is not shown: the server refuses it. Exits with 1 when the person declines.
+    """
     request = ApiRequest.model_validate(
         call_server(settings, lambda server: server.get(api_path("requests", id_or_code)), person)
     )
@@ -123,14 +129,14 @@ def _confirm_request(settings: Settings, id_or_code: str, person: str | None) ->
 
 
 def _show_changed_request(settings: Settings, error: StaleApproval) -> StaleApproval:
-    """Show the request as it is now, and return the refusal with the way to approve exactly that."""
+    """Show the current request, and return the error with the command that approves it."""
     try:
         request = ApiRequest.model_validate(error.details)
     except ValueError:
         return error
     print_view(settings, card_view(request), stderr=True)
     return StaleApproval(
-        f"{error}; to approve exactly what stands above: handrail requests approve {request.code} "
+        f"{error}; to approve exactly the request shown above: handrail requests approve {request.code} "
         f"--digest {request.digest}"
     )
 
@@ -144,11 +150,11 @@ def _send_answer(
     digest: str | None = None,
     as_json: bool,
 ) -> None:
-    where = api_path("requests", id_or_code, "answer")
+    url_path = api_path("requests", id_or_code, "answer")
     body = {**answer_body(command), "digest": digest}
-    told = call_server(settings, lambda server: server.post(where, {**body, "actor": server.person}), person)
-    _print_request(settings, told, as_json=as_json)
-    if not as_json and (note := told.get("note")) is not None:
+    request = call_server(settings, lambda server: server.post(url_path, {**body, "actor": server.person}), person)
+    _print_request(settings, request, as_json=as_json)
+    if not as_json and (note := request.get("note")) is not None:
         print_view(settings, info_view(note))
 
 

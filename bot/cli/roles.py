@@ -1,4 +1,4 @@
-"""`handrail smtp | worker | clock`: one role in a process of its own, which takes a database for several."""
+"""`handrail smtp | worker | clock`: run one role in its own process. It requires a PostgreSQL database."""
 
 from typing import Annotated, cast, get_args
 
@@ -17,44 +17,47 @@ DEFAULT_CONCURRENCY = 32
 ALL_QUEUES = ",".join(QUEUES)
 
 ConcurrencyOption = Annotated[
-    int, Option("--concurrency", min=1, max=1000, help="How many jobs of each queue at once.")
+    int, Option("--concurrency", min=1, max=1000, help="Number of jobs of each queue to run at once.")
 ]
 
 
 def _validate_queues(names: str) -> str:
-    wrong = [name for name in names.split(",") if name not in get_args(Queue)]
-    if wrong:
-        raise BadParameter(f"{wrong[0]!r} is no queue; there are: {', '.join(QUEUES)}")
+    unknown = [name for name in names.split(",") if name not in get_args(Queue)]
+    if unknown:
+        raise BadParameter(f"unknown queue {unknown[0]!r}; use one of: {', '.join(QUEUES)}")
     return names
 
 
 QueuesOption = Annotated[
     str,
     Option(
-        "--queues", callback=_validate_queues, metavar="NAMES", help=f"Which, of {', '.join(QUEUES)}; comma separated."
+        "--queues",
+        callback=_validate_queues,
+        metavar="NAMES",
+        help=f"Queues to work on, separated by commas: {', '.join(QUEUES)}.",
     ),
 ]
 
 
 @smtp.command("smtp")
 def _run_smtp() -> None:
-    """Mail coming in, alone; not in this version."""
+    """Run a mail process. Not available in this version."""
     reject_sqlite(database_url(load_settings()), ProcessRole("smtp"))
-    raise ConfigurationError("mail comes with a later version: there is nothing for `handrail smtp` to do yet")
+    raise ConfigurationError("mail comes with a later version; `handrail smtp` does nothing yet")
 
 
 @worker.command("worker")
 def _run_worker(*, concurrency: ConcurrencyOption = DEFAULT_CONCURRENCY, queues: QueuesOption = ALL_QUEUES) -> None:
-    """What moves threads on, alone."""
-    chosen = tuple(dict.fromkeys(cast("list[Queue]", queues.split(","))))
-    run_worker(ProcessRole("worker", chosen, concurrency), _print_role)
+    """Run a worker process."""
+    unique_queues = tuple(dict.fromkeys(cast("list[Queue]", queues.split(","))))
+    run_worker(ProcessRole("worker", unique_queues, concurrency), _print_role)
 
 
 @clock.command("clock")
 def _run_clock() -> None:
-    """Deadlines, alone; schedules in a later version."""
+    """Run a process for deadlines. Schedules come in a later version."""
     run_worker(ProcessRole("clock", ("timer",), DEFAULT_CONCURRENCY), _print_role)
 
 
 def _print_role(role: ProcessRole) -> None:
-    echo(f"{role.name} takes jobs of {', '.join(role.queues)}, {role.concurrency} at once")
+    echo(f"{role.name} runs jobs of {', '.join(role.queues)}, {role.concurrency} at once")

@@ -1,4 +1,4 @@
-"""`handrail schedules`: what the configuration starts by the clock."""
+"""`handrail schedules`: the configured schedules."""
 
 from typing import Annotated
 
@@ -11,20 +11,20 @@ from bot.installation import load_installation
 from bot.settings import load_settings
 from channels.terminal.views import info_view, table
 
-app = Typer(no_args_is_help=True, help="What starts by the clock.")
+app = Typer(no_args_is_help=True, help="List schedules.")
 
-ScheduleNameArgument = Annotated[str, Argument(metavar="NAME", help="A schedule of the configuration.")]
+ScheduleNameArgument = Annotated[str, Argument(metavar="NAME", help="The name of a configured schedule.")]
 
 
 @app.command("list")
 def list_schedules(*, as_json: JsonOption = False) -> None:
-    """The schedules of the configuration."""
+    """List the configured schedules."""
     settings = load_settings()
     schedules = load_installation(settings).schedules
     if as_json:
         return print_json([schedule.model_dump(mode="json") for schedule in schedules])
     rows = [(s.name, s.cron, s.timezone, s.agent or "", s.reply_to or "", s.message) for s in schedules]
-    names = ("schedule", "cron", "time zone", "agent", "replies to", "says")
+    names = ("schedule", "cron", "time zone", "agent", "replies to", "message")
     return print_view(settings, table(names, rows) if rows else info_view("no schedules are configured"))
 
 
@@ -42,7 +42,7 @@ def pause(name: ScheduleNameArgument) -> None:
 
 @app.command()
 def resume(name: ScheduleNameArgument) -> None:
-    """Let a schedule fire again."""
+    """Let a paused schedule fire again."""
     _reject_as_unsupported(name, "resume it")
 
 
@@ -50,4 +50,4 @@ def _reject_as_unsupported(name: str, action: str) -> None:
     names = {schedule.name for schedule in load_installation(load_settings()).schedules}
     if name not in names:
         raise NotFound(describe_unknown_name("schedule", name, names))
-    raise Conflict(f"this version reads schedules but has no clock that fires them, so it cannot {action}")
+    raise Conflict(f"this version cannot {action}: it reads schedules, but does not run them yet")

@@ -1,4 +1,4 @@
-"""`handrail send`: a message to an address, outside any thread."""
+"""`handrail send`: send a message to an address outside any thread. Not available in this version."""
 
 from typing import Annotated
 
@@ -12,13 +12,14 @@ app = Typer()
 
 @app.command()
 def send(
-    text: Annotated[str, Argument(help="What to say.")],
+    text: Annotated[str, Argument(help="The text of the message.")],
     *,
-    to: Annotated[str, Option("--to", metavar="ADDRESS", help="Where to, like slack:C0OPS or person:alice.")],
+    to: Annotated[
+        str, Option("--to", metavar="ADDRESS", help="The recipient, for example slack:C0OPS or person:alice.")
+    ],
 ) -> None:
-    """Send a message to an address."""
+    """Send a message to an address. Not available in this version."""
     raise Conflict(
-        f"these {len(text)} characters were not sent to {parse_address(to)}: "
-        "terminals and the web page show threads only, "
-        "and the channels that carry a message elsewhere come with later versions"
+        f"the message of {len(text)} characters to {parse_address(to)} was not sent: "
+        "this version cannot send messages outside threads"
     )

@@ -1,4 +1,4 @@
-"""Ids of threads as people type them: whole, or as much of one as no other thread begins with."""
+"""Thread ids as people type them: the whole id or a unique prefix."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from channels.terminal.client import TerminalClient, api_path
 FULL_ID_LENGTH = len("thr_") + 18
 MIN_PREFIX_LENGTH = len("thr_") + 6
 MAX_SEARCHED_THREADS = 1000
-"""The latest threads, among which a beginning is looked for; of older ones the whole id is needed."""
+"""Only the newest threads are searched for a prefix. An older thread needs its whole id."""
 
 MAX_LISTED_CANDIDATES = 5
 
 
 async def resolve_thread_id(server: TerminalClient, id_or_prefix: str) -> str:
-    """Return the id of the thread that begins with what was typed. Raises Refused when there are several."""
+    """Return the id of the thread with this id or prefix. Raises Conflict when several threads match."""
     if not is_id_prefix(id_or_prefix):
         return id_or_prefix
     threads = await server.list_all(api_path("threads"), "threads", max_items=MAX_SEARCHED_THREADS)
@@ -22,16 +22,16 @@ async def resolve_thread_id(server: TerminalClient, id_or_prefix: str) -> str:
 
 
 def is_id_prefix(id_or_prefix: str) -> bool:
-    """Return whether this is the beginning of an id, and long enough to be one."""
+    """Return whether the text is a prefix of a thread id that is long enough to search for."""
     return id_or_prefix.startswith("thr_") and MIN_PREFIX_LENGTH <= len(id_or_prefix) < FULL_ID_LENGTH
 
 
 def match_prefix(ids: Sequence[str], prefix: str) -> str:
-    """Return the only id with this beginning; what no id begins with is left to be refused as it is.
+    """Return the only id with this prefix, or the prefix itself when no id matches, so that the lookup reports it.
 
-    Raises Refused, naming the candidates, when there are several.
+    Raises Conflict with the candidates when several ids match.
     """
-    found = [one for one in ids if one.startswith(prefix)]
+    found = [thread_id for thread_id in ids if thread_id.startswith(prefix)]
     if len(found) > 1:
         more = f" and {len(found) - MAX_LISTED_CANDIDATES} more" if len(found) > MAX_LISTED_CANDIDATES else ""
         raise Conflict(

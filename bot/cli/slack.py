@@ -1,4 +1,4 @@
-"""`handrail slack`: what Slack has to know of this Handrail."""
+"""`handrail slack`: set up the Slack app."""
 
 import json
 from typing import Annotated
@@ -18,7 +18,7 @@ HttpOption = Annotated[
     bool | None,
     Option(
         "--http/--socket",
-        help="HTTP to PUBLIC_URL, or Socket Mode; without it Socket Mode when SLACK_APP_TOKEN is set.",
+        help="Receive events by HTTP at PUBLIC_URL or by Socket Mode; default: Socket Mode if SLACK_APP_TOKEN is set.",
         show_default=False,
     ),
 ]
@@ -30,22 +30,22 @@ def slack() -> None:
 
 
 @app.command("manifest")
-def show_manifest(*, http: HttpOption = None, as_json: JsonOption = False) -> None:  # noqa: ARG001 - a manifest is JSON anyway
-    """Print the manifest of the Slack app as JSON, and say what to do with it."""
+def show_manifest(*, http: HttpOption = None, as_json: JsonOption = False) -> None:  # noqa: ARG001 - a manifest is always JSON
+    """Print the manifest of the Slack app as JSON, and explain how to use it."""
     settings = load_settings()
     socket_mode = settings.slack_app_token is not None if http is None else not http
-    made = build_manifest(settings.public_url, socket_mode=socket_mode)
-    print_json(made)
-    _print_setup_steps(json.dumps(made, separators=(",", ":")), socket_mode=socket_mode)
-    if not socket_mode and (why := unreachable_reason(settings.public_url)) is not None:
-        print_message(f"warning: PUBLIC_URL is {settings.public_url}, and {why}; set it, or take `--socket`")
+    manifest = build_manifest(settings.public_url, socket_mode=socket_mode)
+    print_json(manifest)
+    _print_setup_steps(json.dumps(manifest, separators=(",", ":")), socket_mode=socket_mode)
+    if not socket_mode and (reason := unreachable_reason(settings.public_url)) is not None:
+        print_message(f"warning: PUBLIC_URL is {settings.public_url}, and {reason}; change it, or use `--socket`")
 
 
 def _print_setup_steps(manifest_json: str, *, socket_mode: bool) -> None:
     transport = "Socket Mode" if socket_mode else "HTTP"
     print_message(
-        f"This is the manifest for {transport}. For a new app open {_NEW_APP_URL}, "
-        "choose to make it from a manifest, and"
+        f"This is the manifest for {transport}. To create an app, open {_NEW_APP_URL}, "
+        'choose "From a manifest", and paste it.'
     )
-    print_message("paste it; for one that is there, paste it under App Manifest. Or open this, which has it filled in:")
+    print_message("To update an app, paste it under App Manifest. Or open this link to create an app from it:")
     print_message(f"{_NEW_APP_URL}&manifest_json={quote(manifest_json, safe='')}")

@@ -1,4 +1,4 @@
-"""A replay for the command line: the log of a thread folded again, and compared with what is stored."""
+"""Replay for the command line: rebuild a thread from its log and compare it with the stored state."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from channels.terminal.client import TerminalClient, api_path
 
 
 def describe_replay(result: Any) -> str:
-    """Return what a replay found, in words."""
+    """Return the result of a replay in words."""
     if result["matches"]:
-        return "the stored state is what they fold to"
+        return "the stored state matches"
     if result.get("unreadable"):
-        return f"this Handrail cannot read {result['unreadable']}; use the version that wrote it"
+        return f"this version cannot read {result['unreadable']}; use the version that wrote it"
     return "the stored state DIFFERS"
 
 
 def run_replay(settings: Settings, id_or_prefix: str) -> Any:
-    """Return what a replay of the thread finds: by the server that holds the database, else by this process."""
+    """Return the result of a replay: from the server that has the database locked, else from this process."""
     url = database_url(settings)
     if is_locked(url):
         return call_server(settings, lambda server: _fetch_replay(server, id_or_prefix))
@@ -33,7 +33,7 @@ async def _fetch_replay(server: TerminalClient, id_or_prefix: str) -> Any:
 
 
 async def _replay_locally(url: str, id_or_prefix: str) -> Mapping[str, Any]:
-    # 0.2 s of start-up that the other commands, which ask the server, do without
+    # These imports take 0.2 s that the commands which ask the server do not need.
     from storage.database import Database  # noqa: PLC0415 - as above
     from storage.event_store import list_thread_states  # noqa: PLC0415 - as above
     from storage.replay import replay  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""`handrail threads`: what runs, what waits, what happened, and the orders that steer it."""
+"""`handrail threads`: list, show and control threads."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ from channels.terminal.views import (
     table,
 )
 
-app = Typer(no_args_is_help=True, help="List, show and steer threads.")
+app = Typer(no_args_is_help=True, help="List, show and control threads.")
 
-ThreadIdArgument = Annotated[str, Argument(metavar="ID", help="The id of a thread, or its beginning.")]
-AfterOption = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only what happened after this event.")]
+ThreadIdArgument = Annotated[str, Argument(metavar="ID", help="The id of a thread, or a unique prefix of it.")]
+AfterOption = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only events after this one.")]
 
 _MESSAGE_EVENTS = ("MessageReceived", *EDIT_EVENT_TYPES, "ReplyChosen", "NoticeGiven")
 
@@ -38,12 +38,14 @@ _MESSAGE_EVENTS = ("MessageReceived", *EDIT_EVENT_TYPES, "ReplyChosen", "NoticeG
 @app.command("list")
 def list_threads(
     *,
-    status: Annotated[str | None, Option("--status", help="Only those that are, say, waiting_for_human.")] = None,
-    agent: Annotated[str | None, Option("--agent", help="Only those of this agent.")] = None,
+    status: Annotated[
+        str | None, Option("--status", help="Only threads with this status, such as waiting_for_human.")
+    ] = None,
+    agent: Annotated[str | None, Option("--agent", help="Only threads of this agent.")] = None,
     limit: LimitOption = DEFAULT_LIMIT,
     as_json: JsonOption = False,
 ) -> None:
-    """Threads, the newest first."""
+    """List threads, newest first."""
     settings = load_settings()
     found = call_server(
         settings,
@@ -57,7 +59,7 @@ def list_threads(
 
 @app.command("show")
 def show_thread(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
-    """One thread: what it is, what it waits for, what was said and done."""
+    """Show a thread: its state, its open requests and its history."""
     settings = load_settings()
     if as_json:
         return print_json(call_server(settings, lambda server: _fetch_thread(server, thread_id)))
@@ -65,7 +67,7 @@ def show_thread(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> 
 
 
 async def _fetch_thread(server: TerminalClient, id_or_prefix: str, *rest: str, **query: Any) -> Any:
-    """Return what is at the path of a thread, or below it."""
+    """Return the JSON at the path of a thread or below it."""
     return await server.get(api_path("threads", await resolve_thread_id(server, id_or_prefix), *rest), **query)
 
 
@@ -86,10 +88,10 @@ def events(
     thread_id: ThreadIdArgument,
     *,
     after: AfterOption = 0,
-    follow: Annotated[bool, Option("--follow", "-f", help="Go on as things happen.", show_default=False)] = False,
+    follow: Annotated[bool, Option("--follow", "-f", help="Wait for new events.", show_default=False)] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What happened in a thread, event by event."""
+    """Show the events of a thread."""
     settings = load_settings()
     if follow:
         return asyncio.run(_follow_events(settings, thread_id, after, as_json=as_json))
@@ -102,50 +104,50 @@ def events(
 @app.command()
 def messages(
     thread_id: ThreadIdArgument,
-    text: Annotated[str | None, Argument(help="What to say; without it, what was said is shown.")] = None,
+    text: Annotated[str | None, Argument(help="The message to post; without it, messages are shown.")] = None,
     *,
     person: PersonOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say something in a thread, or show what was said."""
+    """Post a message to a thread, or show its messages."""
     settings = load_settings()
     if text is not None:
-        told = call_server(settings, lambda server: _post_message(server, thread_id, text), person)
-        return _print_thread(settings, told, as_json=as_json)
+        thread = call_server(settings, lambda server: _post_message(server, thread_id, text), person)
+        return _print_thread(settings, thread, as_json=as_json)
     found = call_server(settings, lambda server: _fetch_thread(server, thread_id, "events"))["events"]
-    said = [event for event in found if event["type"] in _MESSAGE_EVENTS]
+    message_events = [event for event in found if event["type"] in _MESSAGE_EVENTS]
     if as_json:
-        return print_json(said)
-    for event in said:
+        return print_json(message_events)
+    for event in message_events:
         print_view(settings, _render_message(event))
     return None
 
 
 async def _post_message(server: TerminalClient, id_or_prefix: str, text: str) -> Any:
-    where = api_path("threads", await resolve_thread_id(server, id_or_prefix), "messages")
-    return await server.post(where, {"text": text, "actor": server.person})
+    url_path = api_path("threads", await resolve_thread_id(server, id_or_prefix), "messages")
+    return await server.post(url_path, {"text": text, "actor": server.person})
 
 
 def _render_message(event: Mapping[str, Any]) -> RenderableType:
-    who, text = name_in(event.get("names") or {}, event["actor"]), event["data"].get("text")
-    return edited_view(who, text) if event["type"] in EDIT_EVENT_TYPES else message_view(who, text)
+    author, text = name_in(event.get("names") or {}, event["actor"]), event["data"].get("text")
+    return edited_view(author, text) if event["type"] in EDIT_EVENT_TYPES else message_view(author, text)
 
 
 @app.command()
 def pause(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
-    """Start nothing new in a thread until it is resumed."""
+    """Pause a thread: start nothing new until it is resumed."""
     _post_action(thread_id, "pause", as_json=as_json)
 
 
 @app.command()
 def resume(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
-    """Let a paused thread go on with what it waited for."""
+    """Resume a paused thread."""
     _post_action(thread_id, "resume", as_json=as_json)
 
 
 @app.command()
 def cancel(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
-    """End a thread, and close what it asks."""
+    """Cancel a thread and close its open request."""
     _post_action(thread_id, "cancel", as_json=as_json)
 
 
@@ -154,25 +156,25 @@ def fork(
     thread_id: ThreadIdArgument,
     *,
     at: Annotated[
-        int | None, Option("--at", min=1, metavar="SEQ", help="The last event to take; default: all.")
+        int | None, Option("--at", min=1, metavar="SEQ", help="The last event to copy; default: all events.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Begin a new thread with the first events of another."""
+    """Start a new thread with a copy of the first events of another."""
     settings = load_settings()
 
-    async def forked(server: TerminalClient) -> Any:
+    async def post_fork(server: TerminalClient) -> Any:
         thread = api_path("threads", await resolve_thread_id(server, thread_id))
         return await server.post(f"{thread}/fork", {"at": at or (await server.get(thread))["version"]})
 
-    _print_thread(settings, call_server(settings, forked), as_json=as_json)
+    _print_thread(settings, call_server(settings, post_fork), as_json=as_json)
 
 
 @app.command()
 def replay(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
-    """Fold a thread's log again and compare; exits with 1 when the stored state differs.
+    """Rebuild a thread from its log and compare. Exits with 1 when the stored state differs.
 
-    Reads the database itself; a SQLite file that a server runs on is read by that server.
+    Reads the database directly. If a running server uses the SQLite file, that server does it.
     """
     settings = load_settings()
     found = run_replay(settings, thread_id)
@@ -187,10 +189,10 @@ def replay(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
 def _post_action(thread_id: str, action: str, *, as_json: bool) -> None:
     settings = load_settings()
 
-    async def steered(server: TerminalClient) -> Any:
+    async def post_action(server: TerminalClient) -> Any:
         return await server.post(api_path("threads", await resolve_thread_id(server, thread_id), action))
 
-    _print_thread(settings, call_server(settings, steered), as_json=as_json)
+    _print_thread(settings, call_server(settings, post_action), as_json=as_json)
 
 
 def _print_thread(settings: Settings, thread: Any, *, as_json: bool) -> None:
@@ -203,29 +205,29 @@ def _print_thread(settings: Settings, thread: Any, *, as_json: bool) -> None:
 def _events_table(logged_events: Sequence[Any]) -> RenderableType:
     rows = [
         (
-            str(one.seq),
-            one.at,
-            one.type,
-            one.names.get(one.actor, one.actor),
-            format_event_detail(one.type, one.data, one.names),
+            str(event.seq),
+            event.at,
+            event.type,
+            event.names.get(event.actor, event.actor),
+            format_event_detail(event.type, event.data, event.names),
         )
-        for one in map(LoggedEvent.from_json, logged_events)
+        for event in map(LoggedEvent.from_json, logged_events)
     ]
-    return table(("seq", "at", "event", "by", "what"), rows) if rows else info_view("nothing happened after that")
+    return table(("seq", "at", "event", "by", "details"), rows) if rows else info_view("no events after this one")
 
 
 async def _follow_events(settings: Settings, thread_id: str, after: int, *, as_json: bool) -> None:
     async with build_client(settings) as server:
         async for event in server.follow(await resolve_thread_id(server, thread_id), after):
             if not isinstance(event, LoggedEvent):
-                print_message("the server is away; waiting for it" if event.is_lost else "the server is back")
+                print_message("connection lost; reconnecting" if event.is_lost else "reconnected")
             elif as_json:
-                print_json_line(_as_told(event))
+                print_json_line(_to_api_json(event))
             else:
                 detail = format_event_detail(event.type, event.data, event.names)
                 print_view(settings, info_view(f"{event.seq} {event.at} {event.type} {detail}"))
 
 
-def _as_told(event: LoggedEvent) -> Mapping[str, Any]:
-    """Return the event as the API tells it, where `names` stand only if there are some."""
+def _to_api_json(event: LoggedEvent) -> Mapping[str, Any]:
+    """Return the event as the API sends it, without `names` when there are none."""
     return {name: value for name, value in vars(event).items() if name != "names" or value}

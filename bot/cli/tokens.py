@@ -1,4 +1,4 @@
-"""`handrail tokens`: who may use the API, and with which scopes. Tokens live in HANDRAIL_API_TOKENS."""
+"""`handrail tokens`: list, create and revoke API tokens. Tokens are configured in HANDRAIL_API_TOKENS."""
 
 from secrets import token_urlsafe
 from typing import Annotated
@@ -14,14 +14,14 @@ from bot.settings import DATA_DIR, Settings, load_settings
 from bot.token_grants import GENERATED_NAME, TokenGrant, list_token_grants
 from channels.terminal.views import table
 
-app = Typer(no_args_is_help=True, help="List, make and revoke tokens of the API.")
+app = Typer(no_args_is_help=True, help="List, create and revoke API tokens.")
 
-TokenNameArgument = Annotated[str, Argument(metavar="NAME", help="The name of a token, like ci.")]
+TokenNameArgument = Annotated[str, Argument(metavar="NAME", help="The name of a token, for example ci.")]
 
 
 @app.command("list")
 def list_tokens(*, as_json: JsonOption = False) -> None:
-    """The tokens a server with these settings lets in; never their secrets."""
+    """List the tokens that a server with these settings accepts, without their secrets."""
     settings = load_settings()
     grants = _load_grants(settings)
     if as_json:
@@ -34,11 +34,15 @@ def list_tokens(*, as_json: JsonOption = False) -> None:
 def new(
     name: TokenNameArgument,
     *,
-    person: Annotated[str | None, Option("--person", help="Whose token it is; without it, a program's.")] = None,
-    scopes: Annotated[list[str] | None, Option("--scope", help=f"One of {', '.join(SCOPES)}; may be repeated.")] = None,
+    person: Annotated[
+        str | None, Option("--person", help="The person the token belongs to; default: a program.")
+    ] = None,
+    scopes: Annotated[
+        list[str] | None, Option("--scope", help=f"A scope to grant: {', '.join(SCOPES)}. Repeat it for more.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a token, and print the entry for HANDRAIL_API_TOKENS. Nothing is changed by that."""
+    """Generate a token and print its entry for HANDRAIL_API_TOKENS. This changes no settings."""
     settings = load_settings()
     _check_can_create(settings, name, person)
     entry = _build_entry(name, token_urlsafe(32), person, scopes or [])
@@ -51,10 +55,10 @@ def new(
 
 @app.command()
 def revoke(name: TokenNameArgument) -> None:
-    """Say how to revoke a token: a running server takes its tokens from its environment, so this exits with 1."""
+    """Explain how to revoke a token. Tokens are settings of the server, so this changes nothing and exits with 1."""
     settings = load_settings()
     if name not in {grant.name for grant in _load_grants(settings)}:
-        raise NotFound(f"there is no token {name[:64]}; `handrail tokens list` shows those there are")
+        raise NotFound(f"there is no token {name[:64]}; `handrail tokens list` shows all tokens")
     if not settings.handrail_api_tokens:
         raise Conflict(f"token {GENERATED_NAME} is still valid: delete {DATA_DIR / 'api-token'} and restart the server")
     raise Conflict(
@@ -69,26 +73,26 @@ def _load_grants(settings: Settings) -> tuple[TokenGrant, ...]:
 
 def _check_can_create(settings: Settings, name: str, person: str | None) -> None:
     if name in {token.name for token in settings.handrail_api_tokens}:
-        raise Conflict(f"there is a token {name} already; choose another name")
+        raise Conflict(f"token {name} already exists; choose another name")
     if person is not None and load_installation(settings).people.get(person_address(person)) is None:
-        raise NotFound(f"nobody here is {person[:80]}; `handrail people list` shows everybody")
+        raise NotFound(f"there is no person {person[:80]}; `handrail people list` shows all people")
 
 
 def _build_entry(name: str, secret: str, person: str | None, scopes: list[str]) -> str:
-    """Return the entry, checked as a server would check it. Raises Invalid."""
+    """Return the entry, checked as a server checks it. Raises InvalidInput when it is not valid."""
     parts = [name, secret, *([person or ""] if person or scopes else []), *(["+".join(scopes)] if scopes else [])]
     entry = ":".join(parts)
     try:
         parse_api_tokens(entry)
     except ValueError as error:
-        raise InvalidInput(f"this makes no token: {str(error).replace('entry 1', 'it')}") from error
+        raise InvalidInput(f"these values make no valid token: {str(error).replace('entry 1', 'it')}") from error
     return entry
 
 
 def _next_steps(settings: Settings) -> str:
     if settings.handrail_api_tokens:
-        return "Add the entry to HANDRAIL_API_TOKENS, behind a comma, and restart the server."
+        return "Add the entry to HANDRAIL_API_TOKENS, separated by a comma, and restart the server."
     return (
-        "Set HANDRAIL_API_TOKENS to the entry, and restart the server. "
-        "The generated token is no longer let in then; add an entry for yourself too."
+        "Set HANDRAIL_API_TOKENS to the entry and restart the server. "
+        "The server then no longer accepts the generated token, so add an entry for yourself too."
     )

@@ -1,4 +1,4 @@
-"""`handrail up`: everything in one process."""
+"""`handrail up`: run everything in one process."""
 
 from typing import Annotated
 
@@ -15,12 +15,12 @@ def up(
     *,
     port: PortOption = None,
     no_sample: Annotated[
-        bool, Option("--no-sample", help="Do not make a sample repository.", show_default=False)
+        bool, Option("--no-sample", help="Do not create a sample repository.", show_default=False)
     ] = False,
 ) -> None:
-    """Start everything in one process; Ctrl-C stops it.
+    """Start everything in one process. Stop it with Ctrl-C.
 
-    On SQLite unless DATABASE_URL names a PostgreSQL database, which other processes may share.
+    It uses SQLite unless DATABASE_URL names a PostgreSQL database, which other processes may share.
     """
     serve(ServeOptions(port=port, may_use_sample=not no_sample), _print_instructions)
 

@@ -1,4 +1,4 @@
-"""`handrail web`: the role that answers HTTP, apart from the others, which need not load what serves it."""
+"""`handrail web`: run the HTTP role in its own process. A separate module, so that other roles do not load FastAPI."""
 
 from typer import Typer, echo
 
@@ -10,7 +10,7 @@ app = Typer()
 
 @app.command("web")
 def _run_web(*, port: PortOption = None) -> None:
-    """HTTP alone, for a deployment of several processes."""
+    """Run an HTTP server process, for a deployment of several processes."""
     serve(ServeOptions(port=port, role=WEB_ROLE), _print_address)
 
 

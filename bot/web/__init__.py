@@ -1,1 +1,1 @@
-"""HTTP: the API under /v1, the live stream of a thread, health. FastAPI is known here and nowhere else."""
+"""HTTP server: the API under /v1, live event streams and health checks. Only this package imports FastAPI."""

@@ -1,4 +1,4 @@
-"""What the server says of itself to a caller: the agents that work here, who the caller is, what cannot go on."""
+"""Routes about the server: its agents, the caller, and threads that cannot continue."""
 
 from fastapi import APIRouter
 
@@ -15,20 +15,20 @@ router = APIRouter(tags=["about"])
 
 
 class AgentView(FrozenModel):
-    """An agent, and what it is for."""
+    """An agent and its purpose."""
 
     name: str
     purpose: str
 
 
 class AgentList(FrozenModel):
-    """The agents; the first is the one that is asked when none is named."""
+    """The agents of this server. The first one is used when a request names none."""
 
     agents: tuple[AgentView, ...]
 
 
 class CallerView(FrozenModel):
-    """The caller: the token, and the person it speaks for. `name` is null when the configuration knows none."""
+    """The caller: the token and the person it belongs to. `name` is null for a person without a configured name."""
 
     token: str
     address: Address
@@ -39,14 +39,14 @@ class CallerView(FrozenModel):
 
 @router.get("/agents", responses=error_responses(403), dependencies=[require_scope("read")])
 async def list_agents(context: Context) -> AgentList:
-    """The agents that work here."""
+    """List the agents of this server."""
     agents = context.bot.roster.agents.values()
-    return AgentList(agents=tuple(AgentView(name=one.name, purpose=one.purpose) for one in agents))
+    return AgentList(agents=tuple(AgentView(name=agent.name, purpose=agent.purpose) for agent in agents))
 
 
 @router.get("/me", responses=error_responses(403), dependencies=[require_scope("read")])
 async def show_caller(caller: Caller) -> CallerView:
-    """The person or program that the token belongs to."""
+    """Show the person or program that your token belongs to."""
     person = caller.person
     return CallerView(
         token=caller.token_name,
@@ -58,6 +58,6 @@ async def show_caller(caller: Caller) -> CallerView:
 
 
 @router.get("/doctor", responses=error_responses(403), dependencies=[require_scope("admin")])
-async def scan_threads(here: Context) -> ThreadScan:
-    """The newest threads that cannot go on here: this version cannot read them, or their agent is missing."""
-    return await scan_database(here.bot.engine.database, here.bot.roster.agents)
+async def scan_threads(context: Context) -> ThreadScan:
+    """List the newest threads that cannot continue: this version cannot read them, or their agent is missing."""
+    return await scan_database(context.bot.engine.database, context.bot.roster.agents)

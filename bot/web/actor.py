@@ -1,4 +1,4 @@
-"""In whose name a request of the API speaks: the token's own, or another one's when its holder is an admin."""
+"""The actor of an API request: the owner of the token, or another person when the token has the admin scope."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from bot.web.principal import Caller, Principal
 
 @dataclass(frozen=True)
 class Actor:
-    """Who says something, and from where. `person` is None for a stranger.
+    """Author of a message or an answer, and the address it comes from. `person` is None when it is not configured.
 
-    `entered_by` is the caller's own address when they speak for another.
+    `entered_by` is the caller's own address when the caller acts for another person.
     """
 
     address: Address
@@ -28,16 +28,16 @@ class Actor:
     entered_by: Address | None = None
 
     def to_message(self, text: str, at: datetime) -> IncomingMessage:
-        """What they say, as a thread hears it."""
-        known = Provenance.UNVERIFIED if self.person is None else Provenance.VERIFIED_PERSON
+        """Return the text as a message for a thread."""
+        provenance = Provenance.UNVERIFIED if self.person is None else Provenance.VERIFIED_PERSON
         return IncomingMessage(
-            text=text, by=self.address, source=self.source, provenance=known, at=at, entered_by=self.entered_by
+            text=text, by=self.address, source=self.source, provenance=provenance, at=at, entered_by=self.entered_by
         )
 
 
 @dataclass(frozen=True)
 class ActorResolver:
-    """The caller, and the terminal they say they sit at."""
+    """Finds the actor of a request. `terminal` is the value of its Handrail-Channel header."""
 
     principal: Principal
     terminal: str | None
@@ -45,37 +45,43 @@ class ActorResolver:
     schemes: Collection[str]
 
     def resolve_actor(self, requested: Address | None = None) -> Actor:
-        """The caller, or whom they name. Raises MissingScope when they may not speak for that one, and Invalid."""
-        by, who = self._resolve_person(requested)
+        """Return the requested actor, or the caller when none is requested.
+
+        Raises MissingScope when the caller may not act for another person, and InvalidInput for an unknown one.
+        """
+        by, person = self._resolve_person(requested)
         entered_by = None if by == self.principal.address else self.principal.address
-        return Actor(by, self._source(by, who), who, entered_by)
+        return Actor(by, self._source(by, person), person, entered_by)
 
     def _resolve_person(self, requested: Address | None) -> tuple[Address, Person | None]:
         own = self.principal
         if requested is None or requested == own.address:
             return own.address, own.person
-        who = self.people.get(requested)
-        if who is not None and who == own.person:
+        person = self.people.get(requested)
+        if person is not None and person == own.person:
             return own.address, own.person
-        own.require_scope("admin", f"speaking for {requested}")
+        own.require_scope("admin", f"acting for {requested}")
         return resolve_other_actor(requested, self.people, self.schemes)
 
     def _source(self, address: Address, known_person: Person | None) -> Address:
         if self.terminal is None:
             return self.principal.source
         if not _is_terminal_of(self.terminal, address, known_person):
-            raise InvalidInput(f"Handrail-Channel must be the terminal of whoever speaks, like terminal:{address.id}")
+            raise InvalidInput(f"Handrail-Channel must be a terminal of the actor, like terminal:{address.id}")
         return Address(self.terminal)
 
 
 def resolve_other_actor(requested: Address, people: People, schemes: Collection[str]) -> tuple[Address, Person | None]:
-    """A person of the configuration by any of their addresses, or a stranger on a channel. Raises Invalid."""
-    who = people.get(requested)
-    if who is not None:
-        return person_address(who.key), who
+    """Return the configured person with this address, or the address of an unknown user of a channel.
+
+    Raises InvalidInput when the address is neither.
+    """
+    person = people.get(requested)
+    if person is not None:
+        return person_address(person.key), person
     if requested.scheme not in schemes:
-        known = ", ".join(f"person:{one.key}" for one in people.members)
-        raise InvalidInput(f"{requested} is nobody who could speak here; there are: {known}")
+        known = ", ".join(f"person:{member.key}" for member in people.members)
+        raise InvalidInput(f"{requested} is not a known person; use one of: {known}")
     return requested, None
 
 
@@ -90,7 +96,7 @@ async def _acting_as(
     caller: Caller,
     context: Context,
     handrail_channel: Annotated[
-        str | None, Header(description="`terminal:NAME` of the person who speaks, when a terminal calls for them")
+        str | None, Header(description="The terminal that sends this request for the person: `terminal:NAME`.")
     ] = None,
 ) -> ActorResolver:
     return ActorResolver(caller, handrail_channel, context.bot.roster.people, context.schemes)

@@ -1,4 +1,4 @@
-"""The application: every route and what stands around them, put together from what it is given."""
+"""Build the FastAPI application: routes, middleware and error handlers."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ from bot.web.principal import API_PREFIX, AuthMiddleware, Credential, get_caller
 from bot.web.streams import StreamRegistry
 
 _DESCRIPTION = """\
-Agents propose, people hold the rail. Open a thread, follow its log, answer what it asks.
+Open a thread with a message, follow its event log and answer the requests of its agent.
 
-Every failure is `{"error": {"code", "message", "details"?}}`. A POST with an `Idempotency-Key` may be sent again: it is
-answered again, with `Idempotency-Replayed: true`, and not done again.
+Every error is `{"error": {"code", "message", "details"?}}`. You can repeat a POST that has an `Idempotency-Key`: it is
+not carried out again, and you get the first response with `Idempotency-Replayed: true`.
 """
 
 
@@ -32,17 +32,17 @@ def create_app(
     streams: StreamRegistry | None = None,
     channel_routes: Sequence[BaseRoute] = (),
 ) -> FastAPI:
-    """The HTTP surface of a bot, for whoever holds one of the credentials. It neither starts nor stops the bot.
+    """Return the HTTP application of a bot for the holders of these credentials. It neither starts nor stops the bot.
 
-    `doors` are the routes of channels that come in over HTTP, each with its own way to tell who knocks.
+    `channel_routes` receive HTTP requests of channels such as Slack; each route authenticates its own requests.
     """
     app = FastAPIOffline(
         redoc_url=None,
         title="Handrail",
         version="1",
         description=_DESCRIPTION,
-        swagger_ui_parameters={"validatorUrl": None},  # Swagger UI would ask a web site to check the schema
-        redirect_slashes=False,  # such an answer would name the host that the client named
+        swagger_ui_parameters={"validatorUrl": None},  # Swagger UI would send the schema to a validation site
+        redirect_slashes=False,  # the redirect would repeat the client's Host header
         generate_unique_id_function=_operation_id,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
@@ -51,7 +51,7 @@ def create_app(
             Middleware(BodyLimit),
         ],
     )
-    app.state.parts = AppContext(bot, streams or StreamRegistry())
+    app.state.context = AppContext(bot, streams or StreamRegistry())
     add_error_handlers(app)
     app.include_router(_api_router())
     app.include_router(health.router)
@@ -61,8 +61,8 @@ def create_app(
 
 def _api_router() -> APIRouter:
     v1 = APIRouter(prefix=API_PREFIX, dependencies=[Depends(get_caller)])
-    for part in (threads, thread_actions, events, requests, about):
-        v1.include_router(part.router)
+    for module in (threads, thread_actions, events, requests, about):
+        v1.include_router(module.router)
     return v1
 
 

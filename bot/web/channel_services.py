@@ -1,4 +1,4 @@
-"""The ways in besides the API: routes and connections of the channels this environment has an account for."""
+"""Inbound channel services besides the API: HTTP routes and connections of the configured channels."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
     from bot.slack.bootstrap import SlackAccount
 
 SHUTDOWN_GRACE_SECONDS = 1.0
-"""Seconds for courtesies when we stop."""
+"""Time for background replies to finish when the server stops."""
 
 
 @dataclass(frozen=True)
 class ChannelServices:
-    """`starters` begin what comes in by itself, `stoppers` end it, before the bot stops."""
+    """Routes and connections of channels. Run `stop_hooks` before the bot stops."""
 
     routes: tuple[BaseRoute, ...] = ()
     start_hooks: tuple[Callable[[], None], ...] = ()
     stop_hooks: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     def start(self) -> None:
-        for start in self.start_hooks:
-            start()
+        for start_hook in self.start_hooks:
+            start_hook()
 
     async def stop(self) -> None:
-        for stop in self.stop_hooks:
-            await stop()
+        for stop_hook in self.stop_hooks:
+            await stop_hook()
 
 
 def build_channel_services(settings: Settings, bot: Bot) -> ChannelServices:
-    """Raises Misconfigured when what is given does not suffice."""
+    """Return the services of the configured channels. Raises ConfigurationError when settings are missing."""
     if not settings.is_slack_enabled:
         return ChannelServices()
-    from bot.slack.bootstrap import load_slack_account  # noqa: PLC0415 - 0.2 s that nobody without Slack needs
+    from bot.slack.bootstrap import load_slack_account  # noqa: PLC0415 - saves 0.2 s without Slack
 
     account = load_slack_account(settings, load_secret_key(settings))
     return ChannelServices() if account is None else build_slack_services(account, bot)
 
 
 def build_slack_services(account: "SlackAccount", bot: Bot, sleep: Sleep = sleep_until) -> ChannelServices:
-    """HTTP where there is a signing secret, Socket Mode where there is an app token."""
-    from bot.slack.bootstrap import build_slack_endpoint, build_socket_mode_runner  # noqa: PLC0415 - the same
-    from bot.web.slack import build_slack_route  # noqa: PLC0415 - the same
-    from channels.slack.channel import SlackChannel  # noqa: PLC0415 - the same
+    """Return Slack's services: an HTTP route with a signing secret, Socket Mode with an app token."""
+    from bot.slack.bootstrap import build_slack_endpoint, build_socket_mode_runner  # noqa: PLC0415 - as above
+    from bot.web.slack import build_slack_route  # noqa: PLC0415 - as above
+    from channels.slack.channel import SlackChannel  # noqa: PLC0415 - as above
 
-    door = build_slack_endpoint(account, cast(SlackChannel, bot.channels["slack"]), bot)
-    routes = (build_slack_route(door),) if account.signing_secrets else ()
-    courtesies, afterwards = (
-        partial(door.dispatcher.background_tasks.stop, SHUTDOWN_GRACE_SECONDS),
-        door.dispatcher.background_tasks,
-    )
-    if (listening := build_socket_mode_runner(account, door, bot, sleep)) is None:
-        return ChannelServices(routes, (lambda: afterwards.spawn(door.dispatcher.identity_cache.get()),), (courtesies,))
-    return ChannelServices(routes, (listening.start,), (listening.stop, courtesies))
+    endpoint = build_slack_endpoint(account, cast(SlackChannel, bot.channels["slack"]), bot)
+    routes = (build_slack_route(endpoint),) if account.signing_secrets else ()
+    dispatcher = endpoint.dispatcher
+    stop_background_tasks = partial(dispatcher.background_tasks.stop, SHUTDOWN_GRACE_SECONDS)
+    if (socket_mode := build_socket_mode_runner(account, endpoint, bot, sleep)) is None:
+        fetch_identity = dispatcher.identity_cache.get
+        start = (lambda: dispatcher.background_tasks.spawn(fetch_identity()),)
+        return ChannelServices(routes, start, (stop_background_tasks,))
+    return ChannelServices(routes, (socket_mode.start,), (socket_mode.stop, stop_background_tasks))

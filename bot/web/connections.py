@@ -1,4 +1,4 @@
-"""Limits of one HTTP connection: how many there are, and how long a client may take for the head of a request."""
+"""Limits for HTTP connections: their number, and the time for a client to send the head of a request."""
 
 import asyncio
 import errno
@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from bot.log import LogEvent, log
 
 HEAD_TIMEOUT_SECONDS = 10.0
-"""From the opening of a connection, or the first byte of a further request, to the end of the request's head."""
+"""Time from opening a connection, or from the first byte of a later request, to the end of the request's head."""
 MAX_CONNECTIONS = 1000
 REPORT_INTERVAL_SECONDS = 60.0
 _OUT_OF_RESOURCES_ERRNOS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -20,18 +20,18 @@ _BUSY_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent
 
 
 def max_connections() -> int:
-    """Return how many connections are served at once: half of the descriptors that this process may have."""
+    """Return the number of connections served at once: at most half of this process's file descriptors."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(MAX_CONNECTIONS, descriptors // 2)
 
 
 class BoundedProtocol(H11Protocol):
-    """One HTTP connection of uvicorn that is closed when there are too many, or when a head takes too long."""
+    """HTTP connection of uvicorn that is closed when there are too many, or when a request's head takes too long."""
 
     _head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Turn the connection away when there are too many; else wait for the head of its first request."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Answer 503 and close when there are too many connections; else wait for the head of the first request."""
         super().connection_made(transport)
         if len(self.connections) > max_connections():
             transport.write(_BUSY_RESPONSE)
@@ -40,7 +40,7 @@ class BoundedProtocol(H11Protocol):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Pass the bytes on, and keep the time for as long as no request has begun with them."""
+        """Pass the bytes on, and run the timer until a request has begun."""
         super().data_received(data)
         if getattr(self.cycle, "response_complete", True) is False:  # None before the first request
             self._stop_timer()
@@ -48,7 +48,7 @@ class BoundedProtocol(H11Protocol):
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Stop the timer of the closed connection."""
         self._stop_timer()
         super().connection_lost(exc)
 
@@ -63,16 +63,16 @@ class BoundedProtocol(H11Protocol):
 
 @dataclass
 class EventLoopErrorHandler:
-    """An exception handler of an event loop that reports a lack of descriptors once a minute.
+    """Exception handler of an event loop that reports a lack of file descriptors at most once a minute.
 
-    asyncio reports it for every place of the listen queue, thousands of times a second (CPython 3.11, gh-106527).
+    asyncio reports it for each entry of the listen queue, thousands of times a second (CPython 3.11, gh-106527).
     """
 
     monotonic: Callable[[], float]
     _reported_at: float | None = None
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Handle what asyncio reports; everything but a lack of descriptors goes its usual way."""
+        """Log a lack of descriptors, memory or buffers; pass every other error to the default handler."""
         error = context.get("exception")
         if not (isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES_ERRNOS):
             loop.default_exception_handler(context)

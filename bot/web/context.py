@@ -1,4 +1,4 @@
-"""What every route works with."""
+"""Dependencies that every route shares."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,20 +11,20 @@ from bot.web.streams import StreamRegistry
 
 @dataclass(frozen=True)
 class AppContext:
-    """The bot behind this application, and its live streams."""
+    """The bot behind this application and its live streams."""
 
     bot: Bot
     streams: StreamRegistry
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """The schemes of the channels of this process: those that are sent to and those that read the log."""
+        """Address schemes of all channels of this process, such as `slack` or `terminal`."""
         return tuple(self.bot.channels)
 
 
 async def _get_context(request: Request) -> AppContext:
-    parts: AppContext = request.app.state.parts
-    return parts
+    context: AppContext = request.app.state.context
+    return context
 
 
 Context = Annotated[AppContext, Depends(_get_context)]

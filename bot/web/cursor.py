@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, opaque to clients."""
+"""Cursors: opaque positions in a list, given to clients to fetch the next page."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from agents.errors import InvalidInput
 
 Position = tuple[datetime, str]
-"""The time and id of the last one seen."""
+"""Time and id of the last item on the page before."""
 
 
 def format_cursor(at: datetime, item_id: str) -> str:
-    """The cursor behind this one."""
+    """Return the cursor that continues after this item."""
     return urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()},{item_id}".encode()).decode().rstrip("=")
 
 
 def parse_cursor(cursor: str | None) -> Position | None:
-    """The place a cursor stands for; None is the beginning. Raises Invalid for what we never gave out."""
+    """Return the position of a cursor, or None for the beginning. Raises InvalidInput for an invalid cursor."""
     if cursor is None:
         return None
     try:
@@ -23,4 +23,4 @@ def parse_cursor(cursor: str | None) -> Position | None:
         at, _, identity = text.partition(",")
         return datetime.fromisoformat(at).astimezone(UTC), identity
     except (ValueError, OverflowError) as error:
-        raise InvalidInput("cursor: this is no cursor of ours; begin without one") from error
+        raise InvalidInput("invalid cursor; omit it to start from the first page") from error

@@ -1,4 +1,4 @@
-"""Errors as HTTP tells them: always `{"error": {"code", "message", "details"?}}`, each kind with one status."""
+"""HTTP responses for errors: the body is always `{"error": {"code", "message", "details"?}}`."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -22,7 +22,7 @@ STATUS_BY_ERROR: Mapping[type[HandrailError], int] = {
     ToolError: 422,
     Retryable: 503,
 }
-"""Children of these share their status; whatever is not among them is our own failure, 500."""
+"""Subclasses share the status of their base. Every other error is 500."""
 
 _CODE_BY_STATUS = {
     400: "malformed_json",
@@ -33,27 +33,27 @@ _CODE_BY_STATUS = {
     415: "unsupported_media_type",
 }
 _MESSAGE_BY_STATUS = {
-    404: "there is nothing at this path; /docs lists what there is",
-    405: "this path does not take this method; /docs lists what it takes",
+    404: "no such path; /docs lists all paths",
+    405: "this path does not support this method; /docs lists the methods",
 }
-_DEFAULT_RETRY_AFTER_SECONDS = 1.0  # seconds; a database that is busy or being restored is worth another try at once
+_DEFAULT_RETRY_AFTER_SECONDS = 1.0  # a busy database is usually available again at once
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Have every error of a route answered as a problem."""
+    """Turn every error of a route into an error response."""
     for kind in (HandrailError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _handle_error)
 
 
 async def _handle_error(request: Request, error: Exception) -> JSONResponse:
-    answer = response_for_error(error)
-    if answer.status_code >= 500:  # noqa: PLR2004 - where our failures begin, RFC 9110 §15.6
+    response = response_for_error(error)
+    if response.status_code >= 500:  # noqa: PLR2004 - server errors, RFC 9110 §15.6
         log(LogEvent.HTTP_FAILED, level="error", method=request.method, path=request.scope["path"], error=error)
-    return answer
+    return response
 
 
 def response_for_error(error: Exception) -> JSONResponse:
-    """The answer to whoever met this error. What is not ours is told as nothing but a failure."""
+    """Return the response for an error. Details of an unexpected error are only logged, not sent."""
     match error:
         case HandrailError():
             return _handrail_error_response(error)
@@ -63,31 +63,31 @@ def response_for_error(error: Exception) -> JSONResponse:
             code = _CODE_BY_STATUS.get(status, "refused")
             return error_response(status, code, _MESSAGE_BY_STATUS.get(status, error.detail), headers=error.headers)
         case _:
-            return error_response(500, "internal_error", "something went wrong here; the log of the server has more")
+            return error_response(500, "internal_error", "internal error; see the log of the server")
 
 
 def error_response(
     status: int, code: str, message: str, *, details: Any = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """One problem as an answer."""
+    """Return an error response."""
     return JSONResponse(error_body(code, message, details), status, headers=headers)
 
 
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
-    """The body of a problem."""
-    told = {"code": code, "message": message}
-    return {"error": told if details is None else {**told, "details": details}}
+    """Return the body of an error response."""
+    body = {"code": code, "message": message}
+    return {"error": body if details is None else {**body, "details": details}}
 
 
 def body_for_error(error: HandrailError) -> dict[str, Any]:
-    """The body of one of our own errors; a request it speaks of is shown whole."""
+    """Return the body for a HandrailError. A request in its details is rendered as the API renders it."""
     details = error.details
-    shown = request_view(details).model_dump(mode="json") if isinstance(details, HumanRequest) else details
-    return error_body(error.code, str(error), shown)
+    view = request_view(details).model_dump(mode="json") if isinstance(details, HumanRequest) else details
+    return error_body(error.code, str(error), view)
 
 
 def status_for_error(error: HandrailError) -> int:
-    """The status of the closest kind that has one."""
+    """Return the HTTP status of the error's nearest base class that has one, else 500."""
     return next((STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR), 500)
 
 
@@ -99,12 +99,12 @@ def _handrail_error_response(error: HandrailError) -> JSONResponse:
 
 
 def _validation_error_response(error: RequestValidationError) -> JSONResponse:
-    mistakes = [_field_error(found) for found in error.errors()]
-    message = "; ".join(f"{m['field'] or m['in']}: {m['message']}" for m in mistakes)
-    return error_response(422, "invalid", message, details=mistakes)
+    field_errors = [_field_error(found) for found in error.errors()]
+    message = "; ".join(f"{one['field'] or one['in']}: {one['message']}" for one in field_errors)
+    return error_response(422, "invalid", message, details=field_errors)
 
 
 def _field_error(validation_error: Mapping[str, Any]) -> dict[str, str]:
-    place, *path = validation_error["loc"]
+    location, *path = validation_error["loc"]
     message = str(validation_error["msg"]).removeprefix("Value error, ")
-    return {"in": str(place), "field": ".".join(map(str, path)), "message": message}
+    return {"in": str(location), "field": ".".join(map(str, path)), "message": message}

@@ -1,4 +1,4 @@
-"""A thread's log: read in parts, or followed live (server-sent events)."""
+"""Event log of a thread: read it at once or follow it live with server-sent events."""
 
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -19,17 +19,17 @@ from bot.web.streams import StreamRegistry
 from storage.event_store import events_after
 
 PAGE_SIZE = 200
-"""Events read at once: long logs go through memory in parts, and no reader holds up those who write."""
+"""Events read in one transaction. Small pages bound memory and keep readers from blocking writers."""
 
 router = APIRouter(
     prefix="/threads/{thread_id}/events", tags=["threads"], dependencies=[require_scope("read"), VISIBLE_THREAD]
 )
 
-AfterSeq = Annotated[int, Query(ge=0, le=MAX_SAFE_INTEGER, description="only events behind this `seq`")]
+AfterSeq = Annotated[int, Query(ge=0, le=MAX_SAFE_INTEGER, description="Return only events after this `seq`.")]
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     **error_responses(403, 404),
     200: {
-        "description": "The events, or with `Accept: text/event-stream` one after another as they happen.",
+        "description": "The events; with `Accept: text/event-stream` a stream of events as they happen.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
 }
@@ -40,11 +40,16 @@ async def read_events(
     thread_id: str,
     context: Context,
     after: AfterSeq = 0,
-    limit: Annotated[int | None, Query(ge=1, description="the most to read; all when not given")] = None,
+    limit: Annotated[int | None, Query(ge=1, description="Maximum number of events; all when omitted.")] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
-    last_event_id: Annotated[int, Header(ge=0, le=MAX_SAFE_INTEGER, description="where a stream_events was left")] = 0,
+    last_event_id: Annotated[
+        int, Header(ge=0, le=MAX_SAFE_INTEGER, description="`seq` of the last event you received.")
+    ] = 0,
 ) -> Response:
-    """The thread's log. A stream goes on behind `after` or `Last-Event-ID`, and stays open while a thread rests."""
+    """Read the event log of a thread, or follow it as a stream.
+
+    A stream starts after `after` or `Last-Event-ID`, and stays open while the thread waits.
+    """
     engine = context.bot.engine
     if accepts_event_stream(accept):
         frames = stream_events(engine, context.streams, thread_id, max(after, last_event_id))
@@ -54,45 +59,45 @@ async def read_events(
 
 
 def accepts_event_stream(accept: str) -> bool:
-    """Whether event streams are among the media types a client takes."""
+    """Return whether the media types that a client accepts include event streams."""
     return any(kind.partition(";")[0].strip().lower() == "text/event-stream" for kind in accept.split(","))
 
 
 async def stream_events(engine: Engine, streams: StreamRegistry, thread_id: str, after: int) -> AsyncGenerator[bytes]:
-    """Frames of server-sent events (WHATWG HTML §9.2) until the server stops or the client goes.
+    """Yield frames of server-sent events (WHATWG HTML §9.2) until the server stops or the client disconnects.
 
-    A database that fails ends the stream: whoever follows comes back with the last id, by the rules of the format.
+    The stream ends when the database is unavailable. Clients reconnect with the last id, as the format demands.
     """
-    with engine.subscribe(thread_id) as bell, streams.register(bell), suppress(StoreUnavailable):
+    with engine.subscribe(thread_id) as wake_event, streams.register(wake_event), suppress(StoreUnavailable):
         while True:
-            bell.clear()
+            wake_event.clear()
             page = await _read_page(engine, thread_id, after, PAGE_SIZE)
             for event in page:
                 yield format_sse_frame(event)
                 after = event.seq
             if streams.has_ended:
                 return
-            if len(page) < PAGE_SIZE and not await streams.wait(bell):
+            if len(page) < PAGE_SIZE and not await streams.wait(wake_event):
                 yield KEEPALIVE_COMMENT
 
 
 def format_sse_frame(event: EventView) -> bytes:
-    """One event on the wire."""
+    """Return one event as a server-sent event."""
     return format_sse_event(data_str=event.model_dump_json(), event=event.type, id=str(event.seq))
 
 
 async def _stream_json(
     engine: Engine, thread_id: str, page: list[EventView], limit: int | None
 ) -> AsyncGenerator[bytes]:
-    """An EventPage as JSON, written while it is read: a whole log is never in memory, and holds nobody up."""
+    """Yield an EventPage as JSON, page by page, so that a whole log is never in memory."""
     yield b'{"events":['
-    left, separator = limit, ""
+    remaining, separator = limit, ""
     while page:
         yield (separator + ",".join(event.model_dump_json() for event in page)).encode()
-        left, separator = None if left is None else left - len(page), ","
-        size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
-        full = len(page) == PAGE_SIZE and size > 0
-        page = await _read_page(engine, thread_id, page[-1].seq, size) if full else []
+        remaining, separator = None if remaining is None else remaining - len(page), ","
+        size = PAGE_SIZE if remaining is None else min(PAGE_SIZE, remaining)
+        has_more = len(page) == PAGE_SIZE and size > 0
+        page = await _read_page(engine, thread_id, page[-1].seq, size) if has_more else []
     yield b"]}"
 
 

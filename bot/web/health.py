@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can work."""
+"""Health checks: whether the process is alive, and whether it is ready to work."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,28 +17,28 @@ from storage.readiness import check_accepts_writes, check_disk_space
 from storage.schema import check_writable
 
 DATABASE_TIMEOUT_SECONDS = 3.0
-"""Seconds for the database to commit: one that takes longer is of no use to anybody who waits."""
+"""Time for the database to commit. A slower database counts as unavailable."""
 
 router = APIRouter(tags=["health"])
 
 
 class Liveness(FrozenModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: str = "ok"
 
 
 class HealthCheck(FrozenModel):
-    """One thing that is needed; `problem` is empty when it works."""
+    """Result of one check. `problem` is empty when it passed."""
 
     ok: bool
     problem: str = ""
 
 
 class ToolUsage(FrozenModel):
-    """What one tool occupies here now, and how many of its calls have exceeded their time since the start.
+    """Calls of one tool in this process now, and `exceeded`: calls over their time limit since the start.
 
-    Calls that hang are past their time and have not ended.
+    `hanging` calls are over their time limit and have not ended.
     """
 
     running: int
@@ -48,9 +48,9 @@ class ToolUsage(FrozenModel):
 
 
 class Readiness(FrozenModel):
-    """Whether everything that is needed works. `degraded` says what works only in part.
+    """Results of all checks. `degraded` lists tools that cannot run now.
 
-    `tools`, by agent and tool, is told to those who send a token.
+    `tools`, by agent and tool, is included only when you send a token.
     """
 
     ready: bool
@@ -61,15 +61,15 @@ class Readiness(FrozenModel):
 
 @router.get("/healthz")
 async def get_liveness() -> Liveness:
-    """Whether the process lives."""
+    """Check that the process is alive."""
     return Liveness()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something that is needed does not work."}})
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "At least one check failed."}})
 async def get_readiness(context: Context, response: Response, caller: OptionalCaller) -> Readiness:
-    """Whether the database can be written, the engine runs, tools have where to run, and each channel is there.
+    """Check that the database accepts writes, the engine runs, tools can run and each channel is connected.
 
-    Only for a caller with a token something is committed; for all others the database is read.
+    With a token the check commits a write; without one it only reads the database.
     """
     checks = {
         "database": await _check_database(context.bot, is_trusted=caller is not None),
@@ -78,7 +78,7 @@ async def get_readiness(context: Context, response: Response, caller: OptionalCa
         **{f"channel:{scheme}": HealthCheck(ok=True) for scheme in context.schemes},
         **{name: HealthCheck(ok=False, problem=problem) for name, problem in context.bot.channel_errors.items()},
     }
-    told = Readiness(
+    readiness = Readiness(
         ready=all(check.ok for check in checks.values()),
         checks=checks,
         degraded=_describe_degraded(context.bot.tool_runner, caller),
@@ -86,42 +86,42 @@ async def get_readiness(context: Context, response: Response, caller: OptionalCa
         if caller
         else None,
     )
-    response.status_code = 200 if told.ready else 503
-    return told
+    response.status_code = 200 if readiness.ready else 503
+    return readiness
 
 
 async def _check_database(bot: Bot, *, is_trusted: bool) -> HealthCheck:
-    """Return whether the database answers in time and takes writes, proven by a commit for trusted callers."""
+    """Check that the database answers in time and accepts writes; for trusted callers, commit a write."""
     database = bot.engine.database
     try:
         async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
             await database.transaction(check_writable) if is_trusted else await database.read(check_accepts_writes)
             check_disk_space(database.url)
     except (HandrailError, TimeoutError) as error:
-        return HealthCheck(ok=False, problem=str(error) or f"it did not answer within {DATABASE_TIMEOUT_SECONDS:.0f} s")
+        return HealthCheck(ok=False, problem=str(error) or f"no answer within {DATABASE_TIMEOUT_SECONDS:.0f} s")
     return HealthCheck(ok=True)
 
 
 def _check_engine(bot: Bot) -> HealthCheck:
     if bot.backend.is_running:
         return HealthCheck(ok=True)
-    return HealthCheck(ok=False, problem="it is not running")
+    return HealthCheck(ok=False, problem="not running")
 
 
 def _check_tools(runner: ToolRunner) -> Mapping[str, HealthCheck]:
-    """A check that is there when no tool can run, because calls past their time occupy everything."""
+    """Return a failed check when hanging calls occupy every tool thread; otherwise no check."""
     if not runner.is_exhausted:
         return {}
-    problem = "calls of tools that do not end occupy every thread: restart this process"
+    problem = "hanging tool calls occupy every thread; restart this process"
     return {"tools": HealthCheck(ok=False, problem=problem)}
 
 
 def _describe_degraded(runner: ToolRunner, caller: Principal | None) -> tuple[str, ...] | None:
-    """The names of agents and tools are for those who send a token."""
+    """Return the tools that cannot run. Their names are shown only to callers with a token."""
     stuck = runner.stuck_tools
     if caller or not stuck:
         return stuck or None
-    return (f"tools that cannot run: {len(stuck)}; send a token to see which",)
+    return (f"tools that cannot run: {len(stuck)}; send a token to see their names",)
 
 
 def _tool_usage(load: ToolLoad) -> ToolUsage:

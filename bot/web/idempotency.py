@@ -1,6 +1,6 @@
-"""`Idempotency-Key`: whoever asks again with the same key gets the first answer again, and nothing is done twice.
+"""`Idempotency-Key`: a POST repeated with the same key gets the first response again and is not carried out twice.
 
-The answer is kept in the transaction of the events it tells of, so neither is there without the other.
+The response is stored in the same transaction as the events it describes.
 """
 
 import json
@@ -24,17 +24,17 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 class StoredResponse(FrozenModel):
-    """What was answered, as it is kept."""
+    """Response as it is stored for replays."""
 
     status: int
     body: dict[str, Any]
 
     def to_json(self) -> str:
-        """The answer as the inbox keeps it."""
+        """Return the response as JSON text for the inbox."""
         return json.dumps({"status": self.status, "body": self.body}, ensure_ascii=False)
 
     def to_response(self, *, is_replayed: bool = False) -> JSONResponse:
-        """The answer as bytes: the same ones whenever it is given."""
+        """Return the HTTP response. A replay has the same body as the first response."""
         return JSONResponse(self.body, self.status, headers={REPLAYED_HEADER: "true"} if is_replayed else None)
 
 
@@ -44,25 +44,29 @@ ResponseBuilder = Callable[[CommitResult], StoredResponse]
 
 @dataclass(frozen=True)
 class IdempotentOperation:
-    """One POST, and the claim its key lays on what it does; None without a key."""
+    """Runs the operation of one POST at most once per key. `claim` is None without an Idempotency-Key."""
 
     engine: Engine
     claim: IdempotencyClaim | None
 
     async def run(self, operation: Operation, build_response: ResponseBuilder) -> JSONResponse:
-        """Act and tell, or tell what was told before. Raises KeyReused, and what `act` raises: then nothing is kept."""
+        """Run the operation and return its response, or replay the stored response.
+
+        Raises IdempotencyKeyReused when the key was used for another body, and errors of `operation`, after which
+        nothing is stored.
+        """
         if self.claim is None:
             return build_response(await operation(None, None)).to_response()
-        earlier = await self._find_previous(self.claim)
-        if earlier is None:
-            recorded = await operation(self.claim, lambda recorded: build_response(recorded).to_json())
-            if recorded.duplicate_of is None:
-                return build_response(recorded).to_response()
-            earlier = recorded.duplicate_of
-        return _replay(earlier, self.claim)
+        previous = await self._find_previous(self.claim)
+        if previous is None:
+            result = await operation(self.claim, lambda result: build_response(result).to_json())
+            if result.duplicate_of is None:
+                return build_response(result).to_response()
+            previous = result.duplicate_of
+        return _replay(previous, self.claim)
 
     async def _find_previous(self, claim: IdempotencyClaim) -> PreviousResult | None:
-        """Looked up before acting: what was right the first time may be refused by now."""
+        """Look for a stored response before acting, because the operation may be refused the second time."""
         return await self.engine.database.read(lambda connection: find_duplicate(connection, claim))
 
 
@@ -73,8 +77,8 @@ def _replay(previous: PreviousResult, claim: IdempotencyClaim) -> JSONResponse:
         return StoredResponse.model_validate_json(previous.reply).to_response(is_replayed=True)
     except ValidationError as error:
         raise WrongState(
-            f"this was done before, in thread {previous.thread_id}, and answered by a newer Handrail: "
-            "look at the thread"
+            f"this was done before in thread {previous.thread_id} by a newer Handrail version, whose response this "
+            "version cannot read; look at the thread"
         ) from error
 
 
@@ -88,7 +92,7 @@ async def _idempotency(
             min_length=1,
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
-            description="your own name for this request: sent again with it, it is answered again and not done again",
+            description="A unique key for this request. If you repeat it, you get the first response again.",
         ),
     ] = None,
 ) -> IdempotentOperation:

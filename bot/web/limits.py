@@ -1,4 +1,4 @@
-"""Limits of a request's body: how large it may be, how long it may take to arrive, and that its length is clear."""
+"""Limits for request bodies: size, time to arrive, and an unambiguous length."""
 
 import asyncio
 
@@ -10,14 +10,10 @@ from bot.web.errors import error_response, response_for_error
 
 BODY_TIMEOUT_SECONDS = 30.0
 MAX_BODY_BYTES = 256 * 1024
-"""Bytes. A message has at most 16 000 characters; what is larger is no request of ours."""
-_MAX_CONTENT_LENGTH_DIGITS = (
-    20  # digits; a Content-Length that makes no sense is not believed, the bytes are counted anyway
-)
-
-
+"""A message has at most 16 000 characters, so no valid API request is larger."""
+_MAX_CONTENT_LENGTH_DIGITS = 20  # a longer Content-Length is ignored; the bytes are receive_counted in any case
 MAX_CHANNEL_BODY_BYTES = 1_000_000
-"""Bytes of what a channel is brought: a message of Slack has 40 000 characters, and comes in several forms at once."""
+"""Channels may receive more: a Slack message has up to 40 000 characters and arrives in several formats at once."""
 
 _CHANNELS_PATH_PREFIX = "/channels/"
 _CLOSE_HEADERS = {"Connection": "close"}
@@ -25,10 +21,10 @@ _AMBIGUOUS_LENGTH_MESSAGE = "send either Content-Length or Transfer-Encoding, no
 
 
 class BodyLimit:
-    """Refuses a body by the length it tells before any of it is read, and another one where it gets too long.
+    """Rejects a body whose Content-Length is too large before reading it, and any other body once it is too long.
 
-    A request with both Content-Length and Transfer-Encoding is refused, because a proxy in front may read another end
-    of its body than this server does (RFC 9112, 6.1).
+    A request with both Content-Length and Transfer-Encoding is rejected, because a proxy and this server could
+    disagree about where its body ends (RFC 9112 §6.1).
     """
 
     def __init__(self, app: ASGIApp, timeout_seconds: float = BODY_TIMEOUT_SECONDS) -> None:
@@ -36,16 +32,16 @@ class BodyLimit:
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        largest = (
+        max_bytes = (
             MAX_CHANNEL_BODY_BYTES if str(scope.get("path", "")).startswith(_CHANNELS_PATH_PREFIX) else MAX_BODY_BYTES
         )
-        if scope["type"] == "http" and _declared_length(scope) > largest:
-            return await response_for_error(_too_large_error(largest))(scope, receive, send)
+        if scope["type"] == "http" and _declared_length(scope) > max_bytes:
+            return await response_for_error(_too_large_error(max_bytes))(scope, receive, send)
         if scope["type"] == "http" and _is_ambiguous(scope):
             return await error_response(400, "ambiguous_length", _AMBIGUOUS_LENGTH_MESSAGE, headers=_CLOSE_HEADERS)(
                 scope, receive, send
             )
-        return await self._app(scope, _limit_body(receive, largest, self._timeout_seconds), send)
+        return await self._app(scope, _limit_body(receive, max_bytes, self._timeout_seconds), send)
 
 
 def _declared_length(scope: Scope) -> int:
@@ -62,7 +58,7 @@ def _limit_body(receive: Receive, max_bytes: int, timeout_seconds: float) -> Rec
     size, is_complete = 0, False
     deadline = asyncio.get_running_loop().time() + timeout_seconds
 
-    async def counted() -> Message:
+    async def receive_counted() -> Message:
         nonlocal size, is_complete
         message = await receive() if is_complete else await _receive_before(deadline, receive)
         is_complete = not message.get("more_body", False)
@@ -71,7 +67,7 @@ def _limit_body(receive: Receive, max_bytes: int, timeout_seconds: float) -> Rec
             raise _too_large_error(max_bytes)
         return message
 
-    return counted
+    return receive_counted
 
 
 async def _receive_before(deadline: float, receive: Receive) -> Message:
@@ -83,5 +79,5 @@ async def _receive_before(deadline: float, receive: Receive) -> Message:
 
 
 def _too_large_error(max_bytes: int) -> HTTPException:
-    """The connection stays open, and the server drops the rest: closed at once, it would lose our answer too."""
+    """Return the error for a body that is too large. Closing the connection at once could lose the response."""
     return HTTPException(413, f"the body is larger than {max_bytes // 1024} KiB")

@@ -1,4 +1,4 @@
-"""Around every answer: its headers, a line in the log, and a 500 where nothing else could be said."""
+"""Outer middleware: add response headers, log API calls, and turn unexpected errors into responses."""
 
 import asyncio
 
@@ -16,13 +16,13 @@ _DOCS_CONTENT_POLICY = (
     b"default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 )
 _DOCS_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _DOCS_CONTENT_POLICY))
-_STOPPING_MESSAGE = "this server is stopping; send the same again in a moment"
+_STOPPING_MESSAGE = "the server is stopping; send the request again in a moment"
 _MIN_ERROR_STATUS = 400
 _MIN_SERVER_ERROR_STATUS = 500
 
 
 class ResponseMiddleware:
-    """The outermost of our middlewares."""
+    """Outermost middleware of the application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,27 +30,27 @@ class ResponseMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        begun = False
+        has_started = False
 
-        async def dressed(message: Message) -> None:
-            nonlocal begun
+        async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
-                begun = True
+                has_started = True
                 message = {**message, "headers": [*message["headers"], *_response_headers(scope)]}
                 _log_response(scope, message["status"])
             await send(message)
 
         try:
-            await self._app(scope, receive, dressed)
-        except asyncio.CancelledError:  # the server stops and has waited long enough
-            if not begun:
-                await response_for_error(Unavailable(_STOPPING_MESSAGE))(scope, receive, dressed)
+            await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the server is stopping and the grace time is over
+            if not has_started:
+                await response_for_error(Unavailable(_STOPPING_MESSAGE))(scope, receive, send_with_headers)
             raise
         except Exception as error:
             log(LogEvent.HTTP_FAILED, level="error", method=scope["method"], path=scope["path"], error=error)
-            if begun:
+            if has_started:
                 raise
-            await response_for_error(error)(scope, receive, dressed)
+            await response_for_error(error)(scope, receive, send_with_headers)
 
 
 def _response_headers(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
@@ -60,7 +60,7 @@ def _response_headers(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _log_response(scope: Scope, status: int) -> None:
-    """What came in and what became of it; failures are told where they are met, with what they are."""
+    """Log an API write or a rejected API call. Server errors are logged where they occur, with their cause."""
     if (
         not is_api_path(scope["path"])
         or status >= _MIN_SERVER_ERROR_STATUS

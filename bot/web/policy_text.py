@@ -1,4 +1,4 @@
-"""The terms of a request in one sentence, for people who wonder why they are asked."""
+"""The approval terms of a request in one sentence."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,25 +15,25 @@ _EXPIRY_TEXTS: dict[OnExpire, str] = {
 
 
 def describe_policy(decision: PolicyDecision, names: Mapping[str, str]) -> str:
-    """Return the rule that asked, who may decide, by the `names` of people, and how long they have."""
-    ask = decision.ask or ApprovalTerms()
-    return f"{decision.rule}: {'; '.join(_clauses(ask, _describe_deciders(ask, names)))}"
+    """Return the name of the rule, who may decide and until when. `names` has people's names by address."""
+    terms = decision.ask or ApprovalTerms()
+    return f"{decision.rule}: {'; '.join(_clauses(terms, _describe_deciders(terms, names)))}"
 
 
-def _clauses(terms: ApprovalTerms, who: str) -> Iterator[str]:
-    yield f"{terms.quorum} of {who} must agree" if terms.quorum > 1 else f"{who} may decide"
-    yield f"whoever asked {'may' if terms.requester_may_approve else 'may not'} approve"
+def _clauses(terms: ApprovalTerms, deciders: str) -> Iterator[str]:
+    yield f"{terms.quorum} of {deciders} must agree" if terms.quorum > 1 else f"{deciders} may decide"
+    yield f"the requester {'may' if terms.requester_may_approve else 'may not'} approve"
     if not terms.editor_may_approve:
-        yield "an edit approves nothing: another person must approve the new arguments"
-    yield f"approving takes {terms.min_assurance} assurance"
+        yield "an edit does not approve: another person must approve the new arguments"
+    yield f"approving requires {terms.min_assurance} assurance"
     yield f"without an answer in {_format_duration(terms.expires)} it {_EXPIRY_TEXTS[terms.on_expire]}"
 
 
 def _describe_deciders(terms: ApprovalTerms, names: Mapping[str, str]) -> str:
     if "*" in terms.roles:
-        return "anybody we know"
+        return "any known person"
     named = [*(f"role {role}" for role in terms.roles), *(name_in(names, person_address(key)) for key in terms.people)]
-    return " or ".join(named) or "nobody"
+    return " or ".join(named) or "no approver"
 
 
 def _format_duration(seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Bearer tokens: who comes in, as whom they speak, and what their token lets them do."""
+"""Bearer tokens: authenticate callers and determine their person, scopes and visible threads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from bot.environment.api_tokens import ApiToken, TokenScope
 from bot.web.errors import error_response
 
 API_PREFIX = "/v1"
-_UNAUTHORIZED_MESSAGE = "send a token that this server knows: Authorization: Bearer TOKEN"
+_UNAUTHORIZED_MESSAGE = "send a valid token: Authorization: Bearer TOKEN"
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A token that is let in. One with `admin` has every scope, whatever roles its person has."""
+    """Accepted token. With `is_admin` it has every scope, independent of its person's roles."""
 
     token: ApiToken
     is_admin: bool = False
@@ -32,9 +32,9 @@ class Credential:
 
 @dataclass(frozen=True)
 class Principal:
-    """One caller. `person` is None for a program, and for a person whom the configuration does not know.
+    """Authenticated caller. `person` is None for a program and for a person who is not configured.
 
-    `scopes` are what the token lets them do, `viewer` is what they may see.
+    `scopes` limit what the caller may do, `viewer` limits which threads the caller may see.
     """
 
     token_name: str
@@ -46,29 +46,29 @@ class Principal:
     @classmethod
     def from_credential(cls, credential: Credential, people: People) -> "Principal":
         token = credential.token
-        # A program has a scheme of its own: it is not taken for the person it is named like.
+        # A program has its own scheme, so that it is not mistaken for a person of the same name.
         address = Address(f"token:{token.name}") if token.person is None else person_address(token.person)
-        who = people.get(address)
-        scopes = token.granted_scopes(is_admin=credential.is_admin or (who is not None and who.has_role("admin")))
+        person = people.get(address)
+        scopes = token.granted_scopes(is_admin=credential.is_admin or (person is not None and person.has_role("admin")))
         viewer = to_viewer(address, people, source=_web_address(token.name), is_admin="admin" in scopes)
-        return cls(token.name, address, who, scopes, viewer)
+        return cls(token.name, address, person, scopes, viewer)
 
     @property
     def source(self) -> Address:
-        """Where this one speaks from."""
+        """Return the address that the caller's messages come from."""
         return _web_address(self.token_name)
 
     def require_scope(self, scope: TokenScope, purpose: str = "this") -> None:
-        """Raises MissingScope unless the token has the scope."""
+        """Raise MissingScope unless the token has the scope. `purpose` begins the error message."""
         if scope not in self.scopes:
             raise MissingScope(
-                f"{purpose} takes the scope {scope}, which token {self.token_name} does not have; "
+                f"{purpose} requires the scope {scope}, which token {self.token_name} does not have; "
                 "add it to the token's entry in HANDRAIL_API_TOKENS, or use another token"
             )
 
 
 class AuthMiddleware:
-    """Lets nobody without a token into the API: asked before a path is looked up or a body is read."""
+    """Rejects API requests without a valid token, before the path is looked up or the body is read."""
 
     def __init__(self, app: ASGIApp, credentials: Sequence[Credential], people: People) -> None:
         self._app = app
@@ -84,13 +84,15 @@ class AuthMiddleware:
         if principal is None:
             if not is_api_path(scope["path"]):
                 return await self._app(scope, receive, send)
-            refusal = error_response(401, "unauthorized", _UNAUTHORIZED_MESSAGE, headers={"WWW-Authenticate": "Bearer"})
-            return await refusal(scope, receive, send)
+            response = error_response(
+                401, "unauthorized", _UNAUTHORIZED_MESSAGE, headers={"WWW-Authenticate": "Bearer"}
+            )
+            return await response(scope, receive, send)
         scope.setdefault("state", {})["principal"] = principal
         return await self._app(scope, receive, send)
 
     def _authenticate(self, authorization: str) -> Principal | None:
-        """Compares with every token, always, and over digests, so that time tells neither which nor how long."""
+        """Return the principal of a token. Always compare digests of all tokens, so that timing reveals nothing."""
         scheme, _, given = authorization.partition(" ")
         digest = _secret_digest(given.strip())
         found = [principal for known, principal in self._principals if compare_digest(known, digest)]
@@ -102,7 +104,7 @@ def _web_address(token_name: str) -> Address:
 
 
 def is_api_path(path: str) -> bool:
-    """Whether a path is part of the API."""
+    """Return whether a path is part of the API."""
     return path == API_PREFIX or path.startswith(f"{API_PREFIX}/")
 
 
@@ -110,11 +112,13 @@ def _secret_digest(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
 
 
-_bearer = HTTPBearer(auto_error=False, description="One of HANDRAIL_API_TOKENS, or the content of .handrail/api-token.")
+_bearer = HTTPBearer(
+    auto_error=False, description="A token of HANDRAIL_API_TOKENS, or the content of .handrail/api-token."
+)
 
 
 async def get_caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Principal:
-    """Whoever the gate let in. A route that stands behind no gate fails here, and is not open to all."""
+    """Return the caller that AuthMiddleware authenticated. A route without that middleware fails here."""
     principal: Principal = request.state.principal
     return principal
 
@@ -123,7 +127,7 @@ Caller = Annotated[Principal, Depends(get_caller)]
 
 
 async def get_optional_caller(request: Request) -> Principal | None:
-    """Return who sent a token this server knows, where none is needed."""
+    """Return the caller of a route that needs no token, or None without a valid token."""
     principal: Principal | None = getattr(request.state, "principal", None)
     return principal
 

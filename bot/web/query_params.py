@@ -1,4 +1,4 @@
-"""What lists are asked for: the query of a GET. An empty value is one that was not given."""
+"""Query parameters of lists. An empty value counts as omitted."""
 
 from typing import Annotated, Any
 
@@ -14,8 +14,8 @@ QueryText = Annotated[str, StringConstraints(max_length=500)]
 
 
 class _ListParams(FrozenModel):
-    cursor: QueryText | None = Field(default=None, description="`next_cursor` of the page before")
-    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="the most to list at once")
+    cursor: QueryText | None = Field(default=None, description="`next_cursor` of the previous page.")
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Maximum number of items on a page.")
 
     @model_validator(mode="before")
     @classmethod
@@ -24,21 +24,23 @@ class _ListParams(FrozenModel):
 
 
 class ThreadListParams(_ListParams):
-    """Which threads are wanted."""
+    """Filters for a list of threads."""
 
     status: ThreadStatus | None = None
     agent: QueryText | None = None
 
 
 class RequestListParams(_ListParams):
-    """Which requests are wanted."""
+    """Filters for a list of requests."""
 
     status: RequestStatus | None = None
     thread_id: QueryText | None = None
-    mine: bool = Field(default=False, description="only those the caller could decide now")
-    as_: Address | None = Field(default=None, alias="as", description="whose are `mine`: an admin's right")
+    mine: bool = Field(default=False, description="Only requests that you could decide now.")
+    as_: Address | None = Field(
+        default=None, alias="as", description="The person that `mine` refers to; requires the admin scope."
+    )
 
     @property
     def status_filter(self) -> RequestStatus | None:
-        """What is asked of the store: nobody could decide now what is not open."""
+        """Status to query for. `mine` implies open, because only open requests can be decided."""
         return self.status or ("open" if self.mine else None)

@@ -1,4 +1,4 @@
-"""Where replies may be sent."""
+"""Addresses that replies can be sent to."""
 
 from collections.abc import Collection
 
@@ -8,12 +8,15 @@ from agents.people import People
 
 
 def resolve_reply_address(address: Address, people: People, schemes: Collection[str]) -> Address:
-    """An address on a channel of this process; a person is met at their terminal. Raises Invalid."""
+    """Return an address on a channel of this process; a person's address becomes their terminal.
+
+    Raises InvalidInput for an unknown person or channel.
+    """
     if address.scheme == "person":
-        if not (reached := people.resolve_addresses(address, None)):
-            raise InvalidInput(f"reply_to: nobody is known as {address}")
-        return reached[0]
+        if not (addresses := people.resolve_addresses(address, None)):
+            raise InvalidInput(f"reply_to: {address} is not a known person")
+        return addresses[0]
     if address.scheme not in schemes:
-        there = ", ".join(sorted({*schemes, "person"}))
-        raise InvalidInput(f"reply_to: no channel here takes {address.scheme}; there are: {there}")
+        available = ", ".join(sorted({*schemes, "person"}))
+        raise InvalidInput(f"reply_to: unknown channel {address.scheme}; use one of: {available}")
     return address

@@ -1,4 +1,4 @@
-"""What the API is told: the bodies of its requests. A field nobody knows is refused, so that no typo goes unnoticed."""
+"""Request bodies of the API. Unknown fields are rejected, so that typos are noticed."""
 
 from typing import Annotated, Any, Self
 
@@ -13,7 +13,7 @@ from agents.requests import Decision
 
 MAX_TEXT_LENGTH = 16_000
 MAX_COMMENT_LENGTH = 2_000
-MAX_SAFE_INTEGER = 2**53  # the largest that every JSON reader takes exactly, RFC 7493 §2.2
+MAX_SAFE_INTEGER = 2**53  # the largest integer that every JSON parser reads exactly, RFC 7493 §2.2
 
 
 def _require_not_blank(text: str) -> str:
@@ -23,12 +23,12 @@ def _require_not_blank(text: str) -> str:
 
 
 def _require_plain_json(arguments: dict[str, Any]) -> dict[str, Any]:
-    """What no digest or no log could hold is refused before anybody acts on it."""
+    """Reject arguments that cannot be digested or stored in the log."""
     try:
         compute_digest(arguments=arguments)
         to_json(arguments)
     except (InvalidArguments, PydanticSerializationError) as error:
-        raise ValueError("must be plain JSON: numbers up to 2^53, and not nested beyond reason") from error
+        raise ValueError("must be plain JSON: numbers up to 2^53, and not nested too deeply") from error
     return arguments
 
 
@@ -38,13 +38,16 @@ Labels = Annotated[dict[Label, Annotated[str, StringConstraints(max_length=256)]
 
 
 class StrictBody(FrozenModel):
-    """JSON values are taken as they are: a number in quotes is no number."""
+    """Body whose JSON types must match exactly: a number in quotes is not a number."""
 
     model_config = ConfigDict(strict=True)
 
 
 class ThreadCreate(StrictBody):
-    """A thread to open. `requester` speaks, `reply_to` is where replies go; both default to the token."""
+    """A thread to open. `requester` is the author of the message and `reply_to` receives replies.
+
+    Both default to the owner of the token.
+    """
 
     message: Text
     agent: Annotated[str, StringConstraints(max_length=64)] | None = None
@@ -54,14 +57,14 @@ class ThreadCreate(StrictBody):
 
 
 class MessageCreate(StrictBody):
-    """Something to say in a thread; `actor` says it."""
+    """A message for a thread. `actor` is its author and defaults to the owner of the token."""
 
     text: Text
     actor: Address | None = None
 
 
 class ForkCreate(StrictBody):
-    """The last event the fork inherits."""
+    """A thread to fork. `at` is the `seq` of the last event to copy."""
 
     at: Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
 
@@ -69,8 +72,8 @@ class ForkCreate(StrictBody):
 class AnswerCreate(StrictBody):
     """An answer to a request.
 
-    `digest` is what the person was shown: with it, an answer to something that was edited meanwhile is refused.
-    `actor`, an admin's right, is who answers.
+    `digest` is that of the request the person saw; the answer is refused if the request was edited since.
+    `actor` is the person who answers, when it is not the owner of the token; it requires the admin scope.
     """
 
     decision: Decision
@@ -83,5 +86,5 @@ class AnswerCreate(StrictBody):
     @model_validator(mode="after")
     def _check_arguments_only_for_edit(self) -> Self:
         if self.arguments is not None and self.decision != "edit":
-            raise ValueError(f"arguments go with the decision edit, not with {self.decision}")
+            raise ValueError(f"arguments are only for the decision edit, not for {self.decision}")
         return self

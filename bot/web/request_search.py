@@ -1,4 +1,4 @@
-"""Looking for requests, also for those that somebody could decide."""
+"""Search for requests."""
 
 from agents.people import Person
 from agents.requests import Request
@@ -12,7 +12,7 @@ from storage.database import Database
 async def find_requests(
     database: Database, query: RequestListParams, decider: Person | None, limit: int, viewer: Viewer
 ) -> list[Request]:
-    """At most `limit` requests the viewer may see, newest first. Of `mine`, only what `decider` could decide now."""
-    fits = decidable_by(decider) if query.mine else (lambda _: True)
-    wanted = RequestQuery(fits, query.status_filter, query.thread_id, parse_cursor(query.cursor), viewer)
-    return await wanted.fetch(database, limit, page_size=PAGE_SIZE if query.mine else limit)
+    """Return at most `limit` requests the viewer may see, newest first; with `mine`, those `decider` can decide now."""
+    matches = decidable_by(decider) if query.mine else (lambda _: True)
+    search = RequestQuery(matches, query.status_filter, query.thread_id, parse_cursor(query.cursor), viewer)
+    return await search.fetch(database, limit, page_size=PAGE_SIZE if query.mine else limit)

@@ -1,4 +1,4 @@
-"""Requests to people: look at them, answer one."""
+"""Routes for requests to people: list, show and answer them."""
 
 from typing import Annotated
 
@@ -30,17 +30,17 @@ router = APIRouter(prefix="/requests", tags=["requests"], route_class=JsonRoute)
 async def list_requests(
     context: Context, acting_as: ActingAs, query: Annotated[RequestListParams, Query()]
 ) -> RequestPage:
-    """Requests of the threads the caller may see, newest first; a thread has at most one that is open."""
+    """List requests of the threads you may see, newest first. A thread has at most one open request."""
     decider, viewer = acting_as.resolve_actor(query.as_).person, acting_as.principal.viewer
     requests = await find_requests(context.bot.engine.database, query, decider, query.limit + 1, viewer)
-    shown = tuple(request_view(request) for request in requests[: query.limit])
-    more = len(requests) > query.limit
-    return RequestPage(requests=shown, next_cursor=format_cursor(shown[-1].opened_at, shown[-1].id) if more else None)
+    page = tuple(request_view(request) for request in requests[: query.limit])
+    has_more = len(requests) > query.limit
+    return RequestPage(requests=page, next_cursor=format_cursor(page[-1].opened_at, page[-1].id) if has_more else None)
 
 
 @router.get("/{id_or_code}", responses=error_responses(403, 404), dependencies=[require_scope("read"), VISIBLE_REQUEST])
 async def show_request(id_or_code: str, context: Context) -> RequestView:
-    """One request, by its id or its code."""
+    """Show a request by its id or code."""
     return request_view(await context.bot.approvals.find_request(id_or_code))
 
 
@@ -53,16 +53,16 @@ async def show_request(id_or_code: str, context: Context) -> RequestView:
 async def answer_request(
     id_or_code: str, body: AnswerCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency
 ) -> Response:
-    """Answer a request, by its id or its code. An answer that may not count is kept on the request all the same.
+    """Answer a request by its id or code. An answer that does not count is recorded on the request all the same.
 
-    `actor`, which says who answers, is growth of CONTRACT §4: it is what its admin scope is for.
+    With the admin scope, `actor` answers for another person.
     """
-    deciding = context.bot.approvals
+    approvals = context.bot.approvals
     answer = _build_answer(body, acting_as.resolve_actor(body.actor))
-    request = await deciding.find_request(id_or_code)
+    request = await approvals.find_request(id_or_code)
     return await idempotency.run(
-        lambda claim, reply: deciding.answer(
-            request.id, answer, shown_digest=body.digest, claim=claim, render_response=reply
+        lambda claim, render: approvals.answer(
+            request.id, answer, shown_digest=body.digest, claim=claim, render_response=render
         ),
         _response_builder(request),
     )
@@ -70,7 +70,7 @@ async def answer_request(
 
 def _build_answer(body: AnswerCreate, actor: Actor) -> Answer:
     if actor.address.scheme != "person":
-        raise Forbidden(f"{actor.address} is nobody in particular; only the token of a person may answer requests")
+        raise Forbidden(f"{actor.address} is not a person; use the token of a person to answer requests")
     return Answer(
         by=actor.address,
         entered_by=actor.entered_by,
@@ -84,15 +84,15 @@ def _build_answer(body: AnswerCreate, actor: Actor) -> Answer:
 
 
 def _response_builder(original: Request) -> ResponseBuilder:
-    """Answers with the request as it is afterwards; a refusal is told as one whenever it is told."""
+    """Return a builder that responds with the request after the answer, or with 403 when the answer did not count."""
 
-    def told(recorded: CommitResult) -> StoredResponse:
-        for event in recorded.events:
+    def build_response(result: CommitResult) -> StoredResponse:
+        for event in result.events:
             if isinstance(event, RequestAnswered) and not event.answer.counted:
                 refusal = Forbidden(event.answer.reason)
                 return StoredResponse(status=status_for_error(refusal), body=body_for_error(refusal))
-        request = recorded.requests.get(original.id) or recorded.after.get_request(original.id) or original
-        view = request_view(request, note=describe_recorded_answer(recorded, original.id))
+        request = result.requests.get(original.id) or result.after.get_request(original.id) or original
+        view = request_view(request, note=describe_recorded_answer(result, original.id))
         return StoredResponse(status=200, body=view.model_dump(mode="json"))
 
-    return told
+    return build_response

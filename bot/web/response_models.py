@@ -1,4 +1,4 @@
-"""What the API answers with (CONTRACT §4). Optional fields are left out when there is nothing to say."""
+"""Response bodies of the API. Optional fields without a value are left out."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,16 +29,16 @@ def _optional_field() -> Any:
 
 
 class BudgetUsage(FrozenModel):
-    """One kind of a thread's budget; no limit is null."""
+    """One kind of a thread's budget. `limit` is null when it is unlimited."""
 
     limit: float | None
     spent: float
 
 
 class ThreadView(FrozenModel):
-    """A thread as of `version` events. `open_requests` are ids. `paused` is why it is paused, where it is.
+    """A thread after `version` events. `open_requests` lists ids. `paused` is the reason while it is paused.
 
-    `title` is what was said first, in one short line. `names` are those of the people who asked, by address.
+    `title` is the beginning of its first message. `names` has the names of its requesters by address.
     """
 
     id: str
@@ -58,14 +58,14 @@ class ThreadView(FrozenModel):
 
 
 class ThreadPage(FrozenModel):
-    """Threads, newest first."""
+    """A page of threads, newest first."""
 
     threads: tuple[ThreadView, ...]
     next_cursor: str | None
 
 
 class EventView(FrozenModel):
-    """One event of a thread's log; `data` is what its type adds, `names` are those of its people, by address."""
+    """One event of a thread's log. `data` has the fields of its type, `names` the names of its people by address."""
 
     seq: int
     type: str
@@ -76,15 +76,15 @@ class EventView(FrozenModel):
 
 
 class EventPage(FrozenModel):
-    """A part of a thread's log, in order."""
+    """Events of a thread's log in order."""
 
     events: tuple[EventView, ...]
 
 
 class ReplayView(FrozenModel):
-    """What a thread's log folds to now; `matches` tells whether that is what is stored. `events` were folded.
+    """Result of rebuilding a thread from its `events` events. `matches` is whether it equals the stored state.
 
-    `unreadable` is what this build cannot read, of a thread that a newer one wrote.
+    `unreadable` names what this version cannot read in a thread that a newer version wrote.
     """
 
     id: str
@@ -96,13 +96,13 @@ class ReplayView(FrozenModel):
 
 
 class EscalationStepView(EscalationStep):
-    """Who else is asked, and when."""
+    """People who are asked additionally, and when."""
 
     via: str | None = _optional_field()
 
 
 class ApprovalTermsView(ApprovalTerms):
-    """The terms on which people decide; times in seconds."""
+    """Terms for a decision. Times are in seconds."""
 
     editor_may_approve: bool = True
     expires: int
@@ -110,7 +110,7 @@ class ApprovalTermsView(ApprovalTerms):
 
 
 class PolicyView(FrozenModel):
-    """The rule that asked: its name, what it demands in words, and the same as data."""
+    """The rule that requires this request: its name, its terms in words, and its terms as data."""
 
     rule: str
     words: str
@@ -118,9 +118,10 @@ class PolicyView(FrozenModel):
 
 
 class AnswerView(RecordedAnswer):
-    """An answer a person gave; one that did not count has its reason.
+    """An answer of a person. `reason` says why an answer did not count.
 
-    `entered_by` is the authenticated address if it is not `by`; `is_proposal` marks an edit that approves nothing.
+    `entered_by` is the authenticated address when it differs from `by`. `is_proposal` marks an edit that does not
+    approve.
     """
 
     entered_by: Address | None = _optional_field()
@@ -130,7 +131,7 @@ class AnswerView(RecordedAnswer):
 
 
 class CardView(FrozenModel):
-    """One copy of the request on some channel; `reason` says why an undeliverable one is not there."""
+    """One copy of the request on a channel. `reason` says why a copy could not be delivered."""
 
     address: Address
     state: RequestStatus | Literal["undeliverable"]
@@ -140,14 +141,13 @@ class CardView(FrozenModel):
 
 
 class RequestView(FrozenModel):
-    """A request to people. `expires_at` is null when it ran out and stays open all the same.
+    """A request to people. `expires_at` is null when the request has expired and stays open.
 
-    `requesters` are all whose words led to it. `reasoning` is in the words of the agent and no part of what is
-    approved. `filled_in` names arguments that the tool's preparation set: an edit may leave them out. `explanation`
-    says in words why it is asked, by whom, who may decide, how many have approved, and what happens without an answer.
-    Of the answers that did not count only the last ten are among `answers`; `refused_count` is how many were counted,
-    at most 100. `note` tells who answered what their answer did, if it decided
-    nothing.
+    `requesters` are all people whose messages led to it. `reasoning` is the agent's text and not part of what is
+    approved. `filled_in` names arguments that the tool's preparation set; an edit may omit them. `explanation` says
+    why it is asked, by whom, who may decide, how many have approved, and what happens without an answer.
+    `answers` has only the last ten answers that did not count; `refused_count` is their number, at most 100. `note`
+    tells you the effect of your answer when it did not decide the request.
     """
 
     id: str
@@ -181,14 +181,14 @@ class RequestView(FrozenModel):
 
 
 class RequestPage(FrozenModel):
-    """Requests, newest first."""
+    """A page of requests, newest first."""
 
     requests: tuple[RequestView, ...]
     next_cursor: str | None
 
 
 class ErrorBody(FrozenModel):
-    """What went wrong: `code` for programs, `message` for people."""
+    """An error: `code` for programs, `message` for people."""
 
     code: str
     message: str
@@ -196,13 +196,13 @@ class ErrorBody(FrozenModel):
 
 
 class ErrorResponse(FrozenModel):
-    """Every answer that is not a success."""
+    """The body of every error response."""
 
     error: ErrorBody
 
 
 def thread_view(state: ThreadState, people: People) -> ThreadView:
-    """Return a thread as the API shows it."""
+    """Return the API representation of a thread."""
     return ThreadView(
         id=state.thread_id,
         title=_title(state),
@@ -225,12 +225,12 @@ def _pause_reason(state: ThreadState) -> str | None:
     if state.status != "paused":
         return None
     if state.unreadable is not None:
-        return f"this Handrail cannot read it ({state.unreadable}); use the version that wrote it"
+        return f"this version of Handrail cannot read the thread ({state.unreadable}); use the version that wrote it"
     return state.paused
 
 
 def _title(state: ThreadState) -> str:
-    """Return the beginning of the first message that is remembered."""
+    """Return the beginning of the first message in the thread's kept history."""
     text = next((event.text for event in state.history if isinstance(event, MessageReceived)), "")
     line = " ".join(text[:MAX_TITLE_LENGTH].split())
     return f"{line}…" if len(text) > MAX_TITLE_LENGTH else line
@@ -241,7 +241,7 @@ def _budget_usage(state: ThreadState, kind: BudgetKind) -> BudgetUsage:
 
 
 def event_view(seq: int, event: Event, people: People) -> EventView:
-    """Return an event as the API shows it; of one this build cannot read, whatever was written."""
+    """Return the API representation of an event. An event that this version cannot read has its stored data."""
     if isinstance(event, UnknownEvent):
         data = event.data
     else:
@@ -251,24 +251,24 @@ def event_view(seq: int, event: Event, people: People) -> EventView:
 
 
 def _addresses_of(event: Event) -> tuple[Address, ...]:
-    """Return who acts in an event, who entered it, and where it goes to."""
+    """Return the addresses of an event: its actor, the person who entered it, and its recipients."""
     to = getattr(event, "to", None) or ()
     entered_by = getattr(getattr(event, "answer", event), "entered_by", None)
     return tuple(filter(None, (event.actor, entered_by, *(to if isinstance(to, tuple) else (to,)))))
 
 
 def request_view(request: Request, *, note: str | None = None) -> RequestView:
-    """A request as the API shows it."""
-    asked = request.kind == "question"
+    """Return the API representation of a request. `note` is shown to the person who answered."""
+    is_question = request.kind == "question"
     return RequestView(
         **request.model_dump(include=_COPIED_FIELDS),
         requesters=request.all_requesters,
-        format=request.format if asked else None,
-        choices=request.choices if asked else None,
+        format=request.format if is_question else None,
+        choices=request.choices if is_question else None,
         explanation=explain(request),
         policy=_policy_view(request.policy, request.names),
         expires_at=_effective_expiry(request),
-        answers=tuple(AnswerView(**given.model_dump()) for given in request.answers),
+        answers=tuple(AnswerView(**answer.model_dump()) for answer in request.answers),
         cards=(*map(_card_view, request.cards), *map(_undeliverable_card_view, request.undeliverable_cards)),
         note=note,
     )
@@ -290,12 +290,12 @@ _COPIED_FIELDS = set(RequestView.model_fields) - _COMPUTED_FIELDS
 
 
 def _effective_expiry(request: Request) -> datetime | None:
-    """A request that ran out and is held stays open without an end."""
+    """Return when a request expires; None for an expired one that is kept open."""
     return None if request.is_kept_open else request.expires_at
 
 
 def _policy_view(decision: PolicyDecision, names: Mapping[str, str]) -> PolicyView:
-    ask = decision.ask or ApprovalTerms()
+    terms = decision.ask or ApprovalTerms()
     return PolicyView(
-        rule=decision.rule, words=describe_policy(decision, names), ask=ApprovalTermsView(**ask.model_dump())
+        rule=decision.rule, words=describe_policy(decision, names), ask=ApprovalTermsView(**terms.model_dump())
     )

@@ -1,6 +1,6 @@
-"""Rights of the caller: what its token lets it do, and which threads are there for it. Every route of the API has both.
+"""Rights of the caller: the scope of its token and the threads it may see. Every API route checks both.
 
-A thread or request that is not for the caller is answered like one that does not exist.
+A thread or request that the caller may not see gets the same response as one that does not exist.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from bot.web.principal import Caller
 
 
 class RequireScope:
-    """The scope a route takes; a dependency that raises MissingScope."""
+    """Dependency that raises MissingScope when the caller's token lacks a scope."""
 
     def __init__(self, scope: TokenScope) -> None:
         self.scope = scope
@@ -24,18 +24,18 @@ class RequireScope:
 
 
 def require_scope(scope: TokenScope) -> Any:
-    """Return the dependency for a route that takes this scope."""
+    """Return the dependency for a route that requires this scope."""
     return Depends(RequireScope(scope))
 
 
 async def require_visible_thread(thread_id: str, context: Context, caller: Caller) -> None:
-    """Raises ThreadNotFound when there is no such thread, or none for the caller."""
+    """Raise ThreadNotFound when the thread does not exist or the caller may not see it."""
     if not may_view(await context.bot.engine.load(thread_id), caller.viewer):
         raise thread_not_found(thread_id)
 
 
 async def require_visible_request(id_or_code: str, context: Context, caller: Caller) -> None:
-    """Raises RequestNotFound when there is no such request, or none of a thread for the caller."""
+    """Raise RequestNotFound when the request does not exist or the caller may not see its thread."""
     request = await context.bot.approvals.find_request(id_or_code)
     if not may_view(await context.bot.engine.load(request.thread_id), caller.viewer):
         raise request_not_found(id_or_code)

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, told to end the live streams before it waits for connections to close."""
+"""HTTP server: uvicorn, extended to end live streams before it waits for connections to close."""
 
 import socket
 from os import strerror
@@ -12,26 +12,24 @@ from bot.web.context import AppContext
 
 LISTEN_QUEUE_LENGTH = 128
 SHUTDOWN_GRACE_SECONDS = 1
-"""Whole seconds for requests to end when we stop; tools, which take longer, belong to the bot and its own grace."""
+"""Whole seconds for requests to end when the server stops. Tool calls are not included: the bot waits for them."""
 
 
 def open_listen_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes any free one. Raises Misconfigured when there is no listening there."""
+    """Return a listening socket; port 0 means any free port. Raises ConfigurationError when it cannot listen there."""
     try:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        door = socket.create_server(address, family=family)
+        listen_socket = socket.create_server(address, family=family)
     except OSError as error:
-        why = "there is no such host" if isinstance(error, socket.gaierror) else strerror(error.errno or 0)
-        raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {why}; set HOST or PORT to something else"
-        ) from error
-    # asyncio sets this on sockets it makes itself; without it every answer waits 40 ms for an acknowledgement (Nagle).
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return door
+        reason = "unknown host" if isinstance(error, socket.gaierror) else strerror(error.errno or 0)
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}; change HOST or PORT") from error
+    # asyncio sets this only on sockets that it creates. Without it, Nagle's algorithm delays every response by 40 ms.
+    listen_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listen_socket
 
 
 class Server(uvicorn.Server):
-    """Serves an application until `should_exit` is set or a signal comes."""
+    """Server that runs an application until `should_exit` is set or a signal arrives."""
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(
@@ -51,7 +49,7 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open streams would hold us up: they are told first."""
-        parts: AppContext = self._app.state.parts
-        parts.streams.end()
+        """End the live streams, which would otherwise delay the shutdown, and shut down."""
+        context: AppContext = self._app.state.context
+        context.streams.end()
         await super().shutdown(sockets)

@@ -1,4 +1,4 @@
-"""Where Slack knocks: events, interactivity and slash commands, all at one address."""
+"""HTTP route for Slack: events, interactivity and slash commands share one URL."""
 
 from typing import Any
 
@@ -14,21 +14,21 @@ from channels.slack.manifest import EVENTS_PATH
 
 
 def build_slack_route(endpoint: SlackEndpoint) -> Route:
-    """The route, for a server that knows Slack. It is no part of the API that others may call."""
+    """Return the route for Slack's requests. It is not part of the documented API."""
 
     async def slack_events(request: Request) -> Response:
-        """What Slack sends, signed; it is answered once what matters is committed."""
-        told = request.headers
+        """Handle a signed request of Slack and respond after its durable effects are committed."""
+        headers = request.headers
         try:
-            answer = await endpoint.handle_http(
+            body = await endpoint.handle_http(
                 await request.body(),
-                told.get("content-type", ""),
-                timestamp=told.get("x-slack-request-timestamp"),
-                signature=told.get("x-slack-signature"),
+                headers.get("content-type", ""),
+                timestamp=headers.get("x-slack-request-timestamp"),
+                signature=headers.get("x-slack-signature"),
             )
         except (Forbidden, InvalidInput) as error:
             return _rejection_response(error)
-        return Response() if answer is None else JSONResponse(answer)
+        return Response() if body is None else JSONResponse(body)
 
     return Route(EVENTS_PATH, slack_events, methods=["POST"])
 

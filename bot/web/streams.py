@@ -1,4 +1,4 @@
-"""The live streams of this process, so that they can all be ended when it stops."""
+"""Registry of the live streams of this process, used to end them all when it stops."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class StreamRegistry:
-    """Who follows a thread now. `keep_alive` is seconds of silence after which a comment is sent."""
+    """Open streams. After `keep_alive_seconds` without an event a stream sends a comment."""
 
     keep_alive_seconds: float = 15.0
     has_ended: bool = False
@@ -16,7 +16,7 @@ class StreamRegistry:
 
     @contextmanager
     def register(self, wake_event: asyncio.Event) -> Iterator[None]:
-        """Have the bell rung when the streams end."""
+        """Set this event when the streams end, for as long as the context is open."""
         self._wake_events.add(wake_event)
         try:
             yield
@@ -24,13 +24,13 @@ class StreamRegistry:
             self._wake_events.discard(wake_event)
 
     def end(self) -> None:
-        """Let every stream say what it has and end. Those that come later end at once."""
+        """Let every stream send its remaining events and end. Streams that start later end at once."""
         self.has_ended = True
-        for bell in self._wake_events:
-            bell.set()
+        for wake_event in self._wake_events:
+            wake_event.set()
 
     async def wait(self, wake_event: asyncio.Event) -> bool:
-        """Whether the bell rings before it is time to show that we are still here."""
+        """Wait for the event; return False when `keep_alive_seconds` pass first."""
         try:
             async with asyncio.timeout(self.keep_alive_seconds):
                 return await wake_event.wait()

@@ -1,4 +1,4 @@
-"""Orders to a thread: pause, resume, cancel, fork (factor 6)."""
+"""Routes that control a thread: pause, resume, cancel, fork."""
 
 from fastapi import APIRouter, Response
 
@@ -24,28 +24,28 @@ _ERROR_RESPONSES = error_responses(403, 404, 409)
 
 @router.post("/pause", response_model=ThreadView, responses=_ERROR_RESPONSES)
 async def pause_thread(thread_id: str, context: Context, caller: Caller, idempotency: Idempotency) -> Response:
-    """Start nothing new in the thread until it is resumed."""
-    steering, by = context.bot.thread_control, caller.address
+    """Pause a thread: start nothing new until it is resumed."""
+    control, by = context.bot.thread_control, caller.address
     return await idempotency.run(
-        lambda claim, reply: steering.pause(thread_id, by, claim, reply), thread_response(200, context)
+        lambda claim, render: control.pause(thread_id, by, claim, render), thread_response(200, context)
     )
 
 
 @router.post("/resume", response_model=ThreadView, responses=_ERROR_RESPONSES)
 async def resume_thread(thread_id: str, context: Context, caller: Caller, idempotency: Idempotency) -> Response:
-    """Let a paused thread go back to what it waited for."""
-    steering, by = context.bot.thread_control, caller.address
+    """Resume a paused thread."""
+    control, by = context.bot.thread_control, caller.address
     return await idempotency.run(
-        lambda claim, reply: steering.resume(thread_id, by, claim, reply), thread_response(200, context)
+        lambda claim, render: control.resume(thread_id, by, claim, render), thread_response(200, context)
     )
 
 
 @router.post("/cancel", response_model=ThreadView, responses=_ERROR_RESPONSES)
 async def cancel_thread(thread_id: str, context: Context, caller: Caller, idempotency: Idempotency) -> Response:
-    """End the thread for good, and its open request with it."""
-    steering, by = context.bot.thread_control, caller.address
+    """Cancel a thread for good and close its open request."""
+    control, by = context.bot.thread_control, caller.address
     return await idempotency.run(
-        lambda claim, reply: steering.cancel(thread_id, by, claim, reply), thread_response(200, context)
+        lambda claim, render: control.cancel(thread_id, by, claim, render), thread_response(200, context)
     )
 
 
@@ -55,8 +55,8 @@ async def cancel_thread(thread_id: str, context: Context, caller: Caller, idempo
 async def fork_thread(
     thread_id: str, body: ForkCreate, context: Context, caller: Caller, idempotency: Idempotency
 ) -> Response:
-    """Copy the log up to an event into a new thread, which is at rest until somebody writes to it."""
-    steering, by = context.bot.thread_control, caller.address
+    """Fork a thread: copy its log up to an event into a new thread, which waits for a message."""
+    control, by = context.bot.thread_control, caller.address
     return await idempotency.run(
-        lambda claim, reply: steering.fork(thread_id, body.at, by, claim, reply), thread_response(201, context)
+        lambda claim, render: control.fork(thread_id, body.at, by, claim, render), thread_response(201, context)
     )

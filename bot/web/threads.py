@@ -1,4 +1,4 @@
-"""Threads: open one, look at them, say something in one."""
+"""Routes for threads: open, list and show them, and post messages."""
 
 from functools import partial
 from typing import Annotated
@@ -33,38 +33,38 @@ router = APIRouter(prefix="/threads", tags=["threads"], route_class=JsonRoute)
     dependencies=[require_scope("start")],
 )
 async def open_thread(body: ThreadCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency) -> Response:
-    """Open a thread with a message. Its replies leave at `reply_to`, and stand in its log in any case."""
-    bot, speaker = context.bot, acting_as.resolve_actor(body.requester)
+    """Open a thread with a message. Replies are sent to `reply_to` and are in the thread's log in any case."""
+    bot, actor = context.bot, acting_as.resolve_actor(body.requester)
     origin = acting_as.principal.source
     if body.reply_to is not None:
         origin = resolve_reply_address(body.reply_to, bot.roster.people, context.schemes)
-    opening = NewThread(
-        message=speaker.to_message(body.message, bot.clock.now()),
-        requester=speaker.address,
+    new_thread = NewThread(
+        message=actor.to_message(body.message, bot.clock.now()),
+        requester=actor.address,
         origin=origin,
         agent=body.agent,
         labels=body.labels or {},
     )
     return await idempotency.run(
-        lambda claim, reply: bot.threads.open(opening, claim=claim, render_response=reply),
+        lambda claim, render: bot.threads.open(new_thread, claim=claim, render_response=render),
         thread_response(201, context),
     )
 
 
 @router.get("", responses=error_responses(403), dependencies=[require_scope("read")])
 async def list_threads(context: Context, caller: Caller, query: Annotated[ThreadListParams, Query()]) -> ThreadPage:
-    """The threads the caller may see, newest first."""
+    """List the threads you may see, newest first."""
     before, limit, people = parse_cursor(query.cursor), query.limit, context.bot.roster.people
-    wanted = partial(list_thread_states, status=query.status, agent=query.agent, viewer=caller.viewer)
-    found = await context.bot.engine.database.read(partial(wanted, before=before, limit=limit + 1))
-    shown = tuple(thread_view(state, people) for state in found[:limit])
-    more = len(found) > limit
-    return ThreadPage(threads=shown, next_cursor=format_cursor(shown[-1].created_at, shown[-1].id) if more else None)
+    query_threads = partial(list_thread_states, status=query.status, agent=query.agent, viewer=caller.viewer)
+    found = await context.bot.engine.database.read(partial(query_threads, before=before, limit=limit + 1))
+    page = tuple(thread_view(state, people) for state in found[:limit])
+    has_more = len(found) > limit
+    return ThreadPage(threads=page, next_cursor=format_cursor(page[-1].created_at, page[-1].id) if has_more else None)
 
 
 @router.get("/{thread_id}", responses=error_responses(403, 404), dependencies=[require_scope("read"), VISIBLE_THREAD])
 async def show_thread(thread_id: str, context: Context) -> ThreadView:
-    """One thread, as of the last commit."""
+    """Show a thread as of the last commit."""
     return thread_view(await context.bot.engine.load(thread_id), context.bot.roster.people)
 
 
@@ -72,10 +72,7 @@ async def show_thread(thread_id: str, context: Context) -> ThreadView:
     "/{thread_id}/replay", responses=error_responses(403, 404), dependencies=[require_scope("read"), VISIBLE_THREAD]
 )
 async def replay_thread(thread_id: str, context: Context) -> ReplayView:
-    """Fold the whole log again, and compare with what is stored.
-
-    Growth of CONTRACT §4: `threads replay` asks for it while a server holds the database.
-    """
+    """Rebuild the state of a thread from its whole log and compare it with the stored state."""
     found = await replay(context.bot.engine.database, thread_id)
     state = found.state
     return ReplayView(
@@ -98,19 +95,19 @@ async def replay_thread(thread_id: str, context: Context) -> ReplayView:
 async def post_message(
     thread_id: str, body: MessageCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency
 ) -> Response:
-    """Say something in a thread; one that rests goes on. A message never approves anything."""
-    heard = acting_as.resolve_actor(body.actor).to_message(body.text, context.bot.clock.now())
+    """Post a message to a thread, which continues if it was waiting. A message never approves anything."""
+    message = acting_as.resolve_actor(body.actor).to_message(body.text, context.bot.clock.now())
     return await idempotency.run(
-        lambda claim, reply: context.bot.threads.post_message(thread_id, heard, claim=claim, render_response=reply),
+        lambda claim, render: context.bot.threads.post_message(thread_id, message, claim=claim, render_response=render),
         thread_response(202, context),
     )
 
 
-def thread_response(status: int, here: AppContext) -> ResponseBuilder:
-    """Return what answers with the thread as it is afterwards."""
+def thread_response(status: int, context: AppContext) -> ResponseBuilder:
+    """Return a builder that responds with the thread as it is after the commit."""
 
-    def told(recorded: CommitResult) -> StoredResponse:
-        view = thread_view(recorded.after, here.bot.roster.people)
+    def build_response(result: CommitResult) -> StoredResponse:
+        view = thread_view(result.after, context.bot.roster.people)
         return StoredResponse(status=status, body=view.model_dump(mode="json"))
 
-    return told
+    return build_response

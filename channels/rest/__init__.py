@@ -1,4 +1,4 @@
-"""REST: programs open threads and follow their log over HTTP."""
+"""REST channel: programs open threads and follow their logs over HTTP."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +10,7 @@ from channels.text import text_digest, to_plain_text
 
 @dataclass(frozen=True)
 class RestChannel:
-    """Clients follow the log of their threads."""
+    """Pull channel for API clients, which follow the logs of their threads."""
 
     scheme: ClassVar[str] = "web"
     capabilities: ClassVar[Capabilities] = Capabilities(can_edit=True, assurance=Assurance.MEDIUM)

@@ -1,4 +1,4 @@
-"""The terminal: people type, a running server answers. Needs no account; the template for other channels."""
+"""Terminal channel: terminals read the log of a running server. It needs no account and is the template for others."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,12 +10,12 @@ from channels.text import text_digest, to_plain_text
 
 @dataclass(frozen=True)
 class TerminalChannel:
-    """Terminals follow the log of their threads and of what waits for their person."""
+    """Pull channel for terminals, which follow the logs of their threads and the requests for their person."""
 
     scheme: ClassVar[str] = "terminal"
     capabilities: ClassVar[Capabilities] = Capabilities(
         can_edit=True,
-        reply_instructions=("/approve {code}", "/deny {code} why", "/answer {code} text"),
+        reply_instructions=("/approve {code}", "/deny {code} reason", "/answer {code} text"),
         assurance=Assurance.MEDIUM,
     )
 

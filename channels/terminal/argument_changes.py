@@ -1,4 +1,4 @@
-"""Changes of arguments as people type them: `name=value`, several in a row, or one JSON object."""
+"""Changes of arguments as people type them: one or more `name=value`, or one JSON object."""
 
 import json
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ _JSON_STARTS = ('"', "{", "[")
 
 @dataclass(frozen=True)
 class ArgumentChanges:
-    """Arguments to change. `values` are exact; `words` were typed bare and take the type of what they replace."""
+    """Arguments to change. `values` are JSON values; `bare_words` take the type of the value they replace."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     bare_words: Mapping[str, str] = field(default_factory=dict)
 
     def apply_to(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments with the changes made; all others stay."""
+        """Return the arguments with the changes applied."""
         words = {name: _coerce_word(word, arguments.get(name)) for name, word in self.bare_words.items()}
         return {**arguments, **self.values, **words}
 
 
 def parse_changes(text: str) -> ArgumentChanges | None:
-    """Return the changes a text holds, or None when it holds none or something else as well."""
+    """Return the changes in a text, or None when it has none or contains anything else."""
     if text.startswith("{"):
         values = _parse_json(text)
         return ArgumentChanges(values=values) if isinstance(values, dict) else None
-    values, words = {}, {}
+    values, bare_words = {}, {}
     rest = text.strip()
     while rest:
         name, equals, rest = rest.partition("=")
@@ -41,18 +41,18 @@ def parse_changes(text: str) -> ArgumentChanges | None:
                 return None
             rest = rest[end:].lstrip()
         else:
-            words[name], rest = _split_first_word(rest)
-    return ArgumentChanges(values, words) if values or words else None
+            bare_words[name], rest = _split_first_word(rest)
+    return ArgumentChanges(values, bare_words) if values or bare_words else None
 
 
 def _split_first_word(text: str) -> tuple[str, str]:
-    """Return the text up to the first blank, and what follows."""
+    """Return the text up to the first whitespace, and the rest."""
     word, *rest = text.split(maxsplit=1) if text[:1].strip() else ("", text.strip())
     return word, rest[0] if rest else ""
 
 
 def _coerce_word(word: str, previous_value: Any) -> Any:
-    """Return a bare word as text where text is expected, else as the JSON it is."""
+    """Return a bare word as text when it replaces text, else as JSON if it is valid JSON."""
     if isinstance(previous_value, str):
         return word
     value = _parse_json(word)

@@ -1,4 +1,4 @@
-"""The terminal's side of the HTTP API: requests, lists, and a live log that survives a restart of the server."""
+"""HTTP API client of the terminal: requests, lists, and a live log that reconnects after a server restart."""
 
 import asyncio
 import json
@@ -19,11 +19,11 @@ from agents.people import name_in
 CONNECT_TIMEOUT_SECONDS = 5.0
 RESPONSE_TIMEOUT_SECONDS = 30.0
 STREAM_SILENCE_TIMEOUT_SECONDS = 60.0
-"""A live log that says nothing for so long, not even that it is alive, is given up and asked for again."""
+"""Reconnect a live log when not even a keep-alive comment has arrived for this time."""
 
 FIRST_RETRY_DELAY_SECONDS, MAX_RETRY_DELAY_SECONDS = 0.2, 5.0
 PAGE_SIZE = 100
-_NOT_HANDRAIL_HINT = "is this a Handrail?"
+_NOT_HANDRAIL_HINT = "is this a Handrail server?"
 
 Sleep = Callable[[float], Awaitable[None]]
 Json = Any
@@ -31,7 +31,7 @@ Json = Any
 
 @dataclass(frozen=True)
 class LoggedEvent:
-    """One event of a thread's log as the API tells it; `names` are those of the people it speaks of, by address."""
+    """One event of a thread's log as the API sends it. `names` has the names of its people by address."""
 
     seq: int
     type: str
@@ -42,44 +42,44 @@ class LoggedEvent:
 
     @property
     def speaker(self) -> str:
-        """The name of the person or agent that did it."""
+        """Name of the person or agent that caused the event."""
         return name_in(self.names, self.actor)
 
     @classmethod
     def from_json(cls, item: Json) -> Self:
-        """Return the event of an object of the API."""
+        """Return the event in a JSON object of the API."""
         return cls(item["seq"], item["type"], item["at"], item["actor"], item["data"], item.get("names") or {})
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The event of one message. Raises Refused for what is none."""
+        """Return the event in the JSON text of a stream message. Raises Conflict when it is not an event."""
         try:
             return cls.from_json(json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
-            raise Conflict(f"the server sent an event we do not understand: {_NOT_HANDRAIL_HINT}") from error
+            raise Conflict(f"the server sent an event that is not valid: {_NOT_HANDRAIL_HINT}") from error
 
 
 @dataclass(frozen=True)
 class ConnectionChange:
-    """Whether the live log is there: told once when it is lost and once when it is back."""
+    """Change of the live log's connection: sent once when it is lost and once when it is back."""
 
     is_lost: bool
 
 
 @dataclass
 class SseDecoder:
-    """`text/event-stream` as it arrives, in any pieces; gives the data of each message (HTML Standard §9.2.6)."""
+    """Incremental decoder for `text/event-stream` (WHATWG HTML §9.2.6) that returns the data of each message."""
 
     _buffer: bytes = b""
     _data: list[str] = field(default_factory=list)
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The messages this piece completes. Only `data` is looked at: it says what `id` and `event` say too."""
-        # A line may end in CR, LF or both: a CR at the very end waits for what follows it.
+        """Return the messages that this chunk completes. Only `data` is read: it includes the id and the type."""
+        # A line may end in CR, LF or both: a CR at the end of a chunk is kept until the next byte is known.
         text = self._buffer + chunk
-        held = b"\r" if text.endswith(b"\r") else b""
-        *lines, rest = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._buffer = rest + held
+        kept = b"\r" if text.endswith(b"\r") else b""
+        *lines, rest = text.removesuffix(kept).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._buffer = rest + kept
         return [message for line in lines if (message := self._feed_line(line)) is not None]
 
     def _feed_line(self, line: bytes) -> str | None:
@@ -93,9 +93,9 @@ class SseDecoder:
 
 
 class TerminalClient:
-    """Speaks to one server, as `terminal:NAME` when it is known whose terminal it is.
+    """Client of one server. It acts as `terminal:NAME` when the person's name is known.
 
-    Every method raises a HandrailError with a sentence for the person.
+    Every method raises a HandrailError with a message for the user.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class TerminalClient:
         self.name = name
         self._sleep = sleep
         if not (token.isascii() and token.isprintable()):
-            raise ConfigurationError("the API token is none: look at HANDRAIL_API_TOKEN, or .handrail/api-token")
+            raise ConfigurationError("the API token is not valid; check HANDRAIL_API_TOKEN or .handrail/api-token")
         timeout = httpx.Timeout(RESPONSE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Nothing of the machine's proxies: the token goes to this server and nowhere else.
+        # trust_env=False ignores proxy settings, so that the token is sent only to this server.
         self._http = httpx.AsyncClient(
             base_url=url, headers=headers, timeout=timeout, transport=transport, trust_env=False
         )
@@ -129,30 +129,30 @@ class TerminalClient:
 
     @property
     def address(self) -> str | None:
-        """Where replies to this terminal go; None leaves it to the server."""
+        """Address for replies to this terminal; None for the server's default."""
         return self.name and f"terminal:{self.name}"
 
     @property
     def person(self) -> str | None:
-        """In whose name we speak; None for the owner of the token, whoever that is."""
+        """Address of the person to act for; None for the owner of the token."""
         return self.name and f"person:{self.name}"
 
     async def get(self, url_path: str, *, retries: int = 0, **query: Any) -> Json:
-        """What is at a path. None in the query is left out; without an answer it is asked `patience` times more."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return await self._request_with_retry(retries, "GET", url_path, params=given)
+        """Return the JSON at a path. None in the query is left out. Retry `retries` times without a response."""
+        params = {name: value for name, value in query.items() if value is not None}
+        return await self._request_with_retry(retries, "GET", url_path, params=params)
 
     async def post(self, url_path: str, body: Mapping[str, Any] | None = None, *, retries: int = 0) -> Json:
-        """Order something; None in the body is left out. Without an answer it is sent `patience` times more.
+        """Post to a path and return the response's JSON. None in the body is left out.
 
-        Sending again is safe: all attempts carry one Idempotency-Key.
+        Retry `retries` times without a response. This is safe: all attempts have the same Idempotency-Key.
         """
-        given = {name: value for name, value in (body or {}).items() if value is not None}
+        content = {name: value for name, value in (body or {}).items() if value is not None}
         headers = {"Idempotency-Key": uuid4().hex, **({"Handrail-Channel": self.address} if self.address else {})}
-        return await self._request_with_retry(retries, "POST", url_path, json=given, headers=headers)
+        return await self._request_with_retry(retries, "POST", url_path, json=content, headers=headers)
 
     async def list_all(self, url_path: str, name: str, *, max_items: int, **query: Any) -> list[Json]:
-        """At most so many objects of a paged list, newest first."""
+        """Return at most `max_items` objects of a paged list, newest first. `name` is the field with the items."""
         found: list[Json] = []
         cursor = None
         while len(found) < max_items:
@@ -163,59 +163,62 @@ class TerminalClient:
         return found
 
     async def get_readiness(self) -> Json:
-        """What the server says of itself, also when it is not well. Raises Unreachable, and Refused by a stranger."""
-        reply = await self._request("GET", "/readyz")
+        """Return the result of /readyz, also when a check failed.
+
+        Raises Unavailable without a response, and Conflict when the server is not Handrail.
+        """
+        response = await self._request("GET", "/readyz")
         with suppress(ValueError):
-            return reply.json()
-        return _unwrap(reply)
+            return response.json()
+        return _unwrap(response)
 
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[LoggedEvent | ConnectionChange]:
-        """The thread's log behind `after`, for ever, each event once; when the server is away, patiently.
+        """Yield the thread's events after `after`, each once, without end. Reconnect when the connection is lost.
 
-        Raises what the server answers when it refuses, such as ThreadNotFound.
+        Raises the server's error when it refuses, such as ThreadNotFound.
         """
-        lost, pauses = False, _retry_delays()
+        is_lost, delays = False, _retry_delays()
         while True:
             try:
                 async with aclosing(self._stream_events(thread_id, after)) as events:
                     async for event in events:
-                        if lost:
+                        if is_lost:
                             yield ConnectionChange(is_lost=False)
-                        lost, pauses = False, _retry_delays()
+                        is_lost, delays = False, _retry_delays()
                         if event is not None and event.seq > after:
                             after = event.seq
                             yield event
             except Retryable:
                 pass
-            if not lost:
+            if not is_lost:
                 yield ConnectionChange(is_lost=True)
-            lost = True
-            await self._sleep(next(pauses))
+            is_lost = True
+            await self._sleep(next(delays))
 
     async def _stream_events(self, thread_id: str, after: int) -> AsyncGenerator[LoggedEvent | None]:
-        """One connection's worth of the log; None once it stands, before the first event."""
-        stream = SseDecoder()
+        """Yield the events of one connection; first None when it is established."""
+        decoder = SseDecoder()
         timeout = httpx.Timeout(STREAM_SILENCE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
         options: dict[str, Any] = {"params": {"after": after}, "headers": {"Accept": "text/event-stream"}}
         try:
             async with self._http.stream(
                 "GET", api_path("threads", thread_id, "events"), timeout=timeout, **options
-            ) as reply:
-                if reply.is_error:
-                    await reply.aread()
-                    _unwrap(reply)
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    _unwrap(response)
                 yield None
-                async for piece in reply.aiter_bytes():
-                    for message in stream.feed(piece):
+                async for chunk in response.aiter_bytes():
+                    for message in decoder.feed(chunk):
                         yield LoggedEvent.parse(message)
         except httpx.HTTPError as error:
             raise self._unavailable_error() from error
 
     async def _request_with_retry(self, retries: int, method: str, url_path: str, **options: Any) -> Json:
-        for pause in islice(_retry_delays(), retries):
+        for delay in islice(_retry_delays(), retries):
             with suppress(Retryable):
                 return _unwrap(await self._request(method, url_path, **options))
-            await self._sleep(pause)
+            await self._sleep(delay)
         return _unwrap(await self._request(method, url_path, **options))
 
     async def _request(self, method: str, url_path: str, **options: Any) -> httpx.Response:
@@ -226,48 +229,48 @@ class TerminalClient:
 
     def _unavailable_error(self) -> Unavailable:
         return Unavailable(
-            f"no Handrail answers at {self.url}; start it with `make up`, or set HANDRAIL_URL to where it is"
+            f"no Handrail server answers at {self.url}; start it with `make up`, or set HANDRAIL_URL to its address"
         )
 
 
 def api_path(*parts: str) -> str:
-    """The path of something under `/v1`; what a person typed cannot lead elsewhere."""
+    """Return a path under `/v1`. Parts are quoted, so that typed text cannot change the path."""
     return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
 
 
 def _retry_delays() -> Iterator[float]:
-    pause = FIRST_RETRY_DELAY_SECONDS
+    delay = FIRST_RETRY_DELAY_SECONDS
     while True:
-        yield pause
-        pause = min(MAX_RETRY_DELAY_SECONDS, pause * 2)
+        yield delay
+        delay = min(MAX_RETRY_DELAY_SECONDS, delay * 2)
 
 
-def _unwrap(reply: httpx.Response) -> Json:
-    """The body of an answer. Raises the error it tells."""
+def _unwrap(response: httpx.Response) -> Json:
+    """Return the JSON body of a response. Raises the HandrailError that an error response describes."""
     try:
-        body = reply.json()
+        body = response.json()
     except ValueError:
         body = None
-    if reply.is_success and body is not None:
+    if response.is_success and body is not None:
         return body
-    raise _error_from_body(reply.status_code, body)
+    raise _error_from_body(response.status_code, body)
 
 
 def _error_from_body(status: int, body: Json) -> HandrailError:
-    told = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
-        return Conflict(f"the server answered {status} and nothing we understand: {_NOT_HANDRAIL_HINT}")
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        return Conflict(f"the server answered {status} without a valid body: {_NOT_HANDRAIL_HINT}")
     if status == httpx.codes.UNAUTHORIZED:
-        return Forbidden(f"{told['message']} (HANDRAIL_API_TOKEN, or .handrail/api-token of the server's folder)")
-    return _ERRORS_BY_CODE.get(told.get("code", ""), Conflict)(told["message"], details=told.get("details"))
+        return Forbidden(f"{error['message']} (set HANDRAIL_API_TOKEN, or use the server's .handrail/api-token)")
+    return _ERRORS_BY_CODE.get(error.get("code", ""), Conflict)(error["message"], details=error.get("details"))
 
 
 def _errors_by_code(root: type[HandrailError]) -> dict[str, type[HandrailError]]:
-    """Every error of the tree by its code."""
-    found = {root().code: root}
-    for kind in root.__subclasses__():
-        found |= _errors_by_code(kind)
-    return found
+    """Return an error class and all its subclasses by their codes."""
+    errors = {root().code: root}
+    for error_type in root.__subclasses__():
+        errors |= _errors_by_code(error_type)
+    return errors
 
 
 _ERRORS_BY_CODE = _errors_by_code(HandrailError)

@@ -1,4 +1,4 @@
-"""Orders that can be typed, each as a value."""
+"""Values for the commands that can be typed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from channels.terminal.argument_changes import ArgumentChanges
 
 @dataclass(frozen=True)
 class Say:
-    """Something to say to the agent."""
+    """Post a message to the agent."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Approve:
-    """Approve the request with this code; None is the only one that is open."""
+    """Approve the request with this code; None means the only open one."""
 
     code: str | None = None
     comment: str | None = None
@@ -32,7 +32,7 @@ class Deny:
 
 @dataclass(frozen=True)
 class Edit:
-    """Approve the request with some arguments changed; the others stay."""
+    """Approve the request with some arguments changed."""
 
     code: str
     changes: ArgumentChanges
@@ -48,33 +48,33 @@ class AnswerQuestion:
 
 @dataclass(frozen=True)
 class ActAs:
-    """Speak and decide as this person from now on."""
+    """Act as this person from now on."""
 
     person: str
 
 
 @dataclass(frozen=True)
 class ListThreads:
-    """Show the threads there are."""
+    """List threads."""
 
 
 @dataclass(frozen=True)
 class SwitchThread:
-    """Go on in this thread."""
+    """Switch to this thread."""
 
     thread_id: str
 
 
 @dataclass(frozen=True)
 class ListRequests:
-    """Show what waits for an answer; with `is_all` also what was answered."""
+    """List open requests; with `is_all` closed ones too."""
 
     is_all: bool = False
 
 
 @dataclass(frozen=True)
 class StartThread:
-    """Begin a new thread with the next thing said; None keeps the agent."""
+    """Start a new thread with the next message; None keeps the agent."""
 
     agent: str | None = None
 
@@ -88,27 +88,27 @@ class ControlThread:
 
 @dataclass(frozen=True)
 class ListAgents:
-    """Show the agents there are."""
+    """List agents."""
 
 
 @dataclass(frozen=True)
 class WhoAmI:
-    """Show as whom one speaks and decides."""
+    """Show the owner of the token and the person to act as."""
 
 
 @dataclass(frozen=True)
 class ShowHelp:
-    """Show what can be typed."""
+    """List all commands."""
 
 
 @dataclass(frozen=True)
 class Quit:
-    """Leave. The thread goes on."""
+    """Leave the chat. The thread continues."""
 
 
 @dataclass(frozen=True)
 class ParseError:
-    """What was typed makes no sense; `hint` says what to type instead."""
+    """Invalid input. `hint` says what to type instead."""
 
     hint: str
 
@@ -133,11 +133,11 @@ TerminalCommand = (
 )
 
 AnswerCommand = Approve | Deny | Edit | AnswerQuestion
-"""What answers a request."""
+"""A command that answers a request."""
 
 
 def answer_body(command: AnswerCommand, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the order as the API takes it; an edit changes these `arguments`."""
+    """Return the body of the API call for a command. An edit changes these `arguments`."""
     match command:
         case Approve(_, comment):
             return {"decision": "approve", "comment": comment}

@@ -1,4 +1,4 @@
-"""What the Tab key offers: commands, and what can follow them. Pure."""
+"""Tab completion of commands and their arguments. Pure functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ _COMMANDS_WITH_CODE = ("/approve", "/deny", "/edit", "/answer")
 
 @dataclass(frozen=True)
 class CompletionNames:
-    """Names that can be completed. `codes` are of open requests, each with the names of its arguments."""
+    """Names to complete. `codes` has the codes of open requests, each with the names of its arguments."""
 
     codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     agents: Sequence[str] = ()
@@ -18,7 +18,7 @@ class CompletionNames:
 
 
 def list_completions(text: str, names: CompletionNames) -> tuple[str, ...]:
-    """Return what the last word of a line may become; nothing for what is said to the agent."""
+    """Return the completions of the last word of a command line; none for a message."""
     if not text.startswith("/"):
         return ()
     words = text.split(" ")
@@ -30,8 +30,8 @@ def _candidates(preceding_words: Sequence[str], names: CompletionNames) -> Itera
         case []:
             return COMMANDS
         case [command]:
-            second = {"/new": names.agents, "/thread": names.threads, "/requests": ("all",)}
-            return second.get(command, names.codes if command in _COMMANDS_WITH_CODE else ())
+            completions = {"/new": names.agents, "/thread": names.threads, "/requests": ("all",)}
+            return completions.get(command, names.codes if command in _COMMANDS_WITH_CODE else ())
         case ["/edit", code, *_]:
             return (f"{name}=" for name in names.codes.get(code.upper(), ()))
         case _:
@@ -39,4 +39,4 @@ def _candidates(preceding_words: Sequence[str], names: CompletionNames) -> Itera
 
 
 def _filter_by_prefix(word: str, candidates: Iterable[str]) -> tuple[str, ...]:
-    return tuple(one for one in candidates if one.lower().startswith(word.lower()))
+    return tuple(candidate for candidate in candidates if candidate.lower().startswith(word.lower()))

@@ -1,4 +1,4 @@
-"""Lists of threads and of requests, one a line. Pure."""
+"""Tables of threads and requests, one per line. Pure functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
@@ -11,7 +11,7 @@ from agents.people import name_in
 from channels.terminal.views import ApiRequest, ApiThread, format_local_time, info_view, status_text, table
 
 _MIN_ID_LENGTH = len("thr_") + 10
-"""Characters of a shortened id: up to the millisecond a thread began in."""
+"""Shortened ids keep the part that encodes the creation time in milliseconds."""
 
 _MAX_LINE_LENGTH, _MAX_VALUE_LENGTH = 120, 24
 
@@ -19,7 +19,7 @@ _MAX_LINE_LENGTH, _MAX_VALUE_LENGTH = 120, 24
 def threads_table(
     threads: Sequence[ApiThread], zone: tzinfo | None = None, *, is_short: bool = False
 ) -> RenderableType:
-    """Return threads, one a line; `is_short` cuts ids to what tells them apart."""
+    """Return a table of threads. `is_short` shortens ids to unique prefixes."""
     if not threads:
         return info_view("no threads yet")
     ids = shorten_ids(thread.id for thread in threads) if is_short else {}
@@ -34,15 +34,15 @@ def threads_table(
         )
         for t in threads
     ]
-    return table(("thread", "status", "agent", "title", "for", "last moved"), rows)
+    return table(("thread", "status", "agent", "title", "requester", "updated"), rows)
 
 
 def requests_table(
     requests: Sequence[ApiRequest], zone: tzinfo | None = None, *, is_short: bool = False
 ) -> RenderableType:
-    """Return requests, one a line; `is_short` cuts ids of threads to what tells them apart."""
+    """Return a table of requests. `is_short` shortens thread ids to unique prefixes."""
     if not requests:
-        return info_view("nothing is asked")
+        return info_view("no requests")
     ids = shorten_ids(request.thread_id for request in requests) if is_short else {}
     rows = [
         (
@@ -55,11 +55,11 @@ def requests_table(
         )
         for r in requests
     ]
-    return table(("code", "status", "asks", "who may decide", "open until", "thread"), rows)
+    return table(("code", "status", "request", "decided by", "open until", "thread"), rows)
 
 
 def format_request_line(request: ApiRequest) -> str:
-    """Return the question, or the call with its arguments, on one line; what is cut ends with a mark."""
+    """Return the question, or the call with its arguments, on one line. Truncated text ends with an ellipsis."""
     if request.kind == "question":
         return _truncate(request.question or "", _MAX_LINE_LENGTH)
     arguments = (f"{name}={_truncate(value, _MAX_VALUE_LENGTH)}" for name, value in (request.arguments or {}).items())
@@ -72,11 +72,11 @@ def _truncate(value: Any, max_length: int) -> str:
 
 
 def shorten_ids(ids: Iterable[str]) -> Mapping[str, str]:
-    """Return for each id its shortest beginning that no other one has."""
+    """Return the shortest unique prefix of each id, by id."""
     ordered = sorted(set(ids))
     return {
-        one: one[: max(_MIN_ID_LENGTH, _common_prefix_length(before, one) + 1, _common_prefix_length(one, after) + 1)]
-        for before, one, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
+        id_: id_[: max(_MIN_ID_LENGTH, _common_prefix_length(before, id_) + 1, _common_prefix_length(id_, after) + 1)]
+        for before, id_, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
     }
 
 

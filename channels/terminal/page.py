@@ -1,4 +1,4 @@
-"""One thread as a page: what it is, what it waits for, and what happened in it. Pure."""
+"""Page of one thread: its state, its open requests and its history. Pure functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -24,22 +24,22 @@ from channels.terminal.views import (
 )
 
 MAX_STEPS = 50
-"""The most steps on a page, the latest; the whole log has its own command."""
+"""Number of latest steps on a page. `handrail threads events` shows the whole log."""
 
 _MESSAGE_EVENT_TYPES = ("MessageReceived", "MessageEdited", "ReplyChosen", "NoticeGiven")
 _STEP_TEXTS = {
-    "MessageDeleted": "took a message back",
+    "MessageDeleted": "deleted a message",
     "ToolCalled": "calls",
-    "ToolSucceeded": "says",
+    "ToolSucceeded": "returned",
     "ToolFailed": "failed:",
     "ToolOutcomeUnknown": "may or may not have happened:",
-    "StepRejected": "the model's answer was no use:",
+    "StepRejected": "gave an invalid model response:",
     "RequestOpened": "asks",
     "RequestAnswered": "answered:",
-    "RequestReminded": "reminds those who may answer",
-    "RequestEscalated": "escalates the request to",
+    "RequestReminded": "reminded the approvers",
+    "RequestEscalated": "escalated the request to",
     "RequestExpired": "got no answer in time",
-    "RequestSuperseded": "takes the request back",
+    "RequestSuperseded": "withdrew the request",
     "MessageUndeliverable": "could not be delivered:",
     "ThreadPaused": "paused the thread:",
     "ThreadResumed": "resumed the thread",
@@ -47,7 +47,7 @@ _STEP_TEXTS = {
     "ThreadFinished": "ended the thread:",
     "ThreadForked": "forked the thread",
     "TimerSet": "waits",
-    "TimerFired": "goes on after waiting",
+    "TimerFired": "continued after waiting",
     "BudgetReached": "reached the budget",
     "BudgetExtended": "extended the budget",
 }
@@ -59,7 +59,7 @@ def thread_page(
     requests: Sequence[ApiRequest],
     zone: tzinfo | None = None,
 ) -> RenderableType:
-    """Return the page of a thread; `requests` are those that are open. Times are in `zone`, None for local."""
+    """Return the page of a thread. `requests` are its open requests. Times are in `zone`; None means local time."""
     parts: list[RenderableType] = [
         Text(escape_hidden_characters(thread.title) or thread.id, style="bold"),
         _header(thread, zone),
@@ -67,17 +67,17 @@ def thread_page(
     parts += [card_view(request, zone) for request in requests]
     steps = [event for event in events if event.type in _MESSAGE_EVENT_TYPES or event.type in _STEP_TEXTS]
     if (earlier := len(steps) - MAX_STEPS) > 0:
-        parts.append(info_view(f"{earlier} earlier steps: handrail threads events {thread.id}"))
+        parts.append(info_view(f"{earlier} earlier steps; to see them: handrail threads events {thread.id}"))
     return Group(*parts, "", _steps_table(steps[-MAX_STEPS:], zone))
 
 
 def _header(thread: ApiThread, zone: tzinfo | None) -> Table:
-    facts = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2))
     for name, value in _detail_rows(thread, zone):
-        facts.add_row(
+        grid.add_row(
             Text(name, style="dim"), value if isinstance(value, Text) else Text(escape_hidden_characters(value))
         )
-    return facts
+    return grid
 
 
 def _detail_rows(thread: ApiThread, zone: tzinfo | None) -> Iterator[tuple[str, str | Text]]:
@@ -86,10 +86,10 @@ def _detail_rows(thread: ApiThread, zone: tzinfo | None) -> Iterator[tuple[str, 
     if thread.paused:
         yield "paused", thread.paused
     yield "agent", thread.agent
-    yield "asked by", name_in(thread.names, thread.requester)
+    yield "requester", name_in(thread.names, thread.requester)
     if thread.created_at is not None:
-        yield "began", format_local_time(thread.created_at, zone)
-    yield "last moved", format_local_time(thread.updated_at, zone)
+        yield "created", format_local_time(thread.created_at, zone)
+    yield "updated", format_local_time(thread.updated_at, zone)
     if thread.budget:
         yield (
             "budget",
@@ -112,27 +112,27 @@ def _format_spending(kind: str, spending: ApiSpending) -> str:
 
 
 def _steps_table(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
-    drawn = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2))
     for event in events:
         at = datetime.fromisoformat(event.at).astimezone(zone)
-        drawn.add_row(Text(f"{at:%m-%d %H:%M:%S}", style="dim"), _step_text(event))
-    return drawn
+        grid.add_row(Text(f"{at:%m-%d %H:%M:%S}", style="dim"), _step_text(event))
+    return grid
 
 
 def _step_text(event: LoggedEvent) -> Text:
-    who = _who(event)
+    actor = _describe_actor(event)
     if event.type in _MESSAGE_EVENT_TYPES:
         edited = " (edited)" if event.type == "MessageEdited" else ""
         style = "bold green" if event.type == "ReplyChosen" else "bold cyan"
-        return Text.assemble((f"{who}{edited}: ", style), escape_hidden_except_newlines(event.data.get("text") or ""))
-    return Text(" ".join(filter(None, (who, _STEP_TEXTS[event.type], _step_summary(event)))), style="dim")
+        return Text.assemble((f"{actor}{edited}: ", style), escape_hidden_except_newlines(event.data.get("text") or ""))
+    return Text(" ".join(filter(None, (actor, _STEP_TEXTS[event.type], _step_summary(event)))), style="dim")
 
 
-def _who(event: LoggedEvent) -> str:
-    """Return whose event it is, and who entered it where that is another person."""
+def _describe_actor(event: LoggedEvent) -> str:
+    """Return the name of the event's actor, and of the person who entered it when that is another one."""
     entered_by = (_answer(event) or event.data).get("entered_by")
-    entered = f" (entered by {name_in(event.names, str(entered_by))})" if entered_by else ""
-    return f"{event.speaker}{entered}"
+    suffix = f" (entered by {name_in(event.names, str(entered_by))})" if entered_by else ""
+    return f"{event.speaker}{suffix}"
 
 
 def _answer(event: LoggedEvent) -> Mapping[str, Any]:
@@ -143,13 +143,13 @@ def _step_summary(event: LoggedEvent) -> str:
     if event.type == "ToolCalled":
         arguments = (f"{name}={display_value(value)}" for name, value in (event.data.get("arguments") or {}).items())
         return " ".join(
-            [display_value(event.data.get("tool", "")), *(escape_hidden_characters(one) for one in arguments)]
+            [display_value(event.data.get("tool", "")), *(escape_hidden_characters(argument) for argument in arguments)]
         )
     if event.type == "ToolSucceeded":
         first, *others = str(event.data.get("summary") or "").splitlines() or [""]
         return display_value(first) + (f" … ({len(others)} more lines)" if others else "")
     answer = _answer(event)
-    refused = (
+    rejection = (
         f"; it does not count: {display_value(answer.get('reason') or '')}" if answer.get("counted") is False else ""
     )
-    return f"{format_event_detail(event.type, event.data, event.names)}{refused}"
+    return f"{format_event_detail(event.type, event.data, event.names)}{rejection}"

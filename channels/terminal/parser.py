@@ -1,4 +1,4 @@
-"""What is typed, understood: one line is one order or something to say. Pure; nothing here asks or tells anybody."""
+"""Parser for typed lines: each line is a command or a message. Pure functions."""
 
 import re
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from channels.terminal.commands import (
     WhoAmI,
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)  # as `handrail.toml` writes people and agents
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)  # names of people and agents in handrail.toml
 
 ArgumentParser = Callable[[str], TerminalCommand]
 
 
 def parse_line(line: str) -> TerminalCommand | None:
-    """What a line means; None for an empty one. A line that starts with two slashes is said with one of them."""
+    """Return the command of a line, or None for an empty line. A line `//text` posts the message `/text`."""
     text = line.strip()
     if not text:
         return None
@@ -39,15 +39,15 @@ def parse_line(line: str) -> TerminalCommand | None:
         return Say(text)
     if text.startswith("//"):
         return Say(text[1:])
-    order, _, rest = text[1:].partition(" ")
-    return _parse_command(order.lower(), rest.strip())
+    name, _, rest = text[1:].partition(" ")
+    return _parse_command(name.lower(), rest.strip())
 
 
 def _parse_command(name: str, rest: str) -> TerminalCommand:
     if name in _PARSERS:
         return _PARSERS[name](rest)
-    close = get_close_matches(name, _PARSERS, n=1)
-    return ParseError(f"there is no /{name[:40]}; " + (f"did you mean /{close[0]}?" if close else "see /help"))
+    similar = get_close_matches(name, _PARSERS, n=1)
+    return ParseError(f"there is no /{name[:40]}; " + (f"did you mean /{similar[0]}?" if similar else "see /help"))
 
 
 def _parse_approve(rest: str) -> TerminalCommand:
@@ -57,35 +57,35 @@ def _parse_approve(rest: str) -> TerminalCommand:
 
 def _parse_deny(rest: str) -> TerminalCommand:
     code, text = _split_code(rest)
-    return Deny(code, text or None) if code else ParseError("/deny CODE, best with the reason behind it")
+    return Deny(code, text or None) if code else ParseError("type /deny CODE, best followed by a reason")
 
 
 def _parse_answer(rest: str) -> TerminalCommand:
     code, text = _split_code(rest)
-    return AnswerQuestion(code, text) if text else ParseError("/answer CODE and the answer")
+    return AnswerQuestion(code, text) if text else ParseError("type /answer CODE and your answer")
 
 
 def _parse_edit(rest: str) -> TerminalCommand:
     code, text = _split_code(rest)
     changes = parse_changes(text)
     if changes is None:
-        return ParseError('/edit CODE and what to change, like tag=v1.4.1 or note="two words"; the rest stays')
+        return ParseError('type /edit CODE and the arguments to change, like tag=v1.4.1 or note="two words"')
     return Edit(code, changes)
 
 
 def _parse_as(rest: str) -> TerminalCommand:
     name = rest.lower()
-    return ActAs(name) if _NAME.fullmatch(name) else ParseError("/as and the name of a person, like /as alice")
+    return ActAs(name) if _NAME.fullmatch(name) else ParseError("type /as and the name of a person, like /as alice")
 
 
 def _parse_thread(rest: str) -> TerminalCommand:
-    return SwitchThread(rest) if rest and " " not in rest else ParseError("/thread and an id out of /threads")
+    return SwitchThread(rest) if rest and " " not in rest else ParseError("type /thread and an id from /threads")
 
 
 def _parse_new(rest: str) -> TerminalCommand:
     name = rest.lower()
-    known = not name or _NAME.fullmatch(name)
-    return StartThread(name or None) if known else ParseError("/new, perhaps with the name of an agent behind it")
+    is_valid = not name or _NAME.fullmatch(name)
+    return StartThread(name or None) if is_valid else ParseError("type /new, or /new and the name of an agent")
 
 
 def _split_code(rest: str) -> tuple[str, str]:
@@ -114,22 +114,22 @@ _PARSERS: dict[str, ArgumentParser] = {
 }
 
 HELP = (
-    ("/approve [CODE] [comment]", "approve what is asked; without a code when one request is open"),
-    ("/deny CODE why", "deny it, and tell the agent why"),
-    ("/edit CODE name=value", "approve it with this argument changed"),
+    ("/approve [CODE] [comment]", "approve a request; you can omit the code when only one is open"),
+    ("/deny CODE reason", "deny a request and give the agent a reason"),
+    ("/edit CODE name=value", "approve a request with changed arguments"),
     ("/answer CODE text", "answer a question"),
-    ("/requests [all]", "what waits for an answer; all: what was answered, too"),
-    ("/threads", "the latest threads"),
-    ("/thread ID", "go on in another thread"),
-    ("/new [agent]", "begin a new thread"),
-    ("/agents", "the agents there are"),
-    ("/pause", "start nothing new in this thread until it is resumed"),
-    ("/resume", "let a paused thread go on"),
-    ("/cancel", "end this thread, and close what it asks"),
-    ("/whoami", "the person you speak and decide as"),
-    ("/as alice", "speak and decide as another person (needs a token that may)"),
-    ("/quit", "leave; the thread goes on"),
+    ("/requests [all]", "list open requests; all: closed ones too"),
+    ("/threads", "list the latest threads"),
+    ("/thread ID", "switch to another thread"),
+    ("/new [agent]", "start a new thread"),
+    ("/agents", "list the agents"),
+    ("/pause", "pause this thread: start nothing new until it is resumed"),
+    ("/resume", "resume this thread"),
+    ("/cancel", "cancel this thread and close its open request"),
+    ("/whoami", "show your token and the person you act as"),
+    ("/as alice", "act as another person (needs a token with the admin scope)"),
+    ("/quit", "leave the chat; the thread continues"),
 )
-"""What can be typed, and what it does."""
+"""Commands and their help texts."""
 
 COMMANDS = tuple(f"/{name}" for name in _PARSERS)

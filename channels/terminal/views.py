@@ -1,6 +1,7 @@
-"""What a terminal shows: the objects of the HTTP API (CONTRACT §4) as text, tables and cards. Pure.
+"""Terminal views: objects of the HTTP API as text, tables and cards. Pure functions.
 
-Whatever others wrote is made visible first: it can neither move the cursor, nor hide, nor pass for markup.
+Hidden and control characters in text from other people are escaped, so that it cannot move the cursor, hide text or
+act as markup.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,17 +34,17 @@ _COLOURS = {
 }
 _STYLES = {status: colour for colour, statuses in _COLOURS.items() for status in statuses}
 EDIT_EVENT_TYPES = ("MessageEdited", "MessageDeleted")
-"""The events `reworded` draws."""
+"""Events that `edited_view` renders."""
 
 
 class _ApiObject(BaseModel):
-    """Part of an object of the API: a newer server may send more."""
+    """Part of an API object. Unknown fields are ignored, because a newer server may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class ApiAnswer(_ApiObject):
-    """One answer to a request; `reason` says why one did not count."""
+    """An answer to a request. `reason` says why an answer did not count."""
 
     by: str
     entered_by: str | None = None
@@ -58,7 +59,7 @@ class ApiAnswer(_ApiObject):
 
 
 class ApiDeciders(_ApiObject):
-    """Who may decide: the people of one role, or some by name; `more` are not listed."""
+    """People who may decide: those of a role, or named ones. `more` is the number that is not listed."""
 
     role: str | None = None
     people: tuple[str, ...] = ()
@@ -66,7 +67,7 @@ class ApiDeciders(_ApiObject):
 
 
 class ApiExplanation(_ApiObject):
-    """What a person wants to know before they decide, in words."""
+    """Explanation of a request in words, for the person who decides."""
 
     why: str = ""
     asked_by: str = ""
@@ -76,7 +77,7 @@ class ApiExplanation(_ApiObject):
 
 
 class ApiCard(_ApiObject):
-    """One copy of a request; `reason` says why an undeliverable one is not there."""
+    """One copy of a request on a channel. `reason` says why it could not be delivered."""
 
     address: str
     state: str
@@ -84,7 +85,7 @@ class ApiCard(_ApiObject):
 
 
 class ApiRequest(_ApiObject):
-    """A request."""
+    """A request to people."""
 
     id: str
     code: str
@@ -109,14 +110,14 @@ class ApiRequest(_ApiObject):
 
 
 class ApiSpending(_ApiObject):
-    """One kind of a budget; no limit is None."""
+    """One kind of a budget. `limit` is None when it is unlimited."""
 
     limit: float | None = None
     spent: float = 0.0
 
 
 class ApiThread(_ApiObject):
-    """A thread. `title` is what was said first, `names` are those of its people, by address."""
+    """A thread. `title` is the beginning of its first message; `names` has the names of its people by address."""
 
     id: str
     agent: str
@@ -133,40 +134,41 @@ class ApiThread(_ApiObject):
 
 
 def message_view(name: str, text: str, style: str = "bold cyan") -> Text:
-    """What somebody said."""
+    """Return a message with the name of its author."""
     return Text.assemble((f"{escape_hidden_characters(name)}: ", style), escape_hidden_except_newlines(text))
 
 
 def edited_view(name: str, text: str | None) -> Text:
-    """What somebody made of an earlier message: another text, or None when they took it back."""
-    return info_view(f"{name} took a message back") if text is None else message_view(f"{name} (edited)", text)
+    """Return the view of an edited message, or of a deleted one when `text` is None."""
+    return info_view(f"{name} deleted a message") if text is None else message_view(f"{name} (edited)", text)
 
 
 def info_view(text: str) -> Text:
-    """A remark of the program itself."""
+    """Return a message of the program itself."""
     return Text(escape_hidden_except_newlines(text), style="dim")
 
 
 def error_view(text: str) -> Text:
-    """What did not work, and what to do."""
+    """Return an error message."""
     return Text(escape_hidden_except_newlines(text), style="red")
 
 
 def card_view(request: ApiRequest, zone: tzinfo | None = None, viewer: str | None = None) -> Panel:
-    """Return an open request: what is asked, by whom, how long, and how to answer. Times are in `zone`, None for local.
+    """Return the card of an open request: the question or call, its terms, and how to answer it.
 
-    `reader` is the key of the person who reads it, who is offered only what they may do; None is anyone.
+    Times are in `zone`; None means local time. `viewer` is the key of the reader: instructions are shown only for
+    what that person may do. None shows all.
     """
     rows: list[RenderableType] = [_arguments_view(request)]
     rows += [Text(line, style="dim") for line in _detail_lines(request, zone)]
     rows += [Text(line, style="red") for line in _undeliverable_lines(request)]
-    rows += [Text(way, style="bold") for way in _answer_instructions(request, viewer)]
+    rows += [Text(line, style="bold") for line in _answer_instructions(request, viewer)]
     title = Text(f" {request_title(request)} ", style="bold yellow")
     return Panel(Group(*rows), title=title, title_align="left", border_style="yellow", expand=False, box=box.ROUNDED)
 
 
 def request_title(request: ApiRequest) -> str:
-    """The request in a few words."""
+    """Return a short title for the request."""
     if request.kind == "question":
         return f"{escape_hidden_characters(request.agent)} asks"
     if request.question:
@@ -177,59 +179,59 @@ def request_title(request: ApiRequest) -> str:
 def _arguments_view(request: ApiRequest) -> RenderableType:
     if request.kind == "question":
         return Text(escape_hidden_except_newlines(request.question or ""))
-    if request.question:  # it says in words what the arguments say
+    if request.question:  # the title contains the question, which describes the arguments
         return Text("")
-    facts = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2))
     for name, value in (request.arguments or {}).items():
-        facts.add_row(
+        grid.add_row(
             Text(escape_hidden_characters(name), style="dim"), Text(display_full_value(value), overflow="fold")
         )
-    return facts
+    return grid
 
 
 def _undeliverable_lines(request: ApiRequest) -> list[str]:
-    """Say on which channels the request could not be shown; whose address that is stays out of it."""
-    lost = [card for card in request.cards if card.state == "undeliverable"]
+    """Return a line for each channel that could not show the request, without private addresses."""
+    undeliverable = [card for card in request.cards if card.state == "undeliverable"]
     return [
-        f"could not be shown by {escape_hidden_characters(redact_address(card.address))}: "
+        f"could not be shown on {escape_hidden_characters(redact_address(card.address))}: "
         f"{display_value(card.reason or '')}"
-        for card in lost
+        for card in undeliverable
     ]
 
 
 def _detail_lines(request: ApiRequest, zone: tzinfo | None) -> list[str]:
-    told = request.explanation
-    terms = [f"why, in the agent's words: {escape_hidden_characters(told.why)}"] if told.why else []
-    asking = request.requesters or (() if request.requester is None else (request.requester,))
-    if asked_by := told.asked_by or ", ".join(name_in(request.names, address) for address in asking):
-        terms.append(f"asked for by {escape_hidden_characters(asked_by)}")
-    if told.decided_by:
-        terms.append(
+    explanation = request.explanation
+    lines = [f"reason given by the agent: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
+    requesters = request.requesters or (() if request.requester is None else (request.requester,))
+    if asked_by := explanation.asked_by or ", ".join(name_in(request.names, address) for address in requesters):
+        lines.append(f"requested by {escape_hidden_characters(asked_by)}")
+    if explanation.decided_by:
+        lines.append(
             "; ".join(
                 filter(
                     None,
                     (
-                        f"decided by {escape_hidden_characters(told.decided_by)}",
-                        escape_hidden_characters(told.progress),
+                        f"decided by {escape_hidden_characters(explanation.decided_by)}",
+                        escape_hidden_characters(explanation.progress),
                     ),
                 )
             )
         )
     if request.expires_at is not None:
         until = f"open until {format_local_time(request.expires_at, zone)}"
-        terms.append("; ".join(filter(None, (until, escape_hidden_characters(told.afterwards)))))
-    return [*terms, f"in thread {escape_hidden_characters(request.thread_id)}"]
+        lines.append("; ".join(filter(None, (until, escape_hidden_characters(explanation.afterwards)))))
+    return [*lines, f"in thread {escape_hidden_characters(request.thread_id)}"]
 
 
 def _answer_instructions(request: ApiRequest, viewer: str | None) -> list[str]:
     if request.kind == "approval":
-        return [f"/approve {request.code}", f"/deny {request.code} why"] if _may_approve(request, viewer) else []
+        return [f"/approve {request.code}", f"/deny {request.code} reason"] if _may_approve(request, viewer) else []
     choices = [escape_hidden_characters(choice) for choice in request.choices or ()]
     return [f"/answer {request.code} {'|'.join(choices) or 'text'}"]
 
 
 def _may_approve(request: ApiRequest, viewer: str | None) -> bool:
-    """Return whether the reader is among the deciders, as far as that is known here."""
+    """Return whether the viewer may be one of the deciders, as far as the listed people show."""
     if viewer is None or not request.deciders:
         return True
     people = {person for group in request.deciders for person in group.people}
@@ -237,15 +239,15 @@ def _may_approve(request: ApiRequest, viewer: str | None) -> bool:
 
 
 def closed_view(request: ApiRequest, zone: tzinfo | None = None) -> Text:
-    """How a request ended: who, when, from where."""
-    told = describe_outcome(request.status, request.answers, request.names, partial(_at, zone))
-    return Text(f"{request.code} {told}", style=_STYLES.get(request.status, ""))
+    """Return the outcome of a request: who decided, when and on which channel."""
+    outcome = describe_outcome(request.status, request.answers, request.names, partial(_at, zone))
+    return Text(f"{request.code} {outcome}", style=_STYLES.get(request.status, ""))
 
 
 def answer_view(request: ApiRequest, answer: ApiAnswer, zone: tzinfo | None = None) -> Text:
-    """An answer that left the request open: one of several needed, an edit, or one that does not count."""
-    told = describe_answer(answer, request.names, partial(_at, zone))
-    return Text(f"{request.code} {told}; {_describe_open_state(request, answer)}", style="yellow")
+    """Return an answer that left the request open: one of several needed, an edit, or one that does not count."""
+    description = describe_answer(answer, request.names, partial(_at, zone))
+    return Text(f"{request.code} {description}; {_describe_open_state(request, answer)}", style="yellow")
 
 
 def _describe_open_state(request: ApiRequest, answer: ApiAnswer) -> str:
@@ -262,53 +264,57 @@ def _at(zone: tzinfo | None, at: datetime) -> str:
 
 
 def format_local_time(at: datetime, zone: tzinfo | None = None) -> str:
-    """A time as the person's clock shows it, with its zone."""
+    """Return a time with its zone. `zone` None means local time."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def status_text(status: str) -> Text:
-    """Return a status in its colour."""
+    """Return a status in its color."""
     return Text(escape_hidden_characters(status), style=_STYLES.get(status, ""))
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """Columns of what others may have written."""
-    drawn = Table(box=None, pad_edge=False, header_style="dim")
+    """Return a table. Hidden characters in string cells are escaped; Text cells are used as they are."""
+    view = Table(box=None, pad_edge=False, header_style="dim")
     for name in names:
-        drawn.add_column(name, overflow="fold")
+        view.add_column(name, overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(escape_hidden_characters(cell)) for cell in row))
-    return drawn
+        view.add_row(*(cell if isinstance(cell, Text) else Text(escape_hidden_characters(cell)) for cell in row))
+    return view
 
 
 def help_table() -> Table:
-    """What can be typed."""
+    """Return the table of all commands."""
     return table(("type", "to"), HELP)
 
 
 def request_view(request: ApiRequest, zone: tzinfo | None = None) -> RenderableType:
-    """A request as it stands: the card while it is open, else what was asked and how it ended."""
+    """Return the card of an open request, or the content and outcome of a closed one."""
     if request.status == "open":
         return card_view(request, zone)
     return Group(Text(request_title(request), style="bold"), _arguments_view(request), closed_view(request, zone))
 
 
 def format_event(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
-    """Return the gist of an event on one line."""
-    facts = data
+    """Return a summary of an event on one line."""
+    fields = data
     if isinstance(inner := data.get(_NESTED_FIELDS.get(kind, "")), dict):
-        facts = inner
-    named = ((name, facts[name]) for name in _SUMMARY_FIELDS.get(kind, _DEFAULT_SUMMARY_FIELDS) if facts.get(name))
-    gist = [_places(fact, names) if name == "to" else str(fact) for name, fact in named]
-    return display_value(" ".join(gist[:2] if kind in _SUMMARY_FIELDS else gist[:1]))
+        fields = inner
+    items = ((name, fields[name]) for name in _SUMMARY_FIELDS.get(kind, _DEFAULT_SUMMARY_FIELDS) if fields.get(name))
+    texts = [_format_recipients(value, names) if name == "to" else str(value) for name, value in items]
+    return display_value(" ".join(texts[:2] if kind in _SUMMARY_FIELDS else texts[:1]))
 
 
-def _places(to: Any, names: Names) -> str:
-    return ", ".join(redact_address(str(one), names) for one in (to if isinstance(to, list | tuple) else [to]))
+def _format_recipients(to: Any, names: Names) -> str:
+    addresses = to if isinstance(to, list | tuple) else [to]
+    return ", ".join(redact_address(str(address), names) for address in addresses)
 
 
 def redact_address(address: str, names: Names = _NO_NAMES) -> str:
-    """Return an address as it may stand in a list: a name and the channel, or what is not private, such as a number."""
+    """Return the name and channel of an address; without a name, only the channel of a private address.
+
+    Addresses such as phone numbers and mail addresses are private.
+    """
     scheme = str(address).partition(":")[0]
     if address in names:
         return name_in(names, address) if scheme == "person" else f"{name_in(names, address)} ({scheme})"
@@ -319,7 +325,7 @@ _PUBLIC_SCHEMES = ("agent", "person", "role", "slack", "system", "terminal", "we
 
 
 def format_event_detail(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
-    """Return the gist of an event, and the file and line it came from, for those who look into the log."""
+    """Return a summary of an event with the file and line of an error, for the event log."""
     where, line = data.get("where"), format_event(kind, data, names)
     return f"{line} (at {display_value(where)})" if where else line
 

@@ -1,4 +1,4 @@
-"""`handrail chat`: a conversation with an agent of the running server, on this terminal."""
+"""`handrail chat`: chat with an agent of the running server in this terminal."""
 
 import asyncio
 from typing import Annotated
@@ -18,13 +18,16 @@ app = Typer()
 @app.command()
 def chat(
     *,
-    agent: Annotated[str | None, Option("--agent", metavar="NAME", help="Whom to talk to; default: the first.")] = None,
+    agent: Annotated[
+        str | None, Option("--agent", metavar="NAME", help="The agent to chat with; default: the first.")
+    ] = None,
     person: PersonOption = None,
     text: Annotated[
-        str | None, Option("--once", metavar="TEXT", help="Say this, print what comes of it as JSON lines, and leave.")
+        str | None,
+        Option("--once", metavar="TEXT", help="Post this message, print the results as JSON lines, and exit."),
     ] = None,
 ) -> None:
-    """Talk to an agent of the running server, and answer what it asks; /help shows what can be typed."""
+    """Chat with an agent of the running server and answer its requests. Type /help for a list of commands."""
     settings = load_settings()
     if text is not None:
         raise Exit(asyncio.run(_chat_once(settings, person, agent, text)))

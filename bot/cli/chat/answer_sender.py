@@ -1,4 +1,4 @@
-"""Answers to requests, each bound to what was shown: what was not shown is shown first, and asked about."""
+"""Send answers to requests. An approval is bound to the card the person saw; an unseen card is shown first."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from channels.terminal.lists import requests_table
 from channels.terminal.views import ApiRequest, info_view
 
 MAX_RETRIES = 5
-"""Attempts while the server is away, six seconds together: longer, and people type it again."""
+"""Retries while the server is unavailable, six seconds in total. After longer waits people retype the command."""
 
 CONFIRM_QUESTION = "Approve exactly this? [y/N] "
 
 
 @dataclass(frozen=True)
 class AnswerSender:
-    """Answers for one person. `agrees` asks them a question, `show` shows them something."""
+    """Sends the answers of one person. `confirm` asks them a yes/no question, `print_view` shows them a view."""
 
     server: TerminalClient
     renderer: EventRenderer
@@ -29,7 +29,7 @@ class AnswerSender:
     confirm: Callable[[str], Awaitable[bool]]
 
     async def send(self, command: AnswerCommand) -> Any:
-        """Return the request as it is afterwards, or None when the person does not agree to what is shown."""
+        """Return the answered request, or None when the person does not confirm the card they are shown."""
         if not isinstance(command, Approve | Edit):
             known = self.renderer.find_by_code(command.code)
             return await self._send_checked(command, known.id if known else command.code, known)
@@ -59,13 +59,16 @@ class AnswerSender:
     async def _post_answer(
         self, command: AnswerCommand, id_or_code: str, request: ApiRequest | None, *, is_partial: bool = True
     ) -> Any:
-        """Send the order; an edit that keeps nothing sends exactly the arguments that were typed."""
-        given = answer_body(command, _unchanged_arguments(request) if request and is_partial else None)
-        body = {**given, "digest": request.digest if request else None, "actor": self.server.person}
+        """Post the answer. An edit sends the unchanged arguments too, unless `is_partial` is false."""
+        answer = answer_body(command, _unchanged_arguments(request) if request and is_partial else None)
+        body = {**answer, "digest": request.digest if request else None, "actor": self.server.person}
         return await self.server.post(api_path("requests", id_or_code, "answer"), body, retries=MAX_RETRIES)
 
     async def _find_request(self, command: Approve | Edit) -> ApiRequest:
-        """Return the request that was shown under the code, or the one the server has; without a code the only one."""
+        """Return the request with the command's code, as it was shown or else from the server.
+
+        A command without a code means the only open approval.
+        """
         if command.code is None:
             return self._only_open_approval()
         known = self.renderer.find_by_code(command.code)
@@ -74,13 +77,13 @@ class AnswerSender:
         return ApiRequest.model_validate(await self.server.get(api_path("requests", command.code), retries=MAX_RETRIES))
 
     def _only_open_approval(self) -> ApiRequest:
-        open_now = [one for one in self.renderer.open_requests() if one.kind == "approval"]
-        if not open_now:
-            raise Conflict("nothing waits for your approval; /requests shows what is open")
-        if len(open_now) > 1:
-            self.print_view(requests_table(open_now))
-            raise Conflict("several requests are open: /approve and the code of one")
-        return open_now[0]
+        approvals = [one for one in self.renderer.open_requests() if one.kind == "approval"]
+        if not approvals:
+            raise Conflict("no request is waiting for your approval; /requests lists open requests")
+        if len(approvals) > 1:
+            self.print_view(requests_table(approvals))
+            raise Conflict("several requests are open; type /approve and the code of one")
+        return approvals[0]
 
     async def _confirm_request(self, request: ApiRequest) -> bool:
         self.print_view(self.renderer.render_card(request, self.server.name))
@@ -96,16 +99,16 @@ class AnswerSender:
 
 
 def _can_be_approved(request: ApiRequest) -> bool:
-    """Return whether there is anything to agree to; what cannot be approved is refused by the server in its words."""
+    """Return whether to ask for confirmation. The server refuses a request that cannot be approved."""
     return request.status == "open" and request.kind == "approval"
 
 
 def _unchanged_arguments(request: ApiRequest) -> dict[str, Any]:
-    """Return the arguments that stay when others change; what preparation filled in is filled in again."""
+    """Return the arguments that an edit keeps, without those that the tool's preparation fills in again."""
     return {name: value for name, value in (request.arguments or {}).items() if name not in request.filled_in}
 
 
 def _with_unchanged_names(error: InvalidArguments, command: Edit, request: ApiRequest) -> InvalidArguments:
-    """Return the refusal of an edit with the names of the arguments that were kept."""
+    """Return the error of an edit, with the names of the arguments that the edit kept."""
     kept = [name for name in _unchanged_arguments(request) if name not in command.changes.bare_words]
-    return InvalidArguments(f"{error} These were kept: {', '.join(kept)}.") if kept else error
+    return InvalidArguments(f"{error} Arguments that were kept: {', '.join(kept)}.") if kept else error

@@ -1,4 +1,4 @@
-"""Lines that are typed: one after the other, and the answer to a question in between."""
+"""Read typed lines, and answers to yes/no questions in between."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ async def _no_lines() -> AsyncIterator[str]:
 
 @dataclass
 class LineReader:
-    """Reads lines. While a `question` is asked it stands where the prompt does."""
+    """Reader of typed lines. While it asks a `question`, the question replaces the prompt."""
 
     lines: AsyncIterator[str] = field(default_factory=_no_lines)
     question: str | None = None
@@ -19,11 +19,11 @@ class LineReader:
 
     async def next_line(self) -> str | None:
         """Return the next line, or None at the end."""
-        held, self._pushed_back = self._pushed_back, None
-        return held if held is not None else await anext(self.lines, None)
+        line, self._pushed_back = self._pushed_back, None
+        return line if line is not None else await anext(self.lines, None)
 
     async def confirm(self, question: str) -> bool:
-        """Return whether the next line says yes. Anything else is a no, and an order among it is carried out next."""
+        """Return whether the next line is yes. Anything else means no; a command is kept as the next line."""
         self.question = question
         try:
             line = (await self.next_line() or "").strip()

@@ -1,4 +1,4 @@
-"""What the server has to show when it is asked: threads, requests, agents, and the person who asks."""
+"""Chat commands that look something up: threads, requests, agents and the caller."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ LookupCommand = ListThreads | ListRequests | ListAgents | WhoAmI | ShowHelp | Pa
 async def look_up(
     server: TerminalClient, command: LookupCommand, agent: str | None, *, is_short: bool
 ) -> RenderableType:
-    """Return what an order asks to see. `agent` is the one that new threads go to; `is_short` shortens ids."""
+    """Return the view for a lookup command. `agent` receives new threads; `is_short` shortens ids."""
     match command:
         case ListThreads():
             threads = await server.list_all(api_path("threads"), "threads", max_items=MAX_LISTED)
@@ -37,7 +37,7 @@ async def look_up(
         case ListAgents():
             agents = await fetch_agents(server)
             current = agent or agents[0]["name"]
-            rows = [("*" if one["name"] == current else "", one["name"], one["purpose"]) for one in agents]
+            rows = [("*" if a["name"] == current else "", a["name"], a["purpose"]) for a in agents]
             return table(("", "agent", "purpose"), rows)
         case WhoAmI():
             return info_view(describe_caller(await server.get(api_path("me")), server.person))
@@ -48,22 +48,22 @@ async def look_up(
 
 
 async def fetch_agents(server: TerminalClient) -> list[Any]:
-    """Return the agents of the server; the first is the one that is asked when none is named."""
+    """Return the agents of the server. The first one is the default."""
     found: list[Any] = (await server.get(api_path("agents")))["agents"]
     return found
 
 
 def require_agent(name: str, agents: list[Any]) -> None:
-    """Raise UnknownAgent, naming those there are, when none has this name."""
-    names = [one["name"] for one in agents]
+    """Raise UnknownAgent with the known names when no agent has this name."""
+    names = [agent["name"] for agent in agents]
     if name not in names:
-        raise UnknownAgent(f"there is no agent {name[:40]!r}; there are: {', '.join(names)}")
+        raise UnknownAgent(f"there is no agent {name[:40]!r}; use one of: {', '.join(names)}")
 
 
 def describe_caller(caller: Any, acting_as: str | None) -> str:
-    """Return who the token belongs to, and in whose name this terminal speaks."""
+    """Return a line about the owner of the token, its scopes and the person this terminal acts for."""
     facts, scopes = ", ".join((caller["address"], *caller["roles"])), ", ".join(caller["scopes"])
     line = f"you are {caller['name'] or caller['address']} ({facts}), with the token {caller['token']}: {scopes}"
     if acting_as in (None, caller["address"]):
         return line
-    return f"{line}; you speak and decide as {str(acting_as).partition(':')[2]}"
+    return f"{line}; you act as {str(acting_as).partition(':')[2]}"

@@ -1,4 +1,4 @@
-"""`handrail chat --once`: say one thing, print what comes of it as JSON lines until the thread rests (CONTRACT §2)."""
+"""`handrail chat --once`: post one message and print JSON lines until the thread waits or ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,25 +10,25 @@ from bot.cli.output import print_json_line, print_message
 from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
 
 MAX_RETRIES = 8
-"""Attempts while the server is away, half a minute together: a restart takes two seconds."""
+"""Retries while the server is unavailable, half a minute in total. A restart takes about two seconds."""
 
 IDLE_TIMEOUT_SECONDS = 1800.0
-"""A call of the model may take so long."""
+"""Time without an event before giving up. A slow model call must fit in."""
 
 
 async def run_once(
     server: TerminalClient, text: str, agent: str | None, *, idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS
 ) -> int:
-    """The exit code: 0 when the thread waits, is paused or done; 1 when it failed or nothing moved for so long."""
-    opening = {"message": text, "agent": agent, "requester": server.person, "reply_to": server.address}
-    thread = await server.post(api_path("threads"), opening)
+    """Return the exit code: 0 when the thread waits, is paused or done; 1 when it failed or the wait timed out."""
+    body = {"message": text, "agent": agent, "requester": server.person, "reply_to": server.address}
+    thread = await server.post(api_path("threads"), body)
     try:
         thread = await _wait_until_idle(server, thread["id"], idle_timeout_seconds)
         code = int(thread["status"] in ("failed", "cancelled"))
     except TimeoutError:
         print_message(
-            f"handrail: nothing moved for {idle_timeout_seconds:g} seconds; "
-            f"`handrail threads show {thread['id']}` tells how it stands"
+            f"handrail: nothing happened for {idle_timeout_seconds:g} seconds; "
+            f"`handrail threads show {thread['id']}` shows the thread"
         )
         code = 1
     print_json_line({"type": "thread", **thread})
@@ -36,15 +36,15 @@ async def run_once(
 
 
 async def _wait_until_idle(server: TerminalClient, thread_id: str, idle_timeout_seconds: float) -> Any:
-    """The thread as it rests, with everything printed that led there. Raises TimeoutError.
+    """Print events until the thread is idle, and return the thread. Raises TimeoutError.
 
-    A thread that waits for the time of a retry does not rest: it goes on by itself, while nobody has an answer yet.
+    A thread that waits to retry is not idle: it continues by itself, and there is no answer yet.
     """
-    news = server.follow(thread_id)
+    stream = server.follow(thread_id)
     has_timer, retries_in = False, 0.0
     while True:
         async with asyncio.timeout(idle_timeout_seconds + retries_in):
-            event = await _next_event(news)
+            event = await _next_event(stream)
         await _print_event(server, event)
         has_timer = event.type == "TimerSet" or (has_timer and event.type not in TIMER_END_EVENTS)
         retries_in = _seconds_until(event.data.get("retry_at"))
@@ -60,7 +60,7 @@ def _seconds_until(at: Any) -> float:
 
 async def _next_event(stream: AsyncIterator[LoggedEvent | ConnectionChange]) -> LoggedEvent:
     while not isinstance(event := await anext(stream), LoggedEvent):
-        pass  # that the connection is lost or back moves nothing
+        pass  # changes of the connection are not events
     return event
 
 

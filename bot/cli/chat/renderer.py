@@ -1,4 +1,4 @@
-"""What there is to show of a conversation, each thing once, whichever way it comes in."""
+"""Render the events and requests of a conversation, each once, even if the same news arrives twice."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,25 +20,26 @@ from channels.terminal.views import (
 )
 
 _EVENT_TEXTS = {
-    "RequestReminded": "nobody has answered yet",
-    "ToolFailed": "that did not work",
+    "RequestReminded": "the request has not been answered yet",
+    "ToolFailed": "the tool failed",
     "ThreadPaused": "the thread is paused",
-    "ThreadResumed": "the thread goes on",
+    "ThreadResumed": "the thread is resumed",
     "ThreadCancelled": "the thread is cancelled",
-    "TimerSet": "the agent waits",
+    "TimerSet": "the agent is waiting",
 }
 _REQUEST_EVENTS = ("RequestOpened", "RequestAnswered", "RequestExpired", "RequestSuperseded")
 TIMER_END_EVENTS = ("TimerFired", "MessageReceived")
-"""Events after which a thread no longer waits for the time of an `await`; without one it waits for a retry."""
+"""Events that end the wait of a TimerSet. A thread that waits without a TimerSet waits to retry."""
 
 THREAD_END_EVENTS = ("ThreadCancelled", "ThreadFinished")
 
 
 @dataclass
 class EventRenderer:
-    """Remembers what was shown. `sent` holds what was said here, which comes back once in the log.
+    """Renderer that remembers what was shown.
 
-    `requests` are as they were last heard of, `digests` those of the cards that were shown, by the request's id.
+    `unechoed_texts` are messages sent from here whose events have not arrived yet. `requests` has the last known
+    state of each request and `shown_digests` the digest of its last shown card, both by the request's id.
     """
 
     unechoed_texts: list[str] = field(default_factory=list)
@@ -46,7 +47,7 @@ class EventRenderer:
     shown_digests: dict[str, str] = field(default_factory=dict)
 
     def render_event(self, event: LoggedEvent) -> Iterator[RenderableType]:
-        """What an event has to show by itself; what it says of a request is shown by `of_request`."""
+        """Yield the views of an event. Requests are rendered by `render_request_changes` instead."""
         if event.type == "MessageReceived":
             yield from self._render_message(event)
         elif event.type in EDIT_EVENT_TYPES:
@@ -58,24 +59,24 @@ class EventRenderer:
         elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":
             yield error_view(f"the thread failed: {format_event(event.type, event.data, event.names)}")
         elif event.type in _EVENT_TEXTS:
-            gist = format_event(event.type, event.data, event.names)
-            yield info_view(f"{_EVENT_TEXTS[event.type]}: {gist}" if gist else _EVENT_TEXTS[event.type])
+            summary = format_event(event.type, event.data, event.names)
+            yield info_view(f"{_EVENT_TEXTS[event.type]}: {summary}" if summary else _EVENT_TEXTS[event.type])
 
     def render_request_changes(self, request: ApiRequest, reader: str | None = None) -> Iterator[RenderableType]:
-        """What is new about a request for its reader: its card, an answer that left it open, how it ended."""
-        before = self.requests.get(request.id)
+        """Yield what is new about a request: its card, answers that left it open, or its outcome."""
+        previous = self.requests.get(request.id)
         self.requests[request.id] = request
         if request.status != "open":
-            if before is None or before.status == "open":
+            if previous is None or previous.status == "open":
                 yield closed_view(request)
             return
-        if before is not None:
-            yield from (answer_view(request, answer) for answer in request.answers if answer not in before.answers)
-        if before is None or before.digest != request.digest:
+        if previous is not None:
+            yield from (answer_view(request, answer) for answer in request.answers if answer not in previous.answers)
+        if previous is None or previous.digest != request.digest:
             yield self.render_card(request, reader)
 
     def render_card(self, request: ApiRequest, reader: str | None = None) -> RenderableType:
-        """Return the card of a request for its reader, which counts as shown."""
+        """Return the card of a request for its reader and remember it as shown."""
         self.remember(request)
         self.shown_digests[request.id] = request.digest
         return card_view(request, viewer=reader)
@@ -85,7 +86,7 @@ class EventRenderer:
         self.requests[request.id] = request
 
     def has_shown(self, request: ApiRequest) -> bool:
-        """Return whether the card of a request was shown as it is."""
+        """Return whether this version of the request's card was shown."""
         return self.shown_digests.get(request.id) == request.digest
 
     def find_by_code(self, code: str) -> ApiRequest | None:
@@ -93,7 +94,7 @@ class EventRenderer:
         return next((request for request in self.requests.values() if request.code == code), None)
 
     def open_requests(self) -> list[ApiRequest]:
-        """Those that were open when last looked at."""
+        """Return the requests that were open when they were last fetched."""
         return [request for request in self.requests.values() if request.status == "open"]
 
     def _render_message(self, event: LoggedEvent) -> Iterator[RenderableType]:
@@ -105,9 +106,9 @@ class EventRenderer:
 
 
 def request_id_of_event(event: LoggedEvent) -> str | None:
-    """The id of the request an event is about."""
+    """Return the id of the request that an event is about, or None."""
     if event.type not in _REQUEST_EVENTS:
         return None
-    asked = event.data.get("request")
-    named: str | None = asked["id"] if isinstance(asked, dict) else event.data.get("request_id")
-    return named
+    opened = event.data.get("request")
+    request_id: str | None = opened["id"] if isinstance(opened, dict) else event.data.get("request_id")
+    return request_id

@@ -1,4 +1,4 @@
-"""A conversation: what is typed is carried out, what happens is shown as it comes."""
+"""Chat session: run typed commands and show events as they arrive."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -44,12 +44,12 @@ from channels.terminal.views import ApiRequest, ApiThread, error_view, info_view
 POLL_INTERVAL_SECONDS = 2.0
 IDLE_TIMEOUT_SECONDS = 120.0
 MAX_EARLIER_EVENTS = 50
-"""Events shown of a thread that is switched to."""
+"""Events of a thread that are shown when you switch to it."""
 
 
 @dataclass
 class Session:
-    """One person, one server, one thread at a time. `agent` None is the server's first."""
+    """Chat of one person with one server, one thread at a time. `agent` None means the server's first agent."""
 
     server: TerminalClient
     console: Console
@@ -69,11 +69,11 @@ class Session:
         self._answer_sender = AnswerSender(self.server, self._renderer, self._print, self._line_reader.confirm)
 
     def prompt(self) -> str:
-        """What stands before the line that is typed."""
+        """Return the prompt, or the question that is being asked."""
         return self._line_reader.question or f"{self.server.name or 'handrail'}> "
 
     def completions(self, text: str) -> tuple[str, ...]:
-        """Return what the Tab key offers behind a text."""
+        """Return the Tab completions for a text."""
         codes = {one.code: tuple(one.arguments or ()) for one in self._renderer.open_requests()}
         threads = {one.thread_id for one in self._renderer.open_requests()} | (
             {self.thread_id} if self.thread_id else set()
@@ -81,20 +81,20 @@ class Session:
         return list_completions(text, CompletionNames(codes, self._agent_names, sorted(threads)))
 
     async def run(self, lines: AsyncIterator[str], *, is_scripted: bool = False) -> None:
-        """Until the lines end or one of them says so. `patient` lets the thread rest before the next line is read.
+        """Run typed lines until they end or one is /quit. `is_scripted` waits for an idle thread before the next line.
 
-        Raises UnknownAgent when the session began with one that is not there.
+        Raises UnknownAgent when the server has no agent of the session's name.
         """
         await self._start()
         watcher = asyncio.create_task(self._poll_requests())
         self._line_reader.lines = lines
         try:
             while (line := await self._line_reader.next_line()) is not None:
-                order = parse_line(line)
-                if isinstance(order, Quit):
+                command = parse_line(line)
+                if isinstance(command, Quit):
                     break
-                if order is not None:
-                    await self._run_command(order)
+                if command is not None:
+                    await self._run_command(command)
                 if is_scripted:
                     await self._wait_until_idle()
         finally:
@@ -104,12 +104,12 @@ class Session:
     async def _start(self) -> None:
         await self._request_watcher.poll()
         await self._require_agent(self.agent)
-        self._print(info_view(f"connected to {self.server.url}; say something, or /help"))
+        self._print(info_view(f"connected to {self.server.url}; type a message, or /help"))
 
     async def _require_agent(self, name: str | None) -> None:
-        """Raises UnknownAgent, naming those there are."""
+        """Raise UnknownAgent with the known names when the agent does not exist."""
         agents = await fetch_agents(self.server)
-        self._agent_names = tuple(one["name"] for one in agents)
+        self._agent_names = tuple(agent["name"] for agent in agents)
         if name is not None:
             require_agent(name, agents)
 
@@ -140,13 +140,13 @@ class Session:
     async def _dispatch_session_command(self, command: ActAs | SwitchThread | StartThread | ControlThread) -> None:
         match command:
             case ActAs(person):
-                await self._speak_as(person)
+                await self._act_as(person)
             case SwitchThread(thread_id):
                 await self._switch_thread(thread_id)
             case StartThread(agent):
                 await self._start_new_thread(agent)
-            case ControlThread(wish):
-                await self._post_action(wish)
+            case ControlThread(action):
+                await self._post_action(action)
 
     async def _send_message(self, text: str) -> None:
         self._renderer.unechoed_texts.append(text)
@@ -162,26 +162,26 @@ class Session:
             body = {"text": text, "actor": server.person}
             await server.post(api_path("threads", self.thread_id, "messages"), body, retries=MAX_RETRIES)
             return
-        opening = {"message": text, "agent": self.agent, "requester": server.person, "reply_to": server.address}
-        thread = await server.post(api_path("threads"), opening, retries=MAX_RETRIES)
+        body = {"message": text, "agent": self.agent, "requester": server.person, "reply_to": server.address}
+        thread = await server.post(api_path("threads"), body, retries=MAX_RETRIES)
         self._start_following(thread["id"])
 
     async def _send_answer(self, command: AnswerCommand) -> None:
         if isinstance(command, Approve) and command.code is None:
             await self._request_watcher.poll()
-        told = await self._answer_sender.send(command)
-        if told is None:
+        request = await self._answer_sender.send(command)
+        if request is None:
             return
-        self._request_watcher.show_request(told)
-        if (note := told.get("note")) is not None:
+        self._request_watcher.show_request(request)
+        if (note := request.get("note")) is not None:
             self._print(info_view(note))
-        if self.thread_id is None:  # nothing else goes on here: what comes of the answer does
-            self._start_following(told["thread_id"], await self._fetch_last_answer_seq(told))
+        if self.thread_id is None:  # show what the answer leads to
+            self._start_following(request["thread_id"], await self._fetch_last_answer_seq(request))
 
     async def _fetch_last_answer_seq(self, request: Mapping[str, Any]) -> int:
-        """Where in its thread's log a request was last answered."""
+        """Return the `seq` of the last answer in the log of the request's thread."""
         found = await self.server.get(api_path("threads", request["thread_id"], "events"), retries=MAX_RETRIES)
-        answers = (one["seq"] for one in found["events"] if one["type"] == "RequestAnswered")
+        answers = (event["seq"] for event in found["events"] if event["type"] == "RequestAnswered")
         return max(answers, default=0)
 
     async def _start_new_thread(self, agent: str | None) -> None:
@@ -189,21 +189,21 @@ class Session:
             await self._require_agent(agent)
         self._stop_following()
         self.agent = agent or self.agent
-        self._print(info_view("what you say next begins a new thread" + (f" with {agent}" if agent else "")))
+        self._print(info_view("your next message starts a new thread" + (f" with {agent}" if agent else "")))
 
     async def _post_action(self, action: str) -> None:
         if self.thread_id is None:
-            raise Conflict(f"there is no thread here to {action}; /threads lists them, /thread ID goes to one")
+            raise Conflict(f"there is no thread to {action} here; /threads lists threads, /thread ID switches to one")
         await self.server.post(api_path("threads", self.thread_id, action), retries=MAX_RETRIES)
 
-    async def _speak_as(self, person: str) -> None:
-        before, self.server.name = self.server.name, person
+    async def _act_as(self, person: str) -> None:
+        previous_name, self.server.name = self.server.name, person
         try:
             await self._request_watcher.poll()
         except HandrailError:
-            self.server.name = before
+            self.server.name = previous_name
             raise
-        self._print(info_view(f"you speak and decide as {person} now"))
+        self._print(info_view(f"you now act as {person}"))
 
     async def _switch_thread(self, id_or_prefix: str) -> None:
         found = await self.server.get(api_path("threads", await resolve_thread_id(self.server, id_or_prefix)))
@@ -223,18 +223,18 @@ class Session:
 
     async def _follow(self, thread_id: str, after: int) -> None:
         try:
-            async for news in self.server.follow(thread_id, after):
-                await self._on_stream_item(thread_id, news)
+            async for item in self.server.follow(thread_id, after):
+                await self._on_stream_item(thread_id, item)
         except HandrailError as error:
             self._print(error_view(str(error)))
 
     async def _on_stream_item(self, thread_id: str, item: LoggedEvent | ConnectionChange) -> None:
         if isinstance(item, ConnectionChange):
-            self._print(info_view("the server is away; waiting for it" if item.is_lost else "the server is back"))
+            self._print(info_view("connection lost; reconnecting" if item.is_lost else "reconnected"))
             return
         self._print(*self._renderer.render_event(item))
         if item.seq < self._catch_up_seq:
-            pass  # requests of the time before are shown together
+            pass  # earlier requests are shown together at the end
         elif item.seq == self._catch_up_seq:
             await self._request_watcher.show_earlier(thread_id)
         elif (request_id := request_id_of_event(item)) is not None:
@@ -248,15 +248,15 @@ class Session:
         self._event_received.set()
 
     async def _poll_requests(self) -> None:
-        """Cards that wait for this person in threads of others, and what becomes of them."""
-        with suppress(HandrailError):  # a token without a person has nothing to decide
+        """Poll for requests that this person can decide in any thread, and for their outcome."""
+        with suppress(HandrailError):  # a token without a person cannot decide requests
             while True:
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
                 with suppress(Retryable):
                     await self._request_watcher.poll()
 
     async def _wait_until_idle(self) -> None:
-        """Until the thread waits for somebody, and all that led there is shown."""
+        """Return when the thread is not running and all of its events are shown, or after a timeout."""
         try:
             while self.thread_id is not None and self._follow_task is not None and not self._follow_task.done():
                 self._event_received.clear()
@@ -267,13 +267,13 @@ class Session:
                 async with asyncio.timeout(IDLE_TIMEOUT_SECONDS):
                     await self._event_received.wait()
         except TimeoutError:
-            self._print(error_view(f"nothing moved for {IDLE_TIMEOUT_SECONDS:g} seconds"))
+            self._print(error_view(f"nothing happened for {IDLE_TIMEOUT_SECONDS:g} seconds"))
 
     def _remember_closed(self, details: Any) -> None:
-        """An answer came too late, and its refusal has told how the request ended: that is not said twice."""
+        """Remember a request whose outcome was in the error of a late answer, so that it is not shown twice."""
         with suppress(ValueError):
             self._renderer.remember(ApiRequest.model_validate(details))
 
     def _print(self, *views: RenderableType) -> None:
-        for one in views:
-            self.console.print(one)
+        for view in views:
+            self.console.print(view)

@@ -1,4 +1,4 @@
-"""Where lines come from: typed at a prompt with a history, or read from a pipe."""
+"""Input lines: typed at a prompt with a history, or read from a pipe."""
 
 import asyncio
 import os
@@ -24,32 +24,32 @@ _READ_SIZE_BYTES = 65536
 
 
 def is_interactive() -> bool:
-    """Whether a person sits there, and not a program."""
+    """Return whether stdin and stdout are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 async def read_lines(prompt: Callable[[], str], complete: CompleteText) -> AsyncIterator[str]:
-    """Lines until the input ends; `prompt` is asked before each what to show, `complete` what Tab offers."""
+    """Yield lines until the input ends. `prompt` returns the prompt of each line, `complete` its Tab completions."""
     source = _read_prompt(prompt, complete) if is_interactive() else _read_pipe(sys.stdin.fileno())
     async for line in source:
         yield line
 
 
 class LastWordCompleter(Completer):
-    """Completes the last word of the line."""
+    """Completer for the last word of the line."""
 
     def __init__(self, complete: CompleteText) -> None:
         self._complete = complete
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002 - the interface
-        """Return what the word before the cursor may become."""
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002 - signature of the base class
+        """Yield the completions of the word before the cursor."""
         text = document.text_before_cursor
         word = text.rpartition(" ")[2]
         yield from (Completion(offer, start_position=-len(word)) for offer in self._complete(text))
 
 
 def key_bindings() -> KeyBindings:
-    """Return the keys that differ: Ctrl-C clears the line, and leaves where there is nothing to clear."""
+    """Return the key bindings: Ctrl-C clears the line, or leaves the chat when the line is empty."""
     bindings = KeyBindings()
 
     @bindings.add("c-c")
@@ -70,7 +70,7 @@ async def _read_prompt(prompt: Callable[[], str], complete: CompleteText) -> Asy
         complete_while_typing=False,
         key_bindings=key_bindings(),
     )
-    # Keys that make no sense, as those a pasted escape sequence turns into, are no reason to show a stack trace.
+    # Invalid keys, for example from a pasted escape sequence, must not print a stack trace.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     with patch_stdout(raw=True), suppress(EOFError):
         while True:
@@ -78,7 +78,7 @@ async def _read_prompt(prompt: Callable[[], str], complete: CompleteText) -> Asy
 
 
 def open_history(file: Path) -> History:
-    """What was typed here before; nobody else may read it. A folder without Handrail keeps none."""
+    """Return the history in a file that only its owner may read; without the data folder, one in memory."""
     if not file.parent.is_dir():
         return InMemoryHistory()
     file.touch(mode=0o600)
@@ -87,25 +87,25 @@ def open_history(file: Path) -> History:
 
 
 async def _read_pipe(descriptor: int) -> AsyncIterator[str]:
-    """Lines of a pipe or a file, read in a thread of its own: a read that waits must not keep us from leaving."""
+    """Yield the lines of a pipe or a file. A daemon thread reads them, so that a blocked read cannot delay the exit."""
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
     def read() -> None:
-        with suppress(RuntimeError, OSError):  # the loop is closed: we have left already
+        with suppress(RuntimeError, OSError):  # the loop is closed: the chat has ended
             for line in _split_lines(descriptor):
                 loop.call_soon_threadsafe(lines.put_nowait, line)
             loop.call_soon_threadsafe(lines.put_nowait, None)
 
-    Thread(target=read, name="keyboard", daemon=True).start()
+    Thread(target=read, name="read-input", daemon=True).start()
     while (line := await lines.get()) is not None:
         yield line
 
 
 def _split_lines(descriptor: int) -> Iterator[str]:
-    # Not through sys.stdin: a thread that waits in there holds its lock, which is fatal when the process ends.
+    # os.read instead of sys.stdin: a thread blocked in sys.stdin holds its lock, which crashes the interpreter at exit.
     rest = b""
-    while piece := os.read(descriptor, _READ_SIZE_BYTES):
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
+    while chunk := os.read(descriptor, _READ_SIZE_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
     if rest:
         yield rest.decode(errors="replace")
