@@ -225,7 +225,7 @@ def _pause_reason(state: ThreadState) -> str | None:
     if state.status != "paused":
         return None
     if state.unreadable is not None:
-        return f"this version of Handrail cannot read the thread ({state.unreadable}); use the version that wrote it"
+        return f"this Handrail cannot read it ({state.unreadable}); use the version that wrote it"
     return state.paused
 
 

@@ -115,7 +115,7 @@ _PARSERS: dict[str, ArgumentParser] = {
 
 HELP = (
     ("/approve [CODE] [comment]", "approve a request; you can omit the code when only one is open"),
-    ("/deny CODE reason", "deny a request and give the agent a reason"),
+    ("/deny CODE why", "deny a request and tell the agent why"),
     ("/edit CODE name=value", "approve a request with changed arguments"),
     ("/answer CODE text", "answer a question"),
     ("/requests [all]", "list open requests; all: closed ones too"),

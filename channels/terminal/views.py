@@ -201,10 +201,10 @@ def _undeliverable_lines(request: ApiRequest) -> list[str]:
 
 def _detail_lines(request: ApiRequest, zone: tzinfo | None) -> list[str]:
     explanation = request.explanation
-    lines = [f"reason given by the agent: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
+    lines = [f"why, in the agent's words: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
     requesters = request.requesters or (() if request.requester is None else (request.requester,))
     if asked_by := explanation.asked_by or ", ".join(name_in(request.names, address) for address in requesters):
-        lines.append(f"requested by {escape_hidden_characters(asked_by)}")
+        lines.append(f"asked for by {escape_hidden_characters(asked_by)}")
     if explanation.decided_by:
         lines.append(
             "; ".join(
@@ -225,7 +225,7 @@ def _detail_lines(request: ApiRequest, zone: tzinfo | None) -> list[str]:
 
 def _answer_instructions(request: ApiRequest, viewer: str | None) -> list[str]:
     if request.kind == "approval":
-        return [f"/approve {request.code}", f"/deny {request.code} reason"] if _may_approve(request, viewer) else []
+        return [f"/approve {request.code}", f"/deny {request.code} why"] if _may_approve(request, viewer) else []
     choices = [escape_hidden_characters(choice) for choice in request.choices or ()]
     return [f"/answer {request.code} {'|'.join(choices) or 'text'}"]
 

@@ -1,4 +1,4 @@
-"""A message in words alone: all of it, or its beginning, which nobody can approve by."""
+"""Messages as plain text: whole, or truncated without a way to approve."""
 
 import pytest
 from hypothesis import given
@@ -17,13 +17,13 @@ SMALL = Capabilities(max_length=1_600, reply_instructions=("/approve {code}", "/
 
 
 @pytest.mark.parametrize("length", [2_400, 20_000])
-def test_a_medium_with_room_shows_all_of_it(length: int) -> None:
+def test_long_channel_shows_the_whole_card(length: int) -> None:
     text = to_plain_text(render_card(approval(arguments={"note": "x" * length})), TerminalChannel.capabilities)
     assert "x" * length in text
     assert "/approve ABCDE" in text
 
 
-def test_a_medium_without_room_leads_to_the_whole_in_place_of_approving() -> None:
+def test_truncated_card_names_the_command_that_shows_it_all() -> None:
     text = to_plain_text(render_card(approval(arguments={"note": "x" * 2_400})), SMALL)
     assert "(2400 characters in all)" in text
     assert "handrail requests show ABCDE" in text
@@ -32,7 +32,7 @@ def test_a_medium_without_room_leads_to_the_whole_in_place_of_approving() -> Non
     assert "/edit" not in text
 
 
-def test_what_is_longer_than_a_card_keeps_is_approved_nowhere_by_its_beginning() -> None:
+def test_value_longer_than_a_card_keeps_cannot_be_approved() -> None:
     text = to_plain_text(
         render_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE_LENGTH + 1)})), TerminalChannel.capabilities
     )
@@ -40,24 +40,24 @@ def test_what_is_longer_than_a_card_keeps_is_approved_nowhere_by_its_beginning()
     assert "handrail requests show ABCDE" in text
 
 
-def test_a_short_card_is_approved_in_words() -> None:
+def test_short_card_can_be_approved_by_text() -> None:
     text = to_plain_text(render_card(approval()), SMALL)
     assert text.split("\n")[:2] == ["walker wants to run push", "where: staging"]
     assert "/approve ABCDE" in text
 
 
-def test_a_reply_is_cut_with_its_length_told() -> None:
+def test_truncated_reply_has_its_full_length() -> None:
     assert to_plain_text(Message(text="x" * 2_000), SMALL).endswith("… (2000 characters in all)")
 
 
 @pytest.mark.parametrize("capabilities", [TerminalChannel.capabilities, RestChannel.capabilities])
-def test_people_who_read_the_log_get_the_longest_reply_whole(capabilities: Capabilities) -> None:
+def test_pull_channels_get_the_longest_reply_whole(capabilities: Capabilities) -> None:
     reply = "x" * MAX_TEXT_BYTES
     assert to_plain_text(Message(text=reply), capabilities) == reply
 
 
 @given(st.text(max_size=3_000), st.integers(400, 3_000))
-def test_no_medium_gets_more_than_it_takes(value: str, longest: int) -> None:
-    small = Capabilities(max_length=longest, reply_instructions=SMALL.reply_instructions)
+def test_text_fits_the_channel_limit(value: str, max_length: int) -> None:
+    small = Capabilities(max_length=max_length, reply_instructions=SMALL.reply_instructions)
     for request in (approval(arguments={"note": value}), question(question=value, choices=("yes", "no"))):
-        assert len(to_plain_text(render_card(request), small)) <= longest
+        assert len(to_plain_text(render_card(request), small)) <= max_length

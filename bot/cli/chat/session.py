@@ -104,7 +104,7 @@ class Session:
     async def _start(self) -> None:
         await self._request_watcher.poll()
         await self._require_agent(self.agent)
-        self._print(info_view(f"connected to {self.server.url}; type a message, or /help"))
+        self._print(info_view(f"connected to {self.server.url}; say something, or /help"))
 
     async def _require_agent(self, name: str | None) -> None:
         """Raise UnknownAgent with the known names when the agent does not exist."""

@@ -1,4 +1,4 @@
-"""Changes of arguments as they are typed, and what becomes of the other arguments."""
+"""Typed changes of arguments: parsing them, and applying them to the other arguments."""
 
 import json
 
@@ -11,7 +11,7 @@ from channels.terminal.argument_changes import ArgumentChanges, parse_changes
 BEFORE = {"tag": "v1.4.0", "environment": "production", "count": 2, "notes": ["a"]}
 
 
-def applied(text: str) -> dict[str, object]:
+def apply_changes(text: str) -> dict[str, object]:
     changes = parse_changes(text)
     assert changes is not None
     return changes.apply_to(BEFORE)
@@ -33,19 +33,19 @@ def applied(text: str) -> dict[str, object]:
         ('{"tag": "v2"}', {"tag": "v2"}),
     ],
 )
-def test_an_edit_changes_what_is_named_and_keeps_the_rest(text, changed):
-    assert applied(text) == {**BEFORE, **changed}
+def test_edit_changes_named_arguments_and_keeps_the_rest(text, changed):
+    assert apply_changes(text) == {**BEFORE, **changed}
 
 
 @pytest.mark.parametrize(
     "text", ["", "v1", "=v1", "tag v1", "tag=v1 or so", 'tag="v1', 'tag="v1"x', "[1]", "{", "{} x"]
 )
-def test_text_that_names_no_change_is_no_edit(text):
+def test_text_without_a_valid_change_is_not_an_edit(text):
     assert parse_changes(text) is None
 
 
 @given(st.text())
-def test_any_text_is_an_edit_or_none(text):
+def test_parser_accepts_any_text(text):
     changes = parse_changes(text)
     assert changes is None or isinstance(changes.apply_to(BEFORE), dict)
 
@@ -55,6 +55,6 @@ VALUES = st.text() | st.lists(st.integers()) | st.dictionaries(st.text(), st.tex
 
 
 @given(st.dictionaries(NAMES, VALUES, min_size=1))
-def test_values_written_as_json_arrive_as_they_are(values):
+def test_json_values_are_parsed_exactly(values):
     text = " ".join(f"{name}={json.dumps(value)}" for name, value in values.items())
     assert parse_changes(text) == ArgumentChanges(values=values)

@@ -1,4 +1,4 @@
-"""What the Tab key offers."""
+"""Tab completion."""
 
 import pytest
 from hypothesis import given
@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from channels.terminal.completion import CompletionNames, list_completions
 from channels.terminal.parser import COMMANDS
 
-KNOWN = CompletionNames({"K7Q2M": ("tag", "environment"), "SBWHF": ()}, ("deploy", "guard"), ("thr_1m7yvk",))
+NAMES = CompletionNames({"K7Q2M": ("tag", "environment"), "SBWHF": ()}, ("deploy", "guard"), ("thr_1m7yvk",))
 
 
 @pytest.mark.parametrize(
-    ("text", "offered"),
+    ("text", "expected"),
     [
         ("/app", ("/approve",)),
         ("/thr", ("/threads", "/thread")),
@@ -29,15 +29,15 @@ KNOWN = CompletionNames({"K7Q2M": ("tag", "environment"), "SBWHF": ()}, ("deploy
         ("", ()),
     ],
 )
-def test_tab_offers_what_can_follow(text, offered):
-    assert list_completions(text, KNOWN) == offered
+def test_completes_the_last_word(text, expected):
+    assert list_completions(text, NAMES) == expected
 
 
-def test_tab_offers_every_command():
-    assert list_completions("/", KNOWN) == COMMANDS
+def test_completes_every_command():
+    assert list_completions("/", NAMES) == COMMANDS
 
 
 @given(st.text())
-def test_tab_offers_only_what_begins_with_the_last_word(text):
+def test_completions_begin_with_the_last_word(text):
     word = text.split(" ")[-1]
-    assert all(offer.lower().startswith(word.lower()) for offer in list_completions(text, KNOWN))
+    assert all(completion.lower().startswith(word.lower()) for completion in list_completions(text, NAMES))

@@ -1,4 +1,4 @@
-"""What is typed in a terminal, and what it means."""
+"""Parsing of lines typed in a terminal."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
 
 
 @pytest.mark.parametrize(
-    ("line", "meaning"),
+    ("line", "command"),
     [
         ("deploy v1.4.0 to production", Say("deploy v1.4.0 to production")),
         ("  spaces around are nothing  ", Say("spaces around are nothing")),
@@ -62,12 +62,12 @@ WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
         ("/exit", Quit()),
     ],
 )
-def test_every_order_is_understood(line, meaning):
-    assert parse_line(line) == meaning
+def test_parses_every_command(line, command):
+    assert parse_line(line) == command
 
 
 @pytest.mark.parametrize("line", ["", "   ", "\t"])
-def test_an_empty_line_means_nothing(line):
+def test_empty_line_is_no_command(line):
     assert parse_line(line) is None
 
 
@@ -77,7 +77,7 @@ def test_an_empty_line_means_nothing(line):
         ("/aprove K7Q2M", "did you mean /approve?"),
         ("/xyzzy", "see /help"),
         ("/deny", "CODE"),
-        ("/answer K7Q2M", "the answer"),
+        ("/answer K7Q2M", "your answer"),
         ("/edit K7Q2M v1.4.1", "tag=v1.4.1"),
         ("/edit K7Q2M [1]", "tag=v1.4.1"),
         ("/edit K7Q2M tag=v1 or so", "tag=v1.4.1"),
@@ -89,37 +89,37 @@ def test_an_empty_line_means_nothing(line):
         ("/new --port", "agent"),
     ],
 )
-def test_what_makes_no_sense_is_told_with_what_to_type(line, hint):
-    meaning = parse_line(line)
-    assert isinstance(meaning, ParseError)
-    assert hint in meaning.hint
+def test_invalid_input_gets_a_hint(line, hint):
+    command = parse_line(line)
+    assert isinstance(command, ParseError)
+    assert hint in command.hint
 
 
 @given(st.text())
-def test_any_line_has_a_meaning(line):
-    meaning = parse_line(line)
-    assert (meaning is None) == (not line.strip())
+def test_parser_accepts_any_line(line):
+    command = parse_line(line)
+    assert (command is None) == (not line.strip())
 
 
 @given(CODES, st.lists(WORDS).map(" ".join))
-def test_a_code_is_found_in_any_case_and_the_rest_is_the_comment(code, comment):
+def test_code_may_be_lower_case_and_the_rest_is_the_comment(code, comment):
     assert parse_line(f"/approve {code.lower()} {comment}") == Approve(code, comment.strip() or None)
 
 
 @given(WORDS)
-def test_whatever_is_said_is_never_an_order(text):
-    meaning = parse_line(f"//{text}" if not text.startswith("/") else f"/{text}")
-    assert isinstance(meaning, Say)
+def test_message_is_never_a_command(text):
+    command = parse_line(f"//{text}" if not text.startswith("/") else f"/{text}")
+    assert isinstance(command, Say)
 
 
-@pytest.mark.parametrize("way", [way for way, _ in HELP])
-def test_everything_help_shows_is_understood(way):
-    bare = way.replace("[CODE] [comment]", "CODE").replace("[all]", "all").replace("[agent]", "deploy")
+@pytest.mark.parametrize("usage", [usage for usage, _ in HELP])
+def test_parses_every_usage_in_the_help(usage):
+    bare = usage.replace("[CODE] [comment]", "CODE").replace("[all]", "all").replace("[agent]", "deploy")
     example = bare.replace("CODE", "K7Q2M").replace("ID", "thr_1")
     assert not isinstance(parse_line(example), ParseError)
 
 
-def test_an_edit_is_sent_with_the_arguments_it_keeps():
+def test_edit_body_includes_the_unchanged_arguments():
     edit = Edit("K7Q2M", ArgumentChanges(bare_words={"tag": "v2"}))
     assert answer_body(edit, {"tag": "v1", "place": "here"}) == {
         "decision": "edit",

@@ -1,4 +1,4 @@
-"""What a terminal shows of the API's objects."""
+"""Terminal views of the API's objects."""
 
 from datetime import UTC, datetime
 from io import StringIO
@@ -36,7 +36,7 @@ APPROVAL = {
     "status": "open",
     "expires_at": "2026-03-01T09:30:00Z",
     "answers": [],
-    "a field of tomorrow": True,
+    "a field of a newer server": True,
 }
 QUESTION = {
     **APPROVAL,
@@ -66,20 +66,20 @@ THREAD = {
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e[bold]:boom:"
 
 
-def drawn(renderable, *, terminal: bool = False) -> str:
-    into = StringIO()
-    screen = Console(file=into, width=200, force_terminal=terminal, markup=False, emoji=False, highlight=False)
-    screen.print(renderable)
-    return into.getvalue()
+def render(renderable, *, terminal: bool = False) -> str:
+    output = StringIO()
+    console = Console(file=output, width=200, force_terminal=terminal, markup=False, emoji=False, highlight=False)
+    console.print(renderable)
+    return output.getvalue()
 
 
-def a_request(**changed):
-    return ApiRequest.model_validate({**APPROVAL, **changed})
+def make_request(**fields):
+    return ApiRequest.model_validate({**APPROVAL, **fields})
 
 
-def test_a_card_says_what_is_asked_by_whom_how_long_and_how_to_answer():
-    shown = drawn(card_view(a_request(), UTC))
-    for told in (
+def test_card_has_the_call_the_requester_the_deadline_and_commands():
+    shown = render(card_view(make_request(), UTC))
+    for text in (
         "deploy wants to run push_release_tag",
         "environment  production",
         "tag          v1.4.0",
@@ -89,63 +89,63 @@ def test_a_card_says_what_is_asked_by_whom_how_long_and_how_to_answer():
         "/approve K7Q2M",
         "/deny K7Q2M why",
     ):
-        assert told in shown
+        assert text in shown
 
 
-def test_times_are_told_in_the_zone_of_the_person():
-    assert "2026-03-01 10:30 CET" in drawn(card_view(a_request(), ZoneInfo("Europe/Berlin")))
+def test_times_are_in_the_zone_of_the_reader():
+    assert "2026-03-01 10:30 CET" in render(card_view(make_request(), ZoneInfo("Europe/Berlin")))
 
 
-def test_a_question_shows_its_choices():
-    shown = drawn(card_view(ApiRequest.model_validate(QUESTION), UTC))
+def test_question_has_its_choices():
+    shown = render(card_view(ApiRequest.model_validate(QUESTION), UTC))
     assert "deploy asks" in shown
     assert "Which tag?" in shown
     assert "/answer K7Q2M v1.4.0|v1.3.0" in shown
 
 
-def test_a_request_that_never_expires_has_no_end():
-    assert "open until" not in drawn(card_view(a_request(expires_at=None), UTC))
+def test_request_that_never_expires_has_no_deadline():
+    assert "open until" not in render(card_view(make_request(expires_at=None), UTC))
 
 
-def test_an_ending_says_who_when_and_from_where():
-    told = str(closed_view(a_request(status="approved", answers=[YES]), UTC))
-    assert told == "K7Q2M approved by bob (terminal) at 2026-03-01 09:10 UTC: looks good"
+def test_closed_view_says_who_decided_when_and_where():
+    text = str(closed_view(make_request(status="approved", answers=[YES]), UTC))
+    assert text == "K7Q2M approved by bob (terminal) at 2026-03-01 09:10 UTC: looks good"
 
 
-def test_an_ending_names_everybody_who_approved_and_who_entered_it():
+def test_closed_view_names_all_approvers_and_who_entered_answers():
     carols = {**YES, "by": "person:carol", "entered_by": "person:dana"}
-    told = str(closed_view(a_request(status="approved", answers=[carols, YES]), UTC))
-    assert told.startswith("K7Q2M approved by carol (entered by dana), then bob (terminal) at ")
+    text = str(closed_view(make_request(status="approved", answers=[carols, YES]), UTC))
+    assert text.startswith("K7Q2M approved by carol (entered by dana), then bob (terminal) at ")
     edit = {**carols, "decision": "edit", "is_proposal": True}
-    told = str(closed_view(a_request(status="approved", answers=[edit, YES]), UTC))
-    assert told.startswith("K7Q2M edited by carol (entered by dana), approved by bob (terminal) at ")
+    text = str(closed_view(make_request(status="approved", answers=[edit, YES]), UTC))
+    assert text.startswith("K7Q2M edited by carol (entered by dana), approved by bob (terminal) at ")
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "outcome"),
     [
         ("expired", "nobody answered in time"),
         ("superseded", "taken back, or replaced by a new instruction"),
         ("cancelled", "cancelled with its thread"),
     ],
 )
-def test_an_ending_without_a_person_is_told_as_such(status, told):
-    assert str(closed_view(a_request(status=status, answers=[YES]), UTC)) == f"K7Q2M {told}"
+def test_closed_view_describes_an_end_without_an_answer(status, outcome):
+    assert str(closed_view(make_request(status=status, answers=[YES]), UTC)) == f"K7Q2M {outcome}"
 
 
-def test_an_answer_that_does_not_count_is_told_with_its_reason():
-    request = a_request(answers=[{**YES, "counted": False, "reason": "this needs a second person"}])
-    told = str(answer_view(request, request.answers[0], UTC))
-    assert told.endswith("it does not count: this needs a second person")
+def test_answer_that_does_not_count_has_its_reason():
+    request = make_request(answers=[{**YES, "counted": False, "reason": "this needs a second person"}])
+    text = str(answer_view(request, request.answers[0], UTC))
+    assert text.endswith("it does not count: this needs a second person")
 
 
-def test_one_answer_of_several_leaves_the_request_open():
-    request = a_request(answers=[YES])
+def test_one_of_several_answers_leaves_the_request_open():
+    request = make_request(answers=[YES])
     assert str(answer_view(request, request.answers[0], UTC)).endswith("still open")
 
 
-def test_a_settled_request_is_shown_with_what_was_asked():
-    shown = drawn(request_view(a_request(status="denied", answers=[{**YES, "decision": "deny"}]), UTC))
+def test_closed_request_is_shown_with_its_arguments():
+    shown = render(request_view(make_request(status="denied", answers=[{**YES, "decision": "deny"}]), UTC))
     assert "v1.4.0" in shown
     assert "K7Q2M denied by bob" in shown
     assert "/approve" not in shown
@@ -163,45 +163,45 @@ EXPLAINED = {
 }
 
 
-def test_a_card_says_why_who_decides_and_what_happens_otherwise():
-    shown = drawn(card_view(a_request(**EXPLAINED), UTC))
-    for told in (
+def test_card_has_the_explanation():
+    shown = render(card_view(make_request(**EXPLAINED), UTC))
+    for text in (
         "why, in the agent's words: It is tested.",
         "asked for by Alice Ng",
         "decided by release (Bob Ito, Carol Diaz); 1 of 2 so far: Bob Ito",
         "open until 2026-03-01 09:30 UTC; without an answer by then nothing is done",
     ):
-        assert told in shown
+        assert text in shown
 
 
-@pytest.mark.parametrize(("reader", "may"), [("bob", True), ("alice", False), ("dave", False), (None, True)])
-def test_approving_is_offered_to_those_who_may(reader, may):
-    assert ("/approve K7Q2M" in drawn(card_view(a_request(**EXPLAINED), UTC, reader))) is may
+@pytest.mark.parametrize(("viewer", "is_offered"), [("bob", True), ("alice", False), ("dave", False), (None, True)])
+def test_approving_is_offered_only_to_deciders(viewer, is_offered):
+    assert ("/approve K7Q2M" in render(card_view(make_request(**EXPLAINED), UTC, viewer))) is is_offered
 
 
 @pytest.mark.parametrize("group", [{"role": "*"}, {"role": "crew", "more": 3}])
-def test_approving_is_offered_where_not_everyone_is_listed(group):
-    assert "/approve" in drawn(card_view(a_request(deciders=[group]), UTC, "dave"))
+def test_approving_is_offered_if_not_all_deciders_are_listed(group):
+    assert "/approve" in render(card_view(make_request(deciders=[group]), UTC, "dave"))
 
 
 @pytest.mark.parametrize("length", [2_400, 20_000])
-def test_a_request_shows_all_of_a_long_value_and_of_a_long_question(length):
-    long = a_request(arguments={"note": "x" * length})
-    over = a_request(arguments={"note": "x" * length}, status="denied")
-    for shown in (card_view(long, UTC), request_view(long, UTC), request_view(over, UTC)):
-        assert drawn(shown).count("x") >= length
-    asked = ApiRequest.model_validate({**QUESTION, "question": "y" * length})
-    assert drawn(card_view(asked, UTC)).count("y") >= length
+def test_long_values_and_questions_are_shown_whole(length):
+    long_request = make_request(arguments={"note": "x" * length})
+    closed = make_request(arguments={"note": "x" * length}, status="denied")
+    for view in (card_view(long_request, UTC), request_view(long_request, UTC), request_view(closed, UTC)):
+        assert render(view).count("x") >= length
+    long_question = ApiRequest.model_validate({**QUESTION, "question": "y" * length})
+    assert render(card_view(long_question, UTC)).count("y") >= length
 
 
-def test_an_answer_of_several_says_how_many_have_approved():
-    request = a_request(answers=[YES], **EXPLAINED)
+def test_one_of_several_answers_shows_the_progress():
+    request = make_request(answers=[YES], **EXPLAINED)
     assert str(answer_view(request, request.answers[0], UTC)).endswith("still open, 1 of 2 so far: Bob Ito")
 
 
-def test_emoji_and_joiners_of_a_language_are_shown_as_they_are():
+def test_emoji_and_joiners_are_not_escaped():
     written = "\u26a0\ufe0f \U0001f469\u200d\U0001f4bb \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
-    assert written in drawn(message_view("deploy", written))
+    assert written in render(message_view("deploy", written))
 
 
 @pytest.mark.parametrize(
@@ -210,30 +210,30 @@ def test_emoji_and_joiners_of_a_language_are_shown_as_they_are():
         message_view(ESCAPES, ESCAPES),
         error_view(ESCAPES),
         card_view(
-            a_request(agent=ESCAPES, tool=ESCAPES, arguments={ESCAPES: ESCAPES}, requester=f"person:{ESCAPES}"), UTC
+            make_request(agent=ESCAPES, tool=ESCAPES, arguments={ESCAPES: ESCAPES}, requester=f"person:{ESCAPES}"), UTC
         ),
         card_view(ApiRequest.model_validate({**QUESTION, "question": ESCAPES, "choices": [ESCAPES]}), UTC),
         closed_view(
-            a_request(status="approved", answers=[{**YES, "comment": ESCAPES, "by": f"person:{ESCAPES}"}]), UTC
+            make_request(status="approved", answers=[{**YES, "comment": ESCAPES, "by": f"person:{ESCAPES}"}]), UTC
         ),
         threads_table([ApiThread.model_validate({**THREAD, "title": ESCAPES, "agent": ESCAPES, "status": ESCAPES})]),
-        requests_table([a_request(thread_id=ESCAPES)]),
+        requests_table([make_request(thread_id=ESCAPES)]),
     ],
 )
-def test_nothing_others_write_reaches_the_terminal_as_an_order(renderable):
-    shown = drawn(renderable)
-    for order in ("\x1b", "\x07", "\x9b", "\u202e"):
-        assert order not in shown
+def test_views_escape_control_characters_and_markup(renderable):
+    shown = render(renderable)
+    for character in ("\x1b", "\x07", "\x9b", "\u202e"):
+        assert character not in shown
     assert "[bold]:boom:" in shown
 
 
-def test_colours_are_for_terminals():
-    assert "\x1b[" in drawn(error_view("no"), terminal=True)
-    assert "\x1b[" not in drawn(error_view("no"))
+def test_colors_are_only_for_terminals():
+    assert "\x1b[" in render(error_view("no"), terminal=True)
+    assert "\x1b[" not in render(error_view("no"))
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "gist"),
+    ("kind", "data", "summary"),
     [
         ("MessageReceived", {"text": "hello", "source": "terminal:you"}, "hello"),
         ("MessageEdited", {"ref": "C1:1.5", "text": "bye", "source": "slack:C1"}, "bye"),
@@ -243,23 +243,23 @@ def test_colours_are_for_terminals():
         ("RequestOpened", {"request": {"code": "K7Q2M", "question": "Which?"}}, "K7Q2M Which?"),
         ("RequestAnswered", {"answer": {"decision": "deny", "comment": "no"}, "status": "denied"}, "deny no"),
         ("ToolFailed", {"call_id": "c", "error": "git is away"}, "git is away"),
-        ("Unheard", {"a": 1}, ""),
+        ("UnknownType", {"a": 1}, ""),
     ],
 )
-def test_every_event_has_a_gist(kind, data, gist):
-    assert format_event(kind, data) == gist
+def test_events_have_a_summary(kind, data, summary):
+    assert format_event(kind, data) == summary
 
 
-def test_what_was_reworded_is_shown_as_such():
-    assert drawn(edited_view("alice", "not v1\x1b[2J")) == "alice (edited): not v1\\x1b[2J\n"
-    assert drawn(edited_view("al\x1bice", None)) == "al\\x1bice took a message back\n"
+def test_edited_and_deleted_messages_are_marked():
+    assert render(edited_view("alice", "not v1\x1b[2J")) == "alice (edited): not v1\\x1b[2J\n"
+    assert render(edited_view("al\x1bice", None)) == "al\\x1bice deleted a message\n"
 
 
-def test_help_lists_every_order():
-    shown = drawn(help_table())
-    assert all(way in shown for way, _ in HELP)
+def test_help_lists_every_command():
+    shown = render(help_table())
+    assert all(usage in shown for usage, _ in HELP)
 
 
-def test_local_time_needs_no_zone():
+def test_time_without_a_zone_is_local():
     at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-    assert f"{at.astimezone():%Y-%m-%d %H:%M}" in drawn(card_view(a_request()))
+    assert f"{at.astimezone():%Y-%m-%d %H:%M}" in render(card_view(make_request()))
