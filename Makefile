@@ -7,7 +7,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 .PHONY: help up test test-all check bench lock clean
 
-help:  ## show this
+help:  ## show this help
 	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
 
 up: $(READY)  ## start everything in one process; Ctrl-C stops it
@@ -19,28 +19,29 @@ test: $(READY)  ## run all tests
 test-all: $(READY)  ## run all tests with fresh seeds and ten times as many kills; takes long
 	@$(BIN)/python -m pytest --fresh-seeds --kills 2000
 
-check: $(READY)  ## check format, lint, types and the directions of imports
+check: $(READY)  ## check format, lint, types, import contracts and plain words
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.plain_words
 
-bench: $(READY)  ## measure speed and size, with the database's raw commits beside them
+bench: $(READY)  ## measure speed and size, beside raw commits of the same database
 	@$(BIN)/python -m tests.bench
 
-# The dev group is no part of the project that pip-compile reads, so it comes in by the side.
-lock: $(READY)  ## pin what pyproject.toml asks for, with hashes
+# pip-compile does not read dependency groups, so the dev group is passed on stdin.
+lock: $(READY)  ## pin the dependencies of pyproject.toml, with hashes
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
 	| CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=requirements.lock pyproject.toml -
 
-clean:  ## remove what was made, but not what was said: .handrail stays
+clean:  ## remove generated files; .handrail stays
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Handrail needs Python 3.11 or newer: make PYTHON=python3.12 up")'
-	@echo "Making .venv from requirements.lock; this takes a minute, once."
+	@echo "Creating .venv from requirements.lock; this takes about a minute, once."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .

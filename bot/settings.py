@@ -51,12 +51,12 @@ class Settings(BaseSettings):
     # First of all, because what other variables may be depends on it.
     environment: Literal["development", "production"] = Field(
         "development",
-        description="development, or production, which refuses generated secrets and unauthenticated channels",
+        description="development or production; production refuses generated secrets and unauthenticated channels",
         examples=["production"],
     )
     database_url: Annotated[SecretStr, AfterValidator(urls.validate_database_url)] = Field(
         SecretStr("sqlite:///.handrail/handrail.db"),
-        description="where the past is kept: sqlite:///FILE for one process, postgresql://... for several",
+        description="the database: sqlite:///FILE for one process, postgresql://... for several",
         examples=["postgresql://user:password@host/handrail"],
     )
     handrail_config: Path | None = Field(
@@ -69,31 +69,33 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="the port HTTP listens on", examples=["8000"])
     public_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
         default_factory=lambda earlier: f"http://localhost:{earlier['port']}",
-        description="this server as others reach it, in links and signatures; empty: http://localhost:$PORT",
+        description="public address of this server, used in links and signatures; empty: http://localhost:$PORT",
         examples=["https://handrail.example.com"],
     )
     secret_key: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="signs links and codes; empty: made at first start in .handrail/secret-key",
+        description="key that signs links and codes; empty: generated at first start in .handrail/secret-key",
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
     handrail_api_tokens: Annotated[tuple[ApiToken, ...], _parsed_with(parse_api_tokens)] = Field(
         (),
         validate_default=True,
-        description="who may use the API, name:token[:person[:scope+scope]], by commas; empty: .handrail/api-token",
+        description="API tokens, name:token[:person[:scope+scope]], comma separated; empty: .handrail/api-token",
         examples=["ci:token::read+start,alice:token:alice with tokens as from: handrail tokens new"],
     )
 
     openai_api_key: SecretStr | None = Field(
-        None, description="without it and without a base URL the offline model answers", examples=["sk-..."]
+        None,
+        description="API key of the model; without it and a base URL, only commands are understood",
+        examples=["sk-..."],
     )
     openai_base_url: Annotated[str, AfterValidator(urls.validate_web_url)] | None = Field(
-        None, description="any OpenAI-compatible endpoint", examples=["https://api.openai.com/v1"]
+        None, description="base URL of any OpenAI-compatible endpoint", examples=["https://api.openai.com/v1"]
     )
-    openai_model: str | None = Field(None, description="the name of the model there", examples=["gpt-5-mini"])
+    openai_model: str | None = Field(None, description="name of the model at this endpoint", examples=["gpt-5-mini"])
     openai_concurrency: int = Field(
-        16, ge=1, le=1000, description="how many calls of the model at once, in each process", examples=["16"]
+        16, ge=1, le=1000, description="maximum concurrent model calls, per process", examples=["16"]
     )
 
     openai_timeout: float = Field(
@@ -106,13 +108,15 @@ class Settings(BaseSettings):
     )
 
     slack_bot_token: Annotated[SecretStr, AfterValidator(values.validate_bot_token)] | None = Field(
-        None, description="what the bot writes with in Slack", examples=["xoxb-..."]
+        None, description="bot token of the Slack app", examples=["xoxb-..."]
     )
     slack_signing_secret: SecretStr | None = Field(
-        None, description="proves that HTTP comes from Slack", examples=["the signing secret of the Slack app"]
+        None,
+        description="secret that verifies HTTP requests from Slack",
+        examples=["the signing secret of the Slack app"],
     )
     slack_app_token: Annotated[SecretStr, AfterValidator(values.validate_app_token)] | None = Field(
-        None, description="Socket Mode instead of HTTP", examples=["xapp-..."]
+        None, description="app-level token; if set, Socket Mode is used instead of HTTP", examples=["xapp-..."]
     )
     slack_config_token: Annotated[SecretStr, AfterValidator(values.validate_config_token)] | None = Field(
         None,
@@ -120,47 +124,49 @@ class Settings(BaseSettings):
         examples=["xoxe.xoxp-..."],
     )
     slack_api_url: Annotated[str, AfterValidator(urls.validate_api_base_url)] = Field(
-        "https://slack.com/api/", description="where Slack's methods are", examples=["https://slack.com/api/"]
+        "https://slack.com/api/", description="base URL of Slack's Web API", examples=["https://slack.com/api/"]
     )
 
     twilio_account_sid: Annotated[str, AfterValidator(values.validate_account_sid)] | None = Field(
         None, description="the Twilio account that sends SMS", examples=["AC and 32 hexadecimal digits"]
     )
     twilio_auth_token: Annotated[tuple[SecretStr, ...], _parsed_with(values.parse_auth_tokens)] = Field(
-        (), description="its token; two, comma separated, while rotating", examples=["token or new-token,old-token"]
+        (),
+        description="auth token of the account; two, comma separated, while rotating",
+        examples=["token or new-token,old-token"],
     )
     twilio_from: Annotated[str, AfterValidator(values.validate_sender)] | None = Field(
-        None, description="a number or the SID of a messaging service", examples=["+15550001000"]
+        None, description="sender: a number or the SID of a messaging service", examples=["+15550001000"]
     )
     twilio_api_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
-        "https://api.twilio.com", description="where Twilio's API is", examples=["https://api.twilio.com"]
+        "https://api.twilio.com", description="base URL of Twilio's API", examples=["https://api.twilio.com"]
     )
 
     email_address: Annotated[str, AfterValidator(values.validate_mail_address)] = Field(
-        "bot@localhost", description="plus-addresses of it carry tokens", examples=["bot@example.com"]
+        "bot@localhost", description="address of the bot; its plus-addresses carry tokens", examples=["bot@example.com"]
     )
     smtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
         ListenAddress(host="127.0.0.1", port=2525),
-        description="where mail comes in by SMTP; empty switches it off",
+        description="listen address for inbound SMTP; empty: disabled",
         examples=["127.0.0.1:2525"],
     )
     lmtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
-        None, description="where mail comes in by LMTP; empty: nowhere", examples=["127.0.0.1:2424"]
+        None, description="listen address for inbound LMTP; empty: disabled", examples=["127.0.0.1:2424"]
     )
     smtp_url: Annotated[SecretStr, AfterValidator(urls.validate_smtp_url)] | None = Field(
         None,
-        description="where mail goes out, smtp:// or smtps://; empty: into .handrail/outbox/*.eml",
+        description="server for outbound mail, smtp:// or smtps://; empty: files in .handrail/outbox/*.eml",
         examples=["smtp://user:password@host:587?starttls=required"],
     )
     email_authserv_id: str | None = Field(
         None,
-        description="whose Authentication-Results are trusted; empty: DKIM and DMARC are verified here",
+        description="authserv-id of trusted Authentication-Results; empty: Handrail verifies DKIM and DMARC",
         examples=["mx.example.com"],
     )
 
     deploy_repo: SecretStr | None = Field(  # such a URL may carry a password
         None,
-        description="the repository the deploy agent works on, a path or a URL git can push to; empty: a sample",
+        description="repository of the deploy agent, a path or a URL that git can push to; empty: a sample",
         examples=["git@github.com:example/service.git"],
     )
 
@@ -173,16 +179,16 @@ class Settings(BaseSettings):
 
     handrail_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
         default_factory=lambda earlier: f"http://127.0.0.1:{earlier['port']}",
-        description="the server the command line talks to; empty: http://127.0.0.1:$PORT",
+        description="server that the command line uses; empty: http://127.0.0.1:$PORT",
         examples=["http://127.0.0.1:8000"],
     )
     handrail_api_token: SecretStr | None = Field(
         None,
-        description="the token the command line comes with; empty: the content of .handrail/api-token",
+        description="API token that the command line uses; empty: the content of .handrail/api-token",
         examples=["one of the tokens in HANDRAIL_API_TOKENS of that server"],
     )
     no_color: Annotated[bool, _parsed_with(bool)] = Field(
-        False, description="anything here switches colours off (no-color.org)", examples=["1"]
+        False, description="any value disables colours (no-color.org)", examples=["1"]
     )
 
     _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)
