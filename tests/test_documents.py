@@ -144,7 +144,7 @@ def test_every_word_of_the_glossary_stands_where_it_says() -> None:
 
 @pytest.mark.parametrize("event", sorted(EVENT_VERSIONS))
 def test_every_event_has_the_reason_of_its_name(event: str) -> None:
-    assert f"`{event}`" in prose(ROOT / "docs/adr/0013-names-of-events.md")
+    assert f"`{event}`" in prose(ROOT / "docs/adr/0013-event-names.md")
 
 
 @record
