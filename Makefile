@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := .venv/.ready
+WORKERS := --numprocesses=2 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-all check bench lock clean
@@ -14,10 +15,10 @@ up: $(READY)  ## start everything in one process; Ctrl-C stops it
 	@$(BIN)/handrail up
 
 test: $(READY)  ## run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(WORKERS)
 
 test-all: $(READY)  ## run all tests with fresh seeds and ten times as many kills; takes long
-	@$(BIN)/python -m pytest --fresh-seeds --kills 2000
+	@$(BIN)/python -m pytest $(WORKERS) --fresh-seeds --kills 2000
 
 check: $(READY)  ## check format, lint, types, import contracts and plain words
 	$(BIN)/ruff format --check .
