@@ -40,7 +40,7 @@ step = { intent = "ship", order = "{order}" }
 
 [[commands]]
 say = ["move {order}"]
-does = "does what can be looked for"
+does = "does what can be checked"
 step = { intent = "move", order = "{order}" }
 
 [[commands]]
@@ -98,7 +98,7 @@ class JournaledTools:
         return ToolResult(summary=f"did {name} {order}")
 
     def find_run(self, name: str, key: str) -> ToolResult | None:
-        self.kill_point.reached(f"{name} looked for")
+        self.kill_point.reached(f"{name} checked")
         found = any(deed["key"] == key for deed in self.journals.side_effects.read_entries())
         return ToolResult(summary=f"found {name}") if found else None
 
@@ -186,13 +186,13 @@ class PagerChannel:
         self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
     ) -> Receipt:
         kind = message_kind(message)
-        self.kill_point.reached(f"{kind} offered")
+        self.kill_point.reached(f"before sending {kind}")
         receipt = Receipt(ref=f"page-{secrets.token_hex(6)}", digest="d")
         about = {} if message.card is None else {"request": message.card.request_id, "status": message.card.status}
         self.journals.sent_messages.append(
             key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, pid=os.getpid(), **about
         )
-        self.kill_point.reached(f"{kind} taken")
+        self.kill_point.reached(f"after sending {kind}")
         return receipt
 
 
@@ -200,7 +200,7 @@ def message_kind(message: Message) -> str:
     """What a message is to people."""
     if message.card is None:
         return "reply"
-    return "card" if message.card.status == "open" else "correction"
+    return "card" if message.card.status == "open" else "card update"
 
 
 class FaultyModel(CommandModel):
@@ -211,7 +211,7 @@ class FaultyModel(CommandModel):
         self._kill_point = kill_point
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
-        self._kill_point.reached("model asked")
+        self._kill_point.reached("model called")
         completion = await super().complete(model_request, on_partial)
         self._kill_point.reached("model answered")
         return completion

@@ -154,8 +154,8 @@ def _conversation_keys(log: Sequence[LoggedRow]) -> Iterator[str]:
     if not own and log[1].data.get("source", "").startswith("slack:"):
         yield log[0].data["origin"].removeprefix("slack:")
     for event in log[own:]:
-        if (begun := event.data.get("receipt", {}).get("begun")) is not None:
-            yield begun["place"].partition(":")[2]
+        if (started := event.data.get("receipt", {}).get("started")) is not None:
+            yield started["conversation_key"].partition(":")[2]
 
 
 @invariant(5, "what is kept of a thread is what its log folds to")
@@ -294,7 +294,7 @@ def _timer_violations(log: Any) -> Iterator[str]:
         if event.type == "TimerSet":
             due = datetime.fromisoformat(event.data["fires_at"])
         elif event.type == "TimerFired" and (due is None or event.at < due):
-            yield f"{event.thread} {event.seq}: a timer fired {'twice' if due is None else 'early'}"
+            yield f"{event.thread_id} {event.seq}: a timer fired {'twice' if due is None else 'early'}"
         if event.type in ("TimerFired", "MessageReceived"):
             due = None
 

@@ -65,23 +65,23 @@ class LostCommitCase(CrashCase):
 def _inbound_cases() -> Iterator[CrashCase]:
     yield CrashCase(1, "request read", "once", last_event=None)
     yield CrashCase(1, "before the commit of ThreadStarted", "once", last_event=None)
-    yield CrashCase(1, "before the commit of MessageReceived", "talking", occurrence=2)
+    yield CrashCase(1, "before the commit of MessageReceived", "two messages", occurrence=2)
     yield CrashCase(2, "after the commit of ThreadStarted", "once", last_event="MessageReceived")
-    yield CrashCase(2, "after the commit of MessageReceived", "talking", occurrence=2)
-    yield CrashCase(2, "answer ready", "once")
-    yield CrashCase(2, "answer sent", "once")
+    yield CrashCase(2, "after the commit of MessageReceived", "two messages", occurrence=2)
+    yield CrashCase(2, "response ready", "once")
+    yield CrashCase(2, "response sent", "once")
     yield CrashCase(3, "wake-up lost after MessageReceived", "once", last_event="MessageReceived")
     yield CrashCase(3, "wake-up lost after ToolSucceeded", "once", last_event="ToolSucceeded", side_effects=1)
     yield CrashCase(3, "wake-up lost after RequestAnswered", "idempotent", last_event="RequestAnswered")
 
 
 def _work_cases() -> Iterator[CrashCase]:
-    yield CrashCase(4, "CallModel taken up", "once", last_event="MessageReceived")
-    yield CrashCase(4, "Prefetch taken up", "looking around", last_event="MessageReceived")
-    yield CrashCase(4, "RunTool taken up", "once", last_event="ToolCalled")
+    yield CrashCase(4, "CallModel started", "once", last_event="MessageReceived")
+    yield CrashCase(4, "Prefetch started", "prefetch", last_event="MessageReceived")
+    yield CrashCase(4, "RunTool started", "once", last_event="ToolCalled")
     yield CrashCase(
         4,
-        "RecoverTool taken up",
+        "RecoverTool started",
         "once",
         earlier_kill_point="pay done",
         last_event="ToolStarted",
@@ -90,19 +90,19 @@ def _work_cases() -> Iterator[CrashCase]:
     )
     yield CrashCase(
         4,
-        "RecoverTool taken up",
+        "RecoverTool started",
         "verifiable",
         earlier_kill_point="move done",
         last_event="ToolStarted",
         side_effects=1,
     )
-    yield CrashCase(5, "model asked", "once", last_event="MessageReceived")
+    yield CrashCase(5, "model called", "once", last_event="MessageReceived")
     yield CrashCase(5, "model answered", "once", last_event="MessageReceived")
     yield CrashCase(5, "before the commit of StepChosen", "once", last_event="MessageReceived")
     yield CrashCase(5, "after the commit of StepChosen", "once", last_event="ToolCalled")
     yield CrashCase(5, "before the commit of ReplyChosen", "once", last_event="ToolSucceeded", side_effects=1)
     yield CrashCase(5, "after the commit of ReplyChosen", "once", last_event="ThreadFinished", side_effects=1)
-    yield CrashCase(5, "before the commit of ToolCalled", "looking around", last_event="MessageReceived")
+    yield CrashCase(5, "before the commit of ToolCalled", "prefetch", last_event="MessageReceived")
 
 
 def _tool_cases() -> Iterator[CrashCase]:
@@ -121,9 +121,9 @@ def _tool_cases() -> Iterator[CrashCase]:
             outcome_requests=doubts,
         )
         yield CrashCase(9, "after the commit of ToolSucceeded", effect, side_effects=1)
-    yield CrashCase(8, "glance done", "looking around", last_event="ToolStarted")
+    yield CrashCase(8, "glance done", "prefetch", last_event="ToolStarted")
     yield CrashCase(
-        8, "move looked for", "verifiable", earlier_kill_point="move done", last_event="ToolStarted", side_effects=1
+        8, "move checked", "verifiable", earlier_kill_point="move done", last_event="ToolStarted", side_effects=1
     )
     yield CrashCase(
         8,
@@ -151,11 +151,11 @@ def _tool_cases() -> Iterator[CrashCase]:
 def _request_cases() -> Iterator[CrashCase]:
     yield CrashCase(10, "before the commit of RequestOpened", "idempotent", last_event="MessageReceived")
     yield CrashCase(10, "after the commit of RequestOpened", "idempotent", last_event="RequestOpened")
-    yield CrashCase(10, "card offered", "idempotent", last_event="RequestOpened")
-    yield CrashCase(10, "card taken", "idempotent", last_event="RequestOpened")
+    yield CrashCase(10, "before sending card", "idempotent", last_event="RequestOpened")
+    yield CrashCase(10, "after sending card", "idempotent", last_event="RequestOpened")
     yield CrashCase(10, "before the commit of RequestShown", "idempotent", last_event="RequestOpened")
     yield CrashCase(10, "after the commit of RequestShown", "idempotent", last_event="RequestShown")
-    yield CrashCase(10, "card taken", "asking", last_event="RequestOpened", final_side_effects=0)
+    yield CrashCase(10, "after sending card", "question", last_event="RequestOpened", final_side_effects=0)
     unknown = "after the commit of ToolOutcomeUnknown"
     yield CrashCase(
         10,
@@ -168,7 +168,7 @@ def _request_cases() -> Iterator[CrashCase]:
     )
     yield CrashCase(
         10,
-        "card taken",
+        "after sending card",
         "once",
         earlier_kill_point="pay done",
         last_event="RequestOpened",
@@ -178,40 +178,40 @@ def _request_cases() -> Iterator[CrashCase]:
 
 
 def _decision_cases() -> Iterator[CrashCase]:
-    for errand, healed in (("idempotent", 1), ("asking", 0)):
+    for errand, healed in (("idempotent", 1), ("question", 0)):
         yield CrashCase(11, "before the commit of RequestAnswered", errand, final_side_effects=healed)
         yield CrashCase(
             11, "after the commit of RequestAnswered", errand, last_event="RequestAnswered", final_side_effects=healed
         )
-        yield CrashCase(11, "correction offered", errand, final_side_effects=healed, is_concurrent=True)
-        yield CrashCase(11, "correction taken", errand, final_side_effects=healed, is_concurrent=True)
+        yield CrashCase(11, "before sending card update", errand, final_side_effects=healed, is_concurrent=True)
+        yield CrashCase(11, "after sending card update", errand, final_side_effects=healed, is_concurrent=True)
     answered = "after the commit of RequestAnswered"
     yield CrashCase(
         11, answered, "once", earlier_kill_point="pay called", last_event="RequestAnswered", outcome_requests=1
     )
-    yield CrashCase(11, "reply offered", "once", last_event="ThreadFinished", side_effects=1)
-    yield CrashCase(11, "reply taken", "once", last_event="ThreadFinished", side_effects=1)
+    yield CrashCase(11, "before sending reply", "once", last_event="ThreadFinished", side_effects=1)
+    yield CrashCase(11, "after sending reply", "once", last_event="ThreadFinished", side_effects=1)
     yield CrashCase(11, "before the commit of MessageSent", "once", last_event="ThreadFinished", side_effects=1)
     yield CrashCase(11, "after the commit of MessageSent", "once", last_event="MessageSent", side_effects=1)
 
 
 def _timer_cases() -> Iterator[CrashCase]:
-    yield CrashCase(14, "after the commit of TimerSet", "waiting", last_event="TimerSet", final_side_effects=0)
-    yield CrashCase(14, "before the commit of TimerFired", "waiting", last_event="TimerSet", final_side_effects=0)
-    yield CrashCase(14, "after the commit of TimerFired", "waiting", last_event="TimerFired", final_side_effects=0)
+    yield CrashCase(14, "after the commit of TimerSet", "timer", last_event="TimerSet", final_side_effects=0)
+    yield CrashCase(14, "before the commit of TimerFired", "timer", last_event="TimerSet", final_side_effects=0)
+    yield CrashCase(14, "after the commit of TimerFired", "timer", last_event="TimerFired", final_side_effects=0)
 
 
 def _job_cases() -> Iterator[CrashCase]:
     """Where jobs wait in the database: taken and not begun, done and not yet gone."""
-    yield CrashCase(4, "advance job taken", "once", last_event="MessageReceived")
-    yield CrashCase(4, "timer job taken", "waiting", last_event="TimerSet", final_side_effects=0)
+    yield CrashCase(4, "advance job started", "once", last_event="MessageReceived")
+    yield CrashCase(4, "timer job started", "timer", last_event="TimerSet", final_side_effects=0)
     yield CrashCase(9, "advance job done", "once", side_effects=1)
-    yield CrashCase(9, "timer job done", "waiting", final_side_effects=0)
+    yield CrashCase(9, "timer job done", "timer", final_side_effects=0)
     yield CrashCase(9, "deliver job done", "once", side_effects=1)
 
 
 def _lost_commit_cases() -> Iterator[LostCommitCase]:
-    lost = "word lost of the commit of"
+    lost = "lost result of the commit of"
     yield LostCommitCase(18, f"{lost} ThreadStarted", "once", needs_restart=True)
     yield LostCommitCase(18, f"{lost} RequestOpened", "idempotent", needs_restart=True)
     yield LostCommitCase(18, f"{lost} RequestAnswered", "idempotent", needs_restart=True)
@@ -235,11 +235,11 @@ JOB_CRASH_CASES: tuple[CrashCase, ...] = tuple(_job_cases())
 LOST_COMMIT_CASES: tuple[LostCommitCase, ...] = tuple(_lost_commit_cases())
 
 TESTS_BY_NUMBER: Mapping[int, str] = {
-    12: "test_races.py: test_of_two_decisions_and_an_expiry_one_wins",
-    13: "test_taken_over.py: test_of_two_clocks_that_fire_one_timer_one_wins",
-    14: "test_clock_down.py: test_an_approval_that_ran_out_while_nobody_lived_expires_once_and_nothing_ships",
-    15: "test_migrating.py: test_a_migration_killed_at_any_statement_is_finished_by_the_next",
-    16: "test_stopping.py: test_a_signal_in_the_middle_of_a_deed_lets_it_end_and_accepts_nothing_new",
-    17: "test_restoring.py: test_a_backup_with_calls_in_flight_repeats_nothing_that_must_not_be_repeated",
+    12: "test_races.py: test_one_of_two_decisions_and_an_expiry_wins",
+    13: "test_failover.py: test_one_of_two_clock_processes_fires_a_timer",
+    14: "test_timers_down.py: test_approval_that_ran_out_during_downtime_expires_once",
+    15: "test_migration.py: test_next_migration_completes_one_killed_at_any_statement",
+    16: "test_shutdown.py: test_sigterm_lets_a_tool_finish_and_rejects_new_requests",
+    17: "test_restore.py: test_restored_backup_repeats_no_unrepeatable_call",
 }
 """Points that take more than one process at one place have a test of their own."""

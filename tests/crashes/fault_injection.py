@@ -46,7 +46,7 @@ class FaultyDatabase:
             nonlocal lost
             for kind in _event_types(result):
                 self.kill_point.reached(f"after the commit of {kind}")
-                lost = lost or self.kill_point.should_fail(f"word lost of the commit of {kind}")
+                lost = lost or self.kill_point.should_fail(f"lost result of the commit of {kind}")
             if on_commit is not None and not lost:
                 on_commit(result)
 
@@ -72,7 +72,7 @@ class FaultyEffectExecutor:
     kill_point: KillPoint
 
     async def execute(self, effect: WorkEffect, state: ThreadState) -> ThreadState:
-        self.kill_point.reached(f"{type(effect).__name__} taken up")
+        self.kill_point.reached(f"{type(effect).__name__} started")
         return await self.wrapped.execute(effect, state)
 
 
@@ -93,7 +93,7 @@ class FaultyJobHandlers:
         await self._handle(self.wrapped.timer, "timer", job)
 
     async def _handle(self, handle: JobHandler, queue: str, job: RunningJob) -> None:
-        self.kill_point.reached(f"{queue} job taken")
+        self.kill_point.reached(f"{queue} job started")
         await handle(job)
         self.kill_point.reached(f"{queue} job done")
 
@@ -141,9 +141,9 @@ class FaultyMiddleware:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.kill_point.reached("answer ready")
+                self.kill_point.reached("response ready")
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                self.kill_point.reached("answer sent")
+                self.kill_point.reached("response sent")
 
         return await self.app(scope, read, answer)

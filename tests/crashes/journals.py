@@ -36,12 +36,12 @@ class Journals:
 
     @property
     def side_effects(self) -> Journal:
-        return Journal(self.folder / "deeds.jsonl")
+        return Journal(self.folder / "side_effects.jsonl")
 
     @property
     def sent_messages(self) -> Journal:
-        return Journal(self.folder / "sent.jsonl")
+        return Journal(self.folder / "sent_messages.jsonl")
 
     @property
     def http_responses(self) -> Journal:
-        return Journal(self.folder / "answers.jsonl")
+        return Journal(self.folder / "http_responses.jsonl")

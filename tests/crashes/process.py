@@ -2,7 +2,7 @@
 
 python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--place PLACE --nth N] [--ahead SECONDS] …
 
-`--place` is where it dies, or stands still when it `--stands`; `--ahead` sets its clock forward, `--held` names a tool
+`--place` is where it dies, or stands still when it `--suspend`; `--ahead` sets its clock forward, `--held` names a tool
 that waits in the midst of its work, `--no-clock` reports no deadlines, `--stale` is after how many seconds of silence
 others count as dead, `--slack` is where Slack's methods are, reached over HTTP or, with `--socket`, over Socket Mode.
 A line of JSON says when it is ready, and at which port.
@@ -80,32 +80,32 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--url", required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--role", choices=ROLES, default="up")
-    parser.add_argument("--place", default="")
-    parser.add_argument("--nth", type=int, default=1)
-    parser.add_argument("--stands", action="store_true")
-    parser.add_argument("--ahead", type=float, default=0.0)
-    parser.add_argument("--held", default="")
+    parser.add_argument("--kill-point", default="")
+    parser.add_argument("--occurrence", type=int, default=1)
+    parser.add_argument("--suspend", action="store_true")
+    parser.add_argument("--clock-offset", type=float, default=0.0)
+    parser.add_argument("--blocked-tool", default="")
     parser.add_argument("--no-clock", action="store_true")
     parser.add_argument("--slack", default="")
     parser.add_argument("--socket", action="store_true")
-    parser.add_argument("--stale", type=float, default=recovery.HEARTBEAT_TIMEOUT_SECONDS)
+    parser.add_argument("--heartbeat-timeout", type=float, default=recovery.HEARTBEAT_TIMEOUT_SECONDS)
     return parser.parse_args(arguments)
 
 
 def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
     """A process that answers HTTP, as `handrail up` and `handrail web` do."""
-    bot, fate = _build_bot(role, options)
-    door = open_listen_socket("127.0.0.1", 0)
-    ways_in = (
+    bot, kill_point = _build_bot(role, options)
+    listen_socket = open_listen_socket("127.0.0.1", 0)
+    channel_services = (
         build_slack_services(slack_account(options.slack, is_socket_mode=options.socket), bot)
         if options.slack
         else ChannelServices()
     )
-    app = create_app(bot, CREDENTIALS, channel_routes=ways_in.routes)
-    app.add_middleware(FaultyMiddleware, kill_point=fate)
+    app = create_app(bot, CREDENTIALS, channel_routes=channel_services.routes)
+    app.add_middleware(FaultyMiddleware, kill_point=kill_point)
     server = server_process._Server(app)
-    server.on_listening = lambda: announce({"ready": True, "port": door.getsockname()[1]})
-    asyncio.run(server_process._serve(bot, server, door, ways_in))
+    server.on_listening = lambda: announce({"ready": True, "port": listen_socket.getsockname()[1]})
+    asyncio.run(server_process._serve(bot, server, listen_socket, channel_services))
 
 
 def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
@@ -116,8 +116,8 @@ def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announ
 
 def _run_migration(options: argparse.Namespace, announce: Announce) -> None:
     """`handrail migrate`; its places are the statements it sends."""
-    fate = KillPoint(options.folder, options.place, options.nth)
-    event.listen(AnyEngine, "before_cursor_execute", lambda *_: fate.reached("statement"))
+    kill_point = KillPoint(options.folder, options.kill_point, options.occurrence)
+    event.listen(AnyEngine, "before_cursor_execute", lambda *_: kill_point.reached("statement"))
     migrate_database(options.url)
     announce({"ready": True})
 
@@ -133,23 +133,25 @@ ROLES: Mapping[str, Callable[[argparse.Namespace, Announce], None]] = {
 
 
 def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, KillPoint]:
-    fate = KillPoint(options.folder, options.place, options.nth, options.stands)
-    ledgers = Journals(options.folder)
-    roster = build_roster(JournaledTools(ledgers, fate, options.held))
-    database: Any = FaultyDatabase(_open_database(options.url), fate)
-    now, sleep = _offset_clock(timedelta(seconds=options.ahead))
-    chance = Clock(now=now)
-    channels = {**channels_by_scheme(), PagerChannel.scheme: PagerChannel(ledgers, fate)}
+    kill_point = KillPoint(options.folder, options.kill_point, options.occurrence, options.suspend)
+    journals = Journals(options.folder)
+    roster = build_roster(JournaledTools(journals, kill_point, options.blocked_tool))
+    database: Any = FaultyDatabase(_open_database(options.url), kill_point)
+    now, sleep = _offset_clock(timedelta(seconds=options.clock_offset))
+    clock = Clock(now=now)
+    channels = {**channels_by_scheme(), PagerChannel.scheme: PagerChannel(journals, kill_point)}
     if options.slack:
         account = slack_account(options.slack, is_socket_mode=options.socket)
-        channels["slack"] = faulty_slack_channel(account, chance, sleep, fate)
-    share = _queue_assignment(role, options) if database.shared else None
-    bot = bootstrap(database, roster, FaultyModel(fate), channels, clock=chance, sleep=sleep, assignment=share)
-    bot.engine.listeners.append(FaultyCommitListener(fate).on_commit)
-    _inject_faults(bot.backend, fate)
+        channels["slack"] = faulty_slack_channel(account, clock, sleep, kill_point)
+    assignment = _queue_assignment(role, options) if database.is_multi_process else None
+    bot = bootstrap(
+        database, roster, FaultyModel(kill_point), channels, clock=clock, sleep=sleep, assignment=assignment
+    )
+    bot.engine.listeners.append(FaultyCommitListener(kill_point).on_commit)
+    _inject_faults(bot.backend, kill_point)
     if options.no_clock and isinstance(bot.backend, EmbeddedBackend):
         bot.backend.timers = cast("Clock", StoppedTimerService())
-    return bot, fate
+    return bot, kill_point
 
 
 def _inject_faults(backend: ExecutionBackend, kill_point: KillPoint) -> None:
@@ -174,13 +176,13 @@ def _open_database(url: str) -> Database:
 
 
 def _queue_assignment(role: ProcessRole, options: argparse.Namespace) -> QueueAssignment:
-    """The role's share of the work, with a look at it more often: nobody waits for the next one."""
+    """The role's assignment of the work, with a look at it more often: nobody waits for the next one."""
     jobs.HEARTBEAT_INTERVAL_SECONDS, recovery.HEARTBEAT_TIMEOUT_SECONDS, heartbeat.HeartbeatThread.interval_seconds = (
         0.2,
-        options.stale,
+        options.heartbeat_timeout,
         0.2,
     )
-    lease.LEASE_SECONDS = options.stale / 2
+    lease.LEASE_SECONDS = options.heartbeat_timeout / 2
     queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
     process = Process(generate_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())
     return QueueAssignment(process, dict.fromkeys(queues, role.concurrency))

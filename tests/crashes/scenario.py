@@ -27,23 +27,23 @@ SINGLE_PROCESS_DATABASES = ("sqlite",)
 """Databases that let no second process in."""
 
 SETTINGS: Sequence[tuple[str, str]] = [
-    (database, formation)
-    for formation, roles in PROCESS_LAYOUTS.items()
+    (database, layout)
+    for layout, roles in PROCESS_LAYOUTS.items()
     for database in DATABASES
     if len(roles) == 1 or database not in SINGLE_PROCESS_DATABASES
 ]
-"""Where a crash may take place: each database with each formation it allows."""
+"""Where a crash may take place: each database with each layout it allows."""
 SINGLE_PROCESS_SETTINGS = [setting for setting in SETTINGS if len(PROCESS_LAYOUTS[setting[1]]) == 1]
 MULTI_PROCESS_SETTINGS = [setting for setting in SETTINGS if setting not in SINGLE_PROCESS_SETTINGS]
 
 
 def setting_id(setting: tuple[str, str]) -> str:
     """A setting as the name of a test tells it."""
-    database, formation = setting
-    return f"{formation} on {database}"
+    database, layout = setting
+    return f"{layout} on {database}"
 
 
-multi_process = pytest.mark.parametrize("scene", MULTI_PROCESS_SETTINGS, ids=setting_id, indirect=True)
+multi_process = pytest.mark.parametrize("scenario", MULTI_PROCESS_SETTINGS, ids=setting_id, indirect=True)
 """For a test that takes several processes."""
 
 SHORT_HEARTBEAT_TIMEOUT_SECONDS = 2.0
@@ -78,13 +78,18 @@ class CrashScenario:
             process.wait_until_ready()
 
     def start_without_waiting(
-        self, kill_point: str = "", occurrence: int = 1, *flags: str, ahead: float = 0.0, **options: object
+        self, kill_point: str = "", occurrence: int = 1, *flags: str, clock_offset: float = 0.0, **options: object
     ) -> None:
         """Start every process, and wait for none. Further wishes are `held`, and flags; see the process."""
-        database_admin(self.url).forget_workers(self.url, ahead)
-        told = [f"--place={kill_point}", f"--nth={occurrence}", f"--ahead={ahead}", *flags]
-        told += [f"--{name}={wish}" for name, wish in options.items()]
-        self.processes = [self.start_process(role, *told) for role in self.roles]
+        database_admin(self.url).forget_workers(self.url, clock_offset)
+        arguments = [
+            f"--kill-point={kill_point}",
+            f"--occurrence={occurrence}",
+            f"--clock-offset={clock_offset}",
+            *flags,
+        ]
+        arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        self.processes = [self.start_process(role, *arguments) for role in self.roles]
 
     def kill_one(self, index: int) -> None:
         """kill -9 for one of them; the others go on."""
@@ -94,14 +99,16 @@ class CrashScenario:
 
     def replace_process(self, index: int, kill_point: str, occurrence: int) -> None:
         """Start one anew in the place of one that was lost, and wait for nothing."""
-        self.processes[index] = self.start_process(self.roles[index], f"--place={kill_point}", f"--nth={occurrence}")
+        self.processes[index] = self.start_process(
+            self.roles[index], f"--kill-point={kill_point}", f"--occurrence={occurrence}"
+        )
 
     def start_process(self, role: str, *flags: str) -> PooledProcess:
         arguments = [
             f"--url={self.url}",
             f"--folder={self.folder}",
             f"--role={role}",
-            f"--stale={self.heartbeat_timeout_seconds}",
+            f"--heartbeat-timeout={self.heartbeat_timeout_seconds}",
         ]
         arguments += flags
         return self.process_pool.start(arguments, self.folder / "processes.log")
@@ -151,16 +158,16 @@ class CrashScenario:
 
     def wait_for_events(self, event_type: str, times: int = 1) -> None:
         """Wait until that many events of a type are in the logs."""
-        with snapshot_connection(self.url) as look:
+        with snapshot_connection(self.url) as connection:
             wait_until(
-                lambda: count_events(look, event_type) >= times, lambda: f"no {event_type} came: {self.log_tail}"
+                lambda: count_events(connection, event_type) >= times, lambda: f"no {event_type} came: {self.log_tail}"
             )
 
     def wait_until_idle(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> None:
         """Wait until no thread wants anything of anybody."""
-        with snapshot_connection(self.url) as look:
+        with snapshot_connection(self.url) as connection:
             wait_until(
-                lambda: not unfinished_thread_ids(look),
-                lambda: f"at work: {unfinished_thread_ids(look)}\n{self.log_tail}",
+                lambda: not unfinished_thread_ids(connection),
+                lambda: f"at work: {unfinished_thread_ids(connection)}\n{self.log_tail}",
                 timeout_seconds,
             )

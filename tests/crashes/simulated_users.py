@@ -111,9 +111,9 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "verifiable": ("move", "crew"),
     "once": ("pay", "crew"),
     "failing": ("stumble", "crew"),
-    "asking": ("ask", "crew"),
-    "looking around": ("look", "scout"),
-    "waiting": ("wait 1 for", "crew"),
+    "question": ("ask", "crew"),
+    "prefetch": ("look", "scout"),
+    "timer": ("wait 1 for", "crew"),
 }
 """What people want done: the words, and whom they tell."""
 
@@ -186,4 +186,4 @@ def task_function(task: str, requester: Requester, order: str = "1") -> Callable
         words, agent = TASKS[task]
         requester.start_thread(f"{words} {order}", agent)
 
-    return talk if task == "talking" else ask
+    return talk if task == "two messages" else ask

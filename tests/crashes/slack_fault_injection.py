@@ -27,9 +27,9 @@ class FaultySlackClient(SlackClient):
 
     async def call_with_headers(self, method: str, **arguments: Any) -> ApiResponse:
         self.kill_point.reached(f"{method} called")
-        answer = await super().answer(method, **arguments)
+        response = await super().call_with_headers(method, **arguments)
         self.kill_point.reached(f"{method} done")
-        return answer
+        return response
 
 
 def slack_account(api_url: str, *, is_socket_mode: bool) -> SlackAccount:

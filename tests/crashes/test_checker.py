@@ -56,11 +56,17 @@ class EditableHistory:
 
     def repeat(self, found: Any, **columns: Any) -> None:
         """The event once more at the end of its log, whose row says so too."""
-        seq = len(self.take_snapshot().logs[found.thread]) + 1
-        row = {"thread_id": found.thread, "type": found.type, "v": found.v, "at": found.at, "actor": found.actor}
+        seq = len(self.take_snapshot().logs[found.thread_id]) + 1
+        row = {
+            "thread_id": found.thread_id,
+            "type": found.type,
+            "v": found.type_version,
+            "at": found.at,
+            "actor": found.actor,
+        }
         self.change(
-            insert(event).values({**row, "data": found.text, **columns, "seq": seq}),
-            update(thread).where(thread.c.id == found.thread).values(version=seq),
+            insert(event).values({**row, "data": found.data_json, **columns, "seq": seq}),
+            update(thread).where(thread.c.id == found.thread_id).values(version=seq),
         )
 
     def enter(self, ledger: Journal, **changed: Any) -> None:
@@ -69,7 +75,7 @@ class EditableHistory:
 
 
 def _is(found: Any) -> tuple[Any, Any]:
-    return event.c.thread_id == found.thread, event.c.seq == found.seq
+    return event.c.thread_id == found.thread_id, event.c.seq == found.seq
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -87,13 +93,13 @@ def complete_scenario(
 def lives_through(scenario: CrashScenario, errands: list[str], place: str = "") -> None:
     alice, bob = requester_and_responder(scenario, place[:3])
     scenario.start(place)
-    with ConcurrentUsers(scenario, bob) as crew:
+    with ConcurrentUsers(scenario, bob) as users:
         for order, errand in enumerate(errands):
-            crew.start_task(task_function(errand, alice, f"{place[:3]}{order}"))
+            users.start_task(task_function(errand, alice, f"{place[:3]}{order}"))
         if place:
             scenario.wait_for_kill(place)
             scenario.start()
-        crew.wait_until_idle()
+        users.wait_until_idle()
     scenario.kill()
 
 
@@ -107,13 +113,13 @@ def history(complete_scenario: CrashScenario, tmp_path: Path) -> EditableHistory
     )
 
 
-def test_a_good_history_has_no_violation(history: EditableHistory) -> None:
-    evidence = history.take_snapshot()
-    assert find_violations(history.take_snapshot(evidence), is_settled=True) == []
-    assert {e.type for e in evidence.events} >= {"TimerFired", "ToolOutcomeUnknown", "ToolFailed", "RequestAnswered"}
+def test_complete_history_has_no_violation(history: EditableHistory) -> None:
+    snapshot = history.take_snapshot()
+    assert find_violations(history.take_snapshot(snapshot), is_settled=True) == []
+    assert {e.type for e in snapshot.events} >= {"TimerFired", "ToolOutcomeUnknown", "ToolFailed", "RequestAnswered"}
 
 
-def test_every_invariant_that_was_promised_is_among_the_checker_s(history: EditableHistory) -> None:
+def test_checker_has_all_promised_invariants(history: EditableHistory) -> None:
     assert {each.number for each in INVARIANTS} == PROMISED
     assert {number for number, _, _ in SPOILED} == PROMISED - {2}
 
@@ -164,7 +170,9 @@ def delete_without_a_name(history: EditableHistory) -> None:
 
 
 def name_on_slack(history: EditableHistory, at: datetime, *keys: str) -> None:
-    rows = [{"channel": "slack", "key": key, "thread_id": history.first("StepChosen").thread, "at": at} for key in keys]
+    rows = [
+        {"channel": "slack", "key": key, "thread_id": history.first("StepChosen").thread_id, "at": at} for key in keys
+    ]
     history.change(*(insert(inbox).values(**row) for row in rows))
 
 
@@ -175,13 +183,13 @@ def name_what_nobody_said(history: EditableHistory) -> None:
 def say_it_on_slack(history: EditableHistory) -> None:
     """The place is written down nowhere."""
     said = history.first("MessageReceived")
-    begun = next(e for e in history.take_snapshot().logs[said.thread] if e.type == "ThreadStarted")
+    begun = next(e for e in history.take_snapshot().logs[said.thread_id] if e.type == "ThreadStarted")
     history.rewrite(begun, origin=f"slack:{OPS}:1.1")
     history.rewrite(said, source=f"slack:{OPS}:1.1")
 
 
 def lead_elsewhere(history: EditableHistory) -> None:
-    row = {"channel": "slack", "place": f"T0TEAM:{OPS}:1.1", "thread_id": history.first("StepChosen").thread}
+    row = {"channel": "slack", "place": f"T0TEAM:{OPS}:1.1", "thread_id": history.first("StepChosen").thread_id}
     history.change(insert(conversation).values(**row))
 
 
@@ -190,13 +198,13 @@ def keep_another_status(history: EditableHistory) -> None:
 
 
 def keep_another_state(history: EditableHistory) -> None:
-    worse = func.replace(thread.c.state, '"life":"done"', '"life":"failed"')
+    worse = func.replace(thread.c.state, '"lifecycle":"done"', '"lifecycle":"failed"')
     history.change(update(thread).values(state=worse))
 
 
 def approve_what_one_said(history: EditableHistory) -> None:
     approved = history.first("RequestAnswered", status="approved")
-    said = next(e for e in history.take_snapshot().logs[approved.thread] if e.type == "MessageReceived")
+    said = next(e for e in history.take_snapshot().logs[approved.thread_id] if e.type == "MessageReceived")
     history.change(update(event).where(*_is(said)).values(actor=approved.actor))
 
 
@@ -235,7 +243,7 @@ def leave_a_call_without_end(history: EditableHistory) -> None:
 
 
 def leave_a_message(history: EditableHistory) -> None:
-    row = {"thread_id": history.first("StepChosen").thread, "key": "card", "message": "{}"}
+    row = {"thread_id": history.first("StepChosen").thread_id, "key": "card", "message": "{}"}
     history.change(insert(outbox).values(**row, created_at=history.first("StepChosen").at))
 
 
@@ -253,7 +261,7 @@ def claim_that_it_was_sent(history: EditableHistory) -> None:
 
 def ask_nobody(history: EditableHistory) -> None:
     unknown = history.first("ToolOutcomeUnknown")
-    asked = next(e for e in history.take_snapshot().logs[unknown.thread] if e.seq == unknown.seq + 1)
+    asked = next(e for e in history.take_snapshot().logs[unknown.thread_id] if e.seq == unknown.seq + 1)
     history.rewrite(asked, request={**asked.data["request"], "call_id": "another"})
 
 
@@ -391,7 +399,7 @@ SPOILED: tuple[tuple[int, str, Callable[[EditableHistory], None]], ...] = (
 
 
 @pytest.mark.parametrize(("number", "words", "spoil"), SPOILED, ids=[f"{n} {s.__name__}" for n, _, s in SPOILED])
-def test_what_is_wrong_is_found(
+def test_each_corruption_is_found(
     number: int, words: str, spoil: Callable[[EditableHistory], None], history: EditableHistory
 ) -> None:
     spoil(history)
@@ -401,27 +409,25 @@ def test_what_is_wrong_is_found(
     assert any(words in told for told in found), found
 
 
-def test_what_came_in_on_slack_may_have_several_names(history: EditableHistory) -> None:
+def test_one_slack_arrival_may_have_several_keys(history: EditableHistory) -> None:
     edit_without_a_name(history)
     name_on_slack(history, LATER, "event:T:Ev1", f"edit:T:{OPS}:1.1:2.2")
     assert "no. 4," not in " ".join(find_violations(history.take_snapshot(), is_settled=True))
 
 
-def test_a_change_that_was_passed_over_leaves_its_names_and_nothing_else(history: EditableHistory) -> None:
+def test_ignored_change_leaves_only_dedup_keys(history: EditableHistory) -> None:
     name_on_slack(history, history.first("ThreadFinished").at, "event:T:Ev1", f"delete:T:{OPS}:1.1")
     assert find_violations(history.take_snapshot(), is_settled=True) == []
 
 
 @pytest.mark.parametrize("spoil", [lose_an_event, forget_what_was_said])
-def test_a_log_that_is_not_what_it_was_is_found(
-    spoil: Callable[[EditableHistory], None], history: EditableHistory
-) -> None:
+def test_changed_log_is_found(spoil: Callable[[EditableHistory], None], history: EditableHistory) -> None:
     before = history.take_snapshot()
     spoil(history)
     assert "no. 2," in " ".join(find_violations(history.take_snapshot(before), is_settled=False))
 
 
-def test_what_only_time_can_heal_is_no_violation_before(history: EditableHistory) -> None:
+def test_eventual_invariants_wait_until_settled(history: EditableHistory) -> None:
     leave_a_message(history)
     assert find_violations(history.take_snapshot(), is_settled=False) == []
     assert find_violations(history.take_snapshot(), is_settled=True) != []

@@ -32,11 +32,11 @@ def round_trips(scenario: CrashScenario, words: str) -> Iterator[ConcurrentUsers
     """Many at once: Alice wants as many things as there are round trips, and Bob approves each."""
     alice, bob = requester_and_responder(scenario)
     scenario.start()
-    with ConcurrentUsers(scenario, replace(bob, concurrency=8)) as crew:
+    with ConcurrentUsers(scenario, replace(bob, concurrency=8)) as users:
         for order in range(ROUND_TRIPS):
-            crew.start_task(partial(replace(alice, pager=f"alice-{order % PAGERS}").start_thread, f"{words} {order}"))
-        yield crew
-        crew.wait_until_idle(FOR_MANY)
+            users.start_task(partial(replace(alice, pager=f"alice-{order % PAGERS}").start_thread, f"{words} {order}"))
+        yield users
+        users.wait_until_idle(FOR_MANY)
 
 
 def in_the_middle(scenario: CrashScenario) -> None:
@@ -48,15 +48,15 @@ def in_the_middle(scenario: CrashScenario) -> None:
     assert len(deeds.read_entries()) < ROUND_TRIPS
 
 
-def check_each_is_done(evidence: SystemSnapshot) -> None:
-    assert find_violations(evidence, is_settled=True) == []
-    assert len(evidence.threads) == ROUND_TRIPS
-    assert {row.status for row in evidence.threads.values()} == {"done"}
-    approvals = [row for row in evidence.requests.values() if row.status == "approved"]
+def check_each_is_done(snapshot: SystemSnapshot) -> None:
+    assert find_violations(snapshot, is_settled=True) == []
+    assert len(snapshot.threads) == ROUND_TRIPS
+    assert {row.status for row in snapshot.threads.values()} == {"done"}
+    approvals = [row for row in snapshot.requests.values() if row.status == "approved"]
     assert len(approvals) == ROUND_TRIPS
 
 
-def test_a_worker_killed_in_the_middle_of_many_round_trips_leaves_every_tool_run_exactly_once(
+def test_worker_killed_under_load_leaves_each_tool_run_once(
     scenario: CrashScenario,
 ) -> None:
     """Of a call that was running nobody knows whether it ran, so Bob looks; nothing is started twice without him."""
@@ -64,12 +64,12 @@ def test_a_worker_killed_in_the_middle_of_many_round_trips_leaves_every_tool_run
         in_the_middle(scenario)
         scenario.kill_one(WORKER)
     scenario.kill()
-    evidence = scenario.take_snapshot()
-    check_each_is_done(evidence)
-    assert Counter(deed["order"] for deed in evidence.side_effects) == {str(order): 1 for order in range(ROUND_TRIPS)}
+    snapshot = scenario.take_snapshot()
+    check_each_is_done(snapshot)
+    assert Counter(deed["order"] for deed in snapshot.side_effects) == {str(order): 1 for order in range(ROUND_TRIPS)}
 
 
-def test_a_worker_that_stands_still_in_the_middle_and_is_woken_later_changes_nothing_any_more(
+def test_suspended_worker_changes_nothing_when_resumed(
     scenario: CrashScenario,
 ) -> None:
     with round_trips(scenario, "ship"):
@@ -77,9 +77,9 @@ def test_a_worker_that_stands_still_in_the_middle_and_is_woken_later_changes_not
         scenario.processes[WORKER].send_signal(SIGSTOP)
     before = scenario.take_snapshot()
     check_each_is_done(before)
-    evidence = woken(scenario, before)
-    assert {deed["key"] for deed in evidence.side_effects} == {deed["key"] for deed in before.side_effects}
-    assert len({deed["key"] for deed in evidence.side_effects}) == ROUND_TRIPS
+    snapshot = woken(scenario, before)
+    assert {deed["key"] for deed in snapshot.side_effects} == {deed["key"] for deed in before.side_effects}
+    assert len({deed["key"] for deed in snapshot.side_effects}) == ROUND_TRIPS
 
 
 def woken(scenario: CrashScenario, before: SystemSnapshot) -> SystemSnapshot:
@@ -87,21 +87,21 @@ def woken(scenario: CrashScenario, before: SystemSnapshot) -> SystemSnapshot:
     scenario.resume()
     scenario.send_signal(SIGTERM)
     assert [process.wait() for process in scenario.processes] == [0] * len(scenario.processes)
-    evidence = scenario.take_snapshot(before)
-    assert find_violations(evidence, is_settled=True) == []
-    assert evidence.logs == before.logs
-    return evidence
+    snapshot = scenario.take_snapshot(before)
+    assert find_violations(snapshot, is_settled=True) == []
+    assert snapshot.logs == before.logs
+    return snapshot
 
 
 def stood_still(scenario: CrashScenario, place: str, errand: str) -> SystemSnapshot:
     """What there is when one process stood still at a place, the others finished, and it was woken."""
     alice, bob = requester_and_responder(scenario)
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    scenario.start(place, 1, "--stands")
-    with ConcurrentUsers(scenario, bob) as crew:
-        crew.start_task(task_function(errand, alice))
+    scenario.start(place, 1, "--suspend")
+    with ConcurrentUsers(scenario, bob) as users:
+        users.start_task(task_function(errand, alice))
         wait_until(lambda: scenario.was_reached(place), lambda: f"nobody stood still {place!r}: {scenario.log_tail}")
-        crew.wait_until_idle()
+        users.wait_until_idle()
     before = scenario.take_snapshot()
     assert find_violations(before, is_settled=True) == []
     assert {row.status for row in before.threads.values()} == {"done"}
@@ -112,41 +112,39 @@ def stood_still(scenario: CrashScenario, place: str, errand: str) -> SystemSnaps
     ("place", "effect", "doubts"),
     [
         ("model answered", "once", 0),
-        ("RunTool taken up", "once", 0),
+        ("RunTool started", "once", 0),
         ("after the commit of ToolStarted", "once", 1),
         ("before the commit of ToolSucceeded", "verifiable", 0),
-        ("correction offered", "idempotent", 0),
+        ("before sending card update", "idempotent", 0),
     ],
 )
-def test_whoever_stands_still_at_this_point_starts_and_writes_nothing_once_others_have_gone_on(
+def test_resumed_worker_does_not_overwrite_new_owner(
     place: str, effect: str, doubts: int, scenario: CrashScenario
 ) -> None:
-    evidence = stood_still(scenario, place, effect)
-    assert [deed["tool"] for deed in evidence.side_effects] == [TOOL_BY_EFFECT[effect]]
-    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(evidence)) == doubts
+    snapshot = stood_still(scenario, place, effect)
+    assert [deed["tool"] for deed in snapshot.side_effects] == [TOOL_BY_EFFECT[effect]]
+    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == doubts
 
 
-def test_of_two_clocks_that_fire_one_timer_one_wins(scenario: CrashScenario) -> None:
+def test_one_of_two_clock_processes_fires_a_timer(scenario: CrashScenario) -> None:
     """The first is about to commit when it stands still; the second fires; the first wakes and finds it fired."""
-    evidence = stood_still(scenario, "before the commit of TimerFired", "waiting")
-    assert len(list(evidence.of_type("TimerFired"))) == 1
+    snapshot = stood_still(scenario, "before the commit of TimerFired", "timer")
+    assert len(list(snapshot.of_type("TimerFired"))) == 1
 
 
 @pytest.mark.parametrize(("effect", "deeds", "doubts"), [("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)])
-def test_a_worker_killed_after_its_deed_leaves_it_to_another_one_that_lives(
-    effect: str, deeds: int, doubts: int, scenario: CrashScenario
-) -> None:
+def test_another_worker_takes_over_after_a_kill(effect: str, deeds: int, doubts: int, scenario: CrashScenario) -> None:
     alice, bob = requester_and_responder(scenario)
     place = f"{TOOL_BY_EFFECT[effect]} done"
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
     scenario.start(place)
-    with ConcurrentUsers(scenario, bob) as crew:
-        crew.start_task(task_function(effect, alice))
+    with ConcurrentUsers(scenario, bob) as users:
+        users.start_task(task_function(effect, alice))
         wait_until(lambda: scenario.has_exited_process, lambda: f"nobody died {place!r}: {scenario.log_tail}")
-        crew.wait_until_idle()
+        users.wait_until_idle()
     assert sum(process.was_killed for process in scenario.processes) == 1
     scenario.kill()
-    evidence = scenario.take_snapshot()
-    assert find_violations(evidence, is_settled=True) == []
-    assert len(evidence.side_effects) == deeds
-    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(evidence)) == doubts
+    snapshot = scenario.take_snapshot()
+    assert find_violations(snapshot, is_settled=True) == []
+    assert len(snapshot.side_effects) == deeds
+    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == doubts

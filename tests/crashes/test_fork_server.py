@@ -37,8 +37,8 @@ def announced(process: subprocess.Popen[bytes]) -> Any:
     return json.loads(process.stdout.readline())
 
 
-def test_a_process_of_its_own_serves_and_dies_at_its_place_and_another_goes_on(scenario: CrashScenario) -> None:
-    with program(scenario, "--place=after the commit of ThreadStarted") as process:
+def test_separate_process_dies_and_another_continues(scenario: CrashScenario) -> None:
+    with program(scenario, "--kill-point=after the commit of ThreadStarted") as process:
         port = announced(process)["port"]
         said = {"message": "look 1", "reply_to": "pager:alice"}
         alice, _ = requester_and_responder(scenario)
@@ -50,7 +50,7 @@ def test_a_process_of_its_own_serves_and_dies_at_its_place_and_another_goes_on(s
     assert RetryingClient(scenario, "alice").get(f"/v1/threads/{thread}")["status"] == "done"
 
 
-def test_a_fate_is_met_by_one_process_and_once(scenario: CrashScenario) -> None:
+def test_kill_point_kills_one_process_once(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start("look done")
     alice.start_thread("look 1")

@@ -29,12 +29,12 @@ def shape(url: str) -> object:
 
 
 @pytest.mark.timeout(300)
-def test_a_migration_killed_at_any_statement_is_finished_by_the_next(scenario: CrashScenario) -> None:
+def test_next_migration_completes_one_killed_at_any_statement(scenario: CrashScenario) -> None:
     """PostgreSQL takes a migration as a whole or not at all, so nobody ever sees a half of it."""
     whole, nth, shapes = scenario.url, 0, set[str]()
     for nth in count(1, EACH[scenario.has_job_queue]):
         scenario.url = database_admin(whole).create_empty(whole, f"migrated{nth}")
-        process = scenario.start_process("migrate", "--place=statement", f"--nth={nth}")
+        process = scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={nth}")
         if process.wait() == 0:
             break
         assert process.was_killed
@@ -47,9 +47,9 @@ def test_a_migration_killed_at_any_statement_is_finished_by_the_next(scenario: C
         assert shapes == {str((None, {}, {})), str(shape(whole))}
 
 
-def test_a_process_that_starts_on_what_a_migration_left_serves(scenario: CrashScenario) -> None:
+def test_process_starts_on_a_half_migrated_database(scenario: CrashScenario) -> None:
     scenario.url = database_admin(scenario.url).create_empty(scenario.url, "half")
-    assert scenario.start_process("migrate", "--place=statement", f"--nth={FEWEST_STATEMENTS}").wait() != 0
+    assert scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={FEWEST_STATEMENTS}").wait() != 0
     scenario.start()
     alice, _ = requester_and_responder(scenario)
     alice.start_thread("look 1")

@@ -24,7 +24,7 @@ On a machine that is slow to start, all of them run out before; so each round wa
 """
 
 
-def test_of_two_decisions_and_an_expiry_one_wins(scenario: CrashScenario) -> None:
+def test_one_of_two_decisions_and_an_expiry_wins(scenario: CrashScenario) -> None:
     endings: set[str] = set()
     for nth in range(MOST_ROUNDS):
         endings |= race(scenario, nth)
@@ -38,7 +38,7 @@ def race(scenario: CrashScenario, nth: int) -> set[str]:
     requests = open_requests(scenario, nth)
     opened = datetime.fromisoformat(requests[-1]["opened_at"])
     scenario.kill()
-    scenario.start(ahead=EXPIRY_SECONDS - (datetime.now(UTC) - opened).total_seconds() - SOON * (1 + nth / 4))
+    scenario.start(clock_offset=EXPIRY_SECONDS - (datetime.now(UTC) - opened).total_seconds() - SOON * (1 + nth / 4))
     bob = Responder(RetryingClient(scenario, "bob"))
     carol = Responder(RetryingClient(scenario, "carol"), should_approve=lambda _request: False)
     together = threading.Barrier(2)
@@ -47,9 +47,9 @@ def race(scenario: CrashScenario, nth: int) -> set[str]:
             deciding.result()
     scenario.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot()
-    assert find_violations(evidence, is_settled=True) == []
-    return {evidence.requests[request["id"]].status for request in requests}
+    snapshot = scenario.take_snapshot()
+    assert find_violations(snapshot, is_settled=True) == []
+    return {snapshot.requests[request["id"]].status for request in requests}
 
 
 def open_requests(scenario: CrashScenario, nth: int) -> list[Any]:
@@ -71,41 +71,39 @@ def decide(who: Responder, requests: list[Any], together: threading.Barrier) -> 
 
 
 @pytest.mark.parametrize("place", ["before the commit of RequestAnswered", "after the commit of RequestAnswered"])
-def test_killed_while_two_decide_one_of_them_wins_after_the_restart(place: str, scenario: CrashScenario) -> None:
+def test_one_decision_wins_after_kill_and_restart(place: str, scenario: CrashScenario) -> None:
     alice, bob = requester_and_responder(scenario)
     carol = Responder(RetryingClient(scenario, "carol"), should_approve=lambda _request: False)
     scenario.start(place)
-    with ConcurrentUsers(scenario, bob, carol) as crew:
+    with ConcurrentUsers(scenario, bob, carol) as users:
         for order in range(5):
-            crew.start_task(partial(alice.start_thread, f"ship {order}"))
+            users.start_task(partial(alice.start_thread, f"ship {order}"))
         scenario.wait_for_kill(place)
         scenario.start()
-        crew.wait_until_idle()
+        users.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot()
-    assert find_violations(evidence, is_settled=True) == []
-    shipped = sum(row.status == "approved" for row in evidence.requests.values())
-    assert len({deed["key"] for deed in evidence.side_effects}) == shipped
+    snapshot = scenario.take_snapshot()
+    assert find_violations(snapshot, is_settled=True) == []
+    shipped = sum(row.status == "approved" for row in snapshot.requests.values())
+    assert len({deed["key"] for deed in snapshot.side_effects}) == shipped
 
 
 @pytest.mark.parametrize("place", ["before the commit of ThreadCancelled", "after the commit of ThreadCancelled"])
 @pytest.mark.parametrize("words", ["ship", "pay", "ask"])
-def test_killed_while_a_thread_is_cancelled_nothing_of_it_starts_again(
-    words: str, place: str, scenario: CrashScenario
-) -> None:
+def test_cancelled_thread_starts_nothing_after_kill(words: str, place: str, scenario: CrashScenario) -> None:
     alice, bob = requester_and_responder(scenario)
     os.mkfifo(gate_path(scenario.folder))  # whoever pays is in the middle of it until the process dies
-    scenario.start(place, held="pay")
-    with ConcurrentUsers(scenario) as crew:
-        crew.start_task(lambda: alice.cancel(alice.start_thread(f"{words} 1")))
+    scenario.start(place, blocked_tool="pay")
+    with ConcurrentUsers(scenario) as users:
+        users.start_task(lambda: alice.cancel(alice.start_thread(f"{words} 1")))
         scenario.wait_for_kill(place)
         before = scenario.take_snapshot()
         scenario.start()
-        crew.add_responder(bob)  # only now: a thread that is over cannot be cancelled
-        crew.wait_until_idle()
+        users.add_responder(bob)  # only now: a thread that is over cannot be cancelled
+        users.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot(before)
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = scenario.take_snapshot(before)
+    assert find_violations(snapshot, is_settled=True) == []
     if place.startswith("after"):
-        assert {row.status for row in evidence.threads.values()} == {"cancelled"}
-        assert len(list(evidence.of_type("ToolStarted"))) == len(list(before.of_type("ToolStarted")))
+        assert {row.status for row in snapshot.threads.values()} == {"cancelled"}
+        assert len(list(snapshot.of_type("ToolStarted"))) == len(list(before.of_type("ToolStarted")))

@@ -49,21 +49,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.mark.parametrize("scenario", WHERE, ids=setting_id, indirect=True)
-def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
-    season: int, kills: int, kill_seed: int, scenario: CrashScenario
-) -> None:
+def test_random_kills_lose_and_repeat_nothing(season: int, kills: int, kill_seed: int, scenario: CrashScenario) -> None:
     print(f"to see this again: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when it fails
     chance = random.Random(f"{kill_seed} {season}")
     before: SystemSnapshot | None = None
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    with ConcurrentUsers(scenario, bob(scenario, chance), carol(scenario)) as crew:
+    with ConcurrentUsers(scenario, bob(scenario, chance), carol(scenario)) as users:
         for nth in range(4):
-            crew.start_task(
+            users.start_task(
                 partial(
                     keeps_asking,
                     Requester(RetryingClient(scenario, "alice"), f"-{nth}"),
                     chance.random(),
-                    crew.is_stopping,
+                    users.is_stopping,
                 )
             )
         scenario.start_without_waiting()
@@ -76,11 +74,11 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(
             scenario.replace_process(which, *any_fate(chance))
         scenario.kill()
         scenario.start()
-        crew.wait_until_idle()
+        users.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot(before)
-    assert find_violations(evidence, is_settled=True) == []
-    assert len(tool_call_histories(evidence)) > kills // 10
+    snapshot = scenario.take_snapshot(before)
+    assert find_violations(snapshot, is_settled=True) == []
+    assert len(tool_call_histories(snapshot)) > kills // 10
 
 
 def lives_a_while(scenario: CrashScenario, which: int, chance: random.Random) -> None:
@@ -98,9 +96,9 @@ def any_fate(chance: random.Random) -> tuple[str, int]:
 
 def checked(scenario: CrashScenario, before: SystemSnapshot | None) -> SystemSnapshot:
     """What can be seen now, before anybody takes the place of the one that was killed."""
-    evidence = scenario.take_snapshot(before)
-    assert find_violations(evidence, is_settled=False) == []
-    return evidence
+    snapshot = scenario.take_snapshot(before)
+    assert find_violations(snapshot, is_settled=False) == []
+    return snapshot
 
 
 def keeps_asking(alice: Requester, seed: float, enough: Callable[[], bool]) -> None:

@@ -19,19 +19,19 @@ from tests.crashes.tool_calls import tool_call_histories
 @pytest.mark.parametrize(
     ("effect", "deeds", "doubts"), [("read", 2, 0), ("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
 )
-def test_a_backup_with_calls_in_flight_repeats_nothing_that_must_not_be_repeated(
+def test_restored_backup_repeats_no_unrepeatable_call(
     effect: str, deeds: int, doubts: int, scenario: CrashScenario
 ) -> None:
     alice, bob = requester_and_responder(scenario)
     gate = gate_path(scenario.folder)
     os.mkfifo(gate)
-    scenario.start(held=TOOL_BY_EFFECT[effect])
-    with ConcurrentUsers(scenario, bob) as crew:
-        crew.start_task(task_function(effect, alice))
+    scenario.start(blocked_tool=TOOL_BY_EFFECT[effect])
+    with ConcurrentUsers(scenario, bob) as users:
+        users.start_task(task_function(effect, alice))
         scenario.wait_for_events("ToolStarted")
         backup = database_admin(scenario.url).copy(scenario.url, "backup")
         gate.write_bytes(b"go on")
-        crew.wait_until_idle()
+        users.wait_until_idle()
     scenario.kill()
     assert [deed["tool"] for deed in scenario.take_snapshot().side_effects] == [TOOL_BY_EFFECT[effect]]
 
@@ -39,16 +39,16 @@ def test_a_backup_with_calls_in_flight_repeats_nothing_that_must_not_be_repeated
     assert [call.outcomes for call in tool_call_histories(scenario.take_snapshot())] == [[]]
     _, bob = requester_and_responder(scenario)
     scenario.start()
-    with ConcurrentUsers(scenario, bob) as crew:
-        crew.wait_until_idle()
+    with ConcurrentUsers(scenario, bob) as users:
+        users.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot()
-    assert find_violations(evidence, is_settled=True) == []
-    assert len(evidence.side_effects) == deeds
-    assert [len(call.unknown_outcome_events) for call in tool_call_histories(evidence)] == [doubts]
+    snapshot = scenario.take_snapshot()
+    assert find_violations(snapshot, is_settled=True) == []
+    assert len(snapshot.side_effects) == deeds
+    assert [len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)] == [doubts]
 
 
-def test_what_was_accepted_before_the_backup_may_be_sent_again_after_it(scenario: CrashScenario) -> None:
+def test_requests_before_the_backup_can_be_sent_again(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()
     thread = alice.start_thread("look 1")
@@ -61,5 +61,5 @@ def test_what_was_accepted_before_the_backup_may_be_sent_again_after_it(scenario
     assert again.start_thread("look 1") == thread
     scenario.kill()
     assert len(scenario.take_snapshot().threads) == 1
-    assert [answer["replayed"] for answer in scenario.take_snapshot().http_responses] == [False, True]
+    assert [answer["is_replayed"] for answer in scenario.take_snapshot().http_responses] == [False, True]
     assert find_violations(scenario.take_snapshot(), is_settled=True) == []

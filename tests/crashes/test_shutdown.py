@@ -29,7 +29,7 @@ def in_the_middle_of_paying(scenario: CrashScenario) -> Path:
     """Alice has asked; the tool is at work until somebody writes into the gate."""
     gate = gate_path(scenario.folder)
     os.mkfifo(gate)
-    scenario.start(held="pay")
+    scenario.start(blocked_tool="pay")
     alice, _ = requester_and_responder(scenario)
     alice.start_thread("pay 1")
     scenario.wait_for_events("ToolStarted")
@@ -41,7 +41,7 @@ def nobody_lets_in(scenario: CrashScenario) -> bool:
     return port is None or RetryingClient(scenario, "bob")._request_once(port, "GET", "/v1/threads", None, None) is None
 
 
-def test_a_signal_in_the_middle_of_a_deed_lets_it_end_and_accepts_nothing_new(scenario: CrashScenario) -> None:
+def test_sigterm_lets_a_tool_finish_and_rejects_new_requests(scenario: CrashScenario) -> None:
     gate = in_the_middle_of_paying(scenario)
     scenario.send_signal(SIGTERM)
     wait_until(lambda: nobody_lets_in(scenario), lambda: "it still lets people in")
@@ -53,12 +53,12 @@ def test_a_signal_in_the_middle_of_a_deed_lets_it_end_and_accepts_nothing_new(sc
     scenario.start()
     scenario.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot(ended)
-    assert len(evidence.side_effects) == 1
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = scenario.take_snapshot(ended)
+    assert len(snapshot.side_effects) == 1
+    assert find_violations(snapshot, is_settled=True) == []
 
 
-def test_a_second_signal_ends_it_at_once_and_a_person_is_asked_what_became_of_the_deed(scenario: CrashScenario) -> None:
+def test_second_sigterm_stops_at_once_and_asks_about_the_call(scenario: CrashScenario) -> None:
     in_the_middle_of_paying(scenario)
     scenario.send_signal(SIGTERM)
     wait_until(lambda: nobody_lets_in(scenario), lambda: "it still lets people in")
@@ -73,10 +73,10 @@ def check_somebody_is_asked(scenario: CrashScenario) -> None:
     before = scenario.take_snapshot()
     _, bob = requester_and_responder(scenario)
     scenario.start()
-    with ConcurrentUsers(scenario, bob) as crew:
-        crew.wait_until_idle()
+    with ConcurrentUsers(scenario, bob) as users:
+        users.wait_until_idle()
     scenario.kill()
-    evidence = scenario.take_snapshot(before)
-    assert [(len(call.unknown_outcome_events), call.retry_orders) for call in tool_call_histories(evidence)] == [(1, 1)]
-    assert len(evidence.side_effects) == 1
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = scenario.take_snapshot(before)
+    assert [(len(call.unknown_outcome_events), call.retry_orders) for call in tool_call_histories(snapshot)] == [(1, 1)]
+    assert len(snapshot.side_effects) == 1
+    assert find_violations(snapshot, is_settled=True) == []

@@ -34,7 +34,7 @@ def _asking() -> Iterator[SlackCrashCase]:
     yield SlackCrashCase("nothing", "auth.test called")
     yield SlackCrashCase("nothing", "before the commit of ThreadStarted")
     yield SlackCrashCase("nothing", "after the commit of ThreadStarted")
-    yield SlackCrashCase("nothing", "answer ready", has_socket_mode=False)
+    yield SlackCrashCase("nothing", "response ready", has_socket_mode=False)
     yield SlackCrashCase("nothing", "chat.postMessage called")
     yield SlackCrashCase("nothing", "chat.postMessage done")
     yield SlackCrashCase("nothing", "before the commit of RequestShown")
@@ -45,7 +45,7 @@ def _deciding() -> Iterator[SlackCrashCase]:
     yield SlackCrashCase("shown", "request read", has_socket_mode=False)
     yield SlackCrashCase("shown", "before the commit of RequestAnswered")
     yield SlackCrashCase("shown", "after the commit of RequestAnswered")
-    yield SlackCrashCase("shown", "answer ready", has_socket_mode=False)
+    yield SlackCrashCase("shown", "response ready", has_socket_mode=False)
     yield SlackCrashCase("shown", "chat.update called")
     yield SlackCrashCase("shown", "chat.update done")
     yield SlackCrashCase("shown", "before the commit of MessageSent")
@@ -60,9 +60,7 @@ DEATHS = (*_asking(), *_deciding())
 
 
 @pytest.mark.parametrize("death", DEATHS, ids=str)
-async def test_killed_here_nothing_is_lost_and_nothing_is_said_twice(
-    death: SlackCrashCase, scenario: CrashScenario
-) -> None:
+async def test_kill_loses_and_repeats_no_message(death: SlackCrashCase, scenario: CrashScenario) -> None:
     """On SQLite over HTTP and on PostgreSQL over Socket Mode, where one gets there."""
     async with slack_scenario(scenario, is_socket_mode=death.has_socket_mode and scenario.has_job_queue) as team:
         async with asyncio.TaskGroup() as dying:
@@ -94,17 +92,17 @@ async def is_done_once(team: SlackScenario, said: int = 2) -> SystemSnapshot:
     """One thread, one decision that counted, a deed under one name, and on Slack each message once."""
     await team.stop_when_idle()
     team.slack.ignore_ephemeral_messages()
-    evidence = team.take_snapshot()
-    assert find_violations(evidence, is_settled=True) == []
-    assert [row.status for row in evidence.threads.values()] == ["done"]
-    assert len({(deed["tool"], deed["key"]) for deed in evidence.side_effects}) == 1
-    assert sum(event.data["answer"]["counted"] for event in evidence.of_type("RequestAnswered")) == 1
-    assert len(evidence.sent_messages) == said
-    return evidence
+    snapshot = team.take_snapshot()
+    assert find_violations(snapshot, is_settled=True) == []
+    assert [row.status for row in snapshot.threads.values()] == ["done"]
+    assert len({(deed["tool"], deed["key"]) for deed in snapshot.side_effects}) == 1
+    assert sum(event.data["answer"]["counted"] for event in snapshot.of_type("RequestAnswered")) == 1
+    assert len(snapshot.sent_messages) == said
+    return snapshot
 
 
 @pytest.mark.parametrize("place", ["conversations.replies called", "conversations.replies done"])
-async def test_killed_while_it_looks_for_what_had_arrived_it_looks_again(place: str, scenario: CrashScenario) -> None:
+async def test_lookup_of_sent_messages_is_repeated_after_a_kill(place: str, scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start("chat.postMessage done")
         root = await team.alice.mention_bot("ship 1", channel=OPS)
@@ -119,9 +117,7 @@ async def test_killed_while_it_looks_for_what_had_arrived_it_looks_again(place: 
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_a_click_that_does_not_count_the_requester_is_told_when_they_click_again(
-    when: str, scenario: CrashScenario
-) -> None:
+async def test_rejected_click_is_explained_on_the_next_click(when: str, scenario: CrashScenario) -> None:
     """After the commit the note is lost with the process: Slack has no interaction brought twice."""
     place = f"{when} the commit of RequestAnswered"
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
@@ -137,15 +133,13 @@ async def test_killed_at_a_click_that_does_not_count_the_requester_is_told_when_
         await team.alice.wait_for_ephemeral("not among those who may decide")
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 1")
-        evidence = await is_done_once(team)
-        refused = [e for e in evidence.of_type("RequestAnswered") if e.actor == "person:alice"]
+        snapshot = await is_done_once(team)
+        refused = [e for e in snapshot.of_type("RequestAnswered") if e.actor == "person:alice"]
         assert len(refused) == {"before": 1, "after": 2}[when]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_an_edit_that_changes_what_is_wanted_it_is_heard_once(
-    when: str, scenario: CrashScenario
-) -> None:
+async def test_edit_is_handled_once_after_a_kill(when: str, scenario: CrashScenario) -> None:
     place = f"{when} the commit of MessageEdited"
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start()
@@ -159,11 +153,11 @@ async def test_killed_at_an_edit_that_changes_what_is_wanted_it_is_heard_once(
         second = await team.bob.wait_for_card(root, "order: 2", approval="ship")
         await second.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 2")
-        evidence = await is_done_once(team, said=3)
-        assert len(list(evidence.of_type("MessageEdited"))) == 1
+        snapshot = await is_done_once(team, said=3)
+        assert len(list(snapshot.of_type("MessageEdited"))) == 1
 
 
-async def test_a_change_that_is_nothing_new_leaves_its_names_and_no_more(scenario: CrashScenario) -> None:
+async def test_unchanged_edit_records_only_its_dedup_keys(scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start()
         root = await team.alice.mention_bot("look 1", channel=OPS)
@@ -174,17 +168,15 @@ async def test_a_change_that_is_nothing_new_leaves_its_names_and_no_more(scenari
         await team.alice.delete_message(root)
         await team.slack.wait_until_quiet()
         await team.stop_when_idle()
-        evidence = team.take_snapshot()
-        assert find_violations(evidence, is_settled=True) == []
-        assert [e.type for e in evidence.of_type("MessageEdited", "MessageDeleted")] == ["MessageDeleted"]
+        snapshot = team.take_snapshot()
+        assert find_violations(snapshot, is_settled=True) == []
+        assert [e.type for e in snapshot.of_type("MessageEdited", "MessageDeleted")] == ["MessageDeleted"]
 
 
 @pytest.mark.parametrize(
     "place", ["chat.postMessage done", "before the commit of RequestShown", "after the commit of RequestShown"]
 )
-async def test_killed_at_the_first_word_of_a_thread_from_elsewhere_its_place_begins_once(
-    place: str, scenario: CrashScenario
-) -> None:
+async def test_http_thread_links_one_slack_conversation_after_a_kill(place: str, scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         team.slack.add_channel(OPS)
         await team.start(place)
@@ -199,7 +191,7 @@ async def test_killed_at_the_first_word_of_a_thread_from_elsewhere_its_place_beg
 
 
 @multi_process
-async def test_a_reply_whose_worker_died_is_not_said_again_by_whoever_brings_the_next_card(
+async def test_reply_of_a_dead_worker_is_not_sent_again(
     scenario: CrashScenario,
 ) -> None:
     """Cards go before words: the worker with the card would find the reply in the outbox, and know of no attempt."""

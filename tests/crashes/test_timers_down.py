@@ -10,8 +10,8 @@ from tests.crashes.snapshot import SystemSnapshot
 HOUR = 3600.0
 
 
-def types(evidence: SystemSnapshot) -> list[str]:
-    return [event.type for event in evidence.events]
+def types(snapshot: SystemSnapshot) -> list[str]:
+    return [event.type for event in snapshot.events]
 
 
 def wakes_late_twice(scenario: CrashScenario, ahead: float) -> SystemSnapshot:
@@ -19,24 +19,24 @@ def wakes_late_twice(scenario: CrashScenario, ahead: float) -> SystemSnapshot:
     scenario.kill()
     before = scenario.take_snapshot()
     for hours in (ahead, 2 * ahead):
-        scenario.start(ahead=hours)
+        scenario.start(clock_offset=hours)
         scenario.wait_until_idle()
         scenario.kill()
     return scenario.take_snapshot(before)
 
 
-def test_an_approval_that_ran_out_while_nobody_lived_expires_once_and_nothing_ships(scenario: CrashScenario) -> None:
+def test_approval_that_ran_out_during_downtime_expires_once(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()
     alice.start_thread("ship 1")
     scenario.wait_for_events("RequestShown")
-    evidence = wakes_late_twice(scenario, EXPIRY_SECONDS + 5.0)
-    assert types(evidence).count("RequestExpired") == 1
-    assert evidence.side_effects == []
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = wakes_late_twice(scenario, EXPIRY_SECONDS + 5.0)
+    assert types(snapshot).count("RequestExpired") == 1
+    assert snapshot.side_effects == []
+    assert find_violations(snapshot, is_settled=True) == []
 
 
-def test_whoever_approves_after_the_deadline_is_told_so_though_no_clock_has_reported_it(
+def test_late_approval_is_rejected_before_expiry_is_reported(
     scenario: CrashScenario,
 ) -> None:
     alice, bob = requester_and_responder(scenario)
@@ -45,45 +45,45 @@ def test_whoever_approves_after_the_deadline_is_told_so_though_no_clock_has_repo
     scenario.wait_for_events("RequestShown")
     [request] = bob.client.get("/v1/requests?status=open")["requests"]
     scenario.kill()
-    scenario.start("", 1, "--no-clock", ahead=EXPIRY_SECONDS + 5.0)
+    scenario.start("", 1, "--no-clock", clock_offset=EXPIRY_SECONDS + 5.0)
     assert bob.answer_request(request).status == CONFLICT
     assert "RequestAnswered" not in types(scenario.take_snapshot())
-    evidence = wakes_late_twice(scenario, EXPIRY_SECONDS + 5.0)
-    assert types(evidence).count("RequestExpired") == 1
-    assert evidence.side_effects == []
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = wakes_late_twice(scenario, EXPIRY_SECONDS + 5.0)
+    assert types(snapshot).count("RequestExpired") == 1
+    assert snapshot.side_effects == []
+    assert find_violations(snapshot, is_settled=True) == []
 
 
-def test_a_wait_that_ended_while_nobody_lived_goes_on_once(scenario: CrashScenario) -> None:
+def test_wait_that_ended_during_downtime_resumes_once(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()
     alice.start_thread("wait 3600 for 1")
     scenario.wait_for_events("TimerSet")
-    evidence = wakes_late_twice(scenario, 3 * HOUR)
-    assert types(evidence).count("TimerFired") == 1
-    assert types(evidence).count("ReplyChosen") == 1
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = wakes_late_twice(scenario, 3 * HOUR)
+    assert types(snapshot).count("TimerFired") == 1
+    assert types(snapshot).count("ReplyChosen") == 1
+    assert find_violations(snapshot, is_settled=True) == []
 
 
-def test_weeks_late_every_waiting_thread_still_wakes_once(scenario: CrashScenario) -> None:
+def test_each_waiting_thread_wakes_once_after_weeks(scenario: CrashScenario) -> None:
     """Within thirty days, twice: then the names of what came in are forgotten, and the checker would miss them."""
     alice, _ = requester_and_responder(scenario)
     scenario.start()
     for order in range(10):
         alice.start_thread(f"wait 3600 for {order}")
     scenario.wait_for_events("TimerSet", times=10)
-    evidence = wakes_late_twice(scenario, 340 * HOUR)
-    assert types(evidence).count("TimerFired") == 10
-    assert find_violations(evidence, is_settled=True) == []
+    snapshot = wakes_late_twice(scenario, 340 * HOUR)
+    assert types(snapshot).count("TimerFired") == 10
+    assert find_violations(snapshot, is_settled=True) == []
 
 
-def test_a_deadline_that_has_not_come_is_left_alone_by_a_new_process(scenario: CrashScenario) -> None:
+def test_new_process_does_not_fire_a_future_timer(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()
     thread = alice.start_thread("wait 3600 for 1")
     scenario.wait_for_events("TimerSet")
     scenario.kill()
-    scenario.start(ahead=0.9 * HOUR)
+    scenario.start(clock_offset=0.9 * HOUR)
     assert RetryingClient(scenario, "alice").get(f"/v1/threads/{thread}")["status"] == "waiting_for_time"
     scenario.kill()
     assert "TimerFired" not in types(scenario.take_snapshot())
