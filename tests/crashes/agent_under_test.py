@@ -1,6 +1,6 @@
-"""The outside world of the suite's own agent: tools of every class of effect, a channel that sends, a model.
+"""Agent of the crash suite: tools of every effect class, a push channel and a model.
 
-All of it works on ledgers, so what really happened is known whoever was killed meanwhile.
+Tools and channel write journals, so a test knows what really happened in spite of killed processes.
 """
 
 import os
@@ -83,7 +83,7 @@ EXPIRY_SECONDS = 1800
 
 @dataclass(frozen=True)
 class JournaledTools:
-    """Where deeds are done. A `held` tool waits in the midst of its work until somebody writes into the gate."""
+    """Tool implementations that record side effects. The `blocked_tool` waits until a test writes into the gate."""
 
     journals: Journals
     kill_point: KillPoint
@@ -104,12 +104,12 @@ class JournaledTools:
 
 
 def gate_path(folder: Path) -> Path:
-    """A pipe with a name: who reads it waits for who writes it."""
+    """Return the named pipe at which the blocked tool waits: a read blocks until a test writes."""
     return folder / "gate"
 
 
 def build_tools(journaled_tools: JournaledTools) -> tuple[Tool, ...]:
-    """A tool of each class of effect; `ship` asks first, `stumble` never works, `glance` needs no argument."""
+    """Return one tool per effect class. `ship` needs approval, `stumble` always fails, `glance` takes no argument."""
 
     @tool(effect="read", trusted_results=True)
     def glance(context: ToolContext) -> ToolResult:
@@ -153,7 +153,7 @@ def build_tools(journaled_tools: JournaledTools) -> tuple[Tool, ...]:
 
 
 def build_wire_tool(journaled_tools: JournaledTools) -> Tool:
-    """A tool that asks first, and that nobody can look for afterwards."""
+    """Return a tool that needs approval and whose outcome cannot be checked."""
 
     @tool(
         effect="once", risk="high", ask=ApprovalTerms(roles=("release",), expires=EXPIRY_SECONDS), trusted_results=True
@@ -166,7 +166,7 @@ def build_wire_tool(journaled_tools: JournaledTools) -> Tool:
 
 
 def build_roster(journaled_tools: JournaledTools) -> Roster:
-    """Two agents with the same tools; the second looks around before it thinks."""
+    """Return two agents with the same tools; `scout` prefetches `glance` before its first model call."""
     tools, commands = build_tools(journaled_tools), Commands.parse(COMMANDS)
     crew = Agent(name="crew", purpose="works", instructions="Work.", tools=tools, commands=commands)
     scout = replace(crew, name="scout", prefetch=("glance",))
@@ -175,7 +175,7 @@ def build_roster(journaled_tools: JournaledTools) -> Roster:
 
 @dataclass(frozen=True)
 class PagerChannel:
-    """A channel that sends: what it takes stands in the ledger."""
+    """Push channel that writes every message it sends into the journal."""
 
     journals: Journals
     kill_point: KillPoint
@@ -197,14 +197,14 @@ class PagerChannel:
 
 
 def message_kind(message: Message) -> str:
-    """What a message is to people."""
+    """Return the kind of a message: reply, card or card update."""
     if message.card is None:
         return "reply"
     return "card" if message.card.status == "open" else "card update"
 
 
 class FaultyModel(CommandModel):
-    """Understands commands and nothing else, so it answers the same whenever it is asked."""
+    """Model that understands commands only, so its answers are deterministic."""
 
     def __init__(self, kill_point: KillPoint) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Who let a call start, as its log tells it: by whose words it was proposed, and by whose answers it was approved."""
+"""Checks, from a thread's log alone, that each started call had the approvals it needed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from tests.crashes.snapshot import LoggedRow
 
 @dataclass
 class ApprovalState:
-    """One approval of a call: its terms, all who had spoken before it, and the answers that approve it by now."""
+    """Approval request of a call: its terms, all earlier requesters, and the answers that approve it so far."""
 
     terms: Any
     requesters: frozenset[str]
@@ -18,7 +18,7 @@ class ApprovalState:
     approvals: list[Any] = field(default_factory=list)
 
     def add_answer(self, data: Any) -> None:
-        """Take one more answer; an edit makes what was approved before lapse."""
+        """Add an answer. An edit invalidates earlier approvals."""
         answer = data["answer"]
         if data.get("digest") is not None:
             self.approvals, self.terms = [], data["policy"]["ask"]
@@ -26,47 +26,47 @@ class ApprovalState:
             self.approvals.append(answer)
 
     def missing_approvals(self) -> Iterator[str]:
-        """Say why the call may not start yet."""
+        """Yield the reasons reason the call may not start yet."""
         approvers = {answer["by"] for answer in self.approvals}
         if len(approvers) < self.terms["quorum"]:
             yield f"approved by {len(approvers)} of {self.terms['quorum']}"
         acting = approvers | {answer["entered_by"] for answer in self.approvals if answer.get("entered_by")}
-        if not self.terms["requester_may_approve"] and (own := acting & self.requesters):
-            yield f"approved by {', '.join(sorted(own))}, whose words led to it"
-        least = Assurance(self.terms["min_assurance"]).rank
-        if any(Assurance(answer["assurance"]).rank < least for answer in self.approvals):
-            yield "approved with less assurance than it takes"
+        if not self.terms["requester_may_approve"] and (both := acting & self.requesters):
+            yield f"approved by {', '.join(sorted(both))}, who requested it"
+        min_rank = Assurance(self.terms["min_assurance"]).rank
+        if any(Assurance(answer["assurance"]).rank < min_rank for answer in self.approvals):
+            yield "approved with less assurance than required"
 
 
 def unapproved_calls(events: Sequence[LoggedRow]) -> Iterator[str]:
-    """Yield what started in one thread without the approval it needed."""
-    spoke: set[str] = set()
-    advised: set[tuple[str, str]] = set()
-    reports: set[str] = set()
-    gated: dict[str, ApprovalState | None] = {}
+    """Yield the calls of one thread that started without the approval they needed."""
+    message_authors: set[str] = set()
+    comments: set[tuple[str, str]] = set()
+    outcome_requests: set[str] = set()
+    approvals_by_call: dict[str, ApprovalState | None] = {}
     requests: dict[str, ApprovalState] = {}
     for event in events:
         data = event.data
         if event.type == "ToolCalled" and data["verdict"]["answer"] == "ask":
-            gated[data["call_id"]] = None
+            approvals_by_call[data["call_id"]] = None
         elif event.type == "RequestOpened" and data["request"]["purpose"] == "tool":
             ask = data["request"]["policy"]["ask"]
-            may_edit = ask.get("editor_may_approve", True)
-            advisers = {name for name, tool in advised if tool != data["request"]["tool"] or not may_edit}
-            asked = ApprovalState(ask, frozenset(spoke | advisers), data["request"]["tool"])
-            gated[data["request"]["call_id"]] = requests[data["request"]["id"]] = asked
+            may_editor_approve = ask.get("editor_may_approve", True)
+            commenters = {name for name, tool in comments if tool != data["request"]["tool"] or not may_editor_approve}
+            approval = ApprovalState(ask, frozenset(message_authors | commenters), data["request"]["tool"])
+            approvals_by_call[data["request"]["call_id"]] = requests[data["request"]["id"]] = approval
         elif event.type == "RequestAnswered" and data["request_id"] in requests:
             requests[data["request_id"]].add_answer(data)
-        elif event.type == "ToolStarted" and data["call_id"] in gated:
-            asked_for = gated[data["call_id"]]
-            whys = ["never asked for"] if asked_for is None else asked_for.missing_approvals()
-            yield from (f"{data['call_id']} started, {why}" for why in whys)
+        elif event.type == "ToolStarted" and data["call_id"] in approvals_by_call:
+            approval = approvals_by_call[data["call_id"]]
+            reasons = ["without an approval request"] if approval is None else approval.missing_approvals()
+            yield from (f"{data['call_id']} started, {reason}" for reason in reasons)
         elif event.type == "RequestOpened" and data["request"]["purpose"] == "outcome":
-            reports.add(data["request"]["id"])
-        spoke |= set(_message_authors(event, data, reports))
-        advised = set() if event.type == "MessageReceived" else advised
+            outcome_requests.add(data["request"]["id"])
+        message_authors |= set(_message_authors(event, data, outcome_requests))
+        comments = set() if event.type == "MessageReceived" else comments
         if event.type == "RequestAnswered" and data["request_id"] in requests:
-            advised |= {(name, requests[data["request_id"]].tool) for name in _comment_authors(data)}
+            comments |= {(name, requests[data["request_id"]].tool) for name in _comment_authors(data)}
 
 
 def _message_authors(event: LoggedRow, data: Any, outcome_requests: set[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the crash suite shares: a zygote, and a scene for each database and each formation of processes."""
+"""Fixtures of the crash suite: a process pool, and a scenario for each database and process layout."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.databases import DATABASES, drop_if_shared_server
 
 @pytest.fixture(scope="session")
 def process_pool() -> Iterator[ProcessPool]:
-    """One for all: what it costs is the imports."""
+    """Return the one pool of the session: importing the bot takes most of the time of a start."""
     opened = ProcessPool()
     yield opened
     opened.close()
@@ -20,7 +20,7 @@ def process_pool() -> Iterator[ProcessPool]:
 
 @pytest.fixture(params=SINGLE_PROCESS_SETTINGS, ids=setting_id)
 def scenario(request: pytest.FixtureRequest, process_pool: ProcessPool, tmp_path: Path) -> Iterator[CrashScenario]:
-    """One process on each database, unless a test asks for other settings."""
+    """Yield one process on each database. A test may parametrize other settings."""
     database, formation = request.param
     url = DATABASES[database](tmp_path)
     opened = CrashScenario(process_pool, url, tmp_path, PROCESS_LAYOUTS[formation])

@@ -1,25 +1,26 @@
-"""The places between two writes at which a process is killed, and which of the reference's eighteen each belongs to.
+"""Points between two writes at which a process is killed, numbered by the reference's eighteen crash points.
 
-Every point says what must be true of the moment: the last event in the log, and how often the deed was done outside.
-So a test knows that it killed where it meant to, and sees what was made of it afterwards.
+Each case states the last event in the log and the number of side effects at the time of the kill. So a test knows
+that it killed where it meant to, and compares what the restarted bot makes of it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 ANY_EVENT = "any"
-"""At some places others have gone on meanwhile, so the last event may be this or that."""
+"""Matches any last event: at some kill points other processes may have continued meanwhile."""
 
 TOOL_BY_EFFECT: Mapping[str, str] = {"read": "look", "idempotent": "ship", "verifiable": "move", "once": "pay"}
 
 
 @dataclass(frozen=True)
 class CrashCase:
-    """One place. `first` is where a process died before it; `errand` is what people want meanwhile.
+    """One kill point and what must be true there. `task` is a key of TASKS, or "two messages".
 
-    `last` is the type of the last event at the time, None when nothing is stored; `deeds` is how often the deed was
-    done by then, `healed` how often in the end, `doubts` how often a person had to be asked what became of it. Where
-    the deed is done `meanwhile` by others in the process, it may be begun by then, and be repeated with the same key.
+    A process was killed at `earlier_kill_point` before, if set. `last_event` is the type of the last event at the kill,
+    None if nothing is stored. `side_effects` counts the runs of the tool at the kill, `final_side_effects` those at the
+    end, `outcome_requests` how often a person was asked for the outcome of a call. With `is_concurrent`, other tasks of
+    the process may run the tool before the kill, and again afterwards with the same idempotency key.
     """
 
     number: int
@@ -45,18 +46,17 @@ class CrashCase:
 
     @property
     def name(self) -> str:
-        after = f" after {self.earlier_kill_point}" if self.earlier_kill_point else ""
-        again = f" again ({self.occurrence})" if self.occurrence > 1 else ""
-        return f"{self.number} {self.task}: {self.kill_point}{again}{after}"
+        earlier = f" after {self.earlier_kill_point}" if self.earlier_kill_point else ""
+        repetition = f" again ({self.occurrence})" if self.occurrence > 1 else ""
+        return f"{self.number} {self.task}: {self.kill_point}{repetition}{earlier}"
 
 
 @dataclass(frozen=True)
 class LostCommitCase(CrashCase):
-    """A commit whose word is lost to a process that lives.
+    """A commit that succeeds although the process that lives on receives an error instead of its result.
 
-    Embedded wake-ups live in the process, so what nobody heard of is taken up by the next start (`restarts`); jobs in
-    the database need none. With SQLite this cannot happen but on the way down: the commit and its word are one call
-    within the process.
+    Without jobs in the database the work that follows is picked up at the next start (`needs_restart`). On SQLite the
+    error is simulated: commit and result are one call within the process there.
     """
 
     needs_restart: bool = False
@@ -107,18 +107,18 @@ def _work_cases() -> Iterator[CrashCase]:
 
 def _tool_cases() -> Iterator[CrashCase]:
     for effect, tool in TOOL_BY_EFFECT.items():
-        doubts, twice = int(effect == "once"), 2 if effect in ("read", "idempotent") else 1
+        requests, runs = int(effect == "once"), 2 if effect in ("read", "idempotent") else 1
         yield CrashCase(6, "before the commit of ToolStarted", effect)
-        yield CrashCase(6, "after the commit of ToolStarted", effect, outcome_requests=doubts)
-        yield CrashCase(7, f"{tool} called", effect, outcome_requests=doubts)
-        yield CrashCase(7, f"{tool} done", effect, side_effects=1, final_side_effects=twice, outcome_requests=doubts)
+        yield CrashCase(6, "after the commit of ToolStarted", effect, outcome_requests=requests)
+        yield CrashCase(7, f"{tool} called", effect, outcome_requests=requests)
+        yield CrashCase(7, f"{tool} done", effect, side_effects=1, final_side_effects=runs, outcome_requests=requests)
         yield CrashCase(
             8,
             "before the commit of ToolSucceeded",
             effect,
             side_effects=1,
-            final_side_effects=twice,
-            outcome_requests=doubts,
+            final_side_effects=runs,
+            outcome_requests=requests,
         )
         yield CrashCase(9, "after the commit of ToolSucceeded", effect, side_effects=1)
     yield CrashCase(8, "glance done", "prefetch", last_event="ToolStarted")
@@ -142,9 +142,15 @@ def _tool_cases() -> Iterator[CrashCase]:
         outcome_requests=1,
     )
     yield CrashCase(9, "after the commit of ToolFailed", "failing", last_event="ToolFailed", final_side_effects=0)
-    unknown = "before the commit of ToolOutcomeUnknown"
+    kill_point = "before the commit of ToolOutcomeUnknown"
     yield CrashCase(
-        9, unknown, "once", earlier_kill_point="pay done", last_event="ToolStarted", side_effects=1, outcome_requests=1
+        9,
+        kill_point,
+        "once",
+        earlier_kill_point="pay done",
+        last_event="ToolStarted",
+        side_effects=1,
+        outcome_requests=1,
     )
 
 
@@ -156,10 +162,10 @@ def _request_cases() -> Iterator[CrashCase]:
     yield CrashCase(10, "before the commit of RequestShown", "idempotent", last_event="RequestOpened")
     yield CrashCase(10, "after the commit of RequestShown", "idempotent", last_event="RequestShown")
     yield CrashCase(10, "after sending card", "question", last_event="RequestOpened", final_side_effects=0)
-    unknown = "after the commit of ToolOutcomeUnknown"
+    kill_point = "after the commit of ToolOutcomeUnknown"
     yield CrashCase(
         10,
-        unknown,
+        kill_point,
         "once",
         earlier_kill_point="pay done",
         last_event="RequestOpened",
@@ -178,16 +184,16 @@ def _request_cases() -> Iterator[CrashCase]:
 
 
 def _decision_cases() -> Iterator[CrashCase]:
-    for errand, healed in (("idempotent", 1), ("question", 0)):
-        yield CrashCase(11, "before the commit of RequestAnswered", errand, final_side_effects=healed)
+    for task, runs in (("idempotent", 1), ("question", 0)):
+        yield CrashCase(11, "before the commit of RequestAnswered", task, final_side_effects=runs)
         yield CrashCase(
-            11, "after the commit of RequestAnswered", errand, last_event="RequestAnswered", final_side_effects=healed
+            11, "after the commit of RequestAnswered", task, last_event="RequestAnswered", final_side_effects=runs
         )
-        yield CrashCase(11, "before sending card update", errand, final_side_effects=healed, is_concurrent=True)
-        yield CrashCase(11, "after sending card update", errand, final_side_effects=healed, is_concurrent=True)
-    answered = "after the commit of RequestAnswered"
+        yield CrashCase(11, "before sending card update", task, final_side_effects=runs, is_concurrent=True)
+        yield CrashCase(11, "after sending card update", task, final_side_effects=runs, is_concurrent=True)
+    kill_point = "after the commit of RequestAnswered"
     yield CrashCase(
-        11, answered, "once", earlier_kill_point="pay called", last_event="RequestAnswered", outcome_requests=1
+        11, kill_point, "once", earlier_kill_point="pay called", last_event="RequestAnswered", outcome_requests=1
     )
     yield CrashCase(11, "before sending reply", "once", last_event="ThreadFinished", side_effects=1)
     yield CrashCase(11, "after sending reply", "once", last_event="ThreadFinished", side_effects=1)
@@ -202,7 +208,7 @@ def _timer_cases() -> Iterator[CrashCase]:
 
 
 def _job_cases() -> Iterator[CrashCase]:
-    """Where jobs wait in the database: taken and not begun, done and not yet gone."""
+    """Yield kill points around jobs in the database: fetched but not started, done but not deleted."""
     yield CrashCase(4, "advance job started", "once", last_event="MessageReceived")
     yield CrashCase(4, "timer job started", "timer", last_event="TimerSet", final_side_effects=0)
     yield CrashCase(9, "advance job done", "once", side_effects=1)
@@ -242,4 +248,4 @@ TESTS_BY_NUMBER: Mapping[int, str] = {
     16: "test_shutdown.py: test_sigterm_lets_a_tool_finish_and_rejects_new_requests",
     17: "test_restore.py: test_restored_backup_repeats_no_unrepeatable_call",
 }
-"""Points that take more than one process at one place have a test of their own."""
+"""Tests of the crash points that need more than one process, or another kind of interruption."""

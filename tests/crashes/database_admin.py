@@ -1,4 +1,4 @@
-"""What the suite does with whole databases: make an empty one beside another, and copy one as a backup would."""
+"""Operations on whole databases: create an empty one next to another, and copy one as a backup does."""
 
 import sqlite3
 import subprocess
@@ -16,54 +16,54 @@ from tests.postgres import POSTGRES_BIN_DIR, create_database
 
 
 class DatabaseAdmin(Protocol):
-    """One kind of database. What it makes goes away with the folder or the server of the tests."""
+    """Administration of one kind of database. All it creates is deleted with the test's folder or server."""
 
     def create_empty(self, url: str, name: str) -> str:
-        """The URL of a database of that name, beside this one, with nothing in it."""
+        """Return the URL of an empty database of that name next to this one."""
         ...
 
     def forget_workers(self, url: str, offset_seconds: float) -> None:
-        """Nobody lives: let nobody wait for the dead, and set its clock forward with those who come."""
+        """Delete the registrations of all workers, none of which runs, and set the database's clock offset."""
         ...
 
     def copy(self, url: str, name: str) -> str:
-        """The URL of a copy of that name, as of now, whoever uses the original."""
+        """Return the URL of a copy of the current content. Other processes may use the original meanwhile."""
         ...
 
     def copy_idle(self, url: str, name: str) -> str:
-        """The same, and quicker where nobody uses the original."""
+        """Return the URL of a copy of a database that no process uses. Faster than `copy`."""
         ...
 
 
 class SqliteAdmin:
-    """Files in one folder."""
+    """SQLite files in one folder."""
 
     def create_empty(self, url: str, name: str) -> str:
         return f"sqlite:///{_sqlite_file(url).with_name(f'{name}.db')}"
 
     def forget_workers(self, url: str, offset_seconds: float) -> None:
-        """Whoever has the file is alone, and no clock but theirs counts."""
+        """Do nothing: SQLite registers no workers and has no clock of its own."""
 
     def copy(self, url: str, name: str) -> str:
-        copied = self.create_empty(url, name)
+        copy_url = self.create_empty(url, name)
         with (
-            closing(sqlite3.connect(_sqlite_file(url))) as here,
-            closing(sqlite3.connect(_sqlite_file(copied))) as there,
+            closing(sqlite3.connect(_sqlite_file(url))) as source,
+            closing(sqlite3.connect(_sqlite_file(copy_url))) as target,
         ):
-            here.backup(there)
-        return copied
+            source.backup(target)
+        return copy_url
 
     copy_idle = copy
 
 
 class PostgresAdmin:
-    """Databases on one server; a copy is what pg_dump makes of it."""
+    """Databases on one PostgreSQL server, copy_url by pg_dump."""
 
     def create_empty(self, url: str, name: str) -> str:
         return create_database(url)
 
     def forget_workers(self, url: str, offset_seconds: float) -> None:
-        """Forgetting workers gives their jobs back, as the time does in which nothing is heard of them."""
+        """Delete worker rows, so that their jobs are requeued at once rather than after the heartbeat timeout."""
         engine = create_database_engine(url)
         with engine.begin() as connection:
             if inspect(connection).has_table("procrastinate_workers"):
@@ -72,13 +72,13 @@ class PostgresAdmin:
         engine.dispose()
 
     def copy(self, url: str, name: str) -> str:
-        copied = self.create_empty(url, name)
-        dumped = subprocess.run(
+        copy_url = self.create_empty(url, name)
+        dump = subprocess.run(
             [POSTGRES_BIN_DIR / "pg_dump", conninfo(url)], check=True, capture_output=True, timeout=60
         )
-        into = [POSTGRES_BIN_DIR / "psql", "--quiet", "--set=ON_ERROR_STOP=1", conninfo(copied)]
-        subprocess.run(into, check=True, input=dumped.stdout, stdout=subprocess.DEVNULL, timeout=60)
-        return copied
+        psql = [POSTGRES_BIN_DIR / "psql", "--quiet", "--set=ON_ERROR_STOP=1", conninfo(copy_url)]
+        subprocess.run(psql, check=True, input=dump.stdout, stdout=subprocess.DEVNULL, timeout=60)
+        return copy_url
 
     def copy_idle(self, url: str, name: str) -> str:
         return create_database(url, make_url(url).database)

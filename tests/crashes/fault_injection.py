@@ -1,4 +1,4 @@
-"""Parts that die at a place: put around the real ones where the bot is put together, so production has no hooks."""
+"""Wrappers that fail at a kill point. They wrap the real parts at assembly, so the product has no hooks."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass
 class FaultyDatabase:
-    """A database whose process ends before or after the commit of an event, or whose word of a commit is lost."""
+    """Database that fails before or after the commit of an event type, or loses the result of the commit."""
 
     wrapped: Database
     kill_point: KillPoint
@@ -34,25 +34,25 @@ class FaultyDatabase:
     async def commit_batch(
         self, function: BatchFunction[T], on_commit: Callable[[T], None] | None = None, *, for_update: bool = False
     ) -> T:
-        lost = False
+        is_lost = False
 
-        def before(connection: Connection, writes: WriteBatch) -> T:
+        def fail_before_commit(connection: Connection, writes: WriteBatch) -> T:
             result = function(connection, writes)
             for kind in _event_types(result):
                 self.kill_point.reached(f"before the commit of {kind}")
             return result
 
-        def told(result: T) -> None:
-            nonlocal lost
+        def fail_after_commit(result: T) -> None:
+            nonlocal is_lost
             for kind in _event_types(result):
                 self.kill_point.reached(f"after the commit of {kind}")
-                lost = lost or self.kill_point.should_fail(f"lost result of the commit of {kind}")
-            if on_commit is not None and not lost:
+                is_lost = is_lost or self.kill_point.should_fail(f"lost result of the commit of {kind}")
+            if on_commit is not None and not is_lost:
                 on_commit(result)
 
-        result = await self.wrapped.commit_batch(before, told, for_update=for_update)
-        if lost:
-            raise StoreUnavailable("the connection broke while it committed")
+        result = await self.wrapped.commit_batch(fail_before_commit, fail_after_commit, for_update=for_update)
+        if is_lost:
+            raise StoreUnavailable("the connection broke during the commit")
         return result
 
     def __getattr__(self, name: str) -> Any:
@@ -60,13 +60,13 @@ class FaultyDatabase:
 
 
 def _event_types(result: Any) -> list[str]:
-    """The types of the events a transaction wrote, each once."""
+    """Return the distinct types of the events a transaction wrote."""
     return list(dict.fromkeys(event.type for event in result.events)) if isinstance(result, CommitResult) else []
 
 
 @dataclass(frozen=True)
 class FaultyEffectExecutor:
-    """Ends once a piece of work is taken, before anything of it is done."""
+    """Effect executor that fails when it starts an effect."""
 
     wrapped: EffectExecutor
     kill_point: KillPoint
@@ -78,7 +78,7 @@ class FaultyEffectExecutor:
 
 @dataclass(frozen=True)
 class FaultyJobHandlers:
-    """Ends once a job is taken, and once it is done and nobody has written that down."""
+    """Job handlers that fail when a job is started, and when it is done but not yet finished in the database."""
 
     wrapped: JobHandlers
     kill_point: KillPoint
@@ -103,7 +103,7 @@ class FaultyJobHandlers:
 
 @dataclass(frozen=True)
 class FaultyCommitListener:
-    """Ends when a commit has been told, and nobody has been woken yet."""
+    """Commit listener that fails after the commit and before any wake-up."""
 
     kill_point: KillPoint
 
@@ -113,10 +113,10 @@ class FaultyCommitListener:
 
 
 class StoppedTimerService:
-    """A clock that is down: deadlines pass, and nobody reports them."""
+    """Timer service that does nothing: deadlines pass and are not reported."""
 
     def on_commit(self, commit: CommitResult) -> None:
-        """Hear nothing."""
+        """Ignore the commit."""
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -124,7 +124,7 @@ class StoppedTimerService:
 
 @dataclass(frozen=True)
 class FaultyMiddleware:
-    """Ends between a request and its answer. Only what changes something counts: POST."""
+    """Middleware that fails between the request and its response. Only POST requests count."""
 
     app: ASGIApp
     kill_point: KillPoint
@@ -133,17 +133,17 @@ class FaultyMiddleware:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await self.app(scope, receive, send)
 
-        async def read() -> Message:
+        async def receive_request() -> Message:
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body"):
                 self.kill_point.reached("request read")
             return message
 
-        async def answer(message: Message) -> None:
+        async def send_response(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.kill_point.reached("response ready")
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 self.kill_point.reached("response sent")
 
-        return await self.app(scope, read, answer)
+        return await self.app(scope, receive_request, send_response)

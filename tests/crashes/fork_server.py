@@ -1,8 +1,8 @@
-"""Starts processes quickly: it has imported everything, and forks. What it forks is a process like any other.
+"""Server that imports the bot once and forks a process for each start.
 
-Lines of JSON come in: {"id", "arguments", "log"} to start one, {"id", "signal"} to send a signal to it.
-Lines go out: {"id", "pid"}, what the process announces, and {"id", "code"} at its end.
-Nobody else waits for these processes, so no number is sent a signal that another process has by now.
+It reads JSON lines: {"id", "arguments", "log"} starts a process, {"id", "signal"} sends it a signal. It writes JSON
+lines: {"id", "pid"}, the announcements of the process, and {"id", "code"} at its end. Only this server reaps the
+processes, so a signal never reaches a reused pid.
 """
 
 import gc
@@ -23,7 +23,7 @@ _IN, _OUT, _ERR = 0, 1, 2
 
 @dataclass
 class ForkServer:
-    """The processes that live, by the names they were given."""
+    """Running processes, pids by id."""
 
     pids: dict[int, int] = field(default_factory=dict)
 
@@ -38,12 +38,12 @@ class ForkServer:
         write_message({"id": command["id"], "pid": pid})
 
     def reap_children(self) -> None:
-        """Tell of those that have ended."""
-        for name, pid in list(self.pids.items()):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                del self.pids[name]
-                write_message({"id": name, "code": os.waitstatus_to_exitcode(status)})
+        """Report the processes that have ended."""
+        for process_id, pid in list(self.pids.items()):
+            ended_pid, status = os.waitpid(pid, os.WNOHANG)
+            if ended_pid:
+                del self.pids[process_id]
+                write_message({"id": process_id, "code": os.waitstatus_to_exitcode(status)})
 
     def kill_all(self) -> None:
         for pid in self.pids.values():
@@ -56,16 +56,16 @@ def write_message(fields: Mapping[str, Any]) -> None:
 
 
 def _run_child(command: Mapping[str, Any]) -> None:
-    """Be the process that was ordered, and never return."""
+    """Run the process in the forked child. Never returns."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), _IN)
         os.dup2(os.open(command["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), _ERR)
-        process.run(command["arguments"], lambda words: write_message({"id": command["id"], **words}))
+        process.run(command["arguments"], lambda fields: write_message({"id": command["id"], **fields}))
         code = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, it is told of and stays in this process
+    except BaseException:  # noqa: BLE001 - any error ends this child only, and is printed into its log
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -73,30 +73,30 @@ def _run_child(command: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Until nobody gives orders any more."""
+    """Serve commands until stdin is closed."""
     gc.collect()
     gc.freeze()
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    wakeup_in, wakeup_out = os.pipe()
+    os.set_blocking(wakeup_out, False)
+    signal.set_wakeup_fd(wakeup_out, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    zygote, said = ForkServer(), b""
+    server, buffer = ForkServer(), b""
     with selectors.DefaultSelector() as selector:
         selector.register(_IN, selectors.EVENT_READ)
-        selector.register(told, selectors.EVENT_READ)
+        selector.register(wakeup_in, selectors.EVENT_READ)
         while True:
             ready = {key.fd for key, _ in selector.select()}
-            if told in ready:
-                os.read(told, 4096)
-            zygote.reap_children()
+            if wakeup_in in ready:
+                os.read(wakeup_in, 4096)
+            server.reap_children()
             if _IN not in ready:
                 continue
-            if not (piece := os.read(_IN, 65536)):
+            if not (chunk := os.read(_IN, 65536)):
                 break
-            *orders, said = (said + piece).split(b"\n")
-            for order in orders:
-                zygote.handle_command(json.loads(order))
-    zygote.kill_all()
+            *commands, buffer = (buffer + chunk).split(b"\n")
+            for command in commands:
+                server.handle_command(json.loads(command))
+    server.kill_all()
 
 
 if __name__ == "__main__":

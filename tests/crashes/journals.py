@@ -1,4 +1,4 @@
-"""Ledgers: what the outside saw. They only grow, a JSON line for each deed, on the disk before anybody goes on."""
+"""Journals of what happened outside the bot: append-only JSON lines, synced to the disk before the caller continues."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Journal:
-    """One file of entries; several processes may write it, since a line goes out in one piece."""
+    """One file of entries. Several processes may append, since each line is a single write."""
 
     path: Path
 
@@ -30,7 +30,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Journals:
-    """All that was seen from outside: deeds of tools, messages a channel took, what clients were answered."""
+    """All journals of a scenario: side effects of tools, sent messages, and HTTP responses."""
 
     folder: Path
 

@@ -1,4 +1,4 @@
-"""Fate: where a process is to end or to stand still, and at the how-manieth time it gets there."""
+"""Kill points: the named places at which a process is killed or suspended, and at which occurrence."""
 
 import os
 import signal
@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 @dataclass
 class KillPoint:
-    """Meets one process once, however many share it: whoever makes the mark first is the one.
+    """Kill point shared by processes: only the first to reach it is hit, once. An empty name is never reached.
 
-    The mark stays, so that a test knows whether the place was ever reached. No `place` is no fate. A process that
-    `stands` there instead of ending goes on from this very place when it is woken, hours later perhaps.
+    The marker file stays, so a test knows whether the point was reached. With `is_suspending` the process is stopped
+    there instead of killed, and continues from this point when it is resumed.
     """
 
     folder: Path
@@ -24,17 +24,17 @@ class KillPoint:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reached(self, name: str) -> None:
-        """End here, as kill -9 does, or stand still, when this is the place and the time."""
+        """Kill this process as `kill -9` does, or suspend it, if this is the kill point and the occurrence."""
         if not self.should_fail(name):
             return
         if self.is_suspending:
-            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread first, so it does nothing more
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread executes nothing more
             return
         os.kill(os.getpid(), signal.SIGKILL)
-        threading.Event().wait()  # the kernel ends every thread at its next step, this one too
+        threading.Event().wait()  # the kernel has not stopped this thread yet; it must execute nothing more
 
     def should_fail(self, name: str) -> bool:
-        """Whether this is the place and the time, for a trouble one outlives."""
+        """Return whether this is the kill point and the occurrence, for faults that the process survives."""
         if name != self.name:
             return False
         with self._lock:
@@ -43,7 +43,7 @@ class KillPoint:
 
     @property
     def marker(self) -> Path:
-        return self.folder / f"met {quote(self.name, safe=' ')} {self.occurrence}"
+        return self.folder / f"reached {quote(self.name, safe=' ')} {self.occurrence}"
 
     def _create_marker(self) -> bool:
         try:

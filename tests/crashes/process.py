@@ -1,11 +1,11 @@
-"""One process of a bot, to be killed: the real one, with the suite's agent, model and channel put in.
+"""A real bot process with the suite's agent, model and channel, started to be killed.
 
-python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--place PLACE --nth N] [--ahead SECONDS] …
+python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--kill-point NAME --occurrence N] …
 
-`--place` is where it dies, or stands still when it `--suspend`; `--ahead` sets its clock forward, `--held` names a tool
-that waits in the midst of its work, `--no-clock` reports no deadlines, `--stale` is after how many seconds of silence
-others count as dead, `--slack` is where Slack's methods are, reached over HTTP or, with `--socket`, over Socket Mode.
-A line of JSON says when it is ready, and at which port.
+`--kill-point` is where the process is killed, or suspended with `--suspend`. `--clock-offset` moves its clock forward
+(seconds), `--blocked-tool` names a tool that waits at the gate, `--no-clock` disables timers, `--heartbeat-timeout` is
+the silence in seconds after which other processes count as dead, `--slack` is the base URL of the Slack API, `--socket`
+uses Socket Mode. A line of JSON on stdout announces that the process is ready, and its port.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from bot.process_setup import ProcessRole
 from bot.queue_backend import QueueBackend
 from bot.sleep import Sleep, sleep_until
 from bot.thread_runner import ThreadRunner
+from bot.timer_service import TimerService
 from bot.web.app import create_app
 from bot.web.channel_services import ChannelServices, build_slack_services
 from bot.web.server import open_listen_socket
@@ -68,10 +69,10 @@ Announce = Callable[[Mapping[str, Any]], None]
 
 
 def run(arguments: Sequence[str], announce: Announce) -> None:
-    """Play a role to its end."""
+    """Run one role until the process is stopped or killed."""
     options = _parse_arguments(arguments)
     configure_logging("info", "json")
-    ids._random.seed(secrets.randbits(256))  # a fork would give out the names its siblings give out
+    ids._random.seed(secrets.randbits(256))  # forked processes would all generate the same ids
     ROLES[options.role](options, announce)
 
 
@@ -93,7 +94,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
-    """A process that answers HTTP, as `handrail up` and `handrail web` do."""
+    """Run a process that serves HTTP, as `handrail up` and `handrail web` do."""
     bot, kill_point = _build_bot(role, options)
     listen_socket = open_listen_socket("127.0.0.1", 0)
     channel_services = (
@@ -109,13 +110,13 @@ def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announ
 
 
 def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
-    """A process that takes jobs and answers nobody, as `handrail worker` and `handrail clock` do."""
+    """Run a process that takes jobs and serves no HTTP, as `handrail worker` and `handrail clock` do."""
     bot, _ = _build_bot(role, options)
     asyncio.run(worker_process._run_until_stopped(bot, lambda: announce({"ready": True})))
 
 
 def _run_migration(options: argparse.Namespace, announce: Announce) -> None:
-    """`handrail migrate`; its places are the statements it sends."""
+    """Run `handrail migrate`. Its kill point "statement" is before each SQL statement."""
     kill_point = KillPoint(options.folder, options.kill_point, options.occurrence)
     event.listen(AnyEngine, "before_cursor_execute", lambda *_: kill_point.reached("statement"))
     migrate_database(options.url)
@@ -129,7 +130,7 @@ ROLES: Mapping[str, Callable[[argparse.Namespace, Announce], None]] = {
     "clock": partial(_run_worker, CLOCK),
     "migrate": _run_migration,
 }
-"""What a process may be. Roles differ in the parts of the bot they start, and in nothing else."""
+"""Function per role. Roles differ only in the parts of the bot they start."""
 
 
 def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, KillPoint]:
@@ -150,12 +151,12 @@ def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, Kil
     bot.engine.listeners.append(FaultyCommitListener(kill_point).on_commit)
     _inject_faults(bot.backend, kill_point)
     if options.no_clock and isinstance(bot.backend, EmbeddedBackend):
-        bot.backend.timers = cast("Clock", StoppedTimerService())
+        bot.backend.timers = cast("TimerService", StoppedTimerService())
     return bot, kill_point
 
 
 def _inject_faults(backend: ExecutionBackend, kill_point: KillPoint) -> None:
-    """Whoever moves threads on here, if anybody does."""
+    """Wrap the parts of the execution backend, if this role has one."""
     if isinstance(backend, EmbeddedBackend):
         backend.worker.thread_runner = _with_faults(backend.worker.thread_runner, kill_point)
     if isinstance(backend, QueueBackend):
@@ -176,7 +177,7 @@ def _open_database(url: str) -> Database:
 
 
 def _queue_assignment(role: ProcessRole, options: argparse.Namespace) -> QueueAssignment:
-    """The role's assignment of the work, with a look at it more often: nobody waits for the next one."""
+    """Return the queues of the role. Heartbeats are more frequent than in production, so that tests wait less."""
     jobs.HEARTBEAT_INTERVAL_SECONDS, recovery.HEARTBEAT_TIMEOUT_SECONDS, heartbeat.HeartbeatThread.interval_seconds = (
         0.2,
         options.heartbeat_timeout,
@@ -184,12 +185,12 @@ def _queue_assignment(role: ProcessRole, options: argparse.Namespace) -> QueueAs
     )
     lease.LEASE_SECONDS = options.heartbeat_timeout / 2
     queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
-    process = Process(generate_id(), role.name, "here", os.getpid(), queues, role.concurrency, utc_now())
+    process = Process(generate_id(), role.name, "localhost", os.getpid(), queues, role.concurrency, utc_now())
     return QueueAssignment(process, dict.fromkeys(queues, role.concurrency))
 
 
 def _offset_clock(offset: timedelta) -> tuple[Callable[[], datetime], Sleep]:
-    """A clock that is ahead, and the sleep that goes with it."""
+    """Return a clock that is ahead by the offset, and the matching sleep."""
 
     async def sleep(at: datetime | None, bell: asyncio.Event) -> None:
         await sleep_until(None if at is None else at - offset, bell)

@@ -1,4 +1,4 @@
-"""The test's side of the zygote: processes that are started, watched and killed."""
+"""Client of the fork server: start, watch and kill processes."""
 
 import json
 import signal
@@ -14,12 +14,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 WAIT_TIMEOUT_SECONDS = 90.0
-"""Seconds until something that should have come by now is missed; never reached when all is well."""
+"""Timeout of every wait. It is reached only if a test fails."""
 
 
 @dataclass
 class PooledProcess:
-    """One process: `port` once it serves, `code` once it has ended."""
+    """One process. `port` is set once it serves, `exit_code` once it has ended."""
 
     number: int
     log: Path
@@ -30,7 +30,7 @@ class PooledProcess:
     exit_code: int | None = None
 
     def wait_until_ready(self) -> None:
-        """Wait until it is."""
+        """Wait until the process is ready, has ended by itself with code 0, or was killed."""
         assert self.ready.wait(WAIT_TIMEOUT_SECONDS), f"not ready: {self.log.read_text()}"
         assert not self.ended.is_set() or self.exit_code == 0 or self.was_killed, self.log.read_text()
 
@@ -42,8 +42,8 @@ class PooledProcess:
         self.pool.send_command({"id": self.number, "signal": signal_number})
 
     def wait(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> int | None:
-        """Wait for its end: its exit code, or minus the signal."""
-        assert self.ended.wait(timeout_seconds), f"it goes on and on: {self.log.read_text()}"
+        """Wait for the end of the process. Returns its exit code, or minus the signal number."""
+        assert self.ended.wait(timeout_seconds), f"it does not end: {self.log.read_text()}"
         return self.exit_code
 
     def handle_message(self, fields: dict[str, Any]) -> None:
@@ -52,11 +52,11 @@ class PooledProcess:
             self.exit_code = fields["code"]
             self.ended.set()
         if "code" in fields or "ready" in fields:
-            self.ready.set()  # nobody waits for one that has ended
+            self.ready.set()  # an ended process will not become ready
 
 
 class ProcessPool:
-    """A zygote, and all it has started."""
+    """A fork server and the processes it has started."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.crashes.fork_server"]
@@ -66,14 +66,14 @@ class ProcessPool:
         self._processes: dict[int, PooledProcess] = {}
         self._numbers = count(1)
         self._write_lock = threading.Lock()
-        self._reader_thread = threading.Thread(target=self._read_messages, name="nursery")
+        self._reader_thread = threading.Thread(target=self._read_messages, name="process pool")
         self._reader_thread.start()
 
     def start(self, arguments: Sequence[str], log: Path) -> PooledProcess:
-        child = PooledProcess(next(self._numbers), log, self)
-        self._processes[child.number] = child
-        self.send_command({"id": child.number, "arguments": list(arguments), "log": str(log)})
-        return child
+        process = PooledProcess(next(self._numbers), log, self)
+        self._processes[process.number] = process
+        self.send_command({"id": process.number, "arguments": list(arguments), "log": str(log)})
+        return process
 
     def send_command(self, command: dict[str, Any]) -> None:
         assert self._fork_server.stdin is not None
@@ -82,7 +82,7 @@ class ProcessPool:
             self._fork_server.stdin.flush()
 
     def close(self) -> None:
-        """End what still lives."""
+        """Stop the fork server, which kills its processes."""
         assert self._fork_server.stdin is not None
         assert self._fork_server.stdout is not None
         self._fork_server.stdin.close()
@@ -93,8 +93,8 @@ class ProcessPool:
     def _read_messages(self) -> None:
         assert self._fork_server.stdout is not None
         for line in self._fork_server.stdout:
-            words = json.loads(line)
-            self._processes[words["id"]].handle_message(words)
+            message = json.loads(line)
+            self._processes[message["id"]].handle_message(message)
 
 
 def wait_until(
@@ -102,9 +102,9 @@ def wait_until(
     describe_failure: Callable[[], object],
     timeout_seconds: float = WAIT_TIMEOUT_SECONDS,
 ) -> None:
-    """Look again and again, less often by and by, until it is so; `otherwise` says what is missing."""
-    deadline, moment, pause = time.monotonic() + timeout_seconds, threading.Event(), 0.01
+    """Poll the condition at growing intervals. On timeout, fail with the text of `describe_failure`."""
+    deadline, interval = time.monotonic() + timeout_seconds, 0.01
     while not condition():
         assert time.monotonic() < deadline, describe_failure()
-        moment.wait(pause)
-        pause = min(1.1 * pause, 0.1)
+        time.sleep(interval)
+        interval = min(1.1 * interval, 0.1)

@@ -1,4 +1,4 @@
-"""A client as they should be: it names what it sends, and sends it again until it is answered."""
+"""HTTP client that sends an idempotency key and repeats a request until it is answered."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Json = Any
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back; `replayed` when it was said before."""
+    """An HTTP response. `is_replayed` if it repeats the response to an earlier request with the same key."""
 
     status: int
     body: Json
@@ -23,21 +23,21 @@ class HttpResponse:
 
 
 class ScenarioEnded(Exception):
-    """The scene ended while the client was still trying."""
+    """The scenario ended while the client was still retrying."""
 
 
 @dataclass
 class RetryingClient:
-    """One person's program. What it is answered goes into the ledger of answers, together with what it had said."""
+    """Client of one person. It writes each response, with its request, into the journal of HTTP responses."""
 
     scenario: CrashScenario
     name: str
     sent: int = field(default=0)
 
     def post(self, path: str, body: Json, key: str) -> HttpResponse:
-        """The answer, however often it takes to get one."""
+        """POST until a response arrives, and return it."""
         reply = self._request_until_answered("POST", path, body, key)
-        told = reply.body if isinstance(reply.body, dict) else {}
+        fields = reply.body if isinstance(reply.body, dict) else {}
         self.scenario.journals.http_responses.append(
             by=self.name,
             path=path,
@@ -45,7 +45,7 @@ class RetryingClient:
             body=body,
             status=reply.status,
             is_replayed=reply.is_replayed,
-            id=told.get("id"),
+            id=fields.get("id"),
         )
         return reply
 
@@ -55,7 +55,7 @@ class RetryingClient:
     def _request_until_answered(self, method: str, path: str, body: Json, key: str | None) -> HttpResponse:
         replies: list[HttpResponse] = []
 
-        def tried() -> bool:
+        def request_answered() -> bool:
             if self.scenario.ended.is_set():
                 raise ScenarioEnded
             port = self.scenario.port
@@ -64,21 +64,21 @@ class RetryingClient:
                 replies.append(reply)
             return bool(replies)
 
-        wait_until(tried, lambda: f"{method} {path} was never answered: {self.scenario.log_tail}")
+        wait_until(request_answered, lambda: f"{method} {path} was not answered: {self.scenario.log_tail}")
         return replies[0]
 
     def _request_once(self, port: int, method: str, path: str, body: Json, key: str | None) -> HttpResponse | None:
-        """One attempt; None when no answer came, or not all of it."""
+        """Send one request. Returns None if no complete response arrives."""
         headers = {"Authorization": f"Bearer {TOKENS[self.name]}", "Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
         connection = HTTPConnection("127.0.0.1", port, timeout=10)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            told = json.loads(answer.read())
+            response = connection.getresponse()
+            content = json.loads(response.read())
         except (OSError, HTTPException, ValueError):
             return None
         finally:
             connection.close()
-        return HttpResponse(answer.status, told, answer.headers.get("Idempotency-Replayed") == "true")
+        return HttpResponse(response.status, content, response.headers.get("Idempotency-Replayed") == "true")

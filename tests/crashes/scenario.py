@@ -1,4 +1,4 @@
-"""A scene: a database, the ledgers, and the processes of a bot, which are started, die, and are started again."""
+"""Crash scenario: a database, the journals, and the processes of a bot, which are started, killed and restarted."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ PROCESS_LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "one process": ("up",),
     "web, two workers, clock": ("web", "worker", "worker", "clock"),
 }
-"""The processes of a bot, by their roles."""
+"""Process layouts of a bot, as the roles of its processes."""
 SINGLE_PROCESS_DATABASES = ("sqlite",)
-"""Databases that let no second process in."""
+"""Databases that allow one process only."""
 
 SETTINGS: Sequence[tuple[str, str]] = [
     (database, layout)
@@ -32,27 +32,27 @@ SETTINGS: Sequence[tuple[str, str]] = [
     for database in DATABASES
     if len(roles) == 1 or database not in SINGLE_PROCESS_DATABASES
 ]
-"""Where a crash may take place: each database with each layout it allows."""
+"""All settings of crash tests: each database with each process layout it allows."""
 SINGLE_PROCESS_SETTINGS = [setting for setting in SETTINGS if len(PROCESS_LAYOUTS[setting[1]]) == 1]
 MULTI_PROCESS_SETTINGS = [setting for setting in SETTINGS if setting not in SINGLE_PROCESS_SETTINGS]
 
 
 def setting_id(setting: tuple[str, str]) -> str:
-    """A setting as the name of a test tells it."""
+    """Return the id of a setting in test names."""
     database, layout = setting
     return f"{layout} on {database}"
 
 
 multi_process = pytest.mark.parametrize("scenario", MULTI_PROCESS_SETTINGS, ids=setting_id, indirect=True)
-"""For a test that takes several processes."""
+"""Parametrizes a test that needs several processes."""
 
 SHORT_HEARTBEAT_TIMEOUT_SECONDS = 2.0
-"""Seconds of silence after which a process counts as dead where a test waits for that: eight heartbeats."""
+"""Heartbeat timeout of tests that wait for it; the heartbeat interval is 0.2 s."""
 
 
 @dataclass
 class CrashScenario:
-    """Where a crash takes place."""
+    """A database, its journals and the processes of one bot."""
 
     process_pool: ProcessPool
     url: str
@@ -64,7 +64,7 @@ class CrashScenario:
 
     @property
     def has_job_queue(self) -> bool:
-        """Whether jobs wait in the database, for whoever takes them."""
+        """Return whether jobs are kept in the database and any process may take them."""
         return is_postgres(self.url)
 
     @property
@@ -72,7 +72,7 @@ class CrashScenario:
         return Journals(self.folder)
 
     def start(self, kill_point: str = "", occurrence: int = 1, *flags: str, **options: Any) -> None:
-        """Start every process, and wait until they are ready. With a place, the first that gets there dies there."""
+        """Start all processes and wait until they are ready. The first to reach the kill point is killed there."""
         self.start_without_waiting(kill_point, occurrence, *flags, **options)
         for process in self.processes:
             process.wait_until_ready()
@@ -80,7 +80,7 @@ class CrashScenario:
     def start_without_waiting(
         self, kill_point: str = "", occurrence: int = 1, *flags: str, clock_offset: float = 0.0, **options: object
     ) -> None:
-        """Start every process, and wait for none. Further wishes are `held`, and flags; see the process."""
+        """Start all processes without waiting. `options` are further options of `tests.crashes.process`."""
         database_admin(self.url).forget_workers(self.url, clock_offset)
         arguments = [
             f"--kill-point={kill_point}",
@@ -92,13 +92,13 @@ class CrashScenario:
         self.processes = [self.start_process(role, *arguments) for role in self.roles]
 
     def kill_one(self, index: int) -> None:
-        """kill -9 for one of them; the others go on."""
+        """Send SIGKILL to one process; the others continue."""
         self.processes[index].send_signal(SIGKILL)
         self.processes[index].wait()
         assert self.processes[index].was_killed, self.log_tail
 
     def replace_process(self, index: int, kill_point: str, occurrence: int) -> None:
-        """Start one anew in the place of one that was lost, and wait for nothing."""
+        """Start a new process in place of an ended one, without waiting."""
         self.processes[index] = self.start_process(
             self.roles[index], f"--kill-point={kill_point}", f"--occurrence={occurrence}"
         )
@@ -114,9 +114,9 @@ class CrashScenario:
         return self.process_pool.start(arguments, self.folder / "processes.log")
 
     def wait_for_kill(self, kill_point: str, occurrence: int = 1) -> None:
-        """Wait until a process has met its fate at the place; then none of them goes on."""
-        wait_until(lambda: self.has_exited_process, lambda: f"nobody died {kill_point!r}: {self.log_tail}")
-        assert self.was_reached(kill_point, occurrence), f"killed, but not {kill_point!r}"
+        """Wait until a process was killed at the kill point, then kill the others."""
+        wait_until(lambda: self.has_exited_process, lambda: f"no process was killed {kill_point!r}: {self.log_tail}")
+        assert self.was_reached(kill_point, occurrence), f"killed, but not at {kill_point!r}"
         self.kill()
         assert any(process.was_killed for process in self.processes)
 
@@ -124,14 +124,14 @@ class CrashScenario:
         return KillPoint(self.folder, kill_point, occurrence).marker.exists()
 
     def kill(self) -> None:
-        """kill -9 for all of them."""
+        """Send SIGKILL to all processes."""
         for process in self.processes:
             process.send_signal(SIGKILL)
         for process in self.processes:
             process.wait()
 
     def resume(self) -> None:
-        """Whoever stood still goes on."""
+        """Send SIGCONT to all processes."""
         for process in self.processes:
             process.send_signal(SIGCONT)
 
@@ -145,7 +145,7 @@ class CrashScenario:
 
     @property
     def port(self) -> int | None:
-        """Where somebody serves just now."""
+        """Return the port of a process that serves now, None if there is none."""
         return next((p.port for p in self.processes if p.port is not None and not p.ended.is_set()), None)
 
     @property
@@ -157,17 +157,17 @@ class CrashScenario:
         return SystemSnapshot.take(self.url, self.journals, earlier)
 
     def wait_for_events(self, event_type: str, times: int = 1) -> None:
-        """Wait until that many events of a type are in the logs."""
+        """Wait until the logs hold that many events of a type."""
         with snapshot_connection(self.url) as connection:
             wait_until(
-                lambda: count_events(connection, event_type) >= times, lambda: f"no {event_type} came: {self.log_tail}"
+                lambda: count_events(connection, event_type) >= times, lambda: f"no {event_type}: {self.log_tail}"
             )
 
     def wait_until_idle(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> None:
-        """Wait until no thread wants anything of anybody."""
+        """Wait until no thread is unfinished and the outbox is empty."""
         with snapshot_connection(self.url) as connection:
             wait_until(
                 lambda: not unfinished_thread_ids(connection),
-                lambda: f"at work: {unfinished_thread_ids(connection)}\n{self.log_tail}",
+                lambda: f"unfinished: {unfinished_thread_ids(connection)}\n{self.log_tail}",
                 timeout_seconds,
             )

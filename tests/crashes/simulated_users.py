@@ -1,4 +1,4 @@
-"""People in a scene: who asks for something, and who answers what is asked."""
+"""Simulated users of a scenario: requesters who open threads, and responders who answer open requests."""
 
 import random
 import threading
@@ -20,7 +20,7 @@ FINAL_STATUSES = ("done", "cancelled")
 
 @dataclass
 class Requester:
-    """Somebody who opens threads and speaks in them. What is for one pager is sent there one after another."""
+    """A person who opens threads and posts messages. Replies go to the pager of that name, in order."""
 
     client: RetryingClient
     key_prefix: str = ""
@@ -28,7 +28,7 @@ class Requester:
     key_numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def start_thread(self, text: str, agent: str = "crew") -> str:
-        """Open a thread; returns it."""
+        """Open a thread and return its id."""
         body = {"message": text, "agent": agent, "reply_to": f"pager:{self.pager or self.client.name}"}
         reply = self.client.post("/v1/threads", body, self._next_key())
         assert reply.status == 201, reply
@@ -40,15 +40,15 @@ class Requester:
         assert reply.status in (202, CONFLICT), reply
 
     def cancel(self, thread_id: str) -> None:
-        """Unless it is over by then."""
+        """Cancel the thread, unless it has ended already."""
         reply = self.client.post(f"/v1/threads/{thread_id}/cancel", None, self._next_key())
         assert reply.status in (200, CONFLICT), reply
 
     def wait_until_finished(self, thread_id: str) -> None:
-        """Until everything about it is done, or it was cancelled."""
+        """Wait until the thread is done or cancelled."""
         wait_until(
             lambda: self.client.get(f"/v1/threads/{thread_id}")["status"] in FINAL_STATUSES,
-            lambda: f"{thread_id} is never over",
+            lambda: f"{thread_id} does not end",
         )
 
     def _next_key(self) -> str:
@@ -57,9 +57,9 @@ class Requester:
 
 @dataclass
 class Responder:
-    """Somebody who answers whatever is open, in a way of their own, so many `at_once`.
+    """A person who answers all open requests, up to `concurrency` at a time.
 
-    What may have happened they look up outside.
+    Questions about the outcome of a call are answered from the journal of side effects.
     """
 
     client: RetryingClient
@@ -68,9 +68,9 @@ class Responder:
     concurrency: int = 1
 
     def answer_open_requests(self) -> None:
-        """Answer all that is open and was not answered yet."""
-        found = self.client.get("/v1/requests?status=open&limit=100")["requests"]
-        new = [request for request in found if request["id"] not in self.responses]
+        """Answer all open requests that this person has not answered yet."""
+        requests = self.client.get("/v1/requests?status=open&limit=100")["requests"]
+        new = [request for request in requests if request["id"] not in self.responses]
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix="answers") as pool:
             list(pool.map(self.answer_request, new))
 
@@ -84,9 +84,9 @@ class Responder:
         return reply
 
     def _client_for(self, request: Json) -> RetryingClient:
-        """What the agent wants to know alice says: whoever answers it may not approve what follows in that thread."""
-        asks_her = request["kind"] == "question" and not request.get("choices")
-        return RetryingClient(self.client.scenario, "alice") if asks_her else self.client
+        """Return alice's client for questions of the agent: the person who answers one may not approve what follows."""
+        is_agent_question = request["kind"] == "question" and not request.get("choices")
+        return RetryingClient(self.client.scenario, "alice") if is_agent_question else self.client
 
     def _answer_body(self, request: Json) -> Json:
         if request["kind"] == "approval":
@@ -97,12 +97,12 @@ class Responder:
         return {"decision": "answer", "text": self._outcome_answer(request) if request.get("choices") else "Fine."}
 
     def _outcome_answer(self, request: Json) -> str:
-        """What became of a call in doubt. One that did not happen may be started again."""
+        """Return the answer to a question about the outcome of a call: it ran, or may be run again."""
         events = self.client.get(f"/v1/threads/{request['thread_id']}/events")["events"]
         call = next(e["data"]["call_id"] for e in reversed(events) if e["type"] == "ToolOutcomeUnknown")
         key = f"{request['thread_id']}:{call}"
-        done = any(deed["key"] == key for deed in self.client.scenario.journals.side_effects.read_entries())
-        return "ran" if done else "run again"
+        has_run = any(effect["key"] == key for effect in self.client.scenario.journals.side_effects.read_entries())
+        return "ran" if has_run else "run again"
 
 
 TASKS: Mapping[str, tuple[str, str]] = {
@@ -115,29 +115,29 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "prefetch": ("look", "scout"),
     "timer": ("wait 1 for", "crew"),
 }
-"""What people want done: the words, and whom they tell."""
+"""Tasks by name: the command, and the agent that gets it."""
 
 
 def random_task(random_source: random.Random) -> tuple[str, str]:
-    """One of them, now and then one that takes its time."""
+    """Return a random task; slow ones are less likely."""
     return random_source.choices(list(TASKS.values()), weights=[3, 4, 3, 4, 1, 2, 1, 1])[0]
 
 
 def requester_and_responder(scenario: CrashScenario, key_prefix: str = "") -> tuple[Requester, Responder]:
-    """Alice who asks, and Bob who answers. A series keeps what she sends apart from what she sent before."""
+    """Return Alice, who requests, and Bob, who answers. `key_prefix` keeps idempotency keys of rounds apart."""
     scenario.ended.clear()
     return Requester(RetryingClient(scenario, "alice"), key_prefix), Responder(RetryingClient(scenario, "bob"))
 
 
 class ConcurrentUsers:
-    """People at work in a scene, each in a thread of their own; whoever answers goes on until the scene is at rest."""
+    """Users who work concurrently, each in a thread. Responders continue until the scenario is idle."""
 
     def __init__(self, scenario: CrashScenario, *responders: Responder) -> None:
         self.scenario = scenario
-        self._pool = ThreadPoolExecutor(16, thread_name_prefix="people")
+        self._pool = ThreadPoolExecutor(16, thread_name_prefix="users")
         self._tasks: list[Future[object]] = []
         self._stop_requested, self._is_idle = threading.Event(), threading.Event()
-        self._responder_tasks = [self._pool.submit(self._run_responder, who) for who in responders]
+        self._responder_tasks = [self._pool.submit(self._run_responder, responder) for responder in responders]
 
     def __enter__(self) -> Self:
         return self
@@ -148,26 +148,26 @@ class ConcurrentUsers:
         self._pool.shutdown()
 
     def start_task(self, task: Callable[[], object]) -> None:
-        """Let somebody live through a story beside all others."""
+        """Run a task concurrently with all others."""
         self._tasks.append(self._pool.submit(task))
 
     def add_responder(self, responder: Responder) -> None:
-        """Have somebody answer from now on."""
+        """Let one more responder answer from now on."""
         self._responder_tasks.append(self._pool.submit(self._run_responder, responder))
 
     def is_stopping(self) -> bool:
-        """Whether nothing new is to be begun."""
+        """Return whether no new task may be started."""
         return self._stop_requested.is_set()
 
     def wait_until_idle(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> None:
-        """Wait until all stories are told, nothing is left to do, and whoever answers has heard the last word."""
+        """Wait until all tasks have ended, no work is left, and the responders have returned."""
         self._stop_requested.set()
-        for story in self._tasks:
-            story.result(timeout_seconds)
+        for started_task in self._tasks:
+            started_task.result(timeout_seconds)
         self.scenario.wait_until_idle(timeout_seconds)
         self._is_idle.set()
-        for answering in self._responder_tasks:
-            answering.result(WAIT_TIMEOUT_SECONDS)
+        for responder_task in self._responder_tasks:
+            responder_task.result(WAIT_TIMEOUT_SECONDS)
 
     def _run_responder(self, responder: Responder) -> None:
         with suppress(ScenarioEnded):
@@ -177,13 +177,13 @@ class ConcurrentUsers:
 
 
 def task_function(task: str, requester: Requester, order: str = "1") -> Callable[[], None]:
-    """Alice wants it done; `talking` is an errand during which she says what she really wants."""
+    """Return a function with which the requester starts the task. In "two messages" the second changes the first."""
 
-    def talk() -> None:
+    def post_two_messages() -> None:
         requester.post_message(requester.start_thread(f"look {order}"), f"pay {order}")
 
-    def ask() -> None:
-        words, agent = TASKS[task]
-        requester.start_thread(f"{words} {order}", agent)
+    def start() -> None:
+        command, agent = TASKS[task]
+        requester.start_thread(f"{command} {order}", agent)
 
-    return talk if task == "two messages" else ask
+    return post_two_messages if task == "two messages" else start

@@ -1,4 +1,4 @@
-"""Slack as a process speaks it that is to be killed: each call of a method is a place to end, before and after it."""
+"""Slack channel with kill points before and after each Web API call."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +16,12 @@ from tests.fakes.slack.app import App
 
 SECRET_KEY = b"a-key-that-seals-buttons-in-every-process"
 MESSAGE_INTERVAL_SECONDS = 0.05
-"""Seconds: what is looked at here is not how fast they go."""
+"""Minimum interval between messages: short, since rate limits are not under test here."""
 
 
 @dataclass
 class FaultySlackClient(SlackClient):
-    """Ends when a method is called, and when it had its effect and nobody has written that down."""
+    """Slack client that fails before a call, and after the call took effect but before that is recorded."""
 
     kill_point: KillPoint = field(kw_only=True)
 
@@ -33,7 +33,7 @@ class FaultySlackClient(SlackClient):
 
 
 def slack_account(api_url: str, *, is_socket_mode: bool) -> SlackAccount:
-    """The app every fake Slack has."""
+    """Return the account of the app that every fake Slack has."""
     app, token = App(), SecretStr(App().bot_token)
     if is_socket_mode:
         return SlackAccount(token, api_url, SECRET_KEY, app_token=SecretStr(app.app_token))
@@ -41,7 +41,7 @@ def slack_account(api_url: str, *, is_socket_mode: bool) -> SlackAccount:
 
 
 def faulty_slack_channel(account: SlackAccount, clock: Clock, sleep: Sleep, kill_point: KillPoint) -> SlackChannel:
-    """What leaves for Slack, if its process lives to send it."""
+    """Build the Slack channel of a bot with a faulty client."""
     rate_limit.MIN_INTERVAL_SECONDS = MESSAGE_INTERVAL_SECONDS
     channel = build_slack_channel(account, clock, sleep)
     real = channel.client

@@ -1,4 +1,4 @@
-"""What the fake Slack took of a bot, as entries of the ledger of messages."""
+"""Messages in the fake Slack as entries of the journal of sent messages."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from tests.fakes.slack.slack import FakeSlack
 
 
 def posted_messages(slack: FakeSlack) -> list[dict[str, Any]]:
-    """Each part of each message that stands there for everybody, under its name in the outbox.
+    """Return each part of each public message of the bot, with its outbox id.
 
-    To Slack all processes are one, so nobody may have posted one again.
+    The entries have one pid, so a message posted again by another process counts as a repetition.
     """
-    ours = [message for message in slack.workspace.messages if message.is_from_bot and message.ephemeral_to is None]
-    return [_entry(message) for message in ours]
+    from_bot = [message for message in slack.workspace.messages if message.is_from_bot and message.ephemeral_to is None]
+    return [_entry(message) for message in from_bot]
 
 
 def _entry(message: Message) -> dict[str, Any]:
-    named = (message.metadata or {}).get("event_payload", {})
+    outbox_part = (message.metadata or {}).get("event_payload", {})
     kind, ref = "card" if message.controls else "message", f"{message.channel}:{message.ts}"
-    key = f"{named.get('outbox_id')} part {named.get('part')}"
+    key = f"{outbox_part.get('outbox_id')} part {outbox_part.get('part')}"
     return {"key": key, "kind": kind, "to": "slack", "ref": ref, "text": message.visible_text, "pid": 0}

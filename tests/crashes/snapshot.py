@@ -1,4 +1,4 @@
-"""Evidence: all that a database holds and all that the outside saw, read once, for the checker to judge."""
+"""System snapshot: the content of the database and of the journals, read once, for the checker."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _thread, _event, _request, _outbox, _inbox, _conversation = (
 
 
 class LoggedRow(NamedTuple):
-    """One event as its row holds it."""
+    """One event as stored."""
 
     thread_id: str
     seq: int
@@ -37,7 +37,7 @@ class LoggedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class SystemSnapshot:
-    """`before` is what had been seen earlier of the same database, if it had."""
+    """Content of a database and its journals. `earlier` is a previous snapshot of the same database, if any."""
 
     threads: Mapping[str, Row[Any]]
     logs: Mapping[str, Sequence[LoggedRow]]
@@ -53,8 +53,8 @@ class SystemSnapshot:
 
     @classmethod
     def take(cls, url: str, journals: Journals, earlier: "SystemSnapshot | None" = None) -> Self:
-        """What was answered and what was begun is read first: by then it must be in the database."""
-        answers, deeds = journals.http_responses.read_entries(), journals.side_effects.read_entries()
+        """Read the journals of responses and side effects first: the database must hold their causes by then."""
+        responses, side_effects = journals.http_responses.read_entries(), journals.side_effects.read_entries()
         with snapshot_connection(url) as connection:
             threads = {row.id: row for row in connection.execute(select(_thread))}
             return cls(
@@ -65,9 +65,9 @@ class SystemSnapshot:
                 inbox=connection.execute(select(_inbox)).all(),
                 conversations=connection.execute(select(_conversation)).all(),
                 replay_matches={thread: _replay_matches(connection, thread) for thread in threads},
-                side_effects=deeds,
+                side_effects=side_effects,
                 sent_messages=journals.sent_messages.read_entries(),
-                http_responses=answers,
+                http_responses=responses,
                 earlier=earlier and replace(earlier, earlier=None),
             )
 
@@ -81,16 +81,16 @@ class SystemSnapshot:
 
 
 def _replay_matches(connection: Connection, thread_id: str) -> bool:
-    """Whether what is kept is what the log folds to; a log that folds to nothing at all is no match."""
+    """Return whether the stored projection equals the folded log; False if the log cannot be folded."""
     try:
         return replay_on_connection(connection, thread_id).is_match
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is wrong
+    except Exception:  # noqa: BLE001 - any error means that it does not match
         return False
 
 
 @contextmanager
 def snapshot_connection(url: str) -> Iterator[Connection]:
-    """A look at a database, whoever else uses it: all that is read is of one moment, until it is rolled back."""
+    """Yield a connection whose reads see one moment, while other processes use the database."""
     engine = (
         create_engine(psycopg_url(url), isolation_level="REPEATABLE READ") if is_postgres(url) else create_engine(url)
     )
@@ -110,16 +110,16 @@ def _logs(connection: Connection) -> dict[str, list[LoggedRow]]:
 
 
 def unfinished_thread_ids(connection: Connection) -> list[str]:
-    """The threads that still want something of a process, of people or of the clock."""
-    over = ("done", "failed", "cancelled")
-    at_work = select(_thread.c.id).where(_thread.c.unfinished | _thread.c.status.not_in(over))
-    found = [*connection.execute(at_work).scalars(), *connection.execute(select(_outbox.c.thread_id)).scalars()]
+    """Return the threads that wait for a process, a person or a timer, or have messages in the outbox."""
+    ended = ("done", "failed", "cancelled")
+    query = select(_thread.c.id).where(_thread.c.unfinished | _thread.c.status.not_in(ended))
+    found = [*connection.execute(query).scalars(), *connection.execute(select(_outbox.c.thread_id)).scalars()]
     connection.rollback()
     return found
 
 
 def count_events(connection: Connection, event_type: str) -> int:
-    """How many events of a type there are."""
+    """Return the number of events of a type."""
     found: int = connection.execute(select(func.count()).where(_event.c.type == event_type)).scalar_one()
     connection.rollback()
     return found

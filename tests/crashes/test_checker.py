@@ -1,4 +1,4 @@
-"""The checker finds what it is there to find: each kind of wrong is put into a good history, and must be seen."""
+"""The checker finds each kind of corruption: each is applied to a correct history and must be reported."""
 
 import json
 import shutil
@@ -25,13 +25,13 @@ from tests.databases import DATABASES
 thread, event, request, outbox, inbox, conversation = (
     kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow, ConversationRow)
 )
-OPS, LATER = "C0OPS", datetime(2999, 1, 1, tzinfo=UTC)
-PROMISED = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17}
+OPS, FAR_FUTURE = "C0OPS", datetime(2999, 1, 1, tzinfo=UTC)
+INVARIANT_NUMBERS = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17}
 
 
 @dataclass(frozen=True)
 class EditableHistory:
-    """A database and its ledgers, to be corrupted."""
+    """A database and its journals, to be corrupted."""
 
     url: str
     journals: Journals
@@ -47,7 +47,7 @@ class EditableHistory:
         engine.dispose()
 
     def first(self, kind: str, **having: Any) -> Any:
-        """The first event of a type whose data has these values."""
+        """Return the first event of a type whose data has these values."""
         return next(e for e in self.take_snapshot().of_type(kind) if having.items() <= e.data.items())
 
     def rewrite(self, found: Any, **data: Any) -> None:
@@ -55,7 +55,7 @@ class EditableHistory:
         self.change(update(event).where(*_is(found)).values(data=text))
 
     def repeat(self, found: Any, **columns: Any) -> None:
-        """The event once more at the end of its log, whose row says so too."""
+        """Append a copy of the event to its log and raise the version of the thread."""
         seq = len(self.take_snapshot().logs[found.thread_id]) + 1
         row = {
             "thread_id": found.thread_id,
@@ -69,9 +69,9 @@ class EditableHistory:
             update(thread).where(thread.c.id == found.thread_id).values(version=seq),
         )
 
-    def enter(self, ledger: Journal, **changed: Any) -> None:
-        """The first entry once more, with changes."""
-        ledger.append(**{**ledger.read_entries()[0], **changed})
+    def append_copy(self, journal: Journal, **changed: Any) -> None:
+        """Append a copy of the first entry with changes."""
+        journal.append(**{**journal.read_entries()[0], **changed})
 
 
 def _is(found: Any) -> tuple[Any, Any]:
@@ -82,22 +82,22 @@ def _is(found: Any) -> tuple[Any, Any]:
 def complete_scenario(
     request: pytest.FixtureRequest, process_pool: ProcessPool, tmp_path_factory: pytest.TempPathFactory
 ) -> CrashScenario:
-    """A history with everything in it: every errand, and a payment nobody could tell of."""
-    folder = tmp_path_factory.mktemp("good")
-    scene = CrashScenario(process_pool, DATABASES[request.param](folder), folder)
-    lives_through(scene, [errand for errand in TASKS if errand != "once"])
-    lives_through(scene, ["once"], "pay done")
-    return scene
+    """Return a scenario with a complete history: every task, and a payment whose outcome was unknown."""
+    folder = tmp_path_factory.mktemp("complete")
+    scenario = CrashScenario(process_pool, DATABASES[request.param](folder), folder)
+    run_tasks(scenario, [task for task in TASKS if task != "once"])
+    run_tasks(scenario, ["once"], "pay done")
+    return scenario
 
 
-def lives_through(scenario: CrashScenario, errands: list[str], place: str = "") -> None:
-    alice, bob = requester_and_responder(scenario, place[:3])
-    scenario.start(place)
+def run_tasks(scenario: CrashScenario, tasks: list[str], kill_point: str = "") -> None:
+    alice, bob = requester_and_responder(scenario, kill_point[:3])
+    scenario.start(kill_point)
     with ConcurrentUsers(scenario, bob) as users:
-        for order, errand in enumerate(errands):
-            users.start_task(task_function(errand, alice, f"{place[:3]}{order}"))
-        if place:
-            scenario.wait_for_kill(place)
+        for order, task in enumerate(tasks):
+            users.start_task(task_function(task, alice, f"{kill_point[:3]}{order}"))
+        if kill_point:
+            scenario.wait_for_kill(kill_point)
             scenario.start()
         users.wait_until_idle()
     scenario.kill()
@@ -105,9 +105,9 @@ def lives_through(scenario: CrashScenario, errands: list[str], place: str = "") 
 
 @pytest.fixture
 def history(complete_scenario: CrashScenario, tmp_path: Path) -> EditableHistory:
-    """A copy, for one test to spoil."""
-    for ledger in complete_scenario.folder.glob("*.jsonl"):
-        shutil.copy(ledger, tmp_path)
+    """Return a copy of the history that the test may corrupt."""
+    for journal in complete_scenario.folder.glob("*.jsonl"):
+        shutil.copy(journal, tmp_path)
     return EditableHistory(
         database_admin(complete_scenario.url).copy_idle(complete_scenario.url, tmp_path.name), Journals(tmp_path)
     )
@@ -120,92 +120,96 @@ def test_complete_history_has_no_violation(history: EditableHistory) -> None:
 
 
 def test_checker_has_all_promised_invariants(history: EditableHistory) -> None:
-    assert {each.number for each in INVARIANTS} == PROMISED
-    assert {number for number, _, _ in SPOILED} == PROMISED - {2}
+    assert {each.number for each in INVARIANTS} == INVARIANT_NUMBERS
+    assert {number for number, _, _ in CORRUPTIONS} == INVARIANT_NUMBERS - {2}
 
 
-def lose_an_event(history: EditableHistory) -> None:
+def delete_event(history: EditableHistory) -> None:
     history.change(delete(event).where(*_is(history.first("StepChosen"))))
 
 
-def count_one_too_many(history: EditableHistory) -> None:
+def increase_version(history: EditableHistory) -> None:
     history.change(update(thread).values(version=thread.c.version + 1))
 
 
-def forget_a_name(history: EditableHistory) -> None:
+def delete_inbox_row(history: EditableHistory) -> None:
     history.change(delete(inbox).where(inbox.c.key.like("POST /v1/threads %-1")))
 
 
-def forget_what_was_said(history: EditableHistory) -> None:
+def change_message_text(history: EditableHistory) -> None:
     history.rewrite(history.first("MessageReceived"), text="something else")
 
 
-def answer_what_is_not_there(history: EditableHistory) -> None:
-    history.enter(history.journals.http_responses, key="alice-of-another-day")
+def add_response_without_inbox_row(history: EditableHistory) -> None:
+    history.append_copy(history.journals.http_responses, key="alice-of-another-day")
 
 
-def say_it_again(history: EditableHistory) -> None:
-    said = history.first("MessageReceived")
-    history.repeat(said)
+def repeat_message(history: EditableHistory) -> None:
+    message = history.first("MessageReceived")
+    history.repeat(message)
 
 
-def hear_without_a_name(history: EditableHistory) -> None:
-    said = history.first("MessageReceived")
-    history.repeat(said, at=said.at + timedelta(seconds=1), data=json.dumps({**said.data, "text": "Psst."}))
+def add_message_without_inbox_row(history: EditableHistory) -> None:
+    message = history.first("MessageReceived")
+    history.repeat(message, at=message.at + timedelta(seconds=1), data=json.dumps({**message.data, "text": "Hello."}))
 
 
-def reword(history: EditableHistory, kind: str, at: datetime) -> None:
-    """What was said first is changed later; nobody wrote down under which name that came in."""
-    said = history.first("MessageReceived")
-    told = {"ref": f"{OPS}:1.1", "source": f"slack:{OPS}:1.1", **({"text": "Psst."} if kind == "MessageEdited" else {})}
-    history.repeat(said, type=kind, at=at, data=json.dumps(told))
+def append_change(history: EditableHistory, kind: str, at: datetime) -> None:
+    """Append a change of the first message without an inbox row."""
+    message = history.first("MessageReceived")
+    data = {
+        "ref": f"{OPS}:1.1",
+        "source": f"slack:{OPS}:1.1",
+        **({"text": "Hello."} if kind == "MessageEdited" else {}),
+    }
+    history.repeat(message, type=kind, at=at, data=json.dumps(data))
 
 
-def edit_without_a_name(history: EditableHistory) -> None:
-    reword(history, "MessageEdited", LATER)
+def add_edit_without_inbox_row(history: EditableHistory) -> None:
+    append_change(history, "MessageEdited", FAR_FUTURE)
 
 
-def delete_without_a_name(history: EditableHistory) -> None:
-    reword(history, "MessageDeleted", LATER)
+def add_deletion_without_inbox_row(history: EditableHistory) -> None:
+    append_change(history, "MessageDeleted", FAR_FUTURE)
 
 
-def name_on_slack(history: EditableHistory, at: datetime, *keys: str) -> None:
+def add_slack_inbox_rows(history: EditableHistory, at: datetime, *keys: str) -> None:
     rows = [
         {"channel": "slack", "key": key, "thread_id": history.first("StepChosen").thread_id, "at": at} for key in keys
     ]
     history.change(*(insert(inbox).values(**row) for row in rows))
 
 
-def name_what_nobody_said(history: EditableHistory) -> None:
-    name_on_slack(history, LATER, "event:T:Ev1", "message:T:C:1.1")
+def add_inbox_rows_without_event(history: EditableHistory) -> None:
+    add_slack_inbox_rows(history, FAR_FUTURE, "event:T:Ev1", "message:T:C:1.1")
 
 
-def say_it_on_slack(history: EditableHistory) -> None:
-    """The place is written down nowhere."""
-    said = history.first("MessageReceived")
-    begun = next(e for e in history.take_snapshot().logs[said.thread_id] if e.type == "ThreadStarted")
+def move_thread_to_slack(history: EditableHistory) -> None:
+    """Move a thread to Slack without a conversation row."""
+    message = history.first("MessageReceived")
+    begun = next(e for e in history.take_snapshot().logs[message.thread_id] if e.type == "ThreadStarted")
     history.rewrite(begun, origin=f"slack:{OPS}:1.1")
-    history.rewrite(said, source=f"slack:{OPS}:1.1")
+    history.rewrite(message, source=f"slack:{OPS}:1.1")
 
 
-def lead_elsewhere(history: EditableHistory) -> None:
+def add_wrong_conversation(history: EditableHistory) -> None:
     row = {"channel": "slack", "place": f"T0TEAM:{OPS}:1.1", "thread_id": history.first("StepChosen").thread_id}
     history.change(insert(conversation).values(**row))
 
 
-def keep_another_status(history: EditableHistory) -> None:
+def change_thread_status(history: EditableHistory) -> None:
     history.change(update(thread).values(status="running"))
 
 
-def keep_another_state(history: EditableHistory) -> None:
+def change_thread_state(history: EditableHistory) -> None:
     worse = func.replace(thread.c.state, '"lifecycle":"done"', '"lifecycle":"failed"')
     history.change(update(thread).values(state=worse))
 
 
-def approve_what_one_said(history: EditableHistory) -> None:
+def approve_own_request(history: EditableHistory) -> None:
     approved = history.first("RequestAnswered", status="approved")
-    said = next(e for e in history.take_snapshot().logs[approved.thread_id] if e.type == "MessageReceived")
-    history.change(update(event).where(*_is(said)).values(actor=approved.actor))
+    message = next(e for e in history.take_snapshot().logs[approved.thread_id] if e.type == "MessageReceived")
+    history.change(update(event).where(*_is(message)).values(actor=approved.actor))
 
 
 def start_without_approval(history: EditableHistory) -> None:
@@ -219,53 +223,53 @@ def approve_with_less_assurance(history: EditableHistory) -> None:
 
 
 def pay_twice(history: EditableHistory) -> None:
-    history.enter(history.journals.side_effects, **deed_of(history, "pay"))
+    history.append_copy(history.journals.side_effects, **side_effect_of(history, "pay"))
 
 
 def move_twice(history: EditableHistory) -> None:
-    history.enter(history.journals.side_effects, **deed_of(history, "move"))
+    history.append_copy(history.journals.side_effects, **side_effect_of(history, "move"))
 
 
 def ship_under_another_key(history: EditableHistory) -> None:
-    history.enter(history.journals.side_effects, **{**deed_of(history, "ship"), "key": "another"})
+    history.append_copy(history.journals.side_effects, **{**side_effect_of(history, "ship"), "key": "another"})
 
 
 def send_twice(history: EditableHistory) -> None:
-    history.enter(history.journals.sent_messages)
+    history.append_copy(history.journals.sent_messages)
 
 
-def deed_of(history: EditableHistory, tool: str) -> Any:
-    return next(deed for deed in history.journals.side_effects.read_entries() if deed["tool"] == tool)
+def side_effect_of(history: EditableHistory, tool: str) -> Any:
+    return next(entry for entry in history.journals.side_effects.read_entries() if entry["tool"] == tool)
 
 
-def leave_a_call_without_end(history: EditableHistory) -> None:
+def remove_call_outcome(history: EditableHistory) -> None:
     history.rewrite(history.first("ToolSucceeded"), call_id=history.first("ToolFailed").data["call_id"])
 
 
-def leave_a_message(history: EditableHistory) -> None:
+def add_outbox_row(history: EditableHistory) -> None:
     row = {"thread_id": history.first("StepChosen").thread_id, "key": "card", "message": "{}"}
     history.change(insert(outbox).values(**row, created_at=history.first("StepChosen").at))
 
 
-def leave_a_thread_at_work(history: EditableHistory) -> None:
+def mark_thread_unfinished(history: EditableHistory) -> None:
     history.change(update(thread).values(unfinished=True))
 
 
-def leave_a_request_open(history: EditableHistory) -> None:
+def reopen_requests(history: EditableHistory) -> None:
     history.change(update(request).values(status="open"))
 
 
-def claim_that_it_was_sent(history: EditableHistory) -> None:
+def delete_sent_journal(history: EditableHistory) -> None:
     history.journals.sent_messages.path.unlink()
 
 
-def ask_nobody(history: EditableHistory) -> None:
+def detach_outcome_request(history: EditableHistory) -> None:
     unknown = history.first("ToolOutcomeUnknown")
     asked = next(e for e in history.take_snapshot().logs[unknown.thread_id] if e.seq == unknown.seq + 1)
     history.rewrite(asked, request={**asked.data["request"], "call_id": "another"})
 
 
-def tell_nobody(history: EditableHistory) -> None:
+def delete_outcome_card(history: EditableHistory) -> None:
     entries = history.journals.sent_messages.read_entries()
     history.journals.sent_messages.path.unlink()
     for entry in entries:
@@ -273,20 +277,20 @@ def tell_nobody(history: EditableHistory) -> None:
             history.journals.sent_messages.append(**entry)
 
 
-def decide_again(history: EditableHistory) -> None:
+def repeat_decision(history: EditableHistory) -> None:
     history.repeat(history.first("RequestAnswered"))
 
 
-def expire_what_was_approved(history: EditableHistory) -> None:
+def expire_approved_request(history: EditableHistory) -> None:
     about = {"request_id": history.first("RequestAnswered").data["request_id"], "on_expire": "deny"}
     history.repeat(history.first("RequestAnswered"), type="RequestExpired", data=json.dumps(about))
 
 
-def keep_another_decision(history: EditableHistory) -> None:
+def change_request_status(history: EditableHistory) -> None:
     history.change(update(request).where(request.c.status == "approved").values(status="denied"))
 
 
-def let_two_win(history: EditableHistory) -> None:
+def add_second_winner(history: EditableHistory) -> None:
     won = next(a for a in history.journals.http_responses.read_entries() if a["path"].endswith("/answer"))
     history.journals.http_responses.append(**{**won, "key": "carol-1", "by": "carol"})
 
@@ -296,138 +300,142 @@ def decide_too_late(history: EditableHistory) -> None:
     history.change(update(event).where(*_is(answered)).values(at=answered.at + timedelta(days=30)))
 
 
-def do_what_was_not_started(history: EditableHistory) -> None:
-    history.enter(history.journals.side_effects, key="thr_1:call_1", order="unheard of")
+def add_unknown_side_effect(history: EditableHistory) -> None:
+    history.append_copy(history.journals.side_effects, key="thr_1:call_1", order="unheard of")
 
 
-def do_more_than_was_started(history: EditableHistory) -> None:
-    history.enter(history.journals.side_effects, **deed_of(history, "look"))
+def repeat_side_effect(history: EditableHistory) -> None:
+    history.append_copy(history.journals.side_effects, **side_effect_of(history, "look"))
 
 
 def skip_an_attempt(history: EditableHistory) -> None:
     history.rewrite(history.first("ToolStarted"), attempt=2)
 
 
-def choose_on_an_old_log(history: EditableHistory) -> None:
+def choose_on_old_version(history: EditableHistory) -> None:
     chosen = history.first("StepChosen")
     history.rewrite(chosen, based_on=chosen.data["based_on"] - 1)
 
 
-def fire_again(history: EditableHistory) -> None:
+def repeat_timer(history: EditableHistory) -> None:
     history.repeat(history.first("TimerFired"))
 
 
-def fire_early(history: EditableHistory) -> None:
+def postpone_timer(history: EditableHistory) -> None:
     history.rewrite(history.first("TimerSet"), fires_at="2999-01-01T00:00:00Z")
 
 
 def expire_early(history: EditableHistory) -> None:
-    expire_what_was_approved(history)
+    expire_approved_request(history)
 
 
 def expire_twice(history: EditableHistory) -> None:
-    expire_what_was_approved(history)
-    expire_what_was_approved(history)
+    expire_approved_request(history)
+    expire_approved_request(history)
 
 
-def refuse_what_was_kept(history: EditableHistory) -> None:
-    history.enter(history.journals.http_responses, status=422)
+def reject_stored_request(history: EditableHistory) -> None:
+    history.append_copy(history.journals.http_responses, status=422)
 
 
-def end_in_two_ways(history: EditableHistory) -> None:
+def add_second_outcome(history: EditableHistory) -> None:
     history.repeat(history.first("ToolSucceeded"), type="ToolFailed")
 
 
-def end_what_was_never_called(history: EditableHistory) -> None:
+def add_outcome_of_unknown_call(history: EditableHistory) -> None:
     history.repeat(history.first("ToolSucceeded"), data=json.dumps({"call_id": "call_1", "summary": "did it"}))
 
 
-def answer_nobody(history: EditableHistory) -> None:
+def add_inbox_row(history: EditableHistory) -> None:
     history.change(insert(inbox).values(channel="web:bob", key="k", thread_id="t", at=history.first("StepChosen").at))
 
 
-SPOILED: tuple[tuple[int, str, Callable[[EditableHistory], None]], ...] = (
-    (1, "and holds", lose_an_event),
-    (1, "and holds", count_one_too_many),
-    (3, "in the inbox 0 times", forget_a_name),
-    (3, "in the log 0 times", forget_what_was_said),
-    (3, "in the log 2 times", say_it_again),
-    (3, "in the inbox 0 times", answer_what_is_not_there),
-    (4, "1 names and 0 causes", answer_nobody),
-    (4, "0 names and 1 causes", hear_without_a_name),
-    (4, "in the logs 2 times", say_it_again),
-    (4, "0 names and 1 causes", edit_without_a_name),
-    (4, "0 names and 1 causes", delete_without_a_name),
-    (4, "1 names and 0 causes", name_what_nobody_said),
-    (4, "does not reach", say_it_on_slack),
-    (4, "which is not there", lead_elsewhere),
-    (5, "folds to something else", keep_another_status),
-    (5, "folds to something else", keep_another_state),
-    (6, "whose words led to it", approve_what_one_said),
+CORRUPTIONS: tuple[tuple[int, str, Callable[[EditableHistory], None]], ...] = (
+    (1, "and holds", delete_event),
+    (1, "and holds", increase_version),
+    (3, "in the inbox 0 times", delete_inbox_row),
+    (3, "in the log 0 times", change_message_text),
+    (3, "in the log 2 times", repeat_message),
+    (3, "in the inbox 0 times", add_response_without_inbox_row),
+    (4, "1 inbox keys and 0 events", add_inbox_row),
+    (4, "0 inbox keys and 1 events", add_message_without_inbox_row),
+    (4, "in the logs 2 times", repeat_message),
+    (4, "0 inbox keys and 1 events", add_edit_without_inbox_row),
+    (4, "0 inbox keys and 1 events", add_deletion_without_inbox_row),
+    (4, "1 inbox keys and 0 events", add_inbox_rows_without_event),
+    (4, "is not linked to", move_thread_to_slack),
+    (4, "by mistake", add_wrong_conversation),
+    (5, "does not match its log", change_thread_status),
+    (5, "does not match its log", change_thread_state),
+    (6, "who requested it", approve_own_request),
     (6, "approved by 0 of 1", start_without_approval),
     (6, "with less assurance", approve_with_less_assurance),
-    (7, "pay (once) was done 2 times", pay_twice),
-    (7, "move (verifiable) was done 2 times", move_twice),
-    (7, "was done under 2 keys", ship_under_another_key),
-    (7, "one process handed", send_twice),
-    (8, "has no end", leave_a_call_without_end),
-    (8, "still to be sent", leave_a_message),
-    (8, "is at work", leave_a_thread_at_work),
-    (8, "is still open", leave_a_request_open),
-    (8, "never taken", claim_that_it_was_sent),
-    (9, "asked about 0 times", ask_nobody),
-    (9, "no card of", tell_nobody),
-    (10, "and expired", expire_what_was_approved),
-    (10, "ended as", decide_again),
-    (10, "is kept as denied", keep_another_decision),
-    (10, "is kept as open", leave_a_request_open),
-    (10, "2 people were told", let_two_win),
+    (7, "pay (once) ran 2 times", pay_twice),
+    (7, "move (verifiable) ran 2 times", move_twice),
+    (7, "ran under 2 keys", ship_under_another_key),
+    (7, "one process sent", send_twice),
+    (8, "has no outcome", remove_call_outcome),
+    (8, "was not sent", add_outbox_row),
+    (8, "is unfinished", mark_thread_unfinished),
+    (8, "is still open", reopen_requests),
+    (8, "its channel never sent it", delete_sent_journal),
+    (9, "and 0 requests", detach_outcome_request),
+    (9, "no card of", delete_outcome_card),
+    (10, "and expired", expire_approved_request),
+    (10, "was settled as", repeat_decision),
+    (10, "is stored as denied", change_request_status),
+    (10, "is stored as open", reopen_requests),
+    (10, "2 people got", add_second_winner),
     (11, "and was decided at", decide_too_late),
-    (13, "started 0 times", do_what_was_not_started),
-    (13, "was done 2 times and started 1 times", do_more_than_was_started),
-    (13, "was started as [2]", skip_an_attempt),
-    (13, "was chosen when", choose_on_an_old_log),
-    (15, "fired twice", fire_again),
-    (15, "fired early", fire_early),
+    (13, "started 0 times", add_unknown_side_effect),
+    (13, "ran 2 times and was started 1 times", repeat_side_effect),
+    (13, "started with attempts [2]", skip_an_attempt),
+    (13, "was chosen when", choose_on_old_version),
+    (15, "fired twice", repeat_timer),
+    (15, "fired early", postpone_timer),
     (15, "expired early", expire_early),
-    (15, "came 2 times", expire_twice),
-    (17, "kept all the same", refuse_what_was_kept),
-    (17, "ended as done and failed", end_in_two_ways),
-    (17, "never made", end_what_was_never_called),
-    (17, "nobody was told", answer_nobody),
+    (15, "reported 2 times", expire_twice),
+    (17, "and is in the inbox", reject_stored_request),
+    (17, "outcomes done and failed", add_second_outcome),
+    (17, "unknown call", add_outcome_of_unknown_call),
+    (17, "was not answered", add_inbox_row),
 )
 
 
-@pytest.mark.parametrize(("number", "words", "spoil"), SPOILED, ids=[f"{n} {s.__name__}" for n, _, s in SPOILED])
+@pytest.mark.parametrize(
+    ("number", "words", "corrupt"), CORRUPTIONS, ids=[f"{n} {s.__name__}" for n, _, s in CORRUPTIONS]
+)
 def test_each_corruption_is_found(
-    number: int, words: str, spoil: Callable[[EditableHistory], None], history: EditableHistory
+    number: int, words: str, corrupt: Callable[[EditableHistory], None], history: EditableHistory
 ) -> None:
-    spoil(history)
+    corrupt(history)
     found = [
-        told for told in find_violations(history.take_snapshot(), is_settled=True) if told.startswith(f"no. {number},")
+        violation
+        for violation in find_violations(history.take_snapshot(), is_settled=True)
+        if violation.startswith(f"no. {number},")
     ]
-    assert any(words in told for told in found), found
+    assert any(words in violation for violation in found), found
 
 
 def test_one_slack_arrival_may_have_several_keys(history: EditableHistory) -> None:
-    edit_without_a_name(history)
-    name_on_slack(history, LATER, "event:T:Ev1", f"edit:T:{OPS}:1.1:2.2")
+    add_edit_without_inbox_row(history)
+    add_slack_inbox_rows(history, FAR_FUTURE, "event:T:Ev1", f"edit:T:{OPS}:1.1:2.2")
     assert "no. 4," not in " ".join(find_violations(history.take_snapshot(), is_settled=True))
 
 
 def test_ignored_change_leaves_only_dedup_keys(history: EditableHistory) -> None:
-    name_on_slack(history, history.first("ThreadFinished").at, "event:T:Ev1", f"delete:T:{OPS}:1.1")
+    add_slack_inbox_rows(history, history.first("ThreadFinished").at, "event:T:Ev1", f"delete:T:{OPS}:1.1")
     assert find_violations(history.take_snapshot(), is_settled=True) == []
 
 
-@pytest.mark.parametrize("spoil", [lose_an_event, forget_what_was_said])
-def test_changed_log_is_found(spoil: Callable[[EditableHistory], None], history: EditableHistory) -> None:
+@pytest.mark.parametrize("corrupt", [delete_event, change_message_text])
+def test_changed_log_is_found(corrupt: Callable[[EditableHistory], None], history: EditableHistory) -> None:
     before = history.take_snapshot()
-    spoil(history)
+    corrupt(history)
     assert "no. 2," in " ".join(find_violations(history.take_snapshot(before), is_settled=False))
 
 
 def test_eventual_invariants_wait_until_settled(history: EditableHistory) -> None:
-    leave_a_message(history)
+    add_outbox_row(history)
     assert find_violations(history.take_snapshot(), is_settled=False) == []
     assert find_violations(history.take_snapshot(), is_settled=True) != []

@@ -1,4 +1,4 @@
-"""Several processes, one of which dies or stands still in the middle: the others finish everything, each deed once."""
+"""Several processes, one of which is killed or suspended: the others finish all work, and each tool runs once."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,73 +17,79 @@ from tests.crashes.simulated_users import ConcurrentUsers, requester_and_respond
 from tests.crashes.snapshot import SystemSnapshot
 from tests.crashes.tool_calls import tool_call_histories
 
-ROUND_TRIPS = 200
-PAGERS = 20
-FOR_MANY = 280.0
-"""Seconds that so many may take, on a machine that has much else to do; some ten on an idle one."""
-WORKER = 1
-"""One of the two: the roles are web, worker, worker and clock."""
+ROUND_TRIP_COUNT = 200
+PAGER_COUNT = 20
+LOAD_TIMEOUT_SECONDS = 280.0
+"""Timeout of the whole load on a busy machine; it takes about ten seconds on an idle one."""
+WORKER_INDEX = 1
+"""Index of a worker in the layout web, worker, worker, clock."""
 
 pytestmark = [multi_process, pytest.mark.timeout(600)]
 
 
 @contextmanager
-def round_trips(scenario: CrashScenario, words: str) -> Iterator[ConcurrentUsers]:
-    """Many at once: Alice wants as many things as there are round trips, and Bob approves each."""
+def round_trips(scenario: CrashScenario, command: str) -> Iterator[ConcurrentUsers]:
+    """Start as many threads as there are round trips, with Bob approving each, and wait for all at the end."""
     alice, bob = requester_and_responder(scenario)
     scenario.start()
     with ConcurrentUsers(scenario, replace(bob, concurrency=8)) as users:
-        for order in range(ROUND_TRIPS):
-            users.start_task(partial(replace(alice, pager=f"alice-{order % PAGERS}").start_thread, f"{words} {order}"))
+        for order in range(ROUND_TRIP_COUNT):
+            users.start_task(
+                partial(replace(alice, pager=f"alice-{order % PAGER_COUNT}").start_thread, f"{command} {order}")
+            )
         yield users
-        users.wait_until_idle(FOR_MANY)
+        users.wait_until_idle(LOAD_TIMEOUT_SECONDS)
 
 
-def in_the_middle(scenario: CrashScenario) -> None:
-    """A third is done, and people go on answering."""
-    deeds = scenario.journals.side_effects
+def wait_until_a_third_is_done(scenario: CrashScenario) -> None:
+    """Wait until a third of the work is done."""
+    side_effects = scenario.journals.side_effects
     wait_until(
-        lambda: len(deeds.read_entries()) > ROUND_TRIPS // 3, lambda: f"too little: {scenario.log_tail}", FOR_MANY
+        lambda: len(side_effects.read_entries()) > ROUND_TRIP_COUNT // 3,
+        lambda: f"too few runs: {scenario.log_tail}",
+        LOAD_TIMEOUT_SECONDS,
     )
-    assert len(deeds.read_entries()) < ROUND_TRIPS
+    assert len(side_effects.read_entries()) < ROUND_TRIP_COUNT
 
 
-def check_each_is_done(snapshot: SystemSnapshot) -> None:
+def check_all_done(snapshot: SystemSnapshot) -> None:
     assert find_violations(snapshot, is_settled=True) == []
-    assert len(snapshot.threads) == ROUND_TRIPS
+    assert len(snapshot.threads) == ROUND_TRIP_COUNT
     assert {row.status for row in snapshot.threads.values()} == {"done"}
     approvals = [row for row in snapshot.requests.values() if row.status == "approved"]
-    assert len(approvals) == ROUND_TRIPS
+    assert len(approvals) == ROUND_TRIP_COUNT
 
 
 def test_worker_killed_under_load_leaves_each_tool_run_once(
     scenario: CrashScenario,
 ) -> None:
-    """Of a call that was running nobody knows whether it ran, so Bob looks; nothing is started twice without him."""
+    """The outcome of a call that was running is unknown, so Bob answers from the journal before it is repeated."""
     with round_trips(scenario, "wire"):
-        in_the_middle(scenario)
-        scenario.kill_one(WORKER)
+        wait_until_a_third_is_done(scenario)
+        scenario.kill_one(WORKER_INDEX)
     scenario.kill()
     snapshot = scenario.take_snapshot()
-    check_each_is_done(snapshot)
-    assert Counter(deed["order"] for deed in snapshot.side_effects) == {str(order): 1 for order in range(ROUND_TRIPS)}
+    check_all_done(snapshot)
+    assert Counter(entry["order"] for entry in snapshot.side_effects) == {
+        str(order): 1 for order in range(ROUND_TRIP_COUNT)
+    }
 
 
 def test_suspended_worker_changes_nothing_when_resumed(
     scenario: CrashScenario,
 ) -> None:
     with round_trips(scenario, "ship"):
-        in_the_middle(scenario)
-        scenario.processes[WORKER].send_signal(SIGSTOP)
+        wait_until_a_third_is_done(scenario)
+        scenario.processes[WORKER_INDEX].send_signal(SIGSTOP)
     before = scenario.take_snapshot()
-    check_each_is_done(before)
-    snapshot = woken(scenario, before)
-    assert {deed["key"] for deed in snapshot.side_effects} == {deed["key"] for deed in before.side_effects}
-    assert len({deed["key"] for deed in snapshot.side_effects}) == ROUND_TRIPS
+    check_all_done(before)
+    snapshot = resume_and_stop(scenario, before)
+    assert {entry["key"] for entry in snapshot.side_effects} == {entry["key"] for entry in before.side_effects}
+    assert len({entry["key"] for entry in snapshot.side_effects}) == ROUND_TRIP_COUNT
 
 
-def woken(scenario: CrashScenario, before: SystemSnapshot) -> SystemSnapshot:
-    """What there is once whoever stood still has gone on, done all it had in its hands, and stopped when asked to."""
+def resume_and_stop(scenario: CrashScenario, before: SystemSnapshot) -> SystemSnapshot:
+    """Resume the suspended process, stop all with SIGTERM, and check that the logs have not changed."""
     scenario.resume()
     scenario.send_signal(SIGTERM)
     assert [process.wait() for process in scenario.processes] == [0] * len(scenario.processes)
@@ -93,23 +99,26 @@ def woken(scenario: CrashScenario, before: SystemSnapshot) -> SystemSnapshot:
     return snapshot
 
 
-def stood_still(scenario: CrashScenario, place: str, errand: str) -> SystemSnapshot:
-    """What there is when one process stood still at a place, the others finished, and it was woken."""
+def suspend_and_resume(scenario: CrashScenario, kill_point: str, task: str) -> SystemSnapshot:
+    """Suspend one process at the kill point, let the others finish, and resume it."""
     alice, bob = requester_and_responder(scenario)
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    scenario.start(place, 1, "--suspend")
+    scenario.start(kill_point, 1, "--suspend")
     with ConcurrentUsers(scenario, bob) as users:
-        users.start_task(task_function(errand, alice))
-        wait_until(lambda: scenario.was_reached(place), lambda: f"nobody stood still {place!r}: {scenario.log_tail}")
+        users.start_task(task_function(task, alice))
+        wait_until(
+            lambda: scenario.was_reached(kill_point),
+            lambda: f"no process was suspended {kill_point!r}: {scenario.log_tail}",
+        )
         users.wait_until_idle()
     before = scenario.take_snapshot()
     assert find_violations(before, is_settled=True) == []
     assert {row.status for row in before.threads.values()} == {"done"}
-    return woken(scenario, before)
+    return resume_and_stop(scenario, before)
 
 
 @pytest.mark.parametrize(
-    ("place", "effect", "doubts"),
+    ("kill_point", "effect", "outcome_requests"),
     [
         ("model answered", "once", 0),
         ("RunTool started", "once", 0),
@@ -119,32 +128,38 @@ def stood_still(scenario: CrashScenario, place: str, errand: str) -> SystemSnaps
     ],
 )
 def test_resumed_worker_does_not_overwrite_new_owner(
-    place: str, effect: str, doubts: int, scenario: CrashScenario
+    kill_point: str, effect: str, outcome_requests: int, scenario: CrashScenario
 ) -> None:
-    snapshot = stood_still(scenario, place, effect)
-    assert [deed["tool"] for deed in snapshot.side_effects] == [TOOL_BY_EFFECT[effect]]
-    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == doubts
+    snapshot = suspend_and_resume(scenario, kill_point, effect)
+    assert [entry["tool"] for entry in snapshot.side_effects] == [TOOL_BY_EFFECT[effect]]
+    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == outcome_requests
 
 
 def test_one_of_two_clock_processes_fires_a_timer(scenario: CrashScenario) -> None:
-    """The first is about to commit when it stands still; the second fires; the first wakes and finds it fired."""
-    snapshot = stood_still(scenario, "before the commit of TimerFired", "timer")
+    """The first process is suspended before its commit; the second fires the timer; the first finds it fired."""
+    snapshot = suspend_and_resume(scenario, "before the commit of TimerFired", "timer")
     assert len(list(snapshot.of_type("TimerFired"))) == 1
 
 
-@pytest.mark.parametrize(("effect", "deeds", "doubts"), [("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)])
-def test_another_worker_takes_over_after_a_kill(effect: str, deeds: int, doubts: int, scenario: CrashScenario) -> None:
+@pytest.mark.parametrize(
+    ("effect", "runs", "outcome_requests"), [("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
+)
+def test_another_worker_takes_over_after_a_kill(
+    effect: str, runs: int, outcome_requests: int, scenario: CrashScenario
+) -> None:
     alice, bob = requester_and_responder(scenario)
-    place = f"{TOOL_BY_EFFECT[effect]} done"
+    kill_point = f"{TOOL_BY_EFFECT[effect]} done"
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    scenario.start(place)
+    scenario.start(kill_point)
     with ConcurrentUsers(scenario, bob) as users:
         users.start_task(task_function(effect, alice))
-        wait_until(lambda: scenario.has_exited_process, lambda: f"nobody died {place!r}: {scenario.log_tail}")
+        wait_until(
+            lambda: scenario.has_exited_process, lambda: f"no process was killed {kill_point!r}: {scenario.log_tail}"
+        )
         users.wait_until_idle()
     assert sum(process.was_killed for process in scenario.processes) == 1
     scenario.kill()
     snapshot = scenario.take_snapshot()
     assert find_violations(snapshot, is_settled=True) == []
-    assert len(snapshot.side_effects) == deeds
-    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == doubts
+    assert len(snapshot.side_effects) == runs
+    assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == outcome_requests

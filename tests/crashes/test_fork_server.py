@@ -1,4 +1,4 @@
-"""What the zygote forks is what one gets by starting a process oneself."""
+"""A process started on its own behaves like one of the fork server, and a kill point is reached once."""
 
 import json
 import subprocess
@@ -15,14 +15,14 @@ from tests.crashes.simulated_users import requester_and_responder
 
 
 @contextmanager
-def program(scenario: CrashScenario, *wishes: str) -> Iterator[subprocess.Popen[bytes]]:
+def started_process(scenario: CrashScenario, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable,
         "-m",
         "tests.crashes.process",
         f"--url={scenario.url}",
         f"--folder={scenario.folder}",
-        *wishes,
+        *options,
     ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
@@ -31,18 +31,18 @@ def program(scenario: CrashScenario, *wishes: str) -> Iterator[subprocess.Popen[
             process.kill()
 
 
-def announced(process: subprocess.Popen[bytes]) -> Any:
-    """What it says once it is ready."""
+def read_announcement(process: subprocess.Popen[bytes]) -> Any:
+    """Return what the process announces when it is ready."""
     assert process.stdout is not None
     return json.loads(process.stdout.readline())
 
 
 def test_separate_process_dies_and_another_continues(scenario: CrashScenario) -> None:
-    with program(scenario, "--kill-point=after the commit of ThreadStarted") as process:
-        port = announced(process)["port"]
-        said = {"message": "look 1", "reply_to": "pager:alice"}
+    with started_process(scenario, "--kill-point=after the commit of ThreadStarted") as process:
+        port = read_announcement(process)["port"]
+        body = {"message": "look 1", "reply_to": "pager:alice"}
         alice, _ = requester_and_responder(scenario)
-        assert alice.client._request_once(port, "POST", "/v1/threads", said, "alice-1") is None
+        assert alice.client._request_once(port, "POST", "/v1/threads", body, "alice-1") is None
         assert process.wait(WAIT_TIMEOUT_SECONDS) == -SIGKILL
     [thread] = scenario.take_snapshot().threads
     scenario.start()

@@ -1,4 +1,4 @@
-"""A migration dies half way: whatever it left, the next one gets to the same end."""
+"""A migration killed half way is completed by the next one."""
 
 from itertools import count
 
@@ -11,13 +11,13 @@ from tests.crashes.database_admin import database_admin
 from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import requester_and_responder
 
-FEWEST_STATEMENTS = 10
-EACH = {False: 1, True: 3}
-"""Every statement, and every third where all of them are one transaction."""
+MIN_STATEMENT_COUNT = 10
+STEP_BY_JOB_QUEUE = {False: 1, True: 3}
+"""Kill at every statement, or at every third where the migration is one transaction (has_job_queue: step)."""
 
 
-def shape(url: str) -> object:
-    """The revision of a database, its tables, and their columns and indexes."""
+def schema_of(url: str) -> object:
+    """Return the revision of a database, its tables, and their columns and indexes."""
     engine = create_database_engine(url)
     try:
         tables = sorted(inspect(engine).get_table_names())
@@ -30,26 +30,28 @@ def shape(url: str) -> object:
 
 @pytest.mark.timeout(300)
 def test_next_migration_completes_one_killed_at_any_statement(scenario: CrashScenario) -> None:
-    """PostgreSQL takes a migration as a whole or not at all, so nobody ever sees a half of it."""
-    whole, nth, shapes = scenario.url, 0, set[str]()
-    for nth in count(1, EACH[scenario.has_job_queue]):
-        scenario.url = database_admin(whole).create_empty(whole, f"migrated{nth}")
-        process = scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={nth}")
+    """On PostgreSQL the migration is one transaction, so a killed one leaves either nothing or everything."""
+    complete_url, occurrence, left_schemas = scenario.url, 0, set[str]()
+    for occurrence in count(1, STEP_BY_JOB_QUEUE[scenario.has_job_queue]):
+        scenario.url = database_admin(complete_url).create_empty(complete_url, f"migrated{occurrence}")
+        process = scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={occurrence}")
         if process.wait() == 0:
             break
         assert process.was_killed
-        shapes.add(str(shape(scenario.url)))
+        left_schemas.add(str(schema_of(scenario.url)))
         assert scenario.start_process("migrate").wait() == 0
-        assert shape(scenario.url) == shape(whole)
-    assert nth > FEWEST_STATEMENTS
-    assert HEAD_REVISION in str(shape(scenario.url))
+        assert schema_of(scenario.url) == schema_of(complete_url)
+    assert occurrence > MIN_STATEMENT_COUNT
+    assert HEAD_REVISION in str(schema_of(scenario.url))
     if scenario.has_job_queue:
-        assert shapes == {str((None, {}, {})), str(shape(whole))}
+        assert left_schemas == {str((None, {}, {})), str(schema_of(complete_url))}
 
 
 def test_process_starts_on_a_half_migrated_database(scenario: CrashScenario) -> None:
     scenario.url = database_admin(scenario.url).create_empty(scenario.url, "half")
-    assert scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={FEWEST_STATEMENTS}").wait() != 0
+    assert (
+        scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={MIN_STATEMENT_COUNT}").wait() != 0
+    )
     scenario.start()
     alice, _ = requester_and_responder(scenario)
     alice.start_thread("look 1")

@@ -1,6 +1,6 @@
-"""kill -9 at random moments while people keep working. It may hit any process; the others live on.
+"""kill -9 of any process at random moments while people keep working; the other processes live on.
 
-`pytest --kills N` for more of them, `--kill-seed S` to see the same moments again.
+`pytest --kills N` sets the number of kills, `--kill-seed S` repeats the same moments.
 """
 
 import random
@@ -27,51 +27,53 @@ from tests.crashes.tool_calls import tool_call_histories
 
 pytestmark = pytest.mark.timeout(600)
 
-SEASON = 50
-"""Kills in one scene: then all comes to rest, and everything is looked at."""
-LOOKED_AT_EVERY = 10
-LONGEST_LIFE = 0.35
-"""Seconds a process is left to work, or as many as its start took: a slow machine works slowly too.
+KILLS_PER_ROUND = 50
+"""Kills in one scenario, after index all work finishes and everything is check_snapshot."""
+CHECK_INTERVAL = 10
+MAX_LIFETIME_SECONDS = 0.35
+"""Longest time in seconds a process may work before it is killed, or as long as its start took, if longer.
 
-One in five is given them from its very start, so that some die while starting.
+One in five is killed within this time of its very start, so that some die while starting.
 """
-WHERE = [SINGLE_PROCESS_SETTINGS[0], *MULTI_PROCESS_SETTINGS]
-"""On SQLite, and several processes on PostgreSQL."""
-PLACES = sorted({point.kill_point for point in CRASH_CASES})
+KILL_SETTINGS = [SINGLE_PROCESS_SETTINGS[0], *MULTI_PROCESS_SETTINGS]
+"""One process on SQLite, and several on PostgreSQL."""
+KILL_POINTS = sorted({case.kill_point for case in CRASH_CASES})
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test for every season; each setting has its share of the kills."""
+    """Generate a test for each round; each setting gets its share of the kills."""
     if "kills" in metafunc.fixturenames:
-        total = -(-metafunc.config.getoption("kills") // len(WHERE))
-        seasons = [min(SEASON, total - done) for done in range(0, total, SEASON)]
-        metafunc.parametrize(("season", "kills"), list(enumerate(seasons)))
+        total = -(-metafunc.config.getoption("kills") // len(KILL_SETTINGS))
+        rounds = [min(KILLS_PER_ROUND, total - done) for done in range(0, total, KILLS_PER_ROUND)]
+        metafunc.parametrize(("round_number", "kills"), list(enumerate(rounds)))
 
 
-@pytest.mark.parametrize("scenario", WHERE, ids=setting_id, indirect=True)
-def test_random_kills_lose_and_repeat_nothing(season: int, kills: int, kill_seed: int, scenario: CrashScenario) -> None:
-    print(f"to see this again: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when it fails
-    chance = random.Random(f"{kill_seed} {season}")
+@pytest.mark.parametrize("scenario", KILL_SETTINGS, ids=setting_id, indirect=True)
+def test_random_kills_lose_and_repeat_nothing(
+    round_number: int, kills: int, kill_seed: int, scenario: CrashScenario
+) -> None:
+    print(f"repeat with: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when the test fails
+    random_source = random.Random(f"{kill_seed} {round_number}")
     before: SystemSnapshot | None = None
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    with ConcurrentUsers(scenario, bob(scenario, chance), carol(scenario)) as users:
-        for nth in range(4):
+    with ConcurrentUsers(scenario, bob(scenario, random_source), carol(scenario)) as users:
+        for number in range(4):
             users.start_task(
                 partial(
-                    keeps_asking,
-                    Requester(RetryingClient(scenario, "alice"), f"-{nth}"),
-                    chance.random(),
+                    keep_starting_tasks,
+                    Requester(RetryingClient(scenario, "alice"), f"-{number}"),
+                    random_source.random(),
                     users.is_stopping,
                 )
             )
         scenario.start_without_waiting()
-        for nth in range(kills):
-            which = chance.randrange(len(scenario.roles))
-            lives_a_while(scenario, which, chance)
-            scenario.kill_one(which)
-            if nth % LOOKED_AT_EVERY == 0:
-                before = checked(scenario, before)
-            scenario.replace_process(which, *any_fate(chance))
+        for number in range(kills):
+            index = random_source.randrange(len(scenario.roles))
+            wait_for_random_time(scenario, index, random_source)
+            scenario.kill_one(index)
+            if number % CHECK_INTERVAL == 0:
+                before = check_snapshot(scenario, before)
+            scenario.replace_process(index, *random_kill_point(random_source))
         scenario.kill()
         scenario.start()
         users.wait_until_idle()
@@ -81,48 +83,48 @@ def test_random_kills_lose_and_repeat_nothing(season: int, kills: int, kill_seed
     assert len(tool_call_histories(snapshot)) > kills // 10
 
 
-def lives_a_while(scenario: CrashScenario, which: int, chance: random.Random) -> None:
-    """How long a start takes is up to the machine, so the time to work is counted from its end."""
-    process, began = scenario.processes[which], time.monotonic()
-    if chance.random() < 0.8:
+def wait_for_random_time(scenario: CrashScenario, index: int, random_source: random.Random) -> None:
+    """Wait for a random time. It is counted from the end of the start, index depends on the machine."""
+    process, started_at = scenario.processes[index], time.monotonic()
+    if random_source.random() < 0.8:
         process.wait_until_ready()
-    process.ended.wait(chance.uniform(0.0, max(LONGEST_LIFE, time.monotonic() - began)))
+    process.ended.wait(random_source.uniform(0.0, max(MAX_LIFETIME_SECONDS, time.monotonic() - started_at)))
 
 
-def any_fate(chance: random.Random) -> tuple[str, int]:
-    """The place where the next life is to end, if it gets there in time; mostly none, so that it ends anywhere."""
-    return (chance.choice(PLACES) if chance.random() < 0.4 else "", chance.randint(1, 3))
+def random_kill_point(random_source: random.Random) -> tuple[str, int]:
+    """Return a random kill case and occurrence for the next process; mostly none, so that it is killed anywhere."""
+    return (random_source.choice(KILL_POINTS) if random_source.random() < 0.4 else "", random_source.randint(1, 3))
 
 
-def checked(scenario: CrashScenario, before: SystemSnapshot | None) -> SystemSnapshot:
-    """What can be seen now, before anybody takes the place of the one that was killed."""
+def check_snapshot(scenario: CrashScenario, before: SystemSnapshot | None) -> SystemSnapshot:
+    """Take a snapshot and check it before the killed process is replaced."""
     snapshot = scenario.take_snapshot(before)
     assert find_violations(snapshot, is_settled=False) == []
     return snapshot
 
 
-def keeps_asking(alice: Requester, seed: float, enough: Callable[[], bool]) -> None:
-    """One errand after another, each named once; now and then more is said while it is under way."""
-    chance = random.Random(seed)
+def keep_starting_tasks(alice: Requester, seed: float, is_stopping: Callable[[], bool]) -> None:
+    """Start one task after another; sometimes post a second message or cancel."""
+    random_source = random.Random(seed)
     for order in count():
-        words, agent = random_task(chance)
-        thread = alice.start_thread(f"{words} {alice.key_prefix}{order}", agent)
-        if chance.random() < 0.2:
-            alice.post_message(thread, f"{random_task(chance)[0]} {alice.key_prefix}{order}b")
-        if chance.random() < 0.1:
+        command, agent = random_task(random_source)
+        thread = alice.start_thread(f"{command} {alice.key_prefix}{order}", agent)
+        if random_source.random() < 0.2:
+            alice.post_message(thread, f"{random_task(random_source)[0]} {alice.key_prefix}{order}b")
+        if random_source.random() < 0.1:
             alice.cancel(thread)
-        if chance.random() < 0.8:
+        if random_source.random() < 0.8:
             alice.wait_until_finished(thread)
-        if enough():
+        if is_stopping():
             return
 
 
-def bob(scenario: CrashScenario, chance: random.Random) -> Responder:
-    """He approves most of what he is asked."""
-    mood = random.Random(chance.random())
-    return Responder(RetryingClient(scenario, "bob"), should_approve=lambda _request: mood.random() < 0.8)
+def bob(scenario: CrashScenario, random_source: random.Random) -> Responder:
+    """Return Bob, who approves most requests."""
+    choices = random.Random(random_source.random())
+    return Responder(RetryingClient(scenario, "bob"), should_approve=lambda _request: choices.random() < 0.8)
 
 
 def carol(scenario: CrashScenario) -> Responder:
-    """She approves everything, as fast as he can."""
+    """Return Carol, who approves every request."""
     return Responder(RetryingClient(scenario, "carol"))

@@ -1,6 +1,6 @@
-"""A backup is put back while the outside has gone on: what was under way when it was taken is looked into.
+"""A backup is restored while the outside has moved on: calls that were running at the backup are recovered.
 
-What was accepted after the backup was taken is gone, whatever the bot does; so that is no part of these stories.
+Messages accepted after the backup are lost in any case, so no test covers them.
 """
 
 import os
@@ -17,10 +17,10 @@ from tests.crashes.tool_calls import tool_call_histories
 
 
 @pytest.mark.parametrize(
-    ("effect", "deeds", "doubts"), [("read", 2, 0), ("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
+    ("effect", "runs", "outcome_requests"), [("read", 2, 0), ("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
 )
 def test_restored_backup_repeats_no_unrepeatable_call(
-    effect: str, deeds: int, doubts: int, scenario: CrashScenario
+    effect: str, runs: int, outcome_requests: int, scenario: CrashScenario
 ) -> None:
     alice, bob = requester_and_responder(scenario)
     gate = gate_path(scenario.folder)
@@ -33,7 +33,7 @@ def test_restored_backup_repeats_no_unrepeatable_call(
         gate.write_bytes(b"go on")
         users.wait_until_idle()
     scenario.kill()
-    assert [deed["tool"] for deed in scenario.take_snapshot().side_effects] == [TOOL_BY_EFFECT[effect]]
+    assert [entry["tool"] for entry in scenario.take_snapshot().side_effects] == [TOOL_BY_EFFECT[effect]]
 
     scenario.url = backup
     assert [call.outcomes for call in tool_call_histories(scenario.take_snapshot())] == [[]]
@@ -44,8 +44,8 @@ def test_restored_backup_repeats_no_unrepeatable_call(
     scenario.kill()
     snapshot = scenario.take_snapshot()
     assert find_violations(snapshot, is_settled=True) == []
-    assert len(snapshot.side_effects) == deeds
-    assert [len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)] == [doubts]
+    assert len(snapshot.side_effects) == runs
+    assert [len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)] == [outcome_requests]
 
 
 def test_requests_before_the_backup_can_be_sent_again(scenario: CrashScenario) -> None:

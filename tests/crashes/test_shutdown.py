@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of a deed, and a second signal that insists. tests/bot/cli has the deed that never ends."""
+"""SIGTERM while a tool runs, and a second one. `tests/bot/cli` covers a tool that never ends."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import ConcurrentUsers, requester_and_responder
 from tests.crashes.tool_calls import tool_call_histories
 
-PROMISED = 10.0
-"""Seconds within which a process that was asked to stop has stopped."""
+STOP_TIMEOUT_SECONDS = 10.0
+"""Seconds within which a process must have stopped after SIGTERM."""
 
 
-def somebody_waits_at(gate: Path) -> bool:
-    """Whether a tool is in the middle of its work; a pipe that nobody reads cannot be opened."""
+def is_tool_waiting(gate: Path) -> bool:
+    """Return whether a tool waits at the gate: a pipe without a reader cannot be opened for writing."""
     try:
         os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:
@@ -25,8 +25,8 @@ def somebody_waits_at(gate: Path) -> bool:
     return True
 
 
-def in_the_middle_of_paying(scenario: CrashScenario) -> Path:
-    """Alice has asked; the tool is at work until somebody writes into the gate."""
+def start_blocked_payment(scenario: CrashScenario) -> Path:
+    """Start a bot and a call of `pay`, which waits at the returned gate."""
     gate = gate_path(scenario.folder)
     os.mkfifo(gate)
     scenario.start(blocked_tool="pay")
@@ -36,40 +36,40 @@ def in_the_middle_of_paying(scenario: CrashScenario) -> Path:
     return gate
 
 
-def nobody_lets_in(scenario: CrashScenario) -> bool:
+def is_rejecting_connections(scenario: CrashScenario) -> bool:
     port = scenario.port
     return port is None or RetryingClient(scenario, "bob")._request_once(port, "GET", "/v1/threads", None, None) is None
 
 
 def test_sigterm_lets_a_tool_finish_and_rejects_new_requests(scenario: CrashScenario) -> None:
-    gate = in_the_middle_of_paying(scenario)
+    gate = start_blocked_payment(scenario)
     scenario.send_signal(SIGTERM)
-    wait_until(lambda: nobody_lets_in(scenario), lambda: "it still lets people in")
+    wait_until(lambda: is_rejecting_connections(scenario), lambda: "it still accepts connections")
     assert not scenario.has_exited_process
     gate.write_bytes(b"go on")
-    assert [process.wait(PROMISED) for process in scenario.processes] == [0] * len(scenario.processes)
-    ended = scenario.take_snapshot()
-    assert [call.outcomes for call in tool_call_histories(ended)] == [["done"]]
+    assert [process.wait(STOP_TIMEOUT_SECONDS) for process in scenario.processes] == [0] * len(scenario.processes)
+    stopped = scenario.take_snapshot()
+    assert [call.outcomes for call in tool_call_histories(stopped)] == [["done"]]
     scenario.start()
     scenario.wait_until_idle()
     scenario.kill()
-    snapshot = scenario.take_snapshot(ended)
+    snapshot = scenario.take_snapshot(stopped)
     assert len(snapshot.side_effects) == 1
     assert find_violations(snapshot, is_settled=True) == []
 
 
 def test_second_sigterm_stops_at_once_and_asks_about_the_call(scenario: CrashScenario) -> None:
-    in_the_middle_of_paying(scenario)
+    start_blocked_payment(scenario)
     scenario.send_signal(SIGTERM)
-    wait_until(lambda: nobody_lets_in(scenario), lambda: "it still lets people in")
+    wait_until(lambda: is_rejecting_connections(scenario), lambda: "it still accepts connections")
     scenario.send_signal(SIGTERM)
-    assert 128 + SIGTERM in [process.wait(PROMISED) for process in scenario.processes]
+    assert 128 + SIGTERM in [process.wait(STOP_TIMEOUT_SECONDS) for process in scenario.processes]
     scenario.kill()
-    check_somebody_is_asked(scenario)
+    check_outcome_question(scenario)
 
 
-def check_somebody_is_asked(scenario: CrashScenario) -> None:
-    """Bob finds that it did not happen, so it is done again: once."""
+def check_outcome_question(scenario: CrashScenario) -> None:
+    """Let Bob answer that the call did not run, and check that it then runs once."""
     before = scenario.take_snapshot()
     _, bob = requester_and_responder(scenario)
     scenario.start()

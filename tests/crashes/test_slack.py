@@ -1,4 +1,4 @@
-"""kill -9 between what happens on Slack and what is written down of it: nothing is lost, nothing is said twice."""
+"""kill -9 between an effect in Slack and its record: no message is lost or repeated."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,143 +17,143 @@ from tests.fakes.slack.actor import InteractionFailed
 
 @dataclass(frozen=True)
 class SlackCrashCase:
-    """Where the bot dies, and since which step it is on its way there."""
+    """Kill point of the bot, and the step at which it is armed."""
 
-    since: str
+    step: str
     kill_point: str
     occurrence: int = 1
     has_socket_mode: bool = True
-    """Whether one gets there over Socket Mode too."""
+    """Whether the kill point is also reached over Socket Mode."""
 
     def __str__(self) -> str:
-        return f"{self.since}, {self.kill_point}{f' again ({self.occurrence})' if self.occurrence > 1 else ''}"
+        return f"{self.step}, {self.kill_point}{f' again ({self.occurrence})' if self.occurrence > 1 else ''}"
 
 
-def _asking() -> Iterator[SlackCrashCase]:
-    yield SlackCrashCase("nothing", "request read", has_socket_mode=False)
-    yield SlackCrashCase("nothing", "auth.test called")
-    yield SlackCrashCase("nothing", "before the commit of ThreadStarted")
-    yield SlackCrashCase("nothing", "after the commit of ThreadStarted")
-    yield SlackCrashCase("nothing", "response ready", has_socket_mode=False)
-    yield SlackCrashCase("nothing", "chat.postMessage called")
-    yield SlackCrashCase("nothing", "chat.postMessage done")
-    yield SlackCrashCase("nothing", "before the commit of RequestShown")
-    yield SlackCrashCase("nothing", "after the commit of RequestShown")
+def _request_cases() -> Iterator[SlackCrashCase]:
+    yield SlackCrashCase("start", "request read", has_socket_mode=False)
+    yield SlackCrashCase("start", "auth.test called")
+    yield SlackCrashCase("start", "before the commit of ThreadStarted")
+    yield SlackCrashCase("start", "after the commit of ThreadStarted")
+    yield SlackCrashCase("start", "response ready", has_socket_mode=False)
+    yield SlackCrashCase("start", "chat.postMessage called")
+    yield SlackCrashCase("start", "chat.postMessage done")
+    yield SlackCrashCase("start", "before the commit of RequestShown")
+    yield SlackCrashCase("start", "after the commit of RequestShown")
 
 
-def _deciding() -> Iterator[SlackCrashCase]:
-    yield SlackCrashCase("shown", "request read", has_socket_mode=False)
-    yield SlackCrashCase("shown", "before the commit of RequestAnswered")
-    yield SlackCrashCase("shown", "after the commit of RequestAnswered")
-    yield SlackCrashCase("shown", "response ready", has_socket_mode=False)
-    yield SlackCrashCase("shown", "chat.update called")
-    yield SlackCrashCase("shown", "chat.update done")
-    yield SlackCrashCase("shown", "before the commit of MessageSent")
-    yield SlackCrashCase("shown", "after the commit of MessageSent")
-    yield SlackCrashCase("shown", "chat.postMessage called")
-    yield SlackCrashCase("shown", "chat.postMessage done")
-    yield SlackCrashCase("shown", "before the commit of MessageSent", 2)
-    yield SlackCrashCase("shown", "after the commit of MessageSent", 2)
+def _decision_cases() -> Iterator[SlackCrashCase]:
+    yield SlackCrashCase("card shown", "request read", has_socket_mode=False)
+    yield SlackCrashCase("card shown", "before the commit of RequestAnswered")
+    yield SlackCrashCase("card shown", "after the commit of RequestAnswered")
+    yield SlackCrashCase("card shown", "response ready", has_socket_mode=False)
+    yield SlackCrashCase("card shown", "chat.update called")
+    yield SlackCrashCase("card shown", "chat.update done")
+    yield SlackCrashCase("card shown", "before the commit of MessageSent")
+    yield SlackCrashCase("card shown", "after the commit of MessageSent")
+    yield SlackCrashCase("card shown", "chat.postMessage called")
+    yield SlackCrashCase("card shown", "chat.postMessage done")
+    yield SlackCrashCase("card shown", "before the commit of MessageSent", 2)
+    yield SlackCrashCase("card shown", "after the commit of MessageSent", 2)
 
 
-DEATHS = (*_asking(), *_deciding())
+SLACK_CRASH_CASES = (*_request_cases(), *_decision_cases())
 
 
-@pytest.mark.parametrize("death", DEATHS, ids=str)
-async def test_kill_loses_and_repeats_no_message(death: SlackCrashCase, scenario: CrashScenario) -> None:
-    """On SQLite over HTTP and on PostgreSQL over Socket Mode, where one gets there."""
-    async with slack_scenario(scenario, is_socket_mode=death.has_socket_mode and scenario.has_job_queue) as team:
-        async with asyncio.TaskGroup() as dying:
-            await opens(team, death, "nothing", dying)
+@pytest.mark.parametrize("case", SLACK_CRASH_CASES, ids=str)
+async def test_kill_loses_and_repeats_no_message(case: SlackCrashCase, scenario: CrashScenario) -> None:
+    """SQLite runs over HTTP, PostgreSQL over Socket Mode where the kill point is reached there."""
+    async with slack_scenario(scenario, is_socket_mode=case.has_socket_mode and scenario.has_job_queue) as team:
+        async with asyncio.TaskGroup() as kills:
+            await start_at_step(team, case, "start", kills)
             root = await team.alice.mention_bot("ship 1", channel=OPS)
             card = await team.bob.wait_for_card(root, approval="ship")
-            await opens(team, death, "shown", dying)
+            await start_at_step(team, case, "card shown", kills)
             await card.click_until_accepted("Approve", actor=team.bob)
             await card.wait_until_closed("approved by Bob")
             await team.alice.wait_for_reply(root, "did ship 1")
-        await is_done_once(team)
+        await check_done_once(team)
 
 
-async def opens(team: SlackScenario, death: SlackCrashCase, step: str, dying: asyncio.TaskGroup) -> None:
-    """From this step on the bot is on its way to its death, if it is the step; then it is opened again."""
-    if step == death.since:
-        await team.restart(death.kill_point, death.occurrence)
-        dying.create_task(dies_and_is_opened(team, death))
-    elif step == "nothing":
+async def start_at_step(team: SlackScenario, case: SlackCrashCase, step: str, kills: asyncio.TaskGroup) -> None:
+    """Restart the bot with the kill point armed if this is the step of the case; start it again after the kill."""
+    if step == case.step:
+        await team.restart(case.kill_point, case.occurrence)
+        kills.create_task(wait_for_kill_and_start(team, case))
+    elif step == "start":
         await team.start()
 
 
-async def dies_and_is_opened(team: SlackScenario, death: SlackCrashCase) -> None:
-    await team.wait_for_kill(death.kill_point, death.occurrence)
+async def wait_for_kill_and_start(team: SlackScenario, case: SlackCrashCase) -> None:
+    await team.wait_for_kill(case.kill_point, case.occurrence)
     await team.start()
 
 
-async def is_done_once(team: SlackScenario, said: int = 2) -> SystemSnapshot:
-    """One thread, one decision that counted, a deed under one name, and on Slack each message once."""
+async def check_done_once(team: SlackScenario, message_count: int = 2) -> SystemSnapshot:
+    """Check one done thread, one counted decision, one side effect, and no repeated message in Slack."""
     await team.stop_when_idle()
     team.slack.ignore_ephemeral_messages()
     snapshot = team.take_snapshot()
     assert find_violations(snapshot, is_settled=True) == []
     assert [row.status for row in snapshot.threads.values()] == ["done"]
-    assert len({(deed["tool"], deed["key"]) for deed in snapshot.side_effects}) == 1
+    assert len({(entry["tool"], entry["key"]) for entry in snapshot.side_effects}) == 1
     assert sum(event.data["answer"]["counted"] for event in snapshot.of_type("RequestAnswered")) == 1
-    assert len(snapshot.sent_messages) == said
+    assert len(snapshot.sent_messages) == message_count
     return snapshot
 
 
-@pytest.mark.parametrize("place", ["conversations.replies called", "conversations.replies done"])
-async def test_lookup_of_sent_messages_is_repeated_after_a_kill(place: str, scenario: CrashScenario) -> None:
+@pytest.mark.parametrize("kill_point", ["conversations.replies called", "conversations.replies done"])
+async def test_lookup_of_sent_messages_is_repeated_after_a_kill(kill_point: str, scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start("chat.postMessage done")
         root = await team.alice.mention_bot("ship 1", channel=OPS)
         await team.wait_for_kill("chat.postMessage done")
-        await team.start(place)
-        await team.wait_for_kill(place)
+        await team.start(kill_point)
+        await team.wait_for_kill(kill_point)
         await team.start()
         card = await team.bob.wait_for_card(root, approval="ship")
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 1")
-        await is_done_once(team)
+        await check_done_once(team)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_rejected_click_is_explained_on_the_next_click(when: str, scenario: CrashScenario) -> None:
-    """After the commit the note is lost with the process: Slack has no interaction brought twice."""
-    place = f"{when} the commit of RequestAnswered"
+    """After the commit the ephemeral message is lost with the process: Slack does not repeat interactions."""
+    kill_point = f"{when} the commit of RequestAnswered"
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start()
         root = await team.alice.mention_bot("ship 1", channel=OPS)
         card = await team.bob.wait_for_card(root, approval="ship")
-        await team.restart(place)
+        await team.restart(kill_point)
         with pytest.raises(InteractionFailed):
             await card.click("Approve", actor=team.alice)
-        await team.wait_for_kill(place)
+        await team.wait_for_kill(kill_point)
         await team.start()
         await card.click_until_accepted("Approve", actor=team.alice)
         await team.alice.wait_for_ephemeral("not among those who may decide")
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 1")
-        snapshot = await is_done_once(team)
-        refused = [e for e in snapshot.of_type("RequestAnswered") if e.actor == "person:alice"]
-        assert len(refused) == {"before": 1, "after": 2}[when]
+        snapshot = await check_done_once(team)
+        rejected = [e for e in snapshot.of_type("RequestAnswered") if e.actor == "person:alice"]
+        assert len(rejected) == {"before": 1, "after": 2}[when]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_edit_is_handled_once_after_a_kill(when: str, scenario: CrashScenario) -> None:
-    place = f"{when} the commit of MessageEdited"
+    kill_point = f"{when} the commit of MessageEdited"
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start()
         root = await team.alice.mention_bot("ship 1", channel=OPS)
         first = await team.bob.wait_for_card(root, approval="ship")
-        await team.restart(place)
+        await team.restart(kill_point)
         await team.alice.edit_message(root, f"<@{team.slack.app.user}> ship 2")
-        await team.wait_for_kill(place)
+        await team.wait_for_kill(kill_point)
         await team.start()
         await first.wait_until_closed("Superseded")
         second = await team.bob.wait_for_card(root, "order: 2", approval="ship")
         await second.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 2")
-        snapshot = await is_done_once(team, said=3)
+        snapshot = await check_done_once(team, message_count=3)
         assert len(list(snapshot.of_type("MessageEdited"))) == 1
 
 
@@ -174,34 +174,34 @@ async def test_unchanged_edit_records_only_its_dedup_keys(scenario: CrashScenari
 
 
 @pytest.mark.parametrize(
-    "place", ["chat.postMessage done", "before the commit of RequestShown", "after the commit of RequestShown"]
+    "kill_point", ["chat.postMessage done", "before the commit of RequestShown", "after the commit of RequestShown"]
 )
-async def test_http_thread_links_one_slack_conversation_after_a_kill(place: str, scenario: CrashScenario) -> None:
+async def test_http_thread_links_one_slack_conversation_after_a_kill(kill_point: str, scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         team.slack.add_channel(OPS)
-        await team.start(place)
-        asked = {"message": "ship 1", "agent": "crew", "reply_to": f"slack:{OPS}"}
-        await asyncio.to_thread(RetryingClient(scenario, "alice").post, "/v1/threads", asked, "alice-1")
-        await team.wait_for_kill(place)
+        await team.start(kill_point)
+        body = {"message": "ship 1", "agent": "crew", "reply_to": f"slack:{OPS}"}
+        await asyncio.to_thread(RetryingClient(scenario, "alice").post, "/v1/threads", body, "alice-1")
+        await team.wait_for_kill(kill_point)
         await team.start()
         card = await team.bob.wait_for_card(approval="ship")
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.bob.wait_for_reply(card.message, "did ship 1")
-        await is_done_once(team)
+        await check_done_once(team)
 
 
 @multi_process
 async def test_reply_of_a_dead_worker_is_not_sent_again(
     scenario: CrashScenario,
 ) -> None:
-    """Cards go before words: the worker with the card would find the reply in the outbox, and know of no attempt."""
+    """Cards are sent before texts: another worker that sends the card must not send the old reply as well."""
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
     async with slack_scenario(scenario, is_socket_mode=False) as team:
         await team.start("chat.postMessage done")
         root = await team.alice.mention_bot("look 1", channel=OPS)
         await team.alice.wait_for_reply(root, "did look 1")
         await asyncio.to_thread(
-            wait_until, lambda: scenario.has_exited_process, lambda: f"nobody died: {scenario.log_tail}"
+            wait_until, lambda: scenario.has_exited_process, lambda: f"no process was killed: {scenario.log_tail}"
         )
         await team.alice.reply(root, "ship 2")
         card = await team.bob.wait_for_card(root, approval="ship")

@@ -1,4 +1,4 @@
-"""Nobody lives while a deadline passes: it is told of once, late, and nothing happens in a burst."""
+"""Deadlines pass while no process runs: each is reported once, late."""
 
 from tests.crashes.agent_under_test import EXPIRY_SECONDS
 from tests.crashes.checker import find_violations
@@ -7,19 +7,19 @@ from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import CONFLICT, requester_and_responder
 from tests.crashes.snapshot import SystemSnapshot
 
-HOUR = 3600.0
+HOUR_SECONDS = 3600.0
 
 
-def types(snapshot: SystemSnapshot) -> list[str]:
+def event_types(snapshot: SystemSnapshot) -> list[str]:
     return [event.type for event in snapshot.events]
 
 
-def wakes_late_twice(scenario: CrashScenario, ahead: float) -> SystemSnapshot:
-    """Start hours later, and hours later again."""
+def restart_late_twice(scenario: CrashScenario, offset: float) -> SystemSnapshot:
+    """Start with the clock ahead, and again with twice the offset. Returns the final snapshot."""
     scenario.kill()
     before = scenario.take_snapshot()
-    for hours in (ahead, 2 * ahead):
-        scenario.start(clock_offset=hours)
+    for clock_offset in (offset, 2 * offset):
+        scenario.start(clock_offset=clock_offset)
         scenario.wait_until_idle()
         scenario.kill()
     return scenario.take_snapshot(before)
@@ -30,8 +30,8 @@ def test_approval_that_ran_out_during_downtime_expires_once(scenario: CrashScena
     scenario.start()
     alice.start_thread("ship 1")
     scenario.wait_for_events("RequestShown")
-    snapshot = wakes_late_twice(scenario, EXPIRY_SECONDS + 5.0)
-    assert types(snapshot).count("RequestExpired") == 1
+    snapshot = restart_late_twice(scenario, EXPIRY_SECONDS + 5.0)
+    assert event_types(snapshot).count("RequestExpired") == 1
     assert snapshot.side_effects == []
     assert find_violations(snapshot, is_settled=True) == []
 
@@ -47,9 +47,9 @@ def test_late_approval_is_rejected_before_expiry_is_reported(
     scenario.kill()
     scenario.start("", 1, "--no-clock", clock_offset=EXPIRY_SECONDS + 5.0)
     assert bob.answer_request(request).status == CONFLICT
-    assert "RequestAnswered" not in types(scenario.take_snapshot())
-    snapshot = wakes_late_twice(scenario, EXPIRY_SECONDS + 5.0)
-    assert types(snapshot).count("RequestExpired") == 1
+    assert "RequestAnswered" not in event_types(scenario.take_snapshot())
+    snapshot = restart_late_twice(scenario, EXPIRY_SECONDS + 5.0)
+    assert event_types(snapshot).count("RequestExpired") == 1
     assert snapshot.side_effects == []
     assert find_violations(snapshot, is_settled=True) == []
 
@@ -59,21 +59,21 @@ def test_wait_that_ended_during_downtime_resumes_once(scenario: CrashScenario) -
     scenario.start()
     alice.start_thread("wait 3600 for 1")
     scenario.wait_for_events("TimerSet")
-    snapshot = wakes_late_twice(scenario, 3 * HOUR)
-    assert types(snapshot).count("TimerFired") == 1
-    assert types(snapshot).count("ReplyChosen") == 1
+    snapshot = restart_late_twice(scenario, 3 * HOUR_SECONDS)
+    assert event_types(snapshot).count("TimerFired") == 1
+    assert event_types(snapshot).count("ReplyChosen") == 1
     assert find_violations(snapshot, is_settled=True) == []
 
 
 def test_each_waiting_thread_wakes_once_after_weeks(scenario: CrashScenario) -> None:
-    """Within thirty days, twice: then the names of what came in are forgotten, and the checker would miss them."""
+    """Both offsets stay below thirty days, after which inbox rows are deleted and the checker would miss them."""
     alice, _ = requester_and_responder(scenario)
     scenario.start()
     for order in range(10):
         alice.start_thread(f"wait 3600 for {order}")
     scenario.wait_for_events("TimerSet", times=10)
-    snapshot = wakes_late_twice(scenario, 340 * HOUR)
-    assert types(snapshot).count("TimerFired") == 10
+    snapshot = restart_late_twice(scenario, 340 * HOUR_SECONDS)
+    assert event_types(snapshot).count("TimerFired") == 10
     assert find_violations(snapshot, is_settled=True) == []
 
 
@@ -83,8 +83,8 @@ def test_new_process_does_not_fire_a_future_timer(scenario: CrashScenario) -> No
     thread = alice.start_thread("wait 3600 for 1")
     scenario.wait_for_events("TimerSet")
     scenario.kill()
-    scenario.start(clock_offset=0.9 * HOUR)
+    scenario.start(clock_offset=0.9 * HOUR_SECONDS)
     assert RetryingClient(scenario, "alice").get(f"/v1/threads/{thread}")["status"] == "waiting_for_time"
     scenario.kill()
-    assert "TimerFired" not in types(scenario.take_snapshot())
+    assert "TimerFired" not in event_types(scenario.take_snapshot())
     assert find_violations(scenario.take_snapshot(), is_settled=False) == []

@@ -1,4 +1,4 @@
-"""What became of every call of a tool, as its log tells it."""
+"""History of each tool call, read from the log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from tests.crashes.snapshot import LoggedRow, SystemSnapshot
 class ToolCallHistory:
     """One call: how often it was started, and how it ended.
 
-    `doubts` are the times nobody could tell and people had to be asked; in a cancelled thread, where nobody is asked,
-    it `ends_in_doubt`.
+    `unknown_outcome_events` are those for which a person was asked. In a cancelled thread no person is asked, and the
+    call ends with `has_unknown_outcome`.
     """
 
     called_event: LoggedRow
@@ -80,7 +80,7 @@ def _apply_tool_event(call: ToolCallHistory, event: LoggedRow, data: Any, *, is_
 
 
 def _apply_other_event(calls: dict[str, ToolCallHistory], event: LoggedRow, data: Any) -> None:
-    """People have their say about calls too: before they start, when they are in doubt, and when all is cancelled."""
+    """Apply an answer about a call, or the cancellation of its thread."""
     if event.type == "RequestOpened" and (call := calls.get(data["request"].get("call_id", ""))):
         call.requests[data["request"]["id"]] = data["request"]["purpose"]
     for call in calls.values():
