@@ -1,1 +1,1 @@
-"""The past, kept: threads and their events, requests, inbox, outbox. Only `storage.database` commits."""
+"""Persistence: threads and their events, requests, inbox, outbox. Only `storage.database` commits."""

@@ -1,4 +1,4 @@
-"""Events and states as rows keep them, and back."""
+"""Conversion of events and states to database rows and back."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ _COLUMNS = {"type", "v", "at", "actor"}
 
 
 def event_to_row(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
-    """The columns of one event; `data` holds what has no column of its own."""
+    """Return the columns of one event. `data` is JSON of the fields that have no column of their own."""
     data = event.model_dump_json(exclude=_COLUMNS, exclude_none=True)
     return {
         "thread_id": thread_id,
@@ -29,7 +29,7 @@ def event_to_row(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
 
 
 def event_from_row(row: EventRow) -> Event:
-    """The event of a row. What this build does not know, or knows only in an older form, becomes an UnknownEvent."""
+    """Return the event of a row. An event that this build cannot validate becomes an UnknownEvent."""
     data = _parse_data(row.data)
     facts = {**data, "type": row.type, "v": row.v, "at": row.at, "actor": row.actor}
     if row.v > EVENT_VERSIONS.get(row.type, 0):
@@ -41,7 +41,7 @@ def event_from_row(row: EventRow) -> Event:
 
 
 def _parse_data(raw: str) -> dict[str, Any]:
-    """What a row holds; nothing when it is no JSON object any more, so that the event becomes an UnknownEvent."""
+    """Return the JSON object of a row, or {} if the text is none; the event then becomes an UnknownEvent."""
     try:
         data = json.loads(raw)
     except ValueError:
@@ -55,10 +55,10 @@ def _unknown_event(fields: dict[str, Any], data: dict[str, Any]) -> UnknownEvent
 
 
 def dump_state(state: ThreadState) -> str:
-    """The state as the projection keeps it: the same bytes for the same state, in any process."""
+    """Return the state as stored in the projection. Equal states give equal texts, in any process."""
     return state.model_dump_json(exclude_none=True)
 
 
 def parse_state(raw: str) -> ThreadState:
-    """The state that was kept."""
+    """Return the stored state. Raises pydantic's ValidationError."""
     return ThreadState.model_validate_json(raw)

@@ -1,4 +1,4 @@
-"""Rows a newer build wrote: what this build shows instead of them, so that one of them breaks nothing else."""
+"""Substitutes for rows that a newer build wrote, so that one unreadable row does not break a list."""
 
 from collections.abc import Iterable
 from typing import Any, get_args
@@ -17,7 +17,7 @@ _OPEN_STATUS = "open"
 
 
 def unreadable_thread(row: Row[Any], folded_state: ThreadState) -> ThreadState:
-    """What is known of a thread without its log: the columns of its row."""
+    """Return the state of a thread whose log is unreadable, from the columns of its row."""
     known = {"thread_id": row.id, "agent": row.agent, "version": row.version, "created_at": row.created_at}
     state = folded_state.model_copy(update=known | {"updated_at": folded_state.updated_at or row.updated_at})
     if state.requester == ENGINE:
@@ -27,7 +27,7 @@ def unreadable_thread(row: Row[Any], folded_state: ThreadState) -> ThreadState:
 
 
 def parse_address_or_engine(text: str | None) -> Address:
-    """The address, or the engine's own for a text that is none to this build."""
+    """Return the address, or the engine's address if the text is not a valid one."""
     try:
         return Address(text or ENGINE)
     except ValueError:
@@ -35,20 +35,20 @@ def parse_address_or_engine(text: str | None) -> Address:
 
 
 def fold_readable(state: ThreadState, events: Iterable[Event]) -> ThreadState:
-    """The state after all the events; one that this build cannot fold is counted, and pauses the thread.
+    """Return the state after all events. An event that cannot be folded pauses the thread as unreadable.
 
-    What follows an event of a newer build may not fit what this build made of the log before it.
+    Events after one of a newer build may not fit the state that this build folded before them.
     """
     for event in events:
         try:
             state = reduce(state, event)
-        except Exception:  # noqa: BLE001 - a log must not break whatever looks at its thread
+        except Exception:  # noqa: BLE001 - one unreadable log must not break lists
             state = reduce(state, UnknownEvent(type=event.type, v=event.v, at=event.at, actor=event.actor))
     return state
 
 
 def unreadable_request(row: Row[Any]) -> Request:
-    """What is known of a request whose row and log this build cannot read. Nobody may decide it here."""
+    """Return a substitute for a request whose row and log this build cannot read. It cannot be decided here."""
     status = row.status if row.status in get_args(RequestStatus) else "superseded"
     return Request(
         id=row.id,

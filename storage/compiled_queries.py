@@ -1,4 +1,4 @@
-"""Questions asked all the time, put to PostgreSQL by its driver: SQLAlchemy takes longer over them than it does."""
+"""Frequent queries, executed by psycopg directly: SQLAlchemy's overhead is larger than the query itself."""
 
 from functools import cache
 from typing import Any
@@ -14,7 +14,10 @@ DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAl
 
 
 def select_first(connection: Connection, query: Select[Any], row: Row) -> Any:
-    """The first row, by the names of its columns; None when there is none. `question` is kept for ever: have few."""
+    """Return the first row as a named tuple, or None.
+
+    Compiled queries are cached for the life of the process, so define `query` at module level.
+    """
     if connection.dialect.name != DIALECT.name:
         return connection.execute(query, dict(row)).first()
     text, constants = _compile(query)

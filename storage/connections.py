@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, lent to one thread at a time. On each of them every statement stands alone."""
+"""Connection pool for PostgreSQL. A connection belongs to one thread at a time and is in autocommit mode."""
 
 import select
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from sqlalchemy import Connection, Engine, event, exc
 from storage.timeout_connections import RESPONSE_TIMEOUT_SECONDS, create_timeout_engine
 
 MAX_CONNECTIONS = 8
-"""Connections of one process, apart from those for its jobs."""
+"""Connections per process, without those for jobs."""
 WAIT_TIMEOUT_SECONDS = 5.0
-"""Seconds to wait for a connection, for a lock, and in the middle of a transaction."""
+"""Timeout in seconds for a connection, for a lock, and for an idle transaction."""
 
 
 @dataclass
 class ConnectionPool:
-    """Those that wait here are open; SQLAlchemy's own pool behind them, which takes its time, makes and mends them."""
+    """Pool of idle open connections. SQLAlchemy's pool, whose checkout is slow, creates and replaces them."""
 
     engine: Engine
     _idle: list[Connection] = field(default_factory=list)
@@ -38,7 +38,7 @@ class ConnectionPool:
 
     @contextmanager
     def acquire(self) -> Iterator[Connection]:
-        """One for a while: after an error it is looked after. Raises OperationalError when there is none to be had."""
+        """Yield a connection; after an error return it to SQLAlchemy. Raises OperationalError if none is free."""
         connection = self._healthy_idle() or self.engine.connect()
         try:
             yield connection
@@ -50,12 +50,12 @@ class ConnectionPool:
         self._idle.append(connection)
 
     def close(self) -> None:
-        """Once nobody has one any more."""
+        """Close all connections. None may be in use."""
         self._drop_idle()
         self.engine.dispose()
 
     def _drop_idle(self) -> None:
-        """Close the connections that wait here: whatever ended one of them has mostly ended all."""
+        """Close the idle connections: the cause that ended one has probably ended all."""
         while self._idle:
             connection = self._idle.pop()
             connection.invalidate()
@@ -72,20 +72,20 @@ class ConnectionPool:
 
 
 def psycopg_connection(connection: Connection) -> Driver:
-    """Psycopg's own connection."""
+    """Return the psycopg connection."""
     return cast(Driver, connection.connection.driver_connection)
 
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """All statements of the block belong together. Raises DBAPIError when they cannot be committed."""
+    """Run the statements of the block in one transaction. Raises DBAPIError if the commit fails."""
     with wrap_driver_errors(connection), psycopg_connection(connection).transaction():
         yield
 
 
 @contextmanager
 def wrap_driver_errors(connection: Connection) -> Iterator[None]:
-    """What psycopg raises, SQLAlchemy would have wrapped: so does this."""
+    """Raise psycopg's errors as SQLAlchemy's DBAPIError, as SQLAlchemy does for its own calls."""
     driver = psycopg_connection(connection)
     try:
         yield
@@ -96,13 +96,13 @@ def wrap_driver_errors(connection: Connection) -> Iterator[None]:
 
 
 def _is_closed_by_server(driver: Driver) -> bool:
-    """A server that ends a connection says so, and nobody hears it while the connection waits.
+    """Return whether the server has closed the idle connection.
 
-    Found out here it costs nothing. Found out while committing, nobody would know what was kept.
+    A closed connection found here is simply replaced. Found during a commit, the outcome of the commit is unknown.
     """
-    said = select.poll()
-    said.register(driver.fileno(), select.POLLIN)
-    return bool(said.poll(0))
+    poll = select.poll()
+    poll.register(driver.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _check_on_checkout(driver: Any, _record: Any, _checkout: Any) -> None:
@@ -111,7 +111,7 @@ def _check_on_checkout(driver: Any, _record: Any, _checkout: Any) -> None:
 
 
 class _NulSafeTextDumper(StrDumperUnknown):
-    """Text as PostgreSQL can hold it: it knows no NUL. Ids and names with one are nobody's; contents are JSON."""
+    """Dumper that replaces NUL, which PostgreSQL text cannot hold. No valid id has one, and contents are JSON."""
 
     def dump(self, obj: str) -> bytes:
         return obj.replace("\0", "\N{REPLACEMENT CHARACTER}").encode()

@@ -1,6 +1,7 @@
-"""Conversations: which thread a place outside belongs to, so that what is said there later reaches the same thread.
+"""Conversations: which thread belongs to which conversation of a channel, so that replies reach that thread.
 
-A place is what a channel makes of it, such as team, channel and root message. The inbox forgets; this does not.
+A conversation key is defined by its channel, such as team, channel and thread_ts. Unlike inbox rows, these rows are
+never deleted.
 """
 
 from collections.abc import Sequence
@@ -17,19 +18,19 @@ _INSERT = insert(_conversation)
 _FIND = (
     select(_conversation.c.thread_id)
     .where(
-        _conversation.c.channel == bindparam("channel"), _conversation.c.place.in_(bindparam("places", expanding=True))
+        _conversation.c.channel == bindparam("channel"), _conversation.c.place.in_(bindparam("keys", expanding=True))
     )
     .limit(1)
 )
 
 
 def link_conversation(writes: WriteBatch, channel: str, conversation_keys: Sequence[str], thread_id: str) -> None:
-    """Write the places down. ConversationTaken follows when somebody was there first."""
-    rows = ({"channel": channel, "place": place, "thread_id": thread_id} for place in conversation_keys)
+    """Link conversation keys to a thread. The commit raises DuplicateConversation if one is linked already."""
+    rows = ({"channel": channel, "place": key, "thread_id": thread_id} for key in conversation_keys)
     writes.add(_INSERT, rows, conflict_error=DuplicateConversation)
 
 
 def find_linked_thread(connection: Connection, channel: str, conversation_keys: Sequence[str]) -> str | None:
-    """The thread of any of these places."""
-    found: str | None = connection.execute(_FIND, {"channel": channel, "places": list(conversation_keys)}).scalar()
+    """Return the id of the thread that is linked to any of the keys, or None."""
+    found: str | None = connection.execute(_FIND, {"channel": channel, "keys": list(conversation_keys)}).scalar()
     return found

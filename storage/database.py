@@ -1,4 +1,4 @@
-"""The database: opened once by each process, and the only place that commits."""
+"""The database: opened once per process, and the only place that commits."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class TransactionExecutor(Protocol):
-    """Runs functions over a Connection, all or nothing."""
+    """Executes functions over a Connection, each all or nothing."""
 
     async def transaction(
         self, function: Callable[[Connection], Any], on_commit: Callable[[Any], None] | None
@@ -34,12 +34,15 @@ class TransactionExecutor(Protocol):
     ) -> Any: ...
 
     async def stop(self) -> None:
-        """Finish what is under way, and run nothing more."""
+        """Finish running functions and reject new ones."""
 
 
 @dataclass
 class Database:
-    """An open database. `run`, `read` and `write` are the only ways to it; `shared` tells that others write to it."""
+    """An open database, accessed only by `transaction`, `read` and `commit_batch`.
+
+    `is_multi_process` tells whether other processes may write to it.
+    """
 
     url: str
     is_multi_process: bool
@@ -48,24 +51,24 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open an existing, migrated database; a SQLite file for this process alone.
+        """Open an existing, migrated database. A SQLite file is locked for this process.
 
-        Raises Misconfigured when another process has the file, when the database is missing, too old or too new, and
-        StoreUnavailable when it does not answer.
+        Raises ConfigurationError if another process has the file or the database is missing, too old or too new, and
+        StoreUnavailable if it does not answer.
         """
         return cls._open_postgres(url) if is_postgres(url) else cls._open_sqlite(url)
 
     async def transaction(self, function: Callable[[Connection], T], on_commit: Callable[[T], None] | None = None) -> T:
-        """Run one plain function in a transaction. `after` is called once it is committed, even if the caller has gone.
+        """Run a synchronous function in a transaction, then call `on_commit`, even if the caller is gone.
 
-        Raises StoreUnavailable when the database cannot be written; nothing of the function's work is kept then.
+        Raises StoreUnavailable if the database cannot be written; the transaction is rolled back then.
         """
         with _translate_errors():
             result: T = await self._open_executor.transaction(function, on_commit)
         return result
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        """Run one plain function that writes nothing. Raises StoreUnavailable like `run`."""
+        """Run a synchronous function that writes nothing. Raises StoreUnavailable."""
         with _translate_errors():
             result: T = await self._open_executor.read(function)
         return result
@@ -73,11 +76,11 @@ class Database:
     async def commit_batch(
         self, function: BatchFunction[T], on_commit: Callable[[T], None] | None = None, *, for_update: bool = False
     ) -> T:
-        """Run one plain function, and commit the writes it gathers once it has returned: the quick way.
+        """Run a synchronous function, then commit the writes it has collected: the fast way to write.
 
-        What it reads may be out of date by then, so keys and conditions of its writes have to tell. When it is
-        `locking`, what it reads for update stays as it is until the commit.
-        Raises the refusals of its writes, and StoreUnavailable like `run`.
+        The function's reads may be outdated at the commit, so writes carry keys and conditions. With `for_update`, rows
+        that it reads for update stay locked until the commit. Raises the conflict errors of the writes, and
+        StoreUnavailable.
         """
         with _translate_errors():
             result: T = await self._open_executor.commit_batch(function, on_commit, for_update=for_update)
@@ -90,10 +93,10 @@ class Database:
         return self._executor
 
     async def close(self) -> None:
-        """Finish what is queued, close, and let other processes in."""
-        transactions, self._executor = self._executor, None
-        if transactions is not None:
-            await transactions.stop()
+        """Finish queued functions, close, and release the lock of a SQLite file."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await executor.stop()
 
     @classmethod
     def _open_postgres(cls, url: str) -> Self:
@@ -124,8 +127,8 @@ class Database:
         return database
 
     def _run_rollback_callbacks(self) -> None:
-        for forget in self.on_rollback:
-            forget()
+        for callback in self.on_rollback:
+            callback()
 
 
 @contextmanager
@@ -137,5 +140,5 @@ def _translate_errors() -> Iterator[None]:
 
 
 def create_database_engine(url: str) -> Engine:
-    """An engine for looking at a database and for migrating it, outside `Database.run`."""
+    """Return an engine for migrations and checks, outside of `Database`."""
     return postgres_engine(url) if is_postgres(url) else sqlite_engine(url)

@@ -1,4 +1,4 @@
-"""What a database says when it will not, in our words: what happened, and what to do about it."""
+"""Translation of database errors to StoreUnavailable with a text that says what to do."""
 
 import re
 
@@ -7,7 +7,7 @@ from sqlalchemy import exc
 from agents.errors import StoreUnavailable
 
 _UNAVAILABLE_MESSAGE = "the database does not answer: check that it runs, and DATABASE_URL"
-_REJECTED_MESSAGE = "the database, or the pooler in front of it, refused: {words}"
+_REJECTED_MESSAGE = "the database, or the pooler in front of it, refused: {driver_message}"
 _POOLER_HINT = "set DATABASE_URL to the database itself, or to a pooler in session mode that passes options on"
 _SEVERITY_PREFIX = re.compile(r"\b(?:FATAL|ERROR): +")
 MAX_DRIVER_MESSAGE_LENGTH = 200
@@ -32,7 +32,7 @@ _POSTGRES_MESSAGES = (
     (r"statement timeout|lock timeout|deadlock", "the database is too busy: try again in a moment"),
     (
         r'invalid connection option|invalid \w+ value: "|invalid URI',
-        "DATABASE_URL has an option that is none: check it",
+        "DATABASE_URL has an invalid option: check it",
     ),
     (r"connection closed: the server did not answer", _UNAVAILABLE_MESSAGE),
     (r"terminating connection|starting up|recovery mode|shutting down", _UNAVAILABLE_MESSAGE),
@@ -43,7 +43,7 @@ _POSTGRES_MESSAGES = (
 
 
 def to_store_error(error: BaseException) -> BaseException:
-    """A driver's error in our words; other errors pass as they are."""
+    """Return StoreUnavailable for an error of SQLAlchemy or the driver; any other error is returned as it is."""
     if isinstance(error, exc.TimeoutError):
         return StoreUnavailable("all connections to the database are in use: try again in a moment")
     if not isinstance(error, exc.SQLAlchemyError):
@@ -51,6 +51,8 @@ def to_store_error(error: BaseException) -> BaseException:
     driver = getattr(error, "orig", None) or error
     text = str(driver)
     reasons = _SQLITE_MESSAGES if type(driver).__module__.startswith("sqlite3") else _POSTGRES_MESSAGES
-    reason = next((ours for pattern, ours in reasons if re.search(pattern, text, re.IGNORECASE)), None)
-    words = (_SEVERITY_PREFIX.split(text)[-1].splitlines() or [""])[0][:MAX_DRIVER_MESSAGE_LENGTH]
-    return StoreUnavailable((reason or "the database refused: {words}").replace("{words}", words))
+    reason = next((message for pattern, message in reasons if re.search(pattern, text, re.IGNORECASE)), None)
+    driver_message = (_SEVERITY_PREFIX.split(text)[-1].splitlines() or [""])[0][:MAX_DRIVER_MESSAGE_LENGTH]
+    return StoreUnavailable(
+        (reason or "the database refused: {driver_message}").replace("{driver_message}", driver_message)
+    )

@@ -1,4 +1,4 @@
-"""Threads: append with the expected version, load, list. The folded state is kept beside the log as a cache."""
+"""Event store of threads: append with the expected version, load, list. The folded state is cached beside the log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,9 +29,9 @@ _event = EventRow.__table__  # type: ignore[attr-defined]  # the same
 _SELECT_STATE = select(_thread.c.version, _thread.c.state).where(_thread.c.id == bindparam("thread"))
 _SELECT_ROW = select(_thread).where(_thread.c.id == bindparam("thread"))
 PAGE_SIZE = 200
-"""Events read at once: a long log goes through memory in parts."""
+"""Events per page, so that a long log is never in memory as a whole."""
 _MAX_TAIL_EVENTS = 50
-"""Events we rather fold than read a whole state."""
+"""Up to this many missing events are folded onto the cached state instead of reading the stored state."""
 _SELECT_NEWER_STATE = select(
     _thread.c.version,
     case(
@@ -41,7 +41,7 @@ _SELECT_NEWER_STATE = select(
 ).where(_thread.c.id == bindparam("thread"))
 _SELECT_FOR_UPDATE = _SELECT_NEWER_STATE.with_for_update(key_share=True)
 _SELECT_LATEST = _SELECT_FOR_UPDATE.add_columns(func.set_config("synchronous_commit", "off", True))
-"""Its lock is written down, and that is nothing to wait for the disk for: only where the read stands alone."""
+"""Locks the row without waiting for the disk, which is safe only if the read is the whole transaction."""
 _UNFINISHED_COLUMNS = ("status", "version", "unfinished", "wake_at", "updated_at")
 _IDLE_COLUMNS = (*_UNFINISHED_COLUMNS, "state")
 _UPDATE_UNFINISHED, _UPDATE_IDLE = (
@@ -65,23 +65,23 @@ _SELECT_EVENTS = (
 
 @dataclass
 class ThreadStore:
-    """The thread store. `remembered` keeps the latest states.
+    """The event store, with a cache of the latest states.
 
-    While this process alone writes they are right as they are, and include what is not committed yet. In a `shared`
-    database only committed ones are kept, and each is believed only while the row has its version.
+    On SQLite this process is the only writer, so cached states are current and include uncommitted events. In a
+    multi-process database only committed states are cached, and one is used only while the row has its version.
     """
 
     is_multi_process: bool = False
     _cache: StateCache = field(default_factory=StateCache)
 
     def clear_cache(self) -> None:
-        """Drop what a rolled-back transaction may have left."""
+        """Clear the cache after a rollback, since it may hold states that were never committed."""
         self._cache.clear()
 
     def load(self, connection: Connection, thread_id: str, *, for_update: bool = False) -> ThreadState:
-        """The state as of the last commit. Raises ThreadNotFound.
+        """Return the state as of the last commit. Raises ThreadNotFound.
 
-        `settled` waits for whoever is writing to the thread, and keeps others from it until this transaction ends.
+        With `for_update` the row is locked until this transaction ends, after waiting for other writers.
         """
         if self.is_multi_process:
             return self._load_current(connection, thread_id, _SELECT_FOR_UPDATE if for_update else _SELECT_NEWER_STATE)
@@ -90,9 +90,9 @@ class ThreadStore:
         return self._cache_state(load_uncached(connection, thread_id))
 
     def load_latest(self, connection: Connection, thread_id: str) -> ThreadState:
-        """The state once nobody is writing to the thread. Raises ThreadNotFound.
+        """Return the state after waiting for running commits to this thread. Raises ThreadNotFound.
 
-        For a read that stands alone: in a transaction it would have the commit not wait for the disk.
+        Call it as the only statement of a transaction: it turns off synchronous commit.
         """
         return (
             self._load_current(connection, thread_id, _SELECT_LATEST)
@@ -101,19 +101,19 @@ class ThreadStore:
         )
 
     def cached(self, thread_id: str) -> ThreadState | None:
-        """The state it probably has: appending to it shows."""
+        """Return the cached state, which may be outdated. An append with an outdated state fails."""
         return self._cache.get(thread_id)
 
     def update_cache(self, state: ThreadState) -> None:
-        """Told of what was committed, perhaps after being told of what was committed later."""
+        """Cache a committed state, unless a later one is cached already."""
         known = self._cache.get(state.thread_id)
         if self.is_multi_process and (known is None or known.version < state.version):
             self._cache_state(state)
 
     def append(self, writes: WriteBatch, before: ThreadState, events: Sequence[Event], after: ThreadState) -> None:
-        """Append to the log and renew the projection. VersionConflict follows when the log went on since `before`.
+        """Append events and update the projection. The commit raises VersionConflict if the log has grown.
 
-        To be called before anything else is written: whoever is late waits for whoever was earlier, and is told so.
+        Call it before any other write of the batch, so that a concurrent writer waits here and gets VersionConflict.
         """
         if before.version == 0:
             writes.add(_INSERT_THREAD, [thread_to_row(after)])
@@ -126,7 +126,7 @@ class ThreadStore:
             self._cache_state(after)
 
     def append_fork(self, writes: WriteBatch, forked: ThreadForked, after: ThreadState) -> None:
-        """Open a thread whose log is its parent's up to the fork, and `forked`. The database copies the events."""
+        """Create a thread whose log is its parent's up to the fork, plus `forked`. The database copies the rows."""
         writes.add(_INSERT_THREAD, [thread_to_row(after)])
         writes.add(_COPY_EVENTS, [{"fork": after.thread_id, "parent": forked.parent, "upto": forked.at_seq}])
         writes.add(_INSERT_EVENT, [event_to_row(after.thread_id, after.version, forked)])
@@ -151,7 +151,7 @@ class ThreadStore:
 
 
 def _projection_update(state: ThreadState, expected: int) -> tuple[Update, list[dict[str, Any]]]:
-    """A thread at work moves on at once, so its state is kept only where it comes to rest; loading folds the tail."""
+    """Return the update of the row. The state is stored only when a thread comes to rest (ADR 0008)."""
     row = projection(state) | {"thread": state.thread_id, "expected": expected}
     if row["unfinished"]:
         return _UPDATE_UNFINISHED, [row]
@@ -159,18 +159,18 @@ def _projection_update(state: ThreadState, expected: int) -> tuple[Update, list[
 
 
 def thread_to_row(state: ThreadState) -> dict[str, Any]:
-    """All columns of a thread that is at rest, or new."""
-    born = {
+    """Return all columns of a new thread, or of one at rest."""
+    columns = {
         "id": state.thread_id,
         "agent": state.agent,
         "requester": state.requester,
         "created_at": state.created_at,
     }
-    return born | projection(state) | {"state": dump_state(state)}
+    return columns | projection(state) | {"state": dump_state(state)}
 
 
 def projection(state: ThreadState) -> dict[str, Any]:
-    """The columns that are folded from the log."""
+    """Return the columns that are folded from the log."""
     return {
         "status": state.status,
         "version": state.version,
@@ -183,13 +183,13 @@ def projection(state: ThreadState) -> dict[str, Any]:
 def events_after(
     connection: Connection, thread_id: str, after: int = 0, limit: int = 1_000_000
 ) -> list[tuple[int, Event]]:
-    """The log behind `after`, as (seq, event)."""
+    """Return the events after seq `after`, as (seq, event)."""
     rows = connection.execute(_SELECT_EVENTS, {"thread": thread_id, "after": after, "limit": limit})
     return [(row.seq, event_from_row(row)) for row in rows]  # type: ignore[arg-type]  # a Row has the attributes of an EventRow
 
 
 def load_uncached(connection: Connection, thread_id: str) -> ThreadState:
-    """The state as the database has it, past every memory. Raises ThreadNotFound."""
+    """Return the stored state, bypassing the cache. Raises ThreadNotFound."""
     row = connection.execute(_SELECT_STATE, {"thread": thread_id}).first()
     if row is None:
         raise thread_not_found(thread_id)
@@ -197,7 +197,7 @@ def load_uncached(connection: Connection, thread_id: str) -> ThreadState:
 
 
 def _state_from_row(connection: Connection, thread_id: str, version: int, raw: str) -> ThreadState:
-    """The state that is kept, or what its log folds to where this build cannot read what is kept."""
+    """Return the stored state, or the folded log if this build cannot read the stored state."""
     state = parse_stored_state(raw)
     if state is None or state.version > version:
         state = ThreadState()
@@ -205,7 +205,7 @@ def _state_from_row(connection: Connection, thread_id: str, version: int, raw: s
 
 
 def parse_stored_state(raw: str) -> ThreadState | None:
-    """The state in a row; None when it is none to this build."""
+    """Return the state of a row, or None if it does not validate."""
     try:
         return parse_state(raw)
     except ValidationError:
@@ -213,7 +213,7 @@ def parse_stored_state(raw: str) -> ThreadState | None:
 
 
 def _fold_tail(connection: Connection, thread_id: str, state: ThreadState, version: int) -> ThreadState:
-    """The state as of `version`. Where the log does not even tell the thread's name, its row does."""
+    """Fold the events up to `version` onto the state. If the log has no readable start, use the columns of the row."""
     while state.version < version:
         missing = events_after(connection, thread_id, state.version, min(PAGE_SIZE, version - state.version))
         if not missing:
@@ -234,7 +234,7 @@ def list_thread_states(
     viewer: Viewer | None = None,
     before: tuple[datetime, str] | None = None,
 ) -> list[ThreadState]:
-    """Threads, newest first, behind the position `before` (created_at, id); with a viewer only those they may see."""
+    """Return threads, newest first, after the position `before` (created_at, id); only those visible to `viewer`."""
     query = select(_thread).order_by(_thread.c.created_at.desc(), _thread.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_thread.c.status == status)

@@ -1,4 +1,4 @@
-"""A file lock that ends with its process: SQLite is for one process only (DESIGN §4)."""
+"""File lock that ends with its process: a SQLite database is for one process only (ADR 0006)."""
 
 import fcntl
 import os
@@ -11,14 +11,14 @@ from agents.errors import ConfigurationError
 
 @dataclass
 class FileLock:
-    """An advisory lock held by this process until it is released or the process ends, however it ends."""
+    """Advisory lock, held until it is released or the process ends in any way."""
 
     path: Path
     _descriptor: int | None
 
     @classmethod
     def acquire(cls, path: Path) -> Self:
-        """Take the lock now. Raises Misconfigured when another process has it or the folder cannot be written."""
+        """Take the lock without waiting. Raises ConfigurationError if it is taken or the folder is not writable."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -42,6 +42,6 @@ class FileLock:
 
 
 def _database_path(lock_file: Path) -> Path:
-    """Return the locked file as people of this folder name it."""
+    """Return the path of the database file that belongs to the lock file."""
     database, here = lock_file.with_suffix(""), Path.cwd()
     return database.relative_to(here) if database.is_relative_to(here) else database

@@ -1,4 +1,4 @@
-"""Heartbeats on a connection of their own, for a thread that does nothing else."""
+"""Heartbeats on a separate connection, used by the heartbeat thread only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from storage.timeout_connections import create_timeout_engine
 
 RESPONSE_TIMEOUT_SECONDS = 5.0
 _SETTINGS = {"statement_timeout": "4000", "lock_timeout": "4000", "synchronous_commit": "off"}
-"""Times in milliseconds. A heartbeat that a crash of the server takes back is followed by another one."""
+"""Timeouts in milliseconds. A heartbeat lost in a server crash is followed by the next one."""
 _UPDATE_WORKERS = text("SELECT procrastinate_update_heartbeat_v1(id) FROM unnest(CAST(:workers AS bigint[])) AS id")
 
 
 @dataclass(frozen=True)
 class HeartbeatConnection:
-    """One connection, which is replaced after an error. Not for several threads at once."""
+    """One connection, replaced after an error. Not thread-safe."""
 
     engine: Engine
 
@@ -29,7 +29,7 @@ class HeartbeatConnection:
         return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     def record(self, process: Process, workers: Sequence[int], now: datetime) -> None:
-        """Say that the process and its workers are there. Raises StoreUnavailable; the next call connects anew."""
+        """Record that the process and its workers are alive. Raises StoreUnavailable; the next call reconnects."""
         try:
             with self.engine.connect() as connection:
                 if workers:

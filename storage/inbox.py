@@ -1,4 +1,4 @@
-"""The inbox: every name under which something came in, written in the transaction of its event (DESIGN §3.5)."""
+"""Inbox: the dedup keys of everything that came in, written in the transaction of its events (ADR 0005)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +16,9 @@ _INSERT = insert(_inbox)
 
 @dataclass(frozen=True)
 class IdempotencyClaim:
-    """The names of one thing that came in on a channel: any of them seen before makes it a duplicate.
+    """The dedup keys of one arrival on a channel. It is a duplicate if any of them was recorded before.
 
-    `fingerprint` tells whether the same name stands for the same content.
+    `fingerprint` is a digest of the content, to detect a key that is reused for other content.
     """
 
     channel: str
@@ -28,7 +28,7 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True)
 class PreviousResult:
-    """What came of it the first time."""
+    """Result of the first arrival."""
 
     thread_id: str
     fingerprint: str | None
@@ -36,7 +36,7 @@ class PreviousResult:
 
 
 def find_duplicate(connection: Connection, claim: IdempotencyClaim) -> PreviousResult | None:
-    """The first arrival under one of these names, if there was one."""
+    """Return the result recorded under one of these keys, or None."""
     query = select(_inbox.c.thread_id, _inbox.c.fingerprint, _inbox.c.reply).where(
         _inbox.c.channel == claim.channel, _inbox.c.key.in_(claim.keys)
     )
@@ -45,14 +45,14 @@ def find_duplicate(connection: Connection, claim: IdempotencyClaim) -> PreviousR
 
 
 def record_claim(writes: WriteBatch, claim: IdempotencyClaim, thread_id: str, at: datetime, reply: str | None) -> None:
-    """Write all the names, and what was answered.
+    """Record all keys and the reply.
 
-    VersionConflict follows when somebody else wrote one of them since `seen` looked: looking again finds it.
+    The commit raises VersionConflict if one of the keys was recorded since `find_duplicate`, which finds it on a retry.
     """
     row = {"channel": claim.channel, "thread_id": thread_id, "at": at, "fingerprint": claim.fingerprint, "reply": reply}
     writes.add(_INSERT, (row | {"key": key} for key in claim.keys), conflict_error=VersionConflict)
 
 
 def delete_old_claims(connection: Connection, before: datetime) -> None:
-    """Names nobody will send again: the longest retry schedules end after days."""
+    """Delete keys recorded before this time. The longest retry schedules of senders end after days."""
     connection.execute(delete(_inbox).where(_inbox.c.at < before))

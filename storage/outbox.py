@@ -1,4 +1,4 @@
-"""The outbox: messages the log wants sent. A row lives from the event that wants it to the one that says it left."""
+"""Outbox: messages to be sent. A row exists from the event that orders it to the event that records its delivery."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _DELETE = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _out
 
 @dataclass(frozen=True)
 class OutboxMessage:
-    """One message on its way. `again`: an earlier attempt may have arrived."""
+    """One message to be sent. `maybe_sent` if an earlier attempt may have reached its destination."""
 
     thread_id: str
     effect: SendMessage
@@ -33,7 +33,7 @@ class OutboxMessage:
 
 
 def enqueue(writes: WriteBatch, thread_id: str, effects: Iterable[SendMessage], at: datetime, version: int) -> None:
-    """Keep messages until a channel has taken them. The key is unique: putting one twice is an error, never a copy."""
+    """Insert messages. The keys are unique: inserting one twice fails."""
     rows = (
         {
             "thread_id": thread_id,
@@ -48,24 +48,24 @@ def enqueue(writes: WriteBatch, thread_id: str, effects: Iterable[SendMessage], 
 
 
 def remove(writes: WriteBatch, thread_id: str, keys: Iterable[str]) -> None:
-    """Forget messages that were taken, or are no longer wanted."""
+    """Delete messages that were sent or are obsolete."""
     writes.add(_DELETE, ({"thread": thread_id, "effect": key} for key in keys))
 
 
 def list_pending_for(connection: Connection, thread_id: str, address: Address) -> list[OutboxMessage]:
-    """What a thread still has for one destination: what corrects something first, else oldest first."""
+    """Return a thread's messages for one address: updates of earlier messages first, then oldest first."""
     rows = connection.execute(_SELECT_PENDING, {"thread": thread_id})
-    there = [parcel for parcel in _messages_from_rows(connection, rows.all()) if parcel.effect.to == address]
-    return sorted(there, key=lambda parcel: parcel.effect.replaces is None)
+    messages = [message for message in _messages_from_rows(connection, rows.all()) if message.effect.to == address]
+    return sorted(messages, key=lambda message: message.effect.replaces is None)
 
 
 def list_pending(connection: Connection) -> list[OutboxMessage]:
-    """All that is still to be sent, oldest first."""
+    """Return all pending messages, oldest first."""
     return _messages_from_rows(connection, connection.execute(select(_outbox).order_by(*_ORDER)).all())
 
 
 def list_pending_since(connection: Connection, since: datetime, limit: int = 1000) -> list[OutboxMessage]:
-    """What was still to be sent then, oldest first."""
+    """Return the pending messages created before `since`, oldest first."""
     query = select(_outbox).where(_outbox.c.created_at < since).order_by(*_ORDER).limit(limit)
     return _messages_from_rows(connection, connection.execute(query).all())
 
@@ -76,9 +76,9 @@ def _messages_from_rows(connection: Connection, rows: Iterable[Row[Any]]) -> lis
 
 
 def _load_effect(connection: Connection, row: Row[Any]) -> SendMessage | None:
-    """The message that is kept, or what its thread's log wants sent where this build cannot read what is kept.
+    """Return the stored message, or the one its thread's log orders if this build cannot read the row.
 
-    None where it cannot read the log either: the message waits for a build that can.
+    None if it cannot read the log either: the message stays for a build that can.
     """
     try:
         return SendMessage.model_validate_json(row.message)

@@ -1,4 +1,4 @@
-"""What a caller on the loop waits for while a thread of the database does it."""
+"""A function that runs in a database thread while its caller waits on the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class PendingTransaction:
-    """One function, and who waits for what it returns."""
+    """A function, and the future of its caller."""
 
     function: Callable[..., Any]
     on_commit: Callable[[Any], None] | None
@@ -23,14 +23,14 @@ class PendingTransaction:
         return cls(function, on_commit, loop, loop.create_future())
 
     def resolve(self) -> None:
-        """Runs on the loop. `after` is told of every commit, also when whoever waited has gone away.
+        """Resolve the future, on the loop. `on_commit` is called after every commit, even if the caller was cancelled.
 
-        Where that fails, it is for whoever waited to hear: those behind in the line have no part in it.
+        An error of `on_commit` goes to this caller, so that it does not affect other transactions of the group.
         """
         if self.error is None and self.on_commit is not None:
             try:
                 self.on_commit(self.result)
-            except Exception as error:  # noqa: BLE001 - somebody else's bug, whatever it is
+            except Exception as error:  # noqa: BLE001 - an error of the callback belongs to its caller
                 self.error = error
         if self.future.done():
             return

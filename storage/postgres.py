@@ -1,4 +1,4 @@
-"""PostgreSQL as people name it, the settings of every connection, and an engine to look at a database or migrate it."""
+"""PostgreSQL URLs, session settings of every connection, and an engine for checks and migrations."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ CONNECT_PARAMETERS = {
     "tcp_user_timeout": 10_000,
     "client_encoding": "UTF8",
 }
-"""Parameters of libpq: seconds, but milliseconds until sent data must be acknowledged. The URL may say otherwise."""
+"""libpq parameters in seconds, except `tcp_user_timeout` in milliseconds. The URL may override them."""
 
 _SESSION_SETTINGS = {
     "datestyle": "ISO",
@@ -25,19 +25,19 @@ _SESSION_SETTINGS = {
     "standard_conforming_strings": "on",
     "default_transaction_isolation": "read committed",
 }
-"""What Handrail's statements rest on. A server, a database or a role may have other defaults."""
+"""Session settings that the statements rely on; the defaults of a server, database or role may differ."""
 
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]+)(?::[0-9]{1,5})?")
 
 
 def is_postgres(url: str) -> bool:
-    """Whether the URL names a PostgreSQL database. Raises what SQLAlchemy raises for one that is no URL."""
+    """Return whether the URL names a PostgreSQL database. Raises SQLAlchemy's ArgumentError for an invalid URL."""
     return make_url(url).get_backend_name() in ("postgresql", "postgres")
 
 
 def psycopg_url(url: str) -> URL:
-    """The URL with the driver we use: people write `postgresql://` or `postgres://`."""
+    """Return the URL with the psycopg driver; users write `postgresql://` or `postgres://`."""
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
@@ -59,7 +59,7 @@ def expand_multi_host_url(url: str) -> str:
 
 
 def connect_arguments(url: str, **settings: str) -> dict[str, Any]:
-    """Return libpq's parameters for connections to a URL, with these settings of the server for their sessions."""
+    """Return libpq's connection parameters for a URL, with these session settings."""
     query = psycopg_url(url).query
     options = [f"-c {name}={_escape_option(value)}" for name, value in {**_SESSION_SETTINGS, **settings}.items()]
     theirs = query.get("options", "")
@@ -80,5 +80,5 @@ def conninfo(url: str, *, application_name: str = "handrail", **settings: str) -
 
 
 def postgres_engine(url: str) -> Engine:
-    """An engine for migrations and for looking at a database: without limits on how long a statement takes."""
+    """Return an engine for migrations and checks, without a statement timeout."""
     return create_engine(psycopg_url(url), connect_args=connect_arguments(url))

@@ -1,7 +1,7 @@
-"""All writes of a commit as one statement for PostgreSQL: one question, one answer, and no transaction to begin or end.
+"""Execution of all writes of a commit as one data-modifying CTE on PostgreSQL, in a single round trip.
 
-A thread that sends six has to get hold of the interpreter and of a core again after each of them, while the server
-holds its locks and waits. See https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
+This avoids BEGIN, COMMIT and the GIL hand-offs between statements, during which the server would hold its locks.
+See https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
 """
 
 import re
@@ -18,53 +18,54 @@ from storage.connections import psycopg_connection, wrap_driver_errors
 from storage.write_batch import Statement, WriteStatement
 
 MAX_ROWS = 64
-"""More are rare, and each number of them is a statement of its own."""
+"""Larger batches are rare, and each number of rows is compiled to a statement of its own."""
 _UNIQUE, _NOT_FOUND = "23505", "HR404"
 
 _REQUIRE_ROWS_SQL = "handrail_found((SELECT count(*) FROM {}), {})"
 _AFTER_PART_SQL = " FROM (SELECT count(*) FROM {}) AS first"
 
 BatchShape = tuple[tuple[Statement, int, bool], ...]
-"""Of each write the statement, the number of its rows, and whether each of them has to be there."""
+"""For each write: the statement, its number of rows, and whether each row must be found."""
 
 
 def can_execute(writes: Sequence[WriteStatement]) -> bool:
-    """Whether they are few enough, and none of them changes what another one wrote: all see what was there before.
+    """Return whether the writes fit into one statement: few rows, and no write changes a row of another one.
 
-    A statement in text has to be a question: only functions are called there.
+    All parts of a CTE see the same snapshot. A textual statement must be a SELECT of functions.
     """
     tables = Counter(write.table for write in writes)
-    alone = all(tables[write.table] == 1 for write in writes if isinstance(write.statement, Update))
-    called = all(w.statement.text.startswith("SELECT") for w in writes if isinstance(w.statement, TextClause))
-    return alone and called and sum(len(write.rows) for write in writes) <= MAX_ROWS
+    are_updates_separate = all(tables[write.table] == 1 for write in writes if isinstance(write.statement, Update))
+    are_texts_selects = all(
+        w.statement.text.startswith("SELECT") for w in writes if isinstance(w.statement, TextClause)
+    )
+    return are_updates_separate and are_texts_selects and sum(len(write.rows) for write in writes) <= MAX_ROWS
 
 
 def execute(connection: Connection, writes: Sequence[WriteStatement]) -> None:
-    """Make all of them, or none, on a connection where every statement stands alone.
+    """Execute all writes or none, on a connection in autocommit mode.
 
-    Raises what a write has for its refusal, and DBAPIError: where that tells of a lost connection, nobody knows
-    whether they were kept.
+    Raises the conflict error of a write, and DBAPIError. If that reports a lost connection, the outcome is unknown.
     """
     shape = tuple((write.statement, len(write.rows), write.is_conditional) for write in writes)
     with wrap_driver_errors(connection):
         try:
             psycopg_connection(connection).execute(_compile_batch(shape), _parameters(writes))
         except Error as error:
-            if (refused := _conflict_error(error, writes)) is not None:
-                raise refused from error
+            if (conflict_error := _find_conflict_error(error, writes)) is not None:
+                raise conflict_error from error
             raise
 
 
-def _conflict_error(error: Error, writes: Sequence[WriteStatement]) -> Exception | None:
+def _find_conflict_error(error: Error, writes: Sequence[WriteStatement]) -> Exception | None:
     if error.sqlstate == _NOT_FOUND:
-        refused = writes[int(error.diag.message_primary or 0)].conflict_error
+        conflict_error = writes[int(error.diag.message_primary or 0)].conflict_error
     elif error.sqlstate == _UNIQUE:
-        refused = next(
+        conflict_error = next(
             (w.conflict_error for w in writes if w.conflict_error and w.table == error.diag.table_name), None
         )
     else:
-        refused = None
-    return refused() if refused else None
+        conflict_error = None
+    return conflict_error() if conflict_error else None
 
 
 def _parameters(writes: Sequence[WriteStatement]) -> dict[str, Any]:
@@ -78,26 +79,26 @@ def _parameters(writes: Sequence[WriteStatement]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _compile_batch(shape: BatchShape) -> bytes:
-    """The first part is made first, then what is called, in order; the others are made last, in no order.
+    """Return the SQL. The first part runs first, then function calls in order, then the other parts in any order.
 
-    A job that is deferred before its thread is locked might be done before there is anything to do. Who lost a race is
-    told that by the first part, and not what else no longer fits.
+    The thread's row is locked by the first part, so a job is not deferred before its thread is locked, and the loser of
+    a race gets the conflict error of the first part.
     """
-    made, called = dict[str, str](), list[str]()
+    parts, calls = dict[str, str](), list[str]()
     for number, (statement, rows, conditional) in enumerate(shape):
         if isinstance(statement, TextClause):
-            called += [_row_sql(statement, number, n).removeprefix("SELECT ") for n in range(rows)]
+            calls += [_row_sql(statement, number, n).removeprefix("SELECT ") for n in range(rows)]
         else:
-            parts = dict(_parts(statement, number, rows))
-            made |= parts
-            called += [_REQUIRE_ROWS_SQL.format(part, number) for part in parts if conditional]
-    ways = ", ".join(f"{name} AS ({part} RETURNING 1)" for name, part in made.items())
-    answer = f"SELECT {', '.join(called) or '1'}"
-    return (f"WITH {ways} {answer}{_AFTER_PART_SQL.format(next(iter(made)))}" if made else answer).encode()
+            statement_parts = dict(_parts(statement, number, rows))
+            parts |= statement_parts
+            calls += [_REQUIRE_ROWS_SQL.format(part, number) for part in statement_parts if conditional]
+    ctes = ", ".join(f"{name} AS ({part} RETURNING 1)" for name, part in parts.items())
+    query = f"SELECT {', '.join(calls) or '1'}"
+    return (f"WITH {ctes} {query}{_AFTER_PART_SQL.format(next(iter(parts)))}" if parts else query).encode()
 
 
 def _parts(statement: Statement, number: int, rows: int) -> Iterator[tuple[str, str]]:
-    """Rows that are inserted go together; of others each is a part of its own. Every part has a name."""
+    """Yield name and SQL of the parts: all rows of an insert are one part, each row of another statement is one."""
     if isinstance(statement, Insert):
         into, _, values = _statement_sql(statement).partition(" VALUES ")
         yield f"w{number}_0", f"{into} VALUES " + ", ".join(_number_parameters(values, number, n) for n in range(rows))
@@ -114,5 +115,5 @@ def _statement_sql(statement: Statement) -> str:
 
 
 def _number_parameters(sql: str, number: int, n: int) -> str:
-    """The same with the parameters of one row of one write."""
+    """Return the SQL with the parameter names of row `n` of a write."""
     return re.sub(r"%\((\w+)\)s", rf"%({number}_{n}_\1)s", sql)

@@ -1,7 +1,6 @@
-"""Transactions on PostgreSQL: several at once, beside those of other processes.
+"""Transactions on PostgreSQL in a thread pool, concurrent with those of other processes.
 
-Tried against psycopg's own async: a thread that waits in C costs less than an event loop that waits in Python
-(docs/adr/0015).
+Threads that wait in C cost less than psycopg's async connections (ADR 0015).
 """
 
 import asyncio
@@ -20,17 +19,17 @@ from storage.pending_transaction import PendingTransaction
 from storage.write_batch import BatchFunction, WriteBatch, as_transaction, execute_all
 
 MAX_QUEUED_FUNCTIONS = 500
-"""Functions that may wait for a connection; another one is told to come back."""
+"""Functions that may wait for a connection; further ones are rejected with StoreUnavailable."""
 
 TransactionFunction = Callable[[Connection], Any]
 
 
 @dataclass
 class PostgresExecutor:
-    """Runs functions over a Connection, each in a transaction of its own, each in a thread.
+    """Executes functions over a Connection, each in its own transaction and thread.
 
-    A function must be able to run again: a connection that is lost before the commit is replaced, once. What was lost
-    while committing is not tried again here: nobody knows whether it was kept, so the caller has to look.
+    A function must be repeatable: it runs again, once, if the connection is lost before the commit. A connection lost
+    during the commit raises StoreUnavailable, since the outcome is unknown and the caller has to look.
     """
 
     connections: ConnectionPool
@@ -48,37 +47,37 @@ class PostgresExecutor:
         return await self._submit(partial(_run_transaction, self.connections, function), on_commit)
 
     async def read(self, function: TransactionFunction) -> Any:
-        """Every statement stands alone: two journeys to the database less for what is mostly one statement."""
+        """Run the function in autocommit mode: this saves two round trips, as most reads are one statement."""
         return await self._submit(partial(_run_read, self.connections, function), None)
 
     async def commit_batch(
         self, function: BatchFunction[Any], on_commit: Callable[[Any], None] | None, *, for_update: bool
     ) -> Any:
-        """All writes in one journey, unless what was read has to stay as it is meanwhile."""
+        """Commit all writes in one round trip, or in a transaction if reads have to stay valid."""
         if for_update:
             return await self.transaction(as_transaction(function, execute_all), on_commit)
         return await self._submit(partial(_run_batch, self.connections, function), on_commit)
 
     async def stop(self) -> None:
-        """Finish what is under way, then close all connections."""
+        """Finish running functions, then close all connections."""
         await asyncio.get_running_loop().run_in_executor(None, self._thread_pool.shutdown)
         self.connections.close()
 
     async def _submit(self, function: Callable[[], Any], on_commit: Callable[[Any], None] | None) -> Any:
-        """It goes on when the caller has gone: the middle of a transaction is no place to stop."""
+        """Run the function in a thread and wait for it. It continues if the caller is cancelled."""
         if self._in_progress >= MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS:
-            raise StoreUnavailable("too much is waiting for the database: try again in a moment")
-        turn = PendingTransaction.create(partial(_run_with_retry, function), on_commit)
-        taken = self._thread_pool.submit(self._run_in_thread, turn)
+            raise StoreUnavailable("too many operations wait for the database: try again in a moment")
+        pending = PendingTransaction.create(partial(_run_with_retry, function), on_commit)
+        thread_future = self._thread_pool.submit(self._run_in_thread, pending)
         if self._in_progress >= MAX_CONNECTIONS:
-            turn.loop.call_later(self.timeout_seconds, self._cancel_if_queued, turn, taken)
+            pending.loop.call_later(self.timeout_seconds, self._cancel_if_queued, pending, thread_future)
         self._in_progress += 1
-        return await turn.future
+        return await pending.future
 
     def _run_in_thread(self, pending: PendingTransaction) -> None:
         try:
             pending.result = pending.function()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
+        except BaseException as error:  # noqa: BLE001 - every error goes to the caller
             pending.error = error
         pending.loop.call_soon_threadsafe(self._finish, pending)
 
@@ -104,7 +103,7 @@ def _run_with_retry(function: Callable[[], Any]) -> Any:
 
 
 class _RetryableConnectionLoss(Exception):
-    """The connection went away, or the database chose us to end a deadlock: nothing was written."""
+    """The connection was lost, or a deadlock or serialization failure occurred, before anything was committed."""
 
     def __init__(self, cause: exc.DBAPIError) -> None:
         super().__init__()
@@ -124,7 +123,7 @@ def _run_read(connections: ConnectionPool, function: TransactionFunction) -> Any
 def _run_batch(connections: ConnectionPool, function: BatchFunction[Any]) -> Any:
     with connections.acquire() as connection:
         writes = WriteBatch()
-        result = _run_before_commit(connection, lambda found: function(found, writes))
+        result = _run_before_commit(connection, lambda reader: function(reader, writes))
         if writes.statements:
             _commit(connection, writes)
         return result

@@ -1,4 +1,4 @@
-"""The processes that share the database: each says again and again that it is there."""
+"""Processes that share the database: each records heartbeats."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ _process = ProcessRow.__table__  # type: ignore[attr-defined]  # SQLModel does n
 
 @dataclass(frozen=True)
 class Process:
-    """One process and what it does. `queues` is empty for one that takes no jobs."""
+    """One process. `queues` is empty if it takes no jobs."""
 
     id: str
     role: str
@@ -25,31 +25,31 @@ class Process:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """A process, and when it last said that it is there."""
+    """A process and the time of its last heartbeat."""
 
     process: Process
     last_seen_at: datetime
 
 
 def record_heartbeat(connection: Connection, process: Process, now: datetime) -> None:
-    """Say that it is there; the first time, who it is."""
+    """Record a heartbeat. The first one inserts the row."""
     renewed = connection.execute(update(_process).where(_process.c.id == process.id).values(seen_at=now))
     if renewed.rowcount == 0:
         connection.execute(insert(_process), {**vars(process), "queues": ",".join(process.queues), "seen_at": now})
 
 
 def unregister_process(connection: Connection, process_id: str) -> None:
-    """Say that it ends."""
+    """Delete the row of a process that stops."""
     connection.execute(delete(_process).where(_process.c.id == process_id))
 
 
 def delete_silent_processes(connection: Connection, silent_since: datetime) -> None:
-    """Those that ended without a word are of interest for a while only."""
+    """Delete the rows of processes that have sent no heartbeat since then."""
     connection.execute(delete(_process).where(_process.c.seen_at < silent_since))
 
 
 def list_processes(connection: Connection) -> list[ProcessStatus]:
-    """All that said so lately, by role and age."""
+    """Return all processes, ordered by role and start time."""
     rows = connection.execute(select(_process).order_by(_process.c.role, _process.c.started_at)).mappings()
     return [_status_from_row(dict(row)) for row in rows]
 

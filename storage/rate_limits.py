@@ -1,4 +1,4 @@
-"""Pauses: what all processes leave alone until a time."""
+"""Rate limits shared by all processes: a named resource is blocked until a time."""
 
 from datetime import datetime
 
@@ -16,10 +16,10 @@ _SELECT_UNTIL = select(_pause.c.until).where(_pause.c.name == bindparam("name"))
 
 
 def block_until(connection: Connection, name: str, until: datetime) -> None:
-    """Leave it alone until then; where several say so, the latest time holds."""
+    """Block the resource until then. The latest time counts."""
     connection.execute(_UPSERT, {"name": name, "until": until})
 
 
 def blocked_until(connection: Connection, name: str) -> datetime | None:
-    """When the last pause ends, or ended; None where there was none."""
+    """Return the end of the latest block, which may be past, or None."""
     return connection.execute(_SELECT_UNTIL, {"name": name}).scalar()

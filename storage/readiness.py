@@ -1,4 +1,4 @@
-"""Whether a database can be used, found out without writing to it."""
+"""Checks whether a database is usable, without writing to it."""
 
 import os
 import shutil
@@ -13,18 +13,18 @@ from storage.schema import read_revision_in
 from storage.sqlite import sqlite_path
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
-"""A commit grows the journal of SQLite by up to this much before it is written back (`wal_autocheckpoint`)."""
+"""Maximum size of the WAL file before a checkpoint (`wal_autocheckpoint`): a commit may need this much space."""
 
 FreeBytesProbe = Callable[[Path], int]
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how much may still be written to the disk of a folder."""
+    """Return the free space in bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
 
 
 def check_accepts_writes(connection: Connection) -> None:
-    """Read from the database. Raises StoreUnavailable when it takes no writes."""
+    """Read from the database. Raises StoreUnavailable if it is read-only."""
     read_revision_in(connection)
     question = "PRAGMA query_only" if connection.dialect.name == "sqlite" else "SHOW transaction_read_only"
     if connection.exec_driver_sql(question).scalar() in (1, "on"):
@@ -32,7 +32,7 @@ def check_accepts_writes(connection: Connection) -> None:
 
 
 def check_disk_space(url: str, probe: FreeBytesProbe = free_bytes) -> None:
-    """Raise StoreUnavailable when the file of a SQLite database may not be written, or its disk is full."""
+    """Raise StoreUnavailable if a SQLite file is not writable, or its disk is full."""
     if is_postgres(url):
         return
     path = sqlite_path(url)

@@ -1,4 +1,4 @@
-"""Replay: fold a whole log again, page by page, and compare with what is kept beside it."""
+"""Replay: fold a whole log again, page by page, and compare it with the stored projection."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -17,9 +17,9 @@ _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What a whole log folds to now, and whether all that is kept beside it says the same.
+    """The state a whole log folds to, and whether the stored projection matches it.
 
-    `unreadable` is what this build cannot read of it, if there is something: only the build that wrote it can tell.
+    `unreadable` describes what this build cannot read, if anything; only the build that wrote it can replay the thread.
     """
 
     state: ThreadState
@@ -29,7 +29,7 @@ class ReplayResult:
 
 @dataclass
 class Replayer:
-    """A replay under way. It goes up to the version the thread had when it began: others may write on meanwhile."""
+    """A running replay, up to the version the thread had at its start: other transactions may append meanwhile."""
 
     row: Row[Any]
     stored_state: ThreadState | None
@@ -37,14 +37,14 @@ class Replayer:
 
     @classmethod
     def start(cls, connection: Connection, thread_id: str) -> Self:
-        """Raises ThreadNotFound."""
+        """Start a replay. Raises ThreadNotFound."""
         row = connection.execute(select(_thread).where(_thread.c.id == thread_id)).first()
         if row is None:
             raise thread_not_found(thread_id)
         return cls(row, parse_stored_state(row.state))
 
     def fold_next_page(self, connection: Connection) -> bool:
-        """Fold one page more; whether that was the last one."""
+        """Fold one more page. Returns whether it was the last one."""
         wanted = min(PAGE_SIZE, self.row.version - self.state.version)
         page = events_after(connection, self.row.id, self.state.version, wanted) if wanted > 0 else []
         self.state = fold_readable(self.state, (event for _, event in page))
@@ -61,31 +61,31 @@ class Replayer:
 
 
 async def replay(database: Database, thread_id: str) -> ReplayResult:
-    """Fold a thread's log again and compare; others read and write between two pages. Raises ThreadNotFound."""
-    replaying = await database.read(lambda connection: Replayer.start(connection, thread_id))
-    while not await database.read(replaying.fold_next_page):
+    """Replay a thread in one read per page, so that others are not blocked. Raises ThreadNotFound."""
+    replayer = await database.read(lambda connection: Replayer.start(connection, thread_id))
+    while not await database.read(replayer.fold_next_page):
         pass
-    return replaying.result()
+    return replayer.result()
 
 
 def replay_on_connection(connection: Connection, thread_id: str) -> ReplayResult:
-    """The same on a connection nobody else waits for. Raises ThreadNotFound."""
-    replaying = Replayer.start(connection, thread_id)
-    while not replaying.fold_next_page(connection):
+    """Replay a thread on a connection of its own. Raises ThreadNotFound."""
+    replayer = Replayer.start(connection, thread_id)
+    while not replayer.fold_next_page(connection):
         pass
-    return replaying.result()
+    return replayer.result()
 
 
 async def fold_until_version(database: Database, thread_id: str, version: int) -> ThreadState:
-    """The state a thread had after so many events; others read and write between two pages."""
+    """Return the state a thread had after `version` events, in one read per page."""
     state = ThreadState()
 
-    def go_on(connection: Connection) -> ThreadState:
+    def fold_next_page(connection: Connection) -> ThreadState:
         page = events_after(connection, thread_id, state.version, min(PAGE_SIZE, version - state.version))
         return fold_readable(state, (event for _, event in page))
 
     while state.version < version:
-        before, state = state, await database.read(go_on)
-        if state is before:
+        previous, state = state, await database.read(fold_next_page)
+        if state is previous:
             break
     return state

@@ -1,4 +1,4 @@
-"""Requests: one row each, decided by one conditional update (DESIGN §3.3)."""
+"""Requests: one row each, decided by one conditional update (ADR 0003)."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from storage.write_batch import WriteBatch
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_FOLDED_EVENTS = 1000
-"""Events that are folded for one request whose row cannot be read: others wait meanwhile."""
+"""Maximum number of events folded for a request whose row cannot be read, as others wait meanwhile."""
 
 _OPTIONAL = [name for name, field in Request.model_fields.items() if not field.is_required() and not field.default]
 _INSERT = insert(_request)
@@ -35,37 +35,37 @@ _UPDATE = (
 
 
 def insert_request(writes: WriteBatch, request: Request) -> None:
-    """Write a new request. CodeTaken follows when its code was given out before."""
+    """Insert a new request. The commit raises DuplicateCode if its code is taken."""
     row = {
         "id": request.id,
         "code": request.code,
         "thread_id": request.thread_id,
         "status": request.status,
         "opened_at": request.opened_at,
-        "data": _written(request),
+        "data": _dump(request),
     }
     writes.add(_INSERT, [row], conflict_error=DuplicateCode)
 
 
 def update_request(writes: WriteBatch, before: Request, after: Request) -> None:
-    """Renew a request. AlreadySettled follows when somebody else ended it first."""
+    """Update a request. The commit raises AlreadySettled if its status has changed since `before`."""
     row = {
         "request": after.id,
         "expected": before.status,
         "status": after.status,
-        "data": _written(after),
+        "data": _dump(after),
     }
     writes.add(_UPDATE, [row], conflict_error=AlreadySettled)
 
 
-def _written(request: Request) -> str:
-    """Return what its row keeps: without what is empty, which the log has all the same."""
+def _dump(request: Request) -> str:
+    """Return the JSON of the row, without empty optional fields; the log has them."""
     empty = {name for name in _OPTIONAL if not getattr(request, name)}
     return request.model_dump_json(exclude=empty, exclude_none=True)
 
 
 def load_request(connection: Connection, id_or_code: str) -> Request:
-    """The request with this id or this code. Raises RequestNotFound."""
+    """Return the request with this id or code. Raises RequestNotFound."""
     row = select_first(connection, _SELECT, {"named": id_or_code, "code": id_or_code.upper()})
     if row is None:
         raise request_not_found(id_or_code)
@@ -81,7 +81,7 @@ def list_requests(
     limit: int,
     viewer: Viewer | None = None,
 ) -> list[Request]:
-    """Requests, newest first, behind the position `before` (opened_at, id); with a viewer only those they may see."""
+    """Return requests, newest first, after the position `before` (opened_at, id); with a viewer, only visible ones."""
     query = select(_request).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_request.c.status == status)
@@ -97,7 +97,7 @@ def list_requests(
 
 
 def _request_from_row(connection: Connection, row: Row[Any]) -> Request:
-    """The request that is kept, or what its thread's log folds to where this build cannot read what is kept."""
+    """Return the stored request, or the one in its thread's log if this build cannot read the row."""
     try:
         return Request.model_validate_json(row.data)
     except ValidationError:
@@ -106,7 +106,7 @@ def _request_from_row(connection: Connection, row: Row[Any]) -> Request:
 
 
 def _find_in_log(connection: Connection, row: Row[Any]) -> Request | None:
-    """The request as its thread has it; a settled one is forgotten there after a while, and looked for in the log."""
+    """Return the request as its thread's log has it. Old settled requests are no longer in the state."""
     state = load_uncached(connection, row.thread_id)
     found = state.get_request(row.id)
     if found is not None or state.version > MAX_FOLDED_EVENTS:

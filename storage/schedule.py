@@ -1,4 +1,4 @@
-"""Wake-ups, read from the threads' projection: there is no second store that could be lost or disagree."""
+"""Timers and unfinished work, read from the thread projection: no second store can be lost or disagree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class DueThread:
 
 @dataclass(frozen=True)
 class OldestThread:
-    """A thread that has something to do, and when somebody last did some of it."""
+    """A thread with unfinished work, and the time of its last event."""
 
     thread_id: str
     status: str
@@ -50,21 +50,21 @@ class OldestThread:
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many threads have something to do, and the one that was left alone for the longest time."""
+    """Number of threads with unfinished work, and the one without progress for the longest time."""
 
     threads: int
     oldest: OldestThread | None
 
 
 def next_wake_at(connection: Connection, after: datetime | None = None) -> datetime | None:
-    """The earliest time at which the clock has something to do, of those behind `after` when it is given."""
+    """Return the earliest timer of all threads, or of those after `after`."""
     if after is None:
         return connection.execute(_SELECT_NEXT).scalar()
     return connection.execute(_SELECT_NEXT_AFTER, {"after": after}).scalar()
 
 
 def list_due_after(connection: Connection, now: datetime, after: DueThread | None, limit: int) -> list[DueThread]:
-    """Threads whose time has come, the longest overdue first, one page after the other."""
+    """Yield pages of due threads, the longest overdue first."""
     if after is None:
         rows = connection.execute(_SELECT_DUE, {"now": now, "limit": limit})
     else:
@@ -74,23 +74,23 @@ def list_due_after(connection: Connection, now: datetime, after: DueThread | Non
 
 
 def list_due_threads(connection: Connection, now: datetime, limit: int = 200) -> list[str]:
-    """Threads whose time has come, the longest overdue first."""
+    """Return due threads, the longest overdue first."""
     return list(connection.execute(_SELECT_DUE_IDS, {"now": now, "limit": limit}).scalars())
 
 
 def list_unfinished_threads(connection: Connection) -> list[str]:
-    """Threads that were at work when the process ended."""
+    """Return the threads that had unfinished work when the process ended."""
     return list(connection.execute(_SELECT_UNFINISHED).scalars())
 
 
 def list_stale_unfinished_threads(connection: Connection, since: datetime, limit: int = 1000) -> list[str]:
-    """Threads that have something to do and were not touched since then, the longest first."""
+    """Return threads with unfinished work and no event since then, oldest first."""
     query = select(_thread.c.id).where(_thread.c.unfinished, _thread.c.updated_at < since)
     return list(connection.execute(query.order_by(_thread.c.updated_at).limit(limit)).scalars())
 
 
 def load_backlog(connection: Connection) -> Backlog:
-    """What all workers together have before them."""
+    """Return the backlog of all workers together."""
     unfinished = select(_thread.c.id, _thread.c.status, _thread.c.updated_at).where(_thread.c.unfinished)
     row = connection.execute(unfinished.order_by(_thread.c.updated_at).limit(1)).first()
     if row is None:
@@ -100,6 +100,6 @@ def load_backlog(connection: Connection) -> Backlog:
 
 
 def thread_versions(connection: Connection, thread_ids: Sequence[str]) -> dict[str, int]:
-    """How far each of these threads has come."""
+    """Return the version of each of these threads."""
     query = select(_thread.c.id, _thread.c.version).where(_thread.c.id.in_(thread_ids))
     return {row.id: row.version for row in connection.execute(query)}

@@ -1,4 +1,4 @@
-"""The schema's version: which one this build needs, which one a database has, and how to get there."""
+"""Schema revisions: the one this build needs, the one a database has, and migrations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def read_revision(engine: Engine) -> str | None:
-    """The revision a database is at, None when it has none yet."""
+    """Return the revision of a database, None if it has none."""
     with engine.connect() as connection:
         return read_revision_in(connection)
 
 
 def read_revision_in(connection: Connection) -> str | None:
-    """The same, as a transaction finds it."""
+    """Return the revision of a database, within a transaction."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -29,22 +29,22 @@ def read_revision_in(connection: Connection) -> str | None:
 
 @contextmanager
 def migration_lock(engine: Engine) -> Iterator[None]:
-    """Keep other processes from migrating a shared database meanwhile. A file is locked by whoever has it."""
+    """Prevent concurrent migrations of a shared database. A SQLite file has its own lock (storage.file_lock)."""
     if engine.dialect.name != "postgresql":
         yield
         return
     with engine.connect() as connection:
         connection.execute(_ADVISORY_LOCK)
-        yield  # the lock is the session's, and ends with it
+        yield  # the lock belongs to the session and ends with it
 
 
 def check_writable(connection: Connection) -> None:
-    """Write, and change nothing. Beginning is no proof: a read-only file lets a transaction begin, and end."""
+    """Execute an update without effect. A read-only SQLite file allows BEGIN and COMMIT, so only a write proves it."""
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 
 def check_revision(engine: Engine) -> None:
-    """Raises Misconfigured unless the database is at the revision this build was written for."""
+    """Raise ConfigurationError unless the database is at the revision this build needs."""
     found = read_revision(engine)
     if found == HEAD_REVISION:
         return
@@ -59,7 +59,7 @@ def check_revision(engine: Engine) -> None:
 
 
 def migrate(engine: Engine, to: str = "head") -> str:
-    """Bring the database to a revision; returns it. Raises Misconfigured when it is newer than this build."""
+    """Migrate the database to a revision and return it. Raises ConfigurationError if it is newer than this build."""
     found = read_revision(engine)
     if found is not None and found > HEAD_REVISION:
         check_revision(engine)

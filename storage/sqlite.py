@@ -1,4 +1,4 @@
-"""SQLite: where its file is, and the settings durability rests on."""
+"""SQLite files: path, lock path, file rights and durability settings."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreig
 
 
 def sqlite_engine(url: str) -> Engine:
-    """An engine whose transactions begin when we say so, with the right to write."""
+    """Return an engine whose transactions begin with BEGIN IMMEDIATE."""
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5})
     event.listen(engine, "connect", _apply_pragmas)
     event.listen(engine, "begin", _begin_immediate)
@@ -22,7 +22,7 @@ def sqlite_engine(url: str) -> Engine:
 
 
 def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite:///` URL. Raises Misconfigured for any other."""
+    """Return the file of a `sqlite:///` URL. Raises ConfigurationError for any other URL."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ConfigurationError("DATABASE_URL must name a file, like sqlite:///.handrail/handrail.db")
@@ -30,16 +30,16 @@ def sqlite_path(url: str) -> Path:
 
 
 def lock_path(url: str) -> Path:
-    """Return the file whose lock means that a process runs on the database, by whatever link the URL names it."""
+    """Return the lock file of the database, the same for all links to the database file."""
     path = sqlite_path(url).resolve()
     return path.with_name(f"{path.name}.lock")
 
 
 def make_private(url: str) -> None:
-    """Make the database file if it is missing, and take the rights of everybody but its owner away.
+    """Create the database file if it is missing, and remove all rights but the owner's.
 
     SQLite gives its journals the rights of the file. An existing file is not opened here: closing it would end the
-    locks that SQLite holds on it in this process. Raises Misconfigured when the file cannot be made.
+    locks that SQLite holds on it in this process. Raises ConfigurationError if the file cannot be created.
     """
     path = sqlite_path(url)
     try:
@@ -54,7 +54,7 @@ def make_private(url: str) -> None:
 
 
 def _apply_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin on its own: transactions are ours
+    connection.isolation_level = None  # the driver must not begin transactions by itself
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,7 +1,6 @@
-"""The one database thread: SQLite has one writer, so all transactions queue here, and those waiting share a commit.
+"""The one database thread: SQLite has one writer, so all transactions queue here, and waiting ones share a commit.
 
-Tried against an async driver and against a pool: a thread hop costs less than either, and nobody waits unfairly behind
-SQLite's busy handler (docs/adr/0006).
+One thread is faster than an async driver or a connection pool, and fair, unlike SQLite's busy handler (ADR 0006).
 """
 
 from collections.abc import Callable
@@ -13,22 +12,22 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from agents.errors import StoreUnavailable
-from storage.driven import make
+from storage import sqlite_batch
 from storage.file_lock import FileLock
 from storage.pending_transaction import PendingTransaction
 from storage.write_batch import BatchFunction, as_transaction
 
 MAX_FUNCTIONS_PER_COMMIT = 64
-"""Functions that share one commit; more would only make the first one wait longer."""
+"""Maximum number of functions that share a commit; more would make the first one wait longer."""
 MAX_QUEUED_FUNCTIONS = 5_000
-"""Functions that may wait for their turn; another one is told to come back."""
+"""Functions that may wait; further ones are rejected with StoreUnavailable."""
 
 
 @dataclass
 class SqliteExecutor:
-    """Runs functions over a Connection, each in a transaction of its own as far as it can tell.
+    """Executes functions over a Connection. Several share a transaction, without noticing it.
 
-    A function must be able to run again: it reads, decides and writes through its connection and nothing else.
+    A function must be repeatable: it reads and writes through its connection only, and runs again if another one fails.
     """
 
     engine: Engine
@@ -42,7 +41,7 @@ class SqliteExecutor:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finish what is queued, end the thread, and let another process in."""
+        """Finish queued functions, end the thread and release the lock."""
         self._queue.put(None)
         self._thread.join()
         self.engine.dispose()
@@ -50,13 +49,13 @@ class SqliteExecutor:
 
     async def transaction(self, function: Callable[[Connection], Any], on_commit: Callable[[Any], None] | None) -> Any:
         if self._queue.qsize() >= MAX_QUEUED_FUNCTIONS:
-            raise StoreUnavailable("too much is waiting for the database: try again in a moment")
-        turn = PendingTransaction.create(function, on_commit)
-        self._queue.put(turn)
-        return await turn.future
+            raise StoreUnavailable("too many operations wait for the database: try again in a moment")
+        pending = PendingTransaction.create(function, on_commit)
+        self._queue.put(pending)
+        return await pending.future
 
     async def read(self, function: Callable[[Connection], Any]) -> Any:
-        """In the same line: what was queued before is seen."""
+        """Run the function in the same queue, so it sees everything that was queued before."""
         return await self.transaction(function, None)
 
     async def commit_batch(
@@ -66,44 +65,44 @@ class SqliteExecutor:
         *,
         for_update: bool,  # noqa: ARG002 - this is the only writer
     ) -> Any:
-        return await self.transaction(as_transaction(function, make), on_commit)
+        return await self.transaction(as_transaction(function, sqlite_batch.execute), on_commit)
 
     def _run(self) -> None:
         with self.engine.connect() as connection:
-            while turns := self._next_group():
-                self._commit_group(connection, turns)
-                _resolve_group(turns)
+            while group := self._next_group():
+                self._commit_group(connection, group)
+                _resolve_group(group)
 
     def _next_group(self) -> list[PendingTransaction]:
         first = self._queue.get()
-        turns = [] if first is None else [first]
-        while turns and len(turns) < MAX_FUNCTIONS_PER_COMMIT and not self._queue.empty():
-            if (turn := self._queue.get()) is None:
-                self._queue.put(None)  # stop after these
+        group = [] if first is None else [first]
+        while group and len(group) < MAX_FUNCTIONS_PER_COMMIT and not self._queue.empty():
+            if (pending := self._queue.get()) is None:
+                self._queue.put(None)  # stop after this group
                 break
-            turns.append(turn)
-        return turns
+            group.append(pending)
+        return group
 
     def _commit_group(self, connection: Connection, group: list[PendingTransaction]) -> None:
-        """One commit for all. Should one of them fail, each gets a transaction of its own: functions may run twice."""
+        """Commit the group in one transaction. If one function fails, run each again in its own transaction."""
         try:
             with connection.begin():
-                for turn in group:
-                    turn.result = turn.function(connection)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
+                for pending in group:
+                    pending.result = pending.function(connection)
+        except BaseException as error:  # noqa: BLE001 - every error goes to the caller
             self.on_rollback()
             if len(group) == 1:
                 group[0].error = error
                 return
-            for turn in group:
-                self._commit_group(connection, [turn])
+            for pending in group:
+                self._commit_group(connection, [pending])
 
 
 def _resolve_group(group: list[PendingTransaction]) -> None:
-    for loop in {turn.loop for turn in group}:
-        loop.call_soon_threadsafe(_resolve_all, [turn for turn in group if turn.loop is loop])
+    for loop in {pending.loop for pending in group}:
+        loop.call_soon_threadsafe(_resolve_all, [pending for pending in group if pending.loop is loop])
 
 
 def _resolve_all(group: list[PendingTransaction]) -> None:
-    for turn in group:
-        turn.resolve()
+    for pending in group:
+        pending.resolve()

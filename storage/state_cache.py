@@ -1,4 +1,4 @@
-"""The latest states of threads, kept in memory up to a number of bytes."""
+"""Cache of the latest thread states, limited by bytes."""
 
 import sys
 from collections import OrderedDict
@@ -12,13 +12,13 @@ from agents.state import ThreadState
 
 MAX_CACHE_BYTES = 64 * 2**20
 _MODEL_BYTES = 1_000
-"""What a pydantic model takes besides its texts; measured with tracemalloc, rounded up."""
+"""Size of a pydantic model without its texts; measured with tracemalloc, rounded up."""
 _STATE_BYTES = 4_000
 
 
 @dataclass(frozen=True)
 class _CacheEntry:
-    """A state with the sizes of its parts, so that of the next state only what is new has to be measured."""
+    """A state with the sizes of its parts. The next state shares most parts, so only new ones are measured."""
 
     state: ThreadState
     part_sizes: dict[int, int]
@@ -31,9 +31,9 @@ class _CacheEntry:
 
 @dataclass
 class StateCache:
-    """Forgets the states that were not put there for longest once all together take more than `max_bytes`.
+    """Cache that drops the least recently stored states when their total size exceeds `max_bytes`.
 
-    The newest is always kept. May be used by several threads.
+    The newest state is always kept. Thread-safe.
     """
 
     max_bytes: int = MAX_CACHE_BYTES
@@ -49,7 +49,7 @@ class StateCache:
         return None if kept is None else kept.state
 
     def put(self, state: ThreadState) -> None:
-        """Keep the state in the place of an earlier one of its thread."""
+        """Store the state in place of an earlier one of its thread."""
         with self._lock:
             before = self._entries.pop(state.thread_id, None)
             kept = _measure_state(state, before)
@@ -66,7 +66,7 @@ class StateCache:
 
 
 def _measure_state(state: ThreadState, previous: _CacheEntry | None) -> _CacheEntry:
-    """Parts that the earlier state had as well are the same objects, which it keeps alive: their names are theirs."""
+    """Measure the parts. Parts shared with the previous state are the same objects, so their `id` is still valid."""
     known = previous.part_sizes if previous else {}
     return _CacheEntry(state, {id(part): known.get(id(part)) or _measure_part(part) for part in _measured_parts(state)})
 

@@ -1,4 +1,4 @@
-"""The tables. Events are the truth; every other row is folded from them or waits for the outside world."""
+"""Tables. Events are the source of truth; all other rows are folded from them or wait for other systems."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An instant. SQLite keeps no zone, so it is written and read as UTC."""
+    """Column type for an aware datetime. SQLite stores no time zone, so values are converted to UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -16,7 +16,7 @@ class UtcTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         return value if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the same
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
@@ -29,7 +29,7 @@ _IS_UNFINISHED = text("unfinished")
 
 
 class ThreadRow(SQLModel, table=True):
-    """One thread's projection: what lists and wake-ups need, and the folded state as a cache that `replay` verifies."""
+    """Projection of one thread: columns for lists and timers, and the folded state, which `replay` verifies."""
 
     __tablename__ = "thread"
     __table_args__ = (
@@ -53,7 +53,7 @@ class ThreadRow(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """One fact. The primary key is the fence: two writers cannot both append the same `seq`."""
+    """One event. The primary key prevents two writers from appending the same `seq`."""
 
     __tablename__ = "event"
 
@@ -67,7 +67,7 @@ class EventRow(SQLModel, table=True):
 
 
 class RequestRow(SQLModel, table=True):
-    """One request to people. A code is never given out twice."""
+    """One request. A code is never used twice."""
 
     __tablename__ = "request"
     __table_args__ = (Index("request_by_status", "status", "opened_at"), Index("request_by_age", "opened_at", "id"))
@@ -81,9 +81,9 @@ class RequestRow(SQLModel, table=True):
 
 
 class OutboxRow(SQLModel, table=True):
-    """One message no channel has taken yet; the row goes when the log says it was sent.
+    """One message that no channel has sent yet. The row is deleted when the log records the delivery.
 
-    `version` is the thread's when it was wanted: times may be the same.
+    `version` is the thread's version when the message was ordered, since times may be equal.
     """
 
     __tablename__ = "outbox"
@@ -97,7 +97,7 @@ class OutboxRow(SQLModel, table=True):
 
 
 class InboxRow(SQLModel, table=True):
-    """One name under which something came in. Whoever sends it again finds what became of it."""
+    """One dedup key of something that came in, and the reply to it."""
 
     __tablename__ = "inbox"
 
@@ -110,7 +110,7 @@ class InboxRow(SQLModel, table=True):
 
 
 class ConversationRow(SQLModel, table=True):
-    """The thread that was opened at one place outside."""
+    """The thread that is linked to a conversation of a channel. `place` holds the conversation key."""
 
     __tablename__ = "conversation"
 
@@ -120,7 +120,7 @@ class ConversationRow(SQLModel, table=True):
 
 
 class ThreadViewerRow(SQLModel, table=True):
-    """One name of those a thread is for: a requester, a role or person that may decide, or where its replies go."""
+    """One name that may see a thread: a requester, an address of its replies, or a role or person that may decide."""
 
     __tablename__ = "thread_viewer"
     __table_args__ = (Index("thread_viewer_by_name", "name", "thread_id"),)
@@ -130,7 +130,7 @@ class ThreadViewerRow(SQLModel, table=True):
 
 
 class ProcessRow(SQLModel, table=True):
-    """One process that shares the database, and when it was last seen alive."""
+    """One process that shares the database, and the time of its last heartbeat."""
 
     __tablename__ = "process"
 
@@ -145,7 +145,7 @@ class ProcessRow(SQLModel, table=True):
 
 
 class PauseRow(SQLModel, table=True):
-    """Something all processes leave alone until then, such as a model whose provider told us to wait."""
+    """A rate limit that all processes respect, such as a model whose provider asked to wait."""
 
     __tablename__ = "pause"
 

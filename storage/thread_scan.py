@@ -1,4 +1,4 @@
-"""A scan of the newest threads: those this build cannot read, and those that wait for an agent that is not here."""
+"""Scan of the newest threads for those that this build cannot read or whose agent is not configured."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -12,35 +12,35 @@ from storage.database import Database
 from storage.event_store import PAGE_SIZE, list_thread_states
 
 MAX_SCANNED = 5_000
-"""The most threads that are looked at, the newest: about two seconds of work."""
+"""Maximum number of threads scanned, the newest: about two seconds of work."""
 
 MAX_NAMED = 5
 _ENDED = ("done", "failed", "cancelled")
 
 
 class AffectedThreads(FrozenModel):
-    """Threads with the same trouble. At most MAX_NAMED ids, the newest, and as many `causes`, each once."""
+    """Threads with the same problem: their number, and at most MAX_NAMED of the newest ids and distinct `causes`."""
 
     count: int = 0
     thread_ids: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
 
     def plus(self, thread_id: str, cause: str) -> Self:
-        """Return the same with one thread more."""
+        """Return a copy with one more thread."""
         causes = dict.fromkeys((*self.causes, cause))
         named = {"thread_ids": (*self.thread_ids, thread_id)[:MAX_NAMED], "causes": tuple(causes)[:MAX_NAMED]}
         return self.model_copy(update={"count": self.count + 1, **named})
 
 
 class ThreadScan(FrozenModel):
-    """The result of a scan. `causes` are types of events this build cannot read, and names of missing agents."""
+    """Result of a scan. `causes` are unreadable event types, and names of missing agents."""
 
     scanned: int = 0
     unreadable: AffectedThreads = AffectedThreads()
     without_agent: AffectedThreads = AffectedThreads()
 
     def plus(self, states: Iterable[ThreadState], agents: Collection[str]) -> Self:
-        """Return the same with more threads; `agents` are those that are here."""
+        """Return a copy with more threads. `agents` are the configured ones."""
         scan = self
         for state in states:
             scan = scan.model_copy(update={"scanned": scan.scanned + 1, **scan._trouble_of(state, agents)})
@@ -55,7 +55,7 @@ class ThreadScan(FrozenModel):
 
 
 def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:
-    """Scan on a connection that nobody else waits for."""
+    """Scan on a connection of its own."""
     scan, before = ThreadScan(), None
     while page := _page(connection, scan, before):
         scan, before = scan.plus(page, agents), _position(page)
@@ -63,7 +63,7 @@ def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:
 
 
 async def scan_database(database: Database, agents: Collection[str]) -> ThreadScan:
-    """Scan page by page; others read and write between two pages."""
+    """Scan in one read per page, so that others are not blocked."""
     scan, before = ThreadScan(), None
     while page := await database.read(lambda connection: _page(connection, scan, before)):  # noqa: B023 - awaited here
         scan, before = scan.plus(page, agents), _position(page)
@@ -76,6 +76,6 @@ def _page(connection: Connection, scan: ThreadScan, before: tuple[datetime, str]
 
 
 def _position(page: list[ThreadState]) -> tuple[datetime, str] | None:
-    """Return the place of the last thread in the order of lists."""
+    """Return the position of the last thread in the order of lists."""
     last = page[-1]
     return None if last.created_at is None else (last.created_at, last.thread_id)

@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that wait for an answer for a limited time: a network that went silent never says so.
+"""PostgreSQL connections with a response timeout.
 
-TCP notices dropped packets (`storage.postgres`). It notices nothing when a balancer or a pooler has forgotten the
-connection and goes on to acknowledge what is sent.
+TCP notices dropped packets (`storage.postgres`), but not a load balancer or pooler that has forgotten the connection
+and still acknowledges what is sent.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ from sqlalchemy import Engine, create_engine, event
 from storage.postgres import connect_arguments, psycopg_url
 
 RESPONSE_TIMEOUT_SECONDS = 15.0
-"""Longer than `statement_timeout`: a server that is merely slow answers before."""
+"""Timeout per command in seconds, longer than `statement_timeout`, so that a slow server answers first."""
 _POLL_INTERVAL_SECONDS = 0.1
 _TIMEOUT_MESSAGE = "connection closed: the server did not answer within {:g} s"
 
 
 class TimeoutConnection(Connection):
-    """A connection that is closed, with an OperationalError, when one command takes longer than `answer_timeout`."""
+    """Connection that is closed with an OperationalError if a command takes longer than `response_timeout_seconds`."""
 
     response_timeout_seconds = RESPONSE_TIMEOUT_SECONDS
 
@@ -38,7 +38,7 @@ class TimeoutConnection(Connection):
 
 
 class TimeoutAsyncConnection(AsyncConnection):
-    """The same for an event loop."""
+    """Async connection with the same response timeout."""
 
     async def wait(self, gen: PQGen[RV], interval: float = _POLL_INTERVAL_SECONDS, timeout: float | None = None) -> RV:  # noqa: ASYNC109 - psycopg's
         """Wait for the server, at most `timeout` seconds where psycopg gives one (as for notifications)."""
@@ -56,7 +56,7 @@ class TimeoutAsyncConnection(AsyncConnection):
 def create_timeout_engine(
     url: str, response_timeout_seconds: float, *, name: str, size: int, **settings: str
 ) -> Engine:
-    """Return an engine with at most `size` such connections, under a name that PostgreSQL shows."""
+    """Return an engine with at most `size` such connections; `name` is shown in pg_stat_activity."""
     options = {**connect_arguments(url, **settings), "application_name": name}
     engine = create_engine(psycopg_url(url), pool_size=size, max_overflow=0, connect_args=options)
     event.listen(

@@ -1,4 +1,4 @@
-"""The names each thread is for, one row each, so that a list need not read what it must not show."""
+"""Names that may see a thread, one row each, so that a list reads only visible threads."""
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, delete, exists, insert, select
 
@@ -11,27 +11,27 @@ from storage.write_batch import WriteBatch
 _viewer = ThreadViewerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_NAMED_THREADS = 2000
-"""A list for a viewer of at most so many threads reads those; for others it is read by age, and most of it is shown."""
+"""A list for a viewer of at most this many threads reads them by id; other lists are read by age and filtered."""
 
 _INSERT = insert(_viewer)
 _DELETE = delete(_viewer).where(_viewer.c.thread_id == bindparam("thread"), _viewer.c.name == bindparam("viewer"))
 
 
 def write_viewers(writes: WriteBatch, before: ThreadState, after: ThreadState) -> None:
-    """Write down whom the thread is for now and was not before, and remove those it is no longer for."""
+    """Insert the names that may see the thread from now on, and delete those that no longer may."""
     if _viewer_fields(before) == _viewer_fields(after):
         return
     known, now = audience_names(before), audience_names(after)
-    gone = ({"thread": after.thread_id, "viewer": name} for name in sorted(known - now))
-    new = ({"thread_id": after.thread_id, "name": name} for name in sorted(now - known))
-    writes.add(_DELETE, gone)
-    writes.add(_INSERT, new, conflict_error=VersionConflict)
+    deleted = ({"thread": after.thread_id, "viewer": name} for name in sorted(known - now))
+    added = ({"thread_id": after.thread_id, "name": name} for name in sorted(now - known))
+    writes.add(_DELETE, deleted)
+    writes.add(_INSERT, added, conflict_error=VersionConflict)
 
 
 def restrict_to_viewer(
     connection: Connection, query: Select[tuple[object]], thread_column: Column[str], viewer: Viewer
 ) -> Select[tuple[object]]:
-    """Return the query without rows whose `thread` is not for the viewer."""
+    """Return the query, restricted to rows whose thread the viewer may see."""
     if viewer.is_admin:
         return query
     return query.where(_is_visible(connection, thread_column, sorted(viewer.names)))

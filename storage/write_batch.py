@@ -1,4 +1,4 @@
-"""The writes of one commit, gathered before any is made: so PostgreSQL can be handed all of them at once."""
+"""Writes of one commit, collected before any is executed, so that PostgreSQL gets all of them at once."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,10 @@ Statement = Insert | Update | Delete | TextClause
 
 @dataclass(frozen=True)
 class WriteStatement:
-    """One statement, made for each row. It is kept for ever once compiled: have one for each kind of write, not each.
+    """One SQL statement and its parameter rows.
 
-    `refused` is raised where a row that is inserted has a taken key, or one that is updated is not there any more.
+    Compiled statements are cached for the life of the process, so define statements at module level.
+    `conflict_error` is raised if the key of an inserted row is taken, or if an updated row is not found.
     """
 
     statement: Statement
@@ -27,49 +28,49 @@ class WriteStatement:
 
     @property
     def table(self) -> str | None:
-        """What it writes to; a statement in text does not tell."""
+        """Return the name of the table, None for a textual statement."""
         return None if isinstance(self.statement, TextClause) else str(self.statement.table)
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it matters how many rows it finds."""
+        """Return whether each row must be found."""
         return self.conflict_error is not None and not isinstance(self.statement, Insert)
 
     def check_row_count(self, row_count: int) -> None:
-        """Raises `refused` unless each row was found."""
+        """Raise `conflict_error` unless each row was found."""
         if self.is_conditional and self.conflict_error is not None and row_count < len(self.rows):
             raise self.conflict_error
 
 
 @dataclass
 class WriteBatch:
-    """What a function wants written. Nothing is before it has returned: it cannot read what it wrote."""
+    """Writes collected by a function. They are executed after it has returned, so it cannot read them."""
 
     statements: list[WriteStatement] = field(default_factory=list)
 
     def add(self, statement: Statement, rows: Iterable[Row], conflict_error: type[HandrailError] | None = None) -> None:
-        if found := tuple(rows):
-            self.statements.append(WriteStatement(statement, found, conflict_error))
+        if row_tuple := tuple(rows):
+            self.statements.append(WriteStatement(statement, row_tuple, conflict_error))
 
 
 BatchFunction = Callable[[Connection, WriteBatch], T]
-Making = Callable[[Connection, WriteBatch], None]
+BatchExecutor = Callable[[Connection, WriteBatch], None]
 
 
-def as_transaction(function: BatchFunction[T], make: Making) -> Callable[[Connection], T]:
-    """The same in a transaction: what the function gathers is written when it has returned."""
-    return partial(_run_and_execute, function, make)
+def as_transaction(function: BatchFunction[T], execute: BatchExecutor) -> Callable[[Connection], T]:
+    """Return a function for a transaction: it calls `function` and then executes the collected writes."""
+    return partial(_run_and_execute, function, execute)
 
 
-def _run_and_execute(function: BatchFunction[T], make: Making, connection: Connection) -> T:
+def _run_and_execute(function: BatchFunction[T], execute: BatchExecutor, connection: Connection) -> T:
     writes = WriteBatch()
     result = function(connection, writes)
-    make(connection, writes)
+    execute(connection, writes)
     return result
 
 
 def execute_all(connection: Connection, writes: WriteBatch) -> None:
-    """One after the other, in a transaction somebody else ends. Raises their refusals."""
+    """Execute the statements in order, in the caller's transaction. Raises their conflict errors."""
     for write in writes.statements:
         _execute(connection, write)
 
@@ -77,9 +78,9 @@ def execute_all(connection: Connection, writes: WriteBatch) -> None:
 def _execute(connection: Connection, write: WriteStatement) -> None:
     rows = [dict(row) for row in write.rows]
     try:
-        made = connection.execute(write.statement, rows if len(rows) > 1 else rows[0])
+        result = connection.execute(write.statement, rows if len(rows) > 1 else rows[0])
     except exc.IntegrityError as error:
         if write.conflict_error is None:
             raise
         raise write.conflict_error from error
-    write.check_row_count(made.rowcount)
+    write.check_row_count(result.rowcount)

@@ -1,4 +1,4 @@
-"""Jobs on PostgreSQL, kept by Procrastinate: wake-ups that any of several workers may take. They carry ids only."""
+"""Jobs on PostgreSQL, stored by Procrastinate: any of several workers may take one. Their arguments are ids only."""
 
 from storage.jobs.queue import QUEUES, Job, Queue, RetryLater, defer
 from storage.jobs.running_job import RunningJob

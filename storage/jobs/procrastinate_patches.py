@@ -1,4 +1,4 @@
-"""Procrastinate's own queries, attended to where they would leave a job lying."""
+"""Changes to Procrastinate's queries and notifications in cases in which a job would be left waiting."""
 
 import json
 from collections import defaultdict
@@ -18,94 +18,94 @@ from psycopg import AsyncConnection
 _OWNED_JOB_SQL = """FROM (
     SELECT id FROM procrastinate_jobs
     WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s FOR UPDATE
-) AS mine"""
-"""Every taking of a job has a number of attempts of its own: whoever lost the job in between changes nothing."""
+) AS owned"""
+"""Selects the job only while it is this worker's: each fetch increases `attempts`, so a former owner matches no row."""
 _FINISH = "SELECT handrail_end(%(job_id)s, %(attempts)s, %(status)s)"
 _RETRY = f"SELECT procrastinate_retry_job_v2(id, %(retry_at)s, %(priority)s, %(queue)s, %(lock)s) {_OWNED_JOB_SQL}"
 
 RESUMED_JOB_PRIORITY = 1000
-"""The priority of a job that was begun before: only who has it knows that its messages may have arrived."""
+"""Priority of a job that was started before: only this job knows that its messages may have been sent."""
 
 _ANY_JOB_NOTIFICATION = json.dumps({"type": "job_inserted", "job_id": 0})
 
 RetryDecider = Callable[[ConnectorException, int], Awaitable[bool]]
-"""Told what went wrong, and how often: waits for a while, and says whether to try again."""
+"""Called with an error and the number of attempts. Waits, and returns whether to try again."""
 
 
 @dataclass
 class NotificationCounter:
-    """How often somebody rang for a job that was not found yet, and how the last look ended."""
+    """Counts notifications that were not followed by a fetch, and keeps the result of the last fetch."""
 
     unhandled: int = 0
     _is_draining: bool = False
     _found_job: bool = False
 
     def may_skip_fetch(self) -> bool:
-        """Asked before a look: after a job was found there is no other, if there was one ring for it.
+        """Return whether the next fetch would find nothing: one notification was answered by one job.
 
-        Who looks without a ring looks until there is nothing left.
+        After a fetch without a notification, jobs are fetched until there are none.
         """
-        answered = self._found_job and not self.unhandled and not self._is_draining
-        self._is_draining = not answered and (self._is_draining or not self.unhandled)
+        can_skip = self._found_job and not self.unhandled and not self._is_draining
+        self._is_draining = not can_skip and (self._is_draining or not self.unhandled)
         self._found_job = False
-        return answered
+        return can_skip
 
     def record_fetch(self, unhandled_before: int, *, has_job: bool) -> bool:
-        """Told how often it had rung before a look; whether that look was enough."""
+        """Record a fetch and the number of notifications before it. Returns whether no further fetch is needed."""
         self.unhandled -= min(unhandled_before, 1) if has_job else unhandled_before
         self._found_job, self._is_draining = has_job, self._is_draining and has_job
         return has_job or not self.unhandled
 
 
 class ReliableConnector(PsycopgConnector):
-    """Rings once for whatever it may have missed before it began to listen, and while it had lost its connection."""
+    """Connector that notifies once when it starts to listen or reconnects, for jobs it may have missed."""
 
     async def _loop_notify(
         self,
         on_notification: Notify,
         connection: AsyncConnection,
-        timeout: float = LISTEN_TIMEOUT,  # noqa: ASYNC109 - Procrastinate's
+        timeout: float = LISTEN_TIMEOUT,  # noqa: ASYNC109 - Procrastinate's signature
     ) -> None:
         await on_notification(channel="", payload=_ANY_JOB_NOTIFICATION)
         await super()._loop_notify(on_notification, connection, timeout)
 
 
 class ReliableJobManager(JobManager):
-    """Hears what rings while it looks for a job, writes down that a job ended, and touches no job of others."""
+    """Job manager that keeps notifications during a fetch, retries finishing, and changes only jobs of this worker."""
 
     def __init__(self, connector: BaseConnector, should_retry: RetryDecider) -> None:
         super().__init__(connector)
         self._should_retry = should_retry
         self.finished_jobs: set[int] = set()
-        """Jobs that ended with a commit of their own."""
+        """Ids of jobs that were finished by another commit."""
         self._notifications: dict[tuple[str, ...], NotificationCounter] = defaultdict(NotificationCounter)
 
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
-        rings = self._notifications[tuple(queues or ())]
+        notifications = self._notifications[tuple(queues or ())]
 
-        async def heard(*, channel: str, notification: Notification) -> None:
-            rings.unhandled += 1
+        async def count_notification(*, channel: str, notification: Notification) -> None:
+            notifications.unhandled += 1
             await on_notification(channel=channel, notification=notification)
 
-        await super().listen_for_jobs(on_notification=heard, queues=queues)
+        await super().listen_for_jobs(on_notification=count_notification, queues=queues)
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """Look again when it rang meanwhile: the worker forgets that, and the job would wait for the next poll.
+        """Fetch a job, again if a notification arrived meanwhile, which the worker would forget until the next poll.
 
-        The worker in turn looks again after each job it finds, often for nothing: then there is no look.
+        The worker also fetches after each job it finds, mostly in vain; such a fetch is skipped.
         """
-        rings = self._notifications[tuple(queues or ())]
-        job, enough = None, rings.may_skip_fetch()
-        while not enough:
-            before = rings.unhandled
+        notifications = self._notifications[tuple(queues or ())]
+        job, is_done = None, notifications.may_skip_fetch()
+        while not is_done:
+            before = notifications.unhandled
             job = await super().fetch_job(queues, worker_id)
-            enough = rings.record_fetch(before, has_job=job is not None)
+            is_done = notifications.record_fetch(before, has_job=job is not None)
         return job
 
-    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: ARG002 - Procrastinate's
-        """Every job is deleted, whatever Procrastinate would have us do."""
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: ARG002 - Procrastinate's signature
+        """Delete the job, in every status and for every value of `delete_job`."""
         if job.id in self.finished_jobs:
             self.finished_jobs.discard(job.id)
         else:
@@ -119,12 +119,12 @@ class ReliableJobManager(JobManager):
         queue: str | None = None,
         lock: str | None = None,
     ) -> None:
-        """Whoever has the job next goes before all others with its lock. Raises UniqueViolation when the same waits."""
-        at, first = retry_at or datetime.now(UTC), priority or RESUMED_JOB_PRIORITY
-        await self._execute_with_retry(job, _RETRY, retry_at=at, priority=first, queue=queue, lock=lock)
+        """Requeue the job before all others with its lock. Raises UniqueViolation if an equal job is waiting."""
+        start_at, new_priority = retry_at or datetime.now(UTC), priority or RESUMED_JOB_PRIORITY
+        await self._execute_with_retry(job, _RETRY, retry_at=start_at, priority=new_priority, queue=queue, lock=lock)
 
     async def _execute_with_retry(self, job: Job, query: str, **arguments: Any) -> None:
-        """A job whose end is not written down is kept from all others for as long as its worker lives."""
+        """Execute the query until it succeeds: an unfinished job stays locked for as long as its worker lives."""
         for attempt in count(1):
             try:
                 await self.connector.execute_query_async(query, job_id=job.id, attempts=job.attempts, **arguments)

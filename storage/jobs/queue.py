@@ -1,4 +1,4 @@
-"""Jobs are deferred in the transaction of what causes them: a roll-back takes them along."""
+"""Jobs are deferred in the transaction of their cause, so a rollback removes them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,21 +13,21 @@ from storage.write_batch import WriteBatch
 Queue = Literal["advance", "deliver", "timer"]
 QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
 POLLED_QUEUES: tuple[Queue, ...] = ("timer",)
-"""Nobody listens for those: their jobs are for later, and nothing rings when their time has come."""
+"""Queues that are polled and not notified, since their jobs are scheduled for later."""
 
 _DEFER = text(
     "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz) "
     "+ COALESCE(now() - CAST(:as_of AS timestamptz), interval '0'))"
 )
-"""The function around Procrastinate's own is in the migration that makes it."""
+"""Calls Procrastinate's defer function through a function that migration 0002 creates."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One wake-up. The queue is also the name of the task, and `at` holds it back.
+    """One job. The queue is also the name of the task, and `at` is the earliest start.
 
-    Jobs with the same `lock` run one after the other; of several with the same `once` that wait one is enough.
-    `as_of` is the time of this process where `at` is meant by its clock: the database's own may show another.
+    Jobs with the same `lock` run one after the other. Only one job with a `queueing_lock` waits at a time. `as_of`
+    is the current time of the clock that `at` refers to, since the clock of the database may differ.
     """
 
     queue: Queue
@@ -40,7 +40,7 @@ class Job:
 
 
 class RetryLater(Exception):
-    """Raised by whoever does a job: do it again in its place, not before then."""
+    """Raised by a job handler to run the job again at `retry_at`, in its place in the order."""
 
     def __init__(self, retry_at: datetime) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class RetryLater(Exception):
 
 
 def defer(writes: WriteBatch, jobs: Iterable[Job]) -> None:
-    """Have the jobs done once the transaction is committed."""
+    """Defer the jobs in the commit of the batch."""
     writes.add(_DEFER, map(_job_to_row, jobs))
 
 

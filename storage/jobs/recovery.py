@@ -1,4 +1,4 @@
-"""Jobs whose worker is gone go back to the others. Procrastinate notices dead workers and does nothing about them."""
+"""Requeue jobs of dead workers. Procrastinate detects dead workers and leaves their jobs to the application."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,21 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 HEARTBEAT_INTERVAL_SECONDS = 2.0
-"""Seconds between two looks, and between two heartbeats."""
+"""Seconds between two observations, and between two heartbeats."""
 HEARTBEAT_TIMEOUT_SECONDS = 8.0
-"""Seconds without a heartbeat after which a worker counts as dead: four beats, since a busy loop is no death.
+"""Seconds without a heartbeat after which a worker counts as dead: four heartbeats, since a busy loop delays them.
 
-With both, and a second until the job is fetched, another worker has it within 13.
+With the interval, and a second until the job is fetched, another worker has it within 13 seconds.
 """
 _WORKER_RETENTION_SECONDS = 60.0
 STALLED_AFTER_OBSERVATIONS = 3
-"""Looks in a row that have to find the same heartbeat of a worker before it counts as dead: there is time for a beat in
-between. When the database's clock is set forward, or its machine was suspended, all heartbeats are old at once."""
+"""Observations in a row of the same heartbeat after which a worker counts as stalled.
+
+If the database's clock is set forward or its machine was suspended, all heartbeats are old at once, so the clock alone
+is not enough.
+"""
 DEAD_AFTER_OBSERVATIONS = 6
-"""After so many such looks a worker is dead whatever the database's clock says: it may have been set back."""
+"""Observations in a row after which a worker is dead in any case: the database's clock may have been set back."""
 
 _UPDATE_HEARTBEATS = "SELECT procrastinate_update_heartbeat_v1(id) FROM unnest(%s::bigint[]) AS id"
 _TERMINATE_TRANSACTIONS = """
@@ -32,7 +35,7 @@ WHERE datname = current_database() AND usename = current_user AND application_na
 _DELETE_WORKERS = (
     "DELETE FROM procrastinate_workers WHERE id = ANY(%s) AND last_heartbeat < now() - make_interval(secs => %s)"
 )
-"""Procrastinate's own query goes by the clock alone, and a job whose worker has no row counts as nobody's."""
+"""Replaces Procrastinate's query, which relies on the clock alone and leaves jobs without a worker."""
 _TRY_ADVISORY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('handrail: stalled jobs'))"
 
 
@@ -45,26 +48,26 @@ WHERE id = ANY(%s) AND last_heartbeat > now() - make_interval(secs => %s)
 
 @dataclass
 class HeartbeatObservations:
-    """How often in a row each worker was seen with the same heartbeat. Looks are counted, since clocks may jump."""
+    """Counts how often in a row each worker was observed with the same heartbeat. Clocks may jump, counts do not."""
 
     min_observations: int = STALLED_AFTER_OBSERVATIONS
     _counts: dict[int, tuple[object, int]] = field(default_factory=dict)
 
     def observe(self, heartbeats: Mapping[int, object]) -> None:
-        """Take note of the heartbeats there are now."""
+        """Record the current heartbeats."""
         self._counts = {worker: (at, self._count(worker, at) + 1) for worker, at in heartbeats.items()}
 
     def silent_workers(self, observations: int) -> set[int]:
-        """The workers that were seen with the same heartbeat so often at least."""
+        """Return the workers observed with the same heartbeat at least that often."""
         return {worker for worker, (_, times) in self._counts.items() if times >= observations}
 
     def _count(self, worker: int, at: object) -> int:
-        before, times = self._counts.get(worker, (None, 0))
-        return times if before == at else 0
+        previous, times = self._counts.get(worker, (None, 0))
+        return times if previous == at else 0
 
 
 async def record_worker_heartbeats(pool: AsyncConnectionPool, workers: list[int]) -> None:
-    """Say that these are alive."""
+    """Record heartbeats of these workers."""
     async with pool.connection() as connection:
         await connection.execute(_UPDATE_HEARTBEATS, (workers,))
 
@@ -72,9 +75,9 @@ async def record_worker_heartbeats(pool: AsyncConnectionPool, workers: list[int]
 async def requeue_stalled_jobs(
     pool: AsyncConnectionPool, manager: JobManager, observations: HeartbeatObservations
 ) -> int:
-    """Let others have the jobs of workers that died, as far as sightings confirm it; how many those were.
+    """Requeue the jobs of dead workers, as far as observations confirm it. Returns their number.
 
-    One process at a time: a second one, with the same list, would take a job away from whoever has just got it.
+    Only one process does so at a time: a second one with the same list would take a job away from its new owner.
     """
     async with pool.connection() as connection:
         await terminate_hung_transactions(connection, HEARTBEAT_TIMEOUT_SECONDS)
@@ -82,17 +85,17 @@ async def requeue_stalled_jobs(
         async with connection.transaction():
             if not await _try_advisory_lock(connection):
                 return 0
-            taken = await _requeue_jobs(manager, observations.silent_workers(observations.min_observations))
+            requeued = await _requeue_jobs(manager, observations.silent_workers(observations.min_observations))
             await connection.execute(
                 _DELETE_WORKERS, (list(observations.silent_workers(DEAD_AFTER_OBSERVATIONS)), _WORKER_RETENTION_SECONDS)
             )
-            return taken
+            return requeued
 
 
 async def terminate_hung_transactions(connection: AsyncConnection, seconds: float) -> None:
-    """End the transactions of ours that have lasted so long: whoever stands still in one keeps its thread locked.
+    """End Handrail's transactions that have lasted this long, since they keep a thread locked.
 
-    PostgreSQL's own time-outs see to those that are idle. Somebody who stopped while sending a batch counts as active.
+    PostgreSQL's timeouts end idle ones. A client that was suspended while sending a batch counts as active.
     """
     await connection.execute(_TERMINATE_TRANSACTIONS, (seconds,))
 
@@ -119,7 +122,7 @@ async def _try_advisory_lock(connection: AsyncConnection) -> bool:
 
 
 async def _requeue_job(manager: JobManager, job: Job) -> None:
-    """Have it done again, unless the same is waiting already."""
+    """Retry the job, or delete it if an equal job is waiting."""
     try:
         await manager.retry_job(job)
     except UniqueViolation:

@@ -1,4 +1,4 @@
-"""A job this process has, and how it ends with a commit: in the same breath as the last thing it is there for."""
+"""A job that this process runs, and its end in the same commit as its last event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ FINISH_STATEMENT = text("SELECT handrail_end(:job, :attempts, 'succeeded')")
 
 @dataclass
 class RunningJob:
-    """Its arguments, and how often it was tried before. `ended` once a commit is known to have ended it."""
+    """A running job. `attempts` counts earlier attempts; `is_finished` is set once a commit has finished the job."""
 
     arguments: Mapping[str, str]
     attempts: int = 0
@@ -20,5 +20,5 @@ class RunningJob:
     is_finished: bool = field(default=False)
 
     def finish_in(self, writes: WriteBatch) -> None:
-        """Have it end with a commit, unless others have it by then."""
+        """Finish the job with this commit, unless another worker owns it by then."""
         writes.add(FINISH_STATEMENT, [{"job": self.id, "attempts": self.attempts}])

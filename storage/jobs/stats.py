@@ -1,10 +1,10 @@
-"""A look at the jobs, for whoever runs Handrail: what each queue holds, and what workers left behind that are gone."""
+"""Statistics of the job queues for operators, and jobs whose worker is gone."""
 
 from dataclasses import dataclass
 
 from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
-from procrastinate.jobs import Job as Taken
+from procrastinate.jobs import Job as FetchedJob
 from procrastinate.manager import JobManager
 from sqlalchemy import Connection, text
 
@@ -25,7 +25,7 @@ _SELECT_STATS = text("""
 
 @dataclass(frozen=True)
 class QueueStats:
-    """The jobs of one queue: those that wait for a worker, those a worker has, and those whose time is to come."""
+    """Jobs of one queue: `waiting` for a worker, running (`doing`), and scheduled for `later`."""
 
     queue: str
     waiting: int = 0
@@ -35,7 +35,7 @@ class QueueStats:
 
 @dataclass(frozen=True)
 class StalledJob:
-    """A job that was taken by a worker that is gone, or says nothing any more. The clean-up has no thread."""
+    """A job whose worker has sent no heartbeat. `thread_id` is None for the cleanup job."""
 
     id: int
     queue: str
@@ -44,13 +44,13 @@ class StalledJob:
 
 
 def queue_stats(connection: Connection) -> list[QueueStats]:
-    """What each queue holds, also those that hold nothing."""
+    """Return the statistics of each queue, empty ones included."""
     found = {row["queue"]: QueueStats(**row) for row in connection.execute(_SELECT_STATS).mappings()}
     return [found.get(queue, QueueStats(queue)) for queue in QUEUES]
 
 
 async def list_stalled_jobs(url: str) -> list[StalledJob]:
-    """What the next look of any worker gives to others, by Procrastinate's own query. Raises StoreUnavailable."""
+    """Return the jobs that the next recovery will requeue, by Procrastinate's query. Raises StoreUnavailable."""
     connector = PsycopgConnector(conninfo=conninfo(url), min_size=1, max_size=1, timeout=_CONNECT_TIMEOUT_SECONDS)
     try:
         await connector.open_async()
@@ -59,11 +59,11 @@ async def list_stalled_jobs(url: str) -> list[StalledJob]:
             for job in await JobManager(connector).get_stalled_jobs(seconds_since_heartbeat=HEARTBEAT_TIMEOUT_SECONDS)
         ]
     except ConnectorException as error:
-        raise StoreUnavailable("the database does not tell of its jobs: try again in a moment") from error
+        raise StoreUnavailable("the job queue cannot be read: try again in a moment") from error
     finally:
         await connector.close_async()
 
 
-def _to_stalled_job(job: Taken) -> StalledJob:
+def _to_stalled_job(job: FetchedJob) -> StalledJob:
     thread_id = job.task_kwargs.get("thread")
     return StalledJob(job.id or 0, job.queue, None if thread_id is None else str(thread_id), job.attempts)

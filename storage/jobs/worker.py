@@ -1,4 +1,4 @@
-"""The workers of one process, one for each queue, so that a slow channel holds up no thread."""
+"""Job workers of one process, one per queue, so that a slow channel does not delay threads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
-from procrastinate.jobs import Job as Taken
+from procrastinate.jobs import Job as FetchedJob
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection
@@ -28,20 +28,20 @@ from storage.postgres import conninfo
 from storage.timeout_connections import TimeoutAsyncConnection
 
 POLL_INTERVAL_SECONDS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0}
-"""Seconds between two looks at a queue nobody rang for: a bell may be lost, and jobs for later ring none."""
+"""Seconds between two polls. Notifications may be lost, and scheduled jobs have none."""
 _CLEANUP_CRON = "17 * * * *"
 _DISABLED_INTERVAL_SECONDS = 3600.0
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _CANCEL_RETRY_SECONDS = 2.0
-"""Seconds for what runs no handler to end by itself."""
+"""Seconds after which an idle worker task that did not stop is cancelled, and cancelled again."""
 
 JobHandler = Callable[[RunningJob], Awaitable[None]]
-"""Does a job. Whatever it raises, but Later, ends the job."""
+"""Runs a job. Any exception other than RetryLater ends the job."""
 
 
 @dataclass(frozen=True)
 class QueueConfig:
-    """What is done with the jobs of each queue served here, how many at once, and what is done once an hour."""
+    """Handler and concurrency of each queue of this process, and the hourly cleanup."""
 
     handlers: Mapping[Queue, JobHandler]
     concurrency: Mapping[Queue, int]
@@ -49,15 +49,15 @@ class QueueConfig:
 
 
 class WorkerStopped(Exception):
-    """Procrastinate's worker ended without an error, as it does when its connection was lost."""
+    """Procrastinate's worker returned without an error, as it does when its connection is lost."""
 
 
 @dataclass(frozen=True)
 class WorkerCallbacks:
-    """Whom to tell: of trouble, after which it is tried again, and of jobs taken over from workers that died.
+    """Callbacks of the worker: for errors, after which it retries, and for jobs requeued from dead workers.
 
-    `pause` sleeps before the next attempt, told how many came before; it ends early when the process stops. `keep`
-    runs a loop, by its name, until the loop returns: after an exception it is run again, unless the process stops.
+    `wait_before_retry` sleeps; its argument is the number of attempts, and it returns early when the process stops.
+    `run_forever` runs a named loop until it returns, and again after an exception unless the process stops.
     """
 
     on_error: Callable[[Exception], None]
@@ -68,7 +68,7 @@ class WorkerCallbacks:
 
 @dataclass
 class JobWorker:
-    """Takes jobs until it is stopped, and starts again whatever ends before: a worker ends with its connection."""
+    """Runs jobs until it is stopped. A Procrastinate worker ends with its connection and is started again."""
 
     url: str
     config: QueueConfig
@@ -91,20 +91,20 @@ class JobWorker:
         for queue, handler in self.config.handlers.items():
             register = self._app.task(name=queue, queue=queue, pass_context=True, retry=_RetryStrategy())
             register(partial(self._run_job, handler))
-        hourly = self._app.task(name="housekeeping", queue=next(iter(self.config.handlers)))(self._cleanup)
-        self._app.periodic(cron=_CLEANUP_CRON)(hourly)
+        cleanup_task = self._app.task(name="housekeeping", queue=next(iter(self.config.handlers)))(self._cleanup)
+        self._app.periodic(cron=_CLEANUP_CRON)(cleanup_task)
 
     async def start(self) -> None:
-        """Serve every queue."""
+        """Start a worker for each queue."""
         self._pool = _create_connection_pool(self.url, len(self.config.handlers))
         await self._pool.open(wait=True)
         await self._app.open_async(self._pool)
-        serving = {f"jobs of {queue}": partial(self._run_queue, queue) for queue in self.config.handlers}
-        self._queue_tasks = {self._start_loop(name, serve) for name, serve in serving.items()}
+        loops = {f"jobs of {queue}": partial(self._run_queue, queue) for queue in self.config.handlers}
+        self._queue_tasks = {self._start_loop(name, loop) for name, loop in loops.items()}
         self._recovery_tasks = {self._start_loop("stalled jobs", self._recover_stalled_jobs)}
 
     async def stop(self) -> None:
-        """Take no more jobs, and return once those that run have ended."""
+        """Take no more jobs, and wait for those that run."""
         self._is_stopping = True
         for worker in self._workers.values():
             worker.stop()  # type: ignore[no-untyped-call]  # as with run
@@ -116,7 +116,7 @@ class JobWorker:
             await self._pool.close()
 
     async def _wait_for_tasks(self, pending: set[asyncio.Task[None]]) -> None:
-        """A cancellation may get lost in Python 3.11, also within Procrastinate: then it is not the last one.
+        """Wait for the tasks. A cancellation may get lost in Python 3.11, so it is repeated.
 
         See github.com/python/cpython/issues/86296.
         """
@@ -127,14 +127,14 @@ class JobWorker:
 
     @property
     def worker_ids(self) -> list[int]:
-        """The names under which this process takes jobs."""
+        """Return the ids under which this process takes jobs."""
         return [worker.worker_id for worker in list(self._workers.values()) if worker.worker_id is not None]
 
     def _start_loop(self, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self.callbacks.run_forever(name, loop), name=name)
 
     async def _run_queue(self, queue: Queue) -> None:
-        """Take jobs of a queue until stopped. Raises WorkerEnded, and whatever ends Procrastinate's worker."""
+        """Run the worker of a queue until stopped. Raises WorkerStopped, and errors of Procrastinate's worker."""
         worker = self._workers[queue] = Worker(
             self._app,
             queues=[queue],
@@ -145,10 +145,10 @@ class JobWorker:
             listen_notify=queue not in POLLED_QUEUES,
             delete_jobs=DeleteJobCondition.ALWAYS,
             install_signal_handlers=False,
-            update_heartbeat_interval=_DISABLED_INTERVAL_SECONDS,  # we do, for all of them at once
+            update_heartbeat_interval=_DISABLED_INTERVAL_SECONDS,  # see _record_heartbeats
             stalled_worker_timeout=_DISABLED_INTERVAL_SECONDS,
         )
-        await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate says not what it returns: nothing
+        await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate declares no types here
         if not self._is_stopping:
             raise WorkerStopped
 
@@ -162,7 +162,7 @@ class JobWorker:
             self._manager.finished_jobs |= {job.id} if job.is_finished else set()
 
     async def _wait_before_retry(self, error: ConnectorException, attempt: int) -> bool:
-        """Until we stop: then whoever takes the job over finds out that it has ended."""
+        """Wait before the next attempt. Returns False when stopping: the next owner finds that the job has ended."""
         self.callbacks.on_error(error)
         if self._is_stopping:
             return False
@@ -170,30 +170,30 @@ class JobWorker:
         return True
 
     async def _recover_stalled_jobs(self) -> None:
-        """Look for the dead, until cancelled. Raises whatever a look raises."""
+        """Record heartbeats and requeue stalled jobs until cancelled. Raises any error of an iteration."""
         while self._pool is not None:
             await self._record_heartbeats(self._pool)
-            if (taken := await requeue_stalled_jobs(self._pool, self._app.job_manager, self._observations)) > 0:
-                self.callbacks.on_requeued(taken)
+            if (requeued := await requeue_stalled_jobs(self._pool, self._app.job_manager, self._observations)) > 0:
+                self.callbacks.on_requeued(requeued)
             await asyncio.sleep(HEARTBEAT_INTERVAL_SECONDS)
 
     async def _record_heartbeats(self, pool: AsyncConnectionPool) -> None:
-        """Whoever looks for the dead is alive: it says so first, and goes on saying so while its last jobs end.
+        """Record heartbeats before looking for stalled jobs, also while the last jobs end during a stop.
 
-        One that stood still would find its own jobs among theirs. Procrastinate says no word while it waits for jobs.
+        Otherwise a process that was suspended would requeue its own jobs. Procrastinate sends no heartbeat while idle.
         """
         await record_worker_heartbeats(pool, self.worker_ids)
 
-    async def _cleanup(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate tells the nominal time
+    async def _cleanup(self, timestamp: int) -> None:  # noqa: ARG002 - Procrastinate passes the scheduled time
         await self.config.cleanup()
 
 
 def _create_connection_pool(url: str, queues: int) -> AsyncConnectionPool:
-    """For fetching and ending jobs, apart from those of our own transactions.
+    """Return a pool for fetching and finishing jobs, separate from that of transactions.
 
-    Procrastinate's own pool asks each connection whether it lives before each query, and begins and commits around it:
-    four journeys for one. A connection that died ends the worker instead, which starts again. That a job was taken, or
-    has ended, is not waited for until it is on the disk: what a crash of the server takes back is done once more.
+    Procrastinate's own pool checks each connection before each query and wraps it in a transaction: four round trips
+    instead of one. Here a dead connection ends the worker, which is restarted. Synchronous commit is off: a fetch or
+    finish that a crash of the server loses is repeated.
     """
     return AsyncConnectionPool(
         conninfo(url, application_name="handrail jobs", synchronous_commit="off"),
@@ -207,10 +207,10 @@ def _create_connection_pool(url: str, queues: int) -> AsyncConnectionPool:
 
 
 async def _enable_autocommit(connection: AsyncConnection) -> None:
-    """Every query stands alone."""
+    """Set autocommit, so that every query is its own transaction."""
     await connection.set_autocommit(True)
 
 
 class _RetryStrategy(BaseRetryStrategy):
-    def get_retry_decision(self, *, exception: BaseException, job: Taken) -> RetryDecision | None:  # noqa: ARG002 - Procrastinate's
+    def get_retry_decision(self, *, exception: BaseException, job: FetchedJob) -> RetryDecision | None:  # noqa: ARG002 - Procrastinate's
         return RetryDecision(retry_at=exception.retry_at) if isinstance(exception, RetryLater) else None

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that `storage.schema` hands over."""
+"""Alembic entry point: runs the revisions on the connection that `storage.schema` provides."""
 
 from alembic import context
 from sqlmodel import SQLModel

@@ -164,7 +164,7 @@ async def test_a_line_that_is_too_long_turns_newcomers_away_and_serves_who_stood
                 for number in range(MAX_QUEUED_FUNCTIONS)
             ]
             await asyncio.sleep(0)
-            with pytest.raises(StoreUnavailable, match="too much is waiting for the database"):
+            with pytest.raises(StoreUnavailable, match="too many operations wait for the database"):
                 await database.transaction(add("one too many"))
         await asyncio.gather(*busy, *line)
         assert await database.transaction(count) == MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS
@@ -373,8 +373,8 @@ def migrated(server: PostgresServer) -> str:
         ({"username": "nobody", "password": SECRET}, "does not know this user: check DATABASE_URL"),
         ({"database": "nowhere", "password": SECRET}, "there is no such database: create it, or check DATABASE_URL"),
         ({"host": "127.0.0.1", "port": 1, "password": SECRET, "query": {}}, "does not answer: check that it runs"),
-        ({"query": {"sslmode": "never"}, "password": SECRET}, "DATABASE_URL has an option that is none"),
-        ({"query": {"wishes": "many"}, "password": SECRET}, "DATABASE_URL has an option that is none"),
+        ({"query": {"sslmode": "never"}, "password": SECRET}, "DATABASE_URL has an invalid option"),
+        ({"query": {"wishes": "many"}, "password": SECRET}, "DATABASE_URL has an invalid option"),
     ],
 )
 def test_a_database_that_lets_nobody_in_is_told_with_the_fix_and_without_its_secret(

@@ -1,4 +1,4 @@
-"""The first tables."""
+"""Create the tables of threads, events, requests, outbox and inbox."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Processes that share a database, and PostgreSQL's job queue."""
+"""Create the table of processes, and PostgreSQL's job queue."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def downgrade() -> None:
 
 
 def _run(script: str) -> None:
-    """As it is: neither a percent sign nor a colon means anything."""
+    """Execute a script by the driver's cursor: its percent signs and colons are no placeholders."""
     cursor = op.get_bind().connection.cursor()
     cursor.execute(script)
     cursor.close()

@@ -1,4 +1,4 @@
-"""Which thread a place outside belongs to, whom a thread works for, and the order of its messages."""
+"""Link conversations to threads; store the requester of a thread and the version of an outbox message."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The names each thread is for: those whose words are in it, and those its requests name."""
+"""Create and fill the table of names that may see a thread: authors of its messages, and deciders of its requests."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,7 +52,7 @@ _FOLDED_ANEW = {
 
 
 def upgrade() -> None:
-    """The state of a thread now says whom it is for: loading folds it anew from the log, until it rests next."""
+    """Fill the table. States are reset, so that loading folds them again from the log with their new fields."""
     op.create_table(
         "thread_viewer",
         sa.Column("thread_id", sa.String(), sa.ForeignKey("thread.id"), primary_key=True),

@@ -1,6 +1,6 @@
-"""Events in a table with a rowid on SQLite.
+"""Store events in a table with a rowid on SQLite.
 
-Without one a row of more than 1 kB takes a page of its own beside its place in the tree: 4 kB for most requests.
+In a table without rowid a row of more than 1 kB takes an overflow page of 4 kB, as most requests do.
 """
 
 from alembic import op
@@ -35,12 +35,12 @@ def downgrade() -> None:
 
 
 def _copy(options: str) -> None:
-    """Copy all events into a table with these options. The space of the old one stays in the file, free to be used."""
+    """Copy all events to a table with these options. The space of the old table stays in the file for reuse."""
     if op.get_context().dialect.name != "sqlite":
         return
     for statement in (
         _MADE + options,
-        f"INSERT INTO event_anew ({_COLUMNS}) SELECT {_COLUMNS} FROM event ORDER BY thread_id, seq",  # noqa: S608 - only our own names
+        f"INSERT INTO event_anew ({_COLUMNS}) SELECT {_COLUMNS} FROM event ORDER BY thread_id, seq",  # noqa: S608 - constant column names
         "DROP TABLE event",
         "ALTER TABLE event_anew RENAME TO event",
     ):
