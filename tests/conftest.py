@@ -1,4 +1,4 @@
-"""What all tests share: an empty environment, and a database of each kind."""
+"""Fixtures of all tests: an empty environment, and a database of each kind."""
 
 import os
 import secrets
@@ -33,21 +33,25 @@ _PREFIXES = (
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's settings must not decide what a test sees."""
-    for name in list(os.environ):  # noqa: TID251 - this is the one place where tests clean it
+    """Remove variables that Handrail reads, so that a developer's settings do not affect tests."""
+    for name in list(os.environ):  # noqa: TID251 - tests clean the environment here only
         if name.startswith(_PREFIXES):
             monkeypatch.delenv(name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """For tests/crashes; pytest reads options before it goes into folders."""
-    parser.addoption("--kills", type=int, default=200, help="how often a process is killed at a random moment")
-    parser.addoption("--kill-seed", type=int, help=f"the seed of those moments; {KILL_SEED} unless seeds are fresh")
-    parser.addoption("--fresh-seeds", action="store_true", help="try other random examples and moments than usual")
+    """Add options for tests/crashes here, since pytest reads options before it collects folders."""
+    parser.addoption("--kills", type=int, default=200, help="number of random kills of a process")
+    parser.addoption(
+        "--kill-seed",
+        type=int,
+        help=f"seed of the random kills; default {KILL_SEED}, or a random one with --fresh-seeds",
+    )
+    parser.addoption("--fresh-seeds", action="store_true", help="use random seeds for Hypothesis and the random kills")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A failure must be seen again by running the same command, so seeds are fixed unless fresh ones are asked for."""
+    """Set the seeds. They are fixed by default, so that the same command repeats a failure."""
     fresh = config.getoption("fresh_seeds")
     settings.load_profile("fresh seeds" if fresh else "fixed seeds")
     if config.getoption("kill_seed") is None:
@@ -55,13 +59,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Show what to give to see the same moments again; Hypothesis prints how to repeat its examples itself."""
+    """Print the kill seed. Hypothesis prints by itself how to repeat its examples."""
     return f"kill seed: {config.getoption('kill_seed')}; hypothesis: {settings.get_current_profile_name()}"
 
 
 @pytest.fixture
 def kill_seed(request: pytest.FixtureRequest) -> int:
-    """What the random moments are made of."""
+    """Return the seed of the random kills."""
     seed: int = request.config.getoption("kill_seed")
     return seed
 
@@ -75,13 +79,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """For what only SQLite does."""
+    """Return the URL of a SQLite database, for tests of SQLite only."""
     return create_sqlite_database(tmp_path)
 
 
 @pytest.fixture
 def postgres_url(tmp_path: Path) -> Iterator[str]:
-    """For what only PostgreSQL does."""
+    """Yield the URL of a PostgreSQL database, for tests of PostgreSQL only."""
     url = create_postgres_database(tmp_path)
     yield url
     drop_if_shared_server(url)

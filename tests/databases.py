@@ -1,4 +1,4 @@
-"""The databases every store and engine test runs on: a name, and how to make an empty, migrated one."""
+"""Databases of store and engine tests: a name, and a function that creates an empty, migrated one."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.postgres import create_database, drop_database, is_private_server, mi
 
 
 def create_sqlite_database(folder: Path) -> str:
-    """A new SQLite file."""
+    """Create a SQLite file and return its URL."""
     url = f"sqlite:///{folder / 'handrail.db'}"
     engine = create_database_engine(url)
     migrate(engine)
@@ -19,12 +19,12 @@ def create_sqlite_database(folder: Path) -> str:
 
 
 def create_postgres_database(_folder: Path) -> str:
-    """A new database on the tests' PostgreSQL server."""
+    """Create a database on the PostgreSQL server of the tests and return its URL."""
     return create_database(server_url(), migrated_template())
 
 
 def drop_if_shared_server(url: str) -> None:
-    """Leave nothing behind on a server that outlives the tests."""
+    """Drop a database on a server that outlives the tests."""
     if is_postgres(url) and not is_private_server():
         drop_database(url)
 

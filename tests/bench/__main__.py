@@ -1,4 +1,4 @@
-"""All measurements, one after the other: `make bench`."""
+"""Run all measurements one after the other (`make bench`)."""
 
 from tests.bench import message_texts, postgres_round_trips, processes, round_trips, slack_latency
 

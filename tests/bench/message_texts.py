@@ -1,4 +1,4 @@
-"""The pure handling of one message of 16 kB: looking for a command, an instruction, and hidden characters.
+"""Time to handle one message of 16 kB: recognise commands and instructions, and escape hidden characters.
 
     python -m tests.bench.message_texts
 
@@ -18,7 +18,7 @@ RUNS = 7
 TEXTS: Mapping[str, str] = {
     "prose": "please deploy the new release to production now. ",
     "full stops": ".",
-    "politeness": "please ",
+    "repeated please": "please ",
     "hidden characters": "\N{RIGHT-TO-LEFT OVERRIDE}",
     "joined emoji": "\N{WOMAN}\N{ZERO WIDTH JOINER}",
     "code fences": "```\n",
@@ -26,25 +26,25 @@ TEXTS: Mapping[str, str] = {
 
 
 def best_milliseconds(function: Callable[[], object]) -> float:
-    """Return the least time of several runs."""
+    """Return the shortest time of several runs."""
     best = float("inf")
     for _ in range(RUNS):
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         function()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.perf_counter() - started_at)
     return best * 1000
 
 
 def main() -> None:
-    """Print a line for each text."""
+    """Print one line per text."""
     print(f"handling a message of {MESSAGE_BYTES} bytes, limit {LIMIT_MILLISECONDS:g} ms")
-    for name, piece in TEXTS.items():
-        text = (piece * MESSAGE_BYTES).encode()[:MESSAGE_BYTES].decode(errors="ignore")
-        took = best_milliseconds(
+    for name, unit in TEXTS.items():
+        text = (unit * MESSAGE_BYTES).encode()[:MESSAGE_BYTES].decode(errors="ignore")
+        milliseconds = best_milliseconds(
             lambda text=text: (is_new_instruction(text, AGENTS[0]), escape_hidden_except_newlines(text))
         )  # type: ignore[misc]
-        verdict = "" if took <= LIMIT_MILLISECONDS else "  over the limit"
-        print(f"  {name:20} {took:6.2f} ms{verdict}")
+        warning = "" if milliseconds <= LIMIT_MILLISECONDS else "  over the limit"
+        print(f"  {name:20} {milliseconds:6.2f} ms{warning}")
 
 
 if __name__ == "__main__":

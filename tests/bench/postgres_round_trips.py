@@ -1,9 +1,9 @@
-"""Approval round trips on PostgreSQL with fsync on: in one process, and with workers in processes of their own.
+"""Approval round trips on PostgreSQL with fsync: in one process, and with separate worker processes.
 
     python -m tests.bench.postgres_round_trips [--trips 400] [--threads 100000]
 
-The server is started for the measurement, from PyPI binaries. The ratio to raw commits of the same server in the same
-run depends less on the machine than the figures themselves.
+The server is started for the measurement, from PyPI binaries. The ratio to raw commits of the same run depends less
+on the machine than the absolute figures.
 """
 
 import argparse
@@ -51,7 +51,7 @@ from tests.bench.round_trips import (
 from tests.postgres import create_database, start_server
 
 COMMIT_POLL_INTERVAL = timedelta(milliseconds=10)
-"""How late the people of this measurement learn what a worker wrote: soon, since nobody waits so for an answer."""
+"""Poll interval for commits of workers: much shorter than in production, where no client measures latency."""
 POLL_INTERVAL_SECONDS = 0.02
 WORKER_CONCURRENCY = CONCURRENCY
 _SELECT_DONE_THREADS = text("SELECT id FROM thread WHERE status = 'done'")
@@ -61,56 +61,56 @@ WARM_UP_TRIPS = 30
 
 @dataclass
 class RemoteDriver(Driver):
-    """People at a process that takes no jobs."""
+    """Driver whose process takes no jobs."""
 
     opened_at: dict[str, datetime] = field(default_factory=dict)
-    """When each thread's first message was committed."""
+    """Time of the commit of each thread's first message."""
 
     async def _post_message(self, thread_id: str | None) -> str:
-        thread_id = await super()._say(thread_id)
+        thread_id = await super()._post_message(thread_id)
         self.opened_at.setdefault(thread_id, utc_now())
         return thread_id
 
     async def _wait_until(self, thread_id: str, condition: Callable[[ThreadState], bool]) -> ThreadState:
-        with self.bot.engine.subscribe(thread_id) as bell:
+        with self.bot.engine.subscribe(thread_id) as event:
             while True:
-                bell.clear()
+                event.clear()
                 if condition(state := await self.bot.engine.load(thread_id)):
                     return state
-                await bell.wait()
+                await event.wait()
 
     async def measure_backlog(self, trips: int) -> float:
-        """Round trips per second where all people ask first, then all are answered: mostly the workers' part."""
-        began, threads = time.perf_counter(), self._query(_SELECT_DONE_THREADS)
-        before = await threads()
+        """Return round trips per second if all requests are opened first, and then all are answered."""
+        started_at, threads = time.perf_counter(), self._query(_SELECT_DONE_THREADS)
+        done_before = await threads()
         await _run_all([partial(self._post_message, None)] * trips)
-        asked = await self._wait_for_count(trips, self._query(_SELECT_OPEN_REQUESTS))
-        await _run_all([partial(self._approve, request_id) for request_id in asked])
-        await self._wait_for_count(len(before) + trips, threads)
-        return trips / (time.perf_counter() - began)
+        request_ids = await self._wait_for_count(trips, self._query(_SELECT_OPEN_REQUESTS))
+        await _run_all([partial(self._approve, request_id) for request_id in request_ids])
+        await self._wait_for_count(len(done_before) + trips, threads)
+        return trips / (time.perf_counter() - started_at)
 
     def _query(self, query: TextClause) -> Callable[[], Awaitable[Sequence[str]]]:
         return lambda: self.bot.engine.database.read(lambda connection: connection.execute(query).scalars().all())
 
     async def _wait_for_count(self, count: int, load: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[str]:
-        while len(found := await load()) < count:  # noqa: ASYNC110 - nobody rings for many threads at once
+        while len(found := await load()) < count:  # noqa: ASYNC110 - there is no event for many threads
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
         return found
 
     async def first_step_delays(self) -> list[float]:
-        """Milliseconds from each first commit to the first step that was chosen."""
-        chosen = await self.bot.engine.database.read(
+        """Return milliseconds from each first commit to the first chosen step."""
+        first_steps = await self.bot.engine.database.read(
             lambda connection: [_first_step_at(connection, t) for t in self.opened_at]
         )
-        return [(at - self.opened_at[thread]) / timedelta(milliseconds=1) for thread, at in chosen]
+        return [(at - self.opened_at[thread]) / timedelta(milliseconds=1) for thread, at in first_steps]
 
 
-async def _run_all(acts: Sequence[Callable[[], Awaitable[object]]]) -> None:
-    async def one_after_the_other(share: Sequence[Callable[[], Awaitable[object]]]) -> None:
-        for act in share:
-            await act()
+async def _run_all(actions: Sequence[Callable[[], Awaitable[object]]]) -> None:
+    async def run_in_order(share: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        for action in share:
+            await action()
 
-    await asyncio.gather(*(one_after_the_other(acts[number::CONCURRENCY]) for number in range(CONCURRENCY)))
+    await asyncio.gather(*(run_in_order(actions[number::CONCURRENCY]) for number in range(CONCURRENCY)))
 
 
 def _first_step_at(connection: Connection, thread_id: str) -> tuple[str, datetime]:
@@ -120,7 +120,7 @@ def _first_step_at(connection: Connection, thread_id: str) -> tuple[str, datetim
 
 def build_bot(url: str, queues: dict[Queue, int]) -> Bot:
     agent = Agent(name="ship", purpose="ships", instructions="Ship what is asked for.", tools=(ship,))
-    process = Process(generate_id(), "bench", "here", os.getpid(), tuple(queues), WORKER_CONCURRENCY, utc_now())
+    process = Process(generate_id(), "bench", "localhost", os.getpid(), tuple(queues), WORKER_CONCURRENCY, utc_now())
     roster = Roster({"ship": agent}, Policy(people=build_people()))
     return bootstrap(
         Database.open(url), roster, InstantModel(), channels_by_scheme(), assignment=QueueAssignment(process, queues)
@@ -128,7 +128,7 @@ def build_bot(url: str, queues: dict[Queue, int]) -> Bot:
 
 
 async def run_worker(url: str) -> None:
-    """A worker, until its input ends."""
+    """Run a worker until stdin is closed."""
     bot = await build_bot(url, dict.fromkeys(QUEUES, WORKER_CONCURRENCY)).start()
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -137,7 +137,7 @@ async def run_worker(url: str) -> None:
 
 @contextmanager
 def running_worker(url: str) -> Iterator[int]:
-    """A worker in a process of its own: its process id."""
+    """Start a worker process and yield its process id."""
     command = [sys.executable, "-m", "tests.bench.postgres_round_trips", "--serve", url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         if process.stdin is None or process.stdout is None or process.stdout.readline() != b"ready\n":
@@ -147,30 +147,30 @@ def running_worker(url: str) -> Iterator[int]:
 
 
 def raw_commits(url: str, commits: int = 2000) -> float:
-    """Commits per second of one small row each, by one client."""
+    """Return commits per second of one small row each, by one client."""
     with psycopg.connect(conninfo(url), autocommit=True) as connection:
         connection.execute("CREATE TABLE row (number integer, text text)")
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         for number in range(commits):
             connection.execute("INSERT INTO row VALUES (%s, %s)", (number, "x" * 300))
-        return commits / (time.perf_counter() - began)
+        return commits / (time.perf_counter() - started_at)
 
 
 async def measure_one_process(url: str, trips: int, raw: float) -> None:
-    """People and worker share a process, as in `handrail up`: nobody waits for news from elsewhere."""
+    """Measure one process for people and worker, as in `handrail up`."""
     driver = Driver(build_bot(url, dict.fromkeys(QUEUES, WORKER_CONCURRENCY)))
     driver.bot.engine.listeners.append(driver.on_commit)
     await driver.bot.start()
     await run_serially(driver, WARM_UP_TRIPS)
     driver.commits, driver.accept_seconds = 0, []
-    _print_rate("one process, one by one", await run_serially(driver, trips // 2), raw)
+    _print_rate("one process, serial", await run_serially(driver, trips // 2), raw)
     print(f"commits per round trip        {driver.commits / (trips // 2):8.1f}")
-    _print_rate(f"one process, {CONCURRENCY} at once", await run_concurrently(driver, trips), raw)
+    _print_rate(f"one process, {CONCURRENCY} concurrent", await run_concurrently(driver, trips), raw)
     await driver.bot.stop()
 
 
 async def measure_several_processes(url: str, trips: int, raw: float) -> None:
-    """People at a process that takes no jobs, and one worker, then two."""
+    """Measure a process that takes no jobs, with one worker process, then two."""
     process_heartbeat.POLL_INTERVAL = COMMIT_POLL_INTERVAL
     driver = RemoteDriver(await build_bot(url, {}).start())
     with ExitStack() as stack:
@@ -183,23 +183,23 @@ async def measure_several_processes(url: str, trips: int, raw: float) -> None:
             if workers == "two workers":
                 stack.enter_context(running_worker(url))
             await driver.measure_backlog(2 * WARM_UP_TRIPS)
-            _print_rate(f"{workers}, a backlog", await driver.measure_backlog(2 * trips), raw)
+            _print_rate(f"{workers}, backlog", await driver.measure_backlog(2 * trips), raw)
     await driver.bot.stop()
     print(f"commit to next step, median   {statistics.median(delays):8.1f} ms")
     print(f"commit to next step, p99      {statistics.quantiles(delays, n=100)[98]:8.1f} ms")
 
 
-def _print_rate(what: str, rate: float, raw: float) -> None:
-    print(f"{what:29} {rate:8.1f} /s   1 per {raw / rate:.0f} raw commits")
+def _print_rate(label: str, rate: float, raw: float) -> None:
+    print(f"{label:29} {rate:8.1f} /s   1 per {raw / rate:.0f} raw commits")
 
 
 def measure_idle_worker(url: str) -> tuple[float, float]:
-    """The share of a core one worker takes, and transactions per second of the database, over some time."""
+    """Return the share of a core that an idle worker uses, and transactions per second of the database."""
     with running_worker(url) as pid:
         time.sleep(2)
-        before, began = count_transactions(url), cpu_seconds(pid)
+        before, started_at = count_transactions(url), cpu_seconds(pid)
         time.sleep(IDLE_SECONDS)
-        return (cpu_seconds(pid) - began) / IDLE_SECONDS, (count_transactions(url) - before) / IDLE_SECONDS
+        return (cpu_seconds(pid) - started_at) / IDLE_SECONDS, (count_transactions(url) - before) / IDLE_SECONDS
 
 
 def count_transactions(url: str) -> int:
@@ -207,9 +207,9 @@ def count_transactions(url: str) -> int:
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
         query = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
-        counted: int = connection.execute(query).scalar_one()
+        count: int = connection.execute(query).scalar_one()
     engine.dispose()
-    return counted
+    return count
 
 
 def main() -> None:
@@ -232,14 +232,14 @@ def main() -> None:
     asyncio.run(measure_one_process(url, options.trips, raw))
     asyncio.run(measure_several_processes(url, options.trips, raw))
 
-    _print_idle("a worker at rest", url)
+    _print_idle("idle worker", url)
     insert_waiting_threads(url, options.threads)
     _print_idle(f"with {options.threads} waiting", url)
 
 
-def _print_idle(what: str, url: str) -> None:
+def _print_idle(label: str, url: str) -> None:
     share, rate = measure_idle_worker(url)
-    print(f"{what:29} {share:8.2%} of a core, {rate:.1f} transactions/s")
+    print(f"{label:29} {share:8.2%} of a core, {rate:.1f} transactions/s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the processes cost: help, start, rest, memory, and the start with many waiting threads.
+"""Cost of the processes: help, start, idle CPU, memory, and the start with many waiting threads.
 
 python -m tests.bench.processes [--threads 100000]
 """
@@ -40,13 +40,13 @@ CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def measure_help(runs: int = 7) -> float:
-    """Seconds of `handrail --help`, the median of several runs."""
-    taken = []
+    """Return the median duration of `handrail --help` in seconds."""
+    durations = []
     for _ in range(runs):
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         subprocess.run([HANDRAIL, "--help"], check=True, capture_output=True)
-        taken.append(time.perf_counter() - began)
-    return sorted(taken)[runs // 2]
+        durations.append(time.perf_counter() - started_at)
+    return sorted(durations)[runs // 2]
 
 
 def free_port() -> int:
@@ -58,14 +58,14 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[tuple[int, float]]:
-    """A server of that folder: its process id, and the seconds until it was ready."""
+    """Start a server in the folder. Yield its process id and the seconds until it was ready."""
     port = free_port()
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     command = [HANDRAIL, "up", "--port", str(port)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_until_ready(port)
-        yield process.pid, time.perf_counter() - began
+        yield process.pid, time.perf_counter() - started_at
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
@@ -75,8 +75,8 @@ def _wait_until_ready(port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                if json.load(answer):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
+                if json.load(response):
                     return
         except OSError:
             time.sleep(0.02)
@@ -89,19 +89,19 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_memory_mb(pid: int) -> float:
-    line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
 
 def idle_cpu_share(pid: int) -> float:
-    """The share of one core a server at rest takes, over ten seconds."""
+    """Return the share of a core that an idle server uses, over ten seconds."""
     before = cpu_seconds(pid)
     time.sleep(IDLE_SECONDS)
     return (cpu_seconds(pid) - before) / IDLE_SECONDS
 
 
 def insert_waiting_threads(url: str, threads: int) -> None:
-    """Write threads that wait for people, each with a deadline of its own."""
+    """Insert threads with an open question, each with its own deadline."""
     engine = create_database_engine(url)
     migrate(engine)
     with engine.begin() as connection:
@@ -130,8 +130,8 @@ def _build_waiting_thread(number: int) -> tuple[list[ThreadStarted | MessageRece
     started = ThreadStarted(at=now, actor=alice, thread_id=name, agent="deploy", origin=terminal, requester=alice)
     received = MessageReceived(at=now, actor=alice, text="hello", source=terminal)
     state = fold(ThreadState(), [started, received])
-    moment = EventStamp(now=now, new_id=f"{number:08}", new_code=f"{number:08}")
-    return [started, received], fold(state, [question_request(state, RequestHumanInput(question="Well?"), moment)])
+    stamp = EventStamp(now=now, new_id=f"{number:08}", new_code=f"{number:08}")
+    return [started, received], fold(state, [question_request(state, RequestHumanInput(question="Well?"), stamp)])
 
 
 def main() -> None:
@@ -141,16 +141,16 @@ def main() -> None:
     print(f"handrail --help               {measure_help():8.2f} s")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with running_server(folder) as (_, first):
-            print(f"up, ready the first time      {first:8.2f} s")
-        with running_server(folder) as (pid, again):
-            print(f"up, ready                     {again:8.2f} s")
-            print(f"at rest                       {idle_cpu_share(pid):8.2%} of a core")
+        with running_server(folder) as (_, first_start_seconds):
+            print(f"up, ready on first start      {first_start_seconds:8.2f} s")
+        with running_server(folder) as (pid, start_seconds):
+            print(f"up, ready                     {start_seconds:8.2f} s")
+            print(f"idle                          {idle_cpu_share(pid):8.2%} of a core")
             print(f"resident                      {resident_memory_mb(pid):8.0f} MB")
         insert_waiting_threads(f"sqlite:///{folder / '.handrail' / 'handrail.db'}", options.threads)
-        with running_server(folder) as (pid, many):
-            print(f"up with {options.threads} waiting     {many:8.2f} s")
-            print(f"at rest with them             {idle_cpu_share(pid):8.2%} of a core")
+        with running_server(folder) as (pid, start_seconds):
+            print(f"up with {options.threads} waiting     {start_seconds:8.2f} s")
+            print(f"idle with them                {idle_cpu_share(pid):8.2%} of a core")
 
 
 if __name__ == "__main__":

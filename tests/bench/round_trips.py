@@ -1,9 +1,9 @@
-"""Approval round trips through the real engine and store, with a model that takes no time.
+"""Approval round trips through the real engine and store, with an instant model.
 
     python -m tests.bench.round_trips [--trips 400] [--turns 1000]
 
-A round trip is: message in, gated call, card, answer, tool, reply. Absolute figures depend on the machine; the ratio to
-raw commits of the same database in the same run does so less.
+A round trip is: message, call that needs approval, card, answer, tool, reply. The ratio to raw commits of the same run
+depends less on the machine than the absolute figures.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def ship(context: ToolContext, tag: str) -> ToolResult:
 
 
 class InstantModel:
-    """Ships whatever is asked for, then says so."""
+    """Model that ships the tag, then replies."""
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
         last = model_request.state.history[-1]
@@ -61,7 +61,7 @@ class InstantModel:
 
 @dataclass
 class Driver:
-    """The person at the terminal and the approver, as fast as they can be."""
+    """Requester and approver without think time."""
 
     bot: Bot
     commits: int = 0
@@ -72,14 +72,14 @@ class Driver:
     def on_commit(self, commit: CommitResult) -> None:
         self.commits += 1
         known = self._latest.get(commit.after.thread_id)
-        if known is None or known.version < commit.after.version:  # one may be told of late
+        if known is None or known.version < commit.after.version:  # commits may arrive out of order
             self._latest[commit.after.thread_id] = commit.after
-        wanted = self._waiters.get(commit.after.thread_id)
-        if wanted is not None and not wanted[1].done() and wanted[0](commit.after):
-            wanted[1].set_result(commit.after)
+        waiter = self._waiters.get(commit.after.thread_id)
+        if waiter is not None and not waiter[1].done() and waiter[0](commit.after):
+            waiter[1].set_result(commit.after)
 
     async def round_trip(self, thread_id: str | None = None) -> str:
-        """One round trip, in a new thread or as one more turn of an old one; returns the thread."""
+        """Run one round trip in a new or an existing thread, and return the id of the thread."""
         thread_id = await self._post_message(thread_id)
         state = await self._wait_until(thread_id, lambda s: s.open_request is not None and bool(s.open_request.cards))
         if state.open_request is None:
@@ -93,8 +93,8 @@ class Driver:
         await self.bot.approvals.answer(request_id, answer)
 
     async def _post_message(self, thread_id: str | None) -> str:
-        began = time.perf_counter()
-        heard = IncomingMessage(
+        started_at = time.perf_counter()
+        message = IncomingMessage(
             text="ship v1.2.3 please, it is tested",
             by=ALICE,
             source=TERMINAL,
@@ -102,11 +102,11 @@ class Driver:
             at=self.bot.clock.now(),
         )
         if thread_id is None:
-            recorded = await self.bot.threads.open(NewThread(message=heard, requester=ALICE, origin=TERMINAL))
+            commit = await self.bot.threads.open(NewThread(message=message, requester=ALICE, origin=TERMINAL))
         else:
-            recorded = await self.bot.threads.post_message(thread_id, heard)
-        self.accept_seconds.append(time.perf_counter() - began)
-        return recorded.after.thread_id
+            commit = await self.bot.threads.post_message(thread_id, message)
+        self.accept_seconds.append(time.perf_counter() - started_at)
+        return commit.after.thread_id
 
     async def _wait_until(self, thread_id: str, condition: Callable[[ThreadState], bool]) -> ThreadState:
         future: asyncio.Future[ThreadState] = asyncio.get_running_loop().create_future()
@@ -120,7 +120,7 @@ def build_people() -> People:
 
 
 async def start_driver(url: str) -> Driver:
-    """A bot on a new database, and its driver."""
+    """Start a bot on a new database, and return its driver."""
     engine = create_database_engine(url)
     migrate(engine)
     engine.dispose()
@@ -135,37 +135,37 @@ async def start_driver(url: str) -> Driver:
 
 
 async def run_serially(driver: Driver, trips: int) -> float:
-    """Round trips per second."""
-    began = time.perf_counter()
+    """Run round trips one after the other, and return their number per second."""
+    started_at = time.perf_counter()
     for _ in range(trips):
         await driver.round_trip()
-    return trips / (time.perf_counter() - began)
+    return trips / (time.perf_counter() - started_at)
 
 
 async def run_concurrently(driver: Driver, trips: int) -> float:
-    """Round trips per second, with AT_ONCE threads at a time."""
+    """Run round trips in CONCURRENCY threads, and return their number per second."""
 
-    async def some() -> None:
+    async def run_share() -> None:
         for _ in range(trips // CONCURRENCY):
             await driver.round_trip()
 
-    began = time.perf_counter()
-    await asyncio.gather(*(some() for _ in range(CONCURRENCY)))
-    return trips // CONCURRENCY * CONCURRENCY / (time.perf_counter() - began)
+    started_at = time.perf_counter()
+    await asyncio.gather(*(run_share() for _ in range(CONCURRENCY)))
+    return trips // CONCURRENCY * CONCURRENCY / (time.perf_counter() - started_at)
 
 
 async def measure_long_thread(driver: Driver, turns: int) -> tuple[float, float]:
-    """Median seconds of a round trip among the first and among the last 50 turns of one thread."""
-    thread_id, taken = await driver.round_trip(), []
+    """Return the median seconds of the first 50 and of the last 50 round trips of one thread."""
+    thread_id, durations = await driver.round_trip(), []
     for _ in range(turns):
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         await driver.round_trip(thread_id)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[:50]), statistics.median(taken[-50:])
+        durations.append(time.perf_counter() - started_at)
+    return statistics.median(durations[:50]), statistics.median(durations[-50:])
 
 
 def database_bytes(url: str) -> int:
-    """Bytes of the database once its log is folded into it."""
+    """Return the size of the database file in bytes after a checkpoint."""
     engine = create_database_engine(url)
     with engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
@@ -175,7 +175,7 @@ def database_bytes(url: str) -> int:
 
 
 def raw_commits(folder: Path, commits: int = 2000) -> float:
-    """Commits per second of one small row each, with the same settings of the same database."""
+    """Return commits per second of one small row each, with the same database settings."""
     engine = create_database_engine(f"sqlite:///{folder / 'raw.db'}")
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE row (number INTEGER, text TEXT)")
@@ -183,18 +183,18 @@ def raw_commits(folder: Path, commits: int = 2000) -> float:
         driver = connection.connection.driver_connection
         if driver is None:
             raise AssertionError("no connection")
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         for number in range(commits):
             driver.execute("BEGIN IMMEDIATE")
             driver.execute("INSERT INTO row VALUES (?, ?)", (number, "x" * 300))
             driver.execute("COMMIT")
-        rate = commits / (time.perf_counter() - began)
+        rate = commits / (time.perf_counter() - started_at)
     engine.dispose()
     return rate
 
 
 async def measure(folder: Path, trips: int, turns: int) -> None:
-    """Print all figures."""
+    """Run all measurements and print the figures."""
     raw = raw_commits(folder)
     driver = await start_driver(f"sqlite:///{folder / 'many.db'}")
     await run_serially(driver, 30)
@@ -211,8 +211,8 @@ async def measure(folder: Path, trips: int, turns: int) -> None:
     await driver.bot.stop()
     print(f"raw commits                   {raw:8.0f} /s")
     print(f"commits per round trip        {commits:8.1f}")
-    print(f"round trips, one by one       {serial:8.1f} /s   1 per {raw / serial:.0f} raw commits")
-    print(f"round trips, {CONCURRENCY} at once       {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits")
+    print(f"round trips, serial           {serial:8.1f} /s   1 per {raw / serial:.0f} raw commits")
+    print(f"round trips, {CONCURRENCY} concurrent   {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits")
     print(f"accepting a message, p99      {accepted * 1000:8.1f} ms")
     print(f"turn {turns} against the first    {last / first:8.2f} times ({first * 1000:.1f} ms, {last * 1000:.1f} ms)")
     print(f"stored per round trip         {database_bytes(url) / (turns + 1):8.0f} bytes")

@@ -1,10 +1,10 @@
-"""How soon Slack is answered under load, and how soon after a click its tool starts.
+"""Response time to Slack under load, and time from a click to the start of its tool.
 
     python -m tests.bench.slack_latency [--rate 200] [--seconds 10] [--clicks 50]
 
-A server process of its own, with the deploy agent on its sample repository, on SQLite and on PostgreSQL with fsync.
-Slack is a stub beside us that takes whatever it is told. Events come at fixed times, however late their answers are;
-each one that calls the bot opens a thread, whose agent looks at its repository and replies.
+A server process with the deploy agent runs on SQLite and on PostgreSQL with fsync. Slack is a stub that accepts every
+call. Events are sent at fixed times, independent of the responses; each mention opens a thread, whose agent reads its
+repository and replies.
 """
 
 import argparse
@@ -58,23 +58,23 @@ Json = dict[str, Any]
 
 @dataclass
 class SlackStub:
-    """Answers every method, and keeps the cards it is given."""
+    """Slack API that accepts every call and keeps the cards it gets."""
 
     cards: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
     numbers: "count[int]" = field(default_factory=count)
 
     async def handle(self, request: web.Request) -> web.Response:
-        told = json.loads(await request.read() or b"{}") if request.content_type == "application/json" else {}
+        body = json.loads(await request.read() or b"{}") if request.content_type == "application/json" else {}
         ts = f"{int(time.time())}.{next(self.numbers):06d}"
-        if "handrail.approve" in str(told.get("blocks")) and request.match_info["method"] == "chat.postMessage":
-            self.cards.put_nowait({**told, "ts": ts})
-        us = {"team_id": TEAM, "user_id": BOT, "bot_id": "B0BOT"}
-        return web.json_response({"ok": True, "ts": ts, "channel": told.get("channel"), **us})
+        if "handrail.approve" in str(body.get("blocks")) and request.match_info["method"] == "chat.postMessage":
+            self.cards.put_nowait({**body, "ts": ts})
+        identity = {"team_id": TEAM, "user_id": BOT, "bot_id": "B0BOT"}
+        return web.json_response({"ok": True, "ts": ts, "channel": body.get("channel"), **identity})
 
 
 @dataclass
 class SlackSender:
-    """The way to the server: everything is signed, and the time of every answer is kept."""
+    """Sends signed requests to the server and records the response times."""
 
     session: aiohttp.ClientSession
     url: str
@@ -83,62 +83,66 @@ class SlackSender:
 
     async def post(self, body: bytes, content_type: str) -> None:
         at = str(int(time.time()))
-        seal = hmac.new(SIGNING_SECRET.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
-        headers = {"X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={seal}", "Content-Type": content_type}
-        began = time.perf_counter()
+        signature = hmac.new(SIGNING_SECRET.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
+        headers = {
+            "X-Slack-Request-Timestamp": at,
+            "X-Slack-Signature": f"v0={signature}",
+            "Content-Type": content_type,
+        }
+        started_at = time.perf_counter()
         async with self.session.post(f"{self.url}/channels/slack/events", data=body, headers=headers) as response:
             await response.read()
             response.raise_for_status()
-        self.response_seconds.append(time.perf_counter() - began)
+        self.response_seconds.append(time.perf_counter() - started_at)
 
     async def post_message(self, text: str, *event_types: str) -> None:
-        """Alice does, in the channel. A mention is told twice by Slack, as two kinds of events."""
+        """Post as Alice in the channel. Slack sends a mention as two events of different types."""
         now = int(time.time())
         ts = f"{now}.{next(self.numbers):06d}"
         event = {"user": "U0ALICE", "text": text, "ts": ts, "channel": CHANNEL, "event_ts": ts}
         for kind in event_types:
-            names = {"type": "event_callback", "team_id": TEAM, "event_id": f"Ev{next(self.numbers)}"}
-            told = {**names, "event": {"type": kind, **event}, "event_time": now}
-            await self.post(json.dumps(told).encode(), "application/json")
+            envelope = {"type": "event_callback", "team_id": TEAM, "event_id": f"Ev{next(self.numbers)}"}
+            body = {**envelope, "event": {"type": kind, **event}, "event_time": now}
+            await self.post(json.dumps(body).encode(), "application/json")
 
     async def approve(self, card: Json) -> None:
-        """Bob does."""
+        """Click Approve as Bob."""
         elements = next(block for block in card["blocks"] if block["type"] == "actions")["elements"]
         approve = next(element for element in elements if element["action_id"] == "handrail.approve")
-        pressed = {name: approve[name] for name in ("action_id", "value", "type")} | {"action_ts": f"{time.time():.6f}"}
-        where = {"message_ts": card["ts"], "channel_id": CHANNEL, "thread_ts": card["thread_ts"]}
+        action = {name: approve[name] for name in ("action_id", "value", "type")} | {"action_ts": f"{time.time():.6f}"}
+        message = {"message_ts": card["ts"], "channel_id": CHANNEL, "thread_ts": card["thread_ts"]}
         payload = {
             "type": "block_actions",
             "team": {"id": TEAM},
             "user": {"id": "U0BOB", "team_id": TEAM},
-            "container": {"type": "message", **where},
-            "actions": [pressed],
+            "container": {"type": "message", **message},
+            "actions": [action],
             "trigger_id": f"trigger.{next(self.numbers)}",
         }
         await self.post(urlencode({"payload": json.dumps(payload)}).encode(), "application/x-www-form-urlencoded")
 
     async def fetch_events(self, thread_id: str) -> list[Json]:
-        told = {"Authorization": f"Bearer {API_TOKEN}"}
-        async with self.session.get(f"{self.url}/v1/threads/{thread_id}/events", headers=told) as response:
+        headers = {"Authorization": f"Bearer {API_TOKEN}"}
+        async with self.session.get(f"{self.url}/v1/threads/{thread_id}/events", headers=headers) as response:
             events: list[Json] = (await response.json())["events"]
             return events
 
 
 @asynccontextmanager
 async def running_server(environment: Mapping[str, str]) -> AsyncIterator[tuple[SlackSender, SlackStub]]:
-    """A server with Slack, and the way to it."""
+    """Start a server and a Slack stub. Yield a sender and the stub."""
     with tempfile.TemporaryDirectory() as folder:
         async with running_slack_stub() as (stub, api):
             (Path(folder) / "handrail.toml").write_text(PEOPLE)
             slack = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "SLACK_API_URL": api}
-            port, told = free_port(), {**_BASE_ENVIRONMENT, "HOME": folder, **slack, **environment}
+            port, process_environment = free_port(), {**_BASE_ENVIRONMENT, "HOME": folder, **slack, **environment}
             command = [HANDRAIL, "up", "--port", str(port)]
-            process = subprocess.Popen(command, cwd=folder, env=told, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(command, cwd=folder, env=process_environment, stderr=subprocess.DEVNULL)
             try:
                 async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as session:
-                    line = SlackSender(session, f"http://127.0.0.1:{port}")
-                    await _wait_until_ready(line)
-                    yield line, stub
+                    sender = SlackSender(session, f"http://127.0.0.1:{port}")
+                    await _wait_until_ready(sender)
+                    yield sender, stub
             finally:
                 process.terminate()
                 process.wait(20)
@@ -170,36 +174,37 @@ async def _wait_until_ready(sender: SlackSender) -> None:
 async def measure_at_rate(
     sender: SlackSender, rate: float, seconds: float, text: str, *event_types: str
 ) -> list[float]:
-    """Events at fixed times; seconds until each was answered, the shortest first."""
+    """Send events at fixed times. Return the response times in seconds, sorted."""
     await sender.post_message(MENTION_TEXT, *MENTION_EVENT_TYPES)
     await asyncio.sleep(PAUSE_SECONDS)
     sender.response_seconds.clear()
-    began, tasks, messages = time.perf_counter(), [], rate / len(event_types)
+    started_at, tasks, messages = time.perf_counter(), [], rate / len(event_types)
     for number in range(int(messages * seconds)):
-        await asyncio.sleep(max(0.0, began + number / messages - time.perf_counter()))
+        await asyncio.sleep(max(0.0, started_at + number / messages - time.perf_counter()))
         tasks.append(asyncio.create_task(sender.post_message(text, *event_types)))
     await asyncio.gather(*tasks)
     return sorted(sender.response_seconds)
 
 
 async def measure_clicks(sender: SlackSender, stub: SlackStub, count: int) -> list[float]:
-    """Seconds from a click to the start of its tool, by the log of its thread, the shortest first."""
-    taken = []
+    """Return the seconds from each click to the start of its tool, as logged in the thread, sorted."""
+    durations = []
     for _ in range(count):
         await sender.post_message(f"<@{BOT}> deploy v1.4.0 to staging", *MENTION_EVENT_TYPES)
         card = await asyncio.wait_for(stub.cards.get(), 30)
-        began = time.time()
+        started_at = time.time()
         await sender.approve(card)
-        taken.append(
-            await _tool_started_at(sender, card["metadata"]["event_payload"]["outbox_id"].partition(":")[0]) - began
+        durations.append(
+            await _tool_started_at(sender, card["metadata"]["event_payload"]["outbox_id"].partition(":")[0])
+            - started_at
         )
-    return sorted(taken)
+    return sorted(durations)
 
 
 async def _tool_started_at(sender: SlackSender, thread_id: str) -> float:
-    """When the tool was started that had been approved; waits for it to end, so that the next one finds peace."""
+    """Return the time at which the approved tool started, after waiting for the thread to end."""
     async with asyncio.timeout(30):
-        while (events := await sender.fetch_events(thread_id))[-1]["type"] not in _FINAL_EVENT_TYPES:  # noqa: ASYNC110 - it is another process
+        while (events := await sender.fetch_events(thread_id))[-1]["type"] not in _FINAL_EVENT_TYPES:  # noqa: ASYNC110 - the server is another process
             await asyncio.sleep(0.02)
     answered = next(event["seq"] for event in events if event["type"] == "RequestAnswered")
     started = next(event for event in events if event["type"] == "ToolStarted" and event["seq"] > answered)
@@ -207,25 +212,26 @@ async def _tool_started_at(sender: SlackSender, thread_id: str) -> float:
 
 
 def print_percentiles(label: str, seconds: list[float]) -> None:
-    shown = [seconds[int(len(seconds) * part)] * 1000 for part in (0.5, 0.99)]
-    print(f"{label:<58} p50 {shown[0]:6.1f} ms  p99 {shown[1]:6.1f} ms")
+    percentiles = [seconds[int(len(seconds) * part)] * 1000 for part in (0.5, 0.99)]
+    print(f"{label:<58} p50 {percentiles[0]:6.1f} ms  p99 {percentiles[1]:6.1f} ms")
 
 
 async def measure(name: str, environment: Mapping[str, str], options: argparse.Namespace) -> None:
-    """All of it on one database."""
-    async with running_server(environment) as (line, stub):
-        print_percentiles(f"{name}: click to start of the tool", await measure_clicks(line, stub, options.clicks))
-        load = f"{name}: answered, {options.rate:.0f} events/s"
+    """Run all measurements on one database."""
+    async with running_server(environment) as (sender, stub):
+        print_percentiles(f"{name}: click to start of the tool", await measure_clicks(sender, stub, options.clicks))
+        load = f"{name}: response, {options.rate:.0f} events/s"
         print_percentiles(
-            f"{load} not meant for us", await measure_at_rate(line, options.rate, options.seconds, "lunch?", "message")
+            f"{load} without a mention",
+            await measure_at_rate(sender, options.rate, options.seconds, "lunch?", "message"),
         )
         print_percentiles(
-            f"{load}, mentions told twice",
-            await measure_at_rate(line, options.rate, options.seconds, MENTION_TEXT, *MENTION_EVENT_TYPES),
+            f"{load}, mentions sent twice",
+            await measure_at_rate(sender, options.rate, options.seconds, MENTION_TEXT, *MENTION_EVENT_TYPES),
         )
         print_percentiles(
             f"{load}, each opens a thread",
-            await measure_at_rate(line, options.rate, options.seconds, MENTION_TEXT, "app_mention"),
+            await measure_at_rate(sender, options.rate, options.seconds, MENTION_TEXT, "app_mention"),
         )
 
 
@@ -234,10 +240,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--clicks", type=int, default=50)
-    given = parser.parse_args(sys.argv[1:] if __name__ == "__main__" else [])
-    asyncio.run(measure("SQLite", {}, given))
+    options = parser.parse_args(sys.argv[1:] if __name__ == "__main__" else [])
+    asyncio.run(measure("SQLite", {}, options))
     url = create_database(start_server(is_durable=True).url)
-    asyncio.run(measure("PostgreSQL", {"DATABASE_URL": url}, given))
+    asyncio.run(measure("PostgreSQL", {"DATABASE_URL": url}, options))
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ from storage.write_batch import WriteBatch
 from tests.bot_harness import running_bot
 from tests.fakes.scripted_model import ScriptedModel
 from tests.histories import START
-from tests.storage.test_event_store import opening
+from tests.storage.test_event_store import opening_events
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 
 
 def recorded(*more: ThreadCancelled) -> CommitResult:
-    events = (*opening(), *more)
+    events = (*opening_events(), *more)
     return CommitResult(ThreadState(), fold(ThreadState(), events), tuple(events))
 
 

@@ -103,8 +103,8 @@ def wait_until(
     timeout_seconds: float = WAIT_TIMEOUT_SECONDS,
 ) -> None:
     """Poll the condition at growing intervals. On timeout, fail with the text of `describe_failure`."""
-    deadline, interval = time.monotonic() + timeout_seconds, 0.01
+    deadline, timer, interval = time.monotonic() + timeout_seconds, threading.Event(), 0.01
     while not condition():
         assert time.monotonic() < deadline, describe_failure()
-        time.sleep(interval)
+        timer.wait(interval)
         interval = min(1.1 * interval, 0.1)

@@ -1,4 +1,4 @@
-"""The main story on Slack, told on real server processes, with kill -9 after any of its steps."""
+"""The main scenario on Slack with real server processes, and kill -9 after any of its steps."""
 
 import asyncio
 import random
@@ -11,109 +11,108 @@ import pytest
 from tests.crashes.checker import find_violations
 from tests.stories.slack_server_harness import OPS, Setting, SlackServerHarness, running_slack_server
 
-ON_SQLITE, ON_POSTGRESQL = Setting("sqlite", "http"), Setting("postgresql", "socket")
-ON_SQLITE_WITH_SOCKET, ON_POSTGRESQL_WITH_HTTP = Setting("sqlite", "socket"), Setting("postgresql", "http")
-APART = Setting("postgresql", "http", ("web", "worker", "clock"))
-APART_WITH_SOCKET = replace(APART, transport="socket")
-KILLS, LONGEST_LIFE = 5, 2.5
-"""Seconds a process is left to start and to work."""
-STEPS = ("asked", "shown", "refused", "approved", "settled", "done", "told")
-MOVE, ASKED = "push_release_tag", "deploy v1.4.0 to production"
+SQLITE_HTTP, POSTGRESQL_SOCKET = Setting("sqlite", "http"), Setting("postgresql", "socket")
+SQLITE_SOCKET, POSTGRESQL_HTTP = Setting("sqlite", "socket"), Setting("postgresql", "http")
+SEPARATE_ROLES_HTTP = Setting("postgresql", "http", ("web", "worker", "clock"))
+SEPARATE_ROLES_SOCKET = replace(SEPARATE_ROLES_HTTP, transport="socket")
+KILL_COUNT, MAX_LIFETIME_SECONDS = 5, 2.5
+"""Number of kills, and the longest time in seconds between two of them."""
+STEPS = ("requested", "shown", "rejected", "approved", "settled", "done", "reported")
+TOOL, REQUEST_TEXT = "push_release_tag", "deploy v1.4.0 to production"
 
 
-async def story(here: SlackServerHarness) -> AsyncIterator[str]:
-    """The name of each step when it is over."""
-    root = await here.alice.mention_bot(ASKED, channel=OPS)
-    await here.slack.wait_until_quiet()
-    yield "asked"
-    card = await here.bob.wait_for_card(root, approval=MOVE)
+async def run_scenario(harness: SlackServerHarness) -> AsyncIterator[str]:
+    """Run the scenario and yield the name of each step after it."""
+    root = await harness.alice.mention_bot(REQUEST_TEXT, channel=OPS)
+    await harness.slack.wait_until_quiet()
+    yield "requested"
+    card = await harness.bob.wait_for_card(root, approval=TOOL)
     yield "shown"
-    await here.click_until_rejected(card, "Approve", by=here.eve, message="not among those who may decide")
-    yield "refused"
-    await card.click_until_accepted("Approve", actor=here.bob)
+    await harness.click_until_rejected(card, "Approve", by=harness.eve, message="not among those who may decide")
+    yield "rejected"
+    await card.click_until_accepted("Approve", actor=harness.bob)
     yield "approved"
     await card.wait_until_closed("approved by Bob Ito")
     yield "settled"
-    await here.wait_for_tag("production", "v1.4.0")
+    await harness.wait_for_tag("production", "v1.4.0")
     yield "done"
-    await here.alice.wait_for_reply(root, "production is now v1.4.0")
-    yield "told"
+    await harness.alice.wait_for_reply(root, "production is now v1.4.0")
+    yield "reported"
 
 
-async def is_told_once(here: SlackServerHarness) -> str:
-    """Everything happened, each thing once, and nothing is left to do. The thread's id."""
-    await here.wait_until_idle()
-    evidence = here.take_snapshot()
-    assert find_violations(evidence, is_settled=True) == []
-    assert {row.status for row in evidence.threads.values()} == {"done"}
-    [thread], [request] = evidence.threads, evidence.requests.values()
-    assert [e.data["text"] for e in evidence.of_type("MessageReceived")] == [ASKED]
+async def check_done_once(harness: SlackServerHarness) -> str:
+    """Wait until idle, check that each effect happened once, and return the id of the thread."""
+    await harness.wait_until_idle()
+    snapshot = harness.take_snapshot()
+    assert find_violations(snapshot, is_settled=True) == []
+    assert {row.status for row in snapshot.threads.values()} == {"done"}
+    [thread], [request] = snapshot.threads, snapshot.requests.values()
+    assert [e.data["text"] for e in snapshot.of_type("MessageReceived")] == [REQUEST_TEXT]
     assert request.status == "approved"
-    card, reply = here.bot_messages()
+    card, reply = harness.bot_messages()
     assert ("approved by Bob Ito" in card.visible_text, card.controls) == (True, [])
     assert "production is now v1.4.0" in reply.visible_text
-    target = here.repository.tag_commit("v1.4.0")
-    assert (here.repository.tag_history("production"), len(here.repository.release_records(target))) == ([target], 1)
+    target = harness.repository.tag_commit("v1.4.0")
+    assert (harness.repository.tag_history("production"), len(harness.repository.release_records(target))) == (
+        [target],
+        1,
+    )
     return thread
 
 
-@pytest.mark.parametrize("setting", [ON_SQLITE, ON_POSTGRESQL, APART], ids=str)
-async def test_asked_for_in_a_thread_refused_to_a_stranger_approved_done_and_told(
-    tmp_path: Path, setting: Setting
-) -> None:
-    async with running_slack_server(tmp_path, setting) as here:
-        async for _ in story(here):
+@pytest.mark.parametrize("setting", [SQLITE_HTTP, POSTGRESQL_SOCKET, SEPARATE_ROLES_HTTP], ids=str)
+async def test_request_is_rejected_for_a_stranger_approved_and_done(tmp_path: Path, setting: Setting) -> None:
+    async with running_slack_server(tmp_path, setting) as harness:
+        async for _ in run_scenario(harness):
             pass
-        thread = await is_told_once(here)
-        assert here.replay(thread)["matches"] is True
+        thread = await check_done_once(harness)
+        assert harness.replay(thread)["matches"] is True
 
 
-@pytest.mark.parametrize("last", STEPS)
-async def test_killed_after_this_step_the_story_goes_on_and_each_thing_happens_once(tmp_path: Path, last: str) -> None:
-    async with running_slack_server(tmp_path, ON_SQLITE) as here:
-        async for step in story(here):
-            if step == last:
-                await here.kill()
-                await here.start()
-        await is_told_once(here)
+@pytest.mark.parametrize("kill_step", STEPS)
+async def test_each_effect_happens_once_after_a_kill_at_this_step(tmp_path: Path, kill_step: str) -> None:
+    async with running_slack_server(tmp_path, SQLITE_HTTP) as harness:
+        async for step in run_scenario(harness):
+            if step == kill_step:
+                await harness.kill()
+                await harness.start()
+        await check_done_once(harness)
 
 
 @pytest.mark.parametrize(
     ("setting", "steps"),
     [
-        (ON_POSTGRESQL, STEPS),
-        (ON_POSTGRESQL_WITH_HTTP, STEPS),
-        (ON_SQLITE_WITH_SOCKET, STEPS),
-        (APART_WITH_SOCKET, ("asked", "approved")),
+        (POSTGRESQL_SOCKET, STEPS),
+        (POSTGRESQL_HTTP, STEPS),
+        (SQLITE_SOCKET, STEPS),
+        (SEPARATE_ROLES_SOCKET, ("requested", "approved")),
     ],
-    ids=["postgresql, socket", "postgresql, http", "sqlite, socket", "postgresql, socket, apart"],
+    ids=["postgresql, socket", "postgresql, http", "sqlite, socket", "postgresql, socket, separate"],
 )
-async def test_killed_again_and_again_the_story_goes_on_and_each_thing_happens_once(
+async def test_each_effect_happens_once_after_repeated_kills(
     tmp_path: Path, setting: Setting, steps: tuple[str, ...]
 ) -> None:
-    async with running_slack_server(tmp_path, setting) as here:
-        async for step in story(here):
+    async with running_slack_server(tmp_path, setting) as harness:
+        async for step in run_scenario(harness):
             if step in steps:
-                await here.kill()
-                await here.start()
-        await is_told_once(here)
+                await harness.kill()
+                await harness.start()
+        await check_done_once(harness)
 
 
-async def test_killed_at_any_moment_the_story_goes_on_and_each_thing_happens_once(
-    tmp_path: Path, kill_seed: int
-) -> None:
-    print(f"to see this again: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when it fails
-    async with running_slack_server(tmp_path, ON_POSTGRESQL_WITH_HTTP) as here:
-        async with asyncio.TaskGroup() as dying:
-            dying.create_task(keeps_dying(here, random.Random(kill_seed)))
-            async for _ in story(here):
+async def test_each_effect_happens_once_after_random_kills(tmp_path: Path, kill_seed: int) -> None:
+    print(f"repeat with: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when the test fails
+    async with running_slack_server(tmp_path, POSTGRESQL_HTTP) as harness:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(kill_repeatedly(harness, random.Random(kill_seed)))
+            async for _ in run_scenario(harness):
                 pass
-        await is_told_once(here)
-        here.slack.ignore_ephemeral_messages()
+        await check_done_once(harness)
+        harness.slack.ignore_ephemeral_messages()
 
 
-async def keeps_dying(here: SlackServerHarness, chance: random.Random) -> None:
-    for _ in range(KILLS):
-        await here.pause(chance.uniform(0.0, LONGEST_LIFE))
-        await here.kill()
-        here.start_without_waiting()
+async def kill_repeatedly(harness: SlackServerHarness, random_source: random.Random) -> None:
+    for _ in range(KILL_COUNT):
+        await harness.pause(random_source.uniform(0.0, MAX_LIFETIME_SECONDS))
+        await harness.kill()
+        harness.start_without_waiting()

@@ -1,4 +1,4 @@
-"""The thread store: one total order per thread, a projection that follows, and a log that can be replayed."""
+"""Event store: a total order of events per thread, a projection of it, and replay."""
 
 from datetime import timedelta
 
@@ -21,15 +21,15 @@ from tests.histories import START, RandomHistory, find_history
 
 
 async def write(database: Database, walk: RandomHistory, size: int = 3) -> ThreadState:
-    """The walk's history, appended a few events at a time."""
+    """Append the events of the walk, `size` at a time, and return the state."""
     state = ThreadState()
-    for cut in range(0, len(walk.events), size):
-        events = walk.events[cut : cut + size]
+    for start in range(0, len(walk.events), size):
+        events = walk.events[start : start + size]
         state = await database.commit_batch(lambda _, w, s=state, e=events: append(ThreadStore(), w, s, *e))
     return state
 
 
-def opening(thread_id: str = "thr_1", minutes: int = 0) -> list[KnownEvent]:
+def opening_events(thread_id: str = "thr_1", minutes: int = 0) -> list[KnownEvent]:
     at, alice, terminal = START + timedelta(minutes=minutes), person_address("alice"), Address("terminal:alice")
     started = ThreadStarted(at=at, actor=alice, thread_id=thread_id, agent="a", origin=terminal, requester=alice)
     return [started, MessageReceived(at=at, actor=alice, text="hello", source=terminal)]
@@ -46,12 +46,12 @@ def append(threads: ThreadStore, writes: WriteBatch, before: ThreadState, *event
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
-async def test_a_long_history_is_read_back_as_it_was_and_replays_to_the_stored_state(database: Database, size) -> None:
-    def eventful(walk: RandomHistory) -> bool:
-        kinds = {event.type for event in walk.events}
-        return "ThreadForked" not in kinds and {"ToolSucceeded", "RequestAnswered", "ThreadFinished"} <= kinds
+async def test_long_history_loads_and_replays_to_the_stored_state(database: Database, size) -> None:
+    def has_many_events(walk: RandomHistory) -> bool:
+        types = {event.type for event in walk.events}
+        return "ThreadForked" not in types and {"ToolSucceeded", "RequestAnswered", "ThreadFinished"} <= types
 
-    walk = find_history(eventful)
+    walk = find_history(has_many_events)
     state = await write(database, walk, size)
     assert await database.transaction(lambda connection: replay_on_connection(connection, "thr_walk")) == ReplayResult(
         state, is_match=True
@@ -60,69 +60,73 @@ async def test_a_long_history_is_read_back_as_it_was_and_replays_to_the_stored_s
     assert read == list(enumerate(walk.events, 1))
 
 
-async def test_of_two_writers_on_one_version_the_second_is_told_and_writes_nothing(database: Database) -> None:
-    opened = await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening()))
+async def test_second_writer_of_a_version_gets_a_conflict(database: Database) -> None:
+    opened = await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening_events()))
     await database.commit_batch(lambda _, w: append(ThreadStore(), w, opened, pause(opened)))
     with pytest.raises(VersionConflict):
         await database.commit_batch(lambda _, w: append(ThreadStore(), w, opened, pause(opened)))
     assert len(await database.transaction(lambda c: events_after(c, "thr_1"))) == 3
 
 
-@pytest.mark.parametrize("locking", [False, True])
-async def test_who_lost_a_race_is_told_that_and_not_what_else_does_not_fit_any_more(
-    database: Database, locking: bool
-) -> None:
+@pytest.mark.parametrize("for_update", [False, True])
+async def test_loser_of_a_race_gets_the_version_conflict_first(database: Database, for_update: bool) -> None:
     walk = find_history(lambda w: w.state.open_request is not None and "ThreadForked" not in {e.type for e in w.events})
     opened = await write(database, walk)
     request = opened.open_request
     assert request is not None
     answered, expired = (request.model_copy(update={"status": status}) for status in ("answered", "expired"))
 
-    def settle(writes: WriteBatch, before: Request, after: Request) -> None:
+    def append_and_settle(writes: WriteBatch, before: Request, after: Request) -> None:
         append(ThreadStore(), writes, opened, pause(opened))
         update_request(writes, before, after)
 
     await database.commit_batch(lambda _, writes: insert_request(writes, answered))
     with pytest.raises(AlreadySettled):
-        await database.commit_batch(lambda _, writes: settle(writes, request, expired), for_update=locking)
-    await database.commit_batch(lambda _, writes: settle(writes, answered, expired), for_update=locking)
+        await database.commit_batch(
+            lambda _, writes: append_and_settle(writes, request, expired), for_update=for_update
+        )
+    await database.commit_batch(lambda _, writes: append_and_settle(writes, answered, expired), for_update=for_update)
     with pytest.raises(VersionConflict):
-        await database.commit_batch(lambda _, writes: settle(writes, answered, expired), for_update=locking)
+        await database.commit_batch(
+            lambda _, writes: append_and_settle(writes, answered, expired), for_update=for_update
+        )
 
 
-async def test_a_transaction_that_keeps_others_from_a_thread_is_on_the_disk_when_it_is_committed(
+async def test_locking_transaction_commits_synchronously(
     postgres_url: str,
 ) -> None:
-    """Only a read that stands alone has nothing to wait for."""
+    """Synchronous commit is off only for a read that is the whole transaction."""
 
-    def work(connection: Connection, _writes: WriteBatch) -> str:
+    def lock_and_show(connection: Connection, _writes: WriteBatch) -> str:
         ThreadStore(is_multi_process=True).load(connection, "thr_1", for_update=True)
         return str(connection.execute(text("SHOW synchronous_commit")).scalar_one())
 
     database = Database.open(postgres_url)
-    await database.commit_batch(lambda _, w: append(ThreadStore(is_multi_process=True), w, ThreadState(), *opening()))
-    assert await database.commit_batch(work, for_update=True) == "on"
+    await database.commit_batch(
+        lambda _, w: append(ThreadStore(is_multi_process=True), w, ThreadState(), *opening_events())
+    )
+    assert await database.commit_batch(lock_and_show, for_update=True) == "on"
     await database.close()
 
 
-async def test_of_two_commits_that_are_told_of_in_the_wrong_order_the_later_one_is_remembered() -> None:
+async def test_cache_keeps_the_later_of_two_reordered_commits() -> None:
     threads = ThreadStore(is_multi_process=True)
-    opened = fold(ThreadState(), opening())
+    opened = fold(ThreadState(), opening_events())
     paused = fold(opened, [pause(opened)])
     threads.update_cache(paused)
     threads.update_cache(opened)
     assert threads.cached("thr_1") == paused
 
 
-async def test_a_thread_nobody_opened_is_not_found(database: Database) -> None:
+async def test_unknown_thread_is_not_found(database: Database) -> None:
     with pytest.raises(ThreadNotFound, match="thr_none"):
         await database.transaction(lambda c: ThreadStore().load(c, "thr_none"))
 
 
-async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(database: Database) -> None:
+async def test_rollback_clears_uncommitted_states_from_the_cache(database: Database) -> None:
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
-    opened = await database.commit_batch(lambda _, w: append(threads, w, ThreadState(), *opening()))
+    opened = await database.commit_batch(lambda _, w: append(threads, w, ThreadState(), *opening_events()))
 
     def fail(_connection, writes) -> None:
         append(threads, writes, opened, pause(opened))
@@ -134,7 +138,7 @@ async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(databa
 
 
 @pytest.mark.parametrize(
-    "tampering",
+    "statement",
     [
         "UPDATE thread SET state = replace(state, 'hello', 'HELLO')",
         "UPDATE thread SET state = 'gone'",
@@ -145,53 +149,53 @@ async def test_a_state_remembered_in_vain_is_forgotten_with_the_roll_back(databa
         "DELETE FROM event WHERE seq = 3",
     ],
 )
-async def test_whatever_was_tampered_with_no_longer_replays(database: Database, tampering: str) -> None:
-    opened = await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening()))
+async def test_tampered_projection_or_log_does_not_replay(database: Database, statement: str) -> None:
+    opened = await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening_events()))
     done = ThreadFinished(at=START, actor=person_address("bob"), reason="done")
     await database.commit_batch(lambda _, w: append(ThreadStore(), w, opened, done))
     assert (await database.transaction(lambda c: replay_on_connection(c, "thr_1"))).is_match
-    await database.transaction(lambda c: c.execute(text(tampering)))
+    await database.transaction(lambda c: c.execute(text(statement)))
     assert not (await database.transaction(lambda c: replay_on_connection(c, "thr_1"))).is_match
 
 
-async def test_a_log_that_lost_the_opening_of_a_request_no_longer_replays(database: Database) -> None:
-    def answered(walk: RandomHistory) -> bool:
-        kinds = {event.type for event in walk.events}
-        return "RequestAnswered" in kinds and "ThreadForked" not in kinds
+async def test_log_without_a_request_opened_event_does_not_replay(database: Database) -> None:
+    def is_answered(walk: RandomHistory) -> bool:
+        types = {event.type for event in walk.events}
+        return "RequestAnswered" in types and "ThreadForked" not in types
 
-    walk = find_history(answered)
+    walk = find_history(is_answered)
     await write(database, walk)
-    lost = "DELETE FROM event WHERE type IN ('RequestOpened', 'RequestShown')"
-    await database.transaction(lambda c: c.execute(text(lost)))
+    delete = "DELETE FROM event WHERE type IN ('RequestOpened', 'RequestShown')"
+    await database.transaction(lambda c: c.execute(text(delete)))
     assert not (await database.transaction(lambda c: replay_on_connection(c, "thr_walk"))).is_match
 
 
-async def test_threads_are_listed_newest_first_by_status_and_agent_and_page_by_page(database: Database) -> None:
+async def test_threads_are_listed_newest_first_filtered_and_paged(database: Database) -> None:
     for number in range(5):
         await database.commit_batch(
-            lambda _, w, n=number: append(ThreadStore(), w, ThreadState(), *opening(f"thr_{n}", n // 2))
+            lambda _, w, n=number: append(ThreadStore(), w, ThreadState(), *opening_events(f"thr_{n}", n // 2))
         )
     await database.commit_batch(lambda c, w: append(ThreadStore(), w, load_uncached(c, "thr_3"), pause(ThreadState())))
 
-    def page(**narrowed):
+    def list_ids(**filters):
         return lambda c: [
             s.thread_id
-            for s in list_thread_states(c, **{"status": None, "agent": None, "before": None, "limit": 9} | narrowed)
+            for s in list_thread_states(c, **{"status": None, "agent": None, "before": None, "limit": 9} | filters)
         ]
 
-    everything = await database.transaction(page())
-    assert everything == ["thr_4", "thr_3", "thr_2", "thr_1", "thr_0"]
-    assert await database.transaction(page(status="paused")) == ["thr_3"]
-    assert await database.transaction(page(agent="b")) == []
-    behind = (START + timedelta(minutes=1), "thr_3")
-    assert await database.transaction(page(before=behind, limit=2)) == ["thr_2", "thr_1"]
+    all_threads = await database.transaction(list_ids())
+    assert all_threads == ["thr_4", "thr_3", "thr_2", "thr_1", "thr_0"]
+    assert await database.transaction(list_ids(status="paused")) == ["thr_3"]
+    assert await database.transaction(list_ids(agent="b")) == []
+    position = (START + timedelta(minutes=1), "thr_3")
+    assert await database.transaction(list_ids(before=position, limit=2)) == ["thr_2", "thr_1"]
 
 
-async def test_wake_ups_are_read_from_the_projection(database: Database) -> None:
+async def test_due_and_unfinished_threads_come_from_the_projection(database: Database) -> None:
     walk = find_history(
         lambda w: w.state.open_request is not None and not w.state.paused and w.state.thread_id == "thr_walk"
     )
-    await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening()))
+    await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening_events()))
     assert await database.transaction(list_unfinished_threads) == ["thr_1"]
     assert await database.transaction(next_wake_at) is None
     await write(database, walk)

@@ -1,4 +1,4 @@
-"""Pauses: of several times that were named the latest holds."""
+"""Rate limits: the latest time counts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,12 +8,12 @@ from storage.rate_limits import block_until, blocked_until
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
 
-async def test_of_several_times_that_were_named_the_latest_holds(database: Database) -> None:
+async def test_latest_of_several_times_counts(database: Database) -> None:
     for seconds in (30, 60, 45):
         await database.transaction(lambda c, s=seconds: block_until(c, "gpt", NOON + timedelta(seconds=s)))
     assert await database.read(lambda c: blocked_until(c, "gpt")) == NOON + timedelta(seconds=60)
 
 
-async def test_a_pause_is_for_what_it_names_and_for_nothing_else(database: Database) -> None:
+async def test_rate_limit_applies_to_its_name_only(database: Database) -> None:
     await database.transaction(lambda c: block_until(c, "gpt", NOON))
     assert await database.read(lambda c: blocked_until(c, "another")) is None

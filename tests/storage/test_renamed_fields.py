@@ -1,4 +1,4 @@
-"""Migration 0006: stored events, requests and messages get the new names of their fields, and nothing else changes."""
+"""Migration 0006: fields of stored events, requests and messages are renamed, and nothing else changes."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from storage.requests import insert_request, load_request
 from storage.schema import HEAD_REVISION, migrate
 from storage.write_batch import WriteBatch
 from tests.histories import START
-from tests.storage.test_event_store import opening
+from tests.storage.test_event_store import opening_events
 
 ALICE, SLACK = person_address("alice"), Address("slack:C1")
 RECEIPT = Receipt(
@@ -68,7 +68,7 @@ CARD = Card(
 MESSAGE = SendMessage(key="message:1", to=SLACK, message=Message(text='"is_cut"', card=CARD), replaces=RECEIPT)
 ENGINE = Address("system:engine")
 EVENTS: list[KnownEvent] = [
-    *opening(),
+    *opening_events(),
     RequestOpened(at=START, actor=Address("agent:a"), request=REQUEST),
     RequestShown(at=START, actor=ENGINE, key="k1", request_id="req_1", to=SLACK, receipt=RECEIPT),
     MessageSent(at=START, actor=ENGINE, key="k2", to=SLACK, receipt=RECEIPT),

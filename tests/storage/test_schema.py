@@ -1,4 +1,4 @@
-"""Migrations: up, down, up again, and never away from the tables the code speaks of."""
+"""Migrations run up, down and up again, and match the declared tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,31 +34,31 @@ def engine(database_url: str) -> Iterator[Engine]:
     opened.dispose()
 
 
-def ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Procrastinate's tables are not declared by us."""
+def is_declared(name: str | None, kind: str, _parents: object) -> bool:
+    """Return whether to compare a table: those of Procrastinate are not declared."""
     return kind != "table" or not str(name).startswith("procrastinate_")
 
 
-def test_the_migrated_database_equals_the_tables(engine: Engine) -> None:
+def test_migrated_database_equals_the_declared_tables(engine: Engine) -> None:
     with engine.connect() as connection:
-        options = {"compare_type": True, "compare_server_default": True, "include_name": ours}
+        options = {"compare_type": True, "compare_server_default": True, "include_name": is_declared}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
-def test_every_revision_goes_up_down_and_up_again(engine: Engine) -> None:
-    def shape() -> dict[str, list[str]]:
+def test_revisions_downgrade_and_upgrade_again(engine: Engine) -> None:
+    def columns_by_table() -> dict[str, list[str]]:
         found = inspect(engine)
         return {name: sorted(c["name"] for c in found.get_columns(name)) for name in found.get_table_names()}
 
-    before = shape()
+    before = columns_by_table()
     assert migrate(engine, "base") == "base"
-    assert set(shape()) <= {"alembic_version"}
+    assert set(columns_by_table()) <= {"alembic_version"}
     assert migrate(engine) == HEAD_REVISION
-    assert shape() == before
+    assert columns_by_table() == before
 
 
-def test_events_are_all_there_after_their_table_was_made_anew(engine: Engine) -> None:
+def test_events_survive_the_copy_of_their_table(engine: Engine) -> None:
     migrate(engine, "0004")
     with engine.begin() as connection:
         connection.execute(_THREAD)
@@ -73,7 +73,7 @@ def test_events_are_all_there_after_their_table_was_made_anew(engine: Engine) ->
             connection.execute(_EVENT, {"seq": 2, "data": "taken"})
 
 
-def test_an_event_takes_hardly_more_space_than_its_own_size(tmp_path: Path) -> None:
+def test_event_row_has_little_space_overhead(tmp_path: Path) -> None:
     engine = create_database_engine(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(engine)
     with engine.connect() as connection:
@@ -92,13 +92,13 @@ def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     check_revision(engine)
 
 
-def test_the_head_this_build_names_is_alembics_head() -> None:
+def test_head_revision_is_alembics_head() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD_REVISION
 
 
-def test_a_newer_database_is_not_migrated(engine: Engine) -> None:
+def test_newer_database_is_not_migrated(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="newer Handrail"):
@@ -106,7 +106,7 @@ def test_a_newer_database_is_not_migrated(engine: Engine) -> None:
     assert read_revision(engine) == "9999"
 
 
-def test_the_durability_settings_are_in_force(tmp_path: Path) -> None:
+def test_durability_settings_are_in_force(tmp_path: Path) -> None:
     engine = create_database_engine(f"sqlite:///{tmp_path / 'x.db'}")
     with engine.connect() as connection:
         found = {

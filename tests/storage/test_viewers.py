@@ -1,4 +1,4 @@
-"""Lists for one viewer: complete whether they see little or much, and right after an upgrade."""
+"""Lists for a viewer are complete for few and many visible threads, also after an upgrade."""
 
 import json
 from collections.abc import Iterator
@@ -28,32 +28,32 @@ NEW_FIELDS = ("requesters", "deciders")
 BOB = to_viewer(person_address("bob"), People(members=(Person(key="bob", name="Bob"),)))
 
 
-def opened(number: int, by: str) -> list[ThreadStarted | MessageReceived]:
-    at, who, place = START + timedelta(minutes=number), person_address(by), Address(f"terminal:{by}")
-    started = ThreadStarted(at=at, actor=who, thread_id=f"thr_{number}", agent="a", origin=place, requester=who)
-    return [started, MessageReceived(at=at, actor=who, text="hello", source=place)]
+def events_of_thread(number: int, by: str) -> list[ThreadStarted | MessageReceived]:
+    at, person, address = START + timedelta(minutes=number), person_address(by), Address(f"terminal:{by}")
+    started = ThreadStarted(at=at, actor=person, thread_id=f"thr_{number}", agent="a", origin=address, requester=person)
+    return [started, MessageReceived(at=at, actor=person, text="hello", source=address)]
 
 
 def write_threads(writes: WriteBatch, by: dict[str, int]) -> None:
     threads, numbers = ThreadStore(), iter(range(sum(by.values())))
-    for who, many in by.items():
-        for _ in range(many):
-            events = opened(next(numbers), who)
+    for name, thread_count in by.items():
+        for _ in range(thread_count):
+            events = events_of_thread(next(numbers), name)
             threads.append(writes, ThreadState(), events, fold(ThreadState(), events))
 
 
-async def test_lists_are_complete_for_those_who_see_little_and_much(database: Database) -> None:
-    many = MAX_NAMED_THREADS + 1
-    await database.commit_batch(lambda _, w: write_threads(w, {"alice": many, "bob": 2}))
-    for viewer, expected in ((ALICE, many), (BOB, 2)):
-        found = await database.read(lambda c, v=viewer: list_thread_states(c, limit=many + 2, viewer=v))
+async def test_list_for_a_viewer_is_complete(database: Database) -> None:
+    thread_count = MAX_NAMED_THREADS + 1
+    await database.commit_batch(lambda _, w: write_threads(w, {"alice": thread_count, "bob": 2}))
+    for viewer, expected in ((ALICE, thread_count), (BOB, 2)):
+        found = await database.read(lambda c, v=viewer: list_thread_states(c, limit=thread_count + 2, viewer=v))
         assert len(found) == expected
         assert {state.requester for state in found} <= viewer.names
     newest = await database.read(lambda c: list_thread_states(c, limit=1, viewer=ALICE))
-    assert newest[0].thread_id == f"thr_{many - 1}"
+    assert newest[0].thread_id == f"thr_{thread_count - 1}"
 
 
-async def test_requests_are_listed_for_those_their_thread_is_for(database: Database) -> None:
+async def test_viewer_sees_requests_of_visible_threads_only(database: Database) -> None:
     request = find_history(lambda walk: walk.state.open_request is not None).state.open_request
     assert request is not None
 
@@ -67,14 +67,14 @@ async def test_requests_are_listed_for_those_their_thread_is_for(database: Datab
         found = await database.read(
             lambda c, v=viewer: list_requests(c, status=None, thread_id=None, before=None, limit=9, viewer=v)
         )
-        assert [one.id for one in found] == expected
+        assert [request.id for request in found] == expected
 
 
 def _copy(request: Request, number: int) -> Request:
     return request.model_copy(update={"id": f"req_{number}", "code": f"C{number}", "thread_id": f"thr_{number}"})
 
 
-# Upgrades
+# Migration 0004
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def engine(database_url: str) -> Iterator[Engine]:
     found.dispose()
 
 
-def answered_and_never_forked(walk: RandomHistory) -> bool:
+def is_answered_and_not_forked(walk: RandomHistory) -> bool:
     kinds = {event.type for event in walk.events}
     return {"RequestAnswered", "ThreadFinished"} <= kinds and "ThreadForked" not in kinds
 
@@ -99,20 +99,20 @@ def write_history(engine: Engine, walk: RandomHistory) -> None:
         execute_all(connection, writes)
 
 
-def make_it_old(engine: Engine) -> None:
-    """Leave what version 0003 left: states that do not say whom a thread is for, and no viewers."""
+def downgrade_to_revision_3(engine: Engine) -> None:
+    """Restore revision 0003: states without requesters and deciders, and no table of viewers."""
     migrate(engine, "0003")
     with engine.begin() as connection:
         for row in connection.execute(text("SELECT id, state FROM thread")).all():
-            old = {name: value for name, value in json.loads(row.state).items() if name not in NEW_FIELDS}
-            renewed = {"id": row.id, "state": json.dumps(old)}
-            connection.execute(text("UPDATE thread SET state = :state WHERE id = :id"), renewed)
+            old_state = {name: value for name, value in json.loads(row.state).items() if name not in NEW_FIELDS}
+            parameters = {"id": row.id, "state": json.dumps(old_state)}
+            connection.execute(text("UPDATE thread SET state = :state WHERE id = :id"), parameters)
 
 
-def test_an_upgrade_finds_whom_threads_are_for(engine: Engine) -> None:
-    walk = find_history(answered_and_never_forked)
+def test_upgrade_fills_the_viewers_of_threads(engine: Engine) -> None:
+    walk = find_history(is_answered_and_not_forked)
     write_history(engine, walk)
-    make_it_old(engine)
+    downgrade_to_revision_3(engine)
     migrate(engine)
     with engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM thread_viewer")).scalars().all()

@@ -1,4 +1,4 @@
-"""What a function gathers is written in one go, all of it or nothing: on both databases, quickly or locking."""
+"""Writes of a batch are committed together or not at all, on both databases and by both commit methods."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,16 +11,16 @@ from storage.database import Database
 from storage.tables import InboxRow
 from storage.write_batch import WriteBatch
 from tests.fakes.postgres_proxy import postgres_proxy
-from tests.storage.test_postgres import end_all_back_ends
+from tests.storage.test_postgres import terminate_all_backends
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 ROW = {"channel": "c", "thread_id": "t", "at": NOON, "fingerprint": None, "reply": None}
 _inbox = InboxRow.__table__
-ENTER = insert(_inbox)
-REPLY = update(_inbox).where(_inbox.c.key == bindparam("name")).values(reply=bindparam("reply"))
-FORGET = delete(_inbox).where(_inbox.c.key == bindparam("name"))
+INSERT = insert(_inbox)
+UPDATE_REPLY = update(_inbox).where(_inbox.c.key == bindparam("name")).values(reply=bindparam("reply"))
+DELETE = delete(_inbox).where(_inbox.c.key == bindparam("name"))
 
-pytestmark = pytest.mark.parametrize("locking", [False, True], ids=["quick", "locking"])
+pytestmark = pytest.mark.parametrize("for_update", [False, True], ids=["batch", "transaction"])
 
 
 def rows(*names: str) -> list[dict[str, object]]:
@@ -31,128 +31,124 @@ def replies(connection: Connection) -> dict[str, str | None]:
     return {row.key: row.reply for row in connection.execute(text("SELECT key, reply FROM inbox ORDER BY key"))}
 
 
-async def entered(database: Database, *names: str) -> None:
-    await database.commit_batch(lambda _, writes: writes.add(ENTER, rows(*names)))
+async def insert_rows(database: Database, *names: str) -> None:
+    await database.commit_batch(lambda _, writes: writes.add(INSERT, rows(*names)))
 
 
-async def test_several_kinds_of_writes_are_made_together(database: Database, locking: bool) -> None:
-    await entered(database, "old", "older")
+async def test_different_writes_are_committed_together(database: Database, for_update: bool) -> None:
+    await insert_rows(database, "old", "older")
 
-    def work(connection: Connection, writes: WriteBatch) -> int:
-        writes.add(FORGET, [{"name": "old"}, {"name": "nobody"}])
-        writes.add(ENTER, rows("new", "newer"))
+    def function(connection: Connection, writes: WriteBatch) -> int:
+        writes.add(DELETE, [{"name": "old"}, {"name": "missing"}])
+        writes.add(INSERT, rows("new", "newer"))
         return len(replies(connection))
 
-    assert await database.commit_batch(work, for_update=locking) == 2, (
+    assert await database.commit_batch(function, for_update=for_update) == 2, (
         "nothing is written before the function has returned"
     )
     assert await database.read(replies) == {"new": None, "newer": None, "older": None}
 
 
-async def test_one_write_may_change_what_another_one_wrote(database: Database, locking: bool) -> None:
-    def work(_connection: Connection, writes: WriteBatch) -> None:
-        writes.add(ENTER, rows("one", "two"))
-        writes.add(REPLY, [{"name": "one", "reply": "a"}])
-        writes.add(REPLY, [{"name": "two", "reply": "b"}], conflict_error=AlreadySettled)
+async def test_write_may_change_a_row_of_another_write(database: Database, for_update: bool) -> None:
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        writes.add(INSERT, rows("one", "two"))
+        writes.add(UPDATE_REPLY, [{"name": "one", "reply": "a"}])
+        writes.add(UPDATE_REPLY, [{"name": "two", "reply": "b"}], conflict_error=AlreadySettled)
 
-    await database.commit_batch(work, for_update=locking)
+    await database.commit_batch(function, for_update=for_update)
     assert await database.read(replies) == {"one": "a", "two": "b"}
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 64, 65, 1000])
-async def test_any_number_of_rows_is_written(database: Database, locking: bool, count: int) -> None:
+async def test_any_number_of_rows_is_written(database: Database, for_update: bool, count: int) -> None:
     names = [f"{number:04}" for number in range(count)]
-    await database.commit_batch(lambda _, writes: writes.add(ENTER, rows(*names)), for_update=locking)
+    await database.commit_batch(lambda _, writes: writes.add(INSERT, rows(*names)), for_update=for_update)
     assert list(await database.read(replies)) == names
 
 
-async def test_times_are_kept_as_instants_whatever_their_zone(database: Database, locking: bool) -> None:
+async def test_times_of_any_zone_are_stored_as_instants(database: Database, for_update: bool) -> None:
     times = {"a": NOON, "b": NOON.astimezone(timezone(timedelta(hours=-7))), "c": NOON + timedelta(microseconds=7)}
-    entering = [ROW | {"key": key, "at": at} for key, at in times.items()]
-    await database.commit_batch(lambda _, writes: writes.add(ENTER, entering), for_update=locking)
-    kept = await database.read(lambda connection: connection.execute(select(_inbox.c.key, _inbox.c.at)).all())
-    assert {row.key: row.at for row in kept} == times
+    rows_to_insert = [ROW | {"key": key, "at": at} for key, at in times.items()]
+    await database.commit_batch(lambda _, writes: writes.add(INSERT, rows_to_insert), for_update=for_update)
+    stored = await database.read(lambda connection: connection.execute(select(_inbox.c.key, _inbox.c.at)).all())
+    assert {row.key: row.at for row in stored} == times
 
 
-@pytest.mark.parametrize("refused", [VersionConflict, DuplicateCode])
-async def test_a_taken_key_is_refused_as_its_write_says_and_nothing_is_kept(
-    database: Database, locking: bool, refused: type[Exception]
+@pytest.mark.parametrize("conflict_error", [VersionConflict, DuplicateCode])
+async def test_taken_key_raises_the_conflict_error_and_rolls_back(
+    database: Database, for_update: bool, conflict_error: type[Exception]
 ) -> None:
-    await entered(database, "taken")
+    await insert_rows(database, "taken")
 
-    def work(_connection: Connection, writes: WriteBatch) -> None:
-        writes.add(FORGET, [{"name": "nobody"}])
-        writes.add(ENTER, rows("free", "taken"), conflict_error=refused)
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        writes.add(DELETE, [{"name": "missing"}])
+        writes.add(INSERT, rows("free", "taken"), conflict_error=conflict_error)
 
-    with pytest.raises(refused):
-        await database.commit_batch(work, for_update=locking)
+    with pytest.raises(conflict_error):
+        await database.commit_batch(function, for_update=for_update)
     assert await database.read(replies) == {"taken": None}
 
 
-async def test_a_taken_key_nobody_reckoned_with_is_the_databases_own_refusal(database: Database, locking: bool) -> None:
-    await entered(database, "taken")
-    with pytest.raises(StoreUnavailable, match="refused"):
-        await database.commit_batch(lambda _, writes: writes.add(ENTER, rows("free", "taken")), for_update=locking)
+async def test_taken_key_without_a_conflict_error_is_a_database_error(database: Database, for_update: bool) -> None:
+    await insert_rows(database, "taken")
+    with pytest.raises(StoreUnavailable, match="conflict_error"):
+        await database.commit_batch(lambda _, writes: writes.add(INSERT, rows("free", "taken")), for_update=for_update)
     assert await database.read(replies) == {"taken": None}
 
 
-async def test_an_update_that_finds_no_row_is_refused_as_it_says_and_nothing_is_kept(
-    database: Database, locking: bool
-) -> None:
-    def work(_connection: Connection, writes: WriteBatch) -> None:
-        writes.add(FORGET, [{"name": "gone"}], conflict_error=VersionConflict)
-        writes.add(REPLY, [{"name": "kept", "reply": "changed"}], conflict_error=AlreadySettled)
+async def test_update_without_a_row_raises_and_rolls_back(database: Database, for_update: bool) -> None:
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        writes.add(DELETE, [{"name": "gone"}], conflict_error=VersionConflict)
+        writes.add(UPDATE_REPLY, [{"name": "kept", "reply": "changed"}], conflict_error=AlreadySettled)
 
-    await entered(database, "kept")
+    await insert_rows(database, "kept")
     with pytest.raises(VersionConflict):
-        await database.commit_batch(work, for_update=locking)
+        await database.commit_batch(function, for_update=for_update)
     assert await database.read(replies) == {"kept": None}
-    await entered(database, "gone")
-    await database.commit_batch(work, for_update=locking)
+    await insert_rows(database, "gone")
+    await database.commit_batch(function, for_update=for_update)
     assert await database.read(replies) == {"kept": "changed"}
 
 
-async def test_who_is_told_after_a_commit_is_told_of_no_other(database: Database, locking: bool) -> None:
-    told: list[str] = []
+async def test_on_commit_is_called_only_after_a_commit(database: Database, for_update: bool) -> None:
+    committed: list[str] = []
 
-    def work(_connection: Connection, writes: WriteBatch) -> str:
-        writes.add(ENTER, rows("one"), conflict_error=VersionConflict)
+    def function(_connection: Connection, writes: WriteBatch) -> str:
+        writes.add(INSERT, rows("one"), conflict_error=VersionConflict)
         return "done"
 
-    assert await database.commit_batch(work, told.append, for_update=locking) == "done"
+    assert await database.commit_batch(function, committed.append, for_update=for_update) == "done"
     with pytest.raises(VersionConflict):
-        await database.commit_batch(work, told.append, for_update=locking)
-    assert told == ["done"]
+        await database.commit_batch(function, committed.append, for_update=for_update)
+    assert committed == ["done"]
 
 
-async def test_back_ends_that_were_terminated_meanwhile_are_found_out_before_they_are_used(
-    postgres_url: str, locking: bool
-) -> None:
+async def test_terminated_backends_are_detected_before_use(postgres_url: str, for_update: bool) -> None:
     database = Database.open(postgres_url)
-    for lap in range(3):
-        names = (f"{lap}-{number:02}" for number in range(20))
-        writing = (database.commit_batch(lambda _, w, n=n: w.add(ENTER, rows(n)), for_update=locking) for n in names)
-        await asyncio.gather(*writing)
-        end_all_back_ends(postgres_url)
+    for round_number in range(3):
+        names = (f"{round_number}-{number:02}" for number in range(20))
+        commits = (
+            database.commit_batch(lambda _, w, n=n: w.add(INSERT, rows(n)), for_update=for_update) for n in names
+        )
+        await asyncio.gather(*commits)
+        terminate_all_backends(postgres_url)
     assert len(await database.read(replies)) == 60
     await database.close()
 
 
-async def test_a_commit_of_which_nobody_knows_whether_it_was_kept_is_not_tried_again(
-    postgres_url: str, locking: bool
-) -> None:
+async def test_commit_with_unknown_outcome_is_not_repeated(postgres_url: str, for_update: bool) -> None:
     runs: list[str] = []
 
-    def work(_connection: Connection, writes: WriteBatch) -> None:
+    def function(_connection: Connection, writes: WriteBatch) -> None:
         runs.append("once")
-        writes.add(ENTER, rows("kept"))
+        writes.add(INSERT, rows("kept"))
 
-    with postgres_proxy(postgres_url) as wired:
-        database = Database.open(wired.url)
+    with postgres_proxy(postgres_url) as proxy:
+        database = Database.open(proxy.url)
         await database.read(replies)
-        wired.lose_commit_containing("INSERT INTO inbox")
+        proxy.lose_commit_containing("INSERT INTO inbox")
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
-            await database.commit_batch(work, for_update=locking)
-        assert (runs, wired.answer_lost.is_set()) == (["once"], True)
+            await database.commit_batch(function, for_update=for_update)
+        assert (runs, proxy.answer_lost.is_set()) == (["once"], True)
         assert await database.read(replies) == {"kept": None}
         await database.close()

@@ -1,4 +1,4 @@
-"""People and what they do: one language for every channel. A channel says how a person speaks and answers there."""
+"""People and their actions, the same on every channel. A subclass per channel implements the transport."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -26,8 +26,8 @@ class Card:
         code: str = self.request["code"]
         return code
 
-    async def approve(self, **more: Json) -> Json:
-        return await self.viewer.answer_request(self, decision="approve", **more)
+    async def approve(self, **fields: Json) -> Json:
+        return await self.viewer.answer_request(self, decision="approve", **fields)
 
     async def deny(self, comment: str) -> Json:
         return await self.viewer.answer_request(self, decision="deny", comment=comment)
@@ -41,7 +41,7 @@ class Card:
         return await self.viewer.answer_request(self, decision="answer", text=text)
 
     async def wait_for_status(self, status: str) -> Json:
-        """Wait until this card shows an end; the request as it then is."""
+        """Wait until the request and its cards have the status. Returns the request."""
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while True:
                 self.request = await self.viewer.fetch_request(self)
@@ -52,7 +52,7 @@ class Card:
 
 
 class Person(ABC):
-    """Somebody on some channel. `thread` is the conversation they are in."""
+    """A person on a channel. `thread` is the id of their thread."""
 
     def __init__(self, name: str, url: str, token: str, harness: Any) -> None:
         self.name, self.url, self.token, self.harness = name, url, token, harness
@@ -62,7 +62,7 @@ class Person(ABC):
 
     @abstractmethod
     async def start_thread(self, text: str, agent: str | None) -> Json:
-        """Open a thread; returns it."""
+        """Open a thread and return it."""
 
     @abstractmethod
     async def get(self, endpoint: str, **query: Any) -> Json: ...
@@ -74,34 +74,34 @@ class Person(ABC):
     async def close(self) -> None: ...
 
     async def post_message(self, text: str, agent: str | None = None) -> None:
-        """Say something: in the conversation they are in, or opening one."""
+        """Post a message to their thread, or open a thread with it."""
         if self.thread is None:
             self.thread = (await self.start_thread(text, agent))["id"]
         else:
             await self.post(api_path("threads", self.thread, "messages"), {"text": text})
 
     async def join(self, other: "Person") -> None:
-        """Speak in the conversation another person is in, from here on."""
+        """Post to the thread of another person from now on."""
         self.thread = other.thread
         self._read_replies = len(await self._replies())
 
     async def wait_for_card(self, *, approval: str | None = None, question: str | None = None) -> Card:
-        """The open card they may decide, or that was shown to them in their conversation."""
+        """Wait for an open card that they may decide or that belongs to their thread."""
 
-        def wanted(request: Json) -> bool:
-            new = request["code"] not in self.seen_codes and request.get("tool") == approval
-            return new and (question or "") in (request.get("question") or "")
+        def matches(request: Json) -> bool:
+            is_new = request["code"] not in self.seen_codes and request.get("tool") == approval
+            return is_new and (question or "") in (request.get("question") or "")
 
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while True:
                 for request in await self._open_requests():
-                    if wanted(request):
+                    if matches(request):
                         self.seen_codes.add(request["code"])
                         return Card(self, request)
                 await self.pause()
 
     async def wait_for_reply(self, text: str) -> str:
-        """The next reply in their conversation, which must contain the text."""
+        """Wait for the next reply in their thread, which must contain the text."""
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while len(replies := await self._replies()) <= self._read_replies:
                 await self.pause()
@@ -111,7 +111,7 @@ class Person(ABC):
         return reply
 
     async def wait_for_status(self, status: str) -> Json:
-        """Their conversation, once it has this status."""
+        """Wait until their thread has the status, and return it."""
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while (thread := await self.get(api_path("threads", self.thread or "")))["status"] != status:
                 await self.pause()
@@ -124,22 +124,22 @@ class Person(ABC):
         return await self.get(api_path("requests", card.request["id"]))
 
     async def events(self) -> list[LoggedEvent]:
-        told = await self.get(api_path("threads", self.thread or "", "events"))
-        return [LoggedEvent(**event) for event in told["events"]]
+        body = await self.get(api_path("threads", self.thread or "", "events"))
+        return [LoggedEvent(**event) for event in body["events"]]
 
     async def event_types(self) -> list[str]:
         return [event.type for event in await self.events()]
 
     async def check_nothing_unread(self) -> None:
-        """Nothing was said to them, and nothing asked of them, that the story did not expect."""
+        """Check that there is no reply or open card that the test has not waited for."""
         if self.thread is not None:
             assert (await self._replies())[self._read_replies :] == []
             unseen = [r["code"] for r in await self._open_requests() if r["thread_id"] == self.thread]
-            everybody = set().union(*(person.seen_codes for person in self.harness.people.values()))
-            assert set(unseen) <= everybody
+            all_seen = set().union(*(person.seen_codes for person in self.harness.people.values()))
+            assert set(unseen) <= all_seen
 
     async def pause(self) -> None:
-        """A moment, in which only others act."""
+        """Let other processes proceed."""
         event = asyncio.Event()
         asyncio.get_running_loop().call_later(0.02, event.set)
         await event.wait()
@@ -151,12 +151,12 @@ class Person(ABC):
         mine = (await self.get(api_path("requests"), status="open", mine="true"))["requests"]
         if self.thread is None:
             return mine
-        here = (await self.get(api_path("requests"), status="open", thread_id=self.thread))["requests"]
-        return [*mine, *(request for request in here if request not in mine)]
+        of_thread = (await self.get(api_path("requests"), status="open", thread_id=self.thread))["requests"]
+        return [*mine, *(request for request in of_thread if request not in mine)]
 
 
 class TerminalPerson(Person):
-    """Through the client behind `handrail chat`."""
+    """Person who uses the client of `handrail chat`."""
 
     def __init__(self, name: str, url: str, token: str, harness: Any) -> None:
         super().__init__(name, url, token, harness)
@@ -177,7 +177,7 @@ class TerminalPerson(Person):
 
 
 class RestPerson(Person):
-    """A program of theirs, over HTTP."""
+    """Person who uses the REST API."""
 
     def __init__(self, name: str, url: str, token: str, harness: Any) -> None:
         super().__init__(name, url, token, harness)
@@ -198,7 +198,7 @@ class RestPerson(Person):
 
 
 class ApiRejected(Exception):
-    """The server said no; `status` and `error` are its words."""
+    """The API rejected a request with this status and error."""
 
     def __init__(self, status: int, error: Json) -> None:
         super().__init__(f"{status} {error['code']}: {error['message']}")

@@ -1,14 +1,14 @@
-"""A town: a real server process on a real repository, and the people who speak with it over a channel.
+"""Server harness: a real server process on a real repository, and people who use it over a channel.
 
-    async with town(folder) as here:
-        alice, bob = here.person("alice"), here.person("bob")
-        await alice.says("deploy v1.4.0 to production")
-        card = await bob.sees(approval="push_release_tag")
+    async with running_server(folder, "terminal") as harness:
+        alice, bob = harness.get_person("alice"), harness.get_person("bob")
+        await alice.post_message("deploy v1.4.0 to production")
+        card = await bob.wait_for_card(approval="push_release_tag")
         await card.approve()
-        await alice.hears("production is now v1.4.0")
-        assert here.repo.tag("production") == here.repo.tag("v1.4.0")
+        await alice.wait_for_reply("production is now v1.4.0")
+        assert harness.repository.tag_commit("production") == harness.repository.tag_commit("v1.4.0")
 
-The world is closed: a reply or a card that nobody expected fails the story at its end.
+A reply or card that the test did not wait for fails it at the end.
 """
 
 import subprocess
@@ -39,7 +39,7 @@ TOKENS = {name: f"{name}-has-a-token-of-her-own-000" for name in ("alice", "bob"
 
 @dataclass
 class ServerHarness:
-    """Where a story takes place."""
+    """The server, its repository and its people."""
 
     processes: ServerProcesses
     channel: str
@@ -50,7 +50,7 @@ class ServerHarness:
         return Repository.in_folder(self.processes.folder)
 
     def get_person(self, name: str) -> Person:
-        """Somebody with a token of their own, on this story's channel."""
+        """Return a person with their own token, on the channel of this test."""
         if name not in self.people:
             self.people[name] = CHANNELS[self.channel](name, self.processes.url, TOKENS[name], self)
         return self.people[name]
@@ -60,20 +60,20 @@ class ServerHarness:
         await self.processes.start()
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Send SIGKILL to the server."""
         await self.processes.kill()
 
     async def stop(self) -> int:
-        """Ask the server to stop; its exit code."""
+        """Send SIGTERM to the server and return its exit code."""
         return (await self.processes.stop())[0]
 
     def run_command(self, *arguments: str, person_key: str = "carol") -> subprocess.CompletedProcess[str]:
-        """Run a `handrail` command in the town, as somebody."""
+        """Run a `handrail` command as this person."""
         return self.processes.run_command(*arguments, HANDRAIL_API_TOKEN=TOKENS[person_key])
 
 
 def server_environment(folder: Path) -> dict[str, str]:
-    """What a server gets of the machine, and the tokens of the people."""
+    """Return the environment of a server, with the tokens of the people."""
     tokens = ",".join(f"{name}:{token}:{name}" for name, token in TOKENS.items())
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "HANDRAIL_API_TOKENS": tokens}
 
@@ -82,15 +82,15 @@ def server_environment(folder: Path) -> dict[str, str]:
 async def running_server(
     folder: Path, channel: str, *, rules: str = "", **environment: str
 ) -> AsyncIterator[ServerHarness]:
-    """A town from its opening to its end, with Alice who asks, and Bob and Carol who may release."""
+    """Start a server with Alice, Bob and Carol; at the end, check that no reply or card is left unread."""
     (folder / "handrail.toml").write_text(PEOPLE + rules)
-    here = ServerHarness(ServerProcesses(folder, {**server_environment(folder), **environment}), channel)
+    harness = ServerHarness(ServerProcesses(folder, {**server_environment(folder), **environment}), channel)
     try:
-        await here.start()
-        yield here
-        for person in here.people.values():
+        await harness.start()
+        yield harness
+        for person in harness.people.values():
             await person.check_nothing_unread()
     finally:
-        for person in here.people.values():
+        for person in harness.people.values():
             await person.close()
-        await here.kill()
+        await harness.kill()

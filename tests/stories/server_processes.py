@@ -1,4 +1,4 @@
-"""The processes of one bot as people start them: real ones, which share a folder, an environment and a database."""
+"""Real processes of one bot, which share a folder, an environment and a database."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ import httpx
 START_TIMEOUT_SECONDS = 20.0
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
 HTTP_ROLES = ("up", "web")
-"""The roles that answer HTTP."""
+"""Roles that serve HTTP."""
 
 
 def free_port() -> int:
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 @dataclass
 class ServerProcesses:
-    """One process for each role. They keep their port from one life to the next."""
+    """One process per role. The port stays the same over restarts."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -41,11 +41,11 @@ class ServerProcesses:
 
     @property
     def log_text(self) -> str:
-        """All they have logged in all their lives."""
+        """Return the log of all processes since the first start."""
         return (self.folder / "server.log").read_text(encoding="utf-8")
 
     async def start(self) -> None:
-        """Start them all, and wait until they are ready."""
+        """Start all processes and wait until they are ready."""
         self.start_without_waiting()
         async with (
             asyncio.timeout(START_TIMEOUT_SECONDS),
@@ -56,25 +56,25 @@ class ServerProcesses:
                 await asyncio.to_thread(self._pause)
 
     def start_without_waiting(self) -> None:
-        """Start them all, and wait for nothing."""
+        """Start all processes without waiting."""
         with (self.folder / "server.log").open("ab") as log:
             self._processes = [self._start_process(role, log) for role in self.roles]
 
     async def kill(self) -> None:
-        """kill -9: no word of farewell."""
+        """Send SIGKILL to all processes."""
         for process in self._processes:
             process.kill()
         for process in self._processes:
             await asyncio.to_thread(process.wait, 10)
 
     async def stop(self) -> list[int]:
-        """Ask them to stop; their exit codes."""
+        """Send SIGTERM to all processes and return their exit codes."""
         for process in self._processes:
             process.terminate()
         return [await asyncio.to_thread(process.wait, 15) for process in self._processes]
 
     def run_command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a `handrail` command in their folder, to its end."""
+        """Run a `handrail` command in the folder of the processes."""
         return subprocess.run(
             [HANDRAIL, *arguments],
             cwd=self.folder,

@@ -1,13 +1,13 @@
-"""A town whose people meet on Slack: real server processes on a real repository, and the fake Slack, in real time.
+"""Server harness with Slack: real server processes on a real repository, and the fake Slack in real time.
 
-    async with slack_town(folder, Setting("sqlite", "http")) as here:
-        root = await here.alice.mentions("deploy v1.4.0 to production", channel=OPS)
-        card = await here.bob.sees(root, approval="push_release_tag")
-        await here.is_killed()
-        await here.opens()
-        await card.insist("Approve", by=here.bob)
+    async with running_slack_server(folder, Setting("sqlite", "http")) as harness:
+        root = await harness.alice.mention_bot("deploy v1.4.0 to production", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="push_release_tag")
+        await harness.kill()
+        await harness.start()
+        await card.click_until_accepted("Approve", actor=harness.bob)
 
-The processes are killed with kill -9, all of them at once.
+All processes are killed at once, with kill -9.
 """
 
 import asyncio
@@ -52,12 +52,12 @@ slack = "T0TEAM/U0BOB"
 name = "Carol Diaz"
 roles = ["release", "admin"]
 """
-SECRET_KEY = "a-key-that-seals-buttons-in-every-process"
+SECRET_KEY = "a-key-that-signs-buttons-in-every-process"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where the story is told, how Slack reaches the bot, and the roles of the bot's processes."""
+    """Database, transport of Slack events, and roles of the bot's processes."""
 
     database: str
     transport: Literal["http", "socket"]
@@ -69,7 +69,7 @@ class Setting:
 
 @dataclass
 class SlackServerHarness:
-    """Where a story takes place. Eve is in the workspace, and nobody to us."""
+    """The bot's processes, the fake Slack and its people. Eve is in the workspace but not known to Handrail."""
 
     processes: ServerProcesses
     slack: FakeSlack
@@ -83,12 +83,12 @@ class SlackServerHarness:
         return Repository.in_folder(self.processes.folder)
 
     async def start(self) -> None:
-        """Start every process, and wait until they are ready and Slack reaches them."""
+        """Start all processes and wait until they are ready."""
         self._forget_dead_workers()
         await self.processes.start()
 
     def start_without_waiting(self) -> None:
-        """Start every process, and wait for nothing."""
+        """Start all processes without waiting."""
         self._forget_dead_workers()
         self.processes.start_without_waiting()
 
@@ -96,7 +96,7 @@ class SlackServerHarness:
         await self.processes.kill()
 
     async def click_until_rejected(self, card: Card, label: str, *, by: Person, message: str) -> None:
-        """Click until Slack shows them why it does not count: such a note is a courtesy, and dies with its process."""
+        """Click until the person sees why it was rejected: a killed process does not send its ephemeral messages."""
         async with asyncio.timeout(3 * WAIT_TIMEOUT_SECONDS):
             while True:
                 await card.click_until_accepted(label, actor=by)
@@ -115,62 +115,62 @@ class SlackServerHarness:
                 await self.pause()
 
     async def wait_until_idle(self) -> None:
-        """Wait until no thread wants anything of anybody, and Slack has no event left."""
+        """Wait until no thread has work left and Slack has no event to send."""
 
-        def look() -> None:
+        def wait_for_threads() -> None:
             with snapshot_connection(self.database_url) as connection:
                 wait_until(
                     lambda: not unfinished_thread_ids(connection),
-                    lambda: f"at work: {self.processes.log_text[-4000:]}",
+                    lambda: f"unfinished: {self.processes.log_text[-4000:]}",
                     2 * WAIT_TIMEOUT_SECONDS,
                 )
 
-        await asyncio.to_thread(look)
+        await asyncio.to_thread(wait_for_threads)
         await self.slack.wait_until_quiet()
 
     async def pause(self, seconds: float = 0.05) -> None:
-        """A while, in which others act."""
-        bell = asyncio.Event()
-        asyncio.get_running_loop().call_later(seconds, bell.set)
-        await bell.wait()
+        """Let other processes proceed."""
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(seconds, event.set)
+        await event.wait()
 
     def bot_messages(self) -> list[Message]:
-        """What stands in the thread of the first message for everybody; the bot said nothing elsewhere."""
+        """Return the public messages of the bot, which must all be in the thread of the first message."""
         root = self.slack.workspace.messages[0]
-        ours = [m for m in self.slack.workspace.messages if m.is_from_bot and m.ephemeral_to is None]
-        assert all((m.channel, m.root_ts) == (root.channel, root.root_ts) for m in ours)
-        return ours
+        messages = [m for m in self.slack.workspace.messages if m.is_from_bot and m.ephemeral_to is None]
+        assert all((m.channel, m.root_ts) == (root.channel, root.root_ts) for m in messages)
+        return messages
 
     def take_snapshot(self) -> SystemSnapshot:
-        """All that the database holds, and what Slack took."""
-        evidence = SystemSnapshot.take(self.database_url, Journals(self.processes.folder))
-        return replace(evidence, sent_messages=posted_messages(self.slack))
+        """Return the content of the database and the messages in Slack."""
+        snapshot = SystemSnapshot.take(self.database_url, Journals(self.processes.folder))
+        return replace(snapshot, sent_messages=posted_messages(self.slack))
 
     def replay(self, thread_id: str) -> Any:
-        """What `handrail threads replay` says."""
-        told = self.run_command("threads", "replay", thread_id, "--json")
-        assert told.returncode == 0, told.stderr
-        return json.loads(told.stdout)
+        """Return the output of `handrail threads replay`."""
+        result = self.run_command("threads", "replay", thread_id, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
 
     def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.processes.run_command(*arguments, HANDRAIL_API_TOKEN=TOKENS["carol"])
 
     def _forget_dead_workers(self) -> None:
-        """Other processes would wait some seconds before they take their jobs over."""
+        """Delete worker rows, so that jobs are requeued without waiting for the heartbeat timeout."""
         database_admin(self.database_url).forget_workers(self.database_url, 0.0)
 
 
 @asynccontextmanager
 async def running_slack_server(folder: Path, setting: Setting) -> AsyncIterator[SlackServerHarness]:
-    """A town from its opening to its end, when nothing that Slack knows may be unexpected."""
+    """Start a server with Slack. At the end no event of Slack may be unhandled."""
     (folder / "handrail.toml").write_text(PEOPLE)
     url = DATABASES[setting.database](folder)
     try:
         async with (
             fake_slack(WallClock(), socket_mode=setting.transport == "socket", retry_delays=FAST_RETRY_DELAYS) as slack,
-            _start(folder, setting, url, slack) as here,
+            _start(folder, setting, url, slack) as harness,
         ):
-            yield here
+            yield harness
     finally:
         drop_if_shared_server(url)
 
@@ -185,20 +185,20 @@ async def _start(folder: Path, setting: Setting, url: str, slack: FakeSlack) -> 
     }
     servers = ServerProcesses(folder, environment, setting.roles)
     people = (slack.add_person(name, f"U0{name.upper()}") for name in ("alice", "bob", "eve"))
-    here = SlackServerHarness(servers, slack, url, *people)
+    harness = SlackServerHarness(servers, slack, url, *people)
     if setting.transport == "http":
         slack.set_bot_url(servers.url + EVENTS_PATH)
     try:
-        await here.start()
-        here.repository.enable_reflog()
-        yield here
+        await harness.start()
+        harness.repository.enable_reflog()
+        yield harness
         await slack.wait_until_quiet()
     finally:
         slack.set_bot_url(None)
-        await here.kill()
+        await harness.kill()
 
 
 def _slack_variables(slack: FakeSlack, setting: Setting) -> dict[str, str]:
     app = slack.app
-    way = {"http": {"SLACK_SIGNING_SECRET": app.signing_secret}, "socket": {"SLACK_APP_TOKEN": app.app_token}}
-    return {"SLACK_BOT_TOKEN": app.bot_token, "SLACK_API_URL": slack.base_url, **way[setting.transport]}
+    variables = {"http": {"SLACK_SIGNING_SECRET": app.signing_secret}, "socket": {"SLACK_APP_TOKEN": app.app_token}}
+    return {"SLACK_BOT_TOKEN": app.bot_token, "SLACK_API_URL": slack.base_url, **variables[setting.transport]}

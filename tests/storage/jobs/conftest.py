@@ -7,7 +7,7 @@ from storage.database import Database
 
 @pytest.fixture
 async def database(postgres_url: str) -> AsyncIterator[Database]:
-    """Jobs are in PostgreSQL only."""
+    """Open a PostgreSQL database: SQLite has no jobs."""
     opened = Database.open(postgres_url)
     yield opened
     await opened.close()

@@ -1,4 +1,4 @@
-"""A counter where jobs are handed out: a real server of jobs, whose work is what a test says."""
+"""A real job worker whose handler records jobs and behaves as a test plans."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +15,7 @@ WAIT_TIMEOUT_SECONDS = 20.0
 ADVANCE: tuple[Queue, ...] = ("advance",)
 
 DISABLED_POLL_SECONDS = 3600.0
-"""A poll that no test lives to see: whatever is done was rung for."""
+"""Poll interval longer than any test, so that jobs are found by notifications only."""
 
 
 WAIT_FOR_LOCK = text("SELECT pg_advisory_xact_lock(1)")
@@ -25,13 +25,13 @@ _COUNT_LOCK_WAITS = text(
 
 
 async def pause(_attempt: int = 0) -> None:
-    """Long enough for others to act."""
+    """Let other tasks and processes proceed."""
     await asyncio.sleep(0.02)
 
 
 @dataclass
 class JobRecorder:
-    """What was begun and what was done, by the names of the jobs; a job whose name has a gate waits for it."""
+    """Records names of started and done jobs. A job with a gate waits for it."""
 
     started: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class JobRecorder:
         while True:
             try:
                 return await loop()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on
+            except Exception as error:  # noqa: BLE001 - the loop restarts after any error
                 self.reported_errors.append(error)
             await pause()
 
@@ -87,20 +87,20 @@ class JobRecorder:
 async def running_worker(
     url: str, recorder: JobRecorder, *, queues: tuple[Queue, ...] = ADVANCE, concurrency: int = 8, poll: float = 1.0
 ) -> AsyncIterator[JobWorker]:
-    """Jobs are handed out until the end of the block."""
+    """Run a worker until the end of the block."""
     handlers = QueueConfig(dict.fromkeys(queues, recorder.handle), dict.fromkeys(queues, concurrency), pause)
-    server = JobWorker(url, handlers, recorder.callbacks(), dict.fromkeys(QUEUES, poll))
-    await server.start()
+    worker = JobWorker(url, handlers, recorder.callbacks(), dict.fromkeys(QUEUES, poll))
+    await worker.start()
     try:
-        yield server
+        yield worker
     finally:
         for gate in recorder.gates.values():
             gate.set()
-        await server.stop()
+        await worker.stop()
 
 
-def job(name: str, queue: Queue = "advance", **more) -> Job:
-    return Job(queue, {"name": name}, **more)
+def job(name: str, queue: Queue = "advance", **options) -> Job:
+    return Job(queue, {"name": name}, **options)
 
 
 async def enqueue(database: Database, *jobs: Job) -> None:
@@ -108,13 +108,13 @@ async def enqueue(database: Database, *jobs: Job) -> None:
 
 
 def list_jobs(connection: Connection) -> list[str]:
-    """The names of the jobs that are there, with their status; the hourly one that keeps house has none."""
+    """Return the names and statuses of all jobs, without the cleanup job, which has no name."""
     query = "SELECT args->>'name' || ' ' || status FROM procrastinate_jobs WHERE args ? 'name' ORDER BY id"
     return list(connection.execute(text(query)).scalars())
 
 
 async def count_listeners(database: Database) -> int:
-    """How many workers are rung for."""
+    """Return the number of workers that listen for notifications."""
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND application_name = 'handrail jobs' AND query LIKE 'LISTEN%'"
@@ -123,14 +123,14 @@ async def count_listeners(database: Database) -> int:
 
 
 async def wait_until_listening(database: Database) -> None:
-    """A server that has just started or lost its connection hears no bell for a moment; the poll is there for that."""
+    """Wait until the worker listens: one that starts or reconnects misses notifications, and relies on polling."""
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         while not await count_listeners(database):
             await pause()
 
 
 async def wait_for_blocked_transactions(connection: Connection, transactions: int) -> None:
-    """Until so many transactions wait for others."""
+    """Wait until that many transactions wait for locks."""
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         while connection.execute(_COUNT_LOCK_WAITS).scalar_one() != transactions:
             await pause()

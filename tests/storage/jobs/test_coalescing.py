@@ -1,4 +1,4 @@
-"""One wake-up for many events: whoever takes it sees them all, also those that are being written meanwhile."""
+"""One job for many events: the worker that takes it sees all of them, also one being committed."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ from storage.postgres import conninfo
 from storage.write_batch import WriteBatch
 from tests.postgres import admin_engine
 from tests.storage.jobs.recording_worker import WAIT_FOR_LOCK, enqueue, job, list_jobs, wait_for_blocked_transactions
-from tests.storage.jobs.test_queue import BOTH_WAYS
-from tests.storage.test_event_store import append, opening, pause
+from tests.storage.jobs.test_queue import BOTH_COMMIT_METHODS
+from tests.storage.test_event_store import append, opening_events, pause
 
 
-async def take_the_job(url: str) -> None:
+async def fetch_the_job(url: str) -> None:
     connector = PsycopgConnector(conninfo=conninfo(url))
     await connector.open_async()
     manager = JobManager(connector)
@@ -26,38 +26,36 @@ async def take_the_job(url: str) -> None:
     await connector.close_async()
 
 
-@BOTH_WAYS
-async def test_a_wake_up_taken_between_its_coalescing_and_the_commit_still_sees_the_event(
-    database: Database, locking: bool
-) -> None:
-    """A message is written and needs no job, since one waits. Before its commit that job is taken: by whom it was
-    for, who sees no news unless he waits for the writer, and then nobody would ever come again."""
+@BOTH_COMMIT_METHODS
+async def test_job_fetched_before_a_coalesced_commit_sees_its_event(database: Database, for_update: bool) -> None:
+    """A commit adds no job, since one waits. Before it commits, that job is fetched. Its worker must wait for the
+    writer: otherwise it would miss the event, and no further job would follow."""
     wake_up = job("wake up", lock="thr_1", queueing_lock="advance:thr_1")
-    here, elsewhere = ThreadStore(is_multi_process=True), ThreadStore(is_multi_process=True)
+    writer_store, worker_store = ThreadStore(is_multi_process=True), ThreadStore(is_multi_process=True)
 
     def write(connection: Connection, writes: WriteBatch) -> None:
-        before = here.load(connection, "thr_1")
-        append(here, writes, before, pause(before))
+        before = writer_store.load(connection, "thr_1")
+        append(writer_store, writes, before, pause(before))
         defer(writes, [wake_up])
         writes.add(WAIT_FOR_LOCK, [{}])
 
-    def look(connection: Connection, *, settled: bool) -> int:
-        read = elsewhere.load_latest if settled else elsewhere.load
+    def load_version(connection: Connection, *, latest: bool) -> int:
+        read = worker_store.load_latest if latest else worker_store.load
         return read(connection, "thr_1").version
 
-    await database.commit_batch(lambda _, w: append(here, w, ThreadState(), *opening()))
+    await database.commit_batch(lambda _, w: append(writer_store, w, ThreadState(), *opening_events()))
     await enqueue(database, wake_up)
     engine = admin_engine(database.url)
     with engine.connect() as other:
         other.execute(text("SELECT pg_advisory_lock(1)"))
-        writing = asyncio.create_task(database.commit_batch(write, for_update=locking))
+        commit = asyncio.create_task(database.commit_batch(write, for_update=for_update))
         await wait_for_blocked_transactions(other, 1)
-        await take_the_job(database.url)
-        assert await database.transaction(lambda connection: look(connection, settled=False)) == 2
-        looking = asyncio.create_task(database.read(lambda connection: look(connection, settled=True)))
+        await fetch_the_job(database.url)
+        assert await database.transaction(lambda connection: load_version(connection, latest=False)) == 2
+        load = asyncio.create_task(database.read(lambda connection: load_version(connection, latest=True)))
         await wait_for_blocked_transactions(other, 2)
         other.execute(text("SELECT pg_advisory_unlock(1)"))
     engine.dispose()
-    await writing
-    assert await looking == 3
+    await commit
+    assert await load == 3
     assert await database.transaction(list_jobs) == ["wake up doing"]

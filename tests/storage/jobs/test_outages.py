@@ -1,4 +1,4 @@
-"""Whatever happens to connections, jobs are taken again afterwards, and soon."""
+"""Jobs are fetched again soon after connections or the server were lost."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,97 +20,102 @@ from tests.storage.jobs.recording_worker import (
     running_worker,
     wait_until_listening,
 )
-from tests.storage.test_postgres import end_all_back_ends, migrated, order
+from tests.storage.test_postgres import create_migrated_database, execute_as_admin, terminate_all_backends
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[PostgresServer]:
+def separate_server() -> Iterator[PostgresServer]:
     return start_server()
 
 
-async def test_after_the_server_was_away_jobs_are_rung_for_again(own_server: PostgresServer) -> None:
-    database, counter = Database.open(migrated(own_server)), JobRecorder()
-    async with running_worker(database.url, counter, poll=DISABLED_POLL_SECONDS):
+async def test_notifications_work_after_a_server_restart(separate_server: PostgresServer) -> None:
+    database, recorder = Database.open(create_migrated_database(separate_server)), JobRecorder()
+    async with running_worker(database.url, recorder, poll=DISABLED_POLL_SECONDS):
         await enqueue(database, job("before"))
-        await counter.wait_until_done("before")
-        own_server.stop()
+        await recorder.wait_until_done("before")
+        separate_server.stop()
         try:
             async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-                while not counter.reported_errors:
+                while not recorder.reported_errors:
                     await pause()
         finally:
-            own_server.start()
+            separate_server.start()
         await wait_until_listening(database)
         await enqueue(database, job("after", lock="thread"), job("and after", lock="thread"))
-        await counter.wait_until_done("after", "and after")
+        await recorder.wait_until_done("after", "and after")
     await database.close()
 
 
-async def test_what_is_done_while_the_server_is_away_is_ended_once_it_is_back(own_server: PostgresServer) -> None:
-    database, counter = Database.open(migrated(own_server)), JobRecorder(gates={"slow": asyncio.Event()})
-    async with running_worker(database.url, counter):
+async def test_job_done_while_the_server_is_down_is_finished_later(separate_server: PostgresServer) -> None:
+    database, recorder = (
+        Database.open(create_migrated_database(separate_server)),
+        JobRecorder(gates={"slow": asyncio.Event()}),
+    )
+    async with running_worker(database.url, recorder):
         await enqueue(database, job("slow", lock="thread"), job("behind it", lock="thread"))
-        await counter.wait_until_started("slow")
-        own_server.stop()
+        await recorder.wait_until_started("slow")
+        separate_server.stop()
         try:
-            counter.gates["slow"].set()
-            await counter.wait_until_done("slow")
+            recorder.gates["slow"].set()
+            await recorder.wait_until_done("slow")
         finally:
-            own_server.start()
-        await counter.wait_until_done("behind it")
+            separate_server.start()
+        await recorder.wait_until_done("behind it")
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while await database.transaction(list_jobs):
                 await pause()
     await database.close()
 
 
-async def test_after_all_back_ends_were_terminated_jobs_are_rung_for_again(database: Database) -> None:
-    counter = JobRecorder()
-    async with running_worker(database.url, counter, poll=DISABLED_POLL_SECONDS):
+async def test_notifications_work_after_backends_were_terminated(database: Database) -> None:
+    recorder = JobRecorder()
+    async with running_worker(database.url, recorder, poll=DISABLED_POLL_SECONDS):
         for name in ("one", "two", "three"):
             await wait_until_listening(database)
             await enqueue(database, job(name))
-            await counter.wait_until_done(name)
-            end_all_back_ends(database.url)
-    assert counter.done == ["one", "two", "three"]
+            await recorder.wait_until_done(name)
+            terminate_all_backends(database.url)
+    assert recorder.done == ["one", "two", "three"]
 
 
-async def test_a_bell_that_was_lost_is_made_up_for_by_looking(database: Database) -> None:
-    counter = JobRecorder()
+async def test_polling_finds_a_job_whose_notification_was_lost(database: Database) -> None:
+    recorder = JobRecorder()
     await database.transaction(
         lambda c: c.execute(text("DROP FUNCTION procrastinate_notify_queue_job_inserted_v1 CASCADE"))
     )
-    async with running_worker(database.url, counter, poll=0.1):
+    async with running_worker(database.url, recorder, poll=0.1):
         await wait_until_listening(database)
-        await enqueue(database, job("unheard of"))
-        await counter.wait_until_done("unheard of")
+        await enqueue(database, job("not notified"))
+        await recorder.wait_until_done("not notified")
 
 
-async def test_a_worker_that_ends_without_an_error_begins_again(database: Database) -> None:
-    """Procrastinate's does when one of its side tasks fails: then it stops itself."""
-    counter = JobRecorder()
-    async with running_worker(database.url, counter) as server:
+async def test_worker_that_ends_without_an_error_is_restarted(database: Database) -> None:
+    """Procrastinate's worker stops itself when one of its side tasks fails."""
+    recorder = JobRecorder()
+    async with running_worker(database.url, recorder) as worker:
         await wait_until_listening(database)
-        server._workers["advance"].stop()
+        worker._workers["advance"].stop()
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-            while not any(isinstance(error, WorkerStopped) for error in counter.reported_errors):
+            while not any(isinstance(error, WorkerStopped) for error in recorder.reported_errors):
                 await pause()
         await enqueue(database, job("after"))
-        await counter.wait_until_done("after")
+        await recorder.wait_until_done("after")
 
 
-async def test_a_connection_lost_while_a_job_is_ended_keeps_no_lock(database: Database) -> None:
-    counter = JobRecorder()
-    order(
+async def test_connection_lost_while_finishing_a_job_leaves_no_lock(database: Database) -> None:
+    recorder = JobRecorder()
+    execute_as_admin(
         database.url,
-        "CREATE SEQUENCE deaths; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "IF nextval('deaths') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); END IF; "
+        "CREATE SEQUENCE terminations; CREATE FUNCTION terminate_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF nextval('terminations') = 1 THEN "
+        "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); END IF; "
         "RETURN OLD; END $$; "
-        "CREATE TRIGGER dying BEFORE DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION die()",
+        "CREATE TRIGGER terminate_once BEFORE DELETE ON procrastinate_jobs "
+        "FOR EACH ROW EXECUTE FUNCTION terminate_once()",
     )
-    async with running_worker(database.url, counter):
-        await enqueue(database, job("ended with trouble", lock="thread"), job("behind it", lock="thread"))
-        await counter.wait_until_done("behind it")
-        assert counter.reported_errors
-    assert counter.done == ["ended with trouble", "behind it"]
+    async with running_worker(database.url, recorder):
+        await enqueue(database, job("first", lock="thread"), job("behind it", lock="thread"))
+        await recorder.wait_until_done("behind it")
+        assert recorder.reported_errors
+    assert recorder.done == ["first", "behind it"]
     assert await database.transaction(list_jobs) == []

@@ -1,4 +1,4 @@
-"""Whoever is rung for looks as often as there are jobs, and never leaves one lying that was rung for."""
+"""A notified worker fetches as often as there are jobs, and leaves no notified job."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,66 +11,66 @@ from storage.jobs.procrastinate_patches import NotificationCounter
 
 @dataclass
 class FakeJobQueue:
-    """Jobs, and a worker that looks for them as Procrastinate's does: after each one it finds, again."""
+    """Jobs, and a worker that fetches again after each job it finds, as Procrastinate's does."""
 
-    wakeups: NotificationCounter = field(default_factory=NotificationCounter)
+    notifications: NotificationCounter = field(default_factory=NotificationCounter)
     jobs: deque[str] = field(default_factory=deque)
     meanwhile: deque[bool] = field(default_factory=deque)
     fetches: int = 0
 
-    def put(self, *, rung: bool) -> None:
+    def put(self, *, is_notified: bool) -> None:
         self.jobs.append("job")
-        self.wakeups.unhandled += rung
+        self.notifications.unhandled += is_notified
 
-    def wake(self) -> None:
-        while self._fetched():
+    def fetch_all(self) -> None:
+        while self._fetch():
             pass
 
-    def _fetched(self) -> bool:
-        found, enough = False, self.wakeups.may_skip_fetch()
-        while not enough:
+    def _fetch(self) -> bool:
+        found, is_done = False, self.notifications.may_skip_fetch()
+        while not is_done:
             self.fetches += 1
-            before = self.wakeups.unhandled
+            before = self.notifications.unhandled
             found = bool(self.jobs) and self.jobs.popleft() is not None
             if self.meanwhile:
-                self.put(rung=self.meanwhile.popleft())
-            enough = self.wakeups.record_fetch(before, has_job=found)
+                self.put(is_notified=self.meanwhile.popleft())
+            is_done = self.notifications.record_fetch(before, has_job=found)
         return found
 
 
-def test_a_job_that_was_rung_for_costs_one_look() -> None:
-    shelf = FakeJobQueue()
+def test_notified_job_costs_one_fetch() -> None:
+    queue = FakeJobQueue()
     for _ in range(5):
-        shelf.put(rung=True)
-        shelf.wake()
-    assert (shelf.fetches, list(shelf.jobs)) == (5, [])
+        queue.put(is_notified=True)
+        queue.fetch_all()
+    assert (queue.fetches, list(queue.jobs)) == (5, [])
 
 
-def test_who_comes_without_a_ring_finds_all_there_is() -> None:
-    shelf = FakeJobQueue()
+def test_fetch_without_a_notification_finds_all_jobs() -> None:
+    queue = FakeJobQueue()
     for _ in range(5):
-        shelf.put(rung=False)
-    shelf.wake()
-    assert (shelf.fetches, list(shelf.jobs)) == (6, [])
+        queue.put(is_notified=False)
+    queue.fetch_all()
+    assert (queue.fetches, list(queue.jobs)) == (6, [])
 
 
-def test_a_ring_for_a_job_others_took_does_not_count_for_the_next_one() -> None:
-    shelf = FakeJobQueue()
-    shelf.wakeups.unhandled += 3
-    shelf.wake()
-    shelf.put(rung=True)
-    shelf.wake()
-    assert (shelf.fetches, list(shelf.jobs)) == (2, [])
+def test_notification_of_a_taken_job_does_not_hide_the_next() -> None:
+    queue = FakeJobQueue()
+    queue.notifications.unhandled += 3
+    queue.fetch_all()
+    queue.put(is_notified=True)
+    queue.fetch_all()
+    assert (queue.fetches, list(queue.jobs)) == (2, [])
 
 
 @given(st.lists(st.lists(st.booleans(), max_size=5), max_size=8), st.lists(st.just(True), max_size=8))
-def test_no_job_that_was_rung_for_is_left(batches: list[list[bool]], meanwhile: list[bool]) -> None:
-    shelf = FakeJobQueue(meanwhile=deque(meanwhile))
+def test_every_notified_job_is_fetched(batches: list[list[bool]], meanwhile: list[bool]) -> None:
+    queue = FakeJobQueue(meanwhile=deque(meanwhile))
     for batch in batches:
-        unrung = len(shelf.jobs)
-        for rung in batch:
-            shelf.put(rung=rung)
-        shelf.wake()
-        assert len(shelf.jobs) <= unrung + batch.count(False)
-    shelf.wake()
-    assert not shelf.jobs
+        not_notified = len(queue.jobs)
+        for is_notified in batch:
+            queue.put(is_notified=is_notified)
+        queue.fetch_all()
+        assert len(queue.jobs) <= not_notified + batch.count(False)
+    queue.fetch_all()
+    assert not queue.jobs

@@ -1,4 +1,4 @@
-"""A job is as durable as what causes it: there after the commit, gone after a roll-back, one for many wake-ups."""
+"""A job is committed or rolled back with its cause, and waiting jobs are coalesced."""
 
 from contextlib import suppress
 from functools import partial
@@ -15,51 +15,49 @@ from tests.histories import START
 from tests.storage.jobs.recording_worker import enqueue, job, list_jobs
 from tests.storage.test_database import add, count
 
-BOTH_WAYS = pytest.mark.parametrize("locking", [False, True], ids=["at once", "one by one"])
+BOTH_COMMIT_METHODS = pytest.mark.parametrize("for_update", [False, True], ids=["batch", "transaction"])
 
 
-def arrive(writes: WriteBatch, name: str) -> None:
+def record_arrival(writes: WriteBatch, name: str) -> None:
     inbox.record_claim(writes, inbox.IdempotencyClaim("c", (name,)), "t", START, None)
 
 
-@BOTH_WAYS
-async def test_a_job_is_there_after_the_commit_of_its_event(database: Database, locking: bool) -> None:
-    def work(_connection: Connection, writes: WriteBatch) -> None:
-        arrive(writes, "event")
+@BOTH_COMMIT_METHODS
+async def test_job_exists_after_the_commit_of_its_event(database: Database, for_update: bool) -> None:
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        record_arrival(writes, "event")
         defer(writes, [job("wake")])
 
-    await database.commit_batch(work, for_update=locking)
+    await database.commit_batch(function, for_update=for_update)
     assert await database.transaction(list_jobs) == ["wake todo"]
 
 
-@BOTH_WAYS
-async def test_a_job_is_gone_after_a_roll_back_of_its_event(database: Database, locking: bool) -> None:
-    def work(_connection: Connection, writes: WriteBatch) -> None:
-        arrive(writes, "event")
+@BOTH_COMMIT_METHODS
+async def test_job_is_removed_by_a_rollback(database: Database, for_update: bool) -> None:
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        record_arrival(writes, "event")
         defer(writes, [job("wake")])
         raise LookupError
 
     with pytest.raises(LookupError):
-        await database.commit_batch(work, for_update=locking)
+        await database.commit_batch(function, for_update=for_update)
     assert await database.transaction(list_jobs) == []
     assert await database.transaction(count) == 0
 
 
-@BOTH_WAYS
-async def test_of_several_wake_ups_that_wait_one_is_enough_and_every_event_is_kept(
-    database: Database, locking: bool
-) -> None:
-    def work(_connection: Connection, writes: WriteBatch, name: str) -> None:
-        arrive(writes, f"with {name}")
+@BOTH_COMMIT_METHODS
+async def test_waiting_jobs_are_coalesced_and_all_events_kept(database: Database, for_update: bool) -> None:
+    def function(_connection: Connection, writes: WriteBatch, name: str) -> None:
+        record_arrival(writes, f"with {name}")
         defer(writes, [job(name, queueing_lock="thread")])
 
     for name in ("a", "b", "c"):
-        await database.commit_batch(partial(work, name=name), for_update=locking)
+        await database.commit_batch(partial(function, name=name), for_update=for_update)
     assert await database.transaction(list_jobs) == ["a todo"]
     assert await database.transaction(count) == 3
 
 
-async def test_one_that_is_being_done_takes_no_news_so_another_one_waits(database: Database) -> None:
+async def test_running_job_does_not_coalesce_a_new_one(database: Database) -> None:
     await enqueue(database, job("a", queueing_lock="thread"))
     await database.transaction(
         lambda connection: connection.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
@@ -68,43 +66,43 @@ async def test_one_that_is_being_done_takes_no_news_so_another_one_waits(databas
     assert await database.transaction(list_jobs) == ["a doing", "b todo"]
 
 
-_NAIVE = text("""SELECT procrastinate_defer_jobs_v1(ARRAY[
+_DEFER_WITHOUT_SAVEPOINT = text("""SELECT procrastinate_defer_jobs_v1(ARRAY[
     ROW('advance', 'advance', 0, NULL, 'thread', '{}', NULL)::procrastinate_job_to_defer_v1
 ])""")
 
 
-async def test_catching_the_refusal_outside_of_a_subtransaction_loses_the_event_without_a_word(
+async def test_unique_violation_without_a_savepoint_loses_the_event(
     database: Database,
 ) -> None:
-    """The trap our function is there for; should this fail one day, the function may go."""
+    """The function `handrail_defer` exists because of this. If this test fails, it may be removed."""
 
-    def naive(connection: Connection) -> None:
+    def defer_without_savepoint(connection: Connection) -> None:
         add("event")(connection)
         with suppress(exc.IntegrityError):
-            connection.execute(_NAIVE)
+            connection.execute(_DEFER_WITHOUT_SAVEPOINT)
 
     await enqueue(database, job("first", queueing_lock="thread"))
-    await database.transaction(naive)
+    await database.transaction(defer_without_savepoint)
     assert await database.transaction(count) == 0
 
 
 @pytest.mark.parametrize(
-    ("trouble", "told"),
+    ("statement", "message"),
     [
         ("CREATE UNIQUE INDEX one_of_a_kind ON procrastinate_jobs (task_name)", "one_of_a_kind"),
         ("ALTER TABLE procrastinate_jobs ADD CHECK (priority > 0)", "check constraint"),
     ],
 )
-@BOTH_WAYS
-async def test_every_other_refusal_of_a_job_takes_its_event_along(
-    database: Database, trouble: str, told: str, locking: bool
+@BOTH_COMMIT_METHODS
+async def test_other_errors_of_a_job_roll_back_its_event(
+    database: Database, statement: str, message: str, for_update: bool
 ) -> None:
-    def work(_connection: Connection, writes: WriteBatch) -> None:
-        arrive(writes, "event")
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        record_arrival(writes, "event")
         defer(writes, [job("one", queueing_lock="1", priority=0), job("two", queueing_lock="2", priority=0)])
 
-    await database.transaction(lambda connection: connection.execute(text(trouble)))
-    with pytest.raises(StoreUnavailable, match=told):
-        await database.commit_batch(work, for_update=locking)
+    await database.transaction(lambda connection: connection.execute(text(statement)))
+    with pytest.raises(StoreUnavailable, match=message):
+        await database.commit_batch(function, for_update=for_update)
     assert await database.transaction(count) == 0
     assert await database.transaction(list_jobs) == []
