@@ -1,4 +1,4 @@
-"""From an answer of either API to the end of a call: a step, or what was wrong with it."""
+"""Conversion of a response of either API to a Completion: a step, or the reason why there is none."""
 
 from agents.agent import Agent
 from agents.answer_object import extract_object
@@ -17,32 +17,33 @@ _EMPTY_ANSWER = "the answer was empty; choose a step"
 def to_completion(
     response: ModelResponse, agent: Agent, model: str, *, is_strict: bool, request_characters: int
 ) -> Completion:
-    """Read the step. Only a server that is not `is_strict` may have written something around the object.
+    """Return the completion with the response's step, or with the failure.
 
-    `asked` is how many characters the prompt has, for an estimate where the server counts nothing.
+    `is_strict` says that the server enforces the schema; otherwise text around the object is ignored.
+    `request_characters` is the length of the prompt, to estimate the usage when the server reports none.
     """
     usage = response.usage_or_estimate(request_characters)
     if response.failure is not None and not response.rejected_text:
         return failed_completion(model, response.failure, response.detail, usage)
     try:
-        found = _parse_step(response, agent, is_strict=is_strict)
+        parsed = _parse_step(response, agent, is_strict=is_strict)
     except InvalidInput as error:
         return _invalid_completion(response, str(error), model, usage)
-    if found is None:
+    if parsed is None:
         return failed_completion(model, CompletionOutcome.EMPTY, _EMPTY_ANSWER, usage)
-    reasoning, step = found
+    reasoning, step = parsed
     return Completion(outcome=CompletionOutcome.OK, model=model, step=step, reasoning=reasoning, usage=usage)
 
 
 def failed_completion(model: str, outcome: CompletionOutcome, detail: str, usage: Usage | None = None) -> Completion:
-    """Return the end of a call without a step."""
+    """Return a completion without a step."""
     return Completion(outcome=outcome, model=model, detail=detail, usage=usage)
 
 
 def _parse_step(response: ModelResponse, agent: Agent, *, is_strict: bool) -> tuple[str, Step] | None:
-    """Return the reasoning and the step, None when nothing was written. Raises Invalid.
+    """Return the reasoning and the step; None for an empty answer. Raises InvalidInput.
 
-    Some servers take the object for a thought and send no text beside it.
+    Some servers send the object as reasoning and leave the text empty.
     """
     text = response.rejected_text or response.text
     text = text if is_strict else extract_object(text)

@@ -1,4 +1,4 @@
-"""What a server understands of the API beyond the bare question, learned from what it refuses."""
+"""Features of the API that a server supports, learned from the requests that it rejects."""
 
 import json
 from collections.abc import Iterator
@@ -23,24 +23,29 @@ _FORMAT_KEYWORDS = (
 
 
 class Dialect(FrozenModel):
-    """Parts of a request that may be left out: the schema, the count of tokens in a stream, the stream itself."""
+    """Optional parts of a request: the response format, the token usage in a stream, and streaming."""
 
     response_format: ResponseFormat = "json_schema"
     supports_stream_usage: bool = True
     supports_streaming: bool = True
 
     def without_rejected_part(self, status: int, body: Any) -> "Dialect | None":
-        """Return what to try next after this refusal, None when it is about something else.
+        """Return the dialect to try after this error; None when the error has another cause.
 
-        A bad request that says nothing at all (`body` is None) may be about the schema.
+        A bad request without a message (`body` is None) may be about the schema.
         """
         if status not in (*_BAD_REQUEST_STATUSES, *_NOT_IMPLEMENTED_STATUSES):
             return None
         if body is None:
             return self._with_simpler_format() if status in _BAD_REQUEST_STATUSES else None
-        said = _searchable_text(body)
+        text = _searchable_text(body)
         return next(
-            (dialect for words, dialect in self._simpler_dialects(status) if any(word in said for word in words)), None
+            (
+                dialect
+                for keywords, dialect in self._simpler_dialects(status)
+                if any(keyword in text for keyword in keywords)
+            ),
+            None,
         )
 
     def _simpler_dialects(self, status: int) -> Iterator[tuple[tuple[str, ...], "Dialect"]]:
@@ -59,7 +64,7 @@ class Dialect(FrozenModel):
 
 def _searchable_text(body: Any) -> str:
     try:
-        said = json.dumps(body, ensure_ascii=False, default=str)
+        text = json.dumps(body, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         return ""
-    return said[:_MAX_SEARCHED_CHARACTERS].lower().replace('\\"', '"')
+    return text[:_MAX_SEARCHED_CHARACTERS].lower().replace('\\"', '"')

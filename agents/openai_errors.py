@@ -1,4 +1,4 @@
-"""What it means when a provider answers with an error status, and when it may be asked again."""
+"""Classification of a provider's HTTP errors, and of the time of the next attempt."""
 
 import math
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 from agents.completion import CompletionOutcome
 
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
-"""Seconds; a server that names a later time is asked again after this long."""
+"""Upper limit for the wait that a server asks for."""
 MAX_MESSAGE_LENGTH = 200
 
 _MAX_READ_CHARACTERS = 10_000
-_MIN_KEY_CHARACTERS = 4  # a shorter one is no secret, and part of ordinary words
+_MIN_KEY_CHARACTERS = 4  # a shorter key is a placeholder, and may be part of a word
 _MASK = "**"
-"""Providers repeat a wrong key with its middle masked."""
+"""Characters in a key that a provider repeats in its message with the middle masked."""
 
 _PAYMENT_REQUIRED = 402
 _NOT_FOUND = 404
@@ -33,7 +33,7 @@ _OUTCOME_BY_STATUS = {
 
 
 def classify_error(status: int, codes: tuple[str | None, ...]) -> CompletionOutcome:
-    """The outcome behind an error status and the `code` and `type` of its body."""
+    """Return the outcome for an error status and the `code` and `type` of the error body."""
     if any(code in _QUOTA_CODES for code in codes):
         return CompletionOutcome.AUTH_FAILED
     if any(code in _FILTER_CODES for code in codes):
@@ -44,16 +44,16 @@ def classify_error(status: int, codes: tuple[str | None, ...]) -> CompletionOutc
 
 
 def operator_hint(status: int, codes: tuple[str | None, ...]) -> str:
-    """Return what the operator can do about a denial."""
+    """Return what the operator can do when the provider denies access."""
     if status == _PAYMENT_REQUIRED or any(code in _QUOTA_CODES for code in codes):
         return "Check the plan and the billing of the account at the model's provider"
     if status == _NOT_FOUND:
-        return "Check OPENAI_MODEL and OPENAI_BASE_URL, which mostly ends in /v1"
-    return "Check OPENAI_API_KEY and what its account may use"
+        return "Check OPENAI_MODEL and OPENAI_BASE_URL, which usually ends in /v1"
+    return "Check OPENAI_API_KEY and the permissions of its account"
 
 
 def extract_error_message(body: Any, depth: int = 4) -> str:
-    """Return the provider's own words in the body of an error, of whatever shape; nothing when there are none."""
+    """Return the message in an error body, a text or nested JSON of any shape; empty when there is none."""
     if isinstance(body, str) or not depth:
         return body if isinstance(body, str) else ""
     inner = body if isinstance(body, list) else []
@@ -63,19 +63,19 @@ def extract_error_message(body: Any, depth: int = 4) -> str:
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds until the server wants to be asked again; None when it names no time (RFC 9110 §10.2.3)."""
+    """Return the seconds until the next attempt; None when the headers name no time (RFC 9110, section 10.2.3)."""
     milliseconds = _parse_seconds(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return _clamp_wait(milliseconds / 1000)
-    named = headers.get("retry-after", "")
-    seconds = _parse_seconds(named)
+    retry_after = headers.get("retry-after", "")
+    seconds = _parse_seconds(retry_after)
     if seconds is None:
-        seconds = _seconds_until(named, now)
+        seconds = _seconds_until(retry_after, now)
     return None if seconds is None else _clamp_wait(seconds)
 
 
 def sanitize_message(text: str, secret: str) -> str:
-    """What a provider said on one line, cut, without control characters and without the key should it repeat it."""
+    """Return a provider's message on one line, truncated, without control characters and without the API key."""
     hidden = text.replace(secret, "[key]") if len(secret) >= _MIN_KEY_CHARACTERS else text
     printable = "".join(c if c.isprintable() else " " for c in hidden[:_MAX_READ_CHARACTERS])
     return " ".join("[key]" if _MASK in word else word for word in printable.split())[:MAX_MESSAGE_LENGTH]

@@ -1,4 +1,4 @@
-"""The model behind any OpenAI-compatible endpoint: one call, no hidden retries, every end told as a Completion."""
+"""Model behind an OpenAI-compatible endpoint: no hidden retries, and every outcome is a Completion."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -43,7 +43,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 SILENCE_TIMEOUT_SECONDS = 60.0
 CALL_TIMEOUT_SECONDS = 1800.0
 MAX_ANSWER_CHARACTERS = 500_000
-"""Thoughts included. A small model that cannot find the end of its answer would go on until its context is full."""
+"""Limit with reasoning included. Without it, a small model may write until its context window is full."""
 
 T = TypeVar("T")
 OnText = Callable[[str], None]
@@ -51,7 +51,7 @@ OnText = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _ApiCall:
-    """What is asked, in a form the server understands. `alive` is called with every sign of an answer."""
+    """One call to the server. `on_text` gets each piece of the answer; `on_activity` is called for each event."""
 
     prompt: Prompt
     schema: dict[str, Any]
@@ -61,10 +61,11 @@ class _ApiCall:
 
 
 class OpenAIModel:
-    """Chat Completions everywhere but at api.openai.com, where Responses is used and nothing is stored.
+    """Model that calls Responses at api.openai.com (without storage) and Chat Completions at other servers.
 
-    `timeout` is seconds of silence: up to the first token, and between tokens. A server that does not stream has as
-    long for its whole answer. What a server refuses of the request is left out from then on. Tests give `http_client`.
+    `timeout` is the maximum time in seconds without an event: before the first token, and between tokens. For a server
+    that does not stream it limits the whole call. Parts of a request that the server rejects are left out from then on.
+    `http_client` brings the proxy and certificates.
     """
 
     def __init__(
@@ -80,37 +81,40 @@ class OpenAIModel:
         self._host = urlsplit(base_url or OPENAI_URL).hostname or ""
         self._model = model
         self._timeout = timeout
-        # Responses knows neither `response_format` nor `stream_options`.
+        # Responses has neither `response_format` nor `stream_options`.
         self._dialect = Dialect(response_format="none", supports_stream_usage=False) if self._is_openai else Dialect()
         self._client = make_client(self._key, base_url or OPENAI_URL, http_client)
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
-        """Choose the next step. Every end but cancellation is a Completion."""
-        draft = PartialReplyReader(may_be_wrapped=not self._is_openai)
+        """Choose the next step. Every failure is a Completion; only cancellation raises."""
+        reader = PartialReplyReader(may_be_wrapped=not self._is_openai)
         completion = await self._complete_call(
-            model_request, lambda piece: _report_partial_reply(draft, on_partial, piece)
+            model_request, lambda chunk: _report_partial_reply(reader, on_partial, chunk)
         )
-        if completion.step is not None and not draft.matches(completion.step):
+        if completion.step is not None and not reader.matches(completion.step):
             return failed_completion(
-                self._model, CompletionOutcome.FAILED, "the answer is not the one that was streamed", completion.usage
+                self._model,
+                CompletionOutcome.FAILED,
+                "the answer differs from the streamed text",
+                completion.usage,
             )
         return completion
 
     async def list_models(self) -> tuple[str, ...] | Completion:
-        """Return the models the server has, or how the question failed. It costs nothing."""
+        """Return the names of the server's models, or a failed Completion. The call is free of charge."""
         try:
             async with asyncio.timeout(self._timeout):
-                told = await self._client.models.with_raw_response.list()
+                response = await self._client.models.with_raw_response.list()
         except TimeoutError:
             return failed_completion(
                 self._model, CompletionOutcome.TIMEOUT, f"{self._host} sent nothing for {self._timeout:g} seconds"
             )
         except (openai.OpenAIError, ValueError) as error:
             return self._failed_completion(error)
-        return parse_model_names(told.content)
+        return parse_model_names(response.content)
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         await self._client.close()
 
     @property
@@ -120,17 +124,17 @@ class OpenAIModel:
     async def _complete_call(self, model_request: ModelRequest, on_text: OnText) -> Completion:
         try:
             prompt, schema = self._prompt_and_schema(model_request)
-            answer = await self._request_with_fallback(prompt, schema, on_text)
+            response = await self._request_with_fallback(prompt, schema, on_text)
         except TimeoutError as error:
             return failed_completion(self._model, CompletionOutcome.TIMEOUT, f"{self._host} {error}")
         except (openai.OpenAIError, ConfigurationError, ValueError) as error:
             return self._failed_completion(error)
-        if answer is None:
-            words = f"{self._host} answered with something that is no answer of its API"
-            return failed_completion(self._model, CompletionOutcome.FAILED, words)
-        safe = answer.model_copy(update={"detail": sanitize_message(answer.detail, self._key)})
+        if response is None:
+            detail = f"the answer of {self._host} does not fit its API"
+            return failed_completion(self._model, CompletionOutcome.FAILED, detail)
+        sanitized = response.model_copy(update={"detail": sanitize_message(response.detail, self._key)})
         return to_completion(
-            safe,
+            sanitized,
             model_request.agent,
             self._model,
             is_strict=self._is_openai,
@@ -138,22 +142,22 @@ class OpenAIModel:
         )
 
     def _prompt_and_schema(self, model_request: ModelRequest) -> tuple[Prompt, dict[str, Any]]:
-        """The prompt and the schema. A server that may not enforce the schema is told it in words as well."""
+        """Return the prompt and the schema. For servers that may not enforce the schema, the prompt contains it."""
         schema = output_schema(model_request.agent.tools, model_request.agent.delegates)
         return model_request.prompt if self._is_openai else add_schema_to_prompt(model_request.prompt, schema), schema
 
     async def _request_with_fallback(
         self, prompt: Prompt, schema: dict[str, Any], on_text: OnText
     ) -> ModelResponse | None:
-        """Ask, and once more without each part the server refuses; what worked is remembered."""
+        """Send the request, again without each part that the server rejects, and remember the dialect that worked."""
         dialect = self._dialect
         while True:
             try:
-                answer = await self._request_with_timeout(prompt, schema, dialect, on_text)
+                response = await self._request_with_timeout(prompt, schema, dialect, on_text)
             except openai.APIStatusError as error:
                 body = _error_body(error)
-                if (written := extract_rejected_generation(body)) is not None:
-                    return error_result(body, written)
+                if (rejected := extract_rejected_generation(body)) is not None:
+                    return error_result(body, rejected)
                 simpler = dialect.without_rejected_part(error.status_code, body)
                 if simpler is None:
                     raise
@@ -161,23 +165,19 @@ class OpenAIModel:
             else:
                 if dialect != self._dialect:
                     self._dialect = dialect
-                return answer
+                return response
 
     async def _request_with_timeout(
         self, prompt: Prompt, schema: dict[str, Any], dialect: Dialect, on_text: OnText
     ) -> ModelResponse | None:
-        """One call. Raises TimeoutError in words when the server is silent for too long or never ends."""
+        """Send one request. Raises TimeoutError, with a message, after too long a silence or too long a call."""
         clock = asyncio.get_running_loop().time
         silence = asyncio.timeout(self._timeout)
         try:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS), silence:
-                question = _ApiCall(
-                    prompt, schema, dialect, on_text, lambda: silence.reschedule(clock() + self._timeout)
-                )
-                return await (
-                    self._request_streamed(question) if dialect.supports_streaming else self._request_whole(question)
-                )
-        except openai.APITimeoutError as error:  # only connecting has a limit there
+                call = _ApiCall(prompt, schema, dialect, on_text, lambda: silence.reschedule(clock() + self._timeout))
+                return await (self._request_streamed(call) if dialect.supports_streaming else self._request_whole(call))
+        except openai.APITimeoutError as error:  # the client limits only the time to connect
             raise openai.OpenAIError from error
         except TimeoutError:
             if silence.expired():
@@ -185,30 +185,30 @@ class OpenAIModel:
             raise TimeoutError(f"did not end its answer within {CALL_TIMEOUT_SECONDS:g} seconds") from None
 
     async def _request_whole(self, call: _ApiCall) -> ModelResponse | None:
-        asked = self._request_arguments(call)
+        arguments = self._request_arguments(call)
         if self._is_openai:
-            told = await self._client.responses.with_raw_response.create(model=self._model, **asked)
+            response = await self._client.responses.with_raw_response.create(model=self._model, **arguments)
         else:
-            told = await self._client.chat.completions.with_raw_response.create(model=self._model, **asked)
-        return self._parse_body(told.content)
+            response = await self._client.chat.completions.with_raw_response.create(model=self._model, **arguments)
+        return self._parse_body(response.content)
 
     async def _request_streamed(self, call: _ApiCall) -> ModelResponse | None:
-        """The answer as it comes. A server that does not stream answers at once."""
+        """Send a request with streaming. A server that does not stream sends the whole answer instead."""
         async with AsyncExitStack() as stack:
             response = await _with_client_errors(stack.enter_async_context(self._open_stream(call)))
             if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
                 call.on_activity()
                 return self._parse_body(await _with_client_errors(response.read()))
-            streamed = ResponseAccumulator() if self._is_openai else ChatAccumulator()
-            return await _consume_events(await response.parse(to=_EventStream), streamed, call)
+            accumulator = ResponseAccumulator() if self._is_openai else ChatAccumulator()
+            return await _consume_events(await response.parse(to=_EventStream), accumulator, call)
 
     def _open_stream(self, call: _ApiCall) -> Any:
-        asked = self._request_arguments(call)
+        arguments = self._request_arguments(call)
         if self._is_openai:
-            return self._client.responses.with_streaming_response.create(model=self._model, stream=True, **asked)
+            return self._client.responses.with_streaming_response.create(model=self._model, stream=True, **arguments)
         if call.dialect.supports_stream_usage:
-            asked["stream_options"] = {"include_usage": True}
-        return self._client.chat.completions.with_streaming_response.create(model=self._model, stream=True, **asked)
+            arguments["stream_options"] = {"include_usage": True}
+        return self._client.chat.completions.with_streaming_response.create(model=self._model, stream=True, **arguments)
 
     def _request_arguments(self, call: _ApiCall) -> dict[str, Any]:
         if self._is_openai:
@@ -216,7 +216,7 @@ class OpenAIModel:
         return chat_request(call.prompt, call.schema, call.dialect)
 
     def _parse_body(self, body: bytes) -> ModelResponse | None:
-        """None when it is no answer of the API."""
+        """Return the response; None when the body does not fit the API."""
         try:
             return parse_response(body) if self._is_openai else parse_chat(body)
         except ValidationError:
@@ -230,24 +230,24 @@ class OpenAIModel:
         if isinstance(error, ConfigurationError):
             return failed_completion(self._model, CompletionOutcome.BAD_REQUEST, str(error))
         return failed_completion(
-            self._model, CompletionOutcome.BAD_REQUEST, f"the call cannot be written: {type(error).__name__}"
+            self._model, CompletionOutcome.BAD_REQUEST, f"the request cannot be encoded: {type(error).__name__}"
         )
 
     def _rejected_completion(self, error: openai.APIStatusError) -> Completion:
         codes = (error.code, error.type)
         outcome = classify_error(error.status_code, codes)
-        said = sanitize_message(extract_error_message(_error_body(error)), self._key)
+        message = sanitize_message(extract_error_message(_error_body(error)), self._key)
         return Completion(
             outcome=outcome,
             model=self._model,
-            detail=f"{self._host} answered {error.status_code}" + (f": {said}" if said else ""),
+            detail=f"{self._host} answered {error.status_code}" + (f": {message}" if message else ""),
             retry_after=parse_retry_after(error.response.headers, datetime.now(UTC)) if outcome.is_retryable else None,
             operator_hint=operator_hint(error.status_code, codes) if outcome is CompletionOutcome.AUTH_FAILED else "",
         )
 
 
 class _EventStream(openai.AsyncStream[object]):
-    """The events of an answer; `is_done` tells whether the server said `[DONE]`."""
+    """Stream of an answer's events; `is_done` is true once the server has sent `[DONE]`."""
 
     is_done = False
 
@@ -264,7 +264,7 @@ def _report_partial_reply(reader: PartialReplyReader, on_partial: OnPartialReply
 
 
 async def _with_client_errors(awaitable: Awaitable[T]) -> T:
-    """The client hands on errors of its transport as they are while it streams: here they become its own."""
+    """Await, and convert transport errors to OpenAIError: while streaming, the SDK does not convert them."""
     try:
         return await awaitable
     except (openai.OpenAIError, ValueError):
@@ -274,7 +274,7 @@ async def _with_client_errors(awaitable: Awaitable[T]) -> T:
 
 
 async def _consume_events(events: _EventStream, accumulator: StreamAccumulator, call: _ApiCall) -> ModelResponse | None:
-    """What the events amount to; None when there is one that is none of the API's."""
+    """Return the response of a stream; None when an event does not fit the API."""
     try:
         async for event in events:
             call.on_text(accumulator.feed(event))
@@ -292,7 +292,7 @@ async def _consume_events(events: _EventStream, accumulator: StreamAccumulator, 
 
 
 def _error_body(error: openai.APIStatusError) -> Any:
-    """What the provider says of an error, if it is JSON; a page of HTML says nothing."""
+    """Return the JSON body of an error; None for another content type, such as an HTML page."""
     is_json = "json" in error.response.headers.get("content-type", "").lower()
     return error.body if is_json and error.body else None
 

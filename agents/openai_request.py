@@ -1,4 +1,4 @@
-"""What OpenAI's two APIs are asked: a prompt, and the schema of the answer."""
+"""Request bodies of OpenAI's two APIs: the prompt, and the schema of the answer."""
 
 import json
 from typing import Any
@@ -10,18 +10,18 @@ _SCHEMA_NAME = "next_step"
 
 
 def chat_request(prompt: Prompt, schema: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
-    """The arguments of Chat Completions but for the model, as far as the server understands them."""
+    """Return the arguments of a Chat Completions call without the model, as far as the dialect supports them."""
     formats: dict[str, Any] = {
         "json_schema": {"type": "json_schema", "json_schema": {"name": _SCHEMA_NAME, "strict": True, "schema": schema}},
         "json_object": {"type": "json_object"},
     }
-    chosen = formats.get(dialect.response_format)
-    asked: dict[str, Any] = {"messages": _to_messages(prompt)}
-    return asked if chosen is None else {**asked, "response_format": chosen}
+    response_format = formats.get(dialect.response_format)
+    arguments: dict[str, Any] = {"messages": _to_messages(prompt)}
+    return arguments if response_format is None else {**arguments, "response_format": response_format}
 
 
 def response_request(prompt: Prompt, schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of Responses but for the model; nothing is stored."""
+    """Return the arguments of a Responses call without the model; OpenAI does not store the response."""
     return {
         "input": _to_messages(prompt),
         "store": False,
@@ -30,10 +30,10 @@ def response_request(prompt: Prompt, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_schema_to_prompt(prompt: Prompt, schema: dict[str, Any]) -> Prompt:
-    """The prompt for a server that may not enforce the schema."""
+    """Return the prompt with the schema in its system message, for a server that may not enforce the schema."""
     compact = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    told = f"Answer with one JSON object, nothing around it, that fits this JSON schema:\n{compact}"
-    return prompt.model_copy(update={"system": f"{prompt.system}\n\n{told}"})
+    instruction = f"Answer with one JSON object, nothing around it, that fits this JSON schema:\n{compact}"
+    return prompt.model_copy(update={"system": f"{prompt.system}\n\n{instruction}"})
 
 
 def _to_messages(prompt: Prompt) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What OpenAI's two APIs answer, read from raw bytes: compatible servers leave things out, so nothing is assumed."""
+"""Parser of responses of OpenAI's two APIs. Compatible servers leave fields out, so few fields are required."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,10 +13,11 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 class ModelResponse(FrozenModel):
-    """An answer of either API. `trouble` is how it fell short, with `detail` in words; None when the text is whole.
+    """A response of either API. `failure` is None when the text is complete; `detail` describes the failure.
 
-    `thoughts` are what a reasoning model wrote beside the text. Without `has_ended` the server named no reason for the
-    end, so only a whole object counts. `written` is text that the server refused as no valid JSON.
+    `reasoning` is the text that a reasoning model sends apart from its answer. `has_ended` is false when the server
+    gave no finish reason; then the text is valid only with a complete object. `rejected_text` is text of the model that
+    the server rejected as invalid JSON.
     """
 
     text: str = ""
@@ -28,20 +29,20 @@ class ModelResponse(FrozenModel):
     usage: Usage | None = None
 
     def usage_or_estimate(self, request_characters: int) -> Usage:
-        """What was counted, else an estimate from so many characters that were asked."""
+        """Return the reported usage, else an estimate; the prompt had `request_characters` characters."""
         output = (len(self.text) + len(self.reasoning)) // _CHARACTERS_PER_TOKEN
         return self.usage or Usage(input=request_characters // _CHARACTERS_PER_TOKEN, output=output, estimated=True)
 
 
 def extract_text(content: Any) -> str:
-    """Return the text of a message, which some servers send in parts with thoughts between them.
+    """Return the text of a message, a text or a list of parts; some servers put reasoning parts between.
 
-    Raises ValueError for anything else.
+    Raises ValueError for any other type.
     """
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list):
-        raise ValueError("the content of a message is a text or a list of parts")  # noqa: TRY004 - pydantic's contract
+        raise ValueError("the content of a message is a text or a list of parts")  # noqa: TRY004 - pydantic needs it
     return "".join(_extract_part_text(part) for part in content)
 
 
@@ -49,13 +50,13 @@ def _extract_part_text(part: Any) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
-        raise ValueError("a part of a message is a text or an object")  # noqa: TRY004 - pydantic's contract
+        raise ValueError("a part of a message is a text or an object")  # noqa: TRY004 - pydantic needs it
     text = part.get("text")
     return text if part.get("type", "text") in ("text", "output_text") and isinstance(text, str) else ""
 
 
 class ChatMessage(BaseModel):
-    """A message, or a piece of one. Servers name what a reasoning model thought in one of two ways."""
+    """A message, or a delta of one. Servers use one of two field names for the reasoning."""
 
     content: Annotated[str, BeforeValidator(extract_text)] = ""
     refusal: str | None = None
@@ -64,7 +65,7 @@ class ChatMessage(BaseModel):
 
     @property
     def reasoning_text(self) -> str:
-        return next((told for told in (self.reasoning_content, self.reasoning) if isinstance(told, str)), "")
+        return next((text for text in (self.reasoning_content, self.reasoning) if isinstance(text, str)), "")
 
 
 class _Choice(BaseModel):
@@ -94,7 +95,7 @@ class _IncompleteDetails(BaseModel):
 
 
 class ResponseBody(BaseModel):
-    """A response that came to some end."""
+    """Body of a Responses response."""
 
     status: str | None = None
     output: list[_OutputItem] = []
@@ -104,7 +105,7 @@ class ResponseBody(BaseModel):
 
 
 TRUNCATED_ANSWER = "the answer was cut off at the length limit; answer with fewer words"
-INVALID_JSON = "the answer was no valid JSON for the schema; write one JSON object and nothing around it"
+INVALID_JSON = "the answer was not valid JSON for the schema; write one JSON object and nothing around it"
 FILTERED_ANSWER = "the provider's content filter stopped the answer"
 
 _CHAT_FINISH_FAILURES = {
@@ -117,14 +118,14 @@ _INCOMPLETE_FAILURES = {
 }
 _ERROR_CODE_FAILURES = {
     "insufficient_quota": (CompletionOutcome.AUTH_FAILED, "the quota is used up"),
-    "rate_limit_exceeded": (CompletionOutcome.RATE_LIMITED, "the provider limits how often we may ask"),
+    "rate_limit_exceeded": (CompletionOutcome.RATE_LIMITED, "the provider limits the rate of requests"),
     "bio_policy": (CompletionOutcome.FILTERED, FILTERED_ANSWER),
     "misalignment_policy_violation": (CompletionOutcome.FILTERED, FILTERED_ANSWER),
 }
 
 
 def parse_chat(body: bytes) -> ModelResponse:
-    """Read an answer of Chat Completions. Raises ValidationError when it is not one."""
+    """Parse a Chat Completions response. Raises ValidationError."""
     chat = _ChatBody.model_validate_json(body)
     usage = parse_usage(chat.usage)
     if chat.error is not None:  # some gateways report an error with status 200
@@ -132,16 +133,16 @@ def parse_chat(body: bytes) -> ModelResponse:
     if not chat.choices:
         return ModelResponse(usage=usage)
     message, reason = chat.choices[0].message, chat.choices[0].finish_reason
-    told = ModelResponse(text=message.content, reasoning=message.reasoning_text, usage=usage)
-    return chat_result(told, message.refusal or "", reason or "")
+    response = ModelResponse(text=message.content, reasoning=message.reasoning_text, usage=usage)
+    return chat_result(response, message.refusal or "", reason or "")
 
 
 def chat_result(response: ModelResponse, refusal: str, reason: str) -> ModelResponse:
-    """What a chat amounts to that ended for this reason, empty when none was named."""
+    """Return the response with the failure for its refusal or finish reason (each may be empty)."""
     if refusal:
         return ModelResponse(failure=CompletionOutcome.REFUSED, detail=refusal, usage=response.usage)
-    trouble, detail = _CHAT_FINISH_FAILURES.get(reason, (None, ""))
-    return response.model_copy(update={"failure": trouble, "detail": detail})
+    failure, detail = _CHAT_FINISH_FAILURES.get(reason, (None, ""))
+    return response.model_copy(update={"failure": failure, "detail": detail})
 
 
 class _ModelEntry(BaseModel):
@@ -153,7 +154,7 @@ class _ModelList(BaseModel):
 
 
 def parse_model_names(body: bytes) -> tuple[str, ...]:
-    """Read a list of models; empty when it is none."""
+    """Return the names in a list of models; empty when the body is not such a list."""
     try:
         return tuple(model.id for model in _ModelList.model_validate_json(body).data)
     except ValidationError:
@@ -161,37 +162,37 @@ def parse_model_names(body: bytes) -> tuple[str, ...]:
 
 
 def parse_response(body: bytes) -> ModelResponse:
-    """Read an answer of Responses. Raises ValidationError when it is not one."""
+    """Parse a Responses response. Raises ValidationError."""
     return response_result(ResponseBody.model_validate_json(body))
 
 
 def response_result(response: ResponseBody) -> ModelResponse:
-    """What a response amounts to, however it ended."""
+    """Return the result of a response body with any status."""
     parts = [part for item in response.output if item.type == "message" for part in item.content or ()]
     usage = parse_usage(response.usage)
     if refusal := next((part.refusal for part in parts if part.type == "refusal"), ""):
         return ModelResponse(failure=CompletionOutcome.REFUSED, detail=refusal, usage=usage)
-    trouble, detail = _response_failure(response)
+    failure, detail = _response_failure(response)
     text = "".join(part.text for part in parts if part.type == "output_text")
-    return ModelResponse(text=text, failure=trouble, detail=detail, usage=usage)
+    return ModelResponse(text=text, failure=failure, detail=detail, usage=usage)
 
 
 def error_result(error: Any, text: str = "", usage: Usage | None = None) -> ModelResponse:
-    """What an error means that is told in place of an answer or after its first words, whatever its shape."""
-    if (refused := extract_rejected_generation(error)) is not None:
+    """Return the response for an error of any shape, sent instead of an answer or after a part of it (`text`)."""
+    if (rejected := extract_rejected_generation(error)) is not None:
         return ModelResponse(
-            text=text, rejected_text=refused, failure=CompletionOutcome.INVALID, detail=INVALID_JSON, usage=usage
+            text=text, rejected_text=rejected, failure=CompletionOutcome.INVALID, detail=INVALID_JSON, usage=usage
         )
-    trouble, detail = _failure_from_error(error)
-    return ModelResponse(text=text, failure=trouble, detail=detail, usage=usage)
+    failure, detail = _failure_from_error(error)
+    return ModelResponse(text=text, failure=failure, detail=detail, usage=usage)
 
 
 def extract_rejected_generation(error: Any) -> str | None:
-    """Return what the model wrote that the server refused as no valid JSON, None when the error is another one."""
+    """Return the model's text that the server rejected as invalid JSON; None when the error is a different one."""
     if not isinstance(error, Mapping) or error.get("code") != "json_validate_failed":
         return None
-    written = error.get("failed_generation")
-    return written if isinstance(written, str) else ""
+    generation = error.get("failed_generation")
+    return generation if isinstance(generation, str) else ""
 
 
 def _response_failure(response: ResponseBody) -> tuple[CompletionOutcome | None, str]:
@@ -200,16 +201,16 @@ def _response_failure(response: ResponseBody) -> tuple[CompletionOutcome | None,
     if response.status == "incomplete" and response.incomplete_details is not None:
         reason = response.incomplete_details.reason or ""
         return _INCOMPLETE_FAILURES.get(
-            reason, (CompletionOutcome.FAILED, "the answer is incomplete and nothing says why")
+            reason, (CompletionOutcome.FAILED, "the answer is incomplete for an unknown reason")
         )
     return _failure_from_error(response.error or f"the answer has the status {response.status}")
 
 
 def _failure_from_error(error: Any) -> tuple[CompletionOutcome, str]:
-    told = error if isinstance(error, Mapping) else {"message": error}
-    words = told.get("message")
-    unknown = words if isinstance(words, str) else "the provider reports an error without saying which"
-    return _ERROR_CODE_FAILURES.get(str(told.get("code")), (CompletionOutcome.FAILED, unknown))
+    fields = error if isinstance(error, Mapping) else {"message": error}
+    message = fields.get("message")
+    detail = message if isinstance(message, str) else "the provider reported an error without a message"
+    return _ERROR_CODE_FAILURES.get(str(fields.get("code")), (CompletionOutcome.FAILED, detail))
 
 
 class _CachedTokens(BaseModel):
@@ -229,12 +230,12 @@ class _ResponseUsage(BaseModel):
 
 
 def parse_usage(usage: Any) -> Usage | None:
-    """What the server counted, None when it did not or makes no sense. Cached tokens are part of the input."""
+    """Return the reported token usage; None when it is missing or invalid. `input` includes cached tokens."""
     for model in (_ChatUsage, _ResponseUsage):
         try:
-            found = model.model_validate(usage)
+            counts = model.model_validate(usage)
         except ValidationError:
             continue
-        cached = found.details.cached_tokens if found.details else None
-        return Usage(input=found.input, cached=cached or 0, output=found.output)
+        cached = counts.details.cached_tokens if counts.details else None
+        return Usage(input=counts.input, cached=cached or 0, output=counts.output)
     return None

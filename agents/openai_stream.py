@@ -1,7 +1,7 @@
-"""What OpenAI's two APIs answer event by event: put together, it is the answer they give at once.
+"""Accumulators that build a response from the streamed events of OpenAI's two APIs.
 
-An answer counts as whole when the server says that it ended, never because nothing more came. Some servers end a chat
-without a reason, with no more than `[DONE]`: then a whole object counts.
+An answer is complete only when the server reports its end, not when the stream stops. Some servers end a chat with
+`[DONE]` and without a finish reason; then the answer is valid if it contains a complete object.
 """
 
 from typing import Any, Protocol
@@ -21,29 +21,29 @@ from agents.openai_response import (
     response_result,
 )
 
-INCOMPLETE_STREAM = "the answer broke off before its end"
+INCOMPLETE_STREAM = "the stream stopped before the end of the answer"
 OVERLONG_RESPONSE = ModelResponse(failure=CompletionOutcome.TRUNCATED, detail=TRUNCATED_ANSWER)
 
 
 class StreamAccumulator(Protocol):
-    """An answer on its way."""
+    """Builder of a response from streamed events."""
 
     def feed(self, event: object) -> str:
-        """The text that the data of one event adds. Raises ValueError when it is no event of the API."""
+        """Add an event and return the text that it contains. Raises ValueError for an invalid event."""
 
     def result(self, *, is_done: bool) -> ModelResponse:
-        """All there is when nothing more comes; `is_done` tells whether the server ended the stream itself."""
+        """Return the response after the end of the stream; `is_done` says whether the server sent `[DONE]`."""
 
     @property
     def length(self) -> int:
-        """How many characters there are, thoughts included."""
+        """Number of characters so far, with reasoning included."""
 
     def result_after_error(self, error: object) -> ModelResponse:
-        """All there is when an error ends it: the `error` of an event, of any shape."""
+        """Return the response when an error, the `error` of an event in any shape, ended the stream."""
 
 
 class _TextBuffer:
-    """A text in pieces. Servers that count in UTF-16 may cut a character in two: its halves come out as one."""
+    """Text that arrives in chunks. It joins surrogate pairs that servers split between two chunks."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -54,7 +54,7 @@ class _TextBuffer:
         return "".join(self._pieces)
 
     def add(self, chunk: str) -> str:
-        """What becomes known of the text. Raises ValueError for a half that stays alone."""
+        """Add a chunk and return the text that is complete. Raises ValueError for a surrogate without its pair."""
         text = self._pending_surrogate + chunk
         self._pending_surrogate = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         whole = text.removesuffix(self._pending_surrogate).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
@@ -64,7 +64,7 @@ class _TextBuffer:
 
 
 class ChatAccumulator:
-    """An answer in chunks of Chat Completions. Only one choice is asked for, so others are left out."""
+    """Accumulator for chunks of Chat Completions. It reads only the first choice: requests ask for one."""
 
     def __init__(self) -> None:
         self._text, self._refusal, self._reasoning = _TextBuffer(), _TextBuffer(), _TextBuffer()
@@ -77,12 +77,12 @@ class ChatAccumulator:
         return "".join(self._add_choice(choice) for choice in chunk.choices or () if not choice.index)
 
     def result(self, *, is_done: bool) -> ModelResponse:
-        told = ModelResponse(
+        response = ModelResponse(
             text=str(self._text), reasoning=str(self._reasoning), has_ended=bool(self._finish_reason), usage=self._usage
         )
         if not self._finish_reason and not is_done:
-            return told.model_copy(update={"failure": CompletionOutcome.FAILED, "detail": INCOMPLETE_STREAM})
-        return chat_result(told, str(self._refusal), self._finish_reason)
+            return response.model_copy(update={"failure": CompletionOutcome.FAILED, "detail": INCOMPLETE_STREAM})
+        return chat_result(response, str(self._refusal), self._finish_reason)
 
     @property
     def length(self) -> int:
@@ -100,7 +100,7 @@ class ChatAccumulator:
 
 
 class ResponseAccumulator:
-    """An answer in events of Responses. The last one brings it whole once more, and that is what counts."""
+    """Accumulator for events of Responses. The final event contains the whole response, which is the result."""
 
     def __init__(self) -> None:
         self._text = _TextBuffer()
@@ -122,7 +122,7 @@ class ResponseAccumulator:
     def length(self) -> int:
         return self._text.length
 
-    def result(self, *, is_done: bool) -> ModelResponse:  # noqa: ARG002 - the last event says how it ended
+    def result(self, *, is_done: bool) -> ModelResponse:  # noqa: ARG002 - the final event has the status
         return self._final_response or ModelResponse(
             text=str(self._text), failure=CompletionOutcome.FAILED, detail=INCOMPLETE_STREAM
         )

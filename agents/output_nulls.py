@@ -1,4 +1,4 @@
-"""Null for an optional value means its default: what `strict_schema` did to a model's fields is undone here."""
+"""Removal of nulls that stand for defaults: `strict_schema` makes optional fields required and nullable."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from agents.arguments import json_schema
 
 
 def strip_nulls(value: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The value without the nulls that stand for the default of an optional field, at any depth."""
+    """Return the value without nulls of optional fields, at any depth."""
     schema = json_schema(model)
-    left: dict[str, Any] = _strip(dict(value), schema, schema.get("$defs", {}))
-    return left
+    stripped: dict[str, Any] = _strip(dict(value), schema, schema.get("$defs", {}))
+    return stripped
 
 
 def _strip(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
@@ -32,7 +32,7 @@ def _strip(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> A
 
 
 def _schema_alternatives(schema: dict[str, Any], definitions: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The schema, or each of those it leaves the choice between."""
+    """Yield the schema, or each of its alternatives, with references resolved."""
     if "$ref" in schema:
         yield from _schema_alternatives(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
     elif variants := schema.get("anyOf") or schema.get("oneOf"):

@@ -1,4 +1,4 @@
-"""From the text a model answered to a step. Nothing in it is trusted, and no complaint repeats what it said."""
+"""Parser of a model's answer. The answer is untrusted, so error messages do not repeat its text."""
 
 import json
 import math
@@ -23,26 +23,26 @@ _REQUIRED_TEXT_FIELDS = ("question", "message")
 
 
 def parse_step(text: str, agent: Agent) -> tuple[str, Step]:
-    """The reasoning and the step of one answer.
+    """Return the reasoning and the step of an answer.
 
-    Raises Invalid with a complaint of at most LONGEST_COMPLAINT characters that may go back to the model.
+    Raises InvalidInput with a message of at most MAX_PROBLEM_LENGTH characters, which can be sent to the model.
     """
     answer = _load_json(text)
     if not isinstance(answer, dict) or not isinstance(answer.get("step"), dict):
         raise InvalidInput('the answer must be one object: {"reasoning": "…", "step": {"intent": "…", …}}')
-    said = answer.get("reasoning")
-    reasoning = said if isinstance(said, str) else ""
+    value = answer.get("reasoning")
+    reasoning = value if isinstance(value, str) else ""
     return reasoning, step_from_dict(answer["step"], agent)
 
 
 def step_from_dict(output: Mapping[str, Any], agent: Agent) -> Step:
-    """The step written as `intent` and its own fields. Raises Invalid like `parse_step`."""
-    intent, written = _normalize_legacy_intents(output)
+    """Return the step with this `intent` and these fields. Raises InvalidInput like `parse_step`."""
+    intent, fields = _normalize_legacy_intents(output)
     if (tool := agent.get_tool(intent)) is not None:
-        return CallTool(tool=tool.name, arguments=_parse_arguments(tool, written))
+        return CallTool(tool=tool.name, arguments=_parse_arguments(tool, fields))
     steps = built_in_steps(agent.delegates)
     if (model := steps.get(intent)) is not None:
-        return _check_permitted(_parse_built_in(model, written), agent)
+        return _check_permitted(_parse_built_in(model, fields), agent)
     allowed = ", ".join([*(tool.name for tool in agent.tools), *steps])
     raise InvalidInput(f"step.intent: unknown; choose one of: {allowed}"[:MAX_PROBLEM_LENGTH])
 
@@ -52,23 +52,23 @@ def _load_json(text: str) -> Any:
         loaded = json.loads(
             text, object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant, parse_float=_parse_finite
         )
-        json.dumps(loaded, ensure_ascii=False).encode()  # refuses half a surrogate pair, which no store can keep
+        json.dumps(loaded, ensure_ascii=False).encode()  # rejects lone surrogates, which the databases cannot store
     except json.JSONDecodeError as error:
         raise InvalidInput(f"the answer is not JSON: {error.msg} at character {error.pos}") from error
     except (ValueError, RecursionError) as error:
-        raise InvalidInput("the answer holds text, numbers or nesting that cannot be kept; keep it simple") from error
+        raise InvalidInput("the answer holds text, numbers or nesting that cannot be stored; simplify it") from error
     return loaded
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    whole = dict(pairs)
-    if len(whole) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise InvalidInput("the answer has an object with the same key twice; write every key once")
-    return whole
+    return fields
 
 
 def _reject_constant(_name: str) -> NoReturn:
-    raise InvalidInput("the answer is not JSON: there is no NaN and no Infinity")
+    raise InvalidInput("the answer is not JSON: NaN and Infinity are not allowed")
 
 
 def _parse_finite(digits: str) -> float:
@@ -77,9 +77,9 @@ def _parse_finite(digits: str) -> float:
 
 
 def _normalize_legacy_intents(output: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The intent, empty when there is none, and the fields beside it."""
-    said = output.get("intent")
-    intent = said if isinstance(said, str) else ""
+    """Return the intent, empty when it is missing, and the other fields; legacy intents become current ones."""
+    value = output.get("intent")
+    intent = value if isinstance(value, str) else ""
     fields = {name: value for name, value in output.items() if name != "intent"}
     if intent not in LEGACY_INTENTS:
         return intent, fields
@@ -90,9 +90,7 @@ def _normalize_legacy_intents(output: Mapping[str, Any]) -> tuple[str, dict[str,
 def _parse_arguments(tool: Tool, values: dict[str, Any]) -> dict[str, Any]:
     try:
         arguments = tool.validate_arguments(strip_nulls(values, tool.arguments))
-        compute_digest(
-            arguments=arguments
-        )  # a number that no digest can hold is better refused here than when it is asked
+        compute_digest(arguments=arguments)  # fail now, not at the approval, for a number without an exact digest
     except InvalidInput as error:
         raise InvalidInput(_collapse_lines(str(error))[:MAX_PROBLEM_LENGTH]) from error
     return arguments
@@ -105,14 +103,14 @@ def _parse_built_in(model: type[BuiltInStep], values: dict[str, Any]) -> BuiltIn
     except ValidationError as error:
         raise InvalidInput(_describe_error(error)) from error
     for name in _REQUIRED_TEXT_FIELDS:
-        if not getattr(step, name, "said").strip():
+        if not getattr(step, name, "not a field").strip():
             raise InvalidInput(f"step.{name}: must not be empty")
     _check_size(step)
     return step
 
 
 def _check_size(step: BuiltInStep) -> None:
-    """What a digest will bind cannot be cut later."""
+    """Raise InvalidInput for a text that would be truncated: a digest binds the full text."""
     match step:
         case RequestHumanInput():
             name, text = "question", "".join([step.question, *step.choices])
@@ -121,7 +119,7 @@ def _check_size(step: BuiltInStep) -> None:
         case _:
             return
     if truncate_text(text) != text:
-        raise InvalidInput(f"step.{name}: too long, with {len(text)} characters; say it in {MAX_TEXT_BYTES // 4}")
+        raise InvalidInput(f"step.{name}: too long ({len(text)} characters); use at most {MAX_TEXT_BYTES // 4}")
 
 
 def _check_permitted(step: BuiltInStep, agent: Agent) -> BuiltInStep:
@@ -131,8 +129,8 @@ def _check_permitted(step: BuiltInStep, agent: Agent) -> BuiltInStep:
 
 
 def _describe_error(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{_format_path(e['loc'])}: {e['type']}: {e['msg']}" for e in found)[:MAX_PROBLEM_LENGTH]
+    errors = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{_format_path(e['loc'])}: {e['type']}: {e['msg']}" for e in errors)[:MAX_PROBLEM_LENGTH]
 
 
 def _format_path(loc: tuple[int | str, ...]) -> str:

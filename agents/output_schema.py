@@ -1,7 +1,8 @@
-"""The schema a model answers in: the strict dialect of JSON schema that providers of structured output enforce.
+"""JSON schema of a model's answer, in the strict dialect that providers of structured output enforce.
 
-What strict mode refuses is refused or rewritten here (platform.openai.com/docs/guides/structured-outputs): one bad tool
-makes a provider reject the whole call. Our limits are tighter than OpenAI's, because compatible servers stop earlier.
+Schemas that strict mode rejects (platform.openai.com/docs/guides/structured-outputs) are rewritten or raise
+ConfigurationError: one unsupported tool makes a provider reject the whole call. The limits are lower than OpenAI's,
+because compatible servers have lower ones.
 """
 
 import json
@@ -29,16 +30,16 @@ BUILT_IN_STEPS: Mapping[str, type[BuiltInStep]] = {
     "nothing_to_do": NothingToDo,
     "await": Await,
 }
-"""The steps every agent may choose, by the name a model writes."""
+"""The steps that every agent may choose, by the intent that a model writes."""
 
 ASK_AGENT_INTENT = "ask_agent"
-"""The step of those that may ask another agent."""
+"""The intent of the step that delegates to another agent."""
 
 LEGACY_INTENTS = frozenset({"request_more_information", "request_clarification"})
-"""Understood as `request_human_input` (CONTRACT §5)."""
+"""Intents that are accepted as `request_human_input`."""
 
 RESERVED_TOOL_NAMES = frozenset({*BUILT_IN_STEPS, ASK_AGENT_INTENT, *LEGACY_INTENTS})
-"""What no tool can be called."""
+"""Names that a tool cannot have."""
 
 _KEPT_KEYWORDS = frozenset({"type", "description", "enum", "pattern", "format"})
 _BOUND_PHRASES = {
@@ -46,7 +47,7 @@ _BOUND_PHRASES = {
     "exclusiveMaximum": "less than {}", "multipleOf": "a multiple of {}", "minLength": "{} or more characters",
     "maxLength": "{} or fewer characters", "minItems": "{} or more items", "maxItems": "{} or fewer items",
 }  # fmt: skip
-"""Told in words: some providers refuse a whole schema for one of them (Anthropic's structured output)."""
+"""Bounds that move to the description, because some providers (Anthropic's structured output) reject the keywords."""
 
 _UNSUPPORTED_KEYWORDS = frozenset({
     "allOf", "not", "if", "then", "else", "prefixItems", "patternProperties", "propertyNames", "dependentRequired",
@@ -59,35 +60,36 @@ _NULL_SCHEMA = {"type": "null"}
 
 @lru_cache(maxsize=64)
 def output_schema(tools: tuple[Tool, ...], delegates: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The object an agent with these tools answers in: `reasoning`, then one `step`. Shared, so do not change it.
+    """Return the schema of the answers of an agent with these tools: an object with `reasoning` and one `step`.
 
-    `asks` are the agents it may ask. Raises Misconfigured, naming the tool, for what cannot be said in strict mode.
+    `delegates` are the agents that it may ask. The result is cached, so do not change it. Raises ConfigurationError,
+    with the name of the tool, for types that strict mode does not support.
     """
     _check_no_name_clash(tools)
-    chosen = [_step_schema(tool.name, strict_schema(tool.arguments)) for tool in tools]
-    chosen += [_step_schema(intent, strict_schema(model)) for intent, model in BUILT_IN_STEPS.items()]
-    chosen += [_ask_agent_schema(delegates)] if delegates else []
-    schema = _object_schema({"reasoning": {"type": "string"}, "step": {"anyOf": chosen}})
+    steps = [_step_schema(tool.name, strict_schema(tool.arguments)) for tool in tools]
+    steps += [_step_schema(intent, strict_schema(model)) for intent, model in BUILT_IN_STEPS.items()]
+    steps += [_ask_agent_schema(delegates)] if delegates else []
+    schema = _object_schema({"reasoning": {"type": "string"}, "step": {"anyOf": steps}})
     _check_size(schema, "all tools together")
     return schema
 
 
 def built_in_steps(delegates: tuple[str, ...]) -> Mapping[str, type[BuiltInStep]]:
-    """The steps that are no tools, for an agent that may ask these others."""
+    """Return the steps that are not tool calls, for an agent with these delegates."""
     return {**BUILT_IN_STEPS, ASK_AGENT_INTENT: AskAgent} if delegates else BUILT_IN_STEPS
 
 
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's schema in strict mode: every object closed, every property required, optional ones nullable.
+    """Return the model's schema in strict mode: closed objects, all properties required, optional ones nullable.
 
-    Raises Misconfigured, naming the place, for open objects, roots that are no object, untyped values, a model within
-    itself, and for more than MOST_LEVELS, MOST_PROPERTIES or MOST_CHOICES.
+    Raises ConfigurationError, with the path in the schema, for open objects, a root that is not an object, untyped
+    values, recursive models, and more than MAX_LEVELS, MAX_PROPERTIES or MAX_ENUM_VALUES.
     """
-    whole = json_schema(model)
-    strict = _to_strict(whole, _SchemaPath(model.__name__, whole.get("$defs", {})))
+    original = json_schema(model)
+    strict = _to_strict(original, _SchemaPath(model.__name__, original.get("$defs", {})))
     if strict.get("type") != "object":
         raise ConfigurationError(
-            f"{model.__name__}: the outermost value must be an object, not a choice or a plain value"
+            f"{model.__name__}: the top-level value must be an object, not a union or a plain value"
         )
     _check_size(strict, model.__name__)
     return strict
@@ -95,7 +97,7 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _SchemaPath:
-    """Where in a schema we are: `path` for messages, `within` for the definitions that are being written out."""
+    """Position in a schema: `path` for error messages, `open_references` for the definitions around it."""
 
     path: str
     definitions: Mapping[str, Any]
@@ -108,10 +110,11 @@ class _SchemaPath:
 def _to_strict(schema: dict[str, Any], path: _SchemaPath) -> dict[str, Any]:
     if "$ref" in schema:
         return _inline_reference(schema, path)
-    if refused := sorted(_UNSUPPORTED_KEYWORDS & schema.keys()):
-        raise ConfigurationError(f"{path.path}: a model cannot be held to {', '.join(refused)}; use a simpler type")
+    if unsupported := sorted(_UNSUPPORTED_KEYWORDS & schema.keys()):
+        names = ", ".join(unsupported)
+        raise ConfigurationError(f"{path.path}: structured output does not support {names}; use a simpler type")
     kept = {key: value for key, value in schema.items() if key in _KEPT_KEYWORDS and not _is_unsupported(key, value)}
-    kept |= {"enum": [schema["const"]]} if "const" in schema else {}  # not every provider knows `const`
+    kept |= {"enum": [schema["const"]]} if "const" in schema else {}  # not every provider supports `const`
     if (bounds := _describe_bounds(schema)) and "type" in schema:
         kept["description"] = " ".join(filter(None, [kept.get("description", ""), bounds]))
     if variants := schema.get("anyOf") or schema.get("oneOf"):
@@ -121,32 +124,30 @@ def _to_strict(schema: dict[str, Any], path: _SchemaPath) -> dict[str, Any]:
     if schema.get("type") == "array":
         return {**kept, "items": _to_strict(schema.get("items", {}), path.child("items"))}
     if not {"type", "enum", "const"} & schema.keys():
-        raise ConfigurationError(f"{path.path}: this may be anything; give it a type")
+        raise ConfigurationError(f"{path.path}: this value has no type; give it a type")
     return kept
 
 
 def _describe_bounds(schema: dict[str, Any]) -> str:
-    told = [words.format(schema[name]) for name, words in _BOUND_PHRASES.items() if name in schema]
-    return f"({', '.join(told)})" if told else ""
+    bounds = [phrase.format(schema[name]) for name, phrase in _BOUND_PHRASES.items() if name in schema]
+    return f"({', '.join(bounds)})" if bounds else ""
 
 
 def _is_unsupported(key: str, value: Any) -> bool:
-    """What strict mode does not know is left to our own validation."""
+    """Return whether strict mode does not support a keyword; Handrail validates it in the answer instead."""
     return (key == "format" and value not in _SUPPORTED_FORMATS) or (
         key == "pattern" and bool(_LOOKAROUND.search(value))
     )
 
 
 def _inline_reference(schema: dict[str, Any], path: _SchemaPath) -> dict[str, Any]:
-    """The definition in place of its reference: strict mode allows nothing beside a `$ref`."""
+    """Return the referenced definition: strict mode allows no other keyword beside a `$ref`."""
     name = schema["$ref"].removeprefix("#/$defs/")
     if name in path.open_references:
-        raise ConfigurationError(
-            f"{path.path}: {name} contains itself; a model cannot be held to that within our limits"
-        )
-    beside = {key: value for key, value in schema.items() if key != "$ref"}
+        raise ConfigurationError(f"{path.path}: {name} contains itself; recursive types are not supported")
+    other_keywords = {key: value for key, value in schema.items() if key != "$ref"}
     return _to_strict(
-        {**path.definitions[name], **beside}, replace(path, open_references=(*path.open_references, name))
+        {**path.definitions[name], **other_keywords}, replace(path, open_references=(*path.open_references, name))
     )
 
 
@@ -172,12 +173,12 @@ def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_nullable(schema: dict[str, Any], path: _SchemaPath) -> dict[str, Any]:
-    """An optional value: strict mode has no optional properties, so null stands for the default, which is told."""
+    """Return the schema of an optional property: strict mode has none, so null means the default value."""
     strict = _to_strict(schema, path)
-    told = [strict.pop("description", ""), _describe_default(schema.get("default"))]
+    texts = [strict.pop("description", ""), _describe_default(schema.get("default"))]
     variants = strict.get("anyOf", [strict])
-    described = {"description": " ".join(filter(None, told))} if any(told) else {}
-    return {**described, "anyOf": variants if _NULL_SCHEMA in variants else [*variants, _NULL_SCHEMA]}
+    description = {"description": " ".join(filter(None, texts))} if any(texts) else {}
+    return {**description, "anyOf": variants if _NULL_SCHEMA in variants else [*variants, _NULL_SCHEMA]}
 
 
 def _describe_default(default: Any) -> str:
@@ -185,13 +186,13 @@ def _describe_default(default: Any) -> str:
 
 
 def _step_schema(intent: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """One step: `intent` comes first and tells the variants apart, also where a server looks at the first key only."""
+    """Return the schema of a step. `intent` comes first because some servers select the variant by its first key."""
     others = {name: value for name, value in schema["properties"].items() if name != "intent"}
     return {**schema, **_object_schema({"intent": {"type": "string", "enum": [intent]}, **others})}
 
 
 def _ask_agent_schema(delegates: tuple[str, ...]) -> dict[str, Any]:
-    """Only those it may ask can be named."""
+    """Return the schema of `ask_agent`, which accepts only these delegates."""
     schema = strict_schema(AskAgent)
     named = {**schema["properties"], "agent": {"type": "string", "enum": list(delegates)}}
     return _step_schema(ASK_AGENT_INTENT, {**schema, "properties": named})
@@ -201,19 +202,19 @@ def _check_no_name_clash(tools: tuple[Tool, ...]) -> None:
     names = [tool.name for tool in tools]
     for tool in tools:
         if tool.name in RESERVED_TOOL_NAMES or names.count(tool.name) > 1:
-            raise ConfigurationError(f"{tool.name}: this name is taken; call the tool something else")
+            raise ConfigurationError(f"{tool.name}: this name is already used; rename the tool")
         if "intent" in tool.arguments.model_fields:
-            raise ConfigurationError(f"{tool.name}: no argument can be called intent; call it something else")
+            raise ConfigurationError(f"{tool.name}: an argument cannot be named intent; rename it")
 
 
 def _check_size(schema: dict[str, Any], path: str) -> None:
     nodes = list(_iterate_nodes(schema))
-    counted = {
+    checks = {
         f"more than {MAX_LEVELS} levels": max(level for level, _ in nodes) > MAX_LEVELS,
         f"more than {MAX_PROPERTIES} properties": _count_in_nodes(nodes, "properties") > MAX_PROPERTIES,
         f"more than {MAX_ENUM_VALUES} choices": _count_in_nodes(nodes, "enum") > MAX_ENUM_VALUES,
     }
-    for excess in (what for what, exceeded in counted.items() if exceeded):
+    for excess in (text for text, is_exceeded in checks.items() if is_exceeded):
         raise ConfigurationError(f"{path}: {excess}; make the arguments simpler")
 
 
@@ -222,7 +223,7 @@ def _count_in_nodes(nodes: list[tuple[int, dict[str, Any]]], key: str) -> int:
 
 
 def _iterate_nodes(schema: dict[str, Any], parent_level: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every part of a strict schema with its level: objects and arrays are levels, choices between them are not."""
+    """Yield every part of a strict schema with its level. Objects and arrays are levels, `anyOf` is not."""
     level = parent_level + (schema.get("type") in ("object", "array"))
     yield level, schema
     for part in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):

@@ -1,8 +1,8 @@
-"""Reads the reply out of an answer that is still being written.
+"""Incremental reader of the reply in an answer that is still being streamed.
 
-What it tells is certain: should the answer end as a reply, that reply begins with it. This holds because `parse_step`
-takes no key twice, and `extract_object` no other object beside it, so a string has its meaning as soon as its key and
-the intent beside it are known. Whatever could still turn out to be something else is not told.
+The emitted text is always a prefix of the final reply, if the answer becomes a valid reply. This holds because
+`parse_step` rejects duplicate keys and `extract_object` rejects a second object, so the meaning of a string is known
+once its key and the intent are known. Ambiguous text is not emitted.
 """
 
 from collections.abc import Callable, Generator
@@ -14,7 +14,7 @@ from agents.steps import DoneForNow, Step
 
 T = TypeVar("T")
 Parser = Generator[None, str, T]
-"""Is sent one character after the other, until it has read what it is about."""
+"""Generator that receives one character at a time until it has read its element."""
 
 _REPLY_INTENT = "done_for_now"
 _MAX_TAG_LENGTH = max(map(len, (*OPENING_TAGS, *CLOSING_TAGS)))
@@ -22,9 +22,9 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 
 
 class PartialReplyReader:
-    """One reply as far as it is written; `told` is what was last said of it. Work grows with the answer's length alone.
+    """Reader of one reply; `emitted` is the text that `feed` returned last. The work is linear in the answer's length.
 
-    `wrapped` answers may have thoughts, prose or a fence around them, which `extract_object` will take off.
+    `may_be_wrapped` allows reasoning, prose or a code fence around the answer, as `extract_object` does.
     """
 
     def __init__(self, *, may_be_wrapped: bool) -> None:
@@ -36,7 +36,7 @@ class PartialReplyReader:
         next(self._parser)
 
     def feed(self, chunk: str) -> str | None:
-        """The reply so far when this piece of the answer lengthens it, else None. It is never blank."""
+        """Add a chunk of the answer; return the reply so far if it became longer, else None. It is never blank."""
         for character in chunk:
             self._parser.send(character)
         self._message += "".join(self._has_grown)
@@ -47,14 +47,14 @@ class PartialReplyReader:
         return self.emitted
 
     def matches(self, step: Step) -> bool:
-        """Whether a step may end what was told: a reply that begins so, and any step when nothing was told."""
+        """Return whether the final step is a reply that begins with the emitted text, or nothing was emitted."""
         return not self.emitted or (isinstance(step, DoneForNow) and step.message.startswith(self.emitted))
 
     def _read_answer(self, *, may_be_wrapped: bool) -> Parser[None]:
         with suppress(_NotPredictable, ValueError):
             yield from _find_answer() if may_be_wrapped else _open_answer()
             yield from _read_members(self._read_answer_member, '"')
-        while True:  # the rest changes nothing
+        while True:  # ignore the rest
             yield
 
     def _read_answer_member(self, key: str, first: str) -> Parser[None]:
@@ -78,17 +78,17 @@ class PartialReplyReader:
 
 
 class _NotPredictable(Exception):
-    """This answer is no reply, or nobody can tell yet."""
+    """The answer is not a reply, or its reply cannot be determined before the end."""
 
 
 def _open_answer() -> Parser[None]:
-    """Read up to the first quote of an answer that begins the text."""
+    """Read up to the first quote of an answer at the start of the text."""
     if (yield from _skip_whitespace()) != "{" or (yield from _skip_whitespace()) != '"':
         raise _NotPredictable
 
 
 def _find_answer() -> Parser[None]:
-    """Read up to the first quote of the object that `extract_object` will find, where that is certain by then."""
+    """Read up to the first quote of the object that `extract_object` will find; raise _NotPredictable in doubt."""
     while True:
         prose = _LeadingText((yield from _skip_whitespace(WHITESPACE)))
         while not prose.is_thought:
@@ -104,7 +104,7 @@ def _find_answer() -> Parser[None]:
 
 
 class _LeadingText:
-    """The text before an answer, as far as it is read. Raises _Doubt where nothing is certain any more."""
+    """The text before an answer, read so far. Raises _NotPredictable when the answer cannot be determined."""
 
     def __init__(self, first: str) -> None:
         self._tail = first
@@ -126,7 +126,7 @@ class _LeadingText:
 
     @property
     def is_thought(self) -> bool:
-        """Whether thoughts without a beginning end here."""
+        """Whether reasoning without an opening tag ends here."""
         return self._tail.endswith(CLOSING_TAGS)
 
     @property
@@ -135,7 +135,7 @@ class _LeadingText:
 
     @property
     def opening_tag(self) -> str:
-        """The tag that begins the text, else nothing."""
+        """The opening tag at the start of the text; empty when there is none."""
         tag = next(filter(self._tail.endswith, OPENING_TAGS), "")
         if len(tag) not in (0, self._count):
             raise _NotPredictable
@@ -149,7 +149,7 @@ def _skip_thoughts_until_end(tag: str) -> Parser[None]:
 
 
 def _open_fenced_answer() -> Parser[None]:
-    """Read up to the first quote of the first object behind a fence."""
+    """Read up to the first quote of the first object after a code fence."""
     character = ""
     while True:
         while character != "{":
@@ -159,10 +159,9 @@ def _open_fenced_answer() -> Parser[None]:
 
 
 def _read_members(read_member: Callable[[str, str], Parser[None]], first: str = "") -> Parser[None]:
-    """An object, its first brace read: `member` is given each key and the first character of the value it has to read.
+    """Read an object after its opening brace. `read_member` gets each key and the first character of the value.
 
-    `mark` is the first quote where that was read as well. Numbers and names need no reading, their first character
-    says all that matters here.
+    `first` is the first quote when it was already read. Numbers and literals need no further reading.
     """
     first = first or (yield from _expect_one_of('"}'))
     while first == '"':
@@ -173,7 +172,7 @@ def _read_members(read_member: Callable[[str, str], Parser[None]], first: str = 
 
 
 def _skip_value(first: str) -> Parser[None]:
-    """A value of any kind and depth."""
+    """Skip a value of any type and depth."""
     depth, character = 0, first
     while True:
         if character == '"':
@@ -191,13 +190,16 @@ def _read_text() -> Parser[str]:
 
 
 def _read_string(on_character: Callable[[str], None]) -> Parser[None]:
-    """A string, its first quote read, one whole character at a time."""
+    """Read a string after its opening quote and pass on one decoded character at a time."""
     while (character := (yield)) != '"':
         on_character((yield from _read_escape()) if character == "\\" else character)
 
 
 def _read_escape() -> Parser[str]:
-    """What a backslash stands for (RFC 8259 §7). Raises _Doubt or ValueError for half a pair, which nobody can keep."""
+    """Return the character of an escape sequence (RFC 8259, section 7).
+
+    Raises _NotPredictable or ValueError for a lone surrogate, which cannot be stored.
+    """
     character = yield
     if character != "u":
         return _ESCAPES.get(character, "")
@@ -217,7 +219,7 @@ def _read_characters(count: int) -> Parser[str]:
 
 
 def _skip_whitespace(whitespace: str = "") -> Parser[str]:
-    """The first character that is none of these blanks, or no blank at all."""
+    """Return the first character that is not one of these whitespace characters, by default any."""
     while True:
         character = yield
         if not (character in whitespace if whitespace else character.isspace()):

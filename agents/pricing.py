@@ -1,4 +1,4 @@
-"""What model calls cost: prices are configuration, and each call's cost is written into its event."""
+"""Cost of model calls, by configured prices. Each call's cost is recorded in its event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ _TOKENS_PER_PRICE_UNIT = 1_000_000
 
 
 class Price(FrozenModel):
-    """US dollars for a million tokens. Input from the provider's cache costs `cached`, or as much as other input."""
+    """Price in US dollars per million tokens. Cached input costs `cached`, or `input` when that is None."""
 
     input: float
     output: float
     cached: float | None = None
 
     def cost_of(self, usage: Usage) -> float:
-        """The cost of one call in US dollars."""
+        """Return the cost of one call in US dollars."""
         cached = self.input if self.cached is None else self.cached
-        fresh = usage.input - usage.cached
-        return (fresh * self.input + usage.cached * cached + usage.output * self.output) / _TOKENS_PER_PRICE_UNIT
+        uncached = usage.input - usage.cached
+        return (uncached * self.input + usage.cached * cached + usage.output * self.output) / _TOKENS_PER_PRICE_UNIT
 
 
 @dataclass(frozen=True)
 class PricedModel:
-    """A model whose calls are told with their cost, as far as the price of the model that answered is known."""
+    """Model that adds the cost to the usage of each call, if the price of the answering model is configured."""
 
     model: Model
     prices: Mapping[str, Price]

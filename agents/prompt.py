@@ -1,4 +1,4 @@
-"""Own the context window: one pure function from state to prompt, one short renderer per event (factors 3 and 9)."""
+"""Rendering of a thread's state as a prompt: a pure function, with one short renderer for each event type."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -39,25 +39,25 @@ MAX_ERROR_LENGTH = 500
 
 
 class Prompt(FrozenModel):
-    """`system` stays the same for an agent (and so in a provider's cache); `user` grows with the thread."""
+    """Prompt of a model call. `system` is constant for an agent, so providers can cache it; `user` holds the thread."""
 
     system: str
     user: str
 
 
 def render_prompt(state: ThreadState, agent: Agent, delegates: Iterable[Agent] = ()) -> Prompt:
-    """All the model is told, in the order it happened. Text of others is escaped, so that none can forge an event.
+    """Return the prompt for an agent: the thread's events in order. Texts are escaped, so they cannot forge events.
 
-    `others` are the agents this one may ask.
+    `delegates` are the agents that this one may ask.
     """
     return Prompt(system=_render_system(agent, delegates), user="\n".join(_render_thread(state)))
 
 
 def _render_system(agent: Agent, delegates: Iterable[Agent]) -> str:
     tools = [f"- {tool.name}: {' '.join(tool.description.split())}" for tool in agent.tools]
-    asks = [f"- {other.name}: {' '.join(other.purpose.split())}" for other in delegates]
-    colleagues = ["", f"Agents you may ask with {ASK_AGENT_INTENT}:", *asks] if asks else []
-    return "\n".join([agent.instructions.strip(), "", "Tools:", *tools, *colleagues])
+    listed = [f"- {other.name}: {' '.join(other.purpose.split())}" for other in delegates]
+    delegation = ["", f"Agents you may ask with {ASK_AGENT_INTENT}:", *listed] if listed else []
+    return "\n".join([agent.instructions.strip(), "", "Tools:", *tools, *delegation])
 
 
 def _render_thread(state: ThreadState) -> Iterator[str]:
@@ -68,17 +68,17 @@ def _render_thread(state: ThreadState) -> Iterator[str]:
     yield "</thread>"
     if state.delegations:
         delegator = escape(state.delegations[-1].delegator)
-        yield f"{delegator} asked you: your done_for_now goes to that agent, and to no person."
+        yield f"{delegator} asked you: your done_for_now goes to that agent, not to a person."
     yield "Choose the next step."
 
 
 def _render_history(state: ThreadState) -> Iterator[str]:
-    """The agent's own part of the thread, and what people said in all of it; of agents it asked, what they answered."""
-    scope = agent_context(state)
-    yield from _render_events(event for event in scope.before if isinstance(event, MessageEvent))
+    """Yield the agent's own events, all messages of people, and the answers of agents that it asked."""
+    context = agent_context(state)
+    yield from _render_events(event for event in context.before if isinstance(event, MessageEvent))
     if state.delegations:
         yield _render_delegation(state.delegations[-1])
-    since = (event for event, own in mark_own_events(scope.since) if own or isinstance(event, MessageEvent))
+    since = (event for event, is_own in mark_own_events(context.since) if is_own or isinstance(event, MessageEvent))
     yield from _render_events(_drop_resolved_errors(tuple(since)))
 
 
@@ -91,10 +91,10 @@ def _render_delegation(delegation: Delegation) -> str:
 
 
 def _drop_resolved_errors(history: tuple[HistoryEvent, ...]) -> Iterator[HistoryEvent]:
-    """Errors that were overcome are left out: a failure matters until the next success of the agent."""
-    last_good = max((i for i, e in enumerate(history) if _is_success(e)), default=-1)
+    """Yield the events without resolved errors: a failure matters until the agent's next success."""
+    last_success = max((i for i, e in enumerate(history) if _is_success(e)), default=-1)
     for index, event in enumerate(history):
-        if index > last_good or not isinstance(event, ToolFailed | StepRejected):
+        if index > last_success or not isinstance(event, ToolFailed | StepRejected):
             yield event
 
 
@@ -103,14 +103,14 @@ def _is_success(event: HistoryEvent) -> bool:
 
 
 def render_event(event: HistoryEvent) -> str | None:
-    """One event as the model sees it; None for what it need not see."""
+    """Return one event as text for the model; None for events that it does not need."""
     match event:
         case MessageReceived():
             return _render_message("quoted" if event.author else "message", event.text, event, author=event.author)
         case MessageEdited():
             return _render_message("message_edited", event.text, event)
         case MessageDeleted():
-            return _render_message("message_deleted", "The message was taken back.", event)
+            return _render_message("message_deleted", "The message was deleted.", event)
         case StepChosen():
             return _render_question(event.step) if isinstance(event.step, RequestHumanInput) else None
         case StepRejected():
@@ -126,25 +126,25 @@ def render_event(event: HistoryEvent) -> str | None:
         case RequestAnswered():
             return _render_answer(event)
         case RequestExpired():
-            return _render_tag("timeout", "Nobody answered in time. That is a timeout, not a refusal.")
+            return _render_tag("timeout", "The request expired without an answer. That is a timeout, not a refusal.")
         case RequestSuperseded():
             return _render_tag("superseded", event.reason)
         case ReplyChosen():
-            return None if event.actor == ENGINE else _render_tag("reply", event.text)  # a notice is for people
+            return None if event.actor == ENGINE else _render_tag("reply", event.text)  # a notice
         case TimerFired():
             return _render_tag("timer", "The wait you asked for is over.", at=_format_time(event.at))
         case BudgetExtended():
             return _render_tag("budget_extended", f"{event.by:g} more {event.kind}")
         case ThreadForked():
             return _render_tag(
-                "forked", "This is a copy of another thread; nothing asked there is still being asked here."
+                "forked", "This is a copy of another thread; requests that are open there are not open here."
             )
         case _:
             assert_never(event)
 
 
 def _render_message(name: str, text: str, event: MessageEvent, author: str | None = None) -> str:
-    """What somebody said; with an author, somebody else's words that they passed on."""
+    """Return a message as text; `author` is set when the sender quoted another author."""
     at = _format_time(event.at)
     return _render_tag(name, text, by=event.actor, author=author, trust=event.provenance, at=at, ref=event.ref)
 
@@ -154,8 +154,8 @@ def _render_question(step: RequestHumanInput) -> str:
 
 
 def _render_invalid_step(event: StepRejected) -> str:
-    began = f"\nIt began: {event.written}" if event.written else ""
-    return _render_tag("invalid_step", event.detail + began, MAX_ERROR_LENGTH)
+    beginning = f"\nIt began: {event.written}" if event.written else ""
+    return _render_tag("invalid_step", event.detail + beginning, MAX_ERROR_LENGTH)
 
 
 def _render_call(event: ToolCalled) -> str:
@@ -173,30 +173,31 @@ def _render_result(event: ToolSucceeded) -> str:
 
 def _render_answer(event: RequestAnswered) -> str:
     answer = event.answer
-    said = answer.text or answer.comment or ""
+    text = answer.text or answer.comment or ""
     if not answer.counted:
-        return _render_tag("uncounted_answer", said, by=answer.by)
+        return _render_tag("uncounted_answer", text, by=answer.by)
     if event.arguments is not None:
-        changed = "They replaced the arguments with " + json.dumps(event.arguments, ensure_ascii=False)
-        said = f"{changed}. {said}".strip()
-    return _render_tag(f"person_{_PAST_TENSE[answer.decision]}", said, by=answer.by)
+        change = "They replaced the arguments with " + json.dumps(event.arguments, ensure_ascii=False)
+        text = f"{change}. {text}".strip()
+    return _render_tag(f"person_{_PAST_TENSE[answer.decision]}", text, by=answer.by)
 
 
 _PAST_TENSE = {"approve": "approved", "deny": "denied", "edit": "edited", "answer": "answered"}
 
 
 def _render_tag(name: str, text: str, max_length: int = MAX_TEXT_LENGTH, **attributes: Any) -> str:
-    told = (
+    escaped = (
         (key, escape(escape_hidden_characters(str(value)))) for key, value in attributes.items() if value is not None
     )
-    facts = "".join(f' {key}="{value}"' for key, value in told)
-    return f"<{name}{facts}>{_escape_body(text, max_length)}</{name}>"
+    rendered = "".join(f' {key}="{value}"' for key, value in escaped)
+    return f"<{name}{rendered}>{_escape_body(text, max_length)}</{name}>"
 
 
 def _escape_body(text: str, max_length: int) -> str:
-    """The text of others: cut, escaped, and with nothing in it that a person reading along would not see."""
-    cut = text if len(text) <= max_length else f"{text[:max_length]}… ({len(text)} characters in all)"
-    return escape("\n".join(escape_hidden_characters(line.removesuffix("\r")) for line in cut.split("\n")), quote=False)
+    """Return untrusted text truncated and escaped, with invisible characters made visible."""
+    truncated = text if len(text) <= max_length else f"{text[:max_length]}… ({len(text)} characters in all)"
+    lines = (escape_hidden_characters(line.removesuffix("\r")) for line in truncated.split("\n"))
+    return escape("\n".join(lines), quote=False)
 
 
 def _format_time(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The agents there are: a new agent is a folder with `AGENT` in its `__init__.py`, and one line here."""
+"""Registry of the agents. To add an agent, make a package with `AGENT` in its `__init__.py` and list it here."""
 
 import traceback
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ AGENT_PACKAGES = ("agents.deploy",)
 
 @dataclass(frozen=True)
 class LoadedAgent:
-    """One folder of an agent, as imported. `agent` is None when that failed; then `mistakes` says why and where."""
+    """Result of importing an agent's package. `agent` is None on failure; then `issues` has the reason and place."""
 
     file: str
     agent: Agent | None = None
@@ -24,7 +24,7 @@ class LoadedAgent:
 
 
 def load_agents(packages: Sequence[str]) -> tuple[LoadedAgent, ...]:
-    """Import the packages of agents. One that fails keeps none of the others from being loaded."""
+    """Import the packages of agents. A failure of one package does not affect the others."""
     return tuple(map(_load_agent, packages))
 
 
@@ -50,15 +50,15 @@ def _package_file(package: str) -> str:
 
 
 def _import_issue(file: str, error: Exception) -> ConfigIssue:
-    """Name the place in the agent's own code, not the one in a library that it called."""
+    """Return the mistake at the line of the agent's own code, not the line in a library that it called."""
     if isinstance(error, SyntaxError) and error.filename:
         return ConfigIssue(file=error.filename, line=error.lineno, message=f"cannot be imported: {error.msg}")
     message = f"cannot be imported: {type(error).__name__}: {error}"
     frames = traceback.extract_tb(error.__traceback__) if Path(file).is_absolute() else []
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(file).parent)]
-    if not own:
+    own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(file).parent)]
+    if not own_frames:
         return ConfigIssue(file=file, message=message)
-    return ConfigIssue(file=own[-1].filename, line=own[-1].lineno, message=message)
+    return ConfigIssue(file=own_frames[-1].filename, line=own_frames[-1].lineno, message=message)
 
 
 LOADED_AGENTS = load_agents(AGENT_PACKAGES)
@@ -66,8 +66,8 @@ AGENTS: tuple[Agent, ...] = tuple(loaded.agent for loaded in LOADED_AGENTS if lo
 
 
 def get_agent(name: str) -> Agent:
-    """The agent with this name. Raises UnknownAgent, naming those there are."""
+    """Return the agent with this name. Raises UnknownAgent with the names of all agents."""
     for agent in AGENTS:
         if agent.name == name:
             return agent
-    raise UnknownAgent(f"There is no agent {name!r}; there are: {', '.join(agent.name for agent in AGENTS)}.")
+    raise UnknownAgent(f"There is no agent {name!r}; known agents: {', '.join(agent.name for agent in AGENTS)}.")

@@ -1,4 +1,4 @@
-"""A TOML file that a person wrote: its bytes, its text, its tables; and the mistake when one of them is no good."""
+"""Reader of TOML configuration files. Mistakes are reported with file and line."""
 
 import re
 import tomllib
@@ -16,20 +16,23 @@ _MAX_FILE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class TomlDocument:
-    """What a TOML file says, and the line of everything in it."""
+    """Tables of a TOML file, and the line of every key."""
 
     tables: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
 
 
 def load_document(path: Path, *, if_missing: str = "write it") -> TomlDocument:
-    """Read one TOML file. Raises Misconfigured when it cannot be read or is not TOML; `if_missing` says what to do."""
+    """Read a TOML file. Raises ConfigurationError when it is unreadable or invalid.
+
+    `if_missing` is the advice in the error when the file does not exist.
+    """
     text = _read_text(path, if_missing)
     try:
         return TomlDocument(tables=tomllib.loads(text), lines=line_numbers(text))
     except RecursionError:
         raise _file_error(path, "is nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError is one; so is a number of more digits than Python reads
+    except ValueError as error:  # TOMLDecodeError, or a number with too many digits for Python
         raise _syntax_error(path, str(error)) from None
 
 
@@ -44,7 +47,7 @@ def _read_text(path: Path, if_missing: str) -> str:
     except OSError as error:
         raise _file_error(path, f"cannot be read: {error.strerror}") from error
     if len(data) > _MAX_FILE_BYTES:
-        raise _file_error(path, f"is larger than {_MAX_FILE_BYTES // 1024} KiB, which no configuration needs")
+        raise _file_error(path, f"is larger than {_MAX_FILE_BYTES // 1024} KiB; check that it is the right file")
     return _decode(path, data)
 
 

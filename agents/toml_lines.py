@@ -1,6 +1,6 @@
-"""On which line of a TOML text each key stands: tomllib reads values but tells no positions.
+"""Line numbers of the keys in a TOML text; tomllib returns values without positions.
 
-The text must be one that tomllib accepts; only the structure of keys, tables and arrays is read here.
+The text must be one that tomllib accepts: this reader only follows the structure of keys, tables and arrays.
 """
 
 import re
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
 
-# The token kinds that matter; strings first, so that nothing inside them is taken for structure. A multi-line string
-# may end in up to five quotes, of which the last three close it (TOML 1.0, "String").
+# Strings come first, so that their content is not read as structure. A multi-line string may end in up to five quotes,
+# of which the last three close it (TOML 1.0, "String").
 _TOKENS = re.compile(
     r'''
     (?P<string> """(?:[^\\]|\\.)*?""""{0,2} | \'\'\'.*?\'\'\'\'{0,2} | "(?:[^"\\\n]|\\.)*" | \'[^\'\n]*\' )
@@ -35,23 +35,23 @@ _END = _Token("end", "", 0)
 
 
 def line_numbers(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, of every table, key and array element, as `("policy", 0, "ask", "quorum")`."""
+    """Return the line, from 1, of each table, key and array element, by its path: `("policy", 0, "ask", "quorum")`."""
     return _LineReader(text).read_document()
 
 
 def find_line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
-    """The line of a key, or of the closest thing around it that is written down."""
+    """Return the line of a key, else of the closest table or array around it, else 1."""
     return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
 
 
 class _LineReader:
-    """Reads one text from front to back, noting where each path is first seen."""
+    """Reader of one text that records the line where each path first appears."""
 
     def __init__(self, text: str) -> None:
         self._tokens = _tokenize(text)
         self._next = next(self._tokens, _END)
         self._lines: dict[KeyPath, int] = {}
-        self._sizes: dict[KeyPath, int] = {}  # of the arrays of tables met so far
+        self._sizes: dict[KeyPath, int] = {}  # number of elements read, by array of tables
 
     def read_document(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -66,8 +66,8 @@ class _LineReader:
 
     def _read_header(self) -> KeyPath:
         line = self._take().line
-        repeated = self._take_mark("[")
-        path = self._enter_table(self._read_key(), repeated, line)
+        is_array = self._take_mark("[")
+        path = self._enter_table(self._read_key(), is_array, line)
         while self._next is not _END and self._next.kind != "newline":
             self._take()
         return path
@@ -144,14 +144,14 @@ class _LineReader:
             self._take()
 
     def _take(self) -> _Token:
-        taken, self._next = self._next, next(self._tokens, _END)
-        return taken
+        token, self._next = self._next, next(self._tokens, _END)
+        return token
 
     def _take_mark(self, mark: str) -> bool:
-        found = self._next.kind == "mark" and self._next.text == mark
-        if found:
+        is_next = self._next.kind == "mark" and self._next.text == mark
+        if is_next:
             self._take()
-        return found
+        return is_next
 
     def _record_line(self, path: KeyPath, line: int) -> None:
         self._lines.setdefault(path, line)
@@ -167,7 +167,7 @@ def _tokenize(text: str) -> Iterator[_Token]:
 
 
 def _unquote_key(token: _Token) -> str:
-    """A key without its quotes; tomllib itself undoes the escapes."""
+    """Return a key without its quotes; tomllib decodes the escapes."""
     if token.kind != "string":
         return token.text
     value: str = tomllib.loads(f"key = {token.text}")["key"]

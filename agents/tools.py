@@ -1,4 +1,4 @@
-"""Tools: what an agent may do, described for the model and for policy, carried out elsewhere."""
+"""Tools: functions that an agent may call, described for the model and for the approval policy."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ from agents.tool_signature import inspect_signature
 
 
 class ToolResult(FrozenModel):
-    """What a tool found or did: data for the log, and one or two lines a person or a model can read."""
+    """Result of a tool: JSON data for the log, and a summary of one or two lines for people and the model."""
 
     summary: str
     data: Any = None
@@ -25,10 +25,10 @@ class ToolResult(FrozenModel):
 
 @dataclass(frozen=True)
 class ToolContext:
-    """What a tool is given besides its arguments.
+    """Context of a tool call besides its arguments.
 
-    `key` is the same for every attempt of one call: hand it on wherever the other side can use it to do things once.
-    `environment` holds the settings its agent declared.
+    `key` is the same for every attempt of one call: pass it to APIs that accept an idempotency key.
+    `environment` holds the settings that the agent's `set_up` returned.
     """
 
     key: str
@@ -43,10 +43,10 @@ CheckFunction = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
 
 @dataclass(frozen=True)
 class ConditionCheck:
-    """In the annotation of a parameter: looks at a value that a rule of policy compares the argument with.
+    """Annotation of a parameter that checks the values with which policy rules compare the argument.
 
-    `refuse` raises ToolError, saying what to write, when no prepared call can hold the value. For what a type can say,
-    such as a Literal or a pattern, none is needed.
+    `check` raises ToolError, with advice, when a prepared call can never have the value. It is not needed for what a
+    type can express, such as a Literal or a pattern.
     """
 
     check: Callable[[Any], None]
@@ -54,15 +54,15 @@ class ConditionCheck:
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `run`, `prepare` and `check` are called with a ToolContext and the arguments by name.
+    """A tool. `run`, `prepare` and `check` are called with a ToolContext and the arguments by name.
 
-    They may block or be `async def`, and are given the objects their parameters are annotated with.
-    `prepare` resolves names to what they mean now (a tag to its commit) before people are asked, and raises ToolError
-    when the proposal makes no sense. `check` tells whether a `verifiable` call happened: its result, or None.
-    `timeout` is seconds for one attempt. With the isolation `process` each of them runs in a process of its own, which
-    is killed when its time is over. `trusted_results` says that all it returns, prepares and complains of is the
-    operator's own data; anything else is untrusted content.
-    `mistakes` says what is wrong with the function: an agent with such a tool does not start.
+    They may block or be `async def`, and get their arguments as the annotated types.
+    `prepare` resolves names to their current meaning (a tag to its commit) before the approval, and raises ToolError
+    for an invalid proposal. `check` returns the result of a `verifiable` call that happened, else None.
+    `timeout` is in seconds, for one attempt. With the isolation `process` each function runs in its own process, which
+    is killed at the timeout. `trusted_results` declares that results, prepared arguments and errors are the operator's
+    own data; otherwise they are untrusted content.
+    `problems` lists the mistakes in the function's signature; an agent with such a tool does not start.
     """
 
     name: str
@@ -86,7 +86,8 @@ class Tool:
     def validate_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as canonical JSON. They may hold JSON values and typed objects.
 
-        Raises InvalidArguments, saying which and why, also for more than MAX_TEXT_BYTES: arguments are never cut.
+        Raises InvalidArguments with the argument and the reason, or when they exceed MAX_TEXT_BYTES in total:
+        arguments are never truncated.
         """
         valid = self._convert(to_canonical_arguments, arguments)
         size = len(json.dumps(valid, ensure_ascii=False).encode(errors="replace"))
@@ -95,7 +96,7 @@ class Tool:
         return valid
 
     def to_typed_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments as the objects the functions are called with. Raises InvalidArguments."""
+        """Return the arguments as the annotated types. Raises InvalidArguments."""
         return self._convert(to_typed_arguments, arguments)
 
     def _convert(
@@ -111,7 +112,7 @@ class Tool:
             raise InvalidArguments(f"{self.name}: these arguments cannot be written as JSON") from error
 
 
-def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
+def tool(  # noqa: PLR0913 - keyword arguments, one for each property of a tool
     *,
     effect: EffectClass,
     risk: Literal["low", "medium", "high"] = "low",
@@ -123,17 +124,18 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
     isolation: Isolation = "thread",
     trusted_results: bool = False,
 ) -> Callable[[ToolFunction], Tool]:
-    """Make a function a Tool: its name, docstring and annotated parameters (after the context) describe it.
+    """Return a decorator that makes a function a Tool, described by its name, docstring and annotated parameters.
 
-    A tool with the isolation `process` must be found by its module and name: it cannot stand within a function.
+    The first parameter is the context. A tool with the isolation `process` must be defined at module level, because
+    the other process imports it by its name.
     """
     if effect == "verifiable" and check is None:
-        raise TypeError("a verifiable tool needs a check that tells whether it happened")
+        raise TypeError("a verifiable tool needs a check that returns whether it happened")
 
     def declare(run: ToolFunction) -> Tool:
         if isolation == "process" and ("<" in run.__qualname__ or run.__module__ == "__main__"):
-            raise TypeError(f"{run.__qualname__}: a tool with a process of its own must stand in a module")
-        arguments, mistakes = inspect_signature(run, context=ToolContext, result=ToolResult)
+            raise TypeError(f"{run.__qualname__}: a tool with the isolation process must be defined at module level")
+        arguments, problems = inspect_signature(run, context=ToolContext, result=ToolResult)
         return Tool(
             name=run.__name__,
             description=inspect.getdoc(run) or "",
@@ -146,7 +148,7 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
             version=version,
             isolation=isolation,
             trusted_results=trusted_results,
-            problems=mistakes,
+            problems=problems,
         )
 
     return declare
@@ -154,5 +156,5 @@ def tool(  # noqa: PLR0913 - what there is to say about a tool, each by its name
 
 def _describe_validation_error(name: str, error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "arguments"
-    return f"{name}: {where}: {first['msg']}"
+    path = ".".join(str(part) for part in first["loc"]) or "arguments"
+    return f"{name}: {path}: {first['msg']}"

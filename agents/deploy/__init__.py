@@ -1,4 +1,4 @@
-"""The deploy agent: proposes releases and roll-backs of one real git repository (CONTRACT §6)."""
+"""The deploy agent: proposes releases and rollbacks of a git repository."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,23 +17,23 @@ _AGENT_FOLDER = Path(__file__).parent
 
 
 def set_up(folder: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """What the tools find in their context: DEPLOY_REPO (the sample when unset), DEPLOY_CACHE, and what git needs.
+    """Return the environment of the tools: DEPLOY_REPO (the sample when unset), DEPLOY_CACHE, and git's variables.
 
-    Raises Misconfigured when DEPLOY_REPO makes no sense. Without the git program there is no sample; the tools say so
-    when they are used, and everything else works.
+    Raises ConfigurationError when DEPLOY_REPO is invalid. Without the git program no sample is created; the tools
+    report that when they are called.
     """
     home = folder.resolve()
     remote = normalize_remote(environment.get("DEPLOY_REPO") or str(home / "sample" / REMOTE_FOLDER))
     if not environment.get("DEPLOY_REPO"):
         with suppress(ConfigurationError):
             ensure_sample_remote(home / "sample", environment)
-    passed_on = {name: environment[name] for name in INHERITED_VARIABLES if name in environment}
-    return {**passed_on, "DEPLOY_REPO": remote, "DEPLOY_CACHE": str(home / "cache" / cache_name(remote))}
+    inherited = {name: environment[name] for name in INHERITED_VARIABLES if name in environment}
+    return {**inherited, "DEPLOY_REPO": remote, "DEPLOY_CACHE": str(home / "cache" / cache_name(remote))}
 
 
 AGENT = Agent(
     name="deploy",
-    purpose="Says what is deployed where, releases tags and rolls back, with a person's approval.",
+    purpose="Shows what is deployed where, releases tags and rolls back, with a person's approval.",
     instructions=(_AGENT_FOLDER / "instructions.md").read_text(encoding="utf-8"),
     tools=(list_commits, list_tags, current_release, push_release_tag, roll_back),
     commands=Commands.load(_AGENT_FOLDER / "commands.toml"),

@@ -1,4 +1,4 @@
-"""Moving an environment to a commit: what is proposed, whether it still fits, and doing it once."""
+"""Deployment of a commit to an environment: plan it, check that the plan is still valid, and apply it once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from agents.deploy.snapshot import RepositorySnapshot, Tag
 from agents.errors import ToolError, Unavailable
 
 MAX_PUSH_ATTEMPTS = 5
-"""How often a move is tried while releases of other environments keep changing the notes under it."""
+"""Limit of attempts to push when releases of other environments change the notes at the same time."""
 
 MAX_SUGGESTED_TAGS = 5
-"""How many tags a message names."""
+"""Limit of tags that an error message names."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One move of an environment, resolved: from the commit `replaces` (NOTHING when it stands nowhere) to `commit`."""
+    """A planned move of an environment from commit `replaces` (NOT_RELEASED before the first release) to `commit`."""
 
     action: Action
     environment: str
@@ -41,73 +41,68 @@ PlanDeployment = Callable[[RepositorySnapshot], Deployment]
 def plan_release(
     snapshot: RepositorySnapshot, *, environment: str, tag: str, commit: str = "", replaces: str = ""
 ) -> Deployment:
-    """Release a tag. Raises ToolError when there is no such tag, or it is not the commit that was named."""
-    place, found, start = (
-        parse_environment(environment),
-        _find_tag(snapshot, parse_tag_name(tag)),
-        parse_commit_prefix(commit),
-    )
-    if not found.commit.startswith(start):
+    """Plan the release of a tag. Raises ToolError when the tag does not exist or is not at the given commit."""
+    name = parse_environment(environment)
+    target = _find_tag(snapshot, parse_tag_name(tag))
+    prefix = parse_commit_prefix(commit)
+    if not target.commit.startswith(prefix):
         raise ToolError(
-            f"The tag {found.name} is the commit {short_id(found.commit)}, not {short_id(start)}; propose it again "
+            f"The tag {target.name} is the commit {short_id(target.commit)}, not {short_id(prefix)}; propose it again "
             "with the commit left empty, or name the tag that belongs to the commit."
         )
-    return Deployment(
-        "release", place, found.name, found.commit, _resolve_replaced_commit(snapshot, place, replaces, found.commit)
-    )
+    replaced = _resolve_replaced_commit(snapshot, name, replaces, target.commit)
+    return Deployment("release", name, target.name, target.commit, replaced)
 
 
 def plan_rollback(
     snapshot: RepositorySnapshot, *, environment: str, tag: str = "", commit: str = "", replaces: str = ""
 ) -> Deployment:
-    """Go back to the release before. Raises ToolError when the records know none, or another than was named."""
-    place, start = parse_environment(environment), parse_commit_prefix(commit)
-    now, replaced = snapshot.current_commit(place), _resolve_replaced_commit(snapshot, place, replaces, start)
-    repeated = replaced not in (now, NOT_RELEASED)  # it stands at the end already, moved by an attempt before this one
-    target = now if repeated else snapshot.previous_commit(place)
+    """Plan a rollback. Raises ToolError when no earlier release is recorded, or it is not the given tag or commit."""
+    name, prefix = parse_environment(environment), parse_commit_prefix(commit)
+    current, replaced = snapshot.current_commit(name), _resolve_replaced_commit(snapshot, name, replaces, prefix)
+    is_applied = replaced not in (current, NOT_RELEASED)  # an earlier attempt already changed the environment
+    target = current if is_applied else snapshot.previous_commit(name)
     if not target:
-        raise ToolError(f"There is no earlier release of {place} to go back to; release a tag instead.")
-    name = snapshot.version_name(target, place)
-    if not target.startswith(start) or tag not in ("", name):
+        raise ToolError(f"There is no earlier release of {name} to go back to; release a tag instead.")
+    version = snapshot.version_name(target, name)
+    if not target.startswith(prefix) or tag not in ("", version):
         raise ToolError(
-            f"The release of {place} to go back to is {snapshot.describe(target, place)}; "
-            "leave tag and commit empty, or "
-            "release the tag you mean."
+            f"The release of {name} to go back to is {snapshot.describe(target, name)}; "
+            "leave tag and commit empty, or release the tag you mean."
         )
-    if not name and not start:
+    if not version and not prefix:
         raise ToolError(
-            f"The release of {place} to go back to is {snapshot.describe(target, place)}. "
-            "A commit without a tag is released "
-            f"only when a person names it: roll back {place} to {short_id(target)}."
+            f"The release of {name} to go back to is {snapshot.describe(target, name)}. A commit without a tag is "
+            f"released only when a person names it: roll back {name} to {short_id(target)}."
         )
-    return Deployment("roll_back", place, name, target, replaced)
+    return Deployment("roll_back", name, version, target, replaced)
 
 
 def check_not_moved(snapshot: RepositorySnapshot, environment: str, replaces: str, target: str) -> None:
-    """Raises ToolError when the environment stands neither where it was seen nor at the goal, a commit or start."""
-    now = snapshot.current_commit(environment)
-    if (now or NOT_RELEASED) == replaces or (target and now.startswith(target)):
+    """Raise ToolError when the environment is neither at the replaced commit nor at the target (a commit or prefix)."""
+    current = snapshot.current_commit(environment)
+    if (current or NOT_RELEASED) == replaces or (target and current.startswith(target)):
         return
     before = "" if replaces == NOT_RELEASED else replaces
     raise ToolError(
-        f"{environment} moved from {snapshot.describe(before, environment)} "
-        f"to {snapshot.describe(now, environment)} after this "
-        "was proposed; nothing was done. Look again and propose it anew."
+        f"{environment} moved from {snapshot.describe(before, environment)} to "
+        f"{snapshot.describe(current, environment)} after this was proposed; nothing was done. "
+        "Check the current release and propose it again."
     )
 
 
 def check_tag_not_blocked(snapshot: RepositorySnapshot, environment: str) -> None:
-    """Raise ToolError when git cannot make the environment's tag, because another tag uses its name as a folder."""
+    """Raise ToolError when git cannot create the environment's tag because another tag uses its name as a folder."""
     blocking = next((tag.name for tag in snapshot.tags if tag.name.startswith(f"{environment}/")), None)
     if blocking is not None:
         raise ToolError(
-            f"The tag {quote(blocking)} is in the way: git cannot keep it beside the tag {environment}, which says "
-            f"what is released. Rename or delete {quote(blocking)} in the repository, then try again."
+            f"The tag {quote(blocking)} conflicts with the tag {environment}, which marks the current release: git "
+            f"cannot keep both. Rename or delete {quote(blocking)} in the repository, then try again."
         )
 
 
 def check_commit_exists(repository: Repository, deployment: Deployment) -> None:
-    """Raises ToolError when the commit is nowhere to be had: records may outlive what they speak of."""
+    """Raise ToolError when the commit is not in the repository: records can outlive their commits."""
     if not repository.has_commit(deployment.commit):
         raise ToolError(
             f"The commit {short_id(deployment.commit)} is no longer in the repository; release a tag instead."
@@ -117,26 +112,26 @@ def check_commit_exists(repository: Repository, deployment: Deployment) -> None:
 def apply_deployment(
     repository: Repository, plan: PlanDeployment, call: CallIdentity
 ) -> tuple[RepositorySnapshot, Release]:
-    """Do the move and record it, once per call: a repeat finishes what is half done and returns what is done.
+    """Push the deployment and its record, once per call: a repeated call returns the record of the first one.
 
-    Returns what was seen when it was decided, and the record. Raises ToolError when somebody else moved the
-    environment, and Unreachable when it may work later.
+    Returns the snapshot from before the push, and the record. Raises ToolError when the environment was changed by
+    another call or by hand, and Unavailable when a later attempt may succeed.
     """
-    move: Deployment | None = None
+    deployment: Deployment | None = None
     for _ in range(MAX_PUSH_ATTEMPTS):
-        view = repository.fetch_snapshot()
-        if done := view.find_release(call):
-            return view, _check_still_current(view, done)
-        move = move or plan(view)
-        check_not_moved(view, move.environment, move.replaces, move.commit)
-        check_commit_exists(repository, move)
-        if repository.push_release(release := _to_release(view, move, call.key), view):
-            return view, release
+        snapshot = repository.fetch_snapshot()
+        if completed := snapshot.find_release(call):
+            return snapshot, _check_still_current(snapshot, completed)
+        deployment = deployment or plan(snapshot)
+        check_not_moved(snapshot, deployment.environment, deployment.replaces, deployment.commit)
+        check_commit_exists(repository, deployment)
+        if repository.push_release(release := _to_release(snapshot, deployment, call.key), snapshot):
+            return snapshot, release
     raise Unavailable("Other releases kept changing the release records at the same time; try again in a moment.")
 
 
 def find_completed(snapshot: RepositorySnapshot, call: CallIdentity) -> Release | None:
-    """Return the record of this call, when the environment stands at its commit; the record alone proves nothing."""
+    """Return the record of this call if the environment is at its commit; the record alone is no proof."""
     release = snapshot.find_release(call)
     return release if release and _is_current(snapshot, release) else None
 
@@ -160,11 +155,10 @@ def _to_release(snapshot: RepositorySnapshot, deployment: Deployment, key: str) 
 
 def _check_still_current(snapshot: RepositorySnapshot, release: Release) -> Release:
     if not _is_current(snapshot, release):
-        place = release.environment
+        name = release.environment
         raise ToolError(
-            f"The release records say that this call moved {place} to {snapshot.describe(release.commit, place)}, "
-            "but it is "
-            f"at {snapshot.describe(snapshot.current_commit(place), place)}. "
+            f"The release records say that this call moved {name} to {snapshot.describe(release.commit, name)}, "
+            f"but it is at {snapshot.describe(snapshot.current_commit(name), name)}. "
             "Look at the repository before you propose it again."
         )
     return release
@@ -178,7 +172,7 @@ def _find_tag(snapshot: RepositorySnapshot, name: str) -> Tag:
 
 
 def _resolve_replaced_commit(snapshot: RepositorySnapshot, environment: str, replaces_text: str, target: str) -> str:
-    """Where the environment stands, or stood before an earlier attempt. Raises ToolError when neither was said."""
+    """Return the commit to replace: the given or the current one. Raises ToolError when the environment has moved."""
     check_tag_not_blocked(snapshot, environment)
     replaces = parse_replaced_commit(replaces_text) or snapshot.current_commit(environment) or NOT_RELEASED
     check_not_moved(snapshot, environment, replaces, target)

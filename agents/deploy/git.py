@@ -1,4 +1,4 @@
-"""The git program: argument lists only, a fixed environment, a time limit, and its complaints mapped to our errors."""
+"""Runner for the git program: no shell, a fixed environment, a time limit, and errors mapped to HandrailError."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from agents.errors import ConfigurationError, HandrailError, ToolError, Unavaila
 
 COMMAND_TIMEOUT_SECONDS = 20.0
 NETWORK_TIMEOUT_SECONDS = 300.0
-"""A first fetch takes long; a connection that stalls is given up much earlier (`_DEFAULTS`, `_CONFIGURATION`)."""
+"""The first fetch can take long. Stalled connections end earlier (`_DEFAULT_VARIABLES`, `_CONFIGURATION`)."""
 
 MAX_ERROR_LENGTH = 300
 
@@ -24,7 +24,7 @@ INHERITED_VARIABLES = (
     *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
-"""What git may know of the process's environment: how to reach and to convince the remote, nothing else."""
+"""Variables of the process that are passed to git: those it needs to reach the remote and to authenticate."""
 
 _FIXED_VARIABLES = {
     "LC_ALL": "C",
@@ -43,7 +43,7 @@ _DEFAULT_VARIABLES = {
     "GIT_CONFIG_SYSTEM": os.devnull,
     "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5",
 }
-# gc stays off because it goes on in the background and would hold locks that the next call meets.
+# gc is off because it runs in the background and would hold locks that the next call needs.
 _CONFIGURATION = {
     "protocol.ext.allow": "never",
     "core.hooksPath": os.devnull,
@@ -76,7 +76,7 @@ _IGNORED_PREFIXES = ("hint:", "warning:", "To ", "Please make sure", "and the re
 
 @dataclass(frozen=True)
 class GitResult:
-    """How one call of git ended."""
+    """Exit code and output of one git command."""
 
     exit_code: int
     stdout: str
@@ -85,10 +85,10 @@ class GitResult:
 
 @dataclass(frozen=True)
 class Git:
-    """The git program at work in one bare repository.
+    """Runner of git commands in one bare repository.
 
-    Nothing of the machine's own git configuration counts, unless GIT_CONFIG_GLOBAL or GIT_CONFIG_SYSTEM names it.
-    `remote` is known to git as `origin`, by its environment: command lines can be read by everybody on a machine.
+    The machine's git configuration is ignored, unless GIT_CONFIG_GLOBAL or GIT_CONFIG_SYSTEM names a file. Git gets the
+    URL of `remote` as `origin` through its environment, because all users of the machine can read command lines.
     """
 
     folder: Path
@@ -96,16 +96,19 @@ class Git:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def run(self, *arguments: str, stdin: str = "", timeout: float = COMMAND_TIMEOUT_SECONDS) -> str:
-        """What git prints. Raises ToolError, or Unreachable when the same call may work later."""
-        ended = self.run_unchecked(*arguments, stdin=stdin, timeout=timeout)
-        if ended.exit_code != 0:
-            raise self.to_error(ended)
-        return ended.stdout
+        """Return git's output. Raises ToolError, or Unavailable when a later attempt may succeed."""
+        result = self.run_unchecked(*arguments, stdin=stdin, timeout=timeout)
+        if result.exit_code != 0:
+            raise self.to_error(result)
+        return result.stdout
 
     def run_unchecked(self, *arguments: str, stdin: str = "", timeout: float = COMMAND_TIMEOUT_SECONDS) -> GitResult:
-        """How git ended, well or not. Raises Unreachable after so many seconds, Misconfigured without git."""
+        """Return git's result with any exit code; `timeout` is in seconds.
+
+        Raises Unavailable at the timeout, and ConfigurationError when git is not installed.
+        """
         program = [self._find_program(), f"--git-dir={self.folder}", *arguments]
-        # A session of its own: no terminal to prompt on, and git's own children end with it.
+        # In a new session git has no terminal to prompt on, and its child processes can be killed with it.
         with subprocess.Popen(
             program,
             stdin=subprocess.PIPE,
@@ -118,16 +121,16 @@ class Git:
             _lower_priority(process.pid)
             try:
                 out, err = process.communicate(stdin.encode(), timeout=timeout)
-            except subprocess.TimeoutExpired as late:
+            except subprocess.TimeoutExpired as error:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise Unavailable(f"git {arguments[0]} was stopped: no end after {timeout:g} seconds.") from late
+                raise Unavailable(f"git {arguments[0]} was stopped after {timeout:g} seconds.") from error
         return GitResult(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def to_error(self, result: GitResult) -> HandrailError:
-        """What a person is told, without credentials."""
+        """Return the error for a failed command, without credentials."""
         lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(_IGNORED_PREFIXES)]
-        said = redact_secrets(" ".join(lines), self.remote)
-        return _error_from_message(said, redact_remote(self.remote))
+        message = redact_secrets(" ".join(lines), self.remote)
+        return _error_from_message(message, redact_remote(self.remote))
 
     def _find_program(self) -> str:
         program = shutil.which("git", path=self.environment.get("PATH", os.defpath))
@@ -136,17 +139,17 @@ class Git:
         return program
 
     def _environment_variables(self) -> dict[str, str]:
-        known = {name: self.environment[name] for name in INHERITED_VARIABLES if name in self.environment}
+        inherited = {name: self.environment[name] for name in INHERITED_VARIABLES if name in self.environment}
         return {
             **_DEFAULT_VARIABLES,
-            **known,
+            **inherited,
             **_FIXED_VARIABLES,
             **_config_variables({**_CONFIGURATION, "remote.origin.url": self.remote}),
         }
 
 
 def _lower_priority(pid: int) -> None:
-    """Whoever waits for an answer of ours goes before what git does; not everywhere that can be said."""
+    """Run git at a lower priority than Handrail's own work, where the platform allows it."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, 10)
 
@@ -159,19 +162,21 @@ def _config_variables(configuration: Mapping[str, str]) -> dict[str, str]:
 
 
 def _error_from_message(message: str, remote: str) -> HandrailError:
-    said = message[:MAX_ERROR_LENGTH]
+    truncated = message[:MAX_ERROR_LENGTH]
     if "dubious ownership" in message:
         return ToolError(
-            f"{remote} belongs to another user of this machine: give it to the user that runs Handrail, or name it as "
-            "safe.directory in a git configuration file and that file in GIT_CONFIG_GLOBAL."
+            f"{remote} belongs to another user of this machine: change its owner to the user that runs Handrail, or "
+            "list it as safe.directory in a git configuration file and that file in GIT_CONFIG_GLOBAL."
         )
     if _ACCESS_DENIED.search(message):
         return ToolError(
-            f"{remote} does not let git in ({said}). Give DEPLOY_REPO credentials that may push: an ssh key, a token "
-            "in the URL, or a credential helper in a git configuration file that GIT_CONFIG_GLOBAL names."
+            f"{remote} denied access to git ({truncated}). Give DEPLOY_REPO credentials that may push: an ssh key, a "
+            "token in the URL, or a credential helper in a git configuration file that GIT_CONFIG_GLOBAL names."
         )
     if _UNREACHABLE.search(message):
-        return Unavailable(f"{remote} does not answer: {said}")
+        return Unavailable(f"{remote} does not respond: {truncated}")
     if _NOT_A_REPOSITORY.search(message):
-        return ToolError(f"{remote} is not a git repository ({said}). Set DEPLOY_REPO to one that git can push to.")
-    return ToolError(f"git could not do this: {said}")
+        return ToolError(
+            f"{remote} is not a git repository ({truncated}). Set DEPLOY_REPO to one that git can push to."
+        )
+    return ToolError(f"git failed: {truncated}")

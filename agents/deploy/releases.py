@@ -1,4 +1,4 @@
-"""Release records: one JSON line each, in the git note (`refs/notes/releases`) of the released commit. Pure."""
+"""Release records: JSON lines in the git note (`refs/notes/releases`) of the released commit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Action = Literal["release", "roll_back"]
 
 
 class Release(FrozenModel, extra="ignore"):
-    """One move of an environment to a commit. `previous` is where it stood before; `key` names the call that did it.
+    """Record of one release or rollback. `previous` is the commit before it; `key` identifies the tool call.
 
-    `number` counts the moves of one environment from 1: the order is in the records, whatever any clock said.
+    `number` counts the records of one environment from 1, so that their order does not depend on clocks.
     """
 
     number: int = 0
@@ -29,13 +29,13 @@ class Release(FrozenModel, extra="ignore"):
     key: str = ""
 
     def to_line(self) -> str:
-        """The record as it stands in a note."""
+        """Return the record as a line of a note."""
         return self.model_dump_json(ensure_ascii=True)
 
 
 @dataclass(frozen=True)
 class CallIdentity:
-    """One call of a tool: its key and what it was approved to do. An empty commit stands for any."""
+    """Identity of a tool call: its key and its approved arguments. An empty commit matches any."""
 
     key: str
     action: Action
@@ -43,25 +43,25 @@ class CallIdentity:
     commit: str = ""
 
     def matches(self, release: Release) -> bool:
-        """Return whether a record can be this call's. The key alone proves nothing: notes can be forged."""
-        same_place = (release.key, release.action, release.environment) == (self.key, self.action, self.environment)
-        return same_place and release.commit.startswith(self.commit)
+        """Return whether this call wrote a record. The key alone is no proof, because notes can be forged."""
+        is_same_call = (release.key, release.action, release.environment) == (self.key, self.action, self.environment)
+        return is_same_call and release.commit.startswith(self.commit)
 
 
 def parse_releases(notes: str) -> tuple[Release, ...]:
-    """The records among the lines of any text; whatever else people wrote into a note is passed over."""
+    """Return the records among the lines of notes; other lines are ignored."""
     return tuple(release for line in notes.splitlines() if (release := _parse_line(line)) is not None)
 
 
 def releases_for(releases: Iterable[Release], environment: str) -> tuple[Release, ...]:
-    """The records of one environment, oldest first."""
+    """Return the records of one environment, oldest first."""
     return tuple(sorted((r for r in releases if r.environment == environment), key=lambda r: r.number))
 
 
 def commit_trail(releases: Iterable[Release]) -> tuple[str, ...]:
-    """The commits one environment went through, oldest first, without what was rolled back.
+    """Return the commits of an environment, oldest first, without those that were rolled back.
 
-    A `previous` nobody recorded (moved by hand, or from before the first record) counts as a release of its own.
+    A `previous` without its own record (a change by hand, or before the first record) counts as a release.
     """
     commits: list[str] = []
     for release in releases:
@@ -74,9 +74,9 @@ def commit_trail(releases: Iterable[Release]) -> tuple[str, ...]:
 
 
 def _commits_before(commits: list[str], commit: str) -> list[str]:
-    """What came before the last stay at a commit; everything when it was never there."""
-    stays = [place for place, stay in enumerate(commits) if stay == commit]
-    return commits[: stays[-1]] if stays else commits
+    """Return the commits before the last occurrence of a commit; all of them when it does not occur."""
+    positions = [position for position, other in enumerate(commits) if other == commit]
+    return commits[: positions[-1]] if positions else commits
 
 
 def _parse_line(line: str) -> Release | None:

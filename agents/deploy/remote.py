@@ -1,4 +1,4 @@
-"""DEPLOY_REPO: where the repository is, and how to speak of it without giving its credentials away."""
+"""The remote repository's address (DEPLOY_REPO), and removal of its credentials from messages."""
 
 import re
 from hashlib import sha256
@@ -11,25 +11,25 @@ _SCP_HOST_PREFIX = re.compile(r"[^/]+:")
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _QUERY = re.compile(r"(?<=[?#])\S+")
 MIN_SECRET_LENGTH = 6
-"""Characters of a value in a query from which it may be a secret; a shorter one would mask ordinary words."""
+"""Minimum length of a query value that is redacted; shorter values would match ordinary words."""
 
 
 def normalize_remote(remote: str) -> str:
-    """A URL as it is, a path made absolute. Raises Misconfigured for what git could take as an option."""
+    """Return a URL unchanged and a path as absolute. Raises ConfigurationError for what git could read as an option."""
     if remote.startswith("-") or not remote.isprintable():
         raise ConfigurationError("DEPLOY_REPO must be a path or a URL that git can push to.")
     return remote if _SCP_HOST_PREFIX.match(remote) else str(Path(remote).expanduser().resolve())
 
 
 def redact_remote(remote: str) -> str:
-    """Return the address without credentials; all of a query and a fragment counts as one."""
+    """Return the address without credentials. The whole query and fragment count as credentials."""
     bare = _USERINFO.sub("", remote)
     return _QUERY.sub("***", bare) if "://" in bare else bare
 
 
 def redact_secrets(text: str, remote: str) -> str:
-    """The text with every credential of the address taken out, whichever way it is spelt."""
-    userinfo = found[0].removesuffix("@") if (found := _USERINFO.search(remote)) else ""
+    """Return the text without the credentials of the address, plain or percent-decoded."""
+    userinfo = match[0].removesuffix("@") if (match := _USERINFO.search(remote)) else ""
     for secret in filter(None, (*_query_secrets(remote), userinfo, userinfo.partition(":")[2])):
         text = text.replace(secret, "***").replace(unquote(secret), "***")
     return _USERINFO.sub("", text)
@@ -37,13 +37,13 @@ def redact_secrets(text: str, remote: str) -> str:
 
 def _query_secrets(remote: str) -> tuple[str, ...]:
     """Return the query of a URL and the values in it, longest first."""
-    found = _QUERY.search(remote) if "://" in remote else None
-    if found is None:
+    match = _QUERY.search(remote) if "://" in remote else None
+    if match is None:
         return ()
-    values = (part.rpartition("=")[2] for part in re.split("[&#;]", found[0]))
-    return (found[0], *(value for value in values if len(value) >= MIN_SECRET_LENGTH))
+    values = (part.rpartition("=")[2] for part in re.split("[&#;]", match[0]))
+    return (match[0], *(value for value in values if len(value) >= MIN_SECRET_LENGTH))
 
 
 def cache_name(remote: str) -> str:
-    """The folder of the remote's local clone; it stays the same when only the credentials change."""
+    """Return the folder name of the remote's local clone, which does not depend on the credentials."""
     return f"{sha256(redact_remote(remote).encode()).hexdigest()[:16]}.git"

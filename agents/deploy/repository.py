@@ -1,4 +1,4 @@
-"""The deployed repository: a bare clone of the remote beside our own files, fetched before every look."""
+"""Local bare clone of the remote repository, fetched before every use."""
 
 import fcntl
 import re
@@ -19,9 +19,9 @@ from agents.errors import ConfigurationError, Unavailable
 
 NOTES_REF = "refs/notes/releases"
 MAX_SPARE_CLONES = 3
-"""Clones beside the first; each costs a fetch of everything when it is made."""
+"""Clones besides the first; each one starts with a full fetch."""
 MAX_LOCK_ATTEMPTS = 40
-"""How often to look whether the first clone has become free, before a spare one is taken."""
+"""Attempts to lock the first clone before a spare clone is used."""
 _LOCK_RETRY_SECONDS = 0.05
 _CLONE_LOCKS: defaultdict[Path, Lock] = defaultdict(Lock)
 FETCH_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
@@ -38,12 +38,12 @@ _PUSH_CONFLICT = re.compile(r"stale info|cannot lock ref|failed to (?:update|loc
 
 @dataclass(frozen=True)
 class Repository:
-    """The clone, held by us alone while `opened` lasts. Every method may raise ToolError or Unreachable."""
+    """A clone, locked for this caller by `open_repository`. Every method may raise ToolError or Unavailable."""
 
     git: Git
 
     def fetch_snapshot(self) -> RepositorySnapshot:
-        """Fetch, and see what is there."""
+        """Fetch from the remote and return its tags and release records."""
         fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "origin", *FETCH_REFSPECS)
         self.git.run(*fetch, timeout=NETWORK_TIMEOUT_SECONDS)
         notes = self.git.run_unchecked("rev-parse", "--verify", "--quiet", NOTES_REF).stdout.strip()
@@ -52,26 +52,26 @@ class Repository:
         )
 
     def list_commits(self, limit: int) -> tuple[Commit, ...]:
-        """The newest commits of the remote's default branch, or of all branches when it names none."""
+        """Return the newest commits of the remote's default branch, or of all branches when it has none."""
         head = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", self._fetch_remote_head(), re.MULTILINE)
-        wanted = head[1] if head else "--branches"
-        log = self.git.run("log", "-z", f"--max-count={limit}", "--format=%H%x00%cI%x00%an%x00%s", wanted, "--")
+        revision = head[1] if head else "--branches"
+        log = self.git.run("log", "-z", f"--max-count={limit}", "--format=%H%x00%cI%x00%an%x00%s", revision, "--")
         fields = iter(log.removesuffix("\0").split("\0") if log else ())
         return tuple(Commit(*four) for four in zip(fields, fields, fields, fields, strict=True))
 
     def has_commit(self, commit: str) -> bool:
-        """Whether a full commit id is here."""
+        """Return whether the clone has this commit (a full id)."""
         return self.git.run_unchecked("cat-file", "-e", f"{commit}^{{commit}}").exit_code == 0
 
     def push_release(self, release: Release, snapshot: RepositorySnapshot) -> bool:
-        """Move the environment's tag and write the record, on the remote, both or neither.
+        """Move the environment's tag and push the record to the remote atomically.
 
-        False when either is no longer as it was seen: the remote compares them, so that nobody is overwritten.
+        Return False when either differs from the snapshot: the remote compares them, so no other push is overwritten.
         """
         self._write_note(release)
-        tag, standing = f"refs/tags/{release.environment}", snapshot.current_tag(release.environment)
+        tag, current = f"refs/tags/{release.environment}", snapshot.current_tag(release.environment)
         leases = (
-            f"--force-with-lease={tag}:{standing.id if standing else ''}",
+            f"--force-with-lease={tag}:{current.id if current else ''}",
             f"--force-with-lease={NOTES_REF}:{snapshot.notes_id}",
         )
         push = (
@@ -90,13 +90,13 @@ class Repository:
             return True
         if _PUSH_CONFLICT.search(result.stdout) or _PUSH_CONFLICT.search(result.stderr):
             return False
-        refused = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("!")]
+        rejected = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("!")]
         raise self.git.to_error(
-            GitResult(result.exit_code, result.stdout, f"{result.stderr}\nerror: {', '.join(refused)}")
+            GitResult(result.exit_code, result.stdout, f"{result.stderr}\nerror: {', '.join(rejected)}")
         )
 
     def _write_note(self, release: Release) -> None:
-        """Add the record's line to the commit's note in the clone; what the note held stays."""
+        """Append the record's line to the commit's note in the clone."""
         note = self.git.run_unchecked("notes", f"--ref={NOTES_REF}", "show", release.commit)
         if note.exit_code != 0 and "no note found" not in note.stderr:
             raise self.git.to_error(note)
@@ -104,12 +104,12 @@ class Repository:
         self.git.run("notes", f"--ref={NOTES_REF}", "add", "--force", "--file=-", release.commit, stdin=lines)
 
     def _list_tags(self) -> tuple[Tag, ...]:
-        listed = self.git.run("for-each-ref", f"--format={_TAG_FORMAT}", "--sort=-creatordate", "refs/tags")
-        return tuple(tag for line in listed.split("\n") if line and (tag := _to_tag(line.split("\0"))) is not None)
+        output = self.git.run("for-each-ref", f"--format={_TAG_FORMAT}", "--sort=-creatordate", "refs/tags")
+        return tuple(tag for line in output.split("\n") if line and (tag := _to_tag(line.split("\0"))) is not None)
 
     def _list_releases(self) -> tuple[Release, ...]:
-        listed = self.git.run("ls-tree", "-r", NOTES_REF)  # lines of "mode type id<TAB>path"
-        blobs = [line.split()[2] for line in listed.split("\n") if line]
+        output = self.git.run("ls-tree", "-r", NOTES_REF)  # lines of "mode type id<TAB>path"
+        blobs = [line.split()[2] for line in output.split("\n") if line]
         return parse_releases(self.git.run("cat-file", "--batch", stdin="\n".join(blobs)))
 
     def _fetch_remote_head(self) -> str:
@@ -118,25 +118,28 @@ class Repository:
 
 @contextmanager
 def open_repository(environment: Mapping[str, str], max_attempts: int = MAX_LOCK_ATTEMPTS) -> Iterator[Repository]:
-    """A clone of DEPLOY_REPO in DEPLOY_CACHE, ours alone until the end, in whichever process the others are."""
+    """Yield a clone of DEPLOY_REPO in DEPLOY_CACHE, locked against other threads and processes.
+
+    Raises ConfigurationError without these variables, and Unavailable when all clones are in use.
+    """
     if not (environment.get("DEPLOY_REPO") and environment.get("DEPLOY_CACHE")):
-        raise ConfigurationError("The deploy tools need DEPLOY_REPO and DEPLOY_CACHE; set_up of the agent gives both.")
+        raise ConfigurationError("The deploy tools need DEPLOY_REPO and DEPLOY_CACHE; the agent's set_up returns both.")
     with _locked_clone(Path(environment["DEPLOY_CACHE"]), max_attempts) as folder:
         git = Git(folder, environment["DEPLOY_REPO"], environment)
-        create_once(git.folder, lambda made: create_empty_repository(made, environment))
+        create_once(git.folder, lambda draft: create_empty_repository(draft, environment))
         _remove_stale_locks(git.folder)
         yield Repository(git)
 
 
 @contextmanager
 def _locked_clone(folder: Path, max_attempts: int) -> Iterator[Path]:
-    """The clone, or a spare one when whoever has it does not let go: it may stand still, and be taken for dead."""
+    """Yield the clone, or a spare one when the clone stays locked: the owner of the lock may be stalled."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     spares = (folder.with_name(f"{folder.stem}-{number}.git") for number in range(2, 2 + MAX_SPARE_CLONES))
-    with _thread_lock(folder, max_attempts * _LOCK_RETRY_SECONDS) as first:
-        for candidate in chain(repeat(folder, max_attempts if first else 0), spares):
-            with _file_lock(candidate) as held:
-                if held:
+    with _thread_lock(folder, max_attempts * _LOCK_RETRY_SECONDS) as is_locked:
+        for candidate in chain(repeat(folder, max_attempts if is_locked else 0), spares):
+            with _file_lock(candidate) as is_file_locked:
+                if is_file_locked:
                     yield candidate
                     return
             if candidate is folder:
@@ -146,13 +149,13 @@ def _locked_clone(folder: Path, max_attempts: int) -> Iterator[Path]:
 
 @contextmanager
 def _thread_lock(folder: Path, timeout: float) -> Iterator[bool]:
-    """Whether it is ours among the threads of this process, which need not ask the file again and again."""
+    """Yield whether this thread locked the clone within the timeout; threads of a process need not poll the file."""
     lock = _CLONE_LOCKS[folder]
-    first = lock.acquire(timeout=timeout)
+    is_locked = lock.acquire(timeout=timeout)
     try:
-        yield first
+        yield is_locked
     finally:
-        if first:
+        if is_locked:
             lock.release()
 
 
@@ -168,35 +171,37 @@ def _file_lock(folder: Path) -> Iterator[bool]:
 
 
 def create_once(folder: Path, create: Callable[[Path], object]) -> None:
-    """Make a folder where there is none: complete or not at all, and by the first of those who try together."""
+    """Create a folder atomically unless it exists. When several callers try, the first one wins."""
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as draft:
-        made = Path(draft) / folder.name
-        create(made)
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
+    ) as parent:
+        draft = Path(parent) / folder.name
+        create(draft)
         try:
-            made.rename(folder)
+            draft.rename(folder)
         except OSError:
             if not folder.exists():
                 raise
 
 
 def create_empty_repository(folder: Path, environment: Mapping[str, str]) -> Git:
-    """A new bare repository, with nothing from the machine's git templates."""
+    """Create a bare repository without the machine's git templates."""
     git = Git(folder, environment=environment)
     git.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=main")
     return git
 
 
 def _remove_stale_locks(folder: Path) -> None:
-    """Remove the lock files of a git that was killed: while we hold the clone nobody else is at work in it."""
+    """Remove lock files of a killed git process. This is safe because this caller holds the lock of the clone."""
     for stale in (*folder.glob("*.lock"), *(folder / "refs").rglob("*.lock")):
         stale.unlink(missing_ok=True)
 
 
 def _to_tag(fields: list[str]) -> Tag | None:
-    name, own, own_type, peeled, peeled_type, at, subject = fields
-    if "commit" not in (own_type, peeled_type):
+    name, object_id, object_type, peeled, peeled_type, at, subject = fields
+    if "commit" not in (object_type, peeled_type):
         return None
-    return Tag(name=name, id=own, commit=peeled or own, at=at, subject=subject.strip())
+    return Tag(name=name, id=object_id, commit=peeled or object_id, at=at, subject=subject.strip())

@@ -1,4 +1,4 @@
-"""The sample to deploy from: a bare remote with a small history, made with fixed dates so that its ids never change."""
+"""Sample remote: a bare repository with a small history. Its dates are fixed, so that its commit ids never change."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ REMOTE_FOLDER = "remote.git"
 
 @dataclass(frozen=True)
 class Change:
-    """One commit, and the tag put on it an hour later; `at` is seconds since 1970."""
+    """A commit and its optional tag, created an hour later. `at` is in seconds since 1970."""
 
     at: int
     author: str
@@ -44,11 +44,11 @@ RELEASED_TAGS = (
     *(("staging", "v1.0.0"), ("production", "v1.0.0"), ("staging", "v1.1.0"), ("production", "v1.1.0")),
     *(("staging", "v1.2.0"), ("production", "v1.2.0"), ("staging", "v1.3.0")),
 )
-"""What went where, oldest first: v1.4.0 waits, and both environments can be rolled back."""
+"""The sample's releases, oldest first. v1.4.0 is not released, and both environments can be rolled back."""
 
 
 def ensure_sample_remote(folder: Path, environment: Mapping[str, str]) -> Path:
-    """The sample's bare remote in the folder, made when it is missing; several processes may ask at once."""
+    """Return the sample's bare remote in the folder; create it when it is missing. Safe for concurrent processes."""
     remote = folder / REMOTE_FOLDER
     create_once(remote, lambda draft: _create_sample(draft, environment))
     return remote
@@ -58,17 +58,17 @@ def _create_sample(folder: Path, environment: Mapping[str, str]) -> None:
     git = create_empty_repository(folder, environment)
     git.run("fast-import", "--quiet", stdin="".join(_history_stream()))
     ids = git.run("rev-list", "--reverse", "main").split()
-    tagged = {change.tag: commit for change, commit in zip(CHANGES, ids, strict=True) if change.tag}
-    git.run("fast-import", "--quiet", stdin="".join(_releases_stream(sample_releases(tagged))))
+    commits_by_tag = {change.tag: commit for change, commit in zip(CHANGES, ids, strict=True) if change.tag}
+    git.run("fast-import", "--quiet", stdin="".join(_releases_stream(sample_releases(commits_by_tag))))
 
 
 def sample_releases(commits_by_tag: Mapping[str, str]) -> tuple[Release, ...]:
-    """The records of the sample, given the commit of each tag."""
-    moves: list[Release] = []
+    """Return the sample's release records, given the commit of each tag."""
+    releases: list[Release] = []
     for environment, tag in RELEASED_TAGS:
-        before = [move for move in moves if move.environment == environment]
+        before = [release for release in releases if release.environment == environment]
         number = len(before) + 1
-        moves.append(
+        releases.append(
             Release(
                 number=number,
                 environment=environment,
@@ -78,11 +78,11 @@ def sample_releases(commits_by_tag: Mapping[str, str]) -> tuple[Release, ...]:
                 key=f"sample:{environment}:{number}",
             )
         )
-    return tuple(moves)
+    return tuple(releases)
 
 
 def _history_stream() -> Iterator[str]:
-    """The commits and version tags, as `git fast-import` reads them."""
+    """Yield the commits and version tags in the format of `git fast-import`."""
     for mark, change in enumerate(CHANGES, start=1):
         yield f"commit refs/heads/main\nmark :{mark}\nauthor {change.author} {change.at} +0000\n"
         yield f"committer {change.author} {change.at} +0000\n{_data_command(change.subject)}"
@@ -92,16 +92,16 @@ def _history_stream() -> Iterator[str]:
             yield _data_command(change.subject)
 
 
-def _releases_stream(moves: tuple[Release, ...]) -> Iterator[str]:
-    """The notes, one commit for each release as later releases make them, and the tags of the environments."""
+def _releases_stream(releases: tuple[Release, ...]) -> Iterator[str]:
+    """Yield the notes, one commit for each release, and the tags of the environments."""
     lines: dict[str, str] = {}
-    for hours, move in enumerate(moves, start=2):
-        lines[move.commit] = f"{lines.get(move.commit, '')}{move.to_line()}\n"
+    for hours, release in enumerate(releases, start=2):
+        lines[release.commit] = f"{lines.get(release.commit, '')}{release.to_line()}\n"
         yield f"commit {NOTES_REF}\ncommitter {HANDRAIL_AUTHOR} {CHANGES[-1].at + hours * HOUR} +0000\n"
-        yield _data_command(f"Release {move.tag} to {move.environment}")
-        yield f"N inline {move.commit}\n{_data_command(lines[move.commit])}\n"
+        yield _data_command(f"Release {release.tag} to {release.environment}")
+        yield f"N inline {release.commit}\n{_data_command(lines[release.commit])}\n"
     for environment in ENVIRONMENTS:
-        last = next(move for move in reversed(moves) if move.environment == environment)
+        last = next(release for release in reversed(releases) if release.environment == environment)
         yield f"reset refs/tags/{environment}\nfrom {last.commit}\n\n"
 
 

@@ -1,4 +1,4 @@
-"""What the remote looked like when it was fetched. Pure."""
+"""Snapshot of the remote's tags and release records at the time of a fetch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from agents.deploy.releases import CallIdentity, Release, commit_trail, releases
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag. `id` is what the ref itself holds: the commit's id, or that of an annotated tag. `at` is ISO 8601."""
+    """A tag. `id` is the id of the ref's object: the commit, or an annotated tag. `at` is ISO 8601."""
 
     name: str
     id: str
@@ -30,7 +30,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class RepositorySnapshot:
-    """Tags (newest first), release records, and the id of the notes ref: empty while there are no notes."""
+    """Tags (newest first), release records, and the id of the notes ref, which is empty without notes."""
 
     tags: tuple[Tag, ...]
     releases: tuple[Release, ...]
@@ -38,33 +38,33 @@ class RepositorySnapshot:
 
     @property
     def version_tags(self) -> tuple[Tag, ...]:
-        """The tags that can be released: all but those that say where an environment stands."""
+        """The tags that can be released: all except those that mark the current release of an environment."""
         return tuple(tag for tag in self.tags if tag.name not in ENVIRONMENTS)
 
     def find_version_tag(self, name: str) -> Tag | None:
         return next((tag for tag in self.version_tags if tag.name == name), None)
 
     def current_tag(self, environment: str) -> Tag | None:
-        """The tag that says where an environment stands, or None while nothing is released there."""
+        """Return the tag that marks the current release of an environment; None before the first release."""
         return next((tag for tag in self.tags if tag.name == environment), None)
 
     def current_commit(self, environment: str) -> str:
-        """The commit an environment stands at; empty when that is nothing."""
+        """Return the commit of an environment's current release; empty before the first release."""
         tag = self.current_tag(environment)
         return tag.commit if tag else ""
 
     def find_release(self, call: CallIdentity) -> Release | None:
-        """Return the record that this call wrote; None where a record only has its key."""
+        """Return the record that this call wrote; None when there is none or only its key matches."""
         return next((release for release in self.releases if call.matches(release)), None)
 
     def latest_release(self, environment: str) -> Release | None:
-        """The newest record of an environment, wherever the environment stands now."""
+        """Return the newest record of an environment, which may differ from its current commit."""
         return next(reversed(releases_for(self.releases, environment)), None)
 
     def version_name(self, commit: str, environment: str) -> str:
-        """Return the tag that names a commit: the one it was last released as, else the newest one, else nothing.
+        """Return a tag of a commit: the one it was last released as, else the newest one, else an empty text.
 
-        Anybody who can push notes can write a record, so a recorded name counts only if that tag is that commit.
+        A push of notes can write any record, so a recorded name counts only if that tag is at that commit.
         """
         tagged = [tag.name for tag in self.version_tags if tag.commit == commit and TAG_NAME.match(tag.name)]
         recorded = (name for name in self._recorded_names(commit, environment) if name in tagged)
@@ -75,7 +75,7 @@ class RepositorySnapshot:
         return (r.tag for r in reversed(releases_for(self.releases, environment)) if r.commit == commit and r.tag)
 
     def describe_untagged(self, commit: str, environment: str) -> str:
-        """Return what is recorded of a commit that no tag names, in words; empty where there is nothing to doubt."""
+        """Return a note about a commit that has a recorded name but no tag; empty for all other commits."""
         recorded = next(self._recorded_names(commit, environment), "")
         return (
             f"recorded as {recorded}, no tag names this commit"
@@ -84,22 +84,22 @@ class RepositorySnapshot:
         )
 
     def describe(self, commit: str, environment: str) -> str:
-        """Return a commit of an environment as people read it."""
+        """Return a commit of an environment as text for messages."""
         if not commit:
             return NOT_RELEASED
-        doubt = self.describe_untagged(commit, environment)
+        note = self.describe_untagged(commit, environment)
         return (
-            f"{short_id(commit)} ({doubt})" if doubt else format_version(self.version_name(commit, environment), commit)
+            f"{short_id(commit)} ({note})" if note else format_version(self.version_name(commit, environment), commit)
         )
 
     def describe_with_full_id(self, commit: str, environment: str) -> str:
-        """Return the same with the full id as its last word, as arguments of a call hold it."""
+        """Return the text with the full commit id as its last word, as in the arguments of a call."""
         name = self.version_name(commit, environment)
-        doubt = self.describe_untagged(commit, environment)
-        return f"{doubt}: {commit}" if doubt else f"{name} {commit}".strip()
+        note = self.describe_untagged(commit, environment)
+        return f"{note}: {commit}" if note else f"{name} {commit}".strip()
 
     def previous_commit(self, environment: str) -> str:
-        """The commit an environment stood at before the one it stands at; empty when the records know none."""
-        now = self.current_commit(environment)
-        been = commit_trail(releases_for(self.releases, environment))
-        return next((commit for commit in reversed(been) if commit != now), "")
+        """Return the commit before an environment's current one; empty when none is recorded."""
+        current = self.current_commit(environment)
+        trail = commit_trail(releases_for(self.releases, environment))
+        return next((commit for commit in reversed(trail) if commit != current), "")

@@ -1,4 +1,4 @@
-"""The deploy agent's tools (CONTRACT §6). Every one of them fetches first: what it says is what the remote says."""
+"""Tools of the deploy agent. Each call fetches first, so results show the current state of the remote."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -40,15 +40,15 @@ from agents.policy import ApprovalTerms
 from agents.tools import ConditionCheck, ToolContext, ToolResult, tool
 
 MAX_LISTED = 100
-"""The most commits or tags one call lists."""
+"""Limit of commits or tags in one result."""
 
 TOOL_TIMEOUT_SECONDS = 120.0
-"""For one attempt: every tool fetches, and a move may have to fetch and push several times."""
+"""Limit for one attempt: every tool fetches, and a release may fetch and push several times."""
 
 RELEASE_APPROVAL = ApprovalTerms(roles=("release",), min_assurance=Assurance.MEDIUM, expires=1800)
 
 Limit = Annotated[int, Field(description=f"how many, 1 to {MAX_LISTED}")]
-_PREPARED_DESCRIPTION = "leave empty: filled in before anybody is asked"
+_PREPARED_DESCRIPTION = "leave empty: filled in before the approval"
 PreparedText = Annotated[str, Field(description=_PREPARED_DESCRIPTION)]
 PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_commit_condition)]
 PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_replaces_condition)]
@@ -56,10 +56,10 @@ PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), Cond
 
 @tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS)
 def list_commits(context: ToolContext, limit: Limit = 10) -> ToolResult:
-    """The newest commits of the default branch, with the tags on them: what could be released."""
+    """List the newest commits of the default branch, with their tags."""
     with open_repository(context.environment) as repository:
-        view, commits = repository.fetch_snapshot(), repository.list_commits(_clamp_limit(limit))
-    tags = {commit.id: [tag.name for tag in view.tags if tag.commit == commit.id] for commit in commits}
+        snapshot, commits = repository.fetch_snapshot(), repository.list_commits(_clamp_limit(limit))
+    tags = {commit.id: [tag.name for tag in snapshot.tags if tag.commit == commit.id] for commit in commits}
     return ToolResult(
         summary="\n".join(format_commit(commit, tags[commit.id]) for commit in commits) or "There are no commits yet.",
         data={"commits": [{**vars(commit), "tags": tags[commit.id]} for commit in commits]},
@@ -68,29 +68,31 @@ def list_commits(context: ToolContext, limit: Limit = 10) -> ToolResult:
 
 @tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS, trusted_results=True)
 def list_tags(context: ToolContext, limit: Limit = 10) -> ToolResult:
-    """The newest tags that can be released, and which environment stands at which."""
+    """List the newest tags that can be released, and the environments where they are the current release."""
     with open_repository(context.environment) as repository:
-        view = repository.fetch_snapshot()
-    tags = view.version_tags[: _clamp_limit(limit)]
-    places = {tag.name: [place for place in ENVIRONMENTS if view.current_commit(place) == tag.commit] for tag in tags}
+        snapshot = repository.fetch_snapshot()
+    tags = snapshot.version_tags[: _clamp_limit(limit)]
+    environments = {
+        tag.name: [name for name in ENVIRONMENTS if snapshot.current_commit(name) == tag.commit] for tag in tags
+    }
     return ToolResult(
-        summary="\n".join(format_tag(tag, places[tag.name]) for tag in tags) or "There are no tags yet.",
-        data={"tags": [{**tag_to_dict(tag), "environments": places[tag.name]} for tag in tags]},
+        summary="\n".join(format_tag(tag, environments[tag.name]) for tag in tags) or "There are no tags yet.",
+        data={"tags": [{**tag_to_dict(tag), "environments": environments[tag.name]} for tag in tags]},
     )
 
 
 @tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS, trusted_results=True)
 def current_release(context: ToolContext, environment: EnvironmentOrAll = ALL_ENVIRONMENTS) -> ToolResult:
-    """What is deployed to an environment, or to `all` of them, and the newest tag to compare it with."""
-    places = ENVIRONMENTS if environment == ALL_ENVIRONMENTS else (parse_environment(environment),)
+    """Show what is deployed to an environment, or to `all` of them, and the newest tag to compare it with."""
+    names = ENVIRONMENTS if environment == ALL_ENVIRONMENTS else (parse_environment(environment),)
     with open_repository(context.environment) as repository:
-        view = repository.fetch_snapshot()
-    newest = next(iter(view.version_tags), None)
-    compare = [f"The newest tag is {format_version(newest.name, newest.commit)}."] if newest else []
+        snapshot = repository.fetch_snapshot()
+    newest = next(iter(snapshot.version_tags), None)
+    comparison = [f"The newest tag is {format_version(newest.name, newest.commit)}."] if newest else []
     return ToolResult(
-        summary="\n".join([*(format_environment(view, place) for place in places), *compare]),
+        summary="\n".join([*(format_environment(snapshot, name) for name in names), *comparison]),
         data={
-            "releases": [environment_to_dict(view, place) for place in places],
+            "releases": [environment_to_dict(snapshot, name) for name in names],
             "newest_tag": newest and tag_to_dict(newest),
         },
     )
@@ -108,9 +110,9 @@ def _check_deployment(
     action: Action, context: ToolContext, *, environment: str, commit: str = "", **_others: str
 ) -> ToolResult | None:
     with open_repository(context.environment) as repository:
-        view = repository.fetch_snapshot()
-    release = find_completed(view, CallIdentity(context.key, action, environment, parse_commit_prefix(commit)))
-    return _release_result(view, release) if release else None
+        snapshot = repository.fetch_snapshot()
+    release = find_completed(snapshot, CallIdentity(context.key, action, environment, parse_commit_prefix(commit)))
+    return _release_result(snapshot, release) if release else None
 
 
 _check_release = partial(_check_deployment, "release")
@@ -133,13 +135,13 @@ def push_release_tag(
     commit: PreparedCommit = "",
     replaces: PreparedReplaces = "",
 ) -> ToolResult:
-    """Release a tag: move the environment to the tag's commit and record it. People are asked first.
+    """Release a tag: move the environment to the tag's commit and record it. This needs a person's approval.
 
-    An approval is bound to `commit`, what the tag is, and to `replaces`, where the environment stood: if either has
-    changed when the call runs, nothing is done.
+    An approval is bound to `commit`, the tag's commit, and to `replaces`, the environment's current release: if either
+    has changed when the call runs, nothing is done.
     """
-    propose = partial(plan_release, environment=environment, tag=tag, commit=commit, replaces=replaces)
-    return _deploy(context, propose, CallIdentity(context.key, "release", environment, parse_commit_prefix(commit)))
+    plan = partial(plan_release, environment=environment, tag=tag, commit=commit, replaces=replaces)
+    return _deploy(context, plan, CallIdentity(context.key, "release", environment, parse_commit_prefix(commit)))
 
 
 @tool(
@@ -158,29 +160,34 @@ def roll_back(
     commit: PreparedCommit = "",
     replaces: PreparedReplaces = "",
 ) -> ToolResult:
-    """Take an environment back to the release before the one it stands at. People are asked first.
+    """Roll an environment back to the release before its current one. This needs a person's approval.
 
-    An approval is bound to `commit`, the one it goes back to, and to `replaces`, where the environment stood: if either
-    has changed when the call runs, nothing is done.
+    An approval is bound to `commit`, the target, and to `replaces`, the environment's current release: if either has
+    changed when the call runs, nothing is done.
     """
-    propose = partial(plan_rollback, environment=environment, tag=tag, commit=commit, replaces=replaces)
-    return _deploy(context, propose, CallIdentity(context.key, "roll_back", environment, parse_commit_prefix(commit)))
+    plan = partial(plan_rollback, environment=environment, tag=tag, commit=commit, replaces=replaces)
+    return _deploy(context, plan, CallIdentity(context.key, "roll_back", environment, parse_commit_prefix(commit)))
 
 
 def _prepare_arguments(context: ToolContext, plan: PlanDeployment) -> dict[str, Any]:
-    """The arguments an approval is bound to: exact commits, with their names for whoever reads them."""
+    """Return the arguments that an approval is bound to: exact commits, with their tags for the reader."""
     with open_repository(context.environment) as repository:
-        view = repository.fetch_snapshot()
-        move = plan(view)
-        check_commit_exists(repository, move)
-    replaces = view.describe_with_full_id(move.replaces, move.environment)
-    return {"environment": move.environment, "tag": move.tag, "commit": move.commit, "replaces": replaces}
+        snapshot = repository.fetch_snapshot()
+        deployment = plan(snapshot)
+        check_commit_exists(repository, deployment)
+    replaces = snapshot.describe_with_full_id(deployment.replaces, deployment.environment)
+    return {
+        "environment": deployment.environment,
+        "tag": deployment.tag,
+        "commit": deployment.commit,
+        "replaces": replaces,
+    }
 
 
 def _deploy(context: ToolContext, plan: PlanDeployment, call: CallIdentity) -> ToolResult:
     with open_repository(context.environment) as repository:
-        view, release = apply_deployment(repository, plan, call)
-    return _release_result(view, release)
+        snapshot, release = apply_deployment(repository, plan, call)
+    return _release_result(snapshot, release)
 
 
 def _release_result(snapshot: RepositorySnapshot, release: Release) -> ToolResult:

@@ -84,7 +84,7 @@ def test_function_that_cannot_be_a_tool_is_told_with_all_its_mistakes() -> None:
     assert told[0] == "its first parameter must be the context; write `context: ToolContext` before the arguments"
     assert told[1] == "parameter `tag` has no annotation; give it a type, like `tag: str`"
     assert told[2].startswith("parameter `other` cannot be an argument: ")
-    assert told[3].startswith("parameter `*rest: str` cannot be given by name")
+    assert told[3].startswith("parameter `*rest: str` cannot be passed by name")
     assert told[4] == "it is annotated to return str; a tool returns a ToolResult, so write `-> ToolResult`"
 
 

@@ -300,7 +300,7 @@ async def test_what_is_no_answer_of_the_api_is_a_failure(openai_harness: OpenAIH
     completion = await openai_harness.complete()
 
     assert completion.outcome is CompletionOutcome.FAILED
-    assert "no answer of its API" in completion.detail
+    assert "does not fit its API" in completion.detail
 
 
 async def test_an_error_page_is_a_failure_and_its_text_stays_out(openai_harness: OpenAIHarness) -> None:
@@ -409,7 +409,7 @@ async def test_an_agent_that_cannot_be_asked_for_is_rejected_without_a_call(chat
     completion = await chat.model.complete(ModelRequest(MODEL_REQUEST.state, twice, MODEL_REQUEST.prompt))
 
     assert (completion.outcome, chat.provider.received) == (CompletionOutcome.BAD_REQUEST, [])
-    assert "look: this name is taken" in completion.detail
+    assert "look: this name is already used" in completion.detail
 
 
 async def test_a_prompt_that_cannot_be_written_is_rejected_without_a_call(chat: OpenAIHarness) -> None:

@@ -252,7 +252,7 @@ async def test_what_is_no_event_of_the_api_is_a_failure(openai_harness: OpenAIHa
     completion = await openai_harness.complete(lambda _: None)
 
     assert completion.outcome is CompletionOutcome.FAILED
-    assert "no answer of its API" in completion.detail
+    assert "does not fit its API" in completion.detail
 
 
 def chunk(content: str | None = None, **choice: Any) -> bytes:

@@ -216,7 +216,7 @@ def test_what_strict_mode_cannot_say_is_refused_with_its_place(annotation: Any, 
 
 @pytest.mark.parametrize("root", [Cat | Dog, list[Cat], str])
 def test_a_root_that_is_no_object_is_refused(root: Any) -> None:
-    with pytest.raises(ConfigurationError, match="the outermost value must be an object"):
+    with pytest.raises(ConfigurationError, match="the top-level value must be an object"):
         strict_schema(RootModel[root])
 
 
@@ -255,12 +255,12 @@ def test_the_limits_hold_for_all_tools_of_an_agent_together() -> None:
 
 @pytest.mark.parametrize("name", ["done_for_now", "await", "request_clarification", "ask_agent"])
 def test_a_tool_cannot_take_the_name_of_a_step(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name}: this name is taken"):
+    with pytest.raises(ConfigurationError, match=f"{name}: this name is already used"):
         output_schema((made(name),))
 
 
 def test_two_tools_cannot_have_one_name() -> None:
-    with pytest.raises(ConfigurationError, match="look: this name is taken"):
+    with pytest.raises(ConfigurationError, match="look: this name is already used"):
         output_schema((made("look"), made("look", where=(str, ...))))
 
 

@@ -50,9 +50,9 @@ from tests.histories import AGENT, AGENTS, POLICY, RUNNER, RandomHistory, random
 
 SNAPSHOTS = Path(__file__).parent.parent / "payloads" / "prompts"
 LAST_WORDS = "\nChoose the next step."
-ASKED_BY = re.compile(r"(?<=</thread>)\n\w+ asked you: your done_for_now goes to that agent, and to no person\.\Z")
+ASKED_BY = re.compile(r"(?<=</thread>)\n\w+ asked you: your done_for_now goes to that agent, not to a person\.\Z")
 TIME = "2026-01-02T03:04:05+00:00"
-GONE = "The message was taken back."
+GONE = "The message was deleted."
 AGENTS_OWN = Address("agent:walker")
 ALLOW = PolicyDecision(answer="allow", rule="r")
 DENY = PolicyDecision(answer="deny", rule="r", reason="not to mars")
@@ -455,7 +455,7 @@ def test_a_big_result_is_cut_with_its_summary_first() -> None:
         (fact(BudgetExtended, kind="steps", by=40.0), "<budget_extended>40 more steps</budget_extended>"),
         (
             fact(RequestExpired, request_id="r", on_expire="deny"),
-            "<timeout>Nobody answered in time. That is a timeout, not a refusal.</timeout>",
+            "<timeout>The request expired without an answer. That is a timeout, not a refusal.</timeout>",
         ),
         (
             chose(RequestHumanInput(question="Which?", choices=("a", "b"))),

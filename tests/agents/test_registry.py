@@ -17,7 +17,7 @@ def test_every_agent_has_a_name_of_its_own() -> None:
 
 
 def test_an_unknown_agent_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UnknownAgent, match=r"no agent 'depoly'; there are: .*deploy"):
+    with pytest.raises(UnknownAgent, match=r"no agent 'depoly'; known agents: .*deploy"):
         get_agent("depoly")
 
 

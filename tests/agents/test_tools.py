@@ -59,7 +59,7 @@ def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:
 
 
 def test_a_verifiable_tool_needs_a_check() -> None:
-    with pytest.raises(TypeError, match="needs a check that tells whether it happened"):
+    with pytest.raises(TypeError, match="needs a check that returns whether it happened"):
         tool(effect="verifiable")
 
 

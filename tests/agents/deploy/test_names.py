@@ -90,7 +90,7 @@ def test_where_an_environment_stands_is_never_abbreviated() -> None:
 @given(said=st.text())
 def test_only_the_environments_there_are_pass(said: str) -> None:
     assume(said not in ENVIRONMENTS)
-    with pytest.raises(ToolError, match="there are production and staging"):
+    with pytest.raises(ToolError, match="choose production or staging"):
         parse_environment(said)
 
 
