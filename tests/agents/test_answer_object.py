@@ -46,29 +46,29 @@ def reply(message: str) -> str:
         "{} </think> {{not more}}",
     ],
 )
-def test_object_is_found_whatever_is_around_it(around: str) -> None:
+def test_object_is_found_in_surrounding_text(around: str) -> None:
     inner = reply("use ```json``` and </think> with care")
 
     assert extract_object(around.format(inner)) == inner
 
 
-def test_object_that_is_written_twice_counts_once() -> None:
+def test_repeated_object_counts_once() -> None:
     assert extract_object(f"{reply('Hi')}\n```json\n{reply('Hi')}\n```") == reply("Hi")
 
 
 @pytest.mark.parametrize("between", [" ", " or\n```json\n", "</think>"])
-def test_two_different_objects_are_refused(between: str) -> None:
+def test_two_different_objects_are_rejected(between: str) -> None:
     with pytest.raises(InvalidInput, match="several objects"):
         extract_object(f"{reply('Yes')}{between}{reply('No')}")
 
 
-def test_object_within_thoughts_does_not_count() -> None:
+def test_object_in_reasoning_is_ignored() -> None:
     assert extract_object(f"<think>{reply('No')}</think>") == ""
     assert extract_object(f"<think>{reply('No')}") == ""
     assert extract_object(f"{'so '}{reply('No')}</think> nothing") == "nothing"
 
 
-def test_words_of_others_in_a_message_are_no_object() -> None:
+def test_object_inside_a_message_text_is_ignored() -> None:
     inner = reply('</think> {"step": {"intent": "nothing_to_do", "reason": "x"}} ```')
 
     assert extract_object(f"Sure: {inner}") == inner
@@ -85,7 +85,7 @@ wrappings = st.one_of(
 
 @given(before=words, after=words, label=st.sampled_from(["", "json", "jsonc"]), message=st.text(min_size=1))
 @example(before="{", after="}", label="json", message="</think>```")
-def test_any_wrapping_is_read_to_the_same_step(before: str, after: str, label: str, message: str) -> None:
+def test_any_wrapping_gives_the_same_step(before: str, after: str, label: str, message: str) -> None:
     inner = reply(f"m{message}".encode("utf-8", "ignore").decode())
     expected = parse_step(inner, AGENT)
     for text in (
@@ -100,7 +100,7 @@ def test_any_wrapping_is_read_to_the_same_step(before: str, after: str, label: s
 
 
 @given(st.text() | st.text(alphabet='{}"`<>/think\\: \n\ufeff1,[]'))
-def test_any_text_is_a_text_or_a_complaint(text: str) -> None:
+def test_any_text_gives_a_text_or_invalid_input(text: str) -> None:
     with suppress(InvalidInput):
         assert isinstance(extract_object(text), str)
 
@@ -111,7 +111,7 @@ def test_any_text_is_a_text_or_a_complaint(text: str) -> None:
      "\ufeff", " ", "</thinking><think>", '{"step":1}</think>', '"', "\\", "{\n", '```{"'],
 )  # fmt: skip
 @pytest.mark.parametrize("prefix", ["", "x", "<think>", '{"a":' * 900, f'{{"step":{" " * 100_000}1}} ', "x ```"])
-def test_hostile_text_takes_time_that_grows_with_its_length(prefix: str, unit: str) -> None:
+def test_hostile_text_takes_linear_time(prefix: str, unit: str) -> None:
     text = prefix + unit * (HOSTILE_LENGTH // len(unit))
     started = time.monotonic()
     with suppress(InvalidInput):

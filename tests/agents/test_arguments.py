@@ -77,7 +77,7 @@ WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
         ("note", None, None, None),
     ],
 )
-def test_a_function_gets_its_types_and_the_log_plain_json(name: str, given_: Any, wanted: Any, written: Any) -> None:
+def test_function_gets_annotated_types_and_log_gets_json(name: str, given_: Any, wanted: Any, written: Any) -> None:
     valid = plan.validate_arguments({name: given_})
     assert (type(valid[name]), valid[name]) == (type(written), written)
     typed = plan.to_typed_arguments(valid)[name]
@@ -105,7 +105,7 @@ def test_a_function_gets_its_types_and_the_log_plain_json(name: str, given_: Any
         ("windows", [WINDOW | {"hours": 2.5}]),
     ],
 )
-def test_a_truth_value_is_no_number_and_a_number_no_text(name: str, value: Any) -> None:
+def test_booleans_numbers_and_texts_are_not_converted(name: str, value: Any) -> None:
     with pytest.raises(InvalidArguments, match=f"plan: {name}"):
         plan.validate_arguments({name: value})
 
@@ -125,7 +125,7 @@ def test_a_truth_value_is_no_number_and_a_number_no_text(name: str, value: Any) 
         },
     )
 )
-def test_canonical_arguments_stay_as_they_are_however_often_they_are_read(objects: dict[str, Any]) -> None:
+def test_canonical_arguments_are_stable(objects: dict[str, Any]) -> None:
     valid = plan.validate_arguments(objects)
     assert plan.validate_arguments(json.loads(json.dumps(valid))) == valid
     assert plan.validate_arguments(plan.to_typed_arguments(valid)) == valid
@@ -139,7 +139,7 @@ def test_5_and_5_point_0_have_the_same_digest(number: int) -> None:
     assert json.dumps(whole) == json.dumps(broken)
 
 
-def test_a_model_is_offered_types_it_can_write() -> None:
+def test_schema_uses_types_that_a_model_can_write() -> None:
     offered = strict_schema(plan.arguments)["properties"]
     assert [kind["type"] for kind in offered["price"]["anyOf"]] == ["string", "null"]
     assert offered["at"]["anyOf"][0]["format"] == "date-time"
@@ -148,7 +148,7 @@ def test_a_model_is_offered_types_it_can_write() -> None:
     assert offered["windows"]["anyOf"][0]["items"]["properties"]["since"]["format"] == "date-time"
 
 
-def test_too_large_arguments_are_refused_and_never_cut() -> None:
+def test_too_large_arguments_are_rejected_not_truncated() -> None:
     @tool(effect="read")
     def note(context: ToolContext, text: str) -> ToolResult:
         """Note."""

@@ -40,11 +40,9 @@ def test_shipped_agents_have_no_mistakes() -> None:
     assert check_agents(LOADED_AGENTS) == []
 
 
-def test_two_agents_or_tools_of_one_name_are_refused() -> None:
+def test_duplicate_names_of_agents_and_tools_are_reported() -> None:
     other = tool(effect="read")(look.run)
-    assert found(agent("ops"), agent("ops")) == [
-        "ops.py: agent ops: another agent has this name; rename one of them"
-    ]
+    assert found(agent("ops"), agent("ops")) == ["ops.py: agent ops: another agent has this name; rename one of them"]
     (within,) = found(agent("ops", look, look))
     assert "tool look: agent ops has two tools of this name" in within
     (across,) = found(agent("ops", look), agent("dev", other))
@@ -52,7 +50,7 @@ def test_two_agents_or_tools_of_one_name_are_refused() -> None:
     assert found(agent("ops", look), agent("dev", look)) == []
 
 
-def test_asks_and_prefetch_name_only_what_is_there_and_can_be_used() -> None:
+def test_invalid_delegates_and_prefetch_are_reported() -> None:
     one = agent("ops", look, push, delegates=("ops", "dpeloy", "dev"), prefetch=("look", "lok", "push", "shove"))
 
     @tool(effect="idempotent")
@@ -76,7 +74,7 @@ def declare(function: Callable[..., object]) -> list[str]:
     return [line.partition(f"tool {function.__name__}: ")[2] for line in lines]
 
 
-def test_function_that_cannot_be_a_tool_is_told_with_all_its_mistakes() -> None:
+def test_all_mistakes_of_a_tool_function_are_reported() -> None:
     def bad(environment: str, tag, other: object(), *rest: str) -> str:
         raise NotImplementedError
 
@@ -88,21 +86,21 @@ def test_function_that_cannot_be_a_tool_is_told_with_all_its_mistakes() -> None:
     assert told[4] == "it is annotated to return str; a tool returns a ToolResult, so write `-> ToolResult`"
 
 
-def test_annotation_that_names_nothing_is_told() -> None:
+def test_unresolvable_annotation_is_reported() -> None:
     def bad(context: ToolContext, where: "Nowhere") -> ToolResult:  # noqa: F821
         raise NotImplementedError
 
     assert declare(bad) == ["its annotations cannot be read: name 'Nowhere' is not defined"]
 
 
-def test_tool_no_model_can_be_asked_for_is_told() -> None:
+def test_tool_with_an_unsupported_schema_is_reported() -> None:
     def bad(context: ToolContext, pairs: dict[str, str]) -> ToolResult:
         raise NotImplementedError
 
     assert declare(bad) == ["pairs: an object with any keys; use a list of pairs instead"]
 
 
-def test_function_with_no_parameters_or_a_reserved_name_is_told() -> None:
+def test_missing_context_and_reserved_names_are_reported() -> None:
     def done_for_now() -> ToolResult:
         raise NotImplementedError
 
@@ -124,9 +122,21 @@ COMMANDS = [
     ('say = ["go"]', "{ limit = 1 }", "step.intent: None is not a tool of agent ops or a step"),
     ('say = ["go"]', '{ intent = "look", limt = 1 }', "step.limt: look has no argument limt; it has: limit"),
     ('say = ["go"]', '{ intent = "push" }', "step: push needs the argument tag; add tag = …"),
-    ('say = ["go"]', '{ intent = "look", limit = "ten" }', "step.limit: look does not accept this value: Input should be a"),
-    ('say = ["go {n}"]', '{ intent = "look", limit = "{n}" }', "step.limit: look does not accept this value: Input should"),
-    ('say = ["go {n:int}"]', '{ intent = "push", tag = "{n}" }', "step.tag: push does not accept this value: Input should"),
+    (
+        'say = ["go"]',
+        '{ intent = "look", limit = "ten" }',
+        "step.limit: look does not accept this value: Input should be a",
+    ),
+    (
+        'say = ["go {n}"]',
+        '{ intent = "look", limit = "{n}" }',
+        "step.limit: look does not accept this value: Input should",
+    ),
+    (
+        'say = ["go {n:int}"]',
+        '{ intent = "push", tag = "{n}" }',
+        "step.tag: push does not accept this value: Input should",
+    ),
     ('say = ["go {n}"]', '{ intent = "look" }', "say[0]: nothing uses the slot {n}; use it in `step`, or write"),
     (
         'say = ["go {tag}", "go"]',
@@ -139,7 +149,11 @@ COMMANDS = [
         "step.choices: slots are filled only in texts, not inside lists and tables",
     ),
     ('say = ["go"]', '{ intent = "request_human_input" }', "step: request_human_input needs the argument question"),
-    ('say = ["go"]', '{ intent = "await", seconds = 0, reason = "x" }', "step.seconds: await does not accept this value"),
+    (
+        'say = ["go"]',
+        '{ intent = "await", seconds = 0, reason = "x" }',
+        "step.seconds: await does not accept this value",
+    ),
     ('say = ["go"]', '{ intent = "ask_agent", agent = "me", message = "x" }', "step.agent: agent ops may not ask me"),
     (
         'say = ["go"]\nanswered = "went {answer}"',
@@ -150,7 +164,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("say", "step", "told"), COMMANDS, ids=[told[:40] for *_, told in COMMANDS])
-def test_mistake_of_a_command_is_told_with_its_line_and_key(tmp_path: Path, say: str, step: str, told: str) -> None:
+def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str, step: str, told: str) -> None:
     file = tmp_path / "commands.toml"
     line = {"say[0]": 4, "answered": 5}.get(told.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
@@ -168,14 +182,14 @@ def test_mistake_of_a_command_is_told_with_its_line_and_key(tmp_path: Path, say:
         ('say = ["go", "go {tag}"]\nanswered = "go {answer}"', '{ intent = "request_human_input", question = "?" }'),
     ],
 )
-def test_sound_command_passes(tmp_path: Path, say: str, step: str) -> None:
+def test_valid_command_passes(tmp_path: Path, say: str, step: str) -> None:
     file = tmp_path / "commands.toml"
     file.write_text(f'[[commands]]\n{say}\ndoes = "goes"\nstep = {step}\n')
     lines = found(agent("ops", look, push, commands=Commands.load(file)))
     assert [line for line in lines if "nothing uses the slot {tag}" not in line] == []
 
 
-def test_commands_that_cannot_be_read_are_told_with_file_line_and_key(tmp_path: Path) -> None:
+def test_invalid_commands_file_is_reported_with_line_and_key(tmp_path: Path) -> None:
     file = tmp_path / "commands.toml"
     file.write_text('[[commands]]\nsay = "go"\ndoes = 5\nstep = {}\nreplay = ""\n')
     with pytest.raises(ConfigurationError) as refused:
@@ -213,9 +227,7 @@ BROKEN = {
 }
 
 
-def test_agents_that_cannot_be_imported_are_told_and_the_others_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_import_failure_of_one_agent_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     for name, (source, _) in BROKEN.items():
         (tmp_path / f"handrail_test_{name}").mkdir()

@@ -104,7 +104,7 @@ def helped_by(*steps: DoneForNow | CallTool | RequestHumanInput) -> tuple[Conver
 # (a) what a person says
 
 
-async def test_a_command_is_its_step_and_costs_nothing(offline_thread: Conversation) -> None:
+async def test_command_gives_its_step_without_tokens(offline_thread: Conversation) -> None:
     offline_thread.post_message("Please ship v1 to sea!")
 
     completion = await offline_thread.run_model()
@@ -113,7 +113,7 @@ async def test_a_command_is_its_step_and_costs_nothing(offline_thread: Conversat
     assert completion.step == SHIP
 
 
-async def test_a_slot_that_is_a_number_reaches_the_tool_as_one(offline_thread: Conversation) -> None:
+async def test_number_slot_reaches_the_tool_as_a_number(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
 
     assert await offline_thread.next_step() == LIST
@@ -130,7 +130,7 @@ async def test_every_kind_of_step_can_be_a_command(offline_thread: Conversation)
     assert await offline_thread.next_step() == DoneForNow(message="All right.")
 
 
-async def test_a_command_with_a_wrong_argument_is_told_so(offline_thread: Conversation) -> None:
+async def test_command_with_an_invalid_argument_gets_the_reason(offline_thread: Conversation) -> None:
     broken = Commands.parse(
         '[[commands]]\nsay = ["list {n}"]\ndoes = "x"\nstep = {intent = "list_ships", limit = "{n}"}'
     )
@@ -143,14 +143,14 @@ async def test_a_command_with_a_wrong_argument_is_told_so(offline_thread: Conver
     )
 
 
-async def test_what_was_looked_up_beforehand_is_not_taken_for_a_result(offline_thread: Conversation) -> None:
+async def test_prefetched_result_is_not_a_command_result(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     offline_thread.prefetch("list_ships", "the Argo")
 
     assert await offline_thread.next_step() == SHIP
 
 
-async def test_what_was_looked_up_beforehand_is_not_told_either(offline_thread: Conversation) -> None:
+async def test_prefetched_result_is_not_in_the_reply(offline_thread: Conversation) -> None:
     offline_thread.post_message("hello")
     offline_thread.prefetch("list_ships", "the Argo")
 
@@ -160,7 +160,7 @@ async def test_what_was_looked_up_beforehand_is_not_told_either(offline_thread: 
 # (b) answers to the commands' own questions
 
 
-async def test_an_answer_completes_the_command_that_asked(offline_thread: Conversation) -> None:
+async def test_answer_completes_the_command_that_asked(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1")
     assert isinstance(await offline_thread.next_step(), RequestHumanInput)
 
@@ -169,7 +169,7 @@ async def test_an_answer_completes_the_command_that_asked(offline_thread: Conver
     assert await offline_thread.next_step() == SHIP
 
 
-async def test_an_answer_given_as_a_message_completes_it_once(offline_thread: Conversation) -> None:
+async def test_answer_given_as_a_message_completes_it_once(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1")
     await offline_thread.next_step()
     offline_thread.post_message("Sea")
@@ -181,7 +181,7 @@ async def test_an_answer_given_as_a_message_completes_it_once(offline_thread: Co
     assert await offline_thread.run_model_to_reply() == "sea runs v1 since 9: done"
 
 
-async def test_an_answer_that_is_a_command_itself_is_that_command(offline_thread: Conversation) -> None:
+async def test_answer_that_is_a_command_runs_that_command(offline_thread: Conversation) -> None:
     offline_thread.post_message("tell me more")
     await offline_thread.next_step()
     offline_thread.post_message("list 2 ships")
@@ -192,7 +192,7 @@ async def test_an_answer_that_is_a_command_itself_is_that_command(offline_thread
     assert await offline_thread.run_model_to_reply() == "the Argo"
 
 
-async def test_an_answer_nobody_understands_gets_the_list_of_commands(offline_thread: Conversation) -> None:
+async def test_unknown_answer_gets_the_list_of_commands(offline_thread: Conversation) -> None:
     offline_thread.post_message("tell me more")
     await offline_thread.next_step()
     offline_thread.post_message("the weather")
@@ -200,7 +200,7 @@ async def test_an_answer_nobody_understands_gets_the_list_of_commands(offline_th
     assert await offline_thread.run_model_to_reply() == help_text(AGENT)
 
 
-async def test_an_answer_the_commands_do_not_understand_goes_to_the_model() -> None:
+async def test_unknown_answer_goes_to_the_fallback_model() -> None:
     thread, fallback = helped_by(DoneForNow(message="It is sunny."))
     thread.post_message("tell me more")
     await thread.next_step()
@@ -217,20 +217,20 @@ async def words_told(thread: Conversation, said: str) -> list[str]:
     return told
 
 
-async def test_a_model_is_heard_while_it_writes() -> None:
+async def test_fallback_model_streams_its_reply() -> None:
     thread, _ = helped_by(DoneForNow(message="It is sunny."))
 
     assert await words_told(thread, "how is the weather?") == ["It", "It is", "It is sunny."]
 
 
-async def test_commands_reply_at_once(offline_thread: Conversation) -> None:
+async def test_commands_do_not_stream_their_reply(offline_thread: Conversation) -> None:
     assert await words_told(offline_thread, "stop") == []
 
 
 # (c) results
 
 
-async def test_a_result_is_told_in_the_commands_words(offline_thread: Conversation) -> None:
+async def test_result_uses_the_commands_reply_text(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("approve")
@@ -239,7 +239,7 @@ async def test_a_result_is_told_in_the_commands_words(offline_thread: Conversati
     assert await offline_thread.run_model_to_reply() == "sea runs v1 since 9: all aboard"
 
 
-async def test_a_result_tells_what_was_really_done_not_what_was_said(offline_thread: Conversation) -> None:
+async def test_result_shows_the_final_arguments(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.edit_arguments(version="v2")
@@ -248,7 +248,7 @@ async def test_a_result_tells_what_was_really_done_not_what_was_said(offline_thr
     assert await offline_thread.run_model_to_reply() == "sea runs v2 since 9: all aboard"
 
 
-async def test_a_result_whose_command_is_forgotten_is_told_in_the_tools_words(offline_thread: Conversation) -> None:
+async def test_result_of_a_dropped_command_uses_the_tools_summary(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("approve")
@@ -258,7 +258,7 @@ async def test_a_result_whose_command_is_forgotten_is_told_in_the_tools_words(of
     assert await offline_thread.run_model_to_reply() == "all aboard"
 
 
-async def test_a_remark_in_between_changes_nothing(offline_thread: Conversation) -> None:
+async def test_comment_while_a_command_runs_changes_nothing(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     await offline_thread.run_model()
     offline_thread.post_message("thanks")
@@ -267,7 +267,7 @@ async def test_a_remark_in_between_changes_nothing(offline_thread: Conversation)
     assert await offline_thread.run_model_to_reply() == "the Argo"
 
 
-async def test_a_remark_in_between_is_for_the_model_when_there_is_one() -> None:
+async def test_comment_while_a_command_runs_goes_to_the_fallback() -> None:
     thread, fallback = helped_by(DoneForNow(message="The Argo, and yes, it floats."))
     thread.post_message("list 2 ships")
     await thread.run_model()
@@ -278,7 +278,7 @@ async def test_a_remark_in_between_is_for_the_model_when_there_is_one() -> None:
     fallback.check()
 
 
-async def test_commands_given_while_one_runs_are_all_done_and_all_told(offline_thread: Conversation) -> None:
+async def test_commands_sent_while_one_runs_all_run_and_reply(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     await offline_thread.run_model()
     offline_thread.post_message("list 4 ships")
@@ -303,7 +303,7 @@ async def test_commands_given_while_one_runs_are_all_done_and_all_told(offline_t
         ),
     ],
 )
-async def test_a_look_asked_for_while_people_decide_comes_after_their_decision_and_hides_nothing(
+async def test_command_during_an_approval_runs_after_the_decision(
     offline_thread: Conversation, end: Callable[[Conversation], None], told: str
 ) -> None:
     offline_thread.post_message("ship v1 to sea")
@@ -316,7 +316,7 @@ async def test_a_look_asked_for_while_people_decide_comes_after_their_decision_a
     assert await offline_thread.run_model_to_reply() == f"{told}\n\nthe Argo"
 
 
-async def test_a_stop_that_comes_too_late_does_not_hide_what_was_done(offline_thread: Conversation) -> None:
+async def test_late_cancel_does_not_hide_the_result(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     await offline_thread.run_model()
     offline_thread.post_message("stop")
@@ -325,7 +325,7 @@ async def test_a_stop_that_comes_too_late_does_not_hide_what_was_done(offline_th
     assert await offline_thread.run_model_to_reply() == "the Argo"
 
 
-async def test_the_next_command_starts_afresh(offline_thread: Conversation) -> None:
+async def test_next_command_does_not_repeat_old_results(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     await offline_thread.run_model()
     offline_thread.succeed_tool("the Argo")
@@ -340,7 +340,7 @@ async def test_the_next_command_starts_afresh(offline_thread: Conversation) -> N
 # (d) failures
 
 
-async def test_a_failure_is_told_plainly(offline_thread: Conversation) -> None:
+async def test_failure_is_in_the_reply(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     await offline_thread.run_model()
     offline_thread.fail_tool("the harbour is closed")
@@ -348,7 +348,7 @@ async def test_a_failure_is_told_plainly(offline_thread: Conversation) -> None:
     assert await offline_thread.run_model_to_reply() == "That did not work: the harbour is closed"
 
 
-async def test_a_denial_by_policy_is_told_with_its_reason(offline_thread: Conversation) -> None:
+async def test_policy_denial_is_reported_with_its_reason(offline_thread: Conversation) -> None:
     offline_thread.policy = Policy(rules=(Rule(name="no ships", tool="ship", deny="not on Fridays"),), people=PEOPLE)
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
@@ -356,7 +356,7 @@ async def test_a_denial_by_policy_is_told_with_its_reason(offline_thread: Conver
     assert await offline_thread.run_model_to_reply() == "I did not do that: not on Fridays"
 
 
-async def test_a_call_that_makes_no_sense_is_told_and_not_tried_again(offline_thread: Conversation) -> None:
+async def test_rejected_call_is_reported_and_not_retried(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v9 to sea")
     await offline_thread.run_model_with_rejected_call("there is no v9")
 
@@ -366,7 +366,7 @@ async def test_a_call_that_makes_no_sense_is_told_and_not_tried_again(offline_th
 # (e) people say no
 
 
-async def test_a_no_is_told_with_the_name_and_the_reason(offline_thread: Conversation) -> None:
+async def test_denial_is_reported_with_name_and_reason(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("deny", comment="there is a storm")
@@ -374,7 +374,7 @@ async def test_a_no_is_told_with_the_name_and_the_reason(offline_thread: Convers
     assert await offline_thread.run_model_to_reply() == "Not done: bob denied it: there is a storm"
 
 
-async def test_a_no_without_a_reason_is_told_too_and_needs_no_model() -> None:
+async def test_denial_without_a_reason_needs_no_model() -> None:
     thread, fallback = helped_by()
     thread.post_message("ship v1 to sea")
     await thread.run_model()
@@ -384,7 +384,7 @@ async def test_a_no_without_a_reason_is_told_too_and_needs_no_model() -> None:
     assert fallback.received == []
 
 
-async def test_a_no_with_a_reason_is_for_the_model_when_there_is_one() -> None:
+async def test_denial_with_a_reason_goes_to_the_fallback() -> None:
     thread, fallback = helped_by(DoneForNow(message="I will try the moon."))
     thread.post_message("ship v1 to sea")
     await thread.run_model()
@@ -397,7 +397,7 @@ async def test_a_no_with_a_reason_is_for_the_model_when_there_is_one() -> None:
 # (f) time, and changes of mind
 
 
-async def test_silence_is_told_as_a_timeout(offline_thread: Conversation) -> None:
+async def test_expired_approval_is_reported_as_expired(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.expire_request()
@@ -408,7 +408,7 @@ async def test_silence_is_told_as_a_timeout(offline_thread: Conversation) -> Non
     )
 
 
-async def test_a_question_nobody_answers_is_told_as_a_timeout(offline_thread: Conversation) -> None:
+async def test_expired_question_is_reported_as_expired(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1")
     await offline_thread.run_model()
     offline_thread.expire_request()
@@ -416,7 +416,7 @@ async def test_a_question_nobody_answers_is_told_as_a_timeout(offline_thread: Co
     assert (await offline_thread.run_model_to_reply()).startswith("The request expired without an answer")
 
 
-async def test_an_approval_that_was_held_and_given_late_is_told_as_done(offline_thread: Conversation) -> None:
+async def test_late_approval_of_a_kept_request_runs_the_call(offline_thread: Conversation) -> None:
     held = Rule(name="patience", tool="ship", ask=ApprovalTerms(roles=("release",), on_expire="hold"))
     offline_thread.policy = Policy(rules=(held,), people=PEOPLE)
     offline_thread.post_message("ship v1 to sea")
@@ -428,7 +428,7 @@ async def test_an_approval_that_was_held_and_given_late_is_told_as_done(offline_
     assert await offline_thread.run_model_to_reply() == "sea runs v1 since 9: all aboard"
 
 
-async def test_a_new_command_takes_the_place_of_the_one_that_waits(offline_thread: Conversation) -> None:
+async def test_new_command_supersedes_the_waiting_one(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.post_message("ship v2 to moon")
@@ -439,7 +439,7 @@ async def test_a_new_command_takes_the_place_of_the_one_that_waits(offline_threa
     assert await offline_thread.run_model_to_reply() == "moon runs v2 since 9: all aboard"
 
 
-async def test_a_command_that_only_talks_withdraws_what_waits(offline_thread: Conversation) -> None:
+async def test_cancel_command_withdraws_the_open_request(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.post_message("stop")
@@ -447,7 +447,7 @@ async def test_a_command_that_only_talks_withdraws_what_waits(offline_thread: Co
     assert await offline_thread.run_model_to_reply() == "All right."
 
 
-async def test_a_correction_that_is_no_command_withdraws_what_waits(offline_thread: Conversation) -> None:
+async def test_unknown_correction_withdraws_the_open_request(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.post_message("no, do not do that")
@@ -455,7 +455,7 @@ async def test_a_correction_that_is_no_command_withdraws_what_waits(offline_thre
     assert await offline_thread.run_model_to_reply() == "I withdrew the request; nothing was done."
 
 
-async def test_a_correction_that_is_no_command_is_for_the_model_when_there_is_one() -> None:
+async def test_unknown_correction_goes_to_the_fallback() -> None:
     thread, fallback = helped_by(SHIP.model_copy(update={"arguments": {"version": "v2", "place": "sea"}}))
     thread.post_message("ship v1 to sea")
     await thread.run_model()
@@ -465,7 +465,7 @@ async def test_a_correction_that_is_no_command_is_for_the_model_when_there_is_on
     fallback.check()
 
 
-async def test_a_wait_that_is_over_is_told(offline_thread: Conversation) -> None:
+async def test_end_of_a_wait_is_reported(offline_thread: Conversation) -> None:
     offline_thread.post_message("wait")
     await offline_thread.run_model()
     offline_thread.end_wait()
@@ -474,7 +474,7 @@ async def test_a_wait_that_is_over_is_told(offline_thread: Conversation) -> None
 
 
 @pytest.mark.parametrize("looked", ["ran", "did not run"])
-async def test_what_a_person_found_out_is_told(offline_thread: Conversation, looked: str) -> None:
+async def test_persons_outcome_answer_is_reported(offline_thread: Conversation, looked: str) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("approve")
@@ -484,7 +484,7 @@ async def test_what_a_person_found_out_is_told(offline_thread: Conversation, loo
     assert await offline_thread.run_model_to_reply() == f"bob checked ship: {looked}."
 
 
-async def test_a_call_that_is_run_again_is_told_by_its_result(offline_thread: Conversation) -> None:
+async def test_rerun_call_is_reported_by_its_result(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("approve")
@@ -495,7 +495,7 @@ async def test_a_call_that_is_run_again_is_told_by_its_result(offline_thread: Co
     assert await offline_thread.run_model_to_reply() == "sea runs v1 since 9: all aboard"
 
 
-async def test_a_call_nobody_can_tell_about_is_never_told_as_not_done(offline_thread: Conversation) -> None:
+async def test_unknown_outcome_is_never_reported_as_not_done(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("approve")
@@ -508,7 +508,7 @@ async def test_a_call_nobody_can_tell_about_is_never_told_as_not_done(offline_th
 # (g) anything else
 
 
-async def test_what_no_command_says_gets_the_list_of_commands(offline_thread: Conversation) -> None:
+async def test_unknown_text_gets_the_list_of_commands(offline_thread: Conversation) -> None:
     offline_thread.post_message("sing me a song")
 
     told = await offline_thread.run_model_to_reply()
@@ -517,18 +517,17 @@ async def test_what_no_command_says_gets_the_list_of_commands(offline_thread: Co
     assert "- list LIMIT ships: lists ships" in told
 
 
-async def test_an_agent_without_commands_says_what_it_is_and_what_it_needs() -> None:
+async def test_agent_without_commands_asks_for_a_model() -> None:
     mute = Agent(name="mute", purpose="Listens.", instructions="", tools=())
     thread = Conversation(mute, CommandModel())
     thread.post_message("hello")
 
     assert (
-        await thread.run_model_to_reply()
-        == "I am mute. Listens. I need a language model to work: set OPENAI_API_KEY."
+        await thread.run_model_to_reply() == "I am mute. Listens. I need a language model to work: set OPENAI_API_KEY."
     )
 
 
-async def test_what_no_command_says_goes_to_the_model_as_it_is() -> None:
+async def test_unknown_text_goes_to_the_fallback_unchanged() -> None:
     thread, fallback = helped_by(DoneForNow(message="La la la."))
     thread.post_message("sing me a song")
 
@@ -538,7 +537,7 @@ async def test_what_no_command_says_goes_to_the_model_as_it_is() -> None:
     assert "sing me a song" in fallback.received[0].prompt.user
 
 
-async def test_a_command_with_a_wrong_argument_goes_to_the_model_when_there_is_one() -> None:
+async def test_command_with_an_invalid_argument_goes_to_the_fallback() -> None:
     thread, fallback = helped_by(DoneForNow(message="How many is many?"))
     broken = Commands.parse(
         '[[commands]]\nsay = ["list {n}"]\ndoes = "x"\nstep = {intent = "list_ships", limit = "{n}"}'
@@ -550,7 +549,7 @@ async def test_a_command_with_a_wrong_argument_goes_to_the_model_when_there_is_o
     fallback.check()
 
 
-async def test_what_the_model_began_it_also_ends() -> None:
+async def test_fallback_finishes_the_work_it_began() -> None:
     thread, fallback = helped_by(LIST, DoneForNow(message="Two ships."))
     thread.post_message("how many ships are there?")
     await thread.run_model()
@@ -561,7 +560,7 @@ async def test_what_the_model_began_it_also_ends() -> None:
     fallback.check()
 
 
-async def test_a_command_is_obeyed_also_after_the_model_had_the_word() -> None:
+async def test_command_runs_after_a_reply_of_the_fallback() -> None:
     thread, fallback = helped_by(SHIP)
     thread.post_message("send the first one out to sea")
     await thread.run_model()
@@ -574,7 +573,7 @@ async def test_a_command_is_obeyed_also_after_the_model_had_the_word() -> None:
     fallback.check()
 
 
-async def test_a_question_of_the_model_is_answered_to_the_model() -> None:
+async def test_answer_to_the_fallbacks_question_goes_to_the_fallback() -> None:
     thread, fallback = helped_by(RequestHumanInput(question="How many?"), DoneForNow(message="I see."))
     thread.post_message("show me some")
     await thread.run_model()
@@ -584,7 +583,7 @@ async def test_a_question_of_the_model_is_answered_to_the_model() -> None:
     fallback.check()
 
 
-async def test_a_model_that_failed_is_asked_again() -> None:
+async def test_failed_fallback_is_called_again() -> None:
     thread, fallback = helped_by(DoneForNow(message="La la la."))
     thread.post_message("sing me a song")
     thread.reject_step(CompletionOutcome.TIMEOUT, "scripted")
@@ -593,7 +592,7 @@ async def test_a_model_that_failed_is_asked_again() -> None:
     fallback.check()
 
 
-async def test_help_that_is_a_command_is_obeyed(offline_thread: Conversation) -> None:
+async def test_custom_help_command_overrides_builtin(offline_thread: Conversation) -> None:
     offline_thread.post_message("sing me a song")
     offline_thread.ask_for_help()
     offline_thread.answer_request("answer", text="list 2 ships")
@@ -601,7 +600,7 @@ async def test_help_that_is_a_command_is_obeyed(offline_thread: Conversation) ->
     assert await offline_thread.next_step() == LIST
 
 
-async def test_more_budget_changes_nothing_about_what_is_next(offline_thread: Conversation) -> None:
+async def test_budget_extension_does_not_change_the_next_step(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     offline_thread.extend_budget()
     assert await offline_thread.next_step() == LIST
@@ -611,7 +610,7 @@ async def test_more_budget_changes_nothing_about_what_is_next(offline_thread: Co
     assert await offline_thread.run_model_to_reply() == "the Argo"
 
 
-async def test_a_copy_of_a_thread_takes_nothing_over(offline_thread: Conversation) -> None:
+async def test_forked_thread_has_no_pending_commands(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.fork()
@@ -620,7 +619,7 @@ async def test_a_copy_of_a_thread_takes_nothing_over(offline_thread: Conversatio
     assert await offline_thread.run_model_to_reply() == help_text(AGENT)
 
 
-async def test_an_answer_that_does_not_count_is_not_listened_to(offline_thread: Conversation) -> None:
+async def test_uncounted_answer_is_ignored(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("deny", by=Address("person:mallory"), comment="ha")
@@ -689,7 +688,7 @@ async def play(thread: Conversation, story: list[tuple[str, str]]) -> None:
 
 
 @given(st.lists(st.tuples(acts, words), max_size=60))
-async def test_whatever_happens_the_commands_have_a_step(story: list[tuple[str, str]]) -> None:
+async def test_commands_have_a_step_in_any_history(story: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
     await play(thread, story)
 
@@ -702,7 +701,7 @@ async def test_whatever_happens_the_commands_have_a_step(story: list[tuple[str, 
 
 
 @given(st.lists(st.tuples(acts, words), max_size=40))
-async def test_left_alone_with_willing_people_a_thread_comes_to_rest(story: list[tuple[str, str]]) -> None:
+async def test_thread_comes_to_rest_when_requests_are_approved(story: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
     await play(thread, [("says", "hello"), *story])
 
@@ -713,7 +712,7 @@ async def test_left_alone_with_willing_people_a_thread_comes_to_rest(story: list
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_every_command_we_ship_is_a_valid_step(agent: Agent) -> None:
+def test_every_shipped_command_is_a_valid_step(agent: Agent) -> None:
     for command in agent.commands.commands:
         for pattern in command.say:
             match = agent.commands.match(re.sub(r"\{\w+:int\}", "7", re.sub(r"\{\w+\}", "production", pattern)))
@@ -721,7 +720,7 @@ def test_every_command_we_ship_is_a_valid_step(agent: Agent) -> None:
             step_from_dict(match.step, agent)
 
 
-def test_a_story_without_events_is_empty() -> None:
+def test_history_without_events_is_empty() -> None:
     story = command_history(ThreadState(), AGENT.commands)
 
     assert (story.runs, story.pending_commands, story.comments, story.last_event) == ((), (), (), None)

@@ -84,14 +84,14 @@ def helped_by(*steps: Any) -> Conversation:
     return Conversation(OFFICE, CommandModel(ScriptedModel(*steps)), others=(HARBOUR, WEATHER))
 
 
-async def test_what_is_asked_is_a_command_of_the_asked_agent(office: Conversation) -> None:
+async def test_delegated_message_runs_the_delegates_command(office: Conversation) -> None:
     office.post_message("order v1")
     assert await office.next_step() == AskAgent(agent="harbour", message="ship v1")
     assert await office.next_step() == CallTool(tool="ship", arguments={"version": "v1"})
     assert office.active_agent is HARBOUR
 
 
-async def test_the_person_is_told_what_the_asked_agent_answered(office: Conversation) -> None:
+async def test_delegates_answer_is_in_the_reply(office: Conversation) -> None:
     office.post_message("see")
     await office.next_step()
     await office.next_step()
@@ -101,7 +101,7 @@ async def test_the_person_is_told_what_the_asked_agent_answered(office: Conversa
     assert await office.run_model_to_reply() == "a sail on the horizon"
 
 
-async def test_an_approval_the_asked_agent_needed_is_told_by_its_end(office: Conversation) -> None:
+async def test_delegates_approval_is_reported_by_its_outcome(office: Conversation) -> None:
     office.post_message("order v1")
     await office.next_step()
     await office.next_step()
@@ -110,7 +110,7 @@ async def test_an_approval_the_asked_agent_needed_is_told_by_its_end(office: Con
     assert await office.run_model_to_reply() == "Not done: bob denied it: not today"
 
 
-async def test_agents_ask_each_other_two_deep(office: Conversation) -> None:
+async def test_delegation_works_two_levels_deep(office: Conversation) -> None:
     office.post_message("wind")
     assert await office.next_step() == AskAgent(agent="harbour", message="ask for wind")
     assert await office.next_step() == AskAgent(agent="weather", message="wind")
@@ -121,19 +121,19 @@ async def test_agents_ask_each_other_two_deep(office: Conversation) -> None:
     assert await office.run_model_to_reply() == "from the west"
 
 
-async def test_an_agent_that_does_not_understand_answers_with_what_it_does(office: Conversation) -> None:
+async def test_delegate_answers_an_unknown_message_with_its_help(office: Conversation) -> None:
     office.post_message("whistle")
     await office.next_step()
     await office.next_step()
     assert await office.run_model_to_reply() == help_text(HARBOUR)
 
 
-async def test_a_command_that_asks_whom_it_may_not_is_told_so(office: Conversation) -> None:
+async def test_delegation_to_a_forbidden_agent_is_reported(office: Conversation) -> None:
     office.post_message("bother")
     assert await office.run_model_to_reply() == "I cannot do that: step.agent: unknown; you may ask: harbour"
 
 
-async def test_asking_in_a_circle_is_refused_and_everybody_is_told_why(office: Conversation) -> None:
+async def test_circular_delegation_is_rejected_with_the_reason(office: Conversation) -> None:
     office.post_message("circle")
     for _ in range(5):
         await office.next_step()
@@ -141,7 +141,7 @@ async def test_asking_in_a_circle_is_refused_and_everybody_is_told_why(office: C
     assert await office.run_model_to_reply() == refused
 
 
-async def test_words_that_both_agents_know_are_heard_by_the_one_at_work(office: Conversation) -> None:
+async def test_command_of_both_agents_goes_to_the_active_one(office: Conversation) -> None:
     office.post_message("order v1")
     await office.next_step()
     await office.next_step()
@@ -153,7 +153,7 @@ async def test_words_that_both_agents_know_are_heard_by_the_one_at_work(office: 
     assert await office.run_model_to_reply() == "v2 is out"
 
 
-async def test_what_was_withdrawn_from_the_asked_agent_is_told_as_it_put_it(office: Conversation) -> None:
+async def test_withdrawn_delegate_request_is_reported_in_its_words(office: Conversation) -> None:
     office.post_message("order v1")
     await office.next_step()
     await office.next_step()
@@ -162,7 +162,7 @@ async def test_what_was_withdrawn_from_the_asked_agent_is_told_as_it_put_it(offi
     assert await office.run_model_to_reply() == "All right."
 
 
-async def test_the_same_can_be_asked_twice_and_each_time_is_told(office: Conversation) -> None:
+async def test_same_delegation_twice_replies_twice(office: Conversation) -> None:
     for seen in ("a sail", "two sails"):
         office.post_message("see")
         await office.next_step()
@@ -172,7 +172,7 @@ async def test_the_same_can_be_asked_twice_and_each_time_is_told(office: Convers
         assert await office.run_model_to_reply() == seen
 
 
-async def test_two_commands_at_once_are_both_done_each_by_its_agent(office: Conversation) -> None:
+async def test_two_commands_run_in_their_own_agents(office: Conversation) -> None:
     office.post_message("see")
     office.post_message("look")
     await office.next_step()
@@ -185,7 +185,7 @@ async def test_two_commands_at_once_are_both_done_each_by_its_agent(office: Conv
     assert await office.run_model_to_reply() == "a sail\n\na desk"
 
 
-async def test_what_is_asked_in_other_words_goes_to_the_model_and_its_answer_comes_back() -> None:
+async def test_fallback_handles_an_unknown_delegated_message() -> None:
     office = helped_by(DoneForNow(message="I cannot sing."))
     office.post_message("whistle")
     await office.next_step()
@@ -193,7 +193,7 @@ async def test_what_is_asked_in_other_words_goes_to_the_model_and_its_answer_com
     assert await office.run_model_to_reply() == "I cannot sing."
 
 
-async def test_a_model_may_ask_in_the_words_of_a_command() -> None:
+async def test_fallback_can_delegate_with_a_commands_text() -> None:
     office = helped_by(AskAgent(agent="harbour", message="look"), DoneForNow(message="There is a sail."))
     office.post_message("what can you see from the window?")
     await office.next_step()
@@ -206,7 +206,7 @@ async def test_a_model_may_ask_in_the_words_of_a_command() -> None:
 # What is forgotten
 
 
-async def test_a_command_that_was_carried_out_before_all_was_forgotten_is_not_carried_out_again(
+async def test_delegated_command_runs_once_after_history_is_dropped(
     office: Conversation,
 ) -> None:
     office.post_message("order v1")
@@ -220,7 +220,7 @@ async def test_a_command_that_was_carried_out_before_all_was_forgotten_is_not_ca
     assert await office.run_model_to_reply() == "v1 is out"
 
 
-async def test_a_pause_in_the_asked_agents_part_is_no_end_of_it(office: Conversation) -> None:
+async def test_pause_does_not_end_the_delegation(office: Conversation) -> None:
     """The reply that says why the thread is paused is the engine's, and nobody's answer."""
     office.post_message("order v1")
     await office.next_step()
@@ -234,7 +234,7 @@ async def test_a_pause_in_the_asked_agents_part_is_no_end_of_it(office: Conversa
     assert await office.run_model_to_reply() == "v1 is out"
 
 
-async def test_a_thread_that_ended_in_another_agents_hands_begins_anew(office: Conversation) -> None:
+async def test_thread_that_ended_during_a_delegation_starts_anew(office: Conversation) -> None:
     office.post_message("order v1")
     await office.next_step()
     await office.next_step()
@@ -243,7 +243,7 @@ async def test_a_thread_that_ended_in_another_agents_hands_begins_anew(office: C
     assert await office.next_step() == AskAgent(agent="harbour", message="look")
 
 
-async def test_an_asked_agents_approval_that_runs_out_and_ends_the_thread_is_told_when_somebody_writes_again(
+async def test_expired_delegate_approval_is_reported_at_the_next_message(
     office: Conversation,
 ) -> None:
     halting = Rule(name="halt", tool="ship", ask=ApprovalTerms(roles=("release",), on_expire="halt"))
@@ -263,7 +263,7 @@ async def test_an_asked_agents_approval_that_runs_out_and_ends_the_thread_is_tol
     )
 
 
-async def test_a_rejected_answer_of_a_model_is_its_own_agents_matter() -> None:
+async def test_rejected_model_answer_belongs_to_its_agent() -> None:
     office = helped_by(DoneForNow(message="Better."))
     office.post_message("whistle")
     await office.next_step()
@@ -273,7 +273,7 @@ async def test_a_rejected_answer_of_a_model_is_its_own_agents_matter() -> None:
 
 
 @given(st.integers(1, 12))
-async def test_however_much_is_forgotten_the_person_is_told_something(keep: int) -> None:
+async def test_reply_is_never_empty_after_history_is_dropped(keep: int) -> None:
     office = Conversation(OFFICE, CommandModel(), others=(HARBOUR, WEATHER))
     office.post_message("see")
     await office.next_step()
@@ -286,5 +286,5 @@ async def test_however_much_is_forgotten_the_person_is_told_something(keep: int)
 
 
 @given(random_histories(max_moves=60))
-def test_any_history_tells_the_agent_at_work_a_story(walk: Any) -> None:
+def test_any_history_gives_a_command_history(walk: Any) -> None:
     assert command_history(walk.state, walk.agent.commands).last_event in (None, *walk.state.history)

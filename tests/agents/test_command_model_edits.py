@@ -38,7 +38,7 @@ def listing(limit: int) -> CallTool:
 # Before anything was done
 
 
-async def test_a_command_is_the_one_it_was_edited_into(offline_thread: Conversation) -> None:
+async def test_edited_command_runs_with_its_new_text(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships", ref="m1")
     offline_thread.edit_message("m1", "list 3 ships")
     offline_thread.edit_message("m1", "list 4 ships")
@@ -47,19 +47,19 @@ async def test_a_command_is_the_one_it_was_edited_into(offline_thread: Conversat
     assert await offline_thread.run_model_to_reply() == "four"
 
 
-async def test_a_remark_becomes_a_command_by_its_edit(offline_thread: Conversation) -> None:
+async def test_comment_becomes_a_command_by_an_edit(offline_thread: Conversation) -> None:
     offline_thread.post_message("lsit 2 ships", ref="m1")
     offline_thread.edit_message("m1", "list 2 ships")
     assert await offline_thread.next_step() == listing(2)
 
 
-async def test_a_command_becomes_a_remark_by_its_edit(offline_thread: Conversation) -> None:
+async def test_command_becomes_a_comment_by_an_edit(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea", ref="m1")
     offline_thread.edit_message("m1", "never mind")
     assert await offline_thread.run_model_to_reply() == help_text(AGENT)
 
 
-async def test_an_edited_command_keeps_its_place_among_others(offline_thread: Conversation) -> None:
+async def test_edited_command_keeps_its_position(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 1 ships", ref="m1")
     offline_thread.post_message("list 2 ships", ref="m2")
     offline_thread.edit_message("m1", "list 4 ships")
@@ -68,7 +68,7 @@ async def test_an_edited_command_keeps_its_place_among_others(offline_thread: Co
     assert await offline_thread.next_step() == listing(2)
 
 
-async def test_a_command_that_waits_behind_another_one_may_still_be_edited(offline_thread: Conversation) -> None:
+async def test_pending_command_can_be_edited(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 1 ships", ref="m1")
     offline_thread.post_message("list 2 ships", ref="m2")
     await offline_thread.next_step()
@@ -77,7 +77,7 @@ async def test_a_command_that_waits_behind_another_one_may_still_be_edited(offli
     assert await offline_thread.next_step() == listing(4)
 
 
-async def test_a_deleted_command_was_never_given(offline_thread: Conversation) -> None:
+async def test_deleted_command_does_not_run(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea", ref="m1")
     offline_thread.post_message("list 2 ships", ref="m2")
     offline_thread.edit_message("m1", None)
@@ -86,7 +86,7 @@ async def test_a_deleted_command_was_never_given(offline_thread: Conversation) -
     assert await offline_thread.run_model_to_reply() == "two"
 
 
-async def test_a_remark_that_was_deleted_is_nothing_to_think_about() -> None:
+async def test_deleted_comment_does_not_reach_the_fallback() -> None:
     thread = helped_by()
     thread.post_message("list 2 ships")
     await thread.next_step()
@@ -97,7 +97,7 @@ async def test_a_remark_that_was_deleted_is_nothing_to_think_about() -> None:
 
 
 @pytest.mark.parametrize("thread", [Conversation(AGENT, CommandModel()), helped_by()], ids=["alone", "helped"])
-async def test_when_all_was_taken_back_nothing_is_done_and_nobody_is_bothered(thread: Conversation) -> None:
+async def test_nothing_happens_when_all_messages_are_deleted(thread: Conversation) -> None:
     thread.post_message("ship v1 to sea", ref="m1")
     thread.post_message("hello", ref="m2")
     thread.edit_message("m2", None)
@@ -107,7 +107,7 @@ async def test_when_all_was_taken_back_nothing_is_done_and_nobody_is_bothered(th
 
 
 @given(st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.none() | WORDS), max_size=12))
-def test_until_something_is_done_what_was_said_is_what_stands(changes: list[tuple[str, str | None]]) -> None:
+def test_latest_text_counts_until_a_step_is_chosen(changes: list[tuple[str, str | None]]) -> None:
     thread, anew, stands = Conversation(AGENT, CommandModel()), Conversation(AGENT, CommandModel()), {}
     for ref, text in changes:
         if ref in stands:
@@ -126,7 +126,7 @@ def test_until_something_is_done_what_was_said_is_what_stands(changes: list[tupl
 # While people are asked
 
 
-async def test_an_edit_that_supersedes_is_the_new_command(offline_thread: Conversation) -> None:
+async def test_edit_that_supersedes_a_request_is_the_new_command(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea", ref="m1")
     await offline_thread.next_step()
     offline_thread.edit_message("m1", "ship v2 to sea")
@@ -136,7 +136,7 @@ async def test_an_edit_that_supersedes_is_the_new_command(offline_thread: Conver
     assert await offline_thread.run_model_to_reply() == "sea runs v2 since 9: all aboard"
 
 
-async def test_an_old_remark_that_supersedes_by_its_edit_is_the_new_command(offline_thread: Conversation) -> None:
+async def test_edited_old_comment_that_supersedes_is_the_new_command(offline_thread: Conversation) -> None:
     offline_thread.post_message("hello", ref="m1")
     offline_thread.post_message("ship v1 to sea", ref="m2")
     await offline_thread.next_step()
@@ -144,7 +144,7 @@ async def test_an_old_remark_that_supersedes_by_its_edit_is_the_new_command(offl
     assert await offline_thread.next_step() == ship("v3")
 
 
-async def test_a_message_that_was_taken_back_while_people_decide_is_told_as_withdrawn() -> None:
+async def test_deletion_during_an_approval_is_reported_as_withdrawn() -> None:
     for thread in (Conversation(AGENT, CommandModel()), helped_by()):
         thread.post_message("ship v1 to sea", ref="m1")
         await thread.next_step()
@@ -156,7 +156,7 @@ async def test_a_message_that_was_taken_back_while_people_decide_is_told_as_with
 # Too late
 
 
-async def test_what_was_done_is_told_and_not_done_again_whatever_becomes_of_its_message(
+async def test_done_command_does_not_run_again_after_an_edit(
     offline_thread: Conversation,
 ) -> None:
     for text in ("list 5 ships", None):
@@ -167,7 +167,7 @@ async def test_what_was_done_is_told_and_not_done_again_whatever_becomes_of_its_
         assert await offline_thread.run_model_to_reply() == "two"
 
 
-async def test_an_edit_that_comes_too_late_is_for_the_model_when_there_is_one() -> None:
+async def test_late_edit_goes_to_the_fallback() -> None:
     thread = helped_by(DoneForNow(message="Two, and yes, they float."))
     thread.post_message("list 2 ships", ref="m1")
     await thread.next_step()
@@ -176,7 +176,7 @@ async def test_an_edit_that_comes_too_late_is_for_the_model_when_there_is_one() 
     assert await thread.run_model_to_reply() == "Two, and yes, they float."
 
 
-async def test_a_message_that_was_acted_upon_stays_so_however_often_it_is_edited(offline_thread: Conversation) -> None:
+async def test_repeated_late_edits_do_not_run_a_command(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships", ref="m1")
     await offline_thread.next_step()
     offline_thread.edit_message("m1", "hm")
@@ -185,7 +185,7 @@ async def test_a_message_that_was_acted_upon_stays_so_however_often_it_is_edited
     assert await offline_thread.run_model_to_reply() == "two"
 
 
-async def test_an_edit_wakes_no_command_that_rests(offline_thread: Conversation) -> None:
+async def test_edit_after_the_reply_runs_no_command(offline_thread: Conversation) -> None:
     offline_thread.post_message("hello", ref="m1")
     await offline_thread.run_model_to_reply()
     offline_thread.edit_message("m1", "ship v1 to sea")
@@ -196,7 +196,7 @@ async def test_an_edit_wakes_no_command_that_rests(offline_thread: Conversation)
     assert await offline_thread.run_model_to_reply() == "two"
 
 
-async def test_an_answer_is_not_given_again_by_its_edit(offline_thread: Conversation) -> None:
+async def test_edited_answer_is_not_given_again(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1", ref="m1")
     await offline_thread.next_step()
     offline_thread.post_message("sea", ref="m2")
@@ -204,7 +204,7 @@ async def test_an_answer_is_not_given_again_by_its_edit(offline_thread: Conversa
     assert await offline_thread.next_step() == ship("v1")
 
 
-async def test_what_another_model_has_begun_it_goes_on_with_whatever_is_edited() -> None:
+async def test_fallback_continues_its_work_after_an_edit() -> None:
     thread = helped_by(listing(2), DoneForNow(message="The Argo."))
     thread.post_message("what floats?", ref="m1")
     await thread.next_step()
@@ -213,7 +213,7 @@ async def test_what_another_model_has_begun_it_goes_on_with_whatever_is_edited()
     assert await thread.run_model_to_reply() == "The Argo."
 
 
-async def test_what_another_model_has_begun_was_not_all_taken_back() -> None:
+async def test_fallback_continues_its_work_after_a_deletion() -> None:
     thread = helped_by(listing(2))
     thread.post_message("what floats?", ref="m1")
     await thread.next_step()
@@ -224,7 +224,7 @@ async def test_what_another_model_has_begun_was_not_all_taken_back() -> None:
 # Agents that ask each other
 
 
-async def reworded_while_harbour_looks(text: str | None) -> Conversation:
+async def edited_during_delegation(text: str | None) -> Conversation:
     """Office was told two things; the second is edited or deleted while harbour works at the first."""
     office = Conversation(OFFICE, CommandModel(), others=(HARBOUR,))
     office.post_message("see", ref="m1")
@@ -238,17 +238,17 @@ async def reworded_while_harbour_looks(text: str | None) -> Conversation:
     return office
 
 
-async def test_what_waits_for_one_agent_may_be_edited_while_another_is_at_work() -> None:
-    office = await reworded_while_harbour_looks("order v1")
+async def test_pending_command_can_be_edited_during_a_delegation() -> None:
+    office = await edited_during_delegation("order v1")
     assert await office.next_step() == AskAgent(agent="harbour", message="ship v1")
 
 
-async def test_what_waits_for_one_agent_may_be_deleted_while_another_is_at_work() -> None:
-    office = await reworded_while_harbour_looks(None)
+async def test_pending_command_can_be_deleted_during_a_delegation() -> None:
+    office = await edited_during_delegation(None)
     assert await office.run_model_to_reply() == "a sail"
 
 
-async def test_what_an_agent_was_asked_is_not_taken_back_with_what_people_said_meanwhile() -> None:
+async def test_deleted_message_does_not_withdraw_a_delegation() -> None:
     office = Conversation(OFFICE, CommandModel(), others=(HARBOUR,))
     office.post_message("whistle")
     await office.next_step()

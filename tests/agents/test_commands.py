@@ -45,7 +45,7 @@ DEPLOY = commands(
         ("list commits", {"intent": "list", "limit": 10}),
     ],
 )
-def test_what_was_said_becomes_a_step_with_typed_values(text: str, step: dict) -> None:
+def test_matched_text_gives_a_step_with_typed_values(text: str, step: dict) -> None:
     match = DEPLOY.match(text)
     assert match is not None
     assert match.step == step
@@ -70,11 +70,11 @@ def test_what_was_said_becomes_a_step_with_typed_values(text: str, step: dict) -
         "list " + "9" * 5000 + " commits",
     ],
 )
-def test_what_says_more_or_less_than_a_pattern_is_no_command(text: str) -> None:
+def test_partial_match_is_not_a_command(text: str) -> None:
     assert DEPLOY.match(text) is None
 
 
-def test_the_first_command_that_matches_is_meant() -> None:
+def test_first_matching_command_wins() -> None:
     first, second = command("go {where}", intent="first"), command("go home", intent="second")
     assert commands(first, second).match("go home").command is first
     assert commands(second, first).match("go home").command is second
@@ -82,7 +82,7 @@ def test_the_first_command_that_matches_is_meant() -> None:
 
 @pytest.mark.parametrize("before", POLITENESS)
 @pytest.mark.parametrize("after", ["", ".", "!", "?", " ...", "?!"])
-def test_politeness_and_closing_punctuation_mean_nothing(before: str, after: str) -> None:
+def test_polite_prefixes_and_punctuation_are_ignored(before: str, after: str) -> None:
     match = DEPLOY.match(f"{before} list commits{after}")
     assert match is not None
     assert match.step["limit"] == 10
@@ -100,12 +100,12 @@ def test_politeness_and_closing_punctuation_mean_nothing(before: str, after: str
         ("hey hey hey you", "you"),
     ],
 )
-def test_plain_text_keeps_only_what_was_meant(text: str, said: str) -> None:
+def test_normalize_removes_prefixes_and_punctuation(text: str, said: str) -> None:
     assert normalize(text) == said
 
 
 @given(st.text() | st.lists(st.sampled_from([*POLITENESS, " ", ".", "!", "go", ","])).map(" ".join))
-def test_plain_text_is_as_plain_as_it_gets(text: str) -> None:
+def test_normalize_is_idempotent(text: str) -> None:
     once = normalize(text)
     assert normalize(once) == once
     assert once == once.strip()
@@ -116,7 +116,7 @@ patterns = st.lists(st.tuples(LITERALS, st.booleans(), WORDS, st.integers(0, 10*
 
 
 @given(patterns)
-def test_filling_a_pattern_with_words_and_matching_it_gives_the_words_back(parts) -> None:
+def test_matching_a_filled_pattern_returns_its_values(parts) -> None:
     slots = [f"s{n}:int" if whole else f"s{n}" for n, (_, whole, _, _) in enumerate(parts)]
     pattern = " ".join(f"{literal} {{{slot}}}" for (literal, *_), slot in zip(parts, slots, strict=True))
     values = [number if whole else word for _, whole, word, number in parts]
@@ -128,14 +128,14 @@ def test_filling_a_pattern_with_words_and_matching_it_gives_the_words_back(parts
 
 
 @given(st.text())
-def test_any_text_is_a_command_or_none_and_nothing_else(text: str) -> None:
+def test_any_text_matches_a_command_or_none(text: str) -> None:
     for agent in AGENTS:
         match = agent.commands.match(text)
         assert match is None or "intent" in match.step
 
 
 @given(st.text(st.sampled_from("0123456789 list commits٣"), max_size=40))
-def test_any_number_is_a_number_json_keeps_or_none(text: str) -> None:
+def test_number_slots_match_only_exact_json_numbers(text: str) -> None:
     match = DEPLOY.match(f"list {text} commits")
     assert match is None or abs(match.step["limit"]) < 2**53
 
@@ -154,7 +154,7 @@ def test_any_number_is_a_number_json_keeps_or_none(text: str) -> None:
         ("", {}, ""),
     ],
 )
-def test_a_template_is_filled_once_and_keeps_the_type_of_a_lone_slot(template, values, result) -> None:
+def test_template_is_filled_once_and_keeps_the_type(template, values, result) -> None:
     assert fill_slots(template, values) == result
 
 
@@ -174,7 +174,7 @@ def test_commands_are_read_from_toml() -> None:
     assert (only.say, only.does, only.reply, only.answered) == (("go {where}",), "goes", "{summary}", None)
 
 
-def test_an_empty_file_has_no_commands() -> None:
+def test_empty_file_has_no_commands() -> None:
     assert Commands.parse("").match("anything") is None
 
 
@@ -198,14 +198,14 @@ WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
     ],
     ids=lambda value: value[:20],
 )
-def test_a_mistake_is_told_with_its_place(toml: str, place: str) -> None:
+def test_parse_error_names_the_place(toml: str, place: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^commands\.toml: ") as refused:
         Commands.parse(toml)
     assert place in str(refused.value)
 
 
 @given(st.text() | st.text(st.sampled_from('[]{}="\ncommandssaystep1.-:T')) | st.text().map(WHOLE.__add__))
-def test_any_text_is_commands_or_misconfigured(text: str) -> None:
+def test_any_text_is_commands_or_a_configuration_error(text: str) -> None:
     try:
         read = Commands.parse(text)
     except ConfigurationError:
@@ -214,7 +214,7 @@ def test_any_text_is_commands_or_misconfigured(text: str) -> None:
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_every_slot_of_a_shipped_step_is_in_each_of_its_patterns(agent) -> None:
+def test_shipped_patterns_have_all_slots_of_their_step(agent) -> None:
     for one in agent.commands.commands:
         wanted = set(re.findall(r"\{(\w+)", " ".join(str(value) for value in one.step.values())))
         for pattern in one.say:
@@ -222,17 +222,17 @@ def test_every_slot_of_a_shipped_step_is_in_each_of_its_patterns(agent) -> None:
 
 
 @pytest.mark.parametrize("separator", ["/", "-", ", then "])
-def test_two_slots_in_one_pattern_end_at_the_text_between_them(separator: str) -> None:
+def test_slot_ends_at_the_text_after_it(separator: str) -> None:
     found = commands(command(f"open {{first}}{separator}{{second}}", intent="open")).match(f"open one{separator}two")
     assert found is not None
     assert found.values == {"first": "one", "second": "two"}
 
 
-def test_two_slots_without_anything_between_them_are_refused() -> None:
+def test_adjacent_slots_are_rejected() -> None:
     with pytest.raises(ValueError, match="put a space or a word between two slots"):
         command("open {first}{second}", intent="open")
 
 
-def test_a_message_longer_than_a_command_may_be_is_no_command() -> None:
+def test_message_above_the_length_limit_is_not_a_command() -> None:
     assert DEPLOY.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 21)} to production") is not None
     assert DEPLOY.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 20)} to production") is None

@@ -35,7 +35,7 @@ def formats(provider: FakeOpenAI) -> list[str]:
         ({"json_schema", "json_object"}, ["json_schema", "json_object", "none"]),
     ],
 )
-async def test_refused_schema_is_left_out_and_that_is_remembered(
+async def test_rejected_schema_is_left_out_from_then_on(
     chat: OpenAIHarness, refuses: set[str], tried: list[str]
 ) -> None:
     chat.provider.unsupported = frozenset(refuses)
@@ -48,7 +48,7 @@ async def test_refused_schema_is_left_out_and_that_is_remembered(
     assert all("JSON schema" in asked.system for asked in chat.provider.received)
 
 
-async def test_server_that_knows_no_const_is_asked_once(chat: OpenAIHarness) -> None:
+async def test_server_without_const_is_called_once(chat: OpenAIHarness) -> None:
     chat.provider.unsupported = frozenset({"const"})
     chat.provider.will_choose("done_for_now", message="Hello")
 
@@ -57,7 +57,7 @@ async def test_server_that_knows_no_const_is_asked_once(chat: OpenAIHarness) -> 
 
 
 @pytest.mark.parametrize("refused", ["stream_options", "stream"])
-async def test_refused_option_is_left_out_and_the_schema_stays(chat: OpenAIHarness, refused: str) -> None:
+async def test_rejected_option_is_left_out_and_the_schema_stays(chat: OpenAIHarness, refused: str) -> None:
     chat.provider.unsupported = frozenset({refused})
     chat.provider.will_say_raw(REPLY)
     chat.provider.will_say_raw(REPLY)
@@ -67,7 +67,7 @@ async def test_refused_option_is_left_out_and_the_schema_stays(chat: OpenAIHarne
     assert [refused in asked.body for asked in chat.provider.received][-2:] == [False, False]
 
 
-async def test_unverified_organization_at_openai_is_answered_at_once() -> None:
+async def test_unverified_organization_at_openai_is_not_streamed() -> None:
     async with FakeOpenAI.running() as provider:
         provider.unsupported = frozenset({"stream"})
         provider.will_choose("done_for_now", message="Hello")
@@ -80,7 +80,7 @@ async def test_unverified_organization_at_openai_is_answered_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 422])
-async def test_refusal_without_words_may_be_about_the_schema(chat: OpenAIHarness, status: int) -> None:
+async def test_rejection_without_a_message_drops_the_schema(chat: OpenAIHarness, status: int) -> None:
     for _ in range(3):
         chat.provider.will_answer(b"<html>", status=status, kind="text/html")
 
@@ -88,7 +88,7 @@ async def test_refusal_without_words_may_be_about_the_schema(chat: OpenAIHarness
     assert formats(chat.provider) == ["json_schema", "json_object", "none"]
 
 
-async def test_what_did_not_help_is_not_remembered(chat: OpenAIHarness) -> None:
+async def test_unsuccessful_dialect_is_not_remembered(chat: OpenAIHarness) -> None:
     for _ in range(3):
         chat.provider.will_fail(400, message="the schema is too odd")
     chat.provider.will_choose("done_for_now", message="Hello")
@@ -98,7 +98,7 @@ async def test_what_did_not_help_is_not_remembered(chat: OpenAIHarness) -> None:
     assert formats(chat.provider)[-1] == "json_schema"
 
 
-async def test_refusal_of_something_else_is_asked_once(chat: OpenAIHarness) -> None:
+async def test_other_rejection_is_not_retried(chat: OpenAIHarness) -> None:
     chat.provider.will_fail(400, message="maximum context length is 8192 tokens")
 
     completion = await chat.complete()
@@ -107,7 +107,7 @@ async def test_refusal_of_something_else_is_asked_once(chat: OpenAIHarness) -> N
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
 @pytest.mark.parametrize("place", ["parts", "thoughts"])
-async def test_answer_is_read_where_the_server_puts_it(
+async def test_answer_is_found_in_every_known_field(
     chat: OpenAIHarness, place: AnswerLocation, *, streams: bool
 ) -> None:
     chat.provider.answer_location, chat.provider.can_stream = place, streams
@@ -118,14 +118,14 @@ async def test_answer_is_read_where_the_server_puts_it(
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
-async def test_thoughts_without_an_object_are_an_empty_answer(chat: OpenAIHarness, *, streams: bool) -> None:
+async def test_reasoning_without_an_object_is_an_empty_answer(chat: OpenAIHarness, *, streams: bool) -> None:
     chat.provider.answer_location, chat.provider.can_stream = "thoughts", streams
     chat.provider.will_say_raw("They said hi, so I could answer.")
 
     assert (await chat.complete()).outcome is CompletionOutcome.EMPTY
 
 
-async def test_stream_without_a_reason_for_its_end_counts_when_it_is_done(chat: OpenAIHarness) -> None:
+async def test_done_stream_without_a_finish_reason_counts(chat: OpenAIHarness) -> None:
     told: list[str] = []
     chat.provider.is_finish_reason_omitted = True
     chat.provider.will_say_raw(REPLY)
@@ -135,13 +135,13 @@ async def test_stream_without_a_reason_for_its_end_counts_when_it_is_done(chat: 
 
 
 @pytest.mark.parametrize("around", ["{}", "Sure!\n```jsonc\n{}\n```", "<thinking>hm</thinking>{}", "\ufeff{}"])
-async def test_wrapped_object_costs_one_call(chat: OpenAIHarness, around: str) -> None:
+async def test_wrapped_object_needs_one_call(chat: OpenAIHarness, around: str) -> None:
     chat.provider.will_say_raw(around.format(REPLY))
 
     assert (await chat.complete()).step == HELLO
 
 
-async def test_refused_generation_is_the_mistake_of_the_model(chat: OpenAIHarness) -> None:
+async def test_rejected_generation_is_an_invalid_answer(chat: OpenAIHarness) -> None:
     chat.provider.will_refuse_generation('{"step": {"intent": "done_for_now", "message": "Hel')
 
     completion = await chat.complete()
@@ -150,13 +150,13 @@ async def test_refused_generation_is_the_mistake_of_the_model(chat: OpenAIHarnes
     assert "valid JSON" in completion.detail
 
 
-async def test_refused_generation_that_holds_the_object_needs_no_repair(chat: OpenAIHarness) -> None:
+async def test_rejected_generation_with_a_valid_object_is_used(chat: OpenAIHarness) -> None:
     chat.provider.will_refuse_generation(f"Here you are: {REPLY}")
 
     assert (await chat.complete()).step == HELLO
 
 
-async def test_slow_answer_that_keeps_coming_outlasts_the_timeout() -> None:
+async def test_slow_stream_does_not_time_out() -> None:
     async with FakeOpenAI.running() as provider:
         provider.split_text, provider.chunk_delay_seconds = lambda text: [text[:20], text[20:40], text[40:]], 0.4
         provider.will_say_raw(REPLY)
@@ -167,7 +167,7 @@ async def test_slow_answer_that_keeps_coming_outlasts_the_timeout() -> None:
     assert completion.step == HELLO
 
 
-async def test_answer_without_an_end_is_cut_off() -> None:
+async def test_endless_answer_is_truncated() -> None:
     async with FakeOpenAI.running() as provider:
         provider.split_text = lambda text: [text[at : at + 50_000] for at in range(0, len(text), 50_000)]
         provider.will_break_off("x" * 600_000, "hang")
@@ -197,7 +197,7 @@ async def asks_once(provider: FakeOpenAI) -> Completion:
     return completion
 
 
-async def test_environment_of_the_sdk_reaches_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sdk_environment_variables_have_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in FOREIGN.items():
         monkeypatch.setenv(name, value)
     async with FakeOpenAI.running() as provider:
@@ -209,7 +209,7 @@ async def test_environment_of_the_sdk_reaches_no_request(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/nowhere.pem")])
-async def test_unusable_variable_of_the_machine_stops_no_call(
+async def test_invalid_proxy_variable_does_not_stop_calls(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)

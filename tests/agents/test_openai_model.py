@@ -50,7 +50,7 @@ async def hurried(
     return completion
 
 
-async def test_a_step_is_chosen(openai_harness: OpenAIHarness) -> None:
+async def test_step_is_chosen(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_choose("look", where="here")
 
     assert await openai_harness.complete() == Completion(
@@ -62,7 +62,7 @@ async def test_a_step_is_chosen(openai_harness: OpenAIHarness) -> None:
     )
 
 
-async def test_the_prompt_is_what_is_asked(openai_harness: OpenAIHarness) -> None:
+async def test_request_contains_the_prompt(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_choose("done_for_now", message="bye")
     await openai_harness.complete()
 
@@ -71,7 +71,7 @@ async def test_the_prompt_is_what_is_asked(openai_harness: OpenAIHarness) -> Non
     assert asked.user == "<message>hi</message>"
 
 
-async def test_openai_is_asked_over_responses_and_stores_nothing() -> None:
+async def test_openai_uses_responses_without_storage() -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_choose("done_for_now", message="bye")
         model = build_model(provider, "responses")
@@ -83,7 +83,7 @@ async def test_openai_is_asked_over_responses_and_stores_nothing() -> None:
     assert provider.received[-1].system == "You are a scout."
 
 
-async def test_every_other_server_is_asked_over_chat_and_told_the_schema_in_words_too(chat: OpenAIHarness) -> None:
+async def test_other_servers_use_chat_with_the_schema_in_the_prompt(chat: OpenAIHarness) -> None:
     chat.provider.will_choose("done_for_now", message="bye")
     await chat.complete()
 
@@ -92,7 +92,7 @@ async def test_every_other_server_is_asked_over_chat_and_told_the_schema_in_word
     assert asked.system.endswith(json.dumps(asked.schema, separators=(",", ":")))
 
 
-async def test_a_server_without_keys_needs_none() -> None:
+async def test_server_without_keys_needs_no_key() -> None:
     async with FakeOpenAI.running(key="none") as provider:
         provider.will_choose("done_for_now", message="bye")
         model = OpenAIModel("", provider.base_url, provider.model)
@@ -102,7 +102,7 @@ async def test_a_server_without_keys_needs_none() -> None:
     assert completion.step == DoneForNow(message="bye")
 
 
-async def test_an_answer_that_is_no_step_is_invalid_and_says_why(openai_harness: OpenAIHarness) -> None:
+async def test_answer_without_a_step_is_invalid_with_the_reason(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}')
 
     completion = await openai_harness.complete()
@@ -112,7 +112,7 @@ async def test_an_answer_that_is_no_step_is_invalid_and_says_why(openai_harness:
     assert completion.usage == Usage(input=120, cached=20, output=30)
 
 
-async def test_an_answer_that_is_cut_off_is_truncated(openai_harness: OpenAIHarness) -> None:
+async def test_answer_at_the_length_limit_is_truncated(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_truncate()
 
     completion = await openai_harness.complete()
@@ -123,19 +123,19 @@ async def test_an_answer_that_is_cut_off_is_truncated(openai_harness: OpenAIHarn
 
 
 @pytest.mark.parametrize("text", ["", "  \n", None])
-async def test_an_answer_without_text_is_empty(openai_harness: OpenAIHarness, text: str | None) -> None:
+async def test_answer_without_text_is_empty(openai_harness: OpenAIHarness, text: str | None) -> None:
     openai_harness.provider.will_say_raw(text)
 
     assert (await openai_harness.complete()).outcome is CompletionOutcome.EMPTY
 
 
-async def test_no_choices_at_all_is_an_empty_answer(chat: OpenAIHarness) -> None:
+async def test_answer_without_choices_is_empty(chat: OpenAIHarness) -> None:
     chat.provider.will_answer(b'{"id": "x", "object": "chat.completion", "choices": []}')
 
     assert (await chat.complete()).outcome is CompletionOutcome.EMPTY
 
 
-async def test_a_refusal_is_told_in_the_models_words(openai_harness: OpenAIHarness) -> None:
+async def test_refusal_has_the_models_text(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_refuse("I would\nrather not.")
 
     completion = await openai_harness.complete()
@@ -143,19 +143,19 @@ async def test_a_refusal_is_told_in_the_models_words(openai_harness: OpenAIHarne
     assert (completion.outcome, completion.detail) == (CompletionOutcome.REFUSED, "I would rather not.")
 
 
-async def test_what_the_filter_stops_is_filtered(openai_harness: OpenAIHarness) -> None:
+async def test_content_filter_is_reported_as_filtered(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_filter()
 
     assert (await openai_harness.complete()).outcome is CompletionOutcome.FILTERED
 
 
-async def test_a_filter_that_answers_with_an_error_is_a_filter_all_the_same(openai_harness: OpenAIHarness) -> None:
+async def test_content_filter_error_is_reported_as_filtered(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail(400, code="content_filter")
 
     assert (await openai_harness.complete()).outcome is CompletionOutcome.FILTERED
 
 
-async def test_a_failure_told_with_status_200_is_a_failure(openai_harness: OpenAIHarness) -> None:
+async def test_error_with_status_200_is_a_failure(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail_inside("server_error", "we are sorry")
 
     completion = await openai_harness.complete()
@@ -171,7 +171,7 @@ async def test_a_failure_told_with_status_200_is_a_failure(openai_harness: OpenA
         ("something_new", CompletionOutcome.FAILED),
     ],
 )
-async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outcome: CompletionOutcome) -> None:
+async def test_failed_response_is_classified_by_its_code(code: str, outcome: CompletionOutcome) -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_fail_inside(code)
         model = build_model(provider, "responses")
@@ -198,7 +198,7 @@ async def test_a_failed_response_says_what_kind_of_failure_it_is(code: str, outc
         (529, None, CompletionOutcome.FAILED),
     ],
 )
-async def test_every_error_status_has_one_outcome_and_is_asked_once(
+async def test_every_error_status_has_one_outcome_and_no_retry(
     openai_harness: OpenAIHarness, status: int, code: str | None, outcome: CompletionOutcome
 ) -> None:
     openai_harness.provider.will_fail(status, code=code)
@@ -210,19 +210,19 @@ async def test_every_error_status_has_one_outcome_and_is_asked_once(
     assert len(openai_harness.provider.received) == 1
 
 
-async def test_the_time_a_server_names_is_kept(openai_harness: OpenAIHarness) -> None:
+async def test_retry_after_is_kept(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail(429, headers={"retry-after": "17"})
 
     assert (await openai_harness.complete()).retry_after == 17.0
 
 
-async def test_what_will_not_work_later_has_no_time(openai_harness: OpenAIHarness) -> None:
+async def test_permanent_failure_has_no_retry_after(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail(429, code="insufficient_quota", headers={"retry-after": "17"})
 
     assert (await openai_harness.complete()).retry_after is None
 
 
-async def test_the_message_of_an_error_is_cut_cleaned_and_never_holds_the_key(openai_harness: OpenAIHarness) -> None:
+async def test_error_message_is_short_and_without_the_key(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail(400, message=f"\x1b[31mbad key {openai_harness.provider.key}\n" + "blah " * 1000)
 
     completion = await openai_harness.complete()
@@ -233,7 +233,7 @@ async def test_the_message_of_an_error_is_cut_cleaned_and_never_holds_the_key(op
     assert len(completion.detail) < MAX_MESSAGE_LENGTH + 50
 
 
-async def test_denial_is_told_in_the_words_of_the_provider_without_the_key(openai_harness: OpenAIHarness) -> None:
+async def test_denial_has_the_providers_message_without_the_key(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail(
         401, message=f"Incorrect API key provided: tes*****ey. {openai_harness.provider.key} is expired"
     )
@@ -253,7 +253,7 @@ async def test_denial_is_told_in_the_words_of_the_provider_without_the_key(opena
         (429, "insufficient_quota", "billing"),
     ],
 )
-async def test_denial_says_what_the_operator_can_do(
+async def test_denial_has_a_hint_for_the_operator(
     openai_harness: OpenAIHarness, status: int, code: str | None, advice: str
 ) -> None:
     openai_harness.provider.will_fail(status, code=code)
@@ -271,7 +271,7 @@ async def test_denial_says_what_the_operator_can_do(
         {"message": "no such model"},
     ],
 )
-async def test_words_of_an_error_are_found_in_every_shape(chat: OpenAIHarness, body: Any) -> None:
+async def test_error_message_is_found_in_every_shape(chat: OpenAIHarness, body: Any) -> None:
     chat.provider.will_answer(json.dumps(body).encode(), status=404)
 
     assert (await chat.complete()).detail == "127.0.0.1 answered 404: no such model"
@@ -294,7 +294,9 @@ HTML = b"<html><body>Welcome to the proxy</body></html>"
         b'{"choices": ' + b"[" * 100_000,
     ],
 )
-async def test_what_is_no_answer_of_the_api_is_a_failure(openai_harness: OpenAIHarness, body: bytes, kind: str) -> None:
+async def test_body_that_does_not_fit_the_api_is_a_failure(
+    openai_harness: OpenAIHarness, body: bytes, kind: str
+) -> None:
     openai_harness.provider.will_answer(body, kind=kind)
 
     completion = await openai_harness.complete()
@@ -303,7 +305,7 @@ async def test_what_is_no_answer_of_the_api_is_a_failure(openai_harness: OpenAIH
     assert "does not fit its API" in completion.detail
 
 
-async def test_an_error_page_is_a_failure_and_its_text_stays_out(openai_harness: OpenAIHarness) -> None:
+async def test_html_error_page_is_a_failure_without_its_text(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_answer(HTML, status=502, kind="text/html")
 
     completion = await openai_harness.complete()
@@ -312,13 +314,13 @@ async def test_an_error_page_is_a_failure_and_its_text_stays_out(openai_harness:
     assert completion.detail.endswith("answered 502")
 
 
-async def test_a_body_that_cannot_be_unpacked_is_no_answer(openai_harness: OpenAIHarness) -> None:
+async def test_body_that_cannot_be_decompressed_is_a_failure(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_fail(200, headers={"content-encoding": "gzip"})
 
     assert (await openai_harness.complete()).outcome is CompletionOutcome.UNAVAILABLE
 
 
-async def test_a_connection_that_breaks_is_unavailable(openai_harness: OpenAIHarness) -> None:
+async def test_broken_connection_is_unavailable(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_hang_up()
 
     completion = await openai_harness.complete()
@@ -327,7 +329,7 @@ async def test_a_connection_that_breaks_is_unavailable(openai_harness: OpenAIHar
     assert completion.detail.startswith("no connection to ")
 
 
-async def test_a_server_that_is_not_there_is_unavailable() -> None:
+async def test_missing_server_is_unavailable() -> None:
     async with FakeOpenAI.running() as provider:
         model = build_model(provider, "chat")
     completion = await model.complete(MODEL_REQUEST)
@@ -338,7 +340,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("trouble", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
-async def test_silence_ends_a_call_however_the_server_stalls(api: Api, trouble: Callable[[FakeOpenAI], None]) -> None:
+async def test_stalled_server_is_a_timeout(api: Api, trouble: Callable[[FakeOpenAI], None]) -> None:
     started = time.monotonic()
     completion = await hurried(api, trouble, lambda model: model.complete(MODEL_REQUEST))
 
@@ -347,7 +349,7 @@ async def test_silence_ends_a_call_however_the_server_stalls(api: Api, trouble: 
     assert time.monotonic() - started < 5
 
 
-async def test_a_call_can_be_cancelled() -> None:
+async def test_call_can_be_cancelled() -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_hang()
         model = build_model(provider, "chat")
@@ -359,7 +361,7 @@ async def test_a_call_can_be_cancelled() -> None:
         await model.close()
 
 
-async def test_tokens_nobody_counted_are_estimated_and_marked(openai_harness: OpenAIHarness) -> None:
+async def test_missing_token_counts_are_estimated_and_marked(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.token_usage = None
     openai_harness.provider.will_choose("done_for_now", message="bye")
 
@@ -372,7 +374,7 @@ async def test_tokens_nobody_counted_are_estimated_and_marked(openai_harness: Op
 
 
 @pytest.mark.parametrize("counted", ["many", {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": 3}, [1]])
-async def test_a_count_that_makes_no_sense_is_estimated_too(chat: OpenAIHarness, counted: Any) -> None:
+async def test_invalid_token_counts_are_estimated(chat: OpenAIHarness, counted: Any) -> None:
     text = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     chat.provider.will_answer(json.dumps({"choices": [choice], "usage": counted}).encode())
@@ -387,13 +389,13 @@ async def test_a_count_that_makes_no_sense_is_estimated_too(chat: OpenAIHarness,
 STEP = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
 
 
-async def test_servers_that_wrap_their_answers_are_understood(chat: OpenAIHarness) -> None:
+async def test_wrapped_answers_are_parsed(chat: OpenAIHarness) -> None:
     chat.provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{STEP}\n```")
 
     assert (await chat.complete()).step == DoneForNow(message="bye")
 
 
-async def test_openai_does_not_wrap_so_wrapping_is_invalid_there() -> None:
+async def test_wrapped_answer_from_openai_is_invalid() -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_say_raw(f"```json\n{STEP}\n```")
         model = build_model(provider, "responses")
@@ -403,7 +405,7 @@ async def test_openai_does_not_wrap_so_wrapping_is_invalid_there() -> None:
     assert completion.outcome is CompletionOutcome.INVALID
 
 
-async def test_an_agent_that_cannot_be_asked_for_is_rejected_without_a_call(chat: OpenAIHarness) -> None:
+async def test_agent_with_an_unsupported_schema_is_rejected_locally(chat: OpenAIHarness) -> None:
     twice = Agent(name="scout", purpose="", instructions="", tools=(look, look))
 
     completion = await chat.model.complete(ModelRequest(MODEL_REQUEST.state, twice, MODEL_REQUEST.prompt))
@@ -412,7 +414,7 @@ async def test_an_agent_that_cannot_be_asked_for_is_rejected_without_a_call(chat
     assert "look: this name is already used" in completion.detail
 
 
-async def test_a_prompt_that_cannot_be_written_is_rejected_without_a_call(chat: OpenAIHarness) -> None:
+async def test_prompt_that_cannot_be_encoded_is_rejected_locally(chat: OpenAIHarness) -> None:
     completion = await chat.model.complete(ModelRequest(MODEL_REQUEST.state, AGENT, Prompt(system="s", user="\ud800")))
 
     assert (completion.outcome, chat.provider.received) == (CompletionOutcome.BAD_REQUEST, [])
@@ -420,7 +422,7 @@ async def test_a_prompt_that_cannot_be_written_is_rejected_without_a_call(chat: 
 
 @pytest.mark.parametrize("read", [parse_chat, parse_response])
 @given(body=st.binary())
-def test_any_bytes_are_an_answer_or_a_validation_error(read: Callable[[bytes], object], body: bytes) -> None:
+def test_any_bytes_are_a_response_or_a_validation_error(read: Callable[[bytes], object], body: bytes) -> None:
     with suppress(ValidationError):
         read(body)
 
@@ -444,19 +446,19 @@ def test_any_bytes_are_an_answer_or_a_validation_error(read: Callable[[bytes], o
         ({"retry-after": "Thu, 01 Jan 2026 00:00:00 +9999"}, None),
     ],
 )
-def test_the_time_to_ask_again_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_parsed_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert parse_retry_after(headers, NOW) == seconds
 
 
 @given(st.text(), st.text())
-def test_any_header_is_a_sensible_time_or_none(first: str, second: str) -> None:
+def test_any_retry_after_header_is_a_bounded_time_or_none(first: str, second: str) -> None:
     seconds = parse_retry_after({"retry-after": first, "retry-after-ms": second}, NOW)
 
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
 
 
 @given(st.text(), st.text(min_size=8))
-def test_words_of_a_provider_are_short_printable_and_without_the_key(said: str, key: str) -> None:
+def test_sanitized_message_is_short_printable_and_without_the_key(said: str, key: str) -> None:
     told = sanitize_message(said + key + said, key)
 
     assert len(told) <= MAX_MESSAGE_LENGTH

@@ -39,15 +39,15 @@ async def hears(api: Api, story: Story, seconds: float = 30.0) -> tuple[Completi
     return completion, told
 
 
-async def chat_hears(story: Story) -> tuple[Completion, list[str]]:
+async def chat_calls(story: Story) -> tuple[Completion, list[str]]:
     return await hears("chat", story)
 
 
-async def responses_hear(story: Story) -> tuple[Completion, list[str]]:
+async def responses_calls(story: Story) -> tuple[Completion, list[str]]:
     return await hears("responses", story)
 
 
-async def test_a_reply_is_told_as_it_grows(openai_harness: OpenAIHarness) -> None:
+async def test_reply_is_reported_as_it_grows(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
     openai_harness.provider.split_text = lambda text: [text[:-11], text[-11:-6], text[-6:]]
     openai_harness.provider.will_say_raw(REPLY)
@@ -60,7 +60,7 @@ async def test_a_reply_is_told_as_it_grows(openai_harness: OpenAIHarness) -> Non
     )
 
 
-async def test_a_reply_is_told_before_it_has_ended(openai_harness: OpenAIHarness) -> None:
+async def test_reply_is_reported_before_the_end(openai_harness: OpenAIHarness) -> None:
     heard = asyncio.Event()
     openai_harness.provider.will_break_off(TWO_WORDS, "hang")
 
@@ -74,7 +74,7 @@ async def test_a_reply_is_told_before_it_has_ended(openai_harness: OpenAIHarness
         await call
 
 
-async def test_of_a_tool_nothing_is_told(openai_harness: OpenAIHarness) -> None:
+async def test_tool_call_reports_no_partial_reply(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
     openai_harness.provider.will_choose("look", where="here")
 
@@ -84,7 +84,7 @@ async def test_of_a_tool_nothing_is_told(openai_harness: OpenAIHarness) -> None:
     assert told == []
 
 
-async def test_every_call_is_streamed_so_that_a_long_one_is_no_silent_one(openai_harness: OpenAIHarness) -> None:
+async def test_every_call_is_streamed(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_choose("done_for_now", message="bye")
     await openai_harness.complete()
 
@@ -121,9 +121,7 @@ STORIES: dict[str, Story] = {
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-async def test_a_streamed_call_ends_as_one_that_is_answered_at_once(
-    openai_harness: OpenAIHarness, story: Story
-) -> None:
+async def test_streamed_call_equals_a_whole_answer(openai_harness: OpenAIHarness, story: Story) -> None:
     for _ in range(2):
         story(openai_harness.provider)
 
@@ -136,7 +134,7 @@ async def test_a_streamed_call_ends_as_one_that_is_answered_at_once(
     assert len(openai_harness.provider.received) == 2
 
 
-async def test_tokens_nobody_counted_are_estimated_as_for_an_answer_at_once(openai_harness: OpenAIHarness) -> None:
+async def test_missing_token_counts_of_a_stream_are_estimated(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.token_usage = None
     for _ in range(2):
         openai_harness.provider.will_choose("done_for_now", message="bye")
@@ -151,7 +149,7 @@ async def test_tokens_nobody_counted_are_estimated_as_for_an_answer_at_once(open
     assert streamed.usage.estimated
 
 
-async def test_a_server_that_does_not_stream_answers_at_once(openai_harness: OpenAIHarness) -> None:
+async def test_server_that_does_not_stream_sends_a_whole_answer(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
     openai_harness.provider.can_stream = False
     openai_harness.provider.will_choose("done_for_now", message="bye")
@@ -164,7 +162,7 @@ async def test_a_server_that_does_not_stream_answers_at_once(openai_harness: Ope
     ("end", "outcome"), [("whole", CompletionOutcome.FAILED), ("hang up", CompletionOutcome.UNAVAILABLE)]
 )
 @pytest.mark.parametrize("text", ["", TWO_WORDS, REPLY])
-async def test_an_answer_without_its_end_is_none_however_whole_it_looks(
+async def test_stream_without_an_end_is_a_failure(
     openai_harness: OpenAIHarness, text: str, end: ResponseEnd, outcome: CompletionOutcome
 ) -> None:
     openai_harness.provider.will_break_off(text, end)
@@ -175,7 +173,7 @@ async def test_an_answer_without_its_end_is_none_however_whole_it_looks(
     assert len(openai_harness.provider.received) == 1
 
 
-async def test_what_a_broken_answer_cost_is_estimated(openai_harness: OpenAIHarness) -> None:
+async def test_usage_of_a_broken_stream_is_estimated(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_break_off(TWO_WORDS, "whole")
 
     completion = await openai_harness.complete(lambda _: None)
@@ -187,7 +185,7 @@ async def test_what_a_broken_answer_cost_is_estimated(openai_harness: OpenAIHarn
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("end", ["hang", "dribble"])
-async def test_silence_ends_a_stream(api: Api, end: ResponseEnd) -> None:
+async def test_stalled_stream_is_a_timeout(api: Api, end: ResponseEnd) -> None:
     completion, _ = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
 
     assert completion.outcome is CompletionOutcome.TIMEOUT
@@ -204,7 +202,7 @@ async def test_silence_ends_a_stream(api: Api, end: ResponseEnd) -> None:
         ("misalignment_policy_violation", CompletionOutcome.FILTERED),
     ],
 )
-async def test_an_error_in_the_middle_ends_the_answer(
+async def test_error_event_ends_the_answer(
     openai_harness: OpenAIHarness, code: str | None, outcome: CompletionOutcome
 ) -> None:
     openai_harness.provider.will_fail_after(REPLY, code, "we are sorry")
@@ -218,7 +216,7 @@ async def test_an_error_in_the_middle_ends_the_answer(
 
 
 @pytest.mark.parametrize("error", ["overloaded", {"message": ["overloaded"]}, [1], {"type": "overloaded"}, 7])
-async def test_an_error_of_any_shape_is_a_failure(openai_harness: OpenAIHarness, error: Any) -> None:
+async def test_error_event_of_any_shape_is_a_failure(openai_harness: OpenAIHarness, error: Any) -> None:
     openai_harness.provider.will_stream(
         f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode()
     )
@@ -246,7 +244,7 @@ async def test_an_error_of_any_shape_is_a_failure(openai_harness: OpenAIHarness,
         b"[" * 100_000,
     ],
 )
-async def test_what_is_no_event_of_the_api_is_a_failure(openai_harness: OpenAIHarness, garbage: bytes) -> None:
+async def test_event_that_does_not_fit_the_api_is_a_failure(openai_harness: OpenAIHarness, garbage: bytes) -> None:
     openai_harness.provider.will_stream(b": hello\n\n", b"data: " + garbage + b"\n\n", DONE)
 
     completion = await openai_harness.complete(lambda _: None)
@@ -266,11 +264,11 @@ def counted(*tokens: int) -> bytes:
     return b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
 
 
-async def test_a_frugal_server_needs_neither_index_nor_role_nor_the_last_line() -> None:
+async def test_chunks_need_no_index_role_or_done_line() -> None:
     frugal = json.dumps({"choices": [{"delta": {"content": REPLY}}]}).encode()
     last = b'{"choices": [{"finish_reason": "stop"}]}'
 
-    completion, told = await chat_hears(
+    completion, told = await chat_calls(
         lambda p: p.will_stream(b"data:" + frugal + b"\r\n\r\n", b"data:" + last + b"\n\n")
     )
 
@@ -278,15 +276,15 @@ async def test_a_frugal_server_needs_neither_index_nor_role_nor_the_last_line() 
     assert told == ["Hello 😀 there"]
 
 
-async def test_tokens_counted_on_the_way_give_way_to_the_last_count() -> None:
+async def test_last_token_count_wins() -> None:
     events = [counted(0, 0), chunk(REPLY), counted(5, 1), counted(5, 9), chunk(finish_reason="stop"), chunk(""), DONE]
 
-    completion, _ = await chat_hears(lambda provider: provider.will_stream(*events))
+    completion, _ = await chat_calls(lambda provider: provider.will_stream(*events))
 
     assert completion.usage == Usage(input=5, output=9)
 
 
-async def test_what_is_wrapped_is_told_where_it_will_be_unwrapped() -> None:
+async def test_wrapped_reply_is_reported_where_wrapping_is_allowed() -> None:
     def story(provider: FakeOpenAI) -> None:
         provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{REPLY}\n```")
 
@@ -295,44 +293,44 @@ async def test_what_is_wrapped_is_told_where_it_will_be_unwrapped() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, ""])
-async def test_whole_object_counts_where_the_stream_is_done_without_a_reason(reason: str | None) -> None:
+async def test_complete_object_counts_without_a_finish_reason(reason: str | None) -> None:
     whole, half = [chunk(REPLY, finish_reason=reason), DONE], [chunk(REPLY[:-3], finish_reason=reason), DONE]
 
-    assert (await chat_hears(lambda provider: provider.will_stream(*whole)))[0].outcome is CompletionOutcome.OK
-    broken, _ = await chat_hears(lambda provider: provider.will_stream(*half))
+    assert (await chat_calls(lambda provider: provider.will_stream(*whole)))[0].outcome is CompletionOutcome.OK
+    broken, _ = await chat_calls(lambda provider: provider.will_stream(*half))
     assert (broken.outcome, broken.detail) == (CompletionOutcome.FAILED, INCOMPLETE_STREAM)
 
 
-async def test_a_choice_nobody_asked_for_is_left_out() -> None:
+async def test_additional_choices_are_ignored() -> None:
     events = [chunk("No!", index=1), chunk(REPLY), chunk(index=1, finish_reason="length"), chunk(finish_reason="stop")]
 
-    completion, _ = await chat_hears(lambda provider: provider.will_stream(*events, DONE))
+    completion, _ = await chat_calls(lambda provider: provider.will_stream(*events, DONE))
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
 
 
-async def test_separators_of_lines_within_a_text_separate_no_events() -> None:
+async def test_line_separators_in_a_text_do_not_split_events() -> None:
     text = json.dumps(
         {"reasoning": "", "step": {"intent": "done_for_now", "message": "a\u2028b\x85c"}}, ensure_ascii=False
     )
     data = json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}, ensure_ascii=False)
 
-    completion, told = await chat_hears(lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE))
+    completion, told = await chat_calls(lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE))
 
     assert completion.step == DoneForNow(message="a\u2028b\x85c")
     assert told == ["a\u2028b\x85c"]
 
 
-async def test_what_arrives_in_pieces_of_any_size_is_put_together() -> None:
+async def test_chunks_of_any_size_are_joined() -> None:
     events = b"".join([chunk(REPLY[:60]), chunk(REPLY[60:], finish_reason="stop"), DONE])
 
-    completion, told = await chat_hears(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
+    completion, told = await chat_calls(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
     assert told[-1] == "Hello 😀 there"
 
 
-async def test_a_server_may_cut_a_character_in_two(openai_harness: OpenAIHarness) -> None:
+async def test_split_surrogate_pairs_are_joined(openai_harness: OpenAIHarness) -> None:
     told: list[str] = []
     openai_harness.provider.split_text = halves
     openai_harness.provider.will_say_raw(REPLY)
@@ -362,25 +360,25 @@ LOOK = '{"reasoning": "", "step": {"intent": "look", "where": "here", "depth": n
 
 
 @pytest.mark.parametrize("last", [OTHER, LOOK])
-async def test_an_answer_that_is_not_the_one_that_was_told_fails(last: str) -> None:
-    completion, told = await responses_hear(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
+async def test_answer_that_differs_from_the_streamed_text_fails(last: str) -> None:
+    completion, told = await responses_calls(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
 
     assert told == ["Hello 😀 there"]
     assert (completion.outcome, completion.step, completion.usage) == (CompletionOutcome.FAILED, None, SPENT)
 
 
 @pytest.mark.parametrize(("first", "last"), [(REPLY, LONGER), (LOOK, OTHER)])
-async def test_an_answer_may_say_more_than_was_told(first: str, last: str) -> None:
-    completion, _ = await responses_hear(lambda provider: provider.will_stream(*contradicting(first, last)))
+async def test_answer_may_be_longer_than_the_streamed_text(first: str, last: str) -> None:
+    completion, _ = await responses_calls(lambda provider: provider.will_stream(*contradicting(first, last)))
 
     assert completion.outcome is CompletionOutcome.OK
 
 
-async def test_events_nobody_knows_are_passed_over() -> None:
+async def test_unknown_events_are_ignored() -> None:
     events = response_events(ModelAnswer(text=REPLY, token_usage=TokenUsage()), "m", [REPLY])
     unknown = {"type": "response.something.new", "delta": {"deep": REPLY}}
 
-    completion, told = await responses_hear(
+    completion, told = await responses_calls(
         lambda provider: provider.will_stream(*encode_events("responses", [unknown, *events, unknown]))
     )
 
@@ -409,7 +407,7 @@ events = json_values | st.fixed_dictionaries(
 
 @pytest.mark.parametrize("kind", [ChatAccumulator, ResponseAccumulator])
 @given(told=st.lists(events), error=json_values)
-def test_any_events_add_up_to_an_answer(kind: Callable[[], StreamAccumulator], told: list[Any], error: Any) -> None:
+def test_any_events_give_a_response(kind: Callable[[], StreamAccumulator], told: list[Any], error: Any) -> None:
     streamed = kind()
     for event in told:
         with suppress(ValidationError):
@@ -420,7 +418,7 @@ def test_any_events_add_up_to_an_answer(kind: Callable[[], StreamAccumulator], t
 
 
 @given(text=st.text(), cuts=st.integers(1, 7))
-def test_the_text_of_a_stream_is_that_of_its_pieces(text: str, cuts: int) -> None:
+def test_streamed_text_equals_its_chunks(text: str, cuts: int) -> None:
     pieces = [text[at : at + cuts] for at in range(0, len(text), cuts)]
     streamed = ChatAccumulator()
     for piece in pieces:

@@ -48,22 +48,22 @@ def answer(step: Any, reasoning: Any = "because") -> str:
     return json.dumps({"reasoning": reasoning, "step": step})
 
 
-def step_of(intent: str, **fields: Any) -> Step:
+def parse_only_step(intent: str, **fields: Any) -> Step:
     return parse_step(answer({"intent": intent, **fields}), AGENT)[1]
 
 
-def complaint_about(text: str, agent: Agent = AGENT) -> str:
+def answer_error(text: str, agent: Agent = AGENT) -> str:
     with pytest.raises(InvalidInput) as caught:
         parse_step(text, agent)
     return str(caught.value)
 
 
-def complaint_about_step(**step: Any) -> str:
-    return complaint_about(answer(step))
+def step_error(**step: Any) -> str:
+    return answer_error(answer(step))
 
 
-def test_a_tool_is_chosen_with_valid_arguments() -> None:
-    step = step_of("silence", alert="disk", owner="bob", window=WINDOW, others=[WINDOW], weight=2)
+def test_tool_call_with_valid_arguments_is_parsed() -> None:
+    step = parse_only_step("silence", alert="disk", owner="bob", window=WINDOW, others=[WINDOW], weight=2)
 
     assert step == CallTool(
         tool="silence",
@@ -71,7 +71,7 @@ def test_a_tool_is_chosen_with_valid_arguments() -> None:
     )
 
 
-def test_the_reasoning_comes_along() -> None:
+def test_reasoning_is_returned() -> None:
     assert parse_step(answer({"intent": "nothing_to_do", "reason": "quiet"}, "all is well"), AGENT) == (
         "all is well",
         NothingToDo(reason="quiet"),
@@ -79,56 +79,58 @@ def test_the_reasoning_comes_along() -> None:
 
 
 @pytest.mark.parametrize("reasoning", [None, 7, ["thoughts"]])
-def test_reasoning_that_is_no_text_is_left_out(reasoning: Any) -> None:
+def test_reasoning_that_is_not_a_text_is_ignored(reasoning: Any) -> None:
     assert parse_step(answer({"intent": "nothing_to_do", "reason": "quiet"}, reasoning), AGENT)[0] == ""
 
 
-def test_every_built_in_step_is_understood() -> None:
-    assert step_of("done_for_now", message="bye") == DoneForNow(message="bye")
-    assert step_of("await", seconds=60, reason="tea") == Await(seconds=60, reason="tea")
-    assert step_of(
+def test_every_built_in_step_is_parsed() -> None:
+    assert parse_only_step("done_for_now", message="bye") == DoneForNow(message="bye")
+    assert parse_only_step("await", seconds=60, reason="tea") == Await(seconds=60, reason="tea")
+    assert parse_only_step(
         "request_human_input", question="which?", choices=["a", "b"], format="multiple_choice", urgency="high"
     ) == RequestHumanInput(question="which?", choices=("a", "b"), format="multiple_choice", urgency="high")
 
 
 @pytest.mark.parametrize("name", ["request_more_information", "request_clarification"])
-def test_the_older_names_of_a_question_are_understood(name: str) -> None:
-    assert step_of(name, message="which?") == RequestHumanInput(question="which?")
-    assert step_of(name, question="which?") == RequestHumanInput(question="which?")
+def test_legacy_question_intents_are_accepted(name: str) -> None:
+    assert parse_only_step(name, message="which?") == RequestHumanInput(question="which?")
+    assert parse_only_step(name, question="which?") == RequestHumanInput(question="which?")
 
 
-def test_null_for_an_optional_field_of_a_step_means_its_default() -> None:
-    step = step_of("request_human_input", question="which?", choices=None, format=None, urgency=None)
+def test_null_for_an_optional_step_field_is_the_default() -> None:
+    step = parse_only_step("request_human_input", question="which?", choices=None, format=None, urgency=None)
 
     assert step == RequestHumanInput(question="which?")
 
 
-def test_null_for_an_optional_argument_means_its_default() -> None:
-    step = step_of("silence", alert="disk", owner="bob", window=WINDOW, others=None, weight=None)
+def test_null_for_an_optional_argument_is_the_default() -> None:
+    step = parse_only_step("silence", alert="disk", owner="bob", window=WINDOW, others=None, weight=None)
 
     assert isinstance(step, CallTool)
     assert step.arguments["others"] == []
     assert step.arguments["weight"] == 1.0
 
 
-def test_null_for_an_optional_value_deep_inside_means_its_default_too() -> None:
+def test_null_for_a_nested_optional_value_is_the_default() -> None:
     until = {"kind": "until", "hour": 7, "minute": None}
-    step = step_of("silence", alert="disk", owner="bob", window={"kind": "always", "note": None}, others=[until])
+    step = parse_only_step(
+        "silence", alert="disk", owner="bob", window={"kind": "always", "note": None}, others=[until]
+    )
 
     assert isinstance(step, CallTool)
     assert step.arguments["window"] == {"kind": "always", "note": "for ever"}
     assert step.arguments["others"] == [{"kind": "until", "hour": 7, "minute": 30}]
 
 
-def test_null_for_a_required_argument_that_may_be_null_stays_null() -> None:
-    step = step_of("silence", alert="disk", owner=None, window=WINDOW)
+def test_null_for_a_required_nullable_argument_stays() -> None:
+    step = parse_only_step("silence", alert="disk", owner=None, window=WINDOW)
 
     assert isinstance(step, CallTool)
     assert step.arguments["owner"] is None
 
 
-def test_an_unknown_intent_is_told_with_those_there_are() -> None:
-    assert complaint_about_step(intent="launch_missiles") == (
+def test_unknown_intent_error_lists_the_intents() -> None:
+    assert step_error(intent="launch_missiles") == (
         "step.intent: unknown; choose one of: silence, request_human_input, done_for_now, nothing_to_do, await"
     )
 
@@ -136,7 +138,7 @@ def test_an_unknown_intent_is_told_with_those_there_are() -> None:
 ASKING = replace(AGENT, delegates=("deploy", "scout"))
 
 
-def test_another_agent_is_asked() -> None:
+def test_delegation_is_parsed() -> None:
     step = step_from_dict({"intent": "ask_agent", "agent": "deploy", "message": "what is deployed"}, ASKING)
 
     assert step == AskAgent(agent="deploy", message="what is deployed")
@@ -153,87 +155,87 @@ def test_another_agent_is_asked() -> None:
         ({"agent": ["deploy"], "message": "hi"}, "step.agent: string_type: Input should be a valid string"),
     ],
 )
-def test_asking_that_cannot_be_carried_out_is_told_what_can(asking: dict[str, Any], complaint: str) -> None:
-    assert complaint_about(answer({"intent": "ask_agent", **asking}), ASKING) == complaint
+def test_invalid_delegate_error_lists_the_delegates(asking: dict[str, Any], complaint: str) -> None:
+    assert answer_error(answer({"intent": "ask_agent", **asking}), ASKING) == complaint
 
 
-def test_who_may_ask_nobody_does_not_know_the_step() -> None:
-    complaint = complaint_about_step(intent="ask_agent", agent="deploy", message="hi")
+def test_agent_without_delegates_has_no_ask_agent_step() -> None:
+    complaint = step_error(intent="ask_agent", agent="deploy", message="hi")
 
     assert complaint.startswith("step.intent: unknown; choose one of: silence")
     assert "ask_agent" not in complaint
-    assert complaint_about(answer({"intent": "dig"}), ASKING).endswith("await, ask_agent")
+    assert answer_error(answer({"intent": "dig"}), ASKING).endswith("await, ask_agent")
 
 
 @pytest.mark.parametrize("intent", [None, 3, ["silence"], {"name": "silence"}])
-def test_an_intent_that_is_no_name_is_unknown(intent: Any) -> None:
-    assert complaint_about_step(intent=intent).startswith("step.intent: unknown; choose one of: silence")
+def test_intent_that_is_not_a_text_is_unknown(intent: Any) -> None:
+    assert step_error(intent=intent).startswith("step.intent: unknown; choose one of: silence")
 
 
-def test_a_step_without_an_intent_is_told_which_there_are() -> None:
-    assert complaint_about_step(alert="disk").startswith("step.intent: unknown; choose one of: silence")
+def test_missing_intent_error_lists_the_intents() -> None:
+    assert step_error(alert="disk").startswith("step.intent: unknown; choose one of: silence")
 
 
-def test_a_wrong_argument_is_told_with_its_place() -> None:
-    complaint = complaint_about_step(intent="silence", alert="disk", owner=None, window={**WINDOW, "hour": "seven"})
+def test_invalid_argument_error_names_the_argument() -> None:
+    complaint = step_error(intent="silence", alert="disk", owner=None, window={**WINDOW, "hour": "seven"})
 
     assert complaint == "silence: window.until.hour: Input should be a valid integer"
 
 
-def test_a_wrong_field_is_told_with_its_place_type_and_reason() -> None:
-    assert complaint_about_step(intent="await", seconds=0, reason="tea") == (
+def test_invalid_field_error_has_path_type_and_reason() -> None:
+    assert step_error(intent="await", seconds=0, reason="tea") == (
         "step.seconds: greater_than_equal: Input should be greater than or equal to 1"
     )
 
 
-def test_a_field_nobody_knows_is_told() -> None:
-    assert "step.mood: extra_forbidden" in complaint_about_step(intent="done_for_now", message="bye", mood="blue")
+def test_unknown_field_is_reported() -> None:
+    assert "step.mood: extra_forbidden" in step_error(intent="done_for_now", message="bye", mood="blue")
 
 
 @pytest.mark.parametrize(
     "step", [{"intent": "done_for_now", "message": " "}, {"intent": "request_human_input", "question": ""}]
 )
-def test_what_is_said_to_people_must_not_be_empty(step: dict[str, Any]) -> None:
-    assert complaint_about(answer(step)).endswith("must not be empty")
+def test_questions_and_messages_must_not_be_empty(step: dict[str, Any]) -> None:
+    assert answer_error(answer(step)).endswith("must not be empty")
 
 
 @pytest.mark.parametrize("text", ["[]", "7", '"hello"', "null", "{}", '{"step": 7}', '{"step": [{}]}'])
-def test_an_answer_of_another_shape_is_told_the_right_one(text: str) -> None:
-    assert complaint_about(text).startswith("the answer must be one object")
+def test_error_for_another_shape_shows_the_right_one(text: str) -> None:
+    assert answer_error(text).startswith("the answer must be one object")
 
 
 @pytest.mark.parametrize("text", ["", "Sure! Here it is:", '{"step": {', "{'step': 1}", "\x00"])
-def test_what_is_no_json_is_told_with_the_place(text: str) -> None:
-    assert complaint_about(text).startswith("the answer is not JSON: ")
+def test_json_error_names_the_position(text: str) -> None:
+    assert answer_error(text).startswith("the answer is not JSON: ")
 
 
-def test_the_same_key_twice_is_refused_rather_than_guessed() -> None:
+def test_duplicate_keys_are_rejected() -> None:
     twice = '{"step": {"intent": "done_for_now", "message": "stay", "message": "go"}}'
 
-    assert "same key twice" in complaint_about(twice)
+    assert "same key twice" in answer_error(twice)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_json_does_not_know_are_refused(number: str) -> None:
-    assert "NaN and Infinity are not allowed" in complaint_about(f'{{"step": {{"intent": "await", "seconds": {number}}}}}')
+def test_numbers_outside_json_are_rejected(number: str) -> None:
+    assert "NaN and Infinity are not allowed" in answer_error(f'{{"step": {{"intent": "await", "seconds": {number}}}}}')
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000, "9" * 10_000])
-def test_what_cannot_be_kept_is_refused(value: str) -> None:
-    assert "cannot be stored" in complaint_about(f'{{"step": {{"intent": "done_for_now", "message": {value}')
+def test_values_that_cannot_be_stored_are_rejected(value: str) -> None:
+    assert "cannot be stored" in answer_error(f'{{"step": {{"intent": "done_for_now", "message": {value}')
 
 
-def test_half_a_character_is_refused() -> None:
-    assert "cannot be stored" in complaint_about('{"step": {"intent": "done_for_now", "message": "\\ud800"}}')
+def test_lone_surrogate_is_rejected() -> None:
+    assert "cannot be stored" in answer_error('{"step": {"intent": "done_for_now", "message": "\\ud800"}}')
 
 
-def test_a_number_no_digest_can_hold_is_refused_before_anybody_is_asked() -> None:
+def test_number_without_an_exact_digest_is_rejected() -> None:
     window = {"kind": "until", "hour": 2**60, "minute": 0}
 
-    assert "exact JSON" in complaint_about_step(intent="silence", alert="disk", owner=None, window=window)
+    assert "exact JSON" in step_error(intent="silence", alert="disk", owner=None, window=window)
 
 
-def test_a_complaint_never_repeats_what_was_said() -> None:
+def test_error_never_repeats_the_answer() -> None:
     secret = "correct horse battery staple"
 
     for step in (
@@ -241,21 +243,21 @@ def test_a_complaint_never_repeats_what_was_said() -> None:
         {"intent": "await", "seconds": secret, "reason": "tea"},
         {"intent": "silence", "alert": [secret], "owner": secret, "window": {"kind": secret}},
     ):
-        assert secret not in complaint_about(answer(step))
+        assert secret not in answer_error(answer(step))
 
 
-def test_a_complaint_is_short_and_on_one_line() -> None:
+def test_error_is_short_and_on_one_line() -> None:
     many = {f"field\n{n}": n for n in range(1000)}
 
     for complaint in (
-        complaint_about_step(intent="done_for_now", message="bye", **many),
-        complaint_about_step(intent="silence", **{"x\n" * 2000: 1}),
+        step_error(intent="done_for_now", message="bye", **many),
+        step_error(intent="silence", **{"x\n" * 2000: 1}),
     ):
         assert len(complaint) <= MAX_PROBLEM_LENGTH
         assert complaint.isprintable()
 
 
-def test_a_step_can_be_read_without_an_answer_around_it() -> None:
+def test_step_can_be_built_from_a_dict() -> None:
     assert step_from_dict({"intent": "nothing_to_do", "reason": "quiet"}, AGENT) == NothingToDo(reason="quiet")
 
     with pytest.raises(InvalidInput, match=r"silence: alert: Field required"):
@@ -281,7 +283,7 @@ def parsed(text: str) -> tuple[str, Step] | InvalidInput:
         return complaint
 
 
-def check_parses_or_complains(text: str) -> None:
+def check_parses_or_raises_invalid_input(text: str) -> None:
     outcome = parsed(text)
     if isinstance(outcome, InvalidInput):
         assert len(str(outcome)) <= MAX_PROBLEM_LENGTH
@@ -290,23 +292,23 @@ def check_parses_or_complains(text: str) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_step_or_a_complaint(text: str) -> None:
-    check_parses_or_complains(text)
+def test_any_text_gives_a_step_or_an_error(text: str) -> None:
+    check_parses_or_raises_invalid_input(text)
 
 
 @given(json_values | st.fixed_dictionaries({"reasoning": json_values, "step": json_values | steps}))
-def test_any_json_is_a_step_or_a_complaint(value: Any) -> None:
-    check_parses_or_complains(json.dumps(value))
+def test_any_json_gives_a_step_or_an_error(value: Any) -> None:
+    check_parses_or_raises_invalid_input(json.dumps(value))
 
 
 @given(steps)
-def test_any_fields_are_a_step_or_a_complaint(step: dict[str, Any]) -> None:
-    check_parses_or_complains(answer(step))
+def test_any_fields_give_a_step_or_an_error(step: dict[str, Any]) -> None:
+    check_parses_or_raises_invalid_input(answer(step))
 
 
 @pytest.mark.parametrize("depth", [10, 500, 900, 100_000])
-def test_deep_nesting_is_a_complaint(depth: int) -> None:
+def test_deep_nesting_is_rejected(depth: int) -> None:
     deep = "[" * depth + "]" * depth
 
-    check_parses_or_complains(f'{{"step": {{"intent": "silence", "others": {deep}}}}}')
-    check_parses_or_complains(f'{{"step": {{"intent": "request_human_input", "choices": {deep}}}}}')
+    check_parses_or_raises_invalid_input(f'{{"step": {{"intent": "silence", "others": {deep}}}}}')
+    check_parses_or_raises_invalid_input(f'{{"step": {{"intent": "request_human_input", "choices": {deep}}}}}')

@@ -39,7 +39,7 @@ def of(**fields: Any) -> dict[str, Any]:
     return strict_schema(create_model("Arguments", **fields))
 
 
-def made(name: str, **fields: Any) -> Tool:
+def make_tool(name: str, **fields: Any) -> Tool:
     """A tool of this name with these arguments."""
 
     @tool(effect="read")
@@ -53,19 +53,19 @@ def made(name: str, **fields: Any) -> Tool:
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_the_schema_of_every_agent_we_ship_keeps_the_strict_rules(agent: Any) -> None:
+def test_schemas_of_shipped_agents_are_strict(agent: Any) -> None:
     assert schema_violations(output_schema(agent.tools, agent.delegates)) == []
 
 
-def test_an_answer_is_reasoning_and_then_one_step() -> None:
+def test_answer_has_reasoning_and_then_one_step() -> None:
     schema = output_schema(())
 
     assert list(schema["properties"]) == ["reasoning", "step"]
     assert schema["required"] == ["reasoning", "step"]
 
 
-def test_every_step_names_its_intent_first() -> None:
-    variants = output_schema((made("look", where=(str, ...)),))["properties"]["step"]["anyOf"]
+def test_every_step_has_its_intent_first() -> None:
+    variants = output_schema((make_tool("look", where=(str, ...)),))["properties"]["step"]["anyOf"]
 
     intents = [next(iter(variant["properties"].items())) for variant in variants]
 
@@ -79,8 +79,8 @@ def test_every_step_names_its_intent_first() -> None:
     ]
 
 
-def test_who_may_ask_other_agents_can_name_exactly_those() -> None:
-    schema = output_schema((made("look"),), ("deploy", "oncall"))
+def test_ask_agent_accepts_only_the_delegates() -> None:
+    schema = output_schema((make_tool("look"),), ("deploy", "oncall"))
 
     asking = schema["properties"]["step"]["anyOf"][-1]
 
@@ -92,25 +92,25 @@ def test_who_may_ask_other_agents_can_name_exactly_those() -> None:
     assert schema_violations(schema) == []
 
 
-def test_who_may_ask_nobody_is_not_offered_to() -> None:
-    assert "ask_agent" not in json.dumps(output_schema((made("look"),)))
+def test_agent_without_delegates_has_no_ask_agent_step() -> None:
+    assert "ask_agent" not in json.dumps(output_schema((make_tool("look"),)))
 
 
-def test_the_arguments_of_a_tool_lie_beside_its_intent() -> None:
-    variant = output_schema((made("look", where=(str, ...)),))["properties"]["step"]["anyOf"][0]
+def test_tool_arguments_are_beside_the_intent() -> None:
+    variant = output_schema((make_tool("look", where=(str, ...)),))["properties"]["step"]["anyOf"][0]
 
     assert variant["properties"]["where"] == {"type": "string"}
     assert variant["required"] == ["intent", "where"]
 
 
-def test_the_schema_is_the_same_each_time_and_made_once() -> None:
+def test_schema_is_deterministic_and_cached() -> None:
     tools = AGENTS[0].tools
 
     assert output_schema(tools) is output_schema(tools)
     assert json.dumps(output_schema.__wrapped__(tools)) == json.dumps(output_schema(tools))
 
 
-def test_an_optional_value_is_required_and_may_be_null_and_its_default_is_told() -> None:
+def test_optional_value_is_nullable_with_its_default_described() -> None:
     schema = of(limit=(Annotated[int, Field(description="how many")], 10))
 
     assert schema["required"] == ["limit"]
@@ -120,35 +120,35 @@ def test_an_optional_value_is_required_and_may_be_null_and_its_default_is_told()
     }
 
 
-def test_a_value_that_may_be_none_already_is_not_made_nullable_twice() -> None:
+def test_nullable_value_is_not_made_nullable_twice() -> None:
     assert of(at=(str | None, None))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
-def test_a_required_value_that_may_be_none_stays_so() -> None:
+def test_required_nullable_value_stays_nullable() -> None:
     assert of(at=(str | None, ...))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
-def test_a_choice_between_models_is_any_of_them_without_a_discriminator() -> None:
+def test_union_is_any_of_without_a_discriminator() -> None:
     schema = of(pet=(Annotated[Cat | Dog, Field(discriminator="kind")], ...))
 
     assert list(schema["properties"]["pet"]) == ["anyOf"]
     assert schema_violations(schema) == []
 
 
-def test_models_used_twice_are_written_out_twice_and_leave_no_reference() -> None:
+def test_references_are_inlined() -> None:
     schema = of(first=(Cat, ...), others=(list[Cat], ...))
 
     assert "$" not in json.dumps(schema)
     assert schema["properties"]["others"]["items"] == schema["properties"]["first"]
 
 
-def test_a_description_beside_a_reference_is_kept() -> None:
+def test_description_beside_a_reference_is_kept() -> None:
     schema = of(colour=(Annotated[Colour, Field(description="of the door")], ...))
 
     assert schema["properties"]["colour"] == {"description": "of the door", "type": "string", "enum": ["red", "blue"]}
 
 
-def test_bounds_are_told_in_words_and_left_to_validation() -> None:
+def test_bounds_move_to_the_description() -> None:
     schema = of(
         count=(Annotated[int, Field(ge=1, le=9)], ...),
         word=(Annotated[str, Field(min_length=2, max_length=9, pattern="^a")], ...),
@@ -167,30 +167,30 @@ def test_bounds_are_told_in_words_and_left_to_validation() -> None:
     }
 
 
-def test_one_allowed_value_is_a_choice_of_one() -> None:
+def test_const_becomes_an_enum_of_one() -> None:
     assert of(kind=(Literal["cat"], ...))["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
 
 
-def test_no_schema_holds_a_keyword_that_some_provider_refuses() -> None:
-    schema = json.dumps(output_schema((made("look", depth=(Annotated[int, Field(ge=0, lt=9)], 1)),), ("deploy",)))
+def test_schemas_have_no_unsupported_keywords() -> None:
+    schema = json.dumps(output_schema((make_tool("look", depth=(Annotated[int, Field(ge=0, lt=9)], 1)),), ("deploy",)))
 
     for keyword in ("minimum", "maximum", "exclusiveMaximum", "minItems", "const"):
         assert f'"{keyword}"' not in schema
 
 
-def test_formats_a_strict_server_knows_are_kept() -> None:
+def test_supported_formats_are_kept() -> None:
     schema = of(at=(datetime, ...), key=(Annotated[str, Field(json_schema_extra={"format": "password"})], ...))
 
     assert schema["properties"] == {"at": {"type": "string", "format": "date-time"}, "key": {"type": "string"}}
 
 
-def test_a_pattern_that_looks_around_is_left_to_our_own_validation() -> None:
+def test_lookaround_patterns_are_left_out() -> None:
     schema = of(word=(Annotated[str, Field(json_schema_extra={"pattern": "^(?!no)"})], ...))
 
     assert schema["properties"]["word"] == {"type": "string"}
 
 
-def test_a_model_that_takes_any_extra_key_is_refused() -> None:
+def test_model_with_extra_keys_is_rejected() -> None:
     class Loose(BaseModel):
         model_config = ConfigDict(extra="allow")
 
@@ -209,18 +209,18 @@ def test_a_model_that_takes_any_extra_key_is_refused() -> None:
         (Node, "Node contains itself"),
     ],
 )
-def test_what_strict_mode_cannot_say_is_refused_with_its_place(annotation: Any, why: str) -> None:
+def test_unsupported_type_is_rejected_with_its_path(annotation: Any, why: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"Arguments\.odd.*{why}"):
         of(odd=(annotation, ...))
 
 
 @pytest.mark.parametrize("root", [Cat | Dog, list[Cat], str])
-def test_a_root_that_is_no_object_is_refused(root: Any) -> None:
+def test_root_that_is_not_an_object_is_rejected(root: Any) -> None:
     with pytest.raises(ConfigurationError, match="the top-level value must be an object"):
         strict_schema(RootModel[root])
 
 
-def test_one_level_too_many_is_refused() -> None:
+def test_too_many_levels_are_rejected() -> None:
     nested: Any = str
     for _ in range(MAX_LEVELS - 1):
         nested = list[nested]
@@ -230,7 +230,7 @@ def test_one_level_too_many_is_refused() -> None:
         of(deep=(list[nested], ...))
 
 
-def test_one_property_too_many_is_refused() -> None:
+def test_too_many_properties_are_rejected() -> None:
     fields: dict[str, Any] = {f"field_{n}": (str, ...) for n in range(MAX_PROPERTIES)}
     of(**fields)
 
@@ -238,7 +238,7 @@ def test_one_property_too_many_is_refused() -> None:
         of(**fields, one_more=(str, ...))
 
 
-def test_one_choice_too_many_is_refused() -> None:
+def test_too_many_enum_values_are_rejected() -> None:
     choices = tuple(f"choice {n}" for n in range(MAX_ENUM_VALUES))
     of(pick=(Literal[choices], ...))
 
@@ -246,24 +246,24 @@ def test_one_choice_too_many_is_refused() -> None:
         of(pick=(Literal[(*choices, "one more")], ...))
 
 
-def test_the_limits_hold_for_all_tools_of_an_agent_together() -> None:
-    tools = tuple(made(f"tool_{n}", **{f"field_{m}": (str, ...) for m in range(10)}) for n in range(10))
+def test_limits_apply_to_all_tools_together() -> None:
+    tools = tuple(make_tool(f"tool_{n}", **{f"field_{m}": (str, ...) for m in range(10)}) for n in range(10))
 
     with pytest.raises(ConfigurationError, match="all tools together: more than 100 properties"):
         output_schema(tools)
 
 
 @pytest.mark.parametrize("name", ["done_for_now", "await", "request_clarification", "ask_agent"])
-def test_a_tool_cannot_take_the_name_of_a_step(name: str) -> None:
+def test_tool_cannot_have_the_name_of_a_step(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name}: this name is already used"):
-        output_schema((made(name),))
+        output_schema((make_tool(name),))
 
 
-def test_two_tools_cannot_have_one_name() -> None:
+def test_two_tools_cannot_have_the_same_name() -> None:
     with pytest.raises(ConfigurationError, match="look: this name is already used"):
-        output_schema((made("look"), made("look", where=(str, ...))))
+        output_schema((make_tool("look"), make_tool("look", where=(str, ...))))
 
 
-def test_an_argument_cannot_be_called_intent() -> None:
+def test_argument_cannot_be_named_intent() -> None:
     with pytest.raises(ConfigurationError, match="look: an argument cannot be named intent"):
-        output_schema((made("look", intent=(str, ...)),))
+        output_schema((make_tool("look", intent=(str, ...)),))

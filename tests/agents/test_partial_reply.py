@@ -37,7 +37,7 @@ WRAPPINGS = [
 ]
 
 
-def told_of(pieces: Sequence[str], *, wrapped: bool = True) -> list[str]:
+def emitted_texts(pieces: Sequence[str], *, wrapped: bool = True) -> list[str]:
     draft = PartialReplyReader(may_be_wrapped=wrapped)
     return [told for piece in pieces if (told := draft.feed(piece)) is not None]
 
@@ -53,8 +53,8 @@ def reply(message: str, reasoning: str = "because") -> str:
     return json.dumps({"reasoning": reasoning, "step": {"intent": "done_for_now", "message": message}})
 
 
-def check_told_is_how_it_begins(pieces: Sequence[str], *, wrapped: bool) -> None:
-    told = told_of(pieces, wrapped=wrapped)
+def check_emitted_is_a_prefix(pieces: Sequence[str], *, wrapped: bool) -> None:
+    told = emitted_texts(pieces, wrapped=wrapped)
     step = chosen("".join(pieces), wrapped=wrapped)
 
     assert all(longer.startswith(shorter) and longer != shorter for shorter, longer in pairwise(told))
@@ -64,22 +64,22 @@ def check_told_is_how_it_begins(pieces: Sequence[str], *, wrapped: bool) -> None
         assert told == []
 
 
-def test_a_reply_is_told_letter_by_letter() -> None:
-    assert told_of(reply("Hi!")) == ["H", "Hi", "Hi!"]
+def test_reply_is_emitted_character_by_character() -> None:
+    assert emitted_texts(reply("Hi!")) == ["H", "Hi", "Hi!"]
 
 
-def test_pieces_without_a_letter_of_the_reply_tell_nothing() -> None:
-    assert told_of(['{"reasoning": "they said hi", "step": {"intent": "done_', 'for_now", "message": "', "", "Hi"]) == [
-        "Hi"
-    ]
+def test_chunks_outside_the_reply_emit_nothing() -> None:
+    assert emitted_texts(
+        ['{"reasoning": "they said hi", "step": {"intent": "done_', 'for_now", "message": "', "", "Hi"]
+    ) == ["Hi"]
 
 
-def test_the_reasoning_may_be_thought_afterwards() -> None:
-    assert told_of(['{"step":{"intent":"done_for_now","message":"Hi"},', '"reasoning":"{\\"step\\""}']) == ["Hi"]
+def test_reasoning_may_come_after_the_step() -> None:
+    assert emitted_texts(['{"step":{"intent":"done_for_now","message":"Hi"},', '"reasoning":"{\\"step\\""}']) == ["Hi"]
 
 
-def test_a_reply_before_its_intent_is_told_once_the_intent_is_known() -> None:
-    assert told_of(['{"step": {"message": "Hi", "intent": "done_for', '_now"}}']) == ["Hi"]
+def test_reply_before_its_intent_is_emitted_with_the_intent() -> None:
+    assert emitted_texts(['{"step": {"message": "Hi", "intent": "done_for', '_now"}}']) == ["Hi"]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_reply_before_its_intent_is_told_once_the_intent_is_known() -> None:
         {"intent": "done_for_now", "note": {"message": "Hi"}},
     ],
 )
-def test_of_any_other_step_nothing_is_told(step: dict[str, Any]) -> None:
-    assert told_of(json.dumps({"reasoning": "", "step": step})) == []
+def test_other_steps_emit_nothing(step: dict[str, Any]) -> None:
+    assert emitted_texts(json.dumps({"reasoning": "", "step": step})) == []
 
 
 @pytest.mark.parametrize(
@@ -113,41 +113,41 @@ def test_of_any_other_step_nothing_is_told(step: dict[str, Any]) -> None:
         '{"reasoning": "\\"step\\": {\\"intent\\": \\"done_for_now\\", \\"message\\": \\"Hi\\""}',
     ],
 )
-def test_what_only_looks_like_a_reply_is_not_told(answer: str) -> None:
-    assert told_of(answer) == []
+def test_text_that_looks_like_a_reply_is_not_emitted(answer: str) -> None:
+    assert emitted_texts(answer) == []
 
 
-def test_a_blank_reply_will_be_refused_so_it_is_not_told() -> None:
-    assert told_of(reply(" \n\t")) == []
-    assert told_of(reply("\n Hi"))[0] == "\n H"
+def test_blank_reply_is_not_emitted() -> None:
+    assert emitted_texts(reply(" \n\t")) == []
+    assert emitted_texts(reply("\n Hi"))[0] == "\n H"
 
 
-def test_half_a_character_waits_for_its_other_half() -> None:
-    assert told_of([*reply("")[:-3], "a\\ud83", "d", "\\", "ude", "00", "b"]) == ["a", "a😀", "a😀b"]
+def test_high_surrogate_waits_for_its_pair() -> None:
+    assert emitted_texts([*reply("")[:-3], "a\\ud83", "d", "\\", "ude", "00", "b"]) == ["a", "a😀", "a😀b"]
 
 
 @pytest.mark.parametrize(
     "half", ["\\ud83d!", "\\ud83d\\n", "\\ud83d\\u0041", "\\ude00", "\\u12x4", "\\ud83ddc00  ", "\\ud83d--de00"]
 )
-def test_a_half_that_stays_alone_ends_the_telling(half: str) -> None:
-    assert told_of([*reply("")[:-3], "a", half, "more and more", '"}}']) == ["a"]
+def test_lone_surrogate_ends_the_output(half: str) -> None:
+    assert emitted_texts([*reply("")[:-3], "a", half, "more and more", '"}}']) == ["a"]
 
 
-def test_a_key_may_be_spelled_in_any_way() -> None:
-    assert told_of(['{"st\\u0065p": {"intent": "done\\u005Ffor_now", "\\u006dessage": "Hi"}}']) == ["Hi"]
+def test_keys_may_contain_escapes() -> None:
+    assert emitted_texts(['{"st\\u0065p": {"intent": "done\\u005Ffor_now", "\\u006dessage": "Hi"}}']) == ["Hi"]
 
 
 @pytest.mark.parametrize("around", WRAPPINGS)
-def test_thoughts_and_fences_are_not_told_and_hide_nothing(around: str) -> None:
+def test_reasoning_and_fences_are_skipped(around: str) -> None:
     text = around.format(reply("use ```json``` and </think> with {care}"))
 
-    assert told_of(text)[-1] == "use ```json``` and </think> with {care}"
-    check_told_is_how_it_begins(text, wrapped=True)
+    assert emitted_texts(text)[-1] == "use ```json``` and </think> with {care}"
+    check_emitted_is_a_prefix(text, wrapped=True)
 
 
 @pytest.mark.parametrize("around", WRAPPINGS[2:])
-def test_where_nobody_wraps_wrapping_is_no_answer(around: str) -> None:
-    assert told_of(around.format(reply("Hi")), wrapped=False) == []
+def test_wrapping_is_rejected_where_it_is_not_allowed(around: str) -> None:
+    assert emitted_texts(around.format(reply("Hi")), wrapped=False) == []
 
 
 @pytest.mark.parametrize(
@@ -159,21 +159,21 @@ def test_where_nobody_wraps_wrapping_is_no_answer(around: str) -> None:
         "Well <think>so</think> {}",
     ],
 )
-def test_what_may_still_turn_out_to_be_something_else_is_not_told(around: str) -> None:
-    assert told_of(around.format(reply("Hi"))) == []
+def test_ambiguous_text_is_not_emitted(around: str) -> None:
+    assert emitted_texts(around.format(reply("Hi"))) == []
 
 
-def test_an_answer_in_thoughts_is_not_the_one_that_counts() -> None:
-    assert told_of(f"<think>{reply('No')}</think>{reply('Yes')}") == ["Y", "Ye", "Yes"]
+def test_answer_in_reasoning_is_not_emitted() -> None:
+    assert emitted_texts(f"<think>{reply('No')}</think>{reply('Yes')}") == ["Y", "Ye", "Yes"]
 
 
-def test_any_depth_is_passed_over() -> None:
+def test_values_of_any_depth_are_skipped() -> None:
     deep = "[" * 100_000 + "]" * 100_000
 
-    assert told_of(reply("Hi").replace('"because"', deep))[-1] == "Hi"
+    assert emitted_texts(reply("Hi").replace('"because"', deep))[-1] == "Hi"
 
 
-def test_a_step_may_end_only_what_was_told_of_it() -> None:
+def test_final_step_must_begin_with_the_emitted_text() -> None:
     silent, speaking = PartialReplyReader(may_be_wrapped=True), PartialReplyReader(may_be_wrapped=True)
     speaking.feed(reply("Hi")[:-3])
 
@@ -225,11 +225,11 @@ def replies(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 
 @given(replies())
-def test_any_reply_however_it_is_written_and_cut_is_told_to_its_end(reply: tuple[str, list[str]]) -> None:
+def test_any_spelling_and_chunking_emits_the_whole_reply(reply: tuple[str, list[str]]) -> None:
     message, pieces = reply
 
-    check_told_is_how_it_begins(pieces, wrapped=True)
-    assert told_of(pieces)[-1:] == ([message] if message.strip() else [])
+    check_emitted_is_a_prefix(pieces, wrapped=True)
+    assert emitted_texts(pieces)[-1:] == ([message] if message.strip() else [])
 
 
 parts = st.sampled_from([
@@ -245,8 +245,8 @@ cluttered = st.lists(parts, max_size=12).map("".join)
 @example(text=[f"<think>a</think>b</think>{reply('Yes')}```json\n{reply('No')}\n```"], wrapped=True)
 @example(text=[f"<think>```json\n{reply('Yes')}\n```</think>{reply('No')}"], wrapped=True)
 @example(text=[f"```json\n{reply('Yes')}\n``` or\n```json\n{reply('No')}\n```"], wrapped=True)
-def test_whatever_is_around_and_between_what_was_told_is_how_the_reply_begins(text: list[str], wrapped: bool) -> None:
-    check_told_is_how_it_begins(text, wrapped=wrapped)
+def test_emitted_text_is_a_prefix_with_any_wrapping(text: list[str], wrapped: bool) -> None:
+    check_emitted_is_a_prefix(text, wrapped=wrapped)
 
 
 json_values = st.recursive(
@@ -263,12 +263,12 @@ steps = st.fixed_dictionaries(
 @given(
     st.fixed_dictionaries({"reasoning": json_values, "step": steps | json_values}), st.randoms(use_true_random=False)
 )
-def test_any_json_is_told_as_what_it_will_be(answer: dict[str, Any], chance: Any) -> None:
+def test_emitted_text_of_any_json_matches_its_step(answer: dict[str, Any], chance: Any) -> None:
     text = json.dumps(answer, ensure_ascii=chance.random() < 0.5)
 
-    check_told_is_how_it_begins(text, wrapped=False)
+    check_emitted_is_a_prefix(text, wrapped=False)
 
 
 @given(st.lists(st.text()))
-def test_any_text_at_all_can_be_read(pieces: list[str]) -> None:
-    check_told_is_how_it_begins(pieces, wrapped=True)
+def test_any_text_can_be_fed(pieces: list[str]) -> None:
+    check_emitted_is_a_prefix(pieces, wrapped=True)

@@ -22,28 +22,28 @@ class FixedModel:
         return Completion(outcome=CompletionOutcome.INVALID, model="m", usage=self.usage)
 
 
-def test_cached_input_is_a_part_of_the_input_with_a_price_of_its_own() -> None:
+def test_cached_input_has_its_own_price() -> None:
     assert PRICE.cost_of(SPENT) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 8)
     assert Price(input=2.0, output=8.0).cost_of(SPENT) == pytest.approx(1.0 * 2 + 0.1 * 8)
 
 
 @given(st.integers(0, 10**9), st.floats(0, 1), st.integers(0, 10**9))
-def test_a_cost_is_never_negative(asked: int, share: float, answered: int) -> None:
+def test_cost_is_never_negative(asked: int, share: float, answered: int) -> None:
     assert PRICE.cost_of(Usage(input=asked, cached=int(asked * share), output=answered)) >= 0
 
 
-async def test_a_call_is_told_with_its_cost_even_when_its_answer_is_useless() -> None:
+async def test_failed_call_has_its_cost() -> None:
     completion = await PricedModel(FixedModel(SPENT), {"m": PRICE}).complete(None)
     assert completion.usage is not None
     assert completion.usage.usd == pytest.approx(2.2)
 
 
 @pytest.mark.parametrize(("usage", "prices"), [(SPENT, {"other": PRICE}), (None, {"m": PRICE})])
-async def test_what_has_no_price_or_cost_nothing_is_told_as_it_is(usage, prices) -> None:
+async def test_call_without_price_or_usage_is_unchanged(usage, prices) -> None:
     assert (await PricedModel(FixedModel(usage), prices).complete(None)).usage == usage
 
 
-async def test_who_wants_to_be_told_the_words_is_told_by_the_model_that_is_priced() -> None:
+async def test_partial_replies_come_from_the_priced_model() -> None:
     told: list[str] = []
     await PricedModel(FixedModel(SPENT), {"m": PRICE}).complete(None, told.append)
     assert told == ["Hi"]

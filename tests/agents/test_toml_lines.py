@@ -129,7 +129,7 @@ class Writer:
 
 
 @given(st.data())
-def test_every_key_is_found_on_the_line_it_was_written_on(data: st.DataObject) -> None:
+def test_every_key_has_its_line(data: st.DataObject) -> None:
     writer = Writer(data)
     text = writer.document()
     tomllib.loads(text)
@@ -141,7 +141,7 @@ def test_every_key_is_found_on_the_line_it_was_written_on(data: st.DataObject) -
         "".join
     )
 )
-def test_whatever_tomllib_reads_has_a_line_for_every_key(text: str) -> None:
+def test_every_key_of_valid_toml_has_a_line(text: str) -> None:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -149,7 +149,7 @@ def test_whatever_tomllib_reads_has_a_line_for_every_key(text: str) -> None:
     assert set(paths_in(document)) <= line_numbers(text).keys()
 
 
-def test_a_key_that_is_not_written_is_found_where_its_table_is() -> None:
+def test_missing_key_has_the_line_of_its_table() -> None:
     lines = line_numbers("\n[people.alice]\nname = 1\n")
     assert find_line(("people", "alice", "roles", 0), lines) == 2
     assert find_line(("policy", 0), lines) == 1

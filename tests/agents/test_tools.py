@@ -28,7 +28,7 @@ def push(
     return ToolResult(summary=f"{context.key}: {where} {count}")
 
 
-def test_the_function_says_what_the_tool_is() -> None:
+def test_tool_is_described_by_its_function() -> None:
     assert (push.name, push.description) == ("push", "Push somewhere.\n\nMore than once.")
     assert (push.defaults.effect, push.defaults.risk, push.defaults.ask) == (
         "once",
@@ -38,18 +38,18 @@ def test_the_function_says_what_the_tool_is() -> None:
     assert (push.timeout, push.version, push.prepare, push.check) == (5, 3, None, None)
 
 
-def test_the_context_is_no_argument() -> None:
+def test_context_is_not_an_argument() -> None:
     assert list(push.arguments.model_fields) == ["where", "count", "ratio", "notes", "force"]
 
 
-def test_a_tool_is_run_with_the_context_and_its_arguments_by_name() -> None:
+def test_tool_runs_with_the_context_and_named_arguments() -> None:
     assert (
         push.run(ToolContext(key="k", environment={}), **push.validate_arguments({"where": "staging"})).summary
         == "k: staging 1"
     )
 
 
-def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:
+def test_tool_without_approval_terms_has_no_approver() -> None:
     @tool(effect="once", risk="high")
     def lonely(context: ToolContext) -> ToolResult:
         return ToolResult(summary="")
@@ -58,12 +58,12 @@ def test_without_terms_of_its_own_nobody_may_approve_a_tool() -> None:
     assert (lonely.description, lonely.version, lonely.defaults.risk) == ("", 1, "high")
 
 
-def test_a_verifiable_tool_needs_a_check() -> None:
+def test_verifiable_tool_needs_a_check() -> None:
     with pytest.raises(TypeError, match="needs a check that returns whether it happened"):
         tool(effect="verifiable")
 
 
-def test_the_environment_of_a_tool_is_not_shown_with_its_context() -> None:
+def test_repr_of_the_context_hides_the_environment() -> None:
     assert "hunter2" not in repr(ToolContext(key="k", environment={"TOKEN": "hunter2"}))
 
 
@@ -95,13 +95,13 @@ def test_defaults_are_filled_in() -> None:
     ],
     ids=str,
 )
-def test_arguments_that_do_not_fit_are_refused_with_the_place_and_without_conversion(arguments, complaint) -> None:
+def test_invalid_arguments_are_rejected_with_their_path(arguments, complaint) -> None:
     with pytest.raises(InvalidArguments) as refused:
         push.validate_arguments(arguments)
     assert str(refused.value) == complaint
 
 
-def test_a_complaint_does_not_repeat_what_was_said() -> None:
+def test_error_does_not_repeat_the_value() -> None:
     with pytest.raises(InvalidArguments) as refused:
         push.validate_arguments({"where": "secret-environment"})
     assert "secret" not in str(refused.value)
@@ -118,7 +118,7 @@ anything = st.recursive(
     st.dictionaries(st.text(max_size=5), anything, max_size=2),
     st.dictionaries(st.sampled_from(["where", "count", "ratio", "notes", "force"]), anything),
 )
-def test_any_arguments_are_plain_json_afterwards_or_refused(extra: dict[str, Any], known: dict[str, Any]) -> None:
+def test_any_arguments_become_json_or_are_rejected(extra: dict[str, Any], known: dict[str, Any]) -> None:
     try:
         valid = push.validate_arguments({"where": "staging", **extra, **known})
     except InvalidArguments:
@@ -132,6 +132,6 @@ def test_any_arguments_are_plain_json_afterwards_or_refused(extra: dict[str, Any
     ids=["5000 digits", "nan", "infinity", "half a pair", "bytes", "object"],
 )
 @pytest.mark.parametrize("name", ["count", "ratio", "notes", "other"])
-def test_what_json_cannot_say_is_refused(name: str, value: Any) -> None:
+def test_arguments_outside_json_are_rejected(name: str, value: Any) -> None:
     with pytest.raises(InvalidArguments):
         push.validate_arguments({"where": "staging", name: value})

@@ -33,37 +33,37 @@ async def choosing(step: dict[str, Any]) -> None:
         await asked(provider)
 
 
-async def test_a_provider_starts_in_no_time() -> None:
+async def test_provider_starts_quickly() -> None:
     began = time.perf_counter()
     async with FakeOpenAI.running():
         assert time.perf_counter() - began < 0.5
 
 
-async def test_a_question_nobody_expected_fails_the_test() -> None:
+async def test_unexpected_call_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="an unexpected question: hi"):
         async with FakeOpenAI.running() as provider:
             await asked(provider)
 
 
-async def test_an_answer_nobody_asked_for_fails_the_test() -> None:
+async def test_unused_answer_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="1 answers nobody asked for"):
         async with FakeOpenAI.running() as provider:
             provider.will_choose("done_for_now", message="bye")
 
 
-async def test_a_wrong_key_fails_the_test() -> None:
+async def test_wrong_key_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="Incorrect API key"):
         async with FakeOpenAI.running() as provider:
             await asked(provider, api_key="stolen")
 
 
-async def test_a_wrong_model_fails_the_test() -> None:
+async def test_wrong_model_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="there is no model 'other'"):
         async with FakeOpenAI.running() as provider:
             await asked(provider, model="other")
 
 
-async def test_a_path_that_is_not_of_the_api_fails_the_test() -> None:
+async def test_unknown_path_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="there is no POST /v2/chat/completions"):
         async with FakeOpenAI.running() as provider:
             await asked(provider, base_url=f"http://127.0.0.1:{provider.port}/v2")
@@ -77,7 +77,7 @@ async def test_a_path_that_is_not_of_the_api_fails_the_test() -> None:
         ({"intent": "done_for_now", "message": "bye", "mood": "blue"}, "has no mood"),
     ],
 )
-async def test_a_step_the_schema_would_not_let_through_fails_the_test(step: dict[str, Any], why: str) -> None:
+async def test_step_that_violates_the_schema_fails_the_test(step: dict[str, Any], why: str) -> None:
     with pytest.raises(AssertionError, match=why):
         await choosing(step)
 
@@ -95,11 +95,11 @@ async def test_a_step_the_schema_would_not_let_through_fails_the_test(step: dict
         ),
     ],
 )
-def test_a_schema_that_is_not_strict_is_told(schema: dict[str, Any], why: str) -> None:
+def test_schema_that_is_not_strict_is_reported(schema: dict[str, Any], why: str) -> None:
     assert any(why in rule for rule in schema_violations(schema))
 
 
-async def test_a_script_is_played_in_order() -> None:
+async def test_scripted_steps_are_chosen_in_order() -> None:
     bye = DoneForNow(message="bye")
     with scripted_model(
         bye, {"intent": "done_for_now", "message": "ciao"}, Completion(outcome=CompletionOutcome.EMPTY, model="m")
@@ -110,7 +110,7 @@ async def test_a_script_is_played_in_order() -> None:
     assert m.received == [TURN] * 3
 
 
-async def test_a_script_tells_a_reply_word_by_word_and_of_other_steps_nothing() -> None:
+async def test_scripted_reply_is_streamed_word_by_word() -> None:
     told: list[str] = []
     with scripted_model(NothingToDo(reason="all is quiet"), DoneForNow(message="See you soon")) as m:
         for _ in range(2):
@@ -119,7 +119,7 @@ async def test_a_script_tells_a_reply_word_by_word_and_of_other_steps_nothing() 
     assert told == ["See", "See you", "See you soon"]
 
 
-async def test_a_script_that_is_over_fails_the_test_even_when_the_error_was_swallowed() -> None:
+async def test_call_after_the_script_fails_even_if_its_error_is_caught() -> None:
     model = ScriptedModel()
     with pytest.raises(AssertionError, match="not expected to be asked again: hi"):
         await model.complete(TURN)
@@ -128,6 +128,6 @@ async def test_a_script_that_is_over_fails_the_test_even_when_the_error_was_swal
         model.check()
 
 
-def test_a_script_that_is_not_over_fails_the_test() -> None:
+def test_unfinished_script_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="1 steps were never asked for"), scripted_model(DoneForNow(message="bye")):
         pass

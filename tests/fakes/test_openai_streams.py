@@ -55,7 +55,7 @@ def test_events_have_the_declared_shape_and_name(said: ModelAnswer) -> None:
 
 
 @API
-def test_what_breaks_off_is_how_the_whole_begins(api: Api) -> None:
+def test_interrupted_stream_is_a_prefix_of_the_whole(api: Api) -> None:
     whole = encode_answer(api, ModelAnswer(text="Hello"), "m", ["He", "llo"], has_usage=False)
     part = encode_start(api, "m", ["He", "llo"])
 
@@ -71,7 +71,7 @@ def test_failures_of_responses_have_the_declared_shape() -> None:
     assert [checked("responses", data_of(e)).type for e in encode_stream_error("responses", "no", None)] == ["error"]
 
 
-def test_chat_ends_with_its_reason_its_count_and_a_last_line() -> None:
+def test_chat_ends_with_finish_reason_usage_and_done() -> None:
     *_, last, count, done = encode_answer(
         "chat", ModelAnswer(text="Hi", token_usage=TokenUsage()), "m", ["Hi"], has_usage=True
     )
@@ -90,11 +90,11 @@ def test_chat_ends_with_its_reason_its_count_and_a_last_line() -> None:
         ("responses", {"stream": True, "stream_options": {"include_usage": True}}, "include_usage is not known"),
     ],
 )
-def test_a_stream_that_is_asked_for_wrongly_is_told(api: Api, body: dict[str, Any], why: str) -> None:
+def test_invalid_stream_options_are_reported(api: Api, body: dict[str, Any], why: str) -> None:
     assert any(why in rule for rule in streaming_violations(body, api))
 
 
-def test_a_stream_may_be_asked_for() -> None:
+def test_streaming_may_be_requested() -> None:
     assert streaming_violations({"stream": True, "stream_options": {"include_usage": True}}, "chat") == []
     assert streaming_violations({"stream": True}, "responses") == []
     assert streaming_violations({}, "chat") == []

@@ -13,7 +13,7 @@ BACK = {"intent": "roll_back", "environment": "staging", "tag": "", "commit": ""
 EVERYWHERE = {"intent": "current_release", "environment": "all"}
 
 
-def test_set_up_gives_the_tools_what_they_need_and_no_more(tmp_path: Path, path: dict[str, str]) -> None:
+def test_set_up_returns_only_the_variables_the_tools_need(tmp_path: Path, path: dict[str, str]) -> None:
     given = set_up(tmp_path, {**path, "HOME": "/home/bot", "SLACK_BOT_TOKEN": "x"})
     assert given == {
         **path,
@@ -23,14 +23,14 @@ def test_set_up_gives_the_tools_what_they_need_and_no_more(tmp_path: Path, path:
     }
 
 
-def test_a_repository_that_is_set_is_used_and_no_sample_is_made(tmp_path: Path, path: dict[str, str]) -> None:
+def test_deploy_repo_replaces_the_sample(tmp_path: Path, path: dict[str, str]) -> None:
     given = set_up(tmp_path, {**path, "DEPLOY_REPO": "git@git.example:team/app.git"})
     assert given["DEPLOY_REPO"] == "git@git.example:team/app.git"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", ["{path}", "file://{path}"])
-def test_a_path_with_spaces_and_a_file_url_both_work(tmp_path: Path, path: dict[str, str], form: str) -> None:
+def test_remote_can_be_a_path_with_spaces_or_a_file_url(tmp_path: Path, path: dict[str, str], form: str) -> None:
     sample = set_up(tmp_path / "a home", path)["DEPLOY_REPO"]
     given = set_up(tmp_path / "another home", {**path, "DEPLOY_REPO": form.format(path=sample)})
     tool = AGENT.get_tool("list_tags")
@@ -38,7 +38,7 @@ def test_a_path_with_spaces_and_a_file_url_both_work(tmp_path: Path, path: dict[
     assert "v1.4.0" in tool.run(ToolContext("k", given)).summary
 
 
-def test_what_is_prefetched_only_reads_and_needs_no_arguments() -> None:
+def test_prefetched_tools_read_and_need_no_arguments() -> None:
     for name in AGENT.prefetch:
         tool = AGENT.get_tool(name)
         assert tool is not None
@@ -46,12 +46,12 @@ def test_what_is_prefetched_only_reads_and_needs_no_arguments() -> None:
         assert tool.validate_arguments({})
 
 
-def test_the_prompt_names_what_the_model_has_to_choose_from() -> None:
+def test_prompt_lists_tools_tags_and_releases() -> None:
     for word in ("push_release_tag", "roll_back", "request_human_input", "nothing_to_do", "production", "staging"):
         assert word in AGENT.instructions
 
 
-def test_the_schemas_tell_the_model_which_environments_there_are() -> None:
+def test_schemas_list_the_environments() -> None:
     for name in ("push_release_tag", "roll_back"):
         tool = AGENT.get_tool(name)
         assert tool is not None
@@ -78,7 +78,7 @@ def test_the_schemas_tell_the_model_which_environments_there_are() -> None:
         ("roll staging back", BACK),
     ],
 )
-def test_what_people_say_is_understood_without_a_model(said: str, step: dict[str, Any]) -> None:
+def test_commands_match_common_phrases(said: str, step: dict[str, Any]) -> None:
     chosen = _step(said)
     tool = AGENT.get_tool(chosen.pop("intent"))
     assert tool is not None
@@ -94,30 +94,30 @@ def test_what_people_say_is_understood_without_a_model(said: str, step: dict[str
         ("ship it", ["v1.4.0", "production"]),
     ],
 )
-def test_what_is_left_out_is_asked_and_the_answers_complete_it(said: str, answers: list[str]) -> None:
+def test_missing_parts_are_asked_and_completed_by_the_answers(said: str, answers: list[str]) -> None:
     for answer in answers:
         assert _step(said)["intent"] == "request_human_input"
         said = _answered(said, answer)
     assert _step(said) == PRODUCTION
 
 
-def test_where_to_deploy_is_asked_with_the_choices_there_are() -> None:
+def test_question_for_the_environment_offers_choices() -> None:
     step = _step("deploy v1.4.0")
     assert (step["format"], step["choices"]) == ("multiple_choice", ["staging", "production"])
     assert step["question"] == "Where shall I deploy v1.4.0?"
 
 
 @pytest.mark.parametrize("said", ["cancel", "Stop!", "never mind"])
-def test_leaving_it_at_that_is_understood(said: str) -> None:
+def test_cancel_commands_end_the_thread(said: str) -> None:
     assert _step(said)["intent"] == "done_for_now"
 
 
 @pytest.mark.parametrize("said", ["deploy v1.4.0 to production now and tell nobody", "hello", "list many commits", ""])
-def test_what_is_not_a_command_is_left_to_the_model(said: str) -> None:
+def test_other_texts_match_no_command(said: str) -> None:
     assert AGENT.commands.match(said) is None
 
 
-def test_every_pattern_is_understood_as_its_own_command() -> None:
+def test_every_pattern_matches_its_own_command() -> None:
     for command in AGENT.commands.commands:
         for pattern in command.say:
             said = pattern.replace("{limit:int}", "3").replace("{tag}", "v1.4.0").replace("{environment}", "staging")

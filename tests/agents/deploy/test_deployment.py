@@ -27,7 +27,7 @@ VIEW = RepositorySnapshot(
 )
 
 
-def test_a_move_that_loses_the_race_for_the_environment_is_refused(
+def test_concurrent_move_of_the_same_environment_is_rejected(
     operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], tag_commit: Callable[[str], str]
 ) -> None:
     propose = _interrupted(lambda: other.prepare_and_run("push_release_tag", environment="production", tag="v1.3.0"))
@@ -39,7 +39,7 @@ def test_a_move_that_loses_the_race_for_the_environment_is_refused(
     assert tag_commit("production") == commits["v1.3.0"]
 
 
-def test_a_move_that_loses_the_race_for_the_notes_is_tried_again(
+def test_concurrent_change_of_the_notes_is_retried(
     operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], tag_commit: Callable[[str], str]
 ) -> None:
     propose = _interrupted(
@@ -52,7 +52,7 @@ def test_a_move_that_loses_the_race_for_the_notes_is_tried_again(
     assert tag_commit("production") == tag_commit("staging") == commits["v1.4.0"]
 
 
-def test_two_machines_with_the_same_call_make_one_record(
+def test_same_call_on_two_machines_makes_one_record(
     operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], note: Callable[[str], list[str]]
 ) -> None:
     propose = _interrupted(
@@ -63,7 +63,7 @@ def test_two_machines_with_the_same_call_make_one_record(
     assert note(commits["v1.4.0"]) == [release.to_line()]
 
 
-def test_a_push_that_was_overtaken_changes_nothing_at_all(
+def test_rejected_push_changes_nothing(
     operator: ToolRunner, other: ToolRunner, commits: Mapping[str, str], tag_commit: Callable[[str], str]
 ) -> None:
     release = Release(environment="production", tag="v1.4.0", commit=commits["v1.4.0"], key="late")
@@ -76,7 +76,7 @@ def test_a_push_that_was_overtaken_changes_nothing_at_all(
 
 
 @given(tag=st.text(), environment=st.text(), commit=st.text(), replaces=st.text())
-def test_what_makes_no_sense_is_always_refused_in_words(tag: str, environment: str, commit: str, replaces: str) -> None:
+def test_invalid_proposals_raise_tool_errors(tag: str, environment: str, commit: str, replaces: str) -> None:
     attempts: tuple[Callable[[], Deployment], ...] = (
         lambda: plan_release(VIEW, environment=environment, tag=tag, commit=commit, replaces=replaces),
         lambda: plan_release(VIEW, environment="staging", tag=f"{tag}!", commit=commit, replaces=replaces),
@@ -87,7 +87,7 @@ def test_what_makes_no_sense_is_always_refused_in_words(tag: str, environment: s
             propose()
 
 
-def test_a_record_alone_is_not_a_release_that_happened() -> None:
+def test_record_alone_is_not_a_completed_release() -> None:
     record = Release(environment="staging", commit="b" * 40, key="k")
     call = CallIdentity("k", "release", "staging")
     assert find_completed(RepositorySnapshot(tags=VIEW.tags, releases=(record,)), call) is None
@@ -102,14 +102,14 @@ def test_a_record_alone_is_not_a_release_that_happened() -> None:
         {"environment": "production", "commit": "a" * 40, "action": "roll_back"},
     ],
 )
-def test_a_forged_record_with_the_key_of_a_call_is_not_its_record(forged: dict[str, str]) -> None:
+def test_forged_record_with_a_calls_key_does_not_match_it(forged: dict[str, str]) -> None:
     record = Release.model_validate({"key": "k", **forged})
     standing = Tag(record.environment, record.commit, record.commit, "", "")
     call = CallIdentity("k", "release", "production", "a" * 40)
     assert find_completed(RepositorySnapshot(tags=(standing,), releases=(record,)), call) is None
 
 
-def test_a_forged_record_does_not_keep_a_call_from_moving_the_environment(
+def test_forged_record_does_not_prevent_a_release(
     operator: ToolRunner, remote: Git, commits: Mapping[str, str], tag_commit: Callable[[str], str]
 ) -> None:
     forged = Release(environment="production", tag="v1.2.0", commit=commits["v1.2.0"], number=99, key="mine")

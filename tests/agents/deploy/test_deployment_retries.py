@@ -20,7 +20,7 @@ Hook = Callable[[str, str], None]
 
 
 @pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
-def test_a_move_overtaken_by_another_machine_is_refused_not_overwritten(
+def test_move_does_not_overwrite_another_machines_move(
     operator: ToolRunner, other: ToolRunner, name: str, commits: Commits, tag_commit: StandsAt
 ) -> None:
     tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
@@ -32,7 +32,7 @@ def test_a_move_overtaken_by_another_machine_is_refused_not_overwritten(
     assert operator.check(name, **prepared) is None
 
 
-def test_a_tag_that_is_another_commit_than_the_approved_one_is_refused(
+def test_tag_moved_after_the_approval_is_rejected(
     operator: ToolRunner, remote: Git, commits: Commits, tag_commit: StandsAt
 ) -> None:
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
@@ -43,7 +43,7 @@ def test_a_tag_that_is_another_commit_than_the_approved_one_is_refused(
 
 
 @pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
-def test_a_move_that_is_repeated_with_its_key_happens_once(operator: ToolRunner, name: str, note: Note) -> None:
+def test_repeated_call_moves_the_environment_once(operator: ToolRunner, name: str, note: Note) -> None:
     tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
     prepared = operator.prepare(name, environment="production", **tag)
     assert operator.check(name, **prepared) is None
@@ -56,7 +56,7 @@ def test_a_move_that_is_repeated_with_its_key_happens_once(operator: ToolRunner,
 
 
 @pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
-def test_a_move_cut_off_before_its_record_is_completed_by_its_key(
+def test_interrupted_move_is_completed_by_the_next_attempt(
     operator: ToolRunner, remote: Git, name: str, commits: Commits, note: Note
 ) -> None:
     tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
@@ -68,7 +68,7 @@ def test_a_move_cut_off_before_its_record_is_completed_by_its_key(
     assert json.loads(note(prepared["commit"])[-1])["previous"] == commits["v1.2.0"]
 
 
-def test_a_move_that_was_undone_meanwhile_is_not_repeated(
+def test_undone_move_is_not_repeated(
     operator: ToolRunner, other: ToolRunner, commits: Commits, tag_commit: StandsAt
 ) -> None:
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
@@ -80,7 +80,7 @@ def test_a_move_that_was_undone_meanwhile_is_not_repeated(
     assert tag_commit("production") == commits["v1.2.0"]
 
 
-def test_machines_that_move_different_environments_at_once_both_succeed(
+def test_concurrent_moves_of_different_environments_succeed(
     operator: ToolRunner, other: ToolRunner, commits: Commits, note: Note
 ) -> None:
     with ThreadPoolExecutor() as pool:
@@ -90,7 +90,7 @@ def test_machines_that_move_different_environments_at_once_both_succeed(
     assert {json.loads(line)["key"] for line in note(commits["v1.4.0"])} == {"one", "two"}
 
 
-def test_calls_of_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
+def test_calls_on_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(operator.run, name) for name in ("list_tags", "list_commits", "current_release") * 4]
         moves = [
@@ -100,7 +100,7 @@ def test_calls_of_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
         assert all(call.result().summary for call in (*calls, *moves))
 
 
-def test_a_clone_that_somebody_does_not_let_go_is_left_to_them_and_a_spare_one_taken(operator: ToolRunner) -> None:
+def test_spare_clone_is_used_when_the_first_stays_locked(operator: ToolRunner) -> None:
     """A worker that stands still in the middle of a push keeps it, while another has long taken its job over."""
     with open_repository(operator.environment) as still, open_repository(operator.environment, max_attempts=1) as heirs:
         assert heirs.git.folder != still.git.folder
@@ -109,7 +109,7 @@ def test_a_clone_that_somebody_does_not_let_go_is_left_to_them_and_a_spare_one_t
         assert again.git.folder == still.git.folder
 
 
-def test_when_every_clone_is_taken_it_is_told_to_come_back(operator: ToolRunner) -> None:
+def test_unavailable_when_every_clone_is_locked(operator: ToolRunner) -> None:
     with ExitStack() as stack:
         for _ in range(1 + MAX_SPARE_CLONES):
             stack.enter_context(open_repository(operator.environment, max_attempts=1))
@@ -117,7 +117,7 @@ def test_when_every_clone_is_taken_it_is_told_to_come_back(operator: ToolRunner)
             pass
 
 
-def test_what_a_killed_git_left_locked_is_unlocked(operator: ToolRunner, other: ToolRunner) -> None:
+def test_lock_files_of_a_killed_git_are_removed(operator: ToolRunner, other: ToolRunner) -> None:
     operator.run("list_tags")
     cache = Path(operator.environment["DEPLOY_CACHE"])
     other.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
@@ -127,7 +127,9 @@ def test_what_a_killed_git_left_locked_is_unlocked(operator: ToolRunner, other: 
     assert "production is v1.4.0" in operator.run("current_release").summary
 
 
-def test_what_the_remote_refuses_is_told_in_its_words(operator: ToolRunner, hook: Hook, tag_commit: StandsAt) -> None:
+def test_rejection_by_the_remote_is_reported_in_its_words(
+    operator: ToolRunner, hook: Hook, tag_commit: StandsAt
+) -> None:
     hook("pre-receive", "echo 'frozen until Monday' >&2; exit 1")
     before = tag_commit("production")
     with pytest.raises(ToolError, match="frozen until Monday"):
@@ -135,7 +137,7 @@ def test_what_the_remote_refuses_is_told_in_its_words(operator: ToolRunner, hook
     assert tag_commit("production") == before
 
 
-def test_a_remote_that_never_stands_still_is_left_for_later(operator: ToolRunner, hook: Hook) -> None:
+def test_constantly_changing_remote_is_unavailable(operator: ToolRunner, hook: Hook) -> None:
     hook("update", "echo 'cannot lock ref' >&2; exit 1")
     with pytest.raises(Unavailable, match="try again in a moment"):
         operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")

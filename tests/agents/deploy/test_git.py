@@ -11,7 +11,7 @@ from agents.errors import ConfigurationError, HandrailError, ToolError, Unavaila
 FakeGit = Callable[[str], Git]
 
 
-def test_git_knows_only_what_it_needs_of_the_environment(fake_git: FakeGit) -> None:
+def test_git_inherits_only_the_listed_variables(fake_git: FakeGit) -> None:
     git = fake_git("/usr/bin/env")
     told = Git(git.folder, git.remote, {**git.environment, "SLACK_BOT_TOKEN": "x", "HOME": "/home/bot"}).run("status")
     variables = dict(line.split("=", 1) for line in told.splitlines())
@@ -22,21 +22,19 @@ def test_git_knows_only_what_it_needs_of_the_environment(fake_git: FakeGit) -> N
     assert variables["GIT_COMMITTER_NAME"] == "Handrail"
 
 
-def test_a_configuration_the_operator_names_is_used(fake_git: FakeGit) -> None:
+def test_configuration_file_named_by_the_operator_is_used(fake_git: FakeGit) -> None:
     git = fake_git("/usr/bin/env")
     told = Git(git.folder, git.remote, {**git.environment, "GIT_CONFIG_GLOBAL": "/etc/bot/gitconfig"}).run("status")
     assert "GIT_CONFIG_GLOBAL=/etc/bot/gitconfig" in told.splitlines()
 
 
-def test_the_credentials_are_neither_on_the_command_line_nor_in_a_repr(fake_git: FakeGit) -> None:
+def test_credentials_are_not_on_the_command_line_or_in_repr(fake_git: FakeGit) -> None:
     git = fake_git('echo "$@"')
     assert git.run("fetch", "origin") == f"--git-dir={git.folder} fetch origin\n"
     assert "hunter2" not in repr(git)
 
 
-def test_git_knows_the_remote_as_origin_and_refuses_helpers_that_run_commands(
-    tmp_path: Path, path: dict[str, str]
-) -> None:
+def test_remote_is_origin_and_ext_protocol_is_rejected(tmp_path: Path, path: dict[str, str]) -> None:
     git = Git(tmp_path / "repo.git", f"ext::sh -c touch% {tmp_path}/ran", path)
     git.run("init", "--quiet", "--bare")
     assert git.run("config", "remote.origin.url").strip() == git.remote
@@ -45,18 +43,18 @@ def test_git_knows_the_remote_as_origin_and_refuses_helpers_that_run_commands(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_git_that_does_not_end_is_stopped_with_all_its_children(fake_git: FakeGit) -> None:
+def test_timeout_kills_git_and_its_children(fake_git: FakeGit) -> None:
     git = fake_git("/bin/sleep 60 & /bin/sleep 60")
     with pytest.raises(Unavailable, match=r"git fetch was stopped after 0\.2 seconds"):
         git.run("fetch", timeout=0.2)
 
 
-def test_output_that_is_not_utf_8_is_read_all_the_same(fake_git: FakeGit) -> None:
+def test_output_that_is_not_utf_8_is_decoded(fake_git: FakeGit) -> None:
     assert fake_git("printf 'caf\\351\\r\\n'").run("log") == "caf\N{REPLACEMENT CHARACTER}\r\n"
 
 
 @pytest.mark.parametrize("path", ["", "/nonexistent"])
-def test_a_missing_git_says_what_to_do(tmp_path: Path, path: str) -> None:
+def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigurationError, match="install git"):
         Git(tmp_path, environment={"PATH": path}).run("status")
 
@@ -79,7 +77,7 @@ def test_a_missing_git_says_what_to_do(tmp_path: Path, path: str) -> None:
         ("", ToolError, "git failed"),
     ],
 )
-def test_complaints_say_whether_to_wait_or_what_to_change(said: str, kind: type[HandrailError], told: str) -> None:
+def test_errors_are_classified_and_say_what_to_do(said: str, kind: type[HandrailError], told: str) -> None:
     git = Git(Path("x"), "https://bot:hunter2@git.example/app")
     complaint = git.to_error(GitResult(128, "", f"hint: noise\n{said}\nTo https://bot:hunter2@git.example/app"))
     assert type(complaint) is kind
@@ -87,5 +85,5 @@ def test_complaints_say_whether_to_wait_or_what_to_change(said: str, kind: type[
     assert "hunter2" not in str(complaint)
 
 
-def test_a_long_complaint_is_cut() -> None:
+def test_long_error_is_truncated() -> None:
     assert len(str(Git(Path("x")).to_error(GitResult(1, "", "fatal: " + "x" * 9000)))) < 500

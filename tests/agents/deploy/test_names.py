@@ -30,13 +30,13 @@ def git(tmp_path_factory: pytest.TempPathFactory, path: dict[str, str]) -> Git:
 @example(name="@")
 @example(name="v1/.x")
 @settings(deadline=None)
-def test_whatever_we_take_as_a_tag_git_takes_too(git: Git, name: str) -> None:
+def test_git_accepts_every_accepted_tag_name(git: Git, name: str) -> None:
     if TAG_NAME.match(name):
         assert git.run_unchecked("check-ref-format", f"refs/tags/{name}").exit_code == 0
 
 
 @given(name=st.one_of(ODD, st.text()))
-def test_a_tag_we_take_has_no_look_of_an_option_and_no_space(name: str) -> None:
+def test_accepted_tag_names_cannot_look_like_options(name: str) -> None:
     if TAG_NAME.match(name):
         assert not name.startswith("-")
         assert name.isascii()
@@ -47,7 +47,7 @@ def test_a_tag_we_take_has_no_look_of_an_option_and_no_space(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["v1.4.0", "release/2026-11", "v2.0.0-rc.1+build.5", "@scope/app@1.0.0", "1", "a" * 200]
 )
-def test_the_usual_tag_names_are_taken(name: str) -> None:
+def test_usual_tag_names_are_accepted(name: str) -> None:
     assert parse_tag_name(name) == name
 
 
@@ -55,13 +55,13 @@ def test_the_usual_tag_names_are_taken(name: str) -> None:
     "name",
     ["", "-x", "--force", "v1..2", "a b", "a//b", "/a", "a/", "a.", "a.lock", ".a", "a/.b", "a@{1}", "a\n", "a" * 201],
 )
-def test_what_git_would_refuse_or_mistake_is_refused(name: str) -> None:
+def test_tag_names_that_git_rejects_or_misreads_are_rejected(name: str) -> None:
     with pytest.raises(ToolError, match="cannot be the name of a tag"):
         parse_tag_name(name)
 
 
 @given(said=st.text())
-def test_a_commit_is_hex_digits_or_nothing(said: str) -> None:
+def test_commit_is_hex_digits_or_empty(said: str) -> None:
     try:
         commit = parse_commit_prefix(said)
     except ToolError:
@@ -70,37 +70,37 @@ def test_a_commit_is_hex_digits_or_nothing(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["HEAD", "123", "v1.4.0", "main", "abcg", "a" * 65, "--all"])
-def test_names_of_commits_that_are_no_ids_are_refused(said: str) -> None:
+def test_commit_names_that_are_not_ids_are_rejected(said: str) -> None:
     with pytest.raises(ToolError, match="is not a commit id"):
         parse_commit_prefix(said)
 
 
-def test_where_an_environment_stands_is_read_as_it_was_written() -> None:
+def test_replaced_commit_is_parsed_from_prepared_arguments() -> None:
     commit = "ab" * 20
     assert parse_replaced_commit(f"v1.4.0 {commit}") == commit
     assert parse_replaced_commit(commit) == commit
     assert (parse_replaced_commit("nothing"), parse_replaced_commit("")) == ("nothing", "")
 
 
-def test_where_an_environment_stands_is_never_abbreviated() -> None:
+def test_replaced_commit_cannot_be_abbreviated() -> None:
     with pytest.raises(ToolError, match="leave `replaces` empty"):
         parse_replaced_commit("v1.4.0 abababab")
 
 
 @given(said=st.text())
-def test_only_the_environments_there_are_pass(said: str) -> None:
+def test_unknown_environments_are_rejected(said: str) -> None:
     assume(said not in ENVIRONMENTS)
     with pytest.raises(ToolError, match="choose production or staging"):
         parse_environment(said)
 
 
 @given(said=st.text())
-def test_what_is_said_twice_over_means_the_same(said: str) -> None:
+def test_normalizing_twice_changes_nothing(said: str) -> None:
     assert normalize_environment(normalize_environment(said)) == normalize_environment(said)
 
 
 @given(said=st.text())
-def test_whatever_is_quoted_is_short_and_harmless(said: str) -> None:
+def test_quoted_text_is_short_and_printable_ascii(said: str) -> None:
     assert quote(said).isprintable()
     assert quote(said).isascii()
     assert len(quote(said)) < 700

@@ -22,7 +22,7 @@ RECORDS = st.builds(
 
 
 @given(record=RECORDS)
-def test_a_record_is_one_line_of_plain_json_and_comes_back_whole(record: Release) -> None:
+def test_record_round_trips_as_one_line_of_json(record: Release) -> None:
     line = record.to_line()
     assert line.isascii()
     assert "\n" not in line
@@ -30,7 +30,7 @@ def test_a_record_is_one_line_of_plain_json_and_comes_back_whole(record: Release
 
 
 @given(text=st.text())
-def test_any_text_at_all_is_read_without_complaint(text: str) -> None:
+def test_any_text_can_be_parsed_as_notes(text: str) -> None:
     assert parse_releases(text) == ()
 
 
@@ -45,19 +45,19 @@ def test_any_text_at_all_is_read_without_complaint(text: str) -> None:
         {"action": "x"},
     ],
 )
-def test_a_record_with_anything_odd_in_it_does_not_count(wrong: dict[str, str]) -> None:
+def test_invalid_records_are_ignored(wrong: dict[str, str]) -> None:
     record = {"environment": "production", "commit": "a" * 40, "tag": "v1.0.0"}
     assert parse_releases(json.dumps(record))
     assert parse_releases(json.dumps(record | wrong)) == ()
 
 
-def test_a_record_written_by_hand_needs_only_environment_and_commit() -> None:
+def test_record_needs_only_environment_and_commit() -> None:
     (release,) = parse_releases('{"environment": "production", "commit": "%s", "note": "by Ines"}' % ("a" * 40))
     assert (release.number, release.action, release.tag) == (0, "release", "")
 
 
 @given(moves=st.lists(st.one_of(IDS, st.none()), max_size=12), start=st.one_of(IDS, st.just("")))
-def test_the_way_back_is_a_stack_of_releases(moves: list[str | None], start: str) -> None:
+def test_commit_trail_is_a_stack_of_releases(moves: list[str | None], start: str) -> None:
     """None is a roll-back; a release puts a commit on the stack, a roll-back takes one off."""
     records: tuple[Release, ...] = ()
     stack = [start] if start else []
@@ -75,11 +75,11 @@ def test_the_way_back_is_a_stack_of_releases(moves: list[str | None], start: str
 
 
 @given(records=st.lists(RECORDS, max_size=12), now=IDS)
-def test_whatever_the_records_say_the_way_back_leads_elsewhere(records: list[Release], now: str) -> None:
+def test_previous_commit_differs_from_the_current_one(records: list[Release], now: str) -> None:
     assert _view(tuple(records), now).previous_commit("production") != now
 
 
-def test_records_are_in_the_order_of_their_numbers_wherever_they_stand() -> None:
+def test_records_are_sorted_by_number() -> None:
     late, early = (Release(number=n, environment="staging", commit=c * 40) for n, c in ((2, "b"), (1, "a")))
     assert releases_for((late, early), "staging") == (early, late)
     assert commit_trail(releases_for((late, early), "staging")) == (early.commit, late.commit)

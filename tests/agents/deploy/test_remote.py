@@ -16,22 +16,22 @@ SECRETS = st.text(alphabet="0123456789abcdefXYZ%@!$&'()*+,;=:~", min_size=16, ma
     "url",
     ["https://git.example/app.git", "ssh://git@git.example:22/app", "git@git.example:team/app.git", "file:///srv/a"],
 )
-def test_a_url_stays_as_it_is(url: str) -> None:
+def test_url_is_unchanged(url: str) -> None:
     assert normalize_remote(url) == url
 
 
-def test_a_path_is_made_absolute() -> None:
+def test_path_is_made_absolute() -> None:
     assert normalize_remote("some/repo.git") == str(Path("some/repo.git").resolve())
 
 
 @pytest.mark.parametrize("said", ["--upload-pack=touch ran", "-oProxyCommand=x", "https://git.example/\nx"])
-def test_what_git_could_take_as_an_option_is_refused(said: str) -> None:
+def test_remote_that_looks_like_an_option_is_rejected(said: str) -> None:
     with pytest.raises(ConfigurationError, match="DEPLOY_REPO must be a path or a URL"):
         normalize_remote(said)
 
 
 @given(secret=SECRETS)
-def test_no_credential_is_ever_told(secret: str) -> None:
+def test_messages_contain_no_credentials(secret: str) -> None:
     remote = f"https://bot:{secret}@git.example/app.git"
     told = redact_secrets(f"fatal: unable to access '{remote}': {secret} was refused", remote)
     assert secret not in told
@@ -39,16 +39,16 @@ def test_no_credential_is_ever_told(secret: str) -> None:
     assert "git.example/app.git" in told
 
 
-def test_a_token_in_place_of_the_user_is_not_told_either() -> None:
+def test_token_in_place_of_the_user_is_redacted() -> None:
     remote = "https://ghp_0123456789@git.example/app"
     assert redact_secrets(f"remote: {remote} ghp_0123456789", remote) == "remote: https://git.example/app ***"
 
 
-def test_a_password_is_not_told_decoded_either() -> None:
+def test_percent_decoded_password_is_redacted() -> None:
     assert "p@ssword" not in redact_secrets("no p@ssword", "https://bot:p%40ssword@git.example/app")
 
 
-def test_the_clone_stays_when_the_token_changes() -> None:
+def test_cache_name_does_not_depend_on_the_token() -> None:
     old, new, elsewhere = (
         cache_name(f"https://{part}/app") for part in ("a:1@git.example", "a:2@git.example", "b.example")
     )
@@ -56,7 +56,7 @@ def test_the_clone_stays_when_the_token_changes() -> None:
 
 
 @given(secret=SECRETS.filter(lambda secret: not set(secret) & set("&;=")))
-def test_a_token_in_the_query_is_never_shown(secret: str) -> None:
+def test_token_in_the_query_is_redacted(secret: str) -> None:
     remote = f"https://git.example/app.git?depth=1&private_token={secret}"
     text = redact_secrets(f"fatal: unable to access '{remote}': {secret} was refused after 1 try", remote)
     assert secret not in text
@@ -64,5 +64,5 @@ def test_a_token_in_the_query_is_never_shown(secret: str) -> None:
     assert redact_remote(remote) == "https://git.example/app.git?***"
 
 
-def test_a_path_with_a_question_mark_is_shown_as_it_is() -> None:
+def test_path_with_a_question_mark_is_not_redacted() -> None:
     assert redact_remote("/srv/what?/app.git") == "/srv/what?/app.git"

@@ -27,7 +27,7 @@ def test_commits_are_listed_newest_first_with_their_tags(operator: ToolRunner, c
     assert "7116d49a 2026-10-02 Tom Okafor: Tell the next in line when a berth is free [v1.4.0]" in listed.summary
 
 
-def test_a_commit_without_a_subject_is_listed(operator: ToolRunner, remote: Git) -> None:
+def test_commit_without_a_subject_is_listed(operator: ToolRunner, remote: Git) -> None:
     tree = remote.run("rev-parse", "main^{tree}").strip()
     commit = remote.run("commit-tree", tree, "-p", "main").strip()
     remote.run("update-ref", "refs/heads/main", commit)
@@ -37,12 +37,12 @@ def test_a_commit_without_a_subject_is_listed(operator: ToolRunner, remote: Git)
     ]
 
 
-def test_commits_are_listed_when_the_remote_names_no_default_branch(operator: ToolRunner, remote: Git) -> None:
+def test_commits_are_listed_without_a_default_branch(operator: ToolRunner, remote: Git) -> None:
     remote.run("symbolic-ref", "HEAD", "refs/heads/gone")
     assert len(operator.run("list_commits", limit=100).data["commits"]) == 9
 
 
-def test_tags_are_listed_newest_first_with_the_environments_that_stand_there(operator: ToolRunner) -> None:
+def test_tags_are_listed_newest_first_with_their_environments(operator: ToolRunner) -> None:
     listed = operator.run("list_tags", limit=3)
     assert [(tag["name"], tag["environments"]) for tag in listed.data["tags"]] == [
         ("v1.4.0", []),
@@ -53,11 +53,11 @@ def test_tags_are_listed_newest_first_with_the_environments_that_stand_there(ope
 
 
 @pytest.mark.parametrize(("limit", "listed"), [(-1, 1), (0, 1), (2, 2), (10_000, 5)])
-def test_a_limit_is_kept_within_what_makes_sense(operator: ToolRunner, limit: int, listed: int) -> None:
+def test_limit_is_clamped(operator: ToolRunner, limit: int, listed: int) -> None:
     assert len(operator.run("list_tags", limit=limit).data["tags"]) == listed
 
 
-def test_what_is_deployed_names_every_environment_and_the_newest_tag(operator: ToolRunner) -> None:
+def test_current_release_shows_all_environments_and_newest_tag(operator: ToolRunner) -> None:
     assert operator.run("current_release").summary.splitlines() == [
         "production is v1.2.0 (85d4297a): Round invoices to the cent",
         "staging is v1.3.0 (aca8d1ea): Show free berths on a map",
@@ -65,12 +65,12 @@ def test_what_is_deployed_names_every_environment_and_the_newest_tag(operator: T
     ]
 
 
-def test_what_is_deployed_to_one_environment_names_only_that(operator: ToolRunner, commits: Commits) -> None:
+def test_current_release_of_one_environment_shows_only_it(operator: ToolRunner, commits: Commits) -> None:
     (place,) = operator.run("current_release", environment="staging").data["releases"]
     assert (place["environment"], place["tag"], place["commit"]) == ("staging", "v1.3.0", commits["v1.3.0"])
 
 
-def test_an_environment_that_nothing_was_released_to_says_so(operator: ToolRunner, remote: Git) -> None:
+def test_environment_without_a_release_is_reported(operator: ToolRunner, remote: Git) -> None:
     assert "staging is v1.3.0" in operator.run("current_release").summary
     remote.run("update-ref", "-d", "refs/tags/staging")
     answer = operator.run("current_release", environment="staging")
@@ -78,7 +78,7 @@ def test_an_environment_that_nothing_was_released_to_says_so(operator: ToolRunne
     assert answer.data["releases"] == [{"environment": "staging", "tag": None, "commit": None}]
 
 
-def test_an_empty_remote_has_nothing_to_tell(tmp_path: Path, path: dict[str, str]) -> None:
+def test_empty_remote_has_no_commits_tags_or_releases(tmp_path: Path, path: dict[str, str]) -> None:
     Git(tmp_path / "empty.git", environment=path).run("init", "--quiet", "--bare")
     context = ToolContext("k", AGENT.set_up(tmp_path / "home", {**path, "DEPLOY_REPO": str(tmp_path / "empty.git")}))
     told = [tool.run(context).summary for tool in AGENT.tools if tool.defaults.effect == "read"]
@@ -89,7 +89,7 @@ def test_an_empty_remote_has_nothing_to_tell(tmp_path: Path, path: dict[str, str
     ]
 
 
-def test_only_the_moves_are_risky_and_ask_the_release_role() -> None:
+def test_only_releases_and_rollbacks_need_the_release_role() -> None:
     risky = [tool for tool in AGENT.tools if tool.defaults.effect != "read"]
     assert [tool.name for tool in risky] == ["push_release_tag", "roll_back"]
     for tool in risky:
@@ -98,9 +98,7 @@ def test_only_the_moves_are_risky_and_ask_the_release_role() -> None:
         assert (tool.defaults.ask.min_assurance, tool.defaults.ask.expires) == (Assurance.MEDIUM, 1800)
 
 
-def test_a_proposal_is_resolved_to_exact_commits_before_anybody_is_asked(
-    operator: ToolRunner, commits: Commits
-) -> None:
+def test_prepare_resolves_exact_commits(operator: ToolRunner, commits: Commits) -> None:
     assert operator.prepare("push_release_tag", environment="production", tag="v1.4.0", commit="7116D49A") == {
         "environment": "production",
         "tag": "v1.4.0",
@@ -109,7 +107,7 @@ def test_a_proposal_is_resolved_to_exact_commits_before_anybody_is_asked(
     }
 
 
-def test_preparing_what_was_prepared_changes_nothing(operator: ToolRunner) -> None:
+def test_preparing_twice_changes_nothing(operator: ToolRunner) -> None:
     for name, arguments in (
         ("push_release_tag", {"environment": "staging", "tag": "v1.4.0"}),
         ("roll_back", {"environment": "production"}),
@@ -119,16 +117,16 @@ def test_preparing_what_was_prepared_changes_nothing(operator: ToolRunner) -> No
 
 
 @pytest.mark.parametrize("said", ["Production", " PROD ", "prod", "production"])
-def test_an_environment_has_one_name_however_it_is_said(operator: ToolRunner, said: str) -> None:
+def test_environment_aliases_are_normalized(operator: ToolRunner, said: str) -> None:
     assert operator.prepare("roll_back", environment=said)["environment"] == "production"
 
 
-def test_an_unknown_tag_is_refused_with_the_newest_ones(operator: ToolRunner) -> None:
+def test_unknown_tag_error_names_the_newest_tags(operator: ToolRunner) -> None:
     with pytest.raises(ToolError, match=r"no tag 'v9'; the newest are v1\.4\.0, v1\.3\.0"):
         operator.prepare("push_release_tag", environment="staging", tag="v9")
 
 
-def test_an_unknown_environment_is_refused_with_those_there_are(operator: ToolRunner) -> None:
+def test_unknown_environment_error_names_the_environments(operator: ToolRunner) -> None:
     for name, arguments in (("push_release_tag", {"tag": "v1.4.0"}), ("roll_back", {})):
         with pytest.raises(ToolError, match="no environment 'moon'; choose production or staging"):
             operator.prepare(name, environment="moon", **arguments)
@@ -136,31 +134,29 @@ def test_an_unknown_environment_is_refused_with_those_there_are(operator: ToolRu
         operator.run("current_release", environment="moon")
 
 
-def test_an_environment_is_not_a_tag_to_release(operator: ToolRunner) -> None:
+def test_environment_tag_cannot_be_released(operator: ToolRunner) -> None:
     with pytest.raises(ToolError, match="staging is an environment"):
         operator.prepare("push_release_tag", environment="production", tag="staging")
 
 
-def test_a_commit_that_contradicts_the_tag_is_refused(operator: ToolRunner, commits: Commits) -> None:
+def test_commit_that_differs_from_the_tag_is_rejected(operator: ToolRunner, commits: Commits) -> None:
     with pytest.raises(ToolError, match=r"v1\.4\.0 is the commit 7116d49a, not 85d4297a"):
         operator.prepare("push_release_tag", environment="staging", tag="v1.4.0", commit=commits["v1.2.0"])
 
 
-def test_a_misspelt_argument_is_named_by_the_schema(operator: ToolRunner) -> None:
+def test_misspelt_argument_is_rejected_by_name(operator: ToolRunner) -> None:
     with pytest.raises(InvalidArguments, match="push_release_tag: tag: Field required"):
         operator.prepare("push_release_tag", environment="staging")
 
 
-def test_a_release_moves_the_tag_on_the_remote_and_says_so(
-    operator: ToolRunner, commits: Commits, tag_commit: StandsAt
-) -> None:
+def test_release_moves_the_tag_on_the_remote(operator: ToolRunner, commits: Commits, tag_commit: StandsAt) -> None:
     done = operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
     assert done.summary == "production is now v1.4.0 (7116d49a); it was v1.2.0 (85d4297a)."
     assert tag_commit("production") == commits["v1.4.0"]
     assert tag_commit("staging") == commits["v1.3.0"]
 
 
-def test_a_release_writes_its_record_as_one_json_line(operator: ToolRunner, commits: Commits, note: Note) -> None:
+def test_release_writes_its_record_as_one_json_line(operator: ToolRunner, commits: Commits, note: Note) -> None:
     operator.prepare_and_run("push_release_tag", "thread_1:call_2", environment="production", tag="v1.4.0")
     (line,) = note(commits["v1.4.0"])
     assert json.loads(line) == {
@@ -174,7 +170,7 @@ def test_a_release_writes_its_record_as_one_json_line(operator: ToolRunner, comm
     }
 
 
-def test_a_record_is_added_to_what_the_note_holds(
+def test_record_is_appended_to_an_existing_note(
     operator: ToolRunner, remote: Git, commits: Commits, note: Note
 ) -> None:
     remote.run(
@@ -186,9 +182,7 @@ def test_a_record_is_added_to_what_the_note_holds(
     assert json.loads(line)["environment"] == "production"
 
 
-def test_the_first_release_of_an_environment_replaces_nothing(
-    operator: ToolRunner, remote: Git, commits: Commits, note: Note
-) -> None:
+def test_first_release_replaces_nothing(operator: ToolRunner, remote: Git, commits: Commits, note: Note) -> None:
     remote.run("update-ref", "-d", "refs/tags/staging")
     remote.run("update-ref", "-d", "refs/notes/releases")
     prepared = operator.prepare("push_release_tag", environment="staging", tag="v1.4.0")
@@ -197,7 +191,7 @@ def test_the_first_release_of_an_environment_replaces_nothing(
     assert json.loads(note(commits["v1.4.0"])[0])["previous"] == ""
 
 
-def test_a_lightweight_tag_and_an_annotated_environment_work_as_well(
+def test_lightweight_and_annotated_tags_can_be_used(
     operator: ToolRunner, remote: Git, commits: Commits, tag_commit: StandsAt
 ) -> None:
     remote.run("update-ref", "refs/tags/v1.3.1", commits["v1.3.0"])
@@ -207,7 +201,7 @@ def test_a_lightweight_tag_and_an_annotated_environment_work_as_well(
     assert tag_commit("production") == commits["v1.3.0"]
 
 
-def test_a_roll_back_names_the_release_it_goes_back_to(operator: ToolRunner, commits: Commits) -> None:
+def test_rollback_names_its_target_release(operator: ToolRunner, commits: Commits) -> None:
     assert operator.prepare("roll_back", environment="production") == {
         "environment": "production",
         "tag": "v1.1.0",
@@ -216,7 +210,7 @@ def test_a_roll_back_names_the_release_it_goes_back_to(operator: ToolRunner, com
     }
 
 
-def test_rolling_back_twice_goes_back_twice(operator: ToolRunner, commits: Commits, tag_commit: StandsAt) -> None:
+def test_two_rollbacks_go_back_two_releases(operator: ToolRunner, commits: Commits, tag_commit: StandsAt) -> None:
     first = operator.prepare_and_run("roll_back", "first", environment="production")
     assert first.summary == "production is back at v1.1.0 (2396534c); it was v1.2.0 (85d4297a)."
     operator.prepare_and_run("roll_back", "second", environment="production")
@@ -225,22 +219,20 @@ def test_rolling_back_twice_goes_back_twice(operator: ToolRunner, commits: Commi
         operator.prepare("roll_back", environment="production")
 
 
-def test_a_roll_back_after_a_move_by_hand_goes_back_to_the_last_release(
+def test_rollback_after_a_manual_move_uses_the_last_release(
     operator: ToolRunner, remote: Git, commits: Commits
 ) -> None:
     remote.run("update-ref", "refs/tags/production", commits["v1.4.0"])
     assert operator.prepare("roll_back", environment="production")["tag"] == "v1.2.0"
 
 
-def test_a_roll_back_to_another_release_than_the_last_is_refused(operator: ToolRunner, commits: Commits) -> None:
+def test_rollback_to_an_older_release_is_rejected(operator: ToolRunner, commits: Commits) -> None:
     for named in ({"commit": commits["v1.0.0"]}, {"tag": "v1.0.0"}):
         with pytest.raises(ToolError, match=r"to go back to is v1\.1\.0 \(2396534c\)"):
             operator.prepare("roll_back", environment="production", **named)
 
 
-def test_a_roll_back_to_a_commit_nobody_has_any_more_is_refused(
-    operator: ToolRunner, remote: Git, commits: Commits
-) -> None:
+def test_rollback_to_a_missing_commit_is_rejected(operator: ToolRunner, remote: Git, commits: Commits) -> None:
     lost = json.dumps({"environment": "staging", "number": 9, "commit": commits["v1.3.0"], "previous": "ab" * 20})
     remote.run("notes", "--ref=releases", "append", f"--message={lost}", commits["v1.3.0"])
     with pytest.raises(ToolError, match=r"a person names it: roll back staging to abababab\."):
@@ -249,31 +241,31 @@ def test_a_roll_back_to_a_commit_nobody_has_any_more_is_refused(
         operator.prepare("roll_back", environment="staging", commit="abababab")
 
 
-def test_forged_and_broken_records_are_passed_over(operator: ToolRunner, remote: Git, commits: Commits) -> None:
+def test_forged_and_invalid_records_are_ignored(operator: ToolRunner, remote: Git, commits: Commits) -> None:
     for line in ('{"environment": "production"', "[]", '{"environment": "production", "commit": "--force"}'):
         remote.run("notes", "--ref=releases", "append", f"--message={line}", commits["v1.2.0"])
     assert operator.prepare("roll_back", environment="production")["tag"] == "v1.1.0"
 
 
-def test_a_remote_that_is_not_there_says_what_to_set(tmp_path: Path, path: dict[str, str]) -> None:
+def test_missing_remote_error_names_the_variable(tmp_path: Path, path: dict[str, str]) -> None:
     context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": str(tmp_path / "none")}))
     with pytest.raises(ToolError, match="Set DEPLOY_REPO to one that git can push to"):
         AGENT.tools[0].run(context)
 
 
-def test_a_remote_that_does_not_answer_is_left_for_later(tmp_path: Path, path: dict[str, str]) -> None:
+def test_unreachable_remote_is_unavailable(tmp_path: Path, path: dict[str, str]) -> None:
     context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": "git://127.0.0.1:1/app"}))
     with pytest.raises(Unavailable, match=r"git://127\.0\.0\.1:1/app does not respond: .*Connection refused"):
         AGENT.tools[0].run(context)
 
 
-def test_a_missing_git_says_what_to_install(operator: ToolRunner) -> None:
+def test_missing_git_error_says_what_to_install(operator: ToolRunner) -> None:
     for tool in AGENT.tools:
         with pytest.raises(ConfigurationError, match="install git"):
             tool.run(ToolContext("k", {**operator.environment, "PATH": ""}), **_plausible(tool.name))
 
 
-def test_tools_without_set_up_say_what_is_missing() -> None:
+def test_tools_without_set_up_name_the_missing_variables() -> None:
     with pytest.raises(ConfigurationError, match="DEPLOY_REPO and DEPLOY_CACHE"):
         AGENT.tools[0].run(ToolContext("k", {}))
 
@@ -299,7 +291,7 @@ NASTY = (
 
 @pytest.mark.parametrize("nasty", NASTY)
 @pytest.mark.parametrize("argument", ["tag", "environment", "commit", "replaces"])
-def test_nothing_anybody_writes_is_taken_as_an_option_or_run(
+def test_no_argument_is_read_as_an_option_or_executed(
     operator: ToolRunner, tmp_path: Path, argument: str, nasty: str
 ) -> None:
     arguments = {"environment": "production", "tag": "v1.4.0", argument: nasty or "-"}
@@ -326,16 +318,14 @@ def forge(remote: Git, environment: str, tag: str, commit: str) -> None:
     remote.run("notes", "--ref=releases", "append", f"--message={record}", commit)
 
 
-def test_a_recorded_name_that_is_another_commit_is_not_shown(
-    operator: ToolRunner, remote: Git, commits: Commits
-) -> None:
+def test_recorded_name_of_another_commit_is_not_shown(operator: ToolRunner, remote: Git, commits: Commits) -> None:
     forge(remote, "production", "v1.1.0", commits["v1.2.0"])
     assert operator.run("current_release").summary.startswith("production is v1.2.0 (85d4297a)")
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
     assert prepared["replaces"] == f"v1.2.0 {commits['v1.2.0']}"
 
 
-def test_a_commit_that_no_tag_names_is_shown_as_recorded_only(operator: ToolRunner, remote: Git) -> None:
+def test_untagged_commit_is_shown_with_its_recorded_name(operator: ToolRunner, remote: Git) -> None:
     main = remote.run("rev-parse", "main").strip()
     remote.run("update-ref", "refs/tags/production", "main")
     forge(remote, "production", "v1.1.0", main)
@@ -348,9 +338,7 @@ def test_a_commit_that_no_tag_names_is_shown_as_recorded_only(operator: ToolRunn
     assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({doubt}).")
 
 
-def test_roll_back_to_a_commit_without_a_tag_takes_a_person_who_names_it(
-    operator: ToolRunner, remote: Git, tag_commit: StandsAt
-) -> None:
+def test_rollback_to_an_untagged_commit_needs_its_id(operator: ToolRunner, remote: Git, tag_commit: StandsAt) -> None:
     main = remote.run("rev-parse", "main").strip()
     forge(remote, "production", "v1.1.0", main)
     with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, no tag .* roll back production to {main[:8]}\."):
@@ -361,7 +349,7 @@ def test_roll_back_to_a_commit_without_a_tag_takes_a_person_who_names_it(
     assert tag_commit("production") == main
 
 
-def test_a_tag_in_the_way_of_the_environments_tag_is_explained(operator: ToolRunner, remote: Git) -> None:
+def test_tag_that_conflicts_with_an_environment_is_explained(operator: ToolRunner, remote: Git) -> None:
     remote.run("update-ref", "-d", "refs/tags/production")
     remote.run("update-ref", "refs/tags/production/x", "main")
     with pytest.raises(ToolError, match=r"The tag 'production/x' conflicts with .* Rename or delete"):
