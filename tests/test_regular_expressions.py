@@ -1,4 +1,4 @@
-"""No regular expression takes quadratic time: each one meets long strings made from its own repeats."""
+"""Tests that no regular expression takes quadratic time, with long strings made from its own repeats."""
 
 import ast
 import re
@@ -41,12 +41,12 @@ BUILT_FROM_PARTS = {
     "storage/postgres_batch.py": "the statements of this program",
     "storage/errors.py": "a table of words in the messages of PostgreSQL",
 }
-"""Modules with an expression that is no literal, and why that is safe."""
+"""Modules with an expression that is not a literal, and why that is safe."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """One expression of the source, and a method that the source calls on it."""
+    """An expression in the source, and a method that the source calls on it."""
 
     module: str
     pattern: str
@@ -110,7 +110,7 @@ def flags_of(call: ast.Call, function: str) -> int:
 
 
 def hostile(pattern: str, flags: int) -> Iterator[str]:
-    """Yield texts that begin like a match and then hold one repeat, or one character, very often."""
+    """Yield texts that begin like a match and then repeat one element, or one character, many times."""
     parsed = re._parser.parse(pattern, flags)  # type: ignore[attr-defined]
     for before, repeated in pumps(list(parsed)):
         pumped = (repeated or "a") * (PUMPED_LENGTH // len(repeated or "a"))
@@ -122,7 +122,7 @@ def hostile(pattern: str, flags: int) -> Iterator[str]:
 
 
 def pumps(items: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Yield what comes before each unbounded repeat, and the least that it repeats."""
+    """Yield the text before each unbounded repeat, and the shortest text that it repeats."""
     for operator, argument in items:
         name = str(operator)
         if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):

@@ -1,4 +1,4 @@
-"""A model over the real client and real sockets, and the provider at the other end of its line."""
+"""Harness for OpenAIModel: the real client over real sockets, with a fake provider."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ MODEL_REQUEST = ModelRequest(
 
 @dataclass
 class OpenAIHarness:
-    """A model and the provider at the other end of its line."""
+    """A model and its fake provider."""
 
     provider: FakeOpenAI
     model: OpenAIModel
@@ -39,12 +39,12 @@ class OpenAIHarness:
 
 
 def build_model(provider: FakeOpenAI, api: Api, timeout: float = 30.0) -> OpenAIModel:
-    """The real client. For Responses it believes to speak to OpenAI, and its requests are led to the provider."""
+    """Return a model with the real client. For Responses it has OpenAI's URL, and requests are redirected."""
     if api == "chat":
         return OpenAIModel(provider.key, provider.base_url, provider.model, timeout=timeout)
 
-    async def lead_home(request: Any) -> None:
+    async def redirect_to_provider(request: Any) -> None:
         request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=provider.port)
 
-    client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [lead_home]})
+    client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [redirect_to_provider]})
     return OpenAIModel(provider.key, OPENAI_URL, provider.model, timeout=timeout, http_client=client)

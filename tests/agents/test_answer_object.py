@@ -1,4 +1,4 @@
-"""The object of an answer is found whatever a model writes around it, in time that grows with the text alone."""
+"""Tests of finding the JSON object in a model's answer, in linear time."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from agents.steps import DoneForNow
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=())
 HOSTILE_LENGTH = 200_000
 GENEROUS_SECONDS = 5.0
-"""Work that grows with the square of the length takes minutes for a hostile text; this much is never reached."""
+"""Upper limit for hostile texts, for which quadratic work takes minutes."""
 
 
 def reply(message: str) -> str:

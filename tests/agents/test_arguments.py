@@ -1,4 +1,4 @@
-"""Arguments of tools: typed objects for the function, canonical JSON for the log, the digest and people."""
+"""Tests of tool arguments: typed objects for the function, canonical JSON for the log and the digest."""
 
 import json
 from datetime import UTC, date, datetime
@@ -45,7 +45,7 @@ def plan(  # noqa: PLR0917 - one of each type
     level: Level = Level.LOW,
     kind: Literal[1, "all"] = "all",
     windows: list[Window] = [],  # noqa: B006 - pydantic copies it
-    note: str = None,  # type: ignore[assignment]  # noqa: RUF013 - people write this
+    note: str = None,  # type: ignore[assignment]  # noqa: RUF013 - tool authors write this
 ) -> ToolResult:
     """Plan."""
     return ToolResult(summary="")

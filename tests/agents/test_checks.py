@@ -1,4 +1,4 @@
-"""Agents are looked at before anything starts: every mistake is told with its file and line, and none hides another."""
+"""Tests of the checks before the start: every mistake is reported with file and line, and none hides another."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_invalid_delegates_and_prefetch_are_reported() -> None:
 
 
 def declare(function: Callable[..., object]) -> list[str]:
-    """What is told about a tool, without its place, which is that of the function."""
+    """Return the messages about a tool, without their place, which is the line of the function."""
     lines = found(agent("ops", tool(effect="read")(function)))
     assert all(f"{HERE}:{function.__code__.co_firstlineno}: tool {function.__name__}: " in line for line in lines)
     return [line.partition(f"tool {function.__name__}: ")[2] for line in lines]
@@ -78,12 +78,12 @@ def test_all_mistakes_of_a_tool_function_are_reported() -> None:
     def bad(environment: str, tag, other: object(), *rest: str) -> str:
         raise NotImplementedError
 
-    told = declare(bad)
-    assert told[0] == "its first parameter must be the context; write `context: ToolContext` before the arguments"
-    assert told[1] == "parameter `tag` has no annotation; give it a type, like `tag: str`"
-    assert told[2].startswith("parameter `other` cannot be an argument: ")
-    assert told[3].startswith("parameter `*rest: str` cannot be passed by name")
-    assert told[4] == "it is annotated to return str; a tool returns a ToolResult, so write `-> ToolResult`"
+    messages = declare(bad)
+    assert messages[0] == "its first parameter must be the context; write `context: ToolContext` before the arguments"
+    assert messages[1] == "parameter `tag` has no annotation; give it a type, like `tag: str`"
+    assert messages[2].startswith("parameter `other` cannot be an argument: ")
+    assert messages[3].startswith("parameter `*rest: str` cannot be passed by name")
+    assert messages[4] == "it is annotated to return str; a tool returns a ToolResult, so write `-> ToolResult`"
 
 
 def test_unresolvable_annotation_is_reported() -> None:
@@ -107,11 +107,11 @@ def test_missing_context_and_reserved_names_are_reported() -> None:
     def extend_budget(context: ToolContext, intent: str) -> ToolResult:
         raise NotImplementedError
 
-    assert [told.partition(";")[0] for told in declare(done_for_now)] == [
+    assert [message.partition(";")[0] for message in declare(done_for_now)] == [
         "its first parameter must be the context",
         "this is the name of a step",
     ]
-    assert [told.partition(";")[0] for told in declare(extend_budget)] == [
+    assert [message.partition(";")[0] for message in declare(extend_budget)] == [
         "this is the name of a tool of Handrail itself",
         "an argument cannot be named intent",
     ]
@@ -163,13 +163,13 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("say", "step", "told"), COMMANDS, ids=[told[:40] for *_, told in COMMANDS])
-def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str, step: str, told: str) -> None:
+@pytest.mark.parametrize(("say", "step", "message"), COMMANDS, ids=[message[:40] for *_, message in COMMANDS])
+def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str, step: str, message: str) -> None:
     file = tmp_path / "commands.toml"
-    line = {"say[0]": 4, "answered": 5}.get(told.partition(":")[0], 2)
+    line = {"say[0]": 4, "answered": 5}.get(message.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
     one = agent("ops", look, push, commands=Commands.load(file), delegates=("dev",))
-    assert any(one.startswith(f"{file}:{line}: commands[0].{told}") for one in found(one, agent("dev")))
+    assert any(one.startswith(f"{file}:{line}: commands[0].{message}") for one in found(one, agent("dev")))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,9 @@ def test_import_failure_of_one_agent_keeps_the_others(tmp_path: Path, monkeypatc
         (tmp_path / f"handrail_test_{name}" / "__init__.py").write_text(dedent(source))
     loaded = load_agents([*(f"handrail_test_{name}" for name in BROKEN), "agents.deploy", "handrail_test_missing"])
     assert [one.agent.name for one in loaded if one.agent] == ["deploy"]
-    told = [str(mistake) for mistake in check_agents(loaded)]
+    messages = [str(mistake) for mistake in check_agents(loaded)]
     for name, (_, expected) in BROKEN.items():
-        assert any(expected.removeprefix(name) in line and f"handrail_test_{name}" in line for line in told), told
-    assert "handrail_test_missing: cannot be imported: ModuleNotFoundError" in told[-1]
+        assert any(expected.removeprefix(name) in line and f"handrail_test_{name}" in line for line in messages), (
+            messages
+        )
+    assert "handrail_test_missing: cannot be imported: ModuleNotFoundError" in messages[-1]

@@ -1,4 +1,4 @@
-"""The offline model answers from an agent's commands and the thread's events alone."""
+"""Tests of the command model, which chooses steps from an agent's commands and the thread's events."""
 
 import re
 from collections.abc import Callable
@@ -91,17 +91,17 @@ LIST = CallTool(tool="list_ships", arguments={"limit": 2})
 
 @pytest.fixture
 def offline_thread() -> Conversation:
-    """A thread without any other model."""
+    """Return a thread without a fallback model."""
     return Conversation(AGENT, CommandModel())
 
 
 def helped_by(*steps: DoneForNow | CallTool | RequestHumanInput) -> tuple[Conversation, ScriptedModel]:
-    """A thread with a model behind the commands."""
+    """Return a thread with a fallback model behind the commands."""
     fallback = ScriptedModel(*steps)
     return Conversation(AGENT, CommandModel(fallback)), fallback
 
 
-# (a) what a person says
+# Messages of a person
 
 
 async def test_command_gives_its_step_without_tokens(offline_thread: Conversation) -> None:
@@ -157,7 +157,7 @@ async def test_prefetched_result_is_not_in_the_reply(offline_thread: Conversatio
     assert await offline_thread.run_model_to_reply() == help_text(AGENT)
 
 
-# (b) answers to the commands' own questions
+# Answers to the commands' questions
 
 
 async def test_answer_completes_the_command_that_asked(offline_thread: Conversation) -> None:
@@ -210,24 +210,24 @@ async def test_unknown_answer_goes_to_the_fallback_model() -> None:
     fallback.check()
 
 
-async def words_told(thread: Conversation, said: str) -> list[str]:
-    told: list[str] = []
+async def partial_replies(thread: Conversation, said: str) -> list[str]:
+    partials: list[str] = []
     thread.post_message(said)
-    await thread.model.complete(thread._model_request(), told.append)
-    return told
+    await thread.model.complete(thread._model_request(), partials.append)
+    return partials
 
 
 async def test_fallback_model_streams_its_reply() -> None:
     thread, _ = helped_by(DoneForNow(message="It is sunny."))
 
-    assert await words_told(thread, "how is the weather?") == ["It", "It is", "It is sunny."]
+    assert await partial_replies(thread, "how is the weather?") == ["It", "It is", "It is sunny."]
 
 
 async def test_commands_do_not_stream_their_reply(offline_thread: Conversation) -> None:
-    assert await words_told(offline_thread, "stop") == []
+    assert await partial_replies(offline_thread, "stop") == []
 
 
-# (c) results
+# Results
 
 
 async def test_result_uses_the_commands_reply_text(offline_thread: Conversation) -> None:
@@ -294,7 +294,7 @@ async def test_commands_sent_while_one_runs_all_run_and_reply(offline_thread: Co
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "reply"),
     [
         (lambda thread: thread.answer_request("deny"), "Not done: bob denied it."),
         (
@@ -304,7 +304,7 @@ async def test_commands_sent_while_one_runs_all_run_and_reply(offline_thread: Co
     ],
 )
 async def test_command_during_an_approval_runs_after_the_decision(
-    offline_thread: Conversation, end: Callable[[Conversation], None], told: str
+    offline_thread: Conversation, end: Callable[[Conversation], None], reply: str
 ) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
@@ -313,7 +313,7 @@ async def test_command_during_an_approval_runs_after_the_decision(
     assert await offline_thread.next_step() == LIST
     offline_thread.succeed_tool("the Argo")
 
-    assert await offline_thread.run_model_to_reply() == f"{told}\n\nthe Argo"
+    assert await offline_thread.run_model_to_reply() == f"{reply}\n\nthe Argo"
 
 
 async def test_late_cancel_does_not_hide_the_result(offline_thread: Conversation) -> None:
@@ -337,7 +337,7 @@ async def test_next_command_does_not_repeat_old_results(offline_thread: Conversa
     assert await offline_thread.run_model_to_reply() == "four"
 
 
-# (d) failures
+# Failures
 
 
 async def test_failure_is_in_the_reply(offline_thread: Conversation) -> None:
@@ -363,7 +363,7 @@ async def test_rejected_call_is_reported_and_not_retried(offline_thread: Convers
     assert await offline_thread.run_model_to_reply() == "I did not do that: there is no v9"
 
 
-# (e) people say no
+# Denials
 
 
 async def test_denial_is_reported_with_name_and_reason(offline_thread: Conversation) -> None:
@@ -394,7 +394,7 @@ async def test_denial_with_a_reason_goes_to_the_fallback() -> None:
     fallback.check()
 
 
-# (f) time, and changes of mind
+# Timeouts and corrections
 
 
 async def test_expired_approval_is_reported_as_expired(offline_thread: Conversation) -> None:
@@ -505,16 +505,16 @@ async def test_unknown_outcome_is_never_reported_as_not_done(offline_thread: Con
     assert (await offline_thread.run_model_to_reply()).startswith("I cannot tell whether ship ran")
 
 
-# (g) anything else
+# Other texts
 
 
 async def test_unknown_text_gets_the_list_of_commands(offline_thread: Conversation) -> None:
     offline_thread.post_message("sing me a song")
 
-    told = await offline_thread.run_model_to_reply()
+    reply = await offline_thread.run_model_to_reply()
 
-    assert told.startswith("I am harbour. You can tell me:\n- ship VERSION to PLACE: ships a version\n")
-    assert "- list LIMIT ships: lists ships" in told
+    assert reply.startswith("I am harbour. You can tell me:\n- ship VERSION to PLACE: ships a version\n")
+    assert "- list LIMIT ships: lists ships" in reply
 
 
 async def test_agent_without_commands_asks_for_a_model() -> None:
@@ -651,7 +651,7 @@ acts = st.sampled_from(
 
 
 def possible(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
-    """What can happen to the thread now, besides its model choosing."""
+    """Return the actions that are possible in the thread now, besides a step of the model."""
     request, call = thread.state.open_request, thread.state.current_call
     can: dict[str, Callable[[], None]] = {"says": lambda: thread.post_message(text, ref=f"m{thread.state.version}")}
     if said := [event.ref for event in thread.state.history if isinstance(event, MessageReceived) and event.ref]:
@@ -679,7 +679,7 @@ def possible(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
 
 
 async def play(thread: Conversation, story: list[tuple[str, str]]) -> None:
-    """Do what can happen, in order; leave out what cannot."""
+    """Do the possible actions in order, and skip the others."""
     for act, text in story:
         if act == "chooses" and any(isinstance(wanted, CallModel) for wanted in next_work(thread.state)):
             await thread.run_model()

@@ -1,4 +1,4 @@
-"""Without a model too one agent asks another: each has errands of its own, and people are told what came of them."""
+"""Tests of delegation with the command model: each agent runs its own commands and reports their results."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def look(context: ToolContext) -> ToolResult:
 
 
 def agent(name: str, *tools: Any, asks: tuple[str, ...] = (), **steps: str) -> Agent:
-    """An agent that understands these words, `_` for a space, as these steps."""
+    """Return an agent whose commands are these names (`_` for a space) with these steps."""
     written = "\n".join(
         f'[[commands]]\nsay = ["{said.replace("_", " ").replace("VERSION", "{version}")}"]\ndoes = "it"\nstep = {step}'
         for said, step in steps.items()
@@ -203,7 +203,7 @@ async def test_fallback_can_delegate_with_a_commands_text() -> None:
     assert await office.run_model_to_reply() == "There is a sail."
 
 
-# What is forgotten
+# Dropped history
 
 
 async def test_delegated_command_runs_once_after_history_is_dropped(
@@ -221,7 +221,7 @@ async def test_delegated_command_runs_once_after_history_is_dropped(
 
 
 async def test_pause_does_not_end_the_delegation(office: Conversation) -> None:
-    """The reply that says why the thread is paused is the engine's, and nobody's answer."""
+    """The engine's reply with the reason of the pause is not an answer of the delegate."""
     office.post_message("order v1")
     await office.next_step()
     at = office.state.updated_at

@@ -1,4 +1,4 @@
-"""Without a model too a message is understood as it was last put, as long as nobody has acted upon it."""
+"""Tests of edited and deleted messages with the command model: the latest text counts until a step is chosen."""
 
 import pytest
 from hypothesis import given
@@ -18,12 +18,12 @@ WITHDRAWN = "I withdrew the request; nothing was done."
 
 @pytest.fixture
 def offline_thread() -> Conversation:
-    """A thread without any other model."""
+    """Return a thread without a fallback model."""
     return Conversation(AGENT, CommandModel())
 
 
 def helped_by(*steps: Step) -> Conversation:
-    """A thread with a model behind the commands."""
+    """Return a thread with a fallback model behind the commands."""
     return Conversation(AGENT, CommandModel(ScriptedModel(*steps)))
 
 
@@ -35,7 +35,7 @@ def listing(limit: int) -> CallTool:
     return CallTool(tool="list_ships", arguments={"limit": limit})
 
 
-# Before anything was done
+# Before a step
 
 
 async def test_edited_command_runs_with_its_new_text(offline_thread: Conversation) -> None:
@@ -123,7 +123,7 @@ def test_latest_text_counts_until_a_step_is_chosen(changes: list[tuple[str, str 
     )
 
 
-# While people are asked
+# During an approval
 
 
 async def test_edit_that_supersedes_a_request_is_the_new_command(offline_thread: Conversation) -> None:
@@ -153,7 +153,7 @@ async def test_deletion_during_an_approval_is_reported_as_withdrawn() -> None:
         assert await thread.run_model_to_reply() == WITHDRAWN
 
 
-# Too late
+# After the result
 
 
 async def test_done_command_does_not_run_again_after_an_edit(
@@ -221,11 +221,11 @@ async def test_fallback_continues_its_work_after_a_deletion() -> None:
     assert not command_history(thread.state, AGENT.commands).is_all_deleted
 
 
-# Agents that ask each other
+# Delegation
 
 
 async def edited_during_delegation(text: str | None) -> Conversation:
-    """Office was told two things; the second is edited or deleted while harbour works at the first."""
+    """Send two commands to office, and edit or delete the second one while harbour is active for the first."""
     office = Conversation(OFFICE, CommandModel(), others=(HARBOUR,))
     office.post_message("see", ref="m1")
     office.post_message("look", ref="m2")

@@ -1,4 +1,4 @@
-"""Commands: patterns from text to steps, read from TOML, understood without any model."""
+"""Tests of commands: patterns from TOML that map texts to steps."""
 
 import re
 

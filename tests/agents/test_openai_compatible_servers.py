@@ -1,4 +1,4 @@
-"""Servers that are not OpenAI: what they do not understand, and where they put the answer."""
+"""Tests with servers other than OpenAI's: unsupported features, and the field that has the answer."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ HELLO = DoneForNow(message="Hello")
 
 @pytest.fixture
 async def chat() -> AsyncIterator[OpenAIHarness]:
-    """A line to a server that is not OpenAI's."""
+    """Yield a model with a fake server other than OpenAI's."""
     async with FakeOpenAI.running() as provider:
         model = build_model(provider, "chat")
         yield OpenAIHarness(provider, model)
@@ -126,12 +126,12 @@ async def test_reasoning_without_an_object_is_an_empty_answer(chat: OpenAIHarnes
 
 
 async def test_done_stream_without_a_finish_reason_counts(chat: OpenAIHarness) -> None:
-    told: list[str] = []
+    partials: list[str] = []
     chat.provider.is_finish_reason_omitted = True
     chat.provider.will_say_raw(REPLY)
 
-    assert (await chat.complete(told.append)).step == HELLO
-    assert told[-1] == "Hello"
+    assert (await chat.complete(partials.append)).step == HELLO
+    assert partials[-1] == "Hello"
 
 
 @pytest.mark.parametrize("around", ["{}", "Sure!\n```jsonc\n{}\n```", "<thinking>hm</thinking>{}", "\ufeff{}"])

@@ -1,4 +1,4 @@
-"""The model over the real client and real sockets: every way a call can end becomes one Completion."""
+"""Tests of OpenAIModel over the real client and real sockets: every outcome of a call is a Completion."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def chat() -> AsyncIterator[OpenAIHarness]:
-    """A line to a server that is not OpenAI's."""
+    """Yield a model with a fake server other than OpenAI's."""
     async with FakeOpenAI.running() as provider:
         model = build_model(provider, "chat")
         yield OpenAIHarness(provider, model)
@@ -41,7 +41,7 @@ async def chat() -> AsyncIterator[OpenAIHarness]:
 async def hurried(
     api: Api, prepare: Callable[[FakeOpenAI], None], act: Callable[[OpenAIModel], Awaitable[Completion]]
 ) -> Completion:
-    """One call by a model that waits a tenth of a second only."""
+    """Make one call with a timeout of 0.1 seconds."""
     async with FakeOpenAI.running() as provider:
         prepare(provider)
         model = build_model(provider, api, timeout=0.1)
@@ -459,7 +459,7 @@ def test_any_retry_after_header_is_a_bounded_time_or_none(first: str, second: st
 
 @given(st.text(), st.text(min_size=8))
 def test_sanitized_message_is_short_printable_and_without_the_key(said: str, key: str) -> None:
-    told = sanitize_message(said + key + said, key)
+    sanitized = sanitize_message(said + key + said, key)
 
-    assert len(told) <= MAX_MESSAGE_LENGTH
-    assert told.isprintable()
+    assert len(sanitized) <= MAX_MESSAGE_LENGTH
+    assert sanitized.isprintable()

@@ -1,4 +1,4 @@
-"""A streamed answer ends as the same answer given at once does, and is told while it is written."""
+"""Tests of streamed answers, which equal whole answers and are reported while they arrive."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ Story = Callable[[FakeOpenAI], None]
 
 
 async def hears(api: Api, story: Story, seconds: float = 30.0) -> tuple[Completion, list[str]]:
-    """How one streamed call ends, and what was told on the way."""
-    told: list[str] = []
+    """Make one streamed call; return its completion and the partial replies."""
+    partials: list[str] = []
     async with FakeOpenAI.running() as provider:
         story(provider)
         model = build_model(provider, api, seconds)
-        completion = await model.complete(MODEL_REQUEST, told.append)
+        completion = await model.complete(MODEL_REQUEST, partials.append)
         await model.close()
-    return completion, told
+    return completion, partials
 
 
 async def chat_calls(story: Story) -> tuple[Completion, list[str]]:
@@ -48,25 +48,25 @@ async def responses_calls(story: Story) -> tuple[Completion, list[str]]:
 
 
 async def test_reply_is_reported_as_it_grows(openai_harness: OpenAIHarness) -> None:
-    told: list[str] = []
+    partials: list[str] = []
     openai_harness.provider.split_text = lambda text: [text[:-11], text[-11:-6], text[-6:]]
     openai_harness.provider.will_say_raw(REPLY)
 
-    completion = await openai_harness.complete(told.append)
+    completion = await openai_harness.complete(partials.append)
 
-    assert told == ["Hello", "Hello 😀 th", "Hello 😀 there"]
+    assert partials == ["Hello", "Hello 😀 th", "Hello 😀 there"]
     assert completion == Completion(
         outcome=CompletionOutcome.OK, model="test-model", step=DoneForNow(message="Hello 😀 there"), usage=SPENT
     )
 
 
 async def test_reply_is_reported_before_the_end(openai_harness: OpenAIHarness) -> None:
-    heard = asyncio.Event()
+    received = asyncio.Event()
     openai_harness.provider.will_break_off(TWO_WORDS, "hang")
 
-    call = asyncio.create_task(openai_harness.complete(lambda said: heard.set() if said == "Hello there" else None))
+    call = asyncio.create_task(openai_harness.complete(lambda said: received.set() if said == "Hello there" else None))
     async with asyncio.timeout(30):
-        await heard.wait()
+        await received.wait()
 
     assert not call.done()
     call.cancel()
@@ -75,13 +75,13 @@ async def test_reply_is_reported_before_the_end(openai_harness: OpenAIHarness) -
 
 
 async def test_tool_call_reports_no_partial_reply(openai_harness: OpenAIHarness) -> None:
-    told: list[str] = []
+    partials: list[str] = []
     openai_harness.provider.will_choose("look", where="here")
 
-    assert (await openai_harness.complete(told.append)).step == CallTool(
+    assert (await openai_harness.complete(partials.append)).step == CallTool(
         tool="look", arguments={"where": "here", "depth": 3}
     )
-    assert told == []
+    assert partials == []
 
 
 async def test_every_call_is_streamed(openai_harness: OpenAIHarness) -> None:
@@ -150,12 +150,12 @@ async def test_missing_token_counts_of_a_stream_are_estimated(openai_harness: Op
 
 
 async def test_server_that_does_not_stream_sends_a_whole_answer(openai_harness: OpenAIHarness) -> None:
-    told: list[str] = []
+    partials: list[str] = []
     openai_harness.provider.can_stream = False
     openai_harness.provider.will_choose("done_for_now", message="bye")
 
-    assert (await openai_harness.complete(told.append)).step == DoneForNow(message="bye")
-    assert told == []
+    assert (await openai_harness.complete(partials.append)).step == DoneForNow(message="bye")
+    assert partials == []
 
 
 @pytest.mark.parametrize(
@@ -268,12 +268,12 @@ async def test_chunks_need_no_index_role_or_done_line() -> None:
     frugal = json.dumps({"choices": [{"delta": {"content": REPLY}}]}).encode()
     last = b'{"choices": [{"finish_reason": "stop"}]}'
 
-    completion, told = await chat_calls(
+    completion, partials = await chat_calls(
         lambda p: p.will_stream(b"data:" + frugal + b"\r\n\r\n", b"data:" + last + b"\n\n")
     )
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
-    assert told == ["Hello 😀 there"]
+    assert partials == ["Hello 😀 there"]
 
 
 async def test_last_token_count_wins() -> None:
@@ -315,38 +315,38 @@ async def test_line_separators_in_a_text_do_not_split_events() -> None:
     )
     data = json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}, ensure_ascii=False)
 
-    completion, told = await chat_calls(lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE))
+    completion, partials = await chat_calls(lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE))
 
     assert completion.step == DoneForNow(message="a\u2028b\x85c")
-    assert told == ["a\u2028b\x85c"]
+    assert partials == ["a\u2028b\x85c"]
 
 
 async def test_chunks_of_any_size_are_joined() -> None:
     events = b"".join([chunk(REPLY[:60]), chunk(REPLY[60:], finish_reason="stop"), DONE])
 
-    completion, told = await chat_calls(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
+    completion, partials = await chat_calls(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
-    assert told[-1] == "Hello 😀 there"
+    assert partials[-1] == "Hello 😀 there"
 
 
 async def test_split_surrogate_pairs_are_joined(openai_harness: OpenAIHarness) -> None:
-    told: list[str] = []
+    partials: list[str] = []
     openai_harness.provider.split_text = halves
     openai_harness.provider.will_say_raw(REPLY)
 
-    assert (await openai_harness.complete(told.append)).step == DoneForNow(message="Hello 😀 there")
-    assert "Hello 😀" in told
+    assert (await openai_harness.complete(partials.append)).step == DoneForNow(message="Hello 😀 there")
+    assert "Hello 😀" in partials
 
 
 def halves(text: str) -> list[str]:
-    """Each piece is one unit of UTF-16."""
+    """Split a text into UTF-16 code units."""
     units = text.encode("utf-16-le")
     return [units[at : at + 2].decode("utf-16-le", "surrogatepass") for at in range(0, len(units), 2)]
 
 
 def contradicting(first: str, last: str) -> list[bytes]:
-    """The events of an answer that is another one in the end."""
+    """Return the events of an answer whose final event has another text."""
     *events, end = response_events(ModelAnswer(text=first), "test-model", [first])
     return encode_events(
         "responses",
@@ -361,9 +361,9 @@ LOOK = '{"reasoning": "", "step": {"intent": "look", "where": "here", "depth": n
 
 @pytest.mark.parametrize("last", [OTHER, LOOK])
 async def test_answer_that_differs_from_the_streamed_text_fails(last: str) -> None:
-    completion, told = await responses_calls(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
+    completion, partials = await responses_calls(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
 
-    assert told == ["Hello 😀 there"]
+    assert partials == ["Hello 😀 there"]
     assert (completion.outcome, completion.step, completion.usage) == (CompletionOutcome.FAILED, None, SPENT)
 
 
@@ -378,12 +378,12 @@ async def test_unknown_events_are_ignored() -> None:
     events = response_events(ModelAnswer(text=REPLY, token_usage=TokenUsage()), "m", [REPLY])
     unknown = {"type": "response.something.new", "delta": {"deep": REPLY}}
 
-    completion, told = await responses_calls(
+    completion, partials = await responses_calls(
         lambda provider: provider.will_stream(*encode_events("responses", [unknown, *events, unknown]))
     )
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
-    assert told == ["Hello 😀 there"]
+    assert partials == ["Hello 😀 there"]
 
 
 json_values = st.recursive(
@@ -406,10 +406,10 @@ events = json_values | st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("kind", [ChatAccumulator, ResponseAccumulator])
-@given(told=st.lists(events), error=json_values)
-def test_any_events_give_a_response(kind: Callable[[], StreamAccumulator], told: list[Any], error: Any) -> None:
+@given(event_list=st.lists(events), error=json_values)
+def test_any_events_give_a_response(kind: Callable[[], StreamAccumulator], event_list: list[Any], error: Any) -> None:
     streamed = kind()
-    for event in told:
+    for event in event_list:
         with suppress(ValidationError):
             assert isinstance(streamed.feed(event), str)
 

@@ -1,4 +1,4 @@
-"""What a model answers becomes one valid step, or a complaint that is short and repeats nothing."""
+"""Tests of the parser of answers: a valid step, or a short error that does not repeat the answer."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ def silence(
     alert: str,
     owner: str | None,
     window: Annotated[Until | Always, Field(discriminator="kind")],
-    others: list[Until] = [],  # noqa: B006 - the default a tool declares; pydantic copies it
+    others: list[Until] = [],  # noqa: B006 - a tool's default; pydantic copies it
     weight: float = 1.0,
 ) -> ToolResult:
     """Silence an alert."""

@@ -1,4 +1,4 @@
-"""The schema a model answers in keeps to the strict dialect, whatever the tools of an agent look like."""
+"""Tests strict_fields the output schema: it conforms to strict mode for all tools, or is rejected."""
 
 import json
 from datetime import datetime
@@ -34,13 +34,13 @@ class Node(BaseModel):
     below: list["Node"] = []
 
 
-def of(**fields: Any) -> dict[str, Any]:
-    """The strict schema of a model with these fields."""
+def strict_fields(**fields: Any) -> dict[str, Any]:
+    """Return the strict schema strict_fields a model with these fields."""
     return strict_schema(create_model("Arguments", **fields))
 
 
 def make_tool(name: str, **fields: Any) -> Tool:
-    """A tool of this name with these arguments."""
+    """Return a tool with this name and these arguments."""
 
     @tool(effect="read")
     def template(context: ToolContext) -> ToolResult:
@@ -111,7 +111,7 @@ def test_schema_is_deterministic_and_cached() -> None:
 
 
 def test_optional_value_is_nullable_with_its_default_described() -> None:
-    schema = of(limit=(Annotated[int, Field(description="how many")], 10))
+    schema = strict_fields(limit=(Annotated[int, Field(description="how many")], 10))
 
     assert schema["required"] == ["limit"]
     assert schema["properties"]["limit"] == {
@@ -121,54 +121,62 @@ def test_optional_value_is_nullable_with_its_default_described() -> None:
 
 
 def test_nullable_value_is_not_made_nullable_twice() -> None:
-    assert of(at=(str | None, None))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert strict_fields(at=(str | None, None))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
 def test_required_nullable_value_stays_nullable() -> None:
-    assert of(at=(str | None, ...))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert strict_fields(at=(str | None, ...))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
 def test_union_is_any_of_without_a_discriminator() -> None:
-    schema = of(pet=(Annotated[Cat | Dog, Field(discriminator="kind")], ...))
+    schema = strict_fields(pet=(Annotated[Cat | Dog, Field(discriminator="kind")], ...))
 
     assert list(schema["properties"]["pet"]) == ["anyOf"]
     assert schema_violations(schema) == []
 
 
 def test_references_are_inlined() -> None:
-    schema = of(first=(Cat, ...), others=(list[Cat], ...))
+    schema = strict_fields(first=(Cat, ...), others=(list[Cat], ...))
 
     assert "$" not in json.dumps(schema)
     assert schema["properties"]["others"]["items"] == schema["properties"]["first"]
 
 
 def test_description_beside_a_reference_is_kept() -> None:
-    schema = of(colour=(Annotated[Colour, Field(description="of the door")], ...))
+    schema = strict_fields(colour=(Annotated[Colour, Field(description="strict_schema_of the door")], ...))
 
-    assert schema["properties"]["colour"] == {"description": "of the door", "type": "string", "enum": ["red", "blue"]}
+    assert schema["properties"]["colour"] == {
+        "description": "strict_fields the door",
+        "type": "string",
+        "enum": ["red", "blue"],
+    }
 
 
 def test_bounds_move_to_the_description() -> None:
-    schema = of(
+    schema = strict_fields(
         count=(Annotated[int, Field(ge=1, le=9)], ...),
         word=(Annotated[str, Field(min_length=2, max_length=9, pattern="^a")], ...),
-        names=(Annotated[set[str], Field(min_length=1, description="of people")], ...),
+        names=(Annotated[set[str], Field(min_length=1, description="strict_fields people")], ...),
         pause=(Annotated[float, Field(gt=0, multiple_of=0.5)], 1.0),
     )
 
     assert schema["properties"] == {
         "count": {"type": "integer", "description": "(at least 1, at most 9)"},
         "word": {"type": "string", "pattern": "^a", "description": "(2 or more characters, 9 or fewer characters)"},
-        "names": {"type": "array", "items": {"type": "string"}, "description": "of people (1 or more items)"},
+        "names": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "strict_fields people (1 or more items)",
+        },
         "pause": {
-            "description": "(more than 0, a multiple of 0.5) (null means 1.0)",
+            "description": "(more than 0, a multiple strict_fields 0.5) (null means 1.0)",
             "anyOf": [{"type": "number"}, {"type": "null"}],
         },
     }
 
 
 def test_const_becomes_an_enum_of_one() -> None:
-    assert of(kind=(Literal["cat"], ...))["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
+    assert strict_fields(kind=(Literal["cat"], ...))["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
 
 
 def test_schemas_have_no_unsupported_keywords() -> None:
@@ -179,13 +187,15 @@ def test_schemas_have_no_unsupported_keywords() -> None:
 
 
 def test_supported_formats_are_kept() -> None:
-    schema = of(at=(datetime, ...), key=(Annotated[str, Field(json_schema_extra={"format": "password"})], ...))
+    schema = strict_fields(
+        at=(datetime, ...), key=(Annotated[str, Field(json_schema_extra={"format": "password"})], ...)
+    )
 
     assert schema["properties"] == {"at": {"type": "string", "format": "date-time"}, "key": {"type": "string"}}
 
 
 def test_lookaround_patterns_are_left_out() -> None:
-    schema = of(word=(Annotated[str, Field(json_schema_extra={"pattern": "^(?!no)"})], ...))
+    schema = strict_fields(word=(Annotated[str, Field(json_schema_extra={"pattern": "^(?!no)"})], ...))
 
     assert schema["properties"]["word"] == {"type": "string"}
 
@@ -211,7 +221,7 @@ def test_model_with_extra_keys_is_rejected() -> None:
 )
 def test_unsupported_type_is_rejected_with_its_path(annotation: Any, why: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"Arguments\.odd.*{why}"):
-        of(odd=(annotation, ...))
+        strict_fields(odd=(annotation, ...))
 
 
 @pytest.mark.parametrize("root", [Cat | Dog, list[Cat], str])
@@ -224,26 +234,26 @@ def test_too_many_levels_are_rejected() -> None:
     nested: Any = str
     for _ in range(MAX_LEVELS - 1):
         nested = list[nested]
-    of(deep=(nested, ...))
+    strict_fields(deep=(nested, ...))
 
     with pytest.raises(ConfigurationError, match="more than 5 levels"):
-        of(deep=(list[nested], ...))
+        strict_fields(deep=(list[nested], ...))
 
 
 def test_too_many_properties_are_rejected() -> None:
     fields: dict[str, Any] = {f"field_{n}": (str, ...) for n in range(MAX_PROPERTIES)}
-    of(**fields)
+    strict_fields(**fields)
 
     with pytest.raises(ConfigurationError, match="more than 100 properties"):
-        of(**fields, one_more=(str, ...))
+        strict_fields(**fields, one_more=(str, ...))
 
 
 def test_too_many_enum_values_are_rejected() -> None:
     choices = tuple(f"choice {n}" for n in range(MAX_ENUM_VALUES))
-    of(pick=(Literal[choices], ...))
+    strict_fields(pick=(Literal[choices], ...))
 
     with pytest.raises(ConfigurationError, match="more than 250 choices"):
-        of(pick=(Literal[(*choices, "one more")], ...))
+        strict_fields(pick=(Literal[(*choices, "one more")], ...))
 
 
 def test_limits_apply_to_all_tools_together() -> None:

@@ -1,4 +1,4 @@
-"""What is told of a reply while a model writes it is always the beginning of that reply, and as much as is certain."""
+"""Tests of partial replies: the emitted text is always a prefix of the final reply."""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ WRAPPINGS = [
 
 def emitted_texts(pieces: Sequence[str], *, wrapped: bool = True) -> list[str]:
     draft = PartialReplyReader(may_be_wrapped=wrapped)
-    return [told for piece in pieces if (told := draft.feed(piece)) is not None]
+    return [emitted for piece in pieces if (emitted := draft.feed(piece)) is not None]
 
 
 def chosen(text: str, *, wrapped: bool = True) -> Step | None:
@@ -54,14 +54,14 @@ def reply(message: str, reasoning: str = "because") -> str:
 
 
 def check_emitted_is_a_prefix(pieces: Sequence[str], *, wrapped: bool) -> None:
-    told = emitted_texts(pieces, wrapped=wrapped)
+    emitted = emitted_texts(pieces, wrapped=wrapped)
     step = chosen("".join(pieces), wrapped=wrapped)
 
-    assert all(longer.startswith(shorter) and longer != shorter for shorter, longer in pairwise(told))
+    assert all(longer.startswith(shorter) and longer != shorter for shorter, longer in pairwise(emitted))
     if isinstance(step, DoneForNow):
-        assert step.message.startswith(told[-1] if told else "")
+        assert step.message.startswith(emitted[-1] if emitted else "")
     elif step is not None:
-        assert told == []
+        assert emitted == []
 
 
 def test_reply_is_emitted_character_by_character() -> None:
@@ -188,7 +188,7 @@ messages = st.text() | st.text(alphabet='😀é\\"`{}</think>\n u0d8', max_size=
 
 @st.composite
 def spelled(draw: st.DrawFn, text: str) -> str:
-    """A string of JSON, each character written in one of the ways there are."""
+    """Draw a JSON string for a text, with each character in one of its possible spellings."""
     return '"' + "".join(draw(st.sampled_from(ways(character))) for character in text) + '"'
 
 
@@ -200,14 +200,14 @@ def ways(character: str) -> list[str]:
 
 
 def in_pieces(text: str) -> st.SearchStrategy[list[str]]:
-    """The text, cut anywhere."""
+    """Draw a split of the text into chunks."""
     cuts = st.lists(st.integers(0, len(text)), max_size=12).map(lambda at: [0, *sorted(at), len(text)])
     return st.just(list(text)) | cuts.map(lambda at: [text[begin:end] for begin, end in pairwise(at)])
 
 
 @st.composite
 def objects(draw: st.DrawFn, members: dict[str, str]) -> str:
-    """An object of JSON with these members in any order, and blanks anywhere."""
+    """Draw a JSON object with these members in any order, and any whitespace."""
     blank = st.sampled_from(["", " ", "\n\t"])
     order = draw(st.permutations(list(members.items())))
     written = [f"{draw(spelled(key))}{draw(blank)}:{draw(blank)}{value}" for key, value in order]
@@ -216,7 +216,7 @@ def objects(draw: st.DrawFn, members: dict[str, str]) -> str:
 
 @st.composite
 def replies(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """Any message, and an answer that says it, in pieces."""
+    """Draw a message, and an answer with it in chunks."""
     message = draw(messages)
     step = draw(objects({"intent": draw(spelled("done_for_now")), "message": draw(spelled(message))}))
     others = st.sampled_from(['"because"', "null", "7", '[{"step": "}"}, []]', '"\\"step\\": {"'])

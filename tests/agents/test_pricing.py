@@ -1,4 +1,4 @@
-"""Costs: tokens times prices, told with the call."""
+"""Tests of the cost of model calls: tokens times prices."""
 
 import pytest
 from hypothesis import given
@@ -44,6 +44,6 @@ async def test_call_without_price_or_usage_is_unchanged(usage, prices) -> None:
 
 
 async def test_partial_replies_come_from_the_priced_model() -> None:
-    told: list[str] = []
-    await PricedModel(FixedModel(SPENT), {"m": PRICE}).complete(None, told.append)
-    assert told == ["Hi"]
+    partials: list[str] = []
+    await PricedModel(FixedModel(SPENT), {"m": PRICE}).complete(None, partials.append)
+    assert partials == ["Hi"]

@@ -1,4 +1,4 @@
-"""The agents there are."""
+"""Tests of the registry of agents."""
 
 import pytest
 

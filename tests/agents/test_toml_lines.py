@@ -1,4 +1,4 @@
-"""The lines of keys, checked against texts whose lines are known because they were counted while writing them."""
+"""Tests of the lines of TOML keys, with generated texts whose lines are counted while they are written."""
 
 import tomllib
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ KEYS: tuple[Callable[[int], str], ...] = (
 
 
 class Writer:
-    """Writes TOML and notes the line on which each path is first seen."""
+    """Writer of TOML that records the line where each path first appears."""
 
     def __init__(self, data: st.DataObject) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Tools: a function with annotations becomes something a model may propose and policy can judge."""
+"""Tests of tools made from annotated functions."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""A loopback HTTP/1.1 server in a few lines, for fakes: it starts in a millisecond and can hang, dribble, hang up."""
+"""Small loopback HTTP/1.1 server for fakes. It starts in a millisecond and can hang, dribble or hang up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ ResponseEnd = Literal["whole", "hang", "dribble", "hang up"]
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What came in; names of headers are in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     path: str
@@ -23,10 +23,10 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What goes out. Without its `end` being whole, the client never gets a complete answer.
+    """A response. Unless `end` is "whole", the client never gets a complete response.
 
-    `pieces` are for an answer whose length nobody knows beforehand: each is a chunk (RFC 9112 §7.1), then it ends.
-    The server takes `pause` seconds before each.
+    `chunks` are for a body of unknown length: each is sent as a chunk (RFC 9112, section 7.1) after a delay of
+    `chunk_delay_seconds`.
     """
 
     status: int = 200
@@ -42,7 +42,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 @asynccontextmanager
 async def running_http_server(handler: Handler) -> AsyncIterator[int]:
-    """Serve on a free loopback port, which is yielded; at the end every connection is closed."""
+    """Serve on a free loopback port and yield it; at the end close every connection."""
     connections: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,7 +52,7 @@ async def running_http_server(handler: Handler) -> AsyncIterator[int]:
         try:
             await _handle_connection(reader, writer, handler)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # the client left, or the test is over
+            pass  # the client disconnected, or the test is over
         finally:
             connections.discard(task)
             writer.close()
@@ -128,7 +128,7 @@ def _encode_head(response: HttpResponse, framing: Mapping[str, str]) -> bytes:
 
 async def _drain(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
-    await asyncio.sleep(0)  # a drain that need not wait would let nobody else run
+    await asyncio.sleep(0)  # yield to other tasks: drain() may return without suspending
     if writer.is_closing():
         raise ConnectionResetError
 

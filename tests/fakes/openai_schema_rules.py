@@ -1,11 +1,11 @@
-"""OpenAI's rules for strict schemas and its way to complete them, written down once more, independently of our code."""
+"""OpenAI's rules for strict schemas and streaming, implemented independently of the product's code."""
 
 from collections.abc import Iterator
 from typing import Any
 
 Schema = dict[str, Any]
 
-# Anthropic's structured output refuses bounds, Gemini's subset knows no `const`.
+# Anthropic's structured output rejects bounds, and Gemini's subset has no `const`.
 _KNOWN = {
     "type", "description", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "pattern",
     "format",
@@ -13,7 +13,7 @@ _KNOWN = {
 
 
 def schema_violations(schema: Schema) -> list[str]:
-    """What a strict server would refuse about the schema, one line each."""
+    """Return the violations for which a strict server would reject the schema, one line each."""
     root = [] if schema.get("type") == "object" else ["the root must be an object"]
     return [*root, *_node_violations(schema, "root")]
 
@@ -42,7 +42,7 @@ def _object_violations(node: Schema, path: str) -> Iterator[str]:
 
 
 def fill_with_nulls(step: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """The step as a server bound to the schema would write it: every property there, null where nothing was said.
+    """Return the step as a server that enforces the schema would write it: missing properties are null.
 
     Raises ValueError when the schema has no such step.
     """
@@ -56,7 +56,7 @@ def fill_with_nulls(step: dict[str, Any], schema: Schema) -> dict[str, Any]:
 
 
 def streaming_violations(body: dict[str, Any], api: str) -> list[str]:
-    """What a strict server would refuse about how it is asked to stream."""
+    """Return the violations in the streaming options of a request."""
     options, streams = body.get("stream_options"), body.get("stream", False)
     known = {"include_usage", "include_obfuscation"} if api == "chat" else {"include_obfuscation"}
     return [

@@ -1,14 +1,14 @@
-"""A model that says what a test wants: OpenAI's two APIs on a loopback port, strict about what it is asked.
+"""Fake model server: OpenAI's two APIs on a loopback port, with scripted answers and strict checks of requests.
 
     async with FakeOpenAI.running() as model:
         model.will_choose(intent="done_for_now", message="hello")
         ...
-        assert "hi" in model.asked[-1].user
+        assert "hi" in model.received[-1].user
 
-A question that asks for a stream gets one, the text cut by `cut`, unless the story says otherwise.
+A call with `stream` gets a stream, with the text split by `split_text`, unless the script says otherwise.
 
-A question it did not expect, or one that breaks the rules of the API, fails the test at the end of the block; so does
-an answer nobody asked for.
+An unexpected call, a call that violates the rules of the API, and an unused answer fail the test at the end of the
+block.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ __all__ = ["Api", "FakeOpenAI", "ReceivedModelCall"]
 
 @dataclass(frozen=True)
 class ReceivedModelCall:
-    """One question, whichever API it came over."""
+    """One call, over either API."""
 
     api: Api
     system: str
@@ -57,7 +57,7 @@ class ReceivedModelCall:
 
 
 def split_every_four(text: str) -> Sequence[str]:
-    """About what one token is."""
+    """Split a text every four characters, about one token."""
     return [text[at : at + 4] for at in range(0, len(text), 4)]
 
 
@@ -77,20 +77,20 @@ UNSUPPORTED_FEATURES: Mapping[str, tuple[str, Callable[[dict[str, Any]], object]
         lambda body: body.get("stream") is True,
     ),
 }
-"""What a server may not understand, in the words of one that does not."""
+"""Features that a server may not support: its error message, and whether a request uses the feature."""
 
 ScriptedResponse = Callable[[ReceivedModelCall], HttpResponse]
 
 
 @dataclass
 class FakeOpenAI:
-    """A provider. The `will_…` methods write the story, one line a question.
+    """A fake provider. Each `will_…` method adds one answer to the script.
 
-    `asked` holds every question, `heard` is set by the first, `complaints` are what was wrong with them. Without
-    `streams` it answers at once whatever it is asked; else it takes `pause` seconds for each piece.
+    `received` holds every call, `call_received` is set by the first, and `violations` lists the mistakes in them. With
+    `can_stream` false it always sends whole answers; otherwise it waits `chunk_delay_seconds` before each chunk.
 
-    It speaks like a server that is not OpenAI's with `refuses` (names of REFUSALS), an answer in another `place`, and
-    a stream that `names_no_reason` for its end.
+    `unsupported` (names of UNSUPPORTED_FEATURES), `answer_location` and `is_finish_reason_omitted` make it behave like
+    servers other than OpenAI's.
     """
 
     key: str = "test-key"
@@ -113,7 +113,7 @@ class FakeOpenAI:
     @classmethod
     @asynccontextmanager
     async def running(cls, *, key: str = "test-key", model: str = "test-model") -> AsyncIterator[Self]:
-        """The server, checked at the end: the story is told to its last line and nothing else was asked."""
+        """Yield a running server. At the end, check that the script was used up and that there were no other calls."""
         fake = cls(key=key, model=model)
         async with running_http_server(fake.handle) as fake.port:
             yield fake
@@ -124,32 +124,32 @@ class FakeOpenAI:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def will_choose(self, intent: str, *, reasoning: str = "because", **fields: Any) -> None:
-        """The next answer is this step, written as the schema demands; what is left out is null."""
+        """The next answer is this step, completed to fit the schema: missing fields are null."""
 
-        def line(asked: ReceivedModelCall) -> HttpResponse:
+        def respond(call: ReceivedModelCall) -> HttpResponse:
             try:
-                step = fill_with_nulls({"intent": intent, **fields}, asked.schema)
+                step = fill_with_nulls({"intent": intent, **fields}, call.schema)
             except ValueError as wrong:
-                return self._reject(asked.api, str(wrong))
-            return self._model_response(asked, json.dumps({"reasoning": reasoning, "step": step}))
+                return self._reject(call.api, str(wrong))
+            return self._model_response(call, json.dumps({"reasoning": reasoning, "step": step}))
 
-        self._script.append(line)
+        self._script.append(respond)
 
     def will_say_raw(self, text: str | None) -> None:
-        """The next answer is this text, whatever the schema says."""
-        self._script.append(lambda asked: self._model_response(asked, text))
+        """The next answer is this text, even if it does not fit the schema."""
+        self._script.append(lambda call: self._model_response(call, text))
 
     def will_truncate(self, text: str = '{"reasoning": "I was about to') -> None:
         """The next answer is cut off at the length limit."""
-        self._script.append(lambda asked: self._model_response(asked, text, finish_reason="length"))
+        self._script.append(lambda call: self._model_response(call, text, finish_reason="length"))
 
     def will_filter(self) -> None:
         """The next answer is stopped by the content filter."""
-        self._script.append(lambda asked: self._model_response(asked, "", finish_reason="content_filter"))
+        self._script.append(lambda call: self._model_response(call, "", finish_reason="content_filter"))
 
     def will_refuse(self, refusal: str) -> None:
-        """The model declines, in these words."""
-        self._script.append(lambda asked: self._model_response(asked, None, refusal=refusal))
+        """The next answer is a refusal with this text."""
+        self._script.append(lambda call: self._model_response(call, None, refusal=refusal))
 
     def will_fail(
         self, status: int, *, code: str | None = None, message: str = "no", headers: Mapping[str, str] | None = None
@@ -158,25 +158,25 @@ class FakeOpenAI:
         self._script.append(lambda _: _json_response(error(message, code), status, headers))
 
     def will_fail_inside(self, code: str, message: str = "no") -> None:
-        """The next answer has status 200 and tells of a failure: a failed response, or an error in place of choices."""
+        """The next answer has status 200 and a failure: a failed response, or an error instead of choices."""
 
-        def line(asked: ReceivedModelCall) -> HttpResponse:
-            if self._should_stream(asked):
-                return _stream_response(openai_streams.encode_failure(asked.api, message, code, self.model))
-            chat = asked.api == "chat"
+        def respond(call: ReceivedModelCall) -> HttpResponse:
+            if self._should_stream(call):
+                return _stream_response(openai_streams.encode_failure(call.api, message, code, self.model))
+            chat = call.api == "chat"
             return _json_response(error(message, code) if chat else failed_response(code, message, self.model))
 
-        self._script.append(line)
+        self._script.append(respond)
 
     def will_break_off(self, text: str, end: ResponseEnd = "hang up") -> None:
-        """The next answer is streamed to the end of this text, and no further."""
-        self._script.append(lambda asked: _stream_response(self._stream_start(asked, text), end))
+        """The next answer is streamed to the end of this text, and then stops."""
+        self._script.append(lambda call: _stream_response(self._stream_start(call, text), end))
 
     def will_fail_after(self, text: str, code: str | None, message: str = "no") -> None:
-        """The next answer is streamed to the end of this text, and then an error is told."""
+        """The next answer is streamed to the end of this text, followed by an error."""
         self._script.append(
-            lambda asked: _stream_response(
-                [*self._stream_start(asked, text), *openai_streams.encode_stream_error(asked.api, message, code)]
+            lambda call: _stream_response(
+                [*self._stream_start(call, text), *openai_streams.encode_stream_error(call.api, message, code)]
             )
         )
 
@@ -185,29 +185,29 @@ class FakeOpenAI:
         self._script.append(lambda _: _stream_response(events, end))
 
     def will_answer(self, body: bytes, *, status: int = 200, kind: str = "application/json") -> None:
-        """The next answer is exactly this."""
+        """The next answer is exactly this body."""
         self._script.append(lambda _: HttpResponse(status, {"content-type": kind}, body))
 
     def will_refuse_generation(self, text: str) -> None:
-        """What the model wrote is no valid JSON, as Groq says it."""
-        told = error("Failed to validate JSON. Please adjust your prompt.", "json_validate_failed")
-        told["error"]["failed_generation"] = text
-        self._script.append(lambda _: _json_response(told, 400))
+        """The next answer is Groq's error for a generation that is not valid JSON."""
+        body = error("Failed to validate JSON. Please adjust your prompt.", "json_validate_failed")
+        body["error"]["failed_generation"] = text
+        self._script.append(lambda _: _json_response(body, 400))
 
     def will_hang(self) -> None:
-        """The next question is never answered."""
+        """The next call gets no answer."""
         self._script.append(lambda _: HttpResponse(end="hang"))
 
     def will_dribble(self) -> None:
-        """The next answer trickles in without end."""
+        """The next answer arrives slowly and never ends."""
         self._script.append(lambda _: HttpResponse(end="dribble"))
 
     def will_hang_up(self) -> None:
-        """The connection is closed instead of the next answer."""
+        """The next call gets a closed connection instead of an answer."""
         self._script.append(lambda _: HttpResponse(end="hang up"))
 
     def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request: what breaks the rules is refused as the provider would, and remembered."""
+        """Answer one request. Violations are rejected as by the provider, and recorded."""
         apis: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
         api = apis.get(request.path)
         self.headers.append(request.headers)
@@ -218,27 +218,27 @@ class FakeOpenAI:
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return self._reject(api, "Incorrect API key provided", status=401)
         try:
-            asked = _parse_call(api, json.loads(request.body))
+            call = _parse_call(api, json.loads(request.body))
         except (KeyError, TypeError, ValueError) as wrong:
-            return self._reject(api, f"this is no question: {wrong!r}")
-        return self._next_response(asked)
+            return self._reject(api, f"this is not a valid call: {wrong!r}")
+        return self._next_response(call)
 
     def _next_response(self, call: ReceivedModelCall) -> HttpResponse:
         self.received.append(call)
         self.call_received.set()
-        for words, is_meant in (UNSUPPORTED_FEATURES[name] for name in sorted(self.unsupported)):
-            if is_meant(call.body):
-                return _json_response(error(words, "invalid_request_error"), 400)
-        if objections := self._find_violations(call):
-            return self._reject(call.api, "; ".join(objections))
+        for message, is_used in (UNSUPPORTED_FEATURES[name] for name in sorted(self.unsupported)):
+            if is_used(call.body):
+                return _json_response(error(message, "invalid_request_error"), 400)
+        if violations := self._find_violations(call):
+            return self._reject(call.api, "; ".join(violations))
         if not self._script:
-            return self._reject(call.api, f"an unexpected question: {call.user[-300:]}")
+            return self._reject(call.api, f"an unexpected call: {call.user[-300:]}")
         return self._script.popleft()(call)
 
     def check(self) -> None:
-        """Raises AssertionError when something was asked or left over that should not have been."""
-        left_over = [f"{len(self._script)} answers nobody asked for"] if self._script else []
-        assert not (problems := [*self.violations, *left_over]), "; ".join(problems)
+        """Raise AssertionError for violations, unexpected calls and unused answers."""
+        unused = [f"{len(self._script)} unused answers"] if self._script else []
+        assert not (problems := [*self.violations, *unused]), "; ".join(problems)
 
     def _find_violations(self, call: ReceivedModelCall) -> list[str]:
         is_bare = call.api == "chat" and (call.body.get("response_format") or {}).get("type") != "json_schema"

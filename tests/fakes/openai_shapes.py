@@ -1,4 +1,4 @@
-"""Answers in the shapes of OpenAI's two APIs."""
+"""Builders of response bodies of OpenAI's two APIs."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,12 +6,12 @@ from typing import Any, Literal
 Api = Literal["chat", "responses"]
 FinishReason = Literal["stop", "length", "content_filter"] | None
 AnswerLocation = Literal["text", "parts", "thoughts"]
-"""Where a server puts the answer: a text, a list of parts (Mistral), beside the text (vLLM with a reasoning parser)."""
+"""Field with the answer: a text, a list of parts (Mistral), or the reasoning (vLLM with a reasoning parser)."""
 
 
 @dataclass(frozen=True)
 class TokenUsage:
-    """What the server says the call cost."""
+    """Token counts that the server reports."""
 
     input: int = 120
     cached: int = 20
@@ -30,7 +30,7 @@ class ModelAnswer:
 
 
 def text_fields(location: AnswerLocation, text: str | None) -> dict[str, Any]:
-    """The text in this place of a message or of a piece of one."""
+    """Return the fields of a message or delta with the text at this location."""
     if location == "thoughts":
         return {"content": None, "reasoning_content": text}
     if location == "parts" and text:
@@ -40,7 +40,7 @@ def text_fields(location: AnswerLocation, text: str | None) -> dict[str, Any]:
 
 
 def chat_completion(answer: ModelAnswer, model: str) -> dict[str, Any]:
-    """The answer as Chat Completions gives it."""
+    """Return the answer as a Chat Completions body."""
     message = {"role": "assistant", **text_fields(answer.location, answer.text), "refusal": answer.refusal}
     return {
         "id": "chatcmpl-1",
@@ -53,7 +53,7 @@ def chat_completion(answer: ModelAnswer, model: str) -> dict[str, Any]:
 
 
 def chat_usage(tokens: TokenUsage) -> dict[str, Any]:
-    """What a call cost, in the words of Chat Completions."""
+    """Return token counts in the format of Chat Completions."""
     return {
         "prompt_tokens": tokens.input,
         "completion_tokens": tokens.output,
@@ -63,7 +63,7 @@ def chat_usage(tokens: TokenUsage) -> dict[str, Any]:
 
 
 def response(answer: ModelAnswer, model: str) -> dict[str, Any]:
-    """The answer as Responses gives it: thoughts first, as reasoning models do."""
+    """Return the answer as a Responses body, with a reasoning item first."""
     reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
     reason = reasons.get(answer.finish_reason)
     thoughts = {"id": "rs_1", "type": "reasoning", "summary": []}
@@ -91,7 +91,7 @@ def response(answer: ModelAnswer, model: str) -> dict[str, Any]:
 
 
 def failed_response(code: str, message: str, model: str) -> dict[str, Any]:
-    """A response that failed on the way, told with status 200."""
+    """Return a failed response, which is sent with status 200."""
     failed: dict[str, Any] = {
         "status": "failed",
         "output": [],
@@ -118,5 +118,5 @@ def _response_usage(tokens: TokenUsage) -> dict[str, Any]:
 
 
 def error(message: str, code: str | None) -> dict[str, Any]:
-    """An error as both APIs report it."""
+    """Return an error body, which has the same format in both APIs."""
     return {"error": {"message": message, "type": code or "error", "param": None, "code": code}}

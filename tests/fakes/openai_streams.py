@@ -1,4 +1,4 @@
-"""Answers of OpenAI's two APIs as they stream them: server-sent events, with the text in deltas."""
+"""Builders of streamed answers of OpenAI's two APIs: server-sent events with the text in deltas."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,34 +12,34 @@ Event = dict[str, Any]
 
 
 def encode_events(api: Api, events: Iterable[Event]) -> list[bytes]:
-    """The events as bytes. Responses names each by its type, Chat Completions has no names."""
+    """Return the events as bytes. Responses has an event name, the type; Chat Completions has none."""
     named = ((f"event: {event['type']}\n" if api == "responses" else "", event) for event in events)
     return [f"{name}data: {json.dumps(event)}\n\n".encode() for name, event in named]
 
 
 def encode_answer(api: Api, answer: ModelAnswer, model: str, chunks: Sequence[str], *, has_usage: bool) -> list[bytes]:
-    """A whole answer, its text cut into these pieces. Chat Completions counts tokens only where that is asked for."""
+    """Return a complete answer in these chunks. Chat Completions sends token counts only with `has_usage`."""
     if api == "responses":
         return encode_events(api, response_events(answer, model, chunks))
     return [*encode_events(api, chat_chunks(answer, model, chunks, has_usage=has_usage)), DONE]
 
 
 def encode_start(api: Api, model: str, chunks: Sequence[str]) -> list[bytes]:
-    """An answer up to the end of these pieces of its text."""
-    said = ModelAnswer(text="".join(chunks))
+    """Return the start of an answer, up to the end of these chunks."""
+    answer = ModelAnswer(text="".join(chunks))
     if api == "responses":
-        return encode_events(api, _number_events(_response_start_events(said, model, chunks)))
-    return encode_events(api, _chat_start_chunks(said, model, chunks))
+        return encode_events(api, _number_events(_response_start_events(answer, model, chunks)))
+    return encode_events(api, _chat_start_chunks(answer, model, chunks))
 
 
 def encode_stream_error(api: Api, message: str, code: str | None) -> list[bytes]:
-    """What a server says that cannot go on in the middle of an answer."""
+    """Return the error event of a server that fails in the middle of an answer."""
     flat = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 99}
     return encode_events(api, [flat if api == "responses" else error(message, code)])
 
 
 def encode_failure(api: Api, message: str, code: str, model: str) -> list[bytes]:
-    """What a server says that cannot begin, though its status was 200."""
+    """Return the events of a server that fails before the first text, with status 200."""
     if api == "chat":
         return encode_stream_error(api, message, code)
     created = next(_response_start_events(ModelAnswer(), model, []))
@@ -49,7 +49,7 @@ def encode_failure(api: Api, message: str, code: str, model: str) -> list[bytes]
 
 
 def chat_chunks(answer: ModelAnswer, model: str, text_chunks: Sequence[str], *, has_usage: bool) -> list[Event]:
-    """All chunks of an answer; tokens are counted in one more, which has no choices."""
+    """Yield all chunks of an answer; token counts are in an additional chunk without choices."""
     last = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": answer.finish_reason}
     chunks = [*_chat_start_chunks(answer, model, text_chunks), _chat_chunk(model, last)]
     if not has_usage:
@@ -60,7 +60,7 @@ def chat_chunks(answer: ModelAnswer, model: str, text_chunks: Sequence[str], *, 
 
 
 def response_events(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> list[Event]:
-    """All events of an answer; the last one brings it whole."""
+    """Yield all events of an answer; the last one has the whole response."""
     whole = response(answer, model)
     end = {"type": f"response.{whole['status']}", "response": whole}
     return _number_events([*_response_start_events(answer, model, chunks), *_response_done_events(answer, whole), end])
@@ -85,7 +85,7 @@ _PART: Event = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
 
 
 def _response_start_events(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> Iterator[Event]:
-    """Thoughts come first, as from reasoning models."""
+    """Yield the events up to the last text delta; a reasoning item comes first."""
     whole = response(answer, model)
     thoughts, message = whole["output"]
     open_ = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}

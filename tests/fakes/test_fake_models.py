@@ -1,4 +1,4 @@
-"""The fakes of the model are strict: what a test did not write down fails it."""
+"""Tests of the fake models: unexpected calls fail a test."""
 
 import time
 from typing import Any
@@ -40,13 +40,13 @@ async def test_provider_starts_quickly() -> None:
 
 
 async def test_unexpected_call_fails_the_test() -> None:
-    with pytest.raises(AssertionError, match="an unexpected question: hi"):
+    with pytest.raises(AssertionError, match="an unexpected call: hi"):
         async with FakeOpenAI.running() as provider:
             await asked(provider)
 
 
 async def test_unused_answer_fails_the_test() -> None:
-    with pytest.raises(AssertionError, match="1 answers nobody asked for"):
+    with pytest.raises(AssertionError, match="1 unused answers"):
         async with FakeOpenAI.running() as provider:
             provider.will_choose("done_for_now", message="bye")
 
@@ -111,23 +111,23 @@ async def test_scripted_steps_are_chosen_in_order() -> None:
 
 
 async def test_scripted_reply_is_streamed_word_by_word() -> None:
-    told: list[str] = []
+    partials: list[str] = []
     with scripted_model(NothingToDo(reason="all is quiet"), DoneForNow(message="See you soon")) as m:
         for _ in range(2):
-            await m.complete(TURN, told.append)
+            await m.complete(TURN, partials.append)
 
-    assert told == ["See", "See you", "See you soon"]
+    assert partials == ["See", "See you", "See you soon"]
 
 
 async def test_call_after_the_script_fails_even_if_its_error_is_caught() -> None:
     model = ScriptedModel()
-    with pytest.raises(AssertionError, match="not expected to be asked again: hi"):
+    with pytest.raises(AssertionError, match="not expected to be called again: hi"):
         await model.complete(TURN)
 
-    with pytest.raises(AssertionError, match="1 times more than written"):
+    with pytest.raises(AssertionError, match="1 times more than scripted"):
         model.check()
 
 
 def test_unfinished_script_fails_the_test() -> None:
-    with pytest.raises(AssertionError, match="1 steps were never asked for"), scripted_model(DoneForNow(message="bye")):
+    with pytest.raises(AssertionError, match="1 steps were never used"), scripted_model(DoneForNow(message="bye")):
         pass

@@ -1,4 +1,4 @@
-"""What the fake provider streams has the shapes that OpenAI's own client declares."""
+"""Tests that the fake provider's streams have the types that OpenAI's client declares."""
 
 import json
 from typing import Any
@@ -36,8 +36,8 @@ def checked(api: Api, data: dict[str, Any]) -> Any:
 
 def data_of(event: bytes) -> dict[str, Any]:
     *_, line = event.decode().strip().split("\n")
-    told: dict[str, Any] = json.loads(line.removeprefix("data: "))
-    return told
+    data: dict[str, Any] = json.loads(line.removeprefix("data: "))
+    return data
 
 
 @pytest.mark.parametrize("said", SAID)

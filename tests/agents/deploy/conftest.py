@@ -1,4 +1,4 @@
-"""Two operators of one real remote: whatever one does, the other may do at the same moment from another machine."""
+"""Fixtures with two tool runners, as on two machines, that share one real remote."""
 
 import shutil
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SAMPLE_COMMITS = {
 
 @pytest.fixture(scope="session")
 def path() -> dict[str, str]:
-    """Where the git program is: all that an environment must tell."""
+    """PATH of the git program, the only variable that the tools need."""
     git = shutil.which("git")
     assert git is not None
     return {"PATH": f"{Path(git).parent}:/usr/bin:/bin"}
@@ -34,7 +34,7 @@ def operator(tmp_path: Path, path: dict[str, str]) -> ToolRunner:
 
 @pytest.fixture
 def other(tmp_path: Path, path: dict[str, str], operator: ToolRunner) -> ToolRunner:
-    """Another machine with the same remote."""
+    """Return a runner on another machine with the same remote."""
     return ToolRunner(
         AGENT.set_up(tmp_path / "elsewhere", {**path, "DEPLOY_REPO": operator.environment["DEPLOY_REPO"]})
     )
@@ -42,13 +42,13 @@ def other(tmp_path: Path, path: dict[str, str], operator: ToolRunner) -> ToolRun
 
 @pytest.fixture
 def remote(operator: ToolRunner, path: dict[str, str]) -> Git:
-    """The remote itself, seen from inside."""
+    """Return the bare remote repository itself."""
     return Git(Path(operator.environment["DEPLOY_REPO"]), environment=path)
 
 
 @pytest.fixture
 def commits() -> dict[str, str]:
-    """The commits of the sample's tags, which are the same on every machine."""
+    """Return the commits of the sample's tags, which are the same on every machine."""
     return SAMPLE_COMMITS
 
 
@@ -64,7 +64,7 @@ def note(remote: Git) -> Callable[[str], list[str]]:
 
 @pytest.fixture
 def hook(remote: Git) -> Callable[[str, str], None]:
-    """Give the remote a hook: a shell script that git runs there."""
+    """Return a function that installs a shell script as a git hook of the remote."""
 
     def give(name: str, script: str) -> None:
         file = remote.folder / "hooks" / name
@@ -77,7 +77,7 @@ def hook(remote: Git) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def fake_git(tmp_path: Path) -> Callable[[str], Git]:
-    """A git program that is a shell script."""
+    """Return a function that makes a git program from a shell script."""
 
     def make(script: str) -> Git:
         program = tmp_path / "bin" / "git"

@@ -1,4 +1,4 @@
-"""The agent as a whole: set up, prompt, and the commands it understands without a model."""
+"""Tests of the deploy agent: set up, prompt, and commands."""
 
 from pathlib import Path
 from typing import Any

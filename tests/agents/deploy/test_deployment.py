@@ -1,4 +1,4 @@
-"""Races inside a move: what happens between the look and the push."""
+"""Tests of races between the fetch and the push of a deployment."""
 
 from collections.abc import Callable, Mapping
 
@@ -121,7 +121,7 @@ def test_forged_record_does_not_prevent_a_release(
 
 
 def _interrupted(interruption: Callable[[], object]) -> PlanDeployment:
-    """Propose v1.4.0 for production from what was seen, and let something happen before it is acted upon."""
+    """Return a plan for v1.4.0 on production that does something after the fetch and before the push."""
 
     def propose(view: RepositorySnapshot) -> Deployment:
         move = plan_release(view, environment="production", tag="v1.4.0")

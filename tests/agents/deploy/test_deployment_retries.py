@@ -1,4 +1,4 @@
-"""Moves that are repeated, cut off, overtaken or refused: each happens once, or not at all."""
+"""Tests of deployments that are repeated, interrupted, overtaken or rejected: each happens at most once."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -101,7 +101,7 @@ def test_calls_on_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
 
 
 def test_spare_clone_is_used_when_the_first_stays_locked(operator: ToolRunner) -> None:
-    """A worker that stands still in the middle of a push keeps it, while another has long taken its job over."""
+    """A worker that stalls during a push keeps its lock after another worker has taken over the job."""
     with open_repository(operator.environment) as still, open_repository(operator.environment, max_attempts=1) as heirs:
         assert heirs.git.folder != still.git.folder
         assert {tag.name for tag in heirs.fetch_snapshot().tags} >= {"v1.4.0", "production"}

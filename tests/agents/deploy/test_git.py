@@ -1,4 +1,4 @@
-"""The git program: what it is given, how long it may take, and how its complaints are told."""
+"""Tests of the git runner: its environment, time limit and errors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,8 @@ FakeGit = Callable[[str], Git]
 
 def test_git_inherits_only_the_listed_variables(fake_git: FakeGit) -> None:
     git = fake_git("/usr/bin/env")
-    told = Git(git.folder, git.remote, {**git.environment, "SLACK_BOT_TOKEN": "x", "HOME": "/home/bot"}).run("status")
-    variables = dict(line.split("=", 1) for line in told.splitlines())
+    output = Git(git.folder, git.remote, {**git.environment, "SLACK_BOT_TOKEN": "x", "HOME": "/home/bot"}).run("status")
+    variables = dict(line.split("=", 1) for line in output.splitlines())
     assert "SLACK_BOT_TOKEN" not in variables
     assert variables["HOME"] == "/home/bot"
     assert (variables["LC_ALL"], variables["GIT_TERMINAL_PROMPT"]) == ("C", "0")
@@ -24,8 +24,8 @@ def test_git_inherits_only_the_listed_variables(fake_git: FakeGit) -> None:
 
 def test_configuration_file_named_by_the_operator_is_used(fake_git: FakeGit) -> None:
     git = fake_git("/usr/bin/env")
-    told = Git(git.folder, git.remote, {**git.environment, "GIT_CONFIG_GLOBAL": "/etc/bot/gitconfig"}).run("status")
-    assert "GIT_CONFIG_GLOBAL=/etc/bot/gitconfig" in told.splitlines()
+    output = Git(git.folder, git.remote, {**git.environment, "GIT_CONFIG_GLOBAL": "/etc/bot/gitconfig"}).run("status")
+    assert "GIT_CONFIG_GLOBAL=/etc/bot/gitconfig" in output.splitlines()
 
 
 def test_credentials_are_not_on_the_command_line_or_in_repr(fake_git: FakeGit) -> None:
@@ -60,7 +60,7 @@ def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "told"),
+    ("said", "kind", "expected"),
     [
         ("fatal: unable to access 'x': Could not resolve host: git.example", Unavailable, "does not respond"),
         ("ssh: connect to host git.example port 22: Connection refused", Unavailable, "does not respond"),
@@ -77,11 +77,11 @@ def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
         ("", ToolError, "git failed"),
     ],
 )
-def test_errors_are_classified_and_say_what_to_do(said: str, kind: type[HandrailError], told: str) -> None:
+def test_errors_are_classified_and_say_what_to_do(said: str, kind: type[HandrailError], expected: str) -> None:
     git = Git(Path("x"), "https://bot:hunter2@git.example/app")
     complaint = git.to_error(GitResult(128, "", f"hint: noise\n{said}\nTo https://bot:hunter2@git.example/app"))
     assert type(complaint) is kind
-    assert told in str(complaint)
+    assert expected in str(complaint)
     assert "hunter2" not in str(complaint)
 
 

@@ -1,4 +1,4 @@
-"""What may be written, and what never reaches the git program."""
+"""Tests of the validation of environments, tag names and commit ids."""
 
 import pytest
 from hypothesis import assume, example, given, settings

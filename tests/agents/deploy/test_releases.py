@@ -1,4 +1,4 @@
-"""Release records: their line in a note, and the way back they describe."""
+"""Tests of release records: their line in a note, and the trail of commits."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_record_needs_only_environment_and_commit() -> None:
 
 @given(moves=st.lists(st.one_of(IDS, st.none()), max_size=12), start=st.one_of(IDS, st.just("")))
 def test_commit_trail_is_a_stack_of_releases(moves: list[str | None], start: str) -> None:
-    """None is a roll-back; a release puts a commit on the stack, a roll-back takes one off."""
+    """A release pushes a commit onto the stack; a rollback (None) pops one."""
     records: tuple[Release, ...] = ()
     stack = [start] if start else []
     for move in moves:

@@ -1,4 +1,4 @@
-"""DEPLOY_REPO, and what must not be told of it."""
+"""Tests of DEPLOY_REPO and the redaction of its credentials."""
 
 from pathlib import Path
 
@@ -33,10 +33,10 @@ def test_remote_that_looks_like_an_option_is_rejected(said: str) -> None:
 @given(secret=SECRETS)
 def test_messages_contain_no_credentials(secret: str) -> None:
     remote = f"https://bot:{secret}@git.example/app.git"
-    told = redact_secrets(f"fatal: unable to access '{remote}': {secret} was refused", remote)
-    assert secret not in told
+    redacted = redact_secrets(f"fatal: unable to access '{remote}': {secret} was refused", remote)
+    assert secret not in redacted
     assert secret not in redact_remote(remote)
-    assert "git.example/app.git" in told
+    assert "git.example/app.git" in redacted
 
 
 def test_token_in_place_of_the_user_is_redacted() -> None:
@@ -49,10 +49,10 @@ def test_percent_decoded_password_is_redacted() -> None:
 
 
 def test_cache_name_does_not_depend_on_the_token() -> None:
-    old, new, elsewhere = (
+    old, new, other_host = (
         cache_name(f"https://{part}/app") for part in ("a:1@git.example", "a:2@git.example", "b.example")
     )
-    assert old == new != elsewhere
+    assert old == new != other_host
 
 
 @given(secret=SECRETS.filter(lambda secret: not set(secret) & set("&;=")))

@@ -1,4 +1,4 @@
-"""The sample remote: the same on every machine, whoever makes it."""
+"""Tests of the sample remote, which is identical on every machine."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

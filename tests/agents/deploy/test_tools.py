@@ -1,4 +1,4 @@
-"""The tools on a real remote, as the engine calls them: prepare, run, check."""
+"""Tests of the tools on a real remote, called as the engine calls them: prepare, run, check."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -81,8 +81,8 @@ def test_environment_without_a_release_is_reported(operator: ToolRunner, remote:
 def test_empty_remote_has_no_commits_tags_or_releases(tmp_path: Path, path: dict[str, str]) -> None:
     Git(tmp_path / "empty.git", environment=path).run("init", "--quiet", "--bare")
     context = ToolContext("k", AGENT.set_up(tmp_path / "home", {**path, "DEPLOY_REPO": str(tmp_path / "empty.git")}))
-    told = [tool.run(context).summary for tool in AGENT.tools if tool.defaults.effect == "read"]
-    assert told == [
+    summaries = [tool.run(context).summary for tool in AGENT.tools if tool.defaults.effect == "read"]
+    assert summaries == [
         "There are no commits yet.",
         "There are no tags yet.",
         "Nothing is released to production yet.\nNothing is released to staging yet.",
@@ -313,7 +313,7 @@ def _plausible(name: str) -> dict[str, str]:
 
 
 def forge(remote: Git, environment: str, tag: str, commit: str) -> None:
-    """Write a release record as anybody who can push notes may, and nothing else."""
+    """Push a forged release record, without moving an environment's tag."""
     record = json.dumps({"environment": environment, "number": 99, "tag": tag, "commit": commit})
     remote.run("notes", "--ref=releases", "append", f"--message={record}", commit)
 

@@ -1,4 +1,4 @@
-"""Calling the deploy agent's tools the way the engine does."""
+"""Runner of the deploy agent's tools, which calls them as the engine does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from agents.tools import Tool, ToolContext, ToolResult
 
 @dataclass(frozen=True)
 class ToolRunner:
-    """Somebody on one machine."""
+    """Runner of the tools on one machine."""
 
     environment: Mapping[str, str]
 
@@ -29,7 +29,7 @@ class ToolRunner:
         return tool.check(self._context(key), **tool.validate_arguments(arguments))
 
     def prepare_and_run(self, name: str, key: str = "call", **arguments: Any) -> ToolResult:
-        """Prepare, and run what was prepared."""
+        """Prepare a call, and run it with the prepared arguments."""
         return self.run(name, key, **self.prepare(name, **arguments))
 
     def _context(self, key: str) -> ToolContext:
