@@ -105,8 +105,8 @@ def uses() -> Iterator[Use]:
 
 def flags_of(call: ast.Call, function: str) -> int:
     position = {"compile": 1, "sub": 4}.get(function, 2)
-    given = [keyword.value for keyword in call.keywords if keyword.arg == "flags"] + call.args[position : position + 1]
-    return int(eval(ast.unparse(given[0]), {"re": re})) if given else 0  # noqa: S307 - the source itself
+    flags = [keyword.value for keyword in call.keywords if keyword.arg == "flags"] + call.args[position : position + 1]
+    return int(eval(ast.unparse(flags[0]), {"re": re})) if flags else 0  # noqa: S307 - the source itself
 
 
 def hostile(pattern: str, flags: int) -> Iterator[str]:

@@ -74,16 +74,16 @@ def test_object_inside_a_message_text_is_ignored() -> None:
     assert extract_object(f"Sure: {inner}") == inner
 
 
-words = st.text(alphabet="ab {}'`.:\n", max_size=30).filter(lambda text: "```" not in text)
+prose = st.text(alphabet="ab {}'`.:\n", max_size=30).filter(lambda text: "```" not in text)
 wrappings = st.one_of(
-    st.builds("{}\n```{}\n{{}}\n```\n{}".format, words, st.sampled_from(["", "json", "jsonc", "JSON"]), words),
-    st.builds("<think>{}</think>{}{{}}{}".format, words, words, words),
-    st.builds("<thinking>{}</thinking>{}{{}}{}".format, words, words, words),
-    st.builds("\ufeff{}{{}}{}".format, words, words),
+    st.builds("{}\n```{}\n{{}}\n```\n{}".format, prose, st.sampled_from(["", "json", "jsonc", "JSON"]), prose),
+    st.builds("<think>{}</think>{}{{}}{}".format, prose, prose, prose),
+    st.builds("<thinking>{}</thinking>{}{{}}{}".format, prose, prose, prose),
+    st.builds("\ufeff{}{{}}{}".format, prose, prose),
 )
 
 
-@given(before=words, after=words, label=st.sampled_from(["", "json", "jsonc"]), message=st.text(min_size=1))
+@given(before=prose, after=prose, label=st.sampled_from(["", "json", "jsonc"]), message=st.text(min_size=1))
 @example(before="{", after="}", label="json", message="</think>```")
 def test_any_wrapping_gives_the_same_step(before: str, after: str, label: str, message: str) -> None:
     inner = reply(f"m{message}".encode("utf-8", "ignore").decode())

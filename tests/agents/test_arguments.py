@@ -55,7 +55,7 @@ WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize(
-    ("name", "given_", "wanted", "written"),
+    ("name", "given_", "wanted", "stored"),
     [
         ("count", 5, 5, 5),
         ("count", 5.0, 5, 5),
@@ -77,9 +77,9 @@ WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
         ("note", None, None, None),
     ],
 )
-def test_function_gets_annotated_types_and_log_gets_json(name: str, given_: Any, wanted: Any, written: Any) -> None:
+def test_function_gets_annotated_types_and_log_gets_json(name: str, given_: Any, wanted: Any, stored: Any) -> None:
     valid = plan.validate_arguments({name: given_})
-    assert (type(valid[name]), valid[name]) == (type(written), written)
+    assert (type(valid[name]), valid[name]) == (type(stored), stored)
     typed = plan.to_typed_arguments(valid)[name]
     if wanted is not None:
         assert (type(typed), typed) == (type(wanted), wanted)
@@ -134,9 +134,9 @@ def test_canonical_arguments_are_stable(objects: dict[str, Any]) -> None:
 
 @given(st.integers(-(2**53) + 1, 2**53 - 1))
 def test_5_and_5_point_0_have_the_same_digest(number: int) -> None:
-    whole, broken = plan.validate_arguments({"count": number}), plan.validate_arguments({"count": float(number)})
-    assert compute_digest(arguments=whole) == compute_digest(arguments=broken)
-    assert json.dumps(whole) == json.dumps(broken)
+    integer, decimal = plan.validate_arguments({"count": number}), plan.validate_arguments({"count": float(number)})
+    assert compute_digest(arguments=integer) == compute_digest(arguments=decimal)
+    assert json.dumps(integer) == json.dumps(decimal)
 
 
 def test_schema_uses_types_that_a_model_can_write() -> None:

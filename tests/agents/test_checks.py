@@ -33,7 +33,7 @@ def agent(name: str = "ops", *tools: Tool, **changed: object) -> Agent:
 
 
 def found(*agents: Agent) -> list[str]:
-    return [str(mistake) for mistake in check_agents([LoadedAgent(f"{one.name}.py", one) for one in agents])]
+    return [str(issue) for issue in check_agents([LoadedAgent(f"{one.name}.py", one) for one in agents])]
 
 
 def test_shipped_agents_have_no_mistakes() -> None:
@@ -234,7 +234,7 @@ def test_import_failure_of_one_agent_keeps_the_others(tmp_path: Path, monkeypatc
         (tmp_path / f"handrail_test_{name}" / "__init__.py").write_text(dedent(source))
     loaded = load_agents([*(f"handrail_test_{name}" for name in BROKEN), "agents.deploy", "handrail_test_missing"])
     assert [one.agent.name for one in loaded if one.agent] == ["deploy"]
-    messages = [str(mistake) for mistake in check_agents(loaded)]
+    messages = [str(issue) for issue in check_agents(loaded)]
     for name, (_, expected) in BROKEN.items():
         assert any(expected.removeprefix(name) in line and f"handrail_test_{name}" in line for line in messages), (
             messages

@@ -210,9 +210,9 @@ async def test_unknown_answer_goes_to_the_fallback_model() -> None:
     fallback.check()
 
 
-async def partial_replies(thread: Conversation, said: str) -> list[str]:
+async def partial_replies(thread: Conversation, text: str) -> list[str]:
     partials: list[str] = []
-    thread.post_message(said)
+    thread.post_message(text)
     await thread.model.complete(thread._model_request(), partials.append)
     return partials
 
@@ -629,7 +629,7 @@ async def test_uncounted_answer_is_ignored(offline_thread: Conversation) -> None
     assert await offline_thread.run_model_to_reply() == "sea runs v1 since 9: all aboard"
 
 
-words = st.sampled_from(
+texts = st.sampled_from(
     ["ship v1 to sea", "ship v1", "sea", "list 2 ships", "wait", "stop", "hush", "no", "hello", "tell me more", "4"]
 )
 acts = st.sampled_from(
@@ -678,19 +678,19 @@ def possible(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
     return can
 
 
-async def play(thread: Conversation, story: list[tuple[str, str]]) -> None:
+async def play(thread: Conversation, actions: list[tuple[str, str]]) -> None:
     """Do the possible actions in order, and skip the others."""
-    for act, text in story:
+    for act, text in actions:
         if act == "chooses" and any(isinstance(wanted, CallModel) for wanted in next_work(thread.state)):
             await thread.run_model()
         elif act in (can := possible(thread, text)):
             can[act]()
 
 
-@given(st.lists(st.tuples(acts, words), max_size=60))
-async def test_commands_have_a_step_in_any_history(story: list[tuple[str, str]]) -> None:
+@given(st.lists(st.tuples(acts, texts), max_size=60))
+async def test_commands_have_a_step_in_any_history(actions: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
-    await play(thread, story)
+    await play(thread, actions)
 
     thread.state = thread.state.model_copy(update={"needs_model": True})
     completion = await thread.run_model()
@@ -700,12 +700,12 @@ async def test_commands_have_a_step_in_any_history(story: list[tuple[str, str]])
         assert completion.step.message
 
 
-@given(st.lists(st.tuples(acts, words), max_size=40))
-async def test_thread_comes_to_rest_when_requests_are_approved(story: list[tuple[str, str]]) -> None:
+@given(st.lists(st.tuples(acts, texts), max_size=40))
+async def test_thread_comes_to_rest_when_requests_are_approved(actions: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
-    await play(thread, [("says", "hello"), *story])
+    await play(thread, [("says", "hello"), *actions])
 
-    for _ in range(20 * len(story) + 20):
+    for _ in range(20 * len(actions) + 20):
         await play(thread, [(act, "4") for act in ("chooses", "wakes", "approve", "answer", "succeeds")])
 
     assert thread.state.status == "done"
@@ -721,6 +721,6 @@ def test_every_shipped_command_is_a_valid_step(agent: Agent) -> None:
 
 
 def test_history_without_events_is_empty() -> None:
-    story = command_history(ThreadState(), AGENT.commands)
+    history = command_history(ThreadState(), AGENT.commands)
 
-    assert (story.runs, story.pending_commands, story.comments, story.last_event) == ((), (), (), None)
+    assert (history.runs, history.pending_commands, history.comments, history.last_event) == ((), (), (), None)

@@ -36,11 +36,11 @@ def look(context: ToolContext) -> ToolResult:
 
 def agent(name: str, *tools: Any, asks: tuple[str, ...] = (), **steps: str) -> Agent:
     """Return an agent whose commands are these names (`_` for a space) with these steps."""
-    written = "\n".join(
-        f'[[commands]]\nsay = ["{said.replace("_", " ").replace("VERSION", "{version}")}"]\ndoes = "it"\nstep = {step}'
-        for said, step in steps.items()
+    toml = "\n".join(
+        f'[[commands]]\nsay = ["{name.replace("_", " ").replace("VERSION", "{version}")}"]\ndoes = "it"\nstep = {step}'
+        for name, step in steps.items()
     )
-    return Agent(name=name, purpose="", instructions="", tools=tools, delegates=asks, commands=Commands.parse(written))
+    return Agent(name=name, purpose="", instructions="", tools=tools, delegates=asks, commands=Commands.parse(toml))
 
 
 HARBOUR = agent(
@@ -137,8 +137,8 @@ async def test_circular_delegation_is_rejected_with_the_reason(office: Conversat
     office.post_message("circle")
     for _ in range(5):
         await office.next_step()
-    refused = "I did not do that: office waits for an answer itself, so it cannot be asked now"
-    assert await office.run_model_to_reply() == refused
+    rejection = "I did not do that: office waits for an answer itself, so it cannot be asked now"
+    assert await office.run_model_to_reply() == rejection
 
 
 async def test_command_of_both_agents_goes_to_the_active_one(office: Conversation) -> None:
@@ -163,13 +163,13 @@ async def test_withdrawn_delegate_request_is_reported_in_its_words(office: Conve
 
 
 async def test_same_delegation_twice_replies_twice(office: Conversation) -> None:
-    for seen in ("a sail", "two sails"):
+    for sighting in ("a sail", "two sails"):
         office.post_message("see")
         await office.next_step()
         await office.next_step()
-        office.succeed_tool(seen)
+        office.succeed_tool(sighting)
         await office.next_step()
-        assert await office.run_model_to_reply() == seen
+        assert await office.run_model_to_reply() == sighting
 
 
 async def test_two_commands_run_in_their_own_agents(office: Conversation) -> None:

@@ -108,18 +108,19 @@ async def test_nothing_happens_when_all_messages_are_deleted(thread: Conversatio
 
 @given(st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.none() | WORDS), max_size=12))
 def test_latest_text_counts_until_a_step_is_chosen(changes: list[tuple[str, str | None]]) -> None:
-    thread, anew, stands = Conversation(AGENT, CommandModel()), Conversation(AGENT, CommandModel()), {}
+    thread, replayed, latest = Conversation(AGENT, CommandModel()), Conversation(AGENT, CommandModel()), {}
     for ref, text in changes:
-        if ref in stands:
+        if ref in latest:
             thread.edit_message(ref, text)
         else:
             thread.post_message(text or "hello", ref=ref)
-        stands[ref] = None if stands.get(ref, "") is None else text if ref in stands else text or "hello"
-    for ref, text in stands.items():
+        latest[ref] = None if latest.get(ref, "") is None else text if ref in latest else text or "hello"
+    for ref, text in latest.items():
         if text is not None:
-            anew.post_message(text, ref=ref)
+            replayed.post_message(text, ref=ref)
     assert (
-        command_history(thread.state, AGENT.commands).unhandled == command_history(anew.state, AGENT.commands).unhandled
+        command_history(thread.state, AGENT.commands).unhandled
+        == command_history(replayed.state, AGENT.commands).unhandled
     )
 
 

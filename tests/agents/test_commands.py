@@ -89,7 +89,7 @@ def test_polite_prefixes_and_punctuation_are_ignored(before: str, after: str) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("Please, could you deploy it?", "deploy it"),
         ("hi there", "there"),
@@ -100,8 +100,8 @@ def test_polite_prefixes_and_punctuation_are_ignored(before: str, after: str) ->
         ("hey hey hey you", "you"),
     ],
 )
-def test_normalize_removes_prefixes_and_punctuation(text: str, said: str) -> None:
-    assert normalize(text) == said
+def test_normalize_removes_prefixes_and_punctuation(text: str, expected: str) -> None:
+    assert normalize(text) == expected
 
 
 @given(st.text() | st.lists(st.sampled_from([*POLITENESS, " ", ".", "!", "go", ","])).map(" ".join))
@@ -117,9 +117,9 @@ patterns = st.lists(st.tuples(LITERALS, st.booleans(), WORDS, st.integers(0, 10*
 
 @given(patterns)
 def test_matching_a_filled_pattern_returns_its_values(parts) -> None:
-    slots = [f"s{n}:int" if whole else f"s{n}" for n, (_, whole, _, _) in enumerate(parts)]
+    slots = [f"s{n}:int" if is_number else f"s{n}" for n, (_, is_number, _, _) in enumerate(parts)]
     pattern = " ".join(f"{literal} {{{slot}}}" for (literal, *_), slot in zip(parts, slots, strict=True))
-    values = [number if whole else word for _, whole, word, number in parts]
+    values = [number if is_number else word for _, is_number, word, number in parts]
     text = " ".join(f"{literal} {value}" for (literal, *_), value in zip(parts, values, strict=True))
     assume(normalize(text) == text)
     match = commands(command(pattern, **{f"s{n}": f"{{s{n}}}" for n in range(len(parts))})).match(text)
@@ -182,7 +182,7 @@ WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
 
 
 @pytest.mark.parametrize(
-    ("toml", "place"),
+    ("toml", "expected"),
     [
         ("[[commands]\n", "line 1"),
         ("x = 1", "x"),
@@ -198,10 +198,10 @@ WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
     ],
     ids=lambda value: value[:20],
 )
-def test_parse_error_names_the_place(toml: str, place: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^commands\.toml: ") as refused:
+def test_parse_error_names_the_place(toml: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^commands\.toml: ") as error:
         Commands.parse(toml)
-    assert place in str(refused.value)
+    assert expected in str(error.value)
 
 
 @given(st.text() | st.text(st.sampled_from('[]{}="\ncommandssaystep1.-:T')) | st.text().map(WHOLE.__add__))

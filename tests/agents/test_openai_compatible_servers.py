@@ -25,7 +25,7 @@ async def chat() -> AsyncIterator[OpenAIHarness]:
 
 
 def formats(provider: FakeOpenAI) -> list[str]:
-    return [(asked.body.get("response_format") or {}).get("type", "none") for asked in provider.received]
+    return [(call.body.get("response_format") or {}).get("type", "none") for call in provider.received]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ async def test_rejected_schema_is_left_out_from_then_on(
     assert (await chat.complete()).step == HELLO
     assert (await chat.complete()).step == HELLO
     assert formats(chat.provider) == [*tried, tried[-1]]
-    assert all("JSON schema" in asked.system for asked in chat.provider.received)
+    assert all("JSON schema" in call.system for call in chat.provider.received)
 
 
 async def test_server_without_const_is_called_once(chat: OpenAIHarness) -> None:
@@ -56,15 +56,15 @@ async def test_server_without_const_is_called_once(chat: OpenAIHarness) -> None:
     assert formats(chat.provider) == ["json_schema"]
 
 
-@pytest.mark.parametrize("refused", ["stream_options", "stream"])
-async def test_rejected_option_is_left_out_and_the_schema_stays(chat: OpenAIHarness, refused: str) -> None:
-    chat.provider.unsupported = frozenset({refused})
+@pytest.mark.parametrize("rejected", ["stream_options", "stream"])
+async def test_rejected_option_is_left_out_and_the_schema_stays(chat: OpenAIHarness, rejected: str) -> None:
+    chat.provider.unsupported = frozenset({rejected})
     chat.provider.will_say_raw(REPLY)
     chat.provider.will_say_raw(REPLY)
 
     assert [(await chat.complete()).step for _ in range(2)] == [HELLO, HELLO]
     assert formats(chat.provider) == ["json_schema"] * len(chat.provider.received)
-    assert [refused in asked.body for asked in chat.provider.received][-2:] == [False, False]
+    assert [rejected in call.body for call in chat.provider.received][-2:] == [False, False]
 
 
 async def test_unverified_organization_at_openai_is_not_streamed() -> None:
@@ -76,7 +76,7 @@ async def test_unverified_organization_at_openai_is_not_streamed() -> None:
         await model.close()
 
     assert completion.step == HELLO
-    assert [asked.is_streaming for asked in provider.received] == [True, False]
+    assert [call.is_streaming for call in provider.received] == [True, False]
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -106,11 +106,11 @@ async def test_other_rejection_is_not_retried(chat: OpenAIHarness) -> None:
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
-@pytest.mark.parametrize("place", ["parts", "thoughts"])
+@pytest.mark.parametrize("location", ["parts", "thoughts"])
 async def test_answer_is_found_in_every_known_field(
-    chat: OpenAIHarness, place: AnswerLocation, *, streams: bool
+    chat: OpenAIHarness, location: AnswerLocation, *, streams: bool
 ) -> None:
-    chat.provider.answer_location, chat.provider.can_stream = place, streams
+    chat.provider.answer_location, chat.provider.can_stream = location, streams
     chat.provider.will_say_raw(REPLY)
 
     assert (await chat.complete(lambda _: None)).step == HELLO

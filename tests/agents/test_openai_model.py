@@ -458,8 +458,8 @@ def test_any_retry_after_header_is_a_bounded_time_or_none(first: str, second: st
 
 
 @given(st.text(), st.text(min_size=8))
-def test_sanitized_message_is_short_printable_and_without_the_key(said: str, key: str) -> None:
-    sanitized = sanitize_message(said + key + said, key)
+def test_sanitized_message_is_short_printable_and_without_the_key(text: str, key: str) -> None:
+    sanitized = sanitize_message(text + key + text, key)
 
     assert len(sanitized) <= MAX_MESSAGE_LENGTH
     assert sanitized.isprintable()

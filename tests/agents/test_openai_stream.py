@@ -25,26 +25,26 @@ SPENT = Usage(input=120, cached=20, output=30)
 REPLY = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello 😀 there"}}'
 TWO_WORDS = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello there'
 
-Story = Callable[[FakeOpenAI], None]
+Script = Callable[[FakeOpenAI], None]
 
 
-async def hears(api: Api, story: Story, seconds: float = 30.0) -> tuple[Completion, list[str]]:
+async def call_once(api: Api, script: Script, seconds: float = 30.0) -> tuple[Completion, list[str]]:
     """Make one streamed call; return its completion and the partial replies."""
     partials: list[str] = []
     async with FakeOpenAI.running() as provider:
-        story(provider)
+        script(provider)
         model = build_model(provider, api, seconds)
         completion = await model.complete(MODEL_REQUEST, partials.append)
         await model.close()
     return completion, partials
 
 
-async def chat_calls(story: Story) -> tuple[Completion, list[str]]:
-    return await hears("chat", story)
+async def chat_calls(script: Script) -> tuple[Completion, list[str]]:
+    return await call_once("chat", script)
 
 
-async def responses_calls(story: Story) -> tuple[Completion, list[str]]:
-    return await hears("responses", story)
+async def responses_calls(script: Script) -> tuple[Completion, list[str]]:
+    return await call_once("responses", script)
 
 
 async def test_reply_is_reported_as_it_grows(openai_harness: OpenAIHarness) -> None:
@@ -64,7 +64,7 @@ async def test_reply_is_reported_before_the_end(openai_harness: OpenAIHarness) -
     received = asyncio.Event()
     openai_harness.provider.will_break_off(TWO_WORDS, "hang")
 
-    call = asyncio.create_task(openai_harness.complete(lambda said: received.set() if said == "Hello there" else None))
+    call = asyncio.create_task(openai_harness.complete(lambda text: received.set() if text == "Hello there" else None))
     async with asyncio.timeout(30):
         await received.wait()
 
@@ -93,7 +93,7 @@ async def test_every_call_is_streamed(openai_harness: OpenAIHarness) -> None:
     assert asked.has_usage_requested == (asked.api == "chat")
 
 
-STORIES: dict[str, Story] = {
+SCRIPTS: dict[str, Script] = {
     "a reply": lambda provider: provider.will_choose("done_for_now", message="bye"),
     "a tool": lambda provider: provider.will_choose("look", where="here"),
     "a question": lambda provider: provider.will_choose("request_human_input", question="which?"),
@@ -120,10 +120,10 @@ STORIES: dict[str, Story] = {
 }
 
 
-@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-async def test_streamed_call_equals_a_whole_answer(openai_harness: OpenAIHarness, story: Story) -> None:
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+async def test_streamed_call_equals_a_whole_answer(openai_harness: OpenAIHarness, script: Script) -> None:
     for _ in range(2):
-        story(openai_harness.provider)
+        script(openai_harness.provider)
 
     openai_harness.provider.can_stream = False
     at_once = await openai_harness.complete()
@@ -186,7 +186,7 @@ async def test_usage_of_a_broken_stream_is_estimated(openai_harness: OpenAIHarne
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("end", ["hang", "dribble"])
 async def test_stalled_stream_is_a_timeout(api: Api, end: ResponseEnd) -> None:
-    completion, _ = await hears(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
+    completion, _ = await call_once(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
 
     assert completion.outcome is CompletionOutcome.TIMEOUT
     assert completion.detail.endswith(" sent nothing for 0.5 seconds")
@@ -285,19 +285,19 @@ async def test_last_token_count_wins() -> None:
 
 
 async def test_wrapped_reply_is_reported_where_wrapping_is_allowed() -> None:
-    def story(provider: FakeOpenAI) -> None:
+    def script(provider: FakeOpenAI) -> None:
         provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{REPLY}\n```")
 
-    assert (await hears("chat", story))[1][-1] == "Hello 😀 there"
-    assert (await hears("responses", story))[1] == []
+    assert (await call_once("chat", script))[1][-1] == "Hello 😀 there"
+    assert (await call_once("responses", script))[1] == []
 
 
 @pytest.mark.parametrize("reason", [None, ""])
 async def test_complete_object_counts_without_a_finish_reason(reason: str | None) -> None:
-    whole, half = [chunk(REPLY, finish_reason=reason), DONE], [chunk(REPLY[:-3], finish_reason=reason), DONE]
+    complete, partial = [chunk(REPLY, finish_reason=reason), DONE], [chunk(REPLY[:-3], finish_reason=reason), DONE]
 
-    assert (await chat_calls(lambda provider: provider.will_stream(*whole)))[0].outcome is CompletionOutcome.OK
-    broken, _ = await chat_calls(lambda provider: provider.will_stream(*half))
+    assert (await chat_calls(lambda provider: provider.will_stream(*complete)))[0].outcome is CompletionOutcome.OK
+    broken, _ = await chat_calls(lambda provider: provider.will_stream(*partial))
     assert (broken.outcome, broken.detail) == (CompletionOutcome.FAILED, INCOMPLETE_STREAM)
 
 
@@ -419,10 +419,10 @@ def test_any_events_give_a_response(kind: Callable[[], StreamAccumulator], event
 
 @given(text=st.text(), cuts=st.integers(1, 7))
 def test_streamed_text_equals_its_chunks(text: str, cuts: int) -> None:
-    pieces = [text[at : at + cuts] for at in range(0, len(text), cuts)]
+    chunks = [text[at : at + cuts] for at in range(0, len(text), cuts)]
     streamed = ChatAccumulator()
-    for piece in pieces:
-        assert streamed.feed({"choices": [{"delta": {"content": piece}}]}) == piece
+    for part in chunks:
+        assert streamed.feed({"choices": [{"delta": {"content": part}}]}) == part
     assert streamed.result(is_done=False).failure is CompletionOutcome.FAILED
 
     streamed.feed({"choices": [{"finish_reason": "stop"}]})

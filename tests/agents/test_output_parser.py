@@ -155,15 +155,15 @@ def test_delegation_is_parsed() -> None:
         ({"agent": ["deploy"], "message": "hi"}, "step.agent: string_type: Input should be a valid string"),
     ],
 )
-def test_invalid_delegate_error_lists_the_delegates(asking: dict[str, Any], complaint: str) -> None:
-    assert answer_error(answer({"intent": "ask_agent", **asking}), ASKING) == complaint
+def test_invalid_delegate_error_lists_the_delegates(asking: dict[str, Any], message: str) -> None:
+    assert answer_error(answer({"intent": "ask_agent", **asking}), ASKING) == message
 
 
 def test_agent_without_delegates_has_no_ask_agent_step() -> None:
-    complaint = step_error(intent="ask_agent", agent="deploy", message="hi")
+    message = step_error(intent="ask_agent", agent="deploy", message="hi")
 
-    assert complaint.startswith("step.intent: unknown; choose one of: silence")
-    assert "ask_agent" not in complaint
+    assert message.startswith("step.intent: unknown; choose one of: silence")
+    assert "ask_agent" not in message
     assert answer_error(answer({"intent": "dig"}), ASKING).endswith("await, ask_agent")
 
 
@@ -177,9 +177,9 @@ def test_missing_intent_error_lists_the_intents() -> None:
 
 
 def test_invalid_argument_error_names_the_argument() -> None:
-    complaint = step_error(intent="silence", alert="disk", owner=None, window={**WINDOW, "hour": "seven"})
+    message = step_error(intent="silence", alert="disk", owner=None, window={**WINDOW, "hour": "seven"})
 
-    assert complaint == "silence: window.until.hour: Input should be a valid integer"
+    assert message == "silence: window.until.hour: Input should be a valid integer"
 
 
 def test_invalid_field_error_has_path_type_and_reason() -> None:
@@ -249,12 +249,12 @@ def test_error_never_repeats_the_answer() -> None:
 def test_error_is_short_and_on_one_line() -> None:
     many = {f"field\n{n}": n for n in range(1000)}
 
-    for complaint in (
+    for message in (
         step_error(intent="done_for_now", message="bye", **many),
         step_error(intent="silence", **{"x\n" * 2000: 1}),
     ):
-        assert len(complaint) <= MAX_PROBLEM_LENGTH
-        assert complaint.isprintable()
+        assert len(message) <= MAX_PROBLEM_LENGTH
+        assert message.isprintable()
 
 
 def test_step_can_be_built_from_a_dict() -> None:
@@ -279,8 +279,8 @@ steps = st.builds(
 def parsed(text: str) -> tuple[str, Step] | InvalidInput:
     try:
         return parse_step(text, AGENT)
-    except InvalidInput as complaint:
-        return complaint
+    except InvalidInput as message:
+        return message
 
 
 def check_parses_or_raises_invalid_input(text: str) -> None:

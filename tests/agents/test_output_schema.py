@@ -209,7 +209,7 @@ def test_model_with_extra_keys_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotation", "why"),
+    ("annotation", "reason"),
     [
         (dict[str, int], "an object with any keys"),
         (dict, "an object with any keys"),
@@ -219,8 +219,8 @@ def test_model_with_extra_keys_is_rejected() -> None:
         (Node, "Node contains itself"),
     ],
 )
-def test_unsupported_type_is_rejected_with_its_path(annotation: Any, why: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"Arguments\.odd.*{why}"):
+def test_unsupported_type_is_rejected_with_its_path(annotation: Any, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"Arguments\.odd.*{reason}"):
         strict_fields(odd=(annotation, ...))
 
 

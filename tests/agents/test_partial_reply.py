@@ -37,14 +37,14 @@ WRAPPINGS = [
 ]
 
 
-def emitted_texts(pieces: Sequence[str], *, wrapped: bool = True) -> list[str]:
-    draft = PartialReplyReader(may_be_wrapped=wrapped)
-    return [emitted for piece in pieces if (emitted := draft.feed(piece)) is not None]
+def emitted_texts(chunks: Sequence[str], *, may_be_wrapped: bool = True) -> list[str]:
+    reader = PartialReplyReader(may_be_wrapped=may_be_wrapped)
+    return [emitted for chunk in chunks if (emitted := reader.feed(chunk)) is not None]
 
 
-def chosen(text: str, *, wrapped: bool = True) -> Step | None:
+def chosen(text: str, *, may_be_wrapped: bool = True) -> Step | None:
     try:
-        return parse_step(extract_object(text) if wrapped else text, AGENT)[1]
+        return parse_step(extract_object(text) if may_be_wrapped else text, AGENT)[1]
     except InvalidInput:
         return None
 
@@ -53,11 +53,11 @@ def reply(message: str, reasoning: str = "because") -> str:
     return json.dumps({"reasoning": reasoning, "step": {"intent": "done_for_now", "message": message}})
 
 
-def check_emitted_is_a_prefix(pieces: Sequence[str], *, wrapped: bool) -> None:
-    emitted = emitted_texts(pieces, wrapped=wrapped)
-    step = chosen("".join(pieces), wrapped=wrapped)
+def check_emitted_is_a_prefix(chunks: Sequence[str], *, may_be_wrapped: bool) -> None:
+    emitted = emitted_texts(chunks, may_be_wrapped=may_be_wrapped)
+    step = chosen("".join(chunks), may_be_wrapped=may_be_wrapped)
 
-    assert all(longer.startswith(shorter) and longer != shorter for shorter, longer in pairwise(emitted))
+    assert all(current.startswith(previous) and current != previous for previous, current in pairwise(emitted))
     if isinstance(step, DoneForNow):
         assert step.message.startswith(emitted[-1] if emitted else "")
     elif step is not None:
@@ -142,12 +142,12 @@ def test_reasoning_and_fences_are_skipped(around: str) -> None:
     text = around.format(reply("use ```json``` and </think> with {care}"))
 
     assert emitted_texts(text)[-1] == "use ```json``` and </think> with {care}"
-    check_emitted_is_a_prefix(text, wrapped=True)
+    check_emitted_is_a_prefix(text, may_be_wrapped=True)
 
 
 @pytest.mark.parametrize("around", WRAPPINGS[2:])
 def test_wrapping_is_rejected_where_it_is_not_allowed(around: str) -> None:
-    assert emitted_texts(around.format(reply("Hi")), wrapped=False) == []
+    assert emitted_texts(around.format(reply("Hi")), may_be_wrapped=False) == []
 
 
 @pytest.mark.parametrize(
@@ -187,19 +187,19 @@ messages = st.text() | st.text(alphabet='😀é\\"`{}</think>\n u0d8', max_size=
 
 
 @st.composite
-def spelled(draw: st.DrawFn, text: str) -> str:
+def spelling_of(draw: st.DrawFn, text: str) -> str:
     """Draw a JSON string for a text, with each character in one of its possible spellings."""
-    return '"' + "".join(draw(st.sampled_from(ways(character))) for character in text) + '"'
+    return '"' + "".join(draw(st.sampled_from(spellings_of(character))) for character in text) + '"'
 
 
-def ways(character: str) -> list[str]:
+def spellings_of(character: str) -> list[str]:
     units = character.encode("utf-16-be").hex()
     escaped = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
     short = json.dumps(character, ensure_ascii=False)[1:-1]
     return [short, escaped, escaped.upper().replace("\\U", "\\u"), *(["\\/"] if character == "/" else [])]
 
 
-def in_pieces(text: str) -> st.SearchStrategy[list[str]]:
+def in_chunks(text: str) -> st.SearchStrategy[list[str]]:
     """Draw a split of the text into chunks."""
     cuts = st.lists(st.integers(0, len(text)), max_size=12).map(lambda at: [0, *sorted(at), len(text)])
     return st.just(list(text)) | cuts.map(lambda at: [text[begin:end] for begin, end in pairwise(at)])
@@ -210,26 +210,26 @@ def objects(draw: st.DrawFn, members: dict[str, str]) -> str:
     """Draw a JSON object with these members in any order, and any whitespace."""
     blank = st.sampled_from(["", " ", "\n\t"])
     order = draw(st.permutations(list(members.items())))
-    written = [f"{draw(spelled(key))}{draw(blank)}:{draw(blank)}{value}" for key, value in order]
-    return "{" + draw(blank) + f"{draw(blank)},{draw(blank)}".join(written) + draw(blank) + "}"
+    members_text = [f"{draw(spelling_of(key))}{draw(blank)}:{draw(blank)}{value}" for key, value in order]
+    return "{" + draw(blank) + f"{draw(blank)},{draw(blank)}".join(members_text) + draw(blank) + "}"
 
 
 @st.composite
 def replies(draw: st.DrawFn) -> tuple[str, list[str]]:
     """Draw a message, and an answer with it in chunks."""
     message = draw(messages)
-    step = draw(objects({"intent": draw(spelled("done_for_now")), "message": draw(spelled(message))}))
+    step = draw(objects({"intent": draw(spelling_of("done_for_now")), "message": draw(spelling_of(message))}))
     others = st.sampled_from(['"because"', "null", "7", '[{"step": "}"}, []]', '"\\"step\\": {"'])
     answer = draw(objects({"reasoning": draw(others), "step": step}))
-    return message, draw(in_pieces(draw(st.sampled_from(WRAPPINGS)).format(answer)))
+    return message, draw(in_chunks(draw(st.sampled_from(WRAPPINGS)).format(answer)))
 
 
 @given(replies())
 def test_any_spelling_and_chunking_emits_the_whole_reply(reply: tuple[str, list[str]]) -> None:
-    message, pieces = reply
+    message, chunks = reply
 
-    check_emitted_is_a_prefix(pieces, wrapped=True)
-    assert emitted_texts(pieces)[-1:] == ([message] if message.strip() else [])
+    check_emitted_is_a_prefix(chunks, may_be_wrapped=True)
+    assert emitted_texts(chunks)[-1:] == ([message] if message.strip() else [])
 
 
 parts = st.sampled_from([
@@ -241,12 +241,12 @@ parts = st.sampled_from([
 cluttered = st.lists(parts, max_size=12).map("".join)
 
 
-@given(text=cluttered.flatmap(in_pieces), wrapped=st.booleans())
-@example(text=[f"<think>a</think>b</think>{reply('Yes')}```json\n{reply('No')}\n```"], wrapped=True)
-@example(text=[f"<think>```json\n{reply('Yes')}\n```</think>{reply('No')}"], wrapped=True)
-@example(text=[f"```json\n{reply('Yes')}\n``` or\n```json\n{reply('No')}\n```"], wrapped=True)
-def test_emitted_text_is_a_prefix_with_any_wrapping(text: list[str], wrapped: bool) -> None:
-    check_emitted_is_a_prefix(text, wrapped=wrapped)
+@given(text=cluttered.flatmap(in_chunks), may_be_wrapped=st.booleans())
+@example(text=[f"<think>a</think>b</think>{reply('Yes')}```json\n{reply('No')}\n```"], may_be_wrapped=True)
+@example(text=[f"<think>```json\n{reply('Yes')}\n```</think>{reply('No')}"], may_be_wrapped=True)
+@example(text=[f"```json\n{reply('Yes')}\n``` or\n```json\n{reply('No')}\n```"], may_be_wrapped=True)
+def test_emitted_text_is_a_prefix_with_any_wrapping(text: list[str], may_be_wrapped: bool) -> None:
+    check_emitted_is_a_prefix(text, may_be_wrapped=may_be_wrapped)
 
 
 json_values = st.recursive(
@@ -266,9 +266,9 @@ steps = st.fixed_dictionaries(
 def test_emitted_text_of_any_json_matches_its_step(answer: dict[str, Any], chance: Any) -> None:
     text = json.dumps(answer, ensure_ascii=chance.random() < 0.5)
 
-    check_emitted_is_a_prefix(text, wrapped=False)
+    check_emitted_is_a_prefix(text, may_be_wrapped=False)
 
 
 @given(st.lists(st.text()))
-def test_any_text_can_be_fed(pieces: list[str]) -> None:
-    check_emitted_is_a_prefix(pieces, wrapped=True)
+def test_any_text_can_be_fed(chunks: list[str]) -> None:
+    check_emitted_is_a_prefix(chunks, may_be_wrapped=True)

@@ -42,23 +42,23 @@ class Writer:
     def section(self) -> None:
         self.break_line()
         repeated = self.draw(st.booleans())
-        written, name = self.fresh_key()
+        key, name = self.fresh_key()
         for index in range(self.draw(st.integers(1, 3)) if repeated else 1):
             self.note((name,))
             path: KeyPath = (name, index) if repeated else (name,)
             self.note(path)
-            self.put(f"[[ {written} ]]" if repeated else f"[{written}]")
+            self.put(f"[[ {key} ]]" if repeated else f"[{key}]")
             self.break_line()
             self.pairs(path)
-            self.sub_section(written, path)
+            self.sub_section(key, path)
 
     def sub_section(self, parent: str, path: KeyPath) -> None:
         if self.draw(st.booleans()):
-            written, name = self.fresh_key()
+            key, name = self.fresh_key()
             deeper, leaf = self.fresh_key()
             self.note((*path, name))
             self.note((*path, name, leaf))
-            self.put(f"[{parent} . {written}.{deeper}]")
+            self.put(f"[{parent} . {key}.{deeper}]")
             self.break_line()
             self.pairs((*path, name, leaf))
 
@@ -70,10 +70,10 @@ class Writer:
     def pair(self, table: KeyPath, depth: int) -> None:
         path = table
         for part in range(self.draw(st.integers(1, 2))):
-            written, name = self.fresh_key()
+            key, name = self.fresh_key()
             path = (*path, name)
             self.note(path)
-            self.put(f"{' . ' if part else ''}{written}")
+            self.put(f"{' . ' if part else ''}{key}")
         self.put(self.draw(st.sampled_from([" = ", "="])))
         self.value(path, depth)
 
@@ -108,8 +108,8 @@ class Writer:
 
     def fresh_key(self) -> tuple[str, str]:
         self.names += 1
-        written = self.draw(st.sampled_from(KEYS))(self.names)
-        return written, next(iter(tomllib.loads(f"{written} = 1")))
+        key = self.draw(st.sampled_from(KEYS))(self.names)
+        return key, next(iter(tomllib.loads(f"{key} = 1")))
 
     def break_line(self) -> None:
         self.put(self.draw(st.sampled_from(["\n", "\r\n", ' # [x] = "\n', "\n\n  ", "\n# '''\n\t"])))

@@ -51,11 +51,11 @@ def test_tool_runs_with_the_context_and_named_arguments() -> None:
 
 def test_tool_without_approval_terms_has_no_approver() -> None:
     @tool(effect="once", risk="high")
-    def lonely(context: ToolContext) -> ToolResult:
+    def without_terms(context: ToolContext) -> ToolResult:
         return ToolResult(summary="")
 
-    assert lonely.defaults.ask == ApprovalTerms()
-    assert (lonely.description, lonely.version, lonely.defaults.risk) == ("", 1, "high")
+    assert without_terms.defaults.ask == ApprovalTerms()
+    assert (without_terms.description, without_terms.version, without_terms.defaults.risk) == ("", 1, "high")
 
 
 def test_verifiable_tool_needs_a_check() -> None:

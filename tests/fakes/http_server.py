@@ -99,9 +99,9 @@ async def _send(writer: asyncio.StreamWriter, response: HttpResponse) -> None:
 
 async def _send_chunks(writer: asyncio.StreamWriter, response: HttpResponse, chunks: Sequence[bytes]) -> None:
     writer.write(_encode_head(response, {"transfer-encoding": "chunked"}))
-    for piece in filter(None, chunks):
+    for chunk in filter(None, chunks):
         await asyncio.sleep(response.chunk_delay_seconds)
-        writer.write(_encode_chunk(piece))
+        writer.write(_encode_chunk(chunk))
         await _drain(writer)
     while response.end == "dribble":
         writer.write(_encode_chunk(b": \n"))

@@ -129,8 +129,8 @@ class FakeOpenAI:
         def respond(call: ReceivedModelCall) -> HttpResponse:
             try:
                 step = fill_with_nulls({"intent": intent, **fields}, call.schema)
-            except ValueError as wrong:
-                return self._reject(call.api, str(wrong))
+            except ValueError as problem:
+                return self._reject(call.api, str(problem))
             return self._model_response(call, json.dumps({"reasoning": reasoning, "step": step}))
 
         self._script.append(respond)
@@ -219,8 +219,8 @@ class FakeOpenAI:
             return self._reject(api, "Incorrect API key provided", status=401)
         try:
             call = _parse_call(api, json.loads(request.body))
-        except (KeyError, TypeError, ValueError) as wrong:
-            return self._reject(api, f"this is not a valid call: {wrong!r}")
+        except (KeyError, TypeError, ValueError) as problem:
+            return self._reject(api, f"this is not a valid call: {problem!r}")
         return self._next_response(call)
 
     def _next_response(self, call: ReceivedModelCall) -> HttpResponse:
@@ -243,15 +243,15 @@ class FakeOpenAI:
     def _find_violations(self, call: ReceivedModelCall) -> list[str]:
         is_bare = call.api == "chat" and (call.body.get("response_format") or {}).get("type") != "json_schema"
         is_fallen_back = is_bare and len(self.received) > 1
-        wrong = [
+        violations = [
             *(() if is_fallen_back else schema_violations(call.schema)),
             *streaming_violations(call.body, call.api),
         ]
         if call.body.get("model") != self.model:
-            wrong.append(f"there is no model {call.body.get('model')!r}")
+            violations.append(f"there is no model {call.body.get('model')!r}")
         if call.api == "responses" and call.body.get("store") is not False:
-            wrong.append("nothing may be stored")
-        return wrong
+            violations.append("nothing may be stored")
+        return violations
 
     def _models_response(self, request: HttpRequest) -> HttpResponse:
         if request.headers.get("authorization") != f"Bearer {self.key}":
@@ -272,7 +272,7 @@ class FakeOpenAI:
         refusal: str | None = None,
         finish_reason: FinishReason = "stop",
     ) -> HttpResponse:
-        said = ModelAnswer(
+        answer = ModelAnswer(
             text=text,
             refusal=refusal,
             finish_reason=finish_reason,
@@ -280,14 +280,14 @@ class FakeOpenAI:
             location=self.answer_location,
         )
         if self._should_stream(call):
-            said = replace(said, finish_reason=None) if self.is_finish_reason_omitted else said
-            pieces = self.split_text(text or "")
+            answer = replace(answer, finish_reason=None) if self.is_finish_reason_omitted else answer
+            chunks = self.split_text(text or "")
             events = openai_streams.encode_answer(
-                call.api, said, self.model, pieces, has_usage=call.has_usage_requested
+                call.api, answer, self.model, chunks, has_usage=call.has_usage_requested
             )
             return replace(_stream_response(events), chunk_delay_seconds=self.chunk_delay_seconds)
         shape = response if call.api == "responses" else chat_completion
-        return _json_response(shape(said, self.model))
+        return _json_response(shape(answer, self.model))
 
     def _should_stream(self, call: ReceivedModelCall) -> bool:
         return call.is_streaming and self.can_stream
@@ -298,13 +298,15 @@ class FakeOpenAI:
 
 def _parse_call(api: Api, body: dict[str, Any]) -> ReceivedModelCall:
     messages = body["input" if api == "responses" else "messages"]
-    said = {message["role"]: message["content"] for message in messages}
+    contents = {message["role"]: message["content"] for message in messages}
     if api == "responses":
-        written = body.get("text", {}).get("format", {})
+        schema_format = body.get("text", {}).get("format", {})
     else:
-        written = body.get("response_format", {}).get("json_schema", {})
-    strict = written.get("strict") is True and bool(written.get("name"))
-    return ReceivedModelCall(api, said["system"], said["user"], written.get("schema", {}) if strict else {}, body)
+        schema_format = body.get("response_format", {}).get("json_schema", {})
+    strict = schema_format.get("strict") is True and bool(schema_format.get("name"))
+    return ReceivedModelCall(
+        api, contents["system"], contents["user"], schema_format.get("schema", {}) if strict else {}, body
+    )
 
 
 def _json_response(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -61,18 +61,20 @@ def chat_chunks(answer: ModelAnswer, model: str, text_chunks: Sequence[str], *, 
 
 def response_events(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> list[Event]:
     """Yield all events of an answer; the last one has the whole response."""
-    whole = response(answer, model)
-    end = {"type": f"response.{whole['status']}", "response": whole}
-    return _number_events([*_response_start_events(answer, model, chunks), *_response_done_events(answer, whole), end])
+    complete = response(answer, model)
+    end = {"type": f"response.{complete['status']}", "response": complete}
+    return _number_events(
+        [*_response_start_events(answer, model, chunks), *_response_done_events(answer, complete), end]
+    )
 
 
 def _chat_start_chunks(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> Iterator[Event]:
-    words = (
-        [text_fields(answer.location, piece) for piece in chunks]
+    deltas = (
+        [text_fields(answer.location, chunk) for chunk in chunks]
         if answer.refusal is None
         else [{"refusal": answer.refusal}]
     )
-    for delta in [{"role": "assistant", "content": "", "refusal": None}, *words]:
+    for delta in [{"role": "assistant", "content": "", "refusal": None}, *deltas]:
         yield _chat_chunk(model, {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
 
 
@@ -86,9 +88,9 @@ _PART: Event = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
 
 def _response_start_events(answer: ModelAnswer, model: str, chunks: Sequence[str]) -> Iterator[Event]:
     """Yield the events up to the last text delta; a reasoning item comes first."""
-    whole = response(answer, model)
-    thoughts, message = whole["output"]
-    open_ = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+    complete = response(answer, model)
+    thoughts, message = complete["output"]
+    open_ = {**complete, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
     yield {"type": "response.created", "response": open_}
     yield {"type": "response.in_progress", "response": open_}
     yield {"type": "response.output_item.added", "output_index": 0, "item": thoughts}
@@ -96,12 +98,12 @@ def _response_start_events(answer: ModelAnswer, model: str, chunks: Sequence[str
     item = {**message, "status": "in_progress", "content": []}
     yield {"type": "response.output_item.added", "output_index": 1, "item": item}
     yield {"type": "response.content_part.added", **_PART, "part": {**message["content"][0], _text_key(answer): ""}}
-    for piece in chunks if answer.refusal is None else [answer.refusal]:
-        yield {"type": f"{_event_prefix(answer)}.delta", **_PART, "delta": piece, **_logprobs(answer)}
+    for chunk in chunks if answer.refusal is None else [answer.refusal]:
+        yield {"type": f"{_event_prefix(answer)}.delta", **_PART, "delta": chunk, **_logprobs(answer)}
 
 
-def _response_done_events(answer: ModelAnswer, whole: Event) -> Iterator[Event]:
-    message = whole["output"][1]
+def _response_done_events(answer: ModelAnswer, complete: Event) -> Iterator[Event]:
+    message = complete["output"][1]
     part = message["content"][0]
     yield {
         "type": f"{_event_prefix(answer)}.done",

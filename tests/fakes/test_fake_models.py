@@ -70,20 +70,20 @@ async def test_unknown_path_fails_the_test() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "why"),
+    ("step", "reason"),
     [
         ({"intent": "fly"}, "no step 'fly'"),
         ({"intent": "done_for_now"}, "needs message"),
         ({"intent": "done_for_now", "message": "bye", "mood": "blue"}, "has no mood"),
     ],
 )
-async def test_step_that_violates_the_schema_fails_the_test(step: dict[str, Any], why: str) -> None:
-    with pytest.raises(AssertionError, match=why):
+async def test_step_that_violates_the_schema_fails_the_test(step: dict[str, Any], reason: str) -> None:
+    with pytest.raises(AssertionError, match=reason):
         await choosing(step)
 
 
 @pytest.mark.parametrize(
-    ("schema", "why"),
+    ("schema", "reason"),
     [
         ({"anyOf": [{"type": "string"}]}, "the root must be an object"),
         ({"type": "object", "properties": {}}, "additionalProperties must be false"),
@@ -95,8 +95,8 @@ async def test_step_that_violates_the_schema_fails_the_test(step: dict[str, Any]
         ),
     ],
 )
-def test_schema_that_is_not_strict_is_reported(schema: dict[str, Any], why: str) -> None:
-    assert any(why in rule for rule in schema_violations(schema))
+def test_schema_that_is_not_strict_is_reported(schema: dict[str, Any], reason: str) -> None:
+    assert any(reason in rule for rule in schema_violations(schema))
 
 
 async def test_scripted_steps_are_chosen_in_order() -> None:

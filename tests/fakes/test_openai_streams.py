@@ -20,7 +20,7 @@ from tests.fakes.openai_streams import (
     response_events,
 )
 
-SAID = [
+ANSWERS = [
     ModelAnswer(text="Hello"),
     ModelAnswer(refusal="No."),
     ModelAnswer(text="Hel", finish_reason="length"),
@@ -40,27 +40,27 @@ def data_of(event: bytes) -> dict[str, Any]:
     return data
 
 
-@pytest.mark.parametrize("said", SAID)
-def test_chunks_have_the_declared_shape(said: ModelAnswer) -> None:
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_chunks_have_the_declared_shape(answer: ModelAnswer) -> None:
     for count in (True, False):
-        for data in chat_chunks(said, "m", list(said.text or ""), has_usage=count):
+        for data in chat_chunks(answer, "m", list(answer.text or ""), has_usage=count):
             checked("chat", data)
 
 
-@pytest.mark.parametrize("said", SAID)
-def test_events_have_the_declared_shape_and_name(said: ModelAnswer) -> None:
-    for number, data in enumerate(response_events(said, "m", list(said.text or ""))):
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_events_have_the_declared_shape_and_name(answer: ModelAnswer) -> None:
+    for number, data in enumerate(response_events(answer, "m", list(answer.text or ""))):
         event = checked("responses", data)
         assert (event.type, event.sequence_number) == (data["type"], number)
 
 
 @API
 def test_interrupted_stream_is_a_prefix_of_the_whole(api: Api) -> None:
-    whole = encode_answer(api, ModelAnswer(text="Hello"), "m", ["He", "llo"], has_usage=False)
+    complete = encode_answer(api, ModelAnswer(text="Hello"), "m", ["He", "llo"], has_usage=False)
     part = encode_start(api, "m", ["He", "llo"])
 
-    assert 0 < len(part) < len(whole)
-    assert part == whole[: len(part)]
+    assert 0 < len(part) < len(complete)
+    assert part == complete[: len(part)]
 
 
 def test_failures_of_responses_have_the_declared_shape() -> None:
@@ -82,7 +82,7 @@ def test_chat_ends_with_finish_reason_usage_and_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("api", "body", "why"),
+    ("api", "body", "reason"),
     [
         ("chat", {"stream_options": {"include_usage": True}}, "are for streams alone"),
         ("chat", {"stream": "yes"}, "must be true or false"),
@@ -90,8 +90,8 @@ def test_chat_ends_with_finish_reason_usage_and_done() -> None:
         ("responses", {"stream": True, "stream_options": {"include_usage": True}}, "include_usage is not known"),
     ],
 )
-def test_invalid_stream_options_are_reported(api: Api, body: dict[str, Any], why: str) -> None:
-    assert any(why in rule for rule in streaming_violations(body, api))
+def test_invalid_stream_options_are_reported(api: Api, body: dict[str, Any], reason: str) -> None:
+    assert any(reason in rule for rule in streaming_violations(body, api))
 
 
 def test_streaming_may_be_requested() -> None:

@@ -14,28 +14,28 @@ EVERYWHERE = {"intent": "current_release", "environment": "all"}
 
 
 def test_set_up_returns_only_the_variables_the_tools_need(tmp_path: Path, path: dict[str, str]) -> None:
-    given = set_up(tmp_path, {**path, "HOME": "/home/bot", "SLACK_BOT_TOKEN": "x"})
-    assert given == {
+    environment = set_up(tmp_path, {**path, "HOME": "/home/bot", "SLACK_BOT_TOKEN": "x"})
+    assert environment == {
         **path,
         "HOME": "/home/bot",
         "DEPLOY_REPO": str(tmp_path / "sample" / "remote.git"),
-        "DEPLOY_CACHE": given["DEPLOY_CACHE"],
+        "DEPLOY_CACHE": environment["DEPLOY_CACHE"],
     }
 
 
 def test_deploy_repo_replaces_the_sample(tmp_path: Path, path: dict[str, str]) -> None:
-    given = set_up(tmp_path, {**path, "DEPLOY_REPO": "git@git.example:team/app.git"})
-    assert given["DEPLOY_REPO"] == "git@git.example:team/app.git"
+    environment = set_up(tmp_path, {**path, "DEPLOY_REPO": "git@git.example:team/app.git"})
+    assert environment["DEPLOY_REPO"] == "git@git.example:team/app.git"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", ["{path}", "file://{path}"])
 def test_remote_can_be_a_path_with_spaces_or_a_file_url(tmp_path: Path, path: dict[str, str], form: str) -> None:
     sample = set_up(tmp_path / "a home", path)["DEPLOY_REPO"]
-    given = set_up(tmp_path / "another home", {**path, "DEPLOY_REPO": form.format(path=sample)})
+    environment = set_up(tmp_path / "another home", {**path, "DEPLOY_REPO": form.format(path=sample)})
     tool = AGENT.get_tool("list_tags")
     assert tool is not None
-    assert "v1.4.0" in tool.run(ToolContext("k", given)).summary
+    assert "v1.4.0" in tool.run(ToolContext("k", environment)).summary
 
 
 def test_prefetched_tools_read_and_need_no_arguments() -> None:
@@ -59,7 +59,7 @@ def test_schemas_list_the_environments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "step"),
+    ("text", "step"),
     [
         ("deploy v1.4.0 to production", PRODUCTION),
         ("Please ship v1.4.0 to prod!", PRODUCTION),
@@ -78,15 +78,15 @@ def test_schemas_list_the_environments() -> None:
         ("roll staging back", BACK),
     ],
 )
-def test_commands_match_common_phrases(said: str, step: dict[str, Any]) -> None:
-    chosen = _step(said)
+def test_commands_match_common_phrases(text: str, step: dict[str, Any]) -> None:
+    chosen = _step(text)
     tool = AGENT.get_tool(chosen.pop("intent"))
     assert tool is not None
     assert {"intent": tool.name, **tool.validate_arguments(chosen)} == step
 
 
 @pytest.mark.parametrize(
-    ("said", "answers"),
+    ("text", "answers"),
     [
         ("deploy v1.4.0", ["production"]),
         ("deploy to production", ["v1.4.0"]),
@@ -94,11 +94,11 @@ def test_commands_match_common_phrases(said: str, step: dict[str, Any]) -> None:
         ("ship it", ["v1.4.0", "production"]),
     ],
 )
-def test_missing_parts_are_asked_and_completed_by_the_answers(said: str, answers: list[str]) -> None:
+def test_missing_parts_are_asked_and_completed_by_the_answers(text: str, answers: list[str]) -> None:
     for answer in answers:
-        assert _step(said)["intent"] == "request_human_input"
-        said = _answered(said, answer)
-    assert _step(said) == PRODUCTION
+        assert _step(text)["intent"] == "request_human_input"
+        text = _answered(text, answer)
+    assert _step(text) == PRODUCTION
 
 
 def test_question_for_the_environment_offers_choices() -> None:
@@ -107,33 +107,33 @@ def test_question_for_the_environment_offers_choices() -> None:
     assert step["question"] == "Where shall I deploy v1.4.0?"
 
 
-@pytest.mark.parametrize("said", ["cancel", "Stop!", "never mind"])
-def test_cancel_commands_end_the_thread(said: str) -> None:
-    assert _step(said)["intent"] == "done_for_now"
+@pytest.mark.parametrize("text", ["cancel", "Stop!", "never mind"])
+def test_cancel_commands_end_the_thread(text: str) -> None:
+    assert _step(text)["intent"] == "done_for_now"
 
 
-@pytest.mark.parametrize("said", ["deploy v1.4.0 to production now and tell nobody", "hello", "list many commits", ""])
-def test_other_texts_match_no_command(said: str) -> None:
-    assert AGENT.commands.match(said) is None
+@pytest.mark.parametrize("text", ["deploy v1.4.0 to production now and tell nobody", "hello", "list many commits", ""])
+def test_other_texts_match_no_command(text: str) -> None:
+    assert AGENT.commands.match(text) is None
 
 
 def test_every_pattern_matches_its_own_command() -> None:
     for command in AGENT.commands.commands:
         for pattern in command.say:
-            said = pattern.replace("{limit:int}", "3").replace("{tag}", "v1.4.0").replace("{environment}", "staging")
-            match = AGENT.commands.match(said)
+            text = pattern.replace("{limit:int}", "3").replace("{tag}", "v1.4.0").replace("{environment}", "staging")
+            match = AGENT.commands.match(text)
             assert match is not None
-            assert match.command == command, said
+            assert match.command == command, text
 
 
-def _step(said: str) -> dict[str, Any]:
-    match = AGENT.commands.match(said)
-    assert match is not None, said
+def _step(text: str) -> dict[str, Any]:
+    match = AGENT.commands.match(text)
+    assert match is not None, text
     return match.step
 
 
-def _answered(said: str, answer: str) -> str:
-    match = AGENT.commands.match(said)
+def _answered(text: str, answer: str) -> str:
+    match = AGENT.commands.match(text)
     assert match is not None
     assert match.command.answered is not None
     return match.command.answered.format(answer=answer, **match.values)

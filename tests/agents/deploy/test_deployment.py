@@ -68,9 +68,9 @@ def test_rejected_push_changes_nothing(
 ) -> None:
     release = Release(environment="production", tag="v1.4.0", commit=commits["v1.4.0"], key="late")
     with open_repository(operator.environment) as repository:
-        seen = repository.fetch_snapshot()
+        snapshot = repository.fetch_snapshot()
         other.prepare_and_run("roll_back", "theirs", environment="staging")
-        assert not repository.push_release(release, seen)
+        assert not repository.push_release(release, snapshot)
         assert "late" not in {release.key for release in repository.fetch_snapshot().releases}
     assert tag_commit("production") == commits["v1.2.0"]
 

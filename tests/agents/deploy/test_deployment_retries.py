@@ -94,8 +94,8 @@ def test_calls_on_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(operator.run, name) for name in ("list_tags", "list_commits", "current_release") * 4]
         moves = [
-            pool.submit(operator.prepare_and_run, "roll_back", place, environment=place)
-            for place in ("production", "staging")
+            pool.submit(operator.prepare_and_run, "roll_back", environment, environment=environment)
+            for environment in ("production", "staging")
         ]
         assert all(call.result().summary for call in (*calls, *moves))
 

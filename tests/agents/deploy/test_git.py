@@ -60,7 +60,7 @@ def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "expected"),
+    ("stderr", "kind", "expected"),
     [
         ("fatal: unable to access 'x': Could not resolve host: git.example", Unavailable, "does not respond"),
         ("ssh: connect to host git.example port 22: Connection refused", Unavailable, "does not respond"),
@@ -77,12 +77,12 @@ def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
         ("", ToolError, "git failed"),
     ],
 )
-def test_errors_are_classified_and_say_what_to_do(said: str, kind: type[HandrailError], expected: str) -> None:
+def test_errors_are_classified_and_say_what_to_do(stderr: str, kind: type[HandrailError], expected: str) -> None:
     git = Git(Path("x"), "https://bot:hunter2@git.example/app")
-    complaint = git.to_error(GitResult(128, "", f"hint: noise\n{said}\nTo https://bot:hunter2@git.example/app"))
-    assert type(complaint) is kind
-    assert expected in str(complaint)
-    assert "hunter2" not in str(complaint)
+    error = git.to_error(GitResult(128, "", f"hint: noise\n{stderr}\nTo https://bot:hunter2@git.example/app"))
+    assert type(error) is kind
+    assert expected in str(error)
+    assert "hunter2" not in str(error)
 
 
 def test_long_error_is_truncated() -> None:

@@ -60,19 +60,19 @@ def test_tag_names_that_git_rejects_or_misreads_are_rejected(name: str) -> None:
         parse_tag_name(name)
 
 
-@given(said=st.text())
-def test_commit_is_hex_digits_or_empty(said: str) -> None:
+@given(text=st.text())
+def test_commit_is_hex_digits_or_empty(text: str) -> None:
     try:
-        commit = parse_commit_prefix(said)
+        commit = parse_commit_prefix(text)
     except ToolError:
         return
     assert set(commit) <= set("0123456789abcdef")
 
 
-@pytest.mark.parametrize("said", ["HEAD", "123", "v1.4.0", "main", "abcg", "a" * 65, "--all"])
-def test_commit_names_that_are_not_ids_are_rejected(said: str) -> None:
+@pytest.mark.parametrize("text", ["HEAD", "123", "v1.4.0", "main", "abcg", "a" * 65, "--all"])
+def test_commit_names_that_are_not_ids_are_rejected(text: str) -> None:
     with pytest.raises(ToolError, match="is not a commit id"):
-        parse_commit_prefix(said)
+        parse_commit_prefix(text)
 
 
 def test_replaced_commit_is_parsed_from_prepared_arguments() -> None:
@@ -87,20 +87,20 @@ def test_replaced_commit_cannot_be_abbreviated() -> None:
         parse_replaced_commit("v1.4.0 abababab")
 
 
-@given(said=st.text())
-def test_unknown_environments_are_rejected(said: str) -> None:
-    assume(said not in ENVIRONMENTS)
+@given(text=st.text())
+def test_unknown_environments_are_rejected(text: str) -> None:
+    assume(text not in ENVIRONMENTS)
     with pytest.raises(ToolError, match="choose production or staging"):
-        parse_environment(said)
+        parse_environment(text)
 
 
-@given(said=st.text())
-def test_normalizing_twice_changes_nothing(said: str) -> None:
-    assert normalize_environment(normalize_environment(said)) == normalize_environment(said)
+@given(text=st.text())
+def test_normalizing_twice_changes_nothing(text: str) -> None:
+    assert normalize_environment(normalize_environment(text)) == normalize_environment(text)
 
 
-@given(said=st.text())
-def test_quoted_text_is_short_and_printable_ascii(said: str) -> None:
-    assert quote(said).isprintable()
-    assert quote(said).isascii()
-    assert len(quote(said)) < 700
+@given(text=st.text())
+def test_quoted_text_is_short_and_printable_ascii(text: str) -> None:
+    assert quote(text).isprintable()
+    assert quote(text).isascii()
+    assert len(quote(text)) < 700

@@ -35,7 +35,7 @@ def test_any_text_can_be_parsed_as_notes(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "changes",
     [
         {"commit": "--force"},
         {"commit": "abc"},
@@ -45,10 +45,10 @@ def test_any_text_can_be_parsed_as_notes(text: str) -> None:
         {"action": "x"},
     ],
 )
-def test_invalid_records_are_ignored(wrong: dict[str, str]) -> None:
+def test_invalid_records_are_ignored(changes: dict[str, str]) -> None:
     record = {"environment": "production", "commit": "a" * 40, "tag": "v1.0.0"}
     assert parse_releases(json.dumps(record))
-    assert parse_releases(json.dumps(record | wrong)) == ()
+    assert parse_releases(json.dumps(record | changes)) == ()
 
 
 def test_record_needs_only_environment_and_commit() -> None:

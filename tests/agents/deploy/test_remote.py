@@ -24,10 +24,10 @@ def test_path_is_made_absolute() -> None:
     assert normalize_remote("some/repo.git") == str(Path("some/repo.git").resolve())
 
 
-@pytest.mark.parametrize("said", ["--upload-pack=touch ran", "-oProxyCommand=x", "https://git.example/\nx"])
-def test_remote_that_looks_like_an_option_is_rejected(said: str) -> None:
+@pytest.mark.parametrize("remote", ["--upload-pack=touch ran", "-oProxyCommand=x", "https://git.example/\nx"])
+def test_remote_that_looks_like_an_option_is_rejected(remote: str) -> None:
     with pytest.raises(ConfigurationError, match="DEPLOY_REPO must be a path or a URL"):
-        normalize_remote(said)
+        normalize_remote(remote)
 
 
 @given(secret=SECRETS)

@@ -37,8 +37,8 @@ def test_sample_passes_fsck_and_can_be_cloned(tmp_path: Path, path: dict[str, st
 
 def test_concurrent_creation_makes_one_sample(tmp_path: Path, path: dict[str, str]) -> None:
     with ThreadPoolExecutor(6) as pool:
-        made = list(pool.map(lambda _: ensure_sample_remote(tmp_path / "sample", path), range(6)))
-    assert set(made) == {tmp_path / "sample" / "remote.git"}
+        remotes = list(pool.map(lambda _: ensure_sample_remote(tmp_path / "sample", path), range(6)))
+    assert set(remotes) == {tmp_path / "sample" / "remote.git"}
     assert [file.name for file in (tmp_path / "sample").iterdir()] == ["remote.git"]
 
 
@@ -50,10 +50,10 @@ def test_existing_sample_is_not_changed(tmp_path: Path, path: dict[str, str]) ->
 
 
 def test_without_git_only_the_tools_fail(tmp_path: Path) -> None:
-    given = set_up(tmp_path, {"PATH": ""})
+    environment = set_up(tmp_path, {"PATH": ""})
     assert list((tmp_path / "sample").iterdir()) == []
     with pytest.raises(ConfigurationError, match="install git"):
-        list_tags.run(ToolContext(key="k", environment=given))
+        list_tags.run(ToolContext(key="k", environment=environment))
 
 
 def test_sample_is_created_at_the_next_start_with_git(tmp_path: Path, path: dict[str, str]) -> None:

@@ -66,8 +66,8 @@ def test_current_release_shows_all_environments_and_newest_tag(operator: ToolRun
 
 
 def test_current_release_of_one_environment_shows_only_it(operator: ToolRunner, commits: Commits) -> None:
-    (place,) = operator.run("current_release", environment="staging").data["releases"]
-    assert (place["environment"], place["tag"], place["commit"]) == ("staging", "v1.3.0", commits["v1.3.0"])
+    (release,) = operator.run("current_release", environment="staging").data["releases"]
+    assert (release["environment"], release["tag"], release["commit"]) == ("staging", "v1.3.0", commits["v1.3.0"])
 
 
 def test_environment_without_a_release_is_reported(operator: ToolRunner, remote: Git) -> None:
@@ -116,9 +116,9 @@ def test_preparing_twice_changes_nothing(operator: ToolRunner) -> None:
         assert operator.prepare(name, **prepared) == prepared
 
 
-@pytest.mark.parametrize("said", ["Production", " PROD ", "prod", "production"])
-def test_environment_aliases_are_normalized(operator: ToolRunner, said: str) -> None:
-    assert operator.prepare("roll_back", environment=said)["environment"] == "production"
+@pytest.mark.parametrize("name", ["Production", " PROD ", "prod", "production"])
+def test_environment_aliases_are_normalized(operator: ToolRunner, name: str) -> None:
+    assert operator.prepare("roll_back", environment=name)["environment"] == "production"
 
 
 def test_unknown_tag_error_names_the_newest_tags(operator: ToolRunner) -> None:
@@ -177,8 +177,8 @@ def test_record_is_appended_to_an_existing_note(
         "notes", "--ref=releases", "add", "--force", "--message=# Seen by Ines\n\n{not a record", commits["v1.3.0"]
     )
     operator.prepare_and_run("push_release_tag", environment="production", tag="v1.3.0")
-    *kept, line = note(commits["v1.3.0"])
-    assert kept == ["# Seen by Ines", "", "{not a record"]
+    *existing, line = note(commits["v1.3.0"])
+    assert existing == ["# Seen by Ines", "", "{not a record"]
     assert json.loads(line)["environment"] == "production"
 
 
@@ -330,9 +330,9 @@ def test_untagged_commit_is_shown_with_its_recorded_name(operator: ToolRunner, r
     remote.run("update-ref", "refs/tags/production", "main")
     forge(remote, "production", "v1.1.0", main)
     doubt = "recorded as v1.1.0, no tag names this commit"
-    shown = operator.run("current_release", environment="production")
-    assert shown.summary.startswith(f"production is {main[:8]} ({doubt}): Ask for")
-    assert shown.data["releases"][0]["tag"] is None
+    result = operator.run("current_release", environment="production")
+    assert result.summary.startswith(f"production is {main[:8]} ({doubt}): Ask for")
+    assert result.data["releases"][0]["tag"] is None
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
     assert prepared["replaces"] == f"{doubt}: {main}"
     assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({doubt}).")
