@@ -26,7 +26,7 @@ MAX_SUGGESTED_TAGS = 5
 
 @dataclass(frozen=True)
 class Deployment:
-    """A planned move of an environment from commit `replaces` (NOT_RELEASED before the first release) to `commit`."""
+    """Planned move of an environment from commit `replaces` (NOT_RELEASED before the first release) to `commit`."""
 
     action: Action
     environment: str

@@ -417,8 +417,8 @@ async def test_expired_question_is_reported_as_expired(offline_thread: Conversat
 
 
 async def test_late_approval_of_a_kept_request_runs_the_call(offline_thread: Conversation) -> None:
-    held = Rule(name="patience", tool="ship", ask=ApprovalTerms(roles=("release",), on_expire="hold"))
-    offline_thread.policy = Policy(rules=(held,), people=PEOPLE)
+    rule = Rule(name="kept_open", tool="ship", ask=ApprovalTerms(roles=("release",), on_expire="hold"))
+    offline_thread.policy = Policy(rules=(rule,), people=PEOPLE)
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.expire_request()
@@ -632,62 +632,67 @@ async def test_uncounted_answer_is_ignored(offline_thread: Conversation) -> None
 texts = st.sampled_from(
     ["ship v1 to sea", "ship v1", "sea", "list 2 ships", "wait", "stop", "hush", "no", "hello", "tell me more", "4"]
 )
-acts = st.sampled_from(
+action_names = st.sampled_from(
     [
-        "says",
-        "rewords",
-        "takes_back",
-        "chooses",
-        "succeeds",
-        "fails",
+        "send",
+        "edit",
+        "delete",
+        "run_model",
+        "succeed",
+        "fail",
         "approve",
         "deny",
         "answer",
-        "runs_out",
-        "wakes",
-        "lost",
+        "expire",
+        "end_wait",
+        "lose",
     ]
 )
 
 
-def possible(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
+def possible_actions(thread: Conversation, text: str) -> dict[str, Callable[[], None]]:
     """Return the actions that are possible in the thread now, besides a step of the model."""
     request, call = thread.state.open_request, thread.state.current_call
-    can: dict[str, Callable[[], None]] = {"says": lambda: thread.post_message(text, ref=f"m{thread.state.version}")}
-    if said := [event.ref for event in thread.state.history if isinstance(event, MessageReceived) and event.ref]:
-        can |= {
-            "rewords": lambda: thread.edit_message(said[-1], text),
-            "takes_back": lambda: thread.edit_message(said[-1], None),
+    possible: dict[str, Callable[[], None]] = {
+        "send": lambda: thread.post_message(text, ref=f"m{thread.state.version}")
+    }
+    if refs := [event.ref for event in thread.state.history if isinstance(event, MessageReceived) and event.ref]:
+        possible |= {
+            "edit": lambda: thread.edit_message(refs[-1], text),
+            "delete": lambda: thread.edit_message(refs[-1], None),
         }
     if call is not None and call.phase == "approved":
-        can |= {
-            "succeeds": lambda: thread.succeed_tool(text),
-            "fails": lambda: thread.fail_tool(text),
-            "lost": thread.lose_tool_outcome,
+        possible |= {
+            "succeed": lambda: thread.succeed_tool(text),
+            "fail": lambda: thread.fail_tool(text),
+            "lose": thread.lose_tool_outcome,
         }
     if request is not None and request.kind == "approval":
-        can |= {"approve": lambda: thread.answer_request("approve"), "deny": lambda: thread.answer_request("deny")}
+        possible |= {
+            "approve": lambda: thread.answer_request("approve"),
+            "deny": lambda: thread.answer_request("deny"),
+        }
     if request is not None and request.kind == "question":
-        can["answer"] = lambda: thread.answer_request(
+        possible["answer"] = lambda: thread.answer_request(
             "answer", by=ALICE, text=request.choices[0] if request.choices else text
         )
     if request is not None:
-        can["runs_out"] = thread.expire_request
+        possible["expire"] = thread.expire_request
     if thread.state.timer_at is not None:
-        can["wakes"] = thread.end_wait
-    return can
+        possible["end_wait"] = thread.end_wait
+    return possible
 
 
 async def play(thread: Conversation, actions: list[tuple[str, str]]) -> None:
     """Do the possible actions in order, and skip the others."""
-    for act, text in actions:
-        if act == "chooses" and any(isinstance(wanted, CallModel) for wanted in next_work(thread.state)):
+    for action, text in actions:
+        if action == "run_model" and any(isinstance(work, CallModel) for work in next_work(thread.state)):
             await thread.run_model()
-        elif act in (can := possible(thread, text)):
-            can[act]()
+        elif action in (possible := possible_actions(thread, text)):
+            possible[action]()
 
 
-@given(st.lists(st.tuples(acts, texts), max_size=60))
+@given(st.lists(st.tuples(action_names, texts), max_size=60))
 async def test_commands_have_a_step_in_any_history(actions: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
     await play(thread, actions)
@@ -700,13 +705,13 @@ async def test_commands_have_a_step_in_any_history(actions: list[tuple[str, str]
         assert completion.step.message
 
 
-@given(st.lists(st.tuples(acts, texts), max_size=40))
+@given(st.lists(st.tuples(action_names, texts), max_size=40))
 async def test_thread_comes_to_rest_when_requests_are_approved(actions: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
-    await play(thread, [("says", "hello"), *actions])
+    await play(thread, [("send", "hello"), *actions])
 
     for _ in range(20 * len(actions) + 20):
-        await play(thread, [(act, "4") for act in ("chooses", "wakes", "approve", "answer", "succeeds")])
+        await play(thread, [(action, "4") for action in ("run_model", "end_wait", "approve", "answer", "succeed")])
 
     assert thread.state.status == "done"
 

@@ -145,7 +145,7 @@ def test_delegation_is_parsed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asking", "complaint"),
+    ("asking", "message"),
     [
         ({"agent": "oncall", "message": "hi"}, "step.agent: unknown; you may ask: deploy, scout"),
         ({"agent": "Deploy", "message": "hi"}, "step.agent: unknown; you may ask: deploy, scout"),

@@ -46,7 +46,7 @@ def test_prefetched_tools_read_and_need_no_arguments() -> None:
         assert tool.validate_arguments({})
 
 
-def test_prompt_lists_tools_tags_and_releases() -> None:
+def test_instructions_name_tools_steps_and_environments() -> None:
     for word in ("push_release_tag", "roll_back", "request_human_input", "nothing_to_do", "production", "staging"):
         assert word in AGENT.instructions
 
