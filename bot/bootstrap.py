@@ -11,7 +11,7 @@ from bot.embedded_backend import EmbeddedBackend
 from bot.embedded_worker import EmbeddedWorker
 from bot.engine import Engine
 from bot.execution_backend import ExecutionBackend, NoExecution
-from bot.ids import Clock
+from bot.ids import Clock, IdGenerator
 from bot.job_completion import JobCompletion
 from bot.job_handlers import JobHandlers
 from bot.jobs import enqueue_follow_ups
@@ -82,18 +82,19 @@ class Bot:
         await self.engine.database.close()
 
 
-def bootstrap(
+def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     database: Database,
     roster: Roster,
     model: Model,
     channels: Mapping[str, Channel | PullChannel],
     *,
     clock: Clock | None = None,
+    ids: IdGenerator | None = None,
     sleep: Sleep = sleep_until,
     assignment: QueueAssignment | None = None,
 ) -> Bot:
     """Put a bot together on an open database. Nothing runs before `start`. Without a `share` it does everything."""
-    clock = clock or Clock()
+    clock, ids = clock or Clock(), ids or IdGenerator()
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
     readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
@@ -109,7 +110,7 @@ def bootstrap(
         {s: channel for s, channel in channels.items() if isinstance(channel, StreamingChannel)}, roster.people
     )
     activity = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
-    advancer = ThreadRunner(EffectExecutor(own, roster, model, runner, clock, drafts), clock, activity)
+    advancer = ThreadRunner(EffectExecutor(own, roster, model, runner, clock, drafts, ids), clock, activity)
     handover = MessageSender(engine, senders, clock, roster.people)
     loops = LoopSupervisor(clock, sleep)
     wakeups = (
@@ -121,9 +122,9 @@ def bootstrap(
         engine=engine,
         roster=roster,
         clock=clock,
-        threads=ThreadService(engine, roster, clock, channels),
+        threads=ThreadService(engine, roster, clock, channels, ids),
         approvals=ApprovalService(engine, roster, clock, runner),
-        thread_control=ThreadControl(engine, clock),
+        thread_control=ThreadControl(engine, clock, ids),
         backend=wakeups,
         tool_runner=runner,
         channels=channels,

@@ -25,7 +25,7 @@ def database_url(settings: Settings) -> str:
 
 
 def is_locked(url: str) -> bool:
-    """Return whether another process has locked the SQLite file. Raises ConfigurationError if its folder is read-only."""
+    """Return whether another process has locked the SQLite file. Raises ConfigurationError for a read-only folder."""
     if is_postgres(url):
         return False
     if not sqlite_path(url).exists():

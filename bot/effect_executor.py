@@ -24,7 +24,7 @@ from agents.state import CurrentCall, ThreadState
 from agents.steps import CallTool, DoneForNow
 from agents.tools import Tool
 from bot.engine import CommitResult, Engine
-from bot.ids import Clock
+from bot.ids import Clock, IdGenerator
 from bot.lease import Lease, LeaseExpired
 from bot.log import LogEvent, log
 from bot.missing_agents import missing_agent, pause_without_agent
@@ -55,6 +55,7 @@ class EffectExecutor:
     tool_runner: ToolRunner
     clock: Clock
     reply_streams: ReplyStreams = field(default_factory=ReplyStreams)
+    ids: IdGenerator = field(default_factory=IdGenerator)
 
     async def execute(self, effect: WorkEffect, state: ThreadState) -> ThreadState:
         """Do it and return the state afterwards. Raises NoRoom when nothing was done because a tool is busy."""
@@ -278,7 +279,7 @@ class EffectExecutor:
 
         for _ in range(MAX_CODE_ATTEMPTS):
             with suppress(DuplicateCode):
-                return await self.engine.apply(thread_id, partial(named, moment=self.clock.new_moment()))
+                return await self.engine.apply(thread_id, partial(named, moment=self.ids.new_stamp(self.clock.now())))
         raise DuplicateCode
 
 

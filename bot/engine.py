@@ -1,4 +1,4 @@
-"""`Engine.record`: the one door through which anything enters a thread (DESIGN §3.1)."""
+"""Engine: decides on and appends the events of a thread, in one transaction with everything derived from them."""
 
 import asyncio
 from collections import defaultdict
@@ -31,16 +31,16 @@ from storage.write_batch import WriteBatch
 
 Events = tuple[KnownEvent, ...]
 Decider = Callable[[ThreadState], Sequence[KnownEvent]]
-"""From the state as it is now to what is to be written; nothing when the moment has passed."""
+"""Function from the current state to the events to append; none when there is nothing to do any more."""
 
 EMPTY_STATE = ThreadState()
 MAX_COMMIT_ATTEMPTS = 20
-"""Lost races in a row before we give up: each means that somebody else got through."""
+"""Version conflicts in a row after which a commit fails; each means that another writer succeeded."""
 
 
 @dataclass(frozen=True)
 class CommitResult:
-    """What one transaction did to a thread; with `earlier`, the same had come in before and nothing was done."""
+    """Result of one transaction on a thread. With `duplicate_of` the same input was processed before: no change."""
 
     before: ThreadState
     after: ThreadState
@@ -51,25 +51,25 @@ class CommitResult:
 
 ResponseRenderer = Callable[[CommitResult], str]
 ExtraWrites = Callable[[WriteBatch, CommitResult], None]
-"""More to write in the same transaction, by whoever has it recorded."""
+"""Function of the caller of `apply` that adds writes to the same transaction."""
 JobEnqueuer = Callable[[WriteBatch, CommitResult], None]
-"""Told of every write within its transaction: what it adds is committed or rolled back with the events."""
+"""Function called in every transaction that appends events; its jobs are committed or rolled back with them."""
 CommitListener = Callable[[CommitResult], None]
-"""Told of every commit, on the loop. Of two at nearly the same time it may hear in either order on PostgreSQL."""
+"""Function called on the event loop after every commit. On PostgreSQL the order of concurrent commits may differ."""
 
 
 class TransactionBody(Protocol):
-    """What a transaction does to a thread; `for_update` where it has to wait for other writers."""
+    """Body of a transaction on a thread. With `for_update` it locks the thread's row and so waits for other writers."""
 
     def __call__(self, connection: Connection, writes: WriteBatch, /, *, for_update: bool) -> CommitResult: ...
 
 
 @dataclass
 class Engine:
-    """Append, fold, project, post and claim in one transaction; then tell whoever listens.
+    """Engine that appends events and their projections, outbox messages and claim in one transaction.
 
-    A `hopeful` one decides on the state it remembers and lets the version tell whether that was right: worth it for
-    whoever moves a thread on, and is the last who wrote to it most of the time.
+    It calls its listeners after the commit. With `is_optimistic` it decides on the cached state first, and the version
+    check detects a stale one: this saves a read in the worker, which usually wrote the last event itself.
     """
 
     database: Database
@@ -91,19 +91,20 @@ class Engine:
         render_response: ResponseRenderer | None = None,
         extra_writes: ExtraWrites | None = None,
     ) -> CommitResult:
-        """Write what `decide` makes of the thread's present state; None opens a new thread.
+        """Append the events that `decide` returns for the thread's current state; thread_id None opens a thread.
 
-        `claim` names what came in: a second arrival decides nothing and finds the first one's `reply`.
-        A lost race reloads and decides again. Raises what `decide` raises, ThreadNotFound, CodeTaken, StoreUnavailable.
+        `claim` identifies the input: a duplicate is not decided, and gets the stored response of the first arrival. A
+        version conflict reloads the state and decides again. Raises what `decide` raises, ThreadNotFound,
+        DuplicateCode and StoreUnavailable.
         """
 
-        def decided(connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:
-            recorded = self._decide_and_append(connection, writes, thread_id, decide, for_update=for_update)
-            if extra_writes is not None and recorded.events:
-                extra_writes(writes, recorded)
-            return recorded
+        def body(connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:
+            commit = self._decide_and_append(connection, writes, thread_id, decide, for_update=for_update)
+            if extra_writes is not None and commit.events:
+                extra_writes(writes, commit)
+            return commit
 
-        return await self._commit(decided, claim, render_response)
+        return await self._commit(body, claim, render_response)
 
     async def fork(
         self,
@@ -113,64 +114,66 @@ class Engine:
         claim: inbox.IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
     ) -> CommitResult:
-        """Open a thread whose log begins as its parent's, of which `history` is the state at the fork.
+        """Open a thread that begins with the events of its parent; `state_at_fork` is the parent's state there.
 
-        The database copies the events in one statement: nobody waits while they are read, folded and written again.
-        Raises StoreUnavailable.
+        The database copies the events in one statement, so no transaction reads and writes them one by one. Raises
+        StoreUnavailable.
         """
-        recorded = CommitResult(EMPTY_STATE, reduce(state_at_fork, fork_event), (fork_event,))
+        commit = CommitResult(EMPTY_STATE, reduce(state_at_fork, fork_event), (fork_event,))
 
-        def copied(_connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:  # noqa: ARG001 - as in record
-            self.store.append_fork(writes, fork_event, recorded.after)
+        def body(_connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:  # noqa: ARG001 - TransactionBody
+            self.store.append_fork(writes, fork_event, commit.after)
             if self.enqueue_jobs is not None:
-                self.enqueue_jobs(writes, recorded)
-            return recorded
+                self.enqueue_jobs(writes, commit)
+            return commit
 
-        return await self._commit(copied, claim, render_response)
+        return await self._commit(body, claim, render_response)
 
     async def _commit(
         self, body: TransactionBody, claim: inbox.IdempotencyClaim | None, render_response: ResponseRenderer | None
     ) -> CommitResult:
-        def work(connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:
-            if claim is not None and (earlier := inbox.find_duplicate(connection, claim)) is not None:
-                return CommitResult(EMPTY_STATE, EMPTY_STATE, duplicate_of=earlier)
-            recorded = body(connection, writes, for_update=for_update)
-            if claim is not None and recorded.after.updated_at is not None:
-                said = render_response(recorded) if render_response else None
-                inbox.record_claim(writes, claim, recorded.after.thread_id, recorded.after.updated_at, said)
-            return recorded
+        def transaction(connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:
+            if claim is not None and (duplicate := inbox.find_duplicate(connection, claim)) is not None:
+                return CommitResult(EMPTY_STATE, EMPTY_STATE, duplicate_of=duplicate)
+            commit = body(connection, writes, for_update=for_update)
+            if claim is not None and commit.after.updated_at is not None:
+                response = render_response(commit) if render_response else None
+                inbox.record_claim(writes, claim, commit.after.thread_id, commit.after.updated_at, response)
+            return commit
 
         for attempt in range(MAX_COMMIT_ATTEMPTS):
-            late = attempt > 0
+            is_retry = attempt > 0
             with suppress(VersionConflict):
-                return await self.database.commit_batch(partial(work, for_update=late), self._publish, for_update=late)
+                return await self.database.commit_batch(
+                    partial(transaction, for_update=is_retry), self._publish, for_update=is_retry
+                )
         raise VersionConflict
 
     async def load(self, thread_id: str, *, wait_for_commits: bool = False) -> ThreadState:
-        """The state as of the last commit; `wait_for_commits` waits for those in progress. Raises ThreadNotFound."""
-        look = self.store.load_latest if wait_for_commits else self.store.load
-        return await self.database.read(lambda connection: look(connection, thread_id))
+        """Load the state as of the last commit; `wait_for_commits`: after those in progress. Raises ThreadNotFound."""
+        load = self.store.load_latest if wait_for_commits else self.store.load
+        return await self.database.read(lambda connection: load(connection, thread_id))
 
     @contextmanager
     def subscribe(self, thread_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set at every commit to the thread, for whoever follows it."""
-        bell = asyncio.Event()
-        self._subscribers[thread_id].add(bell)
+        """Yield an asyncio.Event that is set at every commit to the thread."""
+        changed = asyncio.Event()
+        self._subscribers[thread_id].add(changed)
         self._has_subscribers.set()
         try:
-            yield bell
+            yield changed
         finally:
-            self._subscribers[thread_id].discard(bell)
+            self._subscribers[thread_id].discard(changed)
             if not self._subscribers[thread_id]:
                 del self._subscribers[thread_id]
 
     def notify(self, thread_id: str) -> None:
-        """Tell those who follow the thread that there is news, perhaps from another process."""
-        for bell in self._subscribers.get(thread_id, ()):
-            bell.set()
+        """Wake up the subscribers of the thread after a commit, perhaps of another process."""
+        for changed in self._subscribers.get(thread_id, ()):
+            changed.set()
 
     async def watched_threads(self) -> list[str]:
-        """The threads somebody here follows now, once there are any."""
+        """Wait until there are subscribers, and return the ids of their threads."""
         while not self._subscribers:
             self._has_subscribers.clear()
             await self._has_subscribers.wait()
@@ -181,9 +184,9 @@ class Engine:
     ) -> CommitResult:
         if thread_id is None:
             return self._append(writes, EMPTY_STATE, decide(EMPTY_STATE))
-        likely = self.store.cached(thread_id) if self.is_optimistic and not for_update else None
-        if likely is not None and likely.unreadable is None and (events := decide(likely)):
-            return self._append(writes, likely, events)
+        cached = self.store.cached(thread_id) if self.is_optimistic and not for_update else None
+        if cached is not None and cached.unreadable is None and (events := decide(cached)):
+            return self._append(writes, cached, events)
         before = self.store.load(connection, thread_id, for_update=for_update)
         _check_readable(before)
         return self._append(writes, before, decide(before))
@@ -195,13 +198,13 @@ class Engine:
         self.store.append(writes, before, events, after)
         _write_requests(writes, before, [r for r in touched.values() if r.thread_id == after.thread_id])
         _write_outbox(writes, before, after)
-        recorded = CommitResult(before, after, events, touched)
+        commit = CommitResult(before, after, events, touched)
         if self.enqueue_jobs is not None:
-            self.enqueue_jobs(writes, recorded)
-        return recorded
+            self.enqueue_jobs(writes, commit)
+        return commit
 
     def _fold(self, before: ThreadState, events: Events) -> tuple[Events, ThreadState, dict[str, Request]]:
-        """The events with what they say to readers of the log, the state after them, and every request they touched."""
+        """Return the events with their deliveries to pull channels, the state after them, and all changed requests."""
         state, touched, written = before, dict[str, Request](), list[KnownEvent]()
         while events:
             for event in events:
@@ -212,7 +215,7 @@ class Engine:
         return tuple(written), state, touched
 
     def _pull_channel_events(self, state: ThreadState, at: datetime) -> Iterator[KnownEvent]:
-        """What readers of the log see at once, and what follows from that."""
+        """Yield the deliveries to pull channels, and the escalation events that follow from them."""
         for event in pull_channel_deliveries(state, self.pull_channels, at):
             yield event
             yield from escalation_follow_ups(state, event, self.people)
@@ -236,7 +239,7 @@ def _check_readable(state: ThreadState) -> None:
 
 
 def _write_requests(writes: WriteBatch, before: ThreadState, touched: Sequence[Request]) -> None:
-    """A fork folds its parent's requests too; those were left out: they are not its own."""
+    """Write the thread's own requests. The caller has left out those of the parent, which a fork's state also has."""
     for request in touched:
         known = before.get_request(request.id)
         if known is None:
@@ -254,6 +257,6 @@ def _write_outbox(writes: WriteBatch, before: ThreadState, after: ThreadState) -
 
 
 def new_messages(before: ThreadState, after: ThreadState) -> tuple[SendMessage, ...]:
-    """The messages that are on their way after a change and were not before."""
+    """Return the messages that are pending after a change and were not before."""
     known = {m.key for m in before.pending_messages}
     return tuple(m for m in pending_sends(after) if m.key not in known)

@@ -1,4 +1,7 @@
-"""Secrets nobody set: made at first start in files only their owner can read; Settings refuses them in production."""
+"""Secrets that are not configured: generated at the first start, in files that only their owner can read.
+
+`Settings` requires configured secrets in production.
+"""
 
 import os
 import secrets
@@ -21,14 +24,14 @@ _generate: SecretGenerator = partial(secrets.token_urlsafe, 32)
 def load_secret_key(
     settings: Settings, *, data_dir: Path = DATA_DIR, generate: SecretGenerator = _generate
 ) -> SecretStr:
-    """The key that signs links and codes: SECRET_KEY, else the generated one. Raises Misconfigured."""
+    """Return the key that signs links and codes: SECRET_KEY, else the generated one. Raises ConfigurationError."""
     return settings.secret_key or load_or_create_secret(data_dir / "secret-key", "SECRET_KEY", generate)
 
 
 def load_api_tokens(
     settings: Settings, *, data_dir: Path = DATA_DIR, generate: SecretGenerator = _generate
 ) -> tuple[ApiToken, ...]:
-    """Who may use the API: HANDRAIL_API_TOKENS, else the generated token of the person `you`. Raises Misconfigured."""
+    """Return the API tokens: HANDRAIL_API_TOKENS, else the generated one of `you`. Raises ConfigurationError."""
     if settings.handrail_api_tokens:
         return settings.handrail_api_tokens
     secret = load_or_create_secret(data_dir / "api-token", "HANDRAIL_API_TOKENS", generate)
@@ -36,24 +39,25 @@ def load_api_tokens(
 
 
 def load_or_create_secret(file: Path, variable: str, generate: SecretGenerator = _generate) -> SecretStr:
-    """The secret in `file`, made now if there is none; processes that start together agree on one.
+    """Return the secret in `file`; create the file first if it is missing. Concurrent processes agree on one secret.
 
-    `variable` is what may be set instead. Raises Misconfigured when the file cannot be read or made, or holds nothing.
+    `variable` is the environment variable named in errors. Raises ConfigurationError if the file cannot be read or
+    created, or is empty.
     """
     try:
         if not file.exists():
             _create_file(file, generate())
         secret = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "it holds no text"
-        raise ConfigurationError(f"{file} cannot be used ({told}); make it readable, or set {variable}") from error
+        reason = getattr(error, "strerror", None) or "it holds no text"
+        raise ConfigurationError(f"{file} cannot be used ({reason}); make it readable, or set {variable}") from error
     if not secret:
-        raise ConfigurationError(f"{file} is empty; delete it so that a new secret is made, or set {variable}")
+        raise ConfigurationError(f"{file} is empty; delete it so that a new secret is created, or set {variable}")
     return SecretStr(secret)
 
 
 def _create_file(file: Path, secret: str) -> None:
-    """Writes beside and links into place: the file appears whole, and the first of several processes wins."""
+    """Write a temporary file and hard-link it: the file appears complete, and the first of several processes wins."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", encoding="ascii") as draft:
         draft.write(f"{secret}\n")

@@ -1,4 +1,4 @@
-"""The house: the agents of the registry, the people and rules of the configuration, and what they need to work."""
+"""Installation: the agents of the registry with the people, rules and settings that apply to them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,33 +20,33 @@ ARGUMENT_MODELS: ArgumentModels = {
     **{tool.name: tool.arguments for agent in AGENTS for tool in agent.tools},
     "extend_budget": BudgetExtension,
 }
-"""The tools the configuration may speak of; the engine itself asks for `extend_budget`."""
+"""Argument models of all tools that rules may name; `extend_budget` is requested by the engine itself."""
 
 _MISSING_REPOSITORY = DATA_DIR / "no-sample"
-"""A repository that is not there: the tools then say how to name one."""
+"""Path that does not exist: the tools then explain how to set DEPLOY_REPO."""
 
 
 def load_installation(settings: Settings) -> Configuration:
-    """The people and rules that hold here, with what to warn of.
+    """Load the configuration, with its warnings.
 
-    Raises Misconfigured with every mistake of the file, and of the agents.
+    Raises ConfigurationError with all mistakes of the file and of the agents.
     """
-    mistakes = check_agents(LOADED_AGENTS)
+    issues = check_agents(LOADED_AGENTS)
     try:
         configuration = load_configuration(
             find_configuration_path(settings.handrail_config), tools=ARGUMENT_MODELS, agents=AGENT_NAMES
         )
     except ConfigurationError as error:
-        raise to_configuration_error([*mistakes, *error.details]) from None
-    if mistakes:
-        raise to_configuration_error(mistakes)
+        raise to_configuration_error([*issues, *error.details]) from None
+    if issues:
+        raise to_configuration_error(issues)
     return configuration.model_copy(update={"warnings": find_config_warnings(configuration, settings, ARGUMENT_MODELS)})
 
 
 def build_roster(
     settings: Settings, configuration: Configuration, *, may_use_sample: bool = True, data_dir: Path = DATA_DIR
 ) -> Roster:
-    """Give every agent what its tools need. Raises Misconfigured when one of them cannot work here."""
+    """Set up every agent and return them as a roster. Raises ConfigurationError if one of them cannot work here."""
     environment = {
         **({} if may_use_sample else {"DEPLOY_REPO": str(_MISSING_REPOSITORY)}),
         **settings.agent_environment,
@@ -57,7 +57,7 @@ def build_roster(
 
 
 def roster_from_environments(configuration: Configuration, environments: Mapping[str, Mapping[str, str]]) -> Roster:
-    """Who works here, under which rules."""
+    """Return the roster of all agents, with the policy of the configuration and the environments of their tools."""
     policy = Policy(
         rules=configuration.rules, people=configuration.people, allow_self_approval=configuration.allow_self_approval
     )

@@ -1,6 +1,6 @@
-"""The log: one line per event, from a closed set of actions and fields, so that no body, token or signature fits in.
+"""Structured log: one line per event, with a closed set of actions and fields, so that no secret or message gets in.
 
-Configured once by each process; what libraries log goes through the same lines, from warnings up and without arguments.
+Each process configures it once. Lines of libraries have the same format, from level `warning` and without arguments.
 """
 
 import logging
@@ -22,15 +22,13 @@ Format = Literal["console", "json"]
 
 
 class LogEvent(StrEnum):
-    """Everything that is ever logged, in the past tense."""
+    """Actions of log lines."""
 
     SERVER_STARTED = "server_started"
     SERVER_STOPPING = "server_stopping"
     SERVER_STOPPED = "server_stopped"
-    CONFIGURATION_WARNING = "configuration_doubted"
-    CHANNEL_STARTED = "channel_started"
+    CONFIGURATION_WARNING = "configuration_warning"
     CHANNEL_NOT_STARTED = "channel_not_started"
-    THREAD_ADVANCED = "thread_advanced"
     AGENT_MISSING = "agent_missing"
     TOOL_MISSING = "tool_missing"
     MODEL_CALLED = "model_called"
@@ -38,28 +36,23 @@ class LogEvent(StrEnum):
     TOOL_STARTED = "tool_started"
     TOOL_FINISHED = "tool_finished"
     TOOL_FAILED = "tool_failed"
-    TOOL_TIMED_OUT = "tool_exceeded"
-    TOOL_TAKEN_OVER = "tool_left_to_others"
-    MESSAGE_DELIVERED = "message_delivered"
+    TOOL_TIMED_OUT = "tool_timed_out"
+    TOOL_TAKEN_OVER = "tool_taken_over"
     MESSAGE_RETRIED = "message_retried"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"
     CHANNEL_MISCONFIGURED = "channel_misconfigured"
     FILE_REFUSED = "file_refused"
-    BACKGROUND_TASK_FAILED = "courtesy_failed"
+    BACKGROUND_TASK_FAILED = "background_task_failed"
     SOCKET_OPENED = "socket_opened"
     SOCKET_LOST = "socket_lost"
-    REQUEST_OPENED = "request_opened"
-    REQUEST_SETTLED = "request_settled"
     INBOUND_ACCEPTED = "inbound_accepted"
-    INBOUND_REJECTED = "inbound_refused"
-    SCHEDULE_FIRED = "schedule_fired"
+    INBOUND_REJECTED = "inbound_rejected"
     WAKEUP_FAILED = "wakeup_failed"
     WORKER_STARTED = "worker_started"
     WORKER_STOPPING = "worker_stopping"
     WORKER_STOPPED = "worker_stopped"
     JOBS_TAKEN_OVER = "jobs_taken_over"
     DATABASE_UNAVAILABLE = "database_unavailable"
-    HTTP_ANSWERED = "http_answered"
     HTTP_FAILED = "http_failed"
     DESCRIPTORS_EXHAUSTED = "descriptors_exhausted"
     LIBRARY_WARNED = "library_warned"
@@ -68,14 +61,14 @@ class LogEvent(StrEnum):
 
 
 class LogFields(TypedDict, total=False):
-    """What a line may tell besides its action; None is left out.
+    """Fields of a log line besides its action; a field that is None is left out.
 
-    `error` is an exception, of which the class and the place are told and never the text, or the name of a class.
-    `path` loses its query and the token of a link. `seconds` is how long something took. `where` is a file and line.
-    `traceback` is that of an error in a tool, with its text: operators write tools, and get to see what fails in them.
-    `file`, `line`, `key` and `warning` tell what is odd in what the operator wrote, without values of the environment.
-    `trace` is any other exception, of which every place it came through is told and no text, the innermost last.
-    `reason` is what another server said of its refusal, on one line, cut, without secrets.
+    `error` is an exception or the name of its class; its class and location are logged, never its text. `path` is
+    logged without query and without the token of a link. `seconds` is a duration. `where` is a file and line.
+    `traceback` is that of an error in a tool, with its text, because operators write tools and need it. `file`, `line`,
+    `key` and `warning` describe a configuration warning, without values of the environment. `trace` is any other
+    exception; the locations of its frames are logged without text, the innermost last. `reason` is the reason that
+    another server gave for an error, on one line, truncated, without secrets.
     """
 
     thread_id: str | None
@@ -116,14 +109,14 @@ _MAX_FRAMES = 12
 _MAX_REASON_LENGTH = 300
 _CLASS_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
 _QUERY_PATTERN = re.compile(r"\?[^\s\"']*")
-_LINK_TOKEN_PATTERN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret (CONTRACT §4)
+_LINK_TOKEN_PATTERN = re.compile(r"/a/[^\s/\"']+")  # the path of a signed link is its secret
 _LOGGER_NAME = "handrail"
 _PROPAGATED_LOGGERS = ("uvicorn", "uvicorn.access", "uvicorn.error")
 _SILENCED_LOGGERS = ("procrastinate",)
-"""Its lines carry the arguments of jobs in their text; what matters of them is told in lines of our own."""
+"""Loggers with secrets in their texts, such as arguments of jobs; Handrail logs the important facts itself."""
 _HANDLER_NAME = "handrail-lines"
 
-# Wrapped by hand and not through structlog.configure, so that nothing is printed before a process says where to.
+# Created without structlog.configure, so that nothing is printed before a process calls `configure_logging`.
 _logger: BoundLogger = structlog.wrap_logger(
     logging.getLogger(_LOGGER_NAME),
     processors=[structlog.stdlib.filter_by_level, ProcessorFormatter.wrap_for_formatter],
@@ -132,32 +125,31 @@ _logger: BoundLogger = structlog.wrap_logger(
 
 
 def log(event: LogEvent, *, level: Level = "info", **fields: Unpack[LogFields]) -> None:
-    """Write one line. Raises TypeError for an action, a field or a kind of value that is not declared here."""
+    """Write one line. Raises TypeError for an action, a field or a type of value that is not declared in this module."""
     if not isinstance(event, LogEvent):
-        raise TypeError("only members of bot.log.Action are logged")
+        raise TypeError("event: must be a member of bot.log.LogEvent")
     if unknown := fields.keys() - FIELDS:
-        raise TypeError(f"{', '.join(sorted(unknown))}: no field of the log; bot.log.Fields has them all")
-    told = dict(_format_fields(fields))
-    _logger.log(_level_number(level), event.value, **told)
+        raise TypeError(f"{', '.join(sorted(unknown))}: not a field of bot.log.LogFields")
+    _logger.log(_level_number(level), event.value, **dict(_format_fields(fields)))
 
 
 def configure_logging(
     level: Level = "info", log_format: Format | None = None, stream: TextIO | None = None, *, color: bool = True
 ) -> None:
-    """Send all lines of this process to `stream` (stderr), for people when it is a terminal and as JSON otherwise."""
+    """Write all lines of this process to `stream` (default stderr): readable on a terminal, otherwise as JSON."""
     stream = stream or sys.stderr
-    on_terminal = stream.isatty()
-    renderer = _create_renderer(log_format or ("console" if on_terminal else "json"), color=color and on_terminal)
+    is_terminal = stream.isatty()
+    renderer = _create_renderer(log_format or ("console" if is_terminal else "json"), color=color and is_terminal)
     handler = logging.StreamHandler(stream)
     handler.set_name(_HANDLER_NAME)
     handler.setFormatter(ProcessorFormatter(processors=[_format_line, renderer], use_get_message=False))
     root = logging.getLogger()
-    for earlier in [h for h in root.handlers if h.get_name() == _HANDLER_NAME]:
-        root.removeHandler(earlier)
+    for previous in [h for h in root.handlers if h.get_name() == _HANDLER_NAME]:
+        root.removeHandler(previous)
     root.addHandler(handler)
     root.setLevel(max(logging.WARNING, _level_number(level)))
     logging.getLogger(_LOGGER_NAME).setLevel(_level_number(level))
-    for name in _PROPAGATED_LOGGERS:  # uvicorn keeps its lines to itself unless told otherwise
+    for name in _PROPAGATED_LOGGERS:  # uvicorn does not propagate its lines by default
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     for name in _SILENCED_LOGGERS:
@@ -172,15 +164,17 @@ def _create_renderer(log_format: Format, *, color: bool) -> structlog.typing.Pro
 
 def _format_line(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     record: logging.LogRecord = event.pop("_record")
-    ours = event.pop("_from_structlog")
-    raised = event.pop("exc_info", None)
-    told = {"action": event.pop("event"), **event} if ours else dict(_library_fields(record, raised and raised[1]))
+    is_own = event.pop("_from_structlog")
+    exc_info = event.pop("exc_info", None)
+    fields = (
+        {"action": event.pop("event"), **event} if is_own else dict(_library_fields(record, exc_info and exc_info[1]))
+    )
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    return {"at": at.replace("+00:00", "Z"), "level": record.levelname.lower(), **told}
+    return {"at": at.replace("+00:00", "Z"), "level": record.levelname.lower(), **fields}
 
 
 def _library_fields(record: logging.LogRecord, error: BaseException | None) -> Iterator[tuple[str, Any]]:
-    """The first line of what a library says, before its arguments are put in: they may hold anything."""
+    """Yield the first line of a library's message without its arguments, which may contain secrets."""
     yield "action", LogEvent.LIBRARY_WARNED.value
     yield "logger", record.name
     yield "text", _truncate(_redact_secrets(str(record.msg).partition("\n")[0]))
@@ -198,21 +192,19 @@ def _format_fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield "traceback", _traceback_locations(value)
         elif name == "traceback" and isinstance(value, str):
             lines = value[-_MAX_TRACEBACK_CHARACTERS:].splitlines()
-            yield (
-                "exception",
-                "\n".join(f"| {_escape_unprintable(line)}" for line in lines),
-            )  # none passes for a line of the log
+            # The prefix keeps a line of the traceback from looking like a line of the log.
+            yield "exception", "\n".join(f"| {_escape_unprintable(line)}" for line in lines)
         else:
             yield name, _format_value(name, value)
 
 
 def _format_value(name: str, value: Any) -> str | float:
     if isinstance(value, str):
-        longest = _MAX_REASON_LENGTH if name == "reason" else _MAX_VALUE_LENGTH
-        return _truncate(_redact_secrets(value) if name == "path" else value, longest)
+        max_length = _MAX_REASON_LENGTH if name == "reason" else _MAX_VALUE_LENGTH
+        return _truncate(_redact_secrets(value) if name == "path" else value, max_length)
     if isinstance(value, int | float):
         return round(value, 3) if isinstance(value, float) else value
-    raise TypeError(f"{name}: a line of the log holds texts and numbers, no {type(value).__name__}")
+    raise TypeError(f"{name}: must be a text or a number, not {type(value).__name__}")
 
 
 def _error_fields(error: BaseException | str) -> Iterator[tuple[str, str]]:
@@ -233,7 +225,7 @@ def _error_location(traceback: TracebackType) -> str:
 
 
 def _traceback_locations(error: BaseException) -> str:
-    """The traceback without the text of the error and without source lines: either may hold anything."""
+    """Return the traceback without the error's text and without source lines, which may contain secrets."""
     if not isinstance(error, BaseException):
         raise TypeError("trace: must be an exception")
     frames = traceback_of(error.__traceback__)[-_MAX_FRAMES:]
@@ -250,8 +242,7 @@ def _redact_secrets(text: str) -> str:
 
 
 def _truncate(text: str, max_length: int = _MAX_VALUE_LENGTH) -> str:
-    cut = text if len(text) <= max_length else f"{text[:max_length]}…"
-    return _escape_unprintable(cut)
+    return _escape_unprintable(text if len(text) <= max_length else f"{text[:max_length]}…")
 
 
 def _escape_unprintable(text: str) -> str:

@@ -1,6 +1,6 @@
 """Work for an agent that this process does not have, such as one that was removed or renamed by a deploy.
 
-Its thread is paused: nothing is tried again and again, and nothing that was approved or started is lost.
+Its thread is paused, so that it is not retried forever and no approved or started call is lost.
 """
 
 from collections.abc import Collection
@@ -14,28 +14,28 @@ from agents.visible_text import escape_hidden_characters
 
 
 def missing_agent(effect: WorkEffect, state: ThreadState, known: Collection[str]) -> str | None:
-    """Return the name of the agent that the effect needs, when it is not among the known ones.
+    """Return the name of the agent that the effect needs, if it is not among the known ones.
 
-    A cancelled thread cannot be paused; a call that still runs there is found out about without its agent.
+    Return None for a cancelled thread, which cannot be paused; the outcome of its running call needs no agent.
     """
-    name = _agent_of(effect, state)
+    name = _required_agent(effect, state)
     return None if name is None or name in known or state.lifecycle == "cancelled" else name
 
 
 def pause_without_agent(
     name: str, known: Collection[str], state: ThreadState, moment: EventStamp
 ) -> tuple[KnownEvent, ...]:
-    """Return the pause, and the words for the people of the thread: what is missing, and what to do."""
+    """Return a pause, and a reply that says which agent is missing and what to do."""
     reason = (
         f"the agent {escape_hidden_characters(name)} does not exist here any more (there are: {', '.join(known)}). "
-        f"Ask your operator to bring it back under this name, then resume this thread"
+        f"Ask your operator to add it again under this name, then resume this thread"
     )
     text = f"I am paused: {reason} with `handrail threads resume {state.thread_id}`. Nothing is lost meanwhile."
-    told = ReplyChosen(at=moment.now, actor=ENGINE, text=text)
-    return (told, ThreadPaused(at=moment.now, actor=ENGINE, reason=reason))
+    reply = ReplyChosen(at=moment.now, actor=ENGINE, text=text)
+    return (reply, ThreadPaused(at=moment.now, actor=ENGINE, reason=reason))
 
 
-def _agent_of(effect: WorkEffect, state: ThreadState) -> str | None:
+def _required_agent(effect: WorkEffect, state: ThreadState) -> str | None:
     match effect:
         case CallModel() | Prefetch():
             return state.active_agent

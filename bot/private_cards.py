@@ -1,4 +1,7 @@
-"""A card that one person alone reads offers them no approval they may not give. A shared card offers it to all."""
+"""Cards for a single reader: a card that only one person sees has no Approve button if that person may not approve.
+
+A card in a shared conversation always has it.
+"""
 
 from datetime import datetime
 
@@ -13,13 +16,13 @@ from agents.state import ThreadState
 
 
 def is_open_approval(message: Message) -> bool:
-    """Whether it is the card of an approval that is still open."""
+    """Return whether the message is the card of an approval that is still open."""
     card = message.card
     return card is not None and (card.kind, card.status) == ("approval", "open")
 
 
 def personalize_message(message: Message, state: ThreadState, to: Address, people: People, now: datetime) -> Message:
-    """The message as the only person who reads at `to` sees it; unchanged where it is not known who that is."""
+    """Return the message for the only person who reads at `to`; unchanged if that person is not known."""
     card, reader = message.card, _find_reader(state, to, people)
     request = state.get_request(card.request_id) if card else None
     if card is None or request is None or reader is None or _may_approve(request, reader, to, people, now):
@@ -32,15 +35,15 @@ def _without_approval(card: Card) -> Card:
 
 
 def _find_reader(state: ThreadState, to: Address, people: People) -> Address | None:
-    """A person is met under their own address; in a conversation it is who spoke there."""
+    """Return `to` if it is a person's own address, else the sender of a message from `to`; None if there is none."""
     if people.get(to) is not None:
         return to
     return next((e.actor for e in state.history if isinstance(e, MessageReceived) and e.source == to), None)
 
 
 def _may_approve(request: Request, reader: Address, to: Address, people: People, now: datetime) -> bool:
-    tried = Answer(by=reader, channel=to, assurance=Assurance.HIGH, decision="approve")
+    approval = Answer(by=reader, channel=to, assurance=Assurance.HIGH, decision="approve")
     try:
-        return evaluate_answer(request, tried, people=people, now=now).rejection_reason is None
-    except HandrailError:  # it is settled: its card is corrected anyway
+        return evaluate_answer(request, approval, people=people, now=now).rejection_reason is None
+    except HandrailError:  # the request is closed: its card is updated anyway
         return True

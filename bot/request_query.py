@@ -1,4 +1,4 @@
-"""Requests somebody could decide now, or that fit otherwise: the store is read on until there are enough."""
+"""Page through requests until enough of them match a predicate, such as "this person may decide it"."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ PAGE_SIZE = 200
 
 @dataclass(frozen=True)
 class RequestQuery:
-    """Which requests: by status, of one thread, behind a position (opened_at, id), for a viewer; and which fit."""
+    """Query for requests: filters of the database and the predicate `matches`.
+
+    `before` is the position (opened_at, id) behind which to start. `viewer` limits the result to visible requests.
+    """
 
     matches: Callable[[Request], bool]
     status: str | None = None
@@ -26,19 +29,19 @@ class RequestQuery:
     viewer: Viewer | None = None
 
     async def fetch(self, database: Database, limit: int, *, page_size: int = PAGE_SIZE) -> list[Request]:
-        """At most `limit`, newest first."""
-        fitting: list[Request] = []
+        """Return at most `limit` requests, newest first."""
+        matching: list[Request] = []
         before = self.before
-        while len(fitting) < limit:
+        while len(matching) < limit:
             read = partial(list_requests, status=self.status, thread_id=self.thread_id, viewer=self.viewer)
             requests = await database.read(partial(read, before=before, limit=page_size))
-            fitting += filter(self.matches, requests)
+            matching += filter(self.matches, requests)
             if len(requests) < page_size:
                 break
             before = requests[-1].opened_at, requests[-1].id
-        return fitting[:limit]
+        return matching[:limit]
 
 
 def decidable_by(person: Person | None) -> Callable[[Request], bool]:
-    """Whether they could decide it now; nobody in particular decides nothing."""
+    """Return a predicate: whether the person could decide a request now. Without a person it is always false."""
     return lambda request: request.status == "open" and person is not None and may_decide(person, request.terms)

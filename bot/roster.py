@@ -1,4 +1,4 @@
-"""The agents of this process, with the settings their tools were given and the policy they live under."""
+"""Roster: the agents of this process, with their policy, budgets and the environments of their tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,10 @@ from agents.policy import Policy
 
 @dataclass(frozen=True)
 class Roster:
-    """Who works here. The first agent is the default. Raises Misconfigured when one asks itself, or nobody there is."""
+    """Agents by name; the first is the default.
+
+    Raises ConfigurationError if an agent delegates to itself or to an unknown one.
+    """
 
     agents: Mapping[str, Agent]
     policy: Policy = field(default_factory=Policy)
@@ -29,7 +32,7 @@ class Roster:
         return self.policy.people
 
     def get_agent(self, name: str | None) -> Agent:
-        """The named agent, or the default one. Raises UnknownAgent, naming those there are."""
+        """Return the named agent, or the default one for None. Raises UnknownAgent with the names of all agents."""
         if name is None:
             return next(iter(self.agents.values()))
         if name not in self.agents:
@@ -37,11 +40,11 @@ class Roster:
         return self.agents[name]
 
     def delegates_of(self, agent: Agent) -> tuple[Agent, ...]:
-        """The agents this one may ask."""
+        """Return the agents to which this one may delegate."""
         return tuple(self.agents[name] for name in agent.delegates)
 
     def budget_for(self, agent: Agent) -> Budget:
-        """The agent's own limits with the configuration's laid over them."""
+        """Return the limits of the configuration, and the agent's own limits for those that it does not set."""
         configured = self.budgets.get(agent.name, Budget())
         return agent.budget.model_copy(update=configured.model_dump(exclude_none=True))
 

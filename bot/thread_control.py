@@ -1,7 +1,7 @@
-"""Steering: pause, resume, cancel and fork (factor 6)."""
+"""Pause, resume, cancel and fork threads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.addresses import Address
 from agents.errors import InvalidInput, WrongState
@@ -9,7 +9,7 @@ from agents.events import KnownEvent, ThreadCancelled, ThreadForked, ThreadPause
 from agents.expiry_pause import is_paused_by_expiry
 from agents.state import ThreadState
 from bot.engine import CommitResult, Engine, ResponseRenderer
-from bot.ids import Clock
+from bot.ids import Clock, IdGenerator
 from storage.inbox import IdempotencyClaim
 from storage.replay import fold_until_version
 
@@ -18,10 +18,11 @@ _FINAL_STATUSES = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class ThreadControl:
-    """Each order is refused with the present status when it makes no sense (WrongState)."""
+    """Service that changes the lifecycle of a thread. Raises WrongState if the thread's status does not allow it."""
 
     engine: Engine
     clock: Clock
+    ids: IdGenerator = field(default_factory=IdGenerator)
 
     async def pause(
         self,
@@ -33,7 +34,7 @@ class ThreadControl:
         now = self.clock.now()
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
-            if not is_paused_by_expiry(state):  # a person's order outlasts the answer that ends that pause
+            if not is_paused_by_expiry(state):  # an explicit pause lasts longer than the pause of an expired request
                 _check_status(state, ("paused", *_FINAL_STATUSES), "paused")
             return (ThreadPaused(at=now, actor=by, reason=f"paused by {self.engine.people.name_of(by)}"),)
 
@@ -78,18 +79,21 @@ class ThreadControl:
         claim: IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
     ) -> CommitResult:
-        """Copy the first `at_seq` events into a new thread that is at rest. Raises Invalid when it has fewer."""
+        """Copy the first `at_seq` events to a new thread, without work in progress.
+
+        Raises InvalidInput if there are fewer events.
+        """
         version = (await self.engine.load(thread_id)).version
         if not 0 < at_seq <= version:
             raise InvalidInput(f"thread {thread_id} has {version} events; fork it at one of them, not at {at_seq}")
-        history = await fold_until_version(self.engine.database, thread_id, at_seq)
-        if history.unreadable is not None or history.version < at_seq:
+        state_at_fork = await fold_until_version(self.engine.database, thread_id, at_seq)
+        if state_at_fork.unreadable is not None or state_at_fork.version < at_seq:
             raise InvalidInput(
                 f"thread {thread_id} holds events this Handrail cannot read, so it cannot be forked here"
             )
-        new_id = f"thr_{self.clock.new_id()}"
+        new_id = f"thr_{self.ids.new_id()}"
         forked = ThreadForked(at=self.clock.now(), actor=by, thread_id=new_id, parent=thread_id, at_seq=at_seq)
-        return await self.engine.fork(history, forked, claim=claim, render_response=render_response)
+        return await self.engine.fork(state_at_fork, forked, claim=claim, render_response=render_response)
 
 
 def _check_status(state: ThreadState, forbidden_statuses: tuple[str, ...], action: str) -> None:

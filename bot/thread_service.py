@@ -1,4 +1,4 @@
-"""Messages come in: a new thread, or something said in one. The sender is known before we are called."""
+"""Open threads, and add messages and edits to them. The caller has authenticated the sender."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,14 +7,13 @@ from functools import partial
 from agents.addresses import Address
 from agents.agent import Agent
 from agents.errors import WrongState
-from agents.event_stamp import EventStamp
 from agents.events import KnownEvent, ThreadStarted
 from agents.message_rules import events_for_edit, events_for_message, to_message_received, to_quote_events
 from agents.messages import IncomingEdit, IncomingMessage
 from agents.open_request_notice import AnswerInstructions
 from agents.state import ThreadState
 from bot.engine import CommitResult, Engine, ExtraWrites, ResponseRenderer
-from bot.ids import Clock
+from bot.ids import Clock, IdGenerator
 from bot.roster import Roster
 from channels.base import Channel, PullChannel
 from channels.text import answer_hint
@@ -23,7 +22,10 @@ from storage.inbox import IdempotencyClaim
 
 @dataclass(frozen=True)
 class NewThread:
-    """A thread to be opened: what was said, for whom, and where replies go. `agent` None means the default."""
+    """Thread to open: its first message, its requester and the address for replies (`origin`).
+
+    `agent` None is the default agent.
+    """
 
     message: IncomingMessage
     requester: Address
@@ -34,12 +36,13 @@ class NewThread:
 
 @dataclass(frozen=True)
 class ThreadService:
-    """Turns what was heard into events, once."""
+    """Service that turns incoming messages into events, each message once."""
 
     engine: Engine
     roster: Roster
     clock: Clock
     channels: Mapping[str, Channel | PullChannel] = field(default_factory=dict)
+    ids: IdGenerator = field(default_factory=IdGenerator)
 
     async def open(
         self,
@@ -50,9 +53,8 @@ class ThreadService:
         extra_writes: ExtraWrites | None = None,
     ) -> CommitResult:
         """Open a thread. Raises UnknownAgent."""
-        events = _opening_events(
-            new_thread, self.roster.get_agent(new_thread.agent), self.roster, self.clock.new_moment()
-        )
+        agent = self.roster.get_agent(new_thread.agent)
+        events = _opening_events(new_thread, agent, self.roster, self.ids.new_id())
         return await self.engine.apply(
             None, lambda _: events, claim=claim, render_response=render_response, extra_writes=extra_writes
         )
@@ -65,8 +67,8 @@ class ThreadService:
         claim: IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
     ) -> CommitResult:
-        """Say something in a thread. Raises ThreadNotFound, and WrongState when the thread was cancelled."""
-        people, how_to = self.roster.people, self._answer_instructions(message.source)
+        """Add a message to a thread. Raises ThreadNotFound, and WrongState if the thread was cancelled."""
+        people, instructions = self.roster.people, self._answer_instructions(message.source)
         is_shared = not isinstance(self.channels.get(message.source.scheme), PullChannel)
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
@@ -76,24 +78,24 @@ class ThreadService:
                 )
             agent = self.roster.agents.get(state.active_agent)
             return events_for_message(
-                state, message, people=people, agent=agent, answer_instructions=how_to, is_shared=is_shared
+                state, message, people=people, agent=agent, answer_instructions=instructions, is_shared=is_shared
             )
 
         return await self.engine.apply(thread_id, decide, claim=claim, render_response=render_response)
 
     def _answer_instructions(self, source: Address) -> AnswerInstructions | None:
-        """Return how requests are answered at the place a message came from; None if nothing can be sent there."""
+        """Return how to answer requests on the channel of a message; None if nothing can be sent there."""
         channel = self.channels.get(source.scheme)
         return None if channel is None else partial(answer_hint, capabilities=channel.capabilities)
 
     async def record_ignored(self, thread_id: str, claim: IdempotencyClaim) -> bool:
-        """Note that something came in for a thread that takes nothing; whether it is the first time.
+        """Record the claim of an input that the thread ignores. Return whether it arrived for the first time.
 
         Raises ThreadNotFound.
         """
         try:
             return (await self.engine.apply(thread_id, lambda _: (), claim=claim)).duplicate_of is None
-        except WrongState:  # a log we cannot read takes no names either
+        except WrongState:  # a thread with unreadable events records no claims either
             return True
 
     async def edit_message(
@@ -101,8 +103,8 @@ class ThreadService:
     ) -> CommitResult:
         """Edit or delete a message of a thread; `agents.message_rules` says which edits are recorded.
 
-        The claim is kept all the same: what was passed over once is not looked at again. Raises ThreadNotFound, and
-        WrongState when the thread holds what this build cannot read.
+        The claim is recorded in any case, so an ignored edit is not evaluated again. Raises ThreadNotFound, and
+        WrongState if the thread has events that this version cannot read.
         """
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
@@ -112,18 +114,18 @@ class ThreadService:
         return await self.engine.apply(thread_id, decide, claim=claim)
 
 
-def _opening_events(new_thread: NewThread, agent: Agent, roster: Roster, moment: EventStamp) -> tuple[KnownEvent, ...]:
-    heard = new_thread.message
+def _opening_events(new_thread: NewThread, agent: Agent, roster: Roster, new_id: str) -> tuple[KnownEvent, ...]:
+    message = new_thread.message
     started = ThreadStarted(
-        at=heard.at,
-        actor=heard.by,
-        thread_id=f"thr_{moment.new_id}",
+        at=message.at,
+        actor=message.by,
+        thread_id=f"thr_{new_id}",
         agent=agent.name,
         origin=new_thread.origin,
         requester=new_thread.requester,
         labels=dict(new_thread.labels),
         budget=roster.budget_for(agent),
         prefetch=agent.prefetch,
-        entered_by=heard.entered_by,
+        entered_by=message.entered_by,
     )
-    return (started, to_message_received(heard), *to_quote_events(heard))
+    return (started, to_message_received(message), *to_quote_events(message))

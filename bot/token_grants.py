@@ -1,4 +1,4 @@
-"""What each token of the API lets its holder do, for people who look after them. No secret is in it."""
+"""API tokens as `handrail tokens` shows them: holders and scopes, without secrets."""
 
 from agents.addresses import person_address
 from agents.frozen import FrozenModel
@@ -11,7 +11,7 @@ GENERATED_NAME = "generated"
 
 
 class TokenGrant(FrozenModel):
-    """One token by its name. `person` is None for a program."""
+    """Holder and scopes of one token. `person` is None for a program."""
 
     name: str
     person: str | None
@@ -23,12 +23,12 @@ class TokenGrant(FrozenModel):
 
 
 def list_token_grants(settings: Settings, people: People) -> tuple[TokenGrant, ...]:
-    """Return the tokens a server with these settings lets in, in their order."""
+    """Return the tokens that a server with these settings accepts, in the order of the setting."""
     if not settings.handrail_api_tokens:
         return (TokenGrant(name=GENERATED_NAME, person="you", scopes=SCOPES),)
     grants = []
     for token in settings.handrail_api_tokens:
-        who = people.get(person_address(token.person)) if token.person else None
-        scopes = token.granted_scopes(is_admin=who is not None and who.has_role("admin"))
+        person = people.get(person_address(token.person)) if token.person else None
+        scopes = token.granted_scopes(is_admin=person is not None and person.has_role("admin"))
         grants.append(TokenGrant(name=token.name, person=token.person, scopes=scopes))
     return tuple(grants)

@@ -1,4 +1,4 @@
-"""What starts threads by configuration: webhooks and schedules (CONTRACT §7)."""
+"""Triggers: webhooks and schedules of the configuration that start threads."""
 
 from typing import Literal
 
@@ -7,9 +7,9 @@ from agents.frozen import FrozenModel
 
 
 class Webhook(FrozenModel):
-    """One door at /channels/webhook/NAME; `secret_env` names the variable that holds its secret.
+    """Webhook at /channels/webhook/NAME; `secret_env` names the environment variable with its secret.
 
-    Without `agent` the default one is meant; without `reply_to` nobody is told.
+    `agent` None is the default agent; without `reply_to` no message is sent.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Webhook(FrozenModel):
 
 
 class Schedule(FrozenModel):
-    """A message to an agent at the times of a cron line; `misfire` says what becomes of times missed while down."""
+    """Message to an agent at the times of a cron expression; `misfire` decides about times missed during a downtime."""
 
     name: str
     cron: str

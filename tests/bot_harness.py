@@ -1,4 +1,4 @@
-"""Test harness: a complete bot in this process, with real storage and a fake clock, a scripted model and fake channels."""
+"""Test harness: a complete bot in this process, with real storage, a fake clock, a scripted model and fake channels."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.embedded_backend import EmbeddedBackend
 from bot.embedded_worker import EmbeddedWorker
 from bot.engine import CommitResult
-from bot.ids import Clock
+from bot.ids import Clock, IdGenerator
 from bot.process_heartbeat import ProcessHeartbeat
 from bot.queue_backend import QueueBackend
 from bot.roster import Roster
@@ -287,17 +287,15 @@ async def running_bot(
     """Start a bot, yield its harness and stop it; then check that a scripted model was used up.
 
     Open the same database again with another `run` (the prefix of ids) to test a restart. The agent of every thread is
-    `main_agent`, by default the helper; a `roster` replaces both. With `has_job_queue` the bot works through the jobs of
-    the database, otherwise it has an embedded worker.
+    `main_agent`, by default the helper; a `roster` replaces both. With `has_job_queue` the bot executes the jobs in the
+    database, otherwise it has an embedded worker.
     """
     clock, recording_tools = clock or FakeClock(), recording_tools or RecordingTools()
-    ids = SequentialIds(run)
+    sequence = SequentialIds(run)
     helper = Agent(
         name="helper", purpose="helps", instructions="Help.", tools=build_tools(recording_tools), **agent_settings
     )  # type: ignore[arg-type]  # settings of the test
-    bot_clock = Clock(
-        now=clock.now, new_id=ids.new_id, new_code=ids.new_code, jitter=lambda: 1.0, monotonic=clock.monotonic
-    )
+    bot_clock = Clock(now=clock.now, jitter=lambda: 1.0, monotonic=clock.monotonic)
     agents = {agent.name: agent for agent in ([main_agent, helper] if main_agent else [helper])}
     roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))
     model = model or ScriptedModel()
@@ -308,6 +306,7 @@ async def running_bot(
         model,
         channels or channels_by_scheme(),
         clock=bot_clock,
+        ids=IdGenerator(sequence.new_id, sequence.new_code),
         sleep=clock.sleep,
         assignment=assignment,
     )

@@ -126,7 +126,7 @@ def test_the_name_of_a_class_will_do_but_the_text_of_an_error_will_not(lines: St
     ],
 )
 def test_a_path_loses_its_query_and_the_token_of_a_link(lines: StringIO, path: str, told: str) -> None:
-    log(LogEvent.HTTP_ANSWERED, path=path, status=200)
+    log(LogEvent.HTTP_FAILED, path=path, status=200)
     assert only(lines)["path"] == told
 
 

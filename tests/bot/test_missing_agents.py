@@ -42,7 +42,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
             told = [event.text for event in await home.events(thread) if event.type == "ReplyChosen"][-1]
             assert told == (
                 "I am paused: the agent oncall does not exist here any more (there are: helper). Ask your operator to "
-                f"bring it back under this name, then resume this thread with `handrail threads resume {thread}`. "
+                f"add it again under this name, then resume this thread with `handrail threads resume {thread}`. "
                 "Nothing is lost meanwhile."
             )
             assert "the agent oncall does not exist here any more" in (state.paused or "")

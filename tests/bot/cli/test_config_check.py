@@ -41,7 +41,7 @@ def test_rule_that_nobody_can_ever_satisfy_is_a_warning(warnings):
 
 def test_default_of_a_tool_that_nobody_can_satisfy_is_a_warning(warnings):
     told = warnings('[people.al]\nname = "Al"\n')
-    assert [line.partition(" needs")[0] for line in told] == [
+    assert [line.partition(" requires")[0] for line in told] == [
         f" policy: the default of {name}" for name in ("push_release_tag", "roll_back")
     ]
 
@@ -84,7 +84,7 @@ def test_start_warns_once_and_goes_on_where_it_can(folder):
     odd = {"LOG_LEVLE": "debug", "ALL_PROXY": "socks5://127.0.0.1:1", "SSL_CERT_FILE": "/nonexistent"}
     slack = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "x"}
     with folder.running_server(**odd, **slack, OPENAI_API_KEY="sk-x", HANDRAIL_API_TOKENS="ci:token:al") as server:
-        told = [line for line in server.process.output.splitlines() if "configuration_doubted" in line]
+        told = [line for line in server.process.output.splitlines() if "configuration_warning" in line]
         assert len(told) == 4
         for name in ("policy[1]", "LOG_LEVLE", "ALL_PROXY", "SSL_CERT_FILE"):
             assert sum(f'"{name}"' in line for line in told) == 1

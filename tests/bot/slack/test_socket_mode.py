@@ -26,7 +26,7 @@ async def test_what_cannot_be_written_is_not_acknowledged_and_comes_again(
         async with locked_database(work.bot):
             root = await work.alice.mention_bot("hi", channel=OPS)
             for attempt in (1, 2):  # the second one comes at once
-                await log_capture.wait_for_action(work, "inbound_refused", 2 * attempt)
+                await log_capture.wait_for_action(work, "inbound_rejected", 2 * attempt)
                 work.slack.workspace.clock.advance(seconds=3)
             await work.slack.wait_until_quiet()
             assert [answer.failure_reason for _, answer in work.slack.delivery_attempts] == ["http_timeout"] * 4

@@ -41,8 +41,8 @@ async def test_what_is_refused_is_noted(api: ApiHarness, log: StringIO) -> None:
     await api.client(None).get("/v1/threads", headers={"Authorization": "Bearer hunter2"})
     await api.client().post("/v1/threads", json={"message": ""})
     assert [(line["action"], line["status"]) for line in lines(log)] == [
-        ("inbound_refused", 401),
-        ("inbound_refused", 422),
+        ("inbound_rejected", 401),
+        ("inbound_rejected", 422),
     ]
     assert "hunter2" not in log.getvalue()
 
