@@ -125,7 +125,7 @@ _logger: BoundLogger = structlog.wrap_logger(
 
 
 def log(event: LogEvent, *, level: Level = "info", **fields: Unpack[LogFields]) -> None:
-    """Write one line. Raises TypeError for an action, a field or a type of value that is not declared in this module."""
+    """Write one line. Raises TypeError for an action, a field or a type of value that this module does not declare."""
     if not isinstance(event, LogEvent):
         raise TypeError("event: must be a member of bot.log.LogEvent")
     if unknown := fields.keys() - FIELDS:

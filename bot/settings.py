@@ -1,4 +1,4 @@
-"""Everything the environment decides, read once at start: the only place where the environment is looked at."""
+"""Settings from environment variables, read once at the start. No other module reads the environment."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ from bot.environment.env_file import load_variables
 from bot.environment.values import ListenAddress
 
 DATA_DIR = Path(".handrail")
-"""Where Handrail keeps what is its own: the embedded database, generated secrets, the sample repository."""
+"""Directory of Handrail's own files: the SQLite database, generated secrets, the sample repository."""
 
 MIN_SECRET_KEY_LENGTH = 32  # characters, in production
 _ENV_FILE = Path(".env")
@@ -36,22 +36,22 @@ _AGENT_VARIABLES = frozenset({"DEPLOY_REPO"})
 
 
 def _parsed_with(parse: Callable[[str], Any]) -> BeforeValidator:
-    """Applies to text only, so that a value which is parsed already passes."""
+    """Return a validator that parses text and passes a value that is already parsed."""
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
 class Settings(BaseSettings):
-    """One field per variable, named like it in lower case; its description and example also stand in `.env.example`.
+    """Settings of a process: one field per variable, with its name in lower case. Create them with `load_settings`.
 
-    Made by `load_settings`. Nothing here is shown by `repr` that could be a secret.
+    `.env.example` repeats the descriptions of the fields. `repr` shows no secrets.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    # First of all, because what other variables may be depends on it.
+    # The first field, because the validators of others depend on it.
     environment: Literal["development", "production"] = Field(
         "development",
-        description="development or production; production refuses generated secrets and unauthenticated channels",
+        description="development, or production, which refuses generated secrets and unauthenticated channels",
         examples=["production"],
     )
     database_url: Annotated[SecretStr, AfterValidator(urls.validate_database_url)] = Field(
@@ -61,21 +61,21 @@ class Settings(BaseSettings):
     )
     handrail_config: Path | None = Field(
         None,
-        description="people, policy, agents, webhooks and schedules; empty: handrail.toml if present",
+        description="the file with people, policy and agents; empty: handrail.toml if present",
         examples=["handrail.toml"],
     )
 
     host: str = Field("127.0.0.1", description="the address HTTP listens on", examples=["127.0.0.1"])
     port: int = Field(8000, ge=1, le=65535, description="the port HTTP listens on", examples=["8000"])
     public_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
-        default_factory=lambda earlier: f"http://localhost:{earlier['port']}",
-        description="public address of this server, used in links and signatures; empty: http://localhost:$PORT",
+        default_factory=lambda validated: f"http://localhost:{validated['port']}",
+        description="the public URL of this server, for links and signatures; empty: http://localhost:$PORT",
         examples=["https://handrail.example.com"],
     )
     secret_key: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="key that signs links and codes; empty: generated at first start in .handrail/secret-key",
+        description="signs links and codes; empty: generated at the first start in .handrail/secret-key",
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
     handrail_api_tokens: Annotated[tuple[ApiToken, ...], _parsed_with(parse_api_tokens)] = Field(
@@ -86,16 +86,14 @@ class Settings(BaseSettings):
     )
 
     openai_api_key: SecretStr | None = Field(
-        None,
-        description="API key of the model; without it and a base URL, only commands are understood",
-        examples=["sk-..."],
+        None, description="without it and without a base URL agents only understand their commands", examples=["sk-..."]
     )
     openai_base_url: Annotated[str, AfterValidator(urls.validate_web_url)] | None = Field(
-        None, description="base URL of any OpenAI-compatible endpoint", examples=["https://api.openai.com/v1"]
+        None, description="base URL of any OpenAI-compatible API", examples=["https://api.openai.com/v1"]
     )
-    openai_model: str | None = Field(None, description="name of the model at this endpoint", examples=["gpt-5-mini"])
+    openai_model: str | None = Field(None, description="the name of a model of that API", examples=["gpt-5-mini"])
     openai_concurrency: int = Field(
-        16, ge=1, le=1000, description="maximum concurrent model calls, per process", examples=["16"]
+        16, ge=1, le=1000, description="the maximum number of concurrent model calls of each process", examples=["16"]
     )
 
     openai_timeout: float = Field(
@@ -103,70 +101,72 @@ class Settings(BaseSettings):
         gt=0,
         le=1800,
         allow_inf_nan=False,
-        description="seconds until the first token of an answer, and between tokens; a long answer may take longer",
+        description="timeout in seconds for the first token of an answer, and between tokens",
         examples=["60"],
     )
 
     slack_bot_token: Annotated[SecretStr, AfterValidator(values.validate_bot_token)] | None = Field(
-        None, description="bot token of the Slack app", examples=["xoxb-..."]
+        None, description="the bot token of the Slack app", examples=["xoxb-..."]
     )
     slack_signing_secret: SecretStr | None = Field(
         None,
-        description="secret that verifies HTTP requests from Slack",
+        description="verifies that HTTP requests come from Slack",
         examples=["the signing secret of the Slack app"],
     )
     slack_app_token: Annotated[SecretStr, AfterValidator(values.validate_app_token)] | None = Field(
-        None, description="app-level token; if set, Socket Mode is used instead of HTTP", examples=["xapp-..."]
+        None,
+        description="an app-level token; if set, events come over Socket Mode instead of HTTP",
+        examples=["xapp-..."],
     )
     slack_config_token: Annotated[SecretStr, AfterValidator(values.validate_config_token)] | None = Field(
         None,
-        description="lets `handrail doctor` compare the Slack app with its manifest; A...:token if it asks for the id",
+        description="lets `handrail doctor` compare the Slack app with its manifest; A...:token if it needs an app id",
         examples=["xoxe.xoxp-..."],
     )
     slack_api_url: Annotated[str, AfterValidator(urls.validate_api_base_url)] = Field(
-        "https://slack.com/api/", description="base URL of Slack's Web API", examples=["https://slack.com/api/"]
+        "https://slack.com/api/", description="the base URL of Slack's Web API", examples=["https://slack.com/api/"]
     )
 
     twilio_account_sid: Annotated[str, AfterValidator(values.validate_account_sid)] | None = Field(
         None, description="the Twilio account that sends SMS", examples=["AC and 32 hexadecimal digits"]
     )
     twilio_auth_token: Annotated[tuple[SecretStr, ...], _parsed_with(values.parse_auth_tokens)] = Field(
-        (),
-        description="auth token of the account; two, comma separated, while rotating",
-        examples=["token or new-token,old-token"],
+        (), description="its token; during a rotation two, comma separated", examples=["token or new-token,old-token"]
     )
     twilio_from: Annotated[str, AfterValidator(values.validate_sender)] | None = Field(
-        None, description="sender: a number or the SID of a messaging service", examples=["+15550001000"]
+        None, description="a number or the SID of a messaging service", examples=["+15550001000"]
     )
     twilio_api_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
-        "https://api.twilio.com", description="base URL of Twilio's API", examples=["https://api.twilio.com"]
+        "https://api.twilio.com", description="the base URL of Twilio's API", examples=["https://api.twilio.com"]
     )
 
     email_address: Annotated[str, AfterValidator(values.validate_mail_address)] = Field(
-        "bot@localhost", description="address of the bot; its plus-addresses carry tokens", examples=["bot@example.com"]
+        "bot@localhost",
+        description="the bot's mail address; replies go to name+token@domain",
+        examples=["bot@example.com"],
     )
     smtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
         ListenAddress(host="127.0.0.1", port=2525),
-        description="listen address for inbound SMTP; empty: disabled",
+        description="address to receive mail by SMTP; empty: disabled",
         examples=["127.0.0.1:2525"],
     )
     lmtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
-        None, description="listen address for inbound LMTP; empty: disabled", examples=["127.0.0.1:2424"]
+        None, description="address to receive mail by LMTP; empty: disabled", examples=["127.0.0.1:2424"]
     )
     smtp_url: Annotated[SecretStr, AfterValidator(urls.validate_smtp_url)] | None = Field(
         None,
-        description="server for outbound mail, smtp:// or smtps://; empty: files in .handrail/outbox/*.eml",
+        description="server for outgoing mail, smtp:// or smtps://; empty: files .handrail/outbox/*.eml",
         examples=["smtp://user:password@host:587?starttls=required"],
     )
     email_authserv_id: str | None = Field(
         None,
-        description="authserv-id of trusted Authentication-Results; empty: Handrail verifies DKIM and DMARC",
+        description="the server whose Authentication-Results are trusted; empty: Handrail verifies DKIM and DMARC",
         examples=["mx.example.com"],
     )
 
     deploy_repo: SecretStr | None = Field(  # such a URL may carry a password
         None,
-        description="repository of the deploy agent, a path or a URL that git can push to; empty: a sample",
+        description="the repository of the deploy agent, a path or a URL for git push; empty: a sample",
         examples=["git@github.com:example/service.git"],
     )
 
@@ -178,13 +178,13 @@ class Settings(BaseSettings):
     )
 
     handrail_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
-        default_factory=lambda earlier: f"http://127.0.0.1:{earlier['port']}",
-        description="server that the command line uses; empty: http://127.0.0.1:$PORT",
+        default_factory=lambda validated: f"http://127.0.0.1:{validated['port']}",
+        description="the server that the command line uses; empty: http://127.0.0.1:$PORT",
         examples=["http://127.0.0.1:8000"],
     )
     handrail_api_token: SecretStr | None = Field(
         None,
-        description="API token that the command line uses; empty: the content of .handrail/api-token",
+        description="the API token of the command line; empty: the content of .handrail/api-token",
         examples=["one of the tokens in HANDRAIL_API_TOKENS of that server"],
     )
     no_color: Annotated[bool, _parsed_with(bool)] = Field(
@@ -195,25 +195,25 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> Self:
-        """The settings that variables amount to. Raises Misconfigured with a line for each that is wrong."""
+        """Validate the variables. Raises ConfigurationError with one line for each variable that is wrong."""
         known: dict[str, Any] = {n: variables[n.upper()] for n in cls.model_fields if n.upper() in variables}
         try:
             settings = cls(**known)
         except ValidationError as error:
-            mistakes = _config_issues(error)
+            issues = _config_issues(error)
         else:
             settings._variables = MappingProxyType(dict(variables))
             return settings
-        # Raised out here, where pydantic's error, which holds every value, is not chained to it.
-        raise to_configuration_error(mistakes)
+        # Raised outside of `except`, because pydantic's error contains all values and must not be chained.
+        raise to_configuration_error(issues)
 
     def get_variable(self, name: str) -> SecretStr | None:
-        """Any variable by name, for those the configuration names (`secret_env`)."""
+        """Return any variable by name, such as one that the configuration names (`secret_env`)."""
         return SecretStr(self._variables[name]) if name in self._variables else None
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """All variables there are, for what is no setting of Handrail; their values may be secrets."""
+        """All variables, also those that are not settings of Handrail. Their values may be secrets."""
         return self._variables
 
     @property
@@ -223,13 +223,13 @@ class Settings(BaseSettings):
 
     @property
     def agent_environment(self) -> Mapping[str, str]:
-        """What agents may know of the environment: all but Handrail's own variables; those of its agents are in."""
-        ours = {name.upper() for name in type(self).model_fields} - _AGENT_VARIABLES
-        return {name: value for name, value in self._variables.items() if name not in ours}
+        """The variables that agents may read: all but Handrail's settings, and the settings of agents."""
+        hidden = {name.upper() for name in type(self).model_fields} - _AGENT_VARIABLES
+        return {name: value for name, value in self._variables.items() if name not in hidden}
 
     @property
     def is_slack_enabled(self) -> bool:
-        """Whether anything is said of Slack."""
+        """Whether a variable for Slack is set."""
         return any((self.slack_bot_token, self.slack_signing_secret, self.slack_app_token))
 
     @classmethod
@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         *_: Any,
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `of` hands over: `load_settings` has merged the sources before, unexpanded, with empty as unset."""
+        """Disable pydantic's own sources: `load_settings` merges the variables, without expansion and empty ones."""
         return (init_settings,)
 
     @field_validator("secret_key")
@@ -271,13 +271,14 @@ def load_settings(
     env_file: Path | None = _ENV_FILE,
     overrides: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings of this process: `overrides` (options of the command line) before its environment before `.env`.
+    """Load the settings of this process from `.env`, overridden by its environment, overridden by `overrides`.
 
-    Raises Misconfigured with a line for every variable that is wrong, never with its value.
+    `overrides` are options of the command line. Raises ConfigurationError with one line for each variable that is
+    wrong, never with its value.
     """
     sources = (
         {} if env_file is None else load_variables(env_file),
-        os.environ if environ is None else environ,  # noqa: TID251 - this is the one place
+        os.environ if environ is None else environ,  # noqa: TID251 - the only place that reads it
         overrides or {},
     )
     return Settings.from_variables(
@@ -291,8 +292,8 @@ def _nonempty_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _config_issues(error: ValidationError) -> list[ConfigIssue]:
-    found = error.errors(include_url=False, include_input=False)
-    return [_config_issue(details) for details in found if details["type"] != "default_factory_not_called"]
+    errors = error.errors(include_url=False, include_input=False)
+    return [_config_issue(details) for details in errors if details["type"] != "default_factory_not_called"]
 
 
 def _config_issue(details: ErrorDetails) -> ConfigIssue:

@@ -1,1 +1,1 @@
-"""What `handrail.toml` may say, table by table, and where in the file each thing stands."""
+"""Tables of `handrail.toml`, their validation, and the lines of their keys."""

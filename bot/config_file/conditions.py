@@ -1,7 +1,7 @@
-"""Conditions of rules (`when`): whether a tool can ever be called with the value that an argument is compared with.
+"""Conditions of rules (`when`): check whether a tool can ever be called with the value of a condition.
 
-A value can match when the parameter of the tool accepts it and gives it back unchanged, or when it is the parameter's
-default. A validator that rewrites values must therefore be idempotent, as `canonical` in `agents/deploy/names.py` is.
+A value can match if the tool's parameter accepts it unchanged, or if it is the parameter's default. A validator that
+normalizes values must therefore be idempotent, as those in `agents/deploy/names.py` are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ ANY_TOOL = "*"
 
 
 ArgumentModels = Mapping[str, type[BaseModel]]
-"""The models of the arguments of all tools, by the tools' names."""
+"""Argument models of all tools, by the names of the tools."""
 
 
 def find_impossible_conditions(tool: str, when: Mapping[str, Any], argument_models: ArgumentModels) -> dict[str, str]:
-    """Return why a rule can never match, by argument; empty when some call of the tool matches all of `when`."""
+    """Return why a rule can never match, by argument; empty if a call of the tool can match all of `when`."""
     if tool != ANY_TOOL:
         return _find_impossible_for_tool(tool, when, argument_models[tool])
     found = {name: _find_impossible_for_tool(name, when, arguments) for name, arguments in argument_models.items()}
@@ -36,7 +36,7 @@ def find_impossible_conditions(tool: str, when: Mapping[str, Any], argument_mode
 
 
 def find_matching_tools(tool: str, when: Mapping[str, Any], argument_models: ArgumentModels) -> frozenset[str]:
-    """Return the tools of which some call matches the rule."""
+    """Return the tools with calls that the rule can match."""
     names = argument_models if tool == ANY_TOOL else (tool,)
     return frozenset(name for name in names if not _find_impossible_for_tool(name, when, argument_models[name]))
 
@@ -49,7 +49,7 @@ def _find_impossible_for_tool(tool: str, when: Mapping[str, Any], argument_model
 def _reason_for_all_tools(
     argument: str, reasons_by_tool: Mapping[str, Mapping[str, str]], argument_models: ArgumentModels
 ) -> str | None:
-    """Return why no tool at all can have the value, or None when one can."""
+    """Return why no tool accepts the value, or None if one does."""
     owners = [name for name, arguments in argument_models.items() if argument in arguments.model_fields]
     if not owners:
         known = {field for arguments in argument_models.values() for field in arguments.model_fields}
@@ -73,24 +73,27 @@ def _impossible_reason(tool: str, argument_model: type[BaseModel], argument: str
 
 
 def _describe_mismatch(argument_model: type[BaseModel], argument: str, value: Any) -> str | None:
-    """Return how the value differs from what a call holds. Raises what `canonical` does, and ToolError."""
-    one = _single_argument_model(argument_model, argument)
-    if any(is_same_value(default, value) for default in _default_values(one, argument)):
+    """Return how the value differs from the argument of a call; None if it can match.
+
+    Raises what `to_canonical_arguments` raises, and ToolError.
+    """
+    model = _single_argument_model(argument_model, argument)
+    if any(is_same_value(default, value) for default in _default_values(model, argument)):
         return None
-    held = to_canonical_arguments(one, {argument: value})[argument]
+    canonical = to_canonical_arguments(model, {argument: value})[argument]
     choices = _list_choices(argument_model, argument)
-    if choices is not None and not any(is_same_value(choice, held) for choice in choices):
+    if choices is not None and not any(is_same_value(choice, canonical) for choice in choices):
         known = [str(choice) for choice in choices]
         return f"{suggest_name(str(value), known)} (found {format_value(value)})"
-    if not is_same_value(held, value):
-        return f"{format_value(value)} is turned into {format_value(held)}; write that"
-    for check in (extra for extra in one.model_fields[argument].metadata if isinstance(extra, ConditionCheck)):
+    if not is_same_value(canonical, value):
+        return f"{format_value(value)} is normalized to {format_value(canonical)}; write that"
+    for check in (extra for extra in model.model_fields[argument].metadata if isinstance(extra, ConditionCheck)):
         check.check(value)
     return None
 
 
 def _single_argument_model(argument_model: type[BaseModel], argument: str) -> type[BaseModel]:
-    """Return a model of this argument alone, so that the others need no values."""
+    """Return a model with this argument only, so that the others need no values."""
     field = argument_model.model_fields[argument]
     fields: dict[str, Any] = {argument: (field.annotation, field)}
     return create_model("Condition", __config__=argument_model.model_config, **fields)
@@ -102,11 +105,11 @@ def _default_values(model: type[BaseModel], argument: str) -> Iterator[Any]:
 
 
 def _list_choices(argument_model: type[BaseModel], argument: str) -> list[Any] | None:
-    """Return the values the schema lists, also where only the schema does and not the type; None for any value."""
+    """Return the values listed in the JSON schema, which may list more than the type; None if it allows any value."""
     try:
         schema = argument_model.model_json_schema()
     except PydanticUserError:
-        return None  # a parameter no schema can describe is a mistake of the agent, and is reported as one
+        return None  # the checks of the agent report a parameter that a schema cannot describe
     return _schema_choices(schema["properties"][argument], schema.get("$defs", {}))
 
 

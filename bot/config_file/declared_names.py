@@ -1,4 +1,4 @@
-"""The names `handrail.toml` speaks of, gathered before it is judged, so that each reference is checked on the spot."""
+"""Names declared in `handrail.toml`, collected before validation, so that validators can check references."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -14,7 +14,7 @@ _SCHEMES_BY_KEY = {"slack": "slack", "email": "email", "phone": "sms"}
 
 @dataclass(frozen=True)
 class DeclaredNames:
-    """What may be referred to. `holders` has the people of each role, `owners` those of each address and scheme."""
+    """Names that the file may refer to, and the people by role, by address and by address scheme."""
 
     tools: ArgumentModels
     agents: frozenset[str]
@@ -26,7 +26,7 @@ class DeclaredNames:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], *, tools: ArgumentModels, agents: Collection[str]) -> Self:
-        """Gathers what has the right shape and passes over the rest, which is told as a mistake elsewhere."""
+        """Collect the names of all values of the right type. Validation reports the others."""
         people = _select_tables(document.get("people"))
         return cls(
             tools=tools,
@@ -35,13 +35,13 @@ class DeclaredNames:
             people_by_role=_group(
                 (role, key) for key, table in people.items() for role in _select_texts(table.get("roles"))
             ),
-            people_by_address=_group((known, key) for key, table in people.items() for known in _list_addresses(table)),
+            people_by_address=_group((name, key) for key, table in people.items() for name in _list_addresses(table)),
             webhooks=Counter(_list_names(document.get("webhooks"))),
             schedules=Counter(_list_names(document.get("schedules"))),
         )
 
     def people_with_role(self, role: str) -> frozenset[str]:
-        """The people who hold a role; as an approver, the role `*` is everybody."""
+        """Return the people with a role; `*` as the role of approvers means all people."""
         if role == "*":
             return self.people
         return self.people_by_role.get(role, frozenset()) | self.people_by_role.get("*", frozenset())
@@ -52,14 +52,14 @@ class DeclaredNames:
 
 
 def declared_names(info: ValidationInfo) -> DeclaredNames:
-    """The names a validator is given as its context."""
+    """Return the names from the context of a validator."""
     if not isinstance(info.context, DeclaredNames):
-        raise TypeError("tables of the configuration are validated with Names as their context")
+        raise TypeError("tables of the configuration must be validated with DeclaredNames as the context")
     return info.context
 
 
 def format_address(key: str, value: str) -> str:
-    """The address written for a person under `slack`, `email` or `phone`; mail addresses in lower case."""
+    """Return the address for a key of a person (`slack`, `email` or `phone`); mail addresses in lower case."""
     return f"{_SCHEMES_BY_KEY[key]}:{value.lower() if key == 'email' else value}"
 
 
@@ -79,8 +79,8 @@ def _group(pairs: Iterator[tuple[str, str]]) -> Mapping[str, frozenset[str]]:
 
 
 def _select_tables(value: Any) -> dict[str, dict[str, Any]]:
-    found = value if isinstance(value, dict) else {}
-    return {key: table for key, table in found.items() if isinstance(table, dict)}
+    tables = value if isinstance(value, dict) else {}
+    return {key: table for key, table in tables.items() if isinstance(table, dict)}
 
 
 def _list_names(value: Any) -> list[str]:

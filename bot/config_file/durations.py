@@ -1,4 +1,4 @@
-"""Durations as people write them, `90s`, `5m`, `2h`, `7d` (CONTRACT §7), as whole seconds."""
+"""Durations in the file, such as `90s`, `5m`, `2h` and `7d`, parsed to whole seconds."""
 
 import re
 from typing import Annotated, Any
@@ -7,11 +7,11 @@ from pydantic import BeforeValidator
 
 _DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
 _SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_MAX_DAYS = 366  # a year: far beyond any use here, and far from where dates overflow
+_MAX_DAYS = 366  # a year: more than any useful duration, and far below the overflow of dates
 
 
 def parse_duration(text: str) -> int:
-    """The seconds a duration stands for. Raises ValueError, saying how to write one."""
+    """Parse a duration to seconds. Raises ValueError with examples."""
     parts = _DURATION_PATTERN.fullmatch(text)
     if parts is None:
         raise ValueError(f'must be a duration like "90s", "5m", "2h" or "7d" (found "{text[:40]}")')
@@ -28,4 +28,4 @@ def _validate_duration(value: Any) -> int:
 
 
 Duration = Annotated[int, BeforeValidator(_validate_duration)]
-"""Seconds, read from text with its unit."""
+"""Seconds, parsed from text with a unit."""

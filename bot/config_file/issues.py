@@ -1,4 +1,4 @@
-"""What pydantic found wrong with the file, told with file, line and key."""
+"""Convert pydantic's errors about the file to issues with file, line and key."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,19 +13,19 @@ from bot.config_messages import describe_error, suggest_name
 
 
 def to_config_issues(error: ValidationError, file: str, lines: Mapping[KeyPath, int]) -> list[ConfigIssue]:
-    """Everything pydantic found wrong with the file, in the order of its lines."""
-    found = [_to_config_issue(details, file, lines) for details in error.errors(include_url=False)]
-    return sorted(found, key=lambda mistake: mistake.line or 0)
+    """Return all of pydantic's errors as issues, in the order of their lines."""
+    issues = [_to_config_issue(details, file, lines) for details in error.errors(include_url=False)]
+    return sorted(issues, key=lambda issue: issue.line or 0)
 
 
 def _to_config_issue(details: ErrorDetails, file: str, lines: Mapping[KeyPath, int]) -> ConfigIssue:
-    path = tuple(part for part in details["loc"] if part != "[key]")  # so pydantic marks a key that is wrong itself
+    path = tuple(part for part in details["loc"] if part != "[key]")  # pydantic's mark for an invalid key
     message = _describe_unknown_key(path) if details["type"] == "extra_forbidden" else describe_error(details)
     return ConfigIssue(file=file, line=find_line(path, lines), key=format_key_path(path), message=message)
 
 
 def _describe_unknown_key(path: KeyPath) -> str:
-    return f"is no key of this table; {suggest_name(str(path[-1]), _list_sibling_keys(path))}"
+    return f"is not a key of this table; {suggest_name(str(path[-1]), _list_sibling_keys(path))}"
 
 
 def _list_sibling_keys(path: KeyPath) -> list[str]:

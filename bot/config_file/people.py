@@ -1,4 +1,4 @@
-"""`[people.KEY]`: who there is, with which roles, reached where."""
+"""`[people.KEY]`: people with their roles and addresses."""
 
 import re
 from typing import Annotated
@@ -20,7 +20,7 @@ _ADDRESS_FORMATS = {
 
 
 class PersonTable(FrozenModel):
-    """One person as written."""
+    """Table of one person."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     roles: tuple[RoleName, ...] = ()
@@ -39,23 +39,23 @@ class PersonTable(FrozenModel):
     @classmethod
     def _check_address(cls, value: str, info: ValidationInfo) -> str:
         key = info.field_name or ""
-        shape, example = _ADDRESS_FORMATS[key]
-        if not shape.fullmatch(value):
+        pattern, example = _ADDRESS_FORMATS[key]
+        if not pattern.fullmatch(value):
             raise ValueError(f"must be written like {quote(example)} (found {quote(value)})")
         owners = declared_names(info).people_by_address[format_address(key, value)]
         if len(owners) > 1:
-            raise ValueError(f"{quote(value)} is given to {join_names(owners)}; an address leads to one person")
+            raise ValueError(f"{quote(value)} belongs to {join_names(owners)}; give each address to one person only")
         return value
 
     def to_person(self, key: str) -> Person:
-        """The person the core knows; everybody is also reached in the terminal and on the web page by their key."""
-        written = {"slack": self.slack, "email": self.email, "phone": self.phone}
-        addresses = [format_address(channel, value) for channel, value in written.items() if value is not None]
+        """Return the person, with the written addresses and the built-in ones."""
+        values = {"slack": self.slack, "email": self.email, "phone": self.phone}
+        addresses = [format_address(name, value) for name, value in values.items() if value is not None]
         return Person(
             key=key, name=self.name, roles=self.roles, addresses=(*map(Address, addresses), *builtin_addresses(key))
         )
 
 
 def builtin_addresses(key: str) -> tuple[Address, Address]:
-    """Where everybody is reached without an account: in the terminal and on the web page of Handrail itself."""
+    """Return the addresses of every person on Handrail's own channels: the terminal and the web page."""
     return Address(f"terminal:{key}"), Address(f"web:{key}")

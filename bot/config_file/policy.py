@@ -1,4 +1,4 @@
-"""`[[policy]]`: the rules, first match wins, and the terms on which people are asked."""
+"""`[[policy]]`: rules, of which the first match applies, and the approval terms of a rule."""
 
 from collections.abc import Iterable
 from math import isfinite
@@ -17,7 +17,7 @@ from bot.config_messages import join_names, quote, validation_error_at
 
 _DEFAULT_TERMS = ApprovalTerms()
 _NOT_SCALAR_MESSAGE = "must be compared with a text, a number, true or false"
-_MAX_EXACT_INTEGER = 2**53  # whole numbers up to here survive JSON (RFC 8259 §6)
+_MAX_EXACT_INTEGER = 2**53  # the largest integer that every JSON parser reads exactly (RFC 8259 §6)
 
 
 class EscalationTable(FrozenModel):
@@ -34,11 +34,13 @@ class EscalationTable(FrozenModel):
         if to is None:
             return via
         if to.scheme not in ("person", "role"):
-            raise ValueError(f"goes with a person or a role; {quote(to)} names its channel already")
+            raise ValueError(f"is only for a person or a role; {quote(to)} already names its channel")
         known = declared_names(info)
-        asked = known.people_with_role(to.id) if to.scheme == "role" else frozenset({to.id})
-        if unreached := asked - known.people_by_address.get(via, frozenset()):
-            raise ValueError(f"{join_names(unreached)} cannot be reached by {via}: no address for it is written there")
+        people = known.people_with_role(to.id) if to.scheme == "role" else frozenset({to.id})
+        if unreachable := people - known.people_by_address.get(via, frozenset()):
+            raise ValueError(
+                f"{join_names(unreachable)} cannot be reached by {via}; add an address for it under people"
+            )
         return via
 
 
@@ -59,9 +61,9 @@ class AskTable(FrozenModel):
     @field_validator("quorum")
     @classmethod
     def _check_quorum(cls, quorum: int, info: ValidationInfo) -> int:
-        asked = _list_approvers(info)
-        if asked and quorum > len(asked):
-            raise ValueError(f"must be at most {len(asked)}: only {join_names(asked)} may approve (found {quorum})")
+        people = _list_approvers(info)
+        if people and quorum > len(people):
+            raise ValueError(f"must be at most {len(people)}: only {join_names(people)} may approve (found {quorum})")
         return quorum
 
     @field_validator("remind")
@@ -79,17 +81,17 @@ class AskTable(FrozenModel):
     @model_validator(mode="after")
     def _check_approvers(self) -> Self:
         if not {"roles", "people"} & self.model_fields_set:
-            raise ValueError("must name the roles or people who may approve; an empty list means that nobody may")
+            raise ValueError("must name the roles or people who may approve; with an empty list no person may")
         return self
 
     def to_terms(self, escalate: tuple[EscalationTable, ...]) -> ApprovalTerms:
-        """The terms the core knows, with the escalation steps that stand beside them."""
+        """Return the approval terms, with the escalation steps of the rule added to those of this table."""
         steps = [step.model_dump() for step in (*self.escalate, *escalate)]
         return ApprovalTerms.model_validate(self.model_dump() | {"escalate": steps})
 
 
 class RuleTable(FrozenModel):
-    """One rule as written. `escalate` may stand beside `ask` or inside it."""
+    """One rule. `escalate` may be a key of the rule or of its `ask`."""
 
     tool: KnownTool
     when: dict[str, Any] = {}
@@ -101,11 +103,11 @@ class RuleTable(FrozenModel):
     @field_validator("when")
     @classmethod
     def _check_when(cls, when: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        wrong = {argument: _NOT_SCALAR_MESSAGE for argument, value in when.items() if not _is_scalar(value)}
-        if not wrong and "tool" in info.data:
-            wrong = find_impossible_conditions(info.data["tool"], when, declared_names(info).tools)
-        if wrong:
-            raise validation_error_at(wrong)
+        messages = {argument: _NOT_SCALAR_MESSAGE for argument, value in when.items() if not _is_scalar(value)}
+        if not messages and "tool" in info.data:
+            messages = find_impossible_conditions(info.data["tool"], when, declared_names(info).tools)
+        if messages:
+            raise validation_error_at(messages)
         return when
 
     @field_validator("allow")
@@ -120,22 +122,22 @@ class RuleTable(FrozenModel):
     def _check_escalate(cls, steps: tuple[EscalationTable, ...], info: ValidationInfo) -> tuple[EscalationTable, ...]:
         ask: AskTable | None = info.data.get("ask")
         if "ask" in info.data and ask is None:
-            raise ValueError("goes with ask, which this rule does not have")
+            raise ValueError("needs ask, which this rule does not have")
         if ask is not None:
             if ask.escalate:
-                raise ValueError("is written beside ask and inside it; keep one")
+                raise ValueError("is written both in the rule and in its ask; keep one")
             _check_before_expiry((step.after for step in steps), ask.expires)
         return steps
 
     @model_validator(mode="after")
     def _check_single_decision(self) -> Self:
-        said = [key for key in ("ask", "deny", "allow") if getattr(self, key) is not None]
-        if len(said) != 1:
-            raise ValueError(f"must say one of ask, deny and allow (found {' and '.join(said) or 'none'})")
+        decisions = [key for key in ("ask", "deny", "allow") if getattr(self, key) is not None]
+        if len(decisions) != 1:
+            raise ValueError(f"must have one of ask, deny and allow (found {' and '.join(decisions) or 'none'})")
         return self
 
     def to_rule(self, position: int) -> Rule:
-        """The rule the core knows, named by its place in the file and by what it is about."""
+        """Return the rule, named after its position in the file, its tool and its conditions."""
         conditions = [f"{argument} = {quote(str(value))}" for argument, value in self.when.items()]
         return Rule(
             name=f"policy[{position}]: " + ", ".join([self.tool, *conditions]),
@@ -160,5 +162,5 @@ def _list_approvers(info: ValidationInfo) -> frozenset[str]:
 
 
 def _check_before_expiry(delays: Iterable[int], expires: int | None) -> None:
-    if expires is not None and any(moment >= expires for moment in delays):
+    if expires is not None and any(delay >= expires for delay in delays):
         raise ValueError("must come before the request expires")

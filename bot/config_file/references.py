@@ -1,4 +1,4 @@
-"""How names are written in `handrail.toml`, and the check that each reference leads somewhere."""
+"""Types for names in `handrail.toml`, and for references, which must refer to something that exists."""
 
 import re
 from typing import Annotated
@@ -53,8 +53,8 @@ def _check_tool(value: str, info: ValidationInfo) -> str:
 def _check_agent(value: str, info: ValidationInfo) -> str:
     known = declared_names(info).agents
     if value not in known:
-        near = closest_name(value, known) is not None
-        advice = "" if near else "; name one that is there, or add this one first (docs/howto/add-an-agent.md)"
+        has_closest = closest_name(value, known) is not None
+        advice = "" if has_closest else "; use one of these, or add this one first (docs/howto/add-an-agent.md)"
         raise ValueError(f"{describe_unknown_name('agent', value, known)}{advice}")
     return value
 
@@ -67,7 +67,7 @@ def _check_address(address: Address, info: ValidationInfo) -> Address:
         case "terminal" | "web" if closest_name(address.id, known.people):
             _check_person(address.id, info)
         case "role" if address.id == "*":
-            raise ValueError('"role:*" reaches nobody in particular; name a role')
+            raise ValueError('"role:*" is not a role that can be reached; name a role')
         case "role":
             _check_held_role(address.id, info)
         case "webhook" if address.id not in known.webhooks:
@@ -79,7 +79,7 @@ def _check_address(address: Address, info: ValidationInfo) -> Address:
 
 def _check_channel_address(scheme: str, address: Address) -> None:
     if scheme not in ADDRESS_SCHEMES:
-        raise ValueError(f"{quote(scheme)} is no way to reach anybody; {suggest_name(scheme, ADDRESS_SCHEMES)}")
+        raise ValueError(f"{quote(scheme)} is not a type of address; {suggest_name(scheme, ADDRESS_SCHEMES)}")
     if scheme in _ADDRESS_FORMATS and not _ADDRESS_FORMATS[scheme][0].fullmatch(address.id):
         raise ValueError(f"must be written like {quote(_ADDRESS_FORMATS[scheme][1])} (found {quote(address)})")
     if scheme == "slack":
@@ -95,34 +95,34 @@ def _check_slack_destination(address: Address) -> None:
 
 def _describe_unheld_role(role: str, known: DeclaredNames) -> str:
     if not known.roles:
-        return f"nobody has the role {quote(role)}, nor any other"
-    return f"nobody has the role {quote(role)}; {suggest_name(role, known.roles)}"
+        return f"no person has the role {quote(role)}, or any other role"
+    return f"no person has the role {quote(role)}; {suggest_name(role, known.roles)}"
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-"""A name the file gives: of a person, a webhook or a schedule; it may stand in addresses and in URLs."""
+"""Name of a person, a webhook or a schedule; it may be part of addresses and URLs."""
 
 RoleName = Annotated[str, AfterValidator(_check_role)]
-"""A role given to a person; `*` is every role."""
+"""Role of a person; `*` is every role."""
 
 HeldRole = Annotated[str, AfterValidator(_check_held_role)]
-"""A role that somebody holds; as an approver, `*` is everybody."""
+"""Role that at least one person has; for approvers, `*` means all people."""
 
 KnownPerson = Annotated[str, AfterValidator(_check_person)]
-"""The key of a person of the file."""
+"""Key of a person in the file."""
 
 KnownTool = Annotated[str, AfterValidator(_check_tool)]
-"""A tool of some agent, or `*` for every tool."""
+"""Tool of any agent, or `*` for every tool."""
 
 KnownAgent = Annotated[str, AfterValidator(_check_agent)]
-"""An agent there is."""
+"""Name of an existing agent."""
 
 KnownAddress = Annotated[Address, AfterValidator(_check_address)]
-"""An address on a channel, or of a person, a role or a webhook of the file."""
+"""Address on a channel, or of a person, a role or a webhook in the file."""
 
 
 def check_unique(kind: str, value: str, count: int) -> str:
-    """Refuses a name that several tables of one kind carry."""
+    """Return the name. Raises ValueError if `count`, the number of tables of this kind with the name, is above 1."""
     if count > 1:
         raise ValueError(f"{quote(value)} is the name of {count} {kind}; each needs its own")
     return value

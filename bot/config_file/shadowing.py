@@ -1,4 +1,4 @@
-"""Rules that never decide, because those before them match all that they match."""
+"""Find shadowed rules: rules that never apply, because earlier rules match all calls that they match."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,19 +7,19 @@ from bot.config_file.conditions import ANY_TOOL, ArgumentModels, find_matching_t
 
 
 def find_shadowed_rules(rules: Sequence[Rule], argument_models: ArgumentModels) -> Mapping[int, tuple[int, ...]]:
-    """Return the positions of rules that never decide, each with the earlier rules that decide in its place."""
-    found = {position: _covering_rules(position, rules, argument_models) for position in range(len(rules))}
-    return {position: earlier for position, earlier in found.items() if earlier}
+    """Return the positions of rules that never apply, each with the positions of the rules that apply instead."""
+    covering = {position: _covering_rules(position, rules, argument_models) for position in range(len(rules))}
+    return {position: earlier for position, earlier in covering.items() if earlier}
 
 
 def _covering_rules(position: int, rules: Sequence[Rule], argument_models: ArgumentModels) -> tuple[int, ...]:
-    """Return the rules that decide for the tools of this one; none when it decides for a tool itself."""
+    """Return the rules that apply to the tools of this one; none if this rule applies to a tool itself."""
     rule, earlier = rules[position], rules[:position]
-    first = [
+    found = [
         _first_covering(rule, tool, earlier) for tool in find_matching_tools(rule.tool, rule.when, argument_models)
     ]
-    covering = {index for index in first if index is not None}
-    return () if None in first else tuple(sorted(covering))
+    covering = {index for index in found if index is not None}
+    return () if None in found else tuple(sorted(covering))
 
 
 def _first_covering(rule: Rule, tool: str, earlier: Sequence[Rule]) -> int | None:

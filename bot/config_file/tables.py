@@ -1,4 +1,4 @@
-"""The whole of `handrail.toml` as it is written (CONTRACT §7)."""
+"""Root table of `handrail.toml`, with the tables for budgets and prices."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ PositiveLimit = Annotated[StrictInt, Field(ge=1, le=10**12)]
 
 
 class BudgetTable(FrozenModel):
-    """`[agents.NAME.budget]`: limits of one thread; what is not written keeps the agent's own limit."""
+    """`[agents.NAME.budget]`: limits of one thread. A missing key keeps the agent's own limit."""
 
     steps: PositiveLimit | None = None
     tokens: PositiveLimit | None = None
@@ -25,7 +25,7 @@ class BudgetTable(FrozenModel):
     wall_clock: Duration | None = None
 
     def to_budget(self) -> Budget:
-        """The limits the core knows."""
+        """Return the validated limits."""
         return Budget.model_validate(self.model_dump())
 
 
@@ -39,19 +39,19 @@ Dollars = Annotated[float, Field(ge=0, le=10**6, allow_inf_nan=False, strict=Tru
 
 
 class PriceTable(FrozenModel):
-    """`[models."NAME"]`: US dollars for a million tokens; without it a model's calls cost nothing that is counted."""
+    """`[models."NAME"]`: US dollars per million tokens. Without a price, calls of a model count as free."""
 
     input: Dollars
     output: Dollars
     cached: Dollars | None = None
 
     def to_price(self) -> Price:
-        """The price the core knows."""
+        """Return the validated price."""
         return Price.model_validate(self.model_dump())
 
 
 class ConfigFile(FrozenModel):
-    """Every table there may be. Validated with `Names` as context."""
+    """Root table with all tables of the file. Validate it with DeclaredNames as the context."""
 
     people: Annotated[dict[Name, PersonTable], Field(validate_default=True)] = {}
     policy: tuple[RuleTable, ...] = ()
@@ -65,6 +65,6 @@ class ConfigFile(FrozenModel):
     def _check_people(cls, people: dict[str, PersonTable]) -> dict[str, PersonTable]:
         if not people:
             raise ValueError(
-                'nobody is named, so nobody could ever approve; write at least [people.you] with name = "…"'
+                'no person is named, so no request could be approved; write at least [people.you] with name = "…"'
             )
         return people

@@ -1,4 +1,4 @@
-"""`[[webhooks]]` and `[[schedules]]`: what starts threads by itself."""
+"""`[[webhooks]]` and `[[schedules]]`: triggers that start threads."""
 
 import re
 from zoneinfo import ZoneInfo, available_timezones
@@ -16,7 +16,7 @@ _CRON_FIELD_PATTERN = re.compile(r"[0-9A-Za-z*/,-]+", re.ASCII)
 
 
 class WebhookTable(Webhook):
-    """One of `[[webhooks]]` as written."""
+    """One table of `[[webhooks]]`."""
 
     name: Name
     agent: KnownAgent | None = None
@@ -30,17 +30,17 @@ class WebhookTable(Webhook):
     @field_validator("secret_env")
     @classmethod
     def _check_secret_env(cls, value: str) -> str:
-        if not _VARIABLE_PATTERN.fullmatch(value):  # not shown: it may be the secret itself
+        if not _VARIABLE_PATTERN.fullmatch(value):  # the value is not shown: it may be the secret itself
             raise ValueError('must be the name of an environment variable, like "ALERTS_TOKEN", not the secret')
         return value
 
     def to_webhook(self) -> Webhook:
-        """The webhook without the checks of the file."""
+        """Return the webhook, a value without the validators of this table."""
         return Webhook.model_validate(self.model_dump())
 
 
 class ScheduleTable(Schedule):
-    """One of `[[schedules]]` as written."""
+    """One table of `[[schedules]]`."""
 
     name: Name
     agent: KnownAgent | None = None
@@ -56,8 +56,8 @@ class ScheduleTable(Schedule):
     def _check_cron(cls, value: str) -> str:
         fields = value.split()
         if len(fields) != len(_CRON_FIELDS) or not all(map(_CRON_FIELD_PATTERN.fullmatch, fields)):
-            asked = f"must be five fields, {', '.join(_CRON_FIELDS)}"
-            raise ValueError(f'{asked}, like "0 9 * * mon-fri" (found {quote(value)})')
+            names = ", ".join(_CRON_FIELDS)
+            raise ValueError(f'must be five fields, {names}, like "0 9 * * mon-fri" (found {quote(value)})')
         return " ".join(fields)
 
     @field_validator("timezone")
@@ -65,7 +65,7 @@ class ScheduleTable(Schedule):
     def _check_timezone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (KeyError, ValueError, OSError):  # OSError: the name of a folder of zones, such as "Europe"
+        except (KeyError, ValueError, OSError):  # OSError: a directory of time zones, such as "Europe"
             hint = suggest_name(value, available_timezones())
             raise ValueError(f"there is no time zone {quote(value)}; {hint}") from None
         return value
@@ -78,5 +78,5 @@ class ScheduleTable(Schedule):
         return value
 
     def to_schedule(self) -> Schedule:
-        """The schedule without the checks of the file."""
+        """Return the schedule, a value without the validators of this table."""
         return Schedule.model_validate(self.model_dump())

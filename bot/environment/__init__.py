@@ -1,1 +1,1 @@
-"""How the values of environment variables are written, and the `.env` file that may hold them."""
+"""Parsing and validation of environment variables and of the `.env` file."""

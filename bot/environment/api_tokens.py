@@ -1,4 +1,4 @@
-"""The bearer tokens programs and people come with."""
+"""Bearer tokens of programs and people for the REST API."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from agents.frozen import FrozenModel
 
 TokenScope = Literal["read", "start", "answer", "admin"]
-"""`read` sees threads, `start` opens, speaks and steers, `answer` decides; `admin` is all, and speaks for others."""
+"""`read`: read threads; `start`: open, control and write to threads; `answer`: answer requests; `admin`: everything."""
 
 SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
 DEFAULT_SCOPES: tuple[TokenScope, ...] = ("read", "start", "answer")
@@ -26,7 +26,7 @@ _ENTRY_FORMATS = "name:token, name:token:person or name:token:person:scope+scope
 
 
 class ApiToken(FrozenModel):
-    """One token. With a person it answers as that person; without `scopes` it has the usual ones."""
+    """One token. With a person it acts as that person; without `scopes` it has the default ones."""
 
     name: str
     secret: SecretStr
@@ -34,21 +34,22 @@ class ApiToken(FrozenModel):
     scopes: tuple[TokenScope, ...] | None = None
 
     def granted_scopes(self, *, is_admin: bool) -> tuple[TokenScope, ...]:
-        """Return its scopes. Where its entry says nothing, an admin has all of them."""
+        """Return the token's scopes. Without written ones, the token of an admin has all scopes."""
         if self.scopes is None:
             return SCOPES if is_admin else DEFAULT_SCOPES
         return SCOPES if "admin" in self.scopes else self.scopes
 
 
 def parse_api_tokens(text: str) -> tuple[ApiToken, ...]:
-    """The tokens of `name:token[:person[:scope+scope]]`, comma separated.
+    """Parse comma-separated entries `name:token[:person[:scope+scope]]`.
 
-    Raises ValueError, naming entries by their position and never by what they hold.
+    Raises ValueError, which names entries by their position and never shows their content.
     """
     tokens = tuple(_parse_token(position, entry) for position, entry in enumerate(text.split(","), start=1))
-    for what, values in (("name", [t.name for t in tokens]), ("token", [t.secret for t in tokens])):
-        if twice := [str(position) for position, value in enumerate(values, start=1) if Counter(values)[value] > 1]:
-            raise ValueError(f"entries {' and '.join(twice)} have the same {what}")
+    for part, values in (("name", [t.name for t in tokens]), ("token", [t.secret for t in tokens])):
+        positions = [str(position) for position, value in enumerate(values, start=1) if Counter(values)[value] > 1]
+        if positions:
+            raise ValueError(f"entries {' and '.join(positions)} have the same {part}")
     return tokens
 
 
@@ -61,7 +62,7 @@ def _parse_token(position: int, entry: str) -> ApiToken:
 
 
 def _parse_scopes(position: int, text: str) -> tuple[TokenScope, ...]:
-    given = text.split("+")
-    if not set(given) <= set(SCOPES):
-        raise ValueError(f"entry {position} has a scope that is none of {', '.join(SCOPES)}")
-    return tuple(scope for scope in SCOPES if scope in given)
+    names = text.split("+")
+    if not set(names) <= set(SCOPES):
+        raise ValueError(f"entry {position} has an unknown scope; the scopes are {', '.join(SCOPES)}")
+    return tuple(scope for scope in SCOPES if scope in names)

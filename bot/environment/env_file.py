@@ -1,4 +1,4 @@
-"""The `.env` file: NAME=value lines, read without expanding anything."""
+"""The `.env` file: NAME=value lines, parsed without expanding variables."""
 
 from collections.abc import Mapping
 from io import StringIO
@@ -10,16 +10,16 @@ from agents.config_issues import ConfigIssue, to_configuration_error
 
 
 def load_variables(path: Path) -> Mapping[str, str]:
-    """The variables of the file; none when there is no file. Raises Misconfigured, naming the lines it cannot read."""
+    """Return the variables of the file; none if it is missing. Raises ConfigurationError with the unreadable lines."""
     bindings = list(parse_stream(StringIO(_read_text(path))))
-    wrong = [_unreadable_line_issue(path, binding) for binding in bindings if binding.error]
-    if wrong:
-        raise to_configuration_error(wrong)
+    issues = [_unreadable_line_issue(path, binding) for binding in bindings if binding.error]
+    if issues:
+        raise to_configuration_error(issues)
     return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
 
 
 def load_variable_lines(path: Path) -> Mapping[str, int]:
-    """Return the line of every variable of the file."""
+    """Return the line number of every variable of the file."""
     return {binding.key: binding.original.line for binding in parse_stream(StringIO(_read_text(path))) if binding.key}
 
 

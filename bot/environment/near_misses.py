@@ -1,25 +1,24 @@
-"""Variables whose name is close to one that Handrail knows: nothing reads them, so nothing else finds the slip."""
+"""Find misspelled variables: names similar to a variable of Handrail. Nothing reads them, so no other check fails."""
 
 from collections.abc import Collection, Iterator, Mapping
 
 from agents.config_issues import ConfigIssue
 
-_SHORT_NAME_LENGTH = 8  # characters; in a shorter name two slips make another word
+_SHORT_NAME_LENGTH = 8  # characters; two edits of a shorter name make another word
 
 
 def find_near_misses(
     names: Collection[str], known: Collection[str], lines: Mapping[str, int], env_file: str
 ) -> Iterator[ConfigIssue]:
-    """Return a warning for every name that is none of the known ones and close to one that is not set.
+    """Yield a warning for every unknown name that is similar to a known name that is not set.
 
-    Of names that are equally close the first of the known ones is meant.
-    `lines` has the lines of the names that stand in the file; a value is never looked at.
+    The first of several equally similar known names is suggested. `lines` are the lines of the names in `env_file`.
     """
     missing = [name for name in known if name not in names]
     for name in sorted(names):
-        if name not in known and (meant := _closest_name(name, missing)):
+        if name not in known and (closest := _closest_name(name, missing)):
             file = env_file if name in lines else None
-            message = f"is no variable of Handrail and is ignored; did you mean {meant}?"
+            message = f"is not a variable of Handrail and is ignored; did you mean {closest}?"
             yield ConfigIssue(file=file, line=lines.get(name), key=name, message=message, severity="warning")
 
 
@@ -37,23 +36,23 @@ def _is_close(written: str, other: str) -> bool:
 
 
 def _has_omitted_words(written: str, other: str) -> bool:
-    """Return whether it begins alike and has fewer of the words: OPENAI_KEY, SLACK_TOKEN."""
+    """Return whether the name has the same first word and lacks others, as OPENAI_KEY and SLACK_TOKEN do."""
     words, all_words = written.split("_"), other.split("_")
     return len(words) > 1 and words[0] == all_words[0] and set(words) < set(all_words)
 
 
 def _edit_distance(left: str, right: str) -> int:
-    """Return the letters added, left out, replaced, or swapped with the next, that turn one name into the other."""
-    if abs(len(left) - len(right)) > 2:  # noqa: PLR2004 - more than is ever taken for a slip
+    """Return the optimal string alignment distance: insertions, deletions, replacements and adjacent swaps."""
+    if abs(len(left) - len(right)) > 2:  # noqa: PLR2004 - more edits than count as a misspelling
         return len(left) + len(right)
-    before: list[int] = []
-    last = list(range(len(right) + 1))
+    second_last_row: list[int] = []
+    last_row = list(range(len(right) + 1))
     for i, letter in enumerate(left, start=1):
-        now = [i]
-        for j, wanted in enumerate(right, start=1):
-            cost = min(last[j] + 1, now[j - 1] + 1, last[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == wanted:
-                cost = min(cost, before[j - 2] + 1)
-            now.append(cost)
-        before, last = last, now
-    return last[-1]
+        row = [i]
+        for j, other in enumerate(right, start=1):
+            cost = min(last_row[j] + 1, row[j - 1] + 1, last_row[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == other:
+                cost = min(cost, second_last_row[j - 2] + 1)
+            row.append(cost)
+        second_last_row, last_row = last_row, row
+    return last_row[-1]

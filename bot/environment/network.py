@@ -1,7 +1,8 @@
-"""The machine's own variables for the network: proxies and certificates, and those of them that cannot be used.
+"""Proxy and certificate variables of the machine.
 
-Libraries read these variables themselves, and fail when they are made: a SOCKS proxy takes the whole process down,
-also where nothing would have gone through it. Handrail reads them once, names what is wrong, and hands over the rest.
+HTTP libraries read these variables when a client is created and fail on values they cannot use: a SOCKS proxy would
+stop the whole process even if no request needed it. So Handrail reads them once, reports the wrong ones and passes the
+others to its clients.
 """
 
 import os
@@ -23,37 +24,37 @@ _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How other hosts are reached, by the variables of the machine."""
+    """Proxies and TLS certificates for connections to other hosts."""
 
     variables: Mapping[str, str]
 
     def list_warnings(self) -> Iterator[ConfigIssue]:
-        """Return a warning for every variable that cannot be used; it names the variable and never its value."""
+        """Yield a warning for every variable that cannot be used, without its value."""
         for scheme in _PROXY_SCHEMES:
             name = self._proxy_variable(scheme)
-            if name is not None and (why := _proxy_problem(self.variables[name])):
-                yield _create_warning(name, f"{why}; {_PROXY_ADVICE}. Nothing that needs it is reached")
+            if name is not None and (problem := _proxy_problem(self.variables[name])):
+                yield _create_warning(name, f"{problem}; {_PROXY_ADVICE}. Connections through it fail")
         for name in _CERTIFICATE_VARIABLES:
-            if why := self._certificate_problem(name):
+            if problem := self._certificate_problem(name):
                 yield _create_warning(
-                    name, f"{why}; correct it, or unset it. The certificates that come with Python are used"
+                    name, f"{problem}; correct it, or unset it. Handrail uses the certificates of certifi instead"
                 )
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy for a URL; None for this machine, and for hosts in NO_PROXY.
 
-        Raises Misconfigured, naming the variable, when the proxy cannot be used.
+        Raises ConfigurationError, which names the variable, if the proxy cannot be used.
         """
         parts = urlsplit(url)
         name = self._proxy_variable(parts.scheme) or self._proxy_variable("all")
         if name is None or self._is_direct(parts.hostname or ""):
             return None
-        if why := _proxy_problem(self.variables[name]):
-            raise to_configuration_error([ConfigIssue(key=name, message=f"{why}; {_PROXY_ADVICE}")])
+        if problem := _proxy_problem(self.variables[name]):
+            raise to_configuration_error([ConfigIssue(key=name, message=f"{problem}; {_PROXY_ADVICE}")])
         return _with_scheme(self.variables[name])
 
     def create_tls_context(self) -> ssl.SSLContext:
-        """Return what verifies other hosts: the certificates the machine names, else those that are built in."""
+        """Return a context with the certificates from the machine's variables, else with those of certifi."""
         file, folder = (
             None if self._certificate_problem(name) else self.variables.get(name) for name in _CERTIFICATE_VARIABLES
         )
@@ -62,7 +63,7 @@ class NetworkSettings:
         return ssl.create_default_context(cafile=certifi.where())
 
     def _proxy_variable(self, scheme: str) -> str | None:
-        """Return the name under which it is set; the one in small letters comes first, as everywhere."""
+        """Return the name of the variable that is set; lower case has precedence, as in other programs."""
         names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
         return next((name for name in names if self.variables.get(name, "").strip()), None)
 
@@ -80,7 +81,7 @@ class NetworkSettings:
             return None
         if name == "SSL_CERT_DIR":
             folders = path.split(os.pathsep)
-            return None if any(Path(folder).is_dir() for folder in folders) else "names no folder there is"
+            return None if any(Path(folder).is_dir() for folder in folders) else "names no existing folder"
         try:
             ssl.create_default_context(cafile=path)
         except FileNotFoundError:
@@ -101,11 +102,11 @@ def _proxy_problem(value: str) -> str | None:
         url = urlsplit(_with_scheme(value))
         host, _ = url.hostname, url.port
     except ValueError:
-        return "is no URL"
+        return "is not a URL"
     if url.scheme.startswith("socks"):
         return "names a SOCKS proxy, which Handrail cannot use"
     if url.scheme not in ("http", "https") or not host:
-        return "names no proxy that Handrail can use"
+        return "is not a proxy that Handrail can use"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The shapes of single values in the environment. Each check raises ValueError and never repeats what it refuses."""
+"""Validators for single environment variables. Each raises ValueError and never shows the value."""
 
 import re
 
@@ -20,14 +20,14 @@ _MAX_AUTH_TOKENS = 2
 
 
 class ListenAddress(FrozenModel):
-    """Where a server listens."""
+    """Host and port on which a server listens."""
 
     host: str
     port: int
 
 
 def parse_listen_address(text: str) -> ListenAddress | None:
-    """`host:port`, `[::1]:port`; nothing means that nobody listens."""
+    """Parse `host:port` or `[::1]:port`; an empty text means no server."""
     if not text:
         return None
     parts = _LISTEN_ADDRESS_PATTERN.fullmatch(text)
@@ -37,46 +37,46 @@ def parse_listen_address(text: str) -> ListenAddress | None:
 
 
 def validate_mail_address(text: str) -> str:
-    """One bare address, given back in lower case."""
+    """Validate one mail address without a display name, and return it in lower case."""
     if not _MAIL_ADDRESS_PATTERN.fullmatch(text):
-        raise ValueError("must be one mail address, name@domain, with nothing around it")
+        raise ValueError("must be one mail address, name@domain, without a display name")
     return text.lower()
 
 
 def validate_bot_token(secret: SecretStr) -> SecretStr:
-    """What Slack's *OAuth & Permissions* page shows."""
+    """Validate a bot token, which Slack's *OAuth & Permissions* page shows."""
     return _check_prefix("xoxb-", secret, "the bot token of the Slack app")
 
 
 def validate_app_token(secret: SecretStr) -> SecretStr:
-    """What Slack's *Basic Information* page shows under app-level tokens."""
+    """Validate an app-level token, which Slack's *Basic Information* page shows."""
     return _check_prefix("xapp-", secret, "an app-level token of the Slack app")
 
 
 def validate_config_token(secret: SecretStr) -> SecretStr:
-    """What Slack's list of apps shows under app configuration tokens; the app's id may stand before it."""
+    """Validate an app configuration token, which Slack's list of apps shows; the app's id may precede it."""
     if not _CONFIG_TOKEN_PATTERN.fullmatch(secret.get_secret_value()):
-        raise ValueError("must be an app configuration token, which begins with xoxe., perhaps with A...: before it")
+        raise ValueError("must be an app configuration token, which begins with xoxe., optionally preceded by A...:")
     return secret
 
 
 def validate_account_sid(text: str) -> str:
-    """What Twilio calls the Account SID."""
+    """Validate an Account SID of Twilio."""
     if not _ACCOUNT_SID_PATTERN.fullmatch(text):
         raise ValueError("must be AC and 32 hexadecimal digits")
     return text
 
 
 def parse_auth_tokens(text: str) -> tuple[SecretStr, ...]:
-    """One token, or two with a comma between them while they are rotated; the first signs."""
+    """Parse one token, or during a rotation two that are comma separated; the first is used for signing."""
     tokens = [token.strip() for token in text.split(",")]
     if not all(tokens) or len(tokens) > _MAX_AUTH_TOKENS:
-        raise ValueError("must be one token, or two with a comma between them while they are rotated")
+        raise ValueError("must be one token, or during a rotation two, comma separated")
     return tuple(map(SecretStr, tokens))
 
 
 def validate_sender(text: str) -> str:
-    """The number messages leave from, or the SID of a messaging service."""
+    """Validate a sender: a phone number, a short code or the SID of a messaging service."""
     if not _SENDER_PATTERN.fullmatch(text):
         raise ValueError("must be a number with its + and country code, or the SID of a messaging service")
     return text

@@ -212,7 +212,7 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
     )
     assert complaints(tmp_path, text) == [
         "handrail.toml:1: people.alice.name: is missing",
-        'handrail.toml:2: people.alice.nmae: is no key of this table; did you mean "name"?',
+        'handrail.toml:2: people.alice.nmae: is not a key of this table; did you mean "name"?',
         'handrail.toml:3: people.alice.phone: must be written like "+15550001001" (found "555")',
         'handrail.toml:5: policy[0].tool: there is no tool "push_relase_tag"; did you mean "push_release_tag"?',
         "handrail.toml:6: policy[0].ask.quorum: must be at least 1 (found 0)",
@@ -247,7 +247,7 @@ def test_a_mistake_says_where_it_is_and_what_to_write(tmp_path: Path, case: str)
 
 def test_an_address_given_to_two_people_is_told_at_both(tmp_path: Path) -> None:
     told = complaints(tmp_path, f'{PEOPLE}[people.al]\nname = "Al"\nemail = "ALICE@example.com"\n')
-    same = 'is given to "al", "alice"; an address leads to one person'
+    same = 'belongs to "al", "alice"; give each address to one person only'
     assert told == [
         f'handrail.toml:4: people.alice.email: "alice@example.com" {same}',
         f'handrail.toml:11: people.al.email: "ALICE@example.com" {same}',
@@ -257,7 +257,7 @@ def test_an_address_given_to_two_people_is_told_at_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "# nobody yet\n", "[people]\n"])
 def test_a_file_that_names_nobody_is_a_mistake_since_nobody_could_ever_approve(tmp_path: Path, text: str) -> None:
     assert complaint(tmp_path, text).startswith(
-        "handrail.toml:1: people: nobody is named, so nobody could ever approve;"
+        "handrail.toml:1: people: no person is named, so no request could be approved;"
     )
 
 
@@ -265,7 +265,7 @@ def test_a_secret_written_where_its_name_belongs_is_not_repeated(tmp_path: Path)
     webhook = '[[webhooks]]\nname = "a"\nprofile = "generic"\nsecret_env = "c4n4ry-value"\nsecret = "c4n4ry-value"\n'
     told = complaints(tmp_path, PEOPLE + webhook)
     assert "c4n4ry" not in "".join(told)
-    assert told[1] == 'handrail.toml:13: webhooks[0].secret: is no key of this table; did you mean "secret_env"?'
+    assert told[1] == 'handrail.toml:13: webhooks[0].secret: is not a key of this table; did you mean "secret_env"?'
 
 
 # --- files that cannot be read at all ---

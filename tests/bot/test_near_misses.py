@@ -28,7 +28,7 @@ def warned(*names: str) -> list[str]:
     ],
 )
 def test_near_miss_is_warned_of_with_the_name_that_was_meant(written: str, meant: str) -> None:
-    assert warned(written) == [f"{written}: is no variable of Handrail and is ignored; did you mean {meant}?"]
+    assert warned(written) == [f"{written}: is not a variable of Handrail and is ignored; did you mean {meant}?"]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_certificates_that_cannot_be_used_are_named_and_others_taken(tmp_path: P
         ({"SSL_CERT_FILE": str(tmp_path / "none.pem")}, "names a file that does not exist"),
         ({"SSL_CERT_FILE": str(empty)}, "names a file without certificates"),
         ({"SSL_CERT_FILE": str(tmp_path)}, "names"),
-        ({"SSL_CERT_DIR": str(empty)}, "names no folder there is"),
+        ({"SSL_CERT_DIR": str(empty)}, "names no existing folder"),
     ):
         (found,) = warned(variables)
         assert found.startswith(f"{next(iter(variables))}: {reason}")

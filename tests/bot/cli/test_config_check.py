@@ -56,7 +56,7 @@ def test_token_of_a_person_who_is_not_there_is_a_warning(warnings, monkeypatch):
 def test_near_miss_in_env_file_is_told_with_its_line(warnings, tmp_path):
     (tmp_path / ".env").write_text("# the database\nDATABSE_URL=sqlite:///x.db\n")
     (told,) = warnings(TWO)
-    assert told == "warning: .env:2: DATABSE_URL: is no variable of Handrail and is ignored; did you mean DATABASE_URL?"
+    assert told == "warning: .env:2: DATABSE_URL: is not a variable of Handrail and is ignored; did you mean DATABASE_URL?"
 
 
 def test_variable_a_webhook_names_is_no_near_miss(warnings, monkeypatch):

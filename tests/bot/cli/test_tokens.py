@@ -47,7 +47,7 @@ def test_a_new_token_comes_with_the_entry_to_add(handrail):
     [
         (("ci",), "there is a token ci already"),
         (("a b",), "makes no token"),
-        (("bot", "--scope", "write"), "none of read, start, answer, admin"),
+        (("bot", "--scope", "write"), "the scopes are read, start, answer, admin"),
         (("bot", "--person", "zoe"), "nobody here is zoe"),
     ],
 )

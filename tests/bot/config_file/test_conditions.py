@@ -18,7 +18,7 @@ from bot.config_file.conditions import find_impossible_conditions
 from bot.installation import ARGUMENT_MODELS
 
 HOUSE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
-BECOMES = 'is turned into "production"; write that'
+BECOMES = 'is normalized to "production"; write that'
 NEVER = "can never match a call of"
 
 REFUSED = [
