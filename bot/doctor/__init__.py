@@ -1,4 +1,4 @@
-"""The doctor: looks at everything Handrail needs, changes nothing, calls no model, and says what to do."""
+"""Checks of `handrail doctor`: everything that Handrail needs. They change nothing and call no model."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,14 +23,14 @@ ClientFactory = Callable[[Settings], TerminalClient]
 
 
 def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
-    """One finding after another; `reach` makes a client for the running server."""
+    """Run all checks and yield their findings. `create_client` returns a client for the running server."""
     yield from check_machine()
     try:
         settings = load_settings()
     except ConfigurationError as error:
         yield from _error_findings("settings", error)
         return
-    yield Finding(name="settings", state="ok", message=f"the environment makes sense ({settings.environment})")
+    yield Finding(name="settings", state="ok", message=f"environment variables are valid ({settings.environment})")
     yield from _check_configuration(settings)
     yield check_model(settings)
     yield from check_deploy_repository(settings)
@@ -55,10 +55,9 @@ def _check_configuration(settings: Settings) -> Iterator[Finding]:
 
 
 def _describe_configuration(configuration: Configuration) -> str:
-    everybody = configuration.people.members
     if configuration.source is None:
         return "there is no handrail.toml: one person, `you`, may do everything"
-    return f"{configuration.source}: {len(everybody)} people, {len(configuration.rules)} rules"
+    return f"{configuration.source}: {len(configuration.people.members)} people, {len(configuration.rules)} rules"
 
 
 def _error_findings(name: str, error: ConfigurationError) -> Iterator[Finding]:

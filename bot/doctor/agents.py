@@ -1,4 +1,4 @@
-"""What agents need: a model, and the repository they work on. No model is called."""
+"""Checks for agents: the model's server and the deploy agent's repository. No model is called."""
 
 import asyncio
 import tempfile
@@ -24,20 +24,25 @@ ModelLister = Callable[[Settings], ModelListing]
 
 
 def fetch_model_names(settings: Settings) -> ModelListing:
-    """Return the models of the server, or how the question failed. It costs nothing, and no model answers."""
+    """Return the names of the server's models, or the failed request. This is free of charge: no model is called."""
     return asyncio.run(_fetch_model_names(settings))
 
 
 def check_model(settings: Settings, fetch_names: ModelLister = fetch_model_names) -> Finding:
-    """Say which model answers, and whether its server is there, takes the key and has it."""
+    """Return which model is configured, and whether its server answers, accepts the key and has the model."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
-        told = "no model is set: agents understand the commands they know, offline"
-        return Finding(name="model", state="ok", message=told, fix="for more, set OPENAI_API_KEY or OPENAI_BASE_URL")
-    where = urlsplit(settings.openai_base_url or "").hostname or "api.openai.com"
+        message = "no model is configured; agents run in offline command mode"
+        return Finding(
+            name="model", state="ok", message=message, fix="to use one, set OPENAI_API_KEY or OPENAI_BASE_URL"
+        )
+    host = urlsplit(settings.openai_base_url or "").hostname or "api.openai.com"
     if settings.openai_base_url and settings.openai_model is None:
-        told, fix = f"{where} is asked for a model of OpenAI's", "set OPENAI_MODEL to the name of a model it has"
-        return Finding(name="model", state="warning", message=told, fix=fix)
-    return _check_model_server(settings, where, fetch_names(settings))
+        message, fix = (
+            f"OPENAI_MODEL is not set, so {host} gets OpenAI's default",
+            "set OPENAI_MODEL to one of its models",
+        )
+        return Finding(name="model", state="warning", message=message, fix=fix)
+    return _check_model_server(settings, host, fetch_names(settings))
 
 
 def _check_model_server(settings: Settings, host: str, listing: ModelListing) -> Finding:
@@ -45,17 +50,17 @@ def _check_model_server(settings: Settings, host: str, listing: ModelListing) ->
     if isinstance(listing, Completion):
         is_busy = listing.outcome in (CompletionOutcome.FAILED, CompletionOutcome.RATE_LIMITED)
         state: FindingState = "warning" if is_busy else "problem"
-        fix = listing.operator_hint or "look whether OPENAI_BASE_URL is reached from here, and try again"
+        fix = listing.operator_hint or "check that OPENAI_BASE_URL can be reached from here, and try again"
         return Finding(name="model", state=state, message=escape_hidden_characters(listing.detail), fix=fix)
     if name is not None and listing and name not in listing:
-        names = ", ".join(escape_hidden_characters(one) for one in listing[:_MAX_NAMES])
+        names = ", ".join(escape_hidden_characters(listed) for listed in listing[:_MAX_NAMES])
         message = f"{host} does not list {name}; it has {names}"
-        return Finding(name="model", state="warning", message=message, fix="set OPENAI_MODEL to one that it has")
+        return Finding(name="model", state="warning", message=message, fix="set OPENAI_MODEL to one of its models")
     return Finding(name="model", state="ok", message=f"{name or 'the default model'} at {host}, which answers")
 
 
 async def _fetch_model_names(settings: Settings) -> ModelListing:
-    from bot.model_client import open_model  # noqa: PLC0415 - 0.5 s nobody offline should wait for
+    from bot.model_client import open_model  # noqa: PLC0415 - importing it takes 0.5 s, needless offline
 
     try:
         server = open_model(settings, timeout_seconds=_TIMEOUT_SECONDS)
@@ -68,22 +73,22 @@ async def _fetch_model_names(settings: Settings) -> ModelListing:
 
 
 def check_deploy_repository(settings: Settings) -> Iterator[Finding]:
-    """Whether the deploy agent's repository answers."""
-    said = settings.deploy_repo
-    if said is None:
-        yield Finding(name="deploy", state="ok", message="DEPLOY_REPO is not set: the agent works on its sample")
+    """Yield whether the deploy agent's repository answers."""
+    if settings.deploy_repo is None:
+        yield Finding(name="deploy", state="ok", message="DEPLOY_REPO is not set: the agent uses its sample repository")
         return
     try:
-        remote = normalize_remote(said.get_secret_value())
+        remote = normalize_remote(settings.deploy_repo.get_secret_value())
         _contact_remote(remote, settings)
     except HandrailError as error:
-        yield Finding(name="deploy", state="problem", message=str(error), fix="set DEPLOY_REPO to what git can push to")
+        fix = "set DEPLOY_REPO to a path or URL for git push"
+        yield Finding(name="deploy", state="problem", message=str(error), fix=fix)
     else:
         yield Finding(name="deploy", state="ok", message=f"{redact_remote(remote)} answers")
 
 
 def _contact_remote(remote: str, settings: Settings) -> None:
-    """Ask the remote for its head, from an empty repository that is gone afterwards. Raises HandrailError."""
+    """Run `git ls-remote` in an empty temporary repository. Raises HandrailError."""
     environment = settings.agent_environment
     with tempfile.TemporaryDirectory(prefix="handrail-doctor-") as folder:
         create_empty_repository(Path(folder) / "empty.git", environment)

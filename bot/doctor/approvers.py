@@ -1,4 +1,4 @@
-"""Who can decide: rules that nobody, or only the one who asks, could ever satisfy."""
+"""Check of approvers: rules whose requests no person, or only their requester, could approve."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ _CHECK_NAME = "approvers"
 
 
 def check_approvers(configuration: Configuration) -> Iterator[Finding]:
-    """A finding for every set of terms that cannot be met, one that all is well when there is none."""
+    """Yield a finding for every shortage of approvers, or one `ok` if there is none."""
     findings = [_to_finding(shortage) for shortage in find_approver_shortages(configuration)]
     if not findings:
-        yield Finding(name=_CHECK_NAME, state="ok", message="everything that is asked can be approved by somebody")
+        yield Finding(name=_CHECK_NAME, state="ok", message="every rule has enough approvers")
     yield from findings
 
 

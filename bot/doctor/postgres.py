@@ -1,4 +1,4 @@
-"""A PostgreSQL database: whether it answers and can be used, and what the processes that share it are doing."""
+"""Check of a PostgreSQL database, and of the processes and the work that share it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,12 +21,11 @@ from storage.schema import HEAD_REVISION, read_revision_in
 from storage.thread_scan import ThreadScan, scan_threads
 
 DATABASE_TIMEOUT_SECONDS = 15.0
-"""Seconds until we stop waiting for the database."""
 
 
 @dataclass(frozen=True)
 class _DatabaseInfo:
-    """What the database says of itself."""
+    """Version, revision and mode of the database."""
 
     server_version: str
     revision: str | None
@@ -35,7 +34,7 @@ class _DatabaseInfo:
 
 @dataclass(frozen=True)
 class _WorkSnapshot:
-    """What those who share it say of themselves, all at the same moment."""
+    """Processes, queues and threads of the database, all read in one transaction."""
 
     processes: list[ProcessStatus]
     queue_stats: list[QueueStats]
@@ -44,16 +43,16 @@ class _WorkSnapshot:
 
 
 def check_postgres(url: str, timeout_seconds: float = DATABASE_TIMEOUT_SECONDS) -> Iterator[Finding]:
-    """Nothing is changed, not even the time some process was last seen. Raises StoreUnavailable."""
-    form, sharing, stalled = asyncio.run(_inspect_with_timeout(url, timeout_seconds))
-    yield _database_finding(url, form)
-    if sharing is not None:
+    """Yield findings about the database without changing it. Raises StoreUnavailable."""
+    info, work, stalled = asyncio.run(_inspect_with_timeout(url, timeout_seconds))
+    yield _database_finding(url, info)
+    if work is not None:
         now = utc_now()
-        yield from process_findings(sharing.processes, now)
-        yield from queue_findings(sharing.queue_stats, sharing.processes, now)
+        yield from process_findings(work.processes, now)
+        yield from queue_findings(work.queue_stats, work.processes, now)
         yield stalled_job_finding(stalled)
-        yield backlog_finding(sharing.backlog, now)
-        yield from thread_findings(sharing.scan)
+        yield backlog_finding(work.backlog, now)
+        yield from thread_findings(work.scan)
 
 
 async def _inspect_with_timeout(
@@ -61,8 +60,8 @@ async def _inspect_with_timeout(
 ) -> tuple[_DatabaseInfo, _WorkSnapshot | None, list[StalledJob]]:
     try:
         async with asyncio.timeout(timeout_seconds):
-            form, sharing = await asyncio.to_thread(_inspect, url)
-            return form, sharing, await list_stalled_jobs(url) if sharing else []
+            info, work = await asyncio.to_thread(_inspect, url)
+            return info, work, await list_stalled_jobs(url) if work else []
     except TimeoutError as error:
         raise StoreUnavailable(
             f"the database did not answer within {timeout_seconds:g} s: check that it runs"
@@ -81,34 +80,34 @@ def _inspect(url: str) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
 
 
 def _read_state(connection: Connection) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
-    """In a transaction that could not write if it wanted to, and that nobody commits."""
+    """Read everything in a read-only transaction, which is never committed."""
     read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
     connection.execute(text("SET TRANSACTION READ ONLY"))
-    server = str(connection.execute(text("SHOW server_version")).scalar_one()).split()[0]
-    form = _DatabaseInfo(server, read_revision_in(connection), read_only)
-    if form.revision != HEAD_REVISION:
-        return form, None
-    seen, waiting = list_processes(connection), load_backlog(connection)
-    return form, _WorkSnapshot(seen, queue_stats(connection), waiting, scan_threads(connection, AGENT_NAMES))
+    version = str(connection.execute(text("SHOW server_version")).scalar_one()).split()[0]
+    info = _DatabaseInfo(version, read_revision_in(connection), read_only)
+    if info.revision != HEAD_REVISION:
+        return info, None
+    processes, backlog = list_processes(connection), load_backlog(connection)
+    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan_threads(connection, AGENT_NAMES))
 
 
 def _database_finding(url: str, info: _DatabaseInfo) -> Finding:
-    named = f"PostgreSQL {info.server_version}, {_describe_database(url)},"
+    subject = f"PostgreSQL {info.server_version}, {_describe_database(url)},"
     if info.revision is not None and info.revision > HEAD_REVISION:
-        told, fix = f"{named} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
-        return Finding(name="database", state="problem", message=told, fix=fix)
+        message, fix = f"{subject} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
+        return Finding(name="database", state="problem", message=message, fix=fix)
     if info.revision != HEAD_REVISION:
-        told = f"{named} is at revision {info.revision or 'none'} and {HEAD_REVISION} is needed"
-        return Finding(name="database", state="problem", message=told, fix="`handrail migrate`, before anything else")
+        message = f"{subject} is at revision {info.revision or 'none'} and {HEAD_REVISION} is needed"
+        return Finding(name="database", state="problem", message=message, fix="run `handrail migrate` first")
     if info.is_read_only:
-        told, fix = f"{named} is read-only, perhaps a standby", "set DATABASE_URL to the primary"
-        return Finding(name="database", state="problem", message=told, fix=fix)
-    return Finding(name="database", state="ok", message=f"{named} is at revision {HEAD_REVISION}")
+        message, fix = f"{subject} is read-only, perhaps a standby", "set DATABASE_URL to the primary"
+        return Finding(name="database", state="problem", message=message, fix=fix)
+    return Finding(name="database", state="ok", message=f"{subject} is at revision {HEAD_REVISION}")
 
 
 def _describe_database(url: str) -> str:
-    """Without user and password."""
+    """Return the names of the database and its host, without user and password."""
     parsed = make_url(url)
     hosts = parsed.query.get("host", "")
-    where = parsed.host or (hosts if isinstance(hosts, str) else ", ".join(hosts)) or "this machine"
-    return f"database {parsed.database or parsed.username or 'of this user'} at {where}"
+    host = parsed.host or (hosts if isinstance(hosts, str) else ", ".join(hosts)) or "this machine"
+    return f"database {parsed.database or parsed.username or 'of this user'} at {host}"

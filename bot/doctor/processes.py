@@ -1,4 +1,4 @@
-"""The processes that share a database, and the work that lies between them."""
+"""Findings about the processes that share a database, and about their queues and jobs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -11,78 +11,82 @@ from storage.processes import ProcessStatus
 from storage.schedule import Backlog
 
 MAX_UNTOUCHED_TIME = timedelta(minutes=5)
-"""Untouched for longer than this, a thread is no longer just between two steps."""
+"""A thread without a commit for longer than this is not just between two steps."""
 _MAX_NAMED_JOBS = 5
 
 
 def process_findings(statuses: Sequence[ProcessStatus], now: datetime) -> Iterator[Finding]:
-    """Each process there is; a problem when none of them takes jobs."""
-    yield from (_process_finding(one, now) for one in statuses)
-    if not any(one.process.queues for one in _alive_processes(statuses, now)):
-        told, fix = "no process takes jobs: no thread moves on", "start `handrail worker`, best two of them"
-        yield Finding(name="process", state="problem", message=told, fix=fix)
+    """Yield a finding for each process, and a problem if none of them executes jobs."""
+    yield from (_process_finding(status, now) for status in statuses)
+    if not any(status.process.queues for status in _alive_processes(statuses, now)):
+        message = "no worker is running; threads will not make progress"
+        yield Finding(
+            name="process", state="problem", message=message, fix="start `handrail worker`, better two of them"
+        )
 
 
 def queue_findings(stats: Sequence[QueueStats], statuses: Sequence[ProcessStatus], now: datetime) -> Iterator[Finding]:
-    """What each queue holds; a problem when nobody serves it."""
+    """Yield the load of each queue; a problem if no process serves it."""
     for load in stats:
-        servers = sum(load.queue in one.process.queues for one in _alive_processes(statuses, now))
-        told = f"{load.queue}: {load.waiting} waiting, {load.doing} being done, {load.later} for later; served by "
-        data = {**vars(load), "processes": servers}
-        if servers:
-            yield Finding(name="queue", state="ok", message=f"{told}{servers}", data=data)
+        count = sum(load.queue in status.process.queues for status in _alive_processes(statuses, now))
+        numbers = f"{load.queue}: {load.waiting} waiting, {load.doing} running, {load.later} scheduled"
+        data = {**vars(load), "processes": count}
+        if count:
+            yield Finding(name="queue", state="ok", message=f"{numbers}; served by {count}", data=data)
         else:
-            fix = f"start `handrail worker`; with `--queues` it has to name {load.queue}"
-            yield Finding(name="queue", state="problem", message=f"{told}nobody", fix=fix, data=data)
+            fix = f"start `handrail worker`; if you use `--queues`, include {load.queue}"
+            message = f"{numbers}; served by no process"
+            yield Finding(name="queue", state="problem", message=message, fix=fix, data=data)
 
 
 def stalled_job_finding(stalled: Sequence[StalledJob]) -> Finding:
-    """Those whose worker is gone: any worker that lives gives them to others, so there are some for seconds only."""
+    """Return a finding about jobs of dead workers. A running worker requeues them within seconds."""
     data = {"stalled": [vars(job) for job in stalled]}
     if not stalled:
-        return Finding(name="jobs", state="ok", message="no job was left behind by a worker that is gone", data=data)
-    named = ", ".join(f"{job.queue} of {job.thread_id or 'nobody'}" for job in stalled[:_MAX_NAMED_JOBS])
-    told = (
-        f"{len(stalled)} left behind by a worker that is gone: {named}{', …' if len(stalled) > _MAX_NAMED_JOBS else ''}"
-    )
-    fix = "look again in 15 s: a running worker takes them over; then look into the log of the one that ended"
-    return Finding(name="jobs", state="warning", message=told, fix=fix, data=data)
+        return Finding(name="jobs", state="ok", message="no jobs of dead workers", data=data)
+    jobs = ", ".join(f"{job.queue} of {job.thread_id or 'no thread'}" for job in stalled[:_MAX_NAMED_JOBS])
+    message = f"{len(stalled)} jobs of dead workers: {jobs}{', …' if len(stalled) > _MAX_NAMED_JOBS else ''}"
+    fix = "check again in 15 s: a running worker takes them over; then read the log of the worker that ended"
+    return Finding(name="jobs", state="warning", message=message, fix=fix, data=data)
 
 
 def backlog_finding(backlog: Backlog, now: datetime) -> Finding:
-    """The thread that has waited longest for a worker. Threads that wait for people or the clock are none of these."""
+    """Return a finding about the thread that has waited longest for a worker, not for people or a timer."""
     oldest = backlog.oldest
     if oldest is None:
-        told = "no thread waits for a worker"
-        return Finding(name="threads", state="ok", message=told, data={"unfinished": 0, "oldest": None})
+        message = "no thread waits for a worker"
+        return Finding(name="threads", state="ok", message=message, data={"unfinished": 0, "oldest": None})
     since = now - oldest.updated_at
     data = {"id": oldest.thread_id, "status": oldest.status, "untouched_seconds": _round_seconds(since)}
-    told = f"{backlog.threads} under way; {oldest.thread_id} ({oldest.status}) was not touched for {format_age(since)}"
+    message = (
+        f"{backlog.threads} in progress; {oldest.thread_id} ({oldest.status}) had no event for {format_age(since)}"
+    )
     fix = (
-        f"`handrail threads events {oldest.thread_id}`, and what the workers' logs say of it"
+        f"run `handrail threads events {oldest.thread_id}`, and search the workers' logs for it"
         if since > MAX_UNTOUCHED_TIME
         else None
     )
     state = "warning" if fix else "ok"
     return Finding(
-        name="threads", state=state, message=told, fix=fix, data={"unfinished": backlog.threads, "oldest": data}
+        name="threads", state=state, message=message, fix=fix, data={"unfinished": backlog.threads, "oldest": data}
     )
 
 
 def _process_finding(status: ProcessStatus, now: datetime) -> Finding:
     process, since = status.process, now - status.last_seen_at
-    does = f"takes {', '.join(process.queues)}, {process.concurrency} at once" if process.queues else "takes no jobs"
-    told = f"{process.role} on {process.host}, pid {process.pid}, {does}; seen {format_age(since)} ago"
+    jobs = f"takes {', '.join(process.queues)}, {process.concurrency} at once" if process.queues else "takes no jobs"
+    message = f"{process.role} on {process.host}, pid {process.pid}, {jobs}; seen {format_age(since)} ago"
     data = {**vars(process), "queues": list(process.queues), "started_at": process.started_at.isoformat()}
     data["seen_seconds_ago"] = _round_seconds(since)
     if _is_silent(status, now):
-        fix = "when it was not stopped on purpose, look into its log and start it again; others have its jobs"
-        return Finding(name="process", state="warning", message=f"{told}, and silent since", fix=fix, data=data)
-    return Finding(name="process", state="ok", message=told, data=data)
+        fix = "if it was not stopped on purpose, read its log and start it again; others have taken over its jobs"
+        message = f"{message}, no heartbeat since"
+        return Finding(name="process", state="warning", message=message, fix=fix, data=data)
+    return Finding(name="process", state="ok", message=message, data=data)
 
 
 def _alive_processes(statuses: Sequence[ProcessStatus], now: datetime) -> Iterator[ProcessStatus]:
-    return (one for one in statuses if not _is_silent(one, now))
+    return (status for status in statuses if not _is_silent(status, now))
 
 
 def _is_silent(status: ProcessStatus, now: datetime) -> bool:

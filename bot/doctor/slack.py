@@ -1,4 +1,4 @@
-"""Slack: whether it is set up, how events come in, and whatever the app itself can tell."""
+"""Check of Slack: its settings, how events arrive, and the app itself."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _CHECK_NAME = "slack"
 
 
 def check_slack(settings: Settings) -> Iterator[Finding]:
-    """Nothing is sent and nothing changed. Without a bot token Slack is not asked anything."""
+    """Yield findings about Slack without sending or changing anything. Without a bot token no request is made."""
     if settings.slack_bot_token is None:
         yield _missing_bot_token_finding(settings)
         return
@@ -21,38 +21,37 @@ def check_slack(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_app(settings: Settings, bot_token: SecretStr) -> Iterator[Finding]:
-    from bot.doctor.slack_app import check_slack_app  # noqa: PLC0415 - 0.2 s that nobody without Slack should wait for
+    from bot.doctor.slack_app import check_slack_app  # noqa: PLC0415 - importing it takes 0.2 s, needless without Slack
 
     yield from check_slack_app(settings, bot_token)
 
 
 def _missing_bot_token_finding(settings: Settings) -> Finding:
     others = ("slack_app_token", "slack_signing_secret", "slack_config_token")
-    given = [name.upper() for name in others if getattr(settings, name) is not None]
-    if given:
-        told = f"{', '.join(given)} is of no use without SLACK_BOT_TOKEN"
-        return Finding(
-            name=_CHECK_NAME, state="problem", message=told, fix="set SLACK_BOT_TOKEN to the bot token of the app"
-        )
-    fix = "to have it, begin with `handrail slack manifest`"
+    names = [name.upper() for name in others if getattr(settings, name) is not None]
+    if names:
+        message = f"{', '.join(names)} has no effect without SLACK_BOT_TOKEN"
+        fix = "set SLACK_BOT_TOKEN to the bot token of the app"
+        return Finding(name=_CHECK_NAME, state="problem", message=message, fix=fix)
+    fix = "to use it, begin with `handrail slack manifest`"
     return Finding(name=_CHECK_NAME, state="ok", message="Slack is not set up: SLACK_BOT_TOKEN is not set", fix=fix)
 
 
 def _check_transport(settings: Settings) -> Finding:
-    """Socket Mode wherever there is an app token: CONTRACT §3. What is signed is let in beside it."""
+    """Return how events arrive: over Socket Mode if there is an app token, else over signed HTTP (ADR 0016)."""
     if settings.slack_app_token is not None:
-        signed = "; signed HTTP is let in as well" if settings.slack_signing_secret is not None else ""
-        told = f"what happens on Slack comes over Socket Mode, because SLACK_APP_TOKEN is set{signed}"
-        return Finding(name=_CHECK_NAME, state="ok", message=told)
+        signed = "; signed HTTP is accepted too" if settings.slack_signing_secret is not None else ""
+        message = f"Slack events arrive over Socket Mode, because SLACK_APP_TOKEN is set{signed}"
+        return Finding(name=_CHECK_NAME, state="ok", message=message)
     if settings.slack_signing_secret is None:
         fix = "set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP"
-        return Finding(name=_CHECK_NAME, state="problem", message="nothing that happens on Slack can come in", fix=fix)
+        return Finding(name=_CHECK_NAME, state="problem", message="no events can arrive from Slack", fix=fix)
     return _check_request_url(settings.public_url)
 
 
 def _check_request_url(public_url: str) -> Finding:
-    told = f"what happens on Slack comes over HTTP to {request_url(public_url)}"
-    if (why := unreachable_reason(public_url)) is not None:
-        fix = "set PUBLIC_URL to where Slack reaches this server, or SLACK_APP_TOKEN for Socket Mode"
-        return Finding(name=_CHECK_NAME, state="warning", message=f"{told}, but {why}", fix=fix)
-    return Finding(name=_CHECK_NAME, state="ok", message=told)
+    message = f"Slack events arrive over HTTP at {request_url(public_url)}"
+    if (reason := unreachable_reason(public_url)) is not None:
+        fix = "set PUBLIC_URL to the address at which Slack reaches this server, or SLACK_APP_TOKEN for Socket Mode"
+        return Finding(name=_CHECK_NAME, state="warning", message=f"{message}, but {reason}", fix=fix)
+    return Finding(name=_CHECK_NAME, state="ok", message=message)

@@ -1,4 +1,4 @@
-"""The Slack app as Slack tells of it: whether its tokens work, what they may do, and how it is configured."""
+"""Check of the Slack app through Slack's API: its tokens, their scopes, and its configuration."""
 
 import asyncio
 import re
@@ -20,37 +20,36 @@ from channels.slack.manifest import SCOPES, build_manifest
 _CHECK_NAME = "slack"
 _APP_TOKEN_PATTERN = re.compile(r"xapp-[0-9]+-(?P<app>A[A-Z0-9]+)-.+", re.ASCII)
 _OAUTH_PAGE = "OAuth & Permissions"
-_CONFIG_ADVICE = "set SLACK_CONFIG_TOKEN to an app configuration token, from the foot of https://api.slack.com/apps"
+_CONFIG_ADVICE = "set SLACK_CONFIG_TOKEN to an app configuration token, from the bottom of https://api.slack.com/apps"
 
 
 def check_slack_app(settings: Settings, bot_token: SecretStr) -> Iterator[Finding]:
-    """Asks once with every token there is; whoever cannot be asked with the first is left alone."""
+    """Make one request with each configured token. If the one with the bot token fails, make no other."""
     yield from asyncio.run(_check_tokens(settings, bot_token))
 
 
 async def _check_tokens(settings: Settings, bot_token: SecretStr) -> list[Finding]:
     try:
-        tested = await _call_method(settings, bot_token, "auth.test")
+        auth_test = await _call_method(settings, bot_token, "auth.test")
     except HandrailError as error:
         return [
             _error_finding(error, "SLACK_BOT_TOKEN", f"copy it from {_OAUTH_PAGE}; install the app if there is none")
         ]
-    told = f"SLACK_BOT_TOKEN works: {_display_field(tested, 'user')} in {_describe_installation(tested)}"
-    works = Finding(name=_CHECK_NAME, state="ok", message=told)
+    message = f"SLACK_BOT_TOKEN works: {_display_field(auth_test, 'user')} in {_describe_installation(auth_test)}"
     return [
-        works,
-        *_check_scopes(tested),
+        Finding(name=_CHECK_NAME, state="ok", message=message),
+        *_check_scopes(auth_test),
         *await _check_socket_mode(settings),
-        *await _check_manifest(settings, tested),
+        *await _check_manifest(settings, auth_test),
     ]
 
 
 async def _call_method(settings: Settings, token: SecretStr, method: str, **arguments: str) -> ApiResponse:
-    """Raises what SlackClient raises."""
+    """Call a Web API method with the machine's proxy and certificates. Raises what SlackClient raises."""
     network = NetworkSettings(settings.variables)
     try:
         proxy = network.proxy_for(settings.slack_api_url)
-    except ConfigurationError as error:  # the variable is named among the warnings
+    except ConfigurationError as error:  # the configuration warnings name the variable
         raise Unavailable(str(error)) from error
     client = SlackClient(
         token.get_secret_value(), settings.slack_api_url, proxy=proxy, tls=network.create_tls_context()
@@ -66,85 +65,81 @@ def _display_field(response: ApiResponse, name: str) -> str:
 
 
 def _describe_installation(auth_test: ApiResponse) -> str:
-    """The workspace, or the organisation where the app is installed for all workspaces of one."""
-    us, name = (
-        identity_from_auth_test(auth_test.data),
-        _display_field(auth_test, "team") if auth_test.data.get("team") else "",
-    )
-    if us.team or not us.enterprise:
-        return name or "a workspace that Slack does not name"
-    return f"{name or 'the organisation'} ({us.enterprise}), installed for the whole organisation"
+    """Return the name of the workspace, or of the organisation for an org-wide installation."""
+    bot = identity_from_auth_test(auth_test.data)
+    name = _display_field(auth_test, "team") if auth_test.data.get("team") else ""
+    if bot.team or not bot.enterprise:
+        return name or "a workspace without a name"
+    return f"{name or 'the organisation'} ({bot.enterprise}), installed for the whole organisation"
 
 
 def _error_finding(error: HandrailError, variable: str, fix: str, state: FindingState = "problem") -> Finding:
     if isinstance(error, Unavailable):
-        told, fix = f"Slack could not be asked with {variable}", "look whether it is reached from here, and try again"
-        return Finding(name=_CHECK_NAME, state="warning", message=told, fix=fix)
-    why = str(error).partition("; ")[0]  # what follows is advice to run the doctor
-    return Finding(name=_CHECK_NAME, state=state, message=f"{variable}: {why}", fix=fix)
+        message = f"{variable} could not be checked: Slack did not answer"
+        fix = "check that Slack can be reached from here, and try again"
+        return Finding(name=_CHECK_NAME, state="warning", message=message, fix=fix)
+    reason = str(error).partition("; ")[0]  # without the advice to run the doctor
+    return Finding(name=_CHECK_NAME, state=state, message=f"{variable}: {reason}", fix=fix)
 
 
 def _check_scopes(auth_test: ApiResponse) -> Iterator[Finding]:
-    """What the token was granted, beside what is used (docs.slack.dev/authentication/installing-with-oauth)."""
+    """Compare the granted scopes with those in use (docs.slack.dev/authentication/installing-with-oauth)."""
     header = auth_test.headers.get("x-oauth-scopes")
     if header is None:
-        fix = "look whether something between here and Slack takes the header X-OAuth-Scopes away"
-        yield Finding(
-            name=_CHECK_NAME, state="warning", message="Slack did not tell what the bot token may do", fix=fix
-        )
+        message = "Slack did not send the scopes of the bot token"
+        fix = "check whether a proxy removes the header X-OAuth-Scopes"
+        yield Finding(name=_CHECK_NAME, state="warning", message=message, fix=fix)
         return
     granted = {scope.strip() for scope in header.split(",")} - {""}
     for scope in sorted(SCOPES.keys() - granted):
-        told, fix = (
-            f"the bot token lacks {scope}, for {SCOPES[scope]}",
-            f"add it under {_OAUTH_PAGE}, install the app again",
-        )
-        yield Finding(name=_CHECK_NAME, state="problem", message=told, fix=fix)
+        message = f"the bot token lacks {scope}, for {SCOPES[scope]}"
+        fix = f"add it under {_OAUTH_PAGE}, install the app again"
+        yield Finding(name=_CHECK_NAME, state="problem", message=message, fix=fix)
     for scope in sorted(granted - SCOPES.keys()):
-        told = f"the bot token has {escape_hidden_characters(scope)}, which nothing here uses"
+        message = f"the bot token has {escape_hidden_characters(scope)}, which Handrail does not use"
         fix = f"remove it under {_OAUTH_PAGE}, revoke the token there, install the app again"
-        yield Finding(name=_CHECK_NAME, state="warning", message=told, fix=fix)
+        yield Finding(name=_CHECK_NAME, state="warning", message=message, fix=fix)
     if granted == SCOPES.keys():
         yield Finding(
-            name=_CHECK_NAME, state="ok", message=f"the bot token has the {len(granted)} scopes that are used"
+            name=_CHECK_NAME, state="ok", message=f"the bot token has exactly the {len(granted)} needed scopes"
         )
 
 
 async def _check_socket_mode(settings: Settings) -> list[Finding]:
-    """Whether Socket Mode lets us in. The connection is offered, and not opened."""
+    """Check the app-level token by requesting a Socket Mode URL, without connecting to it."""
     if settings.slack_app_token is None:
         return []
     try:
         await _call_method(settings, settings.slack_app_token, "apps.connections.open")
     except HandrailError as error:
-        fix = "make one under Basic Information, App-Level Tokens, with the scope connections:write"
+        fix = "create one under Basic Information, App-Level Tokens, with the scope connections:write"
         return [_error_finding(error, "SLACK_APP_TOKEN", fix)]
     return [Finding(name=_CHECK_NAME, state="ok", message="SLACK_APP_TOKEN works")]
 
 
 async def _check_manifest(settings: Settings, auth_test: ApiResponse) -> list[Finding]:
     if settings.slack_config_token is None:
-        told = "events and request URLs were not compared with the manifest"
-        return [Finding(name=MANIFEST, state="ok", message=told, fix=_CONFIG_ADVICE)]
-    named, _, token = settings.slack_config_token.get_secret_value().rpartition(":")
-    app = named or _app_id_from_token(settings.slack_app_token) or auth_test.data.get("app_id")
-    if not app:
-        fix = "write SLACK_CONFIG_TOKEN as A...:token; the app's id stands under Basic Information"
-        return [Finding(name=MANIFEST, state="warning", message="Slack does not tell which app this is", fix=fix)]
-    return await _compare_manifest(settings, SecretStr(token), str(app))
+        message = "events and request URLs were not compared with the manifest"
+        return [Finding(name=MANIFEST, state="ok", message=message, fix=_CONFIG_ADVICE)]
+    written_id, _, token = settings.slack_config_token.get_secret_value().rpartition(":")
+    app_id = written_id or _app_id_from_token(settings.slack_app_token) or auth_test.data.get("app_id")
+    if not app_id:
+        fix = "write SLACK_CONFIG_TOKEN as A...:token; the page Basic Information shows the app's id"
+        return [Finding(name=MANIFEST, state="warning", message="the id of the app is not known", fix=fix)]
+    return await _compare_manifest(settings, SecretStr(token), str(app_id))
 
 
 def _app_id_from_token(token: SecretStr | None) -> str | None:
-    """The id of the app, which its tokens carry."""
-    read = _APP_TOKEN_PATTERN.fullmatch(token.get_secret_value()) if token is not None else None
-    return read["app"] if read else None
+    """Return the app's id, which is part of an app-level token."""
+    match = _APP_TOKEN_PATTERN.fullmatch(token.get_secret_value()) if token is not None else None
+    return match["app"] if match else None
 
 
 async def _compare_manifest(settings: Settings, token: SecretStr, app_id: str) -> list[Finding]:
     try:
         exported = await _call_method(settings, token, "apps.manifest.export", app_id=app_id)
     except HandrailError as error:
-        fix = f"they hold for 12 hours, and for apps of their owner: {_CONFIG_ADVICE}"
+        fix = f"these tokens expire after 12 hours and work only for their owner's apps: {_CONFIG_ADVICE}"
         return [_error_finding(error, "SLACK_CONFIG_TOKEN", fix, "warning")]
-    wanted = build_manifest(settings.public_url, socket_mode=settings.slack_app_token is not None)
-    return list(compare_manifests(wanted, exported.data.get("manifest")))
+    expected = build_manifest(settings.public_url, socket_mode=settings.slack_app_token is not None)
+    return list(compare_manifests(expected, exported.data.get("manifest")))

@@ -60,7 +60,7 @@ def test_a_git_that_is_missing_or_old_is_a_problem(tmp_path):
 
 
 def test_a_folder_others_can_look_into_is_a_warning(here):
-    assert "will be made" in check_data_dir().message
+    assert "will be created" in check_data_dir().message
     (here / ".handrail").mkdir(mode=0o755)
     assert (check_data_dir().state, check_data_dir().fix) == ("warning", f"chmod 700 {here / '.handrail'}")
     (here / ".handrail").chmod(0o700)

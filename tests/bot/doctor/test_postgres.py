@@ -106,7 +106,7 @@ def test_web_and_clock_alone_leave_queues_that_nobody_serves(postgres_url):
     assert {one.state for one in named("process", findings)} == {"ok"}
     advance, deliver, timer = named("queue", findings)
     assert [advance.state, deliver.state, timer.state] == ["problem", "problem", "ok"]
-    assert "served by nobody" in deliver.message
+    assert "served by no process" in deliver.message
     assert "name deliver" in str(deliver.fix)
 
 
@@ -145,7 +145,7 @@ def test_the_thread_that_waited_longest_is_named(postgres_url):
     write(postgres_url, unfinished("thr_new", ago=1), unfinished("thr_old", ago=1000), there("worker", *QUEUES))
     (found,) = named("threads", examined(postgres_url))
     assert found.state == "warning"
-    assert "2 under way; thr_old (running) was not touched for 16 min" in found.message
+    assert "2 in progress; thr_old (running) had no event for 16 min" in found.message
     assert "threads events thr_old" in str(found.fix)
 
 

@@ -66,13 +66,13 @@ def test_without_slack_nothing_is_wrong_and_the_way_to_it_is_told() -> None:
 def test_half_of_the_tokens_is_a_problem(name: str, value: str) -> None:
     finding = one(list(check_slack(settings(**{name: value}))))
     assert finding.state == "problem"
-    assert finding.message == f"{name} is of no use without SLACK_BOT_TOKEN"
+    assert finding.message == f"{name} has no effect without SLACK_BOT_TOKEN"
 
 
 @pytest.mark.parametrize(
     ("variables", "state", "told"),
     [
-        ({}, "problem", "nothing that happens on Slack can come in"),
+        ({}, "problem", "no events can arrive from Slack"),
         ({"SLACK_SIGNING_SECRET": "x"}, "ok", f"over HTTP to {PUBLIC}/channels/slack/events"),
         ({"SLACK_SIGNING_SECRET": "x", "PUBLIC_URL": "http://localhost:8000"}, "warning", "https:// only"),
         ({"SLACK_APP_TOKEN": "xapp-1"}, "ok", "over Socket Mode"),
@@ -89,7 +89,7 @@ def test_the_way_in_is_told(variables: dict[str, str], state: str, told: str) ->
 def test_a_slack_that_cannot_be_reached_is_a_warning_and_is_asked_once() -> None:
     away = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
     finding = one(troubles(list(check_slack(settings(**away)))))
-    assert (finding.state, finding.message) == ("warning", "Slack could not be asked with SLACK_BOT_TOKEN")
+    assert (finding.state, finding.message) == ("warning", "SLACK_BOT_TOKEN could not be checked: Slack did not answer")
 
 
 # Tokens and scopes
@@ -102,7 +102,7 @@ async def test_an_app_that_is_as_it_should_be_has_no_troubles() -> None:
     assert {finding.state for finding in found} == {"ok"}
     told = " / ".join(finding.message for finding in found)
     assert "SLACK_BOT_TOKEN works: handrail in Fake" in told
-    assert f"has the {len(SCOPES)} scopes that are used" in told
+    assert f"has exactly the {len(SCOPES)} needed scopes" in told
     assert "SLACK_APP_TOKEN works" in told
     assert "SLACK_CONFIG_TOKEN" in str(found[-1].fix)
 
@@ -133,7 +133,7 @@ async def test_each_missing_scope_is_a_problem_and_says_what_for(scope: str) -> 
 async def test_a_superfluous_scope_is_a_warning() -> None:
     async with house(App(scopes=(*SCOPES, "users:read"))) as (_, variables):
         finding = one(troubles(await examined(**variables)))
-    assert (finding.state, finding.message) == ("warning", "the bot token has users:read, which nothing here uses")
+    assert (finding.state, finding.message) == ("warning", "the bot token has users:read, which Handrail does not use")
 
 
 async def test_an_answer_without_scopes_is_a_warning_and_no_list_of_problems() -> None:
@@ -146,7 +146,7 @@ async def test_an_answer_without_scopes_is_a_warning_and_no_list_of_problems() -
         api = f"http://127.0.0.1:{port}/api/"
         found = await examined(SLACK_BOT_TOKEN="xoxb-1", SLACK_SIGNING_SECRET="x", SLACK_API_URL=api)
     finding = one(troubles(found))
-    assert (finding.state, finding.message) == ("warning", "Slack did not tell what the bot token may do")
+    assert (finding.state, finding.message) == ("warning", "Slack did not send the scopes of the bot token")
 
 
 async def test_a_bot_token_slack_does_not_know_is_a_problem_and_stays_unsaid() -> None:
@@ -170,7 +170,7 @@ async def test_a_slack_that_is_busy_is_a_warning() -> None:
     async with house(App()) as (fake, variables):
         fake.fail_next("apps.connections.open", error="ratelimited", retry_after=30)
         finding = one(troubles(await examined(**variables)))
-    assert (finding.state, finding.message) == ("warning", "Slack could not be asked with SLACK_APP_TOKEN")
+    assert (finding.state, finding.message) == ("warning", "SLACK_APP_TOKEN could not be checked: Slack did not answer")
 
 
 # How the app is configured
@@ -179,7 +179,7 @@ async def test_a_slack_that_is_busy_is_a_warning() -> None:
 async def test_with_a_configuration_token_the_app_is_compared() -> None:
     async with house(App(manifest=SOCKET)) as (fake, variables):
         found = await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
-    assert found[-1].message == "the app is what `handrail slack manifest` prints"
+    assert found[-1].message == "the app is configured as `handrail slack manifest` prints"
     assert troubles(found) == []
 
 
@@ -194,13 +194,13 @@ async def test_over_http_the_app_is_found_by_what_slack_or_the_person_tells(name
     app = App(manifest=HTTP, has_app_id_in_auth_test=not named)
     async with house(app, socket_mode=False) as (_, variables):
         found = await examined(**variables, SLACK_CONFIG_TOKEN=f"{named}{app.config_token}")
-    assert found[-1].message == "the app is what `handrail slack manifest` prints"
+    assert found[-1].message == "the app is configured as `handrail slack manifest` prints"
 
 
 async def test_an_app_nobody_names_is_asked_for() -> None:
     async with house(App(manifest=HTTP), socket_mode=False) as (fake, variables):
         finding = one(troubles(await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)))
-    assert (finding.state, finding.message) == ("warning", "Slack does not tell which app this is")
+    assert (finding.state, finding.message) == ("warning", "the id of the app is not known")
     assert "A...:token" in str(finding.fix)
 
 
@@ -263,11 +263,11 @@ def test_whatever_is_missing_is_one_problem_with_its_fix(change: Change, told: s
     [
         (
             lambda m: m["settings"]["event_subscriptions"]["bot_events"].append("team_join"),
-            "the event team_join is in the app, and nothing here uses it",
+            "the event team_join is in the app, but Handrail does not use it",
         ),
         (
             lambda m: m["oauth_config"]["scopes"]["bot"].append("users:read"),
-            "the scope users:read is in the app, and nothing here uses it",
+            "the scope users:read is in the app, but Handrail does not use it",
         ),
     ],
 )
