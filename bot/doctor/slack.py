@@ -38,7 +38,7 @@ def _missing_bot_token_finding(settings: Settings) -> Finding:
 
 
 def _check_transport(settings: Settings) -> Finding:
-    """Return how events arrive: over Socket Mode if there is an app token, else over signed HTTP (ADR 0016)."""
+    """Return how events arrive: over Socket Mode if there is an app token, else over signed HTTP."""
     if settings.slack_app_token is not None:
         signed = "; signed HTTP is accepted too" if settings.slack_signing_secret is not None else ""
         message = f"Slack events arrive over Socket Mode, because SLACK_APP_TOKEN is set{signed}"

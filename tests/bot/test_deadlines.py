@@ -38,98 +38,98 @@ def with_phones(rules: tuple[Rule, ...]) -> Roster:
 
 async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DONE)
-    async with running_bot(database, model, rules=asking(expires=1800)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        home.clock.advance(minutes=30)
-        await home.wait_until_settled(thread)
+    async with running_bot(database, model, rules=asking(expires=1800)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        harness.clock.advance(minutes=30)
+        await harness.wait_until_settled(thread)
         assert "a timeout, not a refusal" in model.received[-1].prompt.user
-        assert home.recording_tools.runs == []
+        assert harness.recording_tools.runs == []
         with pytest.raises(AlreadySettled, match="nobody answered in time"):
-            await home.answer_request(request, "approve")
-        settled = await home.bot.approvals.find_request(request.id)
+            await harness.answer_request(request, "approve")
+        settled = await harness.bot.approvals.find_request(request.id)
         assert (settled.status, settled.cards[0].state) == ("expired", "expired")
 
 
 async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_not(
     database: Database, running_bot
 ) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        home.clock.advance(seconds=59.999)
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread)
-        assert len(home.recording_tools.runs) == 1
+    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        harness.clock.advance(seconds=59.999)
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread)
+        assert len(harness.recording_tools.runs) == 1
 
 
 async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(database_url: str, running_bot) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), rules=asking(expires=60)) as home:
-        thread = await home.post_message("ship v1")
-        await home.wait_for_request(thread)
-        clock = home.clock
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), rules=asking(expires=60)) as harness:
+        thread = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread)
+        clock = harness.clock
     clock.advance(days=2)
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as home:
-        await home.wait_until_settled(thread)
-        assert (await home.event_types(thread)).count("RequestExpired") == 1
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as harness:
+        await harness.wait_until_settled(thread)
+        assert (await harness.event_types(thread)).count("RequestExpired") == 1
 
 
 async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="halt")) as home:
-        thread = await home.post_message("ship v1")
-        await home.wait_for_request(thread)
-        home.clock.advance(minutes=1)
-        await home.wait_until_settled(thread, "failed")
-        await home.post_message("go on", thread_id=thread)
-        await home.wait_until_settled(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="halt")) as harness:
+        thread = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread)
+        harness.clock.advance(minutes=1)
+        await harness.wait_until_settled(thread, "failed")
+        await harness.post_message("go on", thread_id=thread)
+        await harness.wait_until_settled(thread)
 
 
 async def test_with_hold_the_thread_pauses_and_an_approval_resumes_it(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        home.clock.advance(minutes=1)
-        await home.wait_until(thread, lambda s: s.status == "paused")
-        home.clock.advance(days=3)
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread)
-        assert len(home.recording_tools.runs) == 1
+    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        harness.clock.advance(minutes=1)
+        await harness.wait_until(thread, lambda s: s.status == "paused")
+        harness.clock.advance(days=3)
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread)
+        assert len(harness.recording_tools.runs) == 1
 
 
 @pytest.mark.parametrize("first", ["the pause", "the expiry"])
 async def test_an_approval_leaves_the_pause_of_a_person_and_says_so(
     database: Database, running_bot, first: str
 ) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
         if first == "the pause":
-            await home.bot.thread_control.pause(thread, Address("person:alice"))
-        home.clock.advance(minutes=1)
-        await home.wait_until(thread, lambda s: s.open_request and s.open_request.is_kept_open)
+            await harness.bot.thread_control.pause(thread, Address("person:alice"))
+        harness.clock.advance(minutes=1)
+        await harness.wait_until(thread, lambda s: s.open_request and s.open_request.is_kept_open)
         if first == "the expiry":
-            await home.bot.thread_control.pause(thread, Address("person:alice"))
-        recorded = await home.answer_request(request, "approve")
+            await harness.bot.thread_control.pause(thread, Address("person:alice"))
+        recorded = await harness.answer_request(request, "approve")
         assert describe_recorded_answer(recorded, request.id) == (
             f"Your answer was recorded, but the thread is paused by Alice. Resume it with `handrail threads resume {thread}`."
         )
-        assert (recorded.after.status, home.recording_tools.runs) == ("paused", [])
-        await home.bot.thread_control.resume(thread, Address("person:alice"))
-        await home.wait_until_settled(thread)
-        assert len(home.recording_tools.runs) == 1
+        assert (recorded.after.status, harness.recording_tools.runs) == ("paused", [])
+        await harness.bot.thread_control.resume(thread, Address("person:alice"))
+        await harness.wait_until_settled(thread)
+        assert len(harness.recording_tools.runs) == 1
 
 
 async def test_a_message_while_a_request_is_open_gets_one_line(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP), rules=asking(quorum=2)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        await home.post_message("ok", thread_id=thread)
-        state = await home.wait_until(thread, lambda s: s.last_notice and not s.pending_messages)
-        (notice,) = [event for event in await home.events(thread) if isinstance(event, NoticeGiven)]
+    async with running_bot(database, ScriptedModel(SHIP), rules=asking(quorum=2)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        await harness.post_message("ok", thread_id=thread)
+        state = await harness.wait_until(thread, lambda s: s.last_notice and not s.pending_messages)
+        (notice,) = [event for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
         assert notice.text.startswith(f"{request.code} still waits for release (")
         assert f"0 of 2, until 09:30 UTC; /approve {request.code}. A message never approves." in notice.text
         assert (notice.to, state.status, state.open_request) == ("terminal:alice", "waiting_for_human", request)
-        await home.check_replay(thread)
+        await harness.check_replay(thread)
 
 
 async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(
@@ -139,58 +139,58 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
     sms = RecordingChannel("sms")
     channels = {**channels_by_scheme(), "sms": sms}
     roster = with_phones(terms)
-    async with running_bot(database, ScriptedModel(SHIP, DONE), roster=roster, channels=channels) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        home.clock.advance(seconds=60)
-        await home.wait_until(thread, lambda s: s.requests[0].reminded == 1 and not s.pending_messages)
+    async with running_bot(database, ScriptedModel(SHIP, DONE), roster=roster, channels=channels) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        harness.clock.advance(seconds=60)
+        await harness.wait_until(thread, lambda s: s.requests[0].reminded == 1 and not s.pending_messages)
         assert sms.sent == []
-        home.clock.advance(seconds=60)
-        await home.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
+        harness.clock.advance(seconds=60)
+        await harness.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
         assert sorted(to for to, _, _ in sms.sent) == ["sms:+15550002", "sms:+15550003"]
-        told = [event.text for event in await home.events(thread) if isinstance(event, NoticeGiven)]
+        told = [event.text for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
         asked = [f"Nobody answered {request.code} yet; I asked {who} by SMS." for who in ("Bob", "Carol")]
         assert sorted(told) == asked
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread)
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread)
         corrections = [(to, message.card.status) for to, message, _ in sms.sent[2:] if message.card]
         assert sorted(corrections) == [("sms:+15550002", "approved"), ("sms:+15550003", "approved")]
-        assert all(card.state == "approved" for card in (await home.bot.approvals.find_request(request.id)).cards)
+        assert all(card.state == "approved" for card in (await harness.bot.approvals.find_request(request.id)).cards)
 
 
 async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_stops_nothing(
     database: Database, running_bot
 ) -> None:
     terms = asking(escalate=(EscalationStep(after=60, to=Address("person:carol"), via="sms"),))
-    async with running_bot(database, ScriptedModel(SHIP, DONE), roster=with_phones(terms)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        home.clock.advance(minutes=1)
-        await home.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
-        assert "MessageUndeliverable" in await home.event_types(thread)
-        assert [card.address for card in (await home.bot.approvals.find_request(request.id)).undeliverable_cards] == [
-            "sms:+15550003"
-        ]
-        told = (await home.bot.engine.load(thread)).last_notice
+    async with running_bot(database, ScriptedModel(SHIP, DONE), roster=with_phones(terms)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        harness.clock.advance(minutes=1)
+        await harness.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
+        assert "MessageUndeliverable" in await harness.event_types(thread)
+        assert [
+            card.address for card in (await harness.bot.approvals.find_request(request.id)).undeliverable_cards
+        ] == ["sms:+15550003"]
+        told = (await harness.bot.engine.load(thread)).last_notice
         assert told is not None
         assert told.text == (
             f"Carol could not be reached by SMS about {request.code}: no channel here takes messages to sms."
         )
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread)
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread)
 
 
 async def test_a_deadline_is_kept_when_others_that_are_due_cannot_be_reported(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, SHIP, DONE), rules=asking(expires=60)) as home:
-        broken = await home.post_message("ship v1")
-        await home.wait_for_request(broken)
-        home.clock.advance(seconds=1)
-        thread = await home.post_message("ship v1")
-        await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP, SHIP, DONE), rules=asking(expires=60)) as harness:
+        broken = await harness.post_message("ship v1")
+        await harness.wait_for_request(broken)
+        harness.clock.advance(seconds=1)
+        thread = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread)
         await database.transaction(
             lambda c: c.execute(text("UPDATE thread SET version = 99 WHERE id = :id"), {"id": broken})
         )
-        home.bot.engine.store.clear_cache()
-        home.clock.advance(seconds=60)
-        await home.wait_until_settled(thread)
-        assert "RequestExpired" in await home.event_types(thread)
+        harness.bot.engine.store.clear_cache()
+        harness.clock.advance(seconds=60)
+        await harness.wait_until_settled(thread)
+        assert "RequestExpired" in await harness.event_types(thread)

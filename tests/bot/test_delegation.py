@@ -70,35 +70,35 @@ def run_bot_with_front_agent(running_bot, database: Database, model: Model, **ch
     return running_bot(database, model, main_agent=DESK, prefetch=("look",), commands=commands, **changed)
 
 
-async def side_effects(home: BotHarness) -> list[str]:
-    return [what for _, what in home.recording_tools.runs if what != "look"]
+async def side_effects(harness: BotHarness) -> list[str]:
+    return [what for _, what in harness.recording_tools.runs if what != "look"]
 
 
 async def test_an_approval_of_the_asked_agent_is_answered_on_the_threads_channel_and_the_asker_replies(
     database: Database, run_bot_with_delegation
 ) -> None:
     model, terminal = ScriptedModel(ASK, SHIP, SHIPPED, TOLD), RecordingChannel("terminal")
-    async with run_bot_with_delegation(database, model, channels={"terminal": terminal}) as home:
-        thread = await home.post_message("please have v1 shipped")
-        request = await home.wait_for_request(thread)
+    async with run_bot_with_delegation(database, model, channels={"terminal": terminal}) as harness:
+        thread = await harness.post_message("please have v1 shipped")
+        request = await harness.wait_for_request(thread)
         assert (request.agent, request.tool, request.requester) == ("helper", "ship", "person:alice")
-        assert await side_effects(home) == []
-        await home.answer_request(request, "approve")
-        state = await home.wait_until_settled(thread)
-        assert (state.agent, state.active_agent, await side_effects(home)) == ("desk", "desk", ["ship v1"])
-        assert sorted(await home.event_types(thread)) == sorted(WHOLE)
+        assert await side_effects(harness) == []
+        await harness.answer_request(request, "approve")
+        state = await harness.wait_until_settled(thread)
+        assert (state.agent, state.active_agent, await side_effects(harness)) == ("desk", "desk", ["ship v1"])
+        assert sorted(await harness.event_types(thread)) == sorted(WHOLE)
         asked, corrected, told = [(to, message.text) for to, message, _ in terminal.sent]
         assert asked[0] == corrected[0] == told[0] == "terminal:alice"
         assert told[1] == TOLD.message
-        await home.check_replay(thread)
+        await harness.check_replay(thread)
 
 
 async def test_each_agent_chooses_for_itself_and_is_told_its_part(database: Database, run_bot_with_delegation) -> None:
     model = ScriptedModel(ASK, SHIP, SHIPPED, TOLD)
-    async with run_bot_with_delegation(database, model) as home:
-        thread = await home.post_message("please have v1 shipped")
-        await home.answer_request(await home.wait_for_request(thread), "approve")
-        await home.wait_until_settled(thread)
+    async with run_bot_with_delegation(database, model) as harness:
+        thread = await harness.post_message("please have v1 shipped")
+        await harness.answer_request(await harness.wait_for_request(thread), "approve")
+        await harness.wait_until_settled(thread)
     assert [turn.agent.name for turn in model.received] == ["desk", "helper", "helper", "desk"]
     first, asked, _, last = [turn.prompt for turn in model.received]
     assert "- helper: helps" in first.system
@@ -135,28 +135,28 @@ class RestartingThread:
             run=run,
             recording_tools=self.recording_tools,
         )
-        async with opened as home:
-            home.bot.engine.listeners.append(lambda _: home.worker._stop_event.set())
-            yield home
+        async with opened as harness:
+            harness.bot.engine.listeners.append(lambda _: harness.worker._stop_event.set())
+            yield harness
 
     async def start_thread(self, text: str) -> str:
-        async with self.process() as home:
-            return await home.post_message(text)
+        async with self.process() as harness:
+            return await harness.post_message(text)
 
     async def run_until_waiting(self, thread: str) -> ThreadState:
         """Until people are asked or the thread is at rest: its state then."""
         while True:
-            async with self.process() as home:
-                before = await home.bot.engine.load(thread)
+            async with self.process() as harness:
+                before = await harness.bot.engine.load(thread)
                 if before.status in ("waiting_for_human", "done"):
                     return before
-                await home.wait_until(thread, lambda state, v=before.version: state.version > v)
-                await asyncio.gather(*home.worker._tasks.values())
-                await home.check_replay(thread)
+                await harness.wait_until(thread, lambda state, v=before.version: state.version > v)
+                await asyncio.gather(*harness.worker._tasks.values())
+                await harness.check_replay(thread)
 
     async def answers(self, request: Request, decision: str) -> None:
-        async with self.process() as home:
-            await home.answer_request(request, decision)
+        async with self.process() as harness:
+            await harness.answer_request(request, decision)
 
 
 async def played(story: RestartingThread, text: str) -> ThreadState:
@@ -170,9 +170,9 @@ async def played(story: RestartingThread, text: str) -> ThreadState:
 
 
 async def replies(url: str, thread: str) -> list[str]:
-    async with bot_harness.running_bot(Database.open(url), CommandModel(), main_agent=DESK, run="z") as home:
-        await home.check_replay(thread)
-        return [event.text for event in await home.events(thread) if event.type == "ReplyChosen"]
+    async with bot_harness.running_bot(Database.open(url), CommandModel(), main_agent=DESK, run="z") as harness:
+        await harness.check_replay(thread)
+        return [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"]
 
 
 @EACH_DATABASE
@@ -207,20 +207,20 @@ async def test_with_a_model_the_story_survives_a_start_after_every_step(database
 async def test_a_denial_is_told_to_the_asked_agent_and_comes_back_in_its_words(
     database: Database, run_bot_with_delegation
 ) -> None:
-    async with run_bot_with_delegation(database, CommandModel()) as home:
-        thread = await home.post_message("have v1 shipped")
-        await home.answer_request(await home.wait_for_request(thread), "deny", comment="not on Friday")
-        state = await home.wait_until_settled(thread)
-        assert await side_effects(home) == []
+    async with run_bot_with_delegation(database, CommandModel()) as harness:
+        thread = await harness.post_message("have v1 shipped")
+        await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="not on Friday")
+        state = await harness.wait_until_settled(thread)
+        assert await side_effects(harness) == []
         assert state.history[-1].text == "Not done: Bob denied it: not on Friday"
 
 
 async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(
     database: Database, run_bot_with_delegation
 ) -> None:
-    async with run_bot_with_delegation(database, CommandModel()) as home:
-        thread = await home.post_message("have v1 shipped")
-        request = await home.wait_for_request(thread)
+    async with run_bot_with_delegation(database, CommandModel()) as harness:
+        thread = await harness.post_message("have v1 shipped")
+        request = await harness.wait_for_request(thread)
         edit = Answer(
             by=person_address("bob"),
             channel=Address("terminal:bob"),
@@ -228,64 +228,64 @@ async def test_an_edit_goes_to_the_tool_of_the_agent_that_asked_for_approval(
             decision="edit",
             arguments={"tag": "v2"},
         )
-        await home.bot.approvals.answer(request.id, edit)
-        await home.wait_until_settled(thread)
-        assert await side_effects(home) == ["ship v2"]
+        await harness.bot.approvals.answer(request.id, edit)
+        await harness.wait_until_settled(thread)
+        assert await side_effects(harness) == ["ship v2"]
 
 
 async def test_a_message_is_heard_by_the_agent_at_work_and_never_approves(
     database: Database, run_bot_with_delegation
 ) -> None:
-    async with run_bot_with_delegation(database, CommandModel()) as home:
-        thread = await home.post_message("have v1 shipped")
-        first = await home.wait_for_request(thread)
-        await home.post_message("yes, go ahead", thread_id=thread, person_key="bob")
-        await home.post_message("ship v2", thread_id=thread)
+    async with run_bot_with_delegation(database, CommandModel()) as harness:
+        thread = await harness.post_message("have v1 shipped")
+        first = await harness.wait_for_request(thread)
+        await harness.post_message("yes, go ahead", thread_id=thread, person_key="bob")
+        await harness.post_message("ship v2", thread_id=thread)
         second = (
-            await home.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
+            await harness.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
         ).open_request
         assert second is not None
         assert (second.agent, second.arguments) == ("helper", {"tag": "v2"})
-        assert await side_effects(home) == []
+        assert await side_effects(harness) == []
 
 
 async def test_a_paused_thread_goes_on_in_the_same_hands(database: Database, run_bot_with_delegation) -> None:
-    async with run_bot_with_delegation(database, CommandModel()) as home:
-        thread = await home.post_message("have v1 shipped")
-        request = await home.wait_for_request(thread)
-        await home.bot.thread_control.pause(thread, person_address("bob"))
-        await home.answer_request(request, "approve")
-        assert await side_effects(home) == []
-        await home.bot.thread_control.resume(thread, person_address("bob"))
-        await home.wait_until_settled(thread)
-        assert await side_effects(home) == ["ship v1"]
+    async with run_bot_with_delegation(database, CommandModel()) as harness:
+        thread = await harness.post_message("have v1 shipped")
+        request = await harness.wait_for_request(thread)
+        await harness.bot.thread_control.pause(thread, person_address("bob"))
+        await harness.answer_request(request, "approve")
+        assert await side_effects(harness) == []
+        await harness.bot.thread_control.resume(thread, person_address("bob"))
+        await harness.wait_until_settled(thread)
+        assert await side_effects(harness) == ["ship v1"]
 
 
 async def test_a_message_to_a_thread_that_is_done_is_heard_by_its_own_agent(
     database: Database, run_bot_with_delegation
 ) -> None:
     model = ScriptedModel(ASK, SHIPPED, TOLD, DoneForNow(message="Welcome."))
-    async with run_bot_with_delegation(database, model) as home:
-        thread = await home.post_message("please have v1 shipped")
-        await home.wait_until_settled(thread)
-        await home.post_message("thanks", thread_id=thread)
-        await home.wait_until(thread, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
+    async with run_bot_with_delegation(database, model) as harness:
+        thread = await harness.post_message("please have v1 shipped")
+        await harness.wait_until_settled(thread)
+        await harness.post_message("thanks", thread_id=thread)
+        await harness.wait_until(thread, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
     assert model.received[-1].agent.name == "desk"
 
 
 async def test_three_failures_in_a_row_of_the_asked_agent_hand_over_to_a_person(
     database: Database, running_bot
 ) -> None:
-    workshop = RecordingTools()
+    recording_tools = RecordingTools()
     move = {"intent": "move"}
     model = ScriptedModel(ASK, move, move, move, SHIPPED, TOLD)
-    async with running_bot(database, model, main_agent=DESK, recording_tools=workshop) as home:
-        workshop.planned_errors = [ToolError("stuck")] * 3
-        thread = await home.post_message("please have it moved")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, model, main_agent=DESK, recording_tools=recording_tools) as harness:
+        recording_tools.planned_errors = [ToolError("stuck")] * 3
+        thread = await harness.post_message("please have it moved")
+        request = await harness.wait_for_request(thread)
         assert (request.purpose, request.agent) == ("handover", "helper")
-        await home.answer_request(request, "answer", text="leave it", person_key="alice")
-        await home.wait_until_settled(thread)
+        await harness.answer_request(request, "answer", text="leave it", person_key="alice")
+        await harness.wait_until_settled(thread)
 
 
 async def test_the_budget_is_the_threads_and_when_it_is_not_extended_the_thread_ends(
@@ -293,12 +293,12 @@ async def test_the_budget_is_the_threads_and_when_it_is_not_extended_the_thread_
 ) -> None:
     model = ScriptedModel(ASK, {"intent": "look"})
     desk = replace(DESK, budget=Budget(steps=2))
-    async with running_bot(database, model, main_agent=desk) as home:
-        thread = await home.post_message("please look around")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, model, main_agent=desk) as harness:
+        thread = await harness.post_message("please look around")
+        request = await harness.wait_for_request(thread)
         assert (request.tool, request.agent) == ("extend_budget", "helper")
-        await home.answer_request(request, "deny")
-        state = await home.wait_until_settled(thread, "failed")
+        await harness.answer_request(request, "deny")
+        state = await harness.wait_until_settled(thread, "failed")
         assert (state.delegations, state.active_agent) == ((), "desk")
 
 
@@ -321,40 +321,42 @@ class HangingTools(RecordingTools):
         return result
 
 
-async def killed(running_bot, database_url: str, workshop: HangingTools, *, cancelled: bool = False) -> str:
+async def killed(running_bot, database_url: str, recording_tools: HangingTools, *, cancelled: bool = False) -> str:
     """A thread whose worker died in the middle of the asked agent's move, and which a person then cancelled, or not."""
     model = ScriptedModel(ASK, {"intent": "move"})
-    async with running_bot(Database.open(database_url), model, main_agent=DESK, recording_tools=workshop) as home:
-        thread = await home.post_message("please have it moved")
-        await asyncio.to_thread(workshop.started.wait, 20)
-        await home.crash()
-        workshop.released.set()
-        assert (await home.event_types(thread))[-1] == "ToolStarted"
+    async with running_bot(
+        Database.open(database_url), model, main_agent=DESK, recording_tools=recording_tools
+    ) as harness:
+        thread = await harness.post_message("please have it moved")
+        await asyncio.to_thread(recording_tools.started.wait, 20)
+        await harness.crash()
+        recording_tools.released.set()
+        assert (await harness.event_types(thread))[-1] == "ToolStarted"
         if cancelled:
-            await home.bot.thread_control.cancel(thread, person_address("bob"))
+            await harness.bot.thread_control.cancel(thread, person_address("bob"))
     return thread
 
 
 async def test_a_deed_of_the_asked_agent_is_looked_for_by_its_own_check_after_a_crash(
     database_url: str, running_bot
 ) -> None:
-    workshop = HangingTools()
-    thread = await killed(running_bot, database_url, workshop)
+    recording_tools = HangingTools()
+    thread = await killed(running_bot, database_url, recording_tools)
     again = ScriptedModel(SHIPPED, TOLD)
     async with running_bot(
-        Database.open(database_url), again, main_agent=DESK, recording_tools=workshop, run="b"
-    ) as home:
-        await home.wait_until_settled(thread)
-        assert [what for _, what in workshop.runs] == ["move"]
-        await home.check_replay(thread)
+        Database.open(database_url), again, main_agent=DESK, recording_tools=recording_tools, run="b"
+    ) as harness:
+        await harness.wait_until_settled(thread)
+        assert [what for _, what in recording_tools.runs] == ["move"]
+        await harness.check_replay(thread)
 
 
 async def test_also_when_the_thread_was_cancelled_and_is_in_nobodys_hands(database_url: str, running_bot) -> None:
-    workshop = HangingTools()
-    thread = await killed(running_bot, database_url, workshop, cancelled=True)
+    recording_tools = HangingTools()
+    thread = await killed(running_bot, database_url, recording_tools, cancelled=True)
     async with running_bot(
-        Database.open(database_url), ScriptedModel(), main_agent=DESK, recording_tools=workshop, run="b"
-    ) as home:
-        state = await home.wait_until(thread, lambda s: s.current_call is None)
+        Database.open(database_url), ScriptedModel(), main_agent=DESK, recording_tools=recording_tools, run="b"
+    ) as harness:
+        state = await harness.wait_until(thread, lambda s: s.current_call is None)
         assert (state.status, state.history[-1].type) == ("cancelled", "ToolSucceeded")
-        assert [what for _, what in workshop.runs] == ["move"]
+        assert [what for _, what in recording_tools.runs] == ["move"]

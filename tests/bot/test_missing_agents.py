@@ -20,9 +20,9 @@ from tests.fakes.scripted_model import ScriptedModel
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 
 
-def oncall(workshop: RecordingTools | None = None, **settings: Any) -> Agent:
+def oncall(recording_tools: RecordingTools | None = None, **settings: Any) -> Agent:
     """The agent that is there before and after, and not in between."""
-    tools = build_tools(workshop or RecordingTools())
+    tools = build_tools(recording_tools or RecordingTools())
     return Agent(name="oncall", purpose="helps", instructions="Help.", **{"tools": tools, **settings})
 
 
@@ -32,108 +32,110 @@ def lines(caplog: pytest.LogCaptureFixture, action: str) -> list[Any]:
 
 
 async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall()) as home:
-        thread = await home.post_message("hello")
-        await home.wait_until_settled(thread)
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall()) as harness:
+        thread = await harness.post_message("hello")
+        await harness.wait_until_settled(thread)
     with caplog.at_level(logging.INFO, "handrail"):
-        async with running_bot(Database.open(database_url), run="b") as home:
-            await home.post_message("are you there?", thread_id=thread)
-            state = await home.wait_until_settled(thread, "paused")
-            told = [event.text for event in await home.events(thread) if event.type == "ReplyChosen"][-1]
+        async with running_bot(Database.open(database_url), run="b") as harness:
+            await harness.post_message("are you there?", thread_id=thread)
+            state = await harness.wait_until_settled(thread, "paused")
+            told = [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"][-1]
             assert told == (
                 "I am paused: the agent oncall does not exist here any more (there are: helper). Ask your operator to "
                 f"add it again under this name, then resume this thread with `handrail threads resume {thread}`. "
                 "Nothing is lost meanwhile."
             )
             assert "the agent oncall does not exist here any more" in (state.paused or "")
-            await home.bot.thread_control.resume(thread, person_address("bob"))
-            await home.wait_until_settled(thread, "paused")
-            await home.check_replay(thread)
+            await harness.bot.thread_control.resume(thread, person_address("bob"))
+            await harness.wait_until_settled(thread, "paused")
+            await harness.check_replay(thread)
     missing = [(line["thread_id"], line["agent"]) for line in lines(caplog, "agent_missing")]
     assert (missing, lines(caplog, "wakeup_failed")) == ([(thread, "oncall")] * 2, [])
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(), run="c") as home:
-        await home.bot.thread_control.resume(thread, person_address("bob"))
-        await home.wait_until_settled(thread)
-        await home.check_replay(thread)
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(), run="c") as harness:
+        await harness.bot.thread_control.resume(thread, person_address("bob"))
+        await harness.wait_until_settled(thread)
+        await harness.check_replay(thread)
 
 
 async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_url: str, running_bot) -> None:
-    workshop = RecordingTools()
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall(workshop)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-    async with running_bot(Database.open(database_url), run="b") as home:
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread, "paused")
-    assert workshop.runs == []
+    recording_tools = RecordingTools()
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(workshop), run="c"
-    ) as home:
-        await home.bot.thread_control.resume(thread, person_address("bob"))
-        await home.wait_until_settled(thread)
-    assert [what for _, what in workshop.runs] == ["ship v1"]
+        Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall(recording_tools)
+    ) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+    async with running_bot(Database.open(database_url), run="b") as harness:
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread, "paused")
+    assert recording_tools.runs == []
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(recording_tools), run="c"
+    ) as harness:
+        await harness.bot.thread_control.resume(thread, person_address("bob"))
+        await harness.wait_until_settled(thread)
+    assert [what for _, what in recording_tools.runs] == ["ship v1"]
 
 
 async def started_call(house, database_url: str, *, is_cancelled: bool = False) -> tuple[str, CrashingTools]:
     """Return a thread whose process ended in the middle of a call, perhaps cancelled since."""
-    workshop = CrashingTools(happened=True)
+    recording_tools = CrashingTools(happened=True)
     model = ScriptedModel({"intent": "move"})
-    async with house(Database.open(database_url), model, main_agent=oncall(workshop)) as home:
-        thread = await home.post_message("move")
-        await asyncio.to_thread(workshop.started.wait, 20)
-        await home.crash()
-        workshop.released.set()
+    async with house(Database.open(database_url), model, main_agent=oncall(recording_tools)) as harness:
+        thread = await harness.post_message("move")
+        await asyncio.to_thread(recording_tools.started.wait, 20)
+        await harness.crash()
+        recording_tools.released.set()
         if is_cancelled:
-            await home.bot.thread_control.cancel(thread, person_address("bob"))
-    return thread, workshop
+            await harness.bot.thread_control.cancel(thread, person_address("bob"))
+    return thread, recording_tools
 
 
 async def test_started_call_of_a_missing_agent_is_looked_for_later(database_url: str, running_bot) -> None:
-    thread, workshop = await started_call(running_bot, database_url)
-    async with running_bot(Database.open(database_url), run="b") as home:
-        await home.wait_until_settled(thread, "paused")
+    thread, recording_tools = await started_call(running_bot, database_url)
+    async with running_bot(Database.open(database_url), run="b") as harness:
+        await harness.wait_until_settled(thread, "paused")
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(workshop), run="c"
-    ) as home:
-        await home.bot.thread_control.resume(thread, person_address("bob"))
-        await home.wait_until_settled(thread)
-        assert "ToolOutcomeUnknown" not in await home.event_types(thread)
-    assert len(workshop.runs) == 1
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(recording_tools), run="c"
+    ) as harness:
+        await harness.bot.thread_control.resume(thread, person_address("bob"))
+        await harness.wait_until_settled(thread)
+        assert "ToolOutcomeUnknown" not in await harness.event_types(thread)
+    assert len(recording_tools.runs) == 1
 
 
 async def test_cancelled_thread_of_a_missing_agent_comes_to_its_end(database_url: str, running_bot) -> None:
     thread, _ = await started_call(running_bot, database_url, is_cancelled=True)
-    async with running_bot(Database.open(database_url), run="b") as home:
-        await home.wait_until(
+    async with running_bot(Database.open(database_url), run="b") as harness:
+        await harness.wait_until(
             thread, lambda s: s.current_call is not None and s.current_call.phase == "awaiting_approval"
         )
-        assert (await home.event_types(thread)).count("ToolOutcomeUnknown") == 1
+        assert (await harness.event_types(thread)).count("ToolOutcomeUnknown") == 1
 
 
 async def test_agent_asked_by_another_may_be_the_missing_one(database_url: str, running_bot) -> None:
     boss = Agent(name="boss", purpose="asks", instructions="Ask.", tools=())
     both = Roster({"boss": replace(boss, delegates=("oncall",)), "oncall": oncall()}, Policy(people=PEOPLE))
     model = ScriptedModel(AskAgent(agent="oncall", message="look"), SHIP)
-    async with running_bot(Database.open(database_url), model, roster=both) as home:
-        thread = await home.post_message("look")
-        request = await home.wait_for_request(thread)
+    async with running_bot(Database.open(database_url), model, roster=both) as harness:
+        thread = await harness.post_message("look")
+        request = await harness.wait_for_request(thread)
     alone = Roster({"boss": boss}, Policy(people=PEOPLE))
-    async with running_bot(Database.open(database_url), roster=alone, run="b") as home:
-        await home.answer_request(request, "deny")
-        assert "the agent oncall" in ((await home.wait_until_settled(thread, "paused")).paused or "")
+    async with running_bot(Database.open(database_url), roster=alone, run="b") as harness:
+        await harness.answer_request(request, "deny")
+        assert "the agent oncall" in ((await harness.wait_until_settled(thread, "paused")).paused or "")
 
 
 async def test_removed_tool_of_an_approved_call_is_told_to_the_agent(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall()) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall()) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
     with caplog.at_level(logging.INFO, "handrail"):
         async with running_bot(
             Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(tools=()), run="b"
-        ) as home:
-            await home.answer_request(request, "approve")
-            await home.wait_until_settled(thread)
-            failed = [event for event in await home.events(thread) if event.type == "ToolFailed"]
+        ) as harness:
+            await harness.answer_request(request, "approve")
+            await harness.wait_until_settled(thread)
+            failed = [event for event in await harness.events(thread) if event.type == "ToolFailed"]
             assert [event.error for event in failed] == [
                 "the tool ship does not exist here any more, so it did not run; use another one, or say so"
             ]
@@ -142,17 +144,17 @@ async def test_removed_tool_of_an_approved_call_is_told_to_the_agent(database_ur
 
 async def test_removed_tool_of_a_started_call_is_asked_about(database_url: str, running_bot, caplog) -> None:
     thread, _ = await started_call(running_bot, database_url)
-    async with running_bot(Database.open(database_url), main_agent=oncall(tools=()), run="b") as home:
-        request = await home.wait_for_request(thread)
+    async with running_bot(Database.open(database_url), main_agent=oncall(tools=()), run="b") as harness:
+        request = await harness.wait_for_request(thread)
         assert "I cannot tell whether it ran" in (request.question or "")
 
 
 async def test_removed_prefetch_tool_does_not_hold_up_its_thread(database_url: str, running_bot) -> None:
-    async with running_bot(Database.open(database_url), main_agent=oncall(prefetch=("look",))) as home:
-        await home.crash()
-        thread = await home.post_message("hello")
+    async with running_bot(Database.open(database_url), main_agent=oncall(prefetch=("look",))) as harness:
+        await harness.crash()
+        thread = await harness.post_message("hello")
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(tools=()), run="b"
-    ) as home:
-        await home.wait_until_settled(thread)
-        assert "ToolStarted" not in await home.event_types(thread)
+    ) as harness:
+        await harness.wait_until_settled(thread)
+        assert "ToolStarted" not in await harness.event_types(thread)

@@ -97,11 +97,11 @@ async def everything(database: Database) -> list[str]:
     ]
 
 
-async def other_threads_go_on(home: BotHarness) -> None:
+async def other_threads_go_on(harness: BotHarness) -> None:
     """A request is asked, answered and carried out."""
-    thread = await home.post_message("ship v1")
-    await home.answer_request(await home.wait_for_request(thread), "approve")
-    await home.wait_until_settled(thread)
+    thread = await harness.post_message("ship v1")
+    await harness.answer_request(await harness.wait_for_request(thread), "approve")
+    await harness.wait_until_settled(thread)
 
 
 @pytest.fixture
@@ -113,32 +113,32 @@ def clock() -> FakeClock:
 async def test_a_state_that_cannot_be_read_is_folded_again_from_its_log(
     database_url: str, running_bot, clock: FakeClock, change: Change | None
 ) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
-        thread = await home.post_message("ship v1")
-        before = await home.wait_until(thread, lambda s: s.open_request is not None and s.open_request.cards)
-        await rewritten(home.bot.engine.database, "thread", "state", thread, change)
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as home:
-        database = home.bot.engine.database
-        assert await home.bot.engine.load(thread) == before
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
+        thread = await harness.post_message("ship v1")
+        before = await harness.wait_until(thread, lambda s: s.open_request is not None and s.open_request.cards)
+        await rewritten(harness.bot.engine.database, "thread", "state", thread, change)
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as harness:
+        database = harness.bot.engine.database
+        assert await harness.bot.engine.load(thread) == before
         assert len(await everything(database)) == 2
         assert (await replay(database, thread)).unreadable == "a row of a newer build"
-        await home.answer_request(await home.wait_for_request(thread), "approve")
-        await home.wait_until_settled(thread)
-        await home.check_replay(thread)
+        await harness.answer_request(await harness.wait_for_request(thread), "approve")
+        await harness.wait_until_settled(thread)
+        await harness.check_replay(thread)
 
 
 @pytest.mark.parametrize("how", UNREADABLE_LOGS)
 async def test_a_thread_whose_log_cannot_be_read_is_shown_as_paused_and_others_go_on(
     database_url: str, running_bot, clock: FakeClock, how: str
 ) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        await unreadable(home.bot.engine.database, thread, how)
-        await rewritten(home.bot.engine.database, "request", "data", thread, gain_a_field)
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
-        database = home.bot.engine.database
-        state = await home.bot.engine.load(thread)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        await unreadable(harness.bot.engine.database, thread, how)
+        await rewritten(harness.bot.engine.database, "request", "data", thread, gain_a_field)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
+        database = harness.bot.engine.database
+        state = await harness.bot.engine.load(thread)
         shown = thread_view(state, PEOPLE)
         assert (state.thread_id, shown.status, shown.agent) == (thread, "paused", "helper")
         assert "this Handrail cannot read it" in (shown.paused or "")
@@ -146,57 +146,57 @@ async def test_a_thread_whose_log_cannot_be_read_is_shown_as_paused_and_others_g
         found = await replay(database, thread)
         assert (found.is_match, found.unreadable is not None, found.state.version) == (False, True, state.version)
         with pytest.raises(WrongState, match="cannot read"):
-            await home.answer_request(request, "approve")
+            await harness.answer_request(request, "approve")
         with pytest.raises(WrongState):
-            await home.bot.thread_control.resume(thread, Address("person:bob"))
-        await other_threads_go_on(home)
+            await harness.bot.thread_control.resume(thread, Address("person:bob"))
+        await other_threads_go_on(harness)
 
 
 async def test_the_clock_reports_to_others_while_a_thread_that_is_due_cannot_be_read(
     database_url: str, running_bot, clock: FakeClock
 ) -> None:
     """Also to those that became due after it, and after many of its kind."""
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as home:
-        broken = await home.post_message("ship v1")
-        await home.wait_for_request(broken)
-        await unreadable(home.bot.engine.database, broken, UNKNOWN_EVENT)
-        version = await home.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version)
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
+        broken = await harness.post_message("ship v1")
+        await harness.wait_for_request(broken)
+        await unreadable(harness.bot.engine.database, broken, UNKNOWN_EVENT)
+        version = await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version)
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
         clock.advance(seconds=1)
-        thread = await home.post_message("ship v1")
-        await home.wait_for_request(thread)
+        thread = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread)
         clock.advance(minutes=30)
-        await home.wait_until_settled(thread)
-        assert (await home.event_types(thread)).count("RequestExpired") == 1
-        assert await home.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version) == version
+        await harness.wait_until_settled(thread)
+        assert (await harness.event_types(thread)).count("RequestExpired") == 1
+        assert await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version) == version
 
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
 async def test_a_request_that_cannot_be_read_is_found_in_the_log_of_its_thread(
     database: Database, running_bot, change: Change | None
 ) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE)) as home:
-        thread = await home.post_message("ship v1")
-        asked = await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
+        thread = await harness.post_message("ship v1")
+        asked = await harness.wait_for_request(thread)
         await rewritten(database, "request", "data", thread, change)
-        assert await home.bot.approvals.find_request(asked.code) == asked
+        assert await harness.bot.approvals.find_request(asked.code) == asked
         assert len(await everything(database)) == 2
-        await home.answer_request(asked, "approve")
-        await home.wait_until_settled(thread)
+        await harness.answer_request(asked, "approve")
+        await harness.wait_until_settled(thread)
 
 
 @pytest.mark.parametrize("status", ["open", "blessed"])
 async def test_a_request_that_cannot_be_found_anywhere_is_shown_and_decided_by_nobody(
     database: Database, running_bot, status: str
 ) -> None:
-    async with running_bot(database, ScriptedModel(SHIP)) as home:
-        thread = await home.post_message("ship v1")
-        asked = await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP)) as harness:
+        thread = await harness.post_message("ship v1")
+        asked = await harness.wait_for_request(thread)
         await unreadable(database, thread, UNKNOWN_EVENT)
         await rewritten(database, "request", "data", thread, gain_a_field)
         update = text("UPDATE request SET status = :status")
         await database.transaction(lambda connection: connection.execute(update, {"status": status}))
-        shown = request_view(await home.bot.approvals.find_request(asked.code))
+        shown = request_view(await harness.bot.approvals.find_request(asked.code))
         assert (shown.code, shown.thread_id, shown.policy.ask.roles) == (asked.code, thread, ())
         assert "newer Handrail" in (shown.question or "")
         assert shown.status == ("open" if status == "open" else "superseded")
@@ -209,13 +209,13 @@ async def test_a_message_that_cannot_be_read_is_sent_as_the_log_wants_it(
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
     channels = {**channels_by_scheme(), "terminal": terminal}
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), channels=channels, clock=clock) as home:
-        thread = await home.post_message("hello")
-        await home.wait_for_error(terminal)
-        await rewritten(home.bot.engine.database, "outbox", "message", thread, change)
-    async with running_bot(Database.open(database_url), channels=channels, clock=clock, run="b") as home:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), channels=channels, clock=clock) as harness:
+        thread = await harness.post_message("hello")
+        await harness.wait_for_error(terminal)
+        await rewritten(harness.bot.engine.database, "outbox", "message", thread, change)
+    async with running_bot(Database.open(database_url), channels=channels, clock=clock, run="b") as harness:
         clock.advance(seconds=30)
-        await home.wait_until_settled(thread)
+        await harness.wait_until_settled(thread)
     assert [message.text for _, message, _ in terminal.sent] == ["Done."]
 
 
@@ -225,9 +225,9 @@ async def test_a_message_of_a_thread_that_cannot_be_read_waits_and_holds_up_no_o
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
     channels = {**channels_by_scheme(), "terminal": terminal}
-    async with running_bot(database, ScriptedModel(DONE), channels=channels) as home:
-        thread = await home.post_message("hello")
-        await home.wait_for_error(terminal)
+    async with running_bot(database, ScriptedModel(DONE), channels=channels) as harness:
+        thread = await harness.post_message("hello")
+        await harness.wait_for_error(terminal)
         await unreadable(database, thread, UNKNOWN_EVENT)
         await rewritten(database, "outbox", "message", thread, gain_a_field)
         assert await database.transaction(list_pending) == []

@@ -22,158 +22,160 @@ ROUND_TRIP = [
 
 
 async def test_an_approved_call_runs_once_and_the_reply_follows(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
-        assert home.recording_tools.runs == []
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread)
-        assert [what for _, what in home.recording_tools.runs] == ["ship v1"]
-        assert Counter(await home.event_types(thread)) == Counter(ROUND_TRIP)
-        await home.check_replay(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
+        assert harness.recording_tools.runs == []
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread)
+        assert [what for _, what in harness.recording_tools.runs] == ["ship v1"]
+        assert Counter(await harness.event_types(thread)) == Counter(ROUND_TRIP)
+        await harness.check_replay(thread)
 
 
 async def test_an_approval_round_trip_takes_at_most_nine_commits(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE)) as home:
-        thread = await home.post_message("ship v1")
-        await home.answer_request(await home.wait_for_request(thread), "approve")
-        await home.wait_until_settled(thread)
-        assert len(home.commits) <= 9
+    async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
+        thread = await harness.post_message("ship v1")
+        await harness.answer_request(await harness.wait_for_request(thread), "approve")
+        await harness.wait_until_settled(thread)
+        assert len(harness.commits) <= 9
 
 
 async def test_a_denial_runs_nothing_and_its_comment_reaches_the_model(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DoneForNow(message="Not shipped."))
-    async with running_bot(database, model) as home:
-        thread = await home.post_message("ship v1")
-        await home.answer_request(await home.wait_for_request(thread), "deny", comment="use <v2> instead")
-        await home.wait_until_settled(thread)
-        assert home.recording_tools.runs == []
+    async with running_bot(database, model) as harness:
+        thread = await harness.post_message("ship v1")
+        await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="use <v2> instead")
+        await harness.wait_until_settled(thread)
+        assert harness.recording_tools.runs == []
         assert 'person_denied by="person:bob">use &lt;v2&gt; instead<' in model.received[-1].prompt.user
 
 
 async def test_the_requester_and_strangers_are_refused_and_the_request_stays_open(
     database: Database, running_bot
 ) -> None:
-    async with running_bot(database, ScriptedModel(SHIP)) as home:
-        thread = await home.post_message("ship v1", person_key="bob")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP)) as harness:
+        thread = await harness.post_message("ship v1", person_key="bob")
+        request = await harness.wait_for_request(thread)
         for who, why in (("bob", "second person"), ("alice", "not among those"), ("mallory", "not among those")):
             with pytest.raises(Forbidden, match=why):
-                await home.answer_request(request, "approve", person_key=who)
-        state = await home.bot.engine.load(thread)
+                await harness.answer_request(request, "approve", person_key=who)
+        state = await harness.bot.engine.load(thread)
         assert state.status == "waiting_for_human"
-        assert [(a.by, a.counted) for a in (await home.bot.approvals.find_request(request.id)).answers] == [
+        assert [(a.by, a.counted) for a in (await harness.bot.approvals.find_request(request.id)).answers] == [
             ("person:bob", False),
             ("person:alice", False),
         ]
-        assert "mallory" not in str(await home.events(thread))
+        assert "mallory" not in str(await harness.events(thread))
 
 
 async def test_refused_answers_are_all_told_and_do_not_grow_for_ever(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
         for number in range(MAX_UNCOUNTED_ANSWERS + 5):
             with pytest.raises(Forbidden, match="not among those"):
-                await home.answer_request(request, "approve", person_key="alice", comment=f"no {number}")
-        kept = await home.bot.approvals.find_request(request.id)
+                await harness.answer_request(request, "approve", person_key="alice", comment=f"no {number}")
+        kept = await harness.bot.approvals.find_request(request.id)
         assert [answer.comment for answer in kept.answers] == [f"no {n}" for n in range(90, 100)]
         assert kept.refused_count == MAX_UNCOUNTED_ANSWERS
-        assert (await home.event_types(thread)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
-        await home.answer_request(request, "approve")
-        await home.wait_until_settled(thread)
-        assert [answer.counted for answer in (await home.bot.approvals.find_request(request.id)).answers].count(
+        assert (await harness.event_types(thread)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
+        await harness.answer_request(request, "approve")
+        await harness.wait_until_settled(thread)
+        assert [answer.counted for answer in (await harness.bot.approvals.find_request(request.id)).answers].count(
             True
         ) == 1
-        await home.check_replay(thread)
+        await harness.check_replay(thread)
 
 
 async def test_long_texts_are_cut_where_they_enter_the_log(database: Database, running_bot) -> None:
     whole = "é" * MAX_TEXT_BYTES
-    async with running_bot(database, ScriptedModel(DoneForNow(message=whole))) as home:
-        thread = await home.post_message(whole)
-        await home.wait_until_settled(thread)
-        texts = [event.text for event in await home.events(thread) if event.type in ("MessageReceived", "ReplyChosen")]
+    async with running_bot(database, ScriptedModel(DoneForNow(message=whole))) as harness:
+        thread = await harness.post_message(whole)
+        await harness.wait_until_settled(thread)
+        texts = [
+            event.text for event in await harness.events(thread) if event.type in ("MessageReceived", "ReplyChosen")
+        ]
         assert len(texts) == 2
         for text in texts:
             assert text.endswith("… (cut: 64000 characters in all)")
             assert len(text.encode()) <= MAX_TEXT_BYTES
-        await home.check_replay(thread)
+        await harness.check_replay(thread)
 
 
 async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_who_did(
     database: Database, running_bot
 ) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE)) as home:
-        thread = await home.post_message("ship v1")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
+        thread = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread)
         tried = [("bob", "approve"), ("carol", "deny")] * 50
-        tries = [home.answer_request(request, decision, person_key=who) for who, decision in tried]
+        tries = [harness.answer_request(request, decision, person_key=who) for who, decision in tried]
         ends = await asyncio.gather(*tries, return_exceptions=True)
         ((winner, _),) = [who for who, end in zip(tried, ends, strict=True) if not isinstance(end, AlreadySettled)]
         assert (
             sum(isinstance(end, AlreadySettled) and f"by {winner.title()} (terminal)" in str(end) for end in ends) == 99
         )
-        await home.wait_until_settled(thread)
-        assert len(home.recording_tools.runs) == (winner == "bob")
+        await harness.wait_until_settled(thread)
+        assert len(harness.recording_tools.runs) == (winner == "bob")
 
 
 async def test_a_question_is_answered_in_the_thread_and_the_agent_goes_on(database: Database, running_bot) -> None:
     ask = RequestHumanInput(question="Where?", choices=("here", "there"), format="multiple_choice")
     model = ScriptedModel(ask, DoneForNow(message="There it is."))
-    async with running_bot(database, model) as home:
-        thread = await home.post_message("put it somewhere")
-        request = await home.wait_for_request(thread)
+    async with running_bot(database, model) as harness:
+        thread = await harness.post_message("put it somewhere")
+        request = await harness.wait_for_request(thread)
         with pytest.raises(InvalidAnswer, match="here, there"):
-            await home.answer_request(request, "answer", text="everywhere")
-        await home.post_message("There", thread_id=thread)
-        await home.wait_until_settled(thread)
+            await harness.answer_request(request, "answer", text="everywhere")
+        await harness.post_message("There", thread_id=thread)
+        await harness.wait_until_settled(thread)
         assert "person_answered" in model.received[-1].prompt.user
 
 
 async def test_a_message_while_an_approval_is_open_never_approves(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP)) as home:
-        thread = await home.post_message("ship v1")
-        await home.wait_for_request(thread)
+    async with running_bot(database, ScriptedModel(SHIP)) as harness:
+        thread = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread)
         for words in ("yes", "ok", "approve", "APPROVE A00003", "looks good to me"):
-            await home.post_message(words, thread_id=thread, person_key="bob")
-        state = await home.bot.engine.load(thread)
+            await harness.post_message(words, thread_id=thread, person_key="bob")
+        state = await harness.bot.engine.load(thread)
         assert state.status == "waiting_for_human"
-        assert home.recording_tools.runs == []
+        assert harness.recording_tools.runs == []
 
 
 async def test_a_new_instruction_supersedes_the_open_approval(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, {"intent": "ship", "tag": "v2"})
-    async with running_bot(database, model) as home:
-        thread = await home.post_message("ship v1")
-        first = await home.wait_for_request(thread)
-        await home.post_message("use v2 instead", thread_id=thread)
+    async with running_bot(database, model) as harness:
+        thread = await harness.post_message("ship v1")
+        first = await harness.wait_for_request(thread)
+        await harness.post_message("use v2 instead", thread_id=thread)
         second = (
-            await home.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
+            await harness.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
         ).open_request
         assert second is not None
         assert second.arguments == {"tag": "v2"}
         with pytest.raises(AlreadySettled, match="replaced by a new instruction"):
-            await home.answer_request(first, "approve")
-        state = await home.wait_until(thread, lambda s: not s.pending_messages)
-        assert (await home.bot.approvals.find_request(first.id)).cards[0].state == "superseded"
+            await harness.answer_request(first, "approve")
+        state = await harness.wait_until(thread, lambda s: not s.pending_messages)
+        assert (await harness.bot.approvals.find_request(first.id)).cards[0].state == "superseded"
         assert state.status == "waiting_for_human"
 
 
 async def test_after_done_for_now_a_new_message_re_opens_the_thread(database: Database, running_bot) -> None:
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="Hello."), DoneForNow(message="Hello again."))
-    ) as home:
-        thread = await home.post_message("hello")
-        await home.wait_until_settled(thread)
-        await home.post_message("hello?", thread_id=thread)
-        await home.wait_until(thread, lambda s: len([e for e in s.history if e.type == "ReplyChosen"]) == 2)
+    ) as harness:
+        thread = await harness.post_message("hello")
+        await harness.wait_until_settled(thread)
+        await harness.post_message("hello?", thread_id=thread)
+        await harness.wait_until(thread, lambda s: len([e for e in s.history if e.type == "ReplyChosen"]) == 2)
 
 
 async def test_an_await_survives_as_a_time_and_ends_when_the_clock_says_so(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as home:
-        thread = await home.post_message("wait a bit")
-        await home.wait_until(thread, lambda s: s.status == "waiting_for_time")
-        home.clock.advance(minutes=10)
-        await home.wait_until_settled(thread)
-        assert "TimerFired" in await home.event_types(thread)
+    async with running_bot(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as harness:
+        thread = await harness.post_message("wait a bit")
+        await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")
+        harness.clock.advance(minutes=10)
+        await harness.wait_until_settled(thread)
+        assert "TimerFired" in await harness.event_types(thread)

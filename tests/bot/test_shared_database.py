@@ -44,8 +44,8 @@ class Model:
 
 @pytest.fixture
 async def two_bots(postgres_url: str) -> AsyncIterator[tuple[BotHarness, BotHarness]]:
-    clock, workshop, model = FakeClock(), RecordingTools(), Model()
-    common = {"clock": clock, "recording_tools": workshop, "has_job_queue": True}
+    clock, recording_tools, model = FakeClock(), RecordingTools(), Model()
+    common = {"clock": clock, "recording_tools": recording_tools, "has_job_queue": True}
     async with (
         running_bot(Database.open(postgres_url), model, run="a", **common) as first,
         running_bot(Database.open(postgres_url), model, run="b", **common) as second,
@@ -53,20 +53,22 @@ async def two_bots(postgres_url: str) -> AsyncIterator[tuple[BotHarness, BotHarn
         yield first, second
 
 
-def heard(home: BotHarness, text: str) -> IncomingMessage:
+def heard(harness: BotHarness, text: str) -> IncomingMessage:
     return IncomingMessage(
-        text=text, by=ALICE, source=TERMINAL, provenance=Provenance.VERIFIED_PERSON, at=home.clock.now()
+        text=text, by=ALICE, source=TERMINAL, provenance=Provenance.VERIFIED_PERSON, at=harness.clock.now()
     )
 
 
-async def opens(home: BotHarness, claim: IdempotencyClaim) -> CommitResult:
-    opening = NewThread(message=heard(home, "ship v1"), requester=ALICE, origin=TERMINAL)
-    return await home.bot.threads.open(opening, claim=claim, render_response=lambda recorded: recorded.after.thread_id)
+async def opens(harness: BotHarness, claim: IdempotencyClaim) -> CommitResult:
+    opening = NewThread(message=heard(harness, "ship v1"), requester=ALICE, origin=TERMINAL)
+    return await harness.bot.threads.open(
+        opening, claim=claim, render_response=lambda recorded: recorded.after.thread_id
+    )
 
 
 async def test_what_comes_in_twice_at_the_same_time_is_one_thread_and_the_loser_finds_the_first_reply(two_bots) -> None:
     claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
-    arrivals = await asyncio.gather(*(opens(home, claim) for home in two_bots for _ in range(10)))
+    arrivals = await asyncio.gather(*(opens(harness, claim) for harness in two_bots for _ in range(10)))
     (thread,) = {r.duplicate_of.reply if r.duplicate_of else r.after.thread_id for r in arrivals}
     assert sum(r.duplicate_of is None for r in arrivals) == 1
     threads = await two_bots[0].bot.engine.database.transaction(
@@ -85,17 +87,17 @@ async def test_what_is_said_in_one_thread_at_the_same_time_is_all_kept_in_one_or
     )
     told = [event.text for event in await two_bots[1].events(thread) if event.type == "MessageReceived"]
     assert Counter(told) == Counter(["ship v1", *words])
-    for home in two_bots:
-        await home.check_replay(thread)
-        assert (await home.bot.engine.load(thread)).version == len(await home.events(thread))
+    for harness in two_bots:
+        await harness.check_replay(thread)
+        assert (await harness.bot.engine.load(thread)).version == len(await harness.events(thread))
 
 
 async def test_of_a_hundred_answers_to_two_processes_one_decides_and_the_others_are_told_who_did(two_bots) -> None:
     thread = (await opens(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
     request = await two_bots[0].wait_for_request(thread)
-    tried = [(home, who) for who in ("bob", "carol") for home in two_bots for _ in range(25)]
+    tried = [(harness, who) for who in ("bob", "carol") for harness in two_bots for _ in range(25)]
     ends = await asyncio.gather(
-        *(home.answer_request(request, "approve", person_key=who) for home, who in tried), return_exceptions=True
+        *(harness.answer_request(request, "approve", person_key=who) for harness, who in tried), return_exceptions=True
     )
     ((_, winner),) = [one for one, end in zip(tried, ends, strict=True) if not isinstance(end, AlreadySettled)]
     assert sum(isinstance(end, AlreadySettled) and f"by {winner.title()} (terminal)" in str(end) for end in ends) == 99
@@ -106,14 +108,14 @@ async def test_of_a_hundred_answers_to_two_processes_one_decides_and_the_others_
 
 async def test_what_was_kept_though_nobody_heard_of_it_is_found_when_it_is_sent_again(postgres_url: str) -> None:
     with postgres_proxy(postgres_url) as wired:
-        async with running_bot(Database.open(wired.url), ScriptedModel(SHIP), has_job_queue=True) as home:
+        async with running_bot(Database.open(wired.url), ScriptedModel(SHIP), has_job_queue=True) as harness:
             claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
             wired.lose_commit_containing("INSERT INTO inbox")
             with pytest.raises(StoreUnavailable):
-                await opens(home, claim)
-            again = await opens(home, claim)
+                await opens(harness, claim)
+            again = await opens(harness, claim)
             assert again.duplicate_of is not None
-            await home.wait_for_request(again.duplicate_of.thread_id)
+            await harness.wait_for_request(again.duplicate_of.thread_id)
 
 
 class BlockingTools(RecordingTools):
@@ -138,29 +140,29 @@ class BlockingTools(RecordingTools):
         self.may_end[number].set()
 
 
-async def has_come_to_an_end(home: BotHarness) -> None:
+async def has_come_to_an_end(harness: BotHarness) -> None:
     """Nothing runs there any more."""
-    assert isinstance(home.bot.backend, EmbeddedBackend)
-    await asyncio.wait(home.bot.backend.worker._tasks.values(), timeout=WAIT_TIMEOUT_SECONDS)
-    assert not home.bot.backend.worker._tasks
+    assert isinstance(harness.bot.backend, EmbeddedBackend)
+    await asyncio.wait(harness.bot.backend.worker._tasks.values(), timeout=WAIT_TIMEOUT_SECONDS)
+    assert not harness.bot.backend.worker._tasks
 
 
 async def test_whoever_was_given_up_for_dead_writes_nothing_and_starts_nothing(postgres_url: str) -> None:
     """A process that was stopped in the middle of a tool goes on while its heir has started the tool again."""
-    workshop = BlockingTools(attempts=2)
+    recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
-    async with running_bot(Database.open(postgres_url), model, recording_tools=workshop) as zombie:
+    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as zombie:
         thread = await zombie.post_message("look")
-        await workshop.until_begun(0)
+        await recording_tools.until_begun(0)
         async with running_bot(
-            Database.open(postgres_url), ScriptedModel(DONE), recording_tools=workshop, run="b"
+            Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
         ) as heir:
-            await workshop.until_begun(1)
+            await recording_tools.until_begun(1)
             before = await heir.event_types(thread)
-            await workshop.ends(0)
+            await recording_tools.ends(0)
             await has_come_to_an_end(zombie)
             assert await heir.event_types(thread) == before
-            await workshop.ends(1)
+            await recording_tools.ends(1)
             await heir.wait_until_settled(thread)
             story = await heir.event_types(thread)
             assert (story.count("ToolStarted"), story.count("ToolSucceeded")) == (2, 1)
@@ -170,17 +172,17 @@ async def test_whoever_was_given_up_for_dead_writes_nothing_and_starts_nothing(p
 
 
 async def test_whoever_wakes_up_after_the_end_writes_nothing_either(postgres_url: str) -> None:
-    workshop = BlockingTools(attempts=2)
+    recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
-    async with running_bot(Database.open(postgres_url), model, recording_tools=workshop) as zombie:
+    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as zombie:
         thread = await zombie.post_message("look")
-        await workshop.until_begun(0)
+        await recording_tools.until_begun(0)
         async with running_bot(
-            Database.open(postgres_url), ScriptedModel(DONE), recording_tools=workshop, run="b"
+            Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
         ) as heir:
-            await workshop.ends(1)
+            await recording_tools.ends(1)
             await heir.wait_until_settled(thread)
             before = await heir.event_types(thread)
-            await workshop.ends(0)
+            await recording_tools.ends(0)
             await has_come_to_an_end(zombie)
             assert await heir.event_types(thread) == before

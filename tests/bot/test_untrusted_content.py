@@ -25,8 +25,8 @@ def read_stock(context: ToolContext) -> ToolResult:
     return ToolResult(summary="three left")
 
 
-def desk(workshop: RecordingTools, *more: Tool, prefetch: tuple[str, ...] = ()) -> Agent:
-    hands = (*build_tools(workshop), *more)
+def desk(recording_tools: RecordingTools, *more: Tool, prefetch: tuple[str, ...] = ()) -> Agent:
+    hands = (*build_tools(recording_tools), *more)
     return Agent(name="desk", purpose="helps", instructions="Help.", tools=hands, prefetch=prefetch)
 
 
@@ -35,25 +35,27 @@ async def test_an_allowed_tool_waits_for_a_person_after_foreign_words(
     database: Database, running_bot, prefetch
 ) -> None:
     read = () if prefetch else (CallTool(tool="read_mail", arguments={}),)
-    workshop = RecordingTools()
-    agent = desk(workshop, read_mail, prefetch=prefetch)
+    recording_tools = RecordingTools()
+    agent = desk(recording_tools, read_mail, prefetch=prefetch)
     async with running_bot(
-        database, ScriptedModel(*read, PAY, DONE), recording_tools=workshop, main_agent=agent
-    ) as home:
-        thread = await home.post_message("look after my mail")
-        request = await home.wait_for_request(thread)
+        database, ScriptedModel(*read, PAY, DONE), recording_tools=recording_tools, main_agent=agent
+    ) as harness:
+        thread = await harness.post_message("look after my mail")
+        request = await harness.wait_for_request(thread)
         assert request.policy.rule == "pay's own default, untrusted content"
-        assert workshop.runs == []
-        await home.answer_request(request, "approve", person_key="alice")
-        await home.wait_until_settled(thread)
-        assert [what for _, what in workshop.runs] == ["pay"]
-        await home.check_replay(thread)
+        assert recording_tools.runs == []
+        await harness.answer_request(request, "approve", person_key="alice")
+        await harness.wait_until_settled(thread)
+        assert [what for _, what in recording_tools.runs] == ["pay"]
+        await harness.check_replay(thread)
 
 
 async def test_an_allowed_tool_runs_unasked_after_the_operators_own_data(database: Database, running_bot) -> None:
-    workshop = RecordingTools()
+    recording_tools = RecordingTools()
     model = ScriptedModel(CallTool(tool="read_stock", arguments={}), PAY, DONE)
-    async with running_bot(database, model, recording_tools=workshop, main_agent=desk(workshop, read_stock)) as home:
-        thread = await home.post_message("order more")
-        await home.wait_until_settled(thread)
-        assert [what for _, what in workshop.runs] == ["pay"]
+    async with running_bot(
+        database, model, recording_tools=recording_tools, main_agent=desk(recording_tools, read_stock)
+    ) as harness:
+        thread = await harness.post_message("order more")
+        await harness.wait_until_settled(thread)
+        assert [what for _, what in recording_tools.runs] == ["pay"]

@@ -1,4 +1,4 @@
-"""What the doctor finds, and what it does not touch."""
+"""Tests of the doctor's checks of the machine, configuration, model, database and server."""
 
 import asyncio
 import subprocess
@@ -26,7 +26,7 @@ from tests.fakes.http_server import running_http_server
 from tests.fakes.openai_server import FakeOpenAI
 
 
-def one(findings):
+def only_finding(findings):
     (finding,) = findings
     return finding
 
@@ -36,22 +36,22 @@ def settings(**variables: str) -> Settings:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder we work in."""
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_this_machine_will_do(here):
+def test_this_machine_is_ok(working_directory):
     assert {finding.state for finding in check_machine()} == {"ok"}
 
 
-def test_an_old_python_is_a_problem():
+def test_old_python_is_a_problem():
     assert check_python((3, 10)).state == "problem"
     assert check_python((3, 14)).state == "ok"
 
 
-def test_a_git_that_is_missing_or_old_is_a_problem(tmp_path):
+def test_missing_or_old_git_is_a_problem(tmp_path):
     assert check_git(None).state == "problem"
     old = tmp_path / "git"
     old.write_text("#!/bin/sh\necho git version 2.25.1\n")
@@ -59,16 +59,16 @@ def test_a_git_that_is_missing_or_old_is_a_problem(tmp_path):
     assert "too old" in check_git(str(old)).message
 
 
-def test_a_folder_others_can_look_into_is_a_warning(here):
+def test_data_folder_readable_by_others_is_a_warning(working_directory):
     assert "will be created" in check_data_dir().message
-    (here / ".handrail").mkdir(mode=0o755)
-    assert (check_data_dir().state, check_data_dir().fix) == ("warning", f"chmod 700 {here / '.handrail'}")
-    (here / ".handrail").chmod(0o700)
+    (working_directory / ".handrail").mkdir(mode=0o755)
+    assert (check_data_dir().state, check_data_dir().fix) == ("warning", f"chmod 700 {working_directory / '.handrail'}")
+    (working_directory / ".handrail").chmod(0o700)
     assert check_data_dir().state == "ok"
 
 
-def test_a_folder_that_is_a_file_is_a_problem(here):
-    (here / ".handrail").write_text("")
+def test_data_folder_that_is_a_file_is_a_problem(working_directory):
+    (working_directory / ".handrail").write_text("")
     assert check_data_dir().state == "problem"
 
 
@@ -77,166 +77,175 @@ BOB = Person(key="bob", name="Bob", roles=("release",))
 ONCALL = Rule(name="policy[0]: *", tool="*", ask=ApprovalTerms(roles=("oncall",)))
 
 
-def house(*people: Person, rules: tuple[Rule, ...] = (), own_requests: bool = False) -> Configuration:
-    return Configuration(people=People(members=people), rules=rules, allow_self_approval=own_requests)
+def build_configuration(
+    *people: Person, rules: tuple[Rule, ...] = (), allow_self_approval: bool = False
+) -> Configuration:
+    return Configuration(people=People(members=people), rules=rules, allow_self_approval=allow_self_approval)
 
 
-def test_two_people_with_the_role_can_decide_everything():
-    assert one(check_approvers(house(ALICE, BOB))).state == "ok"
+def test_two_approvers_are_sufficient():
+    assert only_finding(check_approvers(build_configuration(ALICE, BOB))).state == "ok"
 
 
-def test_one_person_cannot_approve_what_they_ask_for_themselves():
-    findings = list(check_approvers(house(ALICE)))
+def test_single_approver_without_self_approval_is_a_warning():
+    findings = list(check_approvers(build_configuration(ALICE)))
     assert {finding.state for finding in findings} == {"warning"}
     assert {finding.message.split(" only ")[1].split(",")[0] for finding in findings} == {"alice can approve"}
-    assert one(check_approvers(house(ALICE, own_requests=True))).state == "ok"
+    assert only_finding(check_approvers(build_configuration(ALICE, allow_self_approval=True))).state == "ok"
 
 
-def test_terms_that_nobody_can_meet_are_a_problem():
-    finding = one(check_approvers(house(ALICE, BOB, rules=(ONCALL,))))
+def test_terms_without_approvers_are_a_problem():
+    finding = only_finding(check_approvers(build_configuration(ALICE, BOB, rules=(ONCALL,))))
     assert finding.state == "problem"
     assert "no person can approve" in finding.message
 
 
-def test_a_quorum_larger_than_those_who_may_is_a_problem():
+def test_quorum_above_number_of_approvers_is_a_problem():
     two = Rule(name="two", tool="*", ask=ApprovalTerms(people=("alice",), quorum=2))
     assert (
         "requires 2 approvals, but only alice can approve"
-        in one(check_approvers(house(ALICE, BOB, rules=(two,)))).message
+        in only_finding(check_approvers(build_configuration(ALICE, BOB, rules=(two,)))).message
     )
 
 
-def test_a_rule_about_some_arguments_leaves_the_default_of_the_tool():
+def test_conditional_rule_leaves_the_default_of_the_tool():
     production = Rule(
         name="p", tool="push_release_tag", when={"environment": "production"}, ask=ApprovalTerms(people=("alice",))
     )
-    nobody = Person(key="carol", name="Carol")
-    told = " ".join(finding.message for finding in check_approvers(house(nobody, rules=(production,))))
-    assert "the default of push_release_tag" in told
+    carol = Person(key="carol", name="Carol")
+    text = " ".join(finding.message for finding in check_approvers(build_configuration(carol, rules=(production,))))
+    assert "the default of push_release_tag" in text
 
 
-def asked_for(found, **variables: str):
-    return check_model(settings(**variables), lambda _: found)
+def check_with_models(names, **variables: str):
+    return check_model(settings(**variables), lambda _: names)
 
 
 LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
 
 
-def test_which_model_answers_is_told_without_calling_it():
+def test_model_is_reported_without_calling_it():
     assert "offline" in check_model(settings()).message
-    assert asked_for((), OPENAI_API_KEY="sk-1").message == "the default model at api.openai.com, which answers"
-    assert asked_for((), **LOCAL).state == "warning"
-    assert asked_for(("qwen",), **LOCAL, OPENAI_MODEL="qwen").message == "qwen at 127.0.0.1, which answers"
+    assert check_with_models((), OPENAI_API_KEY="sk-1").message == "the default model at api.openai.com, which answers"
+    assert check_with_models((), **LOCAL).state == "warning"
+    assert check_with_models(("qwen",), **LOCAL, OPENAI_MODEL="qwen").message == "qwen at 127.0.0.1, which answers"
 
 
-def test_model_that_its_server_does_not_list_is_a_warning():
-    finding = asked_for(("qwen", "llama"), **LOCAL, OPENAI_MODEL="nope")
+def test_unlisted_model_is_a_warning():
+    finding = check_with_models(("qwen", "llama"), **LOCAL, OPENAI_MODEL="nope")
     assert (finding.state, finding.message) == ("warning", "127.0.0.1 does not list nope; it has qwen, llama")
 
 
-def test_words_of_a_provider_that_refuses_are_a_problem():
+def test_error_of_the_provider_is_a_problem():
     with serving_models(key="another") as url:
         finding = check_model(settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="wrong"))
     assert (finding.state, finding.message) == ("problem", "127.0.0.1 answered 401: Incorrect API key provided")
     assert "OPENAI_API_KEY" in (finding.fix or "")
 
 
-def test_server_of_the_model_that_answers_is_fine():
+def test_answering_model_server_is_ok():
     with serving_models(key="right") as url:
         finding = check_model(settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="right"))
     assert finding.state == "ok"
 
 
-def test_server_of_the_model_that_is_away_is_a_problem():
+def test_unreachable_model_server_is_a_problem():
     finding = check_model(settings(**LOCAL, OPENAI_MODEL="qwen"))
     assert (finding.state, finding.message) == ("problem", "no connection to 127.0.0.1")
 
 
 @contextmanager
 def serving_models(key: str) -> Iterator[str]:
-    """A provider in a thread of its own, as the doctor has an event loop of its own."""
-    ready, over = threading.Event(), threading.Event()
+    """Run a model server in a thread, because the doctor has an event loop of its own."""
+    readiness_response, finished = threading.Event(), threading.Event()
     ports: list[int] = []
 
     async def serve() -> None:
         async with running_http_server(FakeOpenAI(key=key).handle) as port:
             ports.append(port)
-            ready.set()
-            await asyncio.to_thread(over.wait, 30)
+            readiness_response.set()
+            await asyncio.to_thread(finished.wait, 30)
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert ready.wait(30)
+    assert readiness_response.wait(30)
     try:
         yield f"http://127.0.0.1:{ports[0]}/v1"
     finally:
-        over.set()
+        finished.set()
         thread.join(30)
 
 
-def test_the_repository_is_asked_and_nothing_is_made(here):
-    assert "sample" in one(check_deploy_repository(settings())).message
-    remote = here / "remote.git"
+def test_repository_is_queried_and_nothing_is_created(working_directory):
+    assert "sample" in only_finding(check_deploy_repository(settings())).message
+    remote = working_directory / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
-    assert one(check_deploy_repository(settings(DEPLOY_REPO=str(remote)))).message == f"{remote} answers"
-    missing = one(check_deploy_repository(settings(DEPLOY_REPO=str(here / "nothing"))))
+    assert only_finding(check_deploy_repository(settings(DEPLOY_REPO=str(remote)))).message == f"{remote} answers"
+    missing = only_finding(check_deploy_repository(settings(DEPLOY_REPO=str(working_directory / "nothing"))))
     assert missing.state == "problem"
     assert "is not a git repository" in missing.message
-    assert one(check_deploy_repository(settings(DEPLOY_REPO="--upload-pack=x"))).state == "problem"
-    assert [entry.name for entry in here.iterdir()] == ["remote.git"]
+    assert only_finding(check_deploy_repository(settings(DEPLOY_REPO="--upload-pack=x"))).state == "problem"
+    assert [entry.name for entry in working_directory.iterdir()] == ["remote.git"]
 
 
-def test_the_database_is_told_in_whatever_form_it_is(here):
-    url = f"sqlite:///{here}/h.db"
-    look = settings(DATABASE_URL=url)
-    assert "will be created" in one(check_database(look)).message
+def test_database_states_are_reported(working_directory):
+    url = f"sqlite:///{working_directory}/h.db"
+    sqlite_settings = settings(DATABASE_URL=url)
+    assert "will be created" in only_finding(check_database(sqlite_settings)).message
     migrate_database(url)
-    assert one(check_database(look)).state == "ok"
-    (here / "other.db").write_text("this is no database at all, whatever its name says" * 20)
-    assert one(check_database(settings(DATABASE_URL=f"sqlite:///{here}/other.db"))).state == "problem"
-    assert one(check_database(settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
+    assert only_finding(check_database(sqlite_settings)).state == "ok"
+    (working_directory / "other.db").write_text("this is no database at all, whatever its name says" * 20)
+    assert (
+        only_finding(check_database(settings(DATABASE_URL=f"sqlite:///{working_directory}/other.db"))).state
+        == "problem"
+    )
+    assert only_finding(check_database(settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
 
 
-def answering(*answers: httpx.Response) -> TerminalClient:
+def client_with_responses(*answers: httpx.Response) -> TerminalClient:
     script = list(answers)
     return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: script.pop(0)))
 
 
-def ready(**problems: str) -> httpx.Response:
+def readiness_response(**problems: str) -> httpx.Response:
     checks = {name: {"ok": not problem, "problem": problem} for name, problem in problems.items()}
     return httpx.Response(503 if any(problems.values()) else 200, json={"ready": True, "checks": checks})
 
 
-def test_a_server_that_is_well_and_lets_us_in():
-    found = list(check_server(answering(ready(database=""), httpx.Response(200, json={"threads": []}))))
-    assert [(finding.name, finding.state) for finding in found] == [("server", "ok"), ("token", "ok")]
+def test_ready_server_with_valid_token_is_ok():
+    names = list(
+        check_server(client_with_responses(readiness_response(database=""), httpx.Response(200, json={"threads": []})))
+    )
+    assert [(finding.name, finding.state) for finding in names] == [("server", "ok"), ("token", "ok")]
 
 
-def test_a_server_that_is_ill_or_does_not_know_us():
+def test_unready_server_and_invalid_token_are_problems():
     refusal = httpx.Response(401, json={"error": {"code": "unauthorized", "message": "send a token"}})
-    found = list(check_server(answering(ready(database="the disk is full"), refusal)))
-    assert [(finding.name, finding.state) for finding in found] == [("server", "problem"), ("token", "problem")]
-    assert "the disk is full" in found[0].message
+    names = list(check_server(client_with_responses(readiness_response(database="the disk is full"), refusal)))
+    assert [(finding.name, finding.state) for finding in names] == [("server", "problem"), ("token", "problem")]
+    assert "the disk is full" in names[0].message
 
 
-def test_tools_that_exceed_their_time_are_named():
-    use = {"running": 2, "waiting": 0, "hanging": 2, "exceeded": 7}
-    told = ready(tools="").json() | {"tools": {"desk.slow": use, "desk.quick": use | {"exceeded": 0}}}
-    found = list(check_server(answering(httpx.Response(200, json=told), httpx.Response(200, json={"threads": []}))))
-    assert [(finding.name, finding.state) for finding in found] == [
+def test_tools_that_exceed_their_time_limit_are_named():
+    usage = {"running": 2, "waiting": 0, "hanging": 2, "exceeded": 7}
+    text = readiness_response(tools="").json() | {"tools": {"desk.slow": usage, "desk.quick": usage | {"exceeded": 0}}}
+    names = list(
+        check_server(client_with_responses(httpx.Response(200, json=text), httpx.Response(200, json={"threads": []})))
+    )
+    assert [(finding.name, finding.state) for finding in names] == [
         ("server", "ok"),
         ("tools", "warning"),
         ("token", "ok"),
     ]
-    assert found[1].message == "desk.slow exceeded its time limit 7 times; 2 calls have not ended"
+    assert names[1].message == "desk.slow exceeded its time limit 7 times; 2 calls have not ended"
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])
-def test_something_else_on_the_port_is_told_as_such(answer):
-    found = list(check_server(answering(answer, httpx.Response(404, json={}))))
-    assert found[0].state == "problem"
+def test_other_server_on_the_port_is_a_problem(answer):
+    names = list(check_server(client_with_responses(answer, httpx.Response(404, json={}))))
+    assert names[0].state == "problem"
 
 
-def test_no_server_is_a_warning_only():
-    found = one(check_server(TerminalClient("http://127.0.0.1:1", "")))
-    assert (found.name, found.state) == ("server", "warning")
+def test_missing_server_is_only_a_warning():
+    names = only_finding(check_server(TerminalClient("http://127.0.0.1:1", "")))
+    assert (names.name, names.state) == ("server", "warning")

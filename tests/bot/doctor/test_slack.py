@@ -1,4 +1,4 @@
-"""What the doctor finds about Slack: tokens, scopes, the way in, and how the app is configured."""
+"""Tests of the doctor's checks of Slack: settings, tokens, scopes and the app's configuration."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,32 +29,32 @@ def settings(**variables: str) -> Settings:
     return Settings.from_variables({"PUBLIC_URL": PUBLIC, **variables})
 
 
-def one(findings: list[Finding]) -> Finding:
+def only_finding(findings: list[Finding]) -> Finding:
     (finding,) = findings
     return finding
 
 
-def troubles(findings: list[Finding]) -> list[Finding]:
+def failures(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.state != "ok"]
 
 
 @asynccontextmanager
-async def house(app: App, *, socket_mode: bool = True) -> AsyncIterator[tuple[FakeSlack, dict[str, str]]]:
-    """A Slack with this app, and the variables that fit it."""
+async def slack_app(app: App, *, socket_mode: bool = True) -> AsyncIterator[tuple[FakeSlack, dict[str, str]]]:
+    """Yield a fake Slack with this app, and the environment variables for it."""
     async with fake_slack(app=app, socket_mode=True) as fake:
-        way_in = {"SLACK_APP_TOKEN": app.app_token} if socket_mode else {"SLACK_SIGNING_SECRET": app.signing_secret}
-        yield fake, {"SLACK_BOT_TOKEN": app.bot_token, "SLACK_API_URL": fake.base_url, **way_in}
+        transport = {"SLACK_APP_TOKEN": app.app_token} if socket_mode else {"SLACK_SIGNING_SECRET": app.signing_secret}
+        yield fake, {"SLACK_BOT_TOKEN": app.bot_token, "SLACK_API_URL": fake.base_url, **transport}
 
 
-async def examined(**variables: str) -> list[Finding]:
+async def run_check(**variables: str) -> list[Finding]:
     return await asyncio.to_thread(lambda: list(check_slack(settings(**variables))))
 
 
-# Without asking anybody
+# Without a request to Slack
 
 
-def test_without_slack_nothing_is_wrong_and_the_way_to_it_is_told() -> None:
-    finding = one(list(check_slack(settings())))
+def test_without_slack_it_is_ok_and_explains_the_setup() -> None:
+    finding = only_finding(list(check_slack(settings())))
     assert (finding.state, finding.message) == ("ok", "Slack is not set up: SLACK_BOT_TOKEN is not set")
     assert "handrail slack manifest" in str(finding.fix)
 
@@ -63,80 +63,80 @@ def test_without_slack_nothing_is_wrong_and_the_way_to_it_is_told() -> None:
     ("name", "value"),
     [("SLACK_APP_TOKEN", "xapp-1"), ("SLACK_SIGNING_SECRET", "x"), ("SLACK_CONFIG_TOKEN", "xoxe.xoxp-1")],
 )
-def test_half_of_the_tokens_is_a_problem(name: str, value: str) -> None:
-    finding = one(list(check_slack(settings(**{name: value}))))
+def test_settings_without_bot_token_are_a_problem(name: str, value: str) -> None:
+    finding = only_finding(list(check_slack(settings(**{name: value}))))
     assert finding.state == "problem"
     assert finding.message == f"{name} has no effect without SLACK_BOT_TOKEN"
 
 
 @pytest.mark.parametrize(
-    ("variables", "state", "told"),
+    ("variables", "state", "expected"),
     [
         ({}, "problem", "no events can arrive from Slack"),
         ({"SLACK_SIGNING_SECRET": "x"}, "ok", f"over HTTP to {PUBLIC}/channels/slack/events"),
         ({"SLACK_SIGNING_SECRET": "x", "PUBLIC_URL": "http://localhost:8000"}, "warning", "https:// only"),
         ({"SLACK_APP_TOKEN": "xapp-1"}, "ok", "over Socket Mode"),
-        ({"SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": "x"}, "ok", "signed HTTP is let in as well"),
+        ({"SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": "x"}, "ok", "signed HTTP is accepted too"),
     ],
 )
-def test_the_way_in_is_told(variables: dict[str, str], state: str, told: str) -> None:
-    away = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
-    way_in = next(check_slack(settings(**away, **variables)))
-    assert way_in.state == state
-    assert told in way_in.message
+def test_reports_how_events_arrive(variables: dict[str, str], state: str, expected: str) -> None:
+    unreachable = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
+    transport = next(check_slack(settings(**unreachable, **variables)))
+    assert transport.state == state
+    assert expected in transport.message
 
 
-def test_a_slack_that_cannot_be_reached_is_a_warning_and_is_asked_once() -> None:
-    away = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
-    finding = one(troubles(list(check_slack(settings(**away)))))
+def test_unreachable_slack_is_one_warning() -> None:
+    unreachable = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_API_URL": "http://127.0.0.1:1/api/"}
+    finding = only_finding(failures(list(check_slack(settings(**unreachable)))))
     assert (finding.state, finding.message) == ("warning", "SLACK_BOT_TOKEN could not be checked: Slack did not answer")
 
 
 # Tokens and scopes
 
 
-async def test_an_app_that_is_as_it_should_be_has_no_troubles() -> None:
-    async with house(App()) as (fake, variables):
-        found = await examined(**variables)
+async def test_correct_app_has_only_ok_findings() -> None:
+    async with slack_app(App()) as (fake, variables):
+        findings = await run_check(**variables)
         assert [call.method for call in fake.calls] == ["auth.test", "apps.connections.open"]
-    assert {finding.state for finding in found} == {"ok"}
-    told = " / ".join(finding.message for finding in found)
-    assert "SLACK_BOT_TOKEN works: handrail in Fake" in told
-    assert f"has exactly the {len(SCOPES)} needed scopes" in told
-    assert "SLACK_APP_TOKEN works" in told
-    assert "SLACK_CONFIG_TOKEN" in str(found[-1].fix)
+    assert {finding.state for finding in findings} == {"ok"}
+    expected = " / ".join(finding.message for finding in findings)
+    assert "SLACK_BOT_TOKEN works: handrail in Fake" in expected
+    assert f"has exactly the {len(SCOPES)} needed scopes" in expected
+    assert "SLACK_APP_TOKEN works" in expected
+    assert "SLACK_CONFIG_TOKEN" in str(findings[-1].fix)
 
 
-@pytest.mark.parametrize("tells_team", ["none", "enterprise", "team"])
-async def test_an_app_in_a_whole_organisation_is_told_as_such(tells_team: Any) -> None:
-    async with house(App(enterprise="E0ORG", auth_test_team=tells_team)) as (_, variables):
-        found = await examined(**variables)
-    told = "SLACK_BOT_TOKEN works: handrail in Fake Org (E0ORG), installed for the whole organisation"
-    assert told in [finding.message for finding in found]
-    assert troubles(found) == []
+@pytest.mark.parametrize("team_value", ["none", "enterprise", "team"])
+async def test_org_wide_installation_is_reported(team_value: Any) -> None:
+    async with slack_app(App(enterprise="E0ORG", auth_test_team=team_value)) as (_, variables):
+        findings = await run_check(**variables)
+    expected = "SLACK_BOT_TOKEN works: handrail in Fake Org (E0ORG), installed for the whole organisation"
+    assert expected in [finding.message for finding in findings]
+    assert failures(findings) == []
 
 
-async def test_over_http_no_connection_is_asked_for() -> None:
-    async with house(App(), socket_mode=False) as (fake, variables):
-        assert troubles(await examined(**variables)) == []
+async def test_http_transport_requests_no_connection() -> None:
+    async with slack_app(App(), socket_mode=False) as (fake, variables):
+        assert failures(await run_check(**variables)) == []
         assert [call.method for call in fake.calls] == ["auth.test"]
 
 
 @pytest.mark.parametrize("scope", sorted(SCOPES))
-async def test_each_missing_scope_is_a_problem_and_says_what_for(scope: str) -> None:
-    async with house(App(scopes=tuple(SCOPES.keys() - {scope}))) as (_, variables):
-        finding = one(troubles(await examined(**variables)))
+async def test_missing_scope_is_a_problem_with_its_purpose(scope: str) -> None:
+    async with slack_app(App(scopes=tuple(SCOPES.keys() - {scope}))) as (_, variables):
+        finding = only_finding(failures(await run_check(**variables)))
     assert finding.state == "problem"
     assert finding.message == f"the bot token lacks {scope}, for {SCOPES[scope]}"
 
 
-async def test_a_superfluous_scope_is_a_warning() -> None:
-    async with house(App(scopes=(*SCOPES, "users:read"))) as (_, variables):
-        finding = one(troubles(await examined(**variables)))
+async def test_needless_scope_is_a_warning() -> None:
+    async with slack_app(App(scopes=(*SCOPES, "users:read"))) as (_, variables):
+        finding = only_finding(failures(await run_check(**variables)))
     assert (finding.state, finding.message) == ("warning", "the bot token has users:read, which Handrail does not use")
 
 
-async def test_an_answer_without_scopes_is_a_warning_and_no_list_of_problems() -> None:
+async def test_response_without_scopes_is_one_warning() -> None:
     def handle(_: HttpRequest) -> HttpResponse:
         return HttpResponse(
             200, {"Content-Type": "application/json"}, b'{"ok": true, "user": "handrail", "team": "Fake"}'
@@ -144,62 +144,62 @@ async def test_an_answer_without_scopes_is_a_warning_and_no_list_of_problems() -
 
     async with running_http_server(handle) as port:
         api = f"http://127.0.0.1:{port}/api/"
-        found = await examined(SLACK_BOT_TOKEN="xoxb-1", SLACK_SIGNING_SECRET="x", SLACK_API_URL=api)
-    finding = one(troubles(found))
+        findings = await run_check(SLACK_BOT_TOKEN="xoxb-1", SLACK_SIGNING_SECRET="x", SLACK_API_URL=api)
+    finding = only_finding(failures(findings))
     assert (finding.state, finding.message) == ("warning", "Slack did not send the scopes of the bot token")
 
 
-async def test_a_bot_token_slack_does_not_know_is_a_problem_and_stays_unsaid() -> None:
-    async with house(App()) as (fake, variables):
-        finding = one(troubles(await examined(**{**variables, "SLACK_BOT_TOKEN": "xoxb-wrong"})))
+async def test_invalid_bot_token_is_a_problem_and_not_shown() -> None:
+    async with slack_app(App()) as (fake, variables):
+        finding = only_finding(failures(await run_check(**{**variables, "SLACK_BOT_TOKEN": "xoxb-wrong"})))
         fake.expect_error("auth.test", "invalid_auth")
     assert (finding.state, "invalid_auth" in finding.message) == ("problem", True)
     assert "xoxb-wrong" not in finding.model_dump_json()
     assert "run `handrail doctor`" not in finding.message
 
 
-async def test_an_app_token_slack_does_not_know_is_a_problem() -> None:
-    async with house(App()) as (fake, variables):
-        finding = one(troubles(await examined(**{**variables, "SLACK_APP_TOKEN": "xapp-1-A0APP-1-wrong"})))
+async def test_invalid_app_token_is_a_problem() -> None:
+    async with slack_app(App()) as (fake, variables):
+        finding = only_finding(failures(await run_check(**{**variables, "SLACK_APP_TOKEN": "xapp-1-A0APP-1-wrong"})))
         fake.expect_error("apps.connections.open", "invalid_auth")
     assert (finding.state, finding.message.partition(":")[0]) == ("problem", "SLACK_APP_TOKEN")
     assert "connections:write" in str(finding.fix)
 
 
-async def test_a_slack_that_is_busy_is_a_warning() -> None:
-    async with house(App()) as (fake, variables):
+async def test_rate_limited_slack_is_a_warning() -> None:
+    async with slack_app(App()) as (fake, variables):
         fake.fail_next("apps.connections.open", error="ratelimited", retry_after=30)
-        finding = one(troubles(await examined(**variables)))
+        finding = only_finding(failures(await run_check(**variables)))
     assert (finding.state, finding.message) == ("warning", "SLACK_APP_TOKEN could not be checked: Slack did not answer")
 
 
-# How the app is configured
+# Configuration of the app
 
 
-async def test_with_a_configuration_token_the_app_is_compared() -> None:
-    async with house(App(manifest=SOCKET)) as (fake, variables):
-        found = await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
-    assert found[-1].message == "the app is configured as `handrail slack manifest` prints"
-    assert troubles(found) == []
+async def test_config_token_compares_app_with_manifest() -> None:
+    async with slack_app(App(manifest=SOCKET)) as (fake, variables):
+        findings = await run_check(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
+    assert findings[-1].message == "the app is configured as `handrail slack manifest` prints"
+    assert failures(findings) == []
 
 
-async def test_what_the_comparison_finds_is_told() -> None:
-    async with house(App(manifest=HTTP)) as (fake, variables):
-        found = await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
-    assert "settings.socket_mode_enabled is off in the app" in {finding.message for finding in troubles(found)}
+async def test_differences_from_the_manifest_are_reported() -> None:
+    async with slack_app(App(manifest=HTTP)) as (fake, variables):
+        findings = await run_check(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)
+    assert "settings.socket_mode_enabled is off in the app" in {finding.message for finding in failures(findings)}
 
 
-@pytest.mark.parametrize("named", ["", "A0APP:"])
-async def test_over_http_the_app_is_found_by_what_slack_or_the_person_tells(named: str) -> None:
-    app = App(manifest=HTTP, has_app_id_in_auth_test=not named)
-    async with house(app, socket_mode=False) as (_, variables):
-        found = await examined(**variables, SLACK_CONFIG_TOKEN=f"{named}{app.config_token}")
-    assert found[-1].message == "the app is configured as `handrail slack manifest` prints"
+@pytest.mark.parametrize("app_prefix", ["", "A0APP:"])
+async def test_app_id_comes_from_slack_or_from_the_setting(app_prefix: str) -> None:
+    app = App(manifest=HTTP, has_app_id_in_auth_test=not app_prefix)
+    async with slack_app(app, socket_mode=False) as (_, variables):
+        findings = await run_check(**variables, SLACK_CONFIG_TOKEN=f"{app_prefix}{app.config_token}")
+    assert findings[-1].message == "the app is configured as `handrail slack manifest` prints"
 
 
-async def test_an_app_nobody_names_is_asked_for() -> None:
-    async with house(App(manifest=HTTP), socket_mode=False) as (fake, variables):
-        finding = one(troubles(await examined(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)))
+async def test_unknown_app_id_is_a_warning() -> None:
+    async with slack_app(App(manifest=HTTP), socket_mode=False) as (fake, variables):
+        finding = only_finding(failures(await run_check(**variables, SLACK_CONFIG_TOKEN=fake.app.config_token)))
     assert (finding.state, finding.message) == ("warning", "the id of the app is not known")
     assert "A...:token" in str(finding.fix)
 
@@ -211,24 +211,22 @@ async def test_an_app_nobody_names_is_asked_for() -> None:
         (replace(App(manifest=SOCKET), id="A0OTHER"), App().config_token, "app_not_found"),
     ],
 )
-async def test_a_configuration_token_that_does_not_do_is_a_warning_for_nothing_else_needs_it(
-    app: App, token: str, error: str
-) -> None:
-    async with house(app) as (fake, variables):
-        finding = one(troubles(await examined(**variables, SLACK_CONFIG_TOKEN=token)))
+async def test_invalid_config_token_is_a_warning(app: App, token: str, error: str) -> None:
+    async with slack_app(app) as (fake, variables):
+        finding = only_finding(failures(await run_check(**variables, SLACK_CONFIG_TOKEN=token)))
         fake.expect_error("apps.manifest.export", error)
     assert (finding.state, error in finding.message) == ("warning", True)
     assert "12 hours" in str(finding.fix)
 
 
-def changed(base: dict[str, Any], change: Change) -> dict[str, Any]:
+def apply_change(base: dict[str, Any], change: Change) -> dict[str, Any]:
     copy = deepcopy(base)
     change(copy)
     return copy
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda m: m["settings"].update(socket_mode_enabled=True), "settings.socket_mode_enabled is on in the app"),
         (lambda m: m["settings"]["interactivity"].update(is_enabled=False), "settings.interactivity.is_enabled is off"),
@@ -252,14 +250,14 @@ def changed(base: dict[str, Any], change: Change) -> dict[str, Any]:
         (lambda m: m["features"]["shortcuts"].clear(), "the shortcut handrail.ask is missing"),
     ],
 )
-def test_whatever_is_missing_is_one_problem_with_its_fix(change: Change, told: str) -> None:
-    finding = one(list(compare_manifests(HTTP, changed(HTTP, change))))
-    assert (finding.state, finding.message.startswith(told)) == ("problem", True), finding.message
+def test_missing_setting_is_one_problem_with_a_fix(change: Change, expected: str) -> None:
+    finding = only_finding(list(compare_manifests(HTTP, apply_change(HTTP, change))))
+    assert (finding.state, finding.message.startswith(expected)) == ("problem", True), finding.message
     assert " under " in str(finding.fix)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (
             lambda m: m["settings"]["event_subscriptions"]["bot_events"].append("team_join"),
@@ -271,30 +269,30 @@ def test_whatever_is_missing_is_one_problem_with_its_fix(change: Change, told: s
         ),
     ],
 )
-def test_what_is_too_much_is_a_warning(change: Change, told: str) -> None:
-    finding = one(list(compare_manifests(HTTP, changed(HTTP, change))))
-    assert (finding.state, finding.message) == ("warning", told)
+def test_needless_setting_is_a_warning(change: Change, expected: str) -> None:
+    finding = only_finding(list(compare_manifests(HTTP, apply_change(HTTP, change))))
+    assert (finding.state, finding.message) == ("warning", expected)
 
 
-def test_over_socket_mode_addresses_that_are_left_over_do_no_harm() -> None:
-    left_over = changed(HTTP, lambda m: m["settings"].update(socket_mode_enabled=True))
-    assert one(list(compare_manifests(SOCKET, left_over))).state == "ok"
+def test_socket_mode_ignores_leftover_urls() -> None:
+    leftover = apply_change(HTTP, lambda m: m["settings"].update(socket_mode_enabled=True))
+    assert only_finding(list(compare_manifests(SOCKET, leftover))).state == "ok"
 
 
-def test_a_missing_command_is_told_as_missing_and_without_an_address() -> None:
-    found = list(compare_manifests(HTTP, changed(HTTP, lambda m: m["features"].pop("slash_commands"))))
-    assert [finding.message for finding in found] == [
+def test_missing_command_is_two_problems() -> None:
+    findings = list(compare_manifests(HTTP, apply_change(HTTP, lambda m: m["features"].pop("slash_commands"))))
+    assert [finding.message for finding in findings] == [
         "the url of /handrail is not set in the app",
         "the command /handrail is missing from the app",
     ]
 
 
-ANYTHING = st.recursive(
+JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-PLACES = [
+MANIFEST_PATHS = [
     ("settings",),
     ("settings", "event_subscriptions"),
     ("settings", "event_subscriptions", "bot_events"),
@@ -304,22 +302,24 @@ PLACES = [
 ]
 
 
-@given(ANYTHING, st.sampled_from(PLACES))
-def test_whatever_slack_exports_is_compared(value: Any, place: tuple[str, ...]) -> None:
-    found = deepcopy(HTTP)
-    inner = found
-    for name in place[:-1]:
+@given(JSON_VALUES, st.sampled_from(MANIFEST_PATHS))
+def test_any_exported_json_is_compared(value: Any, path: tuple[str, ...]) -> None:
+    findings = deepcopy(HTTP)
+    inner = findings
+    for name in path[:-1]:
         inner = inner[name]
-    inner[place[-1]] = value
-    assert troubles(list(compare_manifests(HTTP, found)))
-    assert troubles(list(compare_manifests(HTTP, value)))
+    inner[path[-1]] = value
+    assert failures(list(compare_manifests(HTTP, findings)))
+    assert failures(list(compare_manifests(HTTP, value)))
 
 
 @given(st.sets(st.sampled_from(BOT_EVENTS)), st.sets(st.sampled_from(["team_join", "reaction_added"])))
-def test_exactly_the_events_that_differ_are_told(missing: set[str], more: set[str]) -> None:
-    events = [*(set(BOT_EVENTS) - missing), *more]
-    found = list(
-        compare_manifests(HTTP, changed(HTTP, lambda m: m["settings"]["event_subscriptions"].update(bot_events=events)))
+def test_reports_exactly_the_differing_events(missing: set[str], extra: set[str]) -> None:
+    events = [*(set(BOT_EVENTS) - missing), *extra]
+    findings = list(
+        compare_manifests(
+            HTTP, apply_change(HTTP, lambda m: m["settings"]["event_subscriptions"].update(bot_events=events))
+        )
     )
-    told = {(f.state, f.message.split()[2]) for f in troubles(found)}
-    assert told == {("problem", event) for event in missing} | {("warning", event) for event in more}
+    expected = {(f.state, f.message.split()[2]) for f in failures(findings)}
+    assert expected == {("problem", event) for event in missing} | {("warning", event) for event in extra}

@@ -1,4 +1,4 @@
-"""What the doctor says of threads that cannot go on here."""
+"""Tests of the doctor's check for threads that cannot continue."""
 
 import asyncio
 
@@ -16,60 +16,60 @@ from tests.bot.test_newer_rows import DONE, SHIP, UNKNOWN_EVENT, unreadable
 from tests.fakes.scripted_model import ScriptedModel
 
 
-async def broken_house(house, database_url: str) -> tuple[str, str]:
-    """Return a thread that cannot be read and one that waits for a person, beside one that is done."""
+async def create_broken_threads(running_bot, database_url: str) -> tuple[str, str]:
+    """Create three threads: return an unreadable one and one that waits for a person; the third is done."""
     model = ScriptedModel(DONE, SHIP, SHIP)
-    async with house(Database.open(database_url), model) as home:
-        await home.wait_until_settled(await home.post_message("hello"))
-        waiting = await home.post_message("ship v1")
-        await home.wait_for_request(waiting)
-        broken = await home.post_message("ship v2")
-        await home.wait_for_request(broken)
-        await unreadable(home.bot.engine.database, broken, UNKNOWN_EVENT)
+    async with running_bot(Database.open(database_url), model) as harness:
+        await harness.wait_until_settled(await harness.post_message("hello"))
+        waiting = await harness.post_message("ship v1")
+        await harness.wait_for_request(waiting)
+        broken = await harness.post_message("ship v2")
+        await harness.wait_for_request(broken)
+        await unreadable(harness.bot.engine.database, broken, UNKNOWN_EVENT)
     return broken, waiting
 
 
-async def scan(url: str, *agents: str) -> ThreadScan:
-    opened = Database.open(url)
+async def scan_url(url: str, *agents: str) -> ThreadScan:
+    database = Database.open(url)
     try:
-        return await scan_database(opened, agents)
+        return await scan_database(database, agents)
     finally:
-        await opened.close()
+        await database.close()
 
 
-async def test_scan_names_threads_that_cannot_go_on(running_bot, database_url) -> None:
-    broken, waiting = await broken_house(running_bot, database_url)
-    found = await scan(database_url, "helper")
-    lost = AffectedThreads(count=1, thread_ids=(broken,), causes=("ThreadBlessed",))
-    assert found == ThreadScan(scanned=3, unreadable=lost)
-    alone = AffectedThreads(count=1, thread_ids=(waiting,), causes=("helper",))
-    assert await scan(database_url, "another") == found.model_copy(update={"without_agent": alone})
+async def test_scan_lists_threads_that_cannot_continue(running_bot, database_url) -> None:
+    broken, waiting = await create_broken_threads(running_bot, database_url)
+    result = await scan_url(database_url, "helper")
+    unreadable_threads = AffectedThreads(count=1, thread_ids=(broken,), causes=("ThreadBlessed",))
+    assert result == ThreadScan(scanned=3, unreadable=unreadable_threads)
+    without_agent = AffectedThreads(count=1, thread_ids=(waiting,), causes=("helper",))
+    assert await scan_url(database_url, "another") == result.model_copy(update={"without_agent": without_agent})
 
 
-async def test_doctor_warns_of_threads_that_cannot_go_on(running_bot, database_url) -> None:
-    broken, waiting = await broken_house(running_bot, database_url)
+async def test_doctor_warns_about_threads_that_cannot_continue(running_bot, database_url) -> None:
+    broken, waiting = await create_broken_threads(running_bot, database_url)
     settings = Settings.from_variables({"DATABASE_URL": database_url})
     assert not is_left_to_server(settings)
-    found = {one.name: one for one in await asyncio.to_thread(lambda: list(check_database(settings)))}
-    assert (found["unreadable"].state, found["agents"].state) == ("warning", "warning")
-    told = f"of all 3 threads, this version cannot read 1 (ThreadBlessed): {broken}"
-    assert found["unreadable"].message == told
-    assert "run the version that wrote them" in (found["unreadable"].fix or "")
-    assert found["agents"].message == f"1 threads wait for agents that do not exist here (helper): {waiting}"
+    result = {finding.name: finding for finding in await asyncio.to_thread(lambda: list(check_database(settings)))}
+    assert (result["unreadable"].state, result["agents"].state) == ("warning", "warning")
+    expected = f"of all 3 threads, this version cannot read 1 (ThreadBlessed): {broken}"
+    assert result["unreadable"].message == expected
+    assert "run the version that wrote them" in (result["unreadable"].fix or "")
+    assert result["agents"].message == f"1 threads wait for agents that do not exist here (helper): {waiting}"
 
 
-def test_many_threads_are_counted_and_a_few_named() -> None:
-    found = AffectedThreads()
+def test_many_threads_are_counted_and_some_named() -> None:
+    result = AffectedThreads()
     for number in range(7):
-        found = found.plus(f"thr_{number}", "ThreadBlessed")
-    finding, *_ = thread_findings(ThreadScan(scanned=MAX_SCANNED, unreadable=found))
+        result = result.plus(f"thr_{number}", "ThreadBlessed")
+    finding, *_ = thread_findings(ThreadScan(scanned=MAX_SCANNED, unreadable=result))
     assert finding.message == (
         f"of the newest {MAX_SCANNED} threads, this version cannot read 7 (ThreadBlessed): "
         "thr_0, thr_1, thr_2, thr_3, thr_4, …"
     )
 
 
-def answering(answer: httpx.Response) -> TerminalClient:
+def client_with_response(answer: httpx.Response) -> TerminalClient:
     return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: answer))
 
 
@@ -77,7 +77,7 @@ SCOPE = {"error": {"code": "missing_scope", "message": "this takes the scope adm
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "expected"),
     [
         (
             httpx.Response(200, json=ThreadScan(scanned=2).model_dump(mode="json")),
@@ -88,6 +88,6 @@ SCOPE = {"error": {"code": "missing_scope", "message": "this takes the scope adm
         (httpx.Response(200, json={"scanned": "many"}), []),
     ],
 )
-def test_server_that_has_the_database_is_asked(answer: httpx.Response, told: list[str]) -> None:
-    found: list[Finding] = list(threads_of_server(answering(answer)))
-    assert [(one.state, one.message) for one in found] == [("ok", text) for text in told]
+def test_server_with_the_locked_database_is_queried(answer: httpx.Response, expected: list[str]) -> None:
+    result: list[Finding] = list(threads_of_server(client_with_response(answer)))
+    assert [(finding.state, finding.message) for finding in result] == [("ok", text) for text in expected]
