@@ -1,1 +1,1 @@
-"""What is said, what happened, what comes next; and the agents themselves. Imports none of the other packages."""
+"""Core: events, state, policy, models and agents. Imports no other package of Handrail."""

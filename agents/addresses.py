@@ -1,4 +1,4 @@
-"""Addresses: who and where, written `scheme:rest` (CONTRACT §7)."""
+"""Addresses of people, groups, agents and channel conversations, written `scheme:id`."""
 
 import re
 from typing import Any, Self
@@ -7,13 +7,14 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 _ADDRESS_PATTERN = re.compile(r"[a-z][a-z0-9_]*:[^\s:]\S*", re.ASCII)
-_MAX_LENGTH = 320  # an email address has at most 254 characters (RFC 5321 §4.5.3.1.3); the scheme and some room
+_MAX_LENGTH = 320  # an email address has at most 254 characters (RFC 5321 §4.5.3.1.3), plus the scheme and a margin
 
 
 class Address(str):
-    """`slack:C1:1699.12`, `terminal:alice`, `person:alice`, `role:oncall`, `agent:deploy`.
+    """Address such as `slack:C1:1699.12`, `terminal:alice`, `person:alice`, `role:oncall` or `agent:deploy`.
 
-    Raises ValueError when the text has no such shape, or hides characters that do not print: addresses stand on cards.
+    Raises ValueError when the text does not have this form or contains characters that do not print, because cards
+    show addresses.
     """
 
     __slots__ = ()
@@ -37,7 +38,7 @@ class Address(str):
 
 
 def person_address(key: str) -> Address:
-    """The address of a person known by configuration."""
+    """Return the address of a configured person."""
     return Address(f"person:{key}")
 
 

@@ -1,4 +1,4 @@
-"""An agent: a folder of about three files with its own tools, prompt, commands and limits (factor 10)."""
+"""The agent type. An agent is a folder with its own tools, prompt, commands and limits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ def _empty_environment(_folder: Path, _environment: Mapping[str, str]) -> Mappin
 
 @dataclass(frozen=True)
 class Agent:
-    """What one agent is. `prefetch` names read-only tools without arguments that run before the first model call.
+    """Definition of one agent.
 
-    `asks` names the other agents it may ask.
-    `set_up` is called once per process with Handrail's own folder and the environment; it makes what the agent's
-    tools need and returns the settings they will find in their ToolContext.
+    `prefetch` names read-only tools without arguments that run before the first model call. `delegates` names the
+    other agents that this agent may ask. `set_up` is called once per process with Handrail's data folder and the
+    environment; it creates the resources that the tools need and returns the settings for their ToolContext.
     """
 
     name: str
@@ -41,5 +41,5 @@ class Agent:
 
     @cached_property
     def prompt_hash(self) -> str:
-        """The content hash of the prompt file, stored with every step (factor 2)."""
+        """Hash of the instructions, recorded with every step."""
         return sha256(self.instructions.encode()).hexdigest()[:12]

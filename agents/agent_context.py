@@ -1,4 +1,4 @@
-"""Scopes: which of the remembered events are those of the agent at work, in a thread where agents ask each other."""
+"""Split the history of a thread into the active agent's events and those of the agents around it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from agents.state import HistoryEvent, ThreadState
 
 @dataclass(frozen=True)
 class AgentContext:
-    """What was before the agent at work was asked, and what has been since; all is since for the thread's own agent.
+    """History before and since the delegation to the active agent.
 
-    Where the call that asked is forgotten, all that is remembered came after it.
+    For the thread's own agent `before` is empty. It is empty too when the history no longer holds the delegating call.
     """
 
     before: tuple[HistoryEvent, ...]
@@ -19,7 +19,7 @@ class AgentContext:
 
 
 def agent_context(state: ThreadState) -> AgentContext:
-    """The scope of the agent at work."""
+    """Return the context of the active agent."""
     call_id = state.delegations[-1].call_id if state.delegations else None
     calls = (i for i, event in enumerate(state.history) if isinstance(event, ToolCalled) and event.call_id == call_id)
     begin = next(calls, -1) + 1
@@ -27,17 +27,18 @@ def agent_context(state: ThreadState) -> AgentContext:
 
 
 def mark_own_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[HistoryEvent, bool]]:
-    """Each event, and whether it is the agent's own: what one it asked did between the call and the answer is not.
+    """Yield each event and whether it belongs to this agent.
 
-    An asked agent that never answered, because the thread ended meanwhile, has no end to be told apart by.
+    Events between a delegating call and its result belong to the delegate. If the delegate never answered, because the
+    thread ended first, its events cannot be distinguished and count as this agent's own.
     """
     answers = {event.call_id for event in events if isinstance(event, ToolSucceeded)}
     begin = _index_of_last_orphan_result(events)
-    asked: str | None = None
+    delegation_id: str | None = None
     for index, event in enumerate(events):
-        own = index >= begin and (asked is None or _is_result_of(event, asked))
+        own = index >= begin and (delegation_id is None or _is_result_of(event, delegation_id))
         if own:
-            asked = (
+            delegation_id = (
                 event.call_id
                 if isinstance(event, ToolCalled) and event.is_delegation and event.call_id in answers
                 else None
@@ -50,7 +51,7 @@ def _is_result_of(event: HistoryEvent, call_id: str) -> bool:
 
 
 def _index_of_last_orphan_result(events: Sequence[HistoryEvent]) -> int:
-    """Where the last answer stands whose call is forgotten: all before it was the asked agent's."""
+    """Return the index of the last result whose call was dropped; all events before it belong to the delegate."""
     called = {event.call_id for event in events if isinstance(event, ToolCalled)}
     answers = (
         i

@@ -1,4 +1,4 @@
-"""What a thread may spend, and what it has spent."""
+"""Budgets and usage of threads."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ BUDGET_KINDS: tuple[BudgetKind, ...] = ("steps", "tokens", "usd", "wall_clock")
 
 
 class BudgetExtension(FrozenModel):
-    """The arguments of `extend_budget`, with which the engine asks for more."""
+    """Arguments of `extend_budget`, the built-in action that asks people for more budget."""
 
     model_config = ConfigDict(strict=True)
 
@@ -20,7 +20,10 @@ class BudgetExtension(FrozenModel):
 
 
 class Usage(FrozenModel):
-    """What one model call cost. `cached` is part of `input`; `estimated` marks a count the server did not give."""
+    """Tokens and cost (US dollars) of one model call.
+
+    `cached` is part of `input`. `estimated` marks a count that the server did not report.
+    """
 
     input: int = 0
     cached: int = 0
@@ -30,7 +33,10 @@ class Usage(FrozenModel):
 
 
 class Budget(FrozenModel):
-    """Limits, None for no limit; or, as `spent`, the sums so far. `wall_clock` is seconds of work, waiting left out."""
+    """Limits of a thread (None means no limit) or, as `spent`, its totals so far.
+
+    `wall_clock` is working time in seconds, without the time spent waiting.
+    """
 
     steps: float | None = None
     tokens: float | None = None

@@ -1,4 +1,4 @@
-"""Cards: requests as people see them, made from validated facts. What a value says is shown, never obeyed."""
+"""Render requests as cards. Cards are built from validated data only; the content of a value is displayed as text."""
 
 import json
 from typing import Any
@@ -10,19 +10,19 @@ from agents.requests import Request
 from agents.visible_text import escape_and_truncate, escape_hidden_characters
 
 MAX_LINE_VALUE_LENGTH = 300
-"""Characters of a value in one line of several; a card has all of it."""
+"""Limit in characters for a value in a plain-text line; the card shows the whole value."""
 
 MAX_CARD_VALUE_LENGTH = 64_000
-"""Characters of a value that a card keeps; what is longer is shown from the request itself."""
+"""Limit in characters for a value on a card; longer values are read from the request itself."""
 
 
 def display_value(value: Any) -> str:
-    """One value on one line among others: visible, and cut with its length told, so that none hides the next."""
+    """Return a value on one line, with hidden characters escaped. A long value is truncated and its length appended."""
     return escape_and_truncate(_value_to_text(value), MAX_LINE_VALUE_LENGTH)
 
 
 def display_full_value(value: Any) -> str:
-    """Return all of a value, visible and on one line."""
+    """Return the whole value on one line, with hidden characters escaped."""
     return escape_hidden_characters(_value_to_text(value))
 
 
@@ -31,7 +31,7 @@ def _value_to_text(value: Any) -> str:
 
 
 def render_card(request: Request) -> Message:
-    """The request as a message, whether it is open or settled."""
+    """Return the message with the card of an open or settled request."""
     values = {name: display_full_value(value) for name, value in _displayed_arguments(request).items()}
     question = display_full_value(request.question or "")
     card = Card(
@@ -60,46 +60,46 @@ def render_card(request: Request) -> Message:
 
 
 def _describe_delivery_problem(request: Request) -> str:
-    """Where nobody could see the request, those who are asked directly learn why."""
-    return f"It could not be shown where it was asked: {display_value(request.unshown)}" if request.unshown else ""
+    """Return why the request could not be shown in its conversation, for people who are asked directly."""
+    return f"This could not be shown in its conversation: {display_value(request.unshown)}" if request.unshown else ""
 
 
 def allowed_choices(request: Request) -> tuple[str, ...]:
-    """What may be answered, where that is a closed list."""
+    """Return the allowed answers of a question with a closed list, else an empty tuple."""
     return ("yes", "no") if request.format == "yes_no" and not request.choices else request.choices
 
 
 def describe_request_outcome(request: Request) -> str:
-    """How the request ended, who decided and from where, in one line."""
+    """Describe in one line how the request ended, who decided it and on which channel."""
     return describe_outcome(request.status, request.answers, request.names)
 
 
 def describe_requesters(card: Card) -> str:
-    """Name everybody whose words led to the request."""
+    """Name the people whose messages led to the request."""
     addresses = ", ".join(address.id for address in card.requesters or (card.requester,))
     return escape_hidden_characters(f"asked for by {card.explanation.asked_by or addresses}")
 
 
 def _displayed_arguments(request: Request) -> dict[str, Any]:
-    """Return the arguments; those of a budget are in its question, in words."""
+    """Return the arguments to display; a budget request states them in its question."""
     return {} if request.purpose == "budget" and request.question else request.arguments or {}
 
 
 def explanation_lines(card: Card) -> list[str]:
-    """Return why it is asked, by whom, and who decides, a line for each."""
-    told = card.explanation
-    why = [f"Why, in the agent's words: {escape_hidden_characters(told.why)}"] if told.why else []
-    decided = [f"decided by {escape_hidden_characters(told.decided_by)}"] if told.decided_by else []
+    """Return one line each for the reason, the requesters, the deciders and the progress."""
+    explanation = card.explanation
+    why = [f"Why, in the agent's words: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
+    decided = [f"decided by {escape_hidden_characters(explanation.decided_by)}"] if explanation.decided_by else []
     return [
         *why,
         describe_requesters(card),
         *decided,
-        *([escape_hidden_characters(told.progress)] if told.progress else []),
+        *([escape_hidden_characters(explanation.progress)] if explanation.progress else []),
     ]
 
 
 def content_lines(card: Card) -> list[str]:
-    """Return what is asked, a line for each fact: no value begins a line of its own."""
+    """Return the title and one line per argument. Values never start a line, so they cannot imitate one."""
     return [
         escape_hidden_characters(card.title),
         *(f"{escape_hidden_characters(field.name)}: {escape_hidden_characters(field.value)}" for field in card.fields),
@@ -115,7 +115,7 @@ def _render_title(request: Request, question: str) -> str:
 
 
 def _render_plain_text(request: Request, card: Card) -> str:
-    """Return what stands for the card in a notification: every value is there, and long ones are cut."""
+    """Return the plain-text version of the card for notifications; long values are truncated."""
     title = _render_title(request, display_value(request.question or ""))
     lines = [title, *(f"{name}: {display_value(value)}" for name, value in _displayed_arguments(request).items())]
     lines += [card.note] if card.note else []

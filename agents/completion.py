@@ -1,4 +1,4 @@
-"""How a model call ended: one type for every way it can."""
+"""Result of a model call."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from agents.steps import Step
 
 
 class CompletionOutcome(StrEnum):
-    """Every way a model call can end. One that is postponed was not made: others were told to come back later."""
+    """All results of a model call. DEFERRED: the call was not sent, because the server had asked for a delay."""
 
     OK = "ok"
     INVALID = "invalid"
@@ -26,17 +26,17 @@ class CompletionOutcome(StrEnum):
 
     @property
     def is_repairable(self) -> bool:
-        """The model may be told what was wrong and try again, at most twice."""
+        """Whether the model gets the error message and may correct its answer (see `next_step.MAX_REPAIRS`)."""
         return self in (CompletionOutcome.INVALID, CompletionOutcome.TRUNCATED, CompletionOutcome.EMPTY)
 
     @property
     def is_retryable(self) -> bool:
-        """The same call may work later."""
+        """Whether the same call may succeed later."""
         return self in _RETRYABLE_OUTCOMES
 
     @property
     def counts_as_step(self) -> bool:
-        """Whether the model answered, so that the call is one of the steps a thread may take."""
+        """Whether the model answered, so that the call counts against the step budget."""
         return (
             self is CompletionOutcome.OK
             or self.is_repairable
@@ -56,10 +56,11 @@ _RETRYABLE_OUTCOMES = frozenset(
 
 
 class Completion(FrozenModel):
-    """The end of a call. `step` is there exactly when the outcome is OK; `detail` is short and safe to show the model.
+    """Result of a model call with the chosen step, or with the reason for its failure.
 
-    `usage` is None when nothing was spent; `retry_after` is seconds, when the other side named a time. `advice` is what
-    the operator can do about a denial. `written` is what the model wrote where its server refused it as no valid JSON.
+    `step` is set exactly when the outcome is OK. `detail` is short and safe to show to the model. `usage` is None when
+    nothing was spent. `retry_after` is in seconds, if the server gave a delay. `operator_hint` says how to fix a
+    rejected login. `rejected_text` is the model's text when its server rejected it as invalid JSON.
     """
 
     outcome: CompletionOutcome

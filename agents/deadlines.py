@@ -1,4 +1,4 @@
-"""Deadlines: when the clock has something to say to a thread, and what it says. Times come in as arguments."""
+"""Compute the next deadline of a thread and the events that are due. The current time is an argument."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from agents.state import ThreadState
 
 
 def next_deadline(state: ThreadState) -> datetime | None:
-    """The earliest time at which `due` has events or held-back work may start; None when only people can move it."""
+    """Return the earliest time at which `due_events` has events or delayed work may start; None if there is none."""
     if state.unreadable is not None:
         return None
     times = list(_request_deadlines(state, state.open_request)) if state.open_request else []
@@ -32,7 +32,7 @@ def next_deadline(state: ThreadState) -> datetime | None:
 
 
 def due_events(state: ThreadState, now: datetime, people: People) -> tuple[KnownEvent, ...]:
-    """What the clock has to report by `now`. Each deadline is reported once, however late."""
+    """Return the events that are due at `now`. A deadline causes its events once, however late."""
     if (at := next_deadline(state)) is None or now < at:
         return ()
     request = state.open_request
@@ -59,7 +59,7 @@ def _request_deadlines(state: ThreadState, request: Request) -> Iterator[datetim
 
 
 def _expiry_events(state: ThreadState, request: Request, now: datetime) -> tuple[KnownEvent, ...]:
-    """A pause that a person ordered stays theirs."""
+    """Return the expiry and what it causes. A thread that a person paused is not paused again."""
     on_expire = request.terms.on_expire
     expired = RequestExpired(at=now, actor=CLOCK, request_id=request.id, on_expire=on_expire)
     if on_expire == "halt":
@@ -80,7 +80,10 @@ def _due_reminders(request: Request, now: datetime) -> Iterator[RequestReminded]
 
 
 def _due_escalations(state: ThreadState, request: Request, now: datetime, people: People) -> Iterator[KnownEvent]:
-    """Those whose time has come; one more where no one has been asked so far, in the end people directly."""
+    """Yield the escalation steps that are due, and the next step at once while no card was delivered.
+
+    When all steps are used and there is still no card, ask people directly.
+    """
     at_once = request.escalated + 1 if has_no_card(state, request) else None
     for nth, step in enumerate(request.terms.escalate[request.escalated :], request.escalated + 1):
         if nth == at_once or now >= request.opened_at + timedelta(seconds=step.after):

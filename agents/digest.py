@@ -1,4 +1,4 @@
-"""Digests bind a decision to exactly what was shown: sha256 over canonical JSON (RFC 8785)."""
+"""Digests bind a decision to the exact content that was shown: SHA-256 over canonical JSON (RFC 8785)."""
 
 from hashlib import sha256
 from typing import Any
@@ -9,18 +9,23 @@ from agents.errors import InvalidArguments
 
 
 def compute_digest(**values: Any) -> str:
-    """The digest of the facts, whatever their order. Raises InvalidArguments for what JSON cannot say exactly."""
+    """Return the digest of the values in hexadecimal, independent of their order.
+
+    Raises InvalidArguments for values that JSON cannot represent exactly.
+    """
     try:
         return sha256(rfc8785.dumps(values)).hexdigest()
     except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise InvalidArguments("these arguments cannot be written as exact JSON; use numbers up to 2^53") from error
+        raise InvalidArguments(
+            "these arguments cannot be represented exactly in JSON; use numbers up to 2^53"
+        ) from error
 
 
 def call_digest(thread_id: str, call_id: str, tool: str, version: int, arguments: dict[str, Any]) -> str:
-    """What an approval of a tool call is bound to."""
+    """Return the digest that an approval of this tool call is bound to."""
     return compute_digest(thread=thread_id, call=call_id, tool=tool, version=version, arguments=arguments)
 
 
 def question_digest(thread_id: str, question: str, choices: tuple[str, ...]) -> str:
-    """What an answer to a question is bound to."""
+    """Return the digest that an answer to this question is bound to."""
     return compute_digest(thread=thread_id, question=question, choices=list(choices))

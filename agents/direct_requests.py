@@ -1,4 +1,4 @@
-"""Whom to ask, and where, about a request that no channel shows: nobody would see it otherwise."""
+"""Choose people to ask directly about a request that no channel could show."""
 
 from collections.abc import Iterator
 
@@ -9,34 +9,34 @@ from agents.requests import Request
 from agents.state import ThreadState
 
 MAX_DIRECT_STEPS = 2
-"""After the last step of the escalation: first everybody at their first own address, then at all others."""
+"""Steps after the last escalation step: first the first direct address of each person, then all their others."""
 
 MAX_APPROVERS = 10
-"""People who are asked directly beside the requester: of a role that everybody has not all are disturbed."""
+"""Limit on approvers who are asked directly, so that a large role is not notified as a whole."""
 
 
 def has_no_card(state: ThreadState, request: Request) -> bool:
-    """No channel took a card of it and none is on its way: there is nobody to wait for."""
+    """Return whether no card of the request was delivered and none is pending, so that waiting is useless."""
     return not request.cards and not any(m.request_id == request.id for m in state.pending_messages)
 
 
 def next_direct_step(state: ThreadState, request: Request) -> int | None:
-    """Which step of asking people directly is next: 0 or 1. None while the escalation goes on, or nothing is left."""
+    """Return the next direct step, 0 or 1; None while escalation steps remain or when both steps are done."""
     step = request.escalated - len(request.terms.escalate)
     return step if has_no_card(state, request) and 0 <= step < MAX_DIRECT_STEPS else None
 
 
 def direct_recipients(state: ThreadState, request: Request, people: People, step: int) -> tuple[Address, ...]:
-    """The addresses of the requester, and of those who may approve, for this step."""
+    """Return the direct addresses of the requester and of the possible approvers for this step."""
     found: list[Address] = []
-    for who in _people_to_ask(request, people):
-        own = people.direct_addresses(who, state.origin.scheme)
-        found += own[:1] if step == 0 else own[1:]
+    for address in _people_to_ask(request, people):
+        direct = people.direct_addresses(address, state.origin.scheme)
+        found += direct[:1] if step == 0 else direct[1:]
     return tuple(dict.fromkeys(found))
 
 
 def _people_to_ask(request: Request, people: People) -> Iterator[Address]:
     yield request.requester
     if request.kind == "approval":
-        may = (who for who in people.members if may_decide(who, request.terms))
-        yield from (person_address(who.key) for who, _ in zip(may, range(MAX_APPROVERS), strict=False))
+        approvers = (person for person in people.members if may_decide(person, request.terms))
+        yield from (person_address(person.key) for person, _ in zip(approvers, range(MAX_APPROVERS), strict=False))

@@ -1,4 +1,4 @@
-"""Orders to the world, each with a deterministic key: doing one twice is visible and refused (DESIGN §3.2)."""
+"""Effects that a thread asks for. Each has a deterministic key, so that a repetition is detected (ADR 0002)."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from agents.state import CurrentCall
 
 
 class Effect(FrozenModel):
-    """`not_before` holds an effect back until then."""
+    """Base class of effects. An effect with `not_before` must not start earlier."""
 
     key: str
     not_before: datetime | None = None
@@ -22,25 +22,25 @@ class CallModel(Effect):
 
 
 class Prefetch(Effect):
-    """Call a tool the agent wants run before its model is asked for the first time."""
+    """Call a tool that the agent runs before its first model call."""
 
     tool: str
 
 
 class RunTool(Effect):
-    """Start a call that policy and people have let through."""
+    """Start a call that policy allows or people have approved."""
 
     call: CurrentCall
 
 
 class RecoverTool(Effect):
-    """Find out about a call that was started by a process that is gone."""
+    """Find out what happened to a call that an earlier process started."""
 
     call: CurrentCall
 
 
 class AskHuman(Effect):
-    """Put a question of our own to people: the agent is stuck, or has used up its budget."""
+    """Ask people how to continue, because the agent is stuck or has used up its budget."""
 
     reason: Literal["stuck", "budget"]
     kind: BudgetKind | None = None

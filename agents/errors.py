@@ -21,9 +21,9 @@ from typing import Any, ClassVar
 
 
 class HandrailError(Exception):
-    """Something went wrong."""
+    """An error occurred."""
 
-    code: ClassVar[str] = "handrail_error"  # what programs compare: public, so it outlives a renamed class
+    code: ClassVar[str] = "handrail_error"  # public: clients compare it, so it stays when a class is renamed
 
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
@@ -31,7 +31,7 @@ class HandrailError(Exception):
 
 
 class Retryable(HandrailError):
-    """This did not work now; try again later."""
+    """This did not succeed now; try again later."""
 
     code = "retryable"
 
@@ -41,73 +41,73 @@ class Retryable(HandrailError):
 
 
 class StoreUnavailable(Retryable):
-    """The database cannot be written now. Nothing was lost; try again in a moment."""
+    """The database cannot be written now. No data was lost; try again in a moment."""
 
     code = "store_unavailable"
 
 
 class VersionConflict(Retryable):
-    """Somebody else moved this thread on; look at it again."""
+    """This thread was changed meanwhile; reload it and try again."""
 
     code = "version_conflict"
 
 
 class DuplicateCode(Retryable):
-    """This short code was given out before; draw another."""
+    """This request code is already in use; try again with another."""
 
     code = "code_taken"
 
 
 class DuplicateConversation(Retryable):
-    """Somebody else opened a thread there first; say it in that one."""
+    """This conversation already has a thread; write in that thread."""
 
     code = "conversation_taken"
 
 
 class Unavailable(Retryable):
-    """The other side does not answer; try again later."""
+    """The service does not respond; try again later."""
 
     code = "unreachable"
 
 
 class DeliveryUncertain(Unavailable):
-    """Nobody knows whether the other side has done this: look for it before trying again."""
+    """The outcome of the request is unknown; check before trying again."""
 
     code = "doubtful"
 
 
 class Permanent(HandrailError):
-    """This cannot work as it is."""
+    """This cannot succeed unless something is changed."""
 
     code = "permanent"
 
 
 class NotFound(Permanent):
-    """There is no such thing."""
+    """This was not found."""
 
     code = "not_found"
 
 
 class ThreadNotFound(NotFound):
-    """There is no such thread; `handrail threads list` shows those there are."""
+    """There is no such thread; `handrail threads list` shows the existing ones."""
 
     code = "thread_not_found"
 
 
 class RequestNotFound(NotFound):
-    """There is no such request; `handrail requests list` shows those there are."""
+    """There is no such request; `handrail requests list` shows the existing ones."""
 
     code = "request_not_found"
 
 
 class Conflict(Permanent):
-    """This does not fit the present state."""
+    """This is not possible in the current state."""
 
     code = "refused"
 
 
 class WrongState(Conflict):
-    """The thread is not in a state for this."""
+    """This is not possible in the current state of the thread."""
 
     code = "wrong_state"
 
@@ -119,25 +119,25 @@ class AlreadySettled(Conflict):
 
 
 class StaleApproval(Conflict):
-    """What you saw is no longer what is asked; look at the request again."""
+    """The request was changed after you opened it; review it again."""
 
     code = "approval_changed"
 
 
 class Forbidden(Permanent):
-    """You may not do this."""
+    """You are not allowed to do this."""
 
     code = "not_allowed"
 
 
 class MissingScope(Forbidden):
-    """This token has no scope for this."""
+    """This token does not have the required scope."""
 
     code = "missing_scope"
 
 
 class InvalidInput(Permanent):
-    """This is not understood."""
+    """The input is invalid."""
 
     code = "invalid"
 
@@ -155,24 +155,24 @@ class InvalidAnswer(InvalidInput):
 
 
 class InvalidArguments(InvalidInput):
-    """These arguments do not fit the tool."""
+    """These arguments do not match the tool's parameters."""
 
     code = "invalid_arguments"
 
 
 class IdempotencyKeyReused(InvalidInput):
-    """This Idempotency-Key was used before with another body; draw a new key for a new request."""
+    """This Idempotency-Key was used before with another body; use a new key for a new request."""
 
     code = "key_reused"
 
 
 class ToolError(Permanent):
-    """The tool could not do this."""
+    """The tool failed."""
 
     code = "tool_error"
 
 
 class ConfigurationError(Permanent):
-    """The configuration does not make sense."""
+    """The configuration is invalid."""
 
     code = "misconfigured"

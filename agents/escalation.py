@@ -1,4 +1,4 @@
-"""Escalation in words: who was asked, by name, once their card was accepted; who could not be reached; what follows."""
+"""Escalation of open requests, and the notices about people who were asked or could not be reached."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,11 +20,11 @@ _CHANNEL_PHRASES = {
     "web": "by the API",
 }
 _PUBLIC_SCHEMES = ("slack",)
-"""Schemes of places that are no person's private address."""
+"""Schemes whose addresses are not private contact data."""
 
 
 def escalation_follow_ups(state: ThreadState, event: KnownEvent, people: People) -> tuple[KnownEvent, ...]:
-    """Return what follows when a card of an escalation was accepted, or never will be; `state` is before the event."""
+    """Return the events that follow a delivered or undeliverable card; `state` is the state before the event."""
     if isinstance(event, RequestShown):
         return tuple(_card_posted_notices(state, event, people))
     return tuple(_card_undeliverable_events(state, event, people)) if isinstance(event, MessageUndeliverable) else ()
@@ -33,22 +33,23 @@ def escalation_follow_ups(state: ThreadState, event: KnownEvent, people: People)
 def escalation_events(
     request: Request, nth: int, step: EscalationStep, now: datetime, people: People
 ) -> Iterator[KnownEvent]:
-    """Yield the escalation to the addresses of one step, and a notice for each person who has none of its kind."""
+    """Yield the escalation to the addresses of one step, and a notice for each person without such an address."""
     yield RequestEscalated(
         at=now, actor=CLOCK, request_id=request.id, nth=nth, to=people.resolve_addresses(step.to, step.via)
     )
-    for who in people.people_without_address(step.to, step.via):
+    for person in people.people_without_address(step.to, step.via):
         via = _describe_channel(step.via or "terminal")
-        unreached = f"{escape_hidden_characters(who.name)} could not be reached {via} about {request.code}"
-        yield _to_notice(now, f"{unreached}: no such address is configured")
+        text = f"{escape_hidden_characters(person.name)} could not be reached {via} about {request.code}"
+        yield _to_notice(now, f"{text}: no such address is configured")
     if people.is_unknown_group(step.to):
         yield _to_notice(
-            now, f"{request.code} has no answer yet, and no person here is {escape_hidden_characters(step.to)}"
+            now,
+            f"{request.code} has no answer yet, and no person is configured for {escape_hidden_characters(step.to)}",
         )
 
 
 def next_escalation_events(request: Request, nth: int, now: datetime, people: People) -> Iterator[KnownEvent]:
-    """Yield the steps from `nth` on, as far as the first that has an address."""
+    """Yield the escalation steps from `nth` up to and including the first one with an address."""
     for number, step in enumerate(request.terms.escalate[nth - 1 :], nth):
         yield from escalation_events(request, number, step, now, people)
         if people.resolve_addresses(step.to, step.via):
@@ -56,13 +57,11 @@ def next_escalation_events(request: Request, nth: int, now: datetime, people: Pe
 
 
 def display_name_at(address: Address, people: People) -> str:
-    """Return the name of the person who is met at an address; an address that is private is not shown."""
-    if (who := people.met_at(address)) is not None:
-        return escape_hidden_characters(who.name)
+    """Return the name of the person at an address. A private address of an unknown person is not shown."""
+    if (person := people.find_at(address)) is not None:
+        return escape_hidden_characters(person.name)
     return (
-        escape_hidden_characters(address.id)
-        if address.scheme in _PUBLIC_SCHEMES
-        else "an address that is no known person's"
+        escape_hidden_characters(address.id) if address.scheme in _PUBLIC_SCHEMES else "an address of no known person"
     )
 
 
@@ -70,8 +69,8 @@ def _card_posted_notices(state: ThreadState, event: RequestShown, people: People
     request, nth = state.get_request(event.request_id), _parse_step_number(event.key)
     if request is None or request.status != "open" or not _is_announced(state, request, nth, event.to):
         return
-    asked = f"{display_name_at(event.to, people)} {_describe_channel(event.to.scheme)}"
-    yield _to_notice(event.at, f"Nobody answered {request.code} yet; I asked {asked}")
+    recipient = f"{display_name_at(event.to, people)} {_describe_channel(event.to.scheme)}"
+    yield _to_notice(event.at, f"{request.code} has no answer yet; I asked {recipient}")
 
 
 def _card_undeliverable_events(state: ThreadState, event: MessageUndeliverable, people: People) -> Iterator[KnownEvent]:
@@ -91,24 +90,24 @@ def _card_undeliverable_events(state: ThreadState, event: MessageUndeliverable, 
 
 
 def _is_announced(state: ThreadState, request: Request, nth: int | None, to: Address) -> bool:
-    """Return whether the thread is told of a card: it belongs to a configured step, and is not the thread's own."""
+    """Return whether the thread gets a notice about a card: only for configured steps and other conversations."""
     return nth is not None and nth <= len(request.terms.escalate) and to != state.origin
 
 
 def _is_step_exhausted(state: ThreadState, request: Request, nth: int, key: str, people: People) -> bool:
-    """Return whether this was the last address of a configured step, and none took a card."""
+    """Return whether this was the last pending address of a configured step and no card was delivered."""
     if nth > len(request.terms.escalate):
         return False
     step = request.terms.escalate[nth - 1]
-    on_their_way = any(
+    has_pending_cards = any(
         m.request_id == request.id and _parse_step_number(m.key) == nth for m in state.pending_messages if m.key != key
     )
-    reached = people.resolve_addresses(step.to, step.via)
-    return not on_their_way and not any(card.address in reached for card in request.cards)
+    addresses = people.resolve_addresses(step.to, step.via)
+    return not has_pending_cards and not any(card.address in addresses for card in request.cards)
 
 
 def _parse_step_number(key: str) -> int | None:
-    """Return the number of the escalation a card was sent for, from its key."""
+    """Return the number of the escalation step from the key of its card, or None."""
     number = key.partition(_ESCALATION_MARKER)[2].partition(":")[0]
     return int(number) if number.isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""Fact: the facts that every event carries, whatever its type."""
+"""Base class and field types of events."""
 
 from typing import Annotated
 
@@ -10,11 +10,11 @@ from agents.messages import Provenance
 
 Trusted = Annotated[bool, Field(exclude_if=lambda trusted: not trusted)]
 TrustedByDefault = Annotated[bool, Field(exclude_if=lambda trusted: trusted)]
-"""Facts with their usual value are not written, as before they were there."""
+"""Trust flags that are written only when they differ from their default, because old events do not have them."""
 
 
 class EventBase(FrozenModel):
-    """What every event carries: the version of its form, when, by whom, and how far its content may be trusted."""
+    """Fields of every event: schema version, time, actor, and how far its content may be trusted."""
 
     v: int = 1
     at: AwareDatetime

@@ -1,16 +1,16 @@
-"""What the world adds to one decision: the time, and names nobody has used yet."""
+"""Time and new identifiers for the events of one decision, passed in so that the core stays deterministic."""
 
 from datetime import datetime
 
 from agents.frozen import FrozenModel
 
 REQUEST_CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""For codes people read aloud and type: no 0/O, 1/I/L, U/V look-alikes are left in one string."""
+"""Characters of codes that people read aloud and type, without the look-alikes 0/O, 1/I/L and U/V."""
 REQUEST_CODE_LENGTH = 5
 
 
 class EventStamp(FrozenModel):
-    """`now` in UTC; `fresh` makes new ids (`call_` + fresh), `code` is for the request that may be opened."""
+    """Time in UTC, a suffix for new ids (`call_` + `new_id`) and a code for a request that may be opened."""
 
     now: datetime
     new_id: str

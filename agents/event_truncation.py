@@ -1,4 +1,4 @@
-"""Texts of events are cut to a size that a log can keep for ever. What people decide on is never cut."""
+"""Truncate long texts in events. Fields that people decide on are never truncated."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,34 +10,37 @@ from pydantic import BaseModel
 MAX_TEXT_BYTES = 64_000
 
 _NEVER_TRUNCATED_FIELDS = frozenset({"arguments", "digest", "question", "choices"})
-"""Fields a digest is made of; too long ones are refused before there is an event."""
+"""Fields that digests cover; values that are too long are rejected before an event is created."""
 
-_SHORT = (str, int, float, datetime, type(None))
-"""Values that are never too long, behind a look for plain texts: names and addresses are bounded."""
+_SHORT_TYPES = (str, int, float, datetime, type(None))
+"""Types whose values are always short. Plain `str` is handled before; subclasses such as Address are bounded."""
 
 E = TypeVar("E", bound=BaseModel)
 
 
 def truncate_text(text: str) -> str:
-    """Return the text, or as much of it as MAX_TEXT_BYTES hold, with its full length at its end."""
+    """Return the text, truncated to MAX_TEXT_BYTES of UTF-8 with its full length appended."""
     if len(text) * 4 <= MAX_TEXT_BYTES:
         return text
-    written = text.encode(errors="replace")
-    if len(written) <= MAX_TEXT_BYTES:
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= MAX_TEXT_BYTES:
         return text
-    remark = f"… (cut: {len(text)} characters in all)"
-    kept = written[: MAX_TEXT_BYTES - len(remark.encode())].decode(errors="ignore")
-    return kept + remark
+    suffix = f"… (truncated: {len(text)} characters in all)"
+    kept = encoded[: MAX_TEXT_BYTES - len(suffix.encode())].decode(errors="ignore")
+    return kept + suffix
 
 
 def truncate_texts(event: E) -> E:
-    """Return the event with every text in it cut, at any depth, except the facts a digest binds."""
+    """Return the event with long texts truncated at any depth, except in fields that a digest covers."""
     changed: E = _truncate_value(event)
     return changed
 
 
 def _truncate_value(value: Any) -> Any:
-    """Return the same object when there is nothing to cut. To ask whether a value is a model takes longest."""
+    """Return the value truncated, or the same object if nothing changes.
+
+    The isinstance check for models comes last because it is the slowest.
+    """
     kind = type(value)
     if kind is str:
         return truncate_text(value)
@@ -47,7 +50,7 @@ def _truncate_value(value: Any) -> Any:
     if kind in (list, tuple):
         parts = [_truncate_value(part) for part in value]
         return value if all(map(is_, parts, value)) else kind(parts)
-    if not isinstance(value, _SHORT) and isinstance(value, BaseModel):
+    if not isinstance(value, _SHORT_TYPES) and isinstance(value, BaseModel):
         changed = _truncated_fields(vars(value))
         return value.model_copy(update=changed) if changed else value
     return value

@@ -1,7 +1,7 @@
-"""What happened: the closed union of facts a thread's log is made of (DESIGN §5).
+"""The event types of a thread's log, as a closed union.
 
-An event is frozen for ever once released: fields may be added with a default, a change of meaning raises `v` and
-teaches `storage.codec` to lift the old form. A golden file per type holds us to it (tests/payloads/events).
+A released event type never changes its meaning: fields may be added with a default; any other change raises `v` and
+needs a migration of the old form in `storage.codec`. A golden file per type checks this (tests/payloads/events).
 """
 
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from agents.steps import Step
 
 
 class ThreadStarted(EventBase):
-    """A thread was opened; replies leave at `origin`."""
+    """A thread was opened. Replies go to `origin`."""
 
     type: Literal["ThreadStarted"] = "ThreadStarted"
     thread_id: str
@@ -33,10 +33,10 @@ class ThreadStarted(EventBase):
 
 
 class MessageReceived(EventBase):
-    """Somebody said something to the thread. Later facts name it by `ref`, its channel's own name for it.
+    """A message came in. Later events refer to it by `ref`, the channel's own id of the message.
 
-    `entered_by` is the authenticated address when it is not the actor. `author` names the writer of words that the
-    actor only passes on, by address where the channel knows one: they are content, and no instruction.
+    `entered_by` is the authenticated address when it differs from the actor. `author` is the writer of a text that the
+    actor only forwards, as an address if the channel knows it; such a text is content, not an instruction.
     """
 
     type: Literal["MessageReceived"] = "MessageReceived"
@@ -48,7 +48,7 @@ class MessageReceived(EventBase):
 
 
 class MessageEdited(EventBase):
-    """Whoever wrote the message gave it another text."""
+    """The author of a message changed its text."""
 
     type: Literal["MessageEdited"] = "MessageEdited"
     ref: str
@@ -57,7 +57,7 @@ class MessageEdited(EventBase):
 
 
 class MessageDeleted(EventBase):
-    """Whoever wrote the message took it back."""
+    """The author of a message deleted it."""
 
     type: Literal["MessageDeleted"] = "MessageDeleted"
     ref: str
@@ -65,11 +65,11 @@ class MessageDeleted(EventBase):
 
 
 MessageEvent = MessageReceived | MessageEdited | MessageDeleted
-"""What people say, and what they make of it later."""
+"""Events about incoming messages, their edits and deletions."""
 
 
 class StepChosen(EventBase):
-    """A model chose the next step; nothing has been carried out by that."""
+    """A model chose the next step. The step itself is not executed by this event."""
 
     type: Literal["StepChosen"] = "StepChosen"
     step: Step
@@ -81,10 +81,10 @@ class StepChosen(EventBase):
 
 
 class StepRejected(EventBase):
-    """A model call ended without a step that can be carried out.
+    """A model call ended without a valid step.
 
-    `announced` when a person is told with it that the model cannot be reached. `written` is how an answer began that
-    its server refused as no valid JSON.
+    `announced` marks the event with which people are notified that the model is unavailable. `written` is the
+    beginning of an answer that the server rejected as invalid JSON.
     """
 
     type: Literal["StepRejected"] = "StepRejected"
@@ -98,15 +98,15 @@ class StepRejected(EventBase):
 
 
 FailureStage = Literal["unbegun", "look", "postponed"]
-"""What failed if not the run: a run that was announced and had not begun, the look for what a run did, the start."""
+"""Stage that failed other than the run itself: an announced run never began, the check of an earlier run, the start."""
 
 
 class ToolCalled(EventBase):
-    """A tool is to be used with exactly these arguments, as far as the policy's verdict lets it.
+    """A tool call with exactly these arguments, and the policy decision on it.
 
-    `prefetch` is there where another agent is asked in place of a tool: what that one looks up first. `where` is the
-    file and line at which preparing the call failed. The call is not `trusted` when its tool put foreign content into
-    the arguments or into the reason of a refusal.
+    `prefetch` is set when the call asks another agent: it lists the prefetch tools of that agent. `where` is the file
+    and line at which the preparation of the call failed. The call is not `trusted` when its tool put untrusted content
+    into the arguments or into the reason for a rejection.
     """
 
     type: Literal["ToolCalled"] = "ToolCalled"
@@ -124,12 +124,12 @@ class ToolCalled(EventBase):
 
     @property
     def is_delegation(self) -> bool:
-        """Whether another agent goes on from here; the ToolSucceeded of this call is its answer."""
+        """Whether the call asks another agent, whose answer is the ToolSucceeded of this call."""
         return self.prefetch is not None
 
 
 class ToolStarted(EventBase):
-    """Written before the call leaves, so that a crash can never hide it."""
+    """A tool is about to start. The event is committed before the start, so that a crash cannot hide the call."""
 
     type: Literal["ToolStarted"] = "ToolStarted"
     call_id: str
@@ -138,7 +138,7 @@ class ToolStarted(EventBase):
 
 
 class ToolSucceeded(EventBase):
-    """The tool did its work. The result is `trusted` if it is the operator's own data."""
+    """The tool succeeded. The result is `trusted` if it is the operator's own data."""
 
     type: Literal["ToolSucceeded"] = "ToolSucceeded"
     call_id: str
@@ -148,9 +148,9 @@ class ToolSucceeded(EventBase):
 
 
 class ToolFailed(EventBase):
-    """The tool did not do its work; with `retry_at` it is tried again with the same key.
+    """The tool failed. With `retry_at` it is tried again with the same key.
 
-    `where` is the file and line, for those who look into the log: models and people are told the `error` alone.
+    `where` is the file and line of the failure, for readers of the log; models and people see only `error`.
     """
 
     type: Literal["ToolFailed"] = "ToolFailed"
@@ -163,7 +163,7 @@ class ToolFailed(EventBase):
 
 
 class ToolOutcomeUnknown(EventBase):
-    """The tool was started and nobody can tell whether it did its work."""
+    """The tool was started and its outcome cannot be determined."""
 
     type: Literal["ToolOutcomeUnknown"] = "ToolOutcomeUnknown"
     call_id: str
@@ -173,14 +173,14 @@ class ToolOutcomeUnknown(EventBase):
 
 
 class RequestOpened(EventBase):
-    """A person is asked."""
+    """A request to people was opened."""
 
     type: Literal["RequestOpened"] = "RequestOpened"
     request: Request
 
 
 class RequestShown(EventBase):
-    """A channel took a card of the request."""
+    """A channel delivered a card of the request."""
 
     type: Literal["RequestShown"] = "RequestShown"
     key: str
@@ -190,7 +190,7 @@ class RequestShown(EventBase):
 
 
 class RequestReminded(EventBase):
-    """Nobody answered in time for the next reminder."""
+    """A reminder of the request was due, because it had no answer."""
 
     type: Literal["RequestReminded"] = "RequestReminded"
     request_id: str
@@ -198,7 +198,7 @@ class RequestReminded(EventBase):
 
 
 class RequestEscalated(EventBase):
-    """Nobody answered in time: others, or another channel, are asked as well."""
+    """The request had no answer in time and was sent to further people or channels."""
 
     type: Literal["RequestEscalated"] = "RequestEscalated"
     request_id: str
@@ -207,10 +207,10 @@ class RequestEscalated(EventBase):
 
 
 class RequestAnswered(EventBase):
-    """Somebody answered. `status` is what the request is from now on; an answer that does not count leaves it open.
+    """A person answered. `status` is the new status of the request; an answer that does not count leaves it open.
 
-    An edit carries the new arguments, their digest, policy's verdict on them, and who may decide them from now on.
-    `outcome` says how the request ended, in the words of its card.
+    An edit carries the new arguments, their digest, the policy decision on them and the new deciders. `outcome`
+    describes how the request ended, with the same text as on its card.
     """
 
     type: Literal["RequestAnswered"] = "RequestAnswered"
@@ -226,12 +226,12 @@ class RequestAnswered(EventBase):
 
     @property
     def has_text(self) -> bool:
-        """Return whether the model is told more than that a person decided."""
+        """Whether the answer shows the model a text or new arguments, not only a decision."""
         return bool(self.answer.text or self.answer.comment or self.arguments is not None)
 
 
 class RequestExpired(EventBase):
-    """Nobody answered in time: a timeout, not a refusal."""
+    """The request had no answer in time. This is a timeout, not a denial."""
 
     type: Literal["RequestExpired"] = "RequestExpired"
     request_id: str
@@ -239,7 +239,7 @@ class RequestExpired(EventBase):
 
 
 class RequestSuperseded(EventBase):
-    """A new instruction made the request pointless, or what had led to it was taken back."""
+    """A new instruction replaced the request, or the message that led to it was deleted."""
 
     type: Literal["RequestSuperseded"] = "RequestSuperseded"
     request_id: str
@@ -247,7 +247,7 @@ class RequestSuperseded(EventBase):
 
 
 class ReplyChosen(EventBase):
-    """The thread answers its requester. `draft` is where they could read along while the model wrote it."""
+    """The agent's reply. `draft` is the receipt of the message that showed the reply while the model wrote it."""
 
     type: Literal["ReplyChosen"] = "ReplyChosen"
     text: str
@@ -255,7 +255,7 @@ class ReplyChosen(EventBase):
 
 
 class NoticeGiven(EventBase):
-    """People are told how a request stands, at `to` or where replies go. No model learns of it."""
+    """A notice to people at `to`, or in the thread's conversation. Models do not see notices."""
 
     type: Literal["NoticeGiven"] = "NoticeGiven"
     text: str
@@ -263,7 +263,7 @@ class NoticeGiven(EventBase):
 
 
 class MessageSent(EventBase):
-    """A channel took a message."""
+    """A channel delivered a message."""
 
     type: Literal["MessageSent"] = "MessageSent"
     key: str
@@ -272,7 +272,7 @@ class MessageSent(EventBase):
 
 
 class MessageUndeliverable(EventBase):
-    """A channel will never take this message; it goes to `instead`, or was a card of the open request `request_id`."""
+    """A channel cannot deliver this message. It goes to `instead`, or it was a card of the request `request_id`."""
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
     key: str
@@ -283,27 +283,27 @@ class MessageUndeliverable(EventBase):
 
 
 class ThreadPaused(EventBase):
-    """Nothing new is started until somebody resumes the thread."""
+    """The thread was paused; no new work starts until it is resumed."""
 
     type: Literal["ThreadPaused"] = "ThreadPaused"
     reason: str
 
 
 class ThreadResumed(EventBase):
-    """The thread goes back to what it waited for."""
+    """The thread was resumed and continues from where it was paused."""
 
     type: Literal["ThreadResumed"] = "ThreadResumed"
 
 
 class ThreadCancelled(EventBase):
-    """The thread is over; a tool that is already running may still report."""
+    """The thread was cancelled. A tool that is already running may still report its result."""
 
     type: Literal["ThreadCancelled"] = "ThreadCancelled"
     reason: str
 
 
 class ThreadFinished(EventBase):
-    """The agent is done for now; a new message re-opens the thread."""
+    """The agent finished. A new message re-opens the thread."""
 
     type: Literal["ThreadFinished"] = "ThreadFinished"
     outcome: Literal["done", "failed"] = "done"
@@ -311,7 +311,7 @@ class ThreadFinished(EventBase):
 
 
 class TimerSet(EventBase):
-    """The agent chose to wait."""
+    """The agent chose to wait until `fires_at`."""
 
     type: Literal["TimerSet"] = "TimerSet"
     fires_at: AwareDatetime
@@ -319,13 +319,13 @@ class TimerSet(EventBase):
 
 
 class TimerFired(EventBase):
-    """The wait is over."""
+    """The timer of the thread fired."""
 
     type: Literal["TimerFired"] = "TimerFired"
 
 
 class BudgetReached(EventBase):
-    """The thread has used up what it was given."""
+    """The thread reached a limit of its budget."""
 
     type: Literal["BudgetReached"] = "BudgetReached"
     kind: BudgetKind
@@ -334,7 +334,7 @@ class BudgetReached(EventBase):
 
 
 class BudgetExtended(EventBase):
-    """A person gave the thread more."""
+    """A person extended the budget of the thread."""
 
     type: Literal["BudgetExtended"] = "BudgetExtended"
     kind: BudgetKind
@@ -342,7 +342,7 @@ class BudgetExtended(EventBase):
 
 
 class ThreadForked(EventBase):
-    """This log is a copy of another one up to here; nothing that was in flight there is in flight here."""
+    """The log up to here is a copy of the parent's. Pending work of the parent is not pending in the fork."""
 
     type: Literal["ThreadForked"] = "ThreadForked"
     thread_id: str
@@ -351,7 +351,7 @@ class ThreadForked(EventBase):
 
 
 class UnknownEvent(EventBase):
-    """A fact written by a newer Handrail. It is kept, shown, and pauses the thread; it is never skipped."""
+    """An event of a newer version of Handrail. It is stored and shown, and it pauses the thread."""
 
     type: str
     data: dict[str, Any] = {}

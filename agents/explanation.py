@@ -1,4 +1,4 @@
-"""Why a request is there, who asked, who may decide, and what happens otherwise: in words, from the request alone."""
+"""Explain a request to people: its reason, requesters, deciders and what happens without an answer."""
 
 from agents.addresses import Address
 from agents.messages import Explanation
@@ -8,7 +8,7 @@ from agents.requests import Deciders, RecordedAnswer, Request
 from agents.visible_text import escape_and_truncate, escape_hidden_characters
 
 MAX_REASON_LENGTH = 300
-"""Characters of the agent's reasoning on a card."""
+"""Limit in characters for the agent's reasoning on a card."""
 
 _EXPIRY_CONSEQUENCES: dict[OnExpire, str] = {
     "deny": "without an answer by then nothing is done",
@@ -18,7 +18,7 @@ _EXPIRY_CONSEQUENCES: dict[OnExpire, str] = {
 
 
 def explain(request: Request) -> Explanation:
-    """Return the explanation of a request as it stands."""
+    """Return the explanation of a request in its current state."""
     return Explanation(
         why=escape_and_truncate(" ".join(request.reasoning.split()), MAX_REASON_LENGTH),
         asked_by=_join_words([display_name(request, address) for address in request.all_requesters], "and"),
@@ -29,27 +29,28 @@ def explain(request: Request) -> Explanation:
 
 
 def describe_deciders(request: Request) -> str:
-    """Return who may decide: roles with the names of their people, and people named one by one."""
+    """Return who may decide: roles with the names of their members, and people who are named individually."""
     groups = request.deciders or tuple(Deciders(role=role) for role in request.terms.roles)
-    return _join_words([_describe_group(request, group) for group in groups], "or") or "nobody"
+    return _join_words([_describe_group(request, group) for group in groups], "or") or "no person"
 
 
 def describe_progress(request: Request) -> str:
-    """Return how many have approved and who, where it takes more than one; else nothing."""
+    """Return how many people have approved and their names; empty if one approval is enough."""
     if request.kind == "question" or request.terms.quorum == 1:
         return ""
-    signed = {given.by: _signed(request, given) for given in request.approvals}
-    return f"{len(signed)} of {request.terms.quorum} so far" + (f": {', '.join(signed.values())}" if signed else "")
+    approvers = {answer.by: _describe_approver(request, answer) for answer in request.approvals}
+    names = f": {', '.join(approvers.values())}" if approvers else ""
+    return f"{len(approvers)} of {request.terms.quorum} so far{names}"
 
 
-def _signed(request: Request, given: RecordedAnswer) -> str:
-    """Return the name of who gave an answer, and of who entered it where that is another person."""
-    entered = f" (entered by {display_name(request, given.entered_by)})" if given.entered_by else ""
-    return f"{display_name(request, given.by)}{entered}"
+def _describe_approver(request: Request, answer: RecordedAnswer) -> str:
+    """Return the name of the approver and, if another person entered the answer, that person's name."""
+    entered = f" (entered by {display_name(request, answer.entered_by)})" if answer.entered_by else ""
+    return f"{display_name(request, answer.by)}{entered}"
 
 
 def display_name(request: Request, address: Address) -> str:
-    """Return the name of somebody a request speaks of, or what stands in their address."""
+    """Return the name of a person in a request, or the id in their address."""
     return name_in(request.names, address)
 
 
@@ -59,7 +60,7 @@ def _describe_group(request: Request, group: Deciders) -> str:
     if group.role is None:
         return ", ".join(names)
     if group.role == "*":
-        return "everyone who is known here"
+        return "any known person"
     return (
         f"{escape_hidden_characters(group.role)} ({', '.join(names)})"
         if names

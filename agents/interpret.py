@@ -1,4 +1,4 @@
-"""From a chosen step to what follows from it: deterministic, outside the model (factors 1, 4 and 8)."""
+"""Turn a step that a model chose into events, by deterministic code."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -35,9 +35,9 @@ _HUMAN_SOURCES = (Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED)
 def events_for_step(
     state: ThreadState, step: Step, stamp: EventStamp, *, agent: Agent, policy: Policy, agents: Mapping[str, Agent]
 ) -> tuple[KnownEvent, ...]:
-    """The events that follow a step. A tool's arguments have been prepared already; nothing runs here.
+    """Return the events that follow from a step. The arguments of a tool call must have been prepared before.
 
-    `agents` are all there are, by name.
+    `agents` are all agents by name.
     """
     match step:
         case CallTool():
@@ -57,7 +57,7 @@ def events_for_step(
 def events_for_tool_call(
     state: ThreadState, step: CallTool, stamp: EventStamp, *, agent: Agent, policy: Policy, is_prefetch: bool = False
 ) -> tuple[KnownEvent, ...]:
-    """The call with policy's verdict on it and, where people are to be asked, the request."""
+    """Return the call with its policy decision and, if people must approve it, the request."""
     tool = agent.get_tool(step.tool)
     verdict = policy.evaluate(
         step.tool, step.arguments, defaults=tool.defaults if tool else None, is_trusted=state.is_trusted
@@ -69,7 +69,7 @@ def events_for_tool_call(
 def rejected_call(
     state: ThreadState, step: CallTool, reason: str, stamp: EventStamp, *, agent: Agent, location: str | None = None
 ) -> ToolCalled:
-    """A call that makes no sense, as its own preparation found at `where`: nothing is asked and nothing runs."""
+    """Return a call that its preparation rejected at `location` (file and line). It neither asks people nor runs."""
     verdict = PolicyDecision(answer="deny", rule="preparation", reason=reason)
     called = _tool_called_event(state, step, verdict, stamp, tool=agent.get_tool(step.tool))
     return called.model_copy(update={"where": location})
@@ -78,19 +78,23 @@ def rejected_call(
 def rejected_prefetch(
     state: ThreadState, step: CallTool, reason: str, stamp: EventStamp, *, agent: Agent
 ) -> ToolCalled:
-    """A prefetch that makes no sense; the thread goes on without it."""
+    """Return a prefetch call that its preparation rejected; the thread continues without it."""
     return rejected_call(state, step, reason, stamp, agent=agent).model_copy(update={"prefetched": True})
 
 
 def _delegation_call(
     state: ThreadState, step: AskAgent, stamp: EventStamp, agent: Agent, agents: Mapping[str, Agent]
 ) -> ToolCalled:
-    """Asking is no act: what the other one does passes policy as ever. Who waits for an answer cannot be asked."""
-    complaint = _delegation_problem(state, step.agent, agent, agents)
+    """Return the call that asks another agent.
+
+    Asking needs no approval, because policy checks every call of the other agent. An agent that waits for an answer
+    cannot be asked.
+    """
+    problem = _delegation_problem(state, step.agent, agent, agents)
     call = CallTool(tool=ASK_AGENT_INTENT, arguments={"agent": step.agent, "message": step.message})
-    if complaint is not None:
-        return rejected_call(state, call, complaint, stamp, agent=agent)
-    allowed = PolicyDecision(answer="allow", rule="asking is no act")
+    if problem is not None:
+        return rejected_call(state, call, problem, stamp, agent=agent)
+    allowed = PolicyDecision(answer="allow", rule="asking an agent needs no approval")
     called = _tool_called_event(state, call, allowed, stamp, tool=None)
     return called.model_copy(update={"effect": "read", "prefetch": agents[step.agent].prefetch})
 
@@ -99,26 +103,26 @@ def _delegation_problem(state: ThreadState, delegate: str, agent: Agent, agents:
     if delegate not in agent.delegates or delegate not in agents:
         return f"{agent.name} may not ask {delegate}"
     if delegate in (state.agent, *(earlier.agent for earlier in state.delegations)):
-        return f"{delegate} waits for an answer itself, so it cannot be asked now"
+        return f"{delegate} is waiting for an answer itself, so it cannot be asked now"
     return None
 
 
 def _delegation_result(state: ThreadState, step: DoneForNow | NothingToDo, stamp: EventStamp) -> tuple[KnownEvent, ...]:
-    """The last word of an asked agent goes to the one that asked, not to people."""
-    words = step.message if isinstance(step, DoneForNow) else step.reason
-    answer = ToolSucceeded(
+    """Return the delegate's final message as the result of the delegating call; people do not get it."""
+    text = step.message if isinstance(step, DoneForNow) else step.reason
+    result = ToolSucceeded(
         at=stamp.now,
         actor=agent_address(state),
         provenance=Provenance.MODEL,
         call_id=state.delegations[-1].call_id,
-        summary=words,
+        summary=text,
         trusted=state.is_trusted,
     )
-    return (answer,)
+    return (result,)
 
 
 def _finish_events(state: ThreadState, step: DoneForNow | NothingToDo, stamp: EventStamp) -> tuple[KnownEvent, ...]:
-    """A person who is owed an answer gets one, also where the agent finds nothing to do."""
+    """Return the end of the run, with a reply if a person still waits for one."""
     actor = agent_address(state)
     if isinstance(step, DoneForNow):
         reply = _reply_event(state, step.message, stamp)
@@ -131,12 +135,14 @@ def _finish_events(state: ThreadState, step: DoneForNow | NothingToDo, stamp: Ev
 
 
 def _wait_events(state: ThreadState, step: Await, stamp: EventStamp) -> tuple[KnownEvent, ...]:
-    """Return the timer, and a notice of the first wait that is long for a person who is owed an answer."""
+    """Return the timer and, for the first long wait while a person waits for a reply, a notice."""
     fires_at = stamp.now + timedelta(seconds=step.seconds)
     timer = TimerSet(at=stamp.now, actor=agent_address(state), fires_at=fires_at, reason=step.reason)
     if step.seconds < MIN_ANNOUNCED_WAIT_SECONDS or state.delegations or not _owes_answer(state) or _has_waited(state):
         return (timer,)
-    text = f"I wait until {fires_at:%Y-%m-%d %H:%M} UTC and then go on: {step.reason.strip() or 'no reason given'}"
+    text = (
+        f"I will wait until {fires_at:%Y-%m-%d %H:%M} UTC and then continue: {step.reason.strip() or 'no reason given'}"
+    )
     return (NoticeGiven(at=stamp.now, actor=agent_address(state), text=text), timer)
 
 
@@ -145,15 +151,15 @@ def _reply_event(state: ThreadState, text: str, stamp: EventStamp) -> ReplyChose
 
 
 def _owes_answer(state: ThreadState) -> bool:
-    """Whether a person said something and was told nothing since."""
+    """Return whether the last message of a person has no reply yet."""
     last = next((e for e in reversed(state.history) if isinstance(e, MessageReceived | ReplyChosen)), None)
     return isinstance(last, MessageReceived) and last.provenance in _HUMAN_SOURCES
 
 
 def _has_waited(state: ThreadState) -> bool:
-    """Return whether the agent chose to wait since a person last said something."""
-    since = takewhile(lambda event: not isinstance(event, MessageReceived), reversed(state.history))
-    return any(isinstance(event, StepChosen) and isinstance(event.step, Await) for event in since)
+    """Return whether the agent has already waited since the last message."""
+    recent = takewhile(lambda event: not isinstance(event, MessageReceived), reversed(state.history))
+    return any(isinstance(event, StepChosen) and isinstance(event.step, Await) for event in recent)
 
 
 def _tool_called_event(
@@ -177,7 +183,7 @@ def _tool_called_event(
         effect=tool.defaults.effect if tool else "once",
         arguments=step.arguments,
         digest=call_digest(state.thread_id, call_id, step.tool, version, step.arguments),
-        verdict=policy_decision.model_copy(update={"ask": None}),  # the terms are in the request
+        verdict=policy_decision.model_copy(update={"ask": None}),  # the request holds the terms
         prefetched=is_prefetch,
         trusted=tool is None or tool.prepare is None or tool.trusted_results,
     )
@@ -188,7 +194,7 @@ def _approval_events(
 ) -> tuple[RequestOpened, ...]:
     if policy_decision.answer != "ask":
         return ()
-    facts: dict[str, Any] = called.model_dump(
+    fields: dict[str, Any] = called.model_dump(
         include={"call_id", "tool", "tool_version", "effect", "arguments", "digest"}
     )
-    return (approval_request(state, CurrentCall(**facts, phase="awaiting_approval"), policy_decision, stamp),)
+    return (approval_request(state, CurrentCall(**fields, phase="awaiting_approval"), policy_decision, stamp),)

@@ -1,23 +1,24 @@
-"""What a message does, by rule and without any model (DESIGN §6): it never approves, nor does what becomes of it.
+"""Rules for incoming messages, edits and deletions. None of them ever approves a request; no model is involved.
 
-No request open      it is heard, and the agent goes on.
-A question open      from somebody who may answer, and fitting: it is the answer; otherwise it is heard. Whether a
-                     tool ran is not taken from a message, for that answer can make it run again.
-An approval open     a new instruction supersedes it; anything else is a comment: heard, kept for the agent, and the
-                     approval stays open. An instruction is what matches a command of the agent that does more than
-                     read, or starts with a word that corrects (`CORRECTIONS`), from whoever asked or from somebody
-                     who may decide.
+A message, depending on the open request:
 
-Of a message that leaves the request open its writer is told, in one line, what the request waits for
-(`agents.open_request_notice`). That line is a notice: no model sees it.
+no request      The message is recorded and the agent continues.
+a question      If the author may answer and the text fits, the message is the answer. Otherwise it is recorded as a
+                comment. A message never answers an outcome question, because such an answer can make a tool run again.
+an approval     A new instruction supersedes the approval. Any other message is recorded as a comment and the approval
+                stays open. A text is an instruction if it matches a command of the agent that does more than read, or
+                starts with a word of `CORRECTION_WORDS`; it counts from a requester or a person who may decide.
 
-An edit or a deletion is noted for the agent's next turn. It is no turn by itself, so what rests, waits or runs goes on
-doing so, and it answers no question. It is passed over when the thread is cancelled, when the message was never heard,
-is forgotten or deleted already, when somebody else wrote it, and when nothing is new: the same text, or a text older
-than one we have, since edits may arrive in any order.
+The author of a message that leaves the request open gets a notice in one line about what the request waits for
+(`agents.open_request_notice`). Models do not see notices.
 
-An approval open     an edit into an instruction supersedes it as a message would; so does deleting the message that led
-                     to it, the last one before the call was asked for, whoever wrote that.
+An edit or a deletion is recorded for the next turn of the agent. It does not start a turn, so a thread that is idle,
+waiting or running stays so, and it does not answer questions. It is ignored when the thread is cancelled, when the
+message is unknown, no longer in the history or already deleted, when its author is another person, and when it brings
+nothing new: the same text, or a text older than the current one, because edits may arrive in any order.
+
+With an open approval, an edit that makes the text an instruction supersedes the approval, and so does the deletion of
+the message that led to the call: the last one before it, by any author.
 """
 
 import re
@@ -51,7 +52,7 @@ CORRECTION_WORDS = frozenset(
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _NEW_INSTRUCTION = "gave a new instruction"
-_MESSAGE_DELETED = "took the message back"
+_MESSAGE_DELETED = "deleted the message"
 
 
 def events_for_message(
@@ -63,16 +64,16 @@ def events_for_message(
     answer_instructions: AnswerInstructions | None = None,
     is_shared: bool = False,
 ) -> tuple[KnownEvent, ...]:
-    """The events a message gives rise to, and behind them what it quotes.
+    """Return the events of a message, followed by its quotes and a notice about the open request.
 
-    `how_to` is None where its writer cannot be told what the open request waits for. At a place that `is_shared` people
-    talk to each other too.
+    Without `answer_instructions` there is no notice. `is_shared` marks a conversation in which people also talk to
+    each other; there a notice is not repeated within seconds.
     """
     events = _message_events(state, message, people, agent)
-    is_remark = len(events) == 1 and message.provenance == Provenance.VERIFIED_PERSON
+    is_comment = len(events) == 1 and message.provenance == Provenance.VERIFIED_PERSON
     notice = (
         open_request_notice(state, message, people, answer_instructions, is_shared=is_shared)
-        if is_remark and answer_instructions
+        if is_comment and answer_instructions
         else ()
     )
     return (*events, *to_quote_events(message), *notice)
@@ -81,59 +82,63 @@ def events_for_message(
 def _message_events(
     state: ThreadState, message: IncomingMessage, people: People, agent: Agent | None
 ) -> tuple[KnownEvent, ...]:
-    said = to_message_received(message)
+    received = to_message_received(message)
     request = state.open_request
     if request is None or message.provenance != Provenance.VERIFIED_PERSON:
-        return (said,)
+        return (received,)
     if request.kind == "question" and (answer := _answer_events(request, message, people)):
-        return (said, *answer, *resume_events(state, message.at, message.by))
+        return (received, *answer, *resume_events(state, message.at, message.by))
     if request.kind == "approval" and _is_instruction_from(request, message.by, message.text, people, agent):
         return (
             _supersede_event(request, message, _NEW_INSTRUCTION, people),
             *resume_events(state, message.at, message.by),
-            said,
+            received,
         )
-    return (said,)
+    return (received,)
 
 
 def to_message_received(message: IncomingMessage) -> MessageReceived:
-    """What was heard, as a fact."""
-    facts = message.model_dump(include={"at", "provenance", "text", "source", "ref", "entered_by", "author"})
-    return MessageReceived(actor=message.by, **facts)
+    """Return the event for an incoming message."""
+    fields = message.model_dump(include={"at", "provenance", "text", "source", "ref", "entered_by", "author"})
+    return MessageReceived(actor=message.by, **fields)
 
 
 def to_quote_events(message: IncomingMessage) -> tuple[MessageReceived, ...]:
-    """The words of others that came with the message, as facts. Only the channel's word tells who wrote them."""
-    fact = to_message_received(message).model_copy(update={"provenance": Provenance.UNVERIFIED, "ref": None})
-    return tuple(fact.model_copy(update={"text": one.text, "author": one.author}) for one in message.quotes)
+    """Return the events for quoted texts. They are unverified, because only the channel says who wrote them."""
+    event = to_message_received(message).model_copy(update={"provenance": Provenance.UNVERIFIED, "ref": None})
+    return tuple(event.model_copy(update={"text": one.text, "author": one.author}) for one in message.quotes)
 
 
 def events_for_edit(
     state: ThreadState, edit: IncomingEdit, *, people: People, agent: Agent | None
 ) -> tuple[KnownEvent, ...]:
-    """The events an edit or a deletion gives rise to; none when it is passed over."""
+    """Return the events of an edit or a deletion; empty when it is ignored."""
     if state.lifecycle == "cancelled" or not _is_change(state, edit, people):
         return ()
     request = state.open_request
     if request is None or request.kind == "question" or edit.provenance != Provenance.VERIFIED_PERSON:
         return (_to_edit_event(edit),)
     if edit.text is None:
-        why = _MESSAGE_DELETED if edit.ref == _triggering_message(request, state) else None
+        reason = _MESSAGE_DELETED if edit.ref == _triggering_message(request, state) else None
     else:
-        why = _NEW_INSTRUCTION if _is_instruction_from(request, edit.by, edit.text, people, agent) else None
-    if why is None:
+        reason = _NEW_INSTRUCTION if _is_instruction_from(request, edit.by, edit.text, people, agent) else None
+    if reason is None:
         return (_to_edit_event(edit),)
-    return (_supersede_event(request, edit, why, people), *resume_events(state, edit.at, edit.by), _to_edit_event(edit))
+    return (
+        _supersede_event(request, edit, reason, people),
+        *resume_events(state, edit.at, edit.by),
+        _to_edit_event(edit),
+    )
 
 
 def is_new_instruction(text: str, agent: Agent | None) -> bool:
-    """Whether a text is a new instruction rather than a remark."""
+    """Return whether a text is a new instruction and not a comment."""
     words = _WORD.findall(normalize(text).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return bool(words) and (words[0] in CORRECTION_WORDS or "instead" in words or _is_write_command(text, agent))
 
 
 def _is_write_command(text: str, agent: Agent | None) -> bool:
-    """Whether the text is a command that would do something; one that only looks takes nothing back."""
+    """Return whether the text is a command that does more than read."""
     match = agent.commands.match(text) if agent else None
     if agent is None or match is None:
         return False
@@ -146,8 +151,8 @@ def _is_instruction_from(request: Request, by: Address, text: str, people: Peopl
 
 
 def _may_instruct(request: Request, by: Address, people: People) -> bool:
-    who = people.get(by)
-    return is_same_person(request.requester, by, people) or (who is not None and may_decide(who, request.terms))
+    person = people.get(by)
+    return is_same_person(request.requester, by, people) or (person is not None and may_decide(person, request.terms))
 
 
 def _supersede_event(
@@ -166,17 +171,17 @@ def _is_change(state: ThreadState, edit: IncomingEdit, people: People) -> bool:
 
 
 def _to_edit_event(edit: IncomingEdit) -> MessageEdited | MessageDeleted:
-    facts = edit.model_dump(include={"ref", "source", "provenance", "at"}) | {"actor": edit.by}
-    return MessageDeleted(**facts) if edit.text is None else MessageEdited(**facts, text=edit.text)
+    fields = edit.model_dump(include={"ref", "source", "provenance", "at"}) | {"actor": edit.by}
+    return MessageDeleted(**fields) if edit.text is None else MessageEdited(**fields, text=edit.text)
 
 
 def _triggering_message(request: Request, state: ThreadState) -> str | None:
-    """The message that led to the call, if it has a name: the last one before it that had not been deleted by then."""
+    """Return the `ref` of the message that led to the call: the last one before it that was not deleted by then."""
     calls = (i for i, e in enumerate(state.history) if isinstance(e, ToolCalled) and e.call_id == request.call_id)
-    before = state.history[: next(calls, 0)]
-    deleted = {event.ref for event in before if isinstance(event, MessageDeleted)}
-    said = (e.ref for e in reversed(before) if isinstance(e, MessageReceived) and (e.ref or e.author is None))
-    return next((ref for ref in said if ref not in deleted), None)
+    earlier = state.history[: next(calls, 0)]
+    deleted = {event.ref for event in earlier if isinstance(event, MessageDeleted)}
+    refs = (e.ref for e in reversed(earlier) if isinstance(e, MessageReceived) and (e.ref or e.author is None))
+    return next((ref for ref in refs if ref not in deleted), None)
 
 
 def _answer_events(request: Request, message: IncomingMessage, people: People) -> tuple[KnownEvent, ...]:
@@ -191,24 +196,24 @@ def _answer_events(request: Request, message: IncomingMessage, people: People) -
         text=_match_choice(request, message.text),
     )
     try:
-        judgement = evaluate_answer(request, answer, people=people, now=message.at)
+        evaluation = evaluate_answer(request, answer, people=people, now=message.at)
     except (InvalidAnswer, AlreadySettled):
         return ()
-    if not judgement.answer.counted:
+    if not evaluation.answer.counted:
         return ()
     event = RequestAnswered(
         at=message.at,
         actor=message.by,
         provenance=message.provenance,
         request_id=request.id,
-        answer=judgement.answer,
-        status=judgement.status,
+        answer=evaluation.answer,
+        status=evaluation.status,
     )
     return (add_decider_names(event, people, request),)
 
 
 def _match_choice(request: Request, text: str) -> str:
-    """The choice that was meant, whatever its case; otherwise the text as it is."""
+    """Return the choice that equals the text except for case and spacing, or else the text."""
     choices = allowed_choices(request)
     if text in choices:
         return text

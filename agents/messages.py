@@ -1,4 +1,4 @@
-"""What is said to people, free of any platform's format: channels translate it, the core never does."""
+"""Incoming and outgoing messages, independent of any platform; channels translate them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from agents.frozen import FrozenModel
 
 
 class Provenance(StrEnum):
-    """How far content may be trusted; policy sees it, the model's words never change it."""
+    """Source of content, which decides how far it is trusted. A model cannot change it."""
 
     VERIFIED_PERSON = "verified person"
     UNVERIFIED = "unverified"
@@ -23,7 +23,7 @@ class Provenance(StrEnum):
 
 
 class Assurance(StrEnum):
-    """How sure we are who answered (DESIGN §6)."""
+    """Strength of the authentication of the person who answered."""
 
     NONE = "none"
     LOW = "low"
@@ -32,22 +32,22 @@ class Assurance(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for none to 3 for high, so that strengths can be compared."""
+        """Number from 0 (none) to 3 (high), for comparisons."""
         return list(Assurance).index(self)
 
 
 class CardField(FrozenModel):
-    """One line of a card: a name, and the whole value, made visible."""
+    """One argument on a card: its name and its whole value, with hidden characters escaped."""
 
     name: str
     value: str
 
 
 class Explanation(FrozenModel):
-    """What a person wants to know before they decide, in words; empty where there is nothing to say.
+    """Texts that help a person decide; an empty text means that there is nothing to say.
 
-    `why` is in the agent's own words, `progress` tells how many have approved of how many who must, `afterwards` what
-    happens when nobody answers in time.
+    `why` is the agent's own text. `progress` says how many of the required approvals exist. `afterwards` says what
+    happens without an answer in time.
     """
 
     why: str = ""
@@ -58,11 +58,12 @@ class Explanation(FrozenModel):
 
 
 class Card(FrozenModel):
-    """A request as a person sees it, made by code from validated facts; only `explanation.why` is a model's prose.
+    """A request as people see it, built from validated data; only `explanation.why` is text of a model.
 
-    `note` is why it is shown here. `may_approve` is False where its only reader may not: it offers no approval then.
-    `is_cut` where a value is longer than a card keeps: its end says so. A channel that cannot show all of a card marks
-    what it cuts, and offers a way to the whole in place of approving.
+    `note` says why the card is shown here. `may_approve` is False if its only reader may not approve; the card then
+    has no approve action. `is_truncated` marks a card with a value that exceeds the limit; the end of the value says
+    so. A channel that cannot show the whole card marks what it truncates and links to the whole card instead of
+    offering to approve.
     """
 
     request_id: str
@@ -86,23 +87,26 @@ class Card(FrozenModel):
 
 
 class Message(FrozenModel):
-    """Something to say: plain text always, and a card when an answer is wanted."""
+    """An outgoing message: a plain text and, for a request, a card."""
 
     text: str
     card: Card | None = None
 
 
 class StartedConversation(FrozenModel):
-    """A conversation a message began outside: where it goes on, and the name of the place it comes in from."""
+    """A conversation that a message started on its channel.
+
+    Replies go to `address`; incoming messages carry `conversation_key`.
+    """
 
     address: Address
     conversation_key: str
 
 
 class Receipt(FrozenModel):
-    """What a channel gives back for a message it took: how to find it again, and a digest of what it showed.
+    """A channel's proof of delivery: its id of the message and a digest of the content it showed.
 
-    `begun` is there when what people say about the message comes in from a place of its own.
+    `started` is set when replies to the message arrive in a new conversation.
     """
 
     ref: str
@@ -111,17 +115,17 @@ class Receipt(FrozenModel):
 
 
 class Quote(FrozenModel):
-    """Words that somebody passes on, such as a forwarded message, and who wrote them as far as the channel says."""
+    """Text that a person forwards, and its author according to the channel."""
 
     text: str
     author: str
 
 
 class IncomingMessage(FrozenModel):
-    """A message as it came in, after its channel verified it. `ref` is its channel's own name for it, if it has one.
+    """An incoming message that its channel has verified. `ref` is the channel's id of the message, if there is one.
 
-    `entered_by` is the authenticated address when it is not `by`. With an `author`, an address where the channel knows
-    one, the text itself is passed on by `by`; `quotes` are words of others beside it.
+    `entered_by` is the authenticated address when it differs from `by`. With an `author` (an address if the channel
+    knows it) the whole text is forwarded by `by`; `quotes` are forwarded texts beside it.
     """
 
     text: str
@@ -136,7 +140,7 @@ class IncomingMessage(FrozenModel):
 
 
 class IncomingEdit(FrozenModel):
-    """What `by` made of the message `ref` later: another text, or None when it was deleted."""
+    """An edit of the message `ref`, with the new text, or its deletion (text None)."""
 
     ref: str
     text: str | None

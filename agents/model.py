@@ -1,4 +1,4 @@
-"""The port to whoever chooses the next step."""
+"""The interface of models, which choose the next step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from agents.prompt import Prompt
 from agents.state import ThreadState
 
 OnPartialReply = Callable[[str], None]
-"""Told, while a model writes its reply, all of the reply so far. Returns at once, and raises nothing."""
+"""Callback with the whole reply so far, called while a model writes it. It must return at once and not raise."""
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """All that a model may know: the folded thread, the agent it speaks for, and the prompt made from both."""
+    """Input of a model call: the state of the thread, the active agent, and the prompt built from both."""
 
     state: ThreadState
     agent: Agent
@@ -23,10 +23,10 @@ class ModelRequest:
 
 
 class Model(Protocol):
-    """Chooses the next step. Never raises for anything the other side may do: every end is a Completion.
+    """Chooses the next step. Failures of the model server do not raise; each result is a Completion.
 
-    A model that can tells `words` its reply while it writes it, each time more of it. The reply that is chosen in the
-    end begins with what was told; of other steps nothing is told. When the call fails, what was told is void.
+    A model that supports streaming calls `on_partial` with growing beginnings of its reply, never with parts of other
+    steps. The final reply starts with the last of them. When the call fails, they are void.
     """
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion: ...

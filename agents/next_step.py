@@ -1,4 +1,4 @@
-"""What should be in flight now? Asked after every change and after every start; pure (factor 12)."""
+"""Compute the effects that a thread needs next, as a pure function of its state (ADR 0002)."""
 
 from agents.budget import BUDGET_KINDS, BudgetKind
 from agents.effects import AskHuman, CallModel, Prefetch, RecoverTool, RunTool, SendMessage, WorkEffect
@@ -9,15 +9,16 @@ MAX_FAILURES = 3
 
 
 def pending_sends(state: ThreadState) -> tuple[SendMessage, ...]:
-    """Messages go out whatever the thread is doing: also a cancelled thread corrects its cards."""
-    sent = () if state.unreadable is not None else state.pending_messages
+    """Return the messages to send. A paused or cancelled thread sends them too, for example to update its cards."""
+    pending = () if state.unreadable is not None else state.pending_messages
     return tuple(
-        SendMessage(key=m.key, to=m.to, message=m.message, request_id=m.request_id, replaces=m.replaces) for m in sent
+        SendMessage(key=m.key, to=m.to, message=m.message, request_id=m.request_id, replaces=m.replaces)
+        for m in pending
     )
 
 
 def next_work(state: ThreadState) -> tuple[WorkEffect, ...]:
-    """The one thing to do next; nothing while people or the clock are waited for."""
+    """Return the next piece of work, at most one; empty while the thread waits for people or for a time."""
     if state.unreadable is not None:
         return ()
     if state.current_call is not None and state.current_call.phase == "running" and state.paused is None:
@@ -42,9 +43,9 @@ def _run_tool(call: CurrentCall) -> tuple[WorkEffect, ...]:
 
 
 def _prefetch(state: ThreadState, tool: str) -> Prefetch:
-    """Every agent that is asked looks up anew, each time."""
-    asked = f"{state.delegations[-1].call_id}:" if state.delegations else ""
-    return Prefetch(key=f"prefetch:{asked}{tool}", tool=tool)
+    """Return a prefetch. Its key contains the delegation, because each delegated agent runs its own prefetch."""
+    prefix = f"{state.delegations[-1].call_id}:" if state.delegations else ""
+    return Prefetch(key=f"prefetch:{prefix}{tool}", tool=tool)
 
 
 def _model_call_or_help(state: ThreadState) -> tuple[WorkEffect, ...]:
@@ -56,7 +57,7 @@ def _model_call_or_help(state: ThreadState) -> tuple[WorkEffect, ...]:
 
 
 def exhausted_budget(state: ThreadState) -> BudgetKind | None:
-    """The first limit that is reached, if one is."""
+    """Return the first kind of budget whose limit is reached, or None."""
     for kind in BUDGET_KINDS:
         limit = getattr(state.budget, kind)
         if limit is not None and getattr(state.spent, kind) >= limit:

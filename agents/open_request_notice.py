@@ -1,4 +1,4 @@
-"""The line for a person who writes while a request is open: who can decide it, until when, and how."""
+"""Notice for a person who writes while a request is open: who can decide it, until when and how."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,10 +16,10 @@ from agents.state import ThreadState
 from agents.visible_text import escape_hidden_characters
 
 AnswerInstructions = Callable[[Request], str]
-"""How a person answers a request where the message came from, in words; empty where there is no way to."""
+"""Returns the text that says how to answer a request on the channel of the message; empty if that is impossible."""
 
 MIN_NOTICE_INTERVAL = timedelta(seconds=5)
-"""Within this time the same line is not sent again to a shared place."""
+"""Minimum time between two equal notices in a shared conversation."""
 
 MAX_NAMES_PER_ROLE = 10
 CONSENT_WORDS = frozenset(
@@ -38,9 +38,9 @@ def open_request_notice(
     *,
     is_shared: bool = False,
 ) -> tuple[NoticeGiven, ...]:
-    """Return the line for the writer of a message that left the open request as it was.
+    """Return the notice for the author of a message that left the open request unchanged.
 
-    A place that is shared with people who talk to each other is not told the same again within seconds.
+    In a shared conversation an equal notice is not repeated within MIN_NOTICE_INTERVAL.
     """
     request = state.open_request
     if request is None or _is_expired(request, message.at):
@@ -57,7 +57,7 @@ def _is_repeated(notice: NoticeGiven, last: NoticeGiven | None) -> bool:
 
 
 def describe_open_request(request: Request, people: People, message: IncomingMessage, instructions: str) -> str:
-    """Return who can still decide, how many are missing, until when, and how to answer."""
+    """Return a text with the remaining deciders, the number of approvals, the deadline and how to answer."""
     if request.kind == "question":
         return _describe_question(request, people, message, instructions)
     approved = f"{len(request.approvers)} of {request.terms.quorum}"
@@ -67,41 +67,43 @@ def describe_open_request(request: Request, people: People, message: IncomingMes
 
 
 def describe_remaining_deciders(request: Request, people: People) -> str:
-    """Return the roles and people that can still decide a request, by the names of those who have not."""
-    ask = request.terms
-    told = ["anyone known here"] if "*" in ask.roles else [_describe_role(request, role, people) for role in ask.roles]
-    named = [who for key in ask.people if (who := people.get(person_address(key))) is not None]
-    told += [escape_hidden_characters(who.name) for who in named if _is_decision_missing(request, who, people)]
-    return " or ".join(told) or "an approval that no person here can give"
+    """Return the roles and people who can still decide a request, with the names of those who have not decided."""
+    terms = request.terms
+    groups = (
+        ["any known person"] if "*" in terms.roles else [_describe_role(request, role, people) for role in terms.roles]
+    )
+    named = [person for key in terms.people if (person := people.get(person_address(key))) is not None]
+    groups += [escape_hidden_characters(one.name) for one in named if _is_decision_missing(request, one, people)]
+    return " or ".join(groups) or "an approval that no known person can give"
 
 
 def is_consent(text: str) -> bool:
-    """Return whether a message sounds as if it approved something."""
+    """Return whether a message looks as if it was meant as an approval."""
     words = _WORDS.findall(text.lower()[:200])
     return bool(words) and (words[0] in CONSENT_WORDS or "approve" in words)
 
 
 def _describe_question(request: Request, people: People, message: IncomingMessage, instructions: str) -> str:
     until = _describe_deadline(request, message.at)
-    told = f"{request.code} still waits for {_describe_answerers(request, people)}{until}"
+    text = f"{request.code} still waits for {_describe_answerers(request, people)}{until}"
     if request.purpose == "outcome":
-        return _append_instructions(f"{told}; a message does not answer this one", instructions) + _describe_choices(
-            request
-        )
+        return _append_instructions(
+            f"{text}; a message does not answer this question", instructions
+        ) + _describe_choices(request)
     if _may_answer(request, people, message):
         return f"{request.code} still waits for an answer{until}.{_describe_choices(request)}"
-    return _append_instructions(told, instructions) + _describe_choices(request)
+    return _append_instructions(text, instructions) + _describe_choices(request)
 
 
 def _describe_answerers(request: Request, people: People) -> str:
-    told = [people.name_of(request.requester)]
+    names = [people.name_of(request.requester)]
     if request.terms.roles or request.terms.people:
-        told.append(describe_remaining_deciders(request, people))
-    return " or ".join(told)
+        names.append(describe_remaining_deciders(request, people))
+    return " or ".join(names)
 
 
 def _may_answer(request: Request, people: People, message: IncomingMessage) -> bool:
-    tried = Answer(
+    answer = Answer(
         by=message.by,
         entered_by=message.entered_by,
         channel=message.source,
@@ -110,8 +112,8 @@ def _may_answer(request: Request, people: People, message: IncomingMessage) -> b
         text=message.text,
     )
     try:
-        return evaluate_answer(request, tried, people=people, now=message.at).answer.counted
-    except InvalidAnswer:  # the right to answer is judged before the answer
+        return evaluate_answer(request, answer, people=people, now=message.at).answer.counted
+    except InvalidAnswer:  # the right to answer is checked before the answer
         return True
     except AlreadySettled:
         return False
@@ -119,17 +121,17 @@ def _may_answer(request: Request, people: People, message: IncomingMessage) -> b
 
 def _describe_role(request: Request, role: str, people: People) -> str:
     names = [
-        escape_hidden_characters(who.name)
-        for who in people.with_role(role)
-        if _is_decision_missing(request, who, people)
+        escape_hidden_characters(person.name)
+        for person in people.with_role(role)
+        if _is_decision_missing(request, person, people)
     ]
     more = [f"{len(names) - MAX_NAMES_PER_ROLE} more"] if len(names) > MAX_NAMES_PER_ROLE else []
-    inside = ", ".join([*names[:MAX_NAMES_PER_ROLE], *more]) or "no person who can"
-    return f"{escape_hidden_characters(role)} ({inside})"
+    members = ", ".join([*names[:MAX_NAMES_PER_ROLE], *more]) or "no person who can decide"
+    return f"{escape_hidden_characters(role)} ({members})"
 
 
 def _is_decision_missing(request: Request, person: Person, people: People) -> bool:
-    """Return whether the person may decide and has not."""
+    """Return whether the person may decide and has not decided yet."""
     own = person_address(person.key)
     if not may_decide(person, request.terms) or own in request.approvers:
         return False

@@ -1,4 +1,4 @@
-"""Outcomes: how a request ended, in the same words on every card, in every list and in the log."""
+"""Describe how a request ended, with the same text on cards, in lists and in the log."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -7,23 +7,23 @@ from typing import Protocol
 from agents.people import name_in
 from agents.visible_text import escape_and_truncate, escape_hidden_characters
 
-MAX_COMMENT = 300
-"""Characters of an answer's own words."""
+MAX_COMMENT_LENGTH = 300
+"""Limit in characters for the comment or text of an answer."""
 
 Names = Mapping[str, str]
-"""The names of people, by address."""
+"""Names of people by address."""
 
 When = Callable[[datetime], str]
 
 _WITHOUT_ANSWER = {
-    "expired": "nobody answered in time",
-    "superseded": "taken back, or replaced by a new instruction",
+    "expired": "no answer in time",
+    "superseded": "withdrawn, or replaced by a new instruction",
     "cancelled": "cancelled with its thread",
 }
 
 
-class Given(Protocol):
-    """An answer to a request, as the core keeps it or as a client of the API gets it."""
+class AnswerLike(Protocol):
+    """Fields of an answer that the core's records and the API's response models have in common."""
 
     @property
     def by(self) -> str: ...
@@ -45,48 +45,53 @@ class Given(Protocol):
     def is_proposal(self) -> bool: ...
 
 
-def describe_outcome(status: str, answers: Sequence[Given], names: Names, when: When | None = None) -> str:
-    """Return how a request ended in one line: who decided, from where, `when` if that is to be told, their words."""
-    last = next((given for given in reversed(answers) if given.counted), None)
+def describe_outcome(status: str, answers: Sequence[AnswerLike], names: Names, when: When | None = None) -> str:
+    """Describe in one line how a request ended: who decided it, on which channel, when, and with which comment.
+
+    `when` formats the time of the last answer; without it the time is left out.
+    """
+    last = next((answer for answer in reversed(answers) if answer.counted), None)
     if status in _WITHOUT_ANSWER or last is None:
         return _WITHOUT_ANSWER.get(status, status)
-    return f"{_decision(status, answers, last, names)}{_circumstances(last, names, when)}"
+    return f"{_describe_decision(status, answers, last, names)}{_describe_circumstances(last, names, when)}"
 
 
-def describe_answer(given: Given, names: Names, when: When | None = None) -> str:
-    """Return one answer in a line of the same form."""
+def describe_answer(answer: AnswerLike, names: Names, when: When | None = None) -> str:
+    """Describe one answer in a line of the same form."""
     return (
-        f"{escape_hidden_characters(given.decision)} by {name_in(names, given.by)}{_circumstances(given, names, when)}"
+        f"{escape_hidden_characters(answer.decision)} by {name_in(names, answer.by)}"
+        f"{_describe_circumstances(answer, names, when)}"
     )
 
 
-def _decision(status: str, answers: Sequence[Given], last: Given, names: Names) -> str:
-    """Name who decided: everybody who approved, who edited, and that only the editor saw what was approved."""
+def _describe_decision(status: str, answers: Sequence[AnswerLike], last: AnswerLike, names: Names) -> str:
+    """Return who decided: all approvers, the editor, and a remark if only the editor saw the approved version."""
     by = name_in(names, last.by)
     if status != "approved":
         return f"{escape_hidden_characters(status)} by {by}"
-    approvals = [given for given in answers if _approves(given)]
-    edit = next((given for given in reversed(answers) if given.counted and given.decision == "edit"), None)
-    if edit is not None and {given.by for given in approvals} == {edit.by}:
-        return f"edited and approved by {by}; nobody else saw this version"
-    others = {g.by: _signature(g, names) for g in approvals if g.decision == "approve" and g.by != last.by}
+    approvals = [answer for answer in answers if _is_approval(answer)]
+    edit = next((answer for answer in reversed(answers) if answer.counted and answer.decision == "edit"), None)
+    if edit is not None and {answer.by for answer in approvals} == {edit.by}:
+        return f"edited and approved by {by}; no other person saw this version"
+    others = {a.by: _describe_approver(a, names) for a in approvals if a.decision == "approve" and a.by != last.by}
     approved = f"approved by {', then '.join([*others.values(), by])}"
-    return approved if edit is None else f"edited by {_signature(edit, names)}, {approved}"
+    return approved if edit is None else f"edited by {_describe_approver(edit, names)}, {approved}"
 
 
-def _signature(given: Given, names: Names) -> str:
-    """Return who gave an answer, and who entered it where that is another person."""
-    entered = f" (entered by {name_in(names, given.entered_by)})" if given.entered_by else ""
-    return f"{name_in(names, given.by)}{entered}"
+def _describe_approver(answer: AnswerLike, names: Names) -> str:
+    """Return the name of the person who answered and, if another person entered the answer, that name."""
+    entered = f" (entered by {name_in(names, answer.entered_by)})" if answer.entered_by else ""
+    return f"{name_in(names, answer.by)}{entered}"
 
 
-def _approves(given: Given) -> bool:
-    return given.counted and given.decision in ("approve", "edit") and not given.is_proposal
+def _is_approval(answer: AnswerLike) -> bool:
+    return answer.counted and answer.decision in ("approve", "edit") and not answer.is_proposal
 
 
-def _circumstances(given: Given, names: Names, when: When | None) -> str:
-    """Return from where, who entered it, when, and the words that came with it."""
-    said = given.comment or given.text
-    entered = f", entered by {name_in(names, given.entered_by)}" if given.entered_by else ""
-    told = f" ({escape_hidden_characters(given.channel.partition(':')[0])}){entered}{when(given.at) if when else ''}"
-    return f"{told}: {escape_and_truncate(said, MAX_COMMENT)}" if said else told
+def _describe_circumstances(answer: AnswerLike, names: Names, when: When | None) -> str:
+    """Return the channel, the person who entered the answer, the time and the comment."""
+    comment = answer.comment or answer.text
+    entered = f", entered by {name_in(names, answer.entered_by)}" if answer.entered_by else ""
+    channel = escape_hidden_characters(answer.channel.partition(":")[0])
+    text = f" ({channel}){entered}{when(answer.at) if when else ''}"
+    return f"{text}: {escape_and_truncate(comment, MAX_COMMENT_LENGTH)}" if comment else text

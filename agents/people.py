@@ -1,4 +1,4 @@
-"""The people Handrail knows, their roles, their names, and where each is reached."""
+"""The configured people with their roles, names and addresses."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ _GROUP_SCHEMES = ("role", "person")
 
 
 class Person(FrozenModel):
-    """One person of the configuration. A role `*` stands for every role."""
+    """A configured person. The role `*` stands for all roles."""
 
     key: str
     name: str
@@ -22,19 +22,19 @@ class Person(FrozenModel):
 
 
 class People(FrozenModel):
-    """Everybody, by key."""
+    """All configured people."""
 
     members: tuple[Person, ...] = ()
 
     def get(self, address: Address) -> Person | None:
-        """The person behind `person:KEY` or behind one of their addresses; None for a stranger."""
+        """Return the person with `person:KEY` or with this configured address; None if unknown."""
         key = address.id if address.scheme == "person" else None
         return next((p for p in self.members if p.key == key or address in p.addresses), None)
 
-    def met_at(self, address: Address) -> Person | None:
-        """Return the person who is met at an address, also at a terminal of their key or as a member of Slack."""
-        if (who := self.get(address)) is not None:
-            return who
+    def find_at(self, address: Address) -> Person | None:
+        """Return the person who is reached at an address, including `terminal:KEY` and Slack users of any workspace."""
+        if (person := self.get(address)) is not None:
+            return person
         if address.scheme == "terminal":
             return self.get(person_address(address.id))
         if address.scheme != "slack":
@@ -43,33 +43,35 @@ class People(FrozenModel):
         return next((p for p in self.members if any(_is_member(at, member) for at in p.addresses)), None)
 
     def name_of(self, address: Address) -> str:
-        """Return the name of the person behind an address, or what stands in it, visible."""
-        who = self.get(address)
-        return escape_hidden_characters(who.name if who else address.id)
+        """Return the name of the person at an address, or else the id in it, with hidden characters escaped."""
+        person = self.get(address)
+        return escape_hidden_characters(person.name if person else address.id)
 
     def names_of(self, addresses: Iterable[Address]) -> dict[str, str]:
-        """Return the names of those who are met at the addresses, by address; strangers are left out."""
-        met = {str(address): self.met_at(address) for address in addresses}
-        return {address: who.name for address, who in met.items() if who is not None}
+        """Return the names of the people at these addresses, by address; unknown people are left out."""
+        found = {str(address): self.find_at(address) for address in addresses}
+        return {address: person.name for address, person in found.items() if person is not None}
 
     def with_role(self, role: str) -> tuple[Person, ...]:
         return tuple(p for p in self.members if p.has_role(role))
 
     def resolve_addresses(self, to: Address, via: str | None) -> tuple[Address, ...]:
-        """The addresses behind `role:X` or `person:X` on the channel `via`, each once; any other stands for itself.
+        """Return the addresses of `role:X` or `person:X` on the channel `via`, without repetition.
 
-        A person who has none there is left out.
+        Any other address is returned as it is. People without an address on the channel are left out.
         """
         if to.scheme not in _GROUP_SCHEMES:
             return (to,)
-        return tuple(dict.fromkeys(at for who in self._group_members(to) if (at := _address_on(who, via)) is not None))
+        return tuple(
+            dict.fromkeys(at for person in self._group_members(to) if (at := _address_on(person, via)) is not None)
+        )
 
     def people_without_address(self, to: Address, via: str | None) -> tuple[Person, ...]:
-        """Return the people behind `role:X` or `person:X` who have no address on the channel `via`."""
-        return tuple(who for who in self._group_members(to) if _address_on(who, via) is None)
+        """Return the people of `role:X` or `person:X` who have no address on the channel `via`."""
+        return tuple(person for person in self._group_members(to) if _address_on(person, via) is None)
 
     def is_unknown_group(self, to: Address) -> bool:
-        """Return whether `role:X` or `person:X` names no one who is known here."""
+        """Return whether `role:X` or `person:X` has no configured person."""
         return to.scheme in _GROUP_SCHEMES and not self._group_members(to)
 
     def _group_members(self, to: Address) -> tuple[Person, ...]:
@@ -78,27 +80,27 @@ class People(FrozenModel):
         return tuple(filter(None, [self.get(to)])) if to.scheme == "person" else ()
 
     def direct_addresses(self, owner: Address, preferred_scheme: str) -> tuple[Address, ...]:
-        """Where somebody is met alone, the addresses on the channel `first` before others, the terminal last.
+        """Return the addresses for asking a person directly, those with `preferred_scheme` first, the terminal last.
 
-        A stranger has the address they came from.
+        An unknown person has only the address that they wrote from.
         """
-        if (who := self.get(owner)) is None:
+        if (person := self.get(owner)) is None:
             return () if owner.scheme in ("person", "role", "agent", "system") else (owner,)
-        own = sorted(who.addresses, key=lambda address: address.scheme != preferred_scheme)
-        return tuple(dict.fromkeys((*own, Address(f"terminal:{who.key}"))))
+        own = sorted(person.addresses, key=lambda address: address.scheme != preferred_scheme)
+        return tuple(dict.fromkeys((*own, Address(f"terminal:{person.key}"))))
 
 
 def name_in(names: Mapping[str, str], address: str) -> str:
-    """Return the name that goes with an address, or what stands in it, visible."""
+    """Return the name for an address, or else the id in it, with hidden characters escaped."""
     return escape_hidden_characters(names.get(address) or address.partition(":")[2])
 
 
 def _is_member(address: Address, member: str) -> bool:
-    """Return whether an address is a member of Slack, with or without their team before the id."""
+    """Return whether an address is this Slack user, with or without a team id before the user id."""
     return address.scheme == "slack" and address.id.rpartition("/")[2] == member
 
 
 def _address_on(person: Person, via: str | None) -> Address | None:
-    """Return the person's address on a channel. Everybody has a terminal, under their key."""
+    """Return the person's address on a channel. Each person has a terminal address under their key."""
     fallback = Address(f"terminal:{person.key}") if via in (None, "terminal") else None
     return next((a for a in person.addresses if a.scheme == via), fallback)

@@ -1,4 +1,4 @@
-"""Who may decide what: a pure function outside the model (DESIGN §6)."""
+"""Policy: decide whether a tool call is allowed, denied or needs approval. Pure functions outside the model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ EffectClass = Literal["read", "idempotent", "verifiable", "once"]
 
 
 class EscalationStep(FrozenModel):
-    """Ask somebody else, or elsewhere, when nobody has answered `after` seconds."""
+    """Escalation: ask `to` (on the channel `via`) when a request has no answer after `after` seconds."""
 
     after: int
     to: Address
@@ -27,11 +27,11 @@ def _sort_by_time(steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ..
 
 
 class ApprovalTerms(FrozenModel):
-    """The terms on which people decide. Times are seconds, and stand in the order in which they come.
+    """Terms of an approval: who may decide, how many, how strongly authenticated and until when.
 
-    Empty `roles` and `people` mean that nobody may; the role `*` means everybody we know. Every request has a time to
-    live; `on_expire` "hold" keeps it open beyond that. Without `editor_may_approve` an edit approves nothing: another
-    person must approve the new arguments.
+    Times are in seconds; `remind` and `escalate` are sorted by time. Empty `roles` and `people` mean that no person may
+    decide; the role `*` means any known person. Each request expires; `on_expire` "hold" keeps it open after that.
+    Without `editor_may_approve` an edit does not count as an approval: another person must approve the new arguments.
     """
 
     roles: tuple[str, ...] = ()
@@ -47,11 +47,11 @@ class ApprovalTerms(FrozenModel):
 
 
 CONFIRMATION_TERMS = ApprovalTerms(roles=("*",), requester_may_approve=True)
-"""The terms for a call that would be allowed without untrusted content, where its tool names no approver."""
+"""Terms for a call that untrusted content keeps from being allowed, if its tool names no approver."""
 
 
 class Rule(FrozenModel):
-    """One ordered rule of the configuration: the first whose tool and `when` match decides."""
+    """A configured rule. The first rule whose tool and `when` arguments match decides."""
 
     name: str
     tool: str
@@ -61,7 +61,7 @@ class Rule(FrozenModel):
 
 
 class PolicyDecision(FrozenModel):
-    """What policy says of one proposal, and which rule said it."""
+    """Policy's answer for a proposed call, and the rule that gave it."""
 
     answer: Literal["allow", "ask", "deny"]
     rule: str
@@ -70,7 +70,7 @@ class PolicyDecision(FrozenModel):
 
 
 class ToolDefaults(FrozenModel):
-    """What a tool says of itself, used when no rule matches."""
+    """A tool's own classification and approval terms, used when no rule matches."""
 
     effect: EffectClass
     risk: Literal["low", "medium", "high"]
@@ -78,9 +78,9 @@ class ToolDefaults(FrozenModel):
 
 
 class Policy(FrozenModel):
-    """The rules of the house, in order, and the people they speak of.
+    """The configured rules in order, and the people they refer to.
 
-    `own_requests` lets a requester approve what a tool asks by its own default: only for a house of one person.
+    `allow_self_approval` lets requesters approve calls under a tool's default terms; only for single-person use.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -90,7 +90,7 @@ class Policy(FrozenModel):
     def evaluate(
         self, tool: str, arguments: Mapping[str, Any], *, defaults: ToolDefaults | None, is_trusted: bool = True
     ) -> PolicyDecision:
-        """What may happen with this proposal; see `decide`."""
+        """Return the decision on a proposed call; see the function `evaluate`."""
         if defaults is not None and self.allow_self_approval:
             own = defaults.ask.model_copy(update={"requester_may_approve": True})
             defaults = defaults.model_copy(update={"ask": own})
@@ -100,25 +100,26 @@ class Policy(FrozenModel):
 def evaluate(
     tool: str, arguments: Mapping[str, Any], *, defaults: ToolDefaults | None, rules: Sequence[Rule], is_trusted: bool
 ) -> PolicyDecision:
-    """Judge one proposal. `stance` is None for a tool nobody knows; `trusted` is False with untrusted content around.
+    """Return the decision on a proposed call. `defaults` is None for an unknown tool.
 
-    Untrusted content can only raise the answer: what would be allowed is asked, unless it only reads.
+    If the context holds untrusted content (`is_trusted` False), a call that would be allowed needs approval, unless
+    its tool only reads.
     """
     if defaults is None:
         return PolicyDecision(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")
-    verdict = next(
+    decision = next(
         (_decision_of_rule(rule) for rule in rules if _rule_matches(rule, tool, arguments)),
         _default_decision(tool, defaults),
     )
-    if verdict.answer == "allow" and not is_trusted and defaults.effect != "read":
+    if decision.answer == "allow" and not is_trusted and defaults.effect != "read":
         return PolicyDecision(
-            answer="ask", rule=f"{verdict.rule}, untrusted content", ask=_confirmation_terms(defaults)
+            answer="ask", rule=f"{decision.rule}, untrusted content", ask=_confirmation_terms(defaults)
         )
-    return verdict
+    return decision
 
 
 def _confirmation_terms(defaults: ToolDefaults) -> ApprovalTerms:
-    """Return the terms for confirming an allowed call: those of its tool, or any person's if that names no approver."""
+    """Return the terms for confirming an allowed call: its tool's, or CONFIRMATION_TERMS if those name no approver."""
     return defaults.ask if defaults.ask.roles or defaults.ask.people else CONFIRMATION_TERMS
 
 
@@ -129,7 +130,7 @@ def _rule_matches(rule: Rule, tool: str, arguments: Mapping[str, Any]) -> bool:
 
 
 def is_same_value(first: Any, second: Any) -> bool:
-    """Compare as JSON does: 1.0 is 1, but true is not."""
+    """Return whether two values are equal in JSON: 1.0 equals 1, but true does not."""
     return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
 
 

@@ -1,4 +1,4 @@
-"""`reduce(state, event) -> state`: pure, and the only place where a log becomes a state (factor 12)."""
+"""Compute the state of a thread from its events, as a pure function."""
 
 from collections.abc import Iterable
 from typing import Any, get_args
@@ -18,14 +18,14 @@ _HISTORY_EVENT_TYPES = get_args(get_args(HistoryEvent)[0])
 
 
 def fold(state: ThreadState, events: Iterable[Event]) -> ThreadState:
-    """The state after all the events, in order."""
+    """Return the state after applying the events in order."""
     for event in events:
         state = reduce(state, event)
     return state
 
 
 def reduce(state: ThreadState, event: Event) -> ThreadState:
-    """The state after one more event. Every event counts, also those this build cannot read."""
+    """Return the state after one more event. An event of an unknown type counts too."""
     if state.requests:
         state = state.model_copy(update={"requests": active_requests(state)})
     changed = _changed_fields(state, event)
@@ -33,7 +33,10 @@ def reduce(state: ThreadState, event: Event) -> ThreadState:
 
 
 def _changed_fields(state: ThreadState, event: Event) -> dict[str, Any]:
-    """Behind an event this build cannot read the log is only counted: what follows may rest on what that event said."""
+    """Return the changed fields.
+
+    After an event of an unknown type only the version advances, because later events may depend on that event.
+    """
     if isinstance(event, UnknownEvent):
         return {"unreadable": event.type}
     if state.unreadable is not None:
@@ -42,15 +45,18 @@ def _changed_fields(state: ThreadState, event: Event) -> dict[str, Any]:
 
 
 def _reduce_by_family(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
-    """Each family has its own `match`; mypy fails here when an event belongs to none, and there when it has no arm."""
+    """Return the fields that the reducer of the event's family changes.
+
+    mypy fails here for an event without a family, and in the family's `match` for an event without a case.
+    """
     if isinstance(event, MessagingEvent):
         return reduce_messages(state, event)
     if isinstance(event, WorkEvent):
         return reduce_work(state, event)
     if isinstance(event, RequestEvent):
         return reduce_requests(state, event)
-    life: LifecycleEvent = event
-    return reduce_lifecycle(state, life)
+    lifecycle_event: LifecycleEvent = event
+    return reduce_lifecycle(state, lifecycle_event)
 
 
 def _log_fields(state: ThreadState, event: Event, fields: dict[str, Any]) -> dict[str, Any]:
@@ -58,15 +64,15 @@ def _log_fields(state: ThreadState, event: Event, fields: dict[str, Any]) -> dic
     counted = {"version": seq, "updated_at": event.at, "spent": _add_work_time(state, event, fields)}
     if not isinstance(event, _HISTORY_EVENT_TYPES):
         return counted
-    recent = (*_history_before(state, event), event)
-    over = max(0, len(recent) - MAX_HISTORY_EVENTS)
-    return {**counted, "history": recent[over:], "dropped_events": state.dropped_events + over, "context_seq": seq}
+    history = (*_history_before(state, event), event)
+    excess = max(0, len(history) - MAX_HISTORY_EVENTS)
+    return {**counted, "history": history[excess:], "dropped_events": state.dropped_events + excess, "context_seq": seq}
 
 
 def _history_before(state: ThreadState, event: Event) -> tuple[HistoryEvent, ...]:
-    """Of calls of the model that failed one after the other the last is enough: an outage pushes nothing else out."""
-    fails_again = _is_failed_call(event) and bool(state.history) and _is_failed_call(state.history[-1])
-    return state.history[:-1] if fails_again else state.history
+    """Return the history before the event. Only the last of consecutive failed model calls stays in it."""
+    is_repeated_failure = _is_failed_call(event) and bool(state.history) and _is_failed_call(state.history[-1])
+    return state.history[:-1] if is_repeated_failure else state.history
 
 
 def _is_failed_call(event: Event) -> bool:
@@ -74,7 +80,7 @@ def _is_failed_call(event: Event) -> bool:
 
 
 def _add_work_time(state: ThreadState, event: Event, fields: dict[str, Any]) -> Budget:
-    """The time between two events counts as work when the thread was running in between; to a fork it is nothing."""
+    """Return the totals with the time since the previous event, if the thread was running; a fork starts at zero."""
     spent: Budget = fields.get("spent", state.spent)
     if state.updated_at is None or state.status != "running" or isinstance(event, ThreadForked):
         return spent

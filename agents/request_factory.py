@@ -1,4 +1,4 @@
-"""Opening requests: what a person is asked, and on which terms."""
+"""Create the requests that people are asked, with their terms."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 ANY_KNOWN_PERSON = ApprovalTerms(
     roles=("*",), requester_may_approve=True, min_assurance=Assurance.LOW, expires=WEEK_SECONDS
 )
-"""The terms of a question: everybody we know may answer it. An answer informs; it never approves."""
+"""Terms of a question: any known person may answer it. An answer is never an approval."""
 
 EXTEND_BUDGET_DEFAULTS = ToolDefaults(
     effect="idempotent",
@@ -26,7 +26,7 @@ EXTEND_BUDGET_DEFAULTS = ToolDefaults(
     ask=ApprovalTerms(roles=("*",), requester_may_approve=True, expires=WEEK_SECONDS, on_expire="halt"),
 )
 NO_APPROVER = ApprovalTerms(on_expire="halt")
-"""The terms on which a budget is asked for that policy denies: it ends by time, or when the requester gives up."""
+"""Terms of a budget request that policy denies: it can only expire or be denied by its requester."""
 
 OUTCOMES = ("ran", "did not run", RETRY_CALL)
 
@@ -34,7 +34,7 @@ OUTCOMES = ("ran", "did not run", RETRY_CALL)
 def approval_request(
     state: ThreadState, call: CurrentCall, policy_decision: PolicyDecision, stamp: EventStamp
 ) -> RequestOpened:
-    """The approval of exactly this call."""
+    """Return the approval request for exactly this call."""
     return _request_opened(
         state,
         stamp,
@@ -49,23 +49,23 @@ def approval_request(
 
 
 def question_request(state: ThreadState, step: RequestHumanInput, stamp: EventStamp) -> RequestOpened:
-    """The question the agent chose to ask."""
+    """Return the request for the question that the agent chose to ask."""
     return _request_opened(
         state, stamp, **_question_fields(state, step.question, step.choices), format=step.format, urgency=step.urgency
     )
 
 
 def help_request(state: ThreadState, reason: str, stamp: EventStamp) -> RequestOpened:
-    """The agent is stuck: a person tells it how to go on."""
+    """Return the question how to continue, for an agent that is stuck."""
     question = f"{reason} How should I go on?"
     return _request_opened(state, stamp, **{**_question_fields(state, question, ()), "purpose": "handover"})
 
 
 def repeated_failure_request(state: ThreadState, stamp: EventStamp) -> RequestOpened:
-    """Several attempts failed; the last reason is named."""
+    """Return the request for help after repeated failures, with the last reason."""
     reason = _last_failure_reason(state)
-    because = f"; the last one: {reason}" if reason else ""
-    return help_request(state, f"Several attempts in a row failed{because}.", stamp)
+    suffix = f"; the last one: {reason}" if reason else ""
+    return help_request(state, f"Several attempts in a row failed{suffix}.", stamp)
 
 
 def _last_failure_reason(state: ThreadState) -> str:
@@ -80,27 +80,30 @@ def _last_failure_reason(state: ThreadState) -> str:
 
 
 def outcome_request(state: ThreadState, call: CurrentCall, stamp: EventStamp) -> RequestOpened:
-    """Nobody can tell whether a call happened: a person looks. What several had to approve, nobody repeats alone."""
-    question = f"{call.tool} was started and I cannot tell whether it ran. Please look: did it?"
+    """Return the question whether a call with an unknown outcome ran.
+
+    A call that needed several approvals cannot be repeated on the answer of one person.
+    """
+    question = f"{call.tool} was started, but I cannot tell whether it ran. Please check: did it run?"
     choices = OUTCOMES if call.terms is None or call.terms.quorum == 1 else OUTCOMES[:-1]
-    asked = {**_question_fields(state, question, choices), "purpose": "outcome", "call_id": call.call_id}
-    asked["requesters"] = call.requesters
+    fields = {**_question_fields(state, question, choices), "purpose": "outcome", "call_id": call.call_id}
+    fields["requesters"] = call.requesters
     if call.terms is not None:
         terms = call.terms.model_copy(
             update={"expires": WEEK_SECONDS, "on_expire": "deny", "remind": (), "escalate": ()}
         )
-        asked["policy"] = PolicyDecision(
-            answer="ask", rule="whoever could approve it may say what became of it", ask=terms
+        fields["policy"] = PolicyDecision(
+            answer="ask", rule="the approvers of a call may report its outcome", ask=terms
         )
-    return _request_opened(state, stamp, **asked, format="multiple_choice", urgency="high")
+    return _request_opened(state, stamp, **fields, format="multiple_choice", urgency="high")
 
 
 def budget_request(state: ThreadState, kind: BudgetKind, policy: Policy, stamp: EventStamp) -> RequestOpened:
-    """The approval of as much again as the thread has been given."""
+    """Return the approval request for extending a budget by its current limit."""
     limit, used = float(getattr(state.budget, kind)), float(getattr(state.spent, kind) or 0)
     arguments = {"kind": kind, "by": limit}
-    verdict = policy.evaluate("extend_budget", arguments, defaults=EXTEND_BUDGET_DEFAULTS)
-    terms = verdict.ask or (NO_APPROVER if verdict.answer == "deny" else EXTEND_BUDGET_DEFAULTS.ask)
+    decision = policy.evaluate("extend_budget", arguments, defaults=EXTEND_BUDGET_DEFAULTS)
+    terms = decision.ask or (NO_APPROVER if decision.answer == "deny" else EXTEND_BUDGET_DEFAULTS.ask)
     return _request_opened(
         state,
         stamp,
@@ -110,12 +113,12 @@ def budget_request(state: ThreadState, kind: BudgetKind, policy: Policy, stamp: 
         question=budget_question(kind, used, limit),
         arguments=arguments,
         digest=call_digest(state.thread_id, stamp.new_id, "extend_budget", 1, arguments),
-        policy=PolicyDecision(answer="ask", rule=verdict.rule, reason=verdict.reason, ask=terms),
+        policy=PolicyDecision(answer="ask", rule=decision.rule, reason=decision.reason, ask=terms),
     )
 
 
 def budget_question(kind: BudgetKind, used: float, limit: float) -> str:
-    """Say what was used up and how much more is asked for."""
+    """Return the text with the used amount, the limit and the requested extension."""
     match kind:
         case "usd":
             return f"used ${used:,.2f} of ${limit:,.2f}; allow ${limit:,.2f} more?"
@@ -131,7 +134,7 @@ def _format_duration(seconds: float) -> str:
 
 
 def _question_fields(state: ThreadState, question: str, choices: tuple[str, ...]) -> dict[str, Any]:
-    terms = PolicyDecision(answer="ask", rule="anybody we know may answer a question", ask=ANY_KNOWN_PERSON)
+    terms = PolicyDecision(answer="ask", rule="any known person may answer a question", ask=ANY_KNOWN_PERSON)
     digest = question_digest(state.thread_id, question, choices)
     return {
         "kind": "question",
@@ -159,5 +162,5 @@ def _request_opened(state: ThreadState, stamp: EventStamp, **fields: Any) -> Req
 
 
 def agent_address(state: ThreadState) -> Address:
-    """The agent at work as an actor."""
+    """Return the address of the active agent, for events that it causes."""
     return Address(f"agent:{state.active_agent}") if state.active_agent else ENGINE

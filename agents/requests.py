@@ -1,4 +1,4 @@
-"""Requests to people: records with one winner. Judging an answer is pure; deciding it once is the store's work."""
+"""Requests to people and their answers. The event store ensures that each request is decided only once."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -14,19 +14,19 @@ from agents.steps import AnswerFormat, Urgency
 Decision = Literal["approve", "deny", "edit", "answer"]
 RequestStatus = Literal["open", "approved", "denied", "answered", "expired", "superseded", "cancelled"]
 RETRY_CALL = "run again"
-"""The answer about a call in doubt that lets it start once more: it takes what approving the call took."""
+"""Answer to an outcome question that starts the call again; it needs the same rights as approving the call."""
 
 MAX_UNCOUNTED_ANSWERS_KEPT = 10
-"""The answers that did not count of one request which are kept; the log has more of them."""
+"""Limit on uncounted answers kept in a request; the log holds more of them."""
 
 MAX_UNCOUNTED_ANSWERS = 100
-"""The answers that did not count of one request which enter the log; all are answered."""
+"""Limit on uncounted answers of a request that are logged; each of them still gets a reply."""
 
 Purpose = Literal["tool", "budget", "question", "handover", "outcome"]
 
 
 class Answer(FrozenModel):
-    """What an authenticated person said to one named request. `entered_by` is the authenticated address if not `by`."""
+    """An answer to a request. `entered_by` is the authenticated address if it differs from `by`."""
 
     by: Address
     entered_by: Address | None = None
@@ -39,9 +39,9 @@ class Answer(FrozenModel):
 
 
 class RecordedAnswer(FrozenModel):
-    """An answer as the request keeps it: also those that did not count, with the reason.
+    """An answer recorded in a request. `reason` says why an answer does not count.
 
-    `is_proposal` marks an edit that changed the arguments and approved nothing.
+    `is_proposal` marks an edit that changed the arguments without approving them.
     """
 
     by: Address
@@ -54,11 +54,11 @@ class RecordedAnswer(FrozenModel):
     at: AwareDatetime
     counted: bool
     reason: str | None = None
-    is_proposal: bool = Field(default=False, exclude_if=lambda proposed: not proposed)
+    is_proposal: bool = Field(default=False, exclude_if=lambda is_proposal: not is_proposal)
 
 
 class PostedCard(FrozenModel):
-    """One copy of the request on some channel."""
+    """A card of the request that a channel delivered."""
 
     address: Address
     state: RequestStatus
@@ -68,12 +68,15 @@ class PostedCard(FrozenModel):
 
 
 def _optional_field(default: Any) -> Any:
-    """Return a field that requests of earlier builds lack: it is written only where it says something."""
+    """Return a field that older requests do not have; it is written only when it is not empty."""
     return Field(default=default, exclude_if=lambda value: not value)
 
 
 class Deciders(FrozenModel):
-    """The people of one role, or those named one by one (`role` None), who may decide. `more` counts those left out."""
+    """People who may decide: those of one role, or people named individually (`role` None).
+
+    `more` is the number of people left out of the list.
+    """
 
     role: str | None = None
     people: tuple[Address, ...] = ()
@@ -81,7 +84,7 @@ class Deciders(FrozenModel):
 
 
 class UndeliverableCard(FrozenModel):
-    """A copy of the request that no channel took, and why."""
+    """A card of the request that could not be delivered, and the reason."""
 
     address: Address
     reason: str
@@ -89,14 +92,14 @@ class UndeliverableCard(FrozenModel):
 
 
 class Request(FrozenModel):
-    """One approval or question, whatever number of cards show it. `held`: it ran out and stays open all the same.
+    """An approval or a question to people, independent of the cards that show it.
 
-    `reasoning` is the agent's own: shown to people as its words, and no part of what they approve. `deciders` and
-    `names` (by address) are as they were when it was opened or last edited; the terms in `policy` are what counts.
-    Of the `answers` that did not count the last MAX_REFUSALS_KEPT are kept; `refused_count` is how many entered
-    the log, at most MAX_REFUSALS.
-    `filled_in` names the arguments that the tool's preparation set; an edit that leaves them out has them set again.
-    `unshown` is why no channel showed it where it was asked, until somebody was asked elsewhere.
+    `is_kept_open` marks a request that expired but stays open. `reasoning` is text of the agent: people see it, but it
+    is not part of what they approve. `deciders` and `names` (by address) are for display, as of the opening or the
+    last edit; the terms in `policy` are authoritative. Uncounted `answers` are kept up to MAX_UNCOUNTED_ANSWERS_KEPT,
+    the last ones; `refused_count` is the number that was logged, at most MAX_UNCOUNTED_ANSWERS. `filled_in` names the
+    arguments that the tool's preparation set; if an edit leaves them out, they are set again. `unshown` is the reason
+    why its conversation could not show it, until a card is delivered elsewhere.
     """
 
     id: str
@@ -142,30 +145,30 @@ class Request(FrozenModel):
 
     @property
     def all_requesters(self) -> tuple[Address, ...]:
-        """The distinct addresses whose words led to this request, the opener of the thread first."""
+        """The distinct addresses whose messages led to this request, the opener of the thread first."""
         return tuple(dict.fromkeys((self.requester, *self.requesters)))
 
     @property
     def last_edit(self) -> RecordedAnswer | None:
-        """The answer that gave the request its present arguments, if it was edited."""
+        """The last edit that counts, or None. It set the current arguments."""
         return next((a for a in reversed(self.answers) if a.counted and a.decision == "edit"), None)
 
     @property
     def approvals(self) -> tuple[RecordedAnswer, ...]:
-        """The answers that approve the request as it stands, in the order in which they were given."""
-        given = (a for a in self.answers if a.counted and a.decision in ("approve", "edit"))
-        return tuple(a for a in given if not a.is_proposal)
+        """The answers that approve the current version of the request, in order."""
+        counted = (a for a in self.answers if a.counted and a.decision in ("approve", "edit"))
+        return tuple(a for a in counted if not a.is_proposal)
 
     @property
     def approvers(self) -> tuple[Address, ...]:
-        """The distinct people whose approval counts, in the order they gave it."""
+        """The distinct people whose approval counts, in order."""
         return tuple(dict.fromkeys(a.by for a in self.approvals))
 
     def with_answer(self, answer: RecordedAnswer) -> "Request":
-        """The request with one answer more, and without those that did not count long ago."""
+        """Return the request with one more answer; only the last uncounted answers are kept."""
         answers = (*self.answers, answer)
-        kept = [given for given in answers if not given.counted][-MAX_UNCOUNTED_ANSWERS_KEPT:]
-        answers = tuple(given for given in answers if given.counted or any(given is one for one in kept))
+        kept = [one for one in answers if not one.counted][-MAX_UNCOUNTED_ANSWERS_KEPT:]
+        answers = tuple(one for one in answers if one.counted or any(one is other for other in kept))
         if answer.counted:
             return self.model_copy(update={"answers": answers})
         return self.model_copy(update={"answers": answers, "refused_count": (self.refused_count or 0) + 1})

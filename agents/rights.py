@@ -1,7 +1,7 @@
-"""Rights over a thread: who may read it, speak in it and steer it. Pure; every way in asks here.
+"""Access rights: who may read a thread, write in it and control it. All channels and the API use these functions.
 
-A thread is for the people who spoke in it, the people its requests ask, the conversation it belongs to, and admins.
-For all others it does not exist.
+A thread is accessible to people who wrote in it, people whom its requests ask, its conversation, and admins. For all
+others it is reported as not found.
 """
 
 from agents.addresses import Address, person_address
@@ -12,16 +12,16 @@ from agents.state import ThreadState
 
 
 class Viewer(FrozenModel):
-    """One person or program that asks for threads. `names` are those by which a thread may know them."""
+    """A person or program that requests access. `names` are the addresses by which a thread may know the viewer."""
 
     names: frozenset[str]
     is_admin: bool = False
 
 
 def to_viewer(caller: Address, people: People, *, source: Address | None = None, is_admin: bool = False) -> Viewer:
-    """Return the viewer behind an address; `seat` is the place they speak from.
+    """Return the viewer for an address. `source` is the conversation that the caller writes from.
 
-    A `web:` address is the name of a token, which a program may have chosen: a person is not known by it.
+    A `web:` address is the name of an API token. Programs may choose such names, so they do not identify a person.
     """
     names: set[str] = {caller} if source is None else {caller, source}
     known = people.get(caller)
@@ -33,22 +33,22 @@ def to_viewer(caller: Address, people: People, *, source: Address | None = None,
 
 
 def audience_names(state: ThreadState) -> frozenset[str]:
-    """Return the names of those a thread is for: requesters, deciders, and where its replies go."""
+    """Return the names that may access a thread: requesters, deciders and its conversation."""
     return frozenset({*state.requesters, *state.deciders, state.origin}) if state.version else frozenset()
 
 
 def may_view(state: ThreadState, viewer: Viewer) -> bool:
-    """Whether the viewer may read the thread, speak in it and steer it."""
+    """Return whether the viewer may read the thread, write in it and control it."""
     return viewer.is_admin or not viewer.names.isdisjoint(audience_names(state))
 
 
 def thread_not_found(thread_id: str) -> ThreadNotFound:
-    """Return the one error for a thread that is not there and for one that is not for the caller."""
+    """Return the error for a thread that does not exist or that the caller may not access."""
     return ThreadNotFound(f"there is no thread {thread_id[:40]}")
 
 
 def request_not_found(id_or_code: str) -> RequestNotFound:
-    """Return the same for a request, by its id or code."""
+    """Return the same error for a request, given its id or code."""
     return RequestNotFound(f"there is no request {id_or_code[:40]}")
 
 

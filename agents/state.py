@@ -1,4 +1,4 @@
-"""The state of a thread: everything folded from its log, nothing kept beside it (factor 5)."""
+"""The state of a thread, computed only from the events of its log."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -54,17 +54,17 @@ HistoryEvent = Annotated[
     | ThreadForked,
     Field(discriminator="type"),
 ]
-"""What the model is told about; the rest of the log is for people."""
+"""Events that models see; all other events are only for people."""
 
 
 class CurrentCall(FrozenModel):
-    """The tool call in hand. `asked` waits for people, `ready` may start, `started` has no outcome yet.
+    """The current tool call of a thread: waiting for people, approved, or running without an outcome yet.
 
-    `ask` holds the terms on which people approved it, where they were asked, `approvals` their answers. The words of
-    `requesters` led to the call. `agent` is whose call it is, where that is not the thread's own: it stays known when
-    the thread is cancelled meanwhile. `delays` counts failures in a row of all that comes before a start, `unbegun` the
-    attempts that were announced and never began. `insisted` says that a person wants it run although it may have
-    happened.
+    `terms` are the terms of its approval and `approvals` the answers, if people had to approve it. `requesters` are the
+    addresses whose messages led to the call. `agent` is set for a call of a delegated agent, and stays when the thread
+    is cancelled. `consecutive_delays` counts consecutive failures before a start, `unstarted_attempts` the attempts
+    that were announced but never began. `is_retry_ordered` means that a person wants the call to run although it may
+    have run before.
     """
 
     call_id: str
@@ -87,7 +87,7 @@ class CurrentCall(FrozenModel):
 
 
 class Delegation(FrozenModel):
-    """An agent that works because another one, `by`, asked it; its answer is the result of the call."""
+    """An agent that works for another agent, `delegator`. Its final message is the result of the call `call_id`."""
 
     agent: str
     delegator: str
@@ -96,7 +96,7 @@ class Delegation(FrozenModel):
 
 
 class PendingMessage(FrozenModel):
-    """A message the log wants sent and no channel has taken yet."""
+    """A message that is to be sent and that no channel has delivered yet."""
 
     key: str
     to: Address
@@ -106,25 +106,26 @@ class PendingMessage(FrozenModel):
 
 
 class Outage(FrozenModel):
-    """The time since which the model has not answered; `announced` when a person was told of it."""
+    """An outage of the model since a time. `is_announced` means that people were notified."""
 
     since: AwareDatetime
     is_announced: bool = False
 
 
 class DecisionComment(FrozenModel):
-    """A person whose decision about a call of `tool` came with words, which may lead to the next proposal."""
+    """A person whose decision on a call of `tool` had a comment, which may lead to the next proposal."""
 
     by: Address
     tool: str | None
 
 
 class ThreadState(FrozenModel):
-    """One thread, as of `version` events.
+    """The state of one thread after `version` events.
 
-    `asked` are agents at work for others, each for the one before it; the first works for the thread's own `agent`.
-    `requesters` are the addresses of all whose words entered the log, the opener first. `deciders` are the roles and
-    people that the terms of its requests name, settled ones too, as `role:NAME` and `person:KEY`.
+    `delegations` are the agents that work for others, each for the one before it; the first works for the thread's
+    `agent`. `requesters` are the addresses of all people whose messages are in the log, the opener first. `deciders`
+    are the roles and people that the terms of its requests name, including settled requests, as `role:NAME` and
+    `person:KEY`.
     """
 
     version: int = 0
@@ -162,35 +163,35 @@ class ThreadState(FrozenModel):
 
     @property
     def active_agent(self) -> str:
-        """The agent at work: the one asked last, or the thread's own."""
+        """The agent that works now: the one asked last, or the thread's own."""
         return self.delegations[-1].agent if self.delegations else self.agent
 
     def requesters_for(self, tool: str | None, *, may_editor_approve: bool = True) -> tuple[Address, ...]:
-        """Return those whose words lead to a proposal of this tool now.
+        """Return the people whose messages would lead to a proposal of this tool now.
 
-        Advice about a call of the same tool changes that call as an edit does, so it makes a requester only where an
-        editor may not approve.
+        A comment on a call of the same tool acts like an edit of that call, so its author counts as a requester only if
+        editors may not approve.
         """
-        advisers = (advice.by for advice in self.decision_comments if advice.tool != tool or not may_editor_approve)
-        return tuple(dict.fromkeys((*self.requesters, *advisers)))
+        commenters = (one.by for one in self.decision_comments if one.tool != tool or not may_editor_approve)
+        return tuple(dict.fromkeys((*self.requesters, *commenters)))
 
     @property
     def is_trusted(self) -> bool:
-        """Return whether all the model may be shown is from known people and the operator's own systems.
+        """Whether all content that the model sees comes from known people or the operator's own systems.
 
-        The events of the call in hand do not count: the call was chosen before its tool brought anything in.
+        Events of the current call are ignored, because it was chosen before its tool returned any content.
         """
-        in_hand = self.current_call.call_id if self.current_call else ""
-        return not any(is_untrusted(event) for event in self.history if getattr(event, "call_id", None) != in_hand)
+        call_id = self.current_call.call_id if self.current_call else ""
+        return not any(is_untrusted(event) for event in self.history if getattr(event, "call_id", None) != call_id)
 
     @property
     def open_request(self) -> Request | None:
-        """The request that is open, if any: at most one is."""
+        """The open request, or None. A thread has at most one."""
         return next((r for r in self.requests if r.status == "open"), None)
 
     @property
     def status(self) -> ThreadStatus:
-        """What the thread is doing, in the words of CONTRACT §4."""
+        """The public status of the thread."""
         if self.lifecycle == "cancelled":
             return "cancelled"
         if self.paused is not None or self.unreadable is not None:
@@ -203,7 +204,7 @@ class ThreadState(FrozenModel):
 
     @property
     def resume_at(self) -> datetime | None:
-        """When the thread itself goes on: the end of an await or of a back-off."""
+        """When the thread continues by itself: the end of a wait or of a retry delay; None if it does not wait."""
         if self.timer_at is not None:
             return self.timer_at
         if self.current_call is not None:
@@ -214,6 +215,6 @@ class ThreadState(FrozenModel):
         return next((r for r in self.requests if r.id == request_id), None)
 
     def get_message(self, ref: str) -> MessageReceived | MessageEdited | None:
-        """The message as it stands; None when it was deleted, is forgotten, or was never heard."""
+        """Return the current version of a message; None if it was deleted, dropped from the history, or is unknown."""
         last = next((e for e in reversed(self.history) if isinstance(e, MessageEvent) and e.ref == ref), None)
         return None if isinstance(last, MessageDeleted) else last

@@ -1,4 +1,4 @@
-"""The steps a model may choose: one closed union. Choosing a step never carries it out (factor 4)."""
+"""The steps that a model may choose, as a closed union. Choosing a step does not execute it."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,16 +13,16 @@ MAX_CHOICE_LENGTH = 100
 
 def _require_one_line(choice: str) -> str:
     if not choice.strip() or len(choice) > MAX_CHOICE_LENGTH or not choice.isprintable():
-        raise ValueError(f"a choice is one line of at most {MAX_CHOICE_LENGTH} characters that print")
+        raise ValueError(f"a choice must be one line of at most {MAX_CHOICE_LENGTH} printable characters")
     return choice
 
 
 Choice = Annotated[str, AfterValidator(_require_one_line)]
-"""What a person is shown and gives back as it is, so it must fit a button and can forge no line of a card."""
+"""Text of a choice. It must fit on a button, and it has no line breaks, so that it cannot imitate a line of a card."""
 
 
 class CallTool(FrozenModel):
-    """Use a tool of the agent; the arguments have passed the tool's schema."""
+    """Call a tool of the agent. The arguments have been validated against the tool's schema."""
 
     intent: Literal["call_tool"] = "call_tool"
     tool: str
@@ -40,21 +40,21 @@ class RequestHumanInput(FrozenModel):
 
 
 class DoneForNow(FrozenModel):
-    """Reply and rest; a new message re-opens the thread."""
+    """Reply and finish for now. A new message re-opens the thread."""
 
     intent: Literal["done_for_now"] = "done_for_now"
     message: str
 
 
 class NothingToDo(FrozenModel):
-    """End the run without a word, for schedules and webhooks."""
+    """Finish without a reply, for schedules and webhooks."""
 
     intent: Literal["nothing_to_do"] = "nothing_to_do"
     reason: str
 
 
 class Await(FrozenModel):
-    """Sleep durably, then go on."""
+    """Wait for a number of seconds, also across restarts, then continue."""
 
     intent: Literal["await"] = "await"
     seconds: Annotated[int, Field(ge=1, le=31_536_000)]
@@ -62,7 +62,7 @@ class Await(FrozenModel):
 
 
 class AskAgent(FrozenModel):
-    """Have another agent do something in this thread; what it is done with comes back like the result of a tool."""
+    """Ask another agent to do something in this thread. Its final message is returned like the result of a tool."""
 
     intent: Literal["ask_agent"] = "ask_agent"
     agent: str

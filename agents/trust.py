@@ -1,4 +1,4 @@
-"""Trust: which remembered events bring in content that neither known people nor the operator vouch for."""
+"""Detect events with content from outside: neither from known people nor from the operator's own systems."""
 
 from agents.events import (
     Event,
@@ -16,7 +16,7 @@ TRUSTED_PROVENANCES = (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
 
 
 def is_untrusted(event: Event) -> bool:
-    """Return whether the event shows the model words of strangers, or data of a tool that vouches for none."""
+    """Return whether the event shows the model text of unknown people or data of an untrusted tool."""
     match event:
         case MessageReceived() | MessageEdited():
             return event.provenance not in TRUSTED_PROVENANCES

@@ -1,13 +1,13 @@
-"""Text of others made visible: characters that hide, reorder or move the cursor are written out.
+"""Escape characters in untrusted text that are invisible, reorder text or move the cursor.
 
-A joiner or a variation selector stays where it changes what is seen, and nowhere else. Everywhere else it could carry
-text past the reader, so that two texts look the same and differ. The rules, each on immediate neighbours only:
+A joiner or a variation selector is kept only where it changes the displayed glyphs. Elsewhere it is escaped, because
+different texts could look equal. The rules, each on immediate neighbours only:
 
 U+200C, U+200D  between letters that a joiner changes: RFC 5892 A.1 and A.2, narrowed to a letter on each side where
-                the effect depends on it. Which Arabic letters join is told by their presentation forms.
+                the effect depends on it. The presentation forms of Arabic letters show which of them join.
 U+200D          in the emoji sequences of Unicode's `emoji-zwj-sequences.txt` (16.0), fully qualified (UTS #51).
 U+FE0F          behind characters that are text by default and have an emoji form (`emoji-variation-sequences.txt`),
-                and in keycaps. All other variation selectors are written out.
+                and in keycaps. All other variation selectors are escaped.
 """
 
 import re
@@ -19,7 +19,7 @@ _INVISIBLE_CODE_POINTS = frozenset(
     {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
     | {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 )
-"""Letters and marks without a shape: Default_Ignorable_Code_Point of Unicode, as far as no hidden category has them."""
+"""Invisible letters and marks: Unicode's Default_Ignorable_Code_Point, without those in _HIDDEN_CATEGORIES."""
 
 _TEXT_STYLE_EMOJI = (
     "A9 AE 203C 2049 2122 2139 2194-2199 21A9-21AA 2328 23CF 23ED-23EF 23F1-23F2 23F8-23FA 24C2 25AA-25AB 25B6 25C0 "
@@ -41,10 +41,10 @@ _VISIBLE_SEQUENCES = (
     "PERSON\u200d❤\ufe0f\u200d(?:💋\u200d)?PERSON",
     "PERSON\u200d🤝\u200dPERSON",
     "🫱TONE\u200d🫲TONE",
-    # a role, hair, somebody on the way
+    # roles, hair, people in motion
     "PERSON\u200d(?:[⚕⚖✈]\ufe0f|[🌾🍳🍼🎄🎓🎤🎨🏫🏭💻💼🔧🔬🚀🚒🦰🦱🦲🦳])",
     "PERSON\u200d[🦯🦼🦽](?:\u200d➡\ufe0f)?",
-    # one gender of what people do, and where they go
+    # gender and direction of activities
     "[🏃🚶🧎]TONE\u200d(?:[♀♂]\ufe0f(?:\u200d➡\ufe0f)?|➡\ufe0f)",
     "[🏄🏊👮👯👰👱👳👷💁💂💆💇🙅🙆🙇🙋🙍🙎🚣🚴🚵🤦🤵🤷🤸🤹🤼🤽🤾🦸🦹🧍🧏🧔🧖🧗🧘🧙🧚🧛🧜🧝🧞🧟]TONE\u200d[♀♂]\ufe0f",
     "[⛹🏋🏌🕵](?:\ufe0f|[🏻🏼🏽🏾🏿])\u200d[♀♂]\ufe0f",
@@ -55,7 +55,7 @@ _VISIBLE_SEQUENCES = (
 
 
 def escape_hidden_characters(text: str) -> str:
-    """Return the text with every character written out that would hide, reorder or move the cursor."""
+    """Return the text with all characters escaped that are invisible, reorder text or move the cursor."""
     if text.isascii() and text.isprintable():
         return text
     pieces, end = [], 0
@@ -66,30 +66,30 @@ def escape_hidden_characters(text: str) -> str:
 
 
 def escape_hidden_except_newlines(text: str) -> str:
-    """Return the text made visible, with nothing in it that moves the cursor but its lines."""
+    """Return the text with hidden characters escaped, except for its line breaks."""
     return "\n".join(escape_hidden_characters(line.removesuffix("\r")) for line in text.expandtabs(4).split("\n"))
 
 
 def escape_and_truncate(text: str, max_length: int) -> str:
-    """Return the text made visible; a longer one ends after `longest` characters, with its length told."""
-    whole = escape_hidden_characters(text)
-    if len(whole) <= max_length:
-        return whole
-    return f"{escape_hidden_characters(whole[:max_length])}… ({len(whole)} characters in all)"
+    """Return the escaped text, truncated to `max_length` characters with its full length appended if it is longer."""
+    escaped = escape_hidden_characters(text)
+    if len(escaped) <= max_length:
+        return escaped
+    return f"{escape_hidden_characters(escaped[:max_length])}… ({len(escaped)} characters in all)"
 
 
 def escape_control_characters(text: str) -> str:
-    """Return the text with its control characters written out, except for line feeds."""
+    """Return the text with control characters escaped, except for line feeds."""
     return "".join(_escape_character(c) if c != "\n" and unicodedata.category(c) == "Cc" else c for c in text)
 
 
 def is_hidden(character: str) -> bool:
-    """Return whether the character is drawn as nothing, or does something else than being drawn."""
+    """Return whether the character is invisible or controls the display of others."""
     return unicodedata.category(character) in _HIDDEN_CATEGORIES or ord(character) in _INVISIBLE_CODE_POINTS
 
 
 class _EscapeTable(dict[int, str]):
-    """How each character is written, found out when it is first seen: a table for `str.translate`."""
+    """Table for `str.translate` that computes the escaped form of each character at its first use."""
 
     def __missing__(self, code: int) -> str:
         if len(self) >= MAX_CACHED_CHARACTERS:
@@ -112,9 +112,9 @@ def _escape_character(character: str) -> str:
 
 @cache
 def _compile_visible_sequences() -> re.Pattern[str]:
-    """Return the pattern of sequences in which a joiner or a selector is part of what is seen.
+    """Return the pattern of sequences in which a joiner or a variation selector changes the displayed glyphs.
 
-    No part of it repeats without bound, so that matching takes linear time in any text.
+    No part of it repeats without bound, so matching takes linear time.
     """
     person = "[👨👩🧑]TONE"
     emoji = "|".join(_VISIBLE_SEQUENCES).replace("PERSON", person).replace("TONE", "[🏻🏼🏽🏾🏿]?")
@@ -131,14 +131,14 @@ def _compile_visible_sequences() -> re.Pattern[str]:
 
 
 def _character_class(ranges: str) -> str:
-    """Return ranges of hexadecimal code points as the inside of a character class."""
+    """Convert ranges of hexadecimal code points to the content of a character class."""
     return "".join("-".join(chr(int(end, 16)) for end in part.split("-")) for part in ranges.split())
 
 
 def _arabic_letters(*forms: str) -> str:
     """Return the letters that have one of these presentation forms."""
     decomposed = (unicodedata.decomposition(chr(code)).split() for code in range(0xFB50, 0xFEFD))
-    return "".join({chr(int(parts[1], 16)) for parts in decomposed if len(parts) == 2 and parts[0] in forms})  # noqa: PLR2004 - a form and one letter
+    return "".join({chr(int(parts[1], 16)) for parts in decomposed if len(parts) == 2 and parts[0] in forms})  # noqa: PLR2004 - the form and one letter
 
 
 def _indic_letters() -> tuple[str, str]:

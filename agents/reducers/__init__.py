@@ -1,1 +1,1 @@
-"""What each family of events does to the state; `agents.reducer` puts them together."""
+"""Reducers of the event families, combined by `agents.reducer`."""

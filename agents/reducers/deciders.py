@@ -1,4 +1,4 @@
-"""Deciders: the roles and people that the requests of a thread name, settled requests too."""
+"""The deciders of a thread: roles and people that its requests name, including settled requests."""
 
 from agents.addresses import person_address
 from agents.policy import ApprovalTerms
@@ -6,7 +6,7 @@ from agents.state import ThreadState
 
 
 def add_deciders(state: ThreadState, terms: ApprovalTerms) -> tuple[str, ...]:
-    """Return the deciders and those these terms name, each once; the same tuple where nothing is new."""
+    """Return the deciders with those of these terms added, or the same tuple if there are no new ones."""
     named = dict.fromkeys(
         (*state.deciders, *(f"role:{role}" for role in terms.roles), *map(person_address, terms.people))
     )

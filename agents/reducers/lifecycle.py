@@ -1,4 +1,4 @@
-"""Threads open, pause, end and fork."""
+"""Reduce events about starting, pausing, ending and forking a thread, its timer and its budget."""
 
 from typing import Any, assert_never
 
@@ -34,7 +34,7 @@ LifecycleEvent = (
 
 
 def reduce_lifecycle(state: ThreadState, event: LifecycleEvent) -> dict[str, Any]:
-    """The changed fields."""
+    """Return the changed fields."""
     match event:
         case ThreadStarted():
             return _reduce_started(event)
@@ -74,7 +74,7 @@ def _reduce_started(event: ThreadStarted) -> dict[str, Any]:
 
 
 def _reduce_finished(state: ThreadState, event: ThreadFinished) -> dict[str, Any]:
-    """Whoever writes next is heard by the thread's own agent, which has nothing to do with what another looks up."""
+    """Return the changed fields. Delegations and their prefetch end; the next message is for the thread's own agent."""
     ended = {"lifecycle": event.outcome, "needs_model": False, "timer_at": None, **RESET_RETRIES}
     return {**ended, "delegations": (), "prefetch": ()} if state.delegations else ended
 
@@ -89,7 +89,7 @@ def _reduce_cancelled(state: ThreadState, event: ThreadCancelled) -> dict[str, A
 
 
 def _reduce_forked(event: ThreadForked) -> dict[str, Any]:
-    """A fork is at rest: nobody waits for it, nothing of its parent's is in flight, and writing to it wakes it."""
+    """Return the changed fields. A fork starts idle, without the parent's pending work, until it gets a message."""
     return {
         "thread_id": event.thread_id,
         "created_at": event.at,

@@ -1,4 +1,4 @@
-"""People say something, the thread answers, channels take what is sent."""
+"""Reduce events about incoming messages, replies, notices and deliveries."""
 
 from typing import Any, assert_never
 
@@ -20,13 +20,13 @@ from agents.requests import Request, UndeliverableCard
 from agents.state import PendingMessage, ThreadState
 
 REROUTED_MARKER = ">>"
-"""Stands in the key of a message between the name it had and the address it goes to instead."""
+"""Separator in the key of a rerouted message, between its original key and the new address."""
 
 MessagingEvent = MessageEvent | ReplyChosen | NoticeGiven | MessageSent | MessageUndeliverable
 
 
 def reduce_messages(state: ThreadState, event: MessagingEvent) -> dict[str, Any]:
-    """The changed fields."""
+    """Return the changed fields."""
     match event:
         case MessageReceived():
             return _reduce_received(state)
@@ -45,7 +45,7 @@ def reduce_messages(state: ThreadState, event: MessagingEvent) -> dict[str, Any]
 
 
 def _reply_message(state: ThreadState, event: ReplyChosen) -> PendingMessage:
-    """It takes the place of its draft."""
+    """Return the reply as a pending message that replaces its draft."""
     message = Message(text=event.text)
     return PendingMessage(key=f"reply:{state.version + 1}", to=state.origin, message=message, replaces=event.draft)
 
@@ -57,39 +57,42 @@ def _notice_message(state: ThreadState, event: NoticeGiven) -> PendingMessage:
 
 
 def _reduce_received(state: ThreadState) -> dict[str, Any]:
-    """A message re-opens a thread that rests and ends an await; while a person is asked it is only heard."""
-    heard = {"timer_at": None, "lifecycle": "open"}
-    return heard if state.open_request or state.current_call else {**heard, **RESET_COUNTERS}
+    """Return the changed fields.
+
+    A message re-opens a finished thread and ends a wait. During a request or a call it does not start the model.
+    """
+    reopened = {"timer_at": None, "lifecycle": "open"}
+    return reopened if state.open_request or state.current_call else {**reopened, **RESET_COUNTERS}
 
 
 def _reduce_sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
-    """What was sent about a request is a correction: the card it took the place of shows how the request ended."""
-    done = next((m for m in state.pending_messages if m.key == event.key), None)
-    rest = redirect_replies(state, event.to, event.receipt, _remove_pending(state, event.key))
-    request = state.get_request(done.request_id) if done and done.request_id else None
-    if done is None or request is None:
-        return rest
-    corrected = {"state": request.status, "settled_at": event.at}
-    here = (done.to, done.replaces)
-    cards = tuple(c.model_copy(update=corrected) if (c.address, c.receipt) == here else c for c in request.cards)
-    return {**rest, "requests": with_request(state, request.model_copy(update={"cards": cards}))}
+    """Return the changed fields. A sent message of a request was a card update, so that card is marked as updated."""
+    sent = next((m for m in state.pending_messages if m.key == event.key), None)
+    changed = redirect_replies(state, event.to, event.receipt, _remove_pending(state, event.key))
+    request = state.get_request(sent.request_id) if sent and sent.request_id else None
+    if sent is None or request is None:
+        return changed
+    updated = {"state": request.status, "settled_at": event.at}
+    replaced = (sent.to, sent.replaces)
+    cards = tuple(c.model_copy(update=updated) if (c.address, c.receipt) == replaced else c for c in request.cards)
+    return {**changed, "requests": with_request(state, request.model_copy(update={"cards": cards}))}
 
 
 def _reduce_undeliverable(state: ThreadState, event: MessageUndeliverable) -> dict[str, Any]:
-    """A request that nobody has seen remembers why; a reply goes to the address that is named in its place."""
+    """Return the changed fields. A request without a card records the reason; a reply is rerouted to `instead`."""
     lost = next((m for m in state.pending_messages if m.key == event.key), None)
-    outgoing = _remove_pending(state, event.key)
+    pending = _remove_pending(state, event.key)
     request = state.get_request(lost.request_id) if lost and lost.request_id else None
     if request is not None and (event.request_id is not None or not request.cards):
         changed = _record_undeliverable_card(request, event)
-        return {"pending_messages": outgoing, "requests": with_request(state, changed)}
+        return {"pending_messages": pending, "requests": with_request(state, changed)}
     if lost is not None and event.instead is not None:
-        return {"pending_messages": (*outgoing, _reroute_message(lost, event.instead, event.reason))}
-    return {"pending_messages": outgoing}
+        return {"pending_messages": (*pending, _reroute_message(lost, event.instead, event.reason))}
+    return {"pending_messages": pending}
 
 
 def _record_undeliverable_card(request: Request, event: MessageUndeliverable) -> Request:
-    """Return the request with a card that no channel takes, one for each address."""
+    """Return the request with one more undeliverable card; at most one per address is kept."""
     changed: dict[str, Any] = {} if request.cards else {"unshown": event.reason}
     if event.request_id is not None:
         others = (card for card in request.undeliverable_cards if card.address != event.to)
@@ -101,8 +104,8 @@ def _record_undeliverable_card(request: Request, event: MessageUndeliverable) ->
 
 
 def _reroute_message(undelivered: PendingMessage, address: Address, reason: str) -> PendingMessage:
-    told = "" if REROUTED_MARKER in undelivered.key else f"This could not be shown where you asked ({reason}):\n\n"
-    message = Message(text=told + undelivered.message.text)
+    prefix = "" if REROUTED_MARKER in undelivered.key else f"This could not be shown where you asked ({reason}):\n\n"
+    message = Message(text=prefix + undelivered.message.text)
     return PendingMessage(key=f"{undelivered.key}{REROUTED_MARKER}{address}", to=address, message=message)
 
 

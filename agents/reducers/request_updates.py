@@ -1,4 +1,4 @@
-"""Settling a request: its status, and a correction for every card that still shows it open (DESIGN §3.3)."""
+"""Changes of requests and their cards that several reducers share."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,17 +12,20 @@ from agents.state import PendingMessage, ThreadState
 
 
 def settle_request(state: ThreadState, request: Request, status: RequestStatus, at: datetime) -> dict[str, Any]:
-    """The fields that change when the request ends. A card still on its way is corrected once it is shown."""
+    """Return the fields that change when a request ends: its status, and an update for each delivered card.
+
+    A card that is still pending is updated after its delivery.
+    """
     settled = request.model_copy(update={"status": status, "settled_at": at})
-    corrections = tuple(card_update(settled, card) for card in settled.cards)
+    updates = tuple(card_update(settled, card) for card in settled.cards)
     return {
         "requests": with_request(state, settled),
-        "pending_messages": merge_pending(state.pending_messages, corrections),
+        "pending_messages": merge_pending(state.pending_messages, updates),
     }
 
 
 def card_update(request: Request, card: PostedCard) -> PendingMessage:
-    """What turns a card that is shown into what the request is now."""
+    """Return the message that updates a delivered card to the current state of its request."""
     return PendingMessage(
         key=f"settle:{request.id}:{card.address}:{card.receipt.ref}",
         to=card.address,
@@ -35,10 +38,13 @@ def card_update(request: Request, card: PostedCard) -> PendingMessage:
 def card_message(
     request: Request, to: Address, *, key_suffix: str = "", replaces: Receipt | None = None
 ) -> PendingMessage:
-    """A card to be shown: anew for every revision and every `nth` time it is asked, or in the place of one that is."""
-    place = f":{replaces.ref}" if replaces else ""
+    """Return the message with a new card, or with an update of the card in `replaces`.
+
+    The key contains the revision of the request and `key_suffix`, so reminders and escalations are separate messages.
+    """
+    replaced = f":{replaces.ref}" if replaces else ""
     return PendingMessage(
-        key=f"card:{request.id}:{card_revision(request)}{key_suffix}:{to}{place}",
+        key=f"card:{request.id}:{card_revision(request)}{key_suffix}:{to}{replaced}",
         to=to,
         message=render_card(request),
         request_id=request.id,
@@ -47,30 +53,30 @@ def card_message(
 
 
 def card_revision(request: Request) -> str:
-    """Return what names the request as a card shows it: other arguments or one more approval make another one."""
-    approved = sum(given.counted and given.decision == "approve" for given in request.answers)
+    """Return the revision of a request that a card shows; it changes with the arguments and with each approval."""
+    approved = sum(answer.counted and answer.decision == "approve" for answer in request.answers)
     return request.digest[:8] + (f"+{approved}" if approved else "")
 
 
 def merge_pending(pending: tuple[PendingMessage, ...], more: Iterable[PendingMessage]) -> tuple[PendingMessage, ...]:
-    """More messages behind those that wait; of several that take the place of the same card the last is enough."""
+    """Return the pending messages followed by `more`. A later update of a card replaces earlier ones."""
     more = tuple(more)
-    places = {(m.to, m.replaces) for m in more if m.replaces is not None}
-    return (*(m for m in pending if (m.to, m.replaces) not in places), *more)
+    replaced = {(m.to, m.replaces) for m in more if m.replaces is not None}
+    return (*(m for m in pending if (m.to, m.replaces) not in replaced), *more)
 
 
 def redirect_replies(
     state: ThreadState, to: Address, receipt: Receipt, pending: tuple[PendingMessage, ...]
 ) -> dict[str, Any]:
-    """The outgoing messages, and where replies go from now on if this one began a conversation at the origin.
+    """Return the pending messages and, if the delivered one started a conversation at the origin, the new origin.
 
-    Those that wait for the origin follow there, under names of their own: they are other messages than before.
+    Messages pending for the old origin are moved to the new one under new keys, because they are different messages.
     """
     if receipt.started is None or to != state.origin:
         return {"pending_messages": pending}
-    there = receipt.started.address
-    moved = (_redirect_message(m, there) if m.to == to and m.replaces is None else m for m in pending)
-    return {"origin": there, "pending_messages": tuple(moved)}
+    new_origin = receipt.started.address
+    moved = (_redirect_message(m, new_origin) if m.to == to and m.replaces is None else m for m in pending)
+    return {"origin": new_origin, "pending_messages": tuple(moved)}
 
 
 def _redirect_message(message: PendingMessage, address: Address) -> PendingMessage:
@@ -78,12 +84,12 @@ def _redirect_message(message: PendingMessage, address: Address) -> PendingMessa
 
 
 def with_request(state: ThreadState, request: Request) -> tuple[Request, ...]:
-    """The state's requests with this one renewed, or added."""
+    """Return the requests of the state with this one replaced or added."""
     others = tuple(r for r in state.requests if r.id != request.id)
     return (*others, request)
 
 
 def active_requests(state: ThreadState) -> tuple[Request, ...]:
-    """Without those that are settled wherever they are shown: their own rows keep them."""
-    on_their_way = {m.request_id for m in state.pending_messages}
-    return tuple(r for r in state.requests if r.status == "open" or r.id in on_their_way)
+    """Return the requests that are open or still have pending messages; the others remain in the requests table."""
+    pending_ids = {m.request_id for m in state.pending_messages}
+    return tuple(r for r in state.requests if r.status == "open" or r.id in pending_ids)

@@ -1,4 +1,4 @@
-"""Requesters: everybody whose words entered the log, whether the model still remembers them or not (ADR 0017)."""
+"""Requesters: all people whose messages are in the log, including those dropped from the history (ADR 0017)."""
 
 from typing import Any
 
@@ -15,30 +15,30 @@ from agents.state import DecisionComment, ThreadState
 
 
 def reduce_requesters(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
-    """Return the changed fields: every address counts once, in the order in which it first spoke."""
+    """Return the changed fields. Each address is listed once, in the order of its first message."""
     known = dict.fromkeys((*state.requesters, *filter(None, _authors(state, event))))
     changed: dict[str, Any] = {"requesters": tuple(known)} if len(known) > len(state.requesters) else {}
     return changed | _reduce_decision_comments(state, event)
 
 
 def _reduce_decision_comments(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
-    """Return the advice after the event: words of a decision steer what follows, until a message comes in."""
+    """Return the comments of decisions after the event. They influence the model until the next message."""
     if isinstance(event, MessageReceived) and state.decision_comments:
         return {"decision_comments": ()}
     if not isinstance(event, RequestAnswered) or event.answer.decision == "answer" or not event.has_text:
         return {}
     request = state.get_request(event.request_id)
     tool = request.tool if request else None
-    advisers = filter(None, (event.answer.by, event.answer.entered_by))
+    commenters = filter(None, (event.answer.by, event.answer.entered_by))
     return {
         "decision_comments": tuple(
-            dict.fromkeys((*state.decision_comments, *(DecisionComment(by=by, tool=tool) for by in advisers)))
+            dict.fromkeys((*state.decision_comments, *(DecisionComment(by=by, tool=tool) for by in commenters)))
         )
     }
 
 
 def _authors(state: ThreadState, event: KnownEvent) -> tuple[Address | None, ...]:
-    """Return the addresses whose words the event holds for good. Words of a decision are advice."""
+    """Return the addresses whose text the event adds to the log; comments of decisions are handled separately."""
     match event:
         case ThreadStarted():
             return (event.requester, event.actor, event.entered_by)
@@ -53,7 +53,7 @@ def _authors(state: ThreadState, event: KnownEvent) -> tuple[Address | None, ...
 
 
 def _parse_author(author: str | None) -> Address | None:
-    """Return the author's address, where the channel gave one and not a name."""
+    """Return the author's address; None if the channel gave only a name."""
     try:
         return Address(author) if author else None
     except ValueError:
@@ -61,6 +61,6 @@ def _parse_author(author: str | None) -> Address | None:
 
 
 def _is_outcome_report(state: ThreadState, event: RequestAnswered) -> bool:
-    """Return whether the answer only says, by a given choice, what became of a call."""
+    """Return whether the answer only reports the outcome of a call by a given choice."""
     request = state.get_request(event.request_id)
     return request is not None and request.purpose == "outcome"

@@ -1,4 +1,4 @@
-"""Requests open, are shown, and end exactly once."""
+"""Reduce events about requests: opening, delivery of cards, reminders, answers and expiry."""
 
 from typing import Any, assert_never
 
@@ -37,14 +37,14 @@ RequestEvent = (
 
 
 def reduce_requests(state: ThreadState, event: RequestEvent) -> dict[str, Any]:
-    """The changed fields."""
+    """Return the changed fields."""
     match event:
         case RequestOpened():
             return _reduce_opened(state, event.request)
         case RequestShown():
             return _reduce_shown(state, event)
         case _ if state.get_request(event.request_id) is None:
-            return {}  # of a log that was tampered with: a replay tells that it is not what is kept
+            return {}  # only in a log that was tampered with; the replay check reports that
         case RequestReminded():
             return _reduce_reminded(state, event)
         case RequestEscalated():
@@ -60,12 +60,12 @@ def reduce_requests(state: ThreadState, event: RequestEvent) -> dict[str, Any]:
 
 
 def _reduce_opened(state: ThreadState, request: Request) -> dict[str, Any]:
-    outgoing = (*state.pending_messages, card_message(request, state.origin))
+    pending = (*state.pending_messages, card_message(request, state.origin))
     deciders = add_deciders(state, request.terms)
     return {
         "requests": with_request(state, request),
         "deciders": deciders,
-        "pending_messages": outgoing,
+        "pending_messages": pending,
         "needs_model": False,
     }
 
@@ -75,18 +75,18 @@ def _reduce_shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
     if request is None:
         return {"pending_messages": tuple(m for m in state.pending_messages if m.key != event.key)}
     card = PostedCard(address=event.to, state="open", receipt=event.receipt, shown_at=event.at)
-    lost = tuple(one for one in request.undeliverable_cards if one.address != event.to)
+    undeliverable = tuple(one for one in request.undeliverable_cards if one.address != event.to)
     renewed = request.model_copy(
-        update={"cards": (*_other_cards(state, request, event), card), "undeliverable_cards": lost}
+        update={"cards": (*_other_cards(state, request, event), card), "undeliverable_cards": undeliverable}
     )
-    more = _catch_up_card(renewed, card, event.key)
-    over = {event.key, *(m.key for m in more)}
-    outgoing = merge_pending(tuple(m for m in state.pending_messages if m.key not in over), more)
-    return {"requests": with_request(state, renewed), **redirect_replies(state, event.to, event.receipt, outgoing)}
+    updates = _catch_up_card(renewed, card, event.key)
+    obsolete = {event.key, *(m.key for m in updates)}
+    pending = merge_pending(tuple(m for m in state.pending_messages if m.key not in obsolete), updates)
+    return {"requests": with_request(state, renewed), **redirect_replies(state, event.to, event.receipt, pending)}
 
 
 def _catch_up_card(request: Request, card: PostedCard, key: str) -> tuple[PendingMessage, ...]:
-    """What must follow a card that was out of date when it was shown."""
+    """Return the update for a card that was already out of date when it was delivered."""
     if request.status != "open":
         return (card_update(request, card),)
     if f":{card_revision(request)}:" not in key:
@@ -95,22 +95,22 @@ def _catch_up_card(request: Request, card: PostedCard, key: str) -> tuple[Pendin
 
 
 def _other_cards(state: ThreadState, request: Request, event: RequestShown) -> tuple[PostedCard, ...]:
-    """The other cards of the request: all but the one whose place this took, and but itself when it is told twice."""
-    before = next((m.replaces for m in state.pending_messages if m.key == event.key), None)
-    gone = {receipt.ref for receipt in (event.receipt, before) if receipt}
-    return tuple(c for c in request.cards if c.address != event.to or c.receipt.ref not in gone)
+    """Return the other cards of the request, without the replaced one and without this one if it is recorded twice."""
+    replaced = next((m.replaces for m in state.pending_messages if m.key == event.key), None)
+    removed = {receipt.ref for receipt in (event.receipt, replaced) if receipt}
+    return tuple(c for c in request.cards if c.address != event.to or c.receipt.ref not in removed)
 
 
 def _reduce_reminded(state: ThreadState, event: RequestReminded) -> dict[str, Any]:
     request = _update_request(state, event.request_id, reminded=event.nth)
-    again = card_message(request, state.origin, key_suffix=f":reminder{event.nth}")
-    return {"requests": with_request(state, request), "pending_messages": (*state.pending_messages, again)}
+    reminder = card_message(request, state.origin, key_suffix=f":reminder{event.nth}")
+    return {"requests": with_request(state, request), "pending_messages": (*state.pending_messages, reminder)}
 
 
 def _reduce_escalated(state: ThreadState, event: RequestEscalated) -> dict[str, Any]:
     request = _update_request(state, event.request_id, escalated=event.nth)
-    more = tuple(card_message(request, to, key_suffix=f":escalation{event.nth}") for to in event.to)
-    return {"requests": with_request(state, request), "pending_messages": (*state.pending_messages, *more)}
+    cards = tuple(card_message(request, to, key_suffix=f":escalation{event.nth}") for to in event.to)
+    return {"requests": with_request(state, request), "pending_messages": (*state.pending_messages, *cards)}
 
 
 def _update_request(state: ThreadState, request_id: str, **fields: Any) -> Request:
@@ -118,7 +118,7 @@ def _update_request(state: ThreadState, request_id: str, **fields: Any) -> Reque
 
 
 def after_answer(request: Request, event: RequestAnswered) -> Request:
-    """Return the request with the answer, and with what an edit changed; its status is for whoever settles it."""
+    """Return the request with the answer recorded and an edit applied. The caller sets the new status."""
     answered = request.with_answer(event.answer)
     if event.names:
         answered = answered.model_copy(update={"names": {**answered.names, **event.names}})
@@ -135,7 +135,7 @@ def _reduce_answered(state: ThreadState, event: RequestAnswered) -> dict[str, An
 
 
 def _apply_edit(request: Request, event: RequestAnswered) -> Request:
-    """New arguments: what was approved before was something else, so those approvals lapse."""
+    """Return the request with the new arguments. Earlier approvals lapse, because they approved other arguments."""
     *earlier, last = request.answers
     lapse = {"counted": False, "reason": "the arguments were edited"}
     lapsed = (a.model_copy(update=lapse) if a.counted else a for a in earlier)
@@ -146,13 +146,13 @@ def _apply_edit(request: Request, event: RequestAnswered) -> Request:
 
 
 def _keep_open(state: ThreadState, request: Request, event: RequestAnswered) -> dict[str, Any]:
-    """An edit, or one approval of several: every card shows it."""
+    """Return the changed fields for an edit or one of several approvals; all cards are updated."""
     if not event.answer.counted:
         return {"requests": with_request(state, request)}
-    renewed = tuple(card_message(request, card.address, replaces=card.receipt) for card in request.cards)
+    updates = tuple(card_message(request, card.address, replaces=card.receipt) for card in request.cards)
     changed = {
         "requests": with_request(state, request),
-        "pending_messages": merge_pending(state.pending_messages, renewed),
+        "pending_messages": merge_pending(state.pending_messages, updates),
     }
     return changed if event.digest is None else {**changed, "current_call": _update_call_arguments(state, request)}
 
@@ -164,7 +164,7 @@ def _update_call_arguments(state: ThreadState, request: Request) -> CurrentCall 
 
 
 def _apply_decision(state: ThreadState, request: Request) -> dict[str, Any]:
-    """What a settled request means for the thread."""
+    """Return the effect of a settled request on its thread."""
     match request.purpose:
         case "tool" if request.status == "approved" and state.current_call is not None:
             approved = {"approvals": request.approvals, "requesters": request.all_requesters}
@@ -184,8 +184,8 @@ def _apply_decision(state: ThreadState, request: Request) -> dict[str, Any]:
 
 
 def _apply_reported_outcome(state: ThreadState, request: Request) -> dict[str, Any]:
-    told = next((a.text for a in reversed(request.answers) if a.counted), None)
-    if told == RETRY_CALL and state.current_call is not None:
+    reported = next((a.text for a in reversed(request.answers) if a.counted), None)
+    if reported == RETRY_CALL and state.current_call is not None:
         return {
             "current_call": state.current_call.model_copy(
                 update={"phase": "approved", "consecutive_delays": 0, "is_retry_ordered": True}

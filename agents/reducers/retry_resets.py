@@ -1,9 +1,9 @@
-"""A fresh start: the model is asked, and what went wrong before no longer counts."""
+"""Field values that reset retry counters."""
 
 from collections.abc import Mapping
 from typing import Any
 
 RESET_RETRIES: Mapping[str, Any] = {"retries": 0, "retry_at": None, "outage": None}
-"""The model is asked at once, as if it had never failed to answer."""
+"""Resets the retries of model calls, so that the next call is made at once."""
 
 RESET_COUNTERS: Mapping[str, Any] = {"needs_model": True, "failures": 0, "repairs": 0, **RESET_RETRIES}

@@ -1,4 +1,4 @@
-"""The model chooses, tools run."""
+"""Reduce events about model calls and tool calls."""
 
 from typing import Any, assert_never
 
@@ -20,11 +20,11 @@ WorkEvent = StepChosen | StepRejected | ToolCalled | ToolStarted | ToolSucceeded
 
 
 def reduce_work(state: ThreadState, event: WorkEvent) -> dict[str, Any]:
-    """The changed fields."""
+    """Return the changed fields."""
     match event:
         case StepChosen():
-            rested = {"needs_model": False, "repairs": 0, **RESET_RETRIES}
-            return {"spent": _add_usage(state, event.usage, steps=1), **rested}
+            reset = {"needs_model": False, "repairs": 0, **RESET_RETRIES}
+            return {"spent": _add_usage(state, event.usage, steps=1), **reset}
         case StepRejected():
             steps = int(event.outcome.counts_as_step)
             return {"spent": _add_usage(state, event.usage, steps=steps), **_reduce_rejected(state, event)}
@@ -66,7 +66,7 @@ def _reduce_rejected(state: ThreadState, event: StepRejected) -> dict[str, Any]:
 
 
 def _update_outage(state: ThreadState, event: StepRejected) -> Outage | None:
-    """It begins with the first call that is tried again, and lasts until one is answered."""
+    """Return the outage, which begins with the first retried call and lasts until the model answers."""
     if event.retry_at is None:
         return None
     outage = state.outage or Outage(since=event.at)
@@ -74,10 +74,10 @@ def _update_outage(state: ThreadState, event: StepRejected) -> Outage | None:
 
 
 def _reduce_called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
-    waiting = tuple(name for name in state.prefetch if not event.prefetched or name != event.tool)
+    remaining = tuple(name for name in state.prefetch if not event.prefetched or name != event.tool)
     if event.verdict.answer == "deny":
         failures = state.failures + (not event.prefetched)
-        return {"prefetch": waiting, "current_call": None, "needs_model": True, "failures": failures}
+        return {"prefetch": remaining, "current_call": None, "needs_model": True, "failures": failures}
     call = CurrentCall(
         call_id=event.call_id,
         tool=event.tool,
@@ -90,14 +90,14 @@ def _reduce_called(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
         requesters=state.requesters_for(event.tool),
         agent=state.active_agent if state.delegations else None,
     )
-    return {"prefetch": waiting, "current_call": call}
+    return {"prefetch": remaining, "current_call": call}
 
 
 def _start_delegation(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
-    """Another agent goes on; what had failed before had not failed for that one."""
+    """Return the changed fields when another agent takes over; failure counters start again."""
     agent, message = str(event.arguments.get("agent")), str(event.arguments.get("message"))
-    asked = Delegation(agent=agent, delegator=state.active_agent, call_id=event.call_id, message=message)
-    return {"delegations": (*state.delegations, asked), "prefetch": event.prefetch, **RESET_COUNTERS}
+    delegation = Delegation(agent=agent, delegator=state.active_agent, call_id=event.call_id, message=message)
+    return {"delegations": (*state.delegations, delegation), "prefetch": event.prefetch, **RESET_COUNTERS}
 
 
 def _is_delegation_result(state: ThreadState, event: ToolSucceeded) -> bool:
@@ -123,7 +123,7 @@ def _reduce_failed(state: ThreadState, event: ToolFailed) -> dict[str, Any]:
 
 
 def _count_failed_attempt(state: ThreadState, event: ToolFailed) -> dict[str, int]:
-    """What an attempt was that is no attempt of the tool itself."""
+    """Return the counter for an attempt that failed before or after the tool itself ran; empty for other failures."""
     if state.current_call is None or event.stage is None:
         return {}
     if event.stage == "unbegun":

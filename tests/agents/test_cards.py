@@ -101,8 +101,8 @@ def test_a_held_request_is_not_said_to_end() -> None:
 @pytest.mark.parametrize(
     ("settled", "words"),
     [
-        (approval(status="expired"), "nobody answered in time"),
-        (approval(status="superseded"), "taken back, or replaced by a new instruction"),
+        (approval(status="expired"), "no answer in time"),
+        (approval(status="superseded"), "withdrawn, or replaced by a new instruction"),
         (approval(status="cancelled"), "cancelled with its thread"),
         (approval(status="approved"), "approved"),
     ],

@@ -137,7 +137,7 @@ async def test_circular_delegation_is_rejected_with_the_reason(office: Conversat
     office.post_message("circle")
     for _ in range(5):
         await office.next_step()
-    rejection = "I did not do that: office waits for an answer itself, so it cannot be asked now"
+    rejection = "I did not do that: office is waiting for an answer itself, so it cannot be asked now"
     assert await office.run_model_to_reply() == rejection
 
 

@@ -234,7 +234,7 @@ def test_a_card_no_channel_takes_goes_to_the_requester_and_the_approvers_directl
 def test_who_is_asked_directly_learns_why() -> None:
     state = ticked(refused(thread_with_approval(shown_to=())), seconds_later(1))
     cards = [m.message.card for m in state.pending_messages]
-    assert {card.note for card in cards if card} == {"It could not be shown where it was asked: gone"}
+    assert {card.note for card in cards if card} == {"This could not be shown in its conversation: gone"}
 
 
 def test_a_card_that_was_seen_somewhere_is_sent_to_nobody_directly() -> None:

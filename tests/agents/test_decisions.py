@@ -34,7 +34,7 @@ MICROSECOND = timedelta(microseconds=1)
 MAIL = Address("email:alice@example.com")
 BOBS_TERMINAL = Address("terminal:bob")
 ELSEWHERE = {"where": "production"}
-OWN_WORDS = "you are among those who asked for this, so you may not approve it; this needs a second person"
+OWN_WORDS = "you are a requester of this, so you cannot approve it; another person must approve it"
 
 
 def judged(request: Request, given: Answer, **more: Any) -> AnswerEvaluation:
@@ -59,16 +59,21 @@ def test_somebody_the_terms_name_decides(decision: str) -> None:
 @pytest.mark.parametrize(
     ("ask", "by", "decision", "words"),
     [
-        (RELEASE_TERMS, ALICE, "approve", "Alice is not among those who may decide this: role release"),
-        (RELEASE_TERMS, STRANGER, "approve", "web:stranger is not among those who may decide this: role release"),
-        (RELEASE_TERMS, STRANGER, "deny", "web:stranger is not among those who may decide this: role release"),
-        (ApprovalTerms(), BOB, "approve", "Bob is not among those who may decide this: nobody"),
-        (ApprovalTerms(), BOB, "deny", "Bob is not among those who may decide this: nobody"),
+        (RELEASE_TERMS, ALICE, "approve", "Alice is not allowed to decide this request (requires role release)"),
+        (
+            RELEASE_TERMS,
+            STRANGER,
+            "approve",
+            "web:stranger is not allowed to decide this request (requires role release)",
+        ),
+        (RELEASE_TERMS, STRANGER, "deny", "web:stranger is not allowed to decide this request (requires role release)"),
+        (ApprovalTerms(), BOB, "approve", "Bob is not allowed to decide this request (it has no approvers)"),
+        (ApprovalTerms(), BOB, "deny", "Bob is not allowed to decide this request (it has no approvers)"),
         (
             ApprovalTerms(roles=("a", "b"), people=("carol",)),
             BOB,
             "approve",
-            "Bob is not among those who may decide this: role a, role b, Carol",
+            "Bob is not allowed to decide this request (requires role a or role b or Carol)",
         ),
         (
             ApprovalTerms(roles=("*",)),
@@ -123,7 +128,9 @@ def test_the_strength_to_approve_does_not_go_down_the_ladder(assurance: Assuranc
     )
     assert (judgement.status == "approved") == (assurance.rank >= least.rank)
     if judgement.rejection_reason:
-        assert judgement.rejection_reason == f"web is of {assurance} assurance; approving this takes {least}"
+        assert judgement.rejection_reason == (
+            f"answers from web have {assurance} assurance; approving this request requires {least}"
+        )
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
@@ -211,7 +218,7 @@ def test_time_runs_out_at_the_very_microsecond() -> None:
     request = approval(ApprovalTerms(roles=("release",), expires=60))
     end = NOW + timedelta(seconds=60)
     assert judged(request, answer(), now=end - MICROSECOND).status == "approved"
-    with pytest.raises(AlreadySettled, match=r"^request ABCDE ran out at 03:05 UTC$"):
+    with pytest.raises(AlreadySettled, match=r"^request ABCDE expired at 03:05 UTC$"):
         judged(request, answer(), now=end)
 
 
@@ -221,7 +228,7 @@ def test_a_held_request_is_answered_however_late() -> None:
 
 
 def test_an_answer_to_something_else_than_what_is_asked_is_refused() -> None:
-    with pytest.raises(StaleApproval, match="What you saw is no longer what is asked") as refused:
+    with pytest.raises(StaleApproval, match="The request was changed after you opened it") as refused:
         judged(approval(), answer(), shown_digest="e" * 64)
     assert refused.value.details == approval()
 
@@ -236,18 +243,18 @@ def test_who_saw_what_is_asked_or_cannot_tell_is_heard() -> None:
 
 @pytest.mark.parametrize("decision", ["approve", "deny", "edit"])
 def test_a_question_takes_an_answer_only(decision: str) -> None:
-    with pytest.raises(InvalidAnswer, match=f"^request ABCDE takes answer, not {decision}$"):
+    with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts answer, not {decision}$"):
         judged(question(), answer(decision, text="here", arguments={}))
 
 
 def test_an_approval_takes_no_answer_in_words() -> None:
-    with pytest.raises(InvalidAnswer, match="^request ABCDE takes approve or deny or edit, not answer$"):
+    with pytest.raises(InvalidAnswer, match="^request ABCDE accepts approve or deny or edit, not answer$"):
         judged(approval(), answer("answer", text="approve"))
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n\t"])
 def test_a_question_wants_words(text: str | None) -> None:
-    with pytest.raises(InvalidAnswer, match="^request ABCDE wants a text as its answer$"):
+    with pytest.raises(InvalidAnswer, match="^request ABCDE needs a text as its answer$"):
         judged(question(), answer("answer", text=text))
 
 
@@ -261,7 +268,7 @@ def test_a_question_wants_words(text: str | None) -> None:
 )
 def test_a_closed_list_takes_one_of_it(asked: Request, fitting: str, unfit: str, words: str) -> None:
     assert judged(asked, answer("answer", text=fitting)).status == "answered"
-    with pytest.raises(InvalidAnswer, match=f"^request ABCDE takes one of: {words}$"):
+    with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts one of: {words}$"):
         judged(asked, answer("answer", text=unfit))
 
 
@@ -298,7 +305,7 @@ def test_an_edit_is_judged_by_the_terms_of_the_new_arguments() -> None:
 def test_nobody_edits_their_way_into_a_request_they_may_not_decide() -> None:
     anybody = ApprovalTerms(roles=("*",), requester_may_approve=True)
     judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=edit(anybody))
-    assert judgement.rejection_reason == "Alice is not among those who may decide this: role release"
+    assert judgement.rejection_reason == "Alice is not allowed to decide this request (requires role release)"
 
 
 def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
@@ -315,7 +322,7 @@ def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
     ],
 )
 def test_an_edit_needs_new_arguments_that_policy_has_seen(request_: Request, arguments, edited) -> None:
-    with pytest.raises(InvalidAnswer, match="^an edit needs the new arguments of a tool call$"):
+    with pytest.raises(InvalidAnswer, match="^an edit needs new arguments for a tool call$"):
         judged(request_, answer("edit", arguments=arguments), edited_call=edited)
 
 
@@ -391,7 +398,7 @@ def test_one_person_counts_once_in_whatever_name_they_approve(first: dict, secon
     assert (request.status, request.approvers) == ("open", (BOB,))
     assert (
         judgement.rejection_reason
-        == "you have approved this already, for yourself or for another; it needs one more person"
+        == "you have already approved this, for yourself or for another person; it needs one more person"
     )
     repeated, _ = with_answers(request, answer(**first))
     assert repeated.answers[-1].counted
@@ -552,7 +559,7 @@ def test_an_approval_holds_while_the_rules_and_the_people_are_the_same() -> None
 def test_an_approval_lapses_with_the_rules_or_the_people_behind_it(
     ask: ApprovalTerms, approvers, requester: Address
 ) -> None:
-    words = "the approval no longer holds: the rules, or the people they name, changed after it was given"
+    words = "the approval is no longer valid: the rules or the people they name changed after it was given"
     assert lapse_reason(ask, approvals(*approvers), (requester,), PEOPLE) == words
 
 

@@ -96,7 +96,11 @@ def test_asking_is_a_call_that_only_reads_and_needs_nobody() -> None:
         "read",
         {"agent": "runner", "message": "ship it"},
     )
-    assert (called.verdict.answer, called.verdict.rule, called.prefetch) == ("allow", "asking is no act", ("look",))
+    assert (called.verdict.answer, called.verdict.rule, called.prefetch) == (
+        "allow",
+        "asking an agent needs no approval",
+        ("look",),
+    )
     assert called.digest == call_digest("thr_1", called.call_id, "ask_agent", called.tool_version, called.arguments)
 
 
@@ -178,7 +182,7 @@ def test_who_waits_for_an_answer_cannot_be_asked(closing: str) -> None:
     (called,) = events_for_step(twice(), step, stamp("9"), agent=carrier, policy=FREE, agents=AGENTS)
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.verdict.rule, called.is_delegation) == ("deny", "preparation", False)
-    assert "waits for an answer itself" in called.verdict.reason
+    assert "is waiting for an answer itself" in called.verdict.reason
     after = fold(twice(), [called])
     assert (after.active_agent, after.failures, after.needs_model) == ("carrier", 1, True)
 

@@ -105,7 +105,7 @@ for _ in range(100_000):
     ids=["2^53", "-2^53", "10^400", "nan", "infinity", "half a pair", "bytes", "number as key", "object", "too deep"],
 )
 def test_what_json_cannot_say_exactly_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidArguments, match="cannot be written as exact JSON"):
+    with pytest.raises(InvalidArguments, match="cannot be represented exactly in JSON"):
         call_digest("thr_1", "call_1", "push", 1, {"value": value})
 
 

@@ -70,7 +70,7 @@ def test_nothing_is_told_before_the_card_of_an_escalation_was_accepted() -> None
     state, events = escalated(ladder((CAROL, "sms")))
     assert (steps(events), told(events)) == ([1], [])
     state, events = accepted(state, PHONE)
-    assert told(events) == [f"Nobody answered {get_open_request(state).code} yet; I asked Carol by SMS."]
+    assert told(events) == [f"{get_open_request(state).code} has no answer yet; I asked Carol by SMS."]
 
 
 @pytest.mark.parametrize("reason", ["no channel here takes messages to it", f"{PHONE.id} is not in service"])
@@ -82,7 +82,7 @@ def test_an_undeliverable_card_is_told_and_the_next_step_taken_at_once(reason: s
     assert PHONE.id not in notice
     assert (steps(events), get_open_request(state).escalated) == ([2], 2)
     _, events = accepted(state, Address("terminal:bob"))
-    assert told(events) == [f"Nobody answered {get_open_request(state).code} yet; I asked Bob in the terminal."]
+    assert told(events) == [f"{get_open_request(state).code} has no answer yet; I asked Bob in the terminal."]
 
 
 def test_a_person_without_an_address_of_the_kind_is_named_and_the_next_step_taken_at_once() -> None:
@@ -110,7 +110,9 @@ def test_of_several_people_one_who_was_reached_is_enough_for_the_step() -> None:
 
 def test_a_role_that_no_person_has_is_told() -> None:
     state, events = escalated(ladder((Address("role:ghosts"), "sms")))
-    assert told(events) == [f"{get_open_request(state).code} has no answer yet, and no person here is role:ghosts."]
+    assert told(events) == [
+        f"{get_open_request(state).code} has no answer yet, and no person is configured for role:ghosts."
+    ]
 
 
 def test_an_address_of_no_known_person_is_not_shown() -> None:
@@ -118,7 +120,7 @@ def test_an_address_of_no_known_person_is_not_shown() -> None:
     _, events = lost(state, MAILBOX)
     (notice,) = told(events)
     assert "oncall@" not in notice
-    assert notice.startswith("An address that is no known person's could not be reached by email")
+    assert notice.startswith("An address of no known person could not be reached by email")
 
 
 def test_the_last_step_that_is_lost_ends_the_escalation() -> None:

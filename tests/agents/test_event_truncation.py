@@ -54,7 +54,7 @@ def test_a_cut_text_is_a_beginning_and_says_its_full_length(text: str, times: in
     else:
         kept, _, told = cut.rpartition("…")
         assert whole.startswith(kept)
-        assert told == f" (cut: {len(whole)} characters in all)"
+        assert told == f" (truncated: {len(whole)} characters in all)"
         assert len(cut.encode()) <= MAX_TEXT_BYTES
 
 

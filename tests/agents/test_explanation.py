@@ -41,8 +41,8 @@ def approved_by(request: Request, *people: Address) -> Request:
         (ApprovalTerms(people=("bob", "carol")), "Bob, Carol"),
         (ApprovalTerms(roles=("oncall",), people=("bob",)), "oncall (Carol) or Bob"),
         (ApprovalTerms(roles=("nobody-has-it",)), "nobody-has-it"),
-        (ApprovalTerms(roles=("*",)), "everyone who is known here"),
-        (ApprovalTerms(), "nobody"),
+        (ApprovalTerms(roles=("*",)), "any known person"),
+        (ApprovalTerms(), "no person"),
     ],
 )
 def test_those_who_decide_are_named_with_their_roles(ask: ApprovalTerms, told: str) -> None:

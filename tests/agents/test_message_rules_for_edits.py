@@ -173,7 +173,7 @@ def test_an_edit_of_somebody_who_may_decide_supersedes() -> None:
 def test_deleting_the_message_that_led_to_the_call_supersedes_its_approval() -> None:
     superseded, noted = events_for_edit(asking(SAID), incoming_edit("m1", None), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
-    assert (superseded.actor, superseded.reason) == (ALICE, "Alice took the message back")
+    assert (superseded.actor, superseded.reason) == (ALICE, "Alice deleted the message")
     assert noted == message_deleted("m1", source=Address("terminal:somebody"))
 
 

@@ -93,13 +93,13 @@ def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -
             approval(ApprovalTerms(people=("bob",)), requesters=(BOB,)),
             "hm",
             CAROL,
-            "an approval that no person here can give, 0 of 1, until 03:34 UTC; /approve ABCDE.",
+            "an approval that no known person can give, 0 of 1, until 03:34 UTC; /approve ABCDE.",
         ),
         (
             approval(ApprovalTerms(roles=("*",))),
             "hm",
             CAROL,
-            "anyone known here, 0 of 1, until 03:34 UTC; /approve ABCDE.",
+            "any known person, 0 of 1, until 03:34 UTC; /approve ABCDE.",
         ),
         (
             question(choices=("staging", "production")),
@@ -117,7 +117,7 @@ def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -
             question(**OUTCOMES),
             "it ran",
             BOB,
-            "Alice or release (Bob, Carol), until 03:34 UTC; a message does not answer this one; /answer ABCDE.",
+            "Alice or release (Bob, Carol), until 03:34 UTC; a message does not answer this question; /answer ABCDE.",
         ),
     ],
 )

@@ -122,7 +122,7 @@ def test_an_outcome_nobody_knows_is_asked_with_its_three_answers() -> None:
         "high",
     )
     assert (request.choices, request.format) == (OUTCOMES, "multiple_choice")
-    assert request.question == "push was started and I cannot tell whether it ran. Please look: did it?"
+    assert request.question == "push was started, but I cannot tell whether it ran. Please check: did it run?"
 
 
 # Budgets

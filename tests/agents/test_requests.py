@@ -65,7 +65,7 @@ def test_a_request_is_a_value_and_refuses_what_it_does_not_know() -> None:
     ],
 )
 def test_a_choice_that_does_not_fit_one_visible_line_is_refused(choice: str) -> None:
-    with pytest.raises(ValidationError, match="a choice is one line of at most 100 characters that print"):
+    with pytest.raises(ValidationError, match="a choice must be one line of at most 100 printable characters"):
         RequestHumanInput(question="Which?", choices=("yes", choice))
 
 

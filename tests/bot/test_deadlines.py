@@ -45,7 +45,7 @@ async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Databas
         await harness.wait_until_settled(thread)
         assert "a timeout, not a refusal" in model.received[-1].prompt.user
         assert harness.recording_tools.runs == []
-        with pytest.raises(AlreadySettled, match="nobody answered in time"):
+        with pytest.raises(AlreadySettled, match="no answer in time"):
             await harness.answer_request(request, "approve")
         settled = await harness.bot.approvals.find_request(request.id)
         assert (settled.status, settled.cards[0].state) == ("expired", "expired")

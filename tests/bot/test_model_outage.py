@@ -157,7 +157,7 @@ async def test_person_is_told_of_a_long_wait_once(database: Database, running_bo
             home.clock.advance(seconds=3600)
         await home.wait_until_settled(thread)
         (told,) = await notices(home, thread)
-        assert told.startswith("I wait until ")
+        assert told.startswith("I will wait until ")
         assert told.endswith(" UTC and then go on: the build")
         assert await replies(home, thread) == ["There is nothing for me to do here: all is well"]
 

@@ -98,7 +98,7 @@ async def test_long_texts_are_cut_where_they_enter_the_log(database: Database, r
         ]
         assert len(texts) == 2
         for text in texts:
-            assert text.endswith("… (cut: 64000 characters in all)")
+            assert text.endswith("… (truncated: 64000 characters in all)")
             assert len(text.encode()) <= MAX_TEXT_BYTES
         await harness.check_replay(thread)
 

@@ -85,7 +85,7 @@ class ScriptedServer:
             return httpx.Response(200, json=self._thread(parts[1]))
         request = self.requests[parts[1].removeprefix("req_")]
         if body.get("digest", request["digest"]) != request["digest"]:
-            return a_problem(409, "approval_changed", "What you saw is no longer what is asked", request)
+            return a_problem(409, "approval_changed", "The request was changed after you opened it", request)
         if body.get("arguments", {}).get("tag") == "v0":
             return a_problem(422, "invalid_arguments", "There is no tag v0.")
         request["status"] = "approved"

@@ -197,7 +197,7 @@ async def test_whoever_edits_approves_what_they_wrote(database: Database, runnin
         await (await work.bob.wait_for_modal("Edit")).submit({"tag": "v2"})
         settled = await card.wait_until_closed()
         assert "tag: v2" in settled
-        assert "edited and approved by Bob Ito; nobody else saw this version (slack)" in settled
+        assert "edited and approved by Bob Ito; no other person saw this version (slack)" in settled
         await work.advance_clock(seconds=1)
         await work.alice.wait_for_reply(root, "Done.")
         assert done(work) == ["ship v2"]
@@ -259,7 +259,7 @@ async def test_an_edit_with_mistakes_shows_them_in_the_modal(database: Database,
             "argument.service": "there is no service ghost"
         }
         await modal.submit({"service": "worker", "copies": "9"})
-        await card.wait_until_closed("edited and approved by Bob Ito; nobody else saw this version (slack)")
+        await card.wait_until_closed("edited and approved by Bob Ito; no other person saw this version (slack)")
         await work.advance_clock(seconds=1)
         await work.alice.wait_for_reply(root, "Done.")
         assert done(work) == ["9 of worker"]

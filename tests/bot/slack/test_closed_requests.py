@@ -108,11 +108,11 @@ async def test_what_ran_out_is_told_as_a_timeout_on_every_copy(database: Databas
         await request_of(work, root)
         await work.advance_clock(minutes=10)
         for card in cards:
-            await card.wait_until_closed("nobody answered in time")
+            await card.wait_until_closed("no answer in time")
         await cards[0].click("Approve", actor=work.bob)
-        await work.bob.wait_for_ephemeral("nobody answered in time")
+        await work.bob.wait_for_ephemeral("no answer in time")
         await cards[1].click("Deny", actor=work.bob)
-        await work.bob.wait_for_ephemeral("nobody answered in time")
+        await work.bob.wait_for_ephemeral("no answer in time")
         await work.advance_clock(seconds=1)
         await work.alice.wait_for_reply(root, "Done.")
         assert work.bot.recording_tools.runs == []
@@ -137,7 +137,7 @@ async def test_a_new_instruction_takes_the_buttons_from_every_copy(database: Dat
         await request_of(work, root)
         await work.alice.reply(root, "no, wait")
         for card in cards:
-            await card.wait_until_closed("taken back, or replaced by a new instruction")
+            await card.wait_until_closed("withdrawn, or replaced by a new instruction")
         await work.advance_clock(seconds=1)
         await work.alice.wait_for_reply(root, "Done.")
         assert work.bot.recording_tools.runs == []

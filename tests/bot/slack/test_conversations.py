@@ -216,7 +216,7 @@ async def test_an_edit_into_another_order_takes_the_request_back(database: Datab
         root = await work.alice.mention_bot("helper: ship v1", channel=OPS)
         card = await work.bob.wait_for_card(root, "v1", approval="ship")
         await work.alice.edit_message(root, f"<@{work.slack.app.user}> helper: ship v2")
-        assert "taken back, or replaced by a new instruction" in await card.wait_until_closed()
+        assert "withdrawn, or replaced by a new instruction" in await card.wait_until_closed()
         await work.advance_clock(seconds=1)
         await work.bob.wait_for_card(root, "v2", approval="ship")
         assert (await work.event_types(root)).count("MessageEdited") == 1

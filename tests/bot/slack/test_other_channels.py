@@ -145,7 +145,7 @@ async def test_a_card_that_slack_refuses_for_good_goes_to_people_directly(
         (bobs, carols) = [await who.wait_for_reply(text="wants to run ship") for who in (work.bob, work.carol)]
         mine = await work.alice.wait_for_reply(text="wants to run ship")
         assert [card.message.channel for card in (bobs, mine)] == ["D0BOB", "D0ALICE"]
-        assert f"It could not be shown where it was asked: Slack refuses: {error}" in mine.text
+        assert f"This could not be shown in its conversation: Slack refuses: {error}" in mine.text
         labels = [[c["text"]["text"] for c in card.controls] for card in (bobs, mine)]
         assert labels == [["Approve", "Deny", "Edit"], ["Deny"]]
         await work.bot.wait_until(

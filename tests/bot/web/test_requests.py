@@ -232,7 +232,7 @@ async def test_the_log_and_the_request_say_that_nobody_else_saw_an_edit(api: Api
     await api.answer_request(request, "bob", decision="edit", arguments={"tag": "v2"})
     events = (await api.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
     [outcome] = [event["data"]["outcome"] for event in events if event["type"] == "RequestAnswered"]
-    assert outcome == "edited and approved by Bob; nobody else saw this version (web)"
+    assert outcome == "edited and approved by Bob; no other person saw this version (web)"
 
 
 async def test_an_edit_by_a_rule_without_its_editor_is_for_another_person_to_approve(api: ApiHarness) -> None:

@@ -96,7 +96,7 @@ def test_whoami_tells_a_person_their_name_and_a_stranger_their_address() -> None
     [
         ("whoever asked may not approve it", None, ["This did not count: whoever asked may not approve it"]),
         ("you may not do this", approval(), ["This did not count: you may not do this"]),
-        ("it ran out", approval(status="expired"), ["It ended so: nobody answered in time."]),
+        ("it ran out", approval(status="expired"), ["It ended so: no answer in time."]),
         (
             "request ABCDE is settled: approved",
             approved("bob"),

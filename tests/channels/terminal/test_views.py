@@ -124,8 +124,8 @@ def test_closed_view_names_all_approvers_and_who_entered_answers():
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        ("expired", "nobody answered in time"),
-        ("superseded", "taken back, or replaced by a new instruction"),
+        ("expired", "no answer in time"),
+        ("superseded", "withdrawn, or replaced by a new instruction"),
         ("cancelled", "cancelled with its thread"),
     ],
 )
