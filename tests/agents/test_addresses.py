@@ -21,7 +21,7 @@ ADDRESSES: TypeAdapter[Address] = TypeAdapter(Address)
         ("email:jürgen@bücher.example", "email", "jürgen@bücher.example"),
     ],
 )
-def test_an_address_knows_its_scheme_and_the_rest(text: str, scheme: str, rest: str) -> None:
+def test_address_has_scheme_and_id(text: str, scheme: str, rest: str) -> None:
     address = Address(text)
     assert (address, address.scheme, address.id) == (text, scheme, rest)
 
@@ -52,25 +52,25 @@ def test_an_address_knows_its_scheme_and_the_rest(text: str, scheme: str, rest: 
         "email:" + "a" * 320,
     ],
 )
-def test_what_is_not_one_printable_word_behind_a_scheme_is_refused(text: str) -> None:
+def test_malformed_address_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not an address; write it like person:alice"):
         Address(text)
 
 
-def test_an_address_is_as_long_as_an_email_address_may_be_and_some_more() -> None:
+def test_address_length_has_room_for_an_email_address() -> None:
     assert Address("email:" + "a" * 314)
     with pytest.raises(ValueError, match="is not an address"):
         Address("email:" + "a" * 315)
 
 
-def test_a_refused_address_is_told_by_its_beginning_only() -> None:
+def test_error_shows_only_the_start_of_a_rejected_address() -> None:
     with pytest.raises(ValueError, match="not an address") as refused:
         Address("x" * 10_000)
     assert len(str(refused.value)) < 200
 
 
 @given(st.text() | st.text().map("x:".__add__))
-def test_any_text_is_an_address_that_reads_back_as_it_was_or_is_refused(text: str) -> None:
+def test_any_text_round_trips_as_an_address_or_is_rejected(text: str) -> None:
     try:
         address = Address(text)
     except ValueError:
@@ -80,12 +80,12 @@ def test_any_text_is_an_address_that_reads_back_as_it_was_or_is_refused(text: st
     assert " " not in address
 
 
-def test_an_address_survives_json_as_an_address() -> None:
+def test_address_round_trips_through_json() -> None:
     read = ADDRESSES.validate_json(ADDRESSES.dump_json(person_address("alice")))
     assert read == person_address("alice")
     assert isinstance(read, Address)
 
 
-def test_a_model_refuses_an_ill_shaped_address() -> None:
+def test_pydantic_model_rejects_a_malformed_address() -> None:
     with pytest.raises(ValidationError, match="is not an address"):
         ADDRESSES.validate_python("nowhere")

@@ -21,13 +21,13 @@ from agents.requests import Request
 from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE_TERMS, answer, approval, question
 
 
-def test_a_long_value_is_cut_and_its_length_is_told() -> None:
+def test_long_value_is_truncated_with_its_length() -> None:
     assert display_value("x" * 301) == "x" * 300 + "… (301 characters in all)"
     assert display_value("x" * 300) == "x" * 300
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
-def test_any_value_takes_one_line_of_bounded_length(value) -> None:
+def test_any_value_is_one_line_of_bounded_length(value) -> None:
     text = display_value(value)
     assert len(text.splitlines()) <= 1
     assert len(text) <= MAX_LINE_VALUE_LENGTH + len("… ( characters in all)") + 12
@@ -44,11 +44,11 @@ def test_any_value_takes_one_line_of_bounded_length(value) -> None:
         ({"b": "\u202e"}, '{"b": "\\u202e"}'),
     ],
 )
-def test_values_that_are_no_text_are_shown_as_json(value, text: str) -> None:
+def test_non_text_values_are_shown_as_json(value, text: str) -> None:
     assert display_value(value) == text
 
 
-def test_a_long_value_cannot_push_a_later_one_out_of_a_notification() -> None:
+def test_long_value_does_not_hide_later_values_in_a_notification() -> None:
     request = approval(arguments={"note": "\n" * 4000 + "approved by security", "where": "production"})
     text = render_card(request).text
     assert text.count("\n") == 4
@@ -57,7 +57,7 @@ def test_a_long_value_cannot_push_a_later_one_out_of_a_notification() -> None:
 
 
 @pytest.mark.parametrize("length", [2_400, 20_000, MAX_CARD_VALUE_LENGTH])
-def test_a_card_has_all_of_a_long_argument_and_of_a_long_question(length: int) -> None:
+def test_card_has_the_whole_long_argument_and_question(length: int) -> None:
     card = the_card(approval(arguments={"note": "x" * length}))
     assert card.fields[0].value == "x" * length
     assert not card.is_truncated
@@ -66,21 +66,21 @@ def test_a_card_has_all_of_a_long_argument_and_of_a_long_question(length: int) -
     assert not asked.is_truncated
 
 
-def test_a_value_longer_than_a_card_keeps_is_cut_and_says_so() -> None:
+def test_value_over_the_card_limit_is_truncated_and_marked() -> None:
     card = the_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE_LENGTH + 1)}))
     assert card.is_truncated
     assert card.fields[0].value.endswith(f"… ({MAX_CARD_VALUE_LENGTH + 1} characters in all)")
     assert the_card(question(question="x" * (MAX_CARD_VALUE_LENGTH + 1))).is_truncated
 
 
-def test_an_approval_names_the_agent_the_tool_every_argument_and_its_code() -> None:
+def test_approval_shows_agent_tool_arguments_and_code() -> None:
     request = approval(arguments={"where": "staging", "force": True})
     assert render_card(request).text == (
         "walker wants to run push\nwhere: staging\nforce: true\nasked for by alice\n[ABCDE] waiting for an answer"
     )
 
 
-def test_a_question_is_quoted_and_that_is_all_the_card_has_from_the_model() -> None:
+def test_question_is_the_only_model_text_on_a_card() -> None:
     request = question(question="Where\nto?", choices=("here", "there"))
     card = the_card(request)
     assert card.title == "walker asks: Where\\nto?"
@@ -88,13 +88,13 @@ def test_a_question_is_quoted_and_that_is_all_the_card_has_from_the_model() -> N
     assert card.choices == ("here", "there")
 
 
-def test_an_open_card_has_no_outcome_and_says_until_when() -> None:
+def test_open_card_has_a_deadline_and_no_outcome() -> None:
     card = the_card(approval())
     assert (card.status, card.outcome, card.requester) == ("open", None, ALICE)
     assert card.expires_at == NOW + timedelta(seconds=1800)
 
 
-def test_a_held_request_is_not_said_to_end() -> None:
+def test_card_of_a_kept_open_request_has_no_deadline() -> None:
     assert the_card(approval(is_kept_open=True)).expires_at is None
 
 
@@ -107,7 +107,7 @@ def test_a_held_request_is_not_said_to_end() -> None:
         (approval(status="approved"), "approved"),
     ],
 )
-def test_a_request_that_ended_without_an_answer_says_how(settled: Request, words: str) -> None:
+def test_card_describes_an_end_without_an_answer(settled: Request, words: str) -> None:
     assert describe_request_outcome(settled) == words
     assert render_card(settled).text.endswith(f"[ABCDE] {words}")
 
@@ -120,11 +120,11 @@ def test_a_request_that_ended_without_an_answer_says_how(settled: Request, words
         ("deny", {"comment": "x" * 400}, f"denied by bob (web): {'x' * 300}… (400 characters in all)"),
     ],
 )
-def test_a_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
+def test_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
     assert describe_request_outcome(decided(approval(), decision, **said)) == words
 
 
-def test_a_settled_card_names_everybody_who_approved_and_who_entered_it() -> None:
+def test_settled_card_names_all_approvers_and_who_entered_it() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
     first = evaluate_answer(approval(two), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW).answer
     assert describe_request_outcome(decided(approval(two, answers=(first,)), "approve")) == (
@@ -132,14 +132,14 @@ def test_a_settled_card_names_everybody_who_approved_and_who_entered_it() -> Non
     )
 
 
-def test_an_answered_question_tells_the_answer() -> None:
+def test_card_of_an_answered_question_shows_the_answer() -> None:
     assert (
         describe_request_outcome(decided(question(), "answer", text="over there"))
         == "answered by bob (web): over there"
     )
 
 
-def test_an_answer_that_did_not_count_is_not_named_as_the_decision() -> None:
+def test_uncounted_answer_is_not_shown_as_the_decision() -> None:
     refused = evaluate_answer(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).answer
     settled = decided(approval(answers=(refused,)), "approve")
     later = settled.model_copy(update={"answers": (*settled.answers, refused)})
@@ -155,12 +155,12 @@ def test_an_answer_that_did_not_count_is_not_named_as_the_decision() -> None:
         (question(format="multiple_choice", choices=("here",)), ("here",)),
     ],
 )
-def test_the_closed_list_of_answers_is_shown(asked: Request, choices: tuple[str, ...]) -> None:
+def test_card_shows_the_allowed_answers(asked: Request, choices: tuple[str, ...]) -> None:
     assert allowed_choices(asked) == choices
 
 
 @given(st.dictionaries(st.sampled_from(["where", "note", "why"]), st.text()), st.text())
-def test_no_argument_and_no_comment_adds_a_line_to_a_card(arguments: dict[str, str], comment: str) -> None:
+def test_arguments_and_comments_do_not_add_lines_to_a_card(arguments: dict[str, str], comment: str) -> None:
     open_card = render_card(approval(arguments=arguments)).text
     assert len(open_card.splitlines()) == len(arguments) + 3
     settled = render_card(decided(approval(arguments=arguments), "deny", comment=comment)).text

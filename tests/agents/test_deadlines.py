@@ -67,13 +67,13 @@ def ticked(state: ThreadState, at: datetime) -> ThreadState:
     return fold(state, due_events(state, at, PEOPLE))
 
 
-def test_nobody_waits_for_the_clock_in_a_thread_that_runs_rests_or_is_new() -> None:
+def test_running_finished_or_new_thread_has_no_deadline() -> None:
     assert next_deadline(ThreadState()) is None
     assert next_deadline(thread()) is None
     assert due_events(thread(), seconds_later(10**6), PEOPLE) == ()
 
 
-def test_a_thread_this_build_cannot_read_waits_for_no_clock() -> None:
+def test_unreadable_thread_has_no_deadline() -> None:
     state = thread_with_approval(LADDER).model_copy(update={"unreadable": "ThreadPainted"})
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
 
@@ -89,7 +89,7 @@ def test_a_thread_this_build_cannot_read_waits_for_no_clock() -> None:
         ("halt", ["RequestExpired", "ThreadFinished"]),
     ],
 )
-def test_a_request_runs_out_at_the_very_microsecond(on_expire: str, types: list[str]) -> None:
+def test_request_expires_at_the_exact_microsecond(on_expire: str, types: list[str]) -> None:
     state = thread_with_approval(
         ApprovalTerms.model_validate({"roles": ("release",), "expires": 60, "on_expire": on_expire})
     )
@@ -101,7 +101,7 @@ def test_a_request_runs_out_at_the_very_microsecond(on_expire: str, types: list[
     assert [e.type for e in due_events(state, end + timedelta(days=300), PEOPLE)] == types
 
 
-def test_a_timeout_is_told_as_a_timeout() -> None:
+def test_expiry_is_recorded_as_a_timeout() -> None:
     state = thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"}))
     expired, finished = due_events(state, seconds_later(1800), PEOPLE)
     assert isinstance(expired, RequestExpired)
@@ -111,17 +111,17 @@ def test_a_timeout_is_told_as_a_timeout() -> None:
     assert (finished.outcome, finished.reason) == ("failed", f"{told}; write again if you still want it")
 
 
-def test_denying_at_expiry_lets_the_model_go_on_without_the_call() -> None:
+def test_on_expire_deny_continues_without_the_call() -> None:
     state = ticked(thread_with_approval(), seconds_later(1800))
     assert (state.status, state.current_call, state.open_request, state.needs_model) == ("running", None, None, True)
 
 
-def test_halting_at_expiry_ends_the_thread() -> None:
+def test_on_expire_halt_ends_the_thread() -> None:
     state = ticked(thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"})), seconds_later(1800))
     assert (state.status, state.current_call, next_work(state)) == ("failed", None, ())
 
 
-def test_holding_at_expiry_pauses_the_thread_and_leaves_the_request_to_be_answered() -> None:
+def test_on_expire_hold_pauses_the_thread_and_keeps_the_request() -> None:
     state = ticked(thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "hold"})), seconds_later(1800))
     assert state.status == "paused"
     assert state.paused is not None
@@ -131,12 +131,12 @@ def test_holding_at_expiry_pauses_the_thread_and_leaves_the_request_to_be_answer
     assert [effect.key for effect in next_work(resumed)] == [f"tool:{resumed.current_call.call_id}:1"]
 
 
-def test_a_request_that_ran_out_is_not_reminded_of() -> None:
+def test_expired_request_gets_no_reminder() -> None:
     assert told(thread_with_approval(LADDER), seconds_later(1800)) == []
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_an_answer_stops_the_ladder(decision: str) -> None:
+def test_answer_stops_reminders_and_escalations(decision: str) -> None:
     state = after_answer(thread_with_approval(LADDER), decision)
     assert next_deadline(state) is None
     assert due_events(state, seconds_later(10**6), PEOPLE) == ()
@@ -154,13 +154,13 @@ def test_an_answer_stops_the_ladder(decision: str) -> None:
         (900, [("RequestReminded", 1), ("RequestReminded", 2), ("RequestEscalated", 1), ("RequestEscalated", 2)]),
     ],
 )
-def test_a_late_clock_tells_all_it_missed_in_order_of_their_kind(seconds: int, expected: list[tuple[str, int]]) -> None:
+def test_late_clock_reports_all_missed_deadlines(seconds: int, expected: list[tuple[str, int]]) -> None:
     state = thread_with_approval(LADDER)
     assert told(state, seconds_later(seconds)) == expected
     assert len(told(state, seconds_later(seconds) - MICROSECOND)) == len(expected) - 1
 
 
-def test_a_punctual_clock_tells_each_deadline_at_its_time_and_once() -> None:
+def test_punctual_clock_reports_each_deadline_once() -> None:
     state, seen = thread_with_approval(LADDER), []
     for at in (seconds_later(seconds) for seconds in (300, 450, 600, 900, 1800)):
         assert next_deadline(state) == at
@@ -178,7 +178,7 @@ def test_a_punctual_clock_tells_each_deadline_at_its_time_and_once() -> None:
     ]
 
 
-def test_deadlines_written_out_of_order_are_all_told() -> None:
+def test_unsorted_deadlines_are_all_reported() -> None:
     jumbled = RELEASE_TERMS.model_copy(update=ApprovalTerms(remind=(600, 60, 300)).model_dump(include={"remind"}))
     state = thread_with_approval(jumbled)
     assert next_deadline(state) == seconds_later(60)
@@ -187,7 +187,7 @@ def test_deadlines_written_out_of_order_are_all_told() -> None:
     assert told(state, seconds_later(600)) == [("RequestReminded", 2), ("RequestReminded", 3)]
 
 
-def test_an_escalation_reaches_a_role_on_the_named_channel_and_an_address_as_it_is() -> None:
+def test_escalation_resolves_roles_and_keeps_plain_addresses() -> None:
     first, second = (
         e
         for e in due_events(thread_with_approval(LADDER), seconds_later(900), PEOPLE)
@@ -206,7 +206,7 @@ def refused(state: ThreadState) -> ThreadState:
     )
 
 
-def test_when_no_channel_takes_the_card_the_next_one_is_asked_at_once() -> None:
+def test_undeliverable_card_escalates_at_once() -> None:
     state = refused(thread_with_approval(LADDER, shown_to=()))
     assert next_deadline(state) == NOW
     assert told(state, seconds_later(1)) == [("RequestEscalated", 1)]
@@ -224,25 +224,25 @@ def directly(state: ThreadState) -> list[tuple[Address, ...]]:
     return asked
 
 
-def test_a_card_no_channel_takes_goes_to_the_requester_and_the_approvers_directly() -> None:
+def test_undeliverable_card_goes_to_requester_and_approvers() -> None:
     mail, web = Address("email:alice@example.com"), Address("web:bob")
     first, second = directly(thread_with_approval(shown_to=()))
     assert first == (ALICE_AT_TERMINAL, Address("terminal:bob"), PHONE)
     assert second == (mail, web, Address("terminal:carol"))
 
 
-def test_who_is_asked_directly_learns_why() -> None:
+def test_direct_card_says_why_it_was_sent() -> None:
     state = ticked(refused(thread_with_approval(shown_to=())), seconds_later(1))
     cards = [m.message.card for m in state.pending_messages]
     assert {card.note for card in cards if card} == {"This could not be shown in its conversation: gone"}
 
 
-def test_a_card_that_was_seen_somewhere_is_sent_to_nobody_directly() -> None:
+def test_delivered_card_is_not_sent_directly() -> None:
     state = ticked(thread_with_approval(LADDER), seconds_later(900))
     assert next_deadline(refused(state)) != NOW
 
 
-def test_of_a_role_that_everybody_has_not_all_are_disturbed() -> None:
+def test_direct_cards_are_limited_for_a_large_role() -> None:
     crowd = tuple(Person(key=f"p{n}", name="P", roles=("release",)) for n in range(30))
     state = refused(thread_with_approval(shown_to=()))
     (asked,) = (
@@ -251,11 +251,11 @@ def test_of_a_role_that_everybody_has_not_all_are_disturbed() -> None:
     assert len(asked.to) == 10
 
 
-def test_while_the_card_is_on_its_way_nobody_else_is_asked_before_the_time() -> None:
+def test_pending_card_does_not_escalate_early() -> None:
     assert told(thread_with_approval(LADDER, shown_to=()), seconds_later(1)) == []
 
 
-def test_an_escalation_to_nobody_is_written_down_all_the_same() -> None:
+def test_escalation_without_recipients_is_recorded() -> None:
     nobody = RELEASE_TERMS.model_copy(update={"escalate": (EscalationStep(after=60, to=Address("role:ghosts")),)})
     state = thread_with_approval(nobody)
     escalated, notice = due_events(state, seconds_later(60), PEOPLE)
@@ -265,7 +265,7 @@ def test_an_escalation_to_nobody_is_written_down_all_the_same() -> None:
     assert ticked(state, seconds_later(60)).open_request is not None
 
 
-def test_a_reminder_is_a_new_card_where_the_thread_came_from_and_an_escalation_one_elsewhere() -> None:
+def test_reminder_goes_to_the_origin_and_escalation_elsewhere() -> None:
     state = ticked(thread_with_approval(LADDER), seconds_later(450))
     assert [(m.to, m.replaces) for m in state.pending_messages] == [("terminal:alice", None), (PHONE, None)]
     assert len({m.key for m in state.pending_messages}) == 2
@@ -282,7 +282,7 @@ def resumed(state: ThreadState) -> ThreadState:
     return fold(state, [ThreadResumed(at=NOW, actor=ALICE)])
 
 
-def test_people_are_reminded_and_requests_run_out_while_a_thread_is_paused() -> None:
+def test_paused_thread_still_reminds_and_expires() -> None:
     state = paused(thread_with_approval(LADDER))
     assert next_deadline(state) == seconds_later(300)
     assert told(state, seconds_later(300)) == [("RequestReminded", 1)]
@@ -295,7 +295,7 @@ def sleeping(seconds: int = 600) -> ThreadState:
     return after_step(thread(), Await(seconds=seconds, reason="patience"), Policy(people=PEOPLE))
 
 
-def test_a_wait_is_over_at_the_very_microsecond() -> None:
+def test_wait_ends_at_the_exact_microsecond() -> None:
     state, end = sleeping(), seconds_later(600)
     assert (state.status, next_deadline(state), next_work(state)) == ("waiting_for_time", end, ())
     assert due_events(state, end - MICROSECOND, PEOPLE) == ()
@@ -304,19 +304,19 @@ def test_a_wait_is_over_at_the_very_microsecond() -> None:
     assert (awake.status, awake.needs_model, next_deadline(awake)) == ("running", True, None)
 
 
-def test_a_wait_that_is_over_while_the_thread_is_paused_is_told_when_it_goes_on() -> None:
+def test_timer_due_during_a_pause_fires_after_resuming() -> None:
     state = paused(sleeping())
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
     assert next_deadline(resumed(state)) == seconds_later(600)
     assert [e.type for e in due_events(resumed(state), seconds_later(10**6), PEOPLE)] == ["TimerFired"]
 
 
-def test_a_message_ends_a_wait() -> None:
+def test_message_ends_a_wait() -> None:
     state = fold(sleeping(), [message_received("go on")])
     assert (state.status, state.needs_model, next_deadline(state)) == ("running", True, None)
 
 
-def test_work_that_is_held_back_wakes_the_thread_without_an_event() -> None:
+def test_delayed_work_sets_a_deadline_without_an_event() -> None:
     state = after_tool_started(
         after_step(thread(), CallTool(tool="look", arguments={"depth": 1}), Policy(people=PEOPLE))
     )
@@ -331,7 +331,7 @@ def test_work_that_is_held_back_wakes_the_thread_without_an_event() -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30), st.integers(0, 5000))
-def test_there_is_never_anything_to_tell_before_the_time_to_wake(walk: RandomHistory, seconds: int) -> None:
+def test_no_event_is_due_before_the_next_deadline(walk: RandomHistory, seconds: int) -> None:
     state, now = walk.state, walk.now + timedelta(seconds=seconds)
     at = next_deadline(state)
     if at is None or now < at:

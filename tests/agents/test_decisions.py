@@ -50,7 +50,7 @@ def edit(ask: ApprovalTerms | None = RELEASE_TERMS, arguments: dict[str, Any] | 
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_somebody_the_terms_name_decides(decision: str) -> None:
+def test_person_named_by_the_terms_decides(decision: str) -> None:
     judgement = judged(approval(), answer(decision, BOB))
     assert judgement.status == {"approve": "approved", "deny": "denied"}[decision]
     assert (judgement.rejection_reason, judgement.answer.counted, judgement.answer.reason) == (None, True, None)
@@ -83,35 +83,35 @@ def test_somebody_the_terms_name_decides(decision: str) -> None:
         ),
     ],
 )
-def test_whoever_may_not_decide_is_told_why_and_the_request_stays_open(ask, by, decision, words) -> None:
+def test_rejected_answer_has_a_reason_and_keeps_the_request_open(ask, by, decision, words) -> None:
     judgement = judged(approval(ask), answer(decision, by))
     assert (judgement.status, judgement.rejection_reason, judgement.answer.reason) == ("open", words, words)
     assert not judgement.answer.counted
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
-def test_the_requester_is_known_at_each_of_their_addresses(by: Address) -> None:
+def test_requester_is_recognised_at_each_address(by: Address) -> None:
     request = approval(ApprovalTerms(roles=("*",)), requester=Address("terminal:alice"))
     assert judged(request, answer("approve", by)).rejection_reason == OWN_WORDS
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
-def test_the_requester_may_always_take_the_request_back(by: Address) -> None:
+def test_requester_may_always_deny(by: Address) -> None:
     assert judged(approval(), answer("deny", by)).status == "denied"
 
 
-def test_a_requester_nobody_knows_may_still_take_their_own_request_back() -> None:
+def test_unknown_requester_may_deny_but_not_approve() -> None:
     request = approval(requester=STRANGER)
     assert judged(request, answer("deny", STRANGER)).status == "denied"
     assert judged(request, answer("approve", STRANGER)).status == "open"
 
 
-def test_the_requester_approves_where_the_terms_say_so() -> None:
+def test_requester_approves_if_the_terms_allow_it() -> None:
     ask = ApprovalTerms(roles=("dev",), requester_may_approve=True)
     assert judged(approval(ask), answer("approve", ALICE)).status == "approved"
 
 
-def test_who_may_approve_as_requester_must_still_be_named() -> None:
+def test_requester_must_still_be_named_by_the_terms() -> None:
     ask = ApprovalTerms(roles=("release",), requester_may_approve=True)
     assert judged(approval(ask), answer("approve", ALICE)).status == "open"
 
@@ -122,7 +122,7 @@ def approvals_of(*said: dict[str, Address]) -> tuple[RecordedAnswer, ...]:
 
 @pytest.mark.parametrize("assurance", list(Assurance))
 @pytest.mark.parametrize("least", list(Assurance))
-def test_the_strength_to_approve_does_not_go_down_the_ladder(assurance: Assurance, least: Assurance) -> None:
+def test_approval_needs_the_minimum_assurance(assurance: Assurance, least: Assurance) -> None:
     judgement = judged(
         approval(ApprovalTerms(roles=("release",), min_assurance=least)), answer("approve", assurance=assurance)
     )
@@ -134,7 +134,7 @@ def test_the_strength_to_approve_does_not_go_down_the_ladder(assurance: Assuranc
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
-def test_denying_goes_down_the_whole_ladder(assurance: Assurance) -> None:
+def test_denial_needs_no_assurance(assurance: Assurance) -> None:
     request = approval(ApprovalTerms(roles=("release",), min_assurance=Assurance.HIGH))
     assert judged(request, answer("deny", assurance=assurance)).status == "denied"
 
@@ -154,7 +154,7 @@ def test_assurance_is_ordered_from_none_to_high() -> None:
         (STRANGER, ALICE, False),
     ],
 )
-def test_people_are_compared_and_not_their_addresses(one: Address, other: Address, same: bool) -> None:
+def test_is_same_person_compares_people_not_addresses(one: Address, other: Address, same: bool) -> None:
     assert is_same_person(one, other, PEOPLE) is same
     assert is_same_person(other, one, PEOPLE) is same
 
@@ -171,7 +171,7 @@ def with_answers(request: Request, *answers: Answer, **more: Any) -> tuple[Reque
     return request, judgement
 
 
-def test_a_quorum_takes_so_many_different_people() -> None:
+def test_quorum_needs_different_people() -> None:
     request = approval(ApprovalTerms(roles=("release",), quorum=2))
     once, _ = with_answers(request, answer(by=BOB))
     assert once.status == "open"
@@ -180,24 +180,24 @@ def test_a_quorum_takes_so_many_different_people() -> None:
 
 
 @pytest.mark.parametrize("other", [BOB, BOBS_TERMINAL, Address("web:bob")])
-def test_one_person_counts_once_however_they_say_it(other: Address) -> None:
+def test_one_person_counts_once_on_all_channels(other: Address) -> None:
     request, _ = with_answers(approval(ApprovalTerms(roles=("release",), quorum=2)), answer(by=BOB), answer(by=other))
     assert (request.status, request.approvers) == ("open", (BOB,))
 
 
-def test_an_answer_is_kept_under_the_persons_own_name() -> None:
+def test_answer_is_recorded_under_the_person_address() -> None:
     assert judged(approval(), answer(by=PHONE, assurance=Assurance.HIGH)).answer.by == CAROL
     assert judged(approval(), answer(by=STRANGER)).answer.by == STRANGER
 
 
-def test_one_denial_ends_it_whoever_approved_before() -> None:
+def test_one_denial_ends_the_request_despite_approvals() -> None:
     request, _ = with_answers(
         approval(ApprovalTerms(roles=("release",), quorum=2)), answer(by=BOB), answer("deny", CAROL)
     )
     assert request.status == "denied"
 
 
-def test_answers_that_do_not_count_are_no_approvals() -> None:
+def test_uncounted_answers_are_not_approvals() -> None:
     request = approval(ApprovalTerms(roles=("release",), quorum=2))
     asked_by_many, _ = with_answers(request, answer(by=ALICE), answer(by=STRANGER), answer(by=BOB))
     assert (asked_by_many.status, asked_by_many.approvers) == ("open", (BOB,))
@@ -207,14 +207,14 @@ def test_answers_that_do_not_count_are_no_approvals() -> None:
 
 
 @pytest.mark.parametrize("status", ["approved", "denied", "answered", "expired", "superseded", "cancelled"])
-def test_a_settled_request_takes_no_answer(status: str) -> None:
+def test_settled_request_rejects_answers(status: str) -> None:
     request = approval(status=status)
     with pytest.raises(AlreadySettled, match=f"^request ABCDE is settled: {status}$") as refused:
         judged(request, answer())
     assert refused.value.details == request
 
 
-def test_time_runs_out_at_the_very_microsecond() -> None:
+def test_answer_is_rejected_from_the_exact_expiry_on() -> None:
     request = approval(ApprovalTerms(roles=("release",), expires=60))
     end = NOW + timedelta(seconds=60)
     assert judged(request, answer(), now=end - MICROSECOND).status == "approved"
@@ -222,18 +222,18 @@ def test_time_runs_out_at_the_very_microsecond() -> None:
         judged(request, answer(), now=end)
 
 
-def test_a_held_request_is_answered_however_late() -> None:
+def test_kept_open_request_accepts_late_answers() -> None:
     request = approval(is_kept_open=True)
     assert judged(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
 
 
-def test_an_answer_to_something_else_than_what_is_asked_is_refused() -> None:
+def test_answer_to_another_version_is_rejected() -> None:
     with pytest.raises(StaleApproval, match="The request was changed after you opened it") as refused:
         judged(approval(), answer(), shown_digest="e" * 64)
     assert refused.value.details == approval()
 
 
-def test_who_saw_what_is_asked_or_cannot_tell_is_heard() -> None:
+def test_answer_with_current_or_unknown_digest_is_accepted() -> None:
     assert judged(approval(), answer(), shown_digest="d" * 64).status == "approved"
     assert judged(approval(), answer(), shown_digest=None).status == "approved"
 
@@ -242,18 +242,18 @@ def test_who_saw_what_is_asked_or_cannot_tell_is_heard() -> None:
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny", "edit"])
-def test_a_question_takes_an_answer_only(decision: str) -> None:
+def test_question_accepts_only_an_answer(decision: str) -> None:
     with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts answer, not {decision}$"):
         judged(question(), answer(decision, text="here", arguments={}))
 
 
-def test_an_approval_takes_no_answer_in_words() -> None:
+def test_approval_rejects_a_text_answer() -> None:
     with pytest.raises(InvalidAnswer, match="^request ABCDE accepts approve or deny or edit, not answer$"):
         judged(approval(), answer("answer", text="approve"))
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n\t"])
-def test_a_question_wants_words(text: str | None) -> None:
+def test_question_needs_a_text(text: str | None) -> None:
     with pytest.raises(InvalidAnswer, match="^request ABCDE needs a text as its answer$"):
         judged(question(), answer("answer", text=text))
 
@@ -266,13 +266,13 @@ def test_a_question_wants_words(text: str | None) -> None:
         (question(format="yes_no", choices=("ja", "nein")), "ja", "yes", "ja, nein"),
     ],
 )
-def test_a_closed_list_takes_one_of_it(asked: Request, fitting: str, unfit: str, words: str) -> None:
+def test_question_with_choices_accepts_only_a_choice(asked: Request, fitting: str, unfit: str, words: str) -> None:
     assert judged(asked, answer("answer", text=fitting)).status == "answered"
     with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts one of: {words}$"):
         judged(asked, answer("answer", text=unfit))
 
 
-def test_an_answer_needs_somebody_the_terms_name_and_no_strength() -> None:
+def test_answer_needs_a_named_person_but_no_assurance() -> None:
     said = {"text": "here", "assurance": Assurance.NONE}
     assert judged(question(), answer("answer", BOB, **said)).status == "answered"
     assert judged(question(), answer("answer", ALICE, **said)).status == "answered"  # whoever asked first
@@ -282,19 +282,19 @@ def test_an_answer_needs_somebody_the_terms_name_and_no_strength() -> None:
 # Edits
 
 
-def test_an_edit_counts_as_the_editors_approval() -> None:
+def test_edit_counts_as_approval_of_the_editor() -> None:
     judgement = judged(approval(), answer("edit", arguments=ELSEWHERE), edited_call=edit())
     assert (judgement.status, judgement.answer.decision) == ("approved", "edit")
 
 
-def test_an_edit_makes_earlier_approvals_lapse() -> None:
+def test_edit_cancels_earlier_approvals() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     request, _ = with_answers(approval(two), answer(by=CAROL))
     judgement = judged(request, answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(two))
     assert judgement.status == "open"
 
 
-def test_an_edit_is_judged_by_the_terms_of_the_new_arguments() -> None:
+def test_edit_is_evaluated_by_the_terms_of_the_new_arguments() -> None:
     strict = ApprovalTerms(roles=("oncall",))
     by_bob = judged(approval(), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(strict))
     by_carol = judged(approval(), answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(strict))
@@ -302,13 +302,13 @@ def test_an_edit_is_judged_by_the_terms_of_the_new_arguments() -> None:
     assert by_carol.status == "approved"
 
 
-def test_nobody_edits_their_way_into_a_request_they_may_not_decide() -> None:
+def test_edit_needs_the_right_to_decide_the_old_request() -> None:
     anybody = ApprovalTerms(roles=("*",), requester_may_approve=True)
     judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=edit(anybody))
     assert judgement.rejection_reason == "Alice is not allowed to decide this request (requires role release)"
 
 
-def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
+def test_edit_to_an_allowed_call_keeps_the_old_terms() -> None:
     two = approval(ApprovalTerms(roles=("release",), quorum=2))
     assert judged(two, answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(None)).status == "open"
 
@@ -321,12 +321,12 @@ def test_an_edit_to_what_policy_allows_keeps_the_terms_of_the_request() -> None:
         (approval(purpose="budget"), ELSEWHERE, edit()),
     ],
 )
-def test_an_edit_needs_new_arguments_that_policy_has_seen(request_: Request, arguments, edited) -> None:
+def test_edit_needs_new_arguments_with_a_policy_decision(request_: Request, arguments, edited) -> None:
     with pytest.raises(InvalidAnswer, match="^an edit needs new arguments for a tool call$"):
         judged(request_, answer("edit", arguments=arguments), edited_call=edited)
 
 
-def test_an_edited_request_is_approved_by_its_digest_only() -> None:
+def test_approval_of_an_edited_request_needs_its_digest() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(two))
     with pytest.raises(StaleApproval, match="was edited after it was opened") as refused:
@@ -336,7 +336,7 @@ def test_an_edited_request_is_approved_by_its_digest_only() -> None:
     assert judged(request, answer("deny", BOB)).status == "denied"
 
 
-def test_a_requester_is_refused_before_the_digest_is_missed() -> None:
+def test_requester_is_rejected_before_the_digest_check() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     asked = approval(two, requesters=(ALICE, BOB))
     request, _ = with_answers(asked, answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(two))
@@ -347,14 +347,12 @@ STRICT = ApprovalTerms(roles=("release",), editor_may_approve=False)
 
 
 @pytest.mark.parametrize(("before", "behind"), [(STRICT, RELEASE_TERMS), (RELEASE_TERMS, STRICT), (STRICT, None)])
-def test_an_edit_approves_nothing_where_either_terms_say_so(
-    before: ApprovalTerms, behind: ApprovalTerms | None
-) -> None:
+def test_edit_is_a_proposal_if_old_or_new_terms_say_so(before: ApprovalTerms, behind: ApprovalTerms | None) -> None:
     judgement = judged(approval(before), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(behind))
     assert (judgement.status, judgement.answer.counted, judgement.answer.is_proposal) == ("open", True, True)
 
 
-def test_another_person_approves_what_an_editor_proposed() -> None:
+def test_proposal_needs_approval_by_another_person() -> None:
     request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(STRICT))
     assert request.approvers == ()
     for by in (BOB, BOBS_TERMINAL):
@@ -365,20 +363,20 @@ def test_another_person_approves_what_an_editor_proposed() -> None:
     assert judged(request, answer("approve", CAROL), shown_digest=request.digest).status == "approved"
 
 
-def test_an_editor_may_approve_what_another_person_edited_after_that() -> None:
+def test_editor_may_approve_a_later_edit_of_another_person() -> None:
     request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(STRICT))
     request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited_call=edit(STRICT))
     assert judged(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
 
 
 @pytest.mark.parametrize("decision", ["approve", "edit"])
-def test_every_requester_is_refused_whatever_address_they_use(decision: str) -> None:
+def test_each_requester_is_rejected_at_each_address(decision: str) -> None:
     request = approval(requesters=(ALICE, Address("terminal:bob"), PHONE))
     for by in (BOB, BOBS_TERMINAL, Address("web:bob"), CAROL, PHONE):
         assert judged(request, answer(decision, by, arguments=ELSEWHERE)).rejection_reason == OWN_WORDS
 
 
-def test_a_requester_may_not_approve_in_the_name_of_another_person() -> None:
+def test_requester_cannot_approve_for_another_person() -> None:
     request = approval(requesters=(ALICE, PHONE))
     assert judged(request, answer(by=BOB, entered_by=CAROL)).rejection_reason == OWN_WORDS
     assert judged(request, answer(by=BOB, entered_by=ALICE)).rejection_reason == OWN_WORDS
@@ -392,7 +390,7 @@ def test_a_requester_may_not_approve_in_the_name_of_another_person() -> None:
         ({"by": BOB}, {"by": CAROL, "entered_by": BOBS_TERMINAL}),
     ],
 )
-def test_one_person_counts_once_in_whatever_name_they_approve(first: dict, second: dict) -> None:
+def test_one_person_counts_once_under_any_name(first: dict, second: dict) -> None:
     two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
     request, judgement = with_answers(approval(two), answer(**first), answer(**second))
     assert (request.status, request.approvers) == ("open", (BOB,))
@@ -405,7 +403,7 @@ def test_one_person_counts_once_in_whatever_name_they_approve(first: dict, secon
     assert lapse_reason(two, approvals_of(first, second), (ALICE,), PEOPLE) is not None
 
 
-def test_a_program_may_enter_the_approvals_of_several_people() -> None:
+def test_program_may_enter_approvals_of_several_people() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     said = [{"by": BOB, "entered_by": STRANGER}, {"by": CAROL, "entered_by": STRANGER}]
     request, _ = with_answers(approval(two), *(answer(**one) for one in said))
@@ -413,13 +411,13 @@ def test_a_program_may_enter_the_approvals_of_several_people() -> None:
     assert lapse_reason(two, approvals_of(*said), (ALICE,), PEOPLE) is None
 
 
-def test_who_enters_an_answer_without_being_a_known_person_is_no_requester() -> None:
+def test_unknown_enterer_is_not_a_requester() -> None:
     request = approval(requesters=(ALICE, STRANGER))
     judgement = judged(request, answer(by=BOB, entered_by=STRANGER))
     assert (judgement.status, judgement.answer.entered_by) == ("approved", STRANGER)
 
 
-def test_the_right_to_edit_is_looked_at_before_the_new_arguments_are() -> None:
+def test_right_to_edit_is_checked_before_the_arguments() -> None:
     assert judged(approval(), answer("edit", ALICE)).rejection_reason is not None
     with pytest.raises(InvalidAnswer):
         judged(approval(), answer("edit", BOB))
@@ -452,7 +450,7 @@ answers = st.builds(
 
 
 @given(asks, asks, st.lists(answers, max_size=12), st.booleans(), st.lists(speakers, max_size=3))
-def test_a_request_ends_at_most_once_and_only_by_people_its_terms_name(ask, new, said, is_question, spoke) -> None:
+def test_request_ends_once_and_only_by_people_of_its_terms(ask, new, said, is_question, spoke) -> None:
     requesters = (ALICE, *spoke)
     request = question(ask, requesters=requesters) if is_question else approval(ask, requesters=requesters)
     endings = 0
@@ -515,30 +513,30 @@ def approvals(*by: Address, **changed: Any) -> tuple[RecordedAnswer, ...]:
 
 @pytest.mark.parametrize("assurance", list(Assurance))
 @pytest.mark.parametrize("least", list(Assurance))
-def test_the_strength_of_an_approval_is_checked_again_before_the_start(assurance: Assurance, least: Assurance) -> None:
+def test_assurance_is_checked_again_before_the_start(assurance: Assurance, least: Assurance) -> None:
     ask = ApprovalTerms(roles=("release",), min_assurance=least)
     holds = lapse_reason(ask, approvals(BOB, assurance=assurance), (ALICE,), PEOPLE) is None
     assert holds is (assurance.rank >= least.rank)
 
 
 @pytest.mark.parametrize("requesters", [(ALICE, BOB), (ALICE, BOBS_TERMINAL), (Address("web:bob"),)])
-def test_an_approval_by_any_requester_does_not_hold(requesters: tuple[Address, ...]) -> None:
+def test_approval_by_a_requester_lapses(requesters: tuple[Address, ...]) -> None:
     assert lapse_reason(RELEASE_TERMS, approvals(BOB), requesters, PEOPLE) is not None
     assert lapse_reason(RELEASE_TERMS, approvals(CAROL), requesters, PEOPLE) is None
 
 
-def test_an_approval_entered_by_a_requester_does_not_hold() -> None:
+def test_approval_entered_by_a_requester_lapses() -> None:
     assert lapse_reason(RELEASE_TERMS, approvals(BOB, entered_by=CAROL), (ALICE, PHONE), PEOPLE) is not None
     assert lapse_reason(RELEASE_TERMS, approvals(BOB, entered_by=STRANGER), (ALICE, STRANGER), PEOPLE) is None
 
 
-def test_an_edit_does_not_hold_once_the_rules_want_another_person() -> None:
+def test_edit_lapses_if_editors_may_no_longer_approve() -> None:
     strict = ApprovalTerms(roles=("release",), editor_may_approve=False)
     assert lapse_reason(strict, approvals(BOB, decision="edit"), (ALICE,), PEOPLE) is not None
     assert lapse_reason(strict, approvals(BOB), (ALICE,), PEOPLE) is None
 
 
-def test_an_approval_holds_while_the_rules_and_the_people_are_the_same() -> None:
+def test_approval_stays_valid_without_changes() -> None:
     assert lapse_reason(RELEASE_TERMS, approvals(BOB), (ALICE,), PEOPLE) is None
 
 
@@ -556,29 +554,25 @@ def test_an_approval_holds_while_the_rules_and_the_people_are_the_same() -> None
         (ApprovalTerms(roles=("release",), quorum=2), (BOB, CAROL), BOB),
     ],
 )
-def test_an_approval_lapses_with_the_rules_or_the_people_behind_it(
-    ask: ApprovalTerms, approvers, requester: Address
-) -> None:
+def test_approval_lapses_with_changed_rules_or_people(ask: ApprovalTerms, approvers, requester: Address) -> None:
     words = "the approval is no longer valid: the rules or the people they name changed after it was given"
     assert lapse_reason(ask, approvals(*approvers), (requester,), PEOPLE) == words
 
 
-def test_a_role_taken_away_between_approval_and_start_takes_the_approval_along() -> None:
+def test_approval_lapses_when_the_approver_loses_the_role() -> None:
     judgement = judged(approval(), answer(by=BOB))
     without = tuple(p.model_copy(update={"roles": ()}) if p.key == "bob" else p for p in PEOPLE.members)
     assert lapse_reason(RELEASE_TERMS, (judgement.answer,), (ALICE,), PEOPLE) is None
     assert lapse_reason(RELEASE_TERMS, (judgement.answer,), (ALICE,), People(members=without)) is not None
 
 
-def test_a_person_who_left_takes_the_approval_along() -> None:
+def test_approval_lapses_when_the_approver_is_removed() -> None:
     alone = People(members=(Person(key="alice", name="Alice"),))
     assert lapse_reason(RELEASE_TERMS, approvals(BOB), (ALICE,), alone) is not None
 
 
 @given(asks, st.lists(speakers, max_size=4), speakers)
-def test_what_judge_approves_has_not_lapsed_as_long_as_nothing_changed(
-    ask: ApprovalTerms, by: list[Address], requester
-) -> None:
+def test_approved_request_has_not_lapsed_without_changes(ask: ApprovalTerms, by: list[Address], requester) -> None:
     said = [answer("approve", who) for who in by]
     request = approval(ask, requester=requester)
     for one in said:

@@ -88,7 +88,7 @@ def wanted(state: ThreadState) -> Any:
 # Handing on
 
 
-def test_asking_is_a_call_that_only_reads_and_needs_nobody() -> None:
+def test_delegation_is_a_read_call_without_approval() -> None:
     called = following(thread(), ASK_RUNNER)
     assert isinstance(called, ToolCalled)
     assert (called.tool, called.effect, called.arguments) == (
@@ -104,14 +104,14 @@ def test_asking_is_a_call_that_only_reads_and_needs_nobody() -> None:
     assert called.digest == call_digest("thr_1", called.call_id, "ask_agent", called.tool_version, called.arguments)
 
 
-def test_the_asked_agent_is_at_work_and_the_thread_stays_whose_it_was() -> None:
+def test_delegate_is_active_and_the_thread_keeps_its_agent() -> None:
     state = asked()
     assert (state.agent, state.active_agent, agent_address(state)) == ("walker", "runner", "agent:runner")
     assert [(a.agent, a.delegator, a.message) for a in state.delegations] == [("runner", "walker", "ship it")]
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
 
-def test_what_the_asked_agent_looks_up_first_runs_before_its_model_is_asked() -> None:
+def test_delegate_prefetches_before_its_first_model_call() -> None:
     state = after_step(thread(), ASK_RUNNER, POLICY)
     call_id = state.delegations[-1].call_id
     assert next_work(state) == (Prefetch(key=f"prefetch:{call_id}:look", tool="look"),)
@@ -125,17 +125,17 @@ def test_what_the_asked_agent_looks_up_first_runs_before_its_model_is_asked() ->
     assert looked.prefetch == ()
 
 
-def test_asking_again_looks_up_again() -> None:
+def test_second_delegation_prefetches_again() -> None:
     first = after_step(thread(), ASK_RUNNER, POLICY)
     done = after_step(first.model_copy(update={"prefetch": ()}), DoneForNow(message="Done."), POLICY)
     assert wanted(after_step(done, ASK_RUNNER, POLICY)).key != wanted(first).key
 
 
-def test_an_agent_without_anything_to_look_up_is_asked_at_once() -> None:
+def test_delegate_without_prefetch_calls_its_model_at_once() -> None:
     assert isinstance(wanted(after_step(asked(), ASK_CARRIER, POLICY)), CallModel)
 
 
-def test_an_agent_that_is_asked_may_ask_in_turn() -> None:
+def test_delegate_may_delegate_further() -> None:
     assert [a.agent for a in twice().delegations] == ["runner", "carrier"]
     assert twice().active_agent == "carrier"
 
@@ -146,7 +146,7 @@ def test_an_agent_that_is_asked_may_ask_in_turn() -> None:
 @pytest.mark.parametrize(
     ("step", "words"), [(DoneForNow(message="All done."), "All done."), (NothingToDo(reason="no need"), "no need")]
 )
-def test_what_the_asked_agent_is_done_with_is_the_result_of_the_call(step: Step, words: str) -> None:
+def test_final_message_of_the_delegate_is_the_result(step: Step, words: str) -> None:
     state = asked()
     result = following(state, step)
     assert isinstance(result, ToolSucceeded)
@@ -157,7 +157,7 @@ def test_what_the_asked_agent_is_done_with_is_the_result_of_the_call(step: Step,
     assert isinstance(wanted(back), CallModel)
 
 
-def test_each_goes_on_with_the_answer_of_the_one_it_asked() -> None:
+def test_each_agent_continues_with_its_delegates_answer() -> None:
     back = after_step(twice(), DoneForNow(message="Carried."), POLICY)
     assert back.active_agent == "runner"
     home = after_step(back, DoneForNow(message="Ran."), POLICY)
@@ -165,7 +165,7 @@ def test_each_goes_on_with_the_answer_of_the_one_it_asked() -> None:
     assert after_step(home, DoneForNow(message="Walked."), POLICY).lifecycle == "done"
 
 
-def test_a_result_of_its_own_tool_does_not_end_the_asked_agents_work() -> None:
+def test_result_of_its_own_tool_does_not_end_the_delegate() -> None:
     state = after_tool_started(after_step(asked(), SHIP, FREE))
     done = fold(state, [ToolSucceeded(at=NOW, actor=ALICE, call_id=state.current_call.call_id, summary="shipped")])
     assert (done.active_agent, done.current_call, done.needs_model) == ("runner", None, True)
@@ -175,7 +175,7 @@ def test_a_result_of_its_own_tool_does_not_end_the_asked_agents_work() -> None:
 
 
 @pytest.mark.parametrize("closing", ["walker", "runner"])
-def test_who_waits_for_an_answer_cannot_be_asked(closing: str) -> None:
+def test_waiting_agent_cannot_be_asked(closing: str) -> None:
     """Also when the circle is wider than two."""
     carrier = replace(AGENTS["carrier"], delegates=tuple(AGENTS))
     step = AskAgent(agent=closing, message="help")
@@ -187,7 +187,7 @@ def test_who_waits_for_an_answer_cannot_be_asked(closing: str) -> None:
     assert (after.active_agent, after.failures, after.needs_model) == ("carrier", 1, True)
 
 
-def test_asking_in_circles_hands_over_to_a_person() -> None:
+def test_circular_delegation_asks_a_person_for_help() -> None:
     state = asked()
     for _ in range(MAX_FAILURES):
         state = after_step(state, AskAgent(agent="walker", message="you do it"), POLICY)
@@ -195,12 +195,12 @@ def test_asking_in_circles_hands_over_to_a_person() -> None:
 
 
 @pytest.mark.parametrize("name", ["carrier", "nobody", ""])
-def test_an_agent_that_may_not_be_asked_is_not(name: str) -> None:
+def test_delegation_to_a_forbidden_agent_is_denied(name: str) -> None:
     called = following(thread(), AskAgent(agent=name, message="help"))
     assert (called.verdict.answer, called.verdict.reason) == ("deny", f"walker may not ask {name}")
 
 
-def test_an_agent_that_is_gone_is_not_asked() -> None:
+def test_delegation_to_a_removed_agent_is_denied() -> None:
     (called,) = events_for_step(thread(), ASK_RUNNER, stamp(), agent=AGENT, policy=POLICY, agents={"walker": AGENT})
     assert isinstance(called, ToolCalled)
     assert called.verdict.answer == "deny"
@@ -213,7 +213,7 @@ def rejected(outcome: CompletionOutcome) -> StepRejected:
     return StepRejected(at=NOW, actor=ALICE, outcome=outcome, detail="no", model="m")
 
 
-def test_what_failed_for_one_agent_had_not_failed_for_the_other() -> None:
+def test_failure_counters_restart_for_each_agent() -> None:
     tired = thread().model_copy(update={"failures": 2, "repairs": 2, "retries": 2})
     state = asked(tired)
     assert (state.failures, state.repairs, state.retries) == (0, 0, 0)
@@ -223,7 +223,7 @@ def test_what_failed_for_one_agent_had_not_failed_for_the_other() -> None:
     assert (back.failures, back.repairs, back.retries, back.retry_at) == (0, 0, 0, None)
 
 
-def test_what_is_spent_is_spent_of_the_threads_budget() -> None:
+def test_delegates_share_the_budget_of_the_thread() -> None:
     step = StepChosen(
         at=NOW, actor=ALICE, step=SHIP, model="m", prompt_hash="p", usage=Usage(input=90, output=10), based_on=1
     )
@@ -233,7 +233,7 @@ def test_what_is_spent_is_spent_of_the_threads_budget() -> None:
 # People and requests
 
 
-def test_requests_are_opened_in_the_name_of_the_agent_at_work() -> None:
+def test_requests_name_the_active_agent() -> None:
     state = asked()
     for opened in (
         following(state, RequestHumanInput(question="Where?")),
@@ -243,30 +243,30 @@ def test_requests_are_opened_in_the_name_of_the_agent_at_work() -> None:
         assert (opened.request.agent, opened.actor) == ("runner", "agent:runner")
 
 
-def test_an_approval_the_asked_agent_needs_is_asked_and_then_its_call_runs() -> None:
+def test_call_of_a_delegate_runs_after_its_approval() -> None:
     state = after_step(asked(), SHIP, POLICY)
     assert (state.status, state.open_request.agent) == ("waiting_for_human", "runner")
     ready = after_answer(state)
     assert (ready.current_call.agent, isinstance(wanted(ready), RunTool)) == ("runner", True)
 
 
-def test_a_call_of_the_threads_own_agent_names_no_other() -> None:
+def test_call_of_the_own_agent_names_no_agent() -> None:
     assert after_step(thread(), SHIP, FREE).current_call.agent is None
 
 
-def test_a_message_is_heard_by_the_agent_at_work() -> None:
+def test_message_goes_to_the_active_agent() -> None:
     state = said(asked().model_copy(update={"failures": 2}), "how is it going?")
     assert (state.active_agent, state.failures, state.needs_model) == ("runner", 0, True)
 
 
-def test_a_message_ends_the_wait_of_the_asked_agent() -> None:
+def test_message_ends_the_wait_of_a_delegate() -> None:
     waiting = after_step(asked(), Await(seconds=60, reason="tide"), POLICY)
     assert waiting.status == "waiting_for_time"
     assert (said(waiting, "go on").status, said(waiting, "go on").active_agent) == ("running", "runner")
     assert fold(waiting, due_events(waiting, waiting.timer_at, PEOPLE)).active_agent == "runner"
 
 
-def test_a_new_instruction_in_the_words_of_the_agent_at_work_supersedes_its_approval() -> None:
+def test_command_of_the_active_agent_supersedes_its_approval() -> None:
     state = said(after_step(asked(), SHIP, POLICY), "ship production")
     assert (state.open_request, state.current_call, state.active_agent) == (None, None, "runner")
 
@@ -287,24 +287,24 @@ def forked(state: ThreadState) -> ThreadState:
 
 
 @pytest.mark.parametrize("ended", [finished, cancelled, forked])
-def test_a_thread_that_ends_is_in_nobodys_hands_but_its_own_agents(ended: Any) -> None:
+def test_ended_thread_has_no_delegations(ended: Any) -> None:
     state = ended(twice())
     assert (state.delegations, state.active_agent, next_work(state)) == ((), "walker", ())
 
 
 @pytest.mark.parametrize("ended", [finished, forked])
-def test_a_message_that_re_opens_a_thread_is_heard_by_its_own_agent(ended: Any) -> None:
+def test_reopening_message_goes_to_the_own_agent(ended: Any) -> None:
     """Which has nothing to do with what the asked one was about to look up."""
     state = said(ended(after_step(thread(), ASK_RUNNER, POLICY)), "hello?")
     assert (state.active_agent, wanted(state).key) == ("walker", f"model:{state.context_seq}:0")
 
 
-def test_a_pause_keeps_the_agent_at_work() -> None:
+def test_pause_keeps_the_active_agent() -> None:
     state = fold(asked(), [ThreadPaused(at=NOW, actor=BOB, reason="wait")])
     assert (state.active_agent, state.status) == ("runner", "paused")
 
 
-def test_a_call_that_runs_when_the_thread_is_cancelled_stays_the_asked_agents() -> None:
+def test_running_call_keeps_its_agent_after_cancelling() -> None:
     running = after_step(asked(), SHIP, FREE)
     call = running.current_call
     assert call is not None
@@ -318,7 +318,7 @@ def test_a_call_that_runs_when_the_thread_is_cancelled_stays_the_asked_agents() 
 
 @thorough
 @given(random_histories(max_moves=60))
-def test_in_any_history_the_hands_a_thread_goes_through_are_in_order(walk: RandomHistory) -> None:
+def test_delegations_form_a_stack_in_any_history(walk: RandomHistory) -> None:
     for state in walk.states:
         chain = [state.agent, *(a.agent for a in state.delegations)]
         assert len(chain) == len(set(chain))
@@ -328,7 +328,7 @@ def test_in_any_history_the_hands_a_thread_goes_through_are_in_order(walk: Rando
 
 @thorough
 @given(random_histories(max_moves=60))
-def test_in_any_history_each_call_of_an_agent_is_answered_at_most_once_by_the_one_that_was_asked(
+def test_each_delegation_is_answered_once_by_its_delegate(
     walk: RandomHistory,
 ) -> None:
     calls = {e.call_id: e.arguments["agent"] for e in walk.events if isinstance(e, ToolCalled) and e.is_delegation}
@@ -340,13 +340,13 @@ def test_in_any_history_each_call_of_an_agent_is_answered_at_most_once_by_the_on
 
 @thorough
 @given(random_histories(max_moves=60))
-def test_in_any_history_the_log_says_who_was_at_work(walk: RandomHistory) -> None:
+def test_log_names_the_active_agent_in_any_history(walk: RandomHistory) -> None:
     for before, event in zip(walk.states, walk.events, strict=False):
         if isinstance(event, StepChosen | ToolCalled):
             assert event.actor == agent_address(before)
 
 
-def test_there_are_histories_in_which_agents_ask_two_deep_and_hear_back() -> None:
+def test_random_histories_contain_nested_delegations() -> None:
     def returned(walk: RandomHistory) -> bool:
         depths = [len(state.delegations) for state in walk.states]
         return any(pair == (2, 1) and 0 in depths[place:] for place, pair in enumerate(pairwise(depths)))
@@ -389,7 +389,7 @@ def own_events(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
 
 @thorough
 @given(random_histories(max_moves=80))
-def test_an_asked_agent_knows_its_own_events_and_no_others(walk: RandomHistory) -> None:
+def test_delegate_sees_only_its_own_events(walk: RandomHistory) -> None:
     if not walk.state.delegations:
         return
     mine = walk.state.delegations[-1].call_id
@@ -403,7 +403,7 @@ def test_an_asked_agent_knows_its_own_events_and_no_others(walk: RandomHistory) 
     assert len(own) == len(expected) or len(walk.state.history) == MAX_HISTORY_EVENTS
 
 
-def test_the_threads_own_agent_is_told_the_call_and_the_answer_of_the_one_it_asked_and_nothing_between() -> None:
+def test_own_agent_sees_only_call_and_answer_of_a_delegation() -> None:
     state = after_step(after_step(asked(), SHIP, FREE), DoneForNow(message="Done."), POLICY)
     kinds = [event.type for event in own_events(state.history)]
     assert kinds == ["MessageReceived", "ToolCalled", "ToolSucceeded"]
@@ -413,13 +413,13 @@ def forgetful(state: ThreadState, keep: int) -> tuple[HistoryEvent, ...]:
     return state.history[-keep:]
 
 
-def test_behind_an_answer_whose_call_is_forgotten_all_that_came_before_is_not_the_agents_own() -> None:
+def test_events_before_an_orphan_answer_belong_to_the_delegate() -> None:
     state = said(after_step(after_step(asked(), SHIP, FREE), DoneForNow(message="Done."), POLICY), "thanks")
     kinds = [(event.type, own) for event, own in mark_own_events(forgetful(state, 3))]
     assert kinds == [("ToolCalled", False), ("ToolSucceeded", True), ("MessageReceived", True)]
 
 
-def test_when_the_call_that_asked_is_forgotten_all_that_is_remembered_came_after_it() -> None:
+def test_context_is_whole_history_if_the_call_was_dropped() -> None:
     state = asked(thread())
     for n in range(MAX_HISTORY_EVENTS):
         state = fold(state, [message_received(f"m{n}")])

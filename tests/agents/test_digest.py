@@ -47,16 +47,16 @@ CALL: dict[str, Any] = {
     ],
     ids=str,
 )
-def test_whatever_changes_in_a_call_changes_its_digest(changed: dict[str, Any]) -> None:
+def test_any_change_of_a_call_changes_its_digest(changed: dict[str, Any]) -> None:
     assert call_digest(**(CALL | changed)) != call_digest(**CALL)
 
 
-def test_the_order_of_arguments_changes_nothing() -> None:
+def test_order_of_arguments_does_not_change_the_digest() -> None:
     turned = CALL | {"arguments": {"n": 1, "where": "staging"}}
     assert call_digest(**turned) == call_digest(**CALL)
 
 
-def test_a_digest_is_the_same_in_every_build() -> None:
+def test_digest_is_stable_across_versions() -> None:
     written = '{"arguments":{"n":1,"where":"staging"},"call":"call_1","thread":"thr_1","tool":"push","version":1}'
     assert call_digest(**CALL) == sha256(written.encode()).hexdigest()
 
@@ -73,22 +73,22 @@ def test_a_digest_is_the_same_in_every_build() -> None:
         ("thr_1", "Where to?", ("hereth", "ere")),
     ],
 )
-def test_an_answer_is_bound_to_the_question_and_its_choices(thread_id: str, asked: str, choices) -> None:
+def test_question_digest_covers_question_and_choices(thread_id: str, asked: str, choices) -> None:
     assert question_digest(thread_id, asked, choices) != question_digest("thr_1", "Where to?", ("here", "there"))
 
 
-def test_a_question_and_a_call_never_share_a_digest() -> None:
+def test_question_and_call_digests_differ() -> None:
     assert question_digest("thr_1", "push", ()) != call_digest("thr_1", "push", "push", 1, {})
 
 
 @given(arguments, arguments)
-def test_two_calls_share_a_digest_only_when_their_arguments_are_the_same_json(one, other) -> None:
+def test_equal_digests_mean_equal_json_arguments(one, other) -> None:
     same = compute_digest(value=one) == compute_digest(value=other)
     assert same == (canonical(one) == canonical(other))
 
 
 @given(arguments)
-def test_a_digest_is_sixty_four_hexadecimal_digits(given_arguments) -> None:
+def test_digest_has_64_hexadecimal_digits(given_arguments) -> None:
     digest = call_digest("thr_1", "call_1", "push", 1, given_arguments)
     assert len(digest) == 64
     assert set(digest) <= set("0123456789abcdef")
@@ -104,7 +104,7 @@ for _ in range(100_000):
     [2**53, -(2**53), 10**400, float("nan"), float("inf"), "\ud800", b"bytes", {1: 2}, object(), DEEP],
     ids=["2^53", "-2^53", "10^400", "nan", "infinity", "half a pair", "bytes", "number as key", "object", "too deep"],
 )
-def test_what_json_cannot_say_exactly_is_refused(value: Any) -> None:
+def test_values_without_exact_json_form_are_rejected(value: Any) -> None:
     with pytest.raises(InvalidArguments, match="cannot be represented exactly in JSON"):
         call_digest("thr_1", "call_1", "push", 1, {"value": value})
 

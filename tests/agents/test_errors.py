@@ -18,18 +18,18 @@ def family(root: type[HandrailError]) -> Iterator[type[HandrailError]]:
 ALL = [kind for kind in family(HandrailError) if kind.__module__ == errors.__name__]
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+def test_docstring_lists_all_error_classes() -> None:
     drawn = re.findall(r"\b[A-Z]\w+", (errors.__doc__ or "").split("\n\n", 1)[1])
     assert sorted(drawn) == sorted(kind.__name__ for kind in ALL)
 
 
 @pytest.mark.parametrize("kind", [k for k in ALL if k is not HandrailError], ids=lambda k: k.__name__)
-def test_every_error_says_whether_trying_again_may_help(kind: type[HandrailError]) -> None:
+def test_every_error_is_retryable_or_permanent(kind: type[HandrailError]) -> None:
     assert issubclass(kind, Retryable) != issubclass(kind, Permanent)
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda k: k.__name__)
-def test_the_docstring_is_the_message_unless_a_better_one_is_given(kind: type[HandrailError]) -> None:
+def test_docstring_is_the_default_message(kind: type[HandrailError]) -> None:
     assert str(kind()) == kind.__doc__
     assert str(kind("better")) == "better"
     assert str(kind()).endswith(".")
@@ -43,7 +43,7 @@ version_conflict wrong_state
 """
 
 
-def test_the_public_error_codes_stay_as_they_are() -> None:
+def test_public_error_codes_are_unchanged() -> None:
     assert sorted(kind.code for kind in ALL) == CODES.split()
 
 
@@ -56,12 +56,12 @@ def test_no_two_errors_share_a_code() -> None:
     assert len({kind.code for kind in ALL}) == len(ALL)
 
 
-def test_details_go_along_and_stay_out_of_the_message() -> None:
+def test_details_are_not_part_of_the_message() -> None:
     error = ThreadNotFound(details={"id": "thr_1"})
     assert error.details == {"id": "thr_1"}
     assert "thr_1" not in str(error)
 
 
-def test_what_may_work_later_knows_when() -> None:
+def test_retryable_error_has_retry_after() -> None:
     assert (Retryable().retry_after, Retryable(retry_after=2.5).retry_after) == (None, 2.5)
     assert Retryable("busy", retry_after=1, details="d").details == "d"

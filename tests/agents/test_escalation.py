@@ -66,7 +66,7 @@ def lost(
     return fold(state, events), events
 
 
-def test_nothing_is_told_before_the_card_of_an_escalation_was_accepted() -> None:
+def test_notice_waits_for_delivery_of_the_escalation_card() -> None:
     state, events = escalated(ladder((CAROL, "sms")))
     assert (steps(events), told(events)) == ([1], [])
     state, events = accepted(state, PHONE)
@@ -74,7 +74,7 @@ def test_nothing_is_told_before_the_card_of_an_escalation_was_accepted() -> None
 
 
 @pytest.mark.parametrize("reason", ["no channel here takes messages to it", f"{PHONE.id} is not in service"])
-def test_an_undeliverable_card_is_told_and_the_next_step_taken_at_once(reason: str) -> None:
+def test_undeliverable_card_gives_a_notice_and_the_next_step(reason: str) -> None:
     state, _ = escalated(ladder((CAROL, "sms"), (Address("person:bob"), None)))
     state, events = lost(state, PHONE, reason)
     (notice,) = told(events)
@@ -85,14 +85,14 @@ def test_an_undeliverable_card_is_told_and_the_next_step_taken_at_once(reason: s
     assert told(events) == [f"{get_open_request(state).code} has no answer yet; I asked Bob in the terminal."]
 
 
-def test_a_person_without_an_address_of_the_kind_is_named_and_the_next_step_taken_at_once() -> None:
+def test_person_without_address_gives_a_notice_and_the_next_step() -> None:
     state, events = escalated(ladder((CAROL, MAIL), (CAROL, "sms")))
     assert steps(events) == [1, 2]
     assert told(events) == [NO_MAIL.format(code=get_open_request(state).code)]
     assert [m.to for m in state.pending_messages if m.message.card] == [PHONE]
 
 
-def test_of_several_people_one_who_was_reached_is_enough_for_the_step() -> None:
+def test_one_delivered_card_is_enough_for_a_step() -> None:
     both = ladder((Address("role:release"), "terminal"), (CAROL, "sms"))
     state, _ = escalated(both)
     state, _ = accepted(state, Address("terminal:bob"))
@@ -108,14 +108,14 @@ def test_of_several_people_one_who_was_reached_is_enough_for_the_step() -> None:
     assert steps(events) == [2]
 
 
-def test_a_role_that_no_person_has_is_told() -> None:
+def test_role_without_people_gives_a_notice() -> None:
     state, events = escalated(ladder((Address("role:ghosts"), "sms")))
     assert told(events) == [
         f"{get_open_request(state).code} has no answer yet, and no person is configured for role:ghosts."
     ]
 
 
-def test_an_address_of_no_known_person_is_not_shown() -> None:
+def test_unknown_private_address_is_not_shown() -> None:
     state, _ = escalated(ladder((MAILBOX, None)))
     _, events = lost(state, MAILBOX)
     (notice,) = told(events)
@@ -123,27 +123,27 @@ def test_an_address_of_no_known_person_is_not_shown() -> None:
     assert notice.startswith("An address of no known person could not be reached by email")
 
 
-def test_the_last_step_that_is_lost_ends_the_escalation() -> None:
+def test_escalation_ends_after_the_last_undeliverable_step() -> None:
     state, _ = escalated(ladder((CAROL, "sms")))
     state, events = lost(state, PHONE)
     assert steps(events) == []
     assert next_deadline(state) == get_open_request(state).expires_at
 
 
-def test_a_lost_card_stays_on_the_request_until_the_address_takes_one() -> None:
+def test_undeliverable_card_is_recorded_until_a_delivery() -> None:
     state, _ = escalated(ladder((CAROL, "sms")))
     again = fold(state, [undeliverable_event(card_to(state, PHONE), "gone", NOW)])
     assert [(card.address, card.reason) for card in get_open_request(again).undeliverable_cards] == [(PHONE, "gone")]
     assert [card.address for card in get_open_request(again).cards] == [TERMINAL]
 
 
-def test_a_card_lost_by_an_older_version_leaves_no_trace_on_the_request() -> None:
+def test_undeliverable_event_of_an_older_version_is_not_recorded() -> None:
     state, _ = escalated(ladder((CAROL, "sms")))
     card = card_to(state, PHONE)
     older = MessageUndeliverable(at=NOW, actor=CAROL, key=card.key, to=PHONE, reason="gone")
     assert get_open_request(fold(state, [older])).undeliverable_cards == ()
 
 
-def test_people_are_known_by_name_wherever_they_are_met() -> None:
+def test_people_are_named_at_each_of_their_addresses() -> None:
     places = (PHONE, Address("terminal:bob"), CAROL, Address("slack:C0OPS"))
     assert [display_name_at(at, PEOPLE) for at in places] == ["Carol", "Bob", "Carol", "C0OPS"]

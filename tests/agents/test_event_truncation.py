@@ -33,20 +33,20 @@ def event(form: str, *, long: bool) -> KnownEvent:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_text_of_any_event_is_longer_than_the_limit(form: str) -> None:
+def test_no_text_of_an_event_exceeds_the_limit(form: str) -> None:
     cut = truncate_texts(event(form, long=True))
     assert len(cut.model_dump_json().encode()) < 4 * MAX_TEXT_BYTES
     assert truncate_texts(cut) is cut
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_event_of_usual_size_stays_the_same_object(form: str) -> None:
+def test_event_of_usual_size_stays_the_same_object(form: str) -> None:
     usual = event(form, long=False)
     assert truncate_texts(usual) is usual
 
 
 @given(st.text(), st.integers(0, MAX_TEXT_BYTES))
-def test_a_cut_text_is_a_beginning_and_says_its_full_length(text: str, times: int) -> None:
+def test_truncated_text_ends_with_its_full_length(text: str, times: int) -> None:
     whole = (text * (times // max(1, len(text)) + 1))[: 2 * MAX_TEXT_BYTES]
     cut = truncate_text(whole)
     if len(whole.encode()) <= MAX_TEXT_BYTES:
@@ -58,7 +58,7 @@ def test_a_cut_text_is_a_beginning_and_says_its_full_length(text: str, times: in
         assert len(cut.encode()) <= MAX_TEXT_BYTES
 
 
-def test_a_question_too_long_for_the_log_is_refused_and_not_cut() -> None:
+def test_question_over_the_limit_is_rejected_and_not_truncated() -> None:
     step = {"intent": "request_human_input", "question": LONG}
     with pytest.raises(InvalidInput, match=r"step\.question: too long, with 64000 characters"):
         parse_step(json.dumps({"reasoning": "", "step": step}), AGENT)

@@ -48,13 +48,13 @@ def loaded(written: dict[str, Any]) -> Event:
 # Golden files. They are history: no test writes one, and a failure here means that old logs would not load.
 
 
-def test_every_type_of_event_has_a_golden_file_and_every_file_a_type() -> None:
+def test_event_types_and_golden_files_match() -> None:
     assert sorted({form.partition(".")[0] for form in FORMS}) == TYPES
     assert set(TYPES) <= set(FORMS)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_golden_file_loads_and_is_written_back_as_it_was(form: str) -> None:
+def test_golden_file_loads_and_round_trips(form: str) -> None:
     written = golden(form)
     event = loaded(written)
     assert type(event).__name__ == event.type == written["type"] == form.partition(".")[0]
@@ -84,30 +84,30 @@ def test_every_event_belongs_to_exactly_one_family() -> None:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_an_event_of_a_newer_form_is_kept_as_unknown(name: str) -> None:
+def test_event_with_a_newer_version_is_kept_as_unknown(name: str) -> None:
     written = golden(name) | {"v": EVENT_VERSIONS[name] + 1}
     assert_kept_as_unknown(loaded(written), written)
 
 
-def test_an_event_of_an_unknown_type_is_kept_as_unknown() -> None:
+def test_event_of_an_unknown_type_is_kept_as_unknown() -> None:
     written = golden("ThreadPaused") | {"type": "ThreadPainted", "data": {"colour": "red"}}
     assert_kept_as_unknown(loaded(written), written)
 
 
 @pytest.mark.parametrize("name", sorted(set(TYPES) - {"ThreadResumed", "TimerFired"}))
-def test_an_event_that_lost_its_facts_is_kept_as_unknown(name: str) -> None:
+def test_event_with_missing_fields_is_kept_as_unknown(name: str) -> None:
     written = golden(name) | {"data": {}}
     assert_kept_as_unknown(loaded(written), written)
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_an_event_with_a_fact_too_many_is_kept_as_unknown(name: str) -> None:
+def test_event_with_an_extra_field_is_kept_as_unknown(name: str) -> None:
     data = {**golden(name)["data"], "added_by": "somebody"}
     assert_kept_as_unknown(loaded(golden(name) | {"data": data}), golden(name) | {"data": data})
 
 
 @given(st.sampled_from(TYPES), st.data())
-def test_an_event_with_a_fact_of_another_kind_is_read_or_kept_and_never_lost(name: str, data) -> None:
+def test_event_with_a_changed_field_is_read_or_kept(name: str, data) -> None:
     written = golden(name)
     field = data.draw(st.sampled_from(sorted(written["data"])))
     strange = data.draw(st.sampled_from([None, [], {}, "\u0000", -1, 10**20, "person:"]))
@@ -118,7 +118,7 @@ def test_an_event_with_a_fact_of_another_kind_is_read_or_kept_and_never_lost(nam
 
 
 @given(st.sampled_from(TYPES))
-def test_an_unknown_event_pauses_whatever_thread_it_is_in(name: str) -> None:
+def test_unknown_event_pauses_any_thread(name: str) -> None:
     unknown = loaded(golden(name) | {"v": 99})
     state = reduce(ThreadState(thread_id="thr_1", needs_model=True), unknown)
     assert (state.status, state.version, state.unreadable) == ("paused", 1, name)
@@ -131,7 +131,7 @@ def assert_kept_as_unknown(event: Event, written: dict[str, Any]) -> None:
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.integers()))
-def test_no_unknown_type_is_taken_for_a_known_one(name: str, data: dict[str, Any]) -> None:
+def test_unknown_type_is_never_read_as_a_known_one(name: str, data: dict[str, Any]) -> None:
     event = loaded(golden("ThreadPaused") | {"type": f"New{name}", "data": data})
     assert isinstance(event, UnknownEvent)
     assert event.data == data
@@ -176,12 +176,12 @@ def rewritten(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_the_core_as_it_is_passes(core: Path, mypy_cache: Path) -> None:
+def test_mypy_accepts_the_unchanged_core(core: Path, mypy_cache: Path) -> None:
     found = checked(core, mypy_cache)
     assert found.returncode == 0, found.stdout
 
 
-def test_an_event_that_no_family_folds_does_not_pass(core: Path, mypy_cache: Path) -> None:
+def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -> None:
     events = core / "events.py"
     rewritten(events, "\n\nclass UnknownEvent(EventBase):", PAINTED + "\nclass UnknownEvent(EventBase):")
     rewritten(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
@@ -191,7 +191,7 @@ def test_an_event_that_no_family_folds_does_not_pass(core: Path, mypy_cache: Pat
     assert "ThreadPainted" in found.stdout
 
 
-def test_an_event_its_family_has_no_arm_for_does_not_pass(core: Path, mypy_cache: Path) -> None:
+def test_mypy_rejects_an_event_without_a_case(core: Path, mypy_cache: Path) -> None:
     events, life = core / "events.py", core / "reducers" / "lifecycle.py"
     rewritten(events, "\n\nclass UnknownEvent(EventBase):", PAINTED + "\nclass UnknownEvent(EventBase):")
     rewritten(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
@@ -203,7 +203,7 @@ def test_an_event_its_family_has_no_arm_for_does_not_pass(core: Path, mypy_cache
     assert 'Argument 1 to "assert_never" has incompatible type "ThreadPainted"' in found.stdout
 
 
-def test_an_event_the_model_is_told_of_needs_words_for_it(core: Path, mypy_cache: Path) -> None:
+def test_mypy_rejects_a_history_event_without_prompt_text(core: Path, mypy_cache: Path) -> None:
     rewritten(core / "state.py", "    | ThreadForked,\n", "    | ThreadForked\n    | ThreadPaused,\n")
     rewritten(core / "state.py", "    ThreadForked,\n", "    ThreadForked,\n    ThreadPaused,\n")
     found = checked(core, mypy_cache)

@@ -45,11 +45,11 @@ def approved_by(request: Request, *people: Address) -> Request:
         (ApprovalTerms(), "no person"),
     ],
 )
-def test_those_who_decide_are_named_with_their_roles(ask: ApprovalTerms, told: str) -> None:
+def test_deciders_are_named_with_their_roles(ask: ApprovalTerms, told: str) -> None:
     assert describe_deciders(opened(approval(ask))) == told
 
 
-def test_whoever_asked_is_not_named_where_they_may_not_approve() -> None:
+def test_requester_is_not_listed_if_they_may_not_approve() -> None:
     asked = approval(requester=BOB)
     assert describe_deciders(opened(asked)) == "release (Carol)"
     assert describe_deciders(opened(approval(requesters=(ALICE, Address("terminal:bob"))))) == "release (Carol)"
@@ -57,7 +57,7 @@ def test_whoever_asked_is_not_named_where_they_may_not_approve() -> None:
     assert describe_deciders(opened(may)) == "release (Bob, Carol)"
 
 
-def test_a_large_role_is_named_in_part_and_counted() -> None:
+def test_large_role_is_listed_in_part_and_counted() -> None:
     crowd = People(
         members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("crew",)) for n in range(MAX_NAMES_PER_ROLE + 3))
     )
@@ -66,12 +66,12 @@ def test_a_large_role_is_named_in_part_and_counted() -> None:
     assert told.endswith("P9, 3 more)")
 
 
-def test_a_request_of_an_earlier_build_names_the_roles_alone() -> None:
+def test_request_of_an_older_version_lists_only_roles() -> None:
     assert explain(approval(TWO)).decided_by == "release"
     assert explain(approval(TWO)).asked_by == "alice"
 
 
-def test_all_who_asked_are_named_and_a_stranger_by_their_address() -> None:
+def test_requesters_are_named_and_unknown_ones_by_address() -> None:
     asked = opened(approval(requesters=(ALICE, CAROL, STRANGER)))
     assert explain(asked).asked_by == "Alice, Carol and stranger"
 
@@ -79,18 +79,18 @@ def test_all_who_asked_are_named_and_a_stranger_by_their_address() -> None:
 @pytest.mark.parametrize(
     ("approvers", "told"), [((), "0 of 2 so far"), ((BOB,), "1 of 2 so far: Bob"), ((BOB, BOB), "1 of 2 so far: Bob")]
 )
-def test_it_is_told_how_many_of_several_have_approved(approvers: tuple[Address, ...], told: str) -> None:
+def test_progress_counts_approvals_of_a_quorum(approvers: tuple[Address, ...], told: str) -> None:
     assert explain(approved_by(opened(approval(TWO)), *approvers)).progress == told
 
 
-def test_progress_names_who_entered_an_approval_for_another_person() -> None:
+def test_progress_names_the_person_who_entered_an_approval() -> None:
     asked = opened(approval(TWO))
     given = evaluate_answer(asked, answer(by=BOB, entered_by=CAROL), people=PEOPLE, now=NOW).answer
     told = explain(asked.model_copy(update={"answers": (given,)})).progress
     assert told == "1 of 2 so far: Bob (entered by Carol)"
 
 
-def test_where_one_is_enough_there_is_no_progress_to_tell() -> None:
+def test_single_approval_has_no_progress() -> None:
     assert explain(opened(approval())).progress == ""
     assert explain(opened(question(TWO))).progress == ""
 
@@ -103,15 +103,15 @@ def test_where_one_is_enough_there_is_no_progress_to_tell() -> None:
         ({"on_expire": "halt"}, "without an answer by then the thread stops"),
     ],
 )
-def test_it_is_told_what_happens_without_an_answer(changed: dict[str, Any], told: str) -> None:
+def test_explanation_says_what_happens_without_an_answer(changed: dict[str, Any], told: str) -> None:
     assert explain(approval(RELEASE_TERMS.model_copy(update=changed))).afterwards == told
 
 
-def test_a_held_request_has_nothing_that_happens_afterwards() -> None:
+def test_kept_open_request_has_no_consequence_of_expiry() -> None:
     assert explain(approval(is_kept_open=True)).afterwards == ""
 
 
-def test_the_words_of_the_agent_are_visible_on_one_line_and_cut() -> None:
+def test_reasoning_is_escaped_to_one_line_and_truncated() -> None:
     told = explain(approval(reasoning="Staging\u202e is\n\nidle. " + "x" * 400)).why
     assert told.startswith("Staging\\u202e is idle. xxx")
     assert told.endswith(" characters in all)")
@@ -119,12 +119,12 @@ def test_the_words_of_the_agent_are_visible_on_one_line_and_cut() -> None:
 
 
 @given(st.text())
-def test_no_reasoning_changes_what_is_approved(reasoning: str) -> None:
+def test_reasoning_does_not_change_the_digest(reasoning: str) -> None:
     assert approval(reasoning=reasoning).digest == approval().digest
     assert len(explain(approval(reasoning=reasoning)).why.splitlines()) <= 1
 
 
-def test_what_was_resolved_needs_no_configuration_to_be_read() -> None:
+def test_names_are_stored_and_need_no_configuration() -> None:
     request = opened(approval(TWO))
     assert Request.model_validate_json(request.model_dump_json(exclude_none=True)) == request
     assert request.names == {"person:bob": "Bob", "person:carol": "Carol", "person:alice": "Alice"}

@@ -36,11 +36,11 @@ def types(*requests: Request, text: str, by: Address = ALICE, **changed) -> list
 
 @pytest.mark.parametrize("text", ["hello", "yes", "approve ABCDE", "stop", ""])
 @pytest.mark.parametrize("by", [ALICE, BOB, STRANGER])
-def test_with_nothing_asked_a_message_is_heard(text: str, by: Address) -> None:
+def test_message_without_a_request_is_recorded(text: str, by: Address) -> None:
     assert types(text=text, by=by) == ["MessageReceived"]
 
 
-def test_what_is_heard_is_kept_as_it_was_said() -> None:
+def test_message_is_recorded_unchanged() -> None:
     said = incoming_message("  Hello,\n\x1b[2J ", by=STRANGER, provenance=Provenance.QUOTED_MAIL)
     (event,) = events_for_message(ThreadState(), said, people=PEOPLE, agent=None)
     assert event == MessageReceived(
@@ -52,23 +52,23 @@ def test_what_is_heard_is_kept_as_it_was_said() -> None:
 
 
 @pytest.mark.parametrize("by", [BOB, CAROL, ALICE, Address("terminal:alice")])
-def test_a_fitting_text_of_somebody_who_may_answer_is_the_answer(by: Address) -> None:
+def test_fitting_text_of_an_allowed_person_is_the_answer(by: Address) -> None:
     assert types(question(), text="here", by=by) == ["MessageReceived", "RequestAnswered"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
-def test_an_empty_text_answers_nothing(text: str) -> None:
+def test_empty_text_is_not_an_answer(text: str) -> None:
     assert types(question(), text=text) == ["MessageReceived"]
 
 
-def test_a_text_of_somebody_who_may_not_answer_is_heard() -> None:
+def test_text_of_a_person_who_may_not_answer_is_recorded() -> None:
     assert types(question(requester=CAROL), text="here", by=ALICE) == ["MessageReceived"]
     assert types(question(ANYBODY), text="here", by=STRANGER) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize("provenance", [p for p in Provenance if p is not Provenance.VERIFIED_PERSON])
 @pytest.mark.parametrize("asked", [question(ANYBODY), approval(ANYBODY)])
-def test_what_no_verified_person_said_is_heard_and_no_more(provenance: Provenance, asked: Request) -> None:
+def test_unverified_message_is_only_recorded(provenance: Provenance, asked: Request) -> None:
     assert types(asked, text="stop", provenance=provenance) == ["MessageReceived"]
 
 
@@ -86,7 +86,7 @@ def test_what_no_verified_person_said_is_heard_and_no_more(provenance: Provenanc
         (question(), "  as it was said. ", "  as it was said. "),
     ],
 )
-def test_the_choice_that_was_meant_is_found_whatever_its_case(asked: Request, text: str, meant: str) -> None:
+def test_choice_is_matched_regardless_of_case(asked: Request, text: str, meant: str) -> None:
     assert answer_to(asked, text) == meant
 
 
@@ -98,17 +98,17 @@ def test_the_choice_that_was_meant_is_found_whatever_its_case(asked: Request, te
         (question(format="yes_no", choices=("ja", "nein")), "yes"),
     ],
 )
-def test_a_text_that_fits_no_choice_is_heard(asked: Request, text: str) -> None:
+def test_text_that_matches_no_choice_is_recorded(asked: Request, text: str) -> None:
     assert types(asked, text=text) == ["MessageReceived"]
 
 
-def test_a_message_after_the_question_ran_out_is_heard() -> None:
+def test_message_after_expiry_of_the_question_is_recorded() -> None:
     late = NOW + timedelta(hours=1)
     assert types(question(), text="here", at=late) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize("text", OUTCOMES)
-def test_no_message_says_whether_a_tool_ran_or_makes_it_run_again(text: str) -> None:
+def test_messages_never_answer_outcome_questions(text: str) -> None:
     asked = question(ANYBODY, purpose="outcome", choices=OUTCOMES, format="multiple_choice")
     assert types(asked, text=text, by=BOB) == ["MessageReceived"]
 
@@ -117,15 +117,15 @@ def test_no_message_says_whether_a_tool_ran_or_makes_it_run_again(text: str) -> 
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("email:alice@example.com"), BOB, CAROL])
-def test_a_new_instruction_supersedes_the_approval(by: Address) -> None:
+def test_new_instruction_supersedes_the_approval(by: Address) -> None:
     assert types(approval(), text="ship elsewhere", by=by) == ["RequestSuperseded", "MessageReceived"]
 
 
-def test_whoever_may_neither_ask_nor_decide_supersedes_nothing() -> None:
+def test_uninvolved_person_supersedes_nothing() -> None:
     assert types(approval(requester=BOB), text="stop", by=ALICE) == ["MessageReceived"]
 
 
-def test_a_superseded_request_tells_who_spoke() -> None:
+def test_superseded_request_names_the_author() -> None:
     superseded, _ = events_for_message(
         ThreadState(requests=(approval(),)), incoming_message("stop", by=BOB), people=PEOPLE, agent=AGENT
     )
@@ -135,12 +135,12 @@ def test_a_superseded_request_tells_who_spoke() -> None:
 
 @pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "ABCDE", "looks good", "👍", "why staging?"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
-def test_a_remark_leaves_the_approval_open(text: str, by: Address) -> None:
+def test_comment_leaves_the_approval_open(text: str, by: Address) -> None:
     assert types(approval(), text=text, by=by) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize("word", sorted(CORRECTION_WORDS))
-def test_every_word_that_corrects_is_an_instruction(word: str) -> None:
+def test_every_correction_word_is_an_instruction(word: str) -> None:
     assert is_new_instruction(word, None)
     assert is_new_instruction(f"{word.upper()}, that is wrong", None)
     assert is_new_instruction(f"I said {word}", None) is (word == "instead")
@@ -164,18 +164,18 @@ def test_every_word_that_corrects_is_an_instruction(word: str) -> None:
         "*stop*",
     ],
 )
-def test_a_correction_is_understood_however_it_is_punctuated(text: str) -> None:
+def test_correction_is_recognised_with_any_punctuation(text: str) -> None:
     assert is_new_instruction(text, None)
 
 
 @pytest.mark.parametrize(
     "text", ["", "  ", "?!", "nothing to add", "stopped", "now", "noted", "usefully", "makes sense"]
 )
-def test_a_remark_is_no_instruction(text: str) -> None:
+def test_comment_is_not_an_instruction(text: str) -> None:
     assert not is_new_instruction(text, None)
 
 
-def test_a_command_that_does_something_is_an_instruction_and_one_that_looks_is_not() -> None:
+def test_write_command_is_an_instruction_and_read_command_is_not() -> None:
     looks = AGENT.commands.commands[0].model_copy(update={"say": ("look around",), "step": {"intent": "look"}})
     asks = looks.model_copy(update={"say": ("where",), "step": {"intent": "request_human_input"}})
     commands = AGENT.commands.model_copy(update={"commands": (*AGENT.commands.commands, looks, asks)})
@@ -201,7 +201,7 @@ REQUESTS = [
 ]
 
 
-def test_every_kind_of_request_is_listened_beside() -> None:
+def test_messages_are_recorded_beside_every_kind_of_request() -> None:
     assert {r.purpose for r in REQUESTS if r} == set(get_args(Purpose))
 
 
@@ -212,7 +212,7 @@ def test_every_kind_of_request_is_listened_beside() -> None:
     st.sampled_from(Provenance),
     st.integers(0, 4000),
 )
-def test_no_text_of_anybody_ever_approves_denies_or_edits(asked, text, by, provenance, seconds) -> None:
+def test_no_message_ever_approves_denies_or_edits(asked, text, by, provenance, seconds) -> None:
     state = ThreadState(requests=(asked,) if asked else (), requester=ALICE)
     said = incoming_message(text, by, NOW + timedelta(seconds=seconds), provenance=provenance)
     events = events_for_message(state, said, people=PEOPLE, agent=AGENT)

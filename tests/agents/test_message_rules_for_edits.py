@@ -58,13 +58,13 @@ def types(state: ThreadState, text: str | None, ref: str = "m1", by: Address = A
 # No request open
 
 
-def test_an_edit_is_noted_as_it_was_made() -> None:
+def test_edit_is_recorded_unchanged() -> None:
     made = incoming_edit("m1", "  pull\nit", at=seconds_later(5), source=Address("slack:C1:1.5"))
     (event,) = events_for_edit(thread(SAID), made, people=PEOPLE, agent=None)
     assert event == message_edited("m1", "  pull\nit", at=seconds_later(5), source=Address("slack:C1:1.5"))
 
 
-def test_a_deletion_is_noted_as_it_was_made() -> None:
+def test_deletion_is_recorded_unchanged() -> None:
     made = incoming_edit("m1", None, at=seconds_later(5), source=Address("slack:C1:1.5"))
     (event,) = events_for_edit(thread(SAID), made, people=PEOPLE, agent=None)
     assert event == message_deleted("m1", at=seconds_later(5), source=Address("slack:C1:1.5"))
@@ -72,60 +72,60 @@ def test_a_deletion_is_noted_as_it_was_made() -> None:
 
 @pytest.mark.parametrize("text", ["stop", None])
 @pytest.mark.parametrize("ref", ["m2", "", "M1"])
-def test_what_becomes_of_a_message_we_never_heard_is_passed_over(text: str | None, ref: str) -> None:
+def test_edit_of_an_unknown_message_is_ignored(text: str | None, ref: str) -> None:
     assert types(asking(message_received("hello"), SAID), text, ref) == []
 
 
 @pytest.mark.parametrize("text", ["stop", None])
 @pytest.mark.parametrize("by", [BOB, CAROL, STRANGER, Address("slack:alice")])
-def test_nobody_edits_or_deletes_what_somebody_else_wrote(text: str | None, by: Address) -> None:
+def test_edit_by_another_person_is_ignored(text: str | None, by: Address) -> None:
     assert types(asking(SAID), text, by=by) == []
 
 
-def test_a_person_is_the_same_under_all_their_addresses() -> None:
+def test_author_is_recognised_at_each_address() -> None:
     assert types(thread(SAID), "pull it", by=Address("email:alice@example.com")) == ["MessageEdited"]
 
 
-def test_a_stranger_edits_their_own_message() -> None:
+def test_unknown_person_may_edit_their_own_message() -> None:
     theirs = message_received("hello", by=STRANGER, ref="m1", provenance=Provenance.UNVERIFIED)
     assert types(thread(theirs), "bye", by=STRANGER, provenance=Provenance.UNVERIFIED) == ["MessageEdited"]
 
 
 @pytest.mark.parametrize("text", ["stop", None])
-def test_what_becomes_of_a_forgotten_message_is_passed_over(text: str | None) -> None:
+def test_edit_of_a_dropped_message_is_ignored(text: str | None) -> None:
     remarks = [message_received(f"hm {n}") for n in range(MAX_HISTORY_EVENTS)]
     assert types(thread(SAID, *remarks[1:]), text) != []
     assert types(thread(SAID, *remarks), text) == []
 
 
 @pytest.mark.parametrize("text", ["stop", "push it", None])
-def test_after_a_deletion_nothing_more_becomes_of_a_message(text: str | None) -> None:
+def test_edit_after_a_deletion_is_ignored(text: str | None) -> None:
     assert types(thread(SAID, message_deleted("m1")), text) == []
 
 
-def test_an_edit_that_changes_no_word_is_passed_over() -> None:
+def test_edit_with_the_same_text_is_ignored() -> None:
     assert types(thread(SAID), "push it") == []
     assert types(thread(SAID, message_edited("m1", "pull it")), "pull it") == []
     assert types(thread(SAID, message_edited("m1", "pull it")), "push it") == ["MessageEdited"]
 
 
 @pytest.mark.parametrize(("at", "told"), [(seconds_later(29), []), (seconds_later(30), ["MessageEdited"])])
-def test_an_edit_that_comes_in_behind_a_later_one_is_passed_over(at: datetime, told: list[str]) -> None:
+def test_edit_that_arrives_after_a_later_one_is_ignored(at: datetime, told: list[str]) -> None:
     assert types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), "stop", at=at) == told
 
 
-def test_an_edit_is_not_older_than_its_message_whatever_their_clocks_say() -> None:
+def test_first_edit_counts_even_with_an_older_time() -> None:
     assert types(thread(SAID), "pull it", at=seconds_later(-1)) == ["MessageEdited"]
 
 
-def test_a_deletion_counts_whenever_it_was_made() -> None:
+def test_deletion_counts_regardless_of_its_time() -> None:
     assert types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), None, at=seconds_later(29)) == [
         "MessageDeleted"
     ]
 
 
 @pytest.mark.parametrize("text", ["stop", None])
-def test_in_a_cancelled_thread_nothing_is_noted(text: str | None) -> None:
+def test_edits_in_a_cancelled_thread_are_ignored(text: str | None) -> None:
     cancelled = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
     assert types(fold(asking(SAID), [cancelled]), text) == []
 
@@ -134,11 +134,11 @@ def test_in_a_cancelled_thread_nothing_is_noted(text: str | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["here", "stop", "yes"])
-def test_an_edit_answers_no_question(text: str) -> None:
+def test_edit_does_not_answer_a_question(text: str) -> None:
     assert types(questioning(SAID), text) == ["MessageEdited"]
 
 
-def test_a_deletion_leaves_a_question_open() -> None:
+def test_deletion_leaves_a_question_open() -> None:
     assert types(questioning(SAID), None) == ["MessageDeleted"]
 
 
@@ -146,38 +146,38 @@ def test_a_deletion_leaves_a_question_open() -> None:
 
 
 @pytest.mark.parametrize("text", ["stop", "ship elsewhere", "push there instead"])
-def test_an_edit_into_an_instruction_supersedes_the_approval(text: str) -> None:
+def test_edit_to_an_instruction_supersedes_the_approval(text: str) -> None:
     assert types(asking(SAID), text) == ["RequestSuperseded", "MessageEdited"]
 
 
-def test_so_does_the_edit_of_a_message_that_came_before_or_after_the_one_that_led_to_it() -> None:
+def test_edit_of_any_message_to_an_instruction_supersedes() -> None:
     earlier, later = message_received("hello", ref="m0"), message_received("thanks", ref="m2")
     state = fold(asking(earlier, SAID), [later])
     assert [types(state, "stop", ref) for ref in ("m0", "m2")] == [["RequestSuperseded", "MessageEdited"]] * 2
 
 
 @pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "looks good", "push it, please", ""])
-def test_an_edit_into_a_remark_leaves_the_approval_open(text: str) -> None:
+def test_edit_to_a_comment_leaves_the_approval_open(text: str) -> None:
     assert types(asking(SAID), text) == ["MessageEdited"]
 
 
-def test_an_edit_of_whoever_may_neither_ask_nor_decide_supersedes_nothing() -> None:
+def test_edit_by_an_uninvolved_person_supersedes_nothing() -> None:
     theirs = message_received("hello", by=STRANGER, ref="m2")
     assert types(asking(SAID, theirs), "stop", "m2", by=STRANGER) == ["MessageEdited"]
 
 
-def test_an_edit_of_somebody_who_may_decide_supersedes() -> None:
+def test_edit_by_a_decider_supersedes() -> None:
     assert types(asking(SAID, message_received("hm", by=BOB, ref="m2")), "stop", "m2", by=BOB)[0] == "RequestSuperseded"
 
 
-def test_deleting_the_message_that_led_to_the_call_supersedes_its_approval() -> None:
+def test_deleting_the_triggering_message_supersedes_the_approval() -> None:
     superseded, noted = events_for_edit(asking(SAID), incoming_edit("m1", None), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
     assert (superseded.actor, superseded.reason) == (ALICE, "Alice deleted the message")
     assert noted == message_deleted("m1", source=Address("terminal:somebody"))
 
 
-def test_an_edited_request_tells_who_gave_the_new_instruction() -> None:
+def test_superseded_request_names_the_author_of_the_edit() -> None:
     superseded, _ = events_for_edit(asking(SAID), incoming_edit("m1", "stop"), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
     assert (superseded.actor, superseded.reason) == (ALICE, "Alice gave a new instruction")
@@ -192,22 +192,22 @@ def test_deleting_another_message_leaves_the_approval_open() -> None:
     ]
 
 
-def test_whoever_wrote_the_message_that_led_to_the_call_may_take_it_back() -> None:
+def test_any_author_may_delete_the_triggering_message() -> None:
     theirs = message_received("push it now", by=STRANGER, ref="m2")
     assert types(asking(SAID, theirs), None, "m2", by=STRANGER) == ["RequestSuperseded", "MessageDeleted"]
     assert types(asking(SAID, theirs), None) == ["MessageDeleted"]
 
 
-def test_a_message_that_was_deleted_before_the_call_did_not_lead_to_it() -> None:
+def test_message_deleted_before_the_call_is_not_its_trigger() -> None:
     oops = message_received("oops", ref="m2")
     assert types(asking(SAID, oops, message_deleted("m2")), None) == ["RequestSuperseded", "MessageDeleted"]
 
 
-def test_a_message_without_a_name_led_to_its_call_and_no_other_did() -> None:
+def test_message_without_ref_can_be_the_trigger() -> None:
     assert types(asking(SAID, message_received("push it")), None) == ["MessageDeleted"]
 
 
-def test_deleting_a_message_leaves_the_approval_of_a_budget_open() -> None:
+def test_deletion_leaves_a_budget_request_open() -> None:
     asked = approval(purpose="budget", tool="extend_budget", call_id=None)
     state = fold(thread(SAID), [RequestOpened(at=NOW, actor=Address("agent:walker"), request=asked)])
     assert types(state, None) == ["MessageDeleted"]
@@ -215,7 +215,7 @@ def test_deleting_a_message_leaves_the_approval_of_a_budget_open() -> None:
 
 @pytest.mark.parametrize("provenance", [p for p in Provenance if p is not Provenance.VERIFIED_PERSON])
 @pytest.mark.parametrize(("text", "told"), [("stop", "MessageEdited"), (None, "MessageDeleted")])
-def test_what_no_verified_person_did_is_noted_and_no_more(provenance, text, told) -> None:
+def test_unverified_edit_is_only_recorded(provenance, text, told) -> None:
     assert types(asking(SAID), text, provenance=provenance) == [told]
 
 

@@ -29,15 +29,15 @@ def only(wanted: ThreadState) -> Any:
     return effect
 
 
-def test_a_new_state_wants_nothing() -> None:
+def test_new_state_wants_no_effects() -> None:
     assert wanted_effects(ThreadState()) == ()
 
 
-def test_a_thread_with_a_message_wants_its_model_asked() -> None:
+def test_message_leads_to_a_model_call() -> None:
     assert next_work(thread()) == (CallModel(key="model:2:0"),)
 
 
-def test_the_model_is_asked_once_for_each_thing_it_is_told() -> None:
+def test_model_call_key_changes_with_each_event_and_retry() -> None:
     assert only(thread()).key != only(thread(message_received("and this"))).key
     assert only(state(retries=1)).key != only(state(retries=2)).key
 
@@ -46,7 +46,7 @@ def test_prefetches_come_before_the_model_one_at_a_time() -> None:
     assert next_work(state(prefetch=("look", "see"))) == (Prefetch(key="prefetch:look", tool="look"),)
 
 
-def test_a_call_that_is_ready_runs_under_a_key_of_its_attempt() -> None:
+def test_approved_call_runs_with_the_key_of_its_attempt() -> None:
     assert next_work(state(current_call=CALL)) == (RunTool(key="tool:call_1:1", call=CALL),)
     again = CALL.model_copy(update={"attempt": 1, "retry_at": seconds_later(30)})
     assert next_work(state(current_call=again)) == (
@@ -54,17 +54,17 @@ def test_a_call_that_is_ready_runs_under_a_key_of_its_attempt() -> None:
     )
 
 
-def test_a_call_people_are_asked_about_waits() -> None:
+def test_call_awaiting_approval_does_not_run() -> None:
     assert next_work(state(current_call=CALL.model_copy(update={"phase": "awaiting_approval"}))) == ()
 
 
-def test_a_paused_thread_finds_out_about_a_started_call_once_it_is_resumed() -> None:
+def test_paused_thread_does_not_recover_a_running_call() -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
     assert next_work(state(current_call=started, paused="wait")) == ()
 
 
 @pytest.mark.parametrize("changed", [{}, {"lifecycle": "cancelled"}])
-def test_what_became_of_a_started_call_is_found_out_also_when_the_thread_is_cancelled(changed: dict[str, Any]) -> None:
+def test_running_call_is_recovered_even_if_cancelled(changed: dict[str, Any]) -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
     assert next_work(state(current_call=started, **changed)) == (RecoverTool(key="recover:call_1:1", call=started),)
 
@@ -82,14 +82,14 @@ def test_what_became_of_a_started_call_is_found_out_also_when_the_thread_is_canc
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_nothing_new_is_started_in_a_thread_that_rests(changed: dict[str, Any]) -> None:
+def test_idle_thread_starts_no_work(changed: dict[str, Any]) -> None:
     assert next_work(state(**changed)) == ()
     if changed != {"needs_model": False}:
         assert next_work(state(current_call=CALL, **changed)) == ()
         assert next_work(state(prefetch=("look",), **changed)) == ()
 
 
-def test_a_thread_this_build_cannot_read_wants_nothing_at_all() -> None:
+def test_unreadable_thread_wants_no_effects() -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
     unread = thread_with_approval(shown_to=()).model_copy(
         update={"unreadable": "ThreadPainted", "current_call": started}
@@ -98,15 +98,15 @@ def test_a_thread_this_build_cannot_read_wants_nothing_at_all() -> None:
     assert wanted_effects(unread) == ()
 
 
-def test_while_people_are_asked_nothing_else_is_wanted() -> None:
+def test_open_request_blocks_other_work() -> None:
     assert next_work(thread_with_approval()) == ()
 
 
-def test_an_approved_call_is_wanted() -> None:
+def test_approved_call_is_wanted() -> None:
     assert isinstance(only(after_answer(thread_with_approval())), RunTool)
 
 
-def test_messages_go_out_whatever_the_thread_does() -> None:
+def test_messages_are_sent_in_every_status() -> None:
     asking = thread_with_approval(shown_to=())
     for changed in ({}, {"paused": "wait"}, {"lifecycle": "cancelled"}):
         assert [m.key for m in pending_sends(asking.model_copy(update=changed))] == [
@@ -114,12 +114,12 @@ def test_messages_go_out_whatever_the_thread_does() -> None:
         ]
 
 
-def test_a_step_is_repaired_twice_and_three_failures_are_too_many() -> None:
+def test_limits_are_two_repairs_and_three_failures() -> None:
     assert (MAX_REPAIRS, MAX_FAILURES) == (2, 3)
 
 
 @pytest.mark.parametrize(("name", "most"), [("repairs", MAX_REPAIRS + 1), ("failures", MAX_FAILURES)])
-def test_several_failures_in_a_row_hand_over_to_a_person(name: str, most: int) -> None:
+def test_repeated_failures_ask_a_person_for_help(name: str, most: int) -> None:
     assert isinstance(only(state(**{name: most - 1})), CallModel)
     stuck = only(state(**{name: most}))
     assert isinstance(stuck, AskHuman)
@@ -139,7 +139,7 @@ def test_several_failures_in_a_row_hand_over_to_a_person(name: str, most: int) -
         ({"usd": 5.0, "tokens": 200}, "tokens"),
     ],
 )
-def test_a_limit_that_is_reached_asks_before_the_model_is_asked(spent: dict[str, float], kind: str | None) -> None:
+def test_reached_budget_asks_people_before_the_model_call(spent: dict[str, float], kind: str | None) -> None:
     limits = Budget(steps=3, tokens=100, usd=1.0, wall_clock=60)
     wanted = state(budget=limits, spent=thread().spent.model_copy(update=spent))
     assert exhausted_budget(wanted) == kind
@@ -148,22 +148,22 @@ def test_a_limit_that_is_reached_asks_before_the_model_is_asked(spent: dict[str,
         assert (only(wanted).key, only(wanted).reason, only(wanted).kind) == (f"budget:{kind}:2", "budget", kind)
 
 
-def test_without_a_limit_there_is_none_to_reach() -> None:
+def test_budget_without_limits_is_never_exhausted() -> None:
     assert exhausted_budget(state(spent=Budget(steps=1e9, tokens=1e9, usd=1e9, wall_clock=1e9))) is None
 
 
-def test_a_call_in_hand_is_finished_whatever_the_budget() -> None:
+def test_current_call_runs_despite_an_exhausted_budget() -> None:
     assert isinstance(only(state(current_call=CALL, budget=Budget(steps=0))), RunTool)
 
 
-def test_a_retry_is_held_back_until_its_time() -> None:
+def test_retry_is_delayed_until_its_time() -> None:
     assert only(state(retries=1, retry_at=seconds_later(30))).not_before == seconds_later(30)
     assert only(state()).not_before is None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30))
-def test_the_same_state_wants_the_same_in_any_process(walk: RandomHistory) -> None:
+def test_equal_states_want_equal_effects(walk: RandomHistory) -> None:
     for seen in walk.states:
         wanted = wanted_effects(seen)
         assert wanted_effects(parse_state(dump_state(seen))) == wanted
@@ -172,7 +172,7 @@ def test_the_same_state_wants_the_same_in_any_process(walk: RandomHistory) -> No
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30))
-def test_asking_changes_nothing(walk: RandomHistory) -> None:
+def test_computing_effects_does_not_change_the_state(walk: RandomHistory) -> None:
     before = dump_state(walk.state)
     wanted_effects(walk.state)
     assert dump_state(walk.state) == before

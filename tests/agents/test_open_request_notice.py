@@ -121,7 +121,7 @@ def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -
         ),
     ],
 )
-def test_the_line_says_who_can_decide_how_many_are_missing_until_when_and_how(
+def test_notice_names_deciders_progress_deadline_and_command(
     request_: Request, text: str, by: Address, told: str
 ) -> None:
     assert (line(request_, text, by) or "").startswith(f"ABCDE still waits for {told}")
@@ -129,43 +129,43 @@ def test_the_line_says_who_can_decide_how_many_are_missing_until_when_and_how(
 
 @pytest.mark.parametrize("text", ["ok", "Yes!", "approve", "👍", "LGTM, go", "I approve this"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
-def test_consent_in_words_is_told_that_a_message_never_approves(text: str, by: Address) -> None:
+def test_consent_gets_the_hint_that_messages_never_approve(text: str, by: Address) -> None:
     assert (line(approval(TWO), text, by) or "").endswith("/approve ABCDE. A message never approves.")
 
 
 @pytest.mark.parametrize("text", ["why staging?", "noted", "", "okra"])
-def test_a_remark_gets_the_line_alone(text: str) -> None:
+def test_comment_gets_the_notice_without_the_hint(text: str) -> None:
     assert (line(approval(TWO), text) or "").endswith("/approve ABCDE.")
 
 
-def test_a_message_that_answers_or_supersedes_gets_no_line() -> None:
+def test_answer_or_instruction_gets_no_notice() -> None:
     assert line(question(choices=("here",)), "here") is None
     assert line(approval(TWO), "stop") is None
     assert line(approval(TWO), "ship elsewhere", BOB) is None
 
 
-def test_a_message_after_the_deadline_gets_no_line() -> None:
+def test_message_after_the_deadline_gets_no_notice() -> None:
     assert line(approval(TWO), "ok", seconds=1800) is None
     assert line(approval(TWO, is_kept_open=True), "ok", seconds=1800) is not None
 
 
 @pytest.mark.parametrize("provenance", sorted(set(Provenance) - {Provenance.VERIFIED_PERSON}))
-def test_only_a_verified_person_gets_a_line(provenance: Provenance) -> None:
+def test_only_a_verified_person_gets_a_notice(provenance: Provenance) -> None:
     assert [type(e) for e in events(approval(), "ok", STRANGER, provenance=provenance)] == [MessageReceived]
 
 
-def test_the_line_goes_where_the_message_came_from() -> None:
+def test_notice_goes_to_the_source_of_the_message() -> None:
     (_, notice) = events(approval(), "ok", BOB, source=Address("slack:C1:1.2"))
     assert isinstance(notice, NoticeGiven)
     assert notice.to == "slack:C1:1.2"
 
 
-def test_where_nothing_can_be_sent_there_is_no_line() -> None:
+def test_no_notice_without_answer_instructions() -> None:
     state = ThreadState(requests=(approval(),), requester=ALICE)
     assert len(events_for_message(state, incoming_message("ok"), people=PEOPLE, agent=AGENT)) == 1
 
 
-def test_ten_people_of_a_large_role_are_named() -> None:
+def test_notice_lists_at_most_ten_people_of_a_role() -> None:
     crowd = People(members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("release",)) for n in range(12)))
     state = ThreadState(requests=(approval(),), requester=ALICE)
     (_, notice) = events_for_message(state, incoming_message("hm"), people=crowd, agent=AGENT, answer_instructions=how)
@@ -186,12 +186,12 @@ def said(state: ThreadState, text: str, seconds: float, *, is_shared: bool = Tru
     return fold(state, written), sum(isinstance(event, NoticeGiven) for event in written)
 
 
-def test_in_a_terminal_every_message_gets_its_line() -> None:
+def test_every_message_in_a_terminal_gets_a_notice() -> None:
     state, first = said(thread_with_approval(TWO), "hm", 0, is_shared=False)
     assert (first, said(state, "hm", 1, is_shared=False)[1]) == (1, 1)
 
 
-def test_of_several_messages_within_seconds_at_a_shared_place_the_first_gets_the_line() -> None:
+def test_shared_conversation_gets_one_notice_within_seconds() -> None:
     state, first = said(thread_with_approval(TWO), "hm", 0)
     state, second = said(state, "well", 2)
     state, third = said(state, "ok", 3)
@@ -199,7 +199,7 @@ def test_of_several_messages_within_seconds_at_a_shared_place_the_first_gets_the
     assert (first, second, third, fourth) == (1, 0, 1, 1)
 
 
-def test_the_line_is_sent_once_wakes_no_model_and_is_not_in_its_context() -> None:
+def test_notice_is_sent_once_and_hidden_from_the_model() -> None:
     before = thread_with_approval(TWO)
     state, _ = said(before, "ok", 0)
     assert [(m.key, m.to) for m in state.pending_messages[len(before.pending_messages) :]] == [
@@ -218,7 +218,7 @@ def held(request: Request) -> ThreadState:
     return ThreadState(requests=(request,), requester=ALICE, paused=expiry_pause_reason(request))
 
 
-def test_an_answer_in_words_to_a_held_question_resumes_the_thread() -> None:
+def test_answer_to_a_kept_open_question_resumes_the_thread() -> None:
     state = held(question(is_kept_open=True))
     answered = events_for_message(
         state, incoming_message("there", at=seconds_later(9999)), people=PEOPLE, agent=AGENT, answer_instructions=how
@@ -227,12 +227,12 @@ def test_an_answer_in_words_to_a_held_question_resumes_the_thread() -> None:
     assert fold(state, answered).paused is None
 
 
-def test_a_new_instruction_resumes_the_thread_of_a_held_request() -> None:
+def test_instruction_resumes_the_thread_of_a_kept_open_request() -> None:
     state = held(approval(is_kept_open=True))
     assert fold(state, events_for_message(state, incoming_message("stop"), people=PEOPLE, agent=AGENT)).paused is None
 
 
-def test_a_pause_of_a_person_outlasts_the_answer() -> None:
+def test_answer_does_not_end_a_pause_by_a_person() -> None:
     state = held(question(is_kept_open=True)).model_copy(update={"paused": "paused by person:alice"})
     assert (
         fold(state, events_for_message(state, incoming_message("there"), people=PEOPLE, agent=AGENT)).paused is not None

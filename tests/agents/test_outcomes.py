@@ -44,25 +44,25 @@ def on_terminal(request: Request) -> str:
         ("deny", {"entered_by": person_address("ghost")}, "denied by Bob (web), entered by ghost"),
     ],
 )
-def test_cards_and_terminal_name_the_person_who_decided(decision: str, said: dict[str, Any], told: str) -> None:
+def test_cards_and_terminal_name_the_decider(decision: str, said: dict[str, Any], told: str) -> None:
     request = after_answer(decision, **said)
     assert describe_request_outcome(request) == told
     words = on_terminal(request).replace(f" at {NOW:%Y-%m-%d %H:%M} UTC", "")
     assert words == f"{request.code} {told}"
 
 
-def test_answer_that_is_not_the_last_one_is_told_alike() -> None:
+def test_earlier_answer_is_described_in_the_same_form() -> None:
     given = after_answer("approve").answers[0]
     assert describe_answer(given, {"person:bob": "Bob"}) == "approve by Bob (web)"
 
 
-def test_name_that_hides_something_is_made_visible() -> None:
+def test_hidden_characters_in_a_name_are_escaped() -> None:
     assert name_in({"person:bob": "B\x1bob"}, "person:bob") == "B\\x1bob"
     given = after_answer("approve").answers
     assert describe_outcome("approved", given, {"person:bob": "B\nob"}) == "approved by B\\nob (web)"
 
 
-def test_stranger_is_named_by_what_stands_in_the_address() -> None:
+def test_unknown_person_is_shown_by_the_id_in_the_address() -> None:
     assert PEOPLE.name_of(Address("web:stranger")) == "stranger"
     assert PEOPLE.name_of(person_address("bob")) == "Bob"
     assert PEOPLE.names_of((Address("terminal:bob"), Address("web:stranger"), BOB)) == {

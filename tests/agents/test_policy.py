@@ -52,30 +52,30 @@ def verdict(
         ("verifiable", "high", "ask"),
     ],
 )
-def test_without_a_rule_the_tool_speaks_for_itself(effect: str, risk: str, answer: str) -> None:
+def test_tool_defaults_apply_without_a_rule(effect: str, risk: str, answer: str) -> None:
     found = verdict(stance=ToolDefaults.model_validate({"effect": effect, "risk": risk, "ask": OWN}))
     assert (found.answer, found.rule) == (answer, "push's own default")
     assert found.ask == (OWN if answer == "ask" else None)
 
 
-def test_the_first_rule_that_matches_decides() -> None:
+def test_first_matching_rule_decides() -> None:
     first, second = Rule(name="first", tool="push", deny="closed"), Rule(name="second", tool="push")
     assert verdict(first, second) == PolicyDecision(answer="deny", rule="first", reason="closed")
     assert verdict(second, first) == PolicyDecision(answer="allow", rule="second")
 
 
-def test_a_rule_that_denies_and_asks_denies() -> None:
+def test_rule_with_deny_and_ask_denies() -> None:
     assert verdict(Rule(name="both", tool="*", ask=OWN, deny="closed")).answer == "deny"
 
 
-def test_a_star_speaks_of_every_tool_and_a_name_only_of_that_tool() -> None:
+def test_star_matches_every_tool_and_a_name_only_that_tool() -> None:
     assert verdict(Rule(name="all", tool="*", deny="closed")).rule == "all"
     assert verdict(Rule(name="other", tool="pus", deny="closed")).rule == "push's own default"
     assert verdict(Rule(name="other", tool="push*", deny="closed")).rule == "push's own default"
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_a_tool_nobody_knows_is_denied_whatever_the_rules_say(trusted: bool) -> None:
+def test_unknown_tool_is_denied_despite_the_rules(trusted: bool) -> None:
     found = verdict(Rule(name="all", tool="*"), stance=None, tool="dig", trusted=trusted)
     assert found == PolicyDecision(answer="deny", rule="unknown tool", reason="there is no tool dig")
 
@@ -104,7 +104,7 @@ def test_a_tool_nobody_knows_is_denied_whatever_the_rules_say(trusted: bool) -> 
         ({"a": 1}, {"a": 1, "b": 2}, False),
     ],
 )
-def test_when_compares_values_as_json_does_with_their_types(wanted: Any, given: Any, matches: bool) -> None:
+def test_when_compares_values_by_json_types(wanted: Any, given: Any, matches: bool) -> None:
     found = verdict(Rule(name="when", tool="push", when={"value": wanted}, deny="no"), value=given)
     assert (found.rule == "when") is matches
 
@@ -124,18 +124,18 @@ def test_when_needs_every_named_argument() -> None:
         (READ, "allow", "push's own default"),
     ],
 )
-def test_untrusted_content_makes_whatever_does_something_ask(stance: ToolDefaults, answer: str, rule: str) -> None:
+def test_untrusted_content_makes_write_calls_ask(stance: ToolDefaults, answer: str, rule: str) -> None:
     found = verdict(stance=stance, trusted=False)
     assert (found.answer, found.rule) == (answer, rule)
 
 
-def test_a_rule_that_allows_asks_on_the_tools_own_terms_once_content_is_untrusted() -> None:
+def test_allowed_call_asks_on_tool_terms_if_content_is_untrusted() -> None:
     found = verdict(Rule(name="free", tool="push"), trusted=False)
     assert found == PolicyDecision(answer="ask", rule="free, untrusted content", ask=OWN)
 
 
 @given(names, arguments, st.none() | stances, st.lists(rules, max_size=4))
-def test_untrusted_content_can_only_raise_an_answer(tool, given, stance, rules) -> None:
+def test_untrusted_content_never_relaxes_a_decision(tool, given, stance, rules) -> None:
     trusted = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=True)
     untrusted = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=False)
     assert RANK[untrusted.answer] >= RANK[trusted.answer]
@@ -144,7 +144,7 @@ def test_untrusted_content_can_only_raise_an_answer(tool, given, stance, rules) 
 
 
 @given(names, arguments, stances, st.lists(rules, max_size=4), rules)
-def test_a_rule_behind_one_that_matches_changes_nothing(tool, given, stance, rules, last) -> None:
+def test_rule_after_a_matching_rule_has_no_effect(tool, given, stance, rules, last) -> None:
     before = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=True)
     with_one_more = evaluate(tool, given, defaults=stance, rules=[*rules, last], is_trusted=True)
     if before.rule != f"{tool}'s own default":
@@ -152,18 +152,18 @@ def test_a_rule_behind_one_that_matches_changes_nothing(tool, given, stance, rul
 
 
 @given(names, arguments, stances, st.lists(rules, max_size=4), st.booleans())
-def test_an_ask_always_comes_with_terms_and_nothing_else_does(tool, given, stance, rules, trusted) -> None:
+def test_only_ask_decisions_have_terms(tool, given, stance, rules, trusted) -> None:
     found = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=trusted)
     assert (found.ask is not None) == (found.answer == "ask")
 
 
 @given(st.lists(rules, max_size=4), arguments, st.booleans())
-def test_an_unknown_tool_is_denied_by_any_policy(rules, given, trusted) -> None:
+def test_unknown_tool_is_denied_by_any_policy(rules, given, trusted) -> None:
     policy = Policy(rules=tuple(rules), people=PEOPLE, allow_self_approval=True)
     assert policy.evaluate("push", given, defaults=None, is_trusted=trusted).answer == "deny"
 
 
-def test_own_requests_let_the_requester_approve_the_tools_own_default_only() -> None:
+def test_self_approval_applies_only_to_tool_defaults() -> None:
     house = Policy(rules=(Rule(name="far", tool="push", when={"where": "far"}, ask=OWN),), allow_self_approval=True)
     near = house.evaluate("push", {"where": "near"}, defaults=RISKY)
     far = house.evaluate("push", {"where": "far"}, defaults=RISKY)
@@ -171,12 +171,12 @@ def test_own_requests_let_the_requester_approve_the_tools_own_default_only() -> 
     assert far.ask == OWN
 
 
-def test_in_a_house_of_many_nobody_approves_their_own_requests_by_default() -> None:
+def test_self_approval_is_off_by_default() -> None:
     assert Policy().evaluate("push", {}, defaults=RISKY).ask == OWN
 
 
 @given(names, arguments, stances, st.lists(rules, max_size=4), st.booleans())
-def test_own_requests_change_who_may_approve_and_never_what_is_answered(tool, given, stance, rules, trusted) -> None:
+def test_self_approval_does_not_change_the_decision(tool, given, stance, rules, trusted) -> None:
     def found(own: bool) -> PolicyDecision:
         policy = Policy(rules=tuple(rules), allow_self_approval=own)
         return policy.evaluate(tool, given, defaults=stance, is_trusted=trusted)
@@ -188,7 +188,7 @@ def test_own_requests_change_who_may_approve_and_never_what_is_answered(tool, gi
 
 
 @pytest.mark.parametrize("who", PEOPLE.members, ids=lambda p: p.key)
-def test_an_empty_list_of_approvers_is_nobody(who) -> None:
+def test_empty_terms_allow_no_approver(who) -> None:
     assert not may_decide(who, ApprovalTerms())
     assert not may_decide(who.model_copy(update={"roles": ("*",)}), ApprovalTerms())
 
@@ -204,17 +204,17 @@ def test_an_empty_list_of_approvers_is_nobody(who) -> None:
         (ApprovalTerms(roles=("Release",)), []),
     ],
 )
-def test_the_terms_name_people_and_roles(ask: ApprovalTerms, keys: list[str]) -> None:
+def test_terms_name_people_and_roles(ask: ApprovalTerms, keys: list[str]) -> None:
     assert [p.key for p in PEOPLE.members if may_decide(p, ask)] == keys
 
 
 @pytest.mark.parametrize("quorum", [0, -1])
-def test_a_quorum_of_nobody_is_refused(quorum: int) -> None:
+def test_quorum_of_zero_is_rejected(quorum: int) -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         ApprovalTerms(roles=("release",), quorum=quorum)
 
 
-def test_reminders_and_escalations_stand_in_the_order_of_their_times() -> None:
+def test_reminders_and_escalations_are_sorted_by_time() -> None:
     late, soon = (
         EscalationStep(after=900, to=Address("role:oncall")),
         EscalationStep(after=60, to=Address("person:bob")),
@@ -223,7 +223,7 @@ def test_reminders_and_escalations_stand_in_the_order_of_their_times() -> None:
     assert (ask.remind, ask.escalate) == ((300, 600), (soon, late))
 
 
-def test_the_strict_terms_are_those_nobody_had_to_write() -> None:
+def test_default_terms_are_strict() -> None:
     ask = ApprovalTerms()
     assert (ask.quorum, ask.requester_may_approve, ask.min_assurance) == (1, False, Assurance.MEDIUM)
     assert (ask.expires, ask.on_expire) == (1800, "deny")

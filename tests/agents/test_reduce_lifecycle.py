@@ -68,7 +68,7 @@ def ready() -> ThreadState:
 # Opening
 
 
-def test_a_thread_is_what_its_first_event_says() -> None:
+def test_first_event_sets_the_fields_of_a_thread() -> None:
     state = thread(budget={"steps": 3}, prefetch=("look",), labels={"team": "ops"})
     assert (state.thread_id, state.agent, state.origin, state.requester) == ("thr_1", "walker", TERMINAL, ALICE)
     assert (state.budget, state.prefetch, state.labels) == (Budget(steps=3), ("look",), {"team": "ops"})
@@ -81,7 +81,7 @@ def test_a_thread_is_what_its_first_event_says() -> None:
 @pytest.mark.parametrize(
     "state", [thread(), thread_with_approval(), ready(), after_step(thread(), Await(seconds=60, reason="tea"), FREE)]
 )
-def test_a_thread_that_goes_on_goes_back_to_what_it_waited_for(state: ThreadState) -> None:
+def test_resumed_thread_waits_as_before_the_pause(state: ThreadState) -> None:
     resting = fold(state, [paused])
     assert (resting.status, resting.paused, next_work(resting)) == ("paused", "wait", ())
     again = fold(resting, [resumed])
@@ -92,19 +92,19 @@ def test_a_thread_that_goes_on_goes_back_to_what_it_waited_for(state: ThreadStat
     assert next_deadline(again) == next_deadline(state)
 
 
-def test_an_answer_while_the_thread_is_paused_counts_and_runs_nothing_yet() -> None:
+def test_answer_during_a_pause_counts_but_starts_no_work() -> None:
     state = after_answer(fold(thread_with_approval(), [paused]))
     assert (state.status, next_work(state)) == ("paused", ())
     assert [type(effect).__name__ for effect in next_work(fold(state, [resumed]))] == ["RunTool"]
 
 
-def test_a_message_to_a_paused_thread_is_heard_when_it_goes_on() -> None:
+def test_message_during_a_pause_is_processed_after_resuming() -> None:
     state = fold(thread(), [finished(), paused, message_received("hello?")])
     assert (state.status, next_work(state)) == ("paused", ())
     assert fold(state, [resumed]).status == "running"
 
 
-def test_a_tool_that_ends_while_the_thread_is_paused_leaves_the_model_waiting() -> None:
+def test_tool_result_during_a_pause_does_not_call_the_model() -> None:
     state = fold(after_tool_started(ready()), [paused])
     assert state.current_call is not None
     done = ToolSucceeded(at=NOW, actor=BOB, call_id=state.current_call.call_id, summary="done")
@@ -117,7 +117,7 @@ def test_a_tool_that_ends_while_the_thread_is_paused_leaves_the_model_waiting() 
 
 
 @pytest.mark.parametrize("outcome", ["done", "failed"])
-def test_a_finished_thread_rests_until_somebody_writes(outcome: str) -> None:
+def test_finished_thread_is_idle_until_a_message(outcome: str) -> None:
     state = fold(thread(), [finished(outcome)])
     assert (state.status, wanted_effects(state), next_deadline(state)) == (outcome, (), None)
     awake = fold(state, [message_received("one more thing")])
@@ -125,7 +125,7 @@ def test_a_finished_thread_rests_until_somebody_writes(outcome: str) -> None:
     assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
 
 
-def test_whoever_writes_anew_starts_with_a_clean_sheet() -> None:
+def test_new_message_resets_the_failure_counters() -> None:
     tired = thread().model_copy(update={"failures": 3, "repairs": 2, "retries": 5, "retry_at": seconds_later(60)})
     state = fold(tired, [finished(), message_received("again")])
     assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
@@ -134,7 +134,7 @@ def test_whoever_writes_anew_starts_with_a_clean_sheet() -> None:
 # Cancelling
 
 
-def test_cancelling_closes_the_open_request_as_cancelled_on_every_card() -> None:
+def test_cancelling_updates_every_card_of_the_open_request() -> None:
     state = fold(thread_with_approval(), [cancelled])
     (request,) = state.requests
     assert (state.status, request.status, state.open_request, state.current_call) == (
@@ -151,12 +151,12 @@ def test_cancelling_drops_a_call_that_was_not_started() -> None:
     assert fold(ready(), [cancelled]).current_call is None
 
 
-def test_it_is_nobodys_turn_in_a_cancelled_thread() -> None:
+def test_cancelled_thread_does_not_need_the_model() -> None:
     assert not fold(thread(), [cancelled]).needs_model
 
 
 @pytest.mark.parametrize("ending", ["succeeded", "failed"])
-def test_cancelling_keeps_a_started_call_until_it_reports_and_nothing_follows(ending: str) -> None:
+def test_cancelling_keeps_a_running_call_until_its_result(ending: str) -> None:
     state = fold(after_tool_started(ready()), [cancelled])
     assert state.current_call is not None
     assert (state.status, state.current_call.phase) == ("cancelled", "running")
@@ -191,7 +191,7 @@ def test_cancelling_ends_a_pause_and_a_wait() -> None:
         thread(prefetch=("look",)),
     ],
 )
-def test_a_fork_is_at_rest_whatever_its_parent_was_doing(parent: ThreadState) -> None:
+def test_fork_is_idle_in_any_state_of_its_parent(parent: ThreadState) -> None:
     state = fold(parent, [forked()])
     assert (state.thread_id, state.status, state.created_at) == ("thr_2", "done", NOW)
     assert (state.requests, state.current_call, state.pending_messages, state.prefetch) == ((), None, (), ())
@@ -203,7 +203,7 @@ def test_a_fork_is_at_rest_whatever_its_parent_was_doing(parent: ThreadState) ->
     assert (state.needs_model, state.timer_at, state.retry_at, state.paused) == (False, None, None, None)
 
 
-def test_a_fork_remembers_and_goes_on_when_somebody_writes() -> None:
+def test_fork_keeps_the_history_and_continues_on_a_message() -> None:
     state = fold(thread_with_approval(), [forked()])
     assert [event.type for event in state.history[-2:]] == ["ToolCalled", "ThreadForked"]
     awake = fold(state, [message_received("and now staging")])
@@ -212,12 +212,12 @@ def test_a_fork_remembers_and_goes_on_when_somebody_writes() -> None:
 
 
 @pytest.mark.parametrize("parent", [thread(), ready(), thread_with_approval()])
-def test_a_fork_has_spent_nothing_however_long_after_its_parent_it_is_made(parent: ThreadState) -> None:
+def test_fork_starts_with_nothing_spent(parent: ThreadState) -> None:
     state = fold(parent, [forked(seconds=10**6)])
     assert state.spent == Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
 
 
-def test_a_card_of_the_parent_that_is_told_to_a_fork_changes_nothing() -> None:
+def test_card_of_the_parent_does_not_change_a_fork() -> None:
     parent = thread_with_approval(shown_to=())
     replied = fold(parent, [forked(), ReplyChosen(at=NOW, actor=BOB, text="hello")])
     state = fold(replied, [request_shown(parent)])
@@ -227,7 +227,7 @@ def test_a_card_of_the_parent_that_is_told_to_a_fork_changes_nothing() -> None:
 # Time spent
 
 
-def test_time_counts_as_work_while_the_thread_runs() -> None:
+def test_running_time_counts_as_work() -> None:
     assert thread(message_received("more", at=seconds_later(5))).spent.wall_clock == 5
 
 
@@ -240,15 +240,15 @@ def test_time_counts_as_work_while_the_thread_runs() -> None:
         after_step(thread(), Await(seconds=60, reason="tea"), FREE),
     ],
 )
-def test_waiting_is_no_work(state: ThreadState) -> None:
+def test_waiting_time_does_not_count_as_work(state: ThreadState) -> None:
     assert fold(state, [message_received("hello", at=seconds_later(3600))]).spent.wall_clock == 0
 
 
-def test_a_clock_that_goes_backwards_gives_no_time_back() -> None:
+def test_backward_clock_does_not_reduce_spent_time() -> None:
     assert thread(message_received("more", at=seconds_later(-60))).spent.wall_clock == 0
 
 
-def test_reaching_a_budget_is_only_written_down() -> None:
+def test_reached_budget_is_only_recorded() -> None:
     reached = BudgetReached(at=NOW, actor=BOB, kind="steps", limit=3, used=3)
     before = thread()
     assert fold(before, [reached]) == before.model_copy(update={"version": before.version + 1})
@@ -260,7 +260,7 @@ def test_reaching_a_budget_is_only_written_down() -> None:
 painted = UnknownEvent(type="ThreadPainted", v=7, at=NOW, actor=BOB, data={"colour": "red"})
 
 
-def test_an_event_nobody_here_can_read_pauses_the_thread_and_nobody_resumes_it() -> None:
+def test_unknown_event_pauses_the_thread_permanently() -> None:
     state = fold(thread(), [painted, resumed])
     assert (state.status, state.unreadable, state.version) == ("paused", "ThreadPainted", 4)
     assert (wanted_effects(state), next_deadline(state)) == ((), None)
@@ -268,7 +268,7 @@ def test_an_event_nobody_here_can_read_pauses_the_thread_and_nobody_resumes_it()
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30), st.data())
-def test_a_log_with_any_event_unreadable_still_folds_and_starts_nothing(walk: RandomHistory, data: Any) -> None:
+def test_log_with_an_unknown_event_folds_and_starts_no_work(walk: RandomHistory, data: Any) -> None:
     lost = data.draw(st.integers(1, len(walk.events) - 1))
     log = [*walk.events[:lost], painted, *walk.events[lost + 1 :]]
     state = fold(ThreadState(), log)

@@ -38,18 +38,18 @@ def reply(text: str) -> ReplyChosen:
     return ReplyChosen(at=NOW, actor=Address("agent:walker"), text=text)
 
 
-def test_a_reply_leaves_where_the_thread_came_from() -> None:
+def test_reply_goes_to_the_origin() -> None:
     (sent,) = thread(reply("Done.")).pending_messages
     assert (sent.to, sent.message.text, sent.message.card, sent.request_id) == (TERMINAL, "Done.", None, None)
 
 
-def test_two_replies_are_two_messages_in_order() -> None:
+def test_two_replies_are_two_ordered_messages() -> None:
     state = thread(reply("Done."), reply("Done."))
     assert len({effect.key for effect in pending_sends(state)}) == 2
     assert [effect.message.text for effect in pending_sends(thread(reply("one"), reply("two")))] == ["one", "two"]
 
 
-def test_a_message_that_was_taken_or_never_will_be_is_wanted_no_longer() -> None:
+def test_delivered_or_undeliverable_message_is_not_pending() -> None:
     state = thread(reply("one"), reply("two"))
     one, two = state.pending_messages
     gone = MessageUndeliverable(at=NOW, actor=ALICE, key=two.key, to=two.to, reason="gone")
@@ -57,19 +57,19 @@ def test_a_message_that_was_taken_or_never_will_be_is_wanted_no_longer() -> None
     assert fold(state, [message_sent(one), gone]).pending_messages == ()
 
 
-def test_a_message_taken_twice_or_never_wanted_changes_nothing() -> None:
+def test_repeated_or_unknown_delivery_changes_nothing() -> None:
     state = thread(reply("one"))
     (one,) = state.pending_messages
     assert fold(state, [message_sent(one), message_sent(one)]).pending_messages == ()
     assert fold(thread(), [message_sent(one)]).pending_messages == ()
 
 
-def test_a_message_reopens_a_thread_that_is_done() -> None:
+def test_message_reopens_a_finished_thread() -> None:
     done = thread(ThreadFinished(at=NOW, actor=ALICE, reason="done"))
     assert fold(done, [message_received("more")]).status == "running"
 
 
-def test_a_message_ends_a_wait() -> None:
+def test_message_ends_a_wait() -> None:
     sleeping = after_step(thread(), Await(seconds=60, reason="tea"), FREE)
     state = fold(sleeping, [message_received("now")])
     assert (state.status, state.timer_at, len(next_work(state))) == ("running", None, 1)
@@ -78,19 +78,19 @@ def test_a_message_ends_a_wait() -> None:
 @pytest.mark.parametrize(
     "busy", [thread_with_approval(), after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), FREE)]
 )
-def test_a_message_while_people_are_asked_or_a_tool_is_in_hand_is_only_heard(busy: ThreadState) -> None:
+def test_message_during_a_request_or_call_is_only_recorded(busy: ThreadState) -> None:
     state = fold(busy, [message_received("by the way")])
     assert (state.status, state.current_call, state.needs_model) == (busy.status, busy.current_call, busy.needs_model)
     assert [effect.key for effect in next_work(state)] == [effect.key for effect in next_work(busy)]
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
-def test_a_thread_is_trusted_until_an_unverified_address_speaks(provenance: Provenance) -> None:
+def test_thread_is_trusted_until_an_unverified_message(provenance: Provenance) -> None:
     state = thread(message_received("x", by=STRANGER, provenance=provenance))
     assert state.is_trusted == (provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM))
 
 
-def test_trust_comes_back_once_the_content_has_left_the_context() -> None:
+def test_trust_returns_when_the_content_leaves_the_history() -> None:
     foreign = message_received("x", by=STRANGER, provenance=Provenance.WEBHOOK)
     assert not thread(foreign, *[message_received("y")] * (MAX_HISTORY_EVENTS - 1)).is_trusted
     assert thread(foreign, *[message_received("y")] * MAX_HISTORY_EVENTS).is_trusted
@@ -117,7 +117,7 @@ MOVED_BY_NONE = {"version", "updated_at", "spent", "history", "dropped_events", 
         (after_tool_started(BUSY), "running"),
     ],
 )
-def test_an_edit_or_a_deletion_moves_nothing(state: ThreadState, status: str, event: KnownEvent) -> None:
+def test_edit_or_deletion_starts_no_work(state: ThreadState, status: str, event: KnownEvent) -> None:
     after = fold(state, [event])
     assert after.status == status
     assert next_work(after) == next_work(state)
@@ -125,7 +125,7 @@ def test_an_edit_or_a_deletion_moves_nothing(state: ThreadState, status: str, ev
 
 
 @pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
-def test_what_a_model_thinks_about_is_thought_about_anew_when_it_changes(event: KnownEvent) -> None:
+def test_edit_changes_the_key_of_the_model_call(event: KnownEvent) -> None:
     (before,), (after,) = next_work(thread(SAID)), next_work(thread(SAID, event))
     assert (type(before), type(after)) == (CallModel, CallModel)
     assert before.key != after.key
@@ -133,20 +133,20 @@ def test_what_a_model_thinks_about_is_thought_about_anew_when_it_changes(event: 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories())
-def test_in_any_history_an_edit_or_a_deletion_moves_nothing(walk: RandomHistory) -> None:
+def test_edit_or_deletion_starts_no_work_in_any_history(walk: RandomHistory) -> None:
     for before, event, after in zip(walk.states, walk.events, walk.states[1:], strict=False):
         if isinstance(event, MessageEdited | MessageDeleted):
             assert after.model_dump(exclude=MOVED_BY_NONE) == before.model_dump(exclude=MOVED_BY_NONE)
             assert after.open_request == before.open_request
 
 
-def test_there_are_histories_in_which_an_edit_and_a_deletion_supersede() -> None:
+def test_random_histories_contain_superseding_edits() -> None:
     for kind in ("MessageEdited", "MessageDeleted"):
         pair = ("RequestSuperseded", kind)
         assert find_history(lambda walk, pair=pair: pair in pairwise(event.type for event in walk.events))
 
 
-def test_a_message_stands_as_it_was_last_edited() -> None:
+def test_get_message_returns_the_last_edit() -> None:
     state = thread(
         SAID, message_received("more", ref="m2"), message_edited("m1", "pull it"), message_edited("m1", "drop it")
     )
@@ -154,19 +154,19 @@ def test_a_message_stands_as_it_was_last_edited() -> None:
     assert state.get_message("m2") == message_received("more", ref="m2")
 
 
-def test_a_message_that_was_deleted_or_forgotten_or_never_heard_stands_nowhere() -> None:
+def test_get_message_returns_none_for_deleted_or_unknown_ones() -> None:
     assert thread(SAID, message_edited("m1", "pull it"), message_deleted("m1")).get_message("m1") is None
     assert thread(SAID, *[message_received("hm")] * MAX_HISTORY_EVENTS).get_message("m1") is None
     assert thread(message_received("hm")).get_message("m1") is None
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
-def test_an_edit_is_trusted_no_more_than_a_message(provenance: Provenance) -> None:
+def test_edit_is_trusted_like_a_message(provenance: Provenance) -> None:
     said, new = message_received("x", ref="m1", provenance=provenance), message_edited("m1", "y", provenance=provenance)
     assert thread(SAID, new).is_trusted is thread(said).is_trusted
 
 
-def test_trust_is_not_given_back_by_taking_a_text_back() -> None:
+def test_deletion_does_not_restore_trust() -> None:
     said = message_received("x", by=STRANGER, ref="m2", provenance=Provenance.UNVERIFIED)
     assert not thread(said, message_deleted("m2", by=STRANGER, provenance=Provenance.UNVERIFIED)).is_trusted
     assert not thread(said, message_edited("m2", "y")).is_trusted

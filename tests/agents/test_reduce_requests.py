@@ -99,27 +99,27 @@ def corrections(state: ThreadState) -> list[tuple[Address, str | None]]:
 # Opening and showing
 
 
-def test_a_request_is_shown_where_the_thread_came_from() -> None:
+def test_request_card_goes_to_the_origin() -> None:
     state = thread_with_approval(shown_to=())
     request = get_open_request(state)
     (sent,) = state.pending_messages
     assert (sent.to, sent.request_id, sent.message, sent.replaces) == (TERMINAL, request.id, render_card(request), None)
 
 
-def test_a_card_that_was_shown_is_known_with_its_receipt() -> None:
+def test_delivered_card_is_recorded_with_its_receipt() -> None:
     state = thread_with_approval()
     (card,) = get_open_request(state).cards
     assert (card.address, card.state, card.receipt.ref, card.shown_at) == (TERMINAL, "open", "m1", NOW)
     assert state.pending_messages == ()
 
 
-def test_a_card_shown_twice_is_one_card() -> None:
+def test_card_delivered_twice_is_one_card() -> None:
     state = thread_with_approval()
     again = fold(state, [request_shown(state)])
     assert get_open_request(again).cards == get_open_request(state).cards
 
 
-def test_a_card_nobody_could_deliver_leaves_the_request_open() -> None:
+def test_undeliverable_card_leaves_the_request_open() -> None:
     state = thread_with_approval(shown_to=())
     (sent,) = state.pending_messages
     gone = MessageUndeliverable(at=NOW, actor=Address("channel:test"), key=sent.key, to=sent.to, reason="gone")
@@ -131,24 +131,24 @@ def test_a_card_nobody_could_deliver_leaves_the_request_open() -> None:
 # Reminders and escalations
 
 
-def test_a_reminder_is_a_card_of_its_own_in_the_same_place() -> None:
+def test_reminder_is_another_card_at_the_same_address() -> None:
     state = delivered(reminded(thread_with_approval()), "m2")
     assert [(c.address, c.receipt.ref) for c in get_open_request(state).cards] == [(TERMINAL, "m1"), (TERMINAL, "m2")]
 
 
-def test_an_escalation_shows_the_same_request_elsewhere_as_well() -> None:
+def test_escalation_sends_a_card_to_another_address() -> None:
     state = delivered(escalated(thread_with_approval(), PHONE, Address("slack:C0OPS")), "p1", "s1")
     request = get_open_request(state)
     assert request.escalated == 1
     assert [c.address for c in request.cards] == [TERMINAL, PHONE, "slack:C0OPS"]
 
 
-def test_every_card_tells_the_ending_also_the_one_before_the_reminder() -> None:
+def test_every_card_is_updated_at_the_end() -> None:
     state = delivered(escalated(reminded(thread_with_approval()), PHONE), "m2", "p1")
     assert corrections(after_answer(state)) == [(TERMINAL, "m1"), (TERMINAL, "m2"), (PHONE, "p1")]
 
 
-def test_all_that_is_to_be_sent_has_a_key_of_its_own() -> None:
+def test_pending_messages_have_unique_keys() -> None:
     state = delivered(escalated(reminded(reminded(thread_with_approval()), 2), PHONE), "m2", "m3", "p1")
     for ended in (after_answer(state), after_answer(asking_again(state)), fold(state, [superseded(state)])):
         keys = [sent.key for sent in ended.pending_messages]
@@ -178,7 +178,7 @@ HOWS = ["approved", "denied", "superseded", "expired", "cancelled"]
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_request_that_ends_is_corrected_on_every_card_and_then_forgotten(how: str) -> None:
+def test_settled_request_is_dropped_after_all_card_updates(how: str) -> None:
     state = ended(thread_with_approval(shown_to=(TERMINAL, PHONE)), how)
     (request,) = state.requests
     assert (request.status, request.settled_at, state.open_request) == (how, NOW, None)
@@ -194,7 +194,7 @@ def test_a_request_that_ends_is_corrected_on_every_card_and_then_forgotten(how: 
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_card_that_arrives_after_the_ending_is_corrected(how: str) -> None:
+def test_card_delivered_after_the_end_is_updated(how: str) -> None:
     open_ = thread_with_approval(shown_to=())
     late = request_shown(open_)
     state = fold(ended(open_, how), [late])
@@ -203,7 +203,7 @@ def test_a_card_that_arrives_after_the_ending_is_corrected(how: str) -> None:
     assert [card.state for card in fold(state, [message_sent(sent)]).requests[0].cards] == [how]
 
 
-def test_a_correction_nobody_could_deliver_leaves_its_card_as_it_is() -> None:
+def test_undeliverable_update_leaves_its_card_unchanged() -> None:
     state = after_answer(thread_with_approval())
     (sent,) = state.pending_messages
     gone = MessageUndeliverable(at=NOW, actor=Address("channel:test"), key=sent.key, to=sent.to, reason="gone")
@@ -211,14 +211,14 @@ def test_a_correction_nobody_could_deliver_leaves_its_card_as_it_is() -> None:
     assert [(card.state, card.settled_at) for card in request.cards] == [("open", None)]
 
 
-def test_a_correction_settles_the_card_it_replaced_and_no_other() -> None:
+def test_update_settles_only_the_card_it_replaces() -> None:
     state = after_answer(delivered(reminded(thread_with_approval()), "m2"))
     first, _ = state.pending_messages
     (request,) = fold(state, [message_sent(first)]).requests
     assert [(card.receipt.ref, card.state) for card in request.cards] == [("m1", "approved"), ("m2", "open")]
 
 
-def test_a_settled_request_is_kept_only_while_a_message_about_it_is_on_its_way() -> None:
+def test_settled_request_is_kept_while_updates_are_pending() -> None:
     state = after_answer(thread_with_approval())
     assert len(fold(state, [message_received("well?")]).requests) == 1
     (sent,) = state.pending_messages
@@ -226,7 +226,7 @@ def test_a_settled_request_is_kept_only_while_a_message_about_it_is_on_its_way()
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_card_told_twice_is_corrected_once(how: str) -> None:
+def test_card_recorded_twice_is_updated_once(how: str) -> None:
     asking = thread_with_approval()
     state = fold(ended(asking, how), [request_shown(asking), request_shown(asking)])
     assert corrections(state) == [(TERMINAL, "m1")]
@@ -235,7 +235,7 @@ def test_a_card_told_twice_is_corrected_once(how: str) -> None:
 # Approvals
 
 
-def test_an_approval_makes_its_call_ready_with_the_names_of_those_who_gave_it() -> None:
+def test_approval_approves_the_call_and_names_the_approvers() -> None:
     state = after_answer(after_answer(thread_with_approval(TWO)), by=CAROL)
     assert state.current_call is not None
     assert (state.current_call.phase, [given.by for given in state.current_call.approvals]) == (
@@ -246,7 +246,7 @@ def test_an_approval_makes_its_call_ready_with_the_names_of_those_who_gave_it() 
     assert len(next_work(state)) == 1
 
 
-def test_the_first_of_two_approvals_leaves_everything_waiting() -> None:
+def test_first_of_two_approvals_keeps_waiting() -> None:
     state = after_answer(thread_with_approval(TWO))
     assert (state.status, get_open_request(state).approvers, next_work(state)) == ("waiting_for_human", (BOB,), ())
 
@@ -257,31 +257,31 @@ def progress_on_its_way(state: ThreadState) -> list[tuple[Address, str | None, s
     return [(sent.to, sent.replaces.ref if sent.replaces else None, card.explanation.progress) for sent, card in cards]
 
 
-def test_one_approval_of_two_is_told_once_on_every_card() -> None:
+def test_first_of_two_approvals_updates_every_card_once() -> None:
     state = after_answer(thread_with_approval(TWO, shown_to=(TERMINAL, PHONE)))
     assert progress_on_its_way(state) == [(TERMINAL, "m1", "1 of 2 so far: bob"), (PHONE, "m1", "1 of 2 so far: bob")]
     state = delivered(state, "m1", "m1")
     assert (state.pending_messages, len(get_open_request(state).cards)) == ((), 2)
 
 
-def test_a_card_shown_after_the_first_of_two_approvals_is_corrected() -> None:
+def test_card_delivered_after_the_first_approval_is_updated() -> None:
     asking = thread_with_approval(TWO, shown_to=())
     late = request_shown(asking)
     assert progress_on_its_way(fold(after_answer(asking), [late])) == [(TERMINAL, "m1", "1 of 2 so far: bob")]
 
 
-def test_an_answer_that_does_not_count_changes_no_card() -> None:
+def test_uncounted_answer_changes_no_card() -> None:
     assert after_answer(thread_with_approval(TWO), by=ALICE).pending_messages == ()
 
 
-def test_an_approval_after_an_edit_is_told_on_the_edited_card() -> None:
+def test_approval_after_an_edit_updates_the_edited_card() -> None:
     three = ApprovalTerms(roles=("release",), quorum=3)
     state = delivered(after_answer(thread_with_approval(three), "edit", edited_call=edited(ask=three)), "m1")
     state = after_answer(state, by=CAROL)
     assert progress_on_its_way(state) == [(TERMINAL, "m1", "2 of 3 so far: bob, carol")]
 
 
-def test_an_edit_that_others_must_decide_names_them() -> None:
+def test_edit_names_the_new_deciders() -> None:
     state = thread_with_approval(TWO)
     judged = evaluate_answer(
         get_open_request(state), answer("edit"), people=PEOPLE, now=NOW, edited_call=edited(ask=RELEASE_TERMS)
@@ -300,30 +300,30 @@ def test_an_edit_that_others_must_decide_names_them() -> None:
     assert describe_deciders(get_open_request(fold(state, [named_event]))) == "oncall (Carol)"
 
 
-def test_an_answer_that_does_not_count_is_kept_and_changes_nothing() -> None:
+def test_uncounted_answer_is_recorded_without_effect() -> None:
     state = after_answer(thread_with_approval(), by=ALICE)
     assert [a.counted for a in get_open_request(state).answers] == [False]
     assert (state.status, next_work(state)) == ("waiting_for_human", ())
 
 
 @pytest.mark.parametrize("how", ["denied", "superseded", "expired"])
-def test_without_an_approval_the_call_is_dropped_and_the_model_goes_on(how: str) -> None:
+def test_unapproved_call_is_dropped_and_the_model_continues(how: str) -> None:
     state = ended(thread_with_approval(), how)
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
 
-def test_a_denial_is_no_failure_of_the_tool() -> None:
+def test_denial_does_not_count_as_a_failure() -> None:
     assert ended(thread_with_approval(), "denied").failures == 0
 
 
-def test_a_comment_while_an_approval_is_open_is_kept_and_wakes_nobody() -> None:
+def test_comment_during_an_approval_starts_no_work() -> None:
     state = fold(thread_with_approval(), [message_received("looks good to me")])
     assert (state.status, next_work(state), state.needs_model) == ("waiting_for_human", (), False)
     assert state.history[-1].type == "MessageReceived"
     assert get_open_request(state).approvers == ()
 
 
-def test_a_new_instruction_wakes_the_model_with_the_call_dropped() -> None:
+def test_new_instruction_drops_the_call_and_starts_the_model() -> None:
     asking = thread_with_approval()
     state = fold(asking, [superseded(asking), message_received("ship elsewhere")])
     assert (state.status, state.current_call, state.needs_model) == ("running", None, True)
@@ -338,7 +338,7 @@ def asking_again(state: ThreadState, where: str = "production") -> ThreadState:
     return after_answer(state, "edit", edited_call=edited(where), arguments={"where": where})
 
 
-def test_an_edit_asks_again_on_every_card() -> None:
+def test_edit_updates_every_card() -> None:
     state = asking_again(thread_with_approval(shown_to=(TERMINAL, PHONE)))
     request = get_open_request(state)
     assert (request.arguments, request.digest, request.terms) == ({"where": "production"}, "e" * 64, TWO)
@@ -346,7 +346,7 @@ def test_an_edit_asks_again_on_every_card() -> None:
     assert all("where: production" in m.message.text for m in state.pending_messages)
 
 
-def test_an_edit_rewrites_the_call_in_hand_and_counts_as_the_editors_approval() -> None:
+def test_edit_changes_the_call_and_counts_as_approval() -> None:
     state = asking_again(thread_with_approval())
     assert state.current_call is not None
     assert (state.current_call.arguments, state.current_call.digest, state.current_call.phase) == (
@@ -361,7 +361,7 @@ def test_an_edit_rewrites_the_call_in_hand_and_counts_as_the_editors_approval() 
     assert [given.by for given in approved.current_call.approvals] == [BOB, CAROL]
 
 
-def test_an_edit_that_is_enough_makes_the_new_call_ready() -> None:
+def test_sufficient_edit_approves_the_new_call() -> None:
     new = edited(ask=RELEASE_TERMS)
     state = after_answer(thread_with_approval(), "edit", edited_call=new, arguments=new.arguments)
     assert state.current_call is not None
@@ -372,14 +372,14 @@ def test_an_edit_that_is_enough_makes_the_new_call_ready() -> None:
     )
 
 
-def test_earlier_approvals_lapse_with_an_edit_and_say_why() -> None:
+def test_earlier_approvals_lapse_with_an_edit_and_a_reason() -> None:
     state = asking_again(after_answer(thread_with_approval(TWO), by=CAROL))
     before, edit = get_open_request(state).answers
     assert (before.by, before.counted, before.reason) == (CAROL, False, "the arguments were edited")
     assert (edit.by, edit.counted) == (BOB, True)
 
 
-def test_a_card_of_the_old_arguments_that_arrives_after_the_edit_is_asked_again() -> None:
+def test_card_of_old_arguments_is_updated_after_its_delivery() -> None:
     asking = thread_with_approval(shown_to=())
     late = request_shown(asking)
     state = fold(asking_again(asking), [late])
@@ -387,7 +387,7 @@ def test_a_card_of_the_old_arguments_that_arrives_after_the_edit_is_asked_again(
     assert "where: production" in state.pending_messages[0].message.text
 
 
-def test_a_card_that_took_the_place_of_another_is_the_one_that_counts() -> None:
+def test_replacement_card_replaces_the_old_one() -> None:
     state = delivered(asking_again(thread_with_approval()), "m2")
     assert [c.receipt.ref for c in get_open_request(state).cards] == ["m2"]
     again = delivered(
@@ -396,12 +396,12 @@ def test_a_card_that_took_the_place_of_another_is_the_one_that_counts() -> None:
     assert [c.receipt.ref for c in get_open_request(again).cards] == ["m3"]
 
 
-def test_a_card_edited_in_its_place_stays_one_card() -> None:
+def test_card_updated_in_place_stays_one_card() -> None:
     state = delivered(asking_again(thread_with_approval()), "m1")
     assert [c.receipt.ref for c in get_open_request(state).cards] == ["m1"]
 
 
-def test_of_two_corrections_of_one_card_the_last_is_enough() -> None:
+def test_only_the_last_update_of_a_card_is_sent() -> None:
     again = asking_again(thread_with_approval(shown_to=(TERMINAL, PHONE)))
     state = after_answer(again, "deny", by=CAROL)
     assert [(m.to, m.message.card and m.message.card.status) for m in state.pending_messages] == [
@@ -417,14 +417,14 @@ def asking(event: Any, state: ThreadState | None = None) -> ThreadState:
     return fold(state or thread(), [event])
 
 
-def test_an_answered_question_lets_the_model_go_on() -> None:
+def test_answered_question_continues_with_the_model() -> None:
     state = asking(question_request(thread(), RequestHumanInput(question="Where?"), stamp()))
     assert (state.status, state.needs_model) == ("waiting_for_human", False)
     state = after_answer(state, "answer", text="there")
     assert (state.status, state.needs_model) == ("running", True)
 
 
-def test_an_answered_handover_forgives_all_failures() -> None:
+def test_answered_help_request_resets_the_failures() -> None:
     stuck = thread().model_copy(update={"failures": 3, "repairs": 3, "retries": 6, "retry_at": seconds_later(60)})
     state = after_answer(asking(help_request(stuck, "Stuck.", stamp()), stuck), "answer", text="try again")
     assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
@@ -448,18 +448,18 @@ def asked(state: ThreadState) -> Any:
     return state.current_call.model_copy(update={"phase": "awaiting_approval"})
 
 
-def test_an_outcome_nobody_knows_waits_for_a_person() -> None:
+def test_unknown_outcome_waits_for_a_person() -> None:
     state = in_doubt()
     assert (state.status, next_work(state), get_open_request(state).choices) == ("waiting_for_human", (), OUTCOMES)
 
 
 @pytest.mark.parametrize("text", ["ran", "did not run"])
-def test_what_a_person_saw_is_told_to_the_model_and_nothing_runs(text: str) -> None:
+def test_reported_outcome_goes_to_the_model_without_a_run(text: str) -> None:
     state = after_answer(in_doubt(), "answer", text=text)
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
 
-def test_a_person_may_let_the_call_run_again_with_the_same_id_as_another_attempt() -> None:
+def test_person_may_retry_the_call_as_another_attempt() -> None:
     before = in_doubt()
     state = after_answer(before, "answer", text="run again")
     (effect,) = next_work(state)
@@ -469,7 +469,7 @@ def test_a_person_may_let_the_call_run_again_with_the_same_id_as_another_attempt
     assert effect.key == f"tool:{state.current_call.call_id}:2"
 
 
-def test_an_outcome_nobody_told_in_time_lets_the_model_go_on_without_the_call() -> None:
+def test_expired_outcome_question_drops_the_call() -> None:
     state = ended(in_doubt(), "expired")
     assert (state.current_call, state.needs_model) == (None, True)
 
@@ -477,7 +477,7 @@ def test_an_outcome_nobody_told_in_time_lets_the_model_go_on_without_the_call() 
 # Budgets
 
 
-def test_more_budget_lets_the_model_go_on() -> None:
+def test_extended_budget_continues_with_the_model() -> None:
     spent = thread(budget={"steps": 3}).model_copy(update={"needs_model": False})
     state = asking(budget_request(spent, "steps", Policy(people=PEOPLE), stamp()), spent)
     state = after_answer(state)
@@ -486,7 +486,7 @@ def test_more_budget_lets_the_model_go_on() -> None:
     assert (state.budget.steps, state.needs_model, state.status) == (6, True, "running")
 
 
-def test_a_message_that_is_taken_is_no_longer_wanted() -> None:
+def test_delivered_message_is_no_longer_pending() -> None:
     state = thread_with_approval(shown_to=())
     (wanted,) = pending_sends(state)
     assert isinstance(wanted, SendMessage)
@@ -494,7 +494,7 @@ def test_a_message_that_is_taken_is_no_longer_wanted() -> None:
     assert pending_sends(fold(state, [message_sent(sent)])) == ()
 
 
-def test_a_receipt_of_something_nobody_waits_for_changes_nothing() -> None:
+def test_receipt_of_an_unknown_message_changes_nothing() -> None:
     state = thread_with_approval()
     stray = PendingMessage(
         key="stray", to=PHONE, message=render_card(get_open_request(state)), replaces=Receipt(ref="x", digest="y")
@@ -555,7 +555,7 @@ def shown_as(sent: PendingMessage, request_id: str, ref: str) -> RequestShown:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(MOVES), max_size=12), st.data())
-def test_when_all_is_delivered_no_screen_still_asks(moves: list[str], data: st.DataObject) -> None:
+def test_no_card_looks_open_after_all_deliveries(moves: list[str], data: st.DataObject) -> None:
     screens = DisplayedCards(thread_with_approval(TWO, shown_to=()))
     for nth, move in enumerate(moves, 1):
         waiting = screens.state.pending_messages
@@ -582,7 +582,7 @@ def test_when_all_is_delivered_no_screen_still_asks(moves: list[str], data: st.D
         RequestSuperseded(at=NOW, actor=CLOCK, request_id="req_none", reason="never asked"),
     ],
 )
-def test_what_a_log_says_of_a_request_that_was_never_opened_changes_nothing(event: Any) -> None:
+def test_events_of_an_unknown_request_change_nothing(event: Any) -> None:
     state = thread_with_approval()
     after_it = fold(state, [event])
     assert after_it.requests == state.requests
@@ -600,7 +600,7 @@ def asked_in_a_channel() -> ThreadState:
     return thread_with_approval(shown_to=()).model_copy(update={"origin": CHANNEL})
 
 
-def test_what_follows_goes_where_the_first_message_began_a_conversation() -> None:
+def test_later_messages_follow_the_started_conversation() -> None:
     first = ReplyChosen(at=NOW, actor=BOB, text="one")
     second = first.model_copy(update={"text": "two"})
     state = fold(asked_in_a_channel().model_copy(update={"pending_messages": ()}), [first, second])
@@ -613,7 +613,7 @@ def test_what_follows_goes_where_the_first_message_began_a_conversation() -> Non
     assert moved.key != two.key
 
 
-def test_a_card_that_begins_a_conversation_elsewhere_leaves_the_origin_as_it_is() -> None:
+def test_conversation_started_elsewhere_keeps_the_origin() -> None:
     state = thread_with_approval(shown_to=())
     (card,) = state.pending_messages
     receipt = Receipt(ref="D1:17.1", digest="d", started=BEGUN)

@@ -67,16 +67,16 @@ def rejected(outcome: CompletionOutcome, **more: Any) -> StepRejected:
 # Steps
 
 
-def test_a_step_costs_one_step_its_tokens_and_its_price() -> None:
+def test_step_adds_one_step_its_tokens_and_its_cost() -> None:
     state = thread(chose(Usage(input=100, cached=80, output=10, usd=0.5)), chose(Usage(input=1, output=1, usd=0.25)))
     assert state.spent == Budget(steps=2, tokens=112, usd=0.75, wall_clock=0)
 
 
-def test_a_step_without_usage_still_costs_a_step() -> None:
+def test_step_without_usage_still_counts() -> None:
     assert thread(chose(None)).spent.steps == 1
 
 
-def test_a_rejected_step_costs_what_it_used() -> None:
+def test_rejected_step_adds_its_usage() -> None:
     state = thread(rejected(CompletionOutcome.INVALID, usage=Usage(input=100, output=10)))
     assert (state.spent.steps, state.spent.tokens) == (1, 110)
 
@@ -84,7 +84,7 @@ def test_a_rejected_step_costs_what_it_used() -> None:
 @pytest.mark.parametrize(
     "outcome", [o for o in CompletionOutcome if o not in (CompletionOutcome.OK, CompletionOutcome.DEFERRED)]
 )
-def test_a_rejected_step_counts_as_a_repair_or_as_a_retry(outcome: CompletionOutcome) -> None:
+def test_rejected_step_counts_as_repair_or_retry(outcome: CompletionOutcome) -> None:
     state = thread(rejected(outcome, retry_at=seconds_later(30)))
     assert (state.repairs, state.retries) == ((1, 0) if outcome.is_repairable else (0, 1))
     assert state.retry_at == (None if outcome.is_repairable else seconds_later(30))
@@ -92,7 +92,7 @@ def test_a_rejected_step_counts_as_a_repair_or_as_a_retry(outcome: CompletionOut
 
 
 @pytest.mark.parametrize("outcome", [o for o in CompletionOutcome if o is not CompletionOutcome.OK])
-def test_call_that_failed_through_no_fault_of_the_answer_costs_no_step(outcome: CompletionOutcome) -> None:
+def test_failed_model_call_is_not_a_step(outcome: CompletionOutcome) -> None:
     spent = thread(rejected(outcome, usage=Usage(input=7))).spent
     is_answer = outcome in (
         CompletionOutcome.INVALID,
@@ -104,14 +104,14 @@ def test_call_that_failed_through_no_fault_of_the_answer_costs_no_step(outcome: 
     assert (spent.steps, spent.tokens) == (int(is_answer), 7)
 
 
-def test_a_call_that_was_not_made_is_tried_later_and_counts_as_nothing() -> None:
+def test_deferred_model_call_is_retried_and_not_counted() -> None:
     asked_once = thread(rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1)))
     later = fold(asked_once, [rejected(CompletionOutcome.DEFERRED, retry_at=seconds_later(30))] * 10)
     assert (later.retries, later.repairs, later.spent) == (1, 0, asked_once.spent)
     assert [effect.not_before for effect in next_work(later)] == [seconds_later(30)]
 
 
-def test_outage_pushes_nothing_else_out_of_what_is_remembered() -> None:
+def test_outage_does_not_fill_the_history() -> None:
     state = fold(
         thread(message_received("hello")), [rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1))] * 100
     )
@@ -123,14 +123,14 @@ def test_outage_pushes_nothing_else_out_of_what_is_remembered() -> None:
     [chose(None), message_received("again"), ThreadResumed(at=NOW, actor=ENGINE), rejected(CompletionOutcome.INVALID)],
     ids=lambda event: event.type,
 )
-def test_outage_ends_with_an_answer_a_message_or_a_resumption(event: Any) -> None:
+def test_outage_ends_with_an_answer_a_message_or_resuming(event: Any) -> None:
     out = thread(rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30), announced=True))
     assert out.outage == Outage(since=NOW, is_announced=True)
     state = fold(out, [event])
     assert (state.outage, state.retries, state.retry_at) == (None, 0, None)
 
 
-def test_a_chosen_step_ends_all_repairs_and_retries() -> None:
+def test_chosen_step_resets_repairs_and_retries() -> None:
     state = thread(
         rejected(CompletionOutcome.INVALID),
         rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30)),
@@ -139,7 +139,7 @@ def test_a_chosen_step_ends_all_repairs_and_retries() -> None:
     assert (state.repairs, state.retries, state.retry_at, state.needs_model) == (0, 0, None, False)
 
 
-def test_a_rejected_step_is_a_reason_to_ask_again_under_another_key() -> None:
+def test_rejected_step_gives_a_model_call_with_another_key() -> None:
     keys = {
         effect.key for state in (thread(), thread(rejected(CompletionOutcome.TIMEOUT))) for effect in next_work(state)
     }
@@ -149,7 +149,7 @@ def test_a_rejected_step_is_a_reason_to_ask_again_under_another_key() -> None:
 # Calls
 
 
-def test_a_call_goes_from_ready_to_started_to_over() -> None:
+def test_call_is_approved_then_running_then_closed() -> None:
     state = ready()
     assert (call_of(state).phase, call_of(state).attempt) == ("approved", 0)
     state = after_tool_started(state)
@@ -158,7 +158,7 @@ def test_a_call_goes_from_ready_to_started_to_over() -> None:
     assert (state.current_call, state.needs_model, state.failures) == (None, True, 0)
 
 
-def test_a_failed_call_counts_and_a_success_forgives() -> None:
+def test_failures_are_counted_and_reset_by_a_success() -> None:
     state = failed(after_tool_started(ready()))
     assert (state.current_call, state.needs_model, state.failures) == (None, True, 1)
     state = failed(after_tool_started(after_step(state, PUSH, FREE)))
@@ -166,7 +166,7 @@ def test_a_failed_call_counts_and_a_success_forgives() -> None:
     assert succeeded(after_tool_started(after_step(state, PUSH, FREE))).failures == 0
 
 
-def test_a_call_that_is_tried_again_keeps_its_id_and_waits_for_its_time() -> None:
+def test_retried_call_keeps_its_id_and_waits() -> None:
     state = failed(after_tool_started(ready()), retry_at=seconds_later(30))
     assert (call_of(state).phase, call_of(state).retry_at, state.failures) == ("approved", seconds_later(30), 0)
     assert (state.status, [effect.not_before for effect in next_work(state)]) == (
@@ -177,13 +177,13 @@ def test_a_call_that_is_tried_again_keeps_its_id_and_waits_for_its_time() -> Non
     assert (call_of(again).attempt, call_of(again).retry_at, again.status) == (2, None, "running")
 
 
-def test_a_call_nobody_can_tell_about_waits_for_people() -> None:
+def test_call_with_an_unknown_outcome_waits_for_people() -> None:
     state = after_tool_started(ready())
     unknown = ToolOutcomeUnknown(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, detail="it crashed")
     assert call_of(fold(state, [unknown])).phase == "awaiting_approval"
 
 
-def test_an_outcome_of_a_call_that_is_not_in_hand_starts_nothing() -> None:
+def test_outcome_of_another_call_starts_no_work() -> None:
     unknown = ToolOutcomeUnknown(at=NOW, actor=ENGINE, call_id="call_9", detail="it crashed")
     assert fold(thread(), [unknown]).current_call is None
 
@@ -195,7 +195,7 @@ def test_three_denied_proposals_in_a_row_are_three_failures() -> None:
     assert (state.failures, state.current_call, state.needs_model) == (3, None, True)
 
 
-def test_a_call_that_makes_no_sense_is_a_failure_the_model_is_told_of() -> None:
+def test_rejected_call_is_a_failure_that_the_model_sees() -> None:
     state = fold(thread(), [rejected_call(thread(), PUSH, "no such place", stamp(), agent=AGENT)])
     assert (state.failures, state.current_call, state.needs_model) == (1, None, True)
 
@@ -203,7 +203,7 @@ def test_a_call_that_makes_no_sense_is_a_failure_the_model_is_told_of() -> None:
 # Prefetching
 
 
-def test_a_prefetched_tool_is_called_once_and_then_the_next_or_the_model() -> None:
+def test_each_prefetch_runs_once_before_the_model() -> None:
     state = thread(prefetch=("look", "see"))
     assert [effect.key for effect in next_work(state)] == ["prefetch:look"]
     state = prefetched(state)
@@ -212,7 +212,7 @@ def test_a_prefetched_tool_is_called_once_and_then_the_next_or_the_model() -> No
 
 
 @pytest.mark.parametrize("policy", [POLICY, CLOSED], ids=["failing", "denied"])
-def test_what_comes_of_a_prefetch_is_neither_a_failure_nor_a_success_of_the_agent(policy: Policy) -> None:
+def test_prefetch_result_does_not_change_the_failures(policy: Policy) -> None:
     tired = thread(prefetch=("look",)).model_copy(update={"failures": 2})
     state = prefetched(tired, policy)
     state = failed(after_tool_started(state)) if state.current_call else state
@@ -220,11 +220,11 @@ def test_what_comes_of_a_prefetch_is_neither_a_failure_nor_a_success_of_the_agen
     assert succeeded(after_tool_started(prefetched(tired))).failures == 2
 
 
-def test_the_same_tool_called_by_the_model_is_still_prefetched() -> None:
+def test_model_call_of_a_tool_does_not_replace_its_prefetch() -> None:
     state = after_step(thread(prefetch=("look",)), LOOK, POLICY)
     assert state.prefetch == ("look",)
 
 
-def test_a_message_before_the_prefetch_is_done_does_not_skip_it() -> None:
+def test_message_does_not_skip_the_prefetch() -> None:
     state = thread(message_received("quick"), prefetch=("look",))
     assert [effect.key for effect in next_work(state)] == ["prefetch:look"]

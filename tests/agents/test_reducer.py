@@ -23,14 +23,14 @@ thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(
 
 @thorough
 @given(random_histories())
-def test_folding_a_log_twice_gives_the_same_bytes(walk: RandomHistory) -> None:
+def test_folding_twice_gives_the_same_bytes(walk: RandomHistory) -> None:
     once, again = fold(ThreadState(), walk.events), fold(ThreadState(), walk.events)
     assert dump_state(once) == dump_state(again) == dump_state(walk.state)
 
 
 @thorough
 @given(random_histories(), st.data())
-def test_folding_a_snapshot_and_the_tail_gives_the_same_bytes_as_folding_everything(walk: RandomHistory, data) -> None:
+def test_snapshot_and_tail_give_the_same_bytes_as_the_whole_log(walk: RandomHistory, data) -> None:
     cut = data.draw(st.integers(0, len(walk.events)))
     snapshot = parse_state(dump_state(fold(ThreadState(), walk.events[:cut])))
     assert dump_state(fold(snapshot, walk.events[cut:])) == dump_state(walk.state)
@@ -38,21 +38,21 @@ def test_folding_a_snapshot_and_the_tail_gives_the_same_bytes_as_folding_everyth
 
 @thorough
 @given(random_histories())
-def test_events_survive_the_database_form_unchanged(walk: RandomHistory) -> None:
+def test_events_round_trip_through_the_database_form(walk: RandomHistory) -> None:
     rows = [EventRow(**event_to_row("thr_walk", seq, event)) for seq, event in enumerate(walk.events, 1)]
     assert [event_from_row(row) for row in rows] == walk.events
 
 
 @thorough
 @given(random_histories())
-def test_no_effect_is_wanted_again_after_its_outcome(walk: RandomHistory) -> None:
+def test_no_effect_is_wanted_after_its_outcome(walk: RandomHistory) -> None:
     wanted = {effect.key for effect in wanted_effects(walk.state)}
     assert not wanted & walk.completed_keys
 
 
 @thorough
 @given(random_histories())
-def test_at_most_one_piece_of_work_is_wanted_and_at_most_one_request_is_open(walk: RandomHistory) -> None:
+def test_at_most_one_work_effect_and_one_open_request(walk: RandomHistory) -> None:
     for state in walk.states:
         assert len(next_work(state)) <= 1
         assert sum(request.status == "open" for request in state.requests) <= 1
@@ -60,7 +60,7 @@ def test_at_most_one_piece_of_work_is_wanted_and_at_most_one_request_is_open(wal
 
 @thorough
 @given(random_histories())
-def test_a_thread_that_runs_has_work_and_one_that_waits_for_people_has_none_of_its_own(walk: RandomHistory) -> None:
+def test_status_matches_the_wanted_work(walk: RandomHistory) -> None:
     status, wanted = walk.state.status, next_work(walk.state)
     if status == "running":
         assert wanted
@@ -72,14 +72,14 @@ def test_a_thread_that_runs_has_work_and_one_that_waits_for_people_has_none_of_i
 
 @thorough
 @given(random_histories())
-def test_the_clock_reports_a_deadline_once(walk: RandomHistory) -> None:
+def test_clock_reports_each_deadline_once(walk: RandomHistory) -> None:
     events = due_events(walk.state, walk.now, PEOPLE)
     assert due_events(fold(walk.state, events), walk.now, PEOPLE) == ()
 
 
 @thorough
 @given(random_histories())
-def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: RandomHistory) -> None:
+def test_no_tool_runs_without_its_approval(walk: RandomHistory) -> None:
     asked = {e.request.call_id: e.request for e in walk.events if e.type == "RequestOpened" and e.request.call_id}
     decided = {e.request_id: e.status for e in walk.events if e.type == "RequestAnswered"}
     verdicts = {e.call_id: e.verdict.answer for e in walk.events if e.type == "ToolCalled"}
@@ -90,19 +90,19 @@ def test_nothing_runs_without_a_verdict_or_the_approvals_it_asked_for(walk: Rand
 
 @thorough
 @given(random_histories(max_moves=80))
-def test_the_remembered_part_of_a_log_is_bounded(walk: RandomHistory) -> None:
+def test_history_is_bounded(walk: RandomHistory) -> None:
     assert len(walk.state.history) <= MAX_HISTORY_EVENTS
 
 
 @thorough
 @given(random_histories(max_moves=80))
-def test_model_is_waited_for_no_longer_than_the_limit(walk: RandomHistory) -> None:
+def test_model_outage_is_bounded(walk: RandomHistory) -> None:
     for state in walk.states:
         if state.outage is not None and state.retry_at is not None:
             assert state.retry_at - state.outage.since <= MAX_MODEL_OUTAGE
 
 
-def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_folding_in_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     walk = find_history(lambda walk: len(walk.events) > 20)
     rows = [
         event_to_row("thr_walk", seq, event) | {"at": event.at.isoformat()} for seq, event in enumerate(walk.events, 1)
@@ -126,7 +126,7 @@ def test_folding_in_another_process_time_zone_and_hash_seed_gives_the_same_bytes
     assert folded.stdout == dump_state(walk.state)
 
 
-def test_an_event_of_a_newer_build_pauses_the_thread_and_is_never_skipped() -> None:
+def test_event_of_a_newer_version_pauses_the_thread() -> None:
     state = ThreadState(thread_id="thr_1", needs_model=True)
     after = reduce(state, UnknownEvent(type="ThreadPainted", v=7, at=START, actor="system:engine", data={"colour": 1}))
     assert after.status == "paused"

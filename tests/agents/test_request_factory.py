@@ -59,26 +59,26 @@ def budget(*rules: Rule, **limits: float) -> Request:
     return budget_request(state, next(iter(limits or ["steps"])), Policy(rules=rules, people=PEOPLE), stamp()).request
 
 
-def test_a_request_says_whose_it_is() -> None:
+def test_request_names_thread_agent_and_requester() -> None:
     request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp("7")).request
     assert (request.id, request.code, request.thread_id) == ("req_7", "C7", "thr_1")
     assert (request.agent, request.requester, request.opened_at) == ("walker", ALICE, NOW)
     assert (request.status, request.answers, request.cards) == ("open", (), ())
 
 
-def test_opening_is_done_by_the_agent_or_by_the_engine_where_there_is_none() -> None:
+def test_request_is_opened_by_the_agent_or_the_engine() -> None:
     assert help_request(thread(), "Stuck.", stamp()).actor == Address("agent:walker")
     assert agent_address(ThreadState()) == ENGINE
 
 
-def test_an_approval_is_of_exactly_the_call_in_hand() -> None:
+def test_approval_request_has_exactly_the_current_call() -> None:
     request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp()).request
     assert (request.kind, request.purpose, request.call_id) == ("approval", "tool", CALL.call_id)
     assert (request.tool, request.arguments, request.digest) == (CALL.tool, CALL.arguments, CALL.digest)
     assert (request.terms, request.question, request.choices) == (RELEASE_TERMS, None, ())
 
 
-def test_a_question_may_be_answered_by_everybody_we_know_within_a_week() -> None:
+def test_any_known_person_may_answer_a_question_for_a_week() -> None:
     request = asked()
     assert (request.kind, request.purpose, request.terms, request.terms.expires) == (
         "question",
@@ -90,7 +90,7 @@ def test_a_question_may_be_answered_by_everybody_we_know_within_a_week() -> None
     assert evaluate_answer(request, answer("answer", STRANGER, text="here"), people=PEOPLE, now=NOW).status == "open"
 
 
-def test_the_digest_of_a_question_binds_its_choices() -> None:
+def test_digest_of_a_question_covers_its_choices() -> None:
     digests = {
         asked().digest,
         asked("Where from?").digest,
@@ -101,19 +101,19 @@ def test_the_digest_of_a_question_binds_its_choices() -> None:
     assert asked("Where to?", "a").digest == asked("Where to?", "a").digest
 
 
-def test_a_question_keeps_the_form_the_agent_chose() -> None:
+def test_question_keeps_the_format_of_the_agent() -> None:
     step = RequestHumanInput(question="Sure?", format="yes_no", urgency="low")
     request = question_request(thread(), step, stamp()).request
     assert (request.format, request.urgency) == ("yes_no", "low")
 
 
-def test_an_agent_that_is_stuck_asks_how_to_go_on() -> None:
+def test_stuck_agent_asks_how_to_continue() -> None:
     request = help_request(thread(), "Several attempts failed.", stamp()).request
     assert (request.kind, request.purpose) == ("question", "handover")
     assert request.question == "Several attempts failed. How should I go on?"
 
 
-def test_an_outcome_nobody_knows_is_asked_with_its_three_answers() -> None:
+def test_outcome_question_has_three_choices() -> None:
     request = outcome_request(thread(), CALL, stamp()).request
     assert (request.kind, request.purpose, request.call_id, request.urgency) == (
         "question",
@@ -128,27 +128,27 @@ def test_an_outcome_nobody_knows_is_asked_with_its_three_answers() -> None:
 # Budgets
 
 
-def test_more_budget_is_an_approval_of_as_much_again() -> None:
+def test_budget_request_asks_for_the_same_amount_again() -> None:
     request = budget(tokens=250)
     assert (request.kind, request.purpose, request.tool) == ("approval", "budget", "extend_budget")
     assert request.arguments == {"kind": "tokens", "by": 250.0}
     assert request.digest == call_digest("thr_1", "0001", "extend_budget", 1, {"kind": "tokens", "by": 250.0})
 
 
-def test_the_requester_may_extend_their_own_budget_unless_a_rule_says_otherwise() -> None:
+def test_requester_may_extend_the_budget_unless_a_rule_forbids() -> None:
     assert budget().terms == EXTEND_BUDGET_DEFAULTS.ask
     assert budget(Rule(name="free", tool="extend_budget")).terms == EXTEND_BUDGET_DEFAULTS.ask
     assert budget(Rule(name="house", tool="extend_budget", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
     assert budget(Rule(name="all", tool="*", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
 
 
-def test_a_question_and_a_budget_wait_for_a_week() -> None:
+def test_question_and_budget_request_expire_after_a_week() -> None:
     assert timedelta(days=7).total_seconds() == WEEK_SECONDS
     assert budget().terms.expires == WEEK_SECONDS
     assert evaluate_answer(budget(), answer("approve", ALICE), people=PEOPLE, now=NOW).status == "approved"
 
 
-def test_a_rule_may_speak_of_one_kind_of_budget() -> None:
+def test_rule_may_match_one_kind_of_budget() -> None:
     rule = Rule(name="money", tool="extend_budget", when={"kind": "usd"}, ask=RELEASE_TERMS)
     assert budget(rule, usd=1.5).terms == RELEASE_TERMS
     assert budget(rule, steps=3).terms == EXTEND_BUDGET_DEFAULTS.ask
@@ -156,13 +156,13 @@ def test_a_rule_may_speak_of_one_kind_of_budget() -> None:
 
 @pytest.mark.parametrize("tool", ["extend_budget", "*"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
-def test_a_budget_that_policy_denies_is_approved_by_nobody_and_halts(tool: str, by: Address) -> None:
+def test_denied_budget_request_has_no_approver_and_halts(tool: str, by: Address) -> None:
     request = budget(Rule(name="never", tool=tool, deny="it is enough"))
     assert evaluate_answer(request, answer("approve", by), people=PEOPLE, now=NOW).status == "open"
     assert (request.policy.rule, request.terms.on_expire) == ("never", "halt")
 
 
-def test_a_budget_nobody_extends_in_time_halts_the_thread() -> None:
+def test_expired_budget_request_halts_the_thread() -> None:
     assert budget().terms.on_expire == "halt"
 
 
@@ -180,7 +180,7 @@ def test_a_budget_nobody_extends_in_time_halts_the_thread() -> None:
     ],
     ids=lambda event: event.request.purpose,
 )
-def test_whatever_is_asked_opens_shows_a_card_where_the_thread_came_from_and_waits(request_: Any) -> None:
+def test_every_request_sends_a_card_to_the_origin_and_waits(request_: Any) -> None:
     state = fold(thread(), [request_])
     assert state.status == "waiting_for_human"
     assert [message.to for message in state.pending_messages] == [state.origin]

@@ -41,7 +41,7 @@ def forked(by: Address) -> ThreadForked:
     return ThreadForked(at=NOW, actor=by, thread_id="thr_2", parent="thr_1", at_seq=2)
 
 
-def test_the_opener_and_who_they_open_it_for_are_requesters() -> None:
+def test_opener_and_beneficiary_are_requesters() -> None:
     started = {"at": NOW, "actor": BOB, "thread_id": "thr_1", "agent": "walker", "origin": TERMINAL}
     opened = ThreadStarted.model_validate({**started, "requester": ALICE, "entered_by": CAROL})
     assert fold(ThreadState(), [opened]).requesters == (ALICE, BOB, CAROL)
@@ -59,11 +59,11 @@ def test_the_opener_and_who_they_open_it_for_are_requesters() -> None:
         (forked(BOB), (BOB,)),
     ],
 )
-def test_everybody_whose_words_came_in_is_a_requester(event: KnownEvent, more: tuple[Address, ...]) -> None:
+def test_every_author_of_a_message_is_a_requester(event: KnownEvent, more: tuple[Address, ...]) -> None:
     assert proposing(thread(event)) == (ALICE, *more)
 
 
-def test_words_count_beyond_what_is_remembered_and_beyond_a_tool() -> None:
+def test_requesters_outlast_the_history() -> None:
     spoke = thread(message_received("x", by=BOB), *[message_received("y")] * MAX_HISTORY_EVENTS)
     looked = after_step(spoke, CallTool(tool="look", arguments={"depth": 1}), Policy())
     assert not any(getattr(event, "actor", None) == BOB for event in looked.history)
@@ -84,7 +84,7 @@ def decided(decision: str = "deny", by: Address = BOB, **words: str) -> ThreadSt
         ({"comment": "staging first"}, "push", False, True),
     ],
 )
-def test_words_of_a_decision_lead_to_what_follows_like_an_edit(
+def test_decision_comment_makes_a_requester_like_an_edit(
     words: dict[str, str], tool: str, editor_may_approve: bool, is_requester: bool
 ) -> None:
     state = decided(**words)
@@ -92,13 +92,13 @@ def test_words_of_a_decision_lead_to_what_follows_like_an_edit(
     assert BOB not in state.requesters
 
 
-def test_words_of_a_decision_lead_to_nothing_after_the_next_message() -> None:
+def test_decision_comment_ends_with_the_next_message() -> None:
     state = decided(comment="ship it instead")
     assert BOB not in fold(state, [message_received("and now push", by=ALICE)]).requesters_for("ship")
     assert BOB in fold(state, [message_received("and now push", by=BOB)]).requesters_for("push")
 
 
-def test_words_after_a_proposal_make_no_requester_of_it() -> None:
+def test_message_after_a_proposal_makes_no_requester() -> None:
     state = fold(thread_with_approval(), [message_received("wait a bit", by=BOB)])
     state = after_answer(state, by=CAROL, comment="go")
     assert state.current_call is not None
@@ -106,7 +106,7 @@ def test_words_after_a_proposal_make_no_requester_of_it() -> None:
     assert state.requesters == (ALICE, BOB)
 
 
-def test_the_answer_to_a_question_makes_a_requester_of_what_follows() -> None:
+def test_answer_to_a_question_makes_a_requester() -> None:
     asked = after_step(thread(), WHY, Policy())
     assert proposing(after_answer(asked, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
 
@@ -116,7 +116,7 @@ def humans(*addresses: Address) -> set[str]:
 
 
 @given(random_histories())
-def test_no_approval_counts_of_a_person_whose_words_led_to_it(walk: RandomHistory) -> None:
+def test_no_approval_of_a_requester_counts(walk: RandomHistory) -> None:
     for state in walk.states:
         for request in state.requests:
             entered = [given.entered_by for given in request.approvals if given.entered_by is not None]
@@ -133,7 +133,7 @@ def test_no_approval_counts_of_a_person_whose_words_led_to_it(walk: RandomHistor
 
 
 @given(random_histories())
-def test_every_request_names_all_who_spoke_before_it(walk: RandomHistory) -> None:
+def test_every_request_names_all_earlier_authors(walk: RandomHistory) -> None:
     spoke: list[Address] = []
     reports: set[str] = set()
     advised: list[Address] = []

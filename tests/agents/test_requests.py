@@ -21,20 +21,20 @@ def given_by(by: Address, decision: str = "approve", *, counted: bool = True) ->
     return RecordedAnswer.model_validate(facts | {"counted": counted})
 
 
-def test_a_request_ends_so_many_seconds_after_it_opened() -> None:
+def test_request_expires_by_its_terms() -> None:
     assert approval(ApprovalTerms(expires=90)).expires_at == NOW + timedelta(seconds=90)
 
 
-def test_a_new_request_was_neither_reminded_of_nor_escalated_nor_held() -> None:
+def test_new_request_has_no_reminders_or_escalations() -> None:
     assert (approval().reminded, approval().escalated, approval().is_kept_open) == (0, 0, False)
 
 
-def test_a_request_whose_verdict_names_no_terms_lets_nobody_decide() -> None:
+def test_request_without_terms_has_no_approvers() -> None:
     request = approval(policy=PolicyDecision(answer="ask", rule="bare"))
     assert (request.terms.roles, request.terms.people) == ((), ())
 
 
-def test_only_approvals_and_edits_that_count_make_approvers() -> None:
+def test_only_counted_approvals_and_edits_make_approvers() -> None:
     answers = (
         given_by(ALICE, counted=False),
         given_by(BOB),
@@ -45,7 +45,7 @@ def test_only_approvals_and_edits_that_count_make_approvers() -> None:
     assert approval(answers=answers).approvers == (BOB, CAROL)
 
 
-def test_a_request_is_a_value_and_refuses_what_it_does_not_know() -> None:
+def test_request_is_frozen_and_rejects_unknown_fields() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         approval().status = "approved"
     with pytest.raises(ValidationError, match="Extra inputs"):
@@ -64,13 +64,13 @@ def test_a_request_is_a_value_and_refuses_what_it_does_not_know() -> None:
         "x" * (MAX_CHOICE_LENGTH + 1),
     ],
 )
-def test_a_choice_that_does_not_fit_one_visible_line_is_refused(choice: str) -> None:
+def test_choice_must_be_one_printable_line(choice: str) -> None:
     with pytest.raises(ValidationError, match="a choice must be one line of at most 100 printable characters"):
         RequestHumanInput(question="Which?", choices=("yes", choice))
 
 
 @given(st.lists(st.text(max_size=120), max_size=4))
-def test_no_choice_a_model_may_offer_adds_a_line_to_the_card(choices: list[str]) -> None:
+def test_valid_choices_do_not_add_lines_to_a_card(choices: list[str]) -> None:
     try:
         step = RequestHumanInput(question="Which?", choices=tuple(choices))
     except ValidationError:

@@ -57,11 +57,11 @@ def viewers(state: ThreadState) -> set[str]:
 ADMINS = {"carol", "eve"}
 
 
-def test_a_thread_is_for_its_opener_and_admins() -> None:
+def test_opener_and_admins_may_view_a_thread() -> None:
     assert viewers(thread()) == {"alice", *ADMINS}
 
 
-def test_speaking_in_a_thread_makes_it_visible_and_steering_does_not() -> None:
+def test_writing_gives_access_and_controlling_does_not() -> None:
     said = MessageReceived(at=NOW, actor=person_address("dan"), text="hi", source=Address("slack:C1:1"))
     assert viewers(reduce(thread(), said)) == {"alice", "dan", *ADMINS}
     assert viewers(reduce(thread(), ThreadPaused(at=NOW, actor=person_address("dan"), reason="x"))) == {
@@ -79,20 +79,20 @@ def test_speaking_in_a_thread_makes_it_visible_and_steering_does_not() -> None:
         ({}, set()),
     ],
 )
-def test_those_who_may_decide_see_the_thread(terms: dict[str, tuple[str, ...]], more: set[str]) -> None:
+def test_deciders_may_view_the_thread(terms: dict[str, tuple[str, ...]], more: set[str]) -> None:
     assert viewers(asks(thread(), **terms)) == {"alice", *more, *ADMINS}
 
 
-def test_a_fork_is_for_its_forker_and_not_for_deciders_of_its_parent() -> None:
+def test_fork_is_visible_to_its_creator_not_old_deciders() -> None:
     forked = ThreadForked(at=NOW, actor=person_address("dan"), thread_id="thr_2", parent="thr_1", at_seq=2)
     assert viewers(reduce(asks(thread(), roles=("release",)), forked)) == {"alice", "dan", *ADMINS}
 
 
-def test_a_person_sees_what_is_answered_at_their_terminal() -> None:
+def test_person_may_view_threads_of_their_terminal() -> None:
     assert viewers(thread(origin="terminal:dans")) == {"alice", "dan", *ADMINS}
 
 
-def test_a_person_does_not_see_threads_of_a_token_named_like_them() -> None:
+def test_token_name_does_not_identify_a_person() -> None:
     state = thread("token:tool", "web:tool")
     assert viewers(state) == ADMINS
     program = to_viewer(Address("token:tool"), PEOPLE, source=Address("web:tool"))
@@ -100,12 +100,12 @@ def test_a_person_does_not_see_threads_of_a_token_named_like_them() -> None:
     assert not may_view(state, to_viewer(Address("token:other"), PEOPLE, source=Address("web:other")))
 
 
-def test_a_stranger_is_not_among_everybody_known() -> None:
+def test_unknown_person_does_not_match_the_star_role() -> None:
     assert not may_view(asks(thread(), roles=("*",)), to_viewer(Address("slack:T1/U1"), PEOPLE))
 
 
 @given(walk=random_histories())
-def test_an_audience_holds_all_who_spoke_or_are_asked(walk: RandomHistory) -> None:
+def test_audience_contains_authors_and_deciders(walk: RandomHistory) -> None:
     names = audience_names(walk.state)
     spoke = {event.actor for event in walk.events if isinstance(event, ThreadStarted | MessageReceived)}
     asked = {

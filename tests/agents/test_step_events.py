@@ -36,12 +36,12 @@ def untrusting() -> ThreadState:
     return thread(message_received("psst", by=STRANGER, provenance=Provenance.UNVERIFIED))
 
 
-def test_every_step_is_looked_at_here() -> None:
+def test_every_step_has_events() -> None:
     kinds = set(get_args(get_args(Step)[0]))
     assert kinds == {type(step) for step in STEPS}
 
 
-def test_a_reply_is_said_and_ends_the_run() -> None:
+def test_reply_is_sent_and_ends_the_run() -> None:
     reply, finished = following(DoneForNow(message="Done."))
     assert isinstance(reply, ReplyChosen)
     assert (reply.text, reply.actor, reply.provenance) == ("Done.", WALKER, Provenance.MODEL)
@@ -49,7 +49,7 @@ def test_a_reply_is_said_and_ends_the_run() -> None:
     assert (finished.outcome, finished.reason) == ("done", "done for now")
 
 
-def test_nothing_to_do_ends_the_run_with_a_line_for_a_person_who_spoke() -> None:
+def test_nothing_to_do_replies_to_a_waiting_person() -> None:
     reply, finished = following(NothingToDo(reason="quiet"))
     assert isinstance(reply, ReplyChosen)
     assert reply.text == "There is nothing for me to do here: quiet"
@@ -58,7 +58,7 @@ def test_nothing_to_do_ends_the_run_with_a_line_for_a_person_who_spoke() -> None
 
 
 @pytest.mark.parametrize("seconds", [1, 600, 31_536_000])
-def test_a_wait_is_a_time_in_the_log_and_nothing_in_flight(seconds: int) -> None:
+def test_wait_is_recorded_and_starts_no_work(seconds: int) -> None:
     *told, timer = following(Await(seconds=seconds, reason="patience"))
     assert [type(event) for event in told] == ([NoticeGiven] if seconds >= MIN_ANNOUNCED_WAIT_SECONDS else [])
     events = (timer,)
@@ -68,12 +68,12 @@ def test_a_wait_is_a_time_in_the_log_and_nothing_in_flight(seconds: int) -> None
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 31_536_001])
-def test_nobody_waits_for_no_time_or_for_more_than_a_year(seconds: int) -> None:
+def test_wait_is_one_second_to_one_year(seconds: int) -> None:
     with pytest.raises(ValidationError):
         Await(seconds=seconds, reason="patience")
 
 
-def test_a_question_becomes_a_request() -> None:
+def test_question_becomes_a_request() -> None:
     (opened,) = following(RequestHumanInput(question="Where to?", choices=("here", "there"), urgency="high"))
     assert isinstance(opened, RequestOpened)
     assert (opened.request.kind, opened.request.question, opened.request.urgency) == ("question", "Where to?", "high")
@@ -82,14 +82,14 @@ def test_a_question_becomes_a_request() -> None:
 # Tools
 
 
-def test_what_policy_allows_may_start() -> None:
+def test_allowed_call_may_start() -> None:
     (called,) = following(call("look", depth=2))
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.effect, called.prefetched) == ("allow", "read", False)
     assert fold(thread(), [called]).current_call.phase == "approved"
 
 
-def test_what_policy_asks_about_waits_for_people_with_a_request_for_exactly_this_call() -> None:
+def test_call_that_needs_approval_opens_a_request_for_it() -> None:
     called, opened = following(call("ship", where="production"))
     assert isinstance(called, ToolCalled)
     assert isinstance(opened, RequestOpened)
@@ -105,7 +105,7 @@ def test_what_policy_asks_about_waits_for_people_with_a_request_for_exactly_this
     assert fold(thread(), [called, opened]).status == "waiting_for_human"
 
 
-def test_what_policy_denies_asks_nobody() -> None:
+def test_denied_call_opens_no_request() -> None:
     (called,) = following(call("ship", where="mars"))
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.verdict.reason) == ("deny", "not to mars")
@@ -113,21 +113,21 @@ def test_what_policy_denies_asks_nobody() -> None:
     assert (state.current_call, state.needs_model, state.failures) == (None, True, 1)
 
 
-def test_a_tool_the_agent_does_not_have_is_a_denied_call() -> None:
+def test_call_of_a_missing_tool_is_denied() -> None:
     (called,) = following(call("dig", depth=3))
     assert isinstance(called, ToolCalled)
     assert (called.tool, called.tool_version, called.effect) == ("dig", 0, "once")
     assert (called.verdict.answer, called.verdict.rule) == ("deny", "unknown tool")
 
 
-def test_a_tool_the_agent_does_not_have_is_denied_even_where_everything_is_allowed() -> None:
+def test_call_of_a_missing_tool_is_denied_despite_allow_rules() -> None:
     free = Policy(rules=(Rule(name="free", tool="*"),), people=PEOPLE, allow_self_approval=True)
     (called,) = following(call("dig"), policy=free)
     assert isinstance(called, ToolCalled)
     assert called.verdict.answer == "deny"
 
 
-def test_untrusted_content_in_the_thread_makes_an_allowed_call_ask() -> None:
+def test_untrusted_content_makes_an_allowed_call_ask() -> None:
     free = Policy(rules=(Rule(name="free", tool="*"),), people=PEOPLE)
     step = call("push", where="staging")
     assert [e.type for e in following(step, policy=free)] == ["ToolCalled"]
@@ -135,14 +135,14 @@ def test_untrusted_content_in_the_thread_makes_an_allowed_call_ask() -> None:
     assert [e.type for e in following(call("look"), untrusting(), free)] == ["ToolCalled"]
 
 
-def test_a_call_is_bound_to_its_thread_its_id_its_tool_and_its_arguments() -> None:
+def test_digest_covers_thread_call_tool_and_arguments() -> None:
     (called,) = following(call("look", depth=2))
     assert isinstance(called, ToolCalled)
     assert (called.call_id, called.actor, called.provenance) == ("call_0001", WALKER, Provenance.MODEL)
     assert called.digest == call_digest("thr_1", "call_0001", "look", 1, {"depth": 2})
 
 
-def test_a_call_that_makes_no_sense_is_denied_by_its_preparation() -> None:
+def test_call_rejected_by_its_preparation_is_denied() -> None:
     called = rejected_call(thread(), call("push", where="v9"), "there is no tag v9", stamp(), agent=AGENT)
     assert (called.verdict.answer, called.verdict.rule, called.verdict.reason) == (
         "deny",
@@ -152,19 +152,19 @@ def test_a_call_that_makes_no_sense_is_denied_by_its_preparation() -> None:
     assert called.effect == "once"
 
 
-def test_a_prefetched_call_is_marked() -> None:
+def test_prefetched_call_is_marked() -> None:
     (called,) = events_for_tool_call(thread(), call("look"), stamp(), agent=AGENT, policy=POLICY, is_prefetch=True)
     assert isinstance(called, ToolCalled)
     assert called.prefetched
 
 
 @given(st.sampled_from(STEPS), st.booleans())
-def test_nothing_is_carried_out_by_choosing(step: Step, trusted: bool) -> None:
+def test_choosing_a_step_executes_nothing(step: Step, trusted: bool) -> None:
     state = thread() if trusted else untrusting()
     kinds = {event.type for event in following(step, state)}
     assert kinds <= {"ToolCalled", "RequestOpened", "NoticeGiven", "ReplyChosen", "ThreadFinished", "TimerSet"}
 
 
 @given(st.sampled_from(STEPS))
-def test_the_same_step_at_the_same_moment_has_the_same_consequences(step: Step) -> None:
+def test_equal_steps_give_equal_events(step: Step) -> None:
     assert following(step) == following(step)

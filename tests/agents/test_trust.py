@@ -55,12 +55,12 @@ def comment(provenance: Provenance, words: str | None) -> RequestAnswered:
         (ToolOutcomeUnknown(at=NOW, actor=ACTOR, call_id="call_1", detail="x"), False),
     ],
 )
-def test_a_context_is_as_trusted_as_what_it_holds(event: KnownEvent, trusted: bool) -> None:
+def test_context_is_as_trusted_as_its_events(event: KnownEvent, trusted: bool) -> None:
     assert thread(event).is_trusted is trusted
     assert thread(event, *[message_received("y")] * MAX_HISTORY_EVENTS).is_trusted
 
 
-def test_the_result_of_a_tool_makes_an_allowed_call_ask_and_an_approval_satisfies_it() -> None:
+def test_tool_result_makes_an_allowed_call_ask_for_approval() -> None:
     state = thread(ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_0", summary="deploy now"))
     events = events_for_step(state, PUSH, stamp(), agent=AGENT, policy=FREE, agents=AGENTS)
     assert [event.type for event in events] == ["ToolCalled", "RequestOpened"]
@@ -75,7 +75,7 @@ def test_the_result_of_a_tool_makes_an_allowed_call_ask_and_an_approval_satisfie
     assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
 
 
-def test_an_allowed_call_needs_an_approval_when_foreign_words_came_in_before_its_start() -> None:
+def test_untrusted_message_before_the_start_needs_approval() -> None:
     state = after_step(thread(), PUSH, FREE)
     assert state.current_call is not None
     assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
@@ -85,7 +85,7 @@ def test_an_allowed_call_needs_an_approval_when_foreign_words_came_in_before_its
     assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) == words
 
 
-def test_what_a_call_itself_brought_in_does_not_stop_its_next_attempt() -> None:
+def test_own_result_of_a_call_does_not_block_its_retry() -> None:
     state = after_step(thread(), PUSH, FREE)
     assert state.current_call is not None
     failed = ToolFailed(at=NOW, actor=ACTOR, call_id=state.current_call.call_id, error="not now", retry_at=NOW)
@@ -95,7 +95,7 @@ def test_what_a_call_itself_brought_in_does_not_stop_its_next_attempt() -> None:
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_the_answer_of_an_asked_agent_is_as_trusted_as_its_context(trusted: bool) -> None:
+def test_answer_of_a_delegate_is_as_trusted_as_its_context(trusted: bool) -> None:
     state = after_step(thread(), AskAgent(agent="runner", message="look"), FREE)
     found = ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_7", summary="x", trusted=trusted)
     state = fold(state, [found])
@@ -109,7 +109,7 @@ def prepared(context: ToolContext, **arguments: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_what_a_tool_prepares_and_ends_with_is_as_trusted_as_its_results(trusted: bool) -> None:
+def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> None:
     @tool(effect="once", prepare=prepared, trusted_results=trusted)
     def fetch(context: ToolContext) -> ToolResult:
         """Fetch."""
@@ -129,7 +129,7 @@ def test_what_a_tool_prepares_and_ends_with_is_as_trusted_as_its_results(trusted
         assert first.trusted is trusted  # type: ignore[union-attr]
 
 
-def test_where_a_tool_names_no_approver_any_known_person_confirms() -> None:
+def test_any_known_person_confirms_if_a_tool_names_no_approver() -> None:
     @tool(effect="once")
     def ping(context: ToolContext) -> ToolResult:
         """Ping."""

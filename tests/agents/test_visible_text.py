@@ -118,7 +118,7 @@ texts = st.text() | mixed
 
 
 @pytest.mark.parametrize("character", INVISIBLE)
-def test_a_character_nobody_can_see_is_written_out(character: str) -> None:
+def test_hidden_character_is_escaped(character: str) -> None:
     written = escape_hidden_characters(f"a{character}b")
     assert written.startswith("a\\")
     assert written.isprintable()
@@ -128,23 +128,23 @@ def test_a_character_nobody_can_see_is_written_out(character: str) -> None:
 @pytest.mark.parametrize(
     "text", ["deploy v1.2", "Grüße, 世界!", "naïve \u2013 “quoted”", "100 €", "🚀", "\ufe10", "<b>&amp;</b>", ""]
 )
-def test_what_everybody_can_see_stays_as_it_is(text: str) -> None:
+def test_visible_text_is_unchanged(text: str) -> None:
     assert escape_hidden_characters(text) == text
 
 
 @pytest.mark.parametrize("text", SEEN)
-def test_joiners_and_selectors_that_change_what_is_seen_stay(text: str) -> None:
+def test_joiners_that_change_the_display_are_kept(text: str) -> None:
     assert escape_hidden_characters(text) == text
     assert escape_hidden_characters(f"a {text} b") == f"a {text} b"
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_joiners_and_selectors_that_hide_are_written_out(text: str) -> None:
+def test_hidden_joiners_and_selectors_are_escaped(text: str) -> None:
     assert "\\" in escape_hidden_characters(text)
 
 
 @pytest.mark.parametrize("text", SEEN)
-def test_the_same_text_without_its_joiners_looks_different(text: str) -> None:
+def test_text_without_its_kept_joiners_looks_different(text: str) -> None:
     """Each joiner that stays is one of few: taking any of them away gives a text that is shown in another way."""
     for at, character in enumerate(text):
         if is_hidden(character):
@@ -152,12 +152,12 @@ def test_the_same_text_without_its_joiners_looks_different(text: str) -> None:
 
 
 @given(texts)
-def test_nothing_but_joiners_and_emoji_selectors_is_left_hidden(text: str) -> None:
+def test_only_joiners_and_emoji_selectors_stay_hidden(text: str) -> None:
     assert {c for c in escape_hidden_characters(text) if is_hidden(c)} <= {ZWNJ, ZWJ, VS16}
 
 
 @given(texts)
-def test_no_two_hidden_characters_but_a_selector_and_a_joiner_meet(text: str) -> None:
+def test_hidden_characters_are_not_adjacent(text: str) -> None:
     shown = escape_hidden_characters(text)
     pairs = {(one, other) for one, other in pairwise(shown) if is_hidden(one) and is_hidden(other)}
     assert pairs <= {(VS16, ZWJ)}
@@ -165,33 +165,33 @@ def test_no_two_hidden_characters_but_a_selector_and_a_joiner_meet(text: str) ->
 
 
 @given(texts)
-def test_making_visible_twice_changes_no_more(text: str) -> None:
+def test_escaping_twice_equals_escaping_once(text: str) -> None:
     assert escape_hidden_characters(escape_hidden_characters(text)) == escape_hidden_characters(text)
 
 
 @given(texts.filter(lambda text: "\\" not in text), st.data())
-def test_a_hidden_character_put_anywhere_is_seen(text: str, data: st.DataObject) -> None:
+def test_inserted_hidden_character_is_visible(text: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(text)))
     hidden = data.draw(st.sampled_from([ZWNJ, ZWJ, VS15, VS16, "\u200b", "\u202e", "\U000e0041"]))
     assert escape_hidden_characters(text[:at] + hidden + text[at:]) != escape_hidden_characters(text)
 
 
 @given(texts, texts)
-def test_a_line_is_shown_the_same_whatever_the_lines_around_it(one: str, other: str) -> None:
+def test_each_line_is_escaped_independently(one: str, other: str) -> None:
     assert escape_hidden_characters(f"{one}\n{other}") == escape_hidden_characters(
         one
     ) + "\\n" + escape_hidden_characters(other)
 
 
 @given(texts)
-def test_text_of_others_keeps_its_lines_and_nothing_else_that_moves_the_cursor(text: str) -> None:
+def test_multi_line_text_keeps_only_line_breaks(text: str) -> None:
     shown = escape_hidden_except_newlines(text)
     assert shown.count("\n") == text.count("\n")
     assert not {unicodedata.category(c) for c in shown if c != "\n"} & {"Cc", "Cn", "Co", "Cs", "Zl", "Zp"}
 
 
 @given(texts, st.integers(1, 30))
-def test_a_cut_text_ends_in_nothing_hidden(text: str, longest: int) -> None:
+def test_truncated_text_has_no_hidden_character_at_its_end(text: str, longest: int) -> None:
     shown = escape_and_truncate(text, longest)
     whole = escape_hidden_characters(text)
     assert shown == whole or shown.endswith(f"… ({len(whole)} characters in all)")
@@ -199,7 +199,7 @@ def test_a_cut_text_ends_in_nothing_hidden(text: str, longest: int) -> None:
 
 
 @given(st.text())
-def test_a_control_character_is_written_out_and_the_rest_left_alone(text: str) -> None:
+def test_only_control_characters_are_escaped(text: str) -> None:
     shown = escape_control_characters(text)
     assert not {c for c in shown if unicodedata.category(c) == "Cc"} - {"\n"}
     assert escape_control_characters(shown) == shown
@@ -208,7 +208,7 @@ def test_a_control_character_is_written_out_and_the_rest_left_alone(text: str) -
 @pytest.mark.parametrize(
     "piece", ["\U0001f468", "\U0001f468\u200d", "\u0628", "\u0915\u094d", ZWJ, f"x{ZWNJ}", "\u26a0\ufe0f\ufe0f"]
 )
-def test_hostile_text_takes_linear_time(piece: str) -> None:
+def test_escaping_takes_linear_time(piece: str) -> None:
     started = time.process_time()
     escape_hidden_characters(piece * 100_000)
     assert time.process_time() - started < 5
