@@ -10,6 +10,7 @@ from typer import Exit, Typer
 from agents.config_issues import ConfigIssue
 from agents.errors import ConfigurationError
 from bot.cli.output import JsonOption, print_json, print_message, print_view
+from bot.config import Configuration
 from bot.environment.env_file import load_variables
 from bot.installation import load_installation
 from bot.settings import Settings, load_settings
@@ -56,10 +57,17 @@ def show_config(*, as_json: JsonOption = False) -> None:
     settings = load_settings()
     sources, installation = _describe_settings(settings), load_installation(settings)
     if as_json:
-        return print_json({"settings": sources, "configuration": installation.model_dump(mode="json")})
+        return print_json({"settings": sources, "configuration": _configuration_json(installation)})
     rows = [(name, _format_value(setting["value"]), setting["from"]) for name, setting in sources.items()]
     print_view(settings, table(("setting", "value", "from"), rows))
     return print_message(f"configuration: {installation.source or 'no handrail.toml; one person, `you`'}")
+
+
+def _configuration_json(configuration: Configuration) -> dict[str, Any]:
+    """Return the configuration with the public names of its fields, `everybody` and `own_requests`."""
+    fields = configuration.model_dump(mode="json")
+    fields["people"] = {"everybody": fields["people"]["members"]}
+    return {"own_requests" if name == "allow_self_approval" else name: value for name, value in fields.items()}
 
 
 def _describe_settings(settings: Settings) -> dict[str, Mapping[str, Any]]:

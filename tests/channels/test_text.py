@@ -51,7 +51,7 @@ def test_truncated_reply_has_its_full_length() -> None:
 
 
 @pytest.mark.parametrize("capabilities", [TerminalChannel.capabilities, RestChannel.capabilities])
-def test_pull_channels_get_the_longest_reply_whole(capabilities: Capabilities) -> None:
+def test_pull_channels_get_a_reply_of_maximum_length_whole(capabilities: Capabilities) -> None:
     reply = "x" * MAX_TEXT_BYTES
     assert to_plain_text(Message(text=reply), capabilities) == reply
 

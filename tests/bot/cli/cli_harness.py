@@ -1,4 +1,4 @@
-"""`handrail` as people run it: a process in a folder of its own, with nothing of this machine's environment."""
+"""Run `handrail` as users do: in its own process and folder, without this machine's environment variables."""
 
 import json
 import os
@@ -18,14 +18,14 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 WAIT_TIMEOUT_SECONDS = 60.0
-"""Seconds until something that should have come by now is missed; never reached when all is well."""
+"""Generous limit for any expected output; reached only when a test fails."""
 
 PROGRAM = (sys.executable, "-m", "bot.cli")
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     exit_code: int
     out: str
@@ -37,67 +37,67 @@ class CommandResult:
 
     @property
     def lines(self) -> list[Any]:
-        """The JSON values of its lines."""
+        """JSON values of the output's lines."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 @dataclass
 class InteractiveProcess:
-    """A process that is still there; what it says is read as it comes."""
+    """Running process whose output can be awaited."""
 
     process: subprocess.Popen[bytes]
     output: str = ""
 
     def wait_for_output(self, text: str) -> str:
-        """Everything it said up to now, as soon as `text` is in it."""
-        end = time.monotonic() + WAIT_TIMEOUT_SECONDS
+        """Return the output since the last typed line, as soon as it contains `text`."""
+        deadline = time.monotonic() + WAIT_TIMEOUT_SECONDS
         while text not in self.output:
-            assert self.read_more(timeout_seconds=end - time.monotonic()), (
-                f"{text!r} never came; it said: {self.output}"
+            assert self.read_more(timeout_seconds=deadline - time.monotonic()), (
+                f"{text!r} was never printed; output: {self.output}"
             )
         return self.output
 
     def read_more(self, timeout_seconds: float) -> bool:
-        """Hear what it says next, if it says anything in so many seconds."""
+        """Read the next output; return whether there was any before the timeout."""
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, timeout_seconds))
-        piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-        self.output += piece.decode()
-        return bool(piece)
+        chunk = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+        self.output += chunk.decode()
+        return bool(chunk)
 
     def type_line(self, line: str) -> None:
-        """Type a line; what was said before it is forgotten."""
+        """Type a line and clear the output."""
         assert self.process.stdin is not None
         self.output = ""
         self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end: its exit code."""
+        """Send a signal, wait for the end and return the exit code."""
         self.process.send_signal(with_signal)
         return self.process.wait(WAIT_TIMEOUT_SECONDS)
 
 
 def _read_terminal(terminal: int) -> Iterator[str]:
-    """What a terminal shows until its program ends."""
+    """Yield the output of a terminal until its program ends."""
     while select.select([terminal], [], [], WAIT_TIMEOUT_SECONDS)[0]:
         try:
             yield os.read(terminal, 65536).decode()
-        except OSError:  # as Linux says that no program is there any more
+        except OSError:  # Linux reports that the program has ended
             return
     pytest.fail(f"nothing happened at the terminal for {WAIT_TIMEOUT_SECONDS} s")
 
 
 @dataclass
 class CliFolder:
-    """A folder somebody works in."""
+    """Folder in which commands are run."""
 
     path: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, **environment: str) -> CommandResult:
         """Run a command to its end."""
-        ended = subprocess.run(
+        completed = subprocess.run(
             [*PROGRAM, *arguments],
             cwd=self.path,
             env=self._variables(environment),
@@ -107,33 +107,30 @@ class CliFolder:
             timeout=WAIT_TIMEOUT_SECONDS,
             check=False,
         )
-        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
+        return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
     def run_in_terminal(self, *arguments: str, typed: str, **environment: str) -> CommandResult:
-        """Run a command to its end in a terminal where `typed` was typed; all it shows is its output."""
-        ours, theirs = pty.openpty()
-        os.write(ours, typed.encode())
+        """Run a command to its end in a terminal where `typed` was typed. `out` has all of its output."""
+        controller_fd, terminal_fd = pty.openpty()
+        os.write(controller_fd, typed.encode())
         with subprocess.Popen(
             [*PROGRAM, *arguments],
             cwd=self.path,
             env=self._variables(environment),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=terminal_fd,
+            stdout=terminal_fd,
+            stderr=terminal_fd,
             start_new_session=True,
         ) as process:
-            os.close(theirs)
-            shown = "".join(_read_terminal(ours))
+            os.close(terminal_fd)
+            output = "".join(_read_terminal(controller_fd))
             process.wait(WAIT_TIMEOUT_SECONDS)
-        os.close(ours)
-        return CommandResult(process.returncode, shown.replace("\r\n", "\n"), "")
+        os.close(controller_fd)
+        return CommandResult(process.returncode, output.replace("\r\n", "\n"), "")
 
     @contextmanager
     def start(self, *arguments: str, wrapper: Sequence[str] = (), **environment: str) -> Iterator[InteractiveProcess]:
-        """Start a command and talk with it; it is gone at the end, one way or another.
-
-        `before` is a program that becomes the command.
-        """
+        """Start a command and kill it at the end. `wrapper` is a program that executes the command."""
         process = subprocess.Popen(
             [*wrapper, *PROGRAM, *arguments],
             cwd=self.path,
@@ -150,30 +147,30 @@ class CliFolder:
 
     @contextmanager
     def running_server(self, *arguments: str, port: str = "0", **environment: str) -> Iterator["RunningServer"]:
-        """A server, ready to be used; commands of this folder find it."""
-        with self.start("up", "--port", port, *arguments, **environment) as talking:
-            talking.wait_for_output("Ctrl-C stops it")
-            found = talking.output.partition("Handrail is at http://127.0.0.1:")[2].partition("\n")[0]
-            yield RunningServer(CliFolder(self.path, {**self.environment, "PORT": found}), talking, found)
+        """Start a server and wait until it is ready."""
+        with self.start("up", "--port", port, *arguments, **environment) as process:
+            process.wait_for_output("Ctrl-C stops it")
+            actual_port = process.output.partition("Handrail is at http://127.0.0.1:")[2].partition("\n")[0]
+            yield RunningServer(CliFolder(self.path, {**self.environment, "PORT": actual_port}), process, actual_port)
 
     def run_git(self, *arguments: str) -> str:
-        """What git says of the sample's remote."""
+        """Return the output of a git command on the sample's remote."""
         remote = f"--git-dir={self.path}/.handrail/sample/remote.git"
         return subprocess.run(["git", remote, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     def _variables(self, extra: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - of the machine
-        return {**kept, "PYTHONPATH": str(ROOT), **self.environment, **extra}
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - a test
+        return {**inherited, "PYTHONPATH": str(ROOT), **self.environment, **extra}
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A running server, and the folder whose commands talk to it."""
+    """Running server, and the folder whose commands use it."""
 
     folder: CliFolder
     process: InteractiveProcess
     port: str
 
     def kill(self) -> None:
-        """End it in the midst of whatever it does."""
+        """Kill the server with SIGKILL."""
         self.process.stop(signal.SIGKILL)

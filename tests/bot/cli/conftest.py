@@ -1,4 +1,4 @@
-"""Commands run in this process against a server that runs in another."""
+"""Fixtures that run commands in this process, with or without a server in another process."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +13,13 @@ RunCommand = Callable[..., CommandResult]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> CliFolder:
-    """An empty folder."""
+    """Return an empty folder."""
     return CliFolder(tmp_path)
 
 
 @pytest.fixture
 def handrail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
-    """Runs commands in an empty folder, where no server is."""
+    """Return a function that runs commands in an empty folder without a server."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PORT", "1")
     return _runner(capsys)
@@ -27,16 +27,16 @@ def handrail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for all tests of a module."""
-    with CliFolder(tmp_path_factory.mktemp("served")).running_server() as running:
-        yield running
+    """Yield one server for all tests of a module."""
+    with CliFolder(tmp_path_factory.mktemp("served")).running_server() as running_server:
+        yield running_server
 
 
 @pytest.fixture
 def run_on_server(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> RunCommand:
-    """Runs commands in the folder of the server."""
+    """Return a function that runs commands in the server's folder."""
     monkeypatch.chdir(server.folder.path)
     monkeypatch.setenv("PORT", server.port)
     return _runner(capsys)

@@ -5,17 +5,17 @@ import pytest
 
 @pytest.fixture
 def card(run_on_server):
-    """An open approval."""
+    """Return an open approval request."""
     return run_on_server("chat", "--once", "deploy v1.4.0 to staging").lines[0]
 
 
 @pytest.fixture
 def question(run_on_server):
-    """An open question."""
+    """Return an open question."""
     return run_on_server("chat", "--once", "deploy to staging").lines[0]
 
 
-def test_a_request_is_listed_and_shown_by_code_or_id(run_on_server, card):
+def test_request_is_listed_and_shown_by_code_or_id(run_on_server, card):
     assert card["id"] in [one["id"] for one in run_on_server("requests", "list", "--status", "open", "--json").json]
     by_code = run_on_server("requests", "show", card["code"], "--json").json
     assert by_code == run_on_server("requests", "show", card["id"], "--json").json
@@ -24,13 +24,13 @@ def test_a_request_is_listed_and_shown_by_code_or_id(run_on_server, card):
     assert "v1.4.0" in run_on_server("requests", "show", card["code"].lower()).out
 
 
-def test_mine_are_those_i_could_decide(run_on_server, card):
+def test_mine_lists_requests_that_the_person_can_decide(run_on_server, card):
     mine = run_on_server("requests", "list", "--mine", "--json").json
     assert card["id"] in [one["id"] for one in mine]
     assert run_on_server("requests", "list", "--mine", "--as", "nobody").exit_code == 1
 
 
-def test_an_approval_is_given_once(run_on_server, card):
+def test_request_is_approved_once(run_on_server, card):
     approved = run_on_server("requests", "approve", card["code"], "--comment", "go", "--json")
     assert (approved.exit_code, approved.json["status"]) == (0, "approved")
     answer = approved.json["answers"][0]
@@ -42,7 +42,7 @@ def test_an_approval_is_given_once(run_on_server, card):
     assert "settled: approved by You (terminal): go" in again.err
 
 
-def test_an_approval_in_a_terminal_shows_the_request_and_asks(server, run_on_server, card):
+def test_approve_in_a_terminal_shows_the_request_and_asks(server, run_on_server, card):
     approve = ("requests", "approve", card["code"])
     refused = server.folder.run_in_terminal(*approve, typed="\n", PORT=server.port)
     assert "v1.4.0" in refused.out
@@ -53,7 +53,7 @@ def test_an_approval_in_a_terminal_shows_the_request_and_asks(server, run_on_ser
     assert (approved.exit_code, f"{card['code']} approved by You" in approved.out) == (0, True)
 
 
-def test_an_approval_of_something_else_is_refused_with_what_it_is_now(run_on_server, card):
+def test_approval_with_another_digest_shows_the_current_request(run_on_server, card):
     refused = run_on_server("requests", "approve", card["code"], "--digest", "seen-before", "--json")
     assert (refused.exit_code, refused.out) == (1, "")
     assert "v1.4.0" in refused.err
@@ -61,41 +61,41 @@ def test_an_approval_of_something_else_is_refused_with_what_it_is_now(run_on_ser
     assert run_on_server("requests", "approve", card["code"], "--digest", card["digest"]).exit_code == 0
 
 
-def test_a_request_is_shown_with_its_digest(run_on_server, card):
+def test_show_prints_the_digest(run_on_server, card):
     assert f"digest {card['digest']}" in run_on_server("requests", "show", card["code"]).out
 
 
-def test_a_denial_carries_its_reason(run_on_server, card):
+def test_denial_has_its_reason(run_on_server, card):
     denied = run_on_server("requests", "deny", card["code"], "--comment", "not on a Friday")
     assert denied.exit_code == 0
     assert f"{card['code']} denied by You (terminal)" in denied.out
     assert "not on a Friday" in denied.out
 
 
-def test_a_question_is_answered(run_on_server, question):
+def test_question_is_answered(run_on_server, question):
     assert question["kind"] == "question"
     answered = run_on_server("requests", "answer", question["code"], "v1.4.0", "--json")
     assert (answered.exit_code, answered.json["status"]) == (0, "answered")
 
 
 @pytest.mark.parametrize(
-    ("order", "told"),
-    [(("approve",), "takes answer"), (("deny", "--comment", "no"), "takes answer")],
+    "command",
+    [("approve",), ("deny", "--comment", "no")],
 )
-def test_a_question_takes_no_approval(run_on_server, question, order, told):
-    refused = run_on_server("requests", order[0], question["code"], *order[1:])
+def test_question_cannot_be_approved_or_denied(run_on_server, question, command):
+    refused = run_on_server("requests", command[0], question["code"], *command[1:])
     assert refused.exit_code == 1
-    assert told in refused.err
+    assert "takes answer" in refused.err
 
 
-def test_a_request_that_is_not_there_is_told_as_such(run_on_server):
-    for order in (("show", "ZZZZZ"), ("approve", "ZZZZZ"), ("answer", "ZZZZZ", "yes")):
-        refused = run_on_server("requests", *order)
+def test_unknown_request_is_an_error(run_on_server):
+    for command in (("show", "ZZZZZ"), ("approve", "ZZZZZ"), ("answer", "ZZZZZ", "yes")):
+        refused = run_on_server("requests", *command)
         assert refused.exit_code == 1
         assert "ZZZZZ" in refused.err
 
 
-def test_a_wrong_token_is_told_with_where_tokens_are(run_on_server, monkeypatch):
+def test_error_for_a_wrong_token_names_the_setting(run_on_server, monkeypatch):
     monkeypatch.setenv("HANDRAIL_API_TOKEN", "not-the-token")
     refused = run_on_server("requests", "list")
     assert refused.exit_code == 1

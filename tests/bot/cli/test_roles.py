@@ -1,4 +1,4 @@
-"""`handrail web | worker | clock`: processes that share a PostgreSQL database, and refuse what cannot be shared."""
+"""`handrail web | worker | clock`: processes that share a PostgreSQL database and refuse SQLite."""
 
 import subprocess
 import time
@@ -13,9 +13,9 @@ from tests.bot.cli.cli_harness import PROGRAM, CliFolder
 from tests.databases import drop_if_shared_server
 from tests.postgres import create_database, server_url
 
-PROMISED_SECONDS = 10.0
-ROLES = {"web": ("--port", "0"), "worker": (), "clock": ()}
-ANNOUNCED = {
+MAX_SHUTDOWN_SECONDS = 10.0
+ROLE_OPTIONS = {"web": ("--port", "0"), "worker": (), "clock": ()}
+READY_TEXTS = {
     "web": "Handrail is at http://127.0.0.1:",
     "worker": "worker takes jobs of advance, deliver, timer, 32 at once",
     "clock": "clock takes jobs of timer, 32 at once",
@@ -24,7 +24,7 @@ ANNOUNCED = {
 
 @pytest.fixture
 def postgres_folder(tmp_path, postgres_url) -> CliFolder:
-    """A folder whose commands find a migrated PostgreSQL database."""
+    """Return a folder whose commands use a migrated PostgreSQL database."""
     return CliFolder(tmp_path, {"DATABASE_URL": postgres_url})
 
 
@@ -35,7 +35,7 @@ def empty_url() -> Iterator[str]:
     drop_if_shared_server(url)
 
 
-def revision(url: str) -> str:
+def read_revision(url: str) -> str:
     engine = create_database_engine(url)
     with engine.connect() as connection:
         found: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
@@ -43,60 +43,60 @@ def revision(url: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_role_says_what_it_does_and_ends_in_peace(postgres_folder, role):
-    with postgres_folder.start(role, *ROLES[role]) as process:
-        process.wait_for_output(ANNOUNCED[role])
-        begun = time.monotonic()
+@pytest.mark.parametrize("role", ROLE_OPTIONS)
+def test_role_prints_what_it_does_and_stops_in_time(postgres_folder, role):
+    with postgres_folder.start(role, *ROLE_OPTIONS[role]) as process:
+        process.wait_for_output(READY_TEXTS[role])
+        stop_started = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - begun < PROMISED_SECONDS
+        assert time.monotonic() - stop_started < MAX_SHUTDOWN_SECONDS
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_file_is_for_one_process_and_a_role_says_what_to_use_instead(folder, role):
-    refused = folder.run(role, *ROLES[role])
+@pytest.mark.parametrize("role", ROLE_OPTIONS)
+def test_role_refuses_sqlite_and_suggests_up(folder, role):
+    refused = folder.run(role, *ROLE_OPTIONS[role])
     assert refused.exit_code == 1
     assert f"SQLite is for one process: `handrail {role}` cannot share it with the others" in refused.err
     assert "`handrail up`" in refused.err
     assert not (folder.path / ".handrail" / "handrail.db").exists()
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_database_that_was_not_migrated_is_refused_with_the_fix_and_left_alone(folder, empty_url, role):
-    refused = folder.run(role, *ROLES[role], DATABASE_URL=empty_url)
+@pytest.mark.parametrize("role", ROLE_OPTIONS)
+def test_role_refuses_a_database_that_is_not_migrated(folder, empty_url, role):
+    refused = folder.run(role, *ROLE_OPTIONS[role], DATABASE_URL=empty_url)
     assert refused.exit_code == 1
     assert f"the database is at revision none and needs {HEAD_REVISION}: run `handrail migrate`" in refused.err
     assert folder.run("migrate", "--json", DATABASE_URL=empty_url).json == {"before": None, "after": HEAD_REVISION}
 
 
-@pytest.mark.parametrize("command", [*ROLES, "up", "migrate"])
-def test_a_database_of_a_newer_handrail_is_refused_and_left_alone(postgres_folder, postgres_url, command):
+@pytest.mark.parametrize("command", [*ROLE_OPTIONS, "up", "migrate"])
+def test_database_of_a_newer_version_is_refused_and_unchanged(postgres_folder, postgres_url, command):
     engine = create_database_engine(postgres_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    refused = postgres_folder.run(command, *ROLES.get(command, ()))
+    refused = postgres_folder.run(command, *ROLE_OPTIONS.get(command, ()))
     assert refused.exit_code == 1
     assert "written by a newer Handrail (revision 9999" in refused.err
-    assert revision(postgres_url) == "9999"
+    assert read_revision(postgres_url) == "9999"
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "message"),
     [
-        (("--queues", "advance,dream"), "'dream' is no queue; there are: advance,"),
-        (("--queues", ""), "'' is no queue"),
+        (("--queues", "advance,dream"), "unknown queue 'dream'; use one of: advance,"),
+        (("--queues", ""), "unknown queue ''"),
         (("--concurrency", "0"), "--concurrency"),
         (("--concurrency", "many"), "--concurrency"),
     ],
 )
-def test_options_that_make_no_sense_are_wrong_usage(postgres_folder, options, complaint):
+def test_invalid_options_are_wrong_usage(postgres_folder, options, message):
     refused = postgres_folder.run("worker", *options)
     assert refused.exit_code == 2
-    assert complaint in refused.err
+    assert message in refused.err
 
 
-def test_a_worker_takes_the_queues_it_is_told_each_once(postgres_folder):
+def test_worker_takes_each_named_queue_once(postgres_folder):
     with postgres_folder.start("worker", "--queues", "deliver,timer,deliver", "--concurrency", "3") as process:
         process.wait_for_output("worker takes jobs of deliver, timer, 3 at once")
         assert process.stop() == 0
@@ -105,24 +105,24 @@ def test_a_worker_takes_the_queues_it_is_told_each_once(postgres_folder):
 def test_migrating_twice_changes_nothing(folder, empty_url):
     first, second = (folder.run("migrate", DATABASE_URL=empty_url) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert f"at revision {HEAD_REVISION}, it was at none" in first.out + first.err
-    assert f"at revision {HEAD_REVISION}, as it was" in second.out + second.err
+    assert f"at revision {HEAD_REVISION} (before: none)" in first.out + first.err
+    assert f"at revision {HEAD_REVISION} (unchanged)" in second.out + second.err
 
 
-def test_of_several_that_migrate_at_once_one_does_it_and_the_others_find_it_done(folder, empty_url):
+def test_one_of_several_concurrent_migrations_does_the_work(folder, empty_url):
     environment = folder._variables({"DATABASE_URL": empty_url})
     command = [*PROGRAM, "migrate"]
-    migrating = [
+    processes = [
         subprocess.Popen(command, cwd=folder.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for _ in range(4)
     ]
-    said = [process.communicate(timeout=60)[0].decode() for process in migrating]
-    assert [process.returncode for process in migrating] == [0, 0, 0, 0], said
-    assert sum("it was at none" in one for one in said) == 1
-    assert revision(empty_url) == HEAD_REVISION
+    outputs = [process.communicate(timeout=60)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0, 0], outputs
+    assert sum("before: none" in output for output in outputs) == 1
+    assert read_revision(empty_url) == HEAD_REVISION
 
 
-def test_up_migrates_and_does_everything_on_postgresql_too(folder, empty_url):
+def test_up_migrates_and_runs_on_postgresql(folder, empty_url):
     with folder.running_server(DATABASE_URL=empty_url) as server:
         asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production", DATABASE_URL=empty_url)
         card, _ = asked.lines
@@ -131,10 +131,10 @@ def test_up_migrates_and_does_everything_on_postgresql_too(folder, empty_url):
         assert server.process.stop() == 0
 
 
-@pytest.mark.parametrize("command", [*ROLES, "up", "migrate"])
-def test_a_database_that_is_away_is_told_without_its_secret(folder, command):
+@pytest.mark.parametrize("command", [*ROLE_OPTIONS, "up", "migrate"])
+def test_unreachable_database_is_reported_without_its_password(folder, command):
     url = "postgresql://bot:correct-horse-battery@127.0.0.1:1/handrail"
-    refused = folder.run(command, *ROLES.get(command, ()), DATABASE_URL=url)
+    refused = folder.run(command, *ROLE_OPTIONS.get(command, ()), DATABASE_URL=url)
     assert refused.exit_code == 1
     assert "the database does not answer: check that it runs, and DATABASE_URL" in refused.err
     assert "correct-horse-battery" not in refused.err + refused.out

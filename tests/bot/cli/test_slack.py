@@ -1,4 +1,4 @@
-"""`handrail slack manifest`: JSON for Slack on stdout, and for the person what to do with it."""
+"""`handrail slack manifest`: JSON for Slack on stdout, and instructions on stderr."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -7,45 +7,45 @@ import pytest
 
 from channels.slack.manifest import build_manifest
 
-PUBLIC = "https://rail.example.com"
+PUBLIC_URL = "https://rail.example.com"
 
 
-def test_without_anything_set_the_manifest_is_for_http_and_warns_that_slack_cannot_come_here(handrail):
-    told = handrail("slack", "manifest")
-    assert told.exit_code == 0
-    assert told.json == build_manifest("http://localhost:1", socket_mode=False)
-    assert "warning: PUBLIC_URL is http://localhost:1, and Slack sends to https:// only" in told.err
+def test_default_manifest_is_for_http_and_warns_about_a_local_url(handrail):
+    result = handrail("slack", "manifest")
+    assert result.exit_code == 0
+    assert result.json == build_manifest("http://localhost:1", socket_mode=False)
+    assert "warning: PUBLIC_URL is http://localhost:1, and Slack sends to https:// only" in result.err
 
 
-def test_with_an_app_token_the_manifest_is_for_socket_mode_and_needs_no_public_url(handrail, monkeypatch):
+def test_manifest_with_an_app_token_is_for_socket_mode(handrail, monkeypatch):
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-1-A0APP-1-x")
-    told = handrail("slack", "manifest")
-    assert told.json["settings"]["socket_mode_enabled"] is True
-    assert "for Socket Mode" in told.err
-    assert "warning" not in told.err
+    result = handrail("slack", "manifest")
+    assert result.json["settings"]["socket_mode_enabled"] is True
+    assert "for Socket Mode" in result.err
+    assert "warning" not in result.err
 
 
 @pytest.mark.parametrize(("option", "socket_mode"), [("--http", False), ("--socket", True)])
 @pytest.mark.parametrize("token", ["", "xapp-1-A0APP-1-x"])
-def test_an_option_decides_whatever_is_set(handrail, monkeypatch, option, socket_mode, token):
+def test_option_overrides_settings(handrail, monkeypatch, option, socket_mode, token):
     monkeypatch.setenv("SLACK_APP_TOKEN", token)
-    monkeypatch.setenv("PUBLIC_URL", PUBLIC)
-    told = handrail("slack", "manifest", option)
-    assert told.json == build_manifest(PUBLIC, socket_mode=socket_mode)
-    assert "warning" not in told.err
+    monkeypatch.setenv("PUBLIC_URL", PUBLIC_URL)
+    result = handrail("slack", "manifest", option)
+    assert result.json == build_manifest(PUBLIC_URL, socket_mode=socket_mode)
+    assert "warning" not in result.err
 
 
-def test_json_changes_nothing_for_it_is_json_already(handrail):
+def test_json_option_changes_nothing(handrail):
     assert handrail("slack", "manifest", "--json").out == handrail("slack", "manifest").out
 
 
-def test_the_link_carries_the_whole_manifest(handrail):
-    told = handrail("slack", "manifest", "--socket")
-    (link,) = [line for line in told.err.splitlines() if line.startswith("https://")]
-    filled_in = parse_qs(urlsplit(link).query)
-    assert filled_in["new_app"] == ["1"]
-    assert json.loads(filled_in["manifest_json"][0]) == told.json
+def test_link_contains_the_manifest(handrail):
+    result = handrail("slack", "manifest", "--socket")
+    (link,) = [line for line in result.err.splitlines() if line.startswith("https://")]
+    query = parse_qs(urlsplit(link).query)
+    assert query["new_app"] == ["1"]
+    assert json.loads(query["manifest_json"][0]) == result.json
 
 
-def test_slack_alone_is_not_enough(handrail):
+def test_slack_without_a_command_is_wrong_usage(handrail):
     assert handrail("slack").exit_code == 2

@@ -1,4 +1,4 @@
-"""`handrail tokens`: names and scopes, new entries, and honesty about revoking."""
+"""`handrail tokens`: names and scopes, new entries, and instructions for revoking."""
 
 import pytest
 
@@ -9,7 +9,7 @@ TOML = '[people.alice]\nname = "Alice"\nroles = ["admin"]\n'
 
 
 @pytest.fixture(autouse=True)
-def here(handrail, tmp_path, monkeypatch):
+def _configure_tokens(handrail, tmp_path, monkeypatch):
     (tmp_path / "handrail.toml").write_text(TOML)
     monkeypatch.setenv("HANDRAIL_API_TOKENS", TOKENS)
 
@@ -26,38 +26,40 @@ def test_tokens_are_listed_by_name_and_scope_without_secrets(handrail):
     assert "secret-" not in listed.out + checked.err + doctored.out + handrail("tokens", "list").out
 
 
-def test_the_generated_token_is_listed_where_none_is_set(handrail, monkeypatch):
+def test_generated_token_is_listed_when_none_is_set(handrail, monkeypatch):
     monkeypatch.delenv("HANDRAIL_API_TOKENS")
     (grant,) = handrail("tokens", "list", "--json").json
     assert (grant["name"], grant["person"]) == ("generated", "you")
     assert "delete .handrail/api-token" in handrail("tokens", "revoke", "generated").err
 
 
-def test_a_new_token_comes_with_the_entry_to_add(handrail):
-    made = handrail("tokens", "new", "bot", "--person", "alice", "--scope", "read", "--scope", "answer", "--json").json
-    (token,) = parse_api_tokens(made["entry"])
+def test_new_token_comes_with_the_entry_to_add(handrail):
+    created = handrail(
+        "tokens", "new", "bot", "--person", "alice", "--scope", "read", "--scope", "answer", "--json"
+    ).json
+    (token,) = parse_api_tokens(created["entry"])
     assert (token.name, token.person, token.scopes) == ("bot", "alice", ("read", "answer"))
-    assert token.secret.get_secret_value() == made["token"]
-    assert made["token"] != handrail("tokens", "new", "bot", "--json").json["token"]
+    assert token.secret.get_secret_value() == created["token"]
+    assert created["token"] != handrail("tokens", "new", "bot", "--json").json["token"]
     assert ":" not in handrail("tokens", "new", "bot", "--json").json["entry"].partition(":")[2]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (("ci",), "there is a token ci already"),
-        (("a b",), "makes no token"),
-        (("bot", "--scope", "write"), "the scopes are read, start, answer, admin"),
-        (("bot", "--person", "zoe"), "nobody here is zoe"),
+        (("ci",), "token ci already exists"),
+        (("a b",), "make no valid token"),
+        (("bot", "--scope", "write"), "none of read, start, answer, admin"),
+        (("bot", "--person", "zoe"), "there is no person zoe"),
     ],
 )
-def test_what_makes_no_token_is_refused(handrail, arguments, told):
+def test_invalid_new_token_is_refused(handrail, arguments, message):
     refused = handrail("tokens", "new", *arguments)
     assert (refused.exit_code, refused.out) == (1, "")
-    assert told in refused.err
+    assert message in refused.err
 
 
-def test_revoking_says_which_entry_to_remove_and_fails(handrail):
+def test_revoke_names_the_entry_to_remove_and_fails(handrail):
     refused = handrail("tokens", "revoke", "ci")
     assert refused.exit_code == 1
     assert "remove the entry that begins with ci:" in refused.err

@@ -1,4 +1,4 @@
-"""`handrail up`, as a process: what it makes, what it survives, how it stops, when it refuses."""
+"""`handrail up` as a process: its files, crashes, shutdown and errors."""
 
 import signal
 import socket
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-PROMISED_SECONDS = 10.0
+MAX_SHUTDOWN_SECONDS = 10.0
 
 
-def test_a_deployment_is_asked_for_approved_and_done(folder):
+def test_deployment_is_requested_approved_and_done(folder):
     with folder.running_server() as server:
         asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
         assert asked.exit_code == 0
@@ -29,7 +29,7 @@ def test_a_deployment_is_asked_for_approved_and_done(folder):
         assert folder.run_git("rev-parse", "production^{commit}") == folder.run_git("rev-parse", "v1.4.0^{commit}")
 
 
-def test_killing_the_server_while_a_card_is_open_changes_nothing_for_the_person(folder):
+def test_chat_continues_after_the_server_is_killed_and_restarted(folder):
     with folder.running_server() as server, server.folder.start("chat") as chat:
         chat.wait_for_output("connected")
         chat.type_line("deploy v1.4.0 to production")
@@ -37,21 +37,21 @@ def test_killing_the_server_while_a_card_is_open_changes_nothing_for_the_person(
         server.kill()
         with folder.running_server(port=server.port):
             chat.type_line(f"/approve {code} go")
-            said = chat.wait_for_output("production is now v1.4.0")
-            assert f"{code} approved by You (terminal)" in said
-            assert said.count("wants to run push_release_tag") == 0
+            output = chat.wait_for_output("production is now v1.4.0")
+            assert f"{code} approved by You (terminal)" in output
+            assert output.count("wants to run push_release_tag") == 0
     assert folder.run_git("rev-parse", "production^{commit}") == folder.run_git("rev-parse", "v1.4.0^{commit}")
 
 
-def test_the_folder_and_its_secrets_are_for_their_owner_alone(folder):
+def test_only_the_owner_can_read_the_folder_and_its_secrets(folder):
     with folder.running_server():
-        ours = folder.path / ".handrail"
-        assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+        data_folder = folder.path / ".handrail"
+        assert stat.S_IMODE(data_folder.stat().st_mode) == 0o700
         for secret in ("api-token", "secret-key"):
-            assert stat.S_IMODE((ours / secret).stat().st_mode) == 0o600
+            assert stat.S_IMODE((data_folder / secret).stat().st_mode) == 0o600
 
 
-def test_a_second_process_on_the_same_database_is_refused(folder):
+def test_second_process_on_the_same_database_is_refused(folder):
     with folder.running_server() as server:
         for command in (("up", "--port", "0"), ("migrate",)):
             refused = folder.run(*command)
@@ -61,48 +61,48 @@ def test_a_second_process_on_the_same_database_is_refused(folder):
         assert server.folder.run("threads", "list").exit_code == 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_in_good_order_while_somebody_follows_a_thread(folder, how):
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_the_server_in_time_while_a_thread_is_followed(folder, stop_signal):
     with folder.running_server() as server, server.folder.start("chat") as chat:
         chat.wait_for_output("connected")
         chat.type_line("what is deployed")
         chat.wait_for_output("production is")
-        begun = time.monotonic()
-        assert server.process.stop(how) == 0
-        assert time.monotonic() - begun < PROMISED_SECONDS
-        chat.wait_for_output("the server is away")
+        stop_started = time.monotonic()
+        assert server.process.stop(stop_signal) == 0
+        assert time.monotonic() - stop_started < MAX_SHUTDOWN_SECONDS
+        chat.wait_for_output("connection lost")
 
 
 @contextmanager
-def a_tool_that_hangs(folder):
-    """A server whose agent waits for a repository that takes the call and never says a word."""
+def server_with_a_hanging_tool(folder):
+    """Start a server whose agent waits for a repository that accepts the connection but never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         repository = f"git://127.0.0.1:{silent.getsockname()[1]}/silent"
-        with folder.up(DEPLOY_REPO=repository) as server, server.folder.talking("chat") as chat:
-            chat.until("connected")
-            chat.type("what is deployed")
+        with folder.running_server(DEPLOY_REPO=repository) as server, server.folder.start("chat") as chat:
+            chat.wait_for_output("connected")
+            chat.type_line("what is deployed")
             caller, _ = silent.accept()
             with caller:
                 yield server
 
 
-def test_a_tool_that_hangs_does_not_keep_it_from_stopping_in_time(folder):
-    with a_tool_that_hangs(folder) as server:
-        begun = time.monotonic()
-        assert server.talking.stop() == 0
-        assert time.monotonic() - begun < PROMISED_SECONDS
+def test_hanging_tool_does_not_delay_the_shutdown(folder):
+    with server_with_a_hanging_tool(folder) as server:
+        stop_started = time.monotonic()
+        assert server.process.stop() == 0
+        assert time.monotonic() - stop_started < MAX_SHUTDOWN_SECONDS
 
 
-def test_a_second_signal_ends_it_at_once(folder):
-    with a_tool_that_hangs(folder) as server:
-        server.talking.process.send_signal(signal.SIGTERM)
-        server.talking.until("server_stopping")
-        begun = time.monotonic()
-        assert server.talking.stop() == 128 + signal.SIGTERM
-        assert time.monotonic() - begun < PROMISED_SECONDS / 2
+def test_second_signal_ends_the_server_at_once(folder):
+    with server_with_a_hanging_tool(folder) as server:
+        server.process.process.send_signal(signal.SIGTERM)
+        server.process.wait_for_output("server_stopping")
+        stop_started = time.monotonic()
+        assert server.process.stop() == 128 + signal.SIGTERM
+        assert time.monotonic() - stop_started < MAX_SHUTDOWN_SECONDS / 2
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do(folder):
+def test_taken_port_is_an_error_with_a_fix(folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = folder.run("up", "--port", str(port))
@@ -112,26 +112,26 @@ def test_a_port_that_is_taken_is_told_with_what_to_do(folder):
     assert "Traceback" not in refused.err
 
 
-def test_a_mistake_in_the_configuration_is_told_with_its_line(folder):
+def test_mistake_in_the_configuration_is_reported_with_its_line(folder):
     (folder.path / "handrail.toml").write_text('[people.alice]\nname = "Alice"\nrolls = ["release"]\n')
     refused = folder.run("up", "--port", "0")
     assert refused.exit_code == 1
     assert "handrail.toml:3: people.alice.rolls" in refused.err
 
 
-def test_without_a_sample_the_agent_says_how_to_name_a_repository(folder):
+def test_agent_without_a_sample_says_how_to_set_a_repository(folder):
     with folder.running_server("--no-sample") as server:
         asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
         assert "Set DEPLOY_REPO" in asked.out
         assert not (folder.path / ".handrail" / "sample").exists()
 
 
-def test_it_says_how_to_chat_with_a_server_that_is_not_where_commands_look(folder):
+def test_chat_instruction_includes_a_port_other_than_the_default(folder):
     with folder.running_server() as server:
         assert f"PORT={server.port} .venv/bin/handrail chat" in server.process.output
 
 
-def test_people_of_the_configuration_decide_for_each_other(folder):
+def test_one_person_decides_the_request_of_another(folder):
     (folder.path / "handrail.toml").write_text(
         '[people.alice]\nname = "Alice"\n\n[people.bob]\nname = "Bob"\nroles = ["release"]\n'
     )
