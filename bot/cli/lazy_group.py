@@ -29,7 +29,7 @@ COMMANDS = {
     "doctor": LazyCommand("bot.cli.doctor", "Check the installation and suggest fixes."),
     "config": LazyCommand("bot.cli.config", "Check and show settings and configuration."),
     "migrate": LazyCommand("bot.cli.migrate", "Migrate the database to this version."),
-    "web": LazyCommand("bot.cli.web:app", "Run an HTTP server process, for a deployment of several processes."),
+    "web": LazyCommand("bot.cli.web:app", "Run an HTTP server process, next to worker processes."),
     "smtp": LazyCommand("bot.cli.roles:smtp", "Run a mail process. Not available in this version."),
     "worker": LazyCommand("bot.cli.roles:worker", "Run a worker process."),
     "clock": LazyCommand("bot.cli.roles:clock", "Run a process for deadlines. Schedules come in a later version."),

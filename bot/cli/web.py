@@ -10,7 +10,7 @@ app = Typer()
 
 @app.command("web")
 def _run_web(*, port: PortOption = None) -> None:
-    """Run an HTTP server process, for a deployment of several processes."""
+    """Run an HTTP server process, next to worker processes."""
     serve(ServeOptions(port=port, role=WEB_ROLE), _print_address)
 
 

@@ -1,4 +1,4 @@
-"""A small house behind the real application: real SQLite, the offline model, one agent, four people, seven tokens."""
+"""The real application with a real database, the command model, two agents, four people and seven tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -33,8 +33,8 @@ WAIT_TIMEOUT_SECONDS = 5.0
 
 
 def build_person(key: str, *roles: str) -> Person:
-    own = (Address(f"email:{key}@example.com"), Address(f"terminal:{key}"), Address(f"web:{key}"))
-    return Person(key=key, name=key.title(), roles=roles, addresses=own)
+    addresses = (Address(f"email:{key}@example.com"), Address(f"terminal:{key}"), Address(f"web:{key}"))
+    return Person(key=key, name=key.title(), roles=roles, addresses=addresses)
 
 
 PEOPLE = People(
@@ -69,7 +69,7 @@ def command(say: str, **step: Any) -> Command:
     return Command(say=(say,), does=say, step=step)
 
 
-PORTER = Agent(
+PORTER_AGENT = Agent(
     name="porter",
     purpose="Pushes tags.",
     instructions="Push.",
@@ -87,16 +87,16 @@ PORTER = Agent(
     ),
     budget=Budget(steps=50),
 )
-GUARD = Agent(name="guard", purpose="Guards.", instructions="Guard.", tools=(look,))
+GUARD_AGENT = Agent(name="guard", purpose="Guards.", instructions="Guard.", tools=(look,))
 RULES = (
-    Rule(name="two for gold", tool="push", when={"tag": "gold"}, ask=ApprovalTerms(roles=("release",), quorum=2)),
+    Rule(name="gold needs two", tool="push", when={"tag": "gold"}, ask=ApprovalTerms(roles=("release",), quorum=2)),
     Rule(
-        name="another for silver",
+        name="silver needs another approver",
         tool="push",
         when={"tag": "silver"},
         ask=ApprovalTerms(roles=("release",), editor_may_approve=False),
     ),
-    Rule(name="never lead", tool="push", when={"tag": "lead"}, deny="lead is poison"),
+    Rule(name="no lead", tool="push", when={"tag": "lead"}, deny="lead is poison"),
 )
 CREDENTIALS = (
     Credential(ApiToken(name="alice-cli", secret=SecretStr("secret-alice"), person="alice")),
@@ -111,7 +111,7 @@ CREDENTIALS = (
 
 @dataclass
 class ApiHarness:
-    """The application, and clients for whoever holds a token."""
+    """The application and clients for its tokens."""
 
     bot: Bot
     app: FastAPI
@@ -125,32 +125,32 @@ class ApiHarness:
         return client
 
     async def wait_until(self, thread_id: str, condition: Callable[[ThreadState], bool]) -> ThreadState:
-        """The state of a thread as soon as it is as wanted."""
+        """Return the state of a thread as soon as it meets a condition."""
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-            with self.bot.engine.subscribe(thread_id) as bell:
+            with self.bot.engine.subscribe(thread_id) as wake_event:
                 while not condition(state := await self.bot.engine.load(thread_id)):
-                    await bell.wait()
-                    bell.clear()
+                    await wake_event.wait()
+                    wake_event.clear()
         return state
 
-    async def start_thread(self, message: str = "look", owner: str = "alice", **more: Any) -> str:
-        """A new thread that has come to rest: its id."""
-        told = await self.client(owner).post("/v1/threads", json={"message": message, **more})
-        assert told.status_code == 201, told.text
-        thread_id: str = told.json()["id"]
+    async def start_thread(self, message: str = "look", owner: str = "alice", **fields: Any) -> str:
+        """Start a thread, wait until it is settled and return its id."""
+        response = await self.client(owner).post("/v1/threads", json={"message": message, **fields})
+        assert response.status_code == 201, response.text
+        thread_id: str = response.json()["id"]
         await self.wait_until(thread_id, is_settled)
         return thread_id
 
-    async def open_request(self, message: str = "push v1", owner: str = "alice", **more: Any) -> dict[str, Any]:
-        """The request that a message leads to, once its card is shown."""
-        return await self.wait_for_request(await self.start_thread(message, owner, **more), owner)
+    async def open_request(self, message: str = "push v1", owner: str = "alice", **fields: Any) -> dict[str, Any]:
+        """Return the request that a message leads to, once its card is shown."""
+        return await self.wait_for_request(await self.start_thread(message, owner, **fields), owner)
 
     async def wait_for_request(self, thread_id: str, owner: str = "alice") -> dict[str, Any]:
-        """The request that is open in a thread, once its card is shown."""
+        """Return the open request of a thread, once its card is shown."""
         state = await self.wait_until(thread_id, lambda state: bool(state.open_request and state.open_request.cards))
         assert state.open_request is not None
-        told = await self.client(owner).get(f"/v1/requests/{state.open_request.id}")
-        return dict(told.json())
+        response = await self.client(owner).get(f"/v1/requests/{state.open_request.id}")
+        return dict(response.json())
 
     async def answer_request(self, request: dict[str, Any], owner: str, **body: Any) -> Response:
         return await self.client(owner).post(f"/v1/requests/{request['id']}/answer", json=body)
@@ -163,13 +163,13 @@ def is_settled(state: ThreadState) -> bool:
 @asynccontextmanager
 async def running_api(url: str, streams: StreamRegistry | None = None) -> AsyncIterator[ApiHarness]:
     streams = streams or StreamRegistry()
-    roster = Roster(agents={"porter": PORTER, "guard": GUARD}, policy=Policy(rules=RULES, people=PEOPLE))
+    roster = Roster(agents={"porter": PORTER_AGENT, "guard": GUARD_AGENT}, policy=Policy(rules=RULES, people=PEOPLE))
     bot = bootstrap(Database.open(url), roster, CommandModel(), channels_by_scheme())
-    surface = ApiHarness(bot, create_app(bot, CREDENTIALS, streams=streams), streams)
+    harness = ApiHarness(bot, create_app(bot, CREDENTIALS, streams=streams), streams)
     await bot.start()
     try:
-        yield surface
+        yield harness
     finally:
-        for client in surface.clients:
+        for client in harness.clients:
             await client.aclose()
         await bot.stop()

@@ -12,40 +12,40 @@ from tests.databases import DATABASES, create_sqlite_database, drop_if_shared_se
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, migrated once and copied by whoever needs one."""
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty database, migrated_database once and copied for each test."""
     folder = tmp_path_factory.mktemp("migrated")
     create_sqlite_database(folder)
     return folder / "handrail.db"
 
 
 @pytest.fixture
-def fresh_url(migrated: Path, tmp_path: Path) -> str:
-    shutil.copy(migrated, tmp_path / "handrail.db")
+def fresh_url(migrated_database: Path, tmp_path: Path) -> str:
+    shutil.copy(migrated_database, tmp_path / "handrail.db")
     return f"sqlite:///{tmp_path / 'handrail.db'}"
 
 
 @pytest.fixture
 async def api(fresh_url: str) -> AsyncIterator[ApiHarness]:
-    async with running_api(fresh_url) as surface:
-        yield surface
+    async with running_api(fresh_url) as harness:
+        yield harness
 
 
 @pytest.fixture(params=DATABASES)
 async def api_on_each_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ApiHarness]:
-    """A surface on a database of each kind: nobody outside can tell which one it is."""
+    """Yield the API on each kind of database; its behavior must not depend on the kind."""
     url = DATABASES[request.param](tmp_path)
-    async with running_api(url) as surface:
-        yield surface
+    async with running_api(url) as harness:
+        yield harness
     drop_if_shared_server(url)
 
 
 @pytest.fixture
 async def served_api(fresh_url: str) -> AsyncIterator[ServedApi]:
     streams = ObservedStreams()
-    async with running_api(fresh_url, streams) as surface:
-        server, socket = Server(surface.app), open_listen_socket("127.0.0.1", 0)
+    async with running_api(fresh_url, streams) as harness:
+        server, socket = Server(harness.app), open_listen_socket("127.0.0.1", 0)
         task = asyncio.create_task(server.serve(sockets=[socket]))
-        served = ServedApi(surface, streams, server, task, socket.getsockname()[1])
-        yield served
-        await served.stop()
+        served_harness = ServedApi(harness, streams, server, task, socket.getsockname()[1])
+        yield served_harness
+        await served_harness.stop()

@@ -1,4 +1,4 @@
-"""The application behind a socket of this machine."""
+"""The application behind a local socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +14,7 @@ from tests.bot.web.api_harness import WAIT_TIMEOUT_SECONDS, ApiHarness
 
 @dataclass
 class ObservedStreams(StreamRegistry):
-    """Streams that tell when somebody joined and when somebody left."""
+    """Stream registry with events for a client that joined or left."""
 
     client_joined: asyncio.Event = field(default_factory=asyncio.Event)
     client_left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -22,7 +22,7 @@ class ObservedStreams(StreamRegistry):
     @contextmanager
     def register(self, wake_event: asyncio.Event) -> Iterator[None]:
         try:
-            with super().joined(wake_event):
+            with super().register(wake_event):
                 self.client_joined.set()
                 yield
         finally:
@@ -31,7 +31,7 @@ class ObservedStreams(StreamRegistry):
 
 @dataclass
 class ServedApi:
-    """A surface behind a socket of this machine."""
+    """An API harness that is served on a local socket."""
 
     api: ApiHarness
     streams: ObservedStreams

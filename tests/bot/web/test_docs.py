@@ -1,4 +1,4 @@
-"""The page of the API's documentation works without any other host."""
+"""The documentation page works without any other host."""
 
 import re
 from html.parser import HTMLParser
@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from tests.bot.web.api_harness import ApiHarness
 
 
-class Loaded(HTMLParser):
-    """Collects the addresses that a page loads."""
+class LinkCollector(HTMLParser):
+    """Parser that collects the addresses that a page loads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,10 +20,10 @@ class Loaded(HTMLParser):
 async def test_documentation_loads_nothing_from_other_hosts(api: ApiHarness) -> None:
     page = await api.client(None).get("/docs")
     assert page.status_code == 200
-    loaded = Loaded()
-    loaded.feed(page.text)
-    assert len(loaded.addresses) >= 3
-    for address in loaded.addresses:
+    collector = LinkCollector()
+    collector.feed(page.text)
+    assert len(collector.addresses) >= 3
+    for address in collector.addresses:
         assert address.startswith("/")
         assert not address.startswith("//")
         assert (await api.client(None).get(address)).status_code == 200

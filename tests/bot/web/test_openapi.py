@@ -12,7 +12,7 @@ OPERATIONS = {
     ("get", "/v1/threads/{thread_id}"): ("show_thread", "200"),
     ("get", "/v1/threads/{thread_id}/events"): ("read_events", "200"),
     ("get", "/v1/threads/{thread_id}/replay"): ("replay_thread", "200"),
-    ("post", "/v1/threads/{thread_id}/messages"): ("say", "202"),
+    ("post", "/v1/threads/{thread_id}/messages"): ("post_message", "202"),
     ("post", "/v1/threads/{thread_id}/pause"): ("pause_thread", "200"),
     ("post", "/v1/threads/{thread_id}/resume"): ("resume_thread", "200"),
     ("post", "/v1/threads/{thread_id}/cancel"): ("cancel_thread", "200"),
@@ -23,71 +23,71 @@ OPERATIONS = {
     ("get", "/v1/agents"): ("list_agents", "200"),
     ("get", "/v1/me"): ("show_caller", "200"),
     ("get", "/v1/doctor"): ("scan_threads", "200"),
-    ("get", "/healthz"): ("live", "200"),
-    ("get", "/readyz"): ("ready", "200"),
+    ("get", "/healthz"): ("get_liveness", "200"),
+    ("get", "/readyz"): ("get_readiness", "200"),
 }
 
 
 @pytest.fixture
 async def document(api: ApiHarness) -> dict[str, Any]:
-    told = await api.client(None).get("/openapi.json")
-    assert told.status_code == 200
-    return dict(told.json())
+    response = await api.client(None).get("/openapi.json")
+    assert response.status_code == 200
+    return dict(response.json())
 
 
-async def test_the_document_has_every_operation_by_a_readable_name(document: dict[str, Any]) -> None:
+async def test_operations_have_readable_ids(document: dict[str, Any]) -> None:
     found = {
         (method, path): operation["operationId"]
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    assert found == {place: name for place, (name, _) in OPERATIONS.items()}
+    assert found == {operation: name for operation, (name, _) in OPERATIONS.items()}
 
 
-async def test_every_operation_tells_what_it_answers(document: dict[str, Any]) -> None:
+async def test_operations_document_their_responses(document: dict[str, Any]) -> None:
     for (method, path), (_, status) in OPERATIONS.items():
         schema = document["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
         assert schema["$ref"].rpartition("/")[2] in document["components"]["schemas"]
 
 
-async def test_every_failure_is_told_as_a_problem(document: dict[str, Any]) -> None:
+async def test_operations_document_their_errors(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for operation in methods.values():
             failures = {s: r for s, r in operation["responses"].items() if s >= "400" and path.startswith("/v1")}
             assert all(
-                r["content"]["application/json"]["schema"]["$ref"].endswith("/Problem") for r in failures.values()
+                r["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse") for r in failures.values()
             )
             assert not path.startswith("/v1") or {"401", "422", "503"} <= set(failures)
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
-async def test_the_api_asks_for_a_bearer_token_and_health_does_not(document: dict[str, Any]) -> None:
+async def test_only_the_api_requires_a_bearer_token(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert bool(operation.get("security")) is path.startswith("/v1")
 
 
-async def test_optional_fields_are_not_promised(document: dict[str, Any]) -> None:
+async def test_optional_fields_are_not_required(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert {"tool", "question", "choices", "arguments"}.isdisjoint(schemas["RequestView"]["required"])
     assert {"id", "code", "digest", "expires_at", "answers", "cards"} <= set(schemas["RequestView"]["required"])
 
 
-async def test_an_idempotency_key_is_offered_on_every_post(document: dict[str, Any]) -> None:
+async def test_every_post_documents_the_idempotency_key(document: dict[str, Any]) -> None:
     for methods in document["paths"].values():
         if "post" in methods:
             assert "idempotency-key" in {p["name"].lower() for p in methods["post"]["parameters"]}
 
 
-async def test_the_document_can_be_read_by_people(api: ApiHarness) -> None:
-    told = await api.client(None).get("/docs")
-    assert told.status_code == 200
-    assert told.headers["Content-Type"].startswith("text/html")
+async def test_documentation_page_is_served(api: ApiHarness) -> None:
+    response = await api.client(None).get("/docs")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
     assert (await api.client(None).get("/redoc")).status_code == 404
 
 
-def test_the_application_starts_without_what_it_does_not_need() -> None:
-    found = "import sys, bot.web.app; print(*(name for name in ('openai', 'alembic', 'httpx') if name in sys.modules))"
-    told = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, check=True)
-    assert told.stdout.split() == []
+def test_application_imports_no_unneeded_packages() -> None:
+    script = "import sys, bot.web.app; print(*(name for name in ('openai', 'alembic', 'httpx') if name in sys.modules))"
+    completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == []

@@ -12,7 +12,7 @@ from bot.web.response_models import event_view, request_view
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def request(ask: ApprovalTerms, **more: Any) -> Request:
+def make_request(ask: ApprovalTerms, **fields: Any) -> Request:
     return Request(
         id="req_1",
         code="ABCDE",
@@ -24,43 +24,43 @@ def request(ask: ApprovalTerms, **more: Any) -> Request:
         digest="d",
         policy=PolicyDecision(answer="ask", rule="rule 1", ask=ask),
         opened_at=NOON,
-        **more,
+        **fields,
     )
 
 
-def shown(ask: ApprovalTerms, **more: Any) -> dict[str, Any]:
-    return request_view(request(ask, **more)).model_dump(mode="json")
+def view_as_json(ask: ApprovalTerms, **fields: Any) -> dict[str, Any]:
+    return request_view(make_request(ask, **fields)).model_dump(mode="json")
 
 
-def test_a_request_tells_how_many_answers_were_refused() -> None:
-    assert shown(ApprovalTerms(), refused_count=300)["refused_count"] == 300
-    assert "refused_count" not in shown(ApprovalTerms())
+def test_request_has_the_number_of_refused_answers() -> None:
+    assert view_as_json(ApprovalTerms(), refused_count=300)["refused_count"] == 300
+    assert "refused_count" not in view_as_json(ApprovalTerms())
 
 
-def test_a_request_that_ran_out_and_is_held_is_open_without_an_end() -> None:
-    assert shown(ApprovalTerms(expires=60), is_kept_open=True)["expires_at"] is None
+def test_expired_request_that_stays_open_has_no_expiry() -> None:
+    assert view_as_json(ApprovalTerms(expires=60), is_kept_open=True)["expires_at"] is None
 
 
-def test_a_request_expires_at_a_time_in_utc() -> None:
-    assert shown(ApprovalTerms(expires=60))["expires_at"] == "2026-01-02T12:01:00Z"
+def test_expiry_is_in_utc() -> None:
+    assert view_as_json(ApprovalTerms(expires=60))["expires_at"] == "2026-01-02T12:01:00Z"
 
 
-def test_an_argument_that_is_null_is_shown_as_null() -> None:
-    assert shown(ApprovalTerms(), arguments={"tag": None})["arguments"] == {"tag": None}
+def test_null_argument_is_kept() -> None:
+    assert view_as_json(ApprovalTerms(), arguments={"tag": None})["arguments"] == {"tag": None}
 
 
-def test_escalations_are_told_with_the_channel_where_there_is_one() -> None:
+def test_escalation_steps_have_their_channel_if_any() -> None:
     steps = (
         EscalationStep(after=60, to=Address("role:oncall"), via="sms"),
         EscalationStep(after=90, to=Address("person:bob")),
     )
-    assert shown(ApprovalTerms(escalate=steps))["policy"]["ask"]["escalate"] == [
+    assert view_as_json(ApprovalTerms(escalate=steps))["policy"]["ask"]["escalate"] == [
         {"after": 60, "to": "role:oncall", "via": "sms"},
         {"after": 90, "to": "person:bob"},
     ]
 
 
-def test_a_card_is_shown_without_its_receipt() -> None:
+def test_card_is_shown_without_its_receipt() -> None:
     card = PostedCard(
         address=Address("web:x"),
         state="denied",
@@ -68,7 +68,7 @@ def test_a_card_is_shown_without_its_receipt() -> None:
         shown_at=NOON,
         settled_at=NOON + timedelta(seconds=1),
     )
-    assert shown(ApprovalTerms(), cards=(card,))["cards"] == [
+    assert view_as_json(ApprovalTerms(), cards=(card,))["cards"] == [
         {
             "address": "web:x",
             "state": "denied",
@@ -78,7 +78,7 @@ def test_a_card_is_shown_without_its_receipt() -> None:
     ]
 
 
-def test_an_event_nobody_can_read_is_shown_as_it_was_written() -> None:
+def test_unreadable_event_is_shown_as_stored() -> None:
     event = UnknownEvent(type="Later", at=NOON, actor=Address("system:engine"), data={"new": [1]})
     assert event_view(7, event, People()).model_dump(mode="json") == {
         "seq": 7,
@@ -89,7 +89,7 @@ def test_an_event_nobody_can_read_is_shown_as_it_was_written() -> None:
     }
 
 
-def test_an_event_names_the_people_it_speaks_of() -> None:
+def test_event_has_the_names_of_its_people() -> None:
     people = People(members=(Person(key="bob", name="Bob", addresses=(Address("slack:U0BOB"),)),))
     event = RequestEscalated(
         at=NOON,

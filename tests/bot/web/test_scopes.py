@@ -1,4 +1,4 @@
-"""Tokens do what their scopes say, and no more."""
+"""Scopes limit what a token may do."""
 
 import pytest
 from pydantic import SecretStr
@@ -17,31 +17,31 @@ ALLOWED: dict[str, set[TokenScope]] = {
 }
 
 
-def token(scope: str) -> ApiToken:
+def make_token(scope: str) -> ApiToken:
     scopes: tuple[TokenScope, ...] | None = None if scope == "default" else (scope,)  # type: ignore[assignment]
     return ApiToken(name=scope, secret=SecretStr(f"secret-{scope}"), person="alice", scopes=scopes)
 
 
 @pytest.mark.parametrize("scope", ALLOWED)
-async def test_a_missing_scope_is_refused_by_name(api: ApiHarness, scope: str) -> None:
+async def test_missing_scope_is_named_in_the_error(api: ApiHarness, scope: str) -> None:
     request = await api.open_request("push v1")
-    api.app = create_app(api.bot, [Credential(token(scope))])
+    api.app = create_app(api.bot, [Credential(make_token(scope))])
     client, thread = api.client(scope), f"/v1/threads/{request['thread_id']}"
-    tried: dict[TokenScope, list[tuple[str, str, dict[str, object]]]] = {
+    calls_by_scope: dict[TokenScope, list[tuple[str, str, dict[str, object]]]] = {
         "read": [("GET", "/v1/threads", {}), ("GET", thread, {}), ("GET", "/v1/requests", {})],
         "start": [("POST", "/v1/threads", {"message": "look"}), ("POST", f"{thread}/pause", {})],
         "answer": [("POST", f"/v1/requests/{request['id']}/answer", {"decision": "deny"})],
         "admin": [("POST", "/v1/threads", {"message": "look", "requester": "person:bob"})],
     }
-    for needed, calls in tried.items():
+    for needed, calls in calls_by_scope.items():
         for method, path, body in calls:
-            told = await client.request(method, path, json=body)
+            response = await client.request(method, path, json=body)
             if needed in ALLOWED[scope]:
-                assert told.status_code < 300, told.text
+                assert response.status_code < 300, response.text
             else:
-                assert (told.status_code, told.json()["error"]["code"]) == (403, "missing_scope")
+                assert (response.status_code, response.json()["error"]["code"]) == (403, "missing_scope")
                 missing = "start" if needed == "admin" and "start" not in ALLOWED[scope] else needed
-                assert f"scope {missing}" in told.json()["error"]["message"]
+                assert f"scope {missing}" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_a_missing_scope_is_refused_by_name(api: ApiHarness, scope: str) -
         (None, ("admin",), SCOPES, True),
     ],
 )
-def test_scopes_limit_what_a_token_does_and_not_what_its_person_sees(
+def test_scopes_do_not_limit_what_a_person_sees(
     person: str | None, scopes: tuple[TokenScope, ...] | None, granted: tuple[TokenScope, ...], sees_all: bool
 ) -> None:
     credential = Credential(ApiToken(name="t", secret=SecretStr("s"), person=person, scopes=scopes))

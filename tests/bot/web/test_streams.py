@@ -10,64 +10,64 @@ from tests.bot.web.served_api import ServedApi
 from tests.bot.web.sse import Frame, read_frames
 
 
-async def until(frames: AsyncIterator[Frame], kind: str) -> list[Frame]:
-    """The frames up to the first of a kind."""
-    got = []
+async def read_until(frames: AsyncIterator[Frame], event_type: str) -> list[Frame]:
+    """Return the frames up to the first event of a type."""
+    received = []
     async for frame in frames:
-        got.append(frame)
-        if frame.get("event") == kind:
-            return got
-    raise AssertionError(f"the stream ended before {kind}: {got}")
+        received.append(frame)
+        if frame.get("event") == event_type:
+            return received
+    raise AssertionError(f"the stream ended before {event_type}: {received}")
 
 
-async def test_a_thread_is_followed_live(served_api: ServedApi) -> None:
+async def test_thread_is_followed_live(served_api: ServedApi) -> None:
     thread_id = await served_api.api.start_thread("look")
-    async with served_api.follow_events(thread_id) as told:
-        assert told.status_code == 200
-        assert told.headers["Content-Type"].startswith("text/event-stream")
-        assert told.headers["Cache-Control"] == "no-store"
-        frames = read_frames(told)
-        before = await until(frames, "ThreadFinished")
+    async with served_api.follow_events(thread_id) as response:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        assert response.headers["Cache-Control"] == "no-store"
+        frames = read_frames(response)
+        before = await read_until(frames, "ThreadFinished")
         await served_api.api.client().post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
-        after = await until(frames, "RequestShown")
-    got = [int(frame["id"]) for frame in before + after]
-    assert got == list(range(1, len(got) + 1))
+        after = await read_until(frames, "RequestShown")
+    seqs = [int(frame["id"]) for frame in before + after]
+    assert seqs == list(range(1, len(seqs) + 1))
     assert "RequestOpened" in {frame["event"] for frame in after}
-    read = (await served_api.api.client().get(f"/v1/threads/{thread_id}/events")).json()["events"]
-    assert [json.loads(frame["data"]) for frame in before + after] == read[: len(got)]
+    events = (await served_api.api.client().get(f"/v1/threads/{thread_id}/events")).json()["events"]
+    assert [json.loads(frame["data"]) for frame in before + after] == events[: len(seqs)]
 
 
 @pytest.mark.parametrize(
-    ("after", "last", "begins"), [(2, None, 3), (0, "2", 3), (1, "3", 4), (3, "1", 4), (0, None, 1)]
+    ("after", "last_event_id", "first"), [(2, None, 3), (0, "2", 3), (1, "3", 4), (3, "1", 4), (0, None, 1)]
 )
-async def test_a_stream_goes_on_where_it_was_left(
-    served_api: ServedApi, after: int, last: str | None, begins: int
+async def test_stream_continues_after_the_last_event(
+    served_api: ServedApi, after: int, last_event_id: str | None, first: int
 ) -> None:
     thread_id = await served_api.api.start_thread("look")
-    async with served_api.follow_events(thread_id, after, last) as told:
-        assert int((await anext(read_frames(told)))["id"]) == begins
+    async with served_api.follow_events(thread_id, after, last_event_id) as response:
+        assert int((await anext(read_frames(response)))["id"]) == first
 
 
-async def test_a_stream_of_no_thread_is_refused_before_it_begins(served_api: ServedApi) -> None:
-    async with served_api.follow_events("thr_none") as told:
-        assert told.status_code == 404
-        assert json.loads(await told.aread())["error"]["code"] == "thread_not_found"
+async def test_stream_of_an_unknown_thread_is_not_found(served_api: ServedApi) -> None:
+    async with served_api.follow_events("thr_none") as response:
+        assert response.status_code == 404
+        assert json.loads(await response.aread())["error"]["code"] == "thread_not_found"
 
 
-async def test_a_client_that_goes_is_forgotten(served_api: ServedApi) -> None:
+async def test_disconnected_client_is_unregistered(served_api: ServedApi) -> None:
     thread_id = await served_api.api.start_thread("look")
-    async with served_api.follow_events(thread_id) as told:
-        await anext(read_frames(told))
+    async with served_api.follow_events(thread_id) as response:
+        await anext(read_frames(response))
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         await served_api.streams.client_left.wait()
     assert not served_api.api.bot.engine._subscribers
 
 
-async def test_a_server_that_stops_ends_its_streams_with_a_whole_answer(served_api: ServedApi) -> None:
+async def test_stopping_server_ends_its_streams_completely(served_api: ServedApi) -> None:
     thread_id = await served_api.api.start_thread("look")
-    async with served_api.follow_events(thread_id) as told:
-        frames = read_frames(told)
-        await until(frames, "MessageSent")
+    async with served_api.follow_events(thread_id) as response:
+        frames = read_frames(response)
+        await read_until(frames, "MessageSent")
         await served_api.stop()
         assert [frame async for frame in frames if "event" in frame] == []
 
@@ -75,8 +75,8 @@ async def test_a_server_that_stops_ends_its_streams_with_a_whole_answer(served_a
 async def test_many_streams_end_together(served_api: ServedApi) -> None:
     thread_id = await served_api.api.start_thread("look")
     async with AsyncExitStack() as stack:
-        answers = [await stack.enter_async_context(served_api.follow_events(thread_id)) for _ in range(10)]
-        streams = [read_frames(told) for told in answers]
+        responses = [await stack.enter_async_context(served_api.follow_events(thread_id)) for _ in range(10)]
+        streams = [read_frames(response) for response in responses]
         for frames in streams:
             await anext(frames)
         await served_api.stop()
@@ -84,8 +84,8 @@ async def test_many_streams_end_together(served_api: ServedApi) -> None:
             assert all("id" in frame for frame in [frame async for frame in frames])
 
 
-async def test_a_stream_that_begins_after_the_end_tells_the_log_and_ends(served_api: ServedApi) -> None:
+async def test_stream_opened_during_shutdown_sends_the_log_and_ends(served_api: ServedApi) -> None:
     thread_id = await served_api.api.start_thread("look")
     served_api.streams.end()
-    async with served_api.follow_events(thread_id) as told:
-        assert [frame["event"] async for frame in read_frames(told)][-1] == "MessageSent"
+    async with served_api.follow_events(thread_id) as response:
+        assert [frame["event"] async for frame in read_frames(response)][-1] == "MessageSent"

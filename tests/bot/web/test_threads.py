@@ -8,10 +8,10 @@ from tests.bot.web.api_harness import ApiHarness, is_settled
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
-async def test_opening_a_thread_answers_with_all_that_the_contract_promises(api: ApiHarness) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "look", "labels": {"ticket": "T-1"}})
-    assert told.status_code == 201
-    thread = told.json()
+async def test_opened_thread_has_all_documented_fields(api: ApiHarness) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "look", "labels": {"ticket": "T-1"}})
+    assert response.status_code == 201
+    thread = response.json()
     assert set(thread) == {
         *("id", "title", "agent", "status", "version", "origin", "requester", "names", "open_requests"),
         *("created_at", "updated_at", "budget", "labels"),
@@ -30,57 +30,57 @@ async def test_opening_a_thread_answers_with_all_that_the_contract_promises(api:
     assert RFC3339_UTC.fullmatch(thread["updated_at"])
 
 
-async def test_an_opened_thread_goes_to_work(api: ApiHarness) -> None:
+async def test_opened_thread_runs(api: ApiHarness) -> None:
     thread_id = await api.start_thread("look")
     thread = (await api.client().get(f"/v1/threads/{thread_id}")).json()
     assert thread["status"] == "done"
     assert thread["budget"]["steps"]["spent"] > 0
 
 
-async def test_a_thread_that_asks_names_its_open_request(api: ApiHarness) -> None:
+async def test_waiting_thread_names_its_open_request(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
     thread = (await api.client().get(f"/v1/threads/{request['thread_id']}")).json()
     assert thread["status"] == "waiting_for_human"
     assert thread["open_requests"] == [request["id"]]
 
 
-async def test_what_a_known_person_says_is_trusted_and_what_a_program_says_is_not(api: ApiHarness) -> None:
+async def test_provenance_depends_on_the_author(api: ApiHarness) -> None:
     first, second = await api.start_thread("look", "alice"), await api.start_thread("look", "ci")
-    heard = [(await api.bot.engine.load(one)).history[0].provenance for one in (first, second)]
-    assert heard == [Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED]
+    provenances = [(await api.bot.engine.load(thread)).history[0].provenance for thread in (first, second)]
+    assert provenances == [Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED]
 
 
-async def test_the_agent_may_be_chosen(api: ApiHarness) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "hi", "agent": "guard"})
-    assert told.json()["agent"] == "guard"
+async def test_agent_can_be_chosen(api: ApiHarness) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "hi", "agent": "guard"})
+    assert response.json()["agent"] == "guard"
 
 
-async def test_an_agent_there_is_not_is_refused_with_those_there_are(api: ApiHarness) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "hi", "agent": "nobody"})
-    assert told.status_code == 422
-    assert told.json()["error"]["code"] == "unknown_agent"
-    assert "porter, guard" in told.json()["error"]["message"]
+async def test_unknown_agent_is_refused_with_the_known_ones(api: ApiHarness) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "hi", "agent": "nobody"})
+    assert response.status_code == 422
+    assert response.json()["error"]["code"] == "unknown_agent"
+    assert "porter, guard" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
     ("to", "origin"),
-    [("terminal:alice", "terminal:alice"), ("web:elsewhere", "web:elsewhere"), ("person:bob", "terminal:bob")],
+    [("terminal:alice", "terminal:alice"), ("web:other", "web:other"), ("person:bob", "terminal:bob")],
 )
-async def test_replies_may_go_where_a_channel_or_a_person_is(api: ApiHarness, to: str, origin: str) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "look", "reply_to": to})
-    assert told.json()["origin"] == origin
+async def test_replies_can_go_to_a_channel_or_a_person(api: ApiHarness, to: str, origin: str) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "look", "reply_to": to})
+    assert response.json()["origin"] == origin
 
 
 @pytest.mark.parametrize("to", ["slack:C0OPS", "agent:porter", "system:engine", "person:nobody", "role:release"])
-async def test_replies_cannot_go_where_nobody_is(api: ApiHarness, to: str) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "look", "reply_to": to})
-    assert told.status_code == 422
-    assert "reply_to" in told.json()["error"]["message"]
+async def test_invalid_reply_address_is_refused(api: ApiHarness, to: str) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "look", "reply_to": to})
+    assert response.status_code == 422
+    assert "reply_to" in response.json()["error"]["message"]
 
 
-async def test_a_channel_that_is_not_here_is_refused_with_the_channels_that_are(api: ApiHarness) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "look", "reply_to": "slack:C0OPS"})
-    assert "person, terminal, web" in told.json()["error"]["message"]
+async def test_unknown_channel_is_refused_with_the_known_ones(api: ApiHarness) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "look", "reply_to": "slack:C0OPS"})
+    assert "person, terminal, web" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -99,28 +99,28 @@ async def test_a_channel_that_is_not_here_is_refused_with_the_channels_that_are(
         ({"message": "hi", "labels": {"a": "x" * 257}}, "labels.a"),
     ],
 )
-async def test_a_thread_of_the_wrong_shape_is_refused_with_the_name_of_the_field(
+async def test_invalid_thread_is_refused_with_the_name_of_the_field(
     api: ApiHarness, body: dict[str, object], field: str
 ) -> None:
-    told = await api.client().post("/v1/threads", json=body)
-    assert told.status_code == 422
-    error = told.json()["error"]
+    response = await api.client().post("/v1/threads", json=body)
+    assert response.status_code == 422
+    error = response.json()["error"]
     assert error["code"] == "invalid"
     assert error["message"].startswith(f"{field}: ")
     assert error["details"][0]["field"] == field
 
 
-async def test_a_message_of_the_greatest_length_is_taken(api: ApiHarness) -> None:
-    told = await api.client().post("/v1/threads", json={"message": "ä" * 16_000})
-    assert told.status_code == 201
+async def test_message_of_the_maximum_length_is_accepted(api: ApiHarness) -> None:
+    response = await api.client().post("/v1/threads", json={"message": "ä" * 16_000})
+    assert response.status_code == 201
 
 
-async def test_fields_that_are_null_are_as_good_as_absent(api: ApiHarness) -> None:
+async def test_null_fields_count_as_omitted(api: ApiHarness) -> None:
     body = {"message": "look", "agent": None, "requester": None, "reply_to": None, "labels": None}
     assert (await api.client().post("/v1/threads", json=body)).status_code == 201
 
 
-async def test_threads_are_listed_newest_first_and_page_by_page(api: ApiHarness) -> None:
+async def test_threads_are_listed_newest_first_in_pages(api: ApiHarness) -> None:
     opened = [await api.start_thread("look") for _ in range(5)]
     client = api.client()
     seen, cursor = [], None
@@ -133,7 +133,7 @@ async def test_threads_are_listed_newest_first_and_page_by_page(api: ApiHarness)
     assert seen == opened[::-1]
 
 
-async def test_a_page_that_ends_with_the_list_has_no_next(api: ApiHarness) -> None:
+async def test_last_page_has_no_next_cursor(api: ApiHarness) -> None:
     await api.start_thread("look")
     assert (await api.client().get("/v1/threads", params={"limit": 1})).json()["next_cursor"] is None
 
@@ -142,16 +142,16 @@ async def test_threads_are_filtered_by_status_and_agent(api: ApiHarness) -> None
     done, waiting = await api.start_thread("look"), (await api.open_request("push v1"))["thread_id"]
     guarded = await api.start_thread("hi", agent="guard")
 
-    async def listed(**query: str) -> set[str]:
+    async def list_ids(**query: str) -> set[str]:
         page = await api.client().get("/v1/threads", params=query)
         return {thread["id"] for thread in page.json()["threads"]}
 
-    assert await listed(status="waiting_for_human") == {waiting}
-    assert await listed(status="done") == {done, guarded}
-    assert await listed(agent="guard") == {guarded}
-    assert await listed(agent="porter", status="done") == {done}
-    assert await listed(agent="nobody") == set()
-    assert await listed(agent="", status="", cursor="", limit="") == {done, waiting, guarded}
+    assert await list_ids(status="waiting_for_human") == {waiting}
+    assert await list_ids(status="done") == {done, guarded}
+    assert await list_ids(agent="guard") == {guarded}
+    assert await list_ids(agent="porter", status="done") == {done}
+    assert await list_ids(agent="nobody") == set()
+    assert await list_ids(agent="", status="", cursor="", limit="") == {done, waiting, guarded}
 
 
 @pytest.mark.parametrize(
@@ -167,15 +167,15 @@ async def test_threads_are_filtered_by_status_and_agent(api: ApiHarness) -> None
         "stauts=done",
     ],
 )
-async def test_a_list_that_makes_no_sense_is_refused(api: ApiHarness, query: str) -> None:
-    told = await api.client().get(f"/v1/threads?{query}")
-    assert told.status_code == 422
-    assert query.partition("=")[0] in told.json()["error"]["message"]
+async def test_invalid_list_query_is_refused(api: ApiHarness, query: str) -> None:
+    response = await api.client().get(f"/v1/threads?{query}")
+    assert response.status_code == 422
+    assert query.partition("=")[0] in response.json()["error"]["message"]
 
 
-async def test_a_thread_there_is_not_is_not_found(api: ApiHarness) -> None:
+async def test_unknown_thread_is_not_found(api: ApiHarness) -> None:
     client = api.client()
-    answers = [
+    responses = [
         await client.get("/v1/threads/thr_none"),
         await client.get("/v1/threads/thr_none/events"),
         await client.get("/v1/threads/thr_none/events", headers={"Accept": "text/event-stream"}),
@@ -186,36 +186,38 @@ async def test_a_thread_there_is_not_is_not_found(api: ApiHarness) -> None:
         await client.post("/v1/threads/thr_none/cancel"),
         await client.post("/v1/threads/thr_none/fork", json={"at": 1}),
     ]
-    assert {(told.status_code, told.json()["error"]["code"]) for told in answers} == {(404, "thread_not_found")}
+    assert {(response.status_code, response.json()["error"]["code"]) for response in responses} == {
+        (404, "thread_not_found")
+    }
 
 
-async def test_a_message_goes_to_the_thread(api: ApiHarness) -> None:
+async def test_message_is_posted_to_the_thread(api: ApiHarness) -> None:
     thread_id = await api.start_thread("look")
-    told = await api.client().post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
-    assert told.status_code == 202
-    assert told.json()["status"] == "running"
+    response = await api.client().post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
+    assert response.status_code == 202
+    assert response.json()["status"] == "running"
     assert (await api.wait_until(thread_id, is_settled)).status == "waiting_for_human"
 
 
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": " "}, {"text": "x" * 16_001}, {"text": "a", "b": 1}])
-async def test_a_message_of_the_wrong_shape_is_refused(api: ApiHarness, body: dict[str, object]) -> None:
+async def test_invalid_message_is_refused(api: ApiHarness, body: dict[str, object]) -> None:
     thread_id = await api.start_thread("look")
     assert (await api.client().post(f"/v1/threads/{thread_id}/messages", json=body)).status_code == 422
 
 
-async def test_a_cancelled_thread_takes_no_message(api: ApiHarness) -> None:
+async def test_cancelled_thread_refuses_messages(api: ApiHarness) -> None:
     waiting = (await api.open_request("push v1"))["thread_id"]
     await api.client().post(f"/v1/threads/{waiting}/cancel")
-    told = await api.client().post(f"/v1/threads/{waiting}/messages", json={"text": "hi"})
-    assert told.status_code == 409
-    assert told.json()["error"]["details"] == {"status": "cancelled"}
+    response = await api.client().post(f"/v1/threads/{waiting}/messages", json={"text": "hi"})
+    assert response.status_code == 409
+    assert response.json()["error"]["details"] == {"status": "cancelled"}
 
 
-async def test_a_replay_folds_to_what_is_stored(api: ApiHarness) -> None:
+async def test_replay_matches_the_stored_state(api: ApiHarness) -> None:
     thread_id = await api.start_thread("push v1")
     state = await api.wait_until(thread_id, lambda state: bool(state.open_request and state.open_request.cards))
-    told = await api.client().get(f"/v1/threads/{thread_id}/replay")
-    assert told.json() == {
+    response = await api.client().get(f"/v1/threads/{thread_id}/replay")
+    assert response.json() == {
         "id": thread_id,
         "version": state.version,
         "status": "waiting_for_human",
