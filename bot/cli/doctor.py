@@ -28,4 +28,4 @@ def doctor(*, as_json: JsonOption = False) -> None:
 
 
 def _rows(findings: Sequence[Finding]) -> list[tuple[Text | str, ...]]:
-    return [(Text(one.state, style=_STYLES[one.state]), one.name, one.message, one.fix or "") for one in findings]
+    return [(Text(f.state, style=_STYLES[f.state]), f.name, f.message, f.fix or "") for f in findings]

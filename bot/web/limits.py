@@ -11,7 +11,7 @@ from bot.web.errors import error_response, response_for_error
 BODY_TIMEOUT_SECONDS = 30.0
 MAX_BODY_BYTES = 256 * 1024
 """A message has at most 16 000 characters, so no valid API request is larger."""
-_MAX_CONTENT_LENGTH_DIGITS = 20  # a longer Content-Length is ignored; the bytes are receive_counted in any case
+_MAX_CONTENT_LENGTH_DIGITS = 20  # a longer Content-Length is ignored; the bytes are counted in any case
 MAX_CHANNEL_BODY_BYTES = 1_000_000
 """Channels may receive more: a Slack message has up to 40 000 characters and arrives in several formats at once."""
 

@@ -32,7 +32,7 @@ def make_client(server, person: str | None = "you") -> TerminalClient:
 
 
 class Terminal:
-    """Scripted chat that type_lines each line after the results of the line before."""
+    """Scripted chat that types each line after the results of the line before."""
 
     def __init__(self, server, person: str | None = "you") -> None:
         self._client = make_client(server, person)

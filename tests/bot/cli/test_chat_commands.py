@@ -1,4 +1,4 @@
-"""Chat commands, type_lines by a script and sent to a scripted server."""
+"""Chat commands, typed by a script and sent to a scripted server."""
 
 import json
 from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ from tests.databases import DATABASES, create_sqlite_database, drop_if_shared_se
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty database, migrated_database once and copied for each test."""
+    """Return an empty database, migrated once and copied for each test."""
     folder = tmp_path_factory.mktemp("migrated")
     create_sqlite_database(folder)
     return folder / "handrail.db"
