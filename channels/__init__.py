@@ -1,1 +1,1 @@
-"""The outside world, translated: one folder per channel, strangers to each other and to storage."""
+"""Channels on which people talk to the bot, one module or package each. They import neither each other nor storage."""

@@ -1,4 +1,4 @@
-"""The port every channel has, and what a channel can do, as data."""
+"""Protocols that channels implement, and the description of a channel's capabilities."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
@@ -9,9 +9,11 @@ from agents.messages import Assurance, Message, Receipt
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a channel's messages can carry. `degrade` makes of every message one that the channel can show.
+    """Features that a channel's messages support. `channels.text` renders messages for channels without them.
 
-    `longest` is characters in one message. `commands` is how a person answers in words, with `{code}` in it.
+    `max_length` is in characters per message. `reply_instructions` are the commands with which a person answers a
+    request by text; `{code}` in them stands for the code of the request. `assurance` rates how well the channel
+    authenticates people.
     """
 
     has_buttons: bool = False
@@ -25,85 +27,90 @@ class Capabilities:
 
 @runtime_checkable
 class PullChannel(Protocol):
-    """A channel whose people follow the log themselves: what is written is there for them, nothing has to be sent."""
+    """Channel whose clients read the event log themselves: a committed message counts as delivered."""
 
     @property
     def scheme(self) -> str:
-        """The scheme of its addresses."""
+        """Scheme of the channel's addresses."""
         ...
 
     @property
     def capabilities(self) -> Capabilities: ...
 
     def receipt_for(self, message: Message) -> Receipt:
-        """The receipt for what its people see of a message. Pure."""
+        """Return the receipt of a message, computed without I/O."""
         ...
 
 
 class ReplyStream(Protocol):
-    """A reply that somebody may read while a model writes it. It raises nothing: nobody waits for it."""
+    """Reply that is shown while a model writes it. Its methods never raise: showing it is best-effort."""
 
     def update(self, text: str) -> None:
-        """All of the reply so far."""
+        """Replace the shown text by `text`, the complete reply so far."""
         ...
 
     async def finish(self) -> Receipt | None:
-        """Show nothing more. Where it is shown, for the message that takes its place; None when nothing is."""
+        """Stop showing updates and return the receipt of the shown message, which the final one replaces.
+
+        Return None if nothing was shown.
+        """
         ...
 
     async def discard(self) -> None:
-        """Take it away: it was no reply after all."""
+        """Remove the shown text: the model's output turned out not to be a reply."""
         ...
 
 
 @runtime_checkable
 class StreamingChannel(Protocol):
-    """A channel that can show a reply while it is written."""
+    """Channel that can show a reply while it is written."""
 
     def start_reply(self, to: Address, recipient: Address | None) -> ReplyStream:
-        """A draft at this address, begun with its first words. `reader` is for whom it is written."""
+        """Return a stream for a reply at this address, shown from its first update on.
+
+        `recipient` is the person to whom the reply is addressed.
+        """
         ...
 
 
 IdleReason = Literal["waiting", "done", "cancelled"]
-"""Why nobody works: people or the clock are waited for, there is nothing more to do, or it was ended."""
+"""Why no agent works on a thread: it waits for a person or a timer, its work is done, or it was cancelled."""
 
 
 @runtime_checkable
 class StatusChannel(Protocol):
-    """A channel that can show that an agent is at work. Both return at once and raise nothing."""
+    """Channel that can show whether an agent is working. Both methods return at once and never raise."""
 
     def set_busy(self, address: Address, activity: str) -> None:
-        """It is, and what it does in words, such as `is thinking…`."""
+        """Show that an agent is working; `activity` describes its work, such as `is thinking…`."""
         ...
 
     def set_idle(self, address: Address, reason: IdleReason) -> None:
-        """It is not any more."""
+        """Show that no agent is working any more."""
         ...
 
 
 @runtime_checkable
 class PrivacyAwareChannel(Protocol):
-    """A channel some of whose addresses are read by one person alone."""
+    """Channel that knows which of its addresses only one person can read."""
 
     def is_private(self, address: Address) -> bool:
-        """Whether this one is."""
+        """Return whether only one person can read messages at this address."""
         ...
 
 
 @runtime_checkable
 class Channel(Protocol):
-    """Where messages leave, many at once: how many of them go on at the same time is the channel's to say.
+    """Channel to which messages are sent. `send` is called concurrently; the channel limits its own concurrency.
 
-    `send` raises Retryable or Permanent, and nothing else, when it cannot.
-
-    Of Retryable, Doubtful says that the message may have arrived all the same. Of Permanent, Misconfigured says that
-    it is not the message's fault: it waits until somebody has put that right.
+    If sending fails, `send` raises Retryable or Permanent and no other exception. DeliveryUncertain, a Retryable, means
+    that the message may have arrived. ConfigurationError, a Permanent, means that the message is not at fault: it
+    is kept until the configuration has been corrected.
     """
 
     @property
     def scheme(self) -> str:
-        """The scheme of its addresses."""
+        """Scheme of the channel's addresses."""
         ...
 
     @property
@@ -112,8 +119,9 @@ class Channel(Protocol):
     async def send(
         self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
     ) -> Receipt:
-        """Hand a message over, or put it in the place of an earlier one. `key` is the same for every attempt.
+        """Send a message, or update the one of the receipt `replaces`. `key` is the same for every attempt.
 
-        With `again` an earlier attempt may have arrived: look for it first, where the other side lets us.
+        `maybe_sent` means that an earlier attempt may have arrived: if the other side permits a lookup, look for that
+        message before sending another one.
         """
         ...

@@ -1,4 +1,4 @@
-"""The channels of this process: one line each."""
+"""Registry of the channels that need no configuration."""
 
 from collections.abc import Mapping
 
@@ -10,5 +10,5 @@ CHANNELS: tuple[Channel | PullChannel, ...] = (TerminalChannel(), RestChannel())
 
 
 def channels_by_scheme(channels: tuple[Channel | PullChannel, ...] = CHANNELS) -> Mapping[str, Channel | PullChannel]:
-    """Each channel under the scheme of its addresses."""
+    """Return the channels by the scheme of their addresses."""
     return {channel.scheme: channel for channel in channels}

@@ -1,4 +1,4 @@
-"""The degrade ladder: what a channel cannot show becomes what it can (buttons → links → words, long → cut)."""
+"""Rendering of messages as plain text for channels without buttons or with a limited length."""
 
 from hashlib import sha256
 
@@ -9,9 +9,9 @@ from channels.base import Capabilities
 
 
 def to_plain_text(message: Message, capabilities: Capabilities) -> str:
-    """The message in words alone, with how to answer it, no longer than the channel takes.
+    """Return the message as text with instructions for answering it, at most `capabilities.max_length` characters.
 
-    A card that is longer is cut, and says where to see all of it in place of how to approve it.
+    A longer card is truncated. Its instructions then say how to see all of it instead of how to approve it.
     """
     card = message.card
     if card is None or card.status != "open":
@@ -21,52 +21,52 @@ def to_plain_text(message: Message, capabilities: Capabilities) -> str:
     )
     if len(text) <= capabilities.max_length and not card.is_truncated:
         return text
-    below = "\n".join(
+    footer = "\n".join(
         [_TRUNCATION_NOTICE.format(code=card.code), *answer_instructions(card, capabilities, is_complete=False)]
     )
-    return f"{truncate(message.text, capabilities.max_length - len(below) - 1)}\n{below}"
+    return f"{truncate(message.text, capabilities.max_length - len(footer) - 1)}\n{footer}"
 
 
-_TRUNCATION_NOTICE = "This is not all of it. See all of it with `handrail requests show {code}` before you decide."
+_TRUNCATION_NOTICE = "This is truncated. Run `handrail requests show {code}` to read all of it before you decide."
 
 
 def answer_instructions(card: Card, capabilities: Capabilities, *, is_complete: bool = True) -> list[str]:
-    """What a person types here to answer this card; only a denial where not all of it is shown."""
+    """Return how to answer this card by text; an incomplete card can only be denied."""
     usable = (
-        way
-        for way in capabilities.reply_instructions
-        if _is_applicable(way, card) and (is_complete or way.startswith("/deny"))
+        instruction
+        for instruction in capabilities.reply_instructions
+        if _is_applicable(instruction, card) and (is_complete or instruction.startswith("/deny"))
     )
-    ways = [way.format(code=card.code) for way in usable]
+    lines = [instruction.format(code=card.code) for instruction in usable]
     if card.choices:
-        ways.append("Choices: " + ", ".join(card.choices))
+        lines.append("Choices: " + ", ".join(card.choices))
     if card.expires_at is not None:
-        ways.append(f"Open until {card.expires_at:%Y-%m-%d %H:%M} UTC.")
-    return ways
+        lines.append(f"Open until {card.expires_at:%Y-%m-%d %H:%M} UTC.")
+    return lines
 
 
 def answer_hint(request: Request, capabilities: Capabilities) -> str:
-    """Return how a person answers this request on a channel, in a few words; empty where the channel has no way."""
+    """Return how to answer this request on a channel, in a few words; empty if the channel offers nothing."""
     name = "/answer" if request.kind == "question" else "/approve"
-    command = next((way for way in capabilities.reply_instructions if way.startswith(name)), None)
+    command = next((text for text in capabilities.reply_instructions if text.startswith(name)), None)
     if command is not None:
         return command.format(code=request.code)
     return "use the buttons above" if capabilities.has_buttons else ""
 
 
 def _is_applicable(instruction: str, card: Card) -> bool:
-    """An approval is approved, denied or edited; a question is answered."""
+    """Return whether the instruction fits the kind of card: `/answer` for questions, all others for approvals."""
     return instruction.startswith("/answer") == (card.kind == "question")
 
 
 def truncate(text: str, max_length: int) -> str:
-    """The text, or as much of it as fits with its length told."""
+    """Return the text, or its beginning followed by its full length."""
     if len(text) <= max_length:
         return text
-    told = f"… ({len(text)} characters in all)"
-    return text[: max(0, max_length - len(told))] + told
+    suffix = f"… ({len(text)} characters in all)"
+    return text[: max(0, max_length - len(suffix))] + suffix
 
 
 def text_digest(text: str) -> str:
-    """128 bits of a digest of what was shown, for the receipt."""
+    """Return the first 128 bits of the text's SHA-256 digest as 32 hex digits, for a receipt."""
     return sha256(text.encode()).hexdigest()[:32]

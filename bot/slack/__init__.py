@@ -1,1 +1,1 @@
-"""Slack, wired: what comes in reaches threads and requests, and people are told what came of it."""
+"""Slack integration: handlers that turn Slack events into messages and answers, and reply to people."""

@@ -1,4 +1,4 @@
-"""Somebody opened our page, or their conversation with us: they are shown what there is, and what they may say."""
+"""Handler for the opening of the app's Home tab or Messages tab."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from channels.slack.suggestions import suggested_prompts
 
 @dataclass(frozen=True)
 class AppHome:
-    """What is drawn here is drawn anew each time somebody looks."""
+    """Publishes the Home tab and sets suggested prompts, each time a user opens the tab."""
 
     client: SlackClient
     overviews: OverviewQuery
     roster: Roster
 
     async def handle_opened(self, event: AppHomeOpened, bot: BotIdentity) -> None:
-        """Raises what SlackClient raises, and StoreUnavailable."""
+        """Publish the Home tab or set the prompts. Raises the errors of SlackClient, and StoreUnavailable."""
         if event.tab == "home":
             view = render_app_home(await self.overviews.load_overview(event.by, bot, has_links=True))
             await self.client.call("views.publish", user_id=event.by.id.rpartition("/")[2], view=view)

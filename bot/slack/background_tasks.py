@@ -1,4 +1,7 @@
-"""What is done once Slack was answered: nothing that must not be lost, for nobody tries it again."""
+"""Background tasks that run after Slack was acknowledged.
+
+They are not retried, so use them only for best-effort work such as ephemeral messages.
+"""
 
 import asyncio
 from collections.abc import Awaitable
@@ -10,18 +13,18 @@ from bot.log import LogEvent, log
 
 @dataclass
 class BackgroundTasks:
-    """Tasks of this process."""
+    """Running background tasks of this process."""
 
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def spawn(self, awaitable: Awaitable[object]) -> None:
-        """Begin it; a failure is logged."""
+        """Start a task; an error is logged."""
         task = asyncio.ensure_future(_run_and_log(awaitable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self, grace_seconds: float) -> None:
-        """What runs may end within so many seconds."""
+        """Wait at most this many seconds for the running tasks, then cancel the rest."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
             for task in late:
@@ -34,5 +37,5 @@ async def _run_and_log(awaitable: Awaitable[object]) -> None:
         await awaitable
     except HandrailError as error:
         log(LogEvent.BACKGROUND_TASK_FAILED, level="warning", channel="slack", error=error)
-    except Exception as error:  # noqa: BLE001 - nobody waits for it
+    except Exception as error:  # noqa: BLE001 - no caller awaits the task
         log(LogEvent.BACKGROUND_TASK_FAILED, level="error", channel="slack", error=error)

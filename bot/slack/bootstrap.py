@@ -1,4 +1,4 @@
-"""Slack put together: its channel for what leaves, its desk for what comes in."""
+"""Construction of the Slack channel, its event handlers and its connections from the settings."""
 
 import asyncio
 import ssl
@@ -35,7 +35,7 @@ from channels.slack.socket_mode import SocketModeConnection
 
 @dataclass(frozen=True)
 class SlackAccount:
-    """What the environment says of Slack. `key` seals buttons."""
+    """Slack credentials and network settings from the environment. `button_signing_key` signs button values."""
 
     bot_token: SecretStr
     api_url: str
@@ -47,77 +47,76 @@ class SlackAccount:
 
 
 def load_slack_account(settings: Settings, key: SecretStr) -> SlackAccount | None:
-    """None where nothing is said of Slack, or its proxy cannot be used. Raises Misconfigured when not enough is."""
+    """Return the account, None if Slack is not configured or its proxy setting is invalid.
+
+    Raises ConfigurationError if the configuration is incomplete.
+    """
     token, secret, app_token = settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token
     if token is None and secret is None and app_token is None:
         return None
     if token is None:
         raise ConfigurationError(
-            "SLACK_BOT_TOKEN is missing: without it nothing can be said in Slack; see docs/howto/slack.md"
+            "SLACK_BOT_TOKEN is missing: the bot needs it to send messages; see docs/howto/slack.md"
         )
     if secret is None and app_token is None:
         raise ConfigurationError(
-            "SLACK_BOT_TOKEN alone brings nothing in: set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET "
-            "(HTTP) as well; see docs/howto/slack.md"
+            "SLACK_BOT_TOKEN is set, but the bot cannot receive messages: also set SLACK_APP_TOKEN (Socket Mode) or "
+            "SLACK_SIGNING_SECRET (HTTP); see docs/howto/slack.md"
         )
     secrets = (secret.get_secret_value().strip(),) if secret is not None else ()
-    sealing, network = key.get_secret_value().encode(), NetworkSettings(settings.variables)
+    signing_key, network = key.get_secret_value().encode(), NetworkSettings(settings.variables)
     try:
         proxy = network.proxy_for(settings.slack_api_url)
     except ConfigurationError:
-        return None  # a warning names the variable; all other channels work
-    return SlackAccount(token, settings.slack_api_url, sealing, secrets, app_token, proxy, network.create_tls_context())
+        return None  # a warning names the variable; the other channels work
+    tls = network.create_tls_context()
+    return SlackAccount(token, settings.slack_api_url, signing_key, secrets, app_token, proxy, tls)
 
 
 def build_slack_channel(account: SlackAccount, clock: Clock, sleep: Sleep = sleep_until) -> SlackChannel:
-    """What leaves for Slack."""
+    """Return the channel that sends to Slack."""
 
     async def wait(seconds: float) -> None:
         await sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
 
     token = account.bot_token.get_secret_value()
     client = SlackClient(token, account.api_url, monotonic=clock.monotonic, proxy=account.proxy, tls=account.tls)
-    pace = RateLimiter(clock.monotonic, wait)
-    return SlackChannel(
-        client, BotIdentityCache(client), pace, account.button_signing_key, clock.now, _log_refused_file
-    )
+    limiter, identity = RateLimiter(clock.monotonic, wait), BotIdentityCache(client)
+    return SlackChannel(client, identity, limiter, account.button_signing_key, clock.now, _log_rejected_file)
 
 
-def _log_refused_file(error: Permanent) -> None:
-    """A long reply goes into messages in place of a file; `missing_scope` is for the operator to put right."""
+def _log_rejected_file(error: Permanent) -> None:
+    """Log that a long reply is sent as messages instead of a file; an operator can fix a `missing_scope`."""
     log(LogEvent.FILE_REFUSED, level="warning", channel="slack", reason=str(error))
 
 
 def build_event_dispatcher(channel: SlackChannel, bot: Bot) -> SlackEventDispatcher:
-    """What comes in from Slack."""
+    """Return the dispatcher with all event handlers."""
     client, roster, database = channel.client, bot.roster, bot.engine.database
-    notes, afterwards, stopping = (
-        EphemeralMessages(client),
-        BackgroundTasks(),
-        ThreadCanceller(bot.thread_control, roster.people),
-    )
-    looking = OverviewQuery(database, roster, client)
+    ephemeral, tasks = EphemeralMessages(client), BackgroundTasks()
+    canceller = ThreadCanceller(bot.thread_control, roster.people)
+    overviews = OverviewQuery(database, roster, client)
     return SlackEventDispatcher(
         identity_cache=channel.bot_identity,
         message_handlers=MessageHandlers(
-            ConversationRouter(database, bot.threads), stopping, roster, notes, afterwards
+            ConversationRouter(database, bot.threads), canceller, roster, ephemeral, tasks
         ),
-        action_handlers=ActionHandlers(bot.approvals, roster, notes, afterwards, channel.signing_key),
-        slash_commands=SlashCommands(looking, stopping, roster),
-        app_home=AppHome(client, looking, roster),
-        background_tasks=afterwards,
+        action_handlers=ActionHandlers(bot.approvals, roster, ephemeral, tasks, channel.signing_key),
+        slash_commands=SlashCommands(overviews, canceller, roster),
+        app_home=AppHome(client, overviews, roster),
+        background_tasks=tasks,
     )
 
 
 def build_slack_endpoint(account: SlackAccount, channel: SlackChannel, bot: Bot) -> SlackEndpoint:
-    """What is behind both ways in."""
+    """Return the endpoint that handles requests of HTTP and envelopes of Socket Mode."""
     return SlackEndpoint(build_event_dispatcher(channel, bot), account.signing_secrets, bot.clock.now)
 
 
 def build_socket_mode_runner(
     account: SlackAccount, endpoint: SlackEndpoint, bot: Bot, sleep: Sleep
 ) -> SocketModeRunner | None:
-    """Socket Mode, where there is an app token for it."""
+    """Return the Socket Mode runner, None if no app token is configured."""
     if account.app_token is None:
         return None
     token = account.app_token.get_secret_value()

@@ -1,4 +1,4 @@
-"""Stopping a thread from Slack: by its name for those it is for, and in its own conversation for its members."""
+"""Cancellation of a thread from Slack: by id, or within the thread's own conversation."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,24 @@ from storage.inbox import IdempotencyClaim
 
 @dataclass(frozen=True)
 class ThreadCanceller:
-    """Cancels threads."""
+    """Cancels threads on behalf of Slack users."""
 
-    steering: ThreadControl
+    thread_control: ThreadControl
     people: People
 
     async def cancel_by_id(self, thread_id: str, user: ResolvedUser, claim: IdempotencyClaim) -> None:
-        """Cancel a thread that is named. Raises ThreadNotFound, also when it is not for them, and WrongState."""
-        state = await self.steering.engine.load(thread_id)
+        """Cancel a thread by id. Raises ThreadNotFound, also if the user may not see it, and WrongState."""
+        state = await self.thread_control.engine.load(thread_id)
         if not may_view(state, to_viewer(user.address, self.people)):
             raise thread_not_found(thread_id)
-        await self.steering.cancel(thread_id, user.address, claim)
+        await self.thread_control.cancel(thread_id, user.address, claim)
 
     async def cancel_in_conversation(self, thread_id: str, user: ResolvedUser, claim: IdempotencyClaim) -> None:
-        """Cancel the thread of the conversation they are in: Slack decides who is a member of that.
+        """Cancel the thread of the conversation in which the user acted; Slack restricts that to its members.
 
-        Raises NotAllowed for a member the configuration does not know and who said nothing there, and WrongState.
+        Raises WrongState, and Forbidden for a user without a linked person who is no requester of the thread.
         """
-        state = await self.steering.engine.load(thread_id)
+        state = await self.thread_control.engine.load(thread_id)
         if user.person is None and user.address not in state.requesters:
-            raise Forbidden("only whoever asked, and people who are known here, may cancel it")
-        await self.steering.cancel(thread_id, user.address, claim)
+            raise Forbidden("only a requester or a person named in handrail.toml may cancel this thread")
+        await self.thread_control.cancel(thread_id, user.address, claim)

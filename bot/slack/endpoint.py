@@ -1,4 +1,4 @@
-"""The two ways in: HTTP, signed, and Socket Mode. Behind both everything goes the same way."""
+"""Entry points for Slack: signed HTTP requests and Socket Mode envelopes, handled in the same way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from agents.errors import Forbidden, HandrailError, InvalidInput
-from bot.log import LogEvent, log
+from bot.log import Level, LogEvent, log
 from bot.slack.event_dispatcher import SlackEventDispatcher
 from channels.slack.parser import (
     InboundPayload,
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class SlackEndpoint:
-    """Lets in what Slack signed; without a signing secret nothing comes in over HTTP."""
+    """Verifies and dispatches requests of Slack; without a signing secret it rejects all of HTTP."""
 
     dispatcher: SlackEventDispatcher
     signing_secrets: tuple[str, ...]
@@ -33,7 +33,10 @@ class SlackEndpoint:
     async def handle_http(
         self, body: bytes, content_type: str, *, timestamp: str | None, signature: str | None
     ) -> Json | None:
-        """What Slack is answered. Raises NotAllowed, Invalid, and Retryable: then it sends it again."""
+        """Handle a request and return the response's body, None for an empty one.
+
+        Raises Forbidden, InvalidInput, and Retryable, after which Slack sends the request again.
+        """
         try:
             verify_signature(
                 body, timestamp=timestamp, signature=signature, secrets=self.signing_secrets, now=self.now()
@@ -45,19 +48,22 @@ class SlackEndpoint:
         return await self._dispatch(unpack_http(body, content_type))
 
     async def handle_envelope(self, kind: str, payload: Any) -> Json | None:
-        """The same for an envelope of Socket Mode. Raises Unheard when Slack shall send it again."""
+        """Handle an envelope of Socket Mode and return the acknowledgement's payload.
+
+        Raises NotAcknowledged if Slack should send it again.
+        """
         try:
             return await self._dispatch(unpack_socket_envelope(kind, payload))
         except (InvalidInput, Forbidden) as error:
             log(LogEvent.INBOUND_REJECTED, level="warning", channel="slack", error=error)
             return None
         except Exception as error:
-            ours = isinstance(error, HandrailError)
-            log(LogEvent.INBOUND_REJECTED, level="warning" if ours else "error", channel="slack", error=error)
+            level: Level = "warning" if isinstance(error, HandrailError) else "error"
+            log(LogEvent.INBOUND_REJECTED, level=level, channel="slack", error=error)
             raise NotAcknowledged from error
 
     async def _dispatch(self, inbound: InboundPayload) -> Json | None:
         if (challenge := url_verification_challenge(inbound)) is not None:
             return {"challenge": challenge}
-        us = await self.dispatcher.identity_cache.get_for_payload(inbound.payload)
-        return await self.dispatcher.dispatch(parse_payload(inbound, us), us)
+        bot = await self.dispatcher.identity_cache.get_for_payload(inbound.payload)
+        return await self.dispatcher.dispatch(parse_payload(inbound, bot), bot)

@@ -1,4 +1,4 @@
-"""What only one person sees: private notes and modals. Neither is kept, so neither is tried again."""
+"""Ephemeral messages and modals, which only one user sees. They are not stored and not retried."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,35 +10,31 @@ from channels.slack.client import SlackClient
 from channels.slack.escaping import INERT, escape_hidden_except_whitespace, escape_mrkdwn, truncate
 from channels.slack.inbound_events import ThreadRef
 
-NOT_IN_CHANNEL_TEXT = "I am not in this channel, so I cannot answer here. Invite me, and point me to the message again."
+NOT_IN_CHANNEL_TEXT = "I cannot reply here because I am not in this channel. Invite me and use the shortcut again."
 
 
 @dataclass(frozen=True)
 class EphemeralMessages:
-    """Told by the app."""
+    """Sends ephemeral messages and opens modals."""
 
     client: SlackClient
 
     async def post(
         self, thread_ref: ThreadRef, user_address: Address, text: str, *, about_ts: str | None = None
     ) -> None:
-        """A note at a place, for one person; `about` is the ts of the message it follows.
+        """Post a message for one user in a thread; `about_ts` is the ts of the message that it concerns.
 
-        About a root it stands beside it: in a thread nobody has begun it would be shown to nobody
-        (docs.slack.dev/reference/methods/chat.postEphemeral). Raises what SlackClient raises.
+        About the root message it is posted in the channel: Slack shows no ephemeral message in a thread without replies
+        (docs.slack.dev/reference/methods/chat.postEphemeral). Raises the errors of SlackClient.
         """
-        user, words = (
-            user_address.id.rpartition("/")[2],
-            truncate(escape_hidden_except_whitespace(text), MAX_TEXT_LENGTH),
-        )
-        where = {"channel": thread_ref.channel} | (
-            {} if about_ts == thread_ref.thread_ts else {"thread_ts": thread_ref.thread_ts}
-        )
-        shown = {"text": escape_mrkdwn(words, MAX_TEXT_LENGTH), "blocks": list(sections_of(words)), **INERT}
-        await self.client.call("chat.postEphemeral", user=user, **where, **shown)
+        user = user_address.id.rpartition("/")[2]
+        shown = truncate(escape_hidden_except_whitespace(text), MAX_TEXT_LENGTH)
+        thread = {} if about_ts == thread_ref.thread_ts else {"thread_ts": thread_ref.thread_ts}
+        content = {"text": escape_mrkdwn(shown, MAX_TEXT_LENGTH), "blocks": list(sections_of(shown)), **INERT}
+        await self.client.call("chat.postEphemeral", channel=thread_ref.channel, user=user, **thread, **content)
 
     async def ask_for_invite(self, thread_ref: ThreadRef, response_url: str) -> None:
-        """Ask whoever pointed us to a message to let us in, if we cannot answer there."""
+        """Ask the user of a shortcut to invite the bot, if it cannot read the channel."""
         try:
             await self.client.call(
                 "conversations.replies", channel=thread_ref.channel, ts=thread_ref.thread_ts, limit=1
@@ -47,5 +43,5 @@ class EphemeralMessages:
             await self.client.post_to_response_url(response_url, NOT_IN_CHANNEL_TEXT)
 
     async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> None:
-        """Slack takes it within three seconds of what triggered it. Raises what SlackClient raises."""
+        """Open a modal. A trigger expires after three seconds. Raises the errors of SlackClient."""
         await self.client.call("views.open", trigger_id=trigger_id, view=view)

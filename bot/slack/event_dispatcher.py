@@ -1,4 +1,7 @@
-"""Where all that Slack sends is taken: what matters is committed, then Slack is answered, then come courtesies."""
+"""Dispatch of parsed Slack events to handlers.
+
+Durable effects are committed before the request is acknowledged; best-effort replies follow in the background.
+"""
 
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -31,7 +34,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class SlackEventDispatcher:
-    """One arm for each kind of fact."""
+    """Dispatches each kind of event to its handler."""
 
     identity_cache: BotIdentityCache
     message_handlers: MessageHandlers
@@ -41,7 +44,10 @@ class SlackEventDispatcher:
     background_tasks: BackgroundTasks
 
     async def dispatch(self, event: SlackEvent, bot: BotIdentity) -> Json | None:
-        """What Slack is answered; None is nothing but that it arrived. Raises Retryable: then Slack sends it again."""
+        """Handle an event and return the response's body, None for an empty one.
+
+        Raises Retryable, after which Slack sends the event again.
+        """
         match event:
             case UrlVerification():
                 return {"challenge": event.challenge}

@@ -1,4 +1,8 @@
-"""What people say on Slack reaches the thread of its place; a mention or a direct message opens one there."""
+"""Handlers for Slack messages.
+
+They route a message to the Handrail thread that is linked to its Slack thread, and open a new one for a mention or a
+direct message.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -27,14 +31,14 @@ from channels.text import truncate
 from storage.inbox import IdempotencyClaim
 
 CHANNEL = "slack"
-EMPTY_MESSAGE_TEXT = "(a message without words)"
+EMPTY_MESSAGE_TEXT = "(a message without text)"
 MAX_TEXT_LENGTH = 16_000
-"""Characters of a message that are heard, as at our other doors."""
+"""Characters of a message that are stored, as on the other channels."""
 
 
 @dataclass(frozen=True)
 class MessageHandlers:
-    """One method for each thing that is said, or done to what was said."""
+    """Handlers for messages, edits, shortcuts and the stop button."""
 
     conversations: ConversationRouter
     canceller: ThreadCanceller
@@ -43,69 +47,68 @@ class MessageHandlers:
     background_tasks: BackgroundTasks
 
     async def handle_message(self, message: MessagePosted, bot: BotIdentity) -> None:
-        """Hear it, once. What is said in threads that are not ours is not heard, and strangers are not."""
-        who = resolve_user(message.by, bot, self.roster.people)
-        agent, words = split_agent_prefix(message.text, self.roster.agents)
-        text = _append_file_names(words, message.files)
-        if is_external(message.by, bot, who) or not await self._is_relevant(message, text, bot):
+        """Post the message to its thread, once. Messages of external users and of unlinked threads are ignored."""
+        user = resolve_user(message.by, bot, self.roster.people)
+        agent, text = split_agent_prefix(message.text, self.roster.agents)
+        text = _append_file_names(text, message.files)
+        if is_external(message.by, bot, user) or not await self._is_relevant(message, text, bot):
             return
-        heard = IncomingMessage(
+        incoming = IncomingMessage(
             text=truncate(text, MAX_TEXT_LENGTH),
-            by=who.address,
+            by=user.address,
             source=message.thread_ref.address,
-            provenance=who.provenance,
+            provenance=user.provenance,
             at=message.at,
             ref=_message_ref(message.thread_ref, message.ts),
             quotes=message.quotes,
         )
-        await self._post(message, _with_default_text(heard), bot, agent)
+        await self._post(message, _with_default_text(incoming), bot, agent)
 
     async def handle_edit(self, edit: MessageChanged | MessageDeleted, bot: BotIdentity) -> None:
-        """Note what somebody made of their message. Slack does not tell who deleted one: it counts as its author."""
+        """Record an edit or deletion. Slack does not report who deleted a message: the author counts as the actor."""
         thread_id = await self._find_thread(edit.thread_ref, bot)
         if thread_id is None or edit.by is None:
             return
-        who = resolve_user(edit.by, bot, self.roster.people)
-        noted = IncomingEdit(
+        user = resolve_user(edit.by, bot, self.roster.people)
+        incoming = IncomingEdit(
             ref=_message_ref(edit.thread_ref, edit.ts),
             text=self._edited_text(edit.text) if isinstance(edit, MessageChanged) else None,
-            by=who.address,
+            by=user.address,
             source=edit.thread_ref.address,
-            provenance=who.provenance,
+            provenance=user.provenance,
             at=edit.at,
         )
-        with suppress(Conflict):  # a log we cannot read waits for a build that can
-            await self.conversations.threads.edit_message(
-                thread_id, noted, claim=IdempotencyClaim(CHANNEL, edit.dedup_keys)
-            )
+        claim = IdempotencyClaim(CHANNEL, edit.dedup_keys)
+        with suppress(Conflict):  # the log may need a newer version of Handrail
+            await self.conversations.threads.edit_message(thread_id, incoming, claim=claim)
 
     async def handle_shortcut(self, shortcut: MessageShortcut, bot: BotIdentity) -> None:
-        """Ask about a message. Its words are those of whoever wrote it, who may be anybody."""
-        who = resolve_user(shortcut.by, bot, self.roster.people)
-        if is_external(shortcut.by, bot, who):
+        """Post the message of a shortcut to its thread. It is unverified, unless the user of the shortcut wrote it."""
+        user = resolve_user(shortcut.by, bot, self.roster.people)
+        if is_external(shortcut.by, bot, user):
             return
-        own = shortcut.author == shortcut.by
-        heard = IncomingMessage(
+        is_own = shortcut.author == shortcut.by
+        incoming = IncomingMessage(
             text=truncate(shortcut.text, MAX_TEXT_LENGTH) or ("" if shortcut.quotes else EMPTY_MESSAGE_TEXT),
-            by=who.address,
+            by=user.address,
             source=shortcut.thread_ref.address,
-            provenance=who.provenance if own else Provenance.UNVERIFIED,
+            provenance=user.provenance if is_own else Provenance.UNVERIFIED,
             at=shortcut.at,
-            author=None if own else shortcut.author_name,
+            author=None if is_own else shortcut.author_name,
             quotes=shortcut.quotes,
         )
-        await self._post(shortcut, _with_default_text(heard), bot)
+        await self._post(shortcut, _with_default_text(incoming), bot)
         if shortcut.response_url is not None:
             self.background_tasks.spawn(self.ephemeral.ask_for_invite(shortcut.thread_ref, shortcut.response_url))
 
     async def handle_session_stopped(self, event: SessionStopped, bot: BotIdentity) -> None:
-        """Cancel the thread, for those who may."""
+        """Cancel the thread; a user who may not do that gets an ephemeral message."""
         thread_id = await self._find_thread(event.thread_ref, bot)
         if thread_id is None:
             return
-        who = resolve_user(event.by, bot, self.roster.people)
+        user = resolve_user(event.by, bot, self.roster.people)
         try:
-            await self.canceller.cancel_in_conversation(thread_id, who, IdempotencyClaim(CHANNEL, event.dedup_keys))
+            await self.canceller.cancel_in_conversation(thread_id, user, IdempotencyClaim(CHANNEL, event.dedup_keys))
         except Permanent as error:
             self.background_tasks.spawn(self.ephemeral.post(event.thread_ref, event.by, f"{error}."))
 
@@ -116,30 +119,34 @@ class MessageHandlers:
         bot: BotIdentity,
         agent: str | None = None,
     ) -> None:
-        opening = NewThread(message=message, requester=message.by, origin=event.thread_ref.address, agent=agent)
+        new_thread = NewThread(message=message, requester=message.by, origin=event.thread_ref.address, agent=agent)
+        keys, claim = (conversation_key(event.thread_ref, bot),), IdempotencyClaim(CHANNEL, event.dedup_keys)
         try:
-            places, claim = (conversation_key(event.thread_ref, bot),), IdempotencyClaim(CHANNEL, event.dedup_keys)
-            await self.conversations.post(places, opening, claim, is_first=event.ts == event.thread_ref.thread_ts)
+            await self.conversations.post(keys, new_thread, claim, is_first=event.ts == event.thread_ref.thread_ts)
         except Conflict as error:
             await self._report_rejection(event, bot, f"{error}.")
 
     async def _report_rejection(self, event: MessagePosted | MessageShortcut, bot: BotIdentity, reason: str) -> None:
-        """Say so, once: a mention comes under two names, and both are refused."""
+        """Send the reason to the author, once: Slack delivers a mention twice, and both are rejected."""
         thread_id = await self._find_thread(event.thread_ref, bot)
         claim = IdempotencyClaim(CHANNEL, event.dedup_keys)
         if thread_id is None or await self.conversations.threads.record_ignored(thread_id, claim):
             self.background_tasks.spawn(self.ephemeral.post(event.thread_ref, event.by, reason, about_ts=event.ts))
 
     async def _is_relevant(self, message: MessagePosted, text: str, bot: BotIdentity) -> bool:
-        """A reply where the thread is ours; what says nothing only where it opens one: it would answer questions."""
-        opens, says = message.kind != "reply", bool(text or message.quotes)
-        if opens and says:
+        """Return whether to process this message.
+
+        Replies count only in linked threads. Empty messages count only if they open a thread, because in an open thread
+        an empty text could answer a question.
+        """
+        may_open, has_content = message.kind != "reply", bool(text or message.quotes)
+        if may_open and has_content:
             return True
-        known = await self._find_thread(message.thread_ref, bot) is not None
-        return says if known else opens
+        is_linked = await self._find_thread(message.thread_ref, bot) is not None
+        return has_content if is_linked else may_open
 
     def _edited_text(self, text: str) -> str:
-        """What an edited message says now, read as it was when it was new."""
+        """Return the text of an edited message, processed like that of a new one."""
         return truncate(split_agent_prefix(text, self.roster.agents)[1], MAX_TEXT_LENGTH)
 
     async def _find_thread(self, thread_ref: ThreadRef, bot: BotIdentity) -> str | None:
@@ -147,15 +154,18 @@ class MessageHandlers:
 
 
 def conversation_key(thread_ref: ThreadRef, bot: BotIdentity) -> str:
-    """The place as conversations know it. An app has one home: what tells another team of the same channel is ours."""
+    """Return the conversation key of a Slack thread.
+
+    It has the installation's id, because in a shared channel events may name another team for the same thread.
+    """
     return f"{bot.installation_id}:{thread_ref.channel}:{thread_ref.thread_ts}"
 
 
 def split_agent_prefix(text: str, agents: Iterable[str]) -> tuple[str | None, str]:
-    """The agent somebody calls by its name, as in `oncall: what is burning?`, and what they say to it."""
-    name, colon, rest = text.partition(":")
-    called = name.strip().lower()
-    return (called, rest.strip()) if colon and called in agents else (None, text)
+    """Split a leading agent name from a text, as in `oncall: what is burning?`. The name is None if there is none."""
+    prefix, colon, rest = text.partition(":")
+    name = prefix.strip().lower()
+    return (name, rest.strip()) if colon and name in agents else (None, text)
 
 
 def _message_ref(thread_ref: ThreadRef, ts: str) -> str:
@@ -163,15 +173,15 @@ def _message_ref(thread_ref: ThreadRef, ts: str) -> str:
 
 
 def _with_default_text(message: IncomingMessage) -> IncomingMessage:
-    """Without own words the first quote is what was said; a person who says nothing asks what can be said."""
-    quotes = tuple(Quote(text=truncate(one.text, MAX_TEXT_LENGTH), author=one.author) for one in message.quotes)
+    """Return the message with its first quote as its text if it has none; a message without both becomes `help`."""
+    quotes = tuple(Quote(text=truncate(quote.text, MAX_TEXT_LENGTH), author=quote.author) for quote in message.quotes)
     if message.text or not quotes:
         return message.model_copy(update={"text": message.text or "help", "quotes": quotes})
     first, *rest = quotes
-    main = {"text": first.text, "author": first.author, "provenance": Provenance.UNVERIFIED}
-    return message.model_copy(update={**main, "quotes": tuple(rest)})
+    quoted = {"text": first.text, "author": first.author, "provenance": Provenance.UNVERIFIED}
+    return message.model_copy(update={**quoted, "quotes": tuple(rest)})
 
 
 def _append_file_names(text: str, files: Iterable[File]) -> str:
-    """Files are named; what is in them is not read."""
+    """Return the text followed by the names of the files, whose content is not read."""
     return "\n".join(filter(None, [text, *(f"(attached: {file.name or file.id})" for file in files)]))

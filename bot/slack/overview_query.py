@@ -1,4 +1,4 @@
-"""What somebody on Slack may look up: what waits for them, and their threads."""
+"""Query for the overview of a Slack user: the requests that wait for them, and their threads."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,30 +20,30 @@ from storage.database import Database
 from storage.event_store import events_after, list_thread_states
 
 MAX_ITEMS = 13
-"""Of each kind: one more than is shown tells that there are more."""
+"""Rows of each kind: one more than is shown, so that the overview can say that there are more."""
 EPOCH = datetime.fromtimestamp(0, UTC)
 _MAX_FIRST_EVENTS = 5
 
 
 @dataclass(frozen=True)
 class OverviewQuery:
-    """Reads the store; `linked` also asks Slack where things are, which takes a call for each."""
+    """Loads overviews from the store, and permalinks from Slack."""
 
     database: Database
     roster: Roster
     client: SlackClient
 
     async def load_overview(self, user_address: Address, bot: BotIdentity, *, has_links: bool = False) -> Overview:
-        """All there is for one person of Slack."""
-        who = resolve_user(user_address, bot, self.roster.people)
-        requests = await RequestQuery(decidable_by(who.person), "open").fetch(self.database, MAX_ITEMS)
-        threads = await self.list_threads(who)
-        waiting = [await self._pending_request(request, has_links=has_links) for request in requests]
-        rows = [await self._thread_summary(state, has_links=has_links) for state in threads]
-        return Overview(user_address, who.person, tuple(waiting), tuple(rows))
+        """Return the overview of one user. `has_links` adds permalinks, which takes one call of Slack per row."""
+        user = resolve_user(user_address, bot, self.roster.people)
+        requests = await RequestQuery(decidable_by(user.person), "open").fetch(self.database, MAX_ITEMS)
+        threads = await self.list_threads(user)
+        pending = [await self._pending_request(request, has_links=has_links) for request in requests]
+        summaries = [await self._thread_summary(state, has_links=has_links) for state in threads]
+        return Overview(user_address, user.person, tuple(pending), tuple(summaries))
 
     async def list_threads(self, user: ResolvedUser) -> list[ThreadState]:
-        """The threads that work for somebody, newest first."""
+        """Return the threads that the user requested, newest first."""
         return await self.database.read(partial(list_thread_states, requester=user.address, limit=MAX_ITEMS))
 
     async def _pending_request(self, request: Request, *, has_links: bool) -> PendingRequest:
@@ -56,16 +56,16 @@ class OverviewQuery:
     async def _thread_summary(self, state: ThreadState, *, has_links: bool) -> ThreadSummary:
         root = _slack_root_message(state.origin) if has_links else None
         link = await self._fetch_permalink(*root) if root else None
-        asked, at = await self._load_first_message(state.thread_id), state.updated_at or EPOCH
-        return ThreadSummary(state.agent, state.status, asked, at, link)
+        title, updated_at = await self._load_first_message(state.thread_id), state.updated_at or EPOCH
+        return ThreadSummary(state.agent, state.status, title, updated_at, link)
 
     async def _load_first_message(self, thread_id: str) -> str:
-        """What was said first."""
-        first = await self.database.read(partial(events_after, thread_id=thread_id, limit=_MAX_FIRST_EVENTS))
-        return next((event.text for _, event in first if isinstance(event, MessageReceived)), "")
+        """Return the text of the thread's first message, empty if it is not among its first events."""
+        events = await self.database.read(partial(events_after, thread_id=thread_id, limit=_MAX_FIRST_EVENTS))
+        return next((event.text for _, event in events if isinstance(event, MessageReceived)), "")
 
     async def _fetch_permalink(self, channel: str, ts: str) -> str | None:
-        """Where a message is found, if Slack tells."""
+        """Return a message's permalink, None if the call fails."""
         try:
             return str((await self.client.call("chat.getPermalink", channel=channel, message_ts=ts)).get("permalink"))
         except HandrailError:
@@ -73,9 +73,12 @@ class OverviewQuery:
 
 
 def _slack_root_message(origin: Address) -> tuple[str, str] | None:
-    """The channel and the ts a thread hangs on, if it does on Slack; people may have named any place for replies."""
+    """Return the channel and ts of a thread's root message on Slack, None for any other origin.
+
+    The origin may be an invalid Slack address, because callers of the API choose it.
+    """
     try:
-        spot = parse_destination(origin) if origin.scheme == "slack" else None
+        found = parse_destination(origin) if origin.scheme == "slack" else None
     except Permanent:
         return None
-    return (spot.channel, spot.thread_ts) if isinstance(spot, Destination) and spot.thread_ts is not None else None
+    return (found.channel, found.thread_ts) if isinstance(found, Destination) and found.thread_ts is not None else None

@@ -1,4 +1,4 @@
-"""`/handrail help|status|approvals|whoami|cancel`, answered at once to whoever typed it."""
+"""Handler for `/handrail help|status|approvals|whoami|cancel`, with an immediate ephemeral reply."""
 
 from dataclasses import dataclass
 
@@ -28,16 +28,16 @@ FINAL_STATUSES = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class SlashCommands:
-    """Answers commands."""
+    """Handles the subcommands of `/handrail`."""
 
     overviews: OverviewQuery
     canceller: ThreadCanceller
     roster: Roster
 
     async def handle(self, command: SlashCommand, bot: BotIdentity) -> EphemeralReply:
-        """What Slack shows in answer. Raises Retryable."""
-        word, _, rest = command.text.partition(" ")
-        match word.lower():
+        """Run a subcommand and return the reply. Raises Retryable."""
+        subcommand, _, rest = command.text.partition(" ")
+        match subcommand.lower():
             case "" | "help":
                 return help_reply(help_text(self.roster.get_agent(None)))
             case "status":
@@ -49,26 +49,25 @@ class SlashCommands:
             case "cancel":
                 return await self._cancel(command, rest.strip(), bot)
             case _:
-                return unknown_subcommand_reply(word)
+                return unknown_subcommand_reply(subcommand)
 
     async def _cancel(self, command: SlashCommand, requested_id: str, bot: BotIdentity) -> EphemeralReply:
-        """The thread that is named, or the one of theirs that goes on: Slack does not tell where a command is typed."""
-        who = resolve_user(command.by, bot, self.roster.people)
+        """Cancel the thread with this id, or the user's only active one: Slack does not report a command's thread."""
+        user = resolve_user(command.by, bot, self.roster.people)
         try:
-            thread_id = requested_id or _only_active_thread(await self.overviews.list_threads(who))
-            await self.canceller.cancel_by_id(thread_id, who, IdempotencyClaim(CHANNEL, command.dedup_keys))
+            thread_id = requested_id or _only_active_thread(await self.overviews.list_threads(user))
+            await self.canceller.cancel_by_id(thread_id, user, IdempotencyClaim(CHANNEL, command.dedup_keys))
         except Permanent as error:
             return rejection_reply(str(error))
         return cancelled_reply(thread_id)
 
 
 def _only_active_thread(threads: list[ThreadState]) -> str:
-    """Raises Invalid when it is not clear which one is meant."""
-    going = [state.thread_id for state in threads if state.status not in FINAL_STATUSES]
-    if len(going) == 1:
-        return going[0]
-    raise InvalidInput(
-        "say which one: " + ", ".join(f"/handrail cancel {name}" for name in going)
-        if going
-        else "none of your threads goes on"
-    )
+    """Return the id of the only active thread. Raises InvalidInput if there is none or more than one."""
+    active = [state.thread_id for state in threads if state.status not in FINAL_STATUSES]
+    if len(active) == 1:
+        return active[0]
+    if not active:
+        raise InvalidInput("you have no active thread")
+    commands = ", ".join(f"/handrail cancel {thread_id}" for thread_id in active)
+    raise InvalidInput(f"you have several active threads; choose one: {commands}")

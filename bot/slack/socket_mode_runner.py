@@ -1,4 +1,4 @@
-"""Keeps a connection of Socket Mode open. The SDK renews it; when it hangs or gives up, another takes its place."""
+"""Runner that keeps a Socket Mode connection open. It replaces a connection that the SDK fails to renew."""
 
 import asyncio
 from collections.abc import Callable, MutableMapping
@@ -13,20 +13,20 @@ from bot.tool_runner import next_retry_at
 from channels.slack.socket_mode import SocketModeConnection
 
 CONNECT_TIMEOUT_SECONDS = 15.0
-"""Seconds for a connection to come into being."""
+"""Limit for opening a connection."""
 
 HEALTH_CHECK_INTERVAL = timedelta(seconds=10)
-"""Between two looks whether it still holds."""
+"""Interval between two checks of the connection."""
 
 SHUTDOWN_GRACE_SECONDS = 3.0
-"""Seconds for what came in to be committed and answered when we stop."""
+"""Time to commit and acknowledge received envelopes during shutdown."""
 
 RUNNER_NAME = "socket:slack"
 
 
 @dataclass
 class SocketModeRunner:
-    """`troubles` says so while there is no connection."""
+    """Runs one connection at a time; while there is none, `channel_errors` has an entry."""
 
     socket_factory: Callable[[], SocketModeConnection]
     channel_errors: MutableMapping[str, str]
@@ -37,11 +37,11 @@ class SocketModeRunner:
     _task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self.channel_errors[RUNNER_NAME] = "it is not connected yet"
+        self.channel_errors[RUNNER_NAME] = "the Socket Mode connection is not open yet"
         self._task = asyncio.create_task(self.loops.supervise(RUNNER_NAME, self._run, self._stopping))
 
     async def stop(self) -> None:
-        """What came in is answered, if that is soon; what is not, Slack sends again."""
+        """Stop; Slack delivers envelopes again that are not acknowledged within the grace period."""
         self._stopping.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=SHUTDOWN_GRACE_SECONDS)
@@ -56,11 +56,11 @@ class SocketModeRunner:
                 await self.sleep(next_retry_at(attempt + 1, self.clock.jitter(), self.clock.now()), self._stopping)
 
     async def _run_connection(self) -> bool:
-        """Whether a connection could be opened, once it is over."""
+        """Run a connection until it ends; return whether it could be opened."""
         socket = self.socket_factory()
         try:
             return await self._connect_and_monitor(socket)
-        except Exception as error:  # noqa: BLE001 - whatever the SDK meets, another connection is tried
+        except Exception as error:  # noqa: BLE001 - after any error of the SDK another connection is tried
             self.loops.failure_counts[RUNNER_NAME] += 1
             self._report_lost(error)
             return False
@@ -68,7 +68,7 @@ class SocketModeRunner:
             await socket.close()
 
     async def _connect_and_monitor(self, socket: SocketModeConnection) -> bool:
-        """Whether it could be opened; if so, once it is lost or we stop."""
+        """Open a connection and wait until it is lost or the runner stops; return whether it could be opened."""
         if not await socket.connect(CONNECT_TIMEOUT_SECONDS):
             self._report_lost()
             return False
@@ -83,6 +83,6 @@ class SocketModeRunner:
 
     def _report_lost(self, error: Exception | None = None) -> None:
         self.channel_errors[RUNNER_NAME] = (
-            "there is no connection; SLACK_APP_TOKEN may be wrong, or Slack does not answer"
+            "the Socket Mode connection is down; SLACK_APP_TOKEN may be wrong, or Slack cannot be reached"
         )
         log(LogEvent.SOCKET_LOST, level="warning", channel="slack", error=error, trace=error)

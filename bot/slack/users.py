@@ -1,4 +1,4 @@
-"""Whom an identity of Slack belongs to."""
+"""Resolution of Slack users to the people of `handrail.toml`."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from channels.slack.inbound_events import BotIdentity, identity_aliases
 
 @dataclass(frozen=True)
 class ResolvedUser:
-    """`by` is the person's own address where we know them, else the one Slack gave us."""
+    """Slack user. `address` is that of the linked person, or else the Slack address."""
 
     address: Address
     person: Person | None
@@ -21,13 +21,13 @@ class ResolvedUser:
 
 
 def resolve_user(user_address: Address, bot: BotIdentity, people: People) -> ResolvedUser:
-    """Only the ids of Slack lead to a person: names and mail addresses can be changed by their owners."""
+    """Find the person of a Slack user by id; users can change their names and mail addresses."""
     for address in identity_aliases(user_address, *bot.internal_teams):
-        if (who := people.get(address)) is not None:
-            return ResolvedUser(person_address(who.key), who)
+        if (person := people.get(address)) is not None:
+            return ResolvedUser(person_address(person.key), person)
     return ResolvedUser(user_address, None)
 
 
 def is_external(user_address: Address, bot: BotIdentity, user: ResolvedUser) -> bool:
-    """Whether they are of another workspace or organisation, and nobody the configuration names."""
+    """Return whether the user belongs to another workspace or organisation and is not linked to a person."""
     return user.person is None and user_address.id.partition("/")[0] not in bot.internal_teams

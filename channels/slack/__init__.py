@@ -1,1 +1,1 @@
-"""Slack: people ask and decide in channels, threads and direct messages."""
+"""Slack channel: people give instructions and decide requests in channels, threads and direct messages."""

@@ -1,4 +1,4 @@
-"""The names of our buttons, modals and shortcut, and what a modal remembers of the card it was opened from."""
+"""Ids of Handrail's buttons, modals and shortcut, and the context that a modal carries in its metadata."""
 
 import json
 import re
@@ -14,23 +14,26 @@ DENY = "handrail.deny"
 EDIT = "handrail.edit"
 ANSWER = "handrail.answer"
 CHOOSE = "handrail.choose"
-"""A list to choose from; its buttons are called `handrail.choose.0` and so on."""
+"""Choice of an option from a select menu; as buttons, options have the ids `handrail.choose.0` and so on."""
 SHOW = "handrail.show"
-"""Opens a modal with all of a card that does not fit a message, and leads from one page of it to the next."""
+"""Opens a modal with the complete card, and shows the next page of it."""
 SHORTCUT_ID = "handrail.ask"
-"""The shortcut in the menu of a message."""
+"""Callback id of the message shortcut."""
 
 _PREFIX = "handrail."
 _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
 def is_handrail_id(identifier: str) -> bool:
-    """Whether a button or a modal is ours: what else we show, such as a link, Slack reports too."""
+    """Return whether an action or callback id is Handrail's; Slack also reports clicks on link buttons."""
     return identifier.startswith(_PREFIX)
 
 
 def split_action_id(action_id: str, value: str | None) -> tuple[str, int | None]:
-    """The action without its number, and the number: of a button, or what was chosen from a list."""
+    """Return the action id without its number, and the index of the chosen option, if any.
+
+    The index of a button is in its action id, that of a select menu in `value`.
+    """
     if action_id.startswith(f"{CHOOSE}."):
         action_id, _, value = action_id.rpartition(".")
     return action_id, int(value) if value and _NUMBER.fullmatch(value) else None
@@ -38,9 +41,9 @@ def split_action_id(action_id: str, value: str | None) -> tuple[str, int | None]
 
 @dataclass(frozen=True)
 class ModalContext:
-    """The card a modal was opened from. It travels in `private_metadata`: a modal sent tells of no message.
+    """Card from which a modal was opened, kept in `private_metadata`, because a submission names no message.
 
-    `page` is the page of the card that sending the modal leads to.
+    `page` is the index of the card's page that is shown next.
     """
 
     signed_value: str
@@ -50,14 +53,14 @@ class ModalContext:
     page: int = 0
 
     def to_metadata(self) -> str:
-        """As `private_metadata`, which holds 3000 characters (docs.slack.dev/reference/views/modal-views)."""
+        """Return the JSON for `private_metadata`, which holds 3000 characters (docs.slack.dev/reference/views)."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_metadata(cls, metadata: str) -> "ModalContext":
-        """Raises Invalid for what we never wrote."""
-        read = validate(_ModalMetadata, parse_json_object(metadata))
-        return cls(read.signed_value, read.channel, read.message_ts, read.thread_ts, read.page)
+        """Parse `private_metadata`. Raises InvalidInput for metadata of another format."""
+        parsed = validate(_ModalMetadata, parse_json_object(metadata))
+        return cls(parsed.signed_value, parsed.channel, parsed.message_ts, parsed.thread_ts, parsed.page)
 
 
 class _ModalMetadata(Payload):

@@ -1,4 +1,4 @@
-"""What Slack shows under a thread while an agent works there, with a button to stop it.
+"""Status that Slack shows under a thread while an agent works there, with a button to stop it.
 
 An agent's session is `processing` while it works, `suspended` while it waits (docs.slack.dev/ai/agent-sessions).
 """
@@ -13,10 +13,10 @@ from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination
 
 SHOW_DELAY_SECONDS = 0.3
-"""Seconds: what is over by then needs no sign."""
+"""Delay before a status is shown: shorter work shows none."""
 
 MIN_INTERVAL_SECONDS = 1.0
-"""Seconds between two threads that begin to show a sign: Slack takes some fifty changes a minute."""
+"""Interval between two threads that begin to show a status: Slack permits about 50 changes per minute."""
 
 MAX_ATTEMPTS = 5
 _RETRY_DELAY_SECONDS = 5.0
@@ -26,7 +26,7 @@ _SESSION_STATUSES: dict[IdleReason, str] = {"waiting": "suspended", "done": "act
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """The session's status, and what the agent is doing in words."""
+    """Session status, and a text that describes what the agent is doing."""
 
     session_status: str
     activity: str = ""
@@ -40,13 +40,13 @@ class _ThreadStatus:
 
     @property
     def is_outdated(self) -> bool:
-        """What was over before anybody saw it needs no sign."""
+        """Return whether Slack must be updated; work that ended before it was shown needs no update."""
         return self.target != self.current and (self.current is not None or self.target.session_status == _PROCESSING)
 
 
 @dataclass
 class StatusUpdater:
-    """One sign for each thread: the last one that was wanted. Nobody waits for it, and nothing depends on it."""
+    """Updates the status of each thread in the background. Only the latest status is sent; this is best-effort."""
 
     client: SlackClient
     monotonic: Callable[[], float]
@@ -56,7 +56,7 @@ class StatusUpdater:
     _unsupported: set[tuple[str, str]] = field(default_factory=set)
 
     def set_busy(self, destination: Destination, activity: str) -> None:
-        """A crowd that begins at once reads no signs: of those only the first one gets one."""
+        """Show a thread as busy. If several begin within MIN_INTERVAL_SECONDS, only the first one shows a status."""
         if destination not in self._threads:
             if self.monotonic() < self._next_start_at:
                 return
@@ -68,7 +68,7 @@ class StatusUpdater:
             self._set(destination, AgentStatus(_SESSION_STATUSES[reason]))
 
     async def stop(self) -> None:
-        """What is shown stays until the next process goes on with the thread."""
+        """Stop updating; the shown status stays until the next process continues the thread."""
         tasks = [thread.task for thread in self._threads.values() if thread.task is not None]
         for task in tasks:
             task.cancel()
@@ -81,31 +81,31 @@ class StatusUpdater:
             thread.task = asyncio.create_task(self._sync(destination, thread), name="slack status")
 
     async def _sync(self, destination: Destination, thread: _ThreadStatus) -> None:
-        """Until what is shown is what is wanted, or it fails too often. What rests is forgotten."""
+        """Send updates until Slack shows the target status or too many have failed; then forget an idle thread."""
         if thread.current is None:
             await self.sleep(SHOW_DELAY_SECONDS)
-        failed = 0
-        while thread.is_outdated and failed < MAX_ATTEMPTS:
-            failed += not await self._send(destination, thread)
+        failures = 0
+        while thread.is_outdated and failures < MAX_ATTEMPTS:
+            failures += not await self._send(destination, thread)
         if thread.target.session_status != _PROCESSING:
             del self._threads[destination]
 
     async def _send(self, destination: Destination, thread: _ThreadStatus) -> bool:
-        """Whether it could be shown; if Slack wants to be left alone, after that time."""
-        sign, before = thread.target, thread.current or AgentStatus("")
+        """Send the target status and return whether that succeeded; after a failure, wait before returning."""
+        target, before = thread.target, thread.current or AgentStatus("")
         try:
-            if sign.session_status != before.session_status:
-                await self._call("agents.sessions.setStatus", destination, sign.session_status)
-            if sign.activity != before.activity:
-                await self._call("assistant.threads.setStatus", destination, sign.activity)
+            if target.session_status != before.session_status:
+                await self._call("agents.sessions.setStatus", destination, target.session_status)
+            if target.activity != before.activity:
+                await self._call("assistant.threads.setStatus", destination, target.activity)
         except Retryable as error:
             await self.sleep(error.retry_after or _RETRY_DELAY_SECONDS)
             return False
-        thread.current = sign
+        thread.current = target
         return True
 
     async def _call(self, method: str, destination: Destination, status: str) -> None:
-        """What a channel does not know is not asked of it again."""
+        """Call the method, unless it has failed permanently in this channel before."""
         if (method, destination.channel) in self._unsupported:
             return
         try:

@@ -1,4 +1,4 @@
-"""The App Home: who somebody is here, what waits for them, and their threads (docs.slack.dev/surfaces/app-home)."""
+"""App Home tab: the user's identity, their pending requests and their threads (docs.slack.dev/surfaces/app-home)."""
 
 from channels.slack.blocks import Block, header, section
 from channels.slack.overview import Overview
@@ -7,7 +7,7 @@ from channels.slack.user_description import describe_user
 
 
 def render_app_home(overview: Overview) -> Block:
-    """The view for `views.publish`: well below its 100 blocks."""
+    """Return the view for `views.publish`, below its limit of 100 blocks."""
     blocks = [
         section(describe_user(overview)),
         header("Waiting for you"),

@@ -1,7 +1,7 @@
-"""Which installation of the app a payload of Slack came through: in one workspace, or in a whole organisation.
+"""Detection of the app installation that a Slack payload belongs to: one workspace, or a whole organisation.
 
-Slack says so beside what happened: in `authorizations` of events (docs.slack.dev/apis/events-api), in `team` and
-`enterprise` of interactions, in `team_id` and `enterprise_id` of commands. Reading never fails.
+Slack names it in `authorizations` of events (docs.slack.dev/apis/events-api), in `team` and `enterprise` of
+interactions, and in `team_id` and `enterprise_id` of commands. Malformed fields count as missing.
 """
 
 import re
@@ -17,7 +17,7 @@ _USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}", re.ASCII)
 
 @dataclass(frozen=True)
 class _InstallationRef:
-    """`workspace` is where the payload came from; `bot` is the user id of the app, where the payload has it."""
+    """Installation as a payload names it. `workspace` is the payload's origin; `bot_user_id` may be empty."""
 
     workspace: str
     enterprise: str
@@ -26,7 +26,7 @@ class _InstallationRef:
 
 
 def identity_from_auth_test(response: Mapping[str, Any]) -> BotIdentity:
-    """Who the app is, as `auth.test` says. For a whole organisation its team is missing, or is the organisation."""
+    """Return the identity from a response of `auth.test`, where an organisation's team is missing or its own id."""
     team, enterprise = _team_id_or_empty(response.get("team_id")), _team_id_or_empty(response.get("enterprise_id"))
     if team.startswith("E"):
         team, enterprise = "", enterprise or team
@@ -37,21 +37,21 @@ def identity_from_auth_test(response: Mapping[str, Any]) -> BotIdentity:
 
 
 def identity_from_payload(payload: Mapping[str, Any]) -> BotIdentity | None:
-    """Who the app is, as the payload says; None when it does not say enough."""
-    installed = _parse_installation(payload)
-    team = "" if installed.is_org_wide else installed.workspace
+    """Return the identity that the payload names, None if the payload does not contain enough."""
+    installation = _parse_installation(payload)
+    team = "" if installation.is_org_wide else installation.workspace
     is_event = payload.get("type") == "event_callback"
-    if not (team or installed.enterprise) or (is_event and not installed.bot_user_id):
+    if not (team or installation.enterprise) or (is_event and not installation.bot_user_id):
         return None
-    us = BotIdentity(bot_id="", user_id=installed.bot_user_id, team=team, enterprise=installed.enterprise)
-    return with_payload_workspace(us, payload)
+    bot = BotIdentity(bot_id="", user_id=installation.bot_user_id, team=team, enterprise=installation.enterprise)
+    return with_payload_workspace(bot, payload)
 
 
 def with_payload_workspace(bot: BotIdentity, payload: Mapping[str, Any]) -> BotIdentity:
-    """For an organisation: with the workspace of the payload, whose people are no strangers there."""
-    installed = _parse_installation(payload)
-    is_of_org = not bot.enterprise or installed.enterprise == bot.enterprise
-    return replace(bot, workspace=installed.workspace) if not bot.team and is_of_org else bot
+    """Return the identity of an organisation's installation with the payload's workspace, whose users are internal."""
+    installation = _parse_installation(payload)
+    is_of_org = not bot.enterprise or installation.enterprise == bot.enterprise
+    return replace(bot, workspace=installation.workspace) if not bot.team and is_of_org else bot
 
 
 def _parse_installation(payload: Mapping[str, Any]) -> _InstallationRef:
@@ -69,18 +69,22 @@ def _parse_installation(payload: Mapping[str, Any]) -> _InstallationRef:
 
 
 def _parse_event_installation(payload: Mapping[str, Any]) -> _InstallationRef:
-    """A shared channel may belong to others: then only what says through whom the event came counts."""
-    listed = payload.get("authorizations")
-    granted = _object_or_empty(listed[0] if isinstance(listed, list) and listed else None)
-    own = "" if payload.get("is_ext_shared_channel") is True else _team_id_or_empty(payload.get("team_id"))
-    outside = None if payload.get("is_ext_shared_channel") is True else payload.get("enterprise_id")
-    enterprises = (granted.get("enterprise_id"), payload.get("context_enterprise_id"), outside)
-    bot = granted.get("user_id") if granted.get("is_bot") is True else None
+    """Parse the installation of an event.
+
+    In an externally shared channel `team_id` and `enterprise_id` may be another organisation's, so they do not count.
+    """
+    authorizations = payload.get("authorizations")
+    granted = _object_or_empty(authorizations[0] if isinstance(authorizations, list) and authorizations else None)
+    is_shared = payload.get("is_ext_shared_channel") is True
+    team, enterprise = (None, None) if is_shared else (payload.get("team_id"), payload.get("enterprise_id"))
+    teams = (granted.get("team_id"), payload.get("context_team_id"), team)
+    enterprises = (granted.get("enterprise_id"), payload.get("context_enterprise_id"), enterprise)
+    bot_user_id = granted.get("user_id") if granted.get("is_bot") is True else None
     return _InstallationRef(
-        workspace=_team_id_or_empty(granted.get("team_id")) or _team_id_or_empty(payload.get("context_team_id")) or own,
+        workspace=next(filter(None, map(_team_id_or_empty, teams)), ""),
         enterprise=next(filter(None, map(_team_id_or_empty, enterprises)), ""),
         is_org_wide=granted.get("is_enterprise_install") is True,
-        bot_user_id=bot if isinstance(bot, str) and _USER_ID.fullmatch(bot) else "",
+        bot_user_id=bot_user_id if isinstance(bot_user_id, str) and _USER_ID.fullmatch(bot_user_id) else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""The blocks our views and notices are made of: text in which nothing works but what we put there ourselves."""
+"""Basic Block Kit blocks. Untrusted text is shown as plain text, without mentions, links and formatting."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,33 +15,33 @@ _MAX_URL_LENGTH = 3000
 
 
 def plain_text(text: str) -> Block:
-    """Text in which nothing is a mention, a link or an emoji; Slack refuses a blank one."""
+    """Return a plain-text object without emoji; blank text becomes a dash, because Slack rejects it."""
     return {"type": "plain_text", "text": text if text.strip() else "—", "emoji": False}
 
 
 def header(text: str) -> Block:
-    """A title of our own words, up to 150 characters."""
+    """Return a header, of at most 150 characters."""
     return {"type": "header", "text": plain_text(text)}
 
 
 def section(text: str, accessory: Block | None = None) -> Block:
-    """A paragraph, cut where it is too long, with a button beside it."""
+    """Return a paragraph, truncated to Slack's limit, with an optional button beside it."""
     block = {"type": "section", "text": plain_text(truncate(text, MAX_SECTION_LENGTH))}
     return block if accessory is None else block | {"accessory": accessory}
 
 
 def context(elements: Iterable[Block]) -> Block:
-    """Up to 10 small remarks on one line."""
+    """Return a line of at most 10 small texts."""
     return {"type": "context", "elements": list(elements)}
 
 
 def timestamp(prefix: str, at: datetime) -> Block:
-    """A time as the reader's clock shows it. The words are ours: Slack reads them."""
+    """Return a time in the reader's time zone. `prefix` is mrkdwn, so it must not contain untrusted text."""
     return {"type": "mrkdwn", "text": prefix + format_date(at.astimezone(UTC)), "verbatim": True}
 
 
 def link_button(label: str, url: str | None) -> Block | None:
-    """A button that only leads somewhere; None without an address Slack would take."""
+    """Return a button that opens the URL, None for a URL that Slack would reject."""
     if url is None or not url.startswith("https://") or len(url) > _MAX_URL_LENGTH:
         return None
     return {"type": "button", "action_id": "link", "text": plain_text(label), "url": url}

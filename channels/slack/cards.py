@@ -1,7 +1,7 @@
-"""Messages and cards as Block Kit. Pure: what is drawn depends on what is given and on nothing else.
+"""Rendering of messages and cards as Block Kit, without I/O.
 
-The limits are those of docs.slack.dev/reference/block-kit. That all blocks together hold some 13 200 characters is not
-documented there (github.com/slackapi/bolt-js/issues/2509); we stay below 12 000.
+The limits are those of docs.slack.dev/reference/block-kit. The blocks of a message together hold some 13 200
+characters, which is not documented (github.com/slackapi/bolt-js/issues/2509); Handrail stays below 12 000.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,10 +18,10 @@ from channels.slack.link_spans import MAX_GROWTH, put_links_in_code
 from channels.slack.text_splitter import MAX_BLOCK_LENGTH, split_markdown
 
 MAX_TEXT_LENGTH = 3000
-"""What stands for the blocks in notifications: longer texts cannot be put in the place of one (`msg_too_long`)."""
+"""Characters of the notification text; `chat.update` rejects texts above 4000 (`msg_too_long`)."""
 
-LONGEST_PART = MAX_BLOCK_LENGTH - 300
-"""One part of a reply leaves room for a line about the whole."""
+MAX_PART_LENGTH = MAX_BLOCK_LENGTH - 300
+"""Characters of one part of a reply; the reserve is for the line that announces the complete reply."""
 
 MAX_BUTTONS = 5
 MAX_OPTIONS = 100
@@ -36,16 +36,16 @@ _HEADINGS = {"approval": "Approval needed", "question": "A question"}
 
 @dataclass(frozen=True)
 class RenderedMessage:
-    """One message as Slack takes it: blocks, and the text that stands for them in notifications."""
+    """One Slack message: its blocks, and the text that notifications show instead of them."""
 
     text: str
     blocks: tuple[Block, ...]
 
 
 def render(message: Message, signed_value: str | None = None) -> tuple[RenderedMessage, ...]:
-    """The message: a card is always one posting, words are as many as they need.
+    """Render a message: a card as one Slack message, a text as as many as it needs.
 
-    Without a reference a card has no buttons.
+    `signed_value` is the value of the card's buttons (`signing.sign_button_value`); without it a card has no buttons.
     """
     if message.card is None:
         return tuple(_render_text(message.text))
@@ -58,79 +58,79 @@ def render(message: Message, signed_value: str | None = None) -> tuple[RenderedM
 
 def _render_text(text: str) -> Iterator[RenderedMessage]:
     for part in _parts(neutralize_markdown(text) if text.strip() else "…"):
-        shown = part if part.strip() else "…"  # a block of nothing but blanks is refused
+        shown = part if part.strip() else "…"  # Slack rejects a blank block
         yield RenderedMessage(escape_mrkdwn(shown, MAX_TEXT_LENGTH), ({"type": "markdown", "text": shown},))
 
 
 def _parts(text: str) -> list[str]:
-    """Return the text in parts, each without links: a cut through a code span may have bared some."""
-    parts = [put_links_in_code(part.posted_text) for part in split_markdown(text, LONGEST_PART)]
-    if all(len(part) <= LONGEST_PART for part in parts):
+    """Split the text and neutralize links in each part again: a split through a code span can expose links."""
+    parts = [put_links_in_code(part.posted_text) for part in split_markdown(text, MAX_PART_LENGTH)]
+    if all(len(part) <= MAX_PART_LENGTH for part in parts):
         return parts
-    return [put_links_in_code(part.posted_text) for part in split_markdown(text, LONGEST_PART // MAX_GROWTH)]
+    return [put_links_in_code(part.posted_text) for part in split_markdown(text, MAX_PART_LENGTH // MAX_GROWTH)]
 
 
-def beginning(posting: RenderedMessage, length: int) -> RenderedMessage:
-    """Return the first part of a reply, with a line that says how long all of it is."""
-    told = f"This is the beginning. The whole reply has {length:,} characters and follows below."
-    return RenderedMessage(posting.text, (*posting.blocks, context([plain_text(told)])))
+def render_beginning(rendered: RenderedMessage, length: int) -> RenderedMessage:
+    """Return the first part of a reply with a line that states the length of the complete reply, in characters."""
+    note = f"This is the beginning. The complete reply has {length:,} characters and follows below."
+    return RenderedMessage(rendered.text, (*rendered.blocks, context([plain_text(note)])))
 
 
 def plain_text_blocks(rendered: RenderedMessage) -> tuple[Block, ...]:
-    """All words of a posting in sections that Slack does not read, for words it does not take as markdown."""
+    """Return the message's blocks with its markdown as plain text, for markdown that Slack rejects."""
     others = (block for block in rendered.blocks if block["type"] != "markdown")
     return (*sections_of("".join(b["text"] for b in rendered.blocks if b["type"] == "markdown")), *others)
 
 
 def sections_of(text: str) -> tuple[Block, ...]:
-    """Return a text in sections in which nothing works: Slack neither reads it nor makes links in it."""
+    """Return a text as plain-text sections, in which Slack formats nothing and makes no links."""
     pieces = (text[at : at + MAX_SECTION_LENGTH] for at in range(0, max(1, len(text)), MAX_SECTION_LENGTH))
     return tuple({"type": "section", "text": plain_text(piece)} for piece in pieces)
 
 
 def _open_card_blocks(card: Card, signed_value: str | None) -> tuple[Block, ...]:
-    """With all of it and its buttons, or, where not all of it fits, with a way to the whole in place of approving."""
-    heading, remarks = _HEADINGS[card.kind], _explanation_blocks(card)
-    below = [*remarks, *_actions_blocks(signed_value, _card_elements(card, signed_value or ""))]
-    if not card.is_truncated and (blocks := _complete_blocks(heading, card, below)):
+    """Return the complete card with its buttons; one that does not fit has "Show all" instead of "Approve"."""
+    heading, explanation = _HEADINGS[card.kind], _explanation_blocks(card)
+    footer = [*explanation, *_actions_blocks(signed_value, _card_elements(card, signed_value or ""))]
+    if not card.is_truncated and (blocks := _complete_blocks(heading, card, footer)):
         return blocks
-    remarks.append(context([plain_text("Not all of it fits here: press Show all before you decide.")]))
-    below = [*remarks, *_actions_blocks(signed_value, _partial_card_elements(card, signed_value or ""))]
-    return _truncated_blocks(heading, card, below)
+    explanation.append(context([plain_text("This is truncated. Press Show all before you decide.")]))
+    footer = [*explanation, *_actions_blocks(signed_value, _partial_card_elements(card, signed_value or ""))]
+    return _truncated_blocks(heading, card, footer)
 
 
 def _explanation_blocks(card: Card) -> list[Block]:
-    """Why, in the agent's words; who asked, who decides, until when."""
-    told, facts = card.explanation, explanation_lines(card)
-    why = [context([_context_text(facts.pop(0))])] if told.why else []
+    """Return the agent's reason, the requester, the approvers and the deadline as context blocks."""
+    explanation, lines = card.explanation, explanation_lines(card)
+    why = [context([_context_text(lines.pop(0))])] if explanation.why else []
     until = [timestamp("open until ", card.expires_at)] if card.expires_at is not None else []
-    until += [_context_text(told.afterwards)] if told.afterwards else []
+    until += [_context_text(explanation.afterwards)] if explanation.afterwards else []
     note = [context([_context_text(card.note)])] if card.note else []
-    return [*why, context([*map(_context_text, facts), *until, _context_text(f"code {card.code}")]), *note]
+    return [*why, context([*map(_context_text, lines), *until, _context_text(f"code {card.code}")]), *note]
 
 
 def _actions_blocks(signed_value: str | None, elements: list[Block]) -> list[Block]:
-    """A list to choose from has no room for a reference in its options: its block carries it."""
+    """Return the actions block. Its id carries the signed value, which is too long for the options of a select menu."""
     return [{"type": "actions", "block_id": signed_value, "elements": elements}] if signed_value and elements else []
 
 
 def _closed_card_blocks(card: Card) -> tuple[Block, ...]:
-    """Without buttons: it says who, from where and when."""
-    settled = [timestamp("", card.settled_at)] if card.settled_at is not None else []
-    remarks = [_context_text(card.outcome or card.status), *settled, _context_text(f"code {card.code}")]
+    """Return the card without buttons, with its outcome: by whom, from where and when."""
+    closed_at = [timestamp("", card.settled_at)] if card.settled_at is not None else []
+    footer = [context([_context_text(card.outcome or card.status), *closed_at, _context_text(f"code {card.code}")])]
     heading = truncate(escape_hidden_characters(card.status).capitalize(), _MAX_LABEL_LENGTH)
-    return _complete_blocks(heading, card, [context(remarks)]) or _truncated_blocks(heading, card, [context(remarks)])
+    return _complete_blocks(heading, card, footer) or _truncated_blocks(heading, card, footer)
 
 
 def _complete_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Block, ...]:
-    """Return the card with all of its values; nothing where they do not fit."""
+    """Return the card with all of its values, or no blocks if they do not fit."""
     texts = list(section_texts(_card_lines(card)))
     fits = sum(map(len, texts)) <= _available_length(heading, footer)
     return (header(heading), *map(section_block, texts), *footer) if fits else ()
 
 
 def _truncated_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Block, ...]:
-    """With long values cut, each with its length told."""
+    """Return the card with long values truncated, each followed by its full length."""
     lines = [escape_and_truncate(line, _MAX_VALUE_LENGTH) for line in _card_lines(card)]
     texts = section_texts(_fit_lines(lines, _available_length(heading, footer)))
     return (header(heading), *map(section_block, texts), *footer)
@@ -141,14 +141,14 @@ def _available_length(heading: str, footer: list[Block]) -> int:
 
 
 def _card_lines(card: Card) -> Iterator[str]:
-    """What is asked, a line for each fact, and choices that no button can hold."""
+    """Yield the lines of the card's content, including choices that are too long for a button."""
     yield from content_lines(card)
     if _needs_numbers(card.choices):
         yield from (f"{number}. {escape_hidden_characters(choice)}" for number, choice in enumerate(card.choices, 1))
 
 
 def _fit_lines(lines: Iterable[str], available: int) -> Iterator[str]:
-    """Those that fit. The others are counted: nobody decides without knowing that."""
+    """Yield the lines that fit, and a line with the number of those that do not."""
     left_out = 0
     for line in lines:
         available -= len(line) + 1
@@ -157,13 +157,13 @@ def _fit_lines(lines: Iterable[str], available: int) -> Iterator[str]:
         else:
             left_out += 1
     if left_out:
-        yield f"… and {left_out} more, which do not fit here: look at all of it elsewhere before you decide."
+        yield f"… {left_out} more lines do not fit here. Read the complete request before you decide."
 
 
 def section_texts(lines: Iterable[str], max_length: int = MAX_SECTION_LENGTH) -> Iterator[str]:
-    """Return the lines in texts that a section holds.
+    """Yield the lines in texts of at most `max_length` characters, one for each section.
 
-    A line that goes on in the next one begins with an ellipsis there: no part of a value passes for a line of its own.
+    The rest of a split line begins with an ellipsis, so that no part of a value can pass for a line of its own.
     """
     text = ""
     for line in lines:
@@ -179,18 +179,18 @@ def section_texts(lines: Iterable[str], max_length: int = MAX_SECTION_LENGTH) ->
 
 
 def section_block(text: str) -> Block:
-    """Return the text as a section that Slack does not fold."""
+    """Return the text as a section that Slack shows expanded."""
     return {"type": "section", "text": plain_text(text), "expand": True}
 
 
 def card_pages(card: Card) -> list[list[str]]:
-    """Return all of a card in pages that a modal holds, each a list of texts for sections."""
+    """Return the complete card in pages for a modal, each a list of section texts."""
     texts = list(section_texts(_card_lines(card)))
     return [texts[at : at + _SECTIONS_PER_PAGE] for at in range(0, len(texts), _SECTIONS_PER_PAGE)]
 
 
 def _partial_card_elements(card: Card, signed_value: str) -> list[Block]:
-    """For a card that is not shown whole: it can be looked at or denied."""
+    """Return the buttons of a truncated card: it can be shown in full or denied."""
     show = _button(SHOW, "Show all", signed_value) | {"style": "primary"}
     deny = _button(DENY, "Deny", signed_value) | {"style": "danger"}
     return [show, deny] if card.kind == "approval" else [show]
@@ -215,7 +215,7 @@ def _card_elements(card: Card, signed_value: str) -> list[Block]:
 
 
 def _choice_labels(choices: tuple[str, ...]) -> list[str]:
-    """Choices that do not fit a button are numbered, and written out above."""
+    """Return the labels of the choices; if one is too long, all are numbered and the card's text lists them."""
     if not _needs_numbers(choices):
         return [escape_hidden_characters(choice) for choice in choices]
     return [
@@ -252,7 +252,7 @@ def _context_text(text: str) -> Block:
 
 
 def _text_length(value: Any) -> int:
-    """Characters of all texts in blocks, also of those nobody sees."""
+    """Return the number of characters in all strings of blocks, including ids."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):

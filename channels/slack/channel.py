@@ -1,4 +1,4 @@
-"""What leaves for Slack: cards and words, each once, in their thread, no faster than Slack takes them."""
+"""Slack channel: sends cards and texts to Slack, within Slack's rate limits and without duplicates where possible."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +14,14 @@ from agents.messages import Assurance, Message, Receipt, StartedConversation
 from channels.base import Capabilities, IdleReason
 from channels.slack.agent_status import StatusUpdater
 from channels.slack.bot_identity import BotIdentityCache
-from channels.slack.cards import MAX_TEXT_LENGTH, RenderedMessage, beginning, plain_text_blocks, render, sections_of
+from channels.slack.cards import (
+    MAX_TEXT_LENGTH,
+    RenderedMessage,
+    plain_text_blocks,
+    render,
+    render_beginning,
+    sections_of,
+)
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
 from channels.slack.errors import ContentRejected, MessageNotEditable
@@ -29,18 +36,21 @@ from channels.text import text_digest, to_plain_text
 
 @dataclass(frozen=True)
 class Parts:
-    """What a message is sent as: postings, and behind them a file, if one was uploaded, in place of the `rest`."""
+    """Parts of one message: Slack messages, and an uploaded file if there is one.
 
-    postings: tuple[RenderedMessage, ...]
+    `rest` are the Slack messages that the file replaces; they are sent if the file cannot be shared.
+    """
+
+    messages: tuple[RenderedMessage, ...]
     rest: tuple[RenderedMessage, ...] = ()
     file_id: str | None = None
 
 
 @dataclass
 class SlackChannel:
-    """Posts as the app of one workspace. `key` seals the references its buttons carry.
+    """Channel that posts as the app of one installation. `signing_key` signs the values of its buttons.
 
-    `on_refused_file` is called where Slack takes no file, and the whole reply goes into messages.
+    `on_rejected_file` is called when Slack rejects a file, before the complete reply is sent as messages instead.
     """
 
     client: SlackClient
@@ -48,7 +58,7 @@ class SlackChannel:
     rate_limiter: RateLimiter
     signing_key: bytes
     now: Callable[[], datetime]
-    on_refused_file: Callable[[Permanent], None] = lambda _: None
+    on_rejected_file: Callable[[Permanent], None] = lambda _: None
     scheme: ClassVar[str] = "slack"
     capabilities: ClassVar[Capabilities] = Capabilities(
         has_buttons=True,
@@ -65,115 +75,121 @@ class SlackChannel:
         self._status_updater = StatusUpdater(self.client, self.rate_limiter.monotonic, self.rate_limiter.sleep)
 
     async def close(self) -> None:
-        """Give up what is shown of work, and the connections."""
+        """Stop updating statuses and close the connections."""
         await self._status_updater.stop()
         await self.client.close()
 
     def is_private(self, address: Address) -> bool:
-        """A person, or the conversation the app has with one alone."""
+        """Return whether the address is a person or a direct message channel."""
         try:
-            spot = parse_destination(address)
+            destination = parse_destination(address)
         except Permanent:
             return False
-        return not isinstance(spot, Destination) or spot.channel.startswith("D")
+        return not isinstance(destination, Destination) or destination.channel.startswith("D")
 
     def set_busy(self, address: Address, activity: str) -> None:
-        """Shown in threads, where Slack has a place for it."""
-        if (thread := _thread_destination(address)) is not None:
-            self._status_updater.set_busy(thread, activity)
+        """Show the status, for addresses of threads only: Slack shows none elsewhere."""
+        if (destination := _thread_destination(address)) is not None:
+            self._status_updater.set_busy(destination, activity)
 
     def set_idle(self, address: Address, reason: IdleReason) -> None:
-        if (thread := _thread_destination(address)) is not None:
-            self._status_updater.set_idle(thread, reason)
+        if (destination := _thread_destination(address)) is not None:
+            self._status_updater.set_idle(destination, reason)
 
     async def send(
         self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
     ) -> Receipt:
-        """Post a message, or change one. Its ref is the channel and the ts of its first part."""
-        spot = await self._resolve_destination(to)
+        """Post or update a message. The receipt's ref is `CHANNEL:TS` of its first part."""
+        destination = await self._resolve_destination(to)
         if replaces is not None:
-            return await self._update_message(spot, message, key, replaces, maybe_sent=maybe_sent)
-        return await self._post_message(spot, message, key, maybe_sent=maybe_sent)
+            return await self._update_message(destination, message, key, replaces, maybe_sent=maybe_sent)
+        return await self._post_message(destination, message, key, maybe_sent=maybe_sent)
 
     async def _resolve_destination(self, to: Address) -> Destination:
-        """A person is met in the conversation the app has with them alone."""
-        spot = parse_destination(to)
-        if isinstance(spot, Destination):
-            return spot
-        if spot not in self._direct_channels:
-            opened = await self.client.call("conversations.open", users=spot)
-            self._direct_channels[spot] = str(opened["channel"]["id"])
-        return Destination(self._direct_channels[spot])
+        """Return the destination of an address; for a person, open the direct message channel with them."""
+        parsed = parse_destination(to)
+        if isinstance(parsed, Destination):
+            return parsed
+        if parsed not in self._direct_channels:
+            opened = await self.client.call("conversations.open", users=parsed)
+            self._direct_channels[parsed] = str(opened["channel"]["id"])
+        return Destination(self._direct_channels[parsed])
 
     async def _render(self, message: Message, channel: str) -> tuple[RenderedMessage, ...]:
         card = message.card
         if card is None or card.status != "open":
             return render(message)
-        about = ButtonValue(card.request_id, card.digest)
-        return render(
-            message,
-            sign_button_value(self.signing_key, about, (await self.bot_identity.get()).installation_id, channel),
-        )
+        value = ButtonValue(card.request_id, card.digest)
+        installation_id = (await self.bot_identity.get()).installation_id
+        return render(message, sign_button_value(self.signing_key, value, installation_id, channel))
 
     def start_reply(self, to: Address, recipient: Address | None) -> SlackReplyStream:
-        """A reply while it is written. One to somewhere else than a thread is shown once it is whole."""
-        there = _thread_destination(to)
-        ways: list[StreamTransport] = []
-        if there is not None:
-            ways += [NativeStream(self.client, self.bot_identity, there, recipient), EditedMessage(self.client, there)]
-        spot = there or Destination("")
-        return SlackReplyStream(
-            self.client, spot, ways, partial(self.rate_limiter.acquire, spot.channel), self.rate_limiter.sleep
-        )
+        """Return a stream for a reply in a thread. Outside a thread the stream shows nothing."""
+        thread = _thread_destination(to)
+        transports: list[StreamTransport] = []
+        if thread is not None:
+            transports.append(NativeStream(self.client, self.bot_identity, thread, recipient))
+            transports.append(EditedMessage(self.client, thread))
+        destination = thread or Destination("")
+        acquire = partial(self.rate_limiter.acquire, destination.channel)
+        return SlackReplyStream(self.client, destination, transports, acquire, self.rate_limiter.sleep)
 
     async def _post_message(self, destination: Destination, message: Message, key: str, *, maybe_sent: bool) -> Receipt:
-        there = await self._find_sent_parts(destination, key) if maybe_sent else {}
-        return await self._completed(
-            destination, message, key, await self._parts(message, destination.channel, key, there), there
-        )
+        sent = await self._find_sent_parts(destination, key) if maybe_sent else {}
+        parts = await self._prepare_parts(message, destination.channel, key, sent)
+        return await self._send_missing_parts(destination, message, key, parts, sent)
 
-    async def _parts(self, message: Message, channel: str, key: str, there: dict[int, str]) -> Parts:
-        """Draw a message: one that is too long is its beginning and a file, unless it has begun as messages."""
-        postings = await self._render(message, channel)
-        if message.card is not None or len(postings) <= MAX_MESSAGES or any(number > 0 for number in there):
-            return Parts(postings)
-        shown = (beginning(postings[0], len(message.text)),)
-        if FILE in there:
-            return Parts(shown, postings[1:])
+    async def _prepare_parts(self, message: Message, channel: str, key: str, sent: dict[int, str]) -> Parts:
+        """Render a message and upload the file of one that is too long.
+
+        Such a message becomes its beginning and a file, unless an earlier attempt sent it as several messages.
+        """
+        messages = await self._render(message, channel)
+        if message.card is not None or len(messages) <= MAX_MESSAGES or any(number > 0 for number in sent):
+            return Parts(messages)
+        first = (render_beginning(messages[0], len(message.text)),)
+        if FILE in sent:
+            return Parts(first, messages[1:])
         try:
             file_id = await upload_text(self.client, file_name(key), escape_hidden_except_whitespace(message.text))
         except Permanent as error:
-            self.on_refused_file(error)
-            return Parts(postings)
-        return Parts(shown, postings[1:], file_id)
+            self.on_rejected_file(error)
+            return Parts(messages)
+        return Parts(first, messages[1:], file_id)
 
-    async def _completed(
-        self, spot: Destination, message: Message, key: str, parts: Parts, there: dict[int, str]
+    async def _send_missing_parts(
+        self, destination: Destination, message: Message, key: str, parts: Parts, sent: dict[int, str]
     ) -> Receipt:
-        """Send every part that is not there. When one fails, whoever tries again looks for those that are."""
+        """Send every part that is not in `sent`, which has the ts of each sent part, and add it there.
+
+        If a part fails after another one was sent, DeliveryUncertain makes the retry look for the sent ones.
+        """
+        channel = destination.channel
         try:
-            for number, posting in enumerate(parts.postings):
-                if number not in there:
-                    place = Destination(spot.channel, spot.thread_ts or there.get(0))
-                    there[number] = await self._post_part(place, posting, message, message_metadata(key, number))
+            for number, rendered in enumerate(parts.messages):
+                if number not in sent:
+                    thread = Destination(channel, destination.thread_ts or sent.get(0))
+                    sent[number] = await self._post_part(thread, rendered, message, message_metadata(key, number))
             if parts.file_id is not None:
-                await self.rate_limiter.acquire(spot.channel)
-                title = f"The whole reply, {len(message.text):,} characters"
-                await share_file(
-                    self.client, Destination(spot.channel, spot.thread_ts or there[0]), parts.file_id, title
-                )
+                await self.rate_limiter.acquire(channel)
+                title = f"The complete reply, {len(message.text):,} characters"
+                thread = Destination(channel, destination.thread_ts or sent[0])
+                await share_file(self.client, thread, parts.file_id, title)
         except Retryable as error:
-            raise (DeliveryUncertain(str(error), retry_after=error.retry_after) if there else error) from error
+            raise (DeliveryUncertain(str(error), retry_after=error.retry_after) if sent else error) from error
         except Permanent as error:
-            if parts.file_id is None or 0 not in there:
+            if parts.file_id is None or 0 not in sent:
                 raise
-            self.on_refused_file(error)
-            rest = Parts((*parts.postings, *parts.rest))
-            return await self._completed(spot, message, key, rest, there)
-        return await self._make_receipt(spot, there[0], (*parts.postings, *parts.rest))
+            self.on_rejected_file(error)
+            all_messages = Parts((*parts.messages, *parts.rest))
+            return await self._send_missing_parts(destination, message, key, all_messages, sent)
+        return await self._make_receipt(destination, sent[0], (*parts.messages, *parts.rest))
 
     async def _find_sent_parts(self, destination: Destination, key: str) -> dict[int, str]:
-        """The parts that have arrived. Where we may not look, one message too many is better than none."""
+        """Return the parts of this message that already exist in Slack.
+
+        If the history cannot be read, return none: a duplicate is better than a lost message.
+        """
         try:
             return await find_sent_parts(self.client, destination, key, self.now())
         except Permanent:
@@ -190,65 +206,63 @@ class SlackChannel:
     async def _update_message(
         self, destination: Destination, message: Message, key: str, replaces: Receipt, *, maybe_sent: bool
     ) -> Receipt:
-        """A message that is gone, or too old to be changed, is followed by a new one in its thread."""
+        """Update the message of a receipt. If it can no longer be edited, post a new one in its thread."""
         channel, ts = parse_message_ref(replaces)
-        at = Destination(channel, destination.thread_ts)
-        there = await self._find_sent_parts(at, key) if maybe_sent and message.card is None else {}
-        parts = await self._parts(message, channel, key, there)
+        thread = Destination(channel, destination.thread_ts)
+        sent = await self._find_sent_parts(thread, key) if maybe_sent and message.card is None else {}
+        parts = await self._prepare_parts(message, channel, key, sent)
         if message.card is None:
             await self._stop_stream(channel, ts)
         await self.rate_limiter.acquire(f"{channel}:{ts}", is_urgent=True)
         try:
-            named = {"channel": channel, "ts": ts} | ({} if message.card else {"metadata": message_metadata(key, 0)})
-            await self._call_with_fallback("chat.update", parts.postings[0], message, named)
+            metadata = {} if message.card else {"metadata": message_metadata(key, 0)}
+            arguments = {"channel": channel, "ts": ts} | metadata
+            await self._call_with_fallback("chat.update", parts.messages[0], message, arguments)
         except MessageNotEditable:
-            return await self._completed(at, message, key, parts, await self._find_sent_parts(at, key))
-        rest = await self._completed(at, message, key, parts, there | {0: ts})
-        return Receipt(ref=replaces.ref, digest=rest.digest)
+            sent = await self._find_sent_parts(thread, key)
+            return await self._send_missing_parts(thread, message, key, parts, sent)
+        receipt = await self._send_missing_parts(thread, message, key, parts, sent | {0: ts})
+        return Receipt(ref=replaces.ref, digest=receipt.digest)
 
     async def _stop_stream(self, channel: str, ts: str) -> None:
-        """What is still being streamed cannot be changed. What was not streamed, or has ended, is no stream."""
+        """Stop the stream of a message, as it cannot be updated before; ignore the error if it is not streaming."""
         with suppress(Permanent):
             await self.client.call("chat.stopStream", channel=channel, ts=ts)
 
     async def _call_with_fallback(
         self, method: str, rendered: RenderedMessage, message: Message, arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """What Slack does not take as it is drawn, it may take as plain text; of words none are left out by that."""
+        """Call the method with the rendered message; if Slack rejects its content, call it again with plain text."""
         try:
             blocks = list(rendered.blocks)
             return await self.client.call(method, text=rendered.text, blocks=blocks, **INERT, **arguments)
         except ContentRejected:
-            told = {**INERT, **arguments}
+            arguments = {**INERT, **arguments}
             if message.card is None:
-                return await self.client.call(
-                    method, text=rendered.text, blocks=list(plain_text_blocks(rendered)), **told
-                )
+                blocks = list(plain_text_blocks(rendered))
+                return await self.client.call(method, text=rendered.text, blocks=blocks, **arguments)
             plain = escape_hidden_except_whitespace(to_plain_text(message, self.capabilities))
             blocks = list(sections_of(plain))
-            return await self.client.call(method, text=escape_mrkdwn(plain, MAX_TEXT_LENGTH), blocks=blocks, **told)
+            text = escape_mrkdwn(plain, MAX_TEXT_LENGTH)
+            return await self.client.call(method, text=text, blocks=blocks, **arguments)
 
     async def _make_receipt(self, destination: Destination, ts: str, parts: Sequence[RenderedMessage]) -> Receipt:
-        """What is said about a message outside of any thread comes in from a thread of its own."""
+        """Return the receipt. A message outside a thread starts a conversation: replies arrive in its own thread."""
         ref = f"{destination.channel}:{ts}"
-        begun = (
-            StartedConversation(
-                address=Address(f"slack:{ref}"),
-                conversation_key=f"{(await self.bot_identity.get()).installation_id}:{ref}",
-            )
-            if not destination.thread_ts
-            else None
-        )
-        return Receipt(ref=ref, digest=_parts_digest(parts), started=begun)
+        started = None
+        if not destination.thread_ts:
+            conversation_key = f"{(await self.bot_identity.get()).installation_id}:{ref}"
+            started = StartedConversation(address=Address(f"slack:{ref}"), conversation_key=conversation_key)
+        return Receipt(ref=ref, digest=_parts_digest(parts), started=started)
 
 
 def _thread_destination(address: Address) -> Destination | None:
     try:
-        spot = parse_destination(address)
+        destination = parse_destination(address)
     except Permanent:
         return None
-    return spot if isinstance(spot, Destination) and spot.thread_ts else None
+    return destination if isinstance(destination, Destination) and destination.thread_ts else None
 
 
 def _parts_digest(parts: Sequence[RenderedMessage]) -> str:
-    return text_digest(json.dumps([[posting.text, posting.blocks] for posting in parts]))
+    return text_digest(json.dumps([[rendered.text, rendered.blocks] for rendered in parts]))

@@ -1,6 +1,6 @@
-"""Slack's Web API: each call once. Whether it is made again is for the outbox to say.
+"""Client of Slack's Web API. Each call is made once; the outbox decides about retries.
 
-The SDK itself tries again after a lost connection, and so posts twice: its handlers for that are left out.
+The SDK's retry handlers are disabled: they retry after a lost connection and so could post a message twice.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from agents.errors import DeliveryUncertain, Forbidden, HandrailError, Permanent
 from channels.slack.errors import error_from_response
 
 CALL_TIMEOUT_SECONDS = 10.0
-"""For one call, from beginning to end."""
+"""Limit for one call, including connecting and reading the response."""
 
 MAX_CONCURRENT_CALLS = 8
 
 _FORM_ENCODED_METHODS = frozenset(
     {"chat.getPermalink", "conversations.history", "conversations.replies", "files.getUploadURLExternal", "users.info"}
 )
-"""What is sent to these as JSON counts as not sent (their content types under docs.slack.dev/reference/methods)."""
+"""Methods that ignore a JSON body (their content types: docs.slack.dev/reference/methods)."""
 
 _PER_CHANNEL_PREFIX = "chat."
-"""Methods whose limits hold for each channel (docs.slack.dev/apis/web-api/rate-limits): others are not stopped."""
+"""Prefix of methods with one rate limit per channel (docs.slack.dev/apis/web-api/rate-limits)."""
 
 _FILE_SERVERS = (".slack.com", ".slack-gov.com")
 _RESPONSE_URL_PREFIXES = ("https://hooks.slack.com/", "https://hooks.slack-gov.com/")
@@ -39,7 +39,7 @@ _RESPONSE_URL_PREFIXES = ("https://hooks.slack.com/", "https://hooks.slack-gov.c
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """What Slack said. `headers` have their names in lower case."""
+    """Successful response of Slack. Header names are in lower case."""
 
     data: dict[str, Any]
     headers: Mapping[str, str]
@@ -47,11 +47,11 @@ class ApiResponse:
 
 @dataclass
 class SlackClient:
-    """One workspace's app, by its bot token. A method Slack wants left alone is not called before its time.
+    """Web API client for one installation, which the bot token identifies.
 
-    Methods that write to a channel are left alone in that channel only.
-
-    `elapsed` is seconds since some time long ago. `tls` verifies Slack; None stands for what Python itself takes.
+    After a rate limit a method is not called before its Retry-After time has passed; for `chat.*` methods that applies
+    to the channel concerned only. `monotonic` returns seconds of a monotonic clock. `tls` is the context that verifies
+    Slack's certificate; None means Python's default.
     """
 
     token: str
@@ -65,51 +65,58 @@ class SlackClient:
     _call_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_CALLS))
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """What Slack answers. Raises what `failure` makes of a refusal, Unreachable, and Doubtful."""
+        """Call a method and return the response's body.
+
+        Raises the error of `error_from_response`, Unavailable if Slack cannot be reached, and DeliveryUncertain if the
+        connection failed after the call was sent.
+        """
         return (await self.call_with_headers(method, **arguments)).data
 
     async def call_with_headers(self, method: str, **arguments: Any) -> ApiResponse:
-        """The same with the headers, for those who need them too."""
+        """Call a method and return the response with its headers; raises as `call` does."""
         in_form, as_json = (arguments, None) if method in _FORM_ENCODED_METHODS else (None, arguments)
         async with self._call_slots:
-            limited = _rate_limit_key(method, arguments)
-            self._check_rate_limit(limited)
+            limit_key = _rate_limit_key(method, arguments)
+            self._check_rate_limit(limit_key)
             try:
                 async with asyncio.timeout(self.timeout_seconds):
                     response = await self._web_client().api_call(method, params=in_form, json=as_json)
             except SlackApiError as error:
-                raise self._note_rate_limit(limited, _error_from_exception(error)) from error
+                raise self._note_rate_limit(limit_key, _error_from_exception(error)) from error
             except aiohttp.ClientConnectorError as error:
-                raise Unavailable("Slack does not answer; it is tried again") from error
+                raise Unavailable("Slack cannot be reached; retrying") from error
             except (aiohttp.ClientError, SlackClientError, OSError, TimeoutError) as error:
                 raise DeliveryUncertain from error
-            except (AttributeError, UnicodeDecodeError) as error:  # the SDK expects an object of JSON
+            except (AttributeError, UnicodeDecodeError) as error:  # the SDK expects a JSON object
                 raise error_from_response("") from error
         data = response.data if isinstance(response.data, dict) else {}
         return ApiResponse(data, {name.lower(): value for name, value in response.headers.items()})
 
     async def post_to_response_url(self, url: str, text: str) -> None:
-        """A private note by the address Slack gave us for it, where the app may not be in the channel.
+        """Post an ephemeral message to an interaction's `response_url`, which works even outside the app's channels.
 
-        Raises Unreachable, and NotAllowed for an address that is not Slack's
+        Raises Unavailable, and Forbidden if the URL is not Slack's
         (docs.slack.dev/interactivity/handling-user-interaction#message_responses).
         """
         if not self._is_slack_url(url):
-            raise Forbidden("this response_url leads to a server that is not Slack's")
-        note = {"response_type": "ephemeral", "replace_original": False, "text": text}
+            raise Forbidden("this response_url does not belong to Slack")
+        message = {"response_type": "ephemeral", "replace_original": False, "text": text}
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 async with self._open_session().post(
-                    url, json=note, proxy=self.proxy, ssl=self.tls or True, allow_redirects=False
+                    url, json=message, proxy=self.proxy, ssl=self.tls or True, allow_redirects=False
                 ):
                     pass
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable("Slack does not take a note") from error
+            raise Unavailable("Slack did not accept an ephemeral message") from error
 
     async def upload(self, url: str, data: bytes) -> None:
-        """Send a file to the address Slack gave for it; nobody sees it there. Raises Unreachable, and Permanent."""
-        if not self._takes_files(url):
-            raise Forbidden("this upload_url leads to a server that is not Slack's")
+        """Upload a file to Slack's `upload_url`; it stays invisible until it is shared.
+
+        Raises Unavailable, Forbidden if the URL is not Slack's, and Permanent.
+        """
+        if not self._is_file_server(url):
+            raise Forbidden("this upload_url does not belong to Slack")
         try:
             async with (
                 asyncio.timeout(self.timeout_seconds),
@@ -119,27 +126,27 @@ class SlackClient:
             ):
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable("Slack does not take a file; it is tried again") from error
+            raise Unavailable("a file could not be uploaded to Slack; retrying") from error
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Unavailable(f"Slack does not take a file now: {status}; it is tried again")
+            raise Unavailable(f"Slack did not accept a file: HTTP {status}; retrying")
         if status != HTTPStatus.OK:
-            raise Permanent(f"Slack refuses a file: {status}")
+            raise Permanent(f"Slack rejected a file: HTTP {status}")
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    def _takes_files(self, url: str) -> bool:
-        """Return whether this is a file server of Slack, or the server of SLACK_API_URL."""
-        api, there = urlsplit(self.base_url), urlsplit(url)
-        if there.scheme == "https" and (there.hostname or "").endswith(_FILE_SERVERS):
+    def _is_file_server(self, url: str) -> bool:
+        """Return whether the URL belongs to a file server of Slack, or to the server of SLACK_API_URL."""
+        api, target = urlsplit(self.base_url), urlsplit(url)
+        if target.scheme == "https" and (target.hostname or "").endswith(_FILE_SERVERS):
             return True
-        return (there.scheme, there.netloc) == (api.scheme, api.netloc)
+        return (target.scheme, target.netloc) == (api.scheme, api.netloc)
 
     def _is_slack_url(self, url: str) -> bool:
-        """Whether Slack answers there. The server of SLACK_API_URL may stand for Slack, as it does for calls."""
+        """Return whether the URL belongs to Slack, or to the server of SLACK_API_URL, which replaces Slack in tests."""
         api = urlsplit(self.base_url)
         return url.startswith((*_RESPONSE_URL_PREFIXES, f"{api.scheme}://{api.netloc}/"))
 
@@ -154,32 +161,31 @@ class SlackClient:
         web = AsyncWebClient(
             self.token, self.base_url, timeout=timeout, retry_handlers=[], session=session, ssl=self.tls
         )
-        web.proxy = self.proxy  # without one, the SDK has taken what the environment says, for any host
+        web.proxy = self.proxy  # the SDK's default is the environment's proxy; it ignores NO_PROXY
         return web
 
     def _check_rate_limit(self, limit_key: tuple[str, str]) -> None:
-        rest = self._blocked_until.get(limit_key, 0.0) - self.monotonic()
-        if rest > 0:
-            raise Unavailable("Slack wants to be left alone for a while", retry_after=rest)
+        remaining = self._blocked_until.get(limit_key, 0.0) - self.monotonic()
+        if remaining > 0:
+            raise Unavailable("Slack's rate limit for this method has been reached", retry_after=remaining)
 
     def _note_rate_limit(self, limit_key: tuple[str, str], error: HandrailError) -> HandrailError:
         if isinstance(error, Unavailable) and error.retry_after:
             now = self.monotonic()
-            kept = {one: until for one, until in self._blocked_until.items() if until > now}
+            kept = {key: until for key, until in self._blocked_until.items() if until > now}
             self._blocked_until = {**kept, limit_key: now + error.retry_after}
         return error
 
 
 def _rate_limit_key(method: str, arguments: Mapping[str, Any]) -> tuple[str, str]:
-    """What a limit of this call holds for: the method, and the channel where the limit is one of channels."""
+    """Return the scope of this call's rate limit: the method, and the channel if the limit is per channel."""
     return method, str(arguments.get("channel", "")) if method.startswith(_PER_CHANNEL_PREFIX) else ""
 
 
 def _error_from_exception(error: SlackApiError) -> HandrailError:
     response = error.response
     if isinstance(response, AsyncSlackResponse):
-        said = response.get("error") if isinstance(response.data, dict) else None
-        return error_from_response(str(said or ""), status=response.status_code, headers=response.headers)
-    return error_from_response(
-        "", status=response.status, headers=response.headers
-    )  # aiohttp's own, of a body that is no JSON
+        code = response.get("error") if isinstance(response.data, dict) else None
+        return error_from_response(str(code or ""), status=response.status_code, headers=response.headers)
+    # aiohttp's response, for a body that is not JSON
+    return error_from_response("", status=response.status, headers=response.headers)

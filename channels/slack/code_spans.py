@@ -1,4 +1,4 @@
-"""Where Markdown has code: the fences around its lines, and the runs of backticks in one line."""
+"""Detection of code in Markdown: fenced code blocks, and runs of backticks within one line."""
 
 import re
 from dataclasses import dataclass
@@ -10,17 +10,21 @@ _PIECE = re.compile(r"`+|[^\s`<>|]+|[\s<>|]+")
 
 @dataclass
 class Fences:
-    """The open code block, in two readings: all of CommonMark, and one that knows no tildes and ends with a list."""
+    """Open code block as two parsers see it: one with all of CommonMark, and a strict one.
+
+    In the strict reading tildes open no block, and a line that is indented less than the fence ends it (as a list item
+    would). A line counts as code only if both agree.
+    """
 
     full: Fence | None = None
     strict: Fence | None = None
 
     def is_open(self, line: str) -> bool:
-        """Return whether a line that is not at its end yet belongs to the code block in both readings."""
+        """Return whether a line that is still being written belongs to the code block in both readings."""
         return self.full is not None and self._goes_on(line)
 
     def take(self, line: str) -> bool:
-        """Go on behind a whole line; return whether it belongs to a code block in both readings."""
+        """Consume a complete line; return whether it belongs to a code block in both readings."""
         is_strict = self._goes_on(line)
         full, strict = self.full, self.strict if is_strict else None
         self.full, self.strict = fence_after(line, full), fence_after(line, strict)
@@ -34,9 +38,10 @@ class Fences:
 
 @dataclass(frozen=True)
 class Line:
-    """A line in pieces: runs of backticks, words, and what is between them. For each piece what follows it.
+    """Line split into pieces: runs of backticks, words, and separators, with indexes of what follows each piece.
 
-    `closers` has the next run as long, where there is one: one at the end of an open line may still grow.
+    `closers` has the index of the next run of the same length, `next_runs` of the next run and `next_cells` of the next
+    piece with a `|`. A run at the end of a line that is still being written is no closer: it may become longer.
     """
 
     pieces: list[str]
@@ -62,25 +67,25 @@ class Line:
         return line
 
     def is_run(self, at: int) -> bool:
-        """Return whether this piece is there, and a run of backticks."""
+        """Return whether the index is valid and its piece is a run of backticks."""
         return 0 <= at < len(self.pieces) and self.pieces[at][0] == "`"
 
     def is_escaped(self, at: int) -> bool:
         return at > 0 and self.pieces[at - 1].endswith("\\")
 
     def has_cells(self, at: int) -> bool:
-        """Return whether the span that begins here has what would end a cell of a table."""
+        """Return whether the code span that begins here contains a `|`, which would end a table cell."""
         cell, closer = self.next_cells[at], self.closers[at]
         return cell is not None and closer is not None and cell < closer
 
     def lengths(self, at: int) -> set[int]:
-        """Return how long a run of backticks may count: a backslash may take one away."""
+        """Return the possible lengths of a run of backticks: a backslash before it may escape the first one."""
         length = len(self.pieces[at])
         return {length, length - 1} if self.is_escaped(at) else {length}
 
 
 def may_become_fence(line: str) -> bool:
-    """Return whether a line that is not at its end yet may turn out to open a code block."""
+    """Return whether a line that is still being written may turn out to open a code block."""
     text = line.lstrip(" \t")
     if text[:1] not in ("`", "~"):
         return False

@@ -1,6 +1,7 @@
-"""What one person alone is told: answers to `/handrail`, and why a click did not count.
+"""Ephemeral replies: responses to `/handrail`, and explanations of a rejected click.
 
-As answers to a slash command, or posted to a `response_url` (docs.slack.dev/interactivity/handling-user-interaction).
+They are the response to a slash command, or are posted to a `response_url`
+(docs.slack.dev/interactivity/handling-user-interaction).
 """
 
 from typing import Any
@@ -18,73 +19,70 @@ from channels.slack.user_description import describe_user
 EphemeralReply = dict[str, Any]
 
 SUBCOMMANDS = {
-    "status": "your threads, and what they are doing",
-    "approvals": "what waits for your decision",
-    "whoami": "who you are to me",
-    "cancel": "end a thread of yours; name it if several go on",
-    "help": "this list",
+    "status": "show your threads and their status",
+    "approvals": "show the requests that wait for your decision",
+    "whoami": "show your linked person and roles",
+    "cancel": "cancel your thread; add its id if you have several",
+    "help": "show this list",
 }
 _MAX_TYPED_LENGTH = 60
 
 
 def help_reply(agent_help: str = "") -> EphemeralReply:
-    """What can be typed, and what the agent understands: `menu` is its own words for that."""
-    typed = "\n".join(f"/handrail {name}: {does}" for name, does in SUBCOMMANDS.items())
-    ways = "Mention me in a channel, write to me, or use “Ask Handrail” in the menu of a message."
-    return _paragraphs_reply(*filter(None, (typed, ways, escape_hidden_except_whitespace(agent_help))))
+    """Return a list of the subcommands, followed by the agent's own help."""
+    subcommands = "\n".join(f"/handrail {name}: {description}" for name, description in SUBCOMMANDS.items())
+    usage = "Mention me in a channel, send me a direct message, or use “Ask Handrail” in the menu of a message."
+    return _paragraphs_reply(*filter(None, (subcommands, usage, escape_hidden_except_whitespace(agent_help))))
 
 
 def unknown_subcommand_reply(typed: str) -> EphemeralReply:
-    """For a subcommand there is not."""
-    said = truncate(escape_hidden_characters(typed), _MAX_TYPED_LENGTH)
-    return _paragraphs_reply(f"I do not know “{said}”. There are: {', '.join(SUBCOMMANDS)}.")
+    """Return the reply to an unknown subcommand."""
+    shown = truncate(escape_hidden_characters(typed), _MAX_TYPED_LENGTH)
+    return _paragraphs_reply(f"Unknown command “{shown}”. Use one of these: {', '.join(SUBCOMMANDS)}.")
 
 
 def status_reply(overview: Overview) -> EphemeralReply:
-    """Their threads, and how many requests wait for them."""
-    told = (
-        f"{_format_count(len(overview.pending_requests), 'request')} for you, {len(overview.threads)} of your threads"
-    )
-    return _ephemeral_reply(told, [section(told), *thread_blocks(overview.threads)])
+    """Return the user's threads and the number of requests that wait for them."""
+    requests = _format_count(len(overview.pending_requests), "open request")
+    summary = f"{requests} for you, {_format_count(len(overview.threads), 'thread')} of yours"
+    return _ephemeral_reply(summary, [section(summary), *thread_blocks(overview.threads)])
 
 
 def approvals_reply(overview: Overview) -> EphemeralReply:
-    """What waits for them."""
-    told = f"{_format_count(len(overview.pending_requests), 'request')} for you"
-    return _ephemeral_reply(told, [section(told), *request_blocks(overview.pending_requests)])
+    """Return the requests that wait for the user."""
+    summary = f"{_format_count(len(overview.pending_requests), 'open request')} for you"
+    return _ephemeral_reply(summary, [section(summary), *request_blocks(overview.pending_requests)])
 
 
 def whoami_reply(overview: Overview) -> EphemeralReply:
-    """Who they are to us."""
+    """Return the description of the user."""
     return _paragraphs_reply(describe_user(overview))
 
 
 def cancelled_reply(thread_id: str) -> EphemeralReply:
-    """That a thread is over."""
+    """Return the confirmation that a thread was cancelled."""
     return _paragraphs_reply(f"Thread {truncate(escape_hidden_characters(thread_id), _MAX_TYPED_LENGTH)} is cancelled.")
 
 
 def rejection_reply(error: str, request: Request | None = None) -> EphemeralReply:
-    """Why a click did not count, from the words of the error, and how the request ended if it did."""
-    ended = "" if request is None or request.status == "open" else f"It ended so: {describe_request_outcome(request)}."
-    return _paragraphs_reply(
-        *filter(
-            None,
-            (f"This did not count: {escape_hidden_except_whitespace(error)}", escape_hidden_except_whitespace(ended)),
-        )
-    )
+    """Return why a response was rejected, and the request's outcome if it is closed."""
+    outcome = ""
+    if request is not None and request.status != "open":
+        outcome = f"Outcome of the request: {describe_request_outcome(request)}."
+    paragraphs = (f"Your response was not accepted: {error}", outcome)
+    return _paragraphs_reply(*map(escape_hidden_except_whitespace, filter(None, paragraphs)))
 
 
 def _format_count(number: int, noun: str) -> str:
-    return f"{number} open {noun}" + ("" if number == 1 else "s")
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _paragraphs_reply(*paragraphs: str) -> EphemeralReply:
-    """Each paragraph was made visible before."""
+    """Return a reply of paragraphs whose hidden characters are already escaped."""
     return _ephemeral_reply("\n\n".join(paragraphs), [section(paragraph) for paragraph in paragraphs])
 
 
 def _ephemeral_reply(fallback_text: str, blocks: list[Block]) -> EphemeralReply:
-    """Beside the card, never in its place; `told` stands for the blocks where they cannot be drawn."""
+    """Return a reply that never replaces the card; clients that cannot show blocks show `fallback_text`."""
     text = escape_mrkdwn(fallback_text, MAX_TEXT_LENGTH)
     return {"response_type": "ephemeral", "replace_original": False, "text": text, "blocks": blocks}

@@ -1,6 +1,6 @@
-"""What Slack says when it does not do what it was asked, in our words: again later, never, or look first.
+"""Mapping of Slack's error codes to Handrail's errors: retryable, permanent, uncertain or misconfigured.
 
-The codes are those of https://docs.slack.dev/reference/methods under each method.
+The codes are listed on the page of each method under https://docs.slack.dev/reference/methods.
 """
 
 from collections.abc import Mapping
@@ -27,53 +27,55 @@ _LONG_RETRY_SECONDS = 60.0
 
 
 class ContentRejected(Permanent):
-    """Slack does not take what the message is made of."""
+    """Slack rejected the content of the message, such as its blocks or its length."""
 
     code = "content_refused"
 
 
 class StreamStoppedByUser(Permanent):
-    """Whoever read along has pressed the stop button."""
+    """A person pressed Slack's stop button while the reply was streamed."""
 
     code = "stopped_by_reader"
 
 
 class MessageNotEditable(Permanent):
-    """The message to be changed is not there any more, or may not be changed."""
+    """The message to be updated was deleted, or can no longer be edited."""
 
     code = "message_gone"
 
 
 def error_from_response(code: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HandrailError:
-    """The error for what Slack answered. `code` is empty where it answered without one."""
-    pause = _retry_after_seconds(code, headers or {})
+    """Return the error for a response of Slack. `code` is its `error` field, empty if the response has none."""
+    retry_after = _retry_after_seconds(code, headers or {})
     if code == "fatal_error":  # "may have partly succeeded"
-        return DeliveryUncertain("Slack failed, and may have done it all the same: fatal_error")
+        return DeliveryUncertain("Slack failed and may have carried out the call: fatal_error")
     if code in _RETRYABLE_CODES or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Unavailable(f"Slack asks to try again: {code or status}", retry_after=pause)
-    if not code:  # Slack names its errors: an HTML page or an empty body comes from something in between
+        return Unavailable(
+            f"Slack is unavailable or busy and will be called again: {code or status}", retry_after=retry_after
+        )
+    if not code:  # Slack's errors have codes: a proxy sent the HTML page or empty body
         return DeliveryUncertain(
-            f"the answer is not one of Slack's; it may have done it all the same: {status}", retry_after=pause
+            f"the response is not Slack's, which may have carried out the call: HTTP {status}", retry_after=retry_after
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unavailable(f"Slack asks to try again: {code}", retry_after=pause)
+        return Unavailable(f"Slack is unavailable or busy; retrying: {code}", retry_after=retry_after)
     if code in _CONFIGURATION_CODES:
-        return ConfigurationError(f"Slack refuses the token or its scopes: {code}; run `handrail doctor`")
+        return ConfigurationError(f"Slack rejected the token or its scopes: {code}; run `handrail doctor`")
     return _permanent_error(code)
 
 
 def _permanent_error(code: str) -> Permanent:
     if code in _CONTENT_CODES:
-        return ContentRejected(f"Slack does not take what the message is made of: {code}")
+        return ContentRejected(f"Slack rejected the content of the message: {code}")
     if code == "stopped_by_user":
         return StreamStoppedByUser()
     if code in _NOT_EDITABLE_CODES:
-        return MessageNotEditable(f"the message cannot be changed any more: {code}")
-    return Permanent(f"Slack refuses: {code}")
+        return MessageNotEditable(f"the message can no longer be edited: {code}")
+    return Permanent(f"Slack rejected the call: {code}")
 
 
 def _retry_after_seconds(code: str, headers: Mapping[str, str]) -> float | None:
-    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    if said.isascii() and said.isdigit():
-        return float(said)
+    seconds = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    if seconds.isascii() and seconds.isdigit():
+        return float(seconds)
     return _LONG_RETRY_SECONDS if code == "message_limit_exceeded" else None

@@ -1,16 +1,16 @@
-"""Text of others made inert: on Slack it mentions nobody, hides no character, links nowhere, and loads no picture."""
+"""Escaping of untrusted text: on Slack it mentions no user, hides no character, has no links and loads no image."""
 
 import re
 from datetime import datetime
 
 from agents.visible_text import escape_hidden_characters
-from channels.slack.link_spans import put_links_in_code, put_links_of_beginning_in_code
+from channels.slack.link_spans import put_links_in_code, put_links_of_prefix_in_code
 
 QUIET = {"unfurl_links": False, "unfurl_media": False}
-"""What a model writes fetches no page (docs.slack.dev/messaging/unfurling-links-in-messages)."""
+"""Arguments that prevent link previews (docs.slack.dev/messaging/unfurling-links-in-messages)."""
 
 INERT = {"link_names": False, "parse": "none"}
-"""Where `text` is shown, it calls nobody and makes no links (docs.slack.dev/reference/methods/chat.postMessage)."""
+"""Arguments that prevent mentions and links in `text` (docs.slack.dev/reference/methods/chat.postMessage)."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ACTIVE_MARKUP = re.compile(
@@ -18,69 +18,73 @@ _ACTIVE_MARKUP = re.compile(
     r"|^ {0,3}\[[^\]\n]{1,99}\](?=:)",
     re.ASCII | re.MULTILINE,
 )
-"""What comes before a mention, a link in angle brackets, a picture, a link with a label, and the address of one."""
+"""Beginnings of mentions, links in angle brackets, images, links with a label, and link reference definitions."""
 
 _AMBIGUOUS_END = re.compile(r"(?:<[A-Za-z]{0,12}|\]\([ \n]{0,2}<?(?:/|[A-Za-z0-9-]{0,63}))\Z", re.ASCII)
 _MAX_AMBIGUOUS_LENGTH = 70
-"""Characters at the end of a text after which it may turn out to work, or not."""
+"""Characters at the end of a partial text that may turn out to be active markup once more text follows."""
 
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
 def escape_mrkdwn(text: str, max_length: int) -> str:
-    """For mrkdwn: its three characters escaped (docs.slack.dev/messaging/formatting-message-text), and cut if need be.
+    """Escape text for mrkdwn and truncate it to `max_length` characters including escapes.
 
-    What is cut ends with an ellipsis and never within an escape.
+    The three escaped characters: docs.slack.dev/messaging/formatting-message-text. A truncated text ends with an
+    ellipsis and never within an escape.
     """
     pieces = [_ESCAPES.get(character, character) for character in text[: max_length + 1]]
     if sum(map(len, pieces)) <= max_length:
         return "".join(pieces)
-    kept, room = [], max_length - 1
+    kept, available = [], max_length - 1
     for piece in pieces:
-        room -= len(piece)
-        if room < 0:
+        available -= len(piece)
+        if available < 0:
             break
         kept.append(piece)
     return "".join(kept) + "…"
 
 
 def escape_hidden_except_whitespace(text: str) -> str:
-    """The text with hidden characters written out; lines and tabs stay."""
+    """Return the text with hidden characters escaped, except line breaks and tabs."""
     return "\n".join(
         "\t".join(map(escape_hidden_characters, line.split("\t"))) for line in text.replace("\r\n", "\n").split("\n")
     )
 
 
 def neutralize_markdown(markdown: str) -> str:
-    """For `markdown` blocks: mentions and pictures come apart by a character without a width; links become code.
+    """Disable mentions and images of a `markdown` block with a zero-width space, and turn links into code.
 
-    A picture would be fetched from wherever the text says, with whatever the text put into its address. A link keeps
-    its label and its address side by side, so that it leads nowhere unseen, and nowhere at all at a click.
+    An image URL could carry data of the thread to any server when Slack loads the image. A link is shown as its label
+    and its URL, so that the target is visible and cannot be clicked.
     """
-    return put_links_in_code(_taken_apart(markdown))
+    return put_links_in_code(_break_active_markup(markdown))
 
 
-def neutralize_markdown_prefix(markdown: str, longest: int) -> str:
-    """As much of the same as fits, for a text that goes on: of a longer beginning this is the beginning again."""
+def neutralize_markdown_prefix(markdown: str, max_length: int) -> str:
+    """Neutralize the beginning of a text that is still being written, up to `max_length` characters.
+
+    The result for a longer beginning of the same text starts with the result for a shorter one.
+    """
     end = len(markdown)
     while (
         end and escape_hidden_characters(markdown[end - 1]) != markdown[end - 1]
-    ):  # what follows tells how it is shown
+    ):  # its display depends on what follows
         end -= 1
-    undecided = _AMBIGUOUS_END.search(markdown, max(0, end - _MAX_AMBIGUOUS_LENGTH), end)
-    known = markdown[: undecided.start() if undecided else end]
-    return put_links_of_beginning_in_code(_taken_apart(known), longest)
+    ambiguous = _AMBIGUOUS_END.search(markdown, max(0, end - _MAX_AMBIGUOUS_LENGTH), end)
+    stable = markdown[: ambiguous.start() if ambiguous else end]
+    return put_links_of_prefix_in_code(_break_active_markup(stable), max_length)
 
 
-def _taken_apart(markdown: str) -> str:
-    return _ACTIVE_MARKUP.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, escape_hidden_except_whitespace(markdown))
+def _break_active_markup(markdown: str) -> str:
+    return _ACTIVE_MARKUP.sub(lambda match: match[0] + _ZERO_WIDTH_SPACE, escape_hidden_except_whitespace(markdown))
 
 
 def truncate(text: str, max_length: int) -> str:
-    """The text, or its beginning and an ellipsis."""
+    """Return the text, or its beginning followed by an ellipsis; at most `max_length` characters."""
     return text if len(text) <= max_length else text[: max_length - 1] + "…"
 
 
 def format_date(at: datetime) -> str:
-    """For mrkdwn: a time in the zone of whoever reads it; UTC where it cannot be drawn."""
+    """Return a mrkdwn date token, which Slack shows in the reader's time zone; the fallback is in UTC."""
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"

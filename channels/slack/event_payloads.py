@@ -1,4 +1,4 @@
-"""The parts we need of events, in Slack's own words (docs.slack.dev/reference/events)."""
+"""Schemas of event payloads, with the fields that Handrail reads (docs.slack.dev/reference/events)."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from channels.slack.payloads import ChannelId, Identifier, OpaqueText, OptionalT
 
 
 class EventCallbackPayload(Payload):
-    """What the Events API puts around each event."""
+    """Outer payload of every event (`event_callback`)."""
 
     team_id: OptionalTeamId = None
     context_team_id: OptionalTeamId = None
@@ -19,21 +19,21 @@ class EventCallbackPayload(Payload):
 
     @property
     def team(self) -> str:
-        """Where it happened: a workspace, else an organisation. Raises Invalid when neither is named."""
+        """Workspace of the event, or else its organisation. Raises InvalidInput if neither is named."""
         teams = (self.team_id, self.context_team_id, self.enterprise_id, self.context_enterprise_id)
         if (found := next(filter(None, teams), None)) is None:
-            raise InvalidInput("not understood, from Slack: team_id")
+            raise InvalidInput("invalid Slack payload: team_id")
         return found
 
 
 class MessageEdit(Payload):
-    """When a message was last changed."""
+    """Last edit of a message."""
 
     ts: Ts
 
 
 class MessagePayload(Payload):
-    """A message of a person, alone or inside of an event that tells of its change."""
+    """Message of a user, as an event or within a `message_changed` event."""
 
     user: UserId
     ts: Ts
@@ -46,14 +46,14 @@ class MessagePayload(Payload):
 
 
 class MessageLocation(Payload):
-    """Where a message was said or changed."""
+    """Channel of a message event."""
 
     channel: ChannelId
     channel_type: str | None = None
 
 
 class MessageDeletedPayload(Payload):
-    """A message that is gone, and what it was."""
+    """`message_deleted` event."""
 
     channel: ChannelId
     deleted_ts: Ts
@@ -62,7 +62,7 @@ class MessageDeletedPayload(Payload):
 
 
 class DeletedMessage(Payload):
-    """What is left of a message that is gone."""
+    """Deleted message, as the event describes it."""
 
     user: UserId | None = None
     thread_ts: OptionalTs = None
@@ -72,7 +72,7 @@ class DeletedMessage(Payload):
 
 
 class SessionStoppedPayload(Payload):
-    """`agent_session_stopped`."""
+    """`agent_session_stopped` event."""
 
     channel: ChannelId
     thread_ts: Ts
@@ -81,7 +81,7 @@ class SessionStoppedPayload(Payload):
 
 
 class AppHomeOpenedPayload(Payload):
-    """`app_home_opened`."""
+    """`app_home_opened` event."""
 
     channel: ChannelId
     user: UserId

@@ -1,4 +1,4 @@
-"""The Events API read: what happened in channels, threads and direct messages (docs.slack.dev/apis/events-api)."""
+"""Parser of Events API callbacks: messages, edits, deletions and app events (docs.slack.dev/apis/events-api)."""
 
 import re
 from collections.abc import Mapping
@@ -32,12 +32,12 @@ from channels.slack.payloads import get_object, parse_ts, user_address, validate
 from channels.slack.quotes import extract_quotes
 
 _USER_SUBTYPES = (None, "file_share", "thread_broadcast", "me_message")
-"""The subtypes that are somebody's words (docs.slack.dev/reference/events/message, its list of subtypes)."""
+"""Message subtypes that are written by users (docs.slack.dev/reference/events/message, list of subtypes)."""
 
 _TOMBSTONE = "tombstone"
-"""What a message that has replies leaves when it is deleted: Slack tells of a change then, and not of a deletion.
+"""Subtype of a deleted message that has replies: Slack sends `message_changed` then, not `message_deleted`.
 
-Nobody documents it; github.com/slack-edge/slack-edge/pull/10 and github.com/42wim/matterbridge/issues/600 saw it.
+It is not documented; see github.com/slack-edge/slack-edge/pull/10 and github.com/42wim/matterbridge/issues/600.
 """
 
 _SYSTEM_USERS = ("USLACKBOT", "USLACK")
@@ -46,7 +46,7 @@ _DedupKeys = tuple[str, ...]
 
 
 def parse_event(payload: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
-    """What an event says. Raises Invalid for one that does not have its documented shape."""
+    """Parse an event callback. Raises InvalidInput for one that does not match Slack's documentation."""
     envelope = validate(EventCallbackPayload, payload)
     event = envelope.event
     match event.get("type"), event.get("subtype"):
@@ -61,40 +61,40 @@ def parse_event(payload: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
         case "app_home_opened", _:
             return _parse_app_home_opened(envelope)
         case kind, subtype:
-            return Ignored(f"an event of another kind: {_escape_name(kind)} {_escape_name(subtype)}".strip())
+            return Ignored(f"an event of an unknown type: {_escape_name(kind)} {_escape_name(subtype)}".strip())
 
 
 def _ignored_sender(
     message: Mapping[str, Any], envelope: EventCallbackPayload, bot_identity: BotIdentity
 ) -> Ignored | None:
-    """Bots talk to each other for ever, so none is listened to: not ourselves first of all."""
+    """Return why the sender is ignored, if so. Bots are, this app included, to prevent endless loops between bots."""
     user, bot, app = message.get("user"), message.get("bot_id"), message.get("app_id")
     if user == bot_identity.user_id or (bot and bot == bot_identity.bot_id) or (app and app == envelope.api_app_id):
-        return Ignored("we said it ourselves")
+        return Ignored("a message of this app")
     if bot or message.get("bot_profile") or message.get("subtype") == "bot_message":
-        return Ignored("another bot said it")
+        return Ignored("a message of another bot")
     if user in _SYSTEM_USERS:
-        return Ignored("Slack itself said it")
+        return Ignored("a message of Slack itself")
     return None
 
 
 def _parse_message(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEvent:
     event = envelope.event
-    if nobody := _ignored_sender(event, envelope, bot):
-        return nobody
-    where, message = validate(MessageLocation, event), validate(MessagePayload, event)
-    how = _message_kind(event, where, message, bot)
-    if how is None:
-        return Ignored("said in a channel, and not to us")
+    if ignored := _ignored_sender(event, envelope, bot):
+        return ignored
+    location, message = validate(MessageLocation, event), validate(MessagePayload, event)
+    kind = _message_kind(event, location, message, bot)
+    if kind is None:
+        return Ignored("a channel message that does not mention this app")
     return MessagePosted(
-        kind=how,
-        thread_ref=_thread_ref(envelope, where, message),
+        kind=kind,
+        thread_ref=_thread_ref(envelope, location, message),
         ts=message.ts,
         by=_author_address(message, envelope),
         text=extract_text(event, bot.user_id),
         files=_parse_files(event.get("files")),
         at=parse_ts(message.ts),
-        dedup_keys=_message_dedup_keys(envelope, where, message),
+        dedup_keys=_message_dedup_keys(envelope, location, message),
         quotes=extract_quotes(event),
     )
 
@@ -102,11 +102,15 @@ def _parse_message(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEve
 def _message_kind(
     event: Mapping[str, Any], location: MessageLocation, message: MessagePayload, bot: BotIdentity
 ) -> Any:
-    """A mention comes twice, as `app_mention` and as `message`: whichever is first counts, for both have one key."""
+    """Return the kind of a message, None for one that does not concern the bot.
+
+    Slack sends a mention twice, as `app_mention` and as `message`. Both must have the same kind, as they share a
+    deduplication key and only the first one is handled.
+    """
     if location.channel_type == "im" or location.channel.startswith("D"):
         return "direct"
-    written = event.get("text")
-    if event.get("type") == "app_mention" or (isinstance(written, str) and _mention_pattern(bot).search(written)):
+    text = event.get("text")
+    if event.get("type") == "app_mention" or (isinstance(text, str) and _mention_pattern(bot).search(text)):
         return "mention"
     return "reply" if message.thread_ts not in (None, message.ts) else None
 
@@ -118,7 +122,7 @@ def _mention_pattern(bot: BotIdentity) -> re.Pattern[str]:
 def _message_dedup_keys(
     envelope: EventCallbackPayload, location: MessageLocation, message: MessagePayload
 ) -> _DedupKeys:
-    """The same message is delivered under other event ids, and was seen under another ts (channels.md §1.1)."""
+    """Return the keys of a message: Slack may deliver it with different event ids, and rarely with another ts."""
     keys = (_event_dedup_key(envelope), f"message:{envelope.team}:{location.channel}:{message.ts}")
     if message.client_msg_id is None:
         return keys
@@ -134,73 +138,73 @@ def _thread_ref(envelope: EventCallbackPayload, location: MessageLocation, messa
 
 
 def _author_address(message: MessagePayload, envelope: EventCallbackPayload) -> Address:
-    """In a shared channel the author's own team; the envelope tells the team that hosts it."""
+    """Return the author's address with their own team; in a shared channel the envelope's team may be another one."""
     team = message.user_team or message.source_team or message.team or envelope.team
     return user_address(message.user, team)
 
 
 def _escape_name(value: Any) -> str:
-    """A name somebody gave, as far as it can be shown on one line."""
+    """Return an untrusted name truncated and with hidden characters escaped, empty if it is no string."""
     return escape_hidden_characters(value[:_MAX_NAME_LENGTH]) if isinstance(value, str) else ""
 
 
 def _parse_files(values: Any) -> tuple[File, ...]:
-    found = [file for file in values if isinstance(file, dict)] if isinstance(values, list) else []
-    return tuple(File(*(_escape_name(file.get(name)) for name in ("id", "name", "mimetype"))) for file in found)
+    files = [file for file in values if isinstance(file, dict)] if isinstance(values, list) else []
+    return tuple(File(*(_escape_name(file.get(name)) for name in ("id", "name", "mimetype"))) for file in files)
 
 
 def _parse_message_changed(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEvent:
-    """A link that unfurls and a language that was recognised change a message too, but not its words."""
+    """Parse a changed message. Link previews and language detection change a message but not its text."""
     event = envelope.event
     now, before = get_object(event, "message"), event.get("previous_message")
     before = before if isinstance(before, dict) else {}
     if now.get("subtype") == _TOMBSTONE:
         return _parse_message_deleted(envelope, event | {"deleted_ts": now.get("ts")}, bot)
-    if nobody := _ignored_sender(now, envelope, bot):
-        return nobody
+    if ignored := _ignored_sender(now, envelope, bot):
+        return ignored
     if now.get("subtype") not in _USER_SUBTYPES:
-        return Ignored("a message of another kind changed")
-    where, message = validate(MessageLocation, event), validate(MessagePayload, now)
+        return Ignored("a change of a message that no user wrote")
+    location, message = validate(MessageLocation, event), validate(MessagePayload, now)
     if now.get("text") == before.get("text") and now.get("edited") == before.get("edited"):
-        return Ignored("a message changed, but not its words")
-    changed = message.edited.ts if message.edited else message.ts
-    # Without `edited` only the words tell one change from the next: the event id has to.
-    edit = (f"edit:{envelope.team}:{where.channel}:{message.ts}:{changed}",) if message.edited else ()
+        return Ignored("a change that did not affect the text of a message")
+    edited_ts = message.edited.ts if message.edited else message.ts
+    # Without `edited` two edits have the same ts, so only the event id distinguishes them.
+    edit_key = (f"edit:{envelope.team}:{location.channel}:{message.ts}:{edited_ts}",) if message.edited else ()
     return MessageChanged(
-        thread_ref=_thread_ref(envelope, where, message),
+        thread_ref=_thread_ref(envelope, location, message),
         ts=message.ts,
         by=_author_address(message, envelope),
         text=extract_text(now, bot.user_id),
         previous_text=extract_text(before, bot.user_id),
-        at=parse_ts(changed),
-        dedup_keys=(_event_dedup_key(envelope), *edit),
+        at=parse_ts(edited_ts),
+        dedup_keys=(_event_dedup_key(envelope), *edit_key),
     )
 
 
 def _parse_message_deleted(envelope: EventCallbackPayload, raw: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
     event = validate(MessageDeletedPayload, raw)
-    gone = event.previous_message or {}
-    if nobody := _ignored_sender(gone, envelope, bot):
-        return nobody
-    left = validate(DeletedMessage, gone)
-    team = left.user_team or left.source_team or left.team or envelope.team
+    previous = event.previous_message or {}
+    if ignored := _ignored_sender(previous, envelope, bot):
+        return ignored
+    deleted = validate(DeletedMessage, previous)
+    team = deleted.user_team or deleted.source_team or deleted.team or envelope.team
     return MessageDeleted(
-        thread_ref=ThreadRef(envelope.team, event.channel, left.thread_ts or event.deleted_ts),
+        thread_ref=ThreadRef(envelope.team, event.channel, deleted.thread_ts or event.deleted_ts),
         ts=event.deleted_ts,
-        by=user_address(left.user, team) if left.user else None,
+        by=user_address(deleted.user, team) if deleted.user else None,
         at=parse_ts(event.event_ts),
         dedup_keys=(_event_dedup_key(envelope), f"delete:{envelope.team}:{event.channel}:{event.deleted_ts}"),
     )
 
 
 def _parse_session_stopped(envelope: EventCallbackPayload) -> SessionStopped:
-    """`agent_session_stopped` (docs.slack.dev/reference/events/agent_session_stopped)."""
+    """Parse `agent_session_stopped` (docs.slack.dev/reference/events/agent_session_stopped)."""
     event = validate(SessionStoppedPayload, envelope.event)
-    place = ThreadRef(envelope.team, event.channel, event.thread_ts)
-    key = f"stop:{place.team}:{place.channel}:{place.thread_ts}:{event.event_ts}"
+    thread = ThreadRef(envelope.team, event.channel, event.thread_ts)
+    key = f"stop:{thread.team}:{thread.channel}:{thread.thread_ts}:{event.event_ts}"
     by = user_address(event.user, envelope.team)
     return SessionStopped(
-        thread_ref=place, by=by, at=parse_ts(event.event_ts), dedup_keys=(_event_dedup_key(envelope), key)
+        thread_ref=thread, by=by, at=parse_ts(event.event_ts), dedup_keys=(_event_dedup_key(envelope), key)
     )
 
 

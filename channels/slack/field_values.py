@@ -1,7 +1,7 @@
-"""What a person wrote into a field, as a value of the tool's argument.
+"""Parsing of modal entries into values of tool arguments.
 
-It is checked as far as they can be told at once; whether the arguments fit the tool is asked again where they are
-recorded.
+The checks here let the modal show errors beside its fields. The arguments are validated against the tool's schema again
+when the answer is recorded.
 """
 
 import math
@@ -22,21 +22,21 @@ _BOUNDS = (
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with an entry, for the person who made it."""
+    """Error message about an entry, for the person who made it."""
 
     message: str
 
 
 def parse_value(form_field: FormField, entry: str | None) -> Any:
-    """The value of an entry; None for an empty one, Mistaken for one that makes no sense."""
+    """Return the value of an entry, None for an empty optional one, or a FieldError."""
     if entry is None:
         return None if form_field.is_optional else FieldError("Fill this in.")
     match form_field.kind:
         case "text":
             return _parse_text(entry, form_field.limits)
-        case "whole":
+        case "integer":
             return _parse_integer(entry, form_field.limits)
-        case "decimal":
+        case "number":
             return _parse_number(entry, form_field.limits)
         case "choice":
             known = INTEGER_PATTERN.fullmatch(entry) and 0 <= int(entry) < len(form_field.options)
@@ -44,23 +44,23 @@ def parse_value(form_field: FormField, entry: str | None) -> Any:
 
 
 def _parse_text(entry: str, limits: Mapping[str, Any]) -> str | FieldError:
-    shortest, longest = limits.get("minLength"), limits.get("maxLength")
-    if isinstance(shortest, int) and len(entry) < shortest:
-        return FieldError(f"Write at least {shortest} characters.")
-    if isinstance(longest, int) and len(entry) > longest:
-        return FieldError(f"Write at most {longest} characters.")
+    min_length, max_length = limits.get("minLength"), limits.get("maxLength")
+    if isinstance(min_length, int) and len(entry) < min_length:
+        return FieldError(f"Write at least {min_length} characters.")
+    if isinstance(max_length, int) and len(entry) > max_length:
+        return FieldError(f"Write at most {max_length} characters.")
     return entry
 
 
 def _parse_integer(entry: str, limits: Mapping[str, Any]) -> Any:
-    """5.0 is the same number as 5."""
+    """Parse an integer; 5.0 is accepted as 5, as in JSON Schema."""
     if not DECIMAL_PATTERN.fullmatch(entry) or not float(entry).is_integer():
         return FieldError("Write a whole number.")
     return _check_bounds(int(entry) if INTEGER_PATTERN.fullmatch(entry) else int(float(entry)), limits)
 
 
 def _parse_number(entry: str, limits: Mapping[str, Any]) -> Any:
-    """A whole number stays one, so that it is shown as it was written."""
+    """Parse a number; an integer stays an int, so that it is displayed as it was written."""
     if INTEGER_PATTERN.fullmatch(entry):
         return _check_bounds(int(entry), limits)
     if not DECIMAL_PATTERN.fullmatch(entry) or not math.isfinite(float(entry)):
@@ -69,8 +69,8 @@ def _parse_number(entry: str, limits: Mapping[str, Any]) -> Any:
 
 
 def _check_bounds(number: float, limits: Mapping[str, Any]) -> Any:
-    for name, told, holds in _BOUNDS:
+    for name, wording, is_within in _BOUNDS:
         limit = limits.get(name)
-        if isinstance(limit, int | float) and not holds(number, limit):
-            return FieldError(f"Write a number that is {told} {limit}.")
+        if isinstance(limit, int | float) and not is_within(number, limit):
+            return FieldError(f"Write a number that is {wording} {limit}.")
     return number

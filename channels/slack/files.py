@@ -1,7 +1,7 @@
-"""Texts that are too long for messages, as files (docs.slack.dev/messaging/working-with-files#uploading_files).
+"""Files for texts that are too long for messages (docs.slack.dev/messaging/working-with-files#uploading_files).
 
-A file is uploaded first, which nobody sees, and then shared in a thread. Its name is that of its message in the outbox,
-so that it can be found there: Slack keeps no metadata for the message of a file.
+A file is uploaded first, invisible to people, and then shared in a thread. Its name is derived from the outbox key of
+its message, so that a retry finds it: Slack stores no metadata for the message of a file.
 """
 
 from hashlib import sha256
@@ -10,24 +10,24 @@ from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination
 
 MAX_MESSAGES = 3
-"""A reply of more messages than that becomes a file behind its beginning."""
+"""Messages of one reply; a longer reply becomes its beginning and a file."""
 
 
 def file_name(key: str) -> str:
-    """Return the name of the file of one message, by its key in the outbox."""
+    """Return the name of a message's file, derived from its outbox key."""
     return f"reply-{sha256(key.encode()).hexdigest()[:16]}.txt"
 
 
 async def upload_text(client: SlackClient, name: str, text: str) -> str:
-    """Upload a text and return the id of its file. Raises what SlackClient raises."""
+    """Upload a text and return its file id. Raises the errors of SlackClient."""
     data = text.encode()
-    place = await client.call("files.getUploadURLExternal", filename=name, length=len(data), snippet_type="text")
-    await client.upload(str(place.get("upload_url")), data)
-    return str(place.get("file_id"))
+    upload = await client.call("files.getUploadURLExternal", filename=name, length=len(data), snippet_type="text")
+    await client.upload(str(upload.get("upload_url")), data)
+    return str(upload.get("file_id"))
 
 
-async def share_file(client: SlackClient, spot: Destination, file_id: str, title: str) -> None:
-    """Show an uploaded file in a thread. Raises what SlackClient raises."""
+async def share_file(client: SlackClient, destination: Destination, file_id: str, title: str) -> None:
+    """Share an uploaded file in a thread. Raises the errors of SlackClient."""
     files = [{"id": file_id, "title": title}]
-    thread = {"thread_ts": spot.thread_ts} if spot.thread_ts else {}
-    await client.call("files.completeUploadExternal", files=files, channel_id=spot.channel, **thread)
+    thread = {"thread_ts": destination.thread_ts} if destination.thread_ts else {}
+    await client.call("files.completeUploadExternal", files=files, channel_id=destination.channel, **thread)

@@ -1,6 +1,6 @@
-"""The arguments of a tool as fields of a form, from their JSON schema: texts, numbers, yes or no, and closed lists.
+"""Form fields for the arguments of a tool, derived from their JSON schema: strings, numbers, booleans and enums.
 
-Anything else is shown and stays as it is.
+Other arguments are shown read-only.
 """
 
 import re
@@ -15,7 +15,7 @@ from channels.slack.escaping import truncate
 MAX_FIELDS = 40
 MAX_OPTIONS = 100
 MAX_INPUT_LENGTH = 3000
-"""Characters one field takes (docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element)."""
+"""Characters of one field (docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element)."""
 
 _FIELD_NAME = re.compile(r"[!-~]{1,150}", re.ASCII)
 INTEGER_PATTERN = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
@@ -23,13 +23,13 @@ DECIMAL_PATTERN = re.compile(r"[+-]?[0-9]{0,30}[.]?[0-9]{1,30}([eE][+-]?[0-9]{1,
 _NULL_SCHEMA = {"type": "null"}
 _MAX_LABEL_LENGTH = 75
 
-FieldKind = Literal["text", "whole", "decimal", "choice"]
-_KINDS_BY_TYPE: Mapping[Any, FieldKind] = {"string": "text", "integer": "whole", "number": "decimal"}
+FieldKind = Literal["text", "integer", "number", "choice"]
+_KINDS_BY_TYPE: Mapping[Any, FieldKind] = {"string": "text", "integer": "integer", "number": "number"}
 
 
 @dataclass(frozen=True)
 class FormField:
-    """One argument to fill in. `options` are the values of a closed list."""
+    """Editable argument. `options` are the values of an enum; `limits` is the value's JSON schema."""
 
     name: str
     kind: FieldKind
@@ -41,130 +41,131 @@ class FormField:
 
     @property
     def initial_value(self) -> str:
-        """The present value as the field shows it; empty for none."""
+        """Current value as the field shows it; empty if there is none."""
         return "" if self.value is None else str(self.value)
 
     @property
     def option_labels(self) -> tuple[str, ...]:
-        """What the options are called: numbered when their names alone do not fit."""
+        """Labels of the options; if one is too long, all are numbered and truncated."""
         names = [_option_label(option) for option in self.options]
-        fit = all(0 < len(name) <= _MAX_LABEL_LENGTH for name in names)
-        return tuple(name if fit else truncate(f"{n}. {name}", _MAX_LABEL_LENGTH) for n, name in enumerate(names, 1))
+        all_fit = all(0 < len(name) <= _MAX_LABEL_LENGTH for name in names)
+        labels = (f"{number}. {name}" for number, name in enumerate(names, 1))
+        return tuple(names) if all_fit else tuple(truncate(label, _MAX_LABEL_LENGTH) for label in labels)
 
 
 @dataclass(frozen=True)
 class ReadOnlyField:
-    """One argument that cannot be changed here."""
+    """Argument that the form shows and cannot change."""
 
     name: str
     value: Any
 
 
 def form_fields(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[FormField | ReadOnlyField, ...]:
-    """The fields for the arguments of a call, in the order of their schema, and then whatever else it has."""
+    """Return the fields for a call's arguments, in the order of the schema; arguments without a schema come last."""
     properties = schema.get("properties")
-    described = properties if isinstance(properties, dict) else {}
-    return tuple(_limit_fields(_iter_fields(schema, described, arguments)))
+    known_properties = properties if isinstance(properties, dict) else {}
+    return tuple(_limit_fields(_iter_fields(schema, known_properties, arguments)))
 
 
 def _iter_fields(
     schema: Mapping[str, Any], properties: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Iterator[FormField | ReadOnlyField]:
-    for name, part in properties.items():
-        blank = _form_field(name, part, schema, arguments)
-        if blank is not None:
-            yield blank
+    for name, value_schema in properties.items():
+        form_field = _form_field(name, value_schema, schema, arguments)
+        if form_field is not None:
+            yield form_field
         elif name in arguments:
             yield ReadOnlyField(name, arguments[name])
     yield from (ReadOnlyField(name, value) for name, value in arguments.items() if name not in properties)
 
 
 def _limit_fields(fields: Iterator[FormField | ReadOnlyField]) -> Iterator[FormField | ReadOnlyField]:
-    """A modal holds 100 blocks: what is beyond stays as it is."""
-    for number, found in enumerate(fields):
-        if number < MAX_FIELDS or isinstance(found, ReadOnlyField):
-            yield found
-        elif found.value is not None:
-            yield ReadOnlyField(found.name, found.value)
+    """Make the fields after the first MAX_FIELDS read-only: a modal holds 100 blocks."""
+    for number, one in enumerate(fields):
+        if number < MAX_FIELDS or isinstance(one, ReadOnlyField):
+            yield one
+        elif one.value is not None:
+            yield ReadOnlyField(one.name, one.value)
 
 
 def _form_field(
     name: str, value_schema: Any, schema: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> FormField | None:
-    """None when the argument, or what it is now, does not fit a field."""
-    described = _resolve_reference(value_schema, schema)
+    """Return the field of an argument, None if no field fits its schema or its current value."""
+    resolved = _resolve_reference(value_schema, schema)
     value = arguments.get(name)
-    if described is None or not _FIELD_NAME.fullmatch(name):
+    if resolved is None or not _FIELD_NAME.fullmatch(name):
         return None
-    kind, options = _field_kind(described)
+    kind, options = _field_kind(resolved)
     if kind is None or not _can_show(value, kind, options):
         return None
-    optional = name not in _list_or_empty(schema.get("required")) or value == ""
-    hint = value_schema.get("description") if isinstance(value_schema, dict) else None
-    told = truncate(escape_hidden_characters(hint), 300) if isinstance(hint, str) else ""
-    return FormField(name, kind, optional, value, options, described, told)
+    is_optional = name not in _list_or_empty(schema.get("required")) or value == ""
+    description = value_schema.get("description") if isinstance(value_schema, dict) else None
+    hint = truncate(escape_hidden_characters(description), 300) if isinstance(description, str) else ""
+    return FormField(name, kind, is_optional, value, options, resolved, hint)
 
 
 def _resolve_reference(value_schema: Any, schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What describes a value: behind one reference, and without the null of an optional one."""
+    """Return the value's schema without an optional null and with one `$ref` resolved; None if that fails."""
     if not isinstance(value_schema, dict):
         return None
-    described = _non_null_alternative(value_schema)
-    reference = described.get("$ref")
+    alternative = _non_null_alternative(value_schema)
+    reference = alternative.get("$ref")
     if not isinstance(reference, str):
-        return described
+        return alternative
     definitions = schema.get("$defs")
     found = definitions.get(reference.rpartition("/")[2]) if isinstance(definitions, dict) else None
     return found if isinstance(found, dict) else None
 
 
 def _non_null_alternative(value_schema: dict[str, Any]) -> dict[str, Any]:
-    """The one alternative there is besides null; nothing is known of a value that may be several things."""
+    """Return the only `anyOf` alternative besides null; an empty schema if there are several."""
     if "anyOf" not in value_schema:
         return value_schema
-    alternatives = [found for found in _list_or_empty(value_schema["anyOf"]) if found != _NULL_SCHEMA]
+    alternatives = [schema for schema in _list_or_empty(value_schema["anyOf"]) if schema != _NULL_SCHEMA]
     return alternatives[0] if len(alternatives) == 1 and isinstance(alternatives[0], dict) else {}
 
 
 def _field_kind(value_schema: Mapping[str, Any]) -> tuple[FieldKind | None, tuple[Any, ...]]:
     options = _list_or_empty(value_schema.get("enum"))
     if options:
-        plain = len(options) <= MAX_OPTIONS and all(isinstance(option, str | int | float) for option in options)
-        return ("choice" if plain else None), tuple(options)
-    named = value_schema.get("type")
-    if named == "boolean":
+        fits_menu = len(options) <= MAX_OPTIONS and all(isinstance(option, str | int | float) for option in options)
+        return ("choice" if fits_menu else None), tuple(options)
+    json_type = value_schema.get("type")
+    if json_type == "boolean":
         return "choice", (True, False)
-    known = isinstance(named, str) and "const" not in value_schema
-    return (_KINDS_BY_TYPE.get(named) if known else None), ()
+    is_editable = isinstance(json_type, str) and "const" not in value_schema
+    return (_KINDS_BY_TYPE.get(json_type) if is_editable else None), ()
 
 
 def _can_show(value: Any, kind: FieldKind, options: tuple[Any, ...]) -> bool:
-    """Whether the field can show what the argument is now."""
+    """Return whether the field can show the argument's current value."""
     if value is None:
         return True
     match kind:
         case "text":
             return isinstance(value, str) and len(value) <= MAX_INPUT_LENGTH
-        case "whole":
+        case "integer":
             return (
                 isinstance(value, int)
                 and not isinstance(value, bool)
                 and INTEGER_PATTERN.fullmatch(str(value)) is not None
             )
-        case "decimal":
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            return number and DECIMAL_PATTERN.fullmatch(str(value)) is not None
+        case "number":
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return is_number and DECIMAL_PATTERN.fullmatch(str(value)) is not None
         case "choice":
             return any(_is_same_json(value, option) for option in options)
 
 
 def _is_same_json(one: Any, other: Any) -> bool:
-    """Python takes True for 1; JSON does not."""
+    """Return whether two values are equal in JSON, where True is not 1."""
     return type(one) is type(other) and bool(one == other)
 
 
 def selected_index(form_field: FormField) -> int | None:
-    """Where in its options the present value is."""
+    """Return the index of the current value in the field's options."""
     return next((n for n, option in enumerate(form_field.options) if _is_same_json(option, form_field.value)), None)
 
 

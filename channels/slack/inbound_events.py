@@ -1,4 +1,8 @@
-"""What happened on Slack, as far as it matters here. Whoever reads what Slack sends ends with one of these."""
+"""Parsed Slack events: the results of parsing a Slack payload, from HTTP or Socket Mode.
+
+In each event `by` is the user who acted and `at` the time in UTC. `dedup_keys` identify the event: a delivery that
+shares a key with an earlier one is a duplicate.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +15,10 @@ from agents.messages import Quote
 
 @dataclass(frozen=True)
 class BotIdentity:
-    """Who this app is, as `auth.test` tells: what these two say is not said to us.
+    """Identity of this app, from `auth.test`. Messages of its `bot_id` or `user_id` are the app's own.
 
-    `team` is the workspace the app is installed in; it is empty where the app is installed in a whole organisation,
-    `enterprise`. There `workspace` is the one that something came from.
+    `team` is the workspace in which the app is installed; it is empty if the app is installed in a whole organisation,
+    `enterprise`. In that case `workspace` is the one from which the current payload came.
     """
 
     bot_id: str
@@ -25,18 +29,18 @@ class BotIdentity:
 
     @property
     def installation_id(self) -> str:
-        """The installation: it stays the same for all workspaces of an organisation."""
+        """Id of the installation; the same for all workspaces of an organisation."""
         return self.team or self.enterprise
 
     @property
     def internal_teams(self) -> frozenset[str]:
-        """The teams whose people are no strangers."""
+        """Teams whose users are internal, not users of another organisation in a shared channel."""
         return frozenset({self.team, self.enterprise, self.workspace} - {""})
 
 
 @dataclass(frozen=True)
 class ThreadRef:
-    """A thread on Slack. `root` is the ts of the message it hangs on: replies are posted to it, never to a reply."""
+    """Slack thread. `thread_ts` is the ts of its root message: Slack requires replies to name the root, not a reply."""
 
     team: str
     channel: str
@@ -44,13 +48,13 @@ class ThreadRef:
 
     @property
     def address(self) -> Address:
-        """Where replies go."""
+        """Address for replies in this thread."""
         return Address(f"slack:{self.channel}:{self.thread_ts}")
 
 
 @dataclass(frozen=True)
 class File:
-    """A file somebody attached: what Slack says of it, and nothing of what is in it."""
+    """Metadata of an attached file, without its content."""
 
     id: str
     name: str
@@ -59,7 +63,10 @@ class File:
 
 @dataclass(frozen=True)
 class MessagePosted:
-    """Somebody said something to us, or in a thread. `quotes` are words of others they pass on."""
+    """Message that mentions the bot, is a direct message to it, or is a reply in a thread.
+
+    `quotes` are forwarded messages and attachments, the text of other authors.
+    """
 
     kind: Literal["mention", "reply", "direct"]
     thread_ref: ThreadRef
@@ -74,7 +81,7 @@ class MessagePosted:
 
 @dataclass(frozen=True)
 class MessageChanged:
-    """Somebody changed the words of a message."""
+    """Edit of a message's text."""
 
     thread_ref: ThreadRef
     ts: str
@@ -87,7 +94,7 @@ class MessageChanged:
 
 @dataclass(frozen=True)
 class MessageDeleted:
-    """A message is gone. `by` wrote it; Slack does not tell who deleted it."""
+    """Deletion of a message. `by` is its author; Slack does not report who deleted it."""
 
     thread_ref: ThreadRef
     ts: str
@@ -98,7 +105,7 @@ class MessageDeleted:
 
 @dataclass(frozen=True)
 class BlockAction:
-    """Somebody pressed a button of ours, or chose from a list. `reference` is not verified yet."""
+    """Press of a Handrail button or choice from a select menu. `signed_value` is not verified yet."""
 
     thread_ref: ThreadRef
     message_ts: str
@@ -114,7 +121,10 @@ class BlockAction:
 
 @dataclass(frozen=True)
 class ViewSubmission:
-    """Somebody sent a modal of ours. `message` is the card it was opened from, `reference` is not verified yet."""
+    """Submission of a Handrail modal. `values` are the entries by block id.
+
+    `message_ts` is the card from which the modal was opened. `signed_value` is not verified yet.
+    """
 
     thread_ref: ThreadRef
     message_ts: str
@@ -128,7 +138,7 @@ class ViewSubmission:
 
 @dataclass(frozen=True)
 class SlashCommand:
-    """Somebody typed a slash command. Slack does not tell in which thread."""
+    """Slash command. Slack does not report the thread in which it was typed."""
 
     team: str
     channel: str
@@ -142,11 +152,10 @@ class SlashCommand:
 
 @dataclass(frozen=True)
 class MessageShortcut:
-    """Somebody pointed us to a message, with our shortcut in its menu. `author` wrote it, unless that is a bot.
+    """Use of Handrail's shortcut on a message.
 
-    `quotes` are words of others in it. `written_by` is the author in words.
-
-    We may be no member of the channel: what is told here may be all we ever see of it.
+    `author` is the message's author, None for a bot; `author_name` describes either. The bot may not be a member of the
+    channel: this payload may be all it can read of the message.
     """
 
     thread_ref: ThreadRef
@@ -164,7 +173,7 @@ class MessageShortcut:
 
 @dataclass(frozen=True)
 class SessionStopped:
-    """Somebody pressed the stop button Slack shows while an agent works."""
+    """Press of the stop button that Slack shows while an agent works."""
 
     thread_ref: ThreadRef
     by: Address
@@ -174,7 +183,7 @@ class SessionStopped:
 
 @dataclass(frozen=True)
 class AppHomeOpened:
-    """Somebody opened our page or our conversation with them."""
+    """Opening of the app's Home tab or Messages tab."""
 
     team: str
     channel: str
@@ -186,19 +195,19 @@ class AppHomeOpened:
 
 @dataclass(frozen=True)
 class UrlVerification:
-    """Slack wants to hear this back, to see that the address is ours."""
+    """URL verification: the response must repeat the challenge."""
 
     challenge: str
 
 
 @dataclass(frozen=True)
 class SslCheck:
-    """Slack looked whether our certificate holds; it wants nothing but 200."""
+    """SSL check of Slack; it expects only status 200."""
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """Nothing that concerns us, and why."""
+    """Payload that needs no handling, with the reason."""
 
     reason: str
 
@@ -218,6 +227,9 @@ SlackEvent = (
 
 
 def identity_aliases(by: Address, *teams: str) -> tuple[Address, ...]:
-    """The addresses `handrail.toml` may have for somebody: without a team it means the teams this app lives in."""
+    """Return the addresses by which `handrail.toml` may name a user.
+
+    An address without a team names a user of one of `teams`, the internal teams of this app.
+    """
     team, _, user = by.id.partition("/")
     return (by, Address(f"slack:{user}")) if team in teams else (by,)

@@ -1,4 +1,7 @@
-"""The parts we need of interactions, in Slack's own words (docs.slack.dev/reference/interaction-payloads)."""
+"""Schemas of interaction payloads, with the fields that Handrail reads.
+
+Source: docs.slack.dev/reference/interaction-payloads.
+"""
 
 from typing import Annotated, Any
 
@@ -19,20 +22,20 @@ from channels.slack.payloads import (
 
 
 class TeamRef(Payload):
-    """The team of an interaction, or its organisation."""
+    """Workspace of an interaction, or its organisation."""
 
     id: TeamId
 
 
 class ActionUser(Payload):
-    """Who pressed a button or sent a modal."""
+    """User who pressed a button or submitted a modal."""
 
     id: UserId
     team_id: OptionalTeamId = None
 
 
 class Container(Payload):
-    """The message a button stands in. An ephemeral one is told of nowhere else."""
+    """Message that contains a button. For an ephemeral message the payload has no other information about it."""
 
     message_ts: Ts
     channel_id: ChannelId
@@ -40,13 +43,13 @@ class Container(Payload):
 
 
 class SelectedOption(Payload):
-    """What was chosen from a list."""
+    """Option chosen from a select menu."""
 
     value: OpaqueText
 
 
 class ActionPayload(Payload):
-    """One button pressed."""
+    """One button press or choice."""
 
     action_id: Identifier
     action_ts: Ts
@@ -56,7 +59,7 @@ class ActionPayload(Payload):
 
 
 class BlockActionsPayload(Payload):
-    """Buttons pressed in a message."""
+    """`block_actions`: button presses or choices in a message."""
 
     team: TeamRef | None = None
     enterprise: TeamRef | None = None
@@ -69,20 +72,20 @@ class BlockActionsPayload(Payload):
 
 
 class ChannelRef(Payload):
-    """Where a shortcut was used."""
+    """Channel in which a shortcut was used."""
 
     id: ChannelId
 
 
 class ShortcutMessage(DeletedMessage):
-    """The message a shortcut was used on; of a bot's there may be no user."""
+    """Message on which a shortcut was used; a bot's message may have no user."""
 
     ts: Ts
     bot_id: OpaqueText | None = None
 
 
 class MessageActionPayload(Payload):
-    """Our shortcut used on a message."""
+    """`message_action`: use of a message shortcut."""
 
     team: TeamRef | None = None
     enterprise: TeamRef | None = None
@@ -95,20 +98,20 @@ class MessageActionPayload(Payload):
 
 
 class InputState(Payload):
-    """What stands in one field of a modal."""
+    """Content of one field of a modal."""
 
     value: str | None = None
     selected_option: SelectedOption | None = None
 
 
 class ViewState(Payload):
-    """All fields of a modal, by block and by action."""
+    """Fields of a modal, by block id and action id."""
 
     values: dict[OpaqueText, dict[str, InputState]] = {}
 
 
 class ViewPayload(Payload):
-    """A modal as it was sent."""
+    """Submitted modal."""
 
     id: Identifier
     callback_id: OpaqueText = ""
@@ -117,7 +120,7 @@ class ViewPayload(Payload):
 
 
 class ViewSubmissionPayload(Payload):
-    """A modal sent."""
+    """`view_submission`: submission of a modal."""
 
     team: TeamRef | None = None
     enterprise: TeamRef | None = None
@@ -126,7 +129,7 @@ class ViewSubmissionPayload(Payload):
 
 
 class SlashCommandPayload(Payload):
-    """The form of a slash command."""
+    """Form fields of a slash command."""
 
     team_id: TeamId
     channel_id: ChannelId

@@ -1,4 +1,4 @@
-"""Buttons, lists, modals, slash commands and our shortcut read (docs.slack.dev/reference/interaction-payloads)."""
+"""Parser of interactions and slash commands (docs.slack.dev/reference/interaction-payloads)."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ from channels.slack.quotes import describe_author, extract_quotes
 
 
 def parse_interaction(payload: Mapping[str, Any]) -> SlackEvent:
-    """What was pressed, sent or pointed to. Raises Invalid for what does not have its documented shape."""
+    """Parse an interaction. Raises InvalidInput for one that does not match Slack's documentation."""
     match payload.get("type"):
         case "block_actions" if get_object(payload, "container").get("type") == "message":
             return _parse_block_action(validate(BlockActionsPayload, payload))
@@ -43,30 +43,30 @@ def parse_interaction(payload: Mapping[str, Any]) -> SlackEvent:
         case "message_action" if payload.get("callback_id") == SHORTCUT_ID:
             return _parse_message_shortcut(validate(MessageActionPayload, payload))
         case str(kind):
-            return Ignored(f"an interaction of another kind: {kind[:60]!a}")
+            return Ignored(f"an interaction of an unknown type: {kind[:60]!a}")
         case _:
-            raise InvalidInput("not understood, from Slack: type")
+            raise InvalidInput("invalid Slack payload: type")
 
 
 def parse_slash_command(form: Mapping[str, str]) -> SlashCommand:
-    """A slash command (docs.slack.dev/interactivity/implementing-slash-commands)."""
-    typed = validate(SlashCommandPayload, form)
+    """Parse a slash command (docs.slack.dev/interactivity/implementing-slash-commands)."""
+    command = validate(SlashCommandPayload, form)
     return SlashCommand(
-        team=typed.team_id,
-        channel=typed.channel_id,
-        by=user_address(typed.user_id, typed.team_id),
-        command=typed.command,
-        text=typed.text.replace("\x00", "\ufffd").strip(),
-        trigger_id=typed.trigger_id,
-        response_url=typed.response_url,
-        dedup_keys=(f"command:{typed.team_id}:{_digest(typed.trigger_id)}",),
+        team=command.team_id,
+        channel=command.channel_id,
+        by=user_address(command.user_id, command.team_id),
+        command=command.command,
+        text=command.text.replace("\x00", "\ufffd").strip(),
+        trigger_id=command.trigger_id,
+        response_url=command.response_url,
+        dedup_keys=(f"command:{command.team_id}:{_digest(command.trigger_id)}",),
     )
 
 
 def _parse_block_action(payload: BlockActionsPayload) -> SlackEvent:
     action, container = payload.actions[0], payload.container
     if not is_handrail_id(action.action_id):
-        return Ignored("a button that only shows something")
+        return Ignored("a click on a link button")
     team = _team_id(payload)
     name, choice = split_action_id(action.action_id, action.selected_option.value if action.selected_option else None)
     return BlockAction(
@@ -75,7 +75,7 @@ def _parse_block_action(payload: BlockActionsPayload) -> SlackEvent:
         by=_action_user_address(payload.user, team),
         action=name,
         choice_index=choice,
-        # The options of a list have no room for a reference: the block that holds the list carries it.
+        # The options of a select menu are too short for the signed value: the id of its block carries it.
         signed_value=action.value or action.block_id,
         trigger_id=payload.trigger_id,
         response_url=payload.response_url,
@@ -85,33 +85,33 @@ def _parse_block_action(payload: BlockActionsPayload) -> SlackEvent:
 
 
 def _click_dedup_key(team: str, container: Container, user: ActionUser, action: ActionPayload) -> str:
-    """Slack does not send a click again; who presses twice makes two, with a time each."""
-    where = f"{team}:{container.channel_id}:{container.message_ts}"
-    return f"click:{where}:{user.id}:{action.action_id}:{action.action_ts}"
+    """Return the key of one click; the `action_ts` distinguishes it from another click on the same button."""
+    message = f"{team}:{container.channel_id}:{container.message_ts}"
+    return f"click:{message}:{user.id}:{action.action_id}:{action.action_ts}"
 
 
 def _parse_view_submission(payload: ViewSubmissionPayload) -> ViewSubmission:
     team, view = _team_id(payload), payload.view
-    behind = ModalContext.from_metadata(view.private_metadata)
+    modal_context = ModalContext.from_metadata(view.private_metadata)
     values = {block: _input_value(fields) for block, fields in view.state.values.items()}
     return ViewSubmission(
-        thread_ref=ThreadRef(team, behind.channel, behind.thread_ts),
-        message_ts=behind.message_ts,
+        thread_ref=ThreadRef(team, modal_context.channel, modal_context.thread_ts),
+        message_ts=modal_context.message_ts,
         by=_action_user_address(payload.user, team),
         callback_id=view.callback_id,
-        signed_value=behind.signed_value,
+        signed_value=modal_context.signed_value,
         values=values,
-        # A modal that was refused is sent again, with other values.
+        # After an error a modal is submitted again, with other values.
         dedup_keys=(f"modal:{team}:{payload.user.id}:{view.id}:{_digest(json.dumps(values, sort_keys=True))}",),
-        page=behind.page,
+        page=modal_context.page,
     )
 
 
 def _parse_message_shortcut(payload: MessageActionPayload) -> MessageShortcut:
     team, message = _team_id(payload), validate(ShortcutMessage, payload.message)
-    home = message.user_team or message.source_team or message.team or team
-    author = user_address(message.user, home) if message.user and not message.bot_id else None
-    written_by = author or describe_author(payload.message)
+    author_team = message.user_team or message.source_team or message.team or team
+    author = user_address(message.user, author_team) if message.user and not message.bot_id else None
+    author_name = author or describe_author(payload.message)
     return MessageShortcut(
         thread_ref=ThreadRef(team, payload.channel.id, message.thread_ts or message.ts),
         ts=message.ts,
@@ -122,27 +122,27 @@ def _parse_message_shortcut(payload: MessageActionPayload) -> MessageShortcut:
         response_url=payload.response_url,
         at=parse_ts(payload.action_ts),
         dedup_keys=(f"shortcut:{team}:{_digest(payload.trigger_id)}",),
-        quotes=extract_quotes(payload.message, written_by),
-        author_name=written_by,
+        quotes=extract_quotes(payload.message, author_name),
+        author_name=author_name,
     )
 
 
 def _input_value(fields: Mapping[str, InputState]) -> str | None:
-    """Each block of ours has one field; what was left empty is None."""
+    """Return the value of a block's only field, None if it is empty."""
     field = next(iter(fields.values()), InputState())
-    found = field.selected_option.value if field.selected_option else field.value
-    return found.replace("\x00", "\ufffd") if found else None
+    value = field.selected_option.value if field.selected_option else field.value
+    return value.replace("\x00", "\ufffd") if value else None
 
 
 def _team_id(payload: BlockActionsPayload | ViewSubmissionPayload | MessageActionPayload) -> TeamId:
-    """The team a payload is about; installed for a whole organisation it may name none but the person's own."""
+    """Return the payload's team. A payload of an organisation's installation may name only the user's own team."""
     found = (
         payload.team.id
         if payload.team
         else payload.user.team_id or (payload.enterprise.id if payload.enterprise else None)
     )
     if found is None:
-        raise InvalidInput("not understood, from Slack: team")
+        raise InvalidInput("invalid Slack payload: team")
     return found
 
 

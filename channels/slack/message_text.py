@@ -1,7 +1,7 @@
-"""What people wrote on Slack, as plain text: from blocks, which have all of it, else from `text`, which may not.
+"""Extraction of a message's plain text from its blocks, which are complete, or else from `text`, which may not be.
 
-Shapes: docs.slack.dev/reference/block-kit/blocks and docs.slack.dev/messaging/formatting-message-text. Whatever does
-not have its documented shape reads as nothing; reading never fails.
+Formats: docs.slack.dev/reference/block-kit/blocks and docs.slack.dev/messaging/formatting-message-text. Parts that do
+not have their documented format yield no text; extraction never raises.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 _MAX_DEPTH = 12
 _MENTION_MARK = "\x00"
-"""Marks both ends of a mention until the whole text is read. No text has it: PostgreSQL keeps no NUL either."""
+"""Marks both ends of a mention until the complete text is extracted. It is replaced in texts that contain it."""
 
 _MENTION = re.compile(r"\x00@([^\x00|]*)[|]([^\x00]*)\x00")
 _PHONE_NUMBER = re.compile(r"[+0-9(][0-9 ().-]{0,40}", re.ASCII)
@@ -24,20 +24,20 @@ _TOKEN = re.compile(r"<([@#!]?)([^<>|\n]*)(?:\|([^<>\n]*))?>")
 
 
 def extract_text(message: Mapping[str, Any], bot_user_id: str = "") -> str:
-    """The words of a message, without mentions of the user `ours`.
+    """Return the text of a message, without mentions of the user `bot_user_id`.
 
-    A pasted table comes as an attachment with blocks, and `text` lacks it.
+    A pasted table arrives as an attachment with blocks and is missing in `text`.
     """
-    written = _render_blocks(get_objects(message.get("blocks"))) or _decode_mrkdwn(get_text(message, "text"))
+    text = _render_blocks(get_objects(message.get("blocks"))) or _decode_mrkdwn(get_text(message, "text"))
     tables = (
         _render_blocks(block for block in get_objects(attachment.get("blocks")) if block.get("type") == "table")
         for attachment in get_objects(message.get("attachments"))
     )
-    return _replace_mentions("\n".join(filter(None, (written, *tables))), bot_user_id).strip()
+    return _replace_mentions("\n".join(filter(None, (text, *tables))), bot_user_id).strip()
 
 
 def mrkdwn_to_text(text: str) -> str:
-    """`text` as Slack writes it, without its escapes: `<@U1|bob>` is @bob, `<https://a.b|docs>` is docs (https://a.b)."""
+    """Decode mrkdwn: `<@U1|bob>` becomes @bob, `<https://a.b|docs>` becomes docs (https://a.b)."""
     return _replace_mentions(_decode_mrkdwn(text.replace(_MENTION_MARK, "\ufffd")), "")
 
 
@@ -46,7 +46,7 @@ def _decode_mrkdwn(text: str) -> str:
 
 
 def _replace_mentions(text: str, bot_user_id: str) -> str:
-    """The text with every mention written as `@name`, or left out with the blanks around it where it is ours."""
+    """Replace marked mentions by `@name`, and remove those of the bot with the spaces around them."""
     pieces: list[list[str]] = [[]]
     names = _MENTION.split(text)
     for before, user, label in zip(names[::3], (*names[1::3], ""), (*names[2::3], ""), strict=True):
@@ -59,7 +59,7 @@ def _replace_mentions(text: str, bot_user_id: str) -> str:
 
 
 def _join_around_mentions(pieces: list[str]) -> Iterator[str]:
-    """The pieces between mentions of our name, with one blank where it stood between two words."""
+    """Yield the pieces between removed mentions, with one space where a mention stood between two words."""
     last, *rest = pieces
     for piece in rest:
         following = (piece[1:] if piece.startswith((":", ",")) else piece).lstrip(" \t")
@@ -71,12 +71,12 @@ def _join_around_mentions(pieces: list[str]) -> Iterator[str]:
 
 
 def unescape(text: str) -> str:
-    """Slack escapes these three characters and no others."""
+    """Decode the three characters that Slack escapes."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _render_token(found: re.Match[str]) -> str:
-    mark, target, label = found[1], found[2], found[3]
+def _render_token(match: re.Match[str]) -> str:
+    mark, target, label = match[1], match[2], match[3]
     if mark == "@":
         return _mark_mention(target, label or "")
     if mark == "#":
@@ -91,14 +91,14 @@ def _mark_mention(user: str, label: str = "") -> str:
 
 
 def _render_link(url: str, label: str) -> str:
-    """A link of somebody's own has a label and an address; one that Slack made of a word reads as it was typed."""
+    """Return `label (url)`, or only the label if Slack made the link from a typed URL, address or number."""
     if not label:
         return url.removeprefix("mailto:").removeprefix("tel:")
     return label if _is_autolinked(url, label) else f"{label} ({url})"
 
 
 def _is_autolinked(url: str, label: str) -> bool:
-    """Whether the address is the label itself, with what Slack adds to a domain, a mail address or a number."""
+    """Return whether the URL is the label itself, apart from the scheme and slash that Slack adds."""
     if url.startswith("tel:"):
         return _PHONE_NUMBER.fullmatch(label) is not None and _digits(url) == _digits(label)
     return _normalize_url(url) == _normalize_url(label)
@@ -138,13 +138,13 @@ def _render_block(block: Mapping[str, Any], depth: int = 0) -> str:
 
 
 def _render_text_object(text: Any) -> str:
-    """A text object, or the bare text of a markdown block."""
+    """Render a text object, or the plain string of a markdown block."""
     if isinstance(text, str):
         return text.replace(_MENTION_MARK, "\ufffd")
     if not isinstance(text, dict):
         return ""
-    written = get_text(text, "text")
-    return _decode_mrkdwn(written) if text.get("type") == "mrkdwn" else written
+    content = get_text(text, "text")
+    return _decode_mrkdwn(content) if text.get("type") == "mrkdwn" else content
 
 
 def _render_row(cells: list[dict[str, Any]], depth: int) -> str:
@@ -162,7 +162,7 @@ def _render_cell(cell: Mapping[str, Any], depth: int) -> str:
 
 
 def _render_rich_text(section: Mapping[str, Any], depth: int) -> str:
-    """One part of rich text (docs.slack.dev/reference/block-kit/blocks/rich-text-block)."""
+    """Render one element of a rich text block (docs.slack.dev/reference/block-kit/blocks/rich-text-block)."""
     if depth > _MAX_DEPTH:
         return ""
     elements = get_objects(section.get("elements"))
@@ -200,13 +200,13 @@ def _render_element(element: Mapping[str, Any]) -> str:
 
 
 def get_text(container: Mapping[str, Any], name: str) -> str:
-    """The text of that name; empty when there is none."""
-    found = container.get(name)
-    return found.replace(_MENTION_MARK, "\ufffd") if isinstance(found, str) else ""
+    """Return the string in this field, empty if there is none."""
+    text = container.get(name)
+    return text.replace(_MENTION_MARK, "\ufffd") if isinstance(text, str) else ""
 
 
 def get_objects(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list; none in anything else."""
+    """Return the objects of a list; an empty list for any other value."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

@@ -1,7 +1,7 @@
-"""Modals: why a request is denied, an answer in words, and the arguments of a call (docs.slack.dev/surfaces/modals).
+"""Modals for the reason of a denial, a text answer, edited arguments and a complete card; without I/O.
 
-A modal remembers the card it was opened from. Reading one back is quick and pure: Slack waits for what is wrong with
-it, by block (`response_action: errors`).
+Source: docs.slack.dev/surfaces/modals. Slack waits at most 3 seconds for the errors of a submission, which are given by
+block (`response_action: errors`).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from channels.slack.field_values import FieldError, parse_value
 from channels.slack.form_fields import MAX_INPUT_LENGTH, MAX_OPTIONS, FormField, form_fields, selected_index
 
 TEXT_BLOCK_ID = "words"
-"""The block of a reason or an answer."""
+"""Id of the input block for a reason or an answer."""
 
 _FIELD_ACTION_ID = "field"
 _ARGUMENT_PREFIX = "argument."
@@ -31,31 +31,31 @@ _MAX_SINGLE_LINE_LENGTH = 80
 
 @dataclass(frozen=True)
 class ViewErrors:
-    """What to tell the person who sent a modal, by the block it concerns."""
+    """Errors of a modal submission, by block id."""
 
     errors: Mapping[str, str]
 
     @property
     def response(self) -> dict[str, Any]:
-        """As Slack wants it in answer to the submission."""
+        """Body of the HTTP response or acknowledgement that shows the errors in the modal."""
         return {"response_action": "errors", "errors": dict(self.errors)}
 
 
 def deny_modal(modal_context: ModalContext, title: str) -> Block:
-    """Asks why; saying nothing denies as well."""
-    words = _input_block(TEXT_BLOCK_ID, "Why? The agent is told.", _text_element(""), is_optional=True)
-    return _modal(DENY, "Deny", "Deny", modal_context, [*_text_sections(title), words])
+    """Return a modal for denying a request, with an optional reason."""
+    reason = _input_block(TEXT_BLOCK_ID, "Reason (shared with the agent)", _text_element(""), is_optional=True)
+    return _modal(DENY, "Deny", "Deny", modal_context, [*_text_sections(title), reason])
 
 
 def answer_modal(modal_context: ModalContext, title: str) -> Block:
-    """Asks for an answer in words."""
+    """Return a modal for a text answer."""
     return _modal(ANSWER, "Answer", "Answer", modal_context, [*_text_sections(title), _answer_input()])
 
 
 def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool) -> Block:
-    """Shows the page of a card that `behind` leads to. The last one can be approved or answered, by those who may.
+    """Return a modal with one page of a card; the last page can be approved or answered if `may_decide`.
 
-    A card that keeps only the beginning of a value says where all of it is, and can be decided there.
+    A card that itself was truncated cannot be decided here; the modal says where to read the complete request.
     """
     pages = card_pages(card)
     page = min(modal_context.page, len(pages) - 1)
@@ -63,9 +63,8 @@ def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool
     if page + 1 < len(pages):
         return _modal(SHOW, f"Request {card.code}", "Next page", replace(modal_context, page=page + 1), blocks)
     if card.is_truncated:
-        blocks.append(
-            section(f"There is more. To see all of it: handrail requests show {escape_hidden_characters(card.code)}")
-        )
+        command = f"handrail requests show {escape_hidden_characters(card.code)}"
+        blocks.append(section(f"This is truncated. To read all of it, run: {command}"))
     if card.is_truncated or not may_decide:
         return message_modal(f"Request {card.code}", "") | {"blocks": blocks}
     if card.kind == "approval":
@@ -76,21 +75,21 @@ def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool
 def edit_modal(
     modal_context: ModalContext, title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Block:
-    """Asks for other arguments; what no field can show stays as it is, and is shown."""
+    """Return a modal for editing arguments. Arguments that no field can hold are shown and stay unchanged."""
     fields = form_fields(schema, arguments)
     blocks = [*_text_sections(title), *(_field_block(field) for field in fields if isinstance(field, FormField))]
-    fixed = [
+    unchanged = [
         f"{escape_hidden_characters(field.name)}: {display_full_value(field.value)}"
         for field in fields
         if not isinstance(field, FormField)
     ]
-    if fixed:
-        blocks += map(section_block, section_texts(["These stay as they are:", *fixed]))
+    if unchanged:
+        blocks += map(section_block, section_texts(["These cannot be edited here and stay unchanged:", *unchanged]))
     return _modal(EDIT, "Edit", "Approve this", modal_context, blocks)
 
 
 def message_modal(title: str, text: str) -> Block:
-    """Only tells something, in place of a modal that was sent (`response_action: update`)."""
+    """Return a modal that only shows a text, to replace a submitted one (`response_action: update`)."""
     shown = truncate(escape_hidden_characters(title), _MAX_TITLE_LENGTH) or "—"
     return {
         "type": "modal",
@@ -101,34 +100,35 @@ def message_modal(title: str, text: str) -> Block:
 
 
 def parse_reason(values: Mapping[str, str | None]) -> str | None:
-    """Why, if it was said."""
+    """Return the reason, None if there is none."""
     return (values.get(TEXT_BLOCK_ID) or "").strip() or None
 
 
 def parse_answer(values: Mapping[str, str | None]) -> str | ViewErrors:
-    """The answer in words."""
+    """Return the text answer, or an error if it is empty."""
     return parse_reason(values) or ViewErrors({TEXT_BLOCK_ID: "Write an answer."})
 
 
 def parse_edit(
     schema: Mapping[str, Any], arguments: Mapping[str, Any], values: Mapping[str, str | None]
 ) -> dict[str, Any] | ViewErrors:
-    """The arguments as they were changed, or what is wrong with them."""
-    left, errors = dict(arguments), dict[str, str]()
-    for blank in (field for field in form_fields(schema, arguments) if isinstance(field, FormField)):
-        block = _ARGUMENT_PREFIX + blank.name
-        if block not in values:  # the modal is older than this tool
+    """Return the edited arguments, or the errors of the entries."""
+    edited, errors = dict(arguments), dict[str, str]()
+    editable = (field for field in form_fields(schema, arguments) if isinstance(field, FormField))
+    for field in editable:
+        block_id = _ARGUMENT_PREFIX + field.name
+        if block_id not in values:  # the modal was opened before the tool got this argument
             continue
-        found = parse_value(blank, values[block])
-        if isinstance(found, FieldError):
-            errors[block] = found.message
+        value = parse_value(field, values[block_id])
+        if isinstance(value, FieldError):
+            errors[block_id] = value.message
         else:
-            _set_argument(left, blank, found)
-    return ViewErrors(errors) if errors else left
+            _set_argument(edited, field, value)
+    return ViewErrors(errors) if errors else edited
 
 
 def _set_argument(arguments: dict[str, Any], form_field: FormField, value: Any) -> None:
-    """An empty field is an empty text where there was one before, and otherwise no argument at all."""
+    """Set the argument. An empty field means an empty string if it was one before, otherwise no argument."""
     if value is not None:
         arguments[form_field.name] = value
     elif form_field.value == "":
@@ -138,7 +138,7 @@ def _set_argument(arguments: dict[str, Any], form_field: FormField, value: Any) 
 
 
 def _text_sections(title: str) -> list[Block]:
-    """What is decided. Only a denial is asked for where a card was not shown whole."""
+    """Return the request's title as sections, truncated: the complete card is required for approving only."""
     return [section_block(text) for text in section_texts([escape_and_truncate(title, _MAX_REQUEST_LENGTH)])]
 
 
@@ -160,14 +160,14 @@ def _modal(callback_id: str, title: str, submit: str, modal_context: ModalContex
 
 
 def _input_block(block_id: str, label: str, element: Block, *, is_optional: bool = False, hint: str = "") -> Block:
-    drawn = {
+    block = {
         "type": "input",
         "block_id": block_id,
         "label": plain_text(label),
         "element": element,
         "optional": is_optional,
     }
-    return drawn | ({"hint": plain_text(hint)} if hint else {})
+    return block | ({"hint": plain_text(hint)} if hint else {})
 
 
 def _field_block(form_field: FormField) -> Block:
@@ -185,9 +185,11 @@ def _field_element(form_field: FormField) -> Block:
     if form_field.kind == "choice":
         return _select_element(form_field)
     if form_field.kind == "text":
-        one_line = "\n" not in form_field.initial_value and len(form_field.initial_value) <= _MAX_SINGLE_LINE_LENGTH
-        return _text_element(form_field.initial_value) | {"multiline": not one_line}
-    number = {"type": "number_input", "action_id": _FIELD_ACTION_ID, "is_decimal_allowed": form_field.kind == "decimal"}
+        is_single_line = (
+            "\n" not in form_field.initial_value and len(form_field.initial_value) <= _MAX_SINGLE_LINE_LENGTH
+        )
+        return _text_element(form_field.initial_value) | {"multiline": not is_single_line}
+    number = {"type": "number_input", "action_id": _FIELD_ACTION_ID, "is_decimal_allowed": form_field.kind == "number"}
     return number | ({"initial_value": form_field.initial_value} if form_field.initial_value else {})
 
 
@@ -206,5 +208,5 @@ def _select_element(form_field: FormField) -> Block:
         {"text": plain_text(label), "value": str(n)} for n, label in enumerate(form_field.option_labels[:MAX_OPTIONS])
     ]
     element = {"type": "static_select", "action_id": _FIELD_ACTION_ID, "options": options}
-    at = selected_index(form_field)
-    return element if at is None else element | {"initial_option": options[at]}
+    index = selected_index(form_field)
+    return element if index is None else element | {"initial_option": options[index]}

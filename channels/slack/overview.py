@@ -1,4 +1,4 @@
-"""What somebody on Slack may look up: who they are here, what waits for them, and what works for them."""
+"""Overview of one Slack user: their linked person, the requests that wait for them and their threads."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from agents.state import ThreadStatus
 
 @dataclass(frozen=True)
 class PendingRequest:
-    """An open request. `channel` and `link` are where its card is on Slack: an id, and the permalink if it is known."""
+    """Open request. `channel` is the id of the Slack channel with its card, `permalink` the card's URL, if known."""
 
     request: Request
     channel: str | None = None
@@ -20,7 +20,7 @@ class PendingRequest:
 
 @dataclass(frozen=True)
 class ThreadSummary:
-    """One thread: what was asked first, and what it is doing."""
+    """One thread; `title` is its first message."""
 
     agent: str
     status: ThreadStatus
@@ -31,7 +31,7 @@ class ThreadSummary:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it for one person. `by` is who they are on Slack, `slack:TEAM/USER`; `person` is None for a stranger."""
+    """Overview for one user. `by` is their address, `slack:TEAM/USER`; `person` is None if it is not linked."""
 
     by: Address
     person: Person | None = None

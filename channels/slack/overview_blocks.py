@@ -1,4 +1,4 @@
-"""Requests and threads one below the other, two blocks for each; it is told when there are more than `MOST`."""
+"""Blocks that list requests and threads, two per row; at most MAX_ROWS rows and a note if there are more."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ from channels.slack.escaping import truncate
 from channels.slack.overview import PendingRequest, ThreadSummary
 
 MAX_ROWS = 12
-"""Of each kind: both together stay below what all blocks may hold (see `channels/slack/cards.py`)."""
+"""Rows of each kind; both lists together stay below the limit of all blocks (see `channels/slack/cards.py`)."""
 
 _MAX_TITLE_LENGTH = 200
 _MAX_CONTEXT_LENGTH = 80
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{1,30}", re.ASCII)
-_STATUS_TEXTS = {"waiting_for_human": "waits for a person", "waiting_for_time": "waits for its time"}
+_STATUS_TEXTS = {"waiting_for_human": "waiting for a person", "waiting_for_time": "waiting until a set time"}
 
 
 def request_blocks(rows: Sequence[PendingRequest]) -> Iterator[Block]:
-    """What somebody is asked, by whom, how long, and where its card is."""
+    """Yield for each request its question, requesters and deadline, and a link to its card."""
     for row in rows[:MAX_ROWS]:
         card = render_card(row.request).card
         if card is not None:
@@ -28,32 +28,32 @@ def request_blocks(rows: Sequence[PendingRequest]) -> Iterator[Block]:
             yield context(_request_context(card, row))
     yield from _more_rows_block(rows)
     if not rows:
-        yield section("Nothing waits for you.")
+        yield section("No requests are waiting for you.")
 
 
 def thread_blocks(rows: Sequence[ThreadSummary]) -> Iterator[Block]:
-    """What was asked, what is being done about it, and since when."""
+    """Yield for each thread its first message, agent, status and last change, and a link."""
     for row in rows[:MAX_ROWS]:
         yield section(
             truncate(escape_hidden_characters(row.title), _MAX_TITLE_LENGTH),
             link_button("Open the thread", row.permalink),
         )
-        doing = _STATUS_TEXTS.get(row.status, row.status)
-        yield context([_context_text(row.agent), plain_text(doing), timestamp("last change ", row.updated_at)])
+        status = _STATUS_TEXTS.get(row.status, row.status)
+        yield context([_context_text(row.agent), plain_text(status), timestamp("last change ", row.updated_at)])
     yield from _more_rows_block(rows)
     if not rows:
-        yield section("You have asked for nothing yet. Mention me in a channel, or write to me.")
+        yield section("You have no threads. Mention me in a channel, or send me a direct message.")
 
 
 def _more_rows_block(rows: Sequence[object]) -> Iterator[Block]:
     if len(rows) > MAX_ROWS:
-        yield context([plain_text("and more, which are not shown here")])
+        yield context([plain_text("There are more, which are not shown here.")])
 
 
 def _request_title(card: Card) -> str:
-    """What is asked on one line; the card has it at length."""
-    facts = ", ".join(f"{escape_hidden_characters(field.name)}: {field.value}" for field in card.fields)
-    return truncate(escape_hidden_characters(card.title) + (f" ({facts})" if facts else ""), _MAX_TITLE_LENGTH)
+    """Return the request on one line."""
+    fields = ", ".join(f"{escape_hidden_characters(field.name)}: {field.value}" for field in card.fields)
+    return truncate(escape_hidden_characters(card.title) + (f" ({fields})" if fields else ""), _MAX_TITLE_LENGTH)
 
 
 def _request_context(card: Card, row: PendingRequest) -> Iterator[Block]:
@@ -65,10 +65,10 @@ def _request_context(card: Card, row: PendingRequest) -> Iterator[Block]:
 
 
 def _card_location(channel: str | None) -> Block:
-    """Where to look for a card nobody has a link to."""
+    """Return where to find a card whose permalink is not known."""
     if channel is not None and _CHANNEL.fullmatch(channel):
-        return {"type": "mrkdwn", "text": f"look in the thread, in <#{channel}>", "verbatim": True}
-    return plain_text("look in the thread" if channel is None else "look in your messages with me")
+        return {"type": "mrkdwn", "text": f"see the thread in <#{channel}>", "verbatim": True}
+    return plain_text("see the thread" if channel is None else "see your direct messages with me")
 
 
 def _context_text(text: str) -> Block:

@@ -1,4 +1,4 @@
-"""What Slack sends, understood. Pure: it is verified before, and nothing here asks or tells anybody."""
+"""Parser of verified Slack payloads, from HTTP or Socket Mode, into Slack events; without I/O."""
 
 import json
 import re
@@ -23,25 +23,24 @@ _CHALLENGE_PATTERN = re.compile(r"[!-~]{1,1000}", re.ASCII)
 
 @dataclass(frozen=True)
 class InboundPayload:
-    """What came in, without what was around it. `kind` is that of an envelope of Socket Mode."""
+    """Payload without its transport encoding. `kind` is the envelope type of Socket Mode, also for HTTP."""
 
     kind: str
     payload: Mapping[str, Any]
 
 
 def parse_http(body: bytes, content_type: str, bot: BotIdentity) -> SlackEvent:
-    """What a request of Slack says. Raises Invalid, and nothing else, for what nobody can understand."""
+    """Parse a request of Slack. Raises InvalidInput, and no other exception, for a malformed one."""
     return parse_payload(unpack_http(body, content_type), bot)
 
 
 def unpack_http(body: bytes, content_type: str) -> InboundPayload:
-    """A request that was verified. Raises Invalid.
+    """Decode the body of a verified request. Raises InvalidInput.
 
-    Events are JSON; interactions a form with JSON in `payload`; slash commands and the check of our certificate plain
-    forms.
+    Events are JSON; interactions are forms with JSON in `payload`; slash commands and SSL checks are plain forms.
     """
     if len(body) > MAX_BODY_BYTES:
-        raise InvalidInput("this is longer than anything Slack sends")
+        raise InvalidInput("the body is larger than any request of Slack")
     if not _is_form(content_type):
         return InboundPayload("events_api", parse_json_object(body))
     form = _parse_form(body)
@@ -55,24 +54,25 @@ def unpack_http(body: bytes, content_type: str) -> InboundPayload:
 
 
 def unpack_socket_envelope(kind: str, payload: Any) -> InboundPayload:
-    """An envelope of Socket Mode: the same payloads, without forms around them. Raises Invalid.
+    """Decode an envelope of Socket Mode. Raises InvalidInput.
 
-    The SDK takes for JSON what is none over HTTP, such as half of a surrogate pair: it is read once more.
+    The SDK's JSON parser accepts lone surrogates, which the HTTP endpoint rejects: the payload is parsed again, so that
+    both transports accept the same.
     """
     if not isinstance(payload, dict):
-        raise InvalidInput("not understood, from Slack: payload")
+        raise InvalidInput("invalid Slack payload: payload")
     return InboundPayload(kind, parse_json_object(json.dumps(payload)))
 
 
 def is_ssl_check(body: bytes, content_type: str) -> bool:
-    """Whether Slack only looks if our certificate holds, which it does not sign: nothing of it is parsed."""
+    """Return whether this is Slack's SSL check, which is not signed; therefore the body is not parsed."""
     return len(body) <= _MAX_SSL_CHECK_BYTES and _is_form(content_type) and _SSL_CHECK_FIELD in body.split(b"&")
 
 
 def url_verification_challenge(inbound: InboundPayload) -> str | None:
-    """What Slack wants to hear back when it looks whether the address is ours; None for everything else.
+    """Return the challenge of Slack's URL verification, None for any other payload. Raises InvalidInput.
 
-    It is answered without knowing who we are: the address is verified before all else works. Raises Invalid.
+    This needs no bot identity: Slack verifies the URL before the app is completely configured.
     """
     if inbound.kind != "events_api" or inbound.payload.get("type") != "url_verification":
         return None
@@ -80,7 +80,7 @@ def url_verification_challenge(inbound: InboundPayload) -> str | None:
 
 
 def parse_payload(inbound: InboundPayload, bot: BotIdentity) -> SlackEvent:
-    """What it says. Raises Invalid."""
+    """Parse a decoded payload. Raises InvalidInput."""
     match inbound.kind:
         case "events_api":
             return parse_events_api(inbound.payload, bot)
@@ -91,27 +91,27 @@ def parse_payload(inbound: InboundPayload, bot: BotIdentity) -> SlackEvent:
         case "ssl_check":
             return SslCheck()
         case _:
-            return Ignored("an envelope of another kind")
+            return Ignored("an envelope of an unknown type")
 
 
 def parse_socket_envelope(kind: str, payload: Any, bot: BotIdentity) -> SlackEvent:
-    """What an envelope of Socket Mode says. Raises Invalid."""
+    """Parse an envelope of Socket Mode. Raises InvalidInput."""
     return parse_payload(unpack_socket_envelope(kind, payload), bot)
 
 
 def parse_events_api(payload: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
-    """What the Events API says, in events and about itself."""
+    """Parse a payload of the Events API: an event, or a message about the API itself. Raises InvalidInput."""
     match payload.get("type"):
         case "event_callback":
             return parse_event(payload, bot)
         case "url_verification":
             return _parse_challenge(payload.get("challenge"))
         case "app_rate_limited":
-            return Ignored("Slack sends us fewer events for a minute: too many happened")
+            return Ignored("Slack limits the rate of events for a minute (app_rate_limited)")
         case str(kind):
-            return Ignored(f"an envelope of another kind: {kind[:60]!a}")
+            return Ignored(f"an envelope of an unknown type: {kind[:60]!a}")
         case _:
-            raise InvalidInput("not understood, from Slack: type")
+            raise InvalidInput("invalid Slack payload: type")
 
 
 def _is_form(content_type: str) -> bool:
@@ -120,16 +120,16 @@ def _is_form(content_type: str) -> bool:
 
 def _parse_challenge(challenge: Any) -> UrlVerification:
     if not isinstance(challenge, str) or not _CHALLENGE_PATTERN.fullmatch(challenge):
-        raise InvalidInput("not understood, from Slack: challenge")
+        raise InvalidInput("invalid Slack payload: challenge")
     return UrlVerification(challenge)
 
 
 def _parse_form(body: bytes) -> dict[str, str]:
-    """The fields of a form. Raises Invalid for other bytes than UTF-8."""
+    """Parse the fields of a form. Raises InvalidInput for bytes that are not UTF-8."""
     try:
-        found = parse_qsl(
+        fields = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS
         )
     except ValueError:
-        raise InvalidInput("this is not a form in UTF-8") from None
-    return dict(found)
+        raise InvalidInput("the body is not a form in UTF-8") from None
+    return dict(fields)

@@ -1,4 +1,4 @@
-"""What Slack sends, held to its shapes: names of people, channels and messages become addresses and keys."""
+"""Base class and validation of Slack payloads, and the field types they share."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ OpaqueText = Annotated[str, Field(max_length=3000, pattern=r"^[^\x00]*$")]
 
 
 def _empty_to_none(value: Any) -> Any:
-    """Slack writes what is not there as null, as an empty text, or not at all."""
+    """Turn an empty string into None: Slack sends absent values as null, as an empty string, or not at all."""
     return None if value == "" else value
 
 
@@ -30,7 +30,7 @@ OptionalTeamId = Annotated[TeamId | None, BeforeValidator(_empty_to_none)]
 
 
 class Payload(BaseModel):
-    """Part of a payload; Slack adds fields as it likes."""
+    """Base class of payload schemas. Unknown fields are ignored, because Slack adds fields at any time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -39,38 +39,38 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
 def validate(kind: type[PayloadT], value: Any) -> PayloadT:
-    """The value in this shape. Raises Invalid, which tells the place of each mistake and never what stood there."""
+    """Validate a value. Raises InvalidInput with the names of the invalid fields but not with their values."""
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        where = {".".join(map(str, mistake["loc"])) for mistake in error.errors(include_url=False)}
-        raise InvalidInput(f"not understood, from Slack: {', '.join(sorted(where))[:200]}") from None
+        fields = {".".join(map(str, details["loc"])) for details in error.errors(include_url=False)}
+        raise InvalidInput(f"invalid Slack payload: {', '.join(sorted(fields))[:200]}") from None
 
 
 def parse_json_object(text: bytes | str) -> dict[str, Any]:
-    """The JSON object of a text. Raises Invalid: lone surrogates, endless depth and NaN are no JSON either."""
+    """Parse a JSON object. Raises InvalidInput, also for lone surrogates, excessive nesting and NaN."""
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:
-        raise InvalidInput("this is not JSON") from None
+        raise InvalidInput("invalid JSON") from None
     if not isinstance(value, dict):
-        raise InvalidInput("this is JSON, but not an object")
+        raise InvalidInput("the JSON value is not an object")
     return value
 
 
 def user_address(user: str, team: str) -> Address:
-    """A person of one workspace, as `handrail.toml` writes people."""
+    """Return the address of a user of one workspace, in the form that `handrail.toml` uses."""
     return Address(f"slack:{team}/{user}")
 
 
 def parse_ts(ts: str) -> datetime:
-    """When it was, to the second; ts itself tells the order."""
+    """Return the time of a ts, to the second. Compare the ts itself for the order of messages."""
     return datetime.fromtimestamp(int(ts.partition(".")[0]), UTC)
 
 
 def get_object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The object of that name. Raises Invalid when there is none."""
+    """Return the object in this field. Raises InvalidInput if there is none."""
     found = value.get(name)
     if not isinstance(found, dict):
-        raise InvalidInput(f"not understood, from Slack: {name}")
+        raise InvalidInput(f"invalid Slack payload: {name}")
     return found

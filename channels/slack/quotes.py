@@ -1,7 +1,7 @@
-"""Words of others in a message: forwarded messages, and what apps attach. Reading never fails, as in `reading`.
+"""Extraction of quotes from a message: forwarded messages, and attachments of apps. It never raises.
 
 Attachments: docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments. Forwarded messages are not
-documented; they carry `is_share` or `is_msg_unfurl`, and their words in `message_blocks`.
+documented; they have `is_share` or `is_msg_unfurl`, and their text in `message_blocks`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,16 +16,16 @@ MAX_QUOTES = 5
 _MAX_AUTHOR_LENGTH = 100
 _MAX_DEPTH = 3
 _UNFURL_FIELDS = ("from_url", "original_url", "app_unfurl_url")
-"""What only the preview of a link has: it is no word of anybody who wrote the message."""
+"""Fields that only link previews have: their text was not written by a person."""
 
 
 def extract_quotes(message: Mapping[str, Any], author: str = "an app") -> tuple[Quote, ...]:
-    """What a message passes on. `author` is who attached what no message of somebody is."""
+    """Return the quotes of a message, at most MAX_QUOTES. `author` is the author of attachments without a message."""
     return tuple(_iter_quotes(message, author))[:MAX_QUOTES]
 
 
 def describe_author(message: Mapping[str, Any]) -> str:
-    """Who wrote a message that names no person, in words of one line."""
+    """Return the name, on one line, of the author of a message that has no user."""
     profile = message.get("bot_profile")
     names = (get_text(message, "username"), get_text(profile, "name") if isinstance(profile, dict) else "")
     return _one_line(next(filter(None, names), "an app"))
@@ -45,11 +45,12 @@ def _is_forwarded(attachment: Mapping[str, Any]) -> bool:
 
 def _iter_forwarded_quotes(attachment: Mapping[str, Any], depth: int) -> Iterator[Quote]:
     author = _author_name(attachment)
-    messages = [found for one in get_objects(attachment.get("message_blocks")) if (found := _forwarded_message(one))]
+    blocks = get_objects(attachment.get("message_blocks"))
+    messages = [message for block in blocks if (message := _forwarded_message(block))]
     text = "\n".join(filter(None, map(extract_text, messages))) or _attachment_text(attachment)
-    within = [q for message in messages if depth < _MAX_DEPTH for q in _iter_quotes(message, author, depth + 1)]
-    yield from _quote_if_any(text if text or within else _fallback_text(attachment), author)
-    yield from within
+    nested = [q for message in messages if depth < _MAX_DEPTH for q in _iter_quotes(message, author, depth + 1)]
+    yield from _quote_if_any(text if text or nested else _fallback_text(attachment), author)
+    yield from nested
 
 
 def _quote_if_any(text: str, author: str) -> Iterator[Quote]:
@@ -58,18 +59,18 @@ def _quote_if_any(text: str, author: str) -> Iterator[Quote]:
 
 
 def _forwarded_message(block: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = block.get("message")
-    return found if isinstance(found, dict) else None
+    message = block.get("message")
+    return message if isinstance(message, dict) else None
 
 
 def _author_name(attachment: Mapping[str, Any]) -> str:
     name = get_text(attachment, "author_name") or get_text(attachment, "author_subname")
     user = get_text(attachment, "author_id")
-    return _one_line(f"{name} ({user})" if name and user else name or user or "somebody else")
+    return _one_line(f"{name} ({user})" if name and user else name or user or "another person")
 
 
 def _attachment_text(attachment: Mapping[str, Any]) -> str:
-    """All that is written in an attachment. A pasted table is no quote: it counts as the writer's own words."""
+    """Return the text of an attachment without tables: a pasted table is the author's own text, not a quote."""
     fields = (
         ": ".join(filter(None, (get_text(f, "title"), get_text(f, "value"))))
         for f in get_objects(attachment.get("fields"))
@@ -82,7 +83,7 @@ def _attachment_text(attachment: Mapping[str, Any]) -> str:
 
 
 def _fallback_text(attachment: Mapping[str, Any]) -> str:
-    """What stands for an attachment where it cannot be drawn; for a table only that it cannot."""
+    """Return the attachment's fallback text; that of a table says only that it cannot be shown."""
     is_table = any(block.get("type") == "table" for block in get_objects(attachment.get("blocks")))
     return "" if is_table else mrkdwn_to_text(get_text(attachment, "fallback")).strip()
 

@@ -1,6 +1,6 @@
-"""When the next message may go: one a second to each channel, cards before words.
+"""Rate limiter for messages: one per second and channel, card messages before texts.
 
-The limit is that of docs.slack.dev/apis/web-api/rate-limits.
+The limit is Slack's (docs.slack.dev/apis/web-api/rate-limits).
 """
 
 import asyncio
@@ -13,19 +13,20 @@ from itertools import count
 from agents.errors import Unavailable
 
 MIN_INTERVAL_SECONDS = 1.0
-"""Seconds between two messages to one channel, and between two changes of one message."""
+"""Interval between two messages to one channel, and between two updates of one message."""
 
 MAX_WAIT_SECONDS = 5.0
-"""Seconds somebody waits for their turn; who would wait longer comes again, and holds nobody up meanwhile."""
+"""Longest wait for a turn. A longer wait is rejected with a retry time, so that it does not block the dispatcher."""
 
 Ticket = tuple[bool, int]
 
 
 @dataclass
 class _Queue:
-    """Those who wait for one destination, the next one first. `bell` rings when that may be somebody else now.
+    """Queue of callers for one key. `tickets` is a heap with the next caller first.
 
-    `promised` is the last time somebody was told to come again at.
+    `changed` is set when the first ticket may have changed. `next_retry_at` is the latest retry time given to a
+    rejected caller.
     """
 
     next_send_at: float = 0.0
@@ -40,7 +41,7 @@ class _Queue:
 
 @dataclass
 class RateLimiter:
-    """Turns, for each destination. `elapsed` is seconds since some time; `sleep` waits so many of them."""
+    """Rate limiter with one queue per key. `monotonic` and `sleep` are in seconds."""
 
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
@@ -48,35 +49,34 @@ class RateLimiter:
     _ticket_numbers: Iterator[int] = field(default_factory=count)
 
     async def acquire(self, key: str, *, is_urgent: bool = False) -> None:
-        """Wait until it is our turn. Raises Unreachable, with the time, when that takes too long."""
-        line = self._get_queue(key)
+        """Wait until the caller may send. Raises Unavailable with a retry time if the wait would be too long."""
+        queue = self._get_queue(key)
         ticket = (not is_urgent, next(self._ticket_numbers))
-        self._reject_long_wait(line, ticket)
-        with _hold_ticket(line, ticket):
-            while (rest := line.next_send_at - self.monotonic()) > 0 or line.tickets[0] != ticket:
-                await (self.sleep(rest) if line.tickets[0] == ticket and rest > 0 else line.changed.wait())
-            line.next_send_at = self.monotonic() + MIN_INTERVAL_SECONDS
+        self._reject_long_wait(queue, ticket)
+        with _hold_ticket(queue, ticket):
+            while (delay := queue.next_send_at - self.monotonic()) > 0 or queue.tickets[0] != ticket:
+                await (self.sleep(delay) if queue.tickets[0] == ticket and delay > 0 else queue.changed.wait())
+            queue.next_send_at = self.monotonic() + MIN_INTERVAL_SECONDS
 
     def _get_queue(self, key: str) -> _Queue:
-        """Those nobody stands in are forgotten once their time is over."""
+        """Return the queue of a key, after removing idle queues."""
         now = self.monotonic()
         for idle in [
             name
-            for name, line in self._queues.items()
-            if not line.tickets and max(line.next_send_at, line.next_retry_at) <= now
+            for name, queue in self._queues.items()
+            if not queue.tickets and max(queue.next_send_at, queue.next_retry_at) <= now
         ]:
             del self._queues[idle]
         return self._queues.setdefault(key, _Queue())
 
     def _reject_long_wait(self, queue: _Queue, ticket: Ticket) -> None:
-        """Those who are to come again come one after the other, and not all at once."""
+        """Raise Unavailable if the wait would be too long. The retry times of rejected callers are staggered."""
         now, ahead = self.monotonic(), sum(other < ticket for other in queue.tickets)
         at = max(queue.next_send_at, now) + ahead * MIN_INTERVAL_SECONDS
         if at - now > MAX_WAIT_SECONDS:
             queue.next_retry_at = max(queue.next_retry_at + MIN_INTERVAL_SECONDS, at)
-            raise Unavailable(
-                "many messages go to the same place; this one follows", retry_after=queue.next_retry_at - now
-            )
+            retry_after = queue.next_retry_at - now
+            raise Unavailable("many messages are waiting for the same channel; retrying", retry_after=retry_after)
 
 
 @contextmanager

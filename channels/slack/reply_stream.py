@@ -1,7 +1,6 @@
-"""Replies while they are written: as a stream of Slack's own, or where that is refused by editing a message.
+"""Replies that are shown while they are written: with Slack's streaming methods, or else by editing a message.
 
-Streams: docs.slack.dev/reference/methods/chat.startStream. The text that counts is that of the message which takes a
-draft's place.
+Streaming: docs.slack.dev/reference/methods/chat.startStream. The final message of the log replaces the streamed one.
 """
 
 import asyncio
@@ -22,32 +21,32 @@ from channels.slack.message_lookup import message_metadata
 from channels.text import text_digest
 
 MIN_INTERVAL_SECONDS = 1.0
-"""Seconds between two pieces: what is written meanwhile comes in one."""
+"""Interval between two updates; text that is written in between is sent together."""
 
 SEND_TIMEOUT_SECONDS = 2.0
-"""Seconds the thread waits for a piece that is on its way."""
+"""How long `finish` and `discard` wait for an update that is being sent."""
 
 MAX_SHOWN_LENGTH = 11_000
-"""Characters that are shown: a reply that is longer goes on in other messages, once it is whole."""
+"""Characters that are shown while a reply is written; the final message has the rest."""
 
 _STREAM_KEY = "draft"
 
 
 class StreamTransport(Protocol):
-    """How a draft is shown. Both raise what SlackClient raises."""
+    """Way to show a reply that is being written. Both methods raise the errors of SlackClient."""
 
     async def start(self, text: str) -> str:
-        """The ts of its message."""
+        """Create the message and return its ts."""
         ...
 
     async def append(self, ts: str, shown: str, text: str) -> None:
-        """From what is shown to what is to be shown."""
+        """Change the message from the text `shown` to `text`."""
         ...
 
 
 @dataclass(frozen=True)
 class NativeStream:
-    """In a channel one person reads along, and has to be named."""
+    """Transport by Slack's streaming methods. In a channel Slack requires the person for whom it streams."""
 
     client: SlackClient
     bot_identity: BotIdentityCache
@@ -56,9 +55,10 @@ class NativeStream:
 
     async def start(self, text: str) -> str:
         team, _, user = (self.recipient.id if self.recipient else "").rpartition("/")
-        named = {"recipient_user_id": user, "recipient_team_id": team or (await self.bot_identity.get()).team}
-        place = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | (named if user else {})
-        return str((await self.client.call("chat.startStream", **place, markdown_text=text))["ts"])
+        recipient = {"recipient_user_id": user, "recipient_team_id": team or (await self.bot_identity.get()).team}
+        thread = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts}
+        arguments = thread | (recipient if user else {})
+        return str((await self.client.call("chat.startStream", **arguments, markdown_text=text))["ts"])
 
     async def append(self, ts: str, shown: str, text: str) -> None:
         await self.client.call(
@@ -68,18 +68,18 @@ class NativeStream:
 
 @dataclass(frozen=True)
 class EditedMessage:
-    """A message that is changed again and again."""
+    """Transport that posts a message and updates it repeatedly."""
 
     client: SlackClient
     destination: Destination
 
     async def start(self, text: str) -> str:
-        place = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | QUIET
+        thread = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | QUIET
         return str(
-            (await self.client.call("chat.postMessage", **place, **_message_arguments(text), metadata=_METADATA))["ts"]
+            (await self.client.call("chat.postMessage", **thread, **_message_arguments(text), metadata=_METADATA))["ts"]
         )
 
-    async def append(self, ts: str, shown: str, text: str) -> None:  # noqa: ARG002 - all of it is written anew
+    async def append(self, ts: str, shown: str, text: str) -> None:  # noqa: ARG002 - the complete text is sent again
         await self.client.call("chat.update", channel=self.destination.channel, ts=ts, **_message_arguments(text))
 
 
@@ -92,7 +92,7 @@ def _message_arguments(text: str) -> dict[str, Any]:
 
 @dataclass
 class SlackReplyStream:
-    """`ways` are tried in turn: what refuses once is not asked again for this draft."""
+    """Reply stream on Slack. The transports are tried in order; one that failed permanently is not used again."""
 
     client: SlackClient
     destination: Destination
@@ -112,7 +112,7 @@ class SlackReplyStream:
         self._target_text = text
         self._updated.set()
         if self._task is None and self.transports:
-            self._task = asyncio.create_task(self._run(), name="slack draft")
+            self._task = asyncio.create_task(self._run(), name="slack reply stream")
 
     async def finish(self) -> Receipt | None:
         await self._stop()
@@ -121,17 +121,17 @@ class SlackReplyStream:
         return Receipt(ref=f"{self.destination.channel}:{self._ts}", digest=text_digest(self._shown_text))
 
     async def discard(self) -> None:
-        """What a reader has stopped they have read: it stays."""
+        """Delete the shown message, unless a person stopped the stream: they have read it, so it stays."""
         await self._stop()
         if self._ts is None:
             return
-        place = {"channel": self.destination.channel, "ts": self._ts}
-        await _ignore_errors(self.client.call("chat.stopStream", **place))
+        message = {"channel": self.destination.channel, "ts": self._ts}
+        await _ignore_errors(self.client.call("chat.stopStream", **message))
         if not self._is_kept:
-            await _ignore_errors(self.client.call("chat.delete", **place))
+            await _ignore_errors(self.client.call("chat.delete", **message))
 
     async def _stop(self) -> None:
-        """A piece on its way may arrive; what waits for its time need not."""
+        """Stop sending updates; wait for the one that is being sent, but drop one that waits for its turn."""
         self._finished.set()
         if self._task is not None:
             if self._is_sending:
@@ -140,7 +140,7 @@ class SlackReplyStream:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Until it is over, or Slack takes it in no way."""
+        """Send updates until the stream is finished or all transports have failed."""
         try:
             await self.acquire()
             while not self._finished.is_set():
@@ -155,7 +155,7 @@ class SlackReplyStream:
             return
 
     async def _send_update(self) -> None:
-        """All there is by now; what one way refuses the next one may take."""
+        """Send the current text with the first transport that accepts it."""
         text = neutralize_prefix(self._target_text)
         while text.strip() and text != self._shown_text:
             try:
@@ -181,7 +181,7 @@ class SlackReplyStream:
 
 
 def neutralize_prefix(text: str) -> str:
-    """The beginning of a reply, made inert: of a longer beginning it is the beginning again."""
+    """Return the neutralized beginning of a reply. A longer `text` yields a longer result with this one as prefix."""
     return neutralize_markdown_prefix(text[:MAX_SHOWN_LENGTH], MAX_SHOWN_LENGTH)
 
 

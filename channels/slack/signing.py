@@ -1,4 +1,4 @@
-"""What proves that something comes from Slack, and that a button is one of ours. Pure: keys and the time are given."""
+"""Verification of Slack's request signatures and of signed button values; without I/O."""
 
 import hmac
 import re
@@ -12,7 +12,7 @@ from json import dumps
 from agents.errors import Forbidden, InvalidInput
 
 SIGNATURE_WINDOW_SECONDS = 300
-"""Seconds a signature holds, before and after (docs.slack.dev/authentication/verifying-requests-from-slack)."""
+"""Maximum difference of clocks (docs.slack.dev/authentication/verifying-requests-from-slack)."""
 
 MAX_BUTTON_VALUE_LENGTH = 252
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
@@ -20,22 +20,22 @@ _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,150}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{0,64}", re.ASCII)
 _SIGNED_VALUE = re.compile(
-    r"v1\.(?P<request_id>[A-Za-z0-9_-]{1,150})\.(?P<digest>[0-9a-f]{0,64})\.(?P<seal>[A-Za-z0-9_-]{32})", re.ASCII
+    r"v1\.(?P<request_id>[A-Za-z0-9_-]{1,150})\.(?P<digest>[0-9a-f]{0,64})\.(?P<mac>[A-Za-z0-9_-]{32})", re.ASCII
 )
-_INVALID_SIGNATURE = "this request does not carry a signature of Slack"
+_INVALID_SIGNATURE = "the request has no valid signature of Slack"
 
 
 def verify_signature(
     body: bytes, *, timestamp: str | None, signature: str | None, secrets: Iterable[str], now: datetime
 ) -> None:
-    """Raises NotAllowed unless one of our signing secrets signed exactly these bytes, not long ago.
+    """Verify that one of the signing secrets signed these bytes within the last five minutes. Raises Forbidden if not.
 
-    `timestamp` and `signature` are the headers X-Slack-Request-Timestamp and X-Slack-Signature. Two secrets are
-    given while they are exchanged. Nothing in a signature is single-use: who sends the same again meets the inbox.
+    `timestamp` and `signature` are the headers X-Slack-Request-Timestamp and X-Slack-Signature. There are two secrets
+    while they are rotated. Signatures can be replayed within their window; the inbox drops such duplicates.
     """
     if not _is_recent(timestamp, now):
-        raise Forbidden("this request was signed too long ago, or its clock is wrong")
-    # Two texts that are not ASCII cannot be compared in constant time: such a signature is refused by its shape.
+        raise Forbidden("the request was signed too long ago, or the clock of this machine is wrong")
+    # compare_digest raises TypeError for strings that are not ASCII, so their format is checked first
     if signature is None or not _SIGNATURE.fullmatch(signature):
         raise Forbidden(_INVALID_SIGNATURE)
     signed = f"v0:{timestamp}:".encode() + body
@@ -50,43 +50,41 @@ def _is_recent(timestamp: str | None, now: datetime) -> bool:
 
 
 def _is_signed(signed: bytes, signature: str, secret: str) -> bool:
-    """An empty secret signs nothing: with one, everybody could."""
+    """Return whether the secret made the signature. An empty secret never counts: anyone could sign with it."""
     expected = "v0=" + hmac.new(secret.encode(), signed, sha256).hexdigest()
     return hmac.compare_digest(expected, signature) and bool(secret)
 
 
 @dataclass(frozen=True)
 class ButtonValue:
-    """What a button is about: a request, and the digest of what was asked when the button was drawn."""
+    """Content of a button's value: a request, and the digest of the request's card when it was rendered."""
 
     request_id: str
     digest: str
 
 
 def sign_button_value(key: bytes, button: ButtonValue, team: str, channel: str) -> str:
-    """What a button carries, sealed for one channel. Raises Invalid for an id or a digest that is none.
+    """Return the value with a MAC over it and the channel. Raises InvalidInput for a malformed id or digest.
 
-    It proves that we made it and nothing else: who may decide is asked when it is pressed.
+    The MAC proves only that Handrail made the button. Whether a person may decide is checked when they press it.
     """
     if not _REQUEST_ID.fullmatch(button.request_id) or not _DIGEST.fullmatch(button.digest):
-        raise InvalidInput(
-            "a request's id has letters, digits, _ and -, at most 150; its digest is at most 64 hex digits"
-        )
+        raise InvalidInput("a request id has at most 150 letters, digits, _ and -; a digest has at most 64 hex digits")
     return f"v1.{button.request_id}.{button.digest}.{_mac(key, button, team, channel)}"
 
 
 def verify_button_value(key: bytes, signed_value: str, team: str, channel: str) -> ButtonValue:
-    """What a button is about. Raises NotAllowed when we did not make it for this channel."""
-    read = _SIGNED_VALUE.fullmatch(signed_value)
-    if read is None or not key:
-        raise Forbidden("this button is none of ours")
-    about = ButtonValue(read["request_id"], read["digest"])
-    if not hmac.compare_digest(_mac(key, about, team, channel), read["seal"]):
-        raise Forbidden("this button is none of ours, or belongs to another channel")
-    return about
+    """Return the content of a signed value. Raises Forbidden if it was not signed for this channel."""
+    match = _SIGNED_VALUE.fullmatch(signed_value)
+    if match is None or not key:
+        raise Forbidden("this button was not created by Handrail")
+    button = ButtonValue(match["request_id"], match["digest"])
+    if not hmac.compare_digest(_mac(key, button, team, channel), match["mac"]):
+        raise Forbidden("this button was not created by Handrail for this channel")
+    return button
 
 
 def _mac(key: bytes, button: ButtonValue, team: str, channel: str) -> str:
-    """192 bits. Written as JSON no two different cards read the same, whatever stands in them."""
-    sealed = dumps(["handrail.slack.reference", 1, team, channel, button.request_id, button.digest]).encode()
-    return urlsafe_b64encode(hmac.new(key, sealed, sha256).digest()[:24]).decode()
+    """Return a MAC of 192 bits. Its input is JSON, so that different fields cannot yield the same bytes."""
+    signed = dumps(["handrail.slack.reference", 1, team, channel, button.request_id, button.digest]).encode()
+    return urlsafe_b64encode(hmac.new(key, signed, sha256).digest()[:24]).decode()

@@ -1,6 +1,6 @@
-"""What a person is offered to say to an agent.
+"""Suggested prompts: messages that Slack offers to a person who opens the conversation with the bot.
 
-At most four, and for an agent of no thread: docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts.
+Source: docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts (at most four prompts).
 """
 
 from agents.commands import Command, Commands
@@ -8,15 +8,15 @@ from channels.slack.escaping import truncate
 
 MAX_PROMPTS = 4
 _MAX_TITLE_LENGTH = 75
-"""No limit is documented; what a button holds can be read."""
+"""Slack documents no limit; this is the limit of button labels."""
 
 
 def suggested_prompts(commands: Commands) -> tuple[dict[str, str], ...]:
-    """The first commands that can be said as they are: Slack sends a prompt at once, nobody fills in its blanks."""
-    said = [pattern for command in commands.commands if (pattern := _find_complete_phrase(command))]
+    """Return the first commands without slots as prompts: Slack sends a prompt as it is when it is clicked."""
+    phrases = [pattern for command in commands.commands if (pattern := _find_complete_phrase(command))]
     return tuple(
         {"title": truncate(text[:1].upper() + text[1:], _MAX_TITLE_LENGTH), "message": text}
-        for text in said[:MAX_PROMPTS]
+        for text in phrases[:MAX_PROMPTS]
     )
 
 

@@ -1,4 +1,4 @@
-"""A long answer in parts, each no longer than a message of Slack takes."""
+"""Splitting of long Markdown texts into parts that fit into Slack messages."""
 
 import re
 from bisect import bisect_right
@@ -15,7 +15,7 @@ _NEWLINES = re.compile(r"(?<=\n)")
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the text as it was, and the code fences that had to be added around it."""
+    """Part of the original text, and the code fences that had to be added around it."""
 
     text: str
     opening: str = ""
@@ -23,13 +23,13 @@ class Part:
 
     @property
     def posted_text(self) -> str:
-        """The piece as it is posted."""
+        """The part with its added fences, as it is posted."""
         return self.opening + self.text + self.closing
 
 
 @dataclass(frozen=True)
 class Fence:
-    """An open code block, by how it was opened (CommonMark 0.31 §4.5)."""
+    """Opening fence of an open code block (CommonMark 0.31 §4.5)."""
 
     mark: str
     line: str
@@ -45,7 +45,7 @@ class Fence:
 
 @dataclass(frozen=True)
 class _SplitPoint:
-    """Where a line begins: how good it is to cut here, and the code block it would cut through."""
+    """Beginning of a line: its priority as a place to split, and the code block that the split would interrupt."""
 
     offset: int
     priority: int
@@ -53,25 +53,25 @@ class _SplitPoint:
 
 
 def split_markdown(text: str, max_length: int = MAX_BLOCK_LENGTH) -> tuple[Part, ...]:
-    """The text in parts; their texts joined are the text again. Cuts between blocks, else lines, else words.
+    """Split the text between blocks, else between lines, else between words. The parts' texts joined are the text.
 
-    `longest` must leave room for fences: at least 400.
+    `max_length` is in characters, at least 400, because fences need some of them.
     """
     return tuple(_iter_parts(text, max_length))
 
 
 def _iter_parts(text: str, max_length: int) -> Iterator[Part]:
-    borders = list(_iter_split_points(text))
-    places = [border.offset for border in borders]
+    split_points = list(_iter_split_points(text))
+    offsets = [point.offset for point in split_points]
     start, fence = 0, None
     while start < len(text):
         opening = fence.opening if fence else ""
-        room = max_length - len(opening) - _MAX_CLOSING_LENGTH
+        available = max_length - len(opening) - _MAX_CLOSING_LENGTH
         if len(text) - start <= max_length - len(opening):
             yield Part(text[start:], opening)
             return
-        known = borders[bisect_right(places, start) : bisect_right(places, start + room)]
-        end, fence = _find_split(text, start, room, known, fence)
+        reachable = split_points[bisect_right(offsets, start) : bisect_right(offsets, start + available)]
+        end, fence = _find_split(text, start, available, reachable, fence)
         yield Part(text[start:end], opening, fence.closing if fence else "")
         start = end
 
@@ -82,9 +82,12 @@ _MAX_CLOSING_LENGTH = 41
 def _find_split(
     text: str, start: int, available: int, split_points: list[_SplitPoint], fence: Fence | None
 ) -> tuple[int, Fence | None]:
-    """Where a part ends: the best border of its later half, else the last one there is, else a word."""
-    late = [border for border in split_points if border.offset > start + available // 2]
-    if best := max(late, key=lambda border: (border.priority, border.offset), default=None):
+    """Return the end of a part, and the code block open there.
+
+    It is the best split point of the part's second half, else the last split point, else the end of a word.
+    """
+    late = [point for point in split_points if point.offset > start + available // 2]
+    if best := max(late, key=lambda point: (point.priority, point.offset), default=None):
         return best.offset, best.fence
     if split_points:
         return split_points[-1].offset, split_points[-1].fence
@@ -93,7 +96,7 @@ def _find_split(
 
 
 def _iter_split_points(text: str) -> Iterator[_SplitPoint]:
-    """Every place between two lines."""
+    """Yield a split point for the beginning of each line."""
     fence: Fence | None = None
     at, blank = 0, False
     for line in _NEWLINES.split(text):
@@ -103,18 +106,18 @@ def _iter_split_points(text: str) -> Iterator[_SplitPoint]:
 
 
 def _split_priority(line: str, fence: Fence | None, *, is_after_blank: bool) -> int:
-    """A code block is not cut if it can be helped; a heading is where a part likes to begin."""
+    """Return the priority of a split before this line: headings are best, code blocks are split last."""
     if fence is not None:
         return 0
     return 3 if _HEADING.match(line) else 2 if is_after_blank else 1
 
 
 def fence_after(line: str, fence: Fence | None) -> Fence | None:
-    """Return the code block that is open behind this line."""
-    read = _FENCE.fullmatch(line)
-    if read is None:
+    """Return the code block that is open after this line."""
+    match = _FENCE.fullmatch(line)
+    if match is None:
         return fence
-    mark, info = read["mark"], read["info"].strip()
+    mark, info = match["mark"], match["info"].strip()
     if fence is not None:
         closes = mark[0] == fence.mark[0] and len(mark) >= len(fence.mark) and not info
         return None if closes else fence

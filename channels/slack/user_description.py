@@ -1,4 +1,4 @@
-"""Who somebody is here."""
+"""Description of a Slack user: their linked person and roles."""
 
 from agents.visible_text import escape_hidden_characters
 from channels.slack.escaping import truncate
@@ -8,10 +8,14 @@ _MAX_LENGTH = 1000
 
 
 def describe_user(overview: Overview) -> str:
-    """Their name and roles, or what to write into handrail.toml so that they are somebody."""
+    """Return the user's name and roles, or how to link their Slack account in `handrail.toml`."""
     if overview.person is None:
         line = f'slack = "{escape_hidden_characters(overview.by.id)}"'
-        return f"I do not know you. Whoever keeps handrail.toml can name you there, in your entry under people: {line}"
+        return (
+            "Your Slack account is not linked to a person. Ask an administrator to add this line to your entry under "
+            f"people in handrail.toml: {line}"
+        )
     roles = ", ".join(map(escape_hidden_characters, overview.person.roles))
-    told = f"You are {escape_hidden_characters(overview.person.name)} ({escape_hidden_characters(overview.person.key)})"
-    return truncate(f"{told}, with the roles {roles}." if roles else f"{told}, without a role.", _MAX_LENGTH)
+    name, key = escape_hidden_characters(overview.person.name), escape_hidden_characters(overview.person.key)
+    roles_text = f"with the roles {roles}" if roles else "without a role"
+    return truncate(f"You are {name} ({key}), {roles_text}.", _MAX_LENGTH)

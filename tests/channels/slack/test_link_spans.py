@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from channels.slack.link_spans import MAX_GROWTH, put_links_in_code, put_links_of_beginning_in_code
+from channels.slack.link_spans import MAX_GROWTH, put_links_in_code, put_links_of_prefix_in_code
 
 URL = "https://evil.example/?q=secret"
 PARSERS = (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table"))
@@ -100,7 +100,7 @@ def test_a_text_without_links_stays_as_it_is(text: str) -> None:
 @given(TEXTS, st.integers(0, 200), st.integers(0, 200))
 @settings(max_examples=250)
 def test_a_beginning_is_the_beginning_of_a_longer_one(text: str, cut: int, longest: int) -> None:
-    shorter, longer = (put_links_of_beginning_in_code(beginning, longest) for beginning in (text[:cut], text))
+    shorter, longer = (put_links_of_prefix_in_code(beginning, longest) for beginning in (text[:cut], text))
     assert longer.startswith(shorter)
     assert len(longer) <= longest
 
@@ -108,7 +108,7 @@ def test_a_beginning_is_the_beginning_of_a_longer_one(text: str, cut: int, longe
 @given(TEXTS, st.integers(0, 200))
 @settings(max_examples=250)
 def test_no_parser_finds_a_link_in_a_beginning(text: str, longest: int) -> None:
-    shown = put_links_of_beginning_in_code(text, longest)
+    shown = put_links_of_prefix_in_code(text, longest)
     assert [words for words in words_outside_code(shown) if has_link(words)] == []
 
 

@@ -113,7 +113,7 @@ async def test_draft_is_replaced_by_the_beginning_and_followed_by_one_file() -> 
 async def test_without_the_scope_a_long_reply_is_sent_in_messages_and_told() -> None:
     async with running_channel() as here:
         refused: list[Permanent] = []
-        here.channel.on_refused_file = refused.append
+        here.channel.on_rejected_file = refused.append
         revoke(here.slack.workspace, "files:write")
         root, address = await here.start_thread()
         await sent(here, address)
@@ -125,7 +125,7 @@ async def test_without_the_scope_a_long_reply_is_sent_in_messages_and_told() -> 
 async def test_where_the_file_cannot_be_shown_the_rest_follows_in_messages() -> None:
     async with running_channel() as here:
         refused: list[Permanent] = []
-        here.channel.on_refused_file = refused.append
+        here.channel.on_rejected_file = refused.append
         here.slack.fail_next(COMPLETE, error="posting_to_channel_denied")
         root, address = await here.start_thread()
         receipt = await sent(here, address)
