@@ -52,7 +52,9 @@ def test_a_request_tells_what_is_asked_by_whom_until_when_and_leads_to_its_card(
         "asked for by alice",
         "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
     ]
-    assert [button["url"] for button in accessories(pending_requests=(PendingRequest(request, "C0OPS", LINK),))] == [LINK]
+    assert [button["url"] for button in accessories(pending_requests=(PendingRequest(request, "C0OPS", LINK),))] == [
+        LINK
+    ]
 
 
 @pytest.mark.parametrize(
