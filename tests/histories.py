@@ -1,4 +1,4 @@
-"""Random valid histories: a walk over everything that can happen to a thread, made by the functions the bot uses."""
+"""Random valid histories of a thread, produced by the functions that the bot uses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -84,7 +84,7 @@ def push(context: ToolContext, where: str) -> ToolResult:
 
 @tool(effect="idempotent", risk="high", ask=ApprovalTerms(roles=("release",), on_expire="halt"))
 def ship(context: ToolContext, where: str) -> ToolResult:
-    """Ship, however often it is told."""
+    """Ship, safe to repeat."""
     return ToolResult(summary=f"shipped {where}")
 
 
@@ -100,7 +100,7 @@ AGENT = Agent(
 RUNNER = replace(AGENT, name="runner", purpose="runs", instructions="Run.", delegates=("carrier", "walker"))
 CARRIER = replace(AGENT, name="carrier", purpose="carries", instructions="Carry.", prefetch=(), delegates=("walker",))
 AGENTS = {agent.name: agent for agent in (AGENT, RUNNER, CARRIER)}
-"""The thread's own agent, one it may ask, and one that this one may ask in turn; both try to close the circle."""
+"""The thread's own agent, its delegate, and the delegate's delegate. Both delegates may also ask the first agent."""
 
 POLICY = Policy(
     people=PEOPLE,
@@ -139,7 +139,7 @@ TEXTS = (
 )
 AUTHORS = (person_address("alice"), person_address("bob"), person_address("carol"), Address("web:stranger"))
 ADDRESSES = (*AUTHORS, Address("terminal:alice"), Address("terminal:bob"), Address("sms:+15550001"))
-"""All under which people of a walk are known."""
+"""All addresses of people in a history."""
 
 Move = Callable[["RandomHistory"], Sequence[KnownEvent]]
 Choose = Callable[[Sequence[Any]], Any]
@@ -147,9 +147,9 @@ MAX_SEARCHED_HISTORIES = 20_000
 
 
 class RandomHistory:
-    """One thread and its history so far; `draw` takes one of several values at random.
+    """One thread and its history so far; `choose` returns one of several values at random.
 
-    In one that is `keen` agents mostly ask each other, and few things come in between.
+    If `is_mostly_delegating`, agents mostly ask each other and other events are rare.
     """
 
     def __init__(self, choose: Choose, budget: Budget) -> None:
@@ -187,7 +187,7 @@ class RandomHistory:
 
     @property
     def agent(self) -> Agent:
-        """The agent at work."""
+        """The active agent."""
         return AGENTS[self.state.active_agent]
 
     def append(self, events: Sequence[KnownEvent]) -> None:
@@ -220,10 +220,10 @@ def _post_message(history: RandomHistory) -> Sequence[KnownEvent]:
     if history.state.lifecycle == "cancelled":
         return ()
     by = history.choose(ADDRESSES)
-    heard = IncomingMessage(
+    message = IncomingMessage(
         text=history.choose(TEXTS),
         by=by,
-        source=Address("terminal:somebody"),
+        source=Address("terminal:user"),
         provenance=_provenance(by),
         at=history.now,
         ref=f"m{len(history.events)}",
@@ -232,7 +232,7 @@ def _post_message(history: RandomHistory) -> Sequence[KnownEvent]:
     how = history.choose((None, _answer_instructions))
     return events_for_message(
         history.state,
-        heard,
+        message,
         people=PEOPLE,
         agent=history.agent,
         answer_instructions=how,
@@ -245,7 +245,7 @@ def _answer_instructions(request: Request) -> str:
 
 
 def _edit_message(history: RandomHistory) -> Sequence[KnownEvent]:
-    """Somebody, mostly who wrote it, edits or deletes one of the latest messages."""
+    """Edit or delete one of the latest messages, mostly by its author."""
     latest = [event for event in history.events if isinstance(event, MessageEvent)][-4:]
     message = history.choose(latest)
     by = history.choose([message.actor, message.actor, *AUTHORS])
@@ -253,7 +253,7 @@ def _edit_message(history: RandomHistory) -> Sequence[KnownEvent]:
         ref=message.ref or "",
         text=history.choose([None, None, *TEXTS]),
         by=by,
-        source=Address("terminal:somebody"),
+        source=Address("terminal:user"),
         provenance=_provenance(by),
         at=history.now,
     )
@@ -289,7 +289,7 @@ def _answer_request(history: RandomHistory) -> Sequence[KnownEvent]:
     answer = Answer(
         by=history.choose(ADDRESSES),
         entered_by=history.choose([None, None, *ADDRESSES]),
-        channel=Address("terminal:somebody"),
+        channel=Address("terminal:user"),
         assurance=history.choose(list(Assurance)),
         decision=decision,
         comment=history.choose([None, "because"]),
@@ -297,16 +297,16 @@ def _answer_request(history: RandomHistory) -> Sequence[KnownEvent]:
     )
     try:
         edited = _edited_call(request, history.state) if decision == "edit" and request.purpose == "tool" else None
-        judgement = evaluate_answer(
+        evaluation = evaluate_answer(
             request, answer, people=PEOPLE, now=history.now, shown_digest=request.digest, edited_call=edited
         )
     except HandrailError:
         return ()
-    return answer_events(history.state, request, judgement, edited, PEOPLE)
+    return answer_events(history.state, request, evaluation, edited, PEOPLE)
 
 
 def _edited_call(request: Request, state: ThreadState) -> EditedCall:
-    """The same call elsewhere, on the terms that hold there."""
+    """Return the call with another target and the policy decision on it."""
     tool, call_id = push if request.tool == "push" else ship, request.call_id or ""
     arguments = {"where": "production" if request.arguments == {"where": "staging"} else "staging"}
     verdict = POLICY.evaluate(tool.name, arguments, defaults=tool.defaults, is_trusted=state.is_trusted)
@@ -357,21 +357,21 @@ def _call_model(history: RandomHistory) -> Sequence[KnownEvent]:
         return events_for_failed_call(history.state, failed, history.new_stamp(), 0.5)
     step = history.choose([*STEPS, *_delegation_steps(history)] if history.is_mostly_delegating else STEPS)
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
-    complaint = history.choose([None, None, None, "there is no such place"])
+    problem = history.choose([None, None, None, "there is no such place"])
     draft = history.choose([None, Receipt(ref="draft", digest="d")])
-    choice = ChosenStep(completion, step, complaint, draft)
+    choice = ChosenStep(completion, step, problem, draft)
     return events_for_completion(history.state, choice, history.new_stamp(), agent=history.agent, roster=ROSTER)
 
 
 def _delegation_steps(history: RandomHistory) -> list[Step]:
-    """Steps that hand the thread on or back."""
-    on = [AskAgent(agent=name, message="ship production") for name in history.agent.delegates]
-    return [*on * 8, *[DoneForNow(message="Here you are.")] * (8 if history.state.delegations else 0)]
+    """Return steps that delegate or finish a delegation."""
+    delegating = [AskAgent(agent=name, message="ship production") for name in history.agent.delegates]
+    return [*delegating * 8, *[DoneForNow(message="Here you are.")] * (8 if history.state.delegations else 0)]
 
 
 def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence[KnownEvent]:
-    """Start a call; or, when it was started before, end it one way or another."""
-    call, moment = effect.call, history.new_stamp()
+    """Start a call, or give a started call a random outcome."""
+    call, stamp = effect.call, history.new_stamp()
     history.completed_keys.add(effect.key)
     if isinstance(effect, RunTool):
         key = idempotency_key(history.state, call)
@@ -383,8 +383,8 @@ def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence
     how = history.choose(["succeeded", "succeeded", "failed", "again", "unknown"])
     stage = history.choose([None, *get_args(FailureStage)]) if how == "again" else None
     result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
-    ended = ToolOutcome(how, "so it ended", result, stage)
-    return outcome_events(history.state, call, ended, moment, 0.5)
+    outcome = ToolOutcome(how, "so it ended", result, stage)
+    return outcome_events(history.state, call, outcome, stamp, 0.5)
 
 
 def _ask_human(history: RandomHistory, effect: AskHuman) -> Sequence[KnownEvent]:
@@ -396,12 +396,12 @@ def _ask_human(history: RandomHistory, effect: AskHuman) -> Sequence[KnownEvent]
 
 @st.composite
 def random_histories(draw: Callable, max_moves: int = 40) -> RandomHistory:
-    """A walk of up to `most` moves."""
+    """Return a history of up to `max_moves` moves."""
     return _build_history(lambda options: draw(st.sampled_from(options)), max_moves)
 
 
 def find_history(predicate: Callable[[RandomHistory], bool], max_moves: int = 60) -> RandomHistory:
-    """Return the first walk that has what is wanted: the same one in every process, whatever else that has imported."""
+    """Return the first history that matches. The search is seeded, so the result is the same in every process."""
     found = (_build_history(Random(seed).choice, max_moves) for seed in range(MAX_SEARCHED_HISTORIES))
     return next(walk for walk in found if predicate(walk))
 

@@ -8,7 +8,7 @@ from tests.fakes.openai_server import FakeOpenAI
 
 @pytest.fixture(params=["chat", "responses"])
 async def openai_harness(request: pytest.FixtureRequest) -> AsyncIterator[OpenAIHarness]:
-    """A line over each of the two APIs."""
+    """Return a harness for each of the two OpenAI APIs."""
     async with FakeOpenAI.running() as provider:
         model = build_model(provider, request.param)
         yield OpenAIHarness(provider, model)

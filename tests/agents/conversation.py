@@ -1,4 +1,4 @@
-"""A thread played through the pure core: people say things, a model chooses, tools end as the test wants."""
+"""A thread that runs in the core without I/O: the test writes messages, calls the model and ends tools."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ TERMINAL = Address("terminal:alice")
 
 @dataclass
 class Conversation:
-    """One thread with one model; the clock goes on by a second for whatever happens."""
+    """One thread with one model. The clock advances by a second for each action."""
 
     agent: Agent
     model: Model
@@ -58,10 +58,10 @@ class Conversation:
     _ticks: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        moment = self._new_stamp()
+        stamp = self._new_stamp()
         self.record(
             ThreadStarted(
-                at=moment.now, actor=ALICE, thread_id="t1", agent=self.agent.name, origin=TERMINAL, requester=ALICE
+                at=stamp.now, actor=ALICE, thread_id="t1", agent=self.agent.name, origin=TERMINAL, requester=ALICE
             )
         )
 
@@ -71,20 +71,20 @@ class Conversation:
 
     @property
     def active_agent(self) -> Agent:
-        """The agent at work."""
+        """The active agent."""
         return self.agents[self.state.active_agent]
 
     def post_message(self, text: str, by: Address = ALICE, ref: str | None = None) -> None:
-        """Somebody says something to the thread."""
+        """Write a message to the thread."""
         source = Address(f"terminal:{by.id}")
-        heard = IncomingMessage(
+        message = IncomingMessage(
             text=text, by=by, source=source, provenance=Provenance.VERIFIED_PERSON, at=self._new_stamp().now, ref=ref
         )
-        self.record(*events_for_message(self.state, heard, people=PEOPLE, agent=self.active_agent))
+        self.record(*events_for_message(self.state, message, people=PEOPLE, agent=self.active_agent))
 
     def edit_message(self, ref: str, text: str | None, by: Address = ALICE) -> None:
-        """Somebody edits what they said; without a text they take it back."""
-        changed = IncomingEdit(
+        """Edit a message, or delete it (text None)."""
+        edit = IncomingEdit(
             ref=ref,
             text=text,
             by=by,
@@ -92,11 +92,11 @@ class Conversation:
             provenance=Provenance.VERIFIED_PERSON,
             at=self._new_stamp().now,
         )
-        self.record(*events_for_edit(self.state, changed, people=PEOPLE, agent=self.active_agent))
+        self.record(*events_for_edit(self.state, edit, people=PEOPLE, agent=self.active_agent))
 
     async def run_model(self) -> Completion:
-        """The model is asked, and what it chose follows."""
-        assert self.state.needs_model, "it is not the model's turn"
+        """Call the model and record the events of its step."""
+        assert self.state.needs_model, "the thread does not need the model"
         completion = await self.model.complete(self._model_request())
         if completion.step is not None:
             chosen = self._step_chosen(completion.step, completion.model)
@@ -114,27 +114,27 @@ class Conversation:
         return completion
 
     async def next_step(self) -> Step:
-        """The step the model chooses."""
+        """Call the model and return the chosen step."""
         completion = await self.run_model()
         assert completion.step is not None, completion.detail
         return completion.step
 
     async def run_model_to_reply(self) -> str:
-        """The model chooses, and ends with these words."""
+        """Call the model and return its final reply."""
         await self.run_model()
         last = self.state.history[-1]
         assert isinstance(last, ReplyChosen), f"it did not reply: {last.type}"
         return last.text
 
     async def run_model_with_rejected_call(self, reason: str) -> None:
-        """The model chooses a call that its preparation refuses."""
+        """Call the model, which chooses a call that its preparation rejects."""
         completion = await self.model.complete(self._model_request())
         assert isinstance(completion.step, CallTool)
-        refused = rejected_call(self.state, completion.step, reason, self._new_stamp(), agent=self.active_agent)
-        self.record(self._step_chosen(completion.step, completion.model), refused)
+        rejected = rejected_call(self.state, completion.step, reason, self._new_stamp(), agent=self.active_agent)
+        self.record(self._step_chosen(completion.step, completion.model), rejected)
 
     def prefetch(self, tool: str, summary: str) -> None:
-        """A tool ran before the model was asked for the first time."""
+        """Run a prefetch tool before the first model call."""
         step = CallTool(tool=tool, arguments={})
         self.record(
             *events_for_tool_call(
@@ -144,25 +144,25 @@ class Conversation:
         self.succeed_tool(summary)
 
     def succeed_tool(self, summary: str, result: Any = None) -> None:
-        """The tool in hand did its work."""
+        """Let the current tool call succeed."""
         call, at = self._start_tool(), self._new_stamp().now
         self.record(ToolSucceeded(at=at, actor=ENGINE, call_id=call.call_id, summary=summary, result=result))
 
     def fail_tool(self, error: str) -> None:
-        """The tool in hand did not do its work."""
+        """Let the current tool call fail."""
         call = self._start_tool()
         self.record(ToolFailed(at=self._new_stamp().now, actor=ENGINE, call_id=call.call_id, error=error))
 
     def lose_tool_outcome(self) -> None:
-        """Nobody can tell whether the tool in hand ran; a person is asked."""
-        call, moment = self._start_tool(), self._new_stamp()
-        unknown = ToolOutcomeUnknown(at=moment.now, actor=ENGINE, call_id=call.call_id, detail="it crashed")
-        self.record(unknown, outcome_request(self.state, call, moment))
+        """Let the outcome of the current tool call be unknown, and ask a person."""
+        call, stamp = self._start_tool(), self._new_stamp()
+        unknown = ToolOutcomeUnknown(at=stamp.now, actor=ENGINE, call_id=call.call_id, detail="it crashed")
+        self.record(unknown, outcome_request(self.state, call, stamp))
 
     def answer_request(
         self, decision: Decision, *, by: Address = BOB, comment: str | None = None, text: str | None = None
     ) -> None:
-        """Somebody answers the open request."""
+        """Answer the open request."""
         answer = Answer(
             by=by,
             channel=Address(f"web:{by.id}"),
@@ -172,62 +172,62 @@ class Conversation:
             text=text,
         )
         at = self._new_stamp().now
-        judgement = evaluate_answer(self._open_request(), answer, people=PEOPLE, now=at)
+        evaluation = evaluate_answer(self._open_request(), answer, people=PEOPLE, now=at)
         self.record(
             RequestAnswered(
-                at=at, actor=by, request_id=self._open_request().id, answer=judgement.answer, status=judgement.status
+                at=at, actor=by, request_id=self._open_request().id, answer=evaluation.answer, status=evaluation.status
             )
         )
 
     def edit_arguments(self, **arguments: Any) -> None:
-        """Bob replaces arguments of the open request, which approves it."""
+        """Let Bob edit arguments of the open request, which approves it."""
         request, at = self._open_request(), self._new_stamp().now
         answer = Answer(by=BOB, channel=Address("web:bob"), assurance=Assurance.HIGH, decision="approve")
-        given = evaluate_answer(request, answer, people=PEOPLE, now=at).answer
-        changed = {**(request.arguments or {}), **arguments}
+        recorded = evaluate_answer(request, answer, people=PEOPLE, now=at).answer
+        edit = {**(request.arguments or {}), **arguments}
         self.record(
             RequestAnswered(
                 at=at,
                 actor=BOB,
                 request_id=request.id,
-                answer=given,
+                answer=recorded,
                 status="approved",
-                arguments=changed,
+                arguments=edit,
                 digest="d" * 64,
                 policy=request.policy,
             )
         )
 
     def expire_request(self) -> None:
-        """Nobody answers the open request."""
+        """Let the open request expire."""
         self.record(*due_events(self.state, self._open_request().opened_at + timedelta(days=8), PEOPLE))
 
     def end_wait(self) -> None:
-        """The wait is over."""
-        assert self.state.timer_at is not None, "nothing is waited for"
+        """Let the timer fire."""
+        assert self.state.timer_at is not None, "the thread does not wait"
         self.record(*due_events(self.state, self.state.timer_at, PEOPLE))
 
     def ask_for_help(self) -> None:
-        """The engine asks a person how to go on."""
+        """Ask a person how to continue."""
         self.record(help_request(self.state, "Several attempts failed.", self._new_stamp()))
 
     def extend_budget(self) -> None:
         self.record(BudgetExtended(at=self._new_stamp().now, actor=BOB, kind="steps", by=10))
 
     def fork(self) -> None:
-        """The thread goes on as a copy of itself."""
+        """Fork the thread and continue in the fork."""
         at = self._new_stamp().now
         self.record(ThreadForked(at=at, actor=BOB, thread_id="t2", parent="t1", at_seq=self.state.version))
 
     def reject_step(self, outcome: CompletionOutcome, model: str) -> None:
-        """A call of a model ended without a step."""
+        """Record a model call that ended without a step."""
         self.record(StepRejected(at=self._new_stamp().now, actor=ENGINE, outcome=outcome, detail="", model=model))
 
     def record(self, *events: KnownEvent) -> None:
         self.state = fold(self.state, events)
 
     def drop_history(self, keep: int) -> None:
-        """Only the last events are still remembered."""
+        """Drop all but the last events from the history."""
         self.state = self.state.model_copy(update={"history": self.state.history[-keep:]})
 
     def _model_request(self) -> ModelRequest:
@@ -239,14 +239,14 @@ class Conversation:
 
     def _start_tool(self) -> CurrentCall:
         call = self.state.current_call
-        assert call is not None, "there is no call in hand"
+        assert call is not None, "there is no current call"
         assert call.phase == "approved", f"the call may not start: {call.phase}"
         self.record(ToolStarted(at=self._new_stamp().now, actor=ENGINE, call_id=call.call_id, key="k"))
         return call
 
     def _open_request(self) -> Request:
         request = self.state.open_request
-        assert request is not None, "nobody is asked anything"
+        assert request is not None, "there is no open request"
         return request
 
     def _new_stamp(self) -> EventStamp:

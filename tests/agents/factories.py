@@ -1,4 +1,4 @@
-"""Small whole things the tests of the core are made of: a thread, a request, an answer."""
+"""Factories for the tests of the core: threads, requests, answers, events."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -59,8 +59,8 @@ def policy_decision(approval_terms: ApprovalTerms, rule: str = "the rule") -> Po
 
 
 def approval(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
-    """Alice's request to push to staging, open since NOW."""
-    facts = {
+    """Return Alice's request to push to staging, opened at NOW."""
+    values = {
         "id": "req_1",
         "code": "ABCDE",
         "kind": "approval",
@@ -75,67 +75,67 @@ def approval(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
         "policy": policy_decision(terms),
         "opened_at": NOW,
     }
-    return Request.model_validate(facts | changed)
+    return Request.model_validate(values | changed)
 
 
 def question(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
-    """The agent's question where to go, open since NOW."""
+    """Return the agent's question where to go, opened at NOW."""
     asked = {"kind": "question", "purpose": "question", "question": "Where to?", "tool": None, "arguments": None}
     return approval(terms, **{**asked, "call_id": None, **changed})
 
 
 def answer(decision: str = "approve", by: Address = BOB, **changed: Any) -> Answer:
-    facts = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision}
-    return Answer.model_validate(facts | changed)
+    values = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision}
+    return Answer.model_validate(values | changed)
 
 
 def incoming_message(text: str, by: Address = ALICE, at: datetime = NOW, **changed: Any) -> IncomingMessage:
-    source = Address("terminal:somebody")
-    facts = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
-    return IncomingMessage.model_validate(facts | changed)
+    source = Address("terminal:user")
+    values = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
+    return IncomingMessage.model_validate(values | changed)
 
 
 def incoming_edit(ref: str, text: str | None, by: Address = ALICE, at: datetime = NOW, **more: Any) -> IncomingEdit:
-    """What somebody made of a message; None for text when they deleted it."""
-    source = Address("terminal:somebody")
-    facts = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
-    return IncomingEdit.model_validate({"ref": ref, **facts, **more})
+    """Return an edit of a message, or its deletion (text None)."""
+    source = Address("terminal:user")
+    values = {"text": text, "by": by, "source": source, "provenance": Provenance.VERIFIED_PERSON, "at": at}
+    return IncomingEdit.model_validate({"ref": ref, **values, **more})
 
 
 def message_edited(ref: str, text: str, by: Address = ALICE, at: datetime = NOW, **more: Any) -> MessageEdited:
-    facts = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
-    return MessageEdited.model_validate({"ref": ref, **facts, **more})
+    values = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageEdited.model_validate({"ref": ref, **values, **more})
 
 
 def message_deleted(ref: str, by: Address = ALICE, at: datetime = NOW, **more: Any) -> MessageDeleted:
-    facts = {"at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
-    return MessageDeleted.model_validate({"ref": ref, **facts, **more})
+    values = {"at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageDeleted.model_validate({"ref": ref, **values, **more})
 
 
 def message_received(text: str, by: Address = ALICE, at: datetime = NOW, **changed: Any) -> MessageReceived:
-    facts = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
-    return MessageReceived.model_validate(facts | changed)
+    values = {"text": text, "at": at, "actor": by, "provenance": Provenance.VERIFIED_PERSON, "source": TERMINAL}
+    return MessageReceived.model_validate(values | changed)
 
 
 def thread(*events: KnownEvent, **changed: Any) -> ThreadState:
-    """Alice's thread after her first message and these events."""
-    facts = {"at": NOW, "actor": ALICE, "thread_id": "thr_1", "agent": AGENT.name, "origin": TERMINAL}
-    started = ThreadStarted.model_validate({**facts, "requester": ALICE, **changed})
+    """Return Alice's thread after her first message and these events."""
+    values = {"at": NOW, "actor": ALICE, "thread_id": "thr_1", "agent": AGENT.name, "origin": TERMINAL}
+    started = ThreadStarted.model_validate({**values, "requester": ALICE, **changed})
     return fold(ThreadState(), [started, message_received("go"), *events])
 
 
 def after_step(state: ThreadState, step: Step, policy: Policy, at: datetime = NOW) -> ThreadState:
-    """The thread after what follows from a step."""
-    fresh = stamp(f"{state.version:04}", at)
+    """Return the thread after the events of a step."""
+    new_stamp = stamp(f"{state.version:04}", at)
     return fold(
-        state, events_for_step(state, step, fresh, agent=AGENTS[state.active_agent], policy=policy, agents=AGENTS)
+        state, events_for_step(state, step, new_stamp, agent=AGENTS[state.active_agent], policy=policy, agents=AGENTS)
     )
 
 
 def thread_with_approval(
     terms: ApprovalTerms = RELEASE_TERMS, *, shown_to: Iterable[Address] = (TERMINAL,)
 ) -> ThreadState:
-    """Alice's thread that waits for the approval of a push, with its cards shown."""
+    """Return Alice's thread that waits for the approval of a push, with its cards delivered."""
     state = after_step(
         thread(), CallTool(tool="push", arguments={"where": "staging"}), policy_requiring_approval(terms)
     )
@@ -145,12 +145,12 @@ def thread_with_approval(
 
 
 def policy_requiring_approval(approval_terms: ApprovalTerms) -> Policy:
-    """A house where every tool that does something asks on these terms."""
+    """Return a policy with a rule that requires approval of `push` on these terms."""
     return Policy.model_validate({"people": PEOPLE, "rules": [{"name": "all", "tool": "push", "ask": approval_terms}]})
 
 
 def request_shown(state: ThreadState, to: Address = TERMINAL, ref: str = "m1", key: str | None = None) -> RequestShown:
-    """A channel took the card of the open request."""
+    """Return the delivery of a card of the open request."""
     request = get_open_request(state)
     key = key or next(
         (m.key for m in state.pending_messages if m.to == to), f"card:{request.id}:{request.digest[:8]}:{to}"
@@ -160,7 +160,7 @@ def request_shown(state: ThreadState, to: Address = TERMINAL, ref: str = "m1", k
 
 
 def message_sent(pending: PendingMessage, at: datetime = NOW, ref: str = "m9") -> MessageSent:
-    """A channel took a message."""
+    """Return the delivery of a message."""
     receipt = Receipt(ref=ref, digest="s")
     return MessageSent(at=at, actor=Address("channel:test"), key=pending.key, to=pending.to, receipt=receipt)
 
@@ -172,9 +172,9 @@ def after_answer(
     edited_call: EditedCall | None = None,
     **fields: Any,
 ) -> ThreadState:
-    """The thread after an answer to its open request."""
+    """Return the thread after an answer to its open request."""
     request = get_open_request(state)
-    judgement = evaluate_answer(
+    evaluation = evaluate_answer(
         request,
         answer(decision, by, **fields),
         people=PEOPLE,
@@ -182,12 +182,18 @@ def after_answer(
         shown_digest=request.digest,
         edited_call=edited_call,
     )
-    facts = {"at": NOW, "actor": by, "request_id": request.id, "answer": judgement.answer, "status": judgement.status}
-    return fold(state, [RequestAnswered.model_validate({**facts, **(dict(edited_call) if edited_call else {})})])
+    values = {
+        "at": NOW,
+        "actor": by,
+        "request_id": request.id,
+        "answer": evaluation.answer,
+        "status": evaluation.status,
+    }
+    return fold(state, [RequestAnswered.model_validate({**values, **(dict(edited_call) if edited_call else {})})])
 
 
 def after_tool_started(state: ThreadState) -> ThreadState:
-    """The thread after its call in hand was started."""
+    """Return the thread after its current call was started."""
     assert state.current_call is not None
     attempt = state.current_call.attempt + 1
     event = ToolStarted(
@@ -197,5 +203,5 @@ def after_tool_started(state: ThreadState) -> ThreadState:
 
 
 def get_open_request(state: ThreadState) -> Request:
-    assert state.open_request is not None, "nobody is asked anything"
+    assert state.open_request is not None, "there is no open request"
     return state.open_request

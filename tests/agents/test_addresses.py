@@ -1,4 +1,4 @@
-"""Addresses: `scheme:rest`, one printable word, nothing else."""
+"""Addresses have the form `scheme:id` and are one printable word."""
 
 import pytest
 from hypothesis import given

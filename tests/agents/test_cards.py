@@ -1,4 +1,4 @@
-"""Cards: made from facts by our code, and nothing that is in them can hide."""
+"""Cards are built from validated data, and no content of them can hide."""
 
 from datetime import timedelta
 
@@ -58,19 +58,19 @@ def test_long_value_does_not_hide_later_values_in_a_notification() -> None:
 
 @pytest.mark.parametrize("length", [2_400, 20_000, MAX_CARD_VALUE_LENGTH])
 def test_card_has_the_whole_long_argument_and_question(length: int) -> None:
-    card = the_card(approval(arguments={"note": "x" * length}))
+    card = get_card(approval(arguments={"note": "x" * length}))
     assert card.fields[0].value == "x" * length
     assert not card.is_truncated
-    asked = the_card(question(question="y" * length))
+    asked = get_card(question(question="y" * length))
     assert asked.title == f"walker asks: {'y' * length}"
     assert not asked.is_truncated
 
 
 def test_value_over_the_card_limit_is_truncated_and_marked() -> None:
-    card = the_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE_LENGTH + 1)}))
+    card = get_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE_LENGTH + 1)}))
     assert card.is_truncated
     assert card.fields[0].value.endswith(f"… ({MAX_CARD_VALUE_LENGTH + 1} characters in all)")
-    assert the_card(question(question="x" * (MAX_CARD_VALUE_LENGTH + 1))).is_truncated
+    assert get_card(question(question="x" * (MAX_CARD_VALUE_LENGTH + 1))).is_truncated
 
 
 def test_approval_shows_agent_tool_arguments_and_code() -> None:
@@ -82,20 +82,20 @@ def test_approval_shows_agent_tool_arguments_and_code() -> None:
 
 def test_question_is_the_only_model_text_on_a_card() -> None:
     request = question(question="Where\nto?", choices=("here", "there"))
-    card = the_card(request)
+    card = get_card(request)
     assert card.title == "walker asks: Where\\nto?"
     assert card.fields == ()
     assert card.choices == ("here", "there")
 
 
 def test_open_card_has_a_deadline_and_no_outcome() -> None:
-    card = the_card(approval())
+    card = get_card(approval())
     assert (card.status, card.outcome, card.requester) == ("open", None, ALICE)
     assert card.expires_at == NOW + timedelta(seconds=1800)
 
 
 def test_card_of_a_kept_open_request_has_no_deadline() -> None:
-    assert the_card(approval(is_kept_open=True)).expires_at is None
+    assert get_card(approval(is_kept_open=True)).expires_at is None
 
 
 @pytest.mark.parametrize(
@@ -121,27 +121,27 @@ def test_card_describes_an_end_without_an_answer(settled: Request, words: str) -
     ],
 )
 def test_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
-    assert describe_request_outcome(decided(approval(), decision, **said)) == words
+    assert describe_request_outcome(settled_request(approval(), decision, **said)) == words
 
 
 def test_settled_card_names_all_approvers_and_who_entered_it() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
     first = evaluate_answer(approval(two), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW).answer
-    assert describe_request_outcome(decided(approval(two, answers=(first,)), "approve")) == (
+    assert describe_request_outcome(settled_request(approval(two, answers=(first,)), "approve")) == (
         "approved by carol (entered by alice), then bob (web)"
     )
 
 
 def test_card_of_an_answered_question_shows_the_answer() -> None:
     assert (
-        describe_request_outcome(decided(question(), "answer", text="over there"))
+        describe_request_outcome(settled_request(question(), "answer", text="over there"))
         == "answered by bob (web): over there"
     )
 
 
 def test_uncounted_answer_is_not_shown_as_the_decision() -> None:
     refused = evaluate_answer(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).answer
-    settled = decided(approval(answers=(refused,)), "approve")
+    settled = settled_request(approval(answers=(refused,)), "approve")
     later = settled.model_copy(update={"answers": (*settled.answers, refused)})
     assert describe_request_outcome(later) == "approved by bob (web)"
 
@@ -163,16 +163,16 @@ def test_card_shows_the_allowed_answers(asked: Request, choices: tuple[str, ...]
 def test_arguments_and_comments_do_not_add_lines_to_a_card(arguments: dict[str, str], comment: str) -> None:
     open_card = render_card(approval(arguments=arguments)).text
     assert len(open_card.splitlines()) == len(arguments) + 3
-    settled = render_card(decided(approval(arguments=arguments), "deny", comment=comment)).text
+    settled = render_card(settled_request(approval(arguments=arguments), "deny", comment=comment)).text
     assert len(settled.splitlines()) == len(arguments) + 3
 
 
-def the_card(request: Request) -> Card:
+def get_card(request: Request) -> Card:
     card = render_card(request).card
     assert card is not None
     return card
 
 
-def decided(request: Request, decision: str, ask: ApprovalTerms = RELEASE_TERMS, **said) -> Request:
+def settled_request(request: Request, decision: str, ask: ApprovalTerms = RELEASE_TERMS, **said) -> Request:
     judgement = evaluate_answer(request, answer(decision, BOB, **said), people=PEOPLE, now=NOW)
     return request.model_copy(update={"status": judgement.status, "answers": (*request.answers, judgement.answer)})

@@ -1,4 +1,4 @@
-"""Deadlines: what the clock says to a thread, to the microsecond, once, however late it comes."""
+"""Deadlines are reported once, at the exact microsecond or later."""
 
 from datetime import datetime, timedelta
 
@@ -56,14 +56,14 @@ LADDER = RELEASE_TERMS.model_copy(
 )
 
 
-def told(state: ThreadState, at: datetime) -> list[tuple[str, int]]:
-    """The reminders and escalations of one moment, by name and number."""
+def due_steps(state: ThreadState, at: datetime) -> list[tuple[str, int]]:
+    """Return type and number of the reminders and escalations that are due."""
     events = due_events(state, at, PEOPLE)
     assert all(event.actor == CLOCK and event.at == at for event in events)
     return [(e.type, e.nth) for e in events if isinstance(e, RequestReminded | RequestEscalated)]
 
 
-def ticked(state: ThreadState, at: datetime) -> ThreadState:
+def after_clock(state: ThreadState, at: datetime) -> ThreadState:
     return fold(state, due_events(state, at, PEOPLE))
 
 
@@ -107,32 +107,36 @@ def test_expiry_is_recorded_as_a_timeout() -> None:
     assert isinstance(expired, RequestExpired)
     assert isinstance(finished, ThreadFinished)
     assert (expired.request_id, expired.on_expire) == (state.requests[0].id, "halt")
-    told = f"request {state.requests[0].code} got no answer in time, so nothing was done"
-    assert (finished.outcome, finished.reason) == ("failed", f"{told}; write again if you still want it")
+    reason = f"request {state.requests[0].code} got no answer in time, so nothing was done"
+    assert (finished.outcome, finished.reason) == ("failed", f"{reason}; write again if you still want it")
 
 
 def test_on_expire_deny_continues_without_the_call() -> None:
-    state = ticked(thread_with_approval(), seconds_later(1800))
+    state = after_clock(thread_with_approval(), seconds_later(1800))
     assert (state.status, state.current_call, state.open_request, state.needs_model) == ("running", None, None, True)
 
 
 def test_on_expire_halt_ends_the_thread() -> None:
-    state = ticked(thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"})), seconds_later(1800))
+    state = after_clock(
+        thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"})), seconds_later(1800)
+    )
     assert (state.status, state.current_call, next_work(state)) == ("failed", None, ())
 
 
 def test_on_expire_hold_pauses_the_thread_and_keeps_the_request() -> None:
-    state = ticked(thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "hold"})), seconds_later(1800))
+    state = after_clock(
+        thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "hold"})), seconds_later(1800)
+    )
     assert state.status == "paused"
     assert state.paused is not None
     assert state.paused.endswith("stays open: answer it, and the thread goes on")
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
-    resumed = fold(after_answer(state), [ThreadResumed(at=seconds_later(3600), actor=ALICE)])
-    assert [effect.key for effect in next_work(resumed)] == [f"tool:{resumed.current_call.call_id}:1"]
+    after_resume = fold(after_answer(state), [ThreadResumed(at=seconds_later(3600), actor=ALICE)])
+    assert [effect.key for effect in next_work(after_resume)] == [f"tool:{after_resume.current_call.call_id}:1"]
 
 
 def test_expired_request_gets_no_reminder() -> None:
-    assert told(thread_with_approval(LADDER), seconds_later(1800)) == []
+    assert due_steps(thread_with_approval(LADDER), seconds_later(1800)) == []
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
@@ -156,8 +160,8 @@ def test_answer_stops_reminders_and_escalations(decision: str) -> None:
 )
 def test_late_clock_reports_all_missed_deadlines(seconds: int, expected: list[tuple[str, int]]) -> None:
     state = thread_with_approval(LADDER)
-    assert told(state, seconds_later(seconds)) == expected
-    assert len(told(state, seconds_later(seconds) - MICROSECOND)) == len(expected) - 1
+    assert due_steps(state, seconds_later(seconds)) == expected
+    assert len(due_steps(state, seconds_later(seconds) - MICROSECOND)) == len(expected) - 1
 
 
 def test_punctual_clock_reports_each_deadline_once() -> None:
@@ -166,7 +170,7 @@ def test_punctual_clock_reports_each_deadline_once() -> None:
         assert next_deadline(state) == at
         assert due_events(state, at - MICROSECOND, PEOPLE) == ()
         seen += [((at - NOW).total_seconds(), event.type) for event in due_events(state, at, PEOPLE)]
-        state = ticked(state, at)
+        state = after_clock(state, at)
         assert due_events(state, at, PEOPLE) == ()
     assert next_deadline(state) is None
     assert seen == [
@@ -182,9 +186,9 @@ def test_unsorted_deadlines_are_all_reported() -> None:
     jumbled = RELEASE_TERMS.model_copy(update=ApprovalTerms(remind=(600, 60, 300)).model_dump(include={"remind"}))
     state = thread_with_approval(jumbled)
     assert next_deadline(state) == seconds_later(60)
-    state = ticked(state, seconds_later(60))
+    state = after_clock(state, seconds_later(60))
     assert next_deadline(state) == seconds_later(300)
-    assert told(state, seconds_later(600)) == [("RequestReminded", 2), ("RequestReminded", 3)]
+    assert due_steps(state, seconds_later(600)) == [("RequestReminded", 2), ("RequestReminded", 3)]
 
 
 def test_escalation_resolves_roles_and_keeps_plain_addresses() -> None:
@@ -197,8 +201,8 @@ def test_escalation_resolves_roles_and_keeps_plain_addresses() -> None:
     assert second.to == (Address("slack:C0OPS"),)
 
 
-def refused(state: ThreadState) -> ThreadState:
-    """No channel takes what the thread has to say."""
+def after_failed_deliveries(state: ThreadState) -> ThreadState:
+    """Return the thread after all pending deliveries failed."""
     actor = Address("channel:test")
     return fold(
         state,
@@ -207,44 +211,46 @@ def refused(state: ThreadState) -> ThreadState:
 
 
 def test_undeliverable_card_escalates_at_once() -> None:
-    state = refused(thread_with_approval(LADDER, shown_to=()))
+    state = after_failed_deliveries(thread_with_approval(LADDER, shown_to=()))
     assert next_deadline(state) == NOW
-    assert told(state, seconds_later(1)) == [("RequestEscalated", 1)]
-    further = refused(ticked(state, seconds_later(1)))
-    assert told(further, seconds_later(2)) == [("RequestEscalated", 2)]
-    assert told(refused(ticked(further, seconds_later(2))), seconds_later(3)) == [("RequestEscalated", 3)]
+    assert due_steps(state, seconds_later(1)) == [("RequestEscalated", 1)]
+    further = after_failed_deliveries(after_clock(state, seconds_later(1)))
+    assert due_steps(further, seconds_later(2)) == [("RequestEscalated", 2)]
+    assert due_steps(after_failed_deliveries(after_clock(further, seconds_later(2))), seconds_later(3)) == [
+        ("RequestEscalated", 3)
+    ]
 
 
-def directly(state: ThreadState) -> list[tuple[Address, ...]]:
-    """Whom the clock asks, each time that no channel takes what is sent."""
+def direct_recipients(state: ThreadState) -> list[tuple[Address, ...]]:
+    """Return the recipients of each escalation while all deliveries fail."""
     asked: list[tuple[Address, ...]] = []
-    while next_deadline(state := refused(state)) == NOW:
+    while next_deadline(state := after_failed_deliveries(state)) == NOW:
         asked += [e.to for e in due_events(state, seconds_later(1), PEOPLE) if isinstance(e, RequestEscalated)]
-        state = ticked(state, seconds_later(1))
+        state = after_clock(state, seconds_later(1))
     return asked
 
 
 def test_undeliverable_card_goes_to_requester_and_approvers() -> None:
     mail, web = Address("email:alice@example.com"), Address("web:bob")
-    first, second = directly(thread_with_approval(shown_to=()))
+    first, second = direct_recipients(thread_with_approval(shown_to=()))
     assert first == (ALICE_AT_TERMINAL, Address("terminal:bob"), PHONE)
     assert second == (mail, web, Address("terminal:carol"))
 
 
 def test_direct_card_says_why_it_was_sent() -> None:
-    state = ticked(refused(thread_with_approval(shown_to=())), seconds_later(1))
+    state = after_clock(after_failed_deliveries(thread_with_approval(shown_to=())), seconds_later(1))
     cards = [m.message.card for m in state.pending_messages]
     assert {card.note for card in cards if card} == {"This could not be shown in its conversation: gone"}
 
 
 def test_delivered_card_is_not_sent_directly() -> None:
-    state = ticked(thread_with_approval(LADDER), seconds_later(900))
-    assert next_deadline(refused(state)) != NOW
+    state = after_clock(thread_with_approval(LADDER), seconds_later(900))
+    assert next_deadline(after_failed_deliveries(state)) != NOW
 
 
 def test_direct_cards_are_limited_for_a_large_role() -> None:
     crowd = tuple(Person(key=f"p{n}", name="P", roles=("release",)) for n in range(30))
-    state = refused(thread_with_approval(shown_to=()))
+    state = after_failed_deliveries(thread_with_approval(shown_to=()))
     (asked,) = (
         e for e in due_events(state, seconds_later(1), People(members=crowd)) if isinstance(e, RequestEscalated)
     )
@@ -252,21 +258,21 @@ def test_direct_cards_are_limited_for_a_large_role() -> None:
 
 
 def test_pending_card_does_not_escalate_early() -> None:
-    assert told(thread_with_approval(LADDER, shown_to=()), seconds_later(1)) == []
+    assert due_steps(thread_with_approval(LADDER, shown_to=()), seconds_later(1)) == []
 
 
 def test_escalation_without_recipients_is_recorded() -> None:
-    nobody = RELEASE_TERMS.model_copy(update={"escalate": (EscalationStep(after=60, to=Address("role:ghosts")),)})
-    state = thread_with_approval(nobody)
+    terms = RELEASE_TERMS.model_copy(update={"escalate": (EscalationStep(after=60, to=Address("role:ghosts")),)})
+    state = thread_with_approval(terms)
     escalated, notice = due_events(state, seconds_later(60), PEOPLE)
     assert isinstance(escalated, RequestEscalated)
     assert isinstance(notice, NoticeGiven)
     assert escalated.to == ()
-    assert ticked(state, seconds_later(60)).open_request is not None
+    assert after_clock(state, seconds_later(60)).open_request is not None
 
 
-def test_reminder_goes_to_the_origin_and_escalation_elsewhere() -> None:
-    state = ticked(thread_with_approval(LADDER), seconds_later(450))
+def test_reminder_goes_to_the_origin_and_escalation_to_its_address() -> None:
+    state = after_clock(thread_with_approval(LADDER), seconds_later(450))
     assert [(m.to, m.replaces) for m in state.pending_messages] == [("terminal:alice", None), (PHONE, None)]
     assert len({m.key for m in state.pending_messages}) == 2
 
@@ -274,45 +280,45 @@ def test_reminder_goes_to_the_origin_and_escalation_elsewhere() -> None:
 # Paused threads and timers
 
 
-def paused(state: ThreadState) -> ThreadState:
+def after_pause(state: ThreadState) -> ThreadState:
     return fold(state, [ThreadPaused(at=NOW, actor=ALICE, reason="wait")])
 
 
-def resumed(state: ThreadState) -> ThreadState:
+def after_resume(state: ThreadState) -> ThreadState:
     return fold(state, [ThreadResumed(at=NOW, actor=ALICE)])
 
 
 def test_paused_thread_still_reminds_and_expires() -> None:
-    state = paused(thread_with_approval(LADDER))
+    state = after_pause(thread_with_approval(LADDER))
     assert next_deadline(state) == seconds_later(300)
-    assert told(state, seconds_later(300)) == [("RequestReminded", 1)]
-    expired = ticked(state, seconds_later(1800))
+    assert due_steps(state, seconds_later(300)) == [("RequestReminded", 1)]
+    expired = after_clock(state, seconds_later(1800))
     assert (expired.status, next_work(expired)) == ("paused", ())
-    assert resumed(expired).status == "running"
+    assert after_resume(expired).status == "running"
 
 
-def sleeping(seconds: int = 600) -> ThreadState:
+def waiting_thread(seconds: int = 600) -> ThreadState:
     return after_step(thread(), Await(seconds=seconds, reason="patience"), Policy(people=PEOPLE))
 
 
 def test_wait_ends_at_the_exact_microsecond() -> None:
-    state, end = sleeping(), seconds_later(600)
+    state, end = waiting_thread(), seconds_later(600)
     assert (state.status, next_deadline(state), next_work(state)) == ("waiting_for_time", end, ())
     assert due_events(state, end - MICROSECOND, PEOPLE) == ()
     assert [e.type for e in due_events(state, end, PEOPLE)] == ["TimerFired"]
-    awake = ticked(state, end)
+    awake = after_clock(state, end)
     assert (awake.status, awake.needs_model, next_deadline(awake)) == ("running", True, None)
 
 
 def test_timer_due_during_a_pause_fires_after_resuming() -> None:
-    state = paused(sleeping())
+    state = after_pause(waiting_thread())
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
-    assert next_deadline(resumed(state)) == seconds_later(600)
-    assert [e.type for e in due_events(resumed(state), seconds_later(10**6), PEOPLE)] == ["TimerFired"]
+    assert next_deadline(after_resume(state)) == seconds_later(600)
+    assert [e.type for e in due_events(after_resume(state), seconds_later(10**6), PEOPLE)] == ["TimerFired"]
 
 
 def test_message_ends_a_wait() -> None:
-    state = fold(sleeping(), [message_received("go on")])
+    state = fold(waiting_thread(), [message_received("go on")])
     assert (state.status, state.needs_model, next_deadline(state)) == ("running", True, None)
 
 

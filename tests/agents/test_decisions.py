@@ -1,4 +1,4 @@
-"""Judging answers: who may decide what, in which words they are refused, and that a request ends exactly once."""
+"""Evaluation of answers: people who may decide, reasons for rejections, and that a request ends once."""
 
 from datetime import timedelta
 from itertools import count
@@ -33,31 +33,31 @@ from tests.agents.factories import (
 MICROSECOND = timedelta(microseconds=1)
 MAIL = Address("email:alice@example.com")
 BOBS_TERMINAL = Address("terminal:bob")
-ELSEWHERE = {"where": "production"}
-OWN_WORDS = "you are a requester of this, so you cannot approve it; another person must approve it"
+NEW_ARGUMENTS = {"where": "production"}
+REQUESTER_REASON = "you are a requester of this, so you cannot approve it; another person must approve it"
 
 
-def judged(request: Request, given: Answer, **more: Any) -> AnswerEvaluation:
+def evaluate(request: Request, given: Answer, **more: Any) -> AnswerEvaluation:
     return evaluate_answer(request, given, people=PEOPLE, **{"now": NOW, **more})
 
 
-def edit(ask: ApprovalTerms | None = RELEASE_TERMS, arguments: dict[str, Any] | None = None) -> EditedCall:
-    verdict = policy_decision(ask) if ask else PolicyDecision(answer="allow", rule="free")
-    return EditedCall(arguments=arguments or ELSEWHERE, digest="e" * 64, policy=verdict)
+def new_call(terms: ApprovalTerms | None = RELEASE_TERMS, arguments: dict[str, Any] | None = None) -> EditedCall:
+    verdict = policy_decision(terms) if terms else PolicyDecision(answer="allow", rule="free")
+    return EditedCall(arguments=arguments or NEW_ARGUMENTS, digest="e" * 64, policy=verdict)
 
 
-# Who may decide
+# People who may decide
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 def test_person_named_by_the_terms_decides(decision: str) -> None:
-    judgement = judged(approval(), answer(decision, BOB))
-    assert judgement.status == {"approve": "approved", "deny": "denied"}[decision]
-    assert (judgement.rejection_reason, judgement.answer.counted, judgement.answer.reason) == (None, True, None)
+    evaluation = evaluate(approval(), answer(decision, BOB))
+    assert evaluation.status == {"approve": "approved", "deny": "denied"}[decision]
+    assert (evaluation.rejection_reason, evaluation.answer.counted, evaluation.answer.reason) == (None, True, None)
 
 
 @pytest.mark.parametrize(
-    ("ask", "by", "decision", "words"),
+    ("terms", "by", "decision", "expected"),
     [
         (RELEASE_TERMS, ALICE, "approve", "Alice is not allowed to decide this request (requires role release)"),
         (
@@ -79,41 +79,41 @@ def test_person_named_by_the_terms_decides(decision: str) -> None:
             ApprovalTerms(roles=("*",)),
             ALICE,
             "approve",
-            OWN_WORDS,
+            REQUESTER_REASON,
         ),
     ],
 )
-def test_rejected_answer_has_a_reason_and_keeps_the_request_open(ask, by, decision, words) -> None:
-    judgement = judged(approval(ask), answer(decision, by))
-    assert (judgement.status, judgement.rejection_reason, judgement.answer.reason) == ("open", words, words)
-    assert not judgement.answer.counted
+def test_rejected_answer_has_a_reason_and_keeps_the_request_open(terms, by, decision, expected) -> None:
+    evaluation = evaluate(approval(terms), answer(decision, by))
+    assert (evaluation.status, evaluation.rejection_reason, evaluation.answer.reason) == ("open", expected, expected)
+    assert not evaluation.answer.counted
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
 def test_requester_is_recognised_at_each_address(by: Address) -> None:
     request = approval(ApprovalTerms(roles=("*",)), requester=Address("terminal:alice"))
-    assert judged(request, answer("approve", by)).rejection_reason == OWN_WORDS
+    assert evaluate(request, answer("approve", by)).rejection_reason == REQUESTER_REASON
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
 def test_requester_may_always_deny(by: Address) -> None:
-    assert judged(approval(), answer("deny", by)).status == "denied"
+    assert evaluate(approval(), answer("deny", by)).status == "denied"
 
 
 def test_unknown_requester_may_deny_but_not_approve() -> None:
     request = approval(requester=STRANGER)
-    assert judged(request, answer("deny", STRANGER)).status == "denied"
-    assert judged(request, answer("approve", STRANGER)).status == "open"
+    assert evaluate(request, answer("deny", STRANGER)).status == "denied"
+    assert evaluate(request, answer("approve", STRANGER)).status == "open"
 
 
 def test_requester_approves_if_the_terms_allow_it() -> None:
-    ask = ApprovalTerms(roles=("dev",), requester_may_approve=True)
-    assert judged(approval(ask), answer("approve", ALICE)).status == "approved"
+    terms = ApprovalTerms(roles=("dev",), requester_may_approve=True)
+    assert evaluate(approval(terms), answer("approve", ALICE)).status == "approved"
 
 
 def test_requester_must_still_be_named_by_the_terms() -> None:
-    ask = ApprovalTerms(roles=("release",), requester_may_approve=True)
-    assert judged(approval(ask), answer("approve", ALICE)).status == "open"
+    terms = ApprovalTerms(roles=("release",), requester_may_approve=True)
+    assert evaluate(approval(terms), answer("approve", ALICE)).status == "open"
 
 
 def approvals_of(*said: dict[str, Address]) -> tuple[RecordedAnswer, ...]:
@@ -121,22 +121,22 @@ def approvals_of(*said: dict[str, Address]) -> tuple[RecordedAnswer, ...]:
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
-@pytest.mark.parametrize("least", list(Assurance))
-def test_approval_needs_the_minimum_assurance(assurance: Assurance, least: Assurance) -> None:
-    judgement = judged(
-        approval(ApprovalTerms(roles=("release",), min_assurance=least)), answer("approve", assurance=assurance)
+@pytest.mark.parametrize("minimum", list(Assurance))
+def test_approval_needs_the_minimum_assurance(assurance: Assurance, minimum: Assurance) -> None:
+    evaluation = evaluate(
+        approval(ApprovalTerms(roles=("release",), min_assurance=minimum)), answer("approve", assurance=assurance)
     )
-    assert (judgement.status == "approved") == (assurance.rank >= least.rank)
-    if judgement.rejection_reason:
-        assert judgement.rejection_reason == (
-            f"answers from web have {assurance} assurance; approving this request requires {least}"
+    assert (evaluation.status == "approved") == (assurance.rank >= minimum.rank)
+    if evaluation.rejection_reason:
+        assert evaluation.rejection_reason == (
+            f"answers from web have {assurance} assurance; approving this request requires {minimum}"
         )
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
 def test_denial_needs_no_assurance(assurance: Assurance) -> None:
     request = approval(ApprovalTerms(roles=("release",), min_assurance=Assurance.HIGH))
-    assert judged(request, answer("deny", assurance=assurance)).status == "denied"
+    assert evaluate(request, answer("deny", assurance=assurance)).status == "denied"
 
 
 def test_assurance_is_ordered_from_none_to_high() -> None:
@@ -163,12 +163,12 @@ def test_is_same_person_compares_people_not_addresses(one: Address, other: Addre
 
 
 def with_answers(request: Request, *answers: Answer, **more: Any) -> tuple[Request, AnswerEvaluation]:
-    """The request after these answers, and the judgement of the last."""
+    """Return the request after these answers, and the evaluation of the last one."""
     for said in answers:
-        judgement = judged(request, said, **more)
-        given = (*request.answers, judgement.answer)
-        request = request.model_copy(update={"answers": given, "status": judgement.status})
-    return request, judgement
+        evaluation = evaluate(request, said, **more)
+        given = (*request.answers, evaluation.answer)
+        request = request.model_copy(update={"answers": given, "status": evaluation.status})
+    return request, evaluation
 
 
 def test_quorum_needs_different_people() -> None:
@@ -186,8 +186,8 @@ def test_one_person_counts_once_on_all_channels(other: Address) -> None:
 
 
 def test_answer_is_recorded_under_the_person_address() -> None:
-    assert judged(approval(), answer(by=PHONE, assurance=Assurance.HIGH)).answer.by == CAROL
-    assert judged(approval(), answer(by=STRANGER)).answer.by == STRANGER
+    assert evaluate(approval(), answer(by=PHONE, assurance=Assurance.HIGH)).answer.by == CAROL
+    assert evaluate(approval(), answer(by=STRANGER)).answer.by == STRANGER
 
 
 def test_one_denial_ends_the_request_despite_approvals() -> None:
@@ -203,144 +203,146 @@ def test_uncounted_answers_are_not_approvals() -> None:
     assert (asked_by_many.status, asked_by_many.approvers) == ("open", (BOB,))
 
 
-# Too late, or something else
+# Late answers and other versions
 
 
 @pytest.mark.parametrize("status", ["approved", "denied", "answered", "expired", "superseded", "cancelled"])
 def test_settled_request_rejects_answers(status: str) -> None:
     request = approval(status=status)
     with pytest.raises(AlreadySettled, match=f"^request ABCDE is settled: {status}$") as refused:
-        judged(request, answer())
+        evaluate(request, answer())
     assert refused.value.details == request
 
 
 def test_answer_is_rejected_from_the_exact_expiry_on() -> None:
     request = approval(ApprovalTerms(roles=("release",), expires=60))
     end = NOW + timedelta(seconds=60)
-    assert judged(request, answer(), now=end - MICROSECOND).status == "approved"
+    assert evaluate(request, answer(), now=end - MICROSECOND).status == "approved"
     with pytest.raises(AlreadySettled, match=r"^request ABCDE expired at 03:05 UTC$"):
-        judged(request, answer(), now=end)
+        evaluate(request, answer(), now=end)
 
 
 def test_kept_open_request_accepts_late_answers() -> None:
     request = approval(is_kept_open=True)
-    assert judged(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
+    assert evaluate(request, answer(), now=NOW + timedelta(days=300)).status == "approved"
 
 
 def test_answer_to_another_version_is_rejected() -> None:
     with pytest.raises(StaleApproval, match="The request was changed after you opened it") as refused:
-        judged(approval(), answer(), shown_digest="e" * 64)
+        evaluate(approval(), answer(), shown_digest="e" * 64)
     assert refused.value.details == approval()
 
 
 def test_answer_with_current_or_unknown_digest_is_accepted() -> None:
-    assert judged(approval(), answer(), shown_digest="d" * 64).status == "approved"
-    assert judged(approval(), answer(), shown_digest=None).status == "approved"
+    assert evaluate(approval(), answer(), shown_digest="d" * 64).status == "approved"
+    assert evaluate(approval(), answer(), shown_digest=None).status == "approved"
 
 
-# What does not fit
+# Answers that do not fit
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny", "edit"])
 def test_question_accepts_only_an_answer(decision: str) -> None:
     with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts answer, not {decision}$"):
-        judged(question(), answer(decision, text="here", arguments={}))
+        evaluate(question(), answer(decision, text="here", arguments={}))
 
 
 def test_approval_rejects_a_text_answer() -> None:
     with pytest.raises(InvalidAnswer, match="^request ABCDE accepts approve or deny or edit, not answer$"):
-        judged(approval(), answer("answer", text="approve"))
+        evaluate(approval(), answer("answer", text="approve"))
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n\t"])
 def test_question_needs_a_text(text: str | None) -> None:
     with pytest.raises(InvalidAnswer, match="^request ABCDE needs a text as its answer$"):
-        judged(question(), answer("answer", text=text))
+        evaluate(question(), answer("answer", text=text))
 
 
 @pytest.mark.parametrize(
-    ("asked", "fitting", "unfit", "words"),
+    ("asked", "valid", "invalid", "expected"),
     [
         (question(choices=("here", "there")), "here", "Here", "here, there"),
         (question(format="yes_no"), "yes", "maybe", "yes, no"),
         (question(format="yes_no", choices=("ja", "nein")), "ja", "yes", "ja, nein"),
     ],
 )
-def test_question_with_choices_accepts_only_a_choice(asked: Request, fitting: str, unfit: str, words: str) -> None:
-    assert judged(asked, answer("answer", text=fitting)).status == "answered"
-    with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts one of: {words}$"):
-        judged(asked, answer("answer", text=unfit))
+def test_question_with_choices_accepts_only_a_choice(asked: Request, valid: str, invalid: str, expected: str) -> None:
+    assert evaluate(asked, answer("answer", text=valid)).status == "answered"
+    with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts one of: {expected}$"):
+        evaluate(asked, answer("answer", text=invalid))
 
 
 def test_answer_needs_a_named_person_but_no_assurance() -> None:
     said = {"text": "here", "assurance": Assurance.NONE}
-    assert judged(question(), answer("answer", BOB, **said)).status == "answered"
-    assert judged(question(), answer("answer", ALICE, **said)).status == "answered"  # whoever asked first
-    assert judged(question(), answer("answer", STRANGER, **said)).status == "open"
+    assert evaluate(question(), answer("answer", BOB, **said)).status == "answered"
+    assert evaluate(question(), answer("answer", ALICE, **said)).status == "answered"  # the requester
+    assert evaluate(question(), answer("answer", STRANGER, **said)).status == "open"
 
 
 # Edits
 
 
 def test_edit_counts_as_approval_of_the_editor() -> None:
-    judgement = judged(approval(), answer("edit", arguments=ELSEWHERE), edited_call=edit())
-    assert (judgement.status, judgement.answer.decision) == ("approved", "edit")
+    evaluation = evaluate(approval(), answer("edit", arguments=NEW_ARGUMENTS), edited_call=new_call())
+    assert (evaluation.status, evaluation.answer.decision) == ("approved", "edit")
 
 
 def test_edit_cancels_earlier_approvals() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     request, _ = with_answers(approval(two), answer(by=CAROL))
-    judgement = judged(request, answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(two))
-    assert judgement.status == "open"
+    evaluation = evaluate(request, answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(two))
+    assert evaluation.status == "open"
 
 
 def test_edit_is_evaluated_by_the_terms_of_the_new_arguments() -> None:
     strict = ApprovalTerms(roles=("oncall",))
-    by_bob = judged(approval(), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(strict))
-    by_carol = judged(approval(), answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(strict))
+    by_bob = evaluate(approval(), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(strict))
+    by_carol = evaluate(approval(), answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(strict))
     assert (by_bob.status, by_bob.answer.counted) == ("open", False)
     assert by_carol.status == "approved"
 
 
 def test_edit_needs_the_right_to_decide_the_old_request() -> None:
     anybody = ApprovalTerms(roles=("*",), requester_may_approve=True)
-    judgement = judged(approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=edit(anybody))
-    assert judgement.rejection_reason == "Alice is not allowed to decide this request (requires role release)"
+    evaluation = evaluate(
+        approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=new_call(anybody)
+    )
+    assert evaluation.rejection_reason == "Alice is not allowed to decide this request (requires role release)"
 
 
 def test_edit_to_an_allowed_call_keeps_the_old_terms() -> None:
     two = approval(ApprovalTerms(roles=("release",), quorum=2))
-    assert judged(two, answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(None)).status == "open"
+    assert evaluate(two, answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(None)).status == "open"
 
 
 @pytest.mark.parametrize(
     ("request_", "arguments", "edited"),
     [
         (approval(), None, None),
-        (approval(), ELSEWHERE, None),
-        (approval(purpose="budget"), ELSEWHERE, edit()),
+        (approval(), NEW_ARGUMENTS, None),
+        (approval(purpose="budget"), NEW_ARGUMENTS, new_call()),
     ],
 )
 def test_edit_needs_new_arguments_with_a_policy_decision(request_: Request, arguments, edited) -> None:
     with pytest.raises(InvalidAnswer, match="^an edit needs new arguments for a tool call$"):
-        judged(request_, answer("edit", arguments=arguments), edited_call=edited)
+        evaluate(request_, answer("edit", arguments=arguments), edited_call=edited)
 
 
 def test_approval_of_an_edited_request_needs_its_digest() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
-    request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(two))
+    request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(two))
     with pytest.raises(StaleApproval, match="was edited after it was opened") as refused:
-        judged(request, answer("approve", BOB))
+        evaluate(request, answer("approve", BOB))
     assert refused.value.details == request
-    assert judged(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
-    assert judged(request, answer("deny", BOB)).status == "denied"
+    assert evaluate(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
+    assert evaluate(request, answer("deny", BOB)).status == "denied"
 
 
 def test_requester_is_rejected_before_the_digest_check() -> None:
     two = ApprovalTerms(roles=("release",), quorum=2)
     asked = approval(two, requesters=(ALICE, BOB))
-    request, _ = with_answers(asked, answer("edit", CAROL, arguments=ELSEWHERE), edited_call=edit(two))
-    assert judged(request, answer("approve", BOB)).rejection_reason == OWN_WORDS
+    request, _ = with_answers(asked, answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(two))
+    assert evaluate(request, answer("approve", BOB)).rejection_reason == REQUESTER_REASON
 
 
 STRICT = ApprovalTerms(roles=("release",), editor_may_approve=False)
@@ -348,38 +350,42 @@ STRICT = ApprovalTerms(roles=("release",), editor_may_approve=False)
 
 @pytest.mark.parametrize(("before", "behind"), [(STRICT, RELEASE_TERMS), (RELEASE_TERMS, STRICT), (STRICT, None)])
 def test_edit_is_a_proposal_if_old_or_new_terms_say_so(before: ApprovalTerms, behind: ApprovalTerms | None) -> None:
-    judgement = judged(approval(before), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(behind))
-    assert (judgement.status, judgement.answer.counted, judgement.answer.is_proposal) == ("open", True, True)
+    evaluation = evaluate(approval(before), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(behind))
+    assert (evaluation.status, evaluation.answer.counted, evaluation.answer.is_proposal) == ("open", True, True)
 
 
 def test_proposal_needs_approval_by_another_person() -> None:
-    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(STRICT))
+    request, _ = with_answers(
+        approval(STRICT), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(STRICT)
+    )
     assert request.approvers == ()
     for by in (BOB, BOBS_TERMINAL):
-        refused = judged(request, answer("approve", by), shown_digest=request.digest).rejection_reason
+        refused = evaluate(request, answer("approve", by), shown_digest=request.digest).rejection_reason
         assert refused == "you edited this version, so another person must approve it"
-    by_proxy = judged(request, answer("approve", CAROL, entered_by=BOB), shown_digest=request.digest)
+    by_proxy = evaluate(request, answer("approve", CAROL, entered_by=BOB), shown_digest=request.digest)
     assert by_proxy.rejection_reason == "you edited this version, so another person must approve it"
-    assert judged(request, answer("approve", CAROL), shown_digest=request.digest).status == "approved"
+    assert evaluate(request, answer("approve", CAROL), shown_digest=request.digest).status == "approved"
 
 
 def test_editor_may_approve_a_later_edit_of_another_person() -> None:
-    request, _ = with_answers(approval(STRICT), answer("edit", BOB, arguments=ELSEWHERE), edited_call=edit(STRICT))
-    request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited_call=edit(STRICT))
-    assert judged(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
+    request, _ = with_answers(
+        approval(STRICT), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(STRICT)
+    )
+    request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited_call=new_call(STRICT))
+    assert evaluate(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
 
 
 @pytest.mark.parametrize("decision", ["approve", "edit"])
 def test_each_requester_is_rejected_at_each_address(decision: str) -> None:
     request = approval(requesters=(ALICE, Address("terminal:bob"), PHONE))
     for by in (BOB, BOBS_TERMINAL, Address("web:bob"), CAROL, PHONE):
-        assert judged(request, answer(decision, by, arguments=ELSEWHERE)).rejection_reason == OWN_WORDS
+        assert evaluate(request, answer(decision, by, arguments=NEW_ARGUMENTS)).rejection_reason == REQUESTER_REASON
 
 
 def test_requester_cannot_approve_for_another_person() -> None:
     request = approval(requesters=(ALICE, PHONE))
-    assert judged(request, answer(by=BOB, entered_by=CAROL)).rejection_reason == OWN_WORDS
-    assert judged(request, answer(by=BOB, entered_by=ALICE)).rejection_reason == OWN_WORDS
+    assert evaluate(request, answer(by=BOB, entered_by=CAROL)).rejection_reason == REQUESTER_REASON
+    assert evaluate(request, answer(by=BOB, entered_by=ALICE)).rejection_reason == REQUESTER_REASON
 
 
 @pytest.mark.parametrize(
@@ -392,10 +398,10 @@ def test_requester_cannot_approve_for_another_person() -> None:
 )
 def test_one_person_counts_once_under_any_name(first: dict, second: dict) -> None:
     two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
-    request, judgement = with_answers(approval(two), answer(**first), answer(**second))
+    request, evaluation = with_answers(approval(two), answer(**first), answer(**second))
     assert (request.status, request.approvers) == ("open", (BOB,))
     assert (
-        judgement.rejection_reason
+        evaluation.rejection_reason
         == "you have already approved this, for yourself or for another person; it needs one more person"
     )
     repeated, _ = with_answers(request, answer(**first))
@@ -413,22 +419,22 @@ def test_program_may_enter_approvals_of_several_people() -> None:
 
 def test_unknown_enterer_is_not_a_requester() -> None:
     request = approval(requesters=(ALICE, STRANGER))
-    judgement = judged(request, answer(by=BOB, entered_by=STRANGER))
-    assert (judgement.status, judgement.answer.entered_by) == ("approved", STRANGER)
+    evaluation = evaluate(request, answer(by=BOB, entered_by=STRANGER))
+    assert (evaluation.status, evaluation.answer.entered_by) == ("approved", STRANGER)
 
 
 def test_right_to_edit_is_checked_before_the_arguments() -> None:
-    assert judged(approval(), answer("edit", ALICE)).rejection_reason is not None
+    assert evaluate(approval(), answer("edit", ALICE)).rejection_reason is not None
     with pytest.raises(InvalidAnswer):
-        judged(approval(), answer("edit", BOB))
+        evaluate(approval(), answer("edit", BOB))
 
 
-# Whatever people do, in whatever order
+# Random answers in random order
 
 
 decisions = st.sampled_from(["approve", "approve", "deny", "edit", "answer"])
 speakers = st.sampled_from([ALICE, BOB, CAROL, STRANGER, MAIL, BOBS_TERMINAL, PHONE])
-asks = st.builds(
+terms_strategy = st.builds(
     ApprovalTerms,
     roles=st.sampled_from([(), ("release",), ("*",), ("oncall",)]),
     people=st.sampled_from([(), ("alice",)]),
@@ -445,65 +451,65 @@ answers = st.builds(
     assurance=st.sampled_from(Assurance),
     decision=decisions,
     text=st.just("here"),
-    arguments=st.just(ELSEWHERE),
+    arguments=st.just(NEW_ARGUMENTS),
 )
 
 
-@given(asks, asks, st.lists(answers, max_size=12), st.booleans(), st.lists(speakers, max_size=3))
-def test_request_ends_once_and_only_by_people_of_its_terms(ask, new, said, is_question, spoke) -> None:
+@given(terms_strategy, terms_strategy, st.lists(answers, max_size=12), st.booleans(), st.lists(speakers, max_size=3))
+def test_request_ends_once_and_only_by_people_of_its_terms(terms, new, said, is_question, spoke) -> None:
     requesters = (ALICE, *spoke)
-    request = question(ask, requesters=requesters) if is_question else approval(ask, requesters=requesters)
+    request = question(terms, requesters=requesters) if is_question else approval(terms, requesters=requesters)
     endings = 0
     for one, nth in zip(said, count()):
-        edited = edit(new, {"where": nth}) if one.decision == "edit" else None
+        edited = new_call(new, {"where": nth}) if one.decision == "edit" else None
         try:
-            judgement = judged(request, one, edited_call=edited, shown_digest=request.digest)
+            evaluation = evaluate(request, one, edited_call=edited, shown_digest=request.digest)
         except HandrailError:
             continue
         assert request.status == "open"
-        assert judgement.answer.counted == (judgement.rejection_reason is None)
-        endings += judgement.status != "open"
-        request = after(request, judgement, edited)
+        assert evaluation.answer.counted == (evaluation.rejection_reason is None)
+        endings += evaluation.status != "open"
+        request = after_evaluation(request, evaluation, edited)
         assert_rightly_approved(request)
     assert endings == (request.status != "open")
 
 
-def after(request: Request, judgement: AnswerEvaluation, edited: EditedCall | None) -> Request:
-    """The request as the fold keeps it."""
+def after_evaluation(request: Request, evaluation: AnswerEvaluation, edited: EditedCall | None) -> Request:
+    """Return the request after an evaluated answer, as the reducer computes it."""
     earlier = request.answers
-    changed: dict[str, Any] = {"status": judgement.status}
-    if edited is not None and judgement.answer.counted:
+    changed: dict[str, Any] = {"status": evaluation.status}
+    if edited is not None and evaluation.answer.counted:
         earlier = tuple(a.model_copy(update={"counted": False}) for a in earlier)
         changed["policy"] = edited.policy
-    return request.model_copy(update={**changed, "answers": (*earlier, judgement.answer)})
+    return request.model_copy(update={**changed, "answers": (*earlier, evaluation.answer)})
 
 
 def assert_rightly_approved(request: Request) -> None:
     people = [PEOPLE.get(a) for a in request.approvers]
-    assert all(who is not None and may_decide(who, request.terms) for who in people)
-    assert len({who.key for who in people if who}) == len(people)
+    assert all(person is not None and may_decide(person, request.terms) for person in people)
+    assert len({person.key for person in people if person}) == len(people)
     if request.status == "approved":
         assert len(people) >= request.terms.quorum
         assert len({*map(acting_person, request.approvals)}) >= request.terms.quorum
         if not request.terms.requester_may_approve:
-            assert not humans(*request.all_requesters) & humans(*request.approvers, *entered(request))
+            assert not person_keys(*request.all_requesters) & person_keys(*request.approvers, *enterers(request))
         if not request.terms.editor_may_approve and request.last_edit is not None:
-            assert not humans(request.last_edit.by) & humans(*request.approvers)
+            assert not person_keys(request.last_edit.by) & person_keys(*request.approvers)
 
 
-def humans(*addresses: Address) -> set[str]:
-    return {who.key for address in addresses if (who := PEOPLE.get(address)) is not None}
+def person_keys(*addresses: Address) -> set[str]:
+    return {person.key for address in addresses if (person := PEOPLE.get(address)) is not None}
 
 
 def acting_person(given: RecordedAnswer) -> Person | None:
     return (PEOPLE.get(given.entered_by) if given.entered_by else None) or PEOPLE.get(given.by)
 
 
-def entered(request: Request) -> list[Address]:
+def enterers(request: Request) -> list[Address]:
     return [given.entered_by for given in request.approvals if given.entered_by is not None]
 
 
-# Once more, before the tool runs
+# Check before the tool runs
 
 
 def approvals(*by: Address, **changed: Any) -> tuple[RecordedAnswer, ...]:
@@ -512,11 +518,11 @@ def approvals(*by: Address, **changed: Any) -> tuple[RecordedAnswer, ...]:
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
-@pytest.mark.parametrize("least", list(Assurance))
-def test_assurance_is_checked_again_before_the_start(assurance: Assurance, least: Assurance) -> None:
-    ask = ApprovalTerms(roles=("release",), min_assurance=least)
-    holds = lapse_reason(ask, approvals(BOB, assurance=assurance), (ALICE,), PEOPLE) is None
-    assert holds is (assurance.rank >= least.rank)
+@pytest.mark.parametrize("minimum", list(Assurance))
+def test_assurance_is_checked_again_before_the_start(assurance: Assurance, minimum: Assurance) -> None:
+    terms = ApprovalTerms(roles=("release",), min_assurance=minimum)
+    holds = lapse_reason(terms, approvals(BOB, assurance=assurance), (ALICE,), PEOPLE) is None
+    assert holds is (assurance.rank >= minimum.rank)
 
 
 @pytest.mark.parametrize("requesters", [(ALICE, BOB), (ALICE, BOBS_TERMINAL), (Address("web:bob"),)])
@@ -541,7 +547,7 @@ def test_approval_stays_valid_without_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "approvers", "requester"),
+    ("terms", "approvers", "requester"),
     [
         (RELEASE_TERMS, (), ALICE),
         (ApprovalTerms(), (BOB,), ALICE),
@@ -554,16 +560,16 @@ def test_approval_stays_valid_without_changes() -> None:
         (ApprovalTerms(roles=("release",), quorum=2), (BOB, CAROL), BOB),
     ],
 )
-def test_approval_lapses_with_changed_rules_or_people(ask: ApprovalTerms, approvers, requester: Address) -> None:
-    words = "the approval is no longer valid: the rules or the people they name changed after it was given"
-    assert lapse_reason(ask, approvals(*approvers), (requester,), PEOPLE) == words
+def test_approval_lapses_with_changed_rules_or_people(terms: ApprovalTerms, approvers, requester: Address) -> None:
+    expected = "the approval is no longer valid: the rules or the people they name changed after it was given"
+    assert lapse_reason(terms, approvals(*approvers), (requester,), PEOPLE) == expected
 
 
 def test_approval_lapses_when_the_approver_loses_the_role() -> None:
-    judgement = judged(approval(), answer(by=BOB))
+    evaluation = evaluate(approval(), answer(by=BOB))
     without = tuple(p.model_copy(update={"roles": ()}) if p.key == "bob" else p for p in PEOPLE.members)
-    assert lapse_reason(RELEASE_TERMS, (judgement.answer,), (ALICE,), PEOPLE) is None
-    assert lapse_reason(RELEASE_TERMS, (judgement.answer,), (ALICE,), People(members=without)) is not None
+    assert lapse_reason(RELEASE_TERMS, (evaluation.answer,), (ALICE,), PEOPLE) is None
+    assert lapse_reason(RELEASE_TERMS, (evaluation.answer,), (ALICE,), People(members=without)) is not None
 
 
 def test_approval_lapses_when_the_approver_is_removed() -> None:
@@ -571,14 +577,14 @@ def test_approval_lapses_when_the_approver_is_removed() -> None:
     assert lapse_reason(RELEASE_TERMS, approvals(BOB), (ALICE,), alone) is not None
 
 
-@given(asks, st.lists(speakers, max_size=4), speakers)
-def test_approved_request_has_not_lapsed_without_changes(ask: ApprovalTerms, by: list[Address], requester) -> None:
-    said = [answer("approve", who) for who in by]
-    request = approval(ask, requester=requester)
+@given(terms_strategy, st.lists(speakers, max_size=4), speakers)
+def test_approved_request_has_not_lapsed_without_changes(terms: ApprovalTerms, by: list[Address], requester) -> None:
+    said = [answer("approve", person) for person in by]
+    request = approval(terms, requester=requester)
     for one in said:
         if request.status == "open":
             request, _ = with_answers(request, one)
     if request.status == "approved":
-        assert lapse_reason(ask, request.approvals, request.all_requesters, PEOPLE) is None
+        assert lapse_reason(terms, request.approvals, request.all_requesters, PEOPLE) is None
     else:
-        assert lapse_reason(ask, request.approvals, request.all_requesters, PEOPLE) is not None
+        assert lapse_reason(terms, request.approvals, request.all_requesters, PEOPLE) is not None

@@ -1,4 +1,4 @@
-"""One agent asks another: the thread is handed on with the call, and comes back with the answer."""
+"""Delegation: an agent asks another agent, and the answer is the result of the call."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -56,40 +56,40 @@ ASK_CARRIER = AskAgent(agent="carrier", message="carry it")
 SHIP = CallTool(tool="ship", arguments={"where": "staging"})
 
 
-def following(state: ThreadState, step: Step) -> Any:
-    """The one event that follows."""
+def next_event(state: ThreadState, step: Step) -> Any:
+    """Return the single event that follows a step."""
     agent = AGENTS[state.active_agent]
     (event,) = events_for_step(state, step, stamp(f"{state.version:04}"), agent=agent, policy=POLICY, agents=AGENTS)
     return event
 
 
-def asked(state: ThreadState | None = None, step: AskAgent = ASK_RUNNER) -> ThreadState:
-    """A thread whose agent has asked another one, which has looked up what it wants to know first."""
+def delegating(state: ThreadState | None = None, step: AskAgent = ASK_RUNNER) -> ThreadState:
+    """Return a thread whose agent has asked another agent, after the prefetch of that agent."""
     state = after_step(state or thread(), step, POLICY)
     return state.model_copy(update={"prefetch": ()})
 
 
-def twice() -> ThreadState:
-    """Walker has asked runner, which has asked carrier."""
-    return asked(asked(), ASK_CARRIER)
+def delegating_twice() -> ThreadState:
+    """Return a thread in which walker has asked runner, and runner has asked carrier."""
+    return delegating(delegating(), ASK_CARRIER)
 
 
-def said(state: ThreadState, text: str) -> ThreadState:
+def after_message(state: ThreadState, text: str) -> ThreadState:
     return fold(
         state, events_for_message(state, incoming_message(text), people=PEOPLE, agent=AGENTS[state.active_agent])
     )
 
 
-def wanted(state: ThreadState) -> Any:
+def next_effect(state: ThreadState) -> Any:
     (effect,) = next_work(state)
     return effect
 
 
-# Handing on
+# Delegating
 
 
 def test_delegation_is_a_read_call_without_approval() -> None:
-    called = following(thread(), ASK_RUNNER)
+    called = next_event(thread(), ASK_RUNNER)
     assert isinstance(called, ToolCalled)
     assert (called.tool, called.effect, called.arguments) == (
         "ask_agent",
@@ -105,7 +105,7 @@ def test_delegation_is_a_read_call_without_approval() -> None:
 
 
 def test_delegate_is_active_and_the_thread_keeps_its_agent() -> None:
-    state = asked()
+    state = delegating()
     assert (state.agent, state.active_agent, agent_address(state)) == ("walker", "runner", "agent:runner")
     assert [(a.agent, a.delegator, a.message) for a in state.delegations] == [("runner", "walker", "ship it")]
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
@@ -121,44 +121,44 @@ def test_delegate_prefetches_before_its_first_model_call() -> None:
             state, CallTool(tool="look", arguments={}), stamp("7"), agent=RUNNER, policy=POLICY, is_prefetch=True
         ),
     )
-    assert isinstance(wanted(looked), RunTool)
+    assert isinstance(next_effect(looked), RunTool)
     assert looked.prefetch == ()
 
 
 def test_second_delegation_prefetches_again() -> None:
     first = after_step(thread(), ASK_RUNNER, POLICY)
     done = after_step(first.model_copy(update={"prefetch": ()}), DoneForNow(message="Done."), POLICY)
-    assert wanted(after_step(done, ASK_RUNNER, POLICY)).key != wanted(first).key
+    assert next_effect(after_step(done, ASK_RUNNER, POLICY)).key != next_effect(first).key
 
 
 def test_delegate_without_prefetch_calls_its_model_at_once() -> None:
-    assert isinstance(wanted(after_step(asked(), ASK_CARRIER, POLICY)), CallModel)
+    assert isinstance(next_effect(after_step(delegating(), ASK_CARRIER, POLICY)), CallModel)
 
 
 def test_delegate_may_delegate_further() -> None:
-    assert [a.agent for a in twice().delegations] == ["runner", "carrier"]
-    assert twice().active_agent == "carrier"
+    assert [a.agent for a in delegating_twice().delegations] == ["runner", "carrier"]
+    assert delegating_twice().active_agent == "carrier"
 
 
-# The way back
+# Results
 
 
 @pytest.mark.parametrize(
     ("step", "words"), [(DoneForNow(message="All done."), "All done."), (NothingToDo(reason="no need"), "no need")]
 )
 def test_final_message_of_the_delegate_is_the_result(step: Step, words: str) -> None:
-    state = asked()
-    result = following(state, step)
+    state = delegating()
+    result = next_event(state, step)
     assert isinstance(result, ToolSucceeded)
     assert (result.call_id, result.summary, result.result) == (state.delegations[-1].call_id, words, None)
     assert (result.actor, result.provenance) == ("agent:runner", Provenance.MODEL)
     back = fold(state, [result])
     assert (back.active_agent, back.delegations, back.lifecycle, back.pending_messages) == ("walker", (), "open", ())
-    assert isinstance(wanted(back), CallModel)
+    assert isinstance(next_effect(back), CallModel)
 
 
 def test_each_agent_continues_with_its_delegates_answer() -> None:
-    back = after_step(twice(), DoneForNow(message="Carried."), POLICY)
+    back = after_step(delegating_twice(), DoneForNow(message="Carried."), POLICY)
     assert back.active_agent == "runner"
     home = after_step(back, DoneForNow(message="Ran."), POLICY)
     assert (home.active_agent, home.lifecycle) == ("walker", "open")
@@ -166,37 +166,37 @@ def test_each_agent_continues_with_its_delegates_answer() -> None:
 
 
 def test_result_of_its_own_tool_does_not_end_the_delegate() -> None:
-    state = after_tool_started(after_step(asked(), SHIP, FREE))
+    state = after_tool_started(after_step(delegating(), SHIP, FREE))
     done = fold(state, [ToolSucceeded(at=NOW, actor=ALICE, call_id=state.current_call.call_id, summary="shipped")])
     assert (done.active_agent, done.current_call, done.needs_model) == ("runner", None, True)
 
 
-# What is refused
+# Rejected delegations
 
 
 @pytest.mark.parametrize("closing", ["walker", "runner"])
 def test_waiting_agent_cannot_be_asked(closing: str) -> None:
-    """Also when the circle is wider than two."""
+    """A circle of more than two agents is rejected too."""
     carrier = replace(AGENTS["carrier"], delegates=tuple(AGENTS))
     step = AskAgent(agent=closing, message="help")
-    (called,) = events_for_step(twice(), step, stamp("9"), agent=carrier, policy=FREE, agents=AGENTS)
+    (called,) = events_for_step(delegating_twice(), step, stamp("9"), agent=carrier, policy=FREE, agents=AGENTS)
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.verdict.rule, called.is_delegation) == ("deny", "preparation", False)
     assert "is waiting for an answer itself" in called.verdict.reason
-    after = fold(twice(), [called])
+    after = fold(delegating_twice(), [called])
     assert (after.active_agent, after.failures, after.needs_model) == ("carrier", 1, True)
 
 
 def test_circular_delegation_asks_a_person_for_help() -> None:
-    state = asked()
+    state = delegating()
     for _ in range(MAX_FAILURES):
         state = after_step(state, AskAgent(agent="walker", message="you do it"), POLICY)
-    assert isinstance(wanted(state), AskHuman)
+    assert isinstance(next_effect(state), AskHuman)
 
 
 @pytest.mark.parametrize("name", ["carrier", "nobody", ""])
 def test_delegation_to_a_forbidden_agent_is_denied(name: str) -> None:
-    called = following(thread(), AskAgent(agent=name, message="help"))
+    called = next_event(thread(), AskAgent(agent=name, message="help"))
     assert (called.verdict.answer, called.verdict.reason) == ("deny", f"walker may not ask {name}")
 
 
@@ -206,20 +206,20 @@ def test_delegation_to_a_removed_agent_is_denied() -> None:
     assert called.verdict.answer == "deny"
 
 
-# A fresh start for each
+# Counters
 
 
-def rejected(outcome: CompletionOutcome) -> StepRejected:
+def step_rejected(outcome: CompletionOutcome) -> StepRejected:
     return StepRejected(at=NOW, actor=ALICE, outcome=outcome, detail="no", model="m")
 
 
 def test_failure_counters_restart_for_each_agent() -> None:
-    tired = thread().model_copy(update={"failures": 2, "repairs": 2, "retries": 2})
-    state = asked(tired)
+    failing = thread().model_copy(update={"failures": 2, "repairs": 2, "retries": 2})
+    state = delegating(failing)
     assert (state.failures, state.repairs, state.retries) == (0, 0, 0)
-    state = fold(state, [rejected(CompletionOutcome.INVALID), rejected(CompletionOutcome.TIMEOUT)])
+    state = fold(state, [step_rejected(CompletionOutcome.INVALID), step_rejected(CompletionOutcome.TIMEOUT)])
     assert (state.repairs, state.retries) == (1, 1)
-    back = fold(state.model_copy(update={"failures": 2}), [following(state, DoneForNow(message="Done."))])
+    back = fold(state.model_copy(update={"failures": 2}), [next_event(state, DoneForNow(message="Done."))])
     assert (back.failures, back.repairs, back.retries, back.retry_at) == (0, 0, 0, None)
 
 
@@ -227,16 +227,16 @@ def test_delegates_share_the_budget_of_the_thread() -> None:
     step = StepChosen(
         at=NOW, actor=ALICE, step=SHIP, model="m", prompt_hash="p", usage=Usage(input=90, output=10), based_on=1
     )
-    assert fold(asked(), [step]).spent.tokens == 100
+    assert fold(delegating(), [step]).spent.tokens == 100
 
 
 # People and requests
 
 
 def test_requests_name_the_active_agent() -> None:
-    state = asked()
+    state = delegating()
     for opened in (
-        following(state, RequestHumanInput(question="Where?")),
+        next_event(state, RequestHumanInput(question="Where?")),
         question_request(state, RequestHumanInput(question="Why?"), stamp()),
         budget_request(state.model_copy(update={"budget": state.budget.add("steps", 3)}), "steps", POLICY, stamp()),
     ):
@@ -244,10 +244,10 @@ def test_requests_name_the_active_agent() -> None:
 
 
 def test_call_of_a_delegate_runs_after_its_approval() -> None:
-    state = after_step(asked(), SHIP, POLICY)
+    state = after_step(delegating(), SHIP, POLICY)
     assert (state.status, state.open_request.agent) == ("waiting_for_human", "runner")
     ready = after_answer(state)
-    assert (ready.current_call.agent, isinstance(wanted(ready), RunTool)) == ("runner", True)
+    assert (ready.current_call.agent, isinstance(next_effect(ready), RunTool)) == ("runner", True)
 
 
 def test_call_of_the_own_agent_names_no_agent() -> None:
@@ -255,65 +255,68 @@ def test_call_of_the_own_agent_names_no_agent() -> None:
 
 
 def test_message_goes_to_the_active_agent() -> None:
-    state = said(asked().model_copy(update={"failures": 2}), "how is it going?")
+    state = after_message(delegating().model_copy(update={"failures": 2}), "how is it going?")
     assert (state.active_agent, state.failures, state.needs_model) == ("runner", 0, True)
 
 
 def test_message_ends_the_wait_of_a_delegate() -> None:
-    waiting = after_step(asked(), Await(seconds=60, reason="tide"), POLICY)
+    waiting = after_step(delegating(), Await(seconds=60, reason="tide"), POLICY)
     assert waiting.status == "waiting_for_time"
-    assert (said(waiting, "go on").status, said(waiting, "go on").active_agent) == ("running", "runner")
+    assert (after_message(waiting, "go on").status, after_message(waiting, "go on").active_agent) == (
+        "running",
+        "runner",
+    )
     assert fold(waiting, due_events(waiting, waiting.timer_at, PEOPLE)).active_agent == "runner"
 
 
 def test_command_of_the_active_agent_supersedes_its_approval() -> None:
-    state = said(after_step(asked(), SHIP, POLICY), "ship production")
+    state = after_message(after_step(delegating(), SHIP, POLICY), "ship production")
     assert (state.open_request, state.current_call, state.active_agent) == (None, None, "runner")
 
 
-# The end
+# End of the thread
 
 
-def finished(state: ThreadState) -> ThreadState:
+def finish(state: ThreadState) -> ThreadState:
     return fold(state, [ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="enough")])
 
 
-def cancelled(state: ThreadState) -> ThreadState:
+def cancel(state: ThreadState) -> ThreadState:
     return fold(state, [ThreadCancelled(at=NOW, actor=BOB, reason="enough")])
 
 
-def forked(state: ThreadState) -> ThreadState:
+def fork(state: ThreadState) -> ThreadState:
     return fold(state, [ThreadForked(at=NOW, actor=BOB, thread_id="thr_2", parent="thr_1", at_seq=state.version)])
 
 
-@pytest.mark.parametrize("ended", [finished, cancelled, forked])
+@pytest.mark.parametrize("ended", [finish, cancel, fork])
 def test_ended_thread_has_no_delegations(ended: Any) -> None:
-    state = ended(twice())
+    state = ended(delegating_twice())
     assert (state.delegations, state.active_agent, next_work(state)) == ((), "walker", ())
 
 
-@pytest.mark.parametrize("ended", [finished, forked])
+@pytest.mark.parametrize("ended", [finish, fork])
 def test_reopening_message_goes_to_the_own_agent(ended: Any) -> None:
-    """Which has nothing to do with what the asked one was about to look up."""
-    state = said(ended(after_step(thread(), ASK_RUNNER, POLICY)), "hello?")
-    assert (state.active_agent, wanted(state).key) == ("walker", f"model:{state.context_seq}:0")
+    """The prefetch of the delegate does not run."""
+    state = after_message(ended(after_step(thread(), ASK_RUNNER, POLICY)), "hello?")
+    assert (state.active_agent, next_effect(state).key) == ("walker", f"model:{state.context_seq}:0")
 
 
 def test_pause_keeps_the_active_agent() -> None:
-    state = fold(asked(), [ThreadPaused(at=NOW, actor=BOB, reason="wait")])
+    state = fold(delegating(), [ThreadPaused(at=NOW, actor=BOB, reason="wait")])
     assert (state.active_agent, state.status) == ("runner", "paused")
 
 
 def test_running_call_keeps_its_agent_after_cancelling() -> None:
-    running = after_step(asked(), SHIP, FREE)
+    running = after_step(delegating(), SHIP, FREE)
     call = running.current_call
     assert call is not None
     begun = ToolStarted(at=NOW, actor=ALICE, call_id=call.call_id, key="k")
-    state = cancelled(fold(running, [begun]))
+    state = cancel(fold(running, [begun]))
     assert (state.active_agent, state.current_call.agent) == ("walker", "runner")
 
 
-# Any history
+# Random histories
 
 
 @thorough
@@ -347,18 +350,18 @@ def test_log_names_the_active_agent_in_any_history(walk: RandomHistory) -> None:
 
 
 def test_random_histories_contain_nested_delegations() -> None:
-    def returned(walk: RandomHistory) -> bool:
+    def has_nested_return(walk: RandomHistory) -> bool:
         depths = [len(state.delegations) for state in walk.states]
-        return any(pair == (2, 1) and 0 in depths[place:] for place, pair in enumerate(pairwise(depths)))
+        return any(pair == (2, 1) and 0 in depths[index:] for index, pair in enumerate(pairwise(depths)))
 
-    assert find_history(lambda walk: returned(walk) and walk.state.lifecycle == "open")
-
-
-# Whose events are whose
+    assert find_history(lambda walk: has_nested_return(walk) and walk.state.lifecycle == "open")
 
 
-def owners(walk: RandomHistory) -> list[str | None]:
-    """For each event the call its agent works for, None for the thread's own: by the states, not by the events."""
+# Ownership of events
+
+
+def owner_calls(walk: RandomHistory) -> list[str | None]:
+    """Return for each event the call that its agent works for (None: the own agent), derived from the states."""
     tops = [state.delegations[-1].call_id if state.delegations else None for state in walk.states]
     return [
         after if isinstance(event, ToolSucceeded) else before
@@ -367,19 +370,19 @@ def owners(walk: RandomHistory) -> list[str | None]:
 
 
 def is_remembered(walk: RandomHistory, index: int) -> bool:
-    return comes_in(walk, index) and not is_replaced(walk, index)
+    return is_in_context(walk, index) and not is_replaced(walk, index)
 
 
-def comes_in(walk: RandomHistory, index: int) -> bool:
+def is_in_context(walk: RandomHistory, index: int) -> bool:
     return walk.states[index].context_seq != walk.states[index + 1].context_seq
 
 
 def is_replaced(walk: RandomHistory, index: int) -> bool:
-    """Of several failed calls of the model in a row, the next one takes the place of this one."""
-    following = next((later for later in range(index + 1, len(walk.events)) if comes_in(walk, later)), None)
-    if following is None:
+    """Return whether this failed model call was replaced in the history by the next one."""
+    replacing = next((later for later in range(index + 1, len(walk.events)) if is_in_context(walk, later)), None)
+    if replacing is None:
         return False
-    before, after = walk.states[following], walk.states[following + 1]
+    before, after = walk.states[replacing], walk.states[replacing + 1]
     return len(before.history) + before.dropped_events == len(after.history) + after.dropped_events
 
 
@@ -392,11 +395,11 @@ def own_events(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
 def test_delegate_sees_only_its_own_events(walk: RandomHistory) -> None:
     if not walk.state.delegations:
         return
-    mine = walk.state.delegations[-1].call_id
+    call_id = walk.state.delegations[-1].call_id
     expected = [
         event
-        for index, (event, owner) in enumerate(zip(walk.events, owners(walk), strict=True))
-        if owner == mine and is_remembered(walk, index)
+        for index, (event, owner) in enumerate(zip(walk.events, owner_calls(walk), strict=True))
+        if owner == call_id and is_remembered(walk, index)
     ]
     own = own_events(agent_context(walk.state).since)
     assert own == expected[max(0, len(expected) - len(own)) :]
@@ -404,23 +407,25 @@ def test_delegate_sees_only_its_own_events(walk: RandomHistory) -> None:
 
 
 def test_own_agent_sees_only_call_and_answer_of_a_delegation() -> None:
-    state = after_step(after_step(asked(), SHIP, FREE), DoneForNow(message="Done."), POLICY)
+    state = after_step(after_step(delegating(), SHIP, FREE), DoneForNow(message="Done."), POLICY)
     kinds = [event.type for event in own_events(state.history)]
     assert kinds == ["MessageReceived", "ToolCalled", "ToolSucceeded"]
 
 
-def forgetful(state: ThreadState, keep: int) -> tuple[HistoryEvent, ...]:
+def last_events(state: ThreadState, keep: int) -> tuple[HistoryEvent, ...]:
     return state.history[-keep:]
 
 
 def test_events_before_an_orphan_answer_belong_to_the_delegate() -> None:
-    state = said(after_step(after_step(asked(), SHIP, FREE), DoneForNow(message="Done."), POLICY), "thanks")
-    kinds = [(event.type, own) for event, own in mark_own_events(forgetful(state, 3))]
+    state = after_message(
+        after_step(after_step(delegating(), SHIP, FREE), DoneForNow(message="Done."), POLICY), "thanks"
+    )
+    kinds = [(event.type, own) for event, own in mark_own_events(last_events(state, 3))]
     assert kinds == [("ToolCalled", False), ("ToolSucceeded", True), ("MessageReceived", True)]
 
 
 def test_context_is_whole_history_if_the_call_was_dropped() -> None:
-    state = asked(thread())
+    state = delegating(thread())
     for n in range(MAX_HISTORY_EVENTS):
         state = fold(state, [message_received(f"m{n}")])
     scope = agent_context(state)

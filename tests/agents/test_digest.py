@@ -1,4 +1,4 @@
-"""Digests: a decision is bound to all of what was shown, and to nothing that says the same in another way."""
+"""Digests cover all of the shown content and do not depend on how it is written."""
 
 from hashlib import sha256
 from typing import Any
@@ -84,7 +84,7 @@ def test_question_and_call_digests_differ() -> None:
 @given(arguments, arguments)
 def test_equal_digests_mean_equal_json_arguments(one, other) -> None:
     same = compute_digest(value=one) == compute_digest(value=other)
-    assert same == (canonical(one) == canonical(other))
+    assert same == (to_json_equality(one) == to_json_equality(other))
 
 
 @given(arguments)
@@ -109,14 +109,14 @@ def test_values_without_exact_json_form_are_rejected(value: Any) -> None:
         call_digest("thr_1", "call_1", "push", 1, {"value": value})
 
 
-def canonical(value: Any) -> Any:
-    """Numbers as JSON has them: one kind, no negative zero, and never a boolean."""
+def to_json_equality(value: Any) -> Any:
+    """Return a value with JSON's equality: one kind of number, no negative zero, booleans are not numbers."""
     match value:
         case bool() | None | str():
             return (type(value).__name__, value)
         case int() | float():
             return ("number", float(value) + 0.0)
         case list():
-            return [canonical(item) for item in value]
+            return [to_json_equality(item) for item in value]
         case _:
-            return {name: canonical(item) for name, item in value.items()}
+            return {name: to_json_equality(item) for name, item in value.items()}

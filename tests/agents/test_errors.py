@@ -1,4 +1,4 @@
-"""The error tree: docstrings are default messages, codes are explicit and public."""
+"""The tree of errors: docstrings are default messages, codes are explicit and public."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The thread learns who was asked in an escalation, by name, and who could not be reached."""
+"""The thread gets notices about the people who were asked in an escalation or could not be reached."""
 
 import pytest
 
@@ -29,12 +29,12 @@ NO_MAIL = "Carol could not be reached by email about {code}: no such address is 
 GONE = "{code}: no channel here takes messages to it."
 
 
-def ladder(*steps: tuple[Address, str | None]) -> ApprovalTerms:
-    climb = tuple(EscalationStep(after=60 * nth, to=to, via=via) for nth, (to, via) in enumerate(steps, 1))
-    return ApprovalTerms(roles=("release",), escalate=climb)
+def terms_with_steps(*steps: tuple[Address, str | None]) -> ApprovalTerms:
+    escalate = tuple(EscalationStep(after=60 * nth, to=to, via=via) for nth, (to, via) in enumerate(steps, 1))
+    return ApprovalTerms(roles=("release",), escalate=escalate)
 
 
-def told(events: tuple[KnownEvent, ...]) -> list[str]:
+def notices(events: tuple[KnownEvent, ...]) -> list[str]:
     return [e.text for e in events if isinstance(e, NoticeGiven)]
 
 
@@ -42,104 +42,104 @@ def steps(events: tuple[KnownEvent, ...]) -> list[int]:
     return [e.nth for e in events if isinstance(e, RequestEscalated)]
 
 
-def escalated(ask: ApprovalTerms, seconds: float = 60) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
+def after_escalation(ask: ApprovalTerms, seconds: float = 60) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
     state = thread_with_approval(ask)
     events = due_events(state, seconds_later(seconds), PEOPLE)
     return fold(state, events), events
 
 
-def card_to(state: ThreadState, to: Address) -> SendMessage:
+def pending_card(state: ThreadState, to: Address) -> SendMessage:
     return next(m for m in pending_sends(state) if m.to == to and m.message.card)
 
 
-def accepted(state: ThreadState, to: Address) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
-    event = sent_event(card_to(state, to), Receipt(ref=f"r-{to}", digest="d"), seconds_later(61))
+def after_delivery(state: ThreadState, to: Address) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
+    event = sent_event(pending_card(state, to), Receipt(ref=f"r-{to}", digest="d"), seconds_later(61))
     events = (event, *escalation_follow_ups(state, event, PEOPLE))
     return fold(state, events), events
 
 
-def lost(
+def after_failed_delivery(
     state: ThreadState, to: Address, reason: str = "no channel here takes messages to it"
 ) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
-    event = undeliverable_event(card_to(state, to), reason, seconds_later(61))
+    event = undeliverable_event(pending_card(state, to), reason, seconds_later(61))
     events = (event, *escalation_follow_ups(state, event, PEOPLE))
     return fold(state, events), events
 
 
 def test_notice_waits_for_delivery_of_the_escalation_card() -> None:
-    state, events = escalated(ladder((CAROL, "sms")))
-    assert (steps(events), told(events)) == ([1], [])
-    state, events = accepted(state, PHONE)
-    assert told(events) == [f"{get_open_request(state).code} has no answer yet; I asked Carol by SMS."]
+    state, events = after_escalation(terms_with_steps((CAROL, "sms")))
+    assert (steps(events), notices(events)) == ([1], [])
+    state, events = after_delivery(state, PHONE)
+    assert notices(events) == [f"{get_open_request(state).code} has no answer yet; I asked Carol by SMS."]
 
 
 @pytest.mark.parametrize("reason", ["no channel here takes messages to it", f"{PHONE.id} is not in service"])
 def test_undeliverable_card_gives_a_notice_and_the_next_step(reason: str) -> None:
-    state, _ = escalated(ladder((CAROL, "sms"), (Address("person:bob"), None)))
-    state, events = lost(state, PHONE, reason)
-    (notice,) = told(events)
+    state, _ = after_escalation(terms_with_steps((CAROL, "sms"), (Address("person:bob"), None)))
+    state, events = after_failed_delivery(state, PHONE, reason)
+    (notice,) = notices(events)
     assert notice.startswith(f"Carol could not be reached by SMS about {get_open_request(state).code}: ")
     assert PHONE.id not in notice
     assert (steps(events), get_open_request(state).escalated) == ([2], 2)
-    _, events = accepted(state, Address("terminal:bob"))
-    assert told(events) == [f"{get_open_request(state).code} has no answer yet; I asked Bob in the terminal."]
+    _, events = after_delivery(state, Address("terminal:bob"))
+    assert notices(events) == [f"{get_open_request(state).code} has no answer yet; I asked Bob in the terminal."]
 
 
 def test_person_without_address_gives_a_notice_and_the_next_step() -> None:
-    state, events = escalated(ladder((CAROL, MAIL), (CAROL, "sms")))
+    state, events = after_escalation(terms_with_steps((CAROL, MAIL), (CAROL, "sms")))
     assert steps(events) == [1, 2]
-    assert told(events) == [NO_MAIL.format(code=get_open_request(state).code)]
+    assert notices(events) == [NO_MAIL.format(code=get_open_request(state).code)]
     assert [m.to for m in state.pending_messages if m.message.card] == [PHONE]
 
 
 def test_one_delivered_card_is_enough_for_a_step() -> None:
-    both = ladder((Address("role:release"), "terminal"), (CAROL, "sms"))
-    state, _ = escalated(both)
-    state, _ = accepted(state, Address("terminal:bob"))
-    state, events = lost(state, Address("terminal:carol"))
+    both = terms_with_steps((Address("role:release"), "terminal"), (CAROL, "sms"))
+    state, _ = after_escalation(both)
+    state, _ = after_delivery(state, Address("terminal:bob"))
+    state, events = after_failed_delivery(state, Address("terminal:carol"))
     assert steps(events) == []
-    assert told(events) == [
+    assert notices(events) == [
         f"Carol could not be reached in the terminal about {GONE.format(code=get_open_request(state).code)}"
     ]
-    other, _ = escalated(both)
-    other, events = lost(other, Address("terminal:bob"))
+    other, _ = after_escalation(both)
+    other, events = after_failed_delivery(other, Address("terminal:bob"))
     assert steps(events) == []
-    _, events = lost(other, Address("terminal:carol"))
+    _, events = after_failed_delivery(other, Address("terminal:carol"))
     assert steps(events) == [2]
 
 
 def test_role_without_people_gives_a_notice() -> None:
-    state, events = escalated(ladder((Address("role:ghosts"), "sms")))
-    assert told(events) == [
+    state, events = after_escalation(terms_with_steps((Address("role:ghosts"), "sms")))
+    assert notices(events) == [
         f"{get_open_request(state).code} has no answer yet, and no person is configured for role:ghosts."
     ]
 
 
 def test_unknown_private_address_is_not_shown() -> None:
-    state, _ = escalated(ladder((MAILBOX, None)))
-    _, events = lost(state, MAILBOX)
-    (notice,) = told(events)
+    state, _ = after_escalation(terms_with_steps((MAILBOX, None)))
+    _, events = after_failed_delivery(state, MAILBOX)
+    (notice,) = notices(events)
     assert "oncall@" not in notice
     assert notice.startswith("An address of no known person could not be reached by email")
 
 
 def test_escalation_ends_after_the_last_undeliverable_step() -> None:
-    state, _ = escalated(ladder((CAROL, "sms")))
-    state, events = lost(state, PHONE)
+    state, _ = after_escalation(terms_with_steps((CAROL, "sms")))
+    state, events = after_failed_delivery(state, PHONE)
     assert steps(events) == []
     assert next_deadline(state) == get_open_request(state).expires_at
 
 
 def test_undeliverable_card_is_recorded_until_a_delivery() -> None:
-    state, _ = escalated(ladder((CAROL, "sms")))
-    again = fold(state, [undeliverable_event(card_to(state, PHONE), "gone", NOW)])
+    state, _ = after_escalation(terms_with_steps((CAROL, "sms")))
+    again = fold(state, [undeliverable_event(pending_card(state, PHONE), "gone", NOW)])
     assert [(card.address, card.reason) for card in get_open_request(again).undeliverable_cards] == [(PHONE, "gone")]
     assert [card.address for card in get_open_request(again).cards] == [TERMINAL]
 
 
 def test_undeliverable_event_of_an_older_version_is_not_recorded() -> None:
-    state, _ = escalated(ladder((CAROL, "sms")))
-    card = card_to(state, PHONE)
+    state, _ = after_escalation(terms_with_steps((CAROL, "sms")))
+    card = pending_card(state, PHONE)
     older = MessageUndeliverable(at=NOW, actor=CAROL, key=card.key, to=PHONE, reason="gone")
     assert get_open_request(fold(state, [older])).undeliverable_cards == ()
 

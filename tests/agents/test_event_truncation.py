@@ -1,4 +1,4 @@
-"""Texts of events are cut, with their length told; what a digest binds is not."""
+"""Long texts in events are truncated with their length appended, except in fields that a digest covers."""
 
 import json
 
@@ -16,27 +16,28 @@ from tests.agents.test_events import FORMS, golden
 LONG = "é" * MAX_TEXT_BYTES
 
 
-def grown(value: object) -> object:
-    """The value with a long text in the place of each free one."""
+def with_long_texts(value: object) -> object:
+    """Return the value with a long text in each free-text field."""
     if isinstance(value, dict):
         free = ("text", "summary", "error", "detail", "reason", "reasoning", "comment", "message", "result")
         return {
-            name: LONG if name in free and isinstance(part, str | None) else grown(part) for name, part in value.items()
+            name: LONG if name in free and isinstance(part, str | None) else with_long_texts(part)
+            for name, part in value.items()
         }
-    return [grown(part) for part in value] if isinstance(value, list) else value
+    return [with_long_texts(part) for part in value] if isinstance(value, list) else value
 
 
 def event(form: str, *, long: bool) -> KnownEvent:
-    written = golden(form)
-    data = grown(written["data"]) if long else written["data"]
-    return EVENT_ADAPTER.validate_python({**data, **{name: written[name] for name in ("type", "v", "at", "actor")}})
+    stored = golden(form)
+    data = with_long_texts(stored["data"]) if long else stored["data"]
+    return EVENT_ADAPTER.validate_python({**data, **{name: stored[name] for name in ("type", "v", "at", "actor")}})
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_text_of_an_event_exceeds_the_limit(form: str) -> None:
-    cut = truncate_texts(event(form, long=True))
-    assert len(cut.model_dump_json().encode()) < 4 * MAX_TEXT_BYTES
-    assert truncate_texts(cut) is cut
+    truncated = truncate_texts(event(form, long=True))
+    assert len(truncated.model_dump_json().encode()) < 4 * MAX_TEXT_BYTES
+    assert truncate_texts(truncated) is truncated
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -48,14 +49,14 @@ def test_event_of_usual_size_stays_the_same_object(form: str) -> None:
 @given(st.text(), st.integers(0, MAX_TEXT_BYTES))
 def test_truncated_text_ends_with_its_full_length(text: str, times: int) -> None:
     whole = (text * (times // max(1, len(text)) + 1))[: 2 * MAX_TEXT_BYTES]
-    cut = truncate_text(whole)
+    truncated = truncate_text(whole)
     if len(whole.encode()) <= MAX_TEXT_BYTES:
-        assert cut == whole
+        assert truncated == whole
     else:
-        kept, _, told = cut.rpartition("…")
+        kept, _, suffix = truncated.rpartition("…")
         assert whole.startswith(kept)
-        assert told == f" (truncated: {len(whole)} characters in all)"
-        assert len(cut.encode()) <= MAX_TEXT_BYTES
+        assert suffix == f" (truncated: {len(whole)} characters in all)"
+        assert len(truncated.encode()) <= MAX_TEXT_BYTES
 
 
 def test_question_over_the_limit_is_rejected_and_not_truncated() -> None:

@@ -1,4 +1,4 @@
-"""What a person is told before they decide: why, who asked, who decides, how many have, and what happens otherwise."""
+"""Explanations of requests: reason, requesters, deciders, progress and consequence of expiry."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE_TERMS
 TWO = ApprovalTerms(roles=("release",), quorum=2)
 
 
-def opened(request: Request, people: People = PEOPLE) -> Request:
-    """The request as it is recorded."""
+def with_names(request: Request, people: People = PEOPLE) -> Request:
+    """Return the request with the names that are recorded at its opening."""
     event = add_decider_names(RequestOpened(at=NOW, actor=Address("agent:walker"), request=request), people)
     assert isinstance(event, RequestOpened)
     return event.request
 
 
-def approved_by(request: Request, *people: Address) -> Request:
+def with_approvals(request: Request, *people: Address) -> Request:
     for by in people:
         given = evaluate_answer(request, answer("approve", by), people=PEOPLE, now=NOW).answer
         request = request.model_copy(update={"answers": (*request.answers, given)})
@@ -34,7 +34,7 @@ def approved_by(request: Request, *people: Address) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("ask", "told"),
+    ("ask", "expected"),
     [
         (RELEASE_TERMS, "release (Bob, Carol)"),
         (ApprovalTerms(roles=("release", "oncall")), "release (Bob, Carol) or oncall (Carol)"),
@@ -45,25 +45,25 @@ def approved_by(request: Request, *people: Address) -> Request:
         (ApprovalTerms(), "no person"),
     ],
 )
-def test_deciders_are_named_with_their_roles(ask: ApprovalTerms, told: str) -> None:
-    assert describe_deciders(opened(approval(ask))) == told
+def test_deciders_are_named_with_their_roles(ask: ApprovalTerms, expected: str) -> None:
+    assert describe_deciders(with_names(approval(ask))) == expected
 
 
 def test_requester_is_not_listed_if_they_may_not_approve() -> None:
     asked = approval(requester=BOB)
-    assert describe_deciders(opened(asked)) == "release (Carol)"
-    assert describe_deciders(opened(approval(requesters=(ALICE, Address("terminal:bob"))))) == "release (Carol)"
+    assert describe_deciders(with_names(asked)) == "release (Carol)"
+    assert describe_deciders(with_names(approval(requesters=(ALICE, Address("terminal:bob"))))) == "release (Carol)"
     may = approval(ApprovalTerms(roles=("release",), requester_may_approve=True), requester=BOB)
-    assert describe_deciders(opened(may)) == "release (Bob, Carol)"
+    assert describe_deciders(with_names(may)) == "release (Bob, Carol)"
 
 
 def test_large_role_is_listed_in_part_and_counted() -> None:
     crowd = People(
         members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("crew",)) for n in range(MAX_NAMES_PER_ROLE + 3))
     )
-    told = describe_deciders(opened(approval(ApprovalTerms(roles=("crew",))), crowd))
-    assert told.startswith("crew (P0, P1, ")
-    assert told.endswith("P9, 3 more)")
+    expected = describe_deciders(with_names(approval(ApprovalTerms(roles=("crew",))), crowd))
+    assert expected.startswith("crew (P0, P1, ")
+    assert expected.endswith("P9, 3 more)")
 
 
 def test_request_of_an_older_version_lists_only_roles() -> None:
@@ -72,39 +72,40 @@ def test_request_of_an_older_version_lists_only_roles() -> None:
 
 
 def test_requesters_are_named_and_unknown_ones_by_address() -> None:
-    asked = opened(approval(requesters=(ALICE, CAROL, STRANGER)))
+    asked = with_names(approval(requesters=(ALICE, CAROL, STRANGER)))
     assert explain(asked).asked_by == "Alice, Carol and stranger"
 
 
 @pytest.mark.parametrize(
-    ("approvers", "told"), [((), "0 of 2 so far"), ((BOB,), "1 of 2 so far: Bob"), ((BOB, BOB), "1 of 2 so far: Bob")]
+    ("approvers", "expected"),
+    [((), "0 of 2 so far"), ((BOB,), "1 of 2 so far: Bob"), ((BOB, BOB), "1 of 2 so far: Bob")],
 )
-def test_progress_counts_approvals_of_a_quorum(approvers: tuple[Address, ...], told: str) -> None:
-    assert explain(approved_by(opened(approval(TWO)), *approvers)).progress == told
+def test_progress_counts_approvals_of_a_quorum(approvers: tuple[Address, ...], expected: str) -> None:
+    assert explain(with_approvals(with_names(approval(TWO)), *approvers)).progress == expected
 
 
 def test_progress_names_the_person_who_entered_an_approval() -> None:
-    asked = opened(approval(TWO))
+    asked = with_names(approval(TWO))
     given = evaluate_answer(asked, answer(by=BOB, entered_by=CAROL), people=PEOPLE, now=NOW).answer
-    told = explain(asked.model_copy(update={"answers": (given,)})).progress
-    assert told == "1 of 2 so far: Bob (entered by Carol)"
+    expected = explain(asked.model_copy(update={"answers": (given,)})).progress
+    assert expected == "1 of 2 so far: Bob (entered by Carol)"
 
 
 def test_single_approval_has_no_progress() -> None:
-    assert explain(opened(approval())).progress == ""
-    assert explain(opened(question(TWO))).progress == ""
+    assert explain(with_names(approval())).progress == ""
+    assert explain(with_names(question(TWO))).progress == ""
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [
         ({"on_expire": "deny"}, "without an answer by then nothing is done"),
         ({"on_expire": "hold"}, "it stays open after that"),
         ({"on_expire": "halt"}, "without an answer by then the thread stops"),
     ],
 )
-def test_explanation_says_what_happens_without_an_answer(changed: dict[str, Any], told: str) -> None:
-    assert explain(approval(RELEASE_TERMS.model_copy(update=changed))).afterwards == told
+def test_explanation_says_what_happens_without_an_answer(changed: dict[str, Any], expected: str) -> None:
+    assert explain(approval(RELEASE_TERMS.model_copy(update=changed))).afterwards == expected
 
 
 def test_kept_open_request_has_no_consequence_of_expiry() -> None:
@@ -112,10 +113,10 @@ def test_kept_open_request_has_no_consequence_of_expiry() -> None:
 
 
 def test_reasoning_is_escaped_to_one_line_and_truncated() -> None:
-    told = explain(approval(reasoning="Staging\u202e is\n\nidle. " + "x" * 400)).why
-    assert told.startswith("Staging\\u202e is idle. xxx")
-    assert told.endswith(" characters in all)")
-    assert len(told) < MAX_REASON_LENGTH + 40
+    expected = explain(approval(reasoning="Staging\u202e is\n\nidle. " + "x" * 400)).why
+    assert expected.startswith("Staging\\u202e is idle. xxx")
+    assert expected.endswith(" characters in all)")
+    assert len(expected) < MAX_REASON_LENGTH + 40
 
 
 @given(st.text())
@@ -125,7 +126,7 @@ def test_reasoning_does_not_change_the_digest(reasoning: str) -> None:
 
 
 def test_names_are_stored_and_need_no_configuration() -> None:
-    request = opened(approval(TWO))
+    request = with_names(approval(TWO))
     assert Request.model_validate_json(request.model_dump_json(exclude_none=True)) == request
     assert request.names == {"person:bob": "Bob", "person:carol": "Carol", "person:alice": "Alice"}
     assert request.deciders[0].people == (person_address("bob"), person_address("carol"))

@@ -1,4 +1,4 @@
-"""Listening: the written rule of `agents.message_rules`, line by line; a message never approves."""
+"""The rules of `agents.message_rules`, one by one. A message never approves."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,11 +19,11 @@ from agents.state import ThreadState
 from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, STRANGER, approval, incoming_message, question
 from tests.histories import AGENT, TEXTS
 
-ANYBODY = ApprovalTerms(roles=("*",))
+ANY_PERSON = ApprovalTerms(roles=("*",))
 
 
-def types(*requests: Request, text: str, by: Address = ALICE, **changed) -> list[str]:
-    """What a message gives rise to, by name."""
+def event_types(*requests: Request, text: str, by: Address = ALICE, **changed) -> list[str]:
+    """Return the types of the events of a message."""
     state = ThreadState(requests=requests, requester=ALICE)
     return [
         event.type
@@ -37,14 +37,14 @@ def types(*requests: Request, text: str, by: Address = ALICE, **changed) -> list
 @pytest.mark.parametrize("text", ["hello", "yes", "approve ABCDE", "stop", ""])
 @pytest.mark.parametrize("by", [ALICE, BOB, STRANGER])
 def test_message_without_a_request_is_recorded(text: str, by: Address) -> None:
-    assert types(text=text, by=by) == ["MessageReceived"]
+    assert event_types(text=text, by=by) == ["MessageReceived"]
 
 
 def test_message_is_recorded_unchanged() -> None:
-    said = incoming_message("  Hello,\n\x1b[2J ", by=STRANGER, provenance=Provenance.QUOTED_MAIL)
-    (event,) = events_for_message(ThreadState(), said, people=PEOPLE, agent=None)
+    message = incoming_message("  Hello,\n\x1b[2J ", by=STRANGER, provenance=Provenance.QUOTED_MAIL)
+    (event,) = events_for_message(ThreadState(), message, people=PEOPLE, agent=None)
     assert event == MessageReceived(
-        at=NOW, actor=STRANGER, provenance=Provenance.QUOTED_MAIL, text="  Hello,\n\x1b[2J ", source=said.source
+        at=NOW, actor=STRANGER, provenance=Provenance.QUOTED_MAIL, text="  Hello,\n\x1b[2J ", source=message.source
     )
 
 
@@ -53,27 +53,27 @@ def test_message_is_recorded_unchanged() -> None:
 
 @pytest.mark.parametrize("by", [BOB, CAROL, ALICE, Address("terminal:alice")])
 def test_fitting_text_of_an_allowed_person_is_the_answer(by: Address) -> None:
-    assert types(question(), text="here", by=by) == ["MessageReceived", "RequestAnswered"]
+    assert event_types(question(), text="here", by=by) == ["MessageReceived", "RequestAnswered"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
 def test_empty_text_is_not_an_answer(text: str) -> None:
-    assert types(question(), text=text) == ["MessageReceived"]
+    assert event_types(question(), text=text) == ["MessageReceived"]
 
 
 def test_text_of_a_person_who_may_not_answer_is_recorded() -> None:
-    assert types(question(requester=CAROL), text="here", by=ALICE) == ["MessageReceived"]
-    assert types(question(ANYBODY), text="here", by=STRANGER) == ["MessageReceived"]
+    assert event_types(question(requester=CAROL), text="here", by=ALICE) == ["MessageReceived"]
+    assert event_types(question(ANY_PERSON), text="here", by=STRANGER) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize("provenance", [p for p in Provenance if p is not Provenance.VERIFIED_PERSON])
-@pytest.mark.parametrize("asked", [question(ANYBODY), approval(ANYBODY)])
-def test_unverified_message_is_only_recorded(provenance: Provenance, asked: Request) -> None:
-    assert types(asked, text="stop", provenance=provenance) == ["MessageReceived"]
+@pytest.mark.parametrize("open_request", [question(ANY_PERSON), approval(ANY_PERSON)])
+def test_unverified_message_is_only_recorded(provenance: Provenance, open_request: Request) -> None:
+    assert event_types(open_request, text="stop", provenance=provenance) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "text", "meant"),
+    ("open_request", "text", "meant"),
     [
         (question(choices=("here", "there")), "here", "here"),
         (question(choices=("here", "there")), " HERE! ", "here"),
@@ -86,31 +86,31 @@ def test_unverified_message_is_only_recorded(provenance: Provenance, asked: Requ
         (question(), "  as it was said. ", "  as it was said. "),
     ],
 )
-def test_choice_is_matched_regardless_of_case(asked: Request, text: str, meant: str) -> None:
-    assert answer_to(asked, text) == meant
+def test_choice_is_matched_regardless_of_case(open_request: Request, text: str, meant: str) -> None:
+    assert answer_text(open_request, text) == meant
 
 
 @pytest.mark.parametrize(
-    ("asked", "text"),
+    ("open_request", "text"),
     [
         (question(choices=("here", "there")), "elsewhere"),
         (question(format="yes_no"), "maybe"),
         (question(format="yes_no", choices=("ja", "nein")), "yes"),
     ],
 )
-def test_text_that_matches_no_choice_is_recorded(asked: Request, text: str) -> None:
-    assert types(asked, text=text) == ["MessageReceived"]
+def test_text_that_matches_no_choice_is_recorded(open_request: Request, text: str) -> None:
+    assert event_types(open_request, text=text) == ["MessageReceived"]
 
 
 def test_message_after_expiry_of_the_question_is_recorded() -> None:
     late = NOW + timedelta(hours=1)
-    assert types(question(), text="here", at=late) == ["MessageReceived"]
+    assert event_types(question(), text="here", at=late) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize("text", OUTCOMES)
 def test_messages_never_answer_outcome_questions(text: str) -> None:
-    asked = question(ANYBODY, purpose="outcome", choices=OUTCOMES, format="multiple_choice")
-    assert types(asked, text=text, by=BOB) == ["MessageReceived"]
+    open_request = question(ANY_PERSON, purpose="outcome", choices=OUTCOMES, format="multiple_choice")
+    assert event_types(open_request, text=text, by=BOB) == ["MessageReceived"]
 
 
 # An approval open
@@ -118,11 +118,11 @@ def test_messages_never_answer_outcome_questions(text: str) -> None:
 
 @pytest.mark.parametrize("by", [ALICE, Address("email:alice@example.com"), BOB, CAROL])
 def test_new_instruction_supersedes_the_approval(by: Address) -> None:
-    assert types(approval(), text="ship elsewhere", by=by) == ["RequestSuperseded", "MessageReceived"]
+    assert event_types(approval(), text="ship elsewhere", by=by) == ["RequestSuperseded", "MessageReceived"]
 
 
 def test_uninvolved_person_supersedes_nothing() -> None:
-    assert types(approval(requester=BOB), text="stop", by=ALICE) == ["MessageReceived"]
+    assert event_types(approval(requester=BOB), text="stop", by=ALICE) == ["MessageReceived"]
 
 
 def test_superseded_request_names_the_author() -> None:
@@ -136,7 +136,7 @@ def test_superseded_request_names_the_author() -> None:
 @pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "ABCDE", "looks good", "👍", "why staging?"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
 def test_comment_leaves_the_approval_open(text: str, by: Address) -> None:
-    assert types(approval(), text=text, by=by) == ["MessageReceived"]
+    assert event_types(approval(), text=text, by=by) == ["MessageReceived"]
 
 
 @pytest.mark.parametrize("word", sorted(CORRECTION_WORDS))
@@ -186,18 +186,18 @@ def test_write_command_is_an_instruction_and_read_command_is_not() -> None:
     assert not is_new_instruction("ship production", None)
 
 
-# Whatever is said
+# Any message
 
 
 REQUESTS = [
     None,
     approval(),
-    approval(ANYBODY),
+    approval(ANY_PERSON),
     approval(purpose="budget", tool="extend_budget"),
-    question(ANYBODY),
-    question(ANYBODY, choices=("approve", "run again"), format="multiple_choice"),
-    question(ANYBODY, purpose="outcome", choices=OUTCOMES),
-    question(ANYBODY, purpose="handover"),
+    question(ANY_PERSON),
+    question(ANY_PERSON, choices=("approve", "run again"), format="multiple_choice"),
+    question(ANY_PERSON, purpose="outcome", choices=OUTCOMES),
+    question(ANY_PERSON, purpose="handover"),
 ]
 
 
@@ -212,23 +212,23 @@ def test_messages_are_recorded_beside_every_kind_of_request() -> None:
     st.sampled_from(Provenance),
     st.integers(0, 4000),
 )
-def test_no_message_ever_approves_denies_or_edits(asked, text, by, provenance, seconds) -> None:
-    state = ThreadState(requests=(asked,) if asked else (), requester=ALICE)
-    said = incoming_message(text, by, NOW + timedelta(seconds=seconds), provenance=provenance)
-    events = events_for_message(state, said, people=PEOPLE, agent=AGENT)
+def test_no_message_ever_approves_denies_or_edits(open_request, text, by, provenance, seconds) -> None:
+    state = ThreadState(requests=(open_request,) if open_request else (), requester=ALICE)
+    message = incoming_message(text, by, NOW + timedelta(seconds=seconds), provenance=provenance)
+    events = events_for_message(state, message, people=PEOPLE, agent=AGENT)
     assert [e.text for e in events if isinstance(e, MessageReceived)] == [text]
     assert len(events) <= 2
     for event in events:
         if isinstance(event, RequestAnswered):
-            assert asked is not None
-            assert (asked.kind, asked.purpose in ("question", "handover")) == ("question", True)
+            assert open_request is not None
+            assert (open_request.kind, open_request.purpose in ("question", "handover")) == ("question", True)
             assert (event.status, event.answer.decision, event.arguments) == ("answered", "answer", None)
 
 
-def answer_to(asked: Request, text: str) -> str | None:
+def answer_text(open_request: Request, text: str) -> str | None:
     (*_, event) = events_for_message(
-        ThreadState(requests=(asked,)), incoming_message(text, BOB), people=PEOPLE, agent=AGENT
+        ThreadState(requests=(open_request,)), incoming_message(text, BOB), people=PEOPLE, agent=AGENT
     )
     assert isinstance(event, RequestAnswered)
-    assert event.request_id == asked.id
+    assert event.request_id == open_request.id
     return event.answer.text

@@ -1,4 +1,4 @@
-"""Edits and deletions by the rules of `agents.message_rules`: they never approve, answer or start a turn."""
+"""Rules for edits and deletions: they never approve, answer or start a turn."""
 
 from datetime import datetime
 
@@ -39,20 +39,20 @@ SAID = message_received("push it", ref="m1")
 PUSH = CallTool(tool="push", arguments={"where": "staging"})
 
 
-def asking(*said: KnownEvent, ask: ApprovalTerms = RELEASE_TERMS) -> ThreadState:
-    """Alice's thread that waits for the approval of a push, after this was said."""
+def awaiting_approval(*said: KnownEvent, ask: ApprovalTerms = RELEASE_TERMS) -> ThreadState:
+    """Return Alice's thread that waits for the approval of a push, after these events."""
     return after_step(thread(*said), PUSH, policy_requiring_approval(ask))
 
 
-def questioning(*said: KnownEvent) -> ThreadState:
-    """Alice's thread that waits for the answer to a question."""
+def awaiting_answer(*said: KnownEvent) -> ThreadState:
+    """Return Alice's thread that waits for the answer to a question."""
     return fold(thread(*said), [RequestOpened(at=NOW, actor=Address("agent:walker"), request=question())])
 
 
-def types(state: ThreadState, text: str | None, ref: str = "m1", by: Address = ALICE, **more) -> list[str]:
-    """What an edit, or a deletion where there is no text, gives rise to, by name."""
-    told = events_for_edit(state, incoming_edit(ref, text, by, **more), people=PEOPLE, agent=AGENT)
-    return [event.type for event in told]
+def event_types(state: ThreadState, text: str | None, ref: str = "m1", by: Address = ALICE, **more) -> list[str]:
+    """Return the types of the events of an edit or, without a text, of a deletion."""
+    events = events_for_edit(state, incoming_edit(ref, text, by, **more), people=PEOPLE, agent=AGENT)
+    return [event.type for event in events]
 
 
 # No request open
@@ -73,61 +73,61 @@ def test_deletion_is_recorded_unchanged() -> None:
 @pytest.mark.parametrize("text", ["stop", None])
 @pytest.mark.parametrize("ref", ["m2", "", "M1"])
 def test_edit_of_an_unknown_message_is_ignored(text: str | None, ref: str) -> None:
-    assert types(asking(message_received("hello"), SAID), text, ref) == []
+    assert event_types(awaiting_approval(message_received("hello"), SAID), text, ref) == []
 
 
 @pytest.mark.parametrize("text", ["stop", None])
 @pytest.mark.parametrize("by", [BOB, CAROL, STRANGER, Address("slack:alice")])
 def test_edit_by_another_person_is_ignored(text: str | None, by: Address) -> None:
-    assert types(asking(SAID), text, by=by) == []
+    assert event_types(awaiting_approval(SAID), text, by=by) == []
 
 
 def test_author_is_recognised_at_each_address() -> None:
-    assert types(thread(SAID), "pull it", by=Address("email:alice@example.com")) == ["MessageEdited"]
+    assert event_types(thread(SAID), "pull it", by=Address("email:alice@example.com")) == ["MessageEdited"]
 
 
 def test_unknown_person_may_edit_their_own_message() -> None:
     theirs = message_received("hello", by=STRANGER, ref="m1", provenance=Provenance.UNVERIFIED)
-    assert types(thread(theirs), "bye", by=STRANGER, provenance=Provenance.UNVERIFIED) == ["MessageEdited"]
+    assert event_types(thread(theirs), "bye", by=STRANGER, provenance=Provenance.UNVERIFIED) == ["MessageEdited"]
 
 
 @pytest.mark.parametrize("text", ["stop", None])
 def test_edit_of_a_dropped_message_is_ignored(text: str | None) -> None:
     remarks = [message_received(f"hm {n}") for n in range(MAX_HISTORY_EVENTS)]
-    assert types(thread(SAID, *remarks[1:]), text) != []
-    assert types(thread(SAID, *remarks), text) == []
+    assert event_types(thread(SAID, *remarks[1:]), text) != []
+    assert event_types(thread(SAID, *remarks), text) == []
 
 
 @pytest.mark.parametrize("text", ["stop", "push it", None])
 def test_edit_after_a_deletion_is_ignored(text: str | None) -> None:
-    assert types(thread(SAID, message_deleted("m1")), text) == []
+    assert event_types(thread(SAID, message_deleted("m1")), text) == []
 
 
 def test_edit_with_the_same_text_is_ignored() -> None:
-    assert types(thread(SAID), "push it") == []
-    assert types(thread(SAID, message_edited("m1", "pull it")), "pull it") == []
-    assert types(thread(SAID, message_edited("m1", "pull it")), "push it") == ["MessageEdited"]
+    assert event_types(thread(SAID), "push it") == []
+    assert event_types(thread(SAID, message_edited("m1", "pull it")), "pull it") == []
+    assert event_types(thread(SAID, message_edited("m1", "pull it")), "push it") == ["MessageEdited"]
 
 
-@pytest.mark.parametrize(("at", "told"), [(seconds_later(29), []), (seconds_later(30), ["MessageEdited"])])
-def test_edit_that_arrives_after_a_later_one_is_ignored(at: datetime, told: list[str]) -> None:
-    assert types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), "stop", at=at) == told
+@pytest.mark.parametrize(("at", "expected"), [(seconds_later(29), []), (seconds_later(30), ["MessageEdited"])])
+def test_edit_that_arrives_after_a_later_one_is_ignored(at: datetime, expected: list[str]) -> None:
+    assert event_types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), "stop", at=at) == expected
 
 
 def test_first_edit_counts_even_with_an_older_time() -> None:
-    assert types(thread(SAID), "pull it", at=seconds_later(-1)) == ["MessageEdited"]
+    assert event_types(thread(SAID), "pull it", at=seconds_later(-1)) == ["MessageEdited"]
 
 
 def test_deletion_counts_regardless_of_its_time() -> None:
-    assert types(thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), None, at=seconds_later(29)) == [
-        "MessageDeleted"
-    ]
+    assert event_types(
+        thread(SAID, message_edited("m1", "pull it", at=seconds_later(30))), None, at=seconds_later(29)
+    ) == ["MessageDeleted"]
 
 
 @pytest.mark.parametrize("text", ["stop", None])
 def test_edits_in_a_cancelled_thread_are_ignored(text: str | None) -> None:
     cancelled = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
-    assert types(fold(asking(SAID), [cancelled]), text) == []
+    assert event_types(fold(awaiting_approval(SAID), [cancelled]), text) == []
 
 
 # A question open
@@ -135,11 +135,11 @@ def test_edits_in_a_cancelled_thread_are_ignored(text: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["here", "stop", "yes"])
 def test_edit_does_not_answer_a_question(text: str) -> None:
-    assert types(questioning(SAID), text) == ["MessageEdited"]
+    assert event_types(awaiting_answer(SAID), text) == ["MessageEdited"]
 
 
 def test_deletion_leaves_a_question_open() -> None:
-    assert types(questioning(SAID), None) == ["MessageDeleted"]
+    assert event_types(awaiting_answer(SAID), None) == ["MessageDeleted"]
 
 
 # An approval open
@@ -147,45 +147,48 @@ def test_deletion_leaves_a_question_open() -> None:
 
 @pytest.mark.parametrize("text", ["stop", "ship elsewhere", "push there instead"])
 def test_edit_to_an_instruction_supersedes_the_approval(text: str) -> None:
-    assert types(asking(SAID), text) == ["RequestSuperseded", "MessageEdited"]
+    assert event_types(awaiting_approval(SAID), text) == ["RequestSuperseded", "MessageEdited"]
 
 
 def test_edit_of_any_message_to_an_instruction_supersedes() -> None:
     earlier, later = message_received("hello", ref="m0"), message_received("thanks", ref="m2")
-    state = fold(asking(earlier, SAID), [later])
-    assert [types(state, "stop", ref) for ref in ("m0", "m2")] == [["RequestSuperseded", "MessageEdited"]] * 2
+    state = fold(awaiting_approval(earlier, SAID), [later])
+    assert [event_types(state, "stop", ref) for ref in ("m0", "m2")] == [["RequestSuperseded", "MessageEdited"]] * 2
 
 
 @pytest.mark.parametrize("text", ["ok", "yes", "approve", "approve ABCDE", "looks good", "push it, please", ""])
 def test_edit_to_a_comment_leaves_the_approval_open(text: str) -> None:
-    assert types(asking(SAID), text) == ["MessageEdited"]
+    assert event_types(awaiting_approval(SAID), text) == ["MessageEdited"]
 
 
 def test_edit_by_an_uninvolved_person_supersedes_nothing() -> None:
     theirs = message_received("hello", by=STRANGER, ref="m2")
-    assert types(asking(SAID, theirs), "stop", "m2", by=STRANGER) == ["MessageEdited"]
+    assert event_types(awaiting_approval(SAID, theirs), "stop", "m2", by=STRANGER) == ["MessageEdited"]
 
 
 def test_edit_by_a_decider_supersedes() -> None:
-    assert types(asking(SAID, message_received("hm", by=BOB, ref="m2")), "stop", "m2", by=BOB)[0] == "RequestSuperseded"
+    assert (
+        event_types(awaiting_approval(SAID, message_received("hm", by=BOB, ref="m2")), "stop", "m2", by=BOB)[0]
+        == "RequestSuperseded"
+    )
 
 
 def test_deleting_the_triggering_message_supersedes_the_approval() -> None:
-    superseded, noted = events_for_edit(asking(SAID), incoming_edit("m1", None), people=PEOPLE, agent=AGENT)
+    superseded, noted = events_for_edit(awaiting_approval(SAID), incoming_edit("m1", None), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
     assert (superseded.actor, superseded.reason) == (ALICE, "Alice deleted the message")
-    assert noted == message_deleted("m1", source=Address("terminal:somebody"))
+    assert noted == message_deleted("m1", source=Address("terminal:user"))
 
 
 def test_superseded_request_names_the_author_of_the_edit() -> None:
-    superseded, _ = events_for_edit(asking(SAID), incoming_edit("m1", "stop"), people=PEOPLE, agent=AGENT)
+    superseded, _ = events_for_edit(awaiting_approval(SAID), incoming_edit("m1", "stop"), people=PEOPLE, agent=AGENT)
     assert isinstance(superseded, RequestSuperseded)
     assert (superseded.actor, superseded.reason) == (ALICE, "Alice gave a new instruction")
 
 
 def test_deleting_another_message_leaves_the_approval_open() -> None:
-    state = fold(asking(message_received("hello", ref="m0"), SAID), [message_received("thanks", ref="m2")])
-    assert [types(state, None, ref) for ref in ("m0", "m1", "m2")] == [
+    state = fold(awaiting_approval(message_received("hello", ref="m0"), SAID), [message_received("thanks", ref="m2")])
+    assert [event_types(state, None, ref) for ref in ("m0", "m1", "m2")] == [
         ["MessageDeleted"],
         ["RequestSuperseded", "MessageDeleted"],
         ["MessageDeleted"],
@@ -194,39 +197,45 @@ def test_deleting_another_message_leaves_the_approval_open() -> None:
 
 def test_any_author_may_delete_the_triggering_message() -> None:
     theirs = message_received("push it now", by=STRANGER, ref="m2")
-    assert types(asking(SAID, theirs), None, "m2", by=STRANGER) == ["RequestSuperseded", "MessageDeleted"]
-    assert types(asking(SAID, theirs), None) == ["MessageDeleted"]
+    assert event_types(awaiting_approval(SAID, theirs), None, "m2", by=STRANGER) == [
+        "RequestSuperseded",
+        "MessageDeleted",
+    ]
+    assert event_types(awaiting_approval(SAID, theirs), None) == ["MessageDeleted"]
 
 
 def test_message_deleted_before_the_call_is_not_its_trigger() -> None:
     oops = message_received("oops", ref="m2")
-    assert types(asking(SAID, oops, message_deleted("m2")), None) == ["RequestSuperseded", "MessageDeleted"]
+    assert event_types(awaiting_approval(SAID, oops, message_deleted("m2")), None) == [
+        "RequestSuperseded",
+        "MessageDeleted",
+    ]
 
 
 def test_message_without_ref_can_be_the_trigger() -> None:
-    assert types(asking(SAID, message_received("push it")), None) == ["MessageDeleted"]
+    assert event_types(awaiting_approval(SAID, message_received("push it")), None) == ["MessageDeleted"]
 
 
 def test_deletion_leaves_a_budget_request_open() -> None:
-    asked = approval(purpose="budget", tool="extend_budget", call_id=None)
-    state = fold(thread(SAID), [RequestOpened(at=NOW, actor=Address("agent:walker"), request=asked)])
-    assert types(state, None) == ["MessageDeleted"]
+    request = approval(purpose="budget", tool="extend_budget", call_id=None)
+    state = fold(thread(SAID), [RequestOpened(at=NOW, actor=Address("agent:walker"), request=request)])
+    assert event_types(state, None) == ["MessageDeleted"]
 
 
 @pytest.mark.parametrize("provenance", [p for p in Provenance if p is not Provenance.VERIFIED_PERSON])
-@pytest.mark.parametrize(("text", "told"), [("stop", "MessageEdited"), (None, "MessageDeleted")])
-def test_unverified_edit_is_only_recorded(provenance, text, told) -> None:
-    assert types(asking(SAID), text, provenance=provenance) == [told]
+@pytest.mark.parametrize(("text", "expected"), [("stop", "MessageEdited"), (None, "MessageDeleted")])
+def test_unverified_edit_is_only_recorded(provenance, text, expected) -> None:
+    assert event_types(awaiting_approval(SAID), text, provenance=provenance) == [expected]
 
 
-# Whatever becomes of a message
+# Any edit or deletion
 
 
 STATES = [
     thread(SAID),
-    asking(SAID),
-    asking(SAID, ask=ApprovalTerms(roles=("*",), requester_may_approve=True)),
-    questioning(SAID),
+    awaiting_approval(SAID),
+    awaiting_approval(SAID, ask=ApprovalTerms(roles=("*",), requester_may_approve=True)),
+    awaiting_answer(SAID),
     fold(thread(SAID), [RequestOpened(at=NOW, actor=ALICE, request=question(purpose="outcome"))]),
     fold(thread(SAID), [RequestOpened(at=NOW, actor=ALICE, request=question(purpose="handover"))]),
     fold(thread(SAID), [RequestOpened(at=NOW, actor=ALICE, request=approval(purpose="budget"))]),

@@ -1,4 +1,4 @@
-"""What should be in flight now? Asked of a state alone; the same state always wants the same, under the same keys."""
+"""Effects are computed from the state alone; equal states give equal effects with equal keys."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ CALL = CurrentCall(
 
 
 def state(**changed: Any) -> ThreadState:
-    """A thread whose model is to be asked."""
+    """Return a thread that needs a model call, with some fields changed."""
     return thread().model_copy(update=changed)
 
 
-def only(wanted: ThreadState) -> Any:
+def only_effect(wanted: ThreadState) -> Any:
     (effect,) = next_work(wanted)
     return effect
 
@@ -38,8 +38,8 @@ def test_message_leads_to_a_model_call() -> None:
 
 
 def test_model_call_key_changes_with_each_event_and_retry() -> None:
-    assert only(thread()).key != only(thread(message_received("and this"))).key
-    assert only(state(retries=1)).key != only(state(retries=2)).key
+    assert only_effect(thread()).key != only_effect(thread(message_received("and this"))).key
+    assert only_effect(state(retries=1)).key != only_effect(state(retries=2)).key
 
 
 def test_prefetches_come_before_the_model_one_at_a_time() -> None:
@@ -103,7 +103,7 @@ def test_open_request_blocks_other_work() -> None:
 
 
 def test_approved_call_is_wanted() -> None:
-    assert isinstance(only(after_answer(thread_with_approval())), RunTool)
+    assert isinstance(only_effect(after_answer(thread_with_approval())), RunTool)
 
 
 def test_messages_are_sent_in_every_status() -> None:
@@ -118,10 +118,10 @@ def test_limits_are_two_repairs_and_three_failures() -> None:
     assert (MAX_REPAIRS, MAX_FAILURES) == (2, 3)
 
 
-@pytest.mark.parametrize(("name", "most"), [("repairs", MAX_REPAIRS + 1), ("failures", MAX_FAILURES)])
-def test_repeated_failures_ask_a_person_for_help(name: str, most: int) -> None:
-    assert isinstance(only(state(**{name: most - 1})), CallModel)
-    stuck = only(state(**{name: most}))
+@pytest.mark.parametrize(("name", "limit"), [("repairs", MAX_REPAIRS + 1), ("failures", MAX_FAILURES)])
+def test_repeated_failures_ask_a_person_for_help(name: str, limit: int) -> None:
+    assert isinstance(only_effect(state(**{name: limit - 1})), CallModel)
+    stuck = only_effect(state(**{name: limit}))
     assert isinstance(stuck, AskHuman)
     assert (stuck.key, stuck.reason, stuck.kind) == ("stuck:2", "stuck", None)
 
@@ -143,9 +143,13 @@ def test_reached_budget_asks_people_before_the_model_call(spent: dict[str, float
     limits = Budget(steps=3, tokens=100, usd=1.0, wall_clock=60)
     wanted = state(budget=limits, spent=thread().spent.model_copy(update=spent))
     assert exhausted_budget(wanted) == kind
-    assert isinstance(only(wanted), AskHuman if kind else CallModel)
+    assert isinstance(only_effect(wanted), AskHuman if kind else CallModel)
     if kind:
-        assert (only(wanted).key, only(wanted).reason, only(wanted).kind) == (f"budget:{kind}:2", "budget", kind)
+        assert (only_effect(wanted).key, only_effect(wanted).reason, only_effect(wanted).kind) == (
+            f"budget:{kind}:2",
+            "budget",
+            kind,
+        )
 
 
 def test_budget_without_limits_is_never_exhausted() -> None:
@@ -153,12 +157,12 @@ def test_budget_without_limits_is_never_exhausted() -> None:
 
 
 def test_current_call_runs_despite_an_exhausted_budget() -> None:
-    assert isinstance(only(state(current_call=CALL, budget=Budget(steps=0))), RunTool)
+    assert isinstance(only_effect(state(current_call=CALL, budget=Budget(steps=0))), RunTool)
 
 
 def test_retry_is_delayed_until_its_time() -> None:
-    assert only(state(retries=1, retry_at=seconds_later(30))).not_before == seconds_later(30)
-    assert only(state()).not_before is None
+    assert only_effect(state(retries=1, retry_at=seconds_later(30))).not_before == seconds_later(30)
+    assert only_effect(state()).not_before is None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -1,4 +1,4 @@
-"""Whoever writes while a request is open is told what it waits for, in one line."""
+"""The author of a message gets a notice about what the open request waits for."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ from tests.agents.factories import (
     thread_with_approval,
 )
 
-SOURCE = Address("terminal:somebody")
+SOURCE = Address("terminal:user")
 TWO = ApprovalTerms(roles=("release",), quorum=2, expires=1800)
 OUTCOMES = {"purpose": "outcome", "choices": ("it ran", "it did not run", "run again"), "format": "multiple_choice"}
 
@@ -41,7 +41,7 @@ APPROVED = RecordedAnswer.model_validate(
 )
 
 
-def how(request: Request) -> str:
+def instructions(request: Request) -> str:
     return f"/{'answer' if request.kind == 'question' else 'approve'} {request.code}"
 
 
@@ -52,18 +52,18 @@ def events(request: Request, text: str, by: Address = ALICE, seconds: float = 0,
         incoming_message(text, by, seconds_later(seconds), **more),
         people=PEOPLE,
         agent=AGENT,
-        answer_instructions=how,
+        answer_instructions=instructions,
     )
 
 
-def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -> str | None:
-    told = [e.text for e in events(request, text, by, seconds) if isinstance(e, NoticeGiven)]
-    assert len(told) <= 1
-    return told[0] if told else None
+def notice_text(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -> str | None:
+    texts = [e.text for e in events(request, text, by, seconds) if isinstance(e, NoticeGiven)]
+    assert len(texts) <= 1
+    return texts[0] if texts else None
 
 
 @pytest.mark.parametrize(
-    ("request_", "text", "by", "told"),
+    ("request_", "text", "by", "expected"),
     [
         (
             approval(TWO),
@@ -122,31 +122,31 @@ def line(request: Request, text: str, by: Address = ALICE, seconds: float = 0) -
     ],
 )
 def test_notice_names_deciders_progress_deadline_and_command(
-    request_: Request, text: str, by: Address, told: str
+    request_: Request, text: str, by: Address, expected: str
 ) -> None:
-    assert (line(request_, text, by) or "").startswith(f"ABCDE still waits for {told}")
+    assert (notice_text(request_, text, by) or "").startswith(f"ABCDE still waits for {expected}")
 
 
 @pytest.mark.parametrize("text", ["ok", "Yes!", "approve", "👍", "LGTM, go", "I approve this"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
 def test_consent_gets_the_hint_that_messages_never_approve(text: str, by: Address) -> None:
-    assert (line(approval(TWO), text, by) or "").endswith("/approve ABCDE. A message never approves.")
+    assert (notice_text(approval(TWO), text, by) or "").endswith("/approve ABCDE. A message never approves.")
 
 
 @pytest.mark.parametrize("text", ["why staging?", "noted", "", "okra"])
 def test_comment_gets_the_notice_without_the_hint(text: str) -> None:
-    assert (line(approval(TWO), text) or "").endswith("/approve ABCDE.")
+    assert (notice_text(approval(TWO), text) or "").endswith("/approve ABCDE.")
 
 
 def test_answer_or_instruction_gets_no_notice() -> None:
-    assert line(question(choices=("here",)), "here") is None
-    assert line(approval(TWO), "stop") is None
-    assert line(approval(TWO), "ship elsewhere", BOB) is None
+    assert notice_text(question(choices=("here",)), "here") is None
+    assert notice_text(approval(TWO), "stop") is None
+    assert notice_text(approval(TWO), "ship elsewhere", BOB) is None
 
 
 def test_message_after_the_deadline_gets_no_notice() -> None:
-    assert line(approval(TWO), "ok", seconds=1800) is None
-    assert line(approval(TWO, is_kept_open=True), "ok", seconds=1800) is not None
+    assert notice_text(approval(TWO), "ok", seconds=1800) is None
+    assert notice_text(approval(TWO, is_kept_open=True), "ok", seconds=1800) is not None
 
 
 @pytest.mark.parametrize("provenance", sorted(set(Provenance) - {Provenance.VERIFIED_PERSON}))
@@ -165,43 +165,45 @@ def test_no_notice_without_answer_instructions() -> None:
     assert len(events_for_message(state, incoming_message("ok"), people=PEOPLE, agent=AGENT)) == 1
 
 
-def test_notice_lists_at_most_ten_people_of_a_role() -> None:
+def test_notice_lists_no_more_than_ten_people_of_a_role() -> None:
     crowd = People(members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("release",)) for n in range(12)))
     state = ThreadState(requests=(approval(),), requester=ALICE)
-    (_, notice) = events_for_message(state, incoming_message("hm"), people=crowd, agent=AGENT, answer_instructions=how)
+    (_, notice) = events_for_message(
+        state, incoming_message("hm"), people=crowd, agent=AGENT, answer_instructions=instructions
+    )
     assert isinstance(notice, NoticeGiven)
     assert "P9, 2 more)" in notice.text
 
 
-def said(state: ThreadState, text: str, seconds: float, *, is_shared: bool = True) -> tuple[ThreadState, int]:
-    """The thread after a message, and how many lines that brought."""
-    written = events_for_message(
+def after_message(state: ThreadState, text: str, seconds: float, *, is_shared: bool = True) -> tuple[ThreadState, int]:
+    """Return the thread after a message, and the number of notices."""
+    recorded = events_for_message(
         state,
         incoming_message(text, at=seconds_later(seconds)),
         people=PEOPLE,
         agent=AGENT,
-        answer_instructions=how,
+        answer_instructions=instructions,
         is_shared=is_shared,
     )
-    return fold(state, written), sum(isinstance(event, NoticeGiven) for event in written)
+    return fold(state, recorded), sum(isinstance(event, NoticeGiven) for event in recorded)
 
 
 def test_every_message_in_a_terminal_gets_a_notice() -> None:
-    state, first = said(thread_with_approval(TWO), "hm", 0, is_shared=False)
-    assert (first, said(state, "hm", 1, is_shared=False)[1]) == (1, 1)
+    state, first = after_message(thread_with_approval(TWO), "hm", 0, is_shared=False)
+    assert (first, after_message(state, "hm", 1, is_shared=False)[1]) == (1, 1)
 
 
 def test_shared_conversation_gets_one_notice_within_seconds() -> None:
-    state, first = said(thread_with_approval(TWO), "hm", 0)
-    state, second = said(state, "well", 2)
-    state, third = said(state, "ok", 3)
-    state, fourth = said(state, "hm", 9)
+    state, first = after_message(thread_with_approval(TWO), "hm", 0)
+    state, second = after_message(state, "well", 2)
+    state, third = after_message(state, "ok", 3)
+    state, fourth = after_message(state, "hm", 9)
     assert (first, second, third, fourth) == (1, 0, 1, 1)
 
 
 def test_notice_is_sent_once_and_hidden_from_the_model() -> None:
     before = thread_with_approval(TWO)
-    state, _ = said(before, "ok", 0)
+    state, _ = after_message(before, "ok", 0)
     assert [(m.key, m.to) for m in state.pending_messages[len(before.pending_messages) :]] == [
         (f"notice:{state.version}", SOURCE)
     ]
@@ -211,29 +213,33 @@ def test_notice_is_sent_once_and_hidden_from_the_model() -> None:
     assert command_history(state, AGENT.commands).last_event == state.history[-1]
 
 
-# A request that ran out and stays open
+# Kept-open requests
 
 
-def held(request: Request) -> ThreadState:
+def paused_by_expiry(request: Request) -> ThreadState:
     return ThreadState(requests=(request,), requester=ALICE, paused=expiry_pause_reason(request))
 
 
 def test_answer_to_a_kept_open_question_resumes_the_thread() -> None:
-    state = held(question(is_kept_open=True))
+    state = paused_by_expiry(question(is_kept_open=True))
     answered = events_for_message(
-        state, incoming_message("there", at=seconds_later(9999)), people=PEOPLE, agent=AGENT, answer_instructions=how
+        state,
+        incoming_message("there", at=seconds_later(9999)),
+        people=PEOPLE,
+        agent=AGENT,
+        answer_instructions=instructions,
     )
     assert [type(e) for e in answered] == [MessageReceived, RequestAnswered, ThreadResumed]
     assert fold(state, answered).paused is None
 
 
 def test_instruction_resumes_the_thread_of_a_kept_open_request() -> None:
-    state = held(approval(is_kept_open=True))
+    state = paused_by_expiry(approval(is_kept_open=True))
     assert fold(state, events_for_message(state, incoming_message("stop"), people=PEOPLE, agent=AGENT)).paused is None
 
 
 def test_answer_does_not_end_a_pause_by_a_person() -> None:
-    state = held(question(is_kept_open=True)).model_copy(update={"paused": "paused by person:alice"})
+    state = paused_by_expiry(question(is_kept_open=True)).model_copy(update={"paused": "paused by person:alice"})
     assert (
         fold(state, events_for_message(state, incoming_message("there"), people=PEOPLE, agent=AGENT)).paused is not None
     )

@@ -1,4 +1,4 @@
-"""How a request ended: the same words wherever it is shown, with the names of people."""
+"""Outcomes of requests are described with the same text everywhere, with the names of people."""
 
 from datetime import UTC
 from typing import Any
@@ -19,24 +19,24 @@ from channels.terminal.views import ApiRequest, closed_view
 from tests.agents.factories import BOB, CAROL, NOW, PEOPLE, answer, get_open_request, thread_with_approval
 
 
-def after_answer(decision: str, by: Address = BOB, **said: Any) -> Request:
-    """Return the request after an answer that entered the log with its names."""
+def after_answer(decision: str, by: Address = BOB, **fields: Any) -> Request:
+    """Return the request after an answer that was logged with names."""
     state = thread_with_approval()
     request = get_open_request(state)
-    judged = evaluate_answer(request, answer(decision, by, **said), people=PEOPLE, now=NOW)
-    event = RequestAnswered(at=NOW, actor=by, request_id=request.id, answer=judged.answer, status=judged.status)
+    evaluation = evaluate_answer(request, answer(decision, by, **fields), people=PEOPLE, now=NOW)
+    event = RequestAnswered(at=NOW, actor=by, request_id=request.id, answer=evaluation.answer, status=evaluation.status)
     found = reduce(state, add_decider_names(event, PEOPLE, request)).get_request(request.id)
     assert found is not None
     return found
 
 
-def on_terminal(request: Request) -> str:
+def terminal_text(request: Request) -> str:
     view = ApiRequest.model_validate(request_view(request).model_dump(mode="json"))
     return str(closed_view(view, UTC))
 
 
 @pytest.mark.parametrize(
-    ("decision", "said", "told"),
+    ("decision", "fields", "expected"),
     [
         ("approve", {}, "approved by Bob (web)"),
         ("deny", {"comment": "not today"}, "denied by Bob (web): not today"),
@@ -44,11 +44,11 @@ def on_terminal(request: Request) -> str:
         ("deny", {"entered_by": person_address("ghost")}, "denied by Bob (web), entered by ghost"),
     ],
 )
-def test_cards_and_terminal_name_the_decider(decision: str, said: dict[str, Any], told: str) -> None:
-    request = after_answer(decision, **said)
-    assert describe_request_outcome(request) == told
-    words = on_terminal(request).replace(f" at {NOW:%Y-%m-%d %H:%M} UTC", "")
-    assert words == f"{request.code} {told}"
+def test_cards_and_terminal_name_the_decider(decision: str, fields: dict[str, Any], expected: str) -> None:
+    request = after_answer(decision, **fields)
+    assert describe_request_outcome(request) == expected
+    text = terminal_text(request).replace(f" at {NOW:%Y-%m-%d %H:%M} UTC", "")
+    assert text == f"{request.code} {expected}"
 
 
 def test_earlier_answer_is_described_in_the_same_form() -> None:

@@ -1,4 +1,4 @@
-"""People: who is behind an address, who holds a role, and where each is reached."""
+"""Lookup of people by address and role, and of their addresses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Policy: the first rule that matches decides, nobody is trusted by omission, and doubt only raises an answer."""
+"""Policy: the first matching rule decides, no person may approve by default, untrusted content never relaxes."""
 
 from typing import Any
 
@@ -32,13 +32,13 @@ rules = st.builds(
     deny=st.none() | st.just("no"),
 )
 effects = st.sampled_from(["read", "idempotent", "verifiable", "once"])
-stances = st.builds(ToolDefaults, effect=effects, risk=st.sampled_from(["low", "medium", "high"]), ask=asks)
+defaults_strategy = st.builds(ToolDefaults, effect=effects, risk=st.sampled_from(["low", "medium", "high"]), ask=asks)
 
 
-def verdict(
-    *rules: Rule, tool: str = "push", stance: ToolDefaults | None = RISKY, trusted: bool = True, **given: Any
+def evaluate_rules(
+    *rules: Rule, tool: str = "push", defaults: ToolDefaults | None = RISKY, trusted: bool = True, **given: Any
 ) -> PolicyDecision:
-    return evaluate(tool, given, defaults=stance, rules=rules, is_trusted=trusted)
+    return evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=trusted)
 
 
 @pytest.mark.parametrize(
@@ -53,31 +53,31 @@ def verdict(
     ],
 )
 def test_tool_defaults_apply_without_a_rule(effect: str, risk: str, answer: str) -> None:
-    found = verdict(stance=ToolDefaults.model_validate({"effect": effect, "risk": risk, "ask": OWN}))
-    assert (found.answer, found.rule) == (answer, "push's own default")
-    assert found.ask == (OWN if answer == "ask" else None)
+    evaluate_with = evaluate_rules(defaults=ToolDefaults.model_validate({"effect": effect, "risk": risk, "ask": OWN}))
+    assert (evaluate_with.answer, evaluate_with.rule) == (answer, "push's own default")
+    assert evaluate_with.ask == (OWN if answer == "ask" else None)
 
 
 def test_first_matching_rule_decides() -> None:
     first, second = Rule(name="first", tool="push", deny="closed"), Rule(name="second", tool="push")
-    assert verdict(first, second) == PolicyDecision(answer="deny", rule="first", reason="closed")
-    assert verdict(second, first) == PolicyDecision(answer="allow", rule="second")
+    assert evaluate_rules(first, second) == PolicyDecision(answer="deny", rule="first", reason="closed")
+    assert evaluate_rules(second, first) == PolicyDecision(answer="allow", rule="second")
 
 
 def test_rule_with_deny_and_ask_denies() -> None:
-    assert verdict(Rule(name="both", tool="*", ask=OWN, deny="closed")).answer == "deny"
+    assert evaluate_rules(Rule(name="both", tool="*", ask=OWN, deny="closed")).answer == "deny"
 
 
 def test_star_matches_every_tool_and_a_name_only_that_tool() -> None:
-    assert verdict(Rule(name="all", tool="*", deny="closed")).rule == "all"
-    assert verdict(Rule(name="other", tool="pus", deny="closed")).rule == "push's own default"
-    assert verdict(Rule(name="other", tool="push*", deny="closed")).rule == "push's own default"
+    assert evaluate_rules(Rule(name="all", tool="*", deny="closed")).rule == "all"
+    assert evaluate_rules(Rule(name="other", tool="pus", deny="closed")).rule == "push's own default"
+    assert evaluate_rules(Rule(name="other", tool="push*", deny="closed")).rule == "push's own default"
 
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_unknown_tool_is_denied_despite_the_rules(trusted: bool) -> None:
-    found = verdict(Rule(name="all", tool="*"), stance=None, tool="dig", trusted=trusted)
-    assert found == PolicyDecision(answer="deny", rule="unknown tool", reason="there is no tool dig")
+    evaluate_with = evaluate_rules(Rule(name="all", tool="*"), defaults=None, tool="dig", trusted=trusted)
+    assert evaluate_with == PolicyDecision(answer="deny", rule="unknown tool", reason="there is no tool dig")
 
 
 @pytest.mark.parametrize(
@@ -105,56 +105,56 @@ def test_unknown_tool_is_denied_despite_the_rules(trusted: bool) -> None:
     ],
 )
 def test_when_compares_values_by_json_types(wanted: Any, given: Any, matches: bool) -> None:
-    found = verdict(Rule(name="when", tool="push", when={"value": wanted}, deny="no"), value=given)
-    assert (found.rule == "when") is matches
+    evaluate_with = evaluate_rules(Rule(name="when", tool="push", when={"value": wanted}, deny="no"), value=given)
+    assert (evaluate_with.rule == "when") is matches
 
 
 def test_when_needs_every_named_argument() -> None:
     rule = Rule(name="when", tool="push", when={"a": 1, "b": None}, deny="no")
-    assert verdict(rule, a=1, b=None).answer == "deny"
-    assert verdict(rule, a=1).answer == "ask"
-    assert verdict(rule, b=None).answer == "ask"
+    assert evaluate_rules(rule, a=1, b=None).answer == "deny"
+    assert evaluate_rules(rule, a=1).answer == "ask"
+    assert evaluate_rules(rule, b=None).answer == "ask"
 
 
 @pytest.mark.parametrize(
-    ("stance", "answer", "rule"),
+    ("defaults", "answer", "rule"),
     [
         (MILD, "ask", "push's own default, untrusted content"),
         (RISKY, "ask", "push's own default"),
         (READ, "allow", "push's own default"),
     ],
 )
-def test_untrusted_content_makes_write_calls_ask(stance: ToolDefaults, answer: str, rule: str) -> None:
-    found = verdict(stance=stance, trusted=False)
-    assert (found.answer, found.rule) == (answer, rule)
+def test_untrusted_content_makes_write_calls_ask(defaults: ToolDefaults, answer: str, rule: str) -> None:
+    evaluate_with = evaluate_rules(defaults=defaults, trusted=False)
+    assert (evaluate_with.answer, evaluate_with.rule) == (answer, rule)
 
 
 def test_allowed_call_asks_on_tool_terms_if_content_is_untrusted() -> None:
-    found = verdict(Rule(name="free", tool="push"), trusted=False)
-    assert found == PolicyDecision(answer="ask", rule="free, untrusted content", ask=OWN)
+    evaluate_with = evaluate_rules(Rule(name="free", tool="push"), trusted=False)
+    assert evaluate_with == PolicyDecision(answer="ask", rule="free, untrusted content", ask=OWN)
 
 
-@given(names, arguments, st.none() | stances, st.lists(rules, max_size=4))
-def test_untrusted_content_never_relaxes_a_decision(tool, given, stance, rules) -> None:
-    trusted = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=True)
-    untrusted = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=False)
+@given(names, arguments, st.none() | defaults_strategy, st.lists(rules, max_size=4))
+def test_untrusted_content_never_relaxes_a_decision(tool, given, defaults, rules) -> None:
+    trusted = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=True)
+    untrusted = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=False)
     assert RANK[untrusted.answer] >= RANK[trusted.answer]
     if trusted.answer != "allow":
         assert untrusted == trusted
 
 
-@given(names, arguments, stances, st.lists(rules, max_size=4), rules)
-def test_rule_after_a_matching_rule_has_no_effect(tool, given, stance, rules, last) -> None:
-    before = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=True)
-    with_one_more = evaluate(tool, given, defaults=stance, rules=[*rules, last], is_trusted=True)
+@given(names, arguments, defaults_strategy, st.lists(rules, max_size=4), rules)
+def test_rule_after_a_matching_rule_has_no_effect(tool, given, defaults, rules, last) -> None:
+    before = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=True)
+    with_one_more = evaluate(tool, given, defaults=defaults, rules=[*rules, last], is_trusted=True)
     if before.rule != f"{tool}'s own default":
         assert with_one_more == before
 
 
-@given(names, arguments, stances, st.lists(rules, max_size=4), st.booleans())
-def test_only_ask_decisions_have_terms(tool, given, stance, rules, trusted) -> None:
-    found = evaluate(tool, given, defaults=stance, rules=rules, is_trusted=trusted)
-    assert (found.ask is not None) == (found.answer == "ask")
+@given(names, arguments, defaults_strategy, st.lists(rules, max_size=4), st.booleans())
+def test_only_ask_decisions_have_terms(tool, given, defaults, rules, trusted) -> None:
+    evaluate_with = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=trusted)
+    assert (evaluate_with.ask is not None) == (evaluate_with.answer == "ask")
 
 
 @given(st.lists(rules, max_size=4), arguments, st.booleans())
@@ -164,9 +164,9 @@ def test_unknown_tool_is_denied_by_any_policy(rules, given, trusted) -> None:
 
 
 def test_self_approval_applies_only_to_tool_defaults() -> None:
-    house = Policy(rules=(Rule(name="far", tool="push", when={"where": "far"}, ask=OWN),), allow_self_approval=True)
-    near = house.evaluate("push", {"where": "near"}, defaults=RISKY)
-    far = house.evaluate("push", {"where": "far"}, defaults=RISKY)
+    policy = Policy(rules=(Rule(name="far", tool="push", when={"where": "far"}, ask=OWN),), allow_self_approval=True)
+    near = policy.evaluate("push", {"where": "near"}, defaults=RISKY)
+    far = policy.evaluate("push", {"where": "far"}, defaults=RISKY)
     assert near.ask == OWN.model_copy(update={"requester_may_approve": True})
     assert far.ask == OWN
 
@@ -175,22 +175,23 @@ def test_self_approval_is_off_by_default() -> None:
     assert Policy().evaluate("push", {}, defaults=RISKY).ask == OWN
 
 
-@given(names, arguments, stances, st.lists(rules, max_size=4), st.booleans())
-def test_self_approval_does_not_change_the_decision(tool, given, stance, rules, trusted) -> None:
-    def found(own: bool) -> PolicyDecision:
-        policy = Policy(rules=tuple(rules), allow_self_approval=own)
-        return policy.evaluate(tool, given, defaults=stance, is_trusted=trusted)
+@given(names, arguments, defaults_strategy, st.lists(rules, max_size=4), st.booleans())
+def test_self_approval_does_not_change_the_decision(tool, given, defaults, rules, trusted) -> None:
+    def evaluate_with(is_allowed: bool) -> PolicyDecision:
+        policy = Policy(rules=tuple(rules), allow_self_approval=is_allowed)
+        return policy.evaluate(tool, given, defaults=defaults, is_trusted=trusted)
 
-    one, many = found(own=True), found(own=False)
-    assert (one.answer, one.rule, one.reason) == (many.answer, many.rule, many.reason)
-    if one.ask is not None and many.ask is not None:
-        assert one.ask.model_copy(update={"requester_may_approve": many.ask.requester_may_approve}) == many.ask
+    allowed, default = evaluate_with(is_allowed=True), evaluate_with(is_allowed=False)
+    assert (allowed.answer, allowed.rule, allowed.reason) == (default.answer, default.rule, default.reason)
+    if allowed.ask is not None and default.ask is not None:
+        expected = default.ask.requester_may_approve
+        assert allowed.ask.model_copy(update={"requester_may_approve": expected}) == default.ask
 
 
-@pytest.mark.parametrize("who", PEOPLE.members, ids=lambda p: p.key)
-def test_empty_terms_allow_no_approver(who) -> None:
-    assert not may_decide(who, ApprovalTerms())
-    assert not may_decide(who.model_copy(update={"roles": ("*",)}), ApprovalTerms())
+@pytest.mark.parametrize("person", PEOPLE.members, ids=lambda p: p.key)
+def test_empty_terms_allow_no_approver(person) -> None:
+    assert not may_decide(person, ApprovalTerms())
+    assert not may_decide(person.model_copy(update={"roles": ("*",)}), ApprovalTerms())
 
 
 @pytest.mark.parametrize(

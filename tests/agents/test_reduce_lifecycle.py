@@ -1,4 +1,4 @@
-"""Folding life: threads open, pause, end, wait and fork; and a log that is not wholly readable is still a log."""
+"""Reducing lifecycle events, and logs with unknown events."""
 
 from typing import Any
 
@@ -52,16 +52,16 @@ resumed = ThreadResumed(at=NOW, actor=BOB)
 cancelled = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
 
 
-def finished(outcome: Any = "done") -> ThreadFinished:
+def thread_finished(outcome: Any = "done") -> ThreadFinished:
     return ThreadFinished(at=NOW, actor=BOB, outcome=outcome, reason="over")
 
 
-def forked(seconds: float = 0) -> ThreadForked:
+def thread_forked(seconds: float = 0) -> ThreadForked:
     return ThreadForked(at=seconds_later(seconds), actor=BOB, thread_id="thr_2", parent="thr_1", at_seq=2)
 
 
-def ready() -> ThreadState:
-    """A call in hand that nobody had to approve."""
+def with_approved_call() -> ThreadState:
+    """Return a thread with an approved call that needed no approval by people."""
     return after_step(thread(), PUSH, FREE)
 
 
@@ -79,7 +79,13 @@ def test_first_event_sets_the_fields_of_a_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [thread(), thread_with_approval(), ready(), after_step(thread(), Await(seconds=60, reason="tea"), FREE)]
+    "state",
+    [
+        thread(),
+        thread_with_approval(),
+        with_approved_call(),
+        after_step(thread(), Await(seconds=60, reason="tea"), FREE),
+    ],
 )
 def test_resumed_thread_waits_as_before_the_pause(state: ThreadState) -> None:
     resting = fold(state, [paused])
@@ -99,13 +105,13 @@ def test_answer_during_a_pause_counts_but_starts_no_work() -> None:
 
 
 def test_message_during_a_pause_is_processed_after_resuming() -> None:
-    state = fold(thread(), [finished(), paused, message_received("hello?")])
+    state = fold(thread(), [thread_finished(), paused, message_received("hello?")])
     assert (state.status, next_work(state)) == ("paused", ())
     assert fold(state, [resumed]).status == "running"
 
 
 def test_tool_result_during_a_pause_does_not_call_the_model() -> None:
-    state = fold(after_tool_started(ready()), [paused])
+    state = fold(after_tool_started(with_approved_call()), [paused])
     assert state.current_call is not None
     done = ToolSucceeded(at=NOW, actor=BOB, call_id=state.current_call.call_id, summary="done")
     state = fold(state, [done])
@@ -118,7 +124,7 @@ def test_tool_result_during_a_pause_does_not_call_the_model() -> None:
 
 @pytest.mark.parametrize("outcome", ["done", "failed"])
 def test_finished_thread_is_idle_until_a_message(outcome: str) -> None:
-    state = fold(thread(), [finished(outcome)])
+    state = fold(thread(), [thread_finished(outcome)])
     assert (state.status, wanted_effects(state), next_deadline(state)) == (outcome, (), None)
     awake = fold(state, [message_received("one more thing")])
     assert (awake.status, awake.needs_model) == ("running", True)
@@ -127,7 +133,7 @@ def test_finished_thread_is_idle_until_a_message(outcome: str) -> None:
 
 def test_new_message_resets_the_failure_counters() -> None:
     tired = thread().model_copy(update={"failures": 3, "repairs": 2, "retries": 5, "retry_at": seconds_later(60)})
-    state = fold(tired, [finished(), message_received("again")])
+    state = fold(tired, [thread_finished(), message_received("again")])
     assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
 
 
@@ -148,7 +154,7 @@ def test_cancelling_updates_every_card_of_the_open_request() -> None:
 
 
 def test_cancelling_drops_a_call_that_was_not_started() -> None:
-    assert fold(ready(), [cancelled]).current_call is None
+    assert fold(with_approved_call(), [cancelled]).current_call is None
 
 
 def test_cancelled_thread_does_not_need_the_model() -> None:
@@ -157,7 +163,7 @@ def test_cancelled_thread_does_not_need_the_model() -> None:
 
 @pytest.mark.parametrize("ending", ["succeeded", "failed"])
 def test_cancelling_keeps_a_running_call_until_its_result(ending: str) -> None:
-    state = fold(after_tool_started(ready()), [cancelled])
+    state = fold(after_tool_started(with_approved_call()), [cancelled])
     assert state.current_call is not None
     assert (state.status, state.current_call.phase) == ("cancelled", "running")
     facts: dict[str, Any] = {"at": NOW, "actor": BOB, "call_id": state.current_call.call_id}
@@ -183,8 +189,8 @@ def test_cancelling_ends_a_pause_and_a_wait() -> None:
         thread(),
         thread_with_approval(shown_to=()),
         thread_with_approval(),
-        ready(),
-        after_tool_started(ready()),
+        with_approved_call(),
+        after_tool_started(with_approved_call()),
         fold(thread_with_approval(), [paused]),
         fold(thread(), [cancelled]),
         after_step(thread(), Await(seconds=60, reason="tea"), FREE),
@@ -192,7 +198,7 @@ def test_cancelling_ends_a_pause_and_a_wait() -> None:
     ],
 )
 def test_fork_is_idle_in_any_state_of_its_parent(parent: ThreadState) -> None:
-    state = fold(parent, [forked()])
+    state = fold(parent, [thread_forked()])
     assert (state.thread_id, state.status, state.created_at) == ("thr_2", "done", NOW)
     assert (state.requests, state.current_call, state.pending_messages, state.prefetch) == ((), None, (), ())
     assert (wanted_effects(state), next_deadline(state), due_events(state, seconds_later(10**8), PEOPLE)) == (
@@ -204,22 +210,22 @@ def test_fork_is_idle_in_any_state_of_its_parent(parent: ThreadState) -> None:
 
 
 def test_fork_keeps_the_history_and_continues_on_a_message() -> None:
-    state = fold(thread_with_approval(), [forked()])
+    state = fold(thread_with_approval(), [thread_forked()])
     assert [event.type for event in state.history[-2:]] == ["ToolCalled", "ThreadForked"]
     awake = fold(state, [message_received("and now staging")])
     assert (awake.status, awake.current_call) == ("running", None)
     assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
 
 
-@pytest.mark.parametrize("parent", [thread(), ready(), thread_with_approval()])
+@pytest.mark.parametrize("parent", [thread(), with_approved_call(), thread_with_approval()])
 def test_fork_starts_with_nothing_spent(parent: ThreadState) -> None:
-    state = fold(parent, [forked(seconds=10**6)])
+    state = fold(parent, [thread_forked(seconds=10**6)])
     assert state.spent == Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
 
 
 def test_card_of_the_parent_does_not_change_a_fork() -> None:
     parent = thread_with_approval(shown_to=())
-    replied = fold(parent, [forked(), ReplyChosen(at=NOW, actor=BOB, text="hello")])
+    replied = fold(parent, [thread_forked(), ReplyChosen(at=NOW, actor=BOB, text="hello")])
     state = fold(replied, [request_shown(parent)])
     assert (state.requests, state.pending_messages, state.status) == ((), replied.pending_messages, "done")
 
@@ -236,7 +242,7 @@ def test_running_time_counts_as_work() -> None:
     [
         thread_with_approval(),
         fold(thread(), [paused]),
-        fold(thread(), [finished()]),
+        fold(thread(), [thread_finished()]),
         after_step(thread(), Await(seconds=60, reason="tea"), FREE),
     ],
 )
@@ -254,7 +260,7 @@ def test_reached_budget_is_only_recorded() -> None:
     assert fold(before, [reached]) == before.model_copy(update={"version": before.version + 1})
 
 
-# What this build cannot read
+# Unknown events
 
 
 painted = UnknownEvent(type="ThreadPainted", v=7, at=NOW, actor=BOB, data={"colour": "red"})

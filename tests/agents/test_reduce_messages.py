@@ -1,4 +1,4 @@
-"""Folding talk: what people say wakes a thread that rests, and what is sent is wanted no longer."""
+"""Reducing messages: a message re-opens a finished thread, and a delivered message is no longer pending."""
 
 from itertools import pairwise
 
@@ -96,13 +96,22 @@ def test_trust_returns_when_the_content_leaves_the_history() -> None:
     assert thread(foreign, *[message_received("y")] * MAX_HISTORY_EVENTS).is_trusted
 
 
-# What becomes of a message
+# Edits and deletions
 
 
 SAID = message_received("push it", ref="m1")
-BUSY = after_step(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
-MOVED_BY_NONE = {"version", "updated_at", "spent", "history", "dropped_events", "context_seq", "requesters", "requests"}
-"""What any event that is remembered may change. Settled requests leave a state with whatever comes next."""
+APPROVED_CALL = after_step(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
+ALWAYS_CHANGING_FIELDS = {
+    "version",
+    "updated_at",
+    "spent",
+    "history",
+    "dropped_events",
+    "context_seq",
+    "requesters",
+    "requests",
+}
+"""Fields that any history event may change. Settled requests are dropped with the next event."""
 
 
 @pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
@@ -113,15 +122,15 @@ MOVED_BY_NONE = {"version", "updated_at", "spent", "history", "dropped_events", 
         (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="stuck")), "failed"),
         (after_step(thread(SAID), Await(seconds=60, reason="tea"), FREE), "waiting_for_time"),
         (thread_with_approval(), "waiting_for_human"),
-        (BUSY, "running"),
-        (after_tool_started(BUSY), "running"),
+        (APPROVED_CALL, "running"),
+        (after_tool_started(APPROVED_CALL), "running"),
     ],
 )
 def test_edit_or_deletion_starts_no_work(state: ThreadState, status: str, event: KnownEvent) -> None:
     after = fold(state, [event])
     assert after.status == status
     assert next_work(after) == next_work(state)
-    assert after.model_dump(exclude=MOVED_BY_NONE) == state.model_dump(exclude=MOVED_BY_NONE)
+    assert after.model_dump(exclude=ALWAYS_CHANGING_FIELDS) == state.model_dump(exclude=ALWAYS_CHANGING_FIELDS)
 
 
 @pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
@@ -136,7 +145,7 @@ def test_edit_changes_the_key_of_the_model_call(event: KnownEvent) -> None:
 def test_edit_or_deletion_starts_no_work_in_any_history(walk: RandomHistory) -> None:
     for before, event, after in zip(walk.states, walk.events, walk.states[1:], strict=False):
         if isinstance(event, MessageEdited | MessageDeleted):
-            assert after.model_dump(exclude=MOVED_BY_NONE) == before.model_dump(exclude=MOVED_BY_NONE)
+            assert after.model_dump(exclude=ALWAYS_CHANGING_FIELDS) == before.model_dump(exclude=ALWAYS_CHANGING_FIELDS)
             assert after.open_request == before.open_request
 
 

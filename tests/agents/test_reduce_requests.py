@@ -1,4 +1,4 @@
-"""Folding requests: one record however many cards show it, and every card tells how it ended."""
+"""Reducing requests: one request with any number of cards, all of which show how it ended."""
 
 from typing import Any
 
@@ -61,37 +61,37 @@ TWO = ApprovalTerms(roles=("release",), quorum=2)
 CLOCK = Address("system:clock")
 
 
-def named(state: ThreadState, request_id: str) -> Request:
+def get_request(state: ThreadState, request_id: str) -> Request:
     request = state.get_request(request_id)
     assert request is not None
     return request
 
 
-def edited(where: str = "production", ask: ApprovalTerms = TWO) -> EditedCall:
+def edited_call(where: str = "production", ask: ApprovalTerms = TWO) -> EditedCall:
     return EditedCall(arguments={"where": where}, digest="e" * 64, policy=policy_decision(ask))
 
 
-def superseded(state: ThreadState) -> RequestSuperseded:
+def request_superseded(state: ThreadState) -> RequestSuperseded:
     return RequestSuperseded(at=NOW, actor=ALICE, request_id=get_open_request(state).id, reason="new instruction")
 
 
-def reminded(state: ThreadState, nth: int = 1) -> ThreadState:
+def after_reminder(state: ThreadState, nth: int = 1) -> ThreadState:
     return fold(state, [RequestReminded(at=NOW, actor=CLOCK, request_id=get_open_request(state).id, nth=nth)])
 
 
-def escalated(state: ThreadState, *to: Address, nth: int = 1) -> ThreadState:
+def after_escalation(state: ThreadState, *to: Address, nth: int = 1) -> ThreadState:
     return fold(state, [RequestEscalated(at=NOW, actor=CLOCK, request_id=get_open_request(state).id, nth=nth, to=to)])
 
 
-def delivered(state: ThreadState, *refs: str) -> ThreadState:
-    """All cards on their way are taken, in order, each as a message of its own."""
+def after_deliveries(state: ThreadState, *refs: str) -> ThreadState:
+    """Return the thread after all pending cards were delivered in order, as separate messages."""
     for sent, ref in zip(state.pending_messages, refs, strict=True):
         state = fold(state, [request_shown(state, sent.to, ref, sent.key)])
     return state
 
 
-def corrections(state: ThreadState) -> list[tuple[Address, str | None]]:
-    """Where the ending is on its way to, and which message it takes the place of."""
+def pending_updates(state: ThreadState) -> list[tuple[Address, str | None]]:
+    """Return address and replaced message of each pending card update."""
     assert all(sent.message.card and sent.message.card.status != "open" for sent in state.pending_messages)
     return [(sent.to, sent.replaces.ref if sent.replaces else None) for sent in state.pending_messages]
 
@@ -132,41 +132,43 @@ def test_undeliverable_card_leaves_the_request_open() -> None:
 
 
 def test_reminder_is_another_card_at_the_same_address() -> None:
-    state = delivered(reminded(thread_with_approval()), "m2")
+    state = after_deliveries(after_reminder(thread_with_approval()), "m2")
     assert [(c.address, c.receipt.ref) for c in get_open_request(state).cards] == [(TERMINAL, "m1"), (TERMINAL, "m2")]
 
 
 def test_escalation_sends_a_card_to_another_address() -> None:
-    state = delivered(escalated(thread_with_approval(), PHONE, Address("slack:C0OPS")), "p1", "s1")
+    state = after_deliveries(after_escalation(thread_with_approval(), PHONE, Address("slack:C0OPS")), "p1", "s1")
     request = get_open_request(state)
     assert request.escalated == 1
     assert [c.address for c in request.cards] == [TERMINAL, PHONE, "slack:C0OPS"]
 
 
 def test_every_card_is_updated_at_the_end() -> None:
-    state = delivered(escalated(reminded(thread_with_approval()), PHONE), "m2", "p1")
-    assert corrections(after_answer(state)) == [(TERMINAL, "m1"), (TERMINAL, "m2"), (PHONE, "p1")]
+    state = after_deliveries(after_escalation(after_reminder(thread_with_approval()), PHONE), "m2", "p1")
+    assert pending_updates(after_answer(state)) == [(TERMINAL, "m1"), (TERMINAL, "m2"), (PHONE, "p1")]
 
 
 def test_pending_messages_have_unique_keys() -> None:
-    state = delivered(escalated(reminded(reminded(thread_with_approval()), 2), PHONE), "m2", "m3", "p1")
-    for ended in (after_answer(state), after_answer(asking_again(state)), fold(state, [superseded(state)])):
-        keys = [sent.key for sent in ended.pending_messages]
+    state = after_deliveries(
+        after_escalation(after_reminder(after_reminder(thread_with_approval()), 2), PHONE), "m2", "m3", "p1"
+    )
+    for after_end in (after_answer(state), after_answer(after_edit(state)), fold(state, [request_superseded(state)])):
+        keys = [sent.key for sent in after_end.pending_messages]
         assert len(set(keys)) == len(keys)
 
 
-# Endings
+# Ends of requests
 
 
-def ended(state: ThreadState, how: str) -> ThreadState:
+def after_end(state: ThreadState, ending: str) -> ThreadState:
     request_id = get_open_request(state).id
-    match how:
+    match ending:
         case "approved":
             return after_answer(state)
         case "denied":
             return after_answer(state, "deny")
         case "superseded":
-            return fold(state, [superseded(state)])
+            return fold(state, [request_superseded(state)])
         case "expired":
             expired = RequestExpired(at=NOW, actor=CLOCK, request_id=request_id, on_expire="deny")
             return fold(state, [expired])
@@ -174,33 +176,33 @@ def ended(state: ThreadState, how: str) -> ThreadState:
             return fold(state, [ThreadCancelled(at=NOW, actor=ALICE, reason="enough")])
 
 
-HOWS = ["approved", "denied", "superseded", "expired", "cancelled"]
+ENDINGS = ["approved", "denied", "superseded", "expired", "cancelled"]
 
 
-@pytest.mark.parametrize("how", HOWS)
-def test_settled_request_is_dropped_after_all_card_updates(how: str) -> None:
-    state = ended(thread_with_approval(shown_to=(TERMINAL, PHONE)), how)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_settled_request_is_dropped_after_all_card_updates(ending: str) -> None:
+    state = after_end(thread_with_approval(shown_to=(TERMINAL, PHONE)), ending)
     (request,) = state.requests
-    assert (request.status, request.settled_at, state.open_request) == (how, NOW, None)
-    assert [sent.message.card.status for sent in state.pending_messages if sent.message.card] == [how, how]
+    assert (request.status, request.settled_at, state.open_request) == (ending, NOW, None)
+    assert [sent.message.card.status for sent in state.pending_messages if sent.message.card] == [ending, ending]
     for sent in state.pending_messages:
         state = fold(state, [message_sent(sent, seconds_later(1))])
         (request,) = state.requests
     assert [(card.state, card.settled_at) for card in request.cards] == [
-        (how, seconds_later(1)),
-        (how, seconds_later(1)),
+        (ending, seconds_later(1)),
+        (ending, seconds_later(1)),
     ]
-    assert fold(state, [message_received("and now?")] if how != "cancelled" else []).pending_messages == ()
+    assert fold(state, [message_received("and now?")] if ending != "cancelled" else []).pending_messages == ()
 
 
-@pytest.mark.parametrize("how", HOWS)
-def test_card_delivered_after_the_end_is_updated(how: str) -> None:
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_card_delivered_after_the_end_is_updated(ending: str) -> None:
     open_ = thread_with_approval(shown_to=())
     late = request_shown(open_)
-    state = fold(ended(open_, how), [late])
-    assert corrections(state) == [(TERMINAL, "m1")]
+    state = fold(after_end(open_, ending), [late])
+    assert pending_updates(state) == [(TERMINAL, "m1")]
     (sent,) = state.pending_messages
-    assert [card.state for card in fold(state, [message_sent(sent)]).requests[0].cards] == [how]
+    assert [card.state for card in fold(state, [message_sent(sent)]).requests[0].cards] == [ending]
 
 
 def test_undeliverable_update_leaves_its_card_unchanged() -> None:
@@ -212,7 +214,7 @@ def test_undeliverable_update_leaves_its_card_unchanged() -> None:
 
 
 def test_update_settles_only_the_card_it_replaces() -> None:
-    state = after_answer(delivered(reminded(thread_with_approval()), "m2"))
+    state = after_answer(after_deliveries(after_reminder(thread_with_approval()), "m2"))
     first, _ = state.pending_messages
     (request,) = fold(state, [message_sent(first)]).requests
     assert [(card.receipt.ref, card.state) for card in request.cards] == [("m1", "approved"), ("m2", "open")]
@@ -225,11 +227,11 @@ def test_settled_request_is_kept_while_updates_are_pending() -> None:
     assert fold(state, [message_sent(sent), message_received("well?")]).requests == ()
 
 
-@pytest.mark.parametrize("how", HOWS)
-def test_card_recorded_twice_is_updated_once(how: str) -> None:
-    asking = thread_with_approval()
-    state = fold(ended(asking, how), [request_shown(asking), request_shown(asking)])
-    assert corrections(state) == [(TERMINAL, "m1")]
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_card_recorded_twice_is_updated_once(ending: str) -> None:
+    with_question = thread_with_approval()
+    state = fold(after_end(with_question, ending), [request_shown(with_question), request_shown(with_question)])
+    assert pending_updates(state) == [(TERMINAL, "m1")]
 
 
 # Approvals
@@ -251,23 +253,23 @@ def test_first_of_two_approvals_keeps_waiting() -> None:
     assert (state.status, get_open_request(state).approvers, next_work(state)) == ("waiting_for_human", (BOB,), ())
 
 
-def progress_on_its_way(state: ThreadState) -> list[tuple[Address, str | None, str]]:
-    """Which open cards are on their way, what they take the place of, and how many approvals they tell."""
+def pending_progress(state: ThreadState) -> list[tuple[Address, str | None, str]]:
+    """Return address, replaced message and shown progress of each pending card."""
     cards = [(sent, sent.message.card) for sent in state.pending_messages if sent.message.card]
     return [(sent.to, sent.replaces.ref if sent.replaces else None, card.explanation.progress) for sent, card in cards]
 
 
 def test_first_of_two_approvals_updates_every_card_once() -> None:
     state = after_answer(thread_with_approval(TWO, shown_to=(TERMINAL, PHONE)))
-    assert progress_on_its_way(state) == [(TERMINAL, "m1", "1 of 2 so far: bob"), (PHONE, "m1", "1 of 2 so far: bob")]
-    state = delivered(state, "m1", "m1")
+    assert pending_progress(state) == [(TERMINAL, "m1", "1 of 2 so far: bob"), (PHONE, "m1", "1 of 2 so far: bob")]
+    state = after_deliveries(state, "m1", "m1")
     assert (state.pending_messages, len(get_open_request(state).cards)) == ((), 2)
 
 
 def test_card_delivered_after_the_first_approval_is_updated() -> None:
-    asking = thread_with_approval(TWO, shown_to=())
-    late = request_shown(asking)
-    assert progress_on_its_way(fold(after_answer(asking), [late])) == [(TERMINAL, "m1", "1 of 2 so far: bob")]
+    with_question = thread_with_approval(TWO, shown_to=())
+    late = request_shown(with_question)
+    assert pending_progress(fold(after_answer(with_question), [late])) == [(TERMINAL, "m1", "1 of 2 so far: bob")]
 
 
 def test_uncounted_answer_changes_no_card() -> None:
@@ -276,15 +278,17 @@ def test_uncounted_answer_changes_no_card() -> None:
 
 def test_approval_after_an_edit_updates_the_edited_card() -> None:
     three = ApprovalTerms(roles=("release",), quorum=3)
-    state = delivered(after_answer(thread_with_approval(three), "edit", edited_call=edited(ask=three)), "m1")
+    state = after_deliveries(
+        after_answer(thread_with_approval(three), "edit", edited_call=edited_call(ask=three)), "m1"
+    )
     state = after_answer(state, by=CAROL)
-    assert progress_on_its_way(state) == [(TERMINAL, "m1", "2 of 3 so far: bob, carol")]
+    assert pending_progress(state) == [(TERMINAL, "m1", "2 of 3 so far: bob, carol")]
 
 
 def test_edit_names_the_new_deciders() -> None:
     state = thread_with_approval(TWO)
     judged = evaluate_answer(
-        get_open_request(state), answer("edit"), people=PEOPLE, now=NOW, edited_call=edited(ask=RELEASE_TERMS)
+        get_open_request(state), answer("edit"), people=PEOPLE, now=NOW, edited_call=edited_call(ask=RELEASE_TERMS)
     )
     event = RequestAnswered(
         at=NOW,
@@ -306,14 +310,14 @@ def test_uncounted_answer_is_recorded_without_effect() -> None:
     assert (state.status, next_work(state)) == ("waiting_for_human", ())
 
 
-@pytest.mark.parametrize("how", ["denied", "superseded", "expired"])
-def test_unapproved_call_is_dropped_and_the_model_continues(how: str) -> None:
-    state = ended(thread_with_approval(), how)
+@pytest.mark.parametrize("ending", ["denied", "superseded", "expired"])
+def test_unapproved_call_is_dropped_and_the_model_continues(ending: str) -> None:
+    state = after_end(thread_with_approval(), ending)
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
 
 def test_denial_does_not_count_as_a_failure() -> None:
-    assert ended(thread_with_approval(), "denied").failures == 0
+    assert after_end(thread_with_approval(), "denied").failures == 0
 
 
 def test_comment_during_an_approval_starts_no_work() -> None:
@@ -324,8 +328,8 @@ def test_comment_during_an_approval_starts_no_work() -> None:
 
 
 def test_new_instruction_drops_the_call_and_starts_the_model() -> None:
-    asking = thread_with_approval()
-    state = fold(asking, [superseded(asking), message_received("ship elsewhere")])
+    with_question = thread_with_approval()
+    state = fold(with_question, [request_superseded(with_question), message_received("ship elsewhere")])
     assert (state.status, state.current_call, state.needs_model) == ("running", None, True)
     assert len(next_work(state)) == 1
 
@@ -333,13 +337,13 @@ def test_new_instruction_drops_the_call_and_starts_the_model() -> None:
 # Edits
 
 
-def asking_again(state: ThreadState, where: str = "production") -> ThreadState:
-    """The thread after an edit that leaves the request open: it now takes two."""
-    return after_answer(state, "edit", edited_call=edited(where), arguments={"where": where})
+def after_edit(state: ThreadState, where: str = "production") -> ThreadState:
+    """Return the thread after an edit that leaves the request open, because it now needs two approvals."""
+    return after_answer(state, "edit", edited_call=edited_call(where), arguments={"where": where})
 
 
 def test_edit_updates_every_card() -> None:
-    state = asking_again(thread_with_approval(shown_to=(TERMINAL, PHONE)))
+    state = after_edit(thread_with_approval(shown_to=(TERMINAL, PHONE)))
     request = get_open_request(state)
     assert (request.arguments, request.digest, request.terms) == ({"where": "production"}, "e" * 64, TWO)
     assert [(m.to, m.replaces and m.replaces.ref) for m in state.pending_messages] == [(TERMINAL, "m1"), (PHONE, "m1")]
@@ -347,7 +351,7 @@ def test_edit_updates_every_card() -> None:
 
 
 def test_edit_changes_the_call_and_counts_as_approval() -> None:
-    state = asking_again(thread_with_approval())
+    state = after_edit(thread_with_approval())
     assert state.current_call is not None
     assert (state.current_call.arguments, state.current_call.digest, state.current_call.phase) == (
         {"where": "production"},
@@ -362,7 +366,7 @@ def test_edit_changes_the_call_and_counts_as_approval() -> None:
 
 
 def test_sufficient_edit_approves_the_new_call() -> None:
-    new = edited(ask=RELEASE_TERMS)
+    new = edited_call(ask=RELEASE_TERMS)
     state = after_answer(thread_with_approval(), "edit", edited_call=new, arguments=new.arguments)
     assert state.current_call is not None
     assert (state.current_call.phase, state.current_call.arguments, state.current_call.digest) == (
@@ -373,36 +377,37 @@ def test_sufficient_edit_approves_the_new_call() -> None:
 
 
 def test_earlier_approvals_lapse_with_an_edit_and_a_reason() -> None:
-    state = asking_again(after_answer(thread_with_approval(TWO), by=CAROL))
+    state = after_edit(after_answer(thread_with_approval(TWO), by=CAROL))
     before, edit = get_open_request(state).answers
     assert (before.by, before.counted, before.reason) == (CAROL, False, "the arguments were edited")
     assert (edit.by, edit.counted) == (BOB, True)
 
 
 def test_card_of_old_arguments_is_updated_after_its_delivery() -> None:
-    asking = thread_with_approval(shown_to=())
-    late = request_shown(asking)
-    state = fold(asking_again(asking), [late])
+    with_question = thread_with_approval(shown_to=())
+    late = request_shown(with_question)
+    state = fold(after_edit(with_question), [late])
     assert [(m.to, m.replaces and m.replaces.ref) for m in state.pending_messages] == [(TERMINAL, "m1")]
     assert "where: production" in state.pending_messages[0].message.text
 
 
 def test_replacement_card_replaces_the_old_one() -> None:
-    state = delivered(asking_again(thread_with_approval()), "m2")
+    state = after_deliveries(after_edit(thread_with_approval()), "m2")
     assert [c.receipt.ref for c in get_open_request(state).cards] == ["m2"]
-    again = delivered(
-        after_answer(state, "edit", by=CAROL, edited_call=edited("mars").model_copy(update={"digest": "f" * 64})), "m3"
+    again = after_deliveries(
+        after_answer(state, "edit", by=CAROL, edited_call=edited_call("mars").model_copy(update={"digest": "f" * 64})),
+        "m3",
     )
     assert [c.receipt.ref for c in get_open_request(again).cards] == ["m3"]
 
 
 def test_card_updated_in_place_stays_one_card() -> None:
-    state = delivered(asking_again(thread_with_approval()), "m1")
+    state = after_deliveries(after_edit(thread_with_approval()), "m1")
     assert [c.receipt.ref for c in get_open_request(state).cards] == ["m1"]
 
 
 def test_only_the_last_update_of_a_card_is_sent() -> None:
-    again = asking_again(thread_with_approval(shown_to=(TERMINAL, PHONE)))
+    again = after_edit(thread_with_approval(shown_to=(TERMINAL, PHONE)))
     state = after_answer(again, "deny", by=CAROL)
     assert [(m.to, m.message.card and m.message.card.status) for m in state.pending_messages] == [
         (TERMINAL, "denied"),
@@ -413,12 +418,12 @@ def test_only_the_last_update_of_a_card_is_sent() -> None:
 # Questions and outcomes
 
 
-def asking(event: Any, state: ThreadState | None = None) -> ThreadState:
+def with_question(event: Any, state: ThreadState | None = None) -> ThreadState:
     return fold(state or thread(), [event])
 
 
 def test_answered_question_continues_with_the_model() -> None:
-    state = asking(question_request(thread(), RequestHumanInput(question="Where?"), stamp()))
+    state = with_question(question_request(thread(), RequestHumanInput(question="Where?"), stamp()))
     assert (state.status, state.needs_model) == ("waiting_for_human", False)
     state = after_answer(state, "answer", text="there")
     assert (state.status, state.needs_model) == ("running", True)
@@ -426,7 +431,7 @@ def test_answered_question_continues_with_the_model() -> None:
 
 def test_answered_help_request_resets_the_failures() -> None:
     stuck = thread().model_copy(update={"failures": 3, "repairs": 3, "retries": 6, "retry_at": seconds_later(60)})
-    state = after_answer(asking(help_request(stuck, "Stuck.", stamp()), stuck), "answer", text="try again")
+    state = after_answer(with_question(help_request(stuck, "Stuck.", stamp()), stuck), "answer", text="try again")
     assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
     assert [type(effect).__name__ for effect in next_work(state)] == ["CallModel"]
 
@@ -434,11 +439,11 @@ def test_answered_help_request_resets_the_failures() -> None:
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 
 
-def in_doubt() -> ThreadState:
-    """A call was started and nobody can tell whether it ran."""
+def with_unknown_outcome() -> ThreadState:
+    """Return a thread with a started call whose outcome is unknown."""
     state = after_tool_started(after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), FREE))
     assert state.current_call is not None
-    return asking(
+    return with_question(
         outcome_request(state, state.current_call, stamp("9")), state.model_copy(update={"current_call": asked(state)})
     )
 
@@ -449,18 +454,18 @@ def asked(state: ThreadState) -> Any:
 
 
 def test_unknown_outcome_waits_for_a_person() -> None:
-    state = in_doubt()
+    state = with_unknown_outcome()
     assert (state.status, next_work(state), get_open_request(state).choices) == ("waiting_for_human", (), OUTCOMES)
 
 
 @pytest.mark.parametrize("text", ["ran", "did not run"])
 def test_reported_outcome_goes_to_the_model_without_a_run(text: str) -> None:
-    state = after_answer(in_doubt(), "answer", text=text)
+    state = after_answer(with_unknown_outcome(), "answer", text=text)
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
 
 def test_person_may_retry_the_call_as_another_attempt() -> None:
-    before = in_doubt()
+    before = with_unknown_outcome()
     state = after_answer(before, "answer", text="run again")
     (effect,) = next_work(state)
     assert state.current_call is not None
@@ -470,7 +475,7 @@ def test_person_may_retry_the_call_as_another_attempt() -> None:
 
 
 def test_expired_outcome_question_drops_the_call() -> None:
-    state = ended(in_doubt(), "expired")
+    state = after_end(with_unknown_outcome(), "expired")
     assert (state.current_call, state.needs_model) == (None, True)
 
 
@@ -479,7 +484,7 @@ def test_expired_outcome_question_drops_the_call() -> None:
 
 def test_extended_budget_continues_with_the_model() -> None:
     spent = thread(budget={"steps": 3}).model_copy(update={"needs_model": False})
-    state = asking(budget_request(spent, "steps", Policy(people=PEOPLE), stamp()), spent)
+    state = with_question(budget_request(spent, "steps", Policy(people=PEOPLE), stamp()), spent)
     state = after_answer(state)
     assert state.budget.steps == 3
     state = fold(state, [BudgetExtended(at=NOW, actor=BOB, kind="steps", by=3)])
@@ -502,15 +507,15 @@ def test_receipt_of_an_unknown_message_changes_nothing() -> None:
     assert fold(state, [message_sent(stray)]).requests == state.requests
 
 
-# Whatever happens to the cards of a request, in whatever order
+# Random deliveries of cards
 
 
-MOVES = ["deliver", "deliver", "deliver in place", "remind", "escalate", "edit", "told twice"]
-MOST_MESSAGES = 500
+MOVES = ["deliver", "deliver", "deliver in place", "remind", "escalate", "edit", "record twice"]
+MAX_MESSAGES = 500
 
 
 class DisplayedCards:
-    """What people see: each message, and whether it still asks. A channel may edit in place or post anew."""
+    """The displayed cards and whether each looks open. A channel updates a card in place or posts a new one."""
 
     def __init__(self, state: ThreadState) -> None:
         self.state = state
@@ -525,30 +530,30 @@ class DisplayedCards:
         card = sent.message.card
         assert card is not None
         self.is_open[sent.to, ref] = card.status == "open"
-        self.tell(shown_as(sent, card.request_id, ref) if card.status == "open" else message_sent(sent, ref=ref))
+        self.record(card_shown(sent, card.request_id, ref) if card.status == "open" else message_sent(sent, ref=ref))
 
-    def tell(self, event: RequestShown | MessageSent) -> None:
+    def record(self, event: RequestShown | MessageSent) -> None:
         self.delivered.append(event)
         self.state = fold(self.state, [event])
 
-    def ask_again(self, how: str, nth: int) -> None:
-        match how:
+    def repeat_request(self, ending: str, nth: int) -> None:
+        match ending:
             case "remind":
-                self.state = reminded(self.state, nth)
+                self.state = after_reminder(self.state, nth)
             case "escalate":
-                self.state = escalated(self.state, PHONE, nth=nth)
+                self.state = after_escalation(self.state, PHONE, nth=nth)
             case _:
-                new = edited(f"place {nth}").model_copy(update={"digest": f"{nth:x}" * 64})
+                new = edited_call(f"place {nth}").model_copy(update={"digest": f"{nth:x}" * 64})
                 self.state = after_answer(self.state, "edit", edited_call=new, arguments=new.arguments)
 
     def settle(self) -> None:
-        """The request ends, and all that is on its way arrives, now in place and now anew."""
+        """Deny the request and deliver all pending messages, alternately in place and as new messages."""
         self.state = after_answer(self.state, "deny")
-        while self.state.pending_messages and len(self.delivered) < MOST_MESSAGES:
+        while self.state.pending_messages and len(self.delivered) < MAX_MESSAGES:
             self.deliver(self.state.pending_messages[0], in_place=len(self.delivered) % 2 == 0)
 
 
-def shown_as(sent: PendingMessage, request_id: str, ref: str) -> RequestShown:
+def card_shown(sent: PendingMessage, request_id: str, ref: str) -> RequestShown:
     facts = {"at": NOW, "actor": Address("channel:test"), "key": sent.key, "request_id": request_id, "to": sent.to}
     return RequestShown(**facts, receipt=Receipt(ref=ref, digest="s"))
 
@@ -556,20 +561,20 @@ def shown_as(sent: PendingMessage, request_id: str, ref: str) -> RequestShown:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(MOVES), max_size=12), st.data())
 def test_no_card_looks_open_after_all_deliveries(moves: list[str], data: st.DataObject) -> None:
-    screens = DisplayedCards(thread_with_approval(TWO, shown_to=()))
+    displayed = DisplayedCards(thread_with_approval(TWO, shown_to=()))
     for nth, move in enumerate(moves, 1):
-        waiting = screens.state.pending_messages
+        waiting = displayed.state.pending_messages
         if move in ("remind", "escalate", "edit"):
-            screens.ask_again(move, nth)
-        elif move == "told twice" and screens.delivered:
-            screens.tell(data.draw(st.sampled_from(screens.delivered)))
+            displayed.repeat_request(move, nth)
+        elif move == "record twice" and displayed.delivered:
+            displayed.record(data.draw(st.sampled_from(displayed.delivered)))
         elif waiting:
-            screens.deliver(data.draw(st.sampled_from(waiting)), in_place=move == "deliver in place")
-        assert len({sent.key for sent in screens.state.pending_messages}) == len(screens.state.pending_messages)
-    screens.settle()
-    assert screens.state.pending_messages == ()
-    assert screens.is_open
-    assert not any(screens.is_open.values())
+            displayed.deliver(data.draw(st.sampled_from(waiting)), in_place=move == "deliver in place")
+        assert len({sent.key for sent in displayed.state.pending_messages}) == len(displayed.state.pending_messages)
+    displayed.settle()
+    assert displayed.state.pending_messages == ()
+    assert displayed.is_open
+    assert not any(displayed.is_open.values())
 
 
 @pytest.mark.parametrize(
@@ -589,34 +594,34 @@ def test_events_of_an_unknown_request_change_nothing(event: Any) -> None:
     assert (after_it.status, after_it.pending_messages) == (state.status, state.pending_messages)
 
 
-# Conversations that begin outside
+# Conversations started by a message
 
 
 CHANNEL = Address("slack:C0OPS")
-BEGUN = StartedConversation(address=Address("slack:C0OPS:17.1"), conversation_key="T1:C0OPS:17.1")
+STARTED = StartedConversation(address=Address("slack:C0OPS:17.1"), conversation_key="T1:C0OPS:17.1")
 
 
-def asked_in_a_channel() -> ThreadState:
+def with_request_in_channel() -> ThreadState:
     return thread_with_approval(shown_to=()).model_copy(update={"origin": CHANNEL})
 
 
 def test_later_messages_follow_the_started_conversation() -> None:
     first = ReplyChosen(at=NOW, actor=BOB, text="one")
     second = first.model_copy(update={"text": "two"})
-    state = fold(asked_in_a_channel().model_copy(update={"pending_messages": ()}), [first, second])
+    state = fold(with_request_in_channel().model_copy(update={"pending_messages": ()}), [first, second])
     one, two = state.pending_messages
-    receipt = Receipt(ref="C0OPS:17.1", digest="d", started=BEGUN)
+    receipt = Receipt(ref="C0OPS:17.1", digest="d", started=STARTED)
     state = fold(state, [MessageSent(at=NOW, actor=BOB, key=one.key, to=one.to, receipt=receipt)])
-    assert state.origin == BEGUN.address
+    assert state.origin == STARTED.address
     (moved,) = state.pending_messages
-    assert (moved.to, moved.message) == (BEGUN.address, two.message)
+    assert (moved.to, moved.message) == (STARTED.address, two.message)
     assert moved.key != two.key
 
 
-def test_conversation_started_elsewhere_keeps_the_origin() -> None:
+def test_conversation_at_another_address_keeps_the_origin() -> None:
     state = thread_with_approval(shown_to=())
     (card,) = state.pending_messages
-    receipt = Receipt(ref="D1:17.1", digest="d", started=BEGUN)
-    elsewhere = state.model_copy(update={"pending_messages": (card.model_copy(update={"to": PHONE}),)})
+    receipt = Receipt(ref="D1:17.1", digest="d", started=STARTED)
+    other_state = state.model_copy(update={"pending_messages": (card.model_copy(update={"to": PHONE}),)})
     shown_there = RequestShown(at=NOW, actor=BOB, key=card.key, request_id="req_1", to=PHONE, receipt=receipt)
-    assert fold(elsewhere, [shown_there]).origin == TERMINAL
+    assert fold(other_state, [shown_there]).origin == TERMINAL

@@ -1,4 +1,4 @@
-"""Folding work: steps are counted and paid for, calls go from asked to ready to started to over."""
+"""Reducing work: steps and their costs are counted; calls are approved, running, then closed."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ PUSH = CallTool(tool="push", arguments={"where": "staging"})
 LOOK = CallTool(tool="look", arguments={"depth": 1})
 
 
-def ready() -> ThreadState:
+def with_approved_call() -> ThreadState:
     return after_step(thread(), PUSH, FREE)
 
 
@@ -42,25 +42,25 @@ def call_of(state: ThreadState) -> CurrentCall:
     return state.current_call
 
 
-def failed(state: ThreadState, retry_at: Any = None) -> ThreadState:
+def after_failure(state: ThreadState, retry_at: Any = None) -> ThreadState:
     event = ToolFailed(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, error="broken", retry_at=retry_at)
     return fold(state, [event])
 
 
-def succeeded(state: ThreadState) -> ThreadState:
+def after_success(state: ThreadState) -> ThreadState:
     return fold(state, [ToolSucceeded(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, summary="done")])
 
 
-def prefetched(state: ThreadState, policy: Policy = POLICY) -> ThreadState:
+def after_prefetch(state: ThreadState, policy: Policy = POLICY) -> ThreadState:
     return fold(state, events_for_tool_call(state, LOOK, stamp(), agent=AGENT, policy=policy, is_prefetch=True))
 
 
-def chose(usage: Usage | None) -> StepChosen:
+def step_chosen(usage: Usage | None) -> StepChosen:
     step = DoneForNow(message="Done.")
     return StepChosen(at=NOW, actor=ENGINE, step=step, model="m", prompt_hash="p", usage=usage, based_on=2)
 
 
-def rejected(outcome: CompletionOutcome, **more: Any) -> StepRejected:
+def step_rejected(outcome: CompletionOutcome, **more: Any) -> StepRejected:
     return StepRejected(at=NOW, actor=ENGINE, outcome=outcome, detail="no", model="m", **more)
 
 
@@ -68,16 +68,18 @@ def rejected(outcome: CompletionOutcome, **more: Any) -> StepRejected:
 
 
 def test_step_adds_one_step_its_tokens_and_its_cost() -> None:
-    state = thread(chose(Usage(input=100, cached=80, output=10, usd=0.5)), chose(Usage(input=1, output=1, usd=0.25)))
+    state = thread(
+        step_chosen(Usage(input=100, cached=80, output=10, usd=0.5)), step_chosen(Usage(input=1, output=1, usd=0.25))
+    )
     assert state.spent == Budget(steps=2, tokens=112, usd=0.75, wall_clock=0)
 
 
 def test_step_without_usage_still_counts() -> None:
-    assert thread(chose(None)).spent.steps == 1
+    assert thread(step_chosen(None)).spent.steps == 1
 
 
 def test_rejected_step_adds_its_usage() -> None:
-    state = thread(rejected(CompletionOutcome.INVALID, usage=Usage(input=100, output=10)))
+    state = thread(step_rejected(CompletionOutcome.INVALID, usage=Usage(input=100, output=10)))
     assert (state.spent.steps, state.spent.tokens) == (1, 110)
 
 
@@ -85,7 +87,7 @@ def test_rejected_step_adds_its_usage() -> None:
     "outcome", [o for o in CompletionOutcome if o not in (CompletionOutcome.OK, CompletionOutcome.DEFERRED)]
 )
 def test_rejected_step_counts_as_repair_or_retry(outcome: CompletionOutcome) -> None:
-    state = thread(rejected(outcome, retry_at=seconds_later(30)))
+    state = thread(step_rejected(outcome, retry_at=seconds_later(30)))
     assert (state.repairs, state.retries) == ((1, 0) if outcome.is_repairable else (0, 1))
     assert state.retry_at == (None if outcome.is_repairable else seconds_later(30))
     assert state.needs_model
@@ -93,7 +95,7 @@ def test_rejected_step_counts_as_repair_or_retry(outcome: CompletionOutcome) -> 
 
 @pytest.mark.parametrize("outcome", [o for o in CompletionOutcome if o is not CompletionOutcome.OK])
 def test_failed_model_call_is_not_a_step(outcome: CompletionOutcome) -> None:
-    spent = thread(rejected(outcome, usage=Usage(input=7))).spent
+    spent = thread(step_rejected(outcome, usage=Usage(input=7))).spent
     is_answer = outcome in (
         CompletionOutcome.INVALID,
         CompletionOutcome.TRUNCATED,
@@ -105,26 +107,31 @@ def test_failed_model_call_is_not_a_step(outcome: CompletionOutcome) -> None:
 
 
 def test_deferred_model_call_is_retried_and_not_counted() -> None:
-    asked_once = thread(rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1)))
-    later = fold(asked_once, [rejected(CompletionOutcome.DEFERRED, retry_at=seconds_later(30))] * 10)
+    asked_once = thread(step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1)))
+    later = fold(asked_once, [step_rejected(CompletionOutcome.DEFERRED, retry_at=seconds_later(30))] * 10)
     assert (later.retries, later.repairs, later.spent) == (1, 0, asked_once.spent)
     assert [effect.not_before for effect in next_work(later)] == [seconds_later(30)]
 
 
 def test_outage_does_not_fill_the_history() -> None:
     state = fold(
-        thread(message_received("hello")), [rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1))] * 100
+        thread(message_received("hello")), [step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1))] * 100
     )
     assert (len(state.history), state.dropped_events, state.retries) == (3, 0, 100)
 
 
 @pytest.mark.parametrize(
     "event",
-    [chose(None), message_received("again"), ThreadResumed(at=NOW, actor=ENGINE), rejected(CompletionOutcome.INVALID)],
+    [
+        step_chosen(None),
+        message_received("again"),
+        ThreadResumed(at=NOW, actor=ENGINE),
+        step_rejected(CompletionOutcome.INVALID),
+    ],
     ids=lambda event: event.type,
 )
 def test_outage_ends_with_an_answer_a_message_or_resuming(event: Any) -> None:
-    out = thread(rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30), announced=True))
+    out = thread(step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30), announced=True))
     assert out.outage == Outage(since=NOW, is_announced=True)
     state = fold(out, [event])
     assert (state.outage, state.retries, state.retry_at) == (None, 0, None)
@@ -132,16 +139,18 @@ def test_outage_ends_with_an_answer_a_message_or_resuming(event: Any) -> None:
 
 def test_chosen_step_resets_repairs_and_retries() -> None:
     state = thread(
-        rejected(CompletionOutcome.INVALID),
-        rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30)),
-        chose(None),
+        step_rejected(CompletionOutcome.INVALID),
+        step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30)),
+        step_chosen(None),
     )
     assert (state.repairs, state.retries, state.retry_at, state.needs_model) == (0, 0, None, False)
 
 
 def test_rejected_step_gives_a_model_call_with_another_key() -> None:
     keys = {
-        effect.key for state in (thread(), thread(rejected(CompletionOutcome.TIMEOUT))) for effect in next_work(state)
+        effect.key
+        for state in (thread(), thread(step_rejected(CompletionOutcome.TIMEOUT)))
+        for effect in next_work(state)
     }
     assert len(keys) == 2
 
@@ -150,24 +159,24 @@ def test_rejected_step_gives_a_model_call_with_another_key() -> None:
 
 
 def test_call_is_approved_then_running_then_closed() -> None:
-    state = ready()
+    state = with_approved_call()
     assert (call_of(state).phase, call_of(state).attempt) == ("approved", 0)
     state = after_tool_started(state)
     assert (call_of(state).phase, call_of(state).attempt) == ("running", 1)
-    state = succeeded(state)
+    state = after_success(state)
     assert (state.current_call, state.needs_model, state.failures) == (None, True, 0)
 
 
 def test_failures_are_counted_and_reset_by_a_success() -> None:
-    state = failed(after_tool_started(ready()))
+    state = after_failure(after_tool_started(with_approved_call()))
     assert (state.current_call, state.needs_model, state.failures) == (None, True, 1)
-    state = failed(after_tool_started(after_step(state, PUSH, FREE)))
+    state = after_failure(after_tool_started(after_step(state, PUSH, FREE)))
     assert state.failures == 2
-    assert succeeded(after_tool_started(after_step(state, PUSH, FREE))).failures == 0
+    assert after_success(after_tool_started(after_step(state, PUSH, FREE))).failures == 0
 
 
 def test_retried_call_keeps_its_id_and_waits() -> None:
-    state = failed(after_tool_started(ready()), retry_at=seconds_later(30))
+    state = after_failure(after_tool_started(with_approved_call()), retry_at=seconds_later(30))
     assert (call_of(state).phase, call_of(state).retry_at, state.failures) == ("approved", seconds_later(30), 0)
     assert (state.status, [effect.not_before for effect in next_work(state)]) == (
         "waiting_for_time",
@@ -178,7 +187,7 @@ def test_retried_call_keeps_its_id_and_waits() -> None:
 
 
 def test_call_with_an_unknown_outcome_waits_for_people() -> None:
-    state = after_tool_started(ready())
+    state = after_tool_started(with_approved_call())
     unknown = ToolOutcomeUnknown(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, detail="it crashed")
     assert call_of(fold(state, [unknown])).phase == "awaiting_approval"
 
@@ -206,18 +215,18 @@ def test_rejected_call_is_a_failure_that_the_model_sees() -> None:
 def test_each_prefetch_runs_once_before_the_model() -> None:
     state = thread(prefetch=("look", "see"))
     assert [effect.key for effect in next_work(state)] == ["prefetch:look"]
-    state = prefetched(state)
+    state = after_prefetch(state)
     assert (state.prefetch, call_of(state).prefetched) == (("see",), True)
-    assert [effect.key for effect in next_work(succeeded(after_tool_started(state)))] == ["prefetch:see"]
+    assert [effect.key for effect in next_work(after_success(after_tool_started(state)))] == ["prefetch:see"]
 
 
 @pytest.mark.parametrize("policy", [POLICY, CLOSED], ids=["failing", "denied"])
 def test_prefetch_result_does_not_change_the_failures(policy: Policy) -> None:
     tired = thread(prefetch=("look",)).model_copy(update={"failures": 2})
-    state = prefetched(tired, policy)
-    state = failed(after_tool_started(state)) if state.current_call else state
+    state = after_prefetch(tired, policy)
+    state = after_failure(after_tool_started(state)) if state.current_call else state
     assert (state.failures, state.prefetch) == (2, ())
-    assert succeeded(after_tool_started(prefetched(tired))).failures == 2
+    assert after_success(after_tool_started(after_prefetch(tired))).failures == 2
 
 
 def test_model_call_of_a_tool_does_not_replace_its_prefetch() -> None:

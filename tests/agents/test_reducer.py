@@ -1,4 +1,4 @@
-"""Folding: the same log gives the same state, however it is cut and wherever it is folded."""
+"""Folding a log gives the same state with any snapshot and in any process."""
 
 import json
 import subprocess
@@ -52,7 +52,7 @@ def test_no_effect_is_wanted_after_its_outcome(walk: RandomHistory) -> None:
 
 @thorough
 @given(random_histories())
-def test_at_most_one_work_effect_and_one_open_request(walk: RandomHistory) -> None:
+def test_work_effects_and_open_requests_are_limited_to_one(walk: RandomHistory) -> None:
     for state in walk.states:
         assert len(next_work(state)) <= 1
         assert sum(request.status == "open" for request in state.requests) <= 1
@@ -80,12 +80,12 @@ def test_clock_reports_each_deadline_once(walk: RandomHistory) -> None:
 @thorough
 @given(random_histories())
 def test_no_tool_runs_without_its_approval(walk: RandomHistory) -> None:
-    asked = {e.request.call_id: e.request for e in walk.events if e.type == "RequestOpened" and e.request.call_id}
-    decided = {e.request_id: e.status for e in walk.events if e.type == "RequestAnswered"}
+    requests = {e.request.call_id: e.request for e in walk.events if e.type == "RequestOpened" and e.request.call_id}
+    statuses = {e.request_id: e.status for e in walk.events if e.type == "RequestAnswered"}
     verdicts = {e.call_id: e.verdict.answer for e in walk.events if e.type == "ToolCalled"}
     for event in walk.events:
         if event.type == "ToolStarted" and verdicts[event.call_id] != "allow":
-            assert decided[asked[event.call_id].id] in ("approved", "answered")
+            assert statuses[requests[event.call_id].id] in ("approved", "answered")
 
 
 @thorough

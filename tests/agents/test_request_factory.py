@@ -1,4 +1,4 @@
-"""Opening requests: what people are asked, and on which terms."""
+"""Requests have the right content and terms when they are opened."""
 
 from datetime import timedelta
 from typing import Any
@@ -50,11 +50,11 @@ CALL = CurrentCall(
 )
 
 
-def asked(question: str = "Where to?", *choices: str) -> Request:
+def make_question(question: str = "Where to?", *choices: str) -> Request:
     return question_request(thread(), RequestHumanInput(question=question, choices=choices), stamp()).request
 
 
-def budget(*rules: Rule, **limits: float) -> Request:
+def make_budget_request(*rules: Rule, **limits: float) -> Request:
     state = thread(budget=Budget(**(limits or {"steps": 3})))
     return budget_request(state, next(iter(limits or ["steps"])), Policy(rules=rules, people=PEOPLE), stamp()).request
 
@@ -79,7 +79,7 @@ def test_approval_request_has_exactly_the_current_call() -> None:
 
 
 def test_any_known_person_may_answer_a_question_for_a_week() -> None:
-    request = asked()
+    request = make_question()
     assert (request.kind, request.purpose, request.terms, request.terms.expires) == (
         "question",
         "question",
@@ -92,13 +92,13 @@ def test_any_known_person_may_answer_a_question_for_a_week() -> None:
 
 def test_digest_of_a_question_covers_its_choices() -> None:
     digests = {
-        asked().digest,
-        asked("Where from?").digest,
-        asked("Where to?", "a").digest,
-        asked("Where to?", "b").digest,
+        make_question().digest,
+        make_question("Where from?").digest,
+        make_question("Where to?", "a").digest,
+        make_question("Where to?", "b").digest,
     }
     assert len(digests) == 4
-    assert asked("Where to?", "a").digest == asked("Where to?", "a").digest
+    assert make_question("Where to?", "a").digest == make_question("Where to?", "a").digest
 
 
 def test_question_keeps_the_format_of_the_agent() -> None:
@@ -129,44 +129,44 @@ def test_outcome_question_has_three_choices() -> None:
 
 
 def test_budget_request_asks_for_the_same_amount_again() -> None:
-    request = budget(tokens=250)
+    request = make_budget_request(tokens=250)
     assert (request.kind, request.purpose, request.tool) == ("approval", "budget", "extend_budget")
     assert request.arguments == {"kind": "tokens", "by": 250.0}
     assert request.digest == call_digest("thr_1", "0001", "extend_budget", 1, {"kind": "tokens", "by": 250.0})
 
 
 def test_requester_may_extend_the_budget_unless_a_rule_forbids() -> None:
-    assert budget().terms == EXTEND_BUDGET_DEFAULTS.ask
-    assert budget(Rule(name="free", tool="extend_budget")).terms == EXTEND_BUDGET_DEFAULTS.ask
-    assert budget(Rule(name="house", tool="extend_budget", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
-    assert budget(Rule(name="all", tool="*", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
+    assert make_budget_request().terms == EXTEND_BUDGET_DEFAULTS.ask
+    assert make_budget_request(Rule(name="free", tool="extend_budget")).terms == EXTEND_BUDGET_DEFAULTS.ask
+    assert make_budget_request(Rule(name="house", tool="extend_budget", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
+    assert make_budget_request(Rule(name="all", tool="*", ask=RELEASE_TERMS)).terms == RELEASE_TERMS
 
 
 def test_question_and_budget_request_expire_after_a_week() -> None:
     assert timedelta(days=7).total_seconds() == WEEK_SECONDS
-    assert budget().terms.expires == WEEK_SECONDS
-    assert evaluate_answer(budget(), answer("approve", ALICE), people=PEOPLE, now=NOW).status == "approved"
+    assert make_budget_request().terms.expires == WEEK_SECONDS
+    assert evaluate_answer(make_budget_request(), answer("approve", ALICE), people=PEOPLE, now=NOW).status == "approved"
 
 
 def test_rule_may_match_one_kind_of_budget() -> None:
     rule = Rule(name="money", tool="extend_budget", when={"kind": "usd"}, ask=RELEASE_TERMS)
-    assert budget(rule, usd=1.5).terms == RELEASE_TERMS
-    assert budget(rule, steps=3).terms == EXTEND_BUDGET_DEFAULTS.ask
+    assert make_budget_request(rule, usd=1.5).terms == RELEASE_TERMS
+    assert make_budget_request(rule, steps=3).terms == EXTEND_BUDGET_DEFAULTS.ask
 
 
 @pytest.mark.parametrize("tool", ["extend_budget", "*"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
 def test_denied_budget_request_has_no_approver_and_halts(tool: str, by: Address) -> None:
-    request = budget(Rule(name="never", tool=tool, deny="it is enough"))
+    request = make_budget_request(Rule(name="never", tool=tool, deny="it is enough"))
     assert evaluate_answer(request, answer("approve", by), people=PEOPLE, now=NOW).status == "open"
     assert (request.policy.rule, request.terms.on_expire) == ("never", "halt")
 
 
 def test_expired_budget_request_halts_the_thread() -> None:
-    assert budget().terms.on_expire == "halt"
+    assert make_budget_request().terms.on_expire == "halt"
 
 
-# All of them
+# All requests
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Requesters: all whose words entered the log before a proposal, whatever the model still remembers."""
+"""Requesters are all authors of messages before a proposal, including messages dropped from the history."""
 
 import pytest
 from hypothesis import given
@@ -32,12 +32,12 @@ PUSH = CallTool(tool="push", arguments={"where": "staging"})
 WHY = RequestHumanInput(question="Why?")
 
 
-def proposing(state: ThreadState) -> tuple[Address, ...]:
-    """Return the requesters of a proposal that is made now."""
+def proposal_requesters(state: ThreadState) -> tuple[Address, ...]:
+    """Return the requesters of a proposal made now."""
     return get_open_request(after_step(state, PUSH, policy_requiring_approval(RELEASE_TERMS))).all_requesters
 
 
-def forked(by: Address) -> ThreadForked:
+def thread_forked(by: Address) -> ThreadForked:
     return ThreadForked(at=NOW, actor=by, thread_id="thr_2", parent="thr_1", at_seq=2)
 
 
@@ -56,27 +56,27 @@ def test_opener_and_beneficiary_are_requesters() -> None:
         (message_received("x", by=BOB, entered_by=CAROL), (BOB, CAROL)),
         (message_received("x", by=ALICE, author=BOB), (BOB,)),
         (message_edited("m1", "x", by=BOB), (BOB,)),
-        (forked(BOB), (BOB,)),
+        (thread_forked(BOB), (BOB,)),
     ],
 )
 def test_every_author_of_a_message_is_a_requester(event: KnownEvent, more: tuple[Address, ...]) -> None:
-    assert proposing(thread(event)) == (ALICE, *more)
+    assert proposal_requesters(thread(event)) == (ALICE, *more)
 
 
 def test_requesters_outlast_the_history() -> None:
-    spoke = thread(message_received("x", by=BOB), *[message_received("y")] * MAX_HISTORY_EVENTS)
-    looked = after_step(spoke, CallTool(tool="look", arguments={"depth": 1}), Policy())
+    authors = thread(message_received("x", by=BOB), *[message_received("y")] * MAX_HISTORY_EVENTS)
+    looked = after_step(authors, CallTool(tool="look", arguments={"depth": 1}), Policy())
     assert not any(getattr(event, "actor", None) == BOB for event in looked.history)
     assert looked.requesters == (ALICE, BOB)
 
 
-def decided(decision: str = "deny", by: Address = BOB, **words: str) -> ThreadState:
-    """Return a thread in which a push was decided; with these words, if any."""
-    return after_answer(thread_with_approval(), decision, by, **words)
+def after_decision(decision: str = "deny", by: Address = BOB, **fields: str) -> ThreadState:
+    """Return a thread in which a push was decided, with these fields of the answer."""
+    return after_answer(thread_with_approval(), decision, by, **fields)
 
 
 @pytest.mark.parametrize(
-    ("words", "tool", "editor_may_approve", "is_requester"),
+    ("fields", "tool", "editor_may_approve", "is_requester"),
     [
         ({}, "ship", True, False),
         ({"comment": "ship it instead"}, "ship", True, True),
@@ -85,15 +85,15 @@ def decided(decision: str = "deny", by: Address = BOB, **words: str) -> ThreadSt
     ],
 )
 def test_decision_comment_makes_a_requester_like_an_edit(
-    words: dict[str, str], tool: str, editor_may_approve: bool, is_requester: bool
+    fields: dict[str, str], tool: str, editor_may_approve: bool, is_requester: bool
 ) -> None:
-    state = decided(**words)
+    state = after_decision(**fields)
     assert (BOB in state.requesters_for(tool, may_editor_approve=editor_may_approve)) is is_requester
     assert BOB not in state.requesters
 
 
 def test_decision_comment_ends_with_the_next_message() -> None:
-    state = decided(comment="ship it instead")
+    state = after_decision(comment="ship it instead")
     assert BOB not in fold(state, [message_received("and now push", by=ALICE)]).requesters_for("ship")
     assert BOB in fold(state, [message_received("and now push", by=BOB)]).requesters_for("push")
 
@@ -108,11 +108,11 @@ def test_message_after_a_proposal_makes_no_requester() -> None:
 
 def test_answer_to_a_question_makes_a_requester() -> None:
     asked = after_step(thread(), WHY, Policy())
-    assert proposing(after_answer(asked, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
+    assert proposal_requesters(after_answer(asked, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
 
 
-def humans(*addresses: Address) -> set[str]:
-    return {who.key for address in addresses if (who := PEOPLE.get(address)) is not None}
+def person_keys(*addresses: Address) -> set[str]:
+    return {person.key for address in addresses if (person := PEOPLE.get(address)) is not None}
 
 
 @given(random_histories())
@@ -121,32 +121,32 @@ def test_no_approval_of_a_requester_counts(walk: RandomHistory) -> None:
         for request in state.requests:
             entered = [given.entered_by for given in request.approvals if given.entered_by is not None]
             if not request.terms.requester_may_approve:
-                assert not humans(*request.all_requesters) & humans(*request.approvers, *entered)
+                assert not person_keys(*request.all_requesters) & person_keys(*request.approvers, *entered)
         if (
             state.current_call is not None
             and state.current_call.terms is not None
             and not state.current_call.terms.requester_may_approve
         ):
-            assert not humans(*state.current_call.requesters) & humans(
+            assert not person_keys(*state.current_call.requesters) & person_keys(
                 *(given.by for given in state.current_call.approvals)
             )
 
 
 @given(random_histories())
 def test_every_request_names_all_earlier_authors(walk: RandomHistory) -> None:
-    spoke: list[Address] = []
+    authors: list[Address] = []
     reports: set[str] = set()
-    advised: list[Address] = []
+    commented: list[Address] = []
     for event, state in zip(walk.events, walk.states[1:], strict=True):
         if event.type == "RequestOpened" and event.request.purpose == "outcome":
             reports.add(event.request.id)
         if event.type == "RequestOpened" and event.request.purpose != "outcome":
-            assert set(spoke) <= set(event.request.requesters) <= {*spoke, *advised}
-        advised = [] if event.type == "MessageReceived" else advised
+            assert set(authors) <= set(event.request.requesters) <= {*authors, *commented}
+        commented = [] if event.type == "MessageReceived" else commented
         if event.type in ("ThreadStarted", "MessageReceived", "MessageEdited", "ThreadForked"):
-            spoke += [event.actor, *filter(None, [getattr(event, "entered_by", None)])]
+            authors += [event.actor, *filter(None, [getattr(event, "entered_by", None)])]
         has_words = event.type == "RequestAnswered" and (event.answer.text or event.answer.comment or event.digest)
         if has_words and event.request_id not in reports:
-            heard = spoke if event.answer.decision == "answer" else advised
-            heard += [event.answer.by, *filter(None, [event.answer.entered_by])]
-        assert set(state.requesters) == set(spoke)
+            addresses = authors if event.answer.decision == "answer" else commented
+            addresses += [event.answer.by, *filter(None, [event.answer.entered_by])]
+        assert set(state.requesters) == set(authors)

@@ -1,4 +1,4 @@
-"""Requests: what they derive from their terms and answers, and what may be offered as a choice."""
+"""Values that requests derive from their terms and answers, and valid choices."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from agents.steps import MAX_CHOICE_LENGTH, RequestHumanInput
 from tests.agents.factories import ALICE, BOB, CAROL, NOW, RELEASE_TERMS, approval, question
 
 
-def given_by(by: Address, decision: str = "approve", *, counted: bool = True) -> RecordedAnswer:
+def answer_by(by: Address, decision: str = "approve", *, counted: bool = True) -> RecordedAnswer:
     facts = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision, "at": NOW}
     return RecordedAnswer.model_validate(facts | {"counted": counted})
 
@@ -36,11 +36,11 @@ def test_request_without_terms_has_no_approvers() -> None:
 
 def test_only_counted_approvals_and_edits_make_approvers() -> None:
     answers = (
-        given_by(ALICE, counted=False),
-        given_by(BOB),
-        given_by(CAROL, "edit"),
-        given_by(ALICE, "deny"),
-        given_by(BOB),
+        answer_by(ALICE, counted=False),
+        answer_by(BOB),
+        answer_by(CAROL, "edit"),
+        answer_by(ALICE, "deny"),
+        answer_by(BOB),
     )
     assert approval(answers=answers).approvers == (BOB, CAROL)
 

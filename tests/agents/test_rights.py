@@ -1,4 +1,4 @@
-"""Who may see a thread: its requesters, those its requests ask, its conversation, and admins."""
+"""A thread is visible to its requesters, deciders, conversation and admins."""
 
 from datetime import UTC, datetime
 
@@ -28,12 +28,12 @@ PEOPLE = People(
 
 
 def thread(requester: str = "person:alice", origin: str = "web:alice-cli") -> ThreadState:
-    asked = Address(requester)
-    started = ThreadStarted(at=NOW, actor=asked, thread_id="thr_1", agent="a", origin=Address(origin), requester=asked)
+    named = Address(requester)
+    started = ThreadStarted(at=NOW, actor=named, thread_id="thr_1", agent="a", origin=Address(origin), requester=named)
     return fold(ThreadState(), [started])
 
 
-def asks(state: ThreadState, **terms: object) -> ThreadState:
+def with_request(state: ThreadState, **terms: object) -> ThreadState:
     verdict = PolicyDecision(answer="ask", rule="r", ask=ApprovalTerms(**terms))
     request = Request(
         id="req_1",
@@ -50,7 +50,7 @@ def asks(state: ThreadState, **terms: object) -> ThreadState:
     return reduce(state, RequestOpened(at=NOW, actor=Address("agent:a"), request=request))
 
 
-def viewers(state: ThreadState) -> set[str]:
+def viewer_keys(state: ThreadState) -> set[str]:
     return {one.key for one in PEOPLE.members if may_view(state, to_viewer(person_address(one.key), PEOPLE))}
 
 
@@ -58,13 +58,13 @@ ADMINS = {"carol", "eve"}
 
 
 def test_opener_and_admins_may_view_a_thread() -> None:
-    assert viewers(thread()) == {"alice", *ADMINS}
+    assert viewer_keys(thread()) == {"alice", *ADMINS}
 
 
 def test_writing_gives_access_and_controlling_does_not() -> None:
     said = MessageReceived(at=NOW, actor=person_address("dan"), text="hi", source=Address("slack:C1:1"))
-    assert viewers(reduce(thread(), said)) == {"alice", "dan", *ADMINS}
-    assert viewers(reduce(thread(), ThreadPaused(at=NOW, actor=person_address("dan"), reason="x"))) == {
+    assert viewer_keys(reduce(thread(), said)) == {"alice", "dan", *ADMINS}
+    assert viewer_keys(reduce(thread(), ThreadPaused(at=NOW, actor=person_address("dan"), reason="x"))) == {
         "alice",
         *ADMINS,
     }
@@ -80,41 +80,42 @@ def test_writing_gives_access_and_controlling_does_not() -> None:
     ],
 )
 def test_deciders_may_view_the_thread(terms: dict[str, tuple[str, ...]], more: set[str]) -> None:
-    assert viewers(asks(thread(), **terms)) == {"alice", *more, *ADMINS}
+    assert viewer_keys(with_request(thread(), **terms)) == {"alice", *more, *ADMINS}
 
 
 def test_fork_is_visible_to_its_creator_not_old_deciders() -> None:
     forked = ThreadForked(at=NOW, actor=person_address("dan"), thread_id="thr_2", parent="thr_1", at_seq=2)
-    assert viewers(reduce(asks(thread(), roles=("release",)), forked)) == {"alice", "dan", *ADMINS}
+    assert viewer_keys(reduce(with_request(thread(), roles=("release",)), forked)) == {"alice", "dan", *ADMINS}
 
 
 def test_person_may_view_threads_of_their_terminal() -> None:
-    assert viewers(thread(origin="terminal:dans")) == {"alice", "dan", *ADMINS}
+    assert viewer_keys(thread(origin="terminal:dans")) == {"alice", "dan", *ADMINS}
 
 
 def test_token_name_does_not_identify_a_person() -> None:
     state = thread("token:tool", "web:tool")
-    assert viewers(state) == ADMINS
+    assert viewer_keys(state) == ADMINS
     program = to_viewer(Address("token:tool"), PEOPLE, source=Address("web:tool"))
     assert may_view(state, program)
     assert not may_view(state, to_viewer(Address("token:other"), PEOPLE, source=Address("web:other")))
 
 
 def test_unknown_person_does_not_match_the_star_role() -> None:
-    assert not may_view(asks(thread(), roles=("*",)), to_viewer(Address("slack:T1/U1"), PEOPLE))
+    assert not may_view(with_request(thread(), roles=("*",)), to_viewer(Address("slack:T1/U1"), PEOPLE))
 
 
 @given(walk=random_histories())
 def test_audience_contains_authors_and_deciders(walk: RandomHistory) -> None:
     names = audience_names(walk.state)
-    spoke = {event.actor for event in walk.events if isinstance(event, ThreadStarted | MessageReceived)}
-    asked = {
+    forks = [index for index, event in enumerate(walk.events) if isinstance(event, ThreadForked)]
+    authors = {event.actor for event in walk.events if isinstance(event, ThreadStarted | MessageReceived)}
+    named = {
         name
-        for event in walk.events
-        if isinstance(event, RequestOpened) and event.request.thread_id == walk.state.thread_id
+        for event in walk.events[forks[-1] if forks else 0 :]  # a fork drops earlier deciders
+        if isinstance(event, RequestOpened)
         for name in (
             *(f"role:{role}" for role in event.request.terms.roles),
             *(f"person:{key}" for key in event.request.terms.people),
         )
     }
-    assert spoke | asked | {walk.state.requester, walk.state.origin} <= names
+    assert authors | named | {walk.state.requester, walk.state.origin} <= names

@@ -1,4 +1,4 @@
-"""From a step to what follows: nothing runs here, and what is risky becomes a request."""
+"""Events that follow from a step: nothing runs, and risky calls become requests."""
 
 from datetime import timedelta
 from typing import Any, get_args
@@ -24,7 +24,7 @@ from tests.histories import AGENT, AGENTS, ESCALATING_TERMS, PEOPLE, POLICY, STE
 WALKER = Address("agent:walker")
 
 
-def following(step: Step, state: ThreadState | None = None, policy: Policy = POLICY) -> tuple[KnownEvent, ...]:
+def events_after(step: Step, state: ThreadState | None = None, policy: Policy = POLICY) -> tuple[KnownEvent, ...]:
     return events_for_step(state or thread(), step, stamp(), agent=AGENT, policy=policy, agents=AGENTS)
 
 
@@ -32,7 +32,7 @@ def call(tool: str, **arguments: Any) -> CallTool:
     return CallTool(tool=tool, arguments=arguments)
 
 
-def untrusting() -> ThreadState:
+def untrusted_thread() -> ThreadState:
     return thread(message_received("psst", by=STRANGER, provenance=Provenance.UNVERIFIED))
 
 
@@ -42,7 +42,7 @@ def test_every_step_has_events() -> None:
 
 
 def test_reply_is_sent_and_ends_the_run() -> None:
-    reply, finished = following(DoneForNow(message="Done."))
+    reply, finished = events_after(DoneForNow(message="Done."))
     assert isinstance(reply, ReplyChosen)
     assert (reply.text, reply.actor, reply.provenance) == ("Done.", WALKER, Provenance.MODEL)
     assert isinstance(finished, ThreadFinished)
@@ -50,7 +50,7 @@ def test_reply_is_sent_and_ends_the_run() -> None:
 
 
 def test_nothing_to_do_replies_to_a_waiting_person() -> None:
-    reply, finished = following(NothingToDo(reason="quiet"))
+    reply, finished = events_after(NothingToDo(reason="quiet"))
     assert isinstance(reply, ReplyChosen)
     assert reply.text == "There is nothing for me to do here: quiet"
     assert isinstance(finished, ThreadFinished)
@@ -59,8 +59,8 @@ def test_nothing_to_do_replies_to_a_waiting_person() -> None:
 
 @pytest.mark.parametrize("seconds", [1, 600, 31_536_000])
 def test_wait_is_recorded_and_starts_no_work(seconds: int) -> None:
-    *told, timer = following(Await(seconds=seconds, reason="patience"))
-    assert [type(event) for event in told] == ([NoticeGiven] if seconds >= MIN_ANNOUNCED_WAIT_SECONDS else [])
+    *notices, timer = events_after(Await(seconds=seconds, reason="patience"))
+    assert [type(event) for event in notices] == ([NoticeGiven] if seconds >= MIN_ANNOUNCED_WAIT_SECONDS else [])
     events = (timer,)
     assert events == (TimerSet(at=NOW, actor=WALKER, fires_at=NOW + timedelta(seconds=seconds), reason="patience"),)
     state = fold(thread().model_copy(update={"needs_model": False}), events)
@@ -74,7 +74,7 @@ def test_wait_is_one_second_to_one_year(seconds: int) -> None:
 
 
 def test_question_becomes_a_request() -> None:
-    (opened,) = following(RequestHumanInput(question="Where to?", choices=("here", "there"), urgency="high"))
+    (opened,) = events_after(RequestHumanInput(question="Where to?", choices=("here", "there"), urgency="high"))
     assert isinstance(opened, RequestOpened)
     assert (opened.request.kind, opened.request.question, opened.request.urgency) == ("question", "Where to?", "high")
 
@@ -83,14 +83,14 @@ def test_question_becomes_a_request() -> None:
 
 
 def test_allowed_call_may_start() -> None:
-    (called,) = following(call("look", depth=2))
+    (called,) = events_after(call("look", depth=2))
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.effect, called.prefetched) == ("allow", "read", False)
     assert fold(thread(), [called]).current_call.phase == "approved"
 
 
 def test_call_that_needs_approval_opens_a_request_for_it() -> None:
-    called, opened = following(call("ship", where="production"))
+    called, opened = events_after(call("ship", where="production"))
     assert isinstance(called, ToolCalled)
     assert isinstance(opened, RequestOpened)
     request = opened.request
@@ -106,7 +106,7 @@ def test_call_that_needs_approval_opens_a_request_for_it() -> None:
 
 
 def test_denied_call_opens_no_request() -> None:
-    (called,) = following(call("ship", where="mars"))
+    (called,) = events_after(call("ship", where="mars"))
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.verdict.reason) == ("deny", "not to mars")
     state = fold(thread(), [called])
@@ -114,7 +114,7 @@ def test_denied_call_opens_no_request() -> None:
 
 
 def test_call_of_a_missing_tool_is_denied() -> None:
-    (called,) = following(call("dig", depth=3))
+    (called,) = events_after(call("dig", depth=3))
     assert isinstance(called, ToolCalled)
     assert (called.tool, called.tool_version, called.effect) == ("dig", 0, "once")
     assert (called.verdict.answer, called.verdict.rule) == ("deny", "unknown tool")
@@ -122,7 +122,7 @@ def test_call_of_a_missing_tool_is_denied() -> None:
 
 def test_call_of_a_missing_tool_is_denied_despite_allow_rules() -> None:
     free = Policy(rules=(Rule(name="free", tool="*"),), people=PEOPLE, allow_self_approval=True)
-    (called,) = following(call("dig"), policy=free)
+    (called,) = events_after(call("dig"), policy=free)
     assert isinstance(called, ToolCalled)
     assert called.verdict.answer == "deny"
 
@@ -130,13 +130,13 @@ def test_call_of_a_missing_tool_is_denied_despite_allow_rules() -> None:
 def test_untrusted_content_makes_an_allowed_call_ask() -> None:
     free = Policy(rules=(Rule(name="free", tool="*"),), people=PEOPLE)
     step = call("push", where="staging")
-    assert [e.type for e in following(step, policy=free)] == ["ToolCalled"]
-    assert [e.type for e in following(step, untrusting(), free)] == ["ToolCalled", "RequestOpened"]
-    assert [e.type for e in following(call("look"), untrusting(), free)] == ["ToolCalled"]
+    assert [e.type for e in events_after(step, policy=free)] == ["ToolCalled"]
+    assert [e.type for e in events_after(step, untrusted_thread(), free)] == ["ToolCalled", "RequestOpened"]
+    assert [e.type for e in events_after(call("look"), untrusted_thread(), free)] == ["ToolCalled"]
 
 
 def test_digest_covers_thread_call_tool_and_arguments() -> None:
-    (called,) = following(call("look", depth=2))
+    (called,) = events_after(call("look", depth=2))
     assert isinstance(called, ToolCalled)
     assert (called.call_id, called.actor, called.provenance) == ("call_0001", WALKER, Provenance.MODEL)
     assert called.digest == call_digest("thr_1", "call_0001", "look", 1, {"depth": 2})
@@ -160,11 +160,11 @@ def test_prefetched_call_is_marked() -> None:
 
 @given(st.sampled_from(STEPS), st.booleans())
 def test_choosing_a_step_executes_nothing(step: Step, trusted: bool) -> None:
-    state = thread() if trusted else untrusting()
-    kinds = {event.type for event in following(step, state)}
+    state = thread() if trusted else untrusted_thread()
+    kinds = {event.type for event in events_after(step, state)}
     assert kinds <= {"ToolCalled", "RequestOpened", "NoticeGiven", "ReplyChosen", "ThreadFinished", "TimerSet"}
 
 
 @given(st.sampled_from(STEPS))
 def test_equal_steps_give_equal_events(step: Step) -> None:
-    assert following(step) == following(step)
+    assert events_after(step) == events_after(step)

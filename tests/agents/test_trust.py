@@ -1,4 +1,4 @@
-"""Trust: what tools and strangers bring in stays untrusted as long as the model may be shown it."""
+"""Content of tools and unknown people stays untrusted while the model can see it."""
 
 from dataclasses import replace
 
@@ -104,13 +104,13 @@ def test_answer_of_a_delegate_is_as_trusted_as_its_context(trusted: bool) -> Non
     assert answer.trusted is trusted
 
 
-def prepared(context: ToolContext, **arguments: object) -> dict[str, object]:
+def prepare(context: ToolContext, **arguments: object) -> dict[str, object]:
     return arguments
 
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> None:
-    @tool(effect="once", prepare=prepared, trusted_results=trusted)
+    @tool(effect="once", prepare=prepare, trusted_results=trusted)
     def fetch(context: ToolContext) -> ToolResult:
         """Fetch."""
         return ToolResult(summary="fetched")
@@ -118,13 +118,13 @@ def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> Non
     agent = replace(AGENT, tools=(fetch,))
     step = CallTool(tool="fetch", arguments={})
     called = events_for_step(thread(), step, stamp(), agent=agent, policy=FREE, agents=AGENTS)[0]
-    refused = rejected_call(thread(), step, "no", stamp(), agent=agent)
+    rejected = rejected_call(thread(), step, "no", stamp(), agent=agent)
     assert isinstance(called, ToolCalled)
-    assert (called.trusted, refused.trusted) == (trusted, trusted)
+    assert (called.trusted, rejected.trusted) == (trusted, trusted)
     state = fold(thread(), [called])
     assert state.is_trusted
-    for how in ("succeeded", "failed", "again", "unknown"):
-        ended = ToolOutcome(how, "so", ToolResult(summary="x") if how == "succeeded" else None)  # type: ignore[arg-type]
+    for status in ("succeeded", "failed", "again", "unknown"):
+        ended = ToolOutcome(status, "so", ToolResult(summary="x") if status == "succeeded" else None)  # type: ignore[arg-type]
         (first, *_) = outcome_events(state, state.current_call, ended, stamp(), 0.5, is_trusted=trusted)  # type: ignore[arg-type]
         assert first.trusted is trusted  # type: ignore[union-attr]
 

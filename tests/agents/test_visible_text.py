@@ -1,4 +1,4 @@
-"""Text made visible: nothing hides in it, and what belongs to a visible character stays."""
+"""Escaping of hidden characters: no character stays hidden, and visible text is unchanged."""
 
 import time
 import unicodedata
@@ -145,7 +145,7 @@ def test_hidden_joiners_and_selectors_are_escaped(text: str) -> None:
 
 @pytest.mark.parametrize("text", SEEN)
 def test_text_without_its_kept_joiners_looks_different(text: str) -> None:
-    """Each joiner that stays is one of few: taking any of them away gives a text that is shown in another way."""
+    """Removing any kept joiner gives a text that is displayed differently."""
     for at, character in enumerate(text):
         if is_hidden(character):
             assert escape_hidden_characters(text[:at] + text[at + 1 :]) != escape_hidden_characters(text)
@@ -191,8 +191,8 @@ def test_multi_line_text_keeps_only_line_breaks(text: str) -> None:
 
 
 @given(texts, st.integers(1, 30))
-def test_truncated_text_has_no_hidden_character_at_its_end(text: str, longest: int) -> None:
-    shown = escape_and_truncate(text, longest)
+def test_truncated_text_has_no_hidden_character_at_its_end(text: str, max_length: int) -> None:
+    shown = escape_and_truncate(text, max_length)
     whole = escape_hidden_characters(text)
     assert shown == whole or shown.endswith(f"… ({len(whole)} characters in all)")
     assert not is_hidden(shown.partition("…")[0][-1:] or "a") or shown == whole or "…" in text or shown[0] == "…"
