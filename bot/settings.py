@@ -213,23 +213,23 @@ class Settings(BaseSettings):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """All variables, also those that are not settings of Handrail. Their values may be secrets."""
+        """Return all variables, also those that are not settings of Handrail. Their values may be secrets."""
         return self._variables
 
     @property
     def known_variables(self) -> tuple[str, ...]:
-        """The names of the variables that are settings, in the order of `.env.example`."""
+        """Return the names of the variables that are settings, in the order of `.env.example`."""
         return tuple(name.upper() for name in type(self).model_fields)
 
     @property
     def agent_environment(self) -> Mapping[str, str]:
-        """The variables that agents may read: all but Handrail's settings, and the settings of agents."""
+        """Return the variables that agents may read: all but Handrail's settings, and the settings of agents."""
         hidden = {name.upper() for name in type(self).model_fields} - _AGENT_VARIABLES
         return {name: value for name, value in self._variables.items() if name not in hidden}
 
     @property
     def is_slack_enabled(self) -> bool:
-        """Whether a variable for Slack is set."""
+        """Return whether a variable for Slack is set."""
         return any((self.slack_bot_token, self.slack_signing_secret, self.slack_app_token))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Deadlines in the engine: reminders, escalations and expiries on a clock that a test turns."""
+"""Tests of reminders, escalations and expiries of requests, on a fake clock."""
 
 import pytest
 from sqlalchemy import text
@@ -21,24 +21,26 @@ SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
 
 
-def asking(**terms) -> tuple[Rule, ...]:
+def rules_with_terms(**terms) -> tuple[Rule, ...]:
     return (Rule(name="test", tool="ship", ask=ApprovalTerms(roles=("release",), **terms)),)
 
 
-def with_phones(rules: tuple[Rule, ...]) -> Roster:
-    """The house's roster under these rules, where Bob and Carol have numbers."""
+def roster_with_phones(rules: tuple[Rule, ...]) -> Roster:
+    """Return the harness's roster with these rules and with phone numbers for Bob and Carol."""
     numbers = {"bob": Address("sms:+15550002"), "carol": Address("sms:+15550003")}
-    everybody = tuple(
-        who.model_copy(update={"addresses": (*who.addresses, numbers[who.key])}) if who.key in numbers else who
-        for who in PEOPLE.members
+    members = tuple(
+        person.model_copy(update={"addresses": (*person.addresses, numbers[person.key])})
+        if person.key in numbers
+        else person
+        for person in PEOPLE.members
     )
     helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=build_tools(RecordingTools()))
-    return Roster({"helper": helper}, Policy(rules=rules, people=People(members=everybody)))
+    return Roster({"helper": helper}, Policy(rules=rules, people=People(members=members)))
 
 
-async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Database, running_bot) -> None:
+async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DONE)
-    async with running_bot(database, model, rules=asking(expires=1800)) as harness:
+    async with running_bot(database, model, rules=rules_with_terms(expires=1800)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         harness.clock.advance(minutes=30)
@@ -47,14 +49,12 @@ async def test_a_timeout_runs_nothing_and_is_told_as_a_timeout(database: Databas
         assert harness.recording_tools.runs == []
         with pytest.raises(AlreadySettled, match="no answer in time"):
             await harness.answer_request(request, "approve")
-        settled = await harness.bot.approvals.find_request(request.id)
-        assert (settled.status, settled.cards[0].state) == ("expired", "expired")
+        request_after = await harness.bot.approvals.find_request(request.id)
+        assert (request_after.status, request_after.cards[0].state) == ("expired", "expired")
 
 
-async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_not(
-    database: Database, running_bot
-) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60)) as harness:
+async def test_answer_just_before_expiry_counts(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         harness.clock.advance(seconds=59.999)
@@ -63,8 +63,10 @@ async def test_an_answer_a_moment_before_the_end_counts_and_one_at_the_end_does_
         assert len(harness.recording_tools.runs) == 1
 
 
-async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(database_url: str, running_bot) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), rules=asking(expires=60)) as harness:
+async def test_expiry_during_a_downtime_is_recorded_at_the_next_start(database_url: str, running_bot) -> None:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(SHIP), rules=rules_with_terms(expires=60)
+    ) as harness:
         thread = await harness.post_message("ship v1")
         await harness.wait_for_request(thread)
         clock = harness.clock
@@ -74,8 +76,10 @@ async def test_a_clock_that_was_down_over_the_end_reports_it_at_the_next_start(d
         assert (await harness.event_types(thread)).count("RequestExpired") == 1
 
 
-async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="halt")) as harness:
+async def test_halt_fails_the_thread_and_a_message_reopens_it(database: Database, running_bot) -> None:
+    async with running_bot(
+        database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60, on_expire="halt")
+    ) as harness:
         thread = await harness.post_message("ship v1")
         await harness.wait_for_request(thread)
         harness.clock.advance(minutes=1)
@@ -84,8 +88,10 @@ async def test_with_halt_the_thread_fails_at_the_end_and_a_message_re_opens_it(d
         await harness.wait_until_settled(thread)
 
 
-async def test_with_hold_the_thread_pauses_and_an_approval_resumes_it(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as harness:
+async def test_hold_pauses_the_thread_and_an_approval_resumes_it(database: Database, running_bot) -> None:
+    async with running_bot(
+        database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60, on_expire="hold")
+    ) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         harness.clock.advance(minutes=1)
@@ -97,10 +103,10 @@ async def test_with_hold_the_thread_pauses_and_an_approval_resumes_it(database: 
 
 
 @pytest.mark.parametrize("first", ["the pause", "the expiry"])
-async def test_an_approval_leaves_the_pause_of_a_person_and_says_so(
-    database: Database, running_bot, first: str
-) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, DONE), rules=asking(expires=60, on_expire="hold")) as harness:
+async def test_approval_does_not_end_an_explicit_pause(database: Database, running_bot, first: str) -> None:
+    async with running_bot(
+        database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60, on_expire="hold")
+    ) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         if first == "the pause":
@@ -109,18 +115,19 @@ async def test_an_approval_leaves_the_pause_of_a_person_and_says_so(
         await harness.wait_until(thread, lambda s: s.open_request and s.open_request.is_kept_open)
         if first == "the expiry":
             await harness.bot.thread_control.pause(thread, Address("person:alice"))
-        recorded = await harness.answer_request(request, "approve")
-        assert describe_recorded_answer(recorded, request.id) == (
-            f"Your answer was recorded, but the thread is paused by Alice. Resume it with `handrail threads resume {thread}`."
+        commit = await harness.answer_request(request, "approve")
+        assert describe_recorded_answer(commit, request.id) == (
+            "Your answer was recorded, but the thread is paused by Alice. "
+            f"Resume it with `handrail threads resume {thread}`."
         )
-        assert (recorded.after.status, harness.recording_tools.runs) == ("paused", [])
+        assert (commit.after.status, harness.recording_tools.runs) == ("paused", [])
         await harness.bot.thread_control.resume(thread, Address("person:alice"))
         await harness.wait_until_settled(thread)
         assert len(harness.recording_tools.runs) == 1
 
 
-async def test_a_message_while_a_request_is_open_gets_one_line(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP), rules=asking(quorum=2)) as harness:
+async def test_message_while_a_request_is_open_gets_a_notice(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(SHIP), rules=rules_with_terms(quorum=2)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         await harness.post_message("ok", thread_id=thread)
@@ -132,13 +139,11 @@ async def test_a_message_while_a_request_is_open_gets_one_line(database: Databas
         await harness.check_replay(thread)
 
 
-async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_others_elsewhere(
-    database: Database, running_bot
-) -> None:
-    terms = asking(remind=(60,), escalate=(EscalationStep(after=120, to=Address("role:release"), via="sms"),))
+async def test_reminder_resends_card_and_escalation_sends_it_to_others(database: Database, running_bot) -> None:
+    rules = rules_with_terms(remind=(60,), escalate=(EscalationStep(after=120, to=Address("role:release"), via="sms"),))
     sms = RecordingChannel("sms")
     channels = {**channels_by_scheme(), "sms": sms}
-    roster = with_phones(terms)
+    roster = roster_with_phones(rules)
     async with running_bot(database, ScriptedModel(SHIP, DONE), roster=roster, channels=channels) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
@@ -148,9 +153,9 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
         harness.clock.advance(seconds=60)
         await harness.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
         assert sorted(to for to, _, _ in sms.sent) == ["sms:+15550002", "sms:+15550003"]
-        told = [event.text for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
-        asked = [f"Nobody answered {request.code} yet; I asked {who} by SMS." for who in ("Bob", "Carol")]
-        assert sorted(told) == asked
+        notices = [event.text for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
+        expected = [f"Nobody answered {request.code} yet; I asked {person} by SMS." for person in ("Bob", "Carol")]
+        assert sorted(notices) == expected
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)
         corrections = [(to, message.card.status) for to, message, _ in sms.sent[2:] if message.card]
@@ -158,11 +163,9 @@ async def test_a_reminder_shows_the_card_again_and_an_escalation_shows_it_to_oth
         assert all(card.state == "approved" for card in (await harness.bot.approvals.find_request(request.id)).cards)
 
 
-async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_stops_nothing(
-    database: Database, running_bot
-) -> None:
-    terms = asking(escalate=(EscalationStep(after=60, to=Address("person:carol"), via="sms"),))
-    async with running_bot(database, ScriptedModel(SHIP, DONE), roster=with_phones(terms)) as harness:
+async def test_escalation_to_a_missing_channel_is_recorded(database: Database, running_bot) -> None:
+    rules = rules_with_terms(escalate=(EscalationStep(after=60, to=Address("person:carol"), via="sms"),))
+    async with running_bot(database, ScriptedModel(SHIP, DONE), roster=roster_with_phones(rules)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         harness.clock.advance(minutes=1)
@@ -171,17 +174,17 @@ async def test_an_escalation_to_a_channel_that_is_not_here_is_written_down_and_s
         assert [
             card.address for card in (await harness.bot.approvals.find_request(request.id)).undeliverable_cards
         ] == ["sms:+15550003"]
-        told = (await harness.bot.engine.load(thread)).last_notice
-        assert told is not None
-        assert told.text == (
+        notice = (await harness.bot.engine.load(thread)).last_notice
+        assert notice is not None
+        assert notice.text == (
             f"Carol could not be reached by SMS about {request.code}: no channel here takes messages to sms."
         )
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)
 
 
-async def test_a_deadline_is_kept_when_others_that_are_due_cannot_be_reported(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(SHIP, SHIP, DONE), rules=asking(expires=60)) as harness:
+async def test_failing_deadline_of_one_thread_does_not_delay_others(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(SHIP, SHIP, DONE), rules=rules_with_terms(expires=60)) as harness:
         broken = await harness.post_message("ship v1")
         await harness.wait_for_request(broken)
         harness.clock.advance(seconds=1)

@@ -1,4 +1,4 @@
-"""Secrets nobody set: made once, agreed on, readable by their owner only."""
+"""Tests of generated secrets: created once, shared by concurrent processes, readable only by their owner."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,67 +15,67 @@ from bot.generated_secrets import load_api_tokens, load_or_create_secret, load_s
 from bot.settings import load_settings
 
 
-def drawing() -> Callable[[], str]:
+def sequential_generator() -> Callable[[], str]:
     numbers = count(1)
     return lambda: f"drawn-{next(numbers)}"
 
 
-def test_a_secret_is_drawn_once_and_then_read(tmp_path: Path) -> None:
-    draw = drawing()
-    first = load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", draw)
-    assert first == load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", draw) == SecretStr("drawn-1")
+def test_secret_is_generated_once_and_then_read(tmp_path: Path) -> None:
+    generate = sequential_generator()
+    first = load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", generate)
+    assert first == load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", generate) == SecretStr("drawn-1")
 
 
-def test_the_file_holds_the_bare_secret_and_nobody_else_may_read_it(tmp_path: Path) -> None:
+def test_secret_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     file = tmp_path / ".handrail" / "api-token"
-    load_or_create_secret(file, "HANDRAIL_API_TOKENS", drawing())
+    load_or_create_secret(file, "HANDRAIL_API_TOKENS", sequential_generator())
     assert file.read_text() == "drawn-1\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in file.parent.iterdir()] == ["api-token"]
 
 
-def test_those_who_start_together_agree_on_one_secret(tmp_path: Path) -> None:
-    many = 8
-    all_found_none, draw = Barrier(many, timeout=10), drawing()
+def test_concurrent_processes_agree_on_one_secret(tmp_path: Path) -> None:
+    process_count = 8
+    barrier, generate = Barrier(process_count, timeout=10), sequential_generator()
 
-    def draw_when_all_are_there() -> str:
-        all_found_none.wait()
-        return draw()
+    def generate_at_the_barrier() -> str:
+        barrier.wait()
+        return generate()
 
     def start(_: int) -> SecretStr:
-        return load_or_create_secret(tmp_path / ".handrail" / "secret-key", "SECRET_KEY", draw_when_all_are_there)
+        return load_or_create_secret(tmp_path / ".handrail" / "secret-key", "SECRET_KEY", generate_at_the_barrier)
 
-    with ThreadPoolExecutor(many) as starting:
-        assert len(set(starting.map(start, range(many)))) == 1
+    with ThreadPoolExecutor(process_count) as executor:
+        assert len(set(executor.map(start, range(process_count)))) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
-def test_a_file_that_holds_no_secret_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+def test_refuses_file_without_a_secret(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "secret-key"
     file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"secret-key .*, or set SECRET_KEY"):
-        load_or_create_secret(file, "SECRET_KEY", drawing())
+        load_or_create_secret(file, "SECRET_KEY", sequential_generator())
 
 
-def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+def test_refuses_folder_in_place_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Is a directory"):
-        load_or_create_secret(tmp_path, "SECRET_KEY", drawing())
+        load_or_create_secret(tmp_path, "SECRET_KEY", sequential_generator())
 
 
-def test_what_is_set_wins_over_what_would_be_generated(tmp_path: Path) -> None:
+def test_configured_secret_has_precedence(tmp_path: Path) -> None:
     settings = load_settings({"SECRET_KEY": "set", "HANDRAIL_API_TOKENS": "ci:set"}, env_file=None)
     assert load_secret_key(settings, data_dir=tmp_path) == SecretStr("set")
     assert load_api_tokens(settings, data_dir=tmp_path) == (ApiToken(name="ci", secret=SecretStr("set")),)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_generated_token_is_that_of_the_person_you(tmp_path: Path) -> None:
-    (token,) = load_api_tokens(load_settings({}, env_file=None), data_dir=tmp_path, generate=drawing())
+def test_generated_token_belongs_to_the_person_you(tmp_path: Path) -> None:
+    (token,) = load_api_tokens(load_settings({}, env_file=None), data_dir=tmp_path, generate=sequential_generator())
     assert (token.person, token.secret) == ("you", SecretStr("drawn-1"))
 
 
-def test_generated_secrets_are_long_and_never_the_same(tmp_path: Path) -> None:
+def test_generated_secrets_are_long_and_unique(tmp_path: Path) -> None:
     settings = load_settings({}, env_file=None)
     first, second = (
         load_secret_key(settings, data_dir=tmp_path / "a"),

@@ -1,4 +1,4 @@
-"""What people make of their messages later comes in once, and wakes nobody who rests."""
+"""Tests of edits and deletions of messages."""
 
 from typing import Any
 
@@ -18,25 +18,25 @@ DONE = DoneForNow(message="Done.")
 CLAIM = IdempotencyClaim("slack", ("edit:T0:C1:1.5:2",))
 
 
-def ship(tag: str) -> CallTool:
+def ship_call(tag: str) -> CallTool:
     return CallTool(tool="ship", arguments={"tag": tag})
 
 
-async def changes(
-    harness: BotHarness, thread: str, text: str | None, claim: IdempotencyClaim | None = None, **made: Any
+async def edit_message(
+    harness: BotHarness, thread: str, text: str | None, claim: IdempotencyClaim | None = None, **overrides: Any
 ) -> CommitResult:
-    """Alice edits her message m1, or deletes it where there is no text."""
-    alice, place = person_address("alice"), Address("terminal:alice")
-    facts = {"ref": "m1", "by": alice, "source": place, "provenance": Provenance.VERIFIED_PERSON, **made}
-    changed = IncomingEdit.model_validate({**facts, "text": text, "at": harness.clock.now()})
-    return await harness.bot.threads.edit_message(thread, changed, claim=claim)
+    """Edit Alice's message m1, or delete it if there is no text."""
+    alice, address = person_address("alice"), Address("terminal:alice")
+    fields = {"ref": "m1", "by": alice, "source": address, "provenance": Provenance.VERIFIED_PERSON, **overrides}
+    edit = IncomingEdit.model_validate({**fields, "text": text, "at": harness.clock.now()})
+    return await harness.bot.threads.edit_message(thread, edit, claim=claim)
 
 
-async def test_an_edit_while_people_are_asked_leads_to_another_request(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(ship("v1"), ship("v2"), DONE)) as harness:
+async def test_edit_while_a_request_is_open_opens_another_request(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(ship_call("v1"), ship_call("v2"), DONE)) as harness:
         thread = await harness.post_message("ship v1", ref="m1")
         first = await harness.wait_for_request(thread)
-        await changes(harness, thread, "no, ship v2")
+        await edit_message(harness, thread, "no, ship v2")
         state = await harness.wait_until(thread, lambda s: s.open_request is not None and s.open_request.id != first.id)
         assert state.open_request.arguments == {"tag": "v2"}
         await harness.answer_request(await harness.wait_for_request(thread), "approve")
@@ -45,65 +45,61 @@ async def test_an_edit_while_people_are_asked_leads_to_another_request(database:
         await harness.check_replay(thread)
 
 
-async def test_a_deletion_while_people_are_asked_takes_the_request_back(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(ship("v1"), DONE)) as harness:
+async def test_deletion_while_a_request_is_open_supersedes_it(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(ship_call("v1"), DONE)) as harness:
         thread = await harness.post_message("ship v1", ref="m1")
-        asked = await harness.wait_for_request(thread)
-        await changes(harness, thread, None)
+        request = await harness.wait_for_request(thread)
+        await edit_message(harness, thread, None)
         await harness.wait_until_settled(thread)
-        assert (await harness.bot.approvals.find_request(asked.id)).status == "superseded"
+        assert (await harness.bot.approvals.find_request(request.id)).status == "superseded"
         assert harness.recording_tools.runs == []
         await harness.check_replay(thread)
 
 
-async def test_what_becomes_of_a_message_is_written_down_where_a_thread_rests_and_nobody_wakes(
-    database: Database, running_bot
-) -> None:
+async def test_edits_in_a_finished_thread_are_recorded_without_work(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread = await harness.post_message("hello", ref="m1")
         await harness.wait_until_settled(thread)
         for text in ("hello there", None):
-            assert (await changes(harness, thread, text)).after.status == "done"
+            assert (await edit_message(harness, thread, text)).after.status == "done"
         assert (await harness.event_types(thread))[-2:] == ["MessageEdited", "MessageDeleted"]
         await harness.check_replay(thread)
 
 
-async def test_the_same_edit_is_recorded_once_under_one_name_or_several(database: Database, running_bot) -> None:
+async def test_same_edit_is_recorded_once_for_several_claims(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread = await harness.post_message("hello", ref="m1")
         await harness.wait_until_settled(thread)
-        recorded = await changes(harness, thread, "bye", CLAIM)
-        again = await changes(harness, thread, "bye", CLAIM)
-        renamed = await changes(harness, thread, "bye", IdempotencyClaim("slack", ("event:2",)))
-        assert [event.type for event in recorded.events] == ["MessageEdited"]
-        assert again.duplicate_of is not None
-        assert (renamed.duplicate_of, renamed.events) == (None, ())
+        first = await edit_message(harness, thread, "bye", CLAIM)
+        duplicate = await edit_message(harness, thread, "bye", CLAIM)
+        other_claim = await edit_message(harness, thread, "bye", IdempotencyClaim("slack", ("event:2",)))
+        assert [event.type for event in first.events] == ["MessageEdited"]
+        assert duplicate.duplicate_of is not None
+        assert (other_claim.duplicate_of, other_claim.events) == (None, ())
         assert (await harness.event_types(thread)).count("MessageEdited") == 1
 
 
-@pytest.mark.parametrize("made", [{"ref": "m2"}, {"by": person_address("bob")}])
-async def test_what_is_passed_over_leaves_no_event(database: Database, running_bot, made: dict[str, Any]) -> None:
+@pytest.mark.parametrize("overrides", [{"ref": "m2"}, {"by": person_address("bob")}])
+async def test_ignored_edit_adds_no_event(database: Database, running_bot, overrides: dict[str, Any]) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread = await harness.post_message("hello", ref="m1")
         before = await harness.wait_until_settled(thread)
         for claim in (None, CLAIM, CLAIM):
-            assert (await changes(harness, thread, "bye", claim, **made)).events == ()
+            assert (await edit_message(harness, thread, "bye", claim, **overrides)).events == ()
         assert (await harness.bot.engine.load(thread)).version == before.version
 
 
-async def test_a_cancelled_thread_takes_an_edit_without_a_word(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(ship("v1"))) as harness:
+async def test_cancelled_thread_ignores_edits(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(ship_call("v1"))) as harness:
         thread = await harness.post_message("ship v1", ref="m1")
         await harness.wait_for_request(thread)
         await harness.bot.thread_control.cancel(thread, person_address("alice"))
         for text in ("stop", None):
-            assert (await changes(harness, thread, text)).events == ()
+            assert (await edit_message(harness, thread, text)).events == ()
 
 
-async def test_an_edit_in_a_thread_nobody_knows_is_refused_and_its_name_stays_free(
-    database: Database, running_bot
-) -> None:
+async def test_edit_in_unknown_thread_raises_and_records_no_claim(database: Database, running_bot) -> None:
     async with running_bot(database) as harness:
         with pytest.raises(ThreadNotFound):
-            await changes(harness, "thr_nowhere", "bye", CLAIM)
+            await edit_message(harness, "thr_nowhere", "bye", CLAIM)
         assert await database.read(lambda connection: find_duplicate(connection, CLAIM)) is None

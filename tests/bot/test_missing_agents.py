@@ -1,4 +1,4 @@
-"""An agent or a tool that the next process no longer has: its threads wait for it, or say that it is gone."""
+"""Tests of threads whose agent or tool does not exist any more in the next process."""
 
 import asyncio
 import logging
@@ -20,27 +20,27 @@ from tests.fakes.scripted_model import ScriptedModel
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 
 
-def oncall(recording_tools: RecordingTools | None = None, **settings: Any) -> Agent:
-    """The agent that is there before and after, and not in between."""
+def oncall_agent(recording_tools: RecordingTools | None = None, **settings: Any) -> Agent:
+    """Return the agent that exists before and after, and not in between."""
     tools = build_tools(recording_tools or RecordingTools())
     return Agent(name="oncall", purpose="helps", instructions="Help.", **{"tools": tools, **settings})
 
 
-def lines(caplog: pytest.LogCaptureFixture, action: str) -> list[Any]:
+def log_lines(caplog: pytest.LogCaptureFixture, action: str) -> list[Any]:
     messages = (record.msg for record in caplog.records if record.name == "handrail")
     return [line for line in messages if isinstance(line, dict) and line["event"] == action]
 
 
 async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall()) as harness:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent()) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_until_settled(thread)
     with caplog.at_level(logging.INFO, "handrail"):
         async with running_bot(Database.open(database_url), run="b") as harness:
             await harness.post_message("are you there?", thread_id=thread)
             state = await harness.wait_until_settled(thread, "paused")
-            told = [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"][-1]
-            assert told == (
+            reply = [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"][-1]
+            assert reply == (
                 "I am paused: the agent oncall does not exist here any more (there are: helper). Ask your operator to "
                 f"add it again under this name, then resume this thread with `handrail threads resume {thread}`. "
                 "Nothing is lost meanwhile."
@@ -49,9 +49,11 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
             await harness.bot.thread_control.resume(thread, person_address("bob"))
             await harness.wait_until_settled(thread, "paused")
             await harness.check_replay(thread)
-    missing = [(line["thread_id"], line["agent"]) for line in lines(caplog, "agent_missing")]
-    assert (missing, lines(caplog, "wakeup_failed")) == ([(thread, "oncall")] * 2, [])
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(), run="c") as harness:
+    missing = [(line["thread_id"], line["agent"]) for line in log_lines(caplog, "agent_missing")]
+    assert (missing, log_lines(caplog, "wakeup_failed")) == ([(thread, "oncall")] * 2, [])
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(), run="c"
+    ) as harness:
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
         await harness.check_replay(thread)
@@ -60,7 +62,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
 async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_url: str, running_bot) -> None:
     recording_tools = RecordingTools()
     async with running_bot(
-        Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall(recording_tools)
+        Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall_agent(recording_tools)
     ) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
@@ -69,18 +71,18 @@ async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_ur
         await harness.wait_until_settled(thread, "paused")
     assert recording_tools.runs == []
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(recording_tools), run="c"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(recording_tools), run="c"
     ) as harness:
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
-    assert [what for _, what in recording_tools.runs] == ["ship v1"]
+    assert [action for _, action in recording_tools.runs] == ["ship v1"]
 
 
-async def started_call(house, database_url: str, *, is_cancelled: bool = False) -> tuple[str, CrashingTools]:
+async def started_call(running_bot, database_url: str, *, is_cancelled: bool = False) -> tuple[str, CrashingTools]:
     """Return a thread whose process ended in the middle of a call, perhaps cancelled since."""
     recording_tools = CrashingTools(happened=True)
     model = ScriptedModel({"intent": "move"})
-    async with house(Database.open(database_url), model, main_agent=oncall(recording_tools)) as harness:
+    async with running_bot(Database.open(database_url), model, main_agent=oncall_agent(recording_tools)) as harness:
         thread = await harness.post_message("move")
         await asyncio.to_thread(recording_tools.started.wait, 20)
         await harness.crash()
@@ -90,12 +92,12 @@ async def started_call(house, database_url: str, *, is_cancelled: bool = False) 
     return thread, recording_tools
 
 
-async def test_started_call_of_a_missing_agent_is_looked_for_later(database_url: str, running_bot) -> None:
+async def test_started_call_of_a_missing_agent_is_checked_later(database_url: str, running_bot) -> None:
     thread, recording_tools = await started_call(running_bot, database_url)
     async with running_bot(Database.open(database_url), run="b") as harness:
         await harness.wait_until_settled(thread, "paused")
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(recording_tools), run="c"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(recording_tools), run="c"
     ) as harness:
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
@@ -103,7 +105,7 @@ async def test_started_call_of_a_missing_agent_is_looked_for_later(database_url:
     assert len(recording_tools.runs) == 1
 
 
-async def test_cancelled_thread_of_a_missing_agent_comes_to_its_end(database_url: str, running_bot) -> None:
+async def test_cancelled_thread_of_a_missing_agent_ends(database_url: str, running_bot) -> None:
     thread, _ = await started_call(running_bot, database_url, is_cancelled=True)
     async with running_bot(Database.open(database_url), run="b") as harness:
         await harness.wait_until(
@@ -112,26 +114,30 @@ async def test_cancelled_thread_of_a_missing_agent_comes_to_its_end(database_url
         assert (await harness.event_types(thread)).count("ToolOutcomeUnknown") == 1
 
 
-async def test_agent_asked_by_another_may_be_the_missing_one(database_url: str, running_bot) -> None:
-    boss = Agent(name="boss", purpose="asks", instructions="Ask.", tools=())
-    both = Roster({"boss": replace(boss, delegates=("oncall",)), "oncall": oncall()}, Policy(people=PEOPLE))
+async def test_missing_delegate_pauses_the_thread(database_url: str, running_bot) -> None:
+    main_agent = Agent(name="boss", purpose="asks", instructions="Ask.", tools=())
+    full_roster = Roster(
+        {"boss": replace(main_agent, delegates=("oncall",)), "oncall": oncall_agent()}, Policy(people=PEOPLE)
+    )
     model = ScriptedModel(AskAgent(agent="oncall", message="look"), SHIP)
-    async with running_bot(Database.open(database_url), model, roster=both) as harness:
+    async with running_bot(Database.open(database_url), model, roster=full_roster) as harness:
         thread = await harness.post_message("look")
         request = await harness.wait_for_request(thread)
-    alone = Roster({"boss": boss}, Policy(people=PEOPLE))
-    async with running_bot(Database.open(database_url), roster=alone, run="b") as harness:
+    reduced_roster = Roster({"boss": main_agent}, Policy(people=PEOPLE))
+    async with running_bot(Database.open(database_url), roster=reduced_roster, run="b") as harness:
         await harness.answer_request(request, "deny")
         assert "the agent oncall" in ((await harness.wait_until_settled(thread, "paused")).paused or "")
 
 
-async def test_removed_tool_of_an_approved_call_is_told_to_the_agent(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall()) as harness:
+async def test_removed_tool_of_an_approved_call_is_an_error_for_the_agent(
+    database_url: str, running_bot, caplog
+) -> None:
+    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall_agent()) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
     with caplog.at_level(logging.INFO, "handrail"):
         async with running_bot(
-            Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(tools=()), run="b"
+            Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(tools=()), run="b"
         ) as harness:
             await harness.answer_request(request, "approve")
             await harness.wait_until_settled(thread)
@@ -139,22 +145,22 @@ async def test_removed_tool_of_an_approved_call_is_told_to_the_agent(database_ur
             assert [event.error for event in failed] == [
                 "the tool ship does not exist here any more, so it did not run; use another one, or say so"
             ]
-    assert [line["tool"] for line in lines(caplog, "tool_missing")] == ["ship"]
+    assert [line["tool"] for line in log_lines(caplog, "tool_missing")] == ["ship"]
 
 
 async def test_removed_tool_of_a_started_call_is_asked_about(database_url: str, running_bot, caplog) -> None:
     thread, _ = await started_call(running_bot, database_url)
-    async with running_bot(Database.open(database_url), main_agent=oncall(tools=()), run="b") as harness:
+    async with running_bot(Database.open(database_url), main_agent=oncall_agent(tools=()), run="b") as harness:
         request = await harness.wait_for_request(thread)
         assert "I cannot tell whether it ran" in (request.question or "")
 
 
-async def test_removed_prefetch_tool_does_not_hold_up_its_thread(database_url: str, running_bot) -> None:
-    async with running_bot(Database.open(database_url), main_agent=oncall(prefetch=("look",))) as harness:
+async def test_removed_prefetch_tool_does_not_block_its_thread(database_url: str, running_bot) -> None:
+    async with running_bot(Database.open(database_url), main_agent=oncall_agent(prefetch=("look",))) as harness:
         await harness.crash()
         thread = await harness.post_message("hello")
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall(tools=()), run="b"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(tools=()), run="b"
     ) as harness:
         await harness.wait_until_settled(thread)
         assert "ToolStarted" not in await harness.event_types(thread)

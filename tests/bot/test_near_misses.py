@@ -1,4 +1,4 @@
-"""Variables that nobody reads because their name is not quite right are told."""
+"""Tests of warnings about misspelled variables."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from bot.settings import Settings
 KNOWN = Settings.from_variables({}).known_variables
 
 
-def warned(*names: str) -> list[str]:
-    return [str(found) for found in find_near_misses(names, KNOWN, {}, ".env")]
+def warnings(*names: str) -> list[str]:
+    return [str(warning) for warning in find_near_misses(names, KNOWN, {}, ".env")]
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("name", "closest"),
     [
         ("OPENAI_KEY", "OPENAI_API_KEY"),
         ("PROT", "PORT"),
@@ -27,21 +27,21 @@ def warned(*names: str) -> list[str]:
         ("HANDRAIL_CONF", "HANDRAIL_CONFIG"),
     ],
 )
-def test_near_miss_is_warned_of_with_the_name_that_was_meant(written: str, meant: str) -> None:
-    assert warned(written) == [f"{written}: is not a variable of Handrail and is ignored; did you mean {meant}?"]
+def test_warning_suggests_the_closest_name(name: str, closest: str) -> None:
+    assert warnings(name) == [f"{name}: is not a variable of Handrail and is ignored; did you mean {closest}?"]
 
 
 @pytest.mark.parametrize(
     "name", ["HOME", "PATH", "HOSTNAME", "TEST_DATABASE_URL", "NO_PROXY", "OPENAI_ORG_ID", "SMTP_HOST", "PWD", "TERM"]
 )
-def test_variable_of_something_else_is_left_alone(name: str) -> None:
-    assert warned(name) == []
+def test_variables_of_other_programs_have_no_warning(name: str) -> None:
+    assert warnings(name) == []
 
 
-def test_nothing_is_warned_of_where_the_right_name_is_set_as_well() -> None:
-    assert warned("OPENAI_KEY", "OPENAI_API_KEY") == []
+def test_no_warning_if_the_right_name_is_set_too() -> None:
+    assert warnings("OPENAI_KEY", "OPENAI_API_KEY") == []
 
 
-def test_near_miss_in_the_file_is_told_with_its_line() -> None:
-    (found,) = find_near_misses(["PROT"], KNOWN, {"PROT": 3}, ".env")
-    assert (found.file, found.line, found.severity) == (".env", 3, "warning")
+def test_warning_about_the_file_has_its_line() -> None:
+    (warning,) = find_near_misses(["PROT"], KNOWN, {"PROT": 3}, ".env")
+    assert (warning.file, warning.line, warning.severity) == (".env", 3, "warning")

@@ -1,4 +1,4 @@
-"""Proxies and certificates of the machine: what cannot be used is named, and the rest goes on."""
+"""Tests of the machine's proxy and certificate variables."""
 
 import ssl
 from pathlib import Path
@@ -18,26 +18,26 @@ from tests.fakes.openai_server import FakeOpenAI
 SOCKS = {"ALL_PROXY": "socks5://user:c4n4ry@127.0.0.1:1"}
 
 
-def warned(variables: dict[str, str]) -> list[str]:
-    return [str(found) for found in NetworkSettings(variables).list_warnings()]
+def warnings(variables: dict[str, str]) -> list[str]:
+    return [str(warning) for warning in NetworkSettings(variables).list_warnings()]
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "http_proxy"])
 @pytest.mark.parametrize(
     "value", ["socks5://u:c4n4ry@h:1", "socks5h://c4n4ry", "ftp://c4n4ry", "http://c4n4ry:port", "http://"]
 )
-def test_proxy_that_cannot_be_used_is_named_without_its_value(name: str, value: str) -> None:
-    (found,) = warned({name: value})
-    assert found.startswith(f"{name}: ")
-    assert "c4n4ry" not in found
+def test_unusable_proxy_is_reported_without_its_value(name: str, value: str) -> None:
+    (warning,) = warnings({name: value})
+    assert warning.startswith(f"{name}: ")
+    assert "c4n4ry" not in warning
 
 
 @pytest.mark.parametrize("value", ["", "proxy.example:3128", "http://u:p@proxy.example:3128", "https://proxy.example"])
-def test_proxy_that_can_be_used_is_not_warned_of(value: str) -> None:
-    assert warned({"HTTPS_PROXY": value}) == []
+def test_usable_proxy_has_no_warning(value: str) -> None:
+    assert warnings({"HTTPS_PROXY": value}) == []
 
 
-def test_unusable_proxy_is_refused_for_what_goes_through_it_alone() -> None:
+def test_unusable_proxy_fails_only_for_urls_that_need_it() -> None:
     with pytest.raises(ConfigurationError, match="^ALL_PROXY: names a SOCKS proxy") as refused:
         NetworkSettings(SOCKS).proxy_for("https://api.example.com/v1")
     assert "c4n4ry" not in str(refused.value)
@@ -46,8 +46,8 @@ def test_unusable_proxy_is_refused_for_what_goes_through_it_alone() -> None:
     assert NetworkSettings({**SOCKS, "no_proxy": "*"}).proxy_for("https://api.example.com") is None
 
 
-async def test_model_on_this_machine_is_reached_whatever_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", SOCKS["ALL_PROXY"])  # the client itself would not even be made
+async def test_local_model_ignores_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", SOCKS["ALL_PROXY"])  # the client could not even be created
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
     network = NetworkSettings({**SOCKS, "SSL_CERT_FILE": "/nonexistent"})
     async with FakeOpenAI.running(key="none") as provider:
@@ -59,17 +59,17 @@ async def test_model_on_this_machine_is_reached_whatever_proxy_is_set(monkeypatc
     assert completion.outcome is CompletionOutcome.OK
 
 
-async def test_model_that_cannot_be_reached_says_which_variable_is_to_blame() -> None:
+async def test_unusable_model_names_the_wrong_variable() -> None:
     completion = await UnusableModel("m", "ALL_PROXY: names a SOCKS proxy").complete(MODEL_REQUEST)
     assert (completion.outcome, completion.detail) == (CompletionOutcome.BAD_REQUEST, "ALL_PROXY: names a SOCKS proxy")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:1", "127.8.8.8"])
-def test_this_machine_is_reached_without_any_proxy(host: str) -> None:
+def test_local_hosts_need_no_proxy(host: str) -> None:
     assert NetworkSettings({**SOCKS, "HTTP_PROXY": "http://proxy:1"}).proxy_for(f"http://{host}/v1") is None
 
 
-def test_certificates_that_cannot_be_used_are_named_and_others_taken(tmp_path: Path) -> None:
+def test_unusable_certificates_are_reported_and_replaced(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.touch()
     for variables, reason in (
@@ -78,16 +78,16 @@ def test_certificates_that_cannot_be_used_are_named_and_others_taken(tmp_path: P
         ({"SSL_CERT_FILE": str(tmp_path)}, "names"),
         ({"SSL_CERT_DIR": str(empty)}, "names no existing folder"),
     ):
-        (found,) = warned(variables)
-        assert found.startswith(f"{next(iter(variables))}: {reason}")
+        (warning,) = warnings(variables)
+        assert warning.startswith(f"{next(iter(variables))}: {reason}")
         assert NetworkSettings(variables).create_tls_context().cert_store_stats()["x509_ca"] > 0
 
 
-def test_certificates_the_machine_names_are_the_ones_that_count(tmp_path: Path) -> None:
+def test_uses_the_certificates_of_the_machine(tmp_path: Path) -> None:
     first = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----")
     file = tmp_path / "one.pem"
     file.write_text(first[0] + first[1] + "\n")
     variables = {"SSL_CERT_FILE": str(file)}
-    assert warned(variables) == []
+    assert warnings(variables) == []
     context = NetworkSettings(variables).create_tls_context()
     assert (context.cert_store_stats()["x509_ca"], context.verify_mode) == (1, ssl.CERT_REQUIRED)

@@ -1,4 +1,4 @@
-"""The main job in the engine: a message, a gated call, an answer, the tool, a reply."""
+"""Tests of the engine's main path: a message, a call that needs approval, an answer, the tool, a reply."""
 
 import asyncio
 from collections import Counter
@@ -21,19 +21,19 @@ ROUND_TRIP = [
 ]
 
 
-async def test_an_approved_call_runs_once_and_the_reply_follows(database: Database, running_bot) -> None:
+async def test_approved_call_runs_once_and_a_reply_follows(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         assert harness.recording_tools.runs == []
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)
-        assert [what for _, what in harness.recording_tools.runs] == ["ship v1"]
+        assert [action for _, action in harness.recording_tools.runs] == ["ship v1"]
         assert Counter(await harness.event_types(thread)) == Counter(ROUND_TRIP)
         await harness.check_replay(thread)
 
 
-async def test_an_approval_round_trip_takes_at_most_nine_commits(database: Database, running_bot) -> None:
+async def test_approval_round_trip_needs_nine_commits_or_fewer(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread), "approve")
@@ -41,7 +41,7 @@ async def test_an_approval_round_trip_takes_at_most_nine_commits(database: Datab
         assert len(harness.commits) <= 9
 
 
-async def test_a_denial_runs_nothing_and_its_comment_reaches_the_model(database: Database, running_bot) -> None:
+async def test_denial_runs_nothing_and_its_comment_reaches_the_model(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DoneForNow(message="Not shipped."))
     async with running_bot(database, model) as harness:
         thread = await harness.post_message("ship v1")
@@ -51,15 +51,17 @@ async def test_a_denial_runs_nothing_and_its_comment_reaches_the_model(database:
         assert 'person_denied by="person:bob">use &lt;v2&gt; instead<' in model.received[-1].prompt.user
 
 
-async def test_the_requester_and_strangers_are_refused_and_the_request_stays_open(
-    database: Database, running_bot
-) -> None:
+async def test_requester_and_strangers_cannot_approve(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread = await harness.post_message("ship v1", person_key="bob")
         request = await harness.wait_for_request(thread)
-        for who, why in (("bob", "second person"), ("alice", "not among those"), ("mallory", "not among those")):
-            with pytest.raises(Forbidden, match=why):
-                await harness.answer_request(request, "approve", person_key=who)
+        for person_key, reason in (
+            ("bob", "second person"),
+            ("alice", "not among those"),
+            ("mallory", "not among those"),
+        ):
+            with pytest.raises(Forbidden, match=reason):
+                await harness.answer_request(request, "approve", person_key=person_key)
         state = await harness.bot.engine.load(thread)
         assert state.status == "waiting_for_human"
         assert [(a.by, a.counted) for a in (await harness.bot.approvals.find_request(request.id)).answers] == [
@@ -69,16 +71,16 @@ async def test_the_requester_and_strangers_are_refused_and_the_request_stays_ope
         assert "mallory" not in str(await harness.events(thread))
 
 
-async def test_refused_answers_are_all_told_and_do_not_grow_for_ever(database: Database, running_bot) -> None:
+async def test_recorded_refused_answers_are_limited(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         for number in range(MAX_UNCOUNTED_ANSWERS + 5):
             with pytest.raises(Forbidden, match="not among those"):
                 await harness.answer_request(request, "approve", person_key="alice", comment=f"no {number}")
-        kept = await harness.bot.approvals.find_request(request.id)
-        assert [answer.comment for answer in kept.answers] == [f"no {n}" for n in range(90, 100)]
-        assert kept.refused_count == MAX_UNCOUNTED_ANSWERS
+        refused_request = await harness.bot.approvals.find_request(request.id)
+        assert [answer.comment for answer in refused_request.answers] == [f"no {n}" for n in range(90, 100)]
+        assert refused_request.refused_count == MAX_UNCOUNTED_ANSWERS
         assert (await harness.event_types(thread)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)
@@ -88,10 +90,10 @@ async def test_refused_answers_are_all_told_and_do_not_grow_for_ever(database: D
         await harness.check_replay(thread)
 
 
-async def test_long_texts_are_cut_where_they_enter_the_log(database: Database, running_bot) -> None:
-    whole = "é" * MAX_TEXT_BYTES
-    async with running_bot(database, ScriptedModel(DoneForNow(message=whole))) as harness:
-        thread = await harness.post_message(whole)
+async def test_long_texts_are_truncated_when_appended(database: Database, running_bot) -> None:
+    long_text = "é" * MAX_TEXT_BYTES
+    async with running_bot(database, ScriptedModel(DoneForNow(message=long_text))) as harness:
+        thread = await harness.post_message(long_text)
         await harness.wait_until_settled(thread)
         texts = [
             event.text for event in await harness.events(thread) if event.type in ("MessageReceived", "ReplyChosen")
@@ -103,24 +105,30 @@ async def test_long_texts_are_cut_where_they_enter_the_log(database: Database, r
         await harness.check_replay(thread)
 
 
-async def test_of_a_hundred_answers_at_once_one_decides_and_the_others_are_told_who_did(
-    database: Database, running_bot
-) -> None:
+async def test_one_of_100_concurrent_answers_wins(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
-        tried = [("bob", "approve"), ("carol", "deny")] * 50
-        tries = [harness.answer_request(request, decision, person_key=who) for who, decision in tried]
-        ends = await asyncio.gather(*tries, return_exceptions=True)
-        ((winner, _),) = [who for who, end in zip(tried, ends, strict=True) if not isinstance(end, AlreadySettled)]
+        answers = [("bob", "approve"), ("carol", "deny")] * 50
+        tasks = [harness.answer_request(request, decision, person_key=person_key) for person_key, decision in answers]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        ((winner, _),) = [
+            person_key
+            for person_key, result in zip(answers, results, strict=True)
+            if not isinstance(result, AlreadySettled)
+        ]
         assert (
-            sum(isinstance(end, AlreadySettled) and f"by {winner.title()} (terminal)" in str(end) for end in ends) == 99
+            sum(
+                isinstance(result, AlreadySettled) and f"by {winner.title()} (terminal)" in str(result)
+                for result in results
+            )
+            == 99
         )
         await harness.wait_until_settled(thread)
         assert len(harness.recording_tools.runs) == (winner == "bob")
 
 
-async def test_a_question_is_answered_in_the_thread_and_the_agent_goes_on(database: Database, running_bot) -> None:
+async def test_message_answers_a_question(database: Database, running_bot) -> None:
     ask = RequestHumanInput(question="Where?", choices=("here", "there"), format="multiple_choice")
     model = ScriptedModel(ask, DoneForNow(message="There it is."))
     async with running_bot(database, model) as harness:
@@ -133,18 +141,18 @@ async def test_a_question_is_answered_in_the_thread_and_the_agent_goes_on(databa
         assert "person_answered" in model.received[-1].prompt.user
 
 
-async def test_a_message_while_an_approval_is_open_never_approves(database: Database, running_bot) -> None:
+async def test_message_while_an_approval_is_open_never_approves(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread = await harness.post_message("ship v1")
         await harness.wait_for_request(thread)
-        for words in ("yes", "ok", "approve", "APPROVE A00003", "looks good to me"):
-            await harness.post_message(words, thread_id=thread, person_key="bob")
+        for text in ("yes", "ok", "approve", "APPROVE A00003", "looks good to me"):
+            await harness.post_message(text, thread_id=thread, person_key="bob")
         state = await harness.bot.engine.load(thread)
         assert state.status == "waiting_for_human"
         assert harness.recording_tools.runs == []
 
 
-async def test_a_new_instruction_supersedes_the_open_approval(database: Database, running_bot) -> None:
+async def test_new_instruction_supersedes_the_open_approval(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, {"intent": "ship", "tag": "v2"})
     async with running_bot(database, model) as harness:
         thread = await harness.post_message("ship v1")
@@ -162,7 +170,7 @@ async def test_a_new_instruction_supersedes_the_open_approval(database: Database
         assert state.status == "waiting_for_human"
 
 
-async def test_after_done_for_now_a_new_message_re_opens_the_thread(database: Database, running_bot) -> None:
+async def test_new_message_reopens_a_finished_thread(database: Database, running_bot) -> None:
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="Hello."), DoneForNow(message="Hello again."))
     ) as harness:
@@ -172,7 +180,7 @@ async def test_after_done_for_now_a_new_message_re_opens_the_thread(database: Da
         await harness.wait_until(thread, lambda s: len([e for e in s.history if e.type == "ReplyChosen"]) == 2)
 
 
-async def test_an_await_survives_as_a_time_and_ends_when_the_clock_says_so(database: Database, running_bot) -> None:
+async def test_await_step_ends_at_its_time(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as harness:
         thread = await harness.post_message("wait a bit")
         await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")

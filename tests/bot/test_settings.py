@@ -1,4 +1,4 @@
-"""The environment: defaults, sources, shapes, and mistakes that never repeat a value."""
+"""Tests of settings: defaults, sources, validation, and errors that never show a value."""
 
 import traceback
 from pathlib import Path
@@ -20,85 +20,85 @@ CANARY = "c4n4ry"
 SID = "0123456789abcdef" * 2
 
 
-def settings(**variables: str) -> Settings:
-    """What an environment of exactly these variables amounts to."""
+def load(**variables: str) -> Settings:
+    """Load settings from exactly these variables."""
     return load_settings(variables, env_file=None)
 
 
-def complaints(**variables: str) -> list[str]:
+def error_lines(**variables: str) -> list[str]:
     with pytest.raises(ConfigurationError) as raised:
-        settings(**variables)
+        load(**variables)
     assert str(raised.value) == "\n".join(map(str, raised.value.details))
     return str(raised.value).split("\n")
 
 
-def complaint(**variables: str) -> str:
-    (only,) = complaints(**variables)
-    return only
+def only_error_line(**variables: str) -> str:
+    (line,) = error_lines(**variables)
+    return line
 
 
-# --- where values come from ---
+# --- sources ---
 
 
-def test_an_empty_environment_is_enough() -> None:
-    nothing_set = settings()
-    assert nothing_set.database_url.get_secret_value() == "sqlite:///.handrail/handrail.db"
-    assert (nothing_set.host, nothing_set.port) == ("127.0.0.1", 8000)
-    assert nothing_set.environment == "development"
-    assert nothing_set.smtp_listen == ListenAddress(host="127.0.0.1", port=2525)
-    assert nothing_set.secret_key is None
-    assert nothing_set.handrail_api_tokens == ()
+def test_empty_environment_has_defaults() -> None:
+    settings = load()
+    assert settings.database_url.get_secret_value() == "sqlite:///.handrail/handrail.db"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.environment == "development"
+    assert settings.smtp_listen == ListenAddress(host="127.0.0.1", port=2525)
+    assert settings.secret_key is None
+    assert settings.handrail_api_tokens == ()
 
 
-def test_copying_the_example_changes_nothing() -> None:
-    assert load_settings({}, env_file=EXAMPLE).model_dump() == settings().model_dump()
+def test_example_file_has_the_defaults() -> None:
+    assert load_settings({}, env_file=EXAMPLE).model_dump() == load().model_dump()
 
 
-def test_the_example_has_every_variable_with_its_meaning() -> None:
+def test_example_file_describes_every_variable() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
-    told = {
+    descriptions = {
         line.partition("=")[0]: lines[n - 1].removeprefix("# ") for n, line in enumerate(lines) if line[:1].isalpha()
     }
-    assert told == {name.upper(): field.description for name, field in Settings.model_fields.items()}
+    assert descriptions == {name.upper(): field.description for name, field in Settings.model_fields.items()}
 
 
-def test_every_variable_of_the_contract_is_there() -> None:
+def test_public_variables_exist() -> None:
     contract = """
         DATABASE_URL HANDRAIL_CONFIG HOST PORT PUBLIC_URL SECRET_KEY HANDRAIL_API_TOKENS OPENAI_API_KEY OPENAI_BASE_URL
         OPENAI_MODEL SLACK_BOT_TOKEN SLACK_SIGNING_SECRET SLACK_APP_TOKEN SLACK_API_URL TWILIO_ACCOUNT_SID
         TWILIO_AUTH_TOKEN TWILIO_FROM TWILIO_API_URL EMAIL_ADDRESS SMTP_LISTEN LMTP_LISTEN SMTP_URL EMAIL_AUTHSERV_ID
         LOG_LEVEL LOG_FORMAT ENVIRONMENT DEPLOY_REPO HANDRAIL_URL HANDRAIL_API_TOKEN NO_COLOR
     """
-    grown = ["OPENAI_CONCURRENCY", "OPENAI_TIMEOUT", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009, docs/adr/0021
-    assert {name.upper() for name in Settings.model_fields} == {*contract.split(), *grown}
+    added = ["OPENAI_CONCURRENCY", "OPENAI_TIMEOUT", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009, docs/adr/0021
+    assert {name.upper() for name in Settings.model_fields} == {*contract.split(), *added}
 
 
-def test_options_win_over_the_environment_and_the_environment_over_the_file(tmp_path: Path) -> None:
+def test_options_override_environment_and_environment_overrides_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=1\nHOST=file\nLOG_LEVEL=debug\n")
-    found = load_settings({"PORT": "2", "HOST": "process"}, env_file=file, overrides={"PORT": "3"})
-    assert (found.port, found.host, found.log_level) == (3, "process", "debug")
+    settings = load_settings({"PORT": "2", "HOST": "process"}, env_file=file, overrides={"PORT": "3"})
+    assert (settings.port, settings.host, settings.log_level) == (3, "process", "debug")
 
 
-def test_an_empty_value_counts_as_unset_and_lets_the_file_speak(tmp_path: Path) -> None:
+def test_empty_variable_does_not_override_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=9000\n")
     assert load_settings({"PORT": " ", "OPENAI_API_KEY": ""}, env_file=file).port == 9000
 
 
-def test_only_where_the_contract_says_so_empty_switches_off() -> None:
-    assert settings(SMTP_LISTEN="").smtp_listen is None
-    assert settings(LMTP_LISTEN="").lmtp_listen is None
+def test_empty_listen_address_disables_the_server() -> None:
+    assert load(SMTP_LISTEN="").smtp_listen is None
+    assert load(LMTP_LISTEN="").lmtp_listen is None
 
 
-def test_the_file_is_read_without_expanding_anything(tmp_path: Path) -> None:
+def test_file_is_read_without_expansion(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("export SECRET_KEY='a${HOME}$b' # why\n")
     key = load_settings({}, env_file=file).secret_key
     assert key == SecretStr("a${HOME}$b")
 
 
-def test_a_line_of_the_file_that_makes_no_sense_is_told_but_not_shown(tmp_path: Path) -> None:
+def test_unreadable_line_is_reported_without_its_text(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(f"PORT=1\n= {CANARY}\n")
     with pytest.raises(ConfigurationError) as raised:
@@ -106,7 +106,7 @@ def test_a_line_of_the_file_that_makes_no_sense_is_told_but_not_shown(tmp_path: 
     assert str(raised.value) == f"{file}:2: cannot be read; write NAME=value"
 
 
-def test_a_file_that_is_no_text_is_refused_and_a_missing_one_is_not(tmp_path: Path) -> None:
+def test_binary_file_is_refused_and_missing_file_is_not(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     assert load_settings({}, env_file=file).port == 8000
     file.write_bytes(b"\xff")
@@ -116,25 +116,25 @@ def test_a_file_that_is_no_text_is_refused_and_a_missing_one_is_not(tmp_path: Pa
         load_settings({}, env_file=tmp_path)
 
 
-# --- what values mean ---
+# --- values ---
 
 
-def test_urls_of_this_server_follow_the_port_unless_set() -> None:
-    assert settings(PORT="9000").public_url == "http://localhost:9000"
-    assert settings(PORT="9000").handrail_url == "http://127.0.0.1:9000"
-    assert settings(PUBLIC_URL="https://rail.example.com/").public_url == "https://rail.example.com"
+def test_default_urls_have_the_configured_port() -> None:
+    assert load(PORT="9000").public_url == "http://localhost:9000"
+    assert load(PORT="9000").handrail_url == "http://127.0.0.1:9000"
+    assert load(PUBLIC_URL="https://rail.example.com/").public_url == "https://rail.example.com"
 
 
-def test_api_tokens_have_a_name_and_perhaps_a_person() -> None:
-    assert settings(HANDRAIL_API_TOKENS="ci:abc=, alice:d-e.f:alice").handrail_api_tokens == (
+def test_api_tokens_have_a_name_and_an_optional_person() -> None:
+    assert load(HANDRAIL_API_TOKENS="ci:abc=, alice:d-e.f:alice").handrail_api_tokens == (
         ApiToken(name="ci", secret=SecretStr("abc=")),
         ApiToken(name="alice", secret=SecretStr("d-e.f"), person="alice"),
     )
 
 
-def test_api_tokens_have_scopes_of_their_own_or_the_usual_ones() -> None:
+def test_api_tokens_have_written_or_default_scopes() -> None:
     text = "ci:abc::start+read,alice:def:alice:admin,bob:ghi:bob"
-    ci, alice, bob = settings(HANDRAIL_API_TOKENS=text).handrail_api_tokens
+    ci, alice, bob = load(HANDRAIL_API_TOKENS=text).handrail_api_tokens
     assert (ci.person, ci.granted_scopes(is_admin=False)) == (None, ("read", "start"))
     assert (alice.person, alice.granted_scopes(is_admin=False)) == ("alice", ("read", "start", "answer", "admin"))
     assert bob.granted_scopes(is_admin=False) == ("read", "start", "answer")
@@ -142,8 +142,8 @@ def test_api_tokens_have_scopes_of_their_own_or_the_usual_ones() -> None:
     assert ci.granted_scopes(is_admin=True) == ("read", "start")
 
 
-def test_two_twilio_tokens_are_for_rotation() -> None:
-    assert settings(TWILIO_AUTH_TOKEN="new,old").twilio_auth_token == (SecretStr("new"), SecretStr("old"))
+def test_accepts_two_twilio_tokens() -> None:
+    assert load(TWILIO_AUTH_TOKEN="new,old").twilio_auth_token == (SecretStr("new"), SecretStr("old"))
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_two_twilio_tokens_are_for_rotation() -> None:
         ("HANDRAIL_CONFIG", "elsewhere.toml"),
     ],
 )
-def test_a_value_of_the_right_shape_is_taken(name: str, value: str) -> None:
-    assert getattr(settings(**{name: value}), name.lower())
+def test_accepts_valid_value(name: str, value: str) -> None:
+    assert getattr(load(**{name: value}), name.lower())
 
 
 @pytest.mark.parametrize(
@@ -209,24 +209,24 @@ def test_a_value_of_the_right_shape_is_taken(name: str, value: str) -> None:
         ("LOG_FORMAT", "xml"),
     ],
 )  # fmt: skip
-def test_a_value_of_the_wrong_shape_is_refused_with_how_to_write_it_and_is_not_repeated(name: str, value: str) -> None:
-    told = complaint(**{name: value})
-    assert told.startswith(f"{name}: ")
-    assert f"; write it like {name}=" in told
-    assert CANARY not in told
+def test_invalid_value_error_has_an_example_and_hides_the_value(name: str, value: str) -> None:
+    line = only_error_line(**{name: value})
+    assert line.startswith(f"{name}: ")
+    assert f"; write it like {name}=" in line
+    assert CANARY not in line
 
 
-def test_all_mistakes_are_told_at_once_and_a_default_that_hangs_on_one_is_not() -> None:
-    told = complaints(PORT="0", LOG_LEVEL="x", SMTP_LISTEN="y")
-    assert [line.partition(":")[0] for line in told] == ["PORT", "SMTP_LISTEN", "LOG_LEVEL"]
-    assert told[0] == "PORT: must be at least 1; write it like PORT=8000"
+def test_all_errors_are_reported_together() -> None:
+    messages = error_lines(PORT="0", LOG_LEVEL="x", SMTP_LISTEN="y")
+    assert [line.partition(":")[0] for line in messages] == ["PORT", "SMTP_LISTEN", "LOG_LEVEL"]
+    assert messages[0] == "PORT: must be at least 1; write it like PORT=8000"
 
 
 # --- API tokens ---
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("ci", "entry 1 is not name:token, name:token:person"),
         ("ci:x,", "entry 2 is not name:token, name:token:person"),
@@ -239,14 +239,14 @@ def test_all_mistakes_are_told_at_once_and_a_default_that_hangs_on_one_is_not() 
         ("ci:x,al:x", "entries 1 and 2 have the same token"),
     ],
 )
-def test_a_malformed_token_is_named_by_its_position_only(text: str, told: str) -> None:
-    complained = complaint(HANDRAIL_API_TOKENS=text)
-    assert complained.startswith(f"HANDRAIL_API_TOKENS: {told}")
-    assert "; write it like" in complained
+def test_malformed_token_is_named_by_its_position_only(text: str, message: str) -> None:
+    line = only_error_line(HANDRAIL_API_TOKENS=text)
+    assert line.startswith(f"HANDRAIL_API_TOKENS: {message}")
+    assert "; write it like" in line
 
 
 @given(st.text(st.sampled_from("ab:,= é\n+"), max_size=20))
-def test_any_text_is_either_tokens_or_refused(text: str) -> None:
+def test_any_text_is_parsed_to_tokens_or_refused(text: str) -> None:
     try:
         tokens = parse_api_tokens(text)
     except ValueError:
@@ -258,30 +258,32 @@ def test_any_text_is_either_tokens_or_refused(text: str) -> None:
 # --- production ---
 
 
-def test_production_demands_secrets_of_its_own_and_says_where_to_get_them() -> None:
-    told = complaints(ENVIRONMENT="production")
-    assert told[0].startswith("SECRET_KEY: must be set in production; write it like SECRET_KEY=")
-    assert told[1].startswith("HANDRAIL_API_TOKENS: must be set in production; write it like HANDRAIL_API_TOKENS=ci:")
-    assert "openssl rand -hex 32" in told[0]
-    assert "handrail tokens new" in told[1]
+def test_production_requires_secrets_and_says_how_to_create_them() -> None:
+    messages = error_lines(ENVIRONMENT="production")
+    assert messages[0].startswith("SECRET_KEY: must be set in production; write it like SECRET_KEY=")
+    assert messages[1].startswith(
+        "HANDRAIL_API_TOKENS: must be set in production; write it like HANDRAIL_API_TOKENS=ci:"
+    )
+    assert "openssl rand -hex 32" in messages[0]
+    assert "handrail tokens new" in messages[1]
 
 
 def test_production_refuses_short_secrets() -> None:
-    told = complaints(ENVIRONMENT="production", SECRET_KEY=CANARY, HANDRAIL_API_TOKENS=f"a:{'x' * 24},b:{CANARY}")
-    assert "SECRET_KEY: must have at least 32 characters in production" in told[0]
-    assert "HANDRAIL_API_TOKENS: entry 2 must have at least 24 characters in production" in told[1]
+    messages = error_lines(ENVIRONMENT="production", SECRET_KEY=CANARY, HANDRAIL_API_TOKENS=f"a:{'x' * 24},b:{CANARY}")
+    assert "SECRET_KEY: must have at least 32 characters in production" in messages[0]
+    assert "HANDRAIL_API_TOKENS: entry 2 must have at least 24 characters in production" in messages[1]
 
 
-def test_production_starts_with_long_ones() -> None:
-    found = settings(ENVIRONMENT="production", SECRET_KEY="k" * 32, HANDRAIL_API_TOKENS=f"ci:{'t' * 24}")
-    assert found.environment == "production"
+def test_production_accepts_long_secrets() -> None:
+    settings = load(ENVIRONMENT="production", SECRET_KEY="k" * 32, HANDRAIL_API_TOKENS=f"ci:{'t' * 24}")
+    assert settings.environment == "production"
 
 
-def test_development_takes_short_ones() -> None:
-    assert settings(SECRET_KEY="k", HANDRAIL_API_TOKENS="ci:t").secret_key == SecretStr("k")
+def test_development_accepts_short_secrets() -> None:
+    assert load(SECRET_KEY="k", HANDRAIL_API_TOKENS="ci:t").secret_key == SecretStr("k")
 
 
-# --- secrets stay secret ---
+# --- secrets are never shown ---
 
 EVERY_SECRET = {
     "DATABASE_URL": f"postgresql://u:{CANARY}@host/db",
@@ -300,44 +302,45 @@ EVERY_SECRET = {
 }
 
 
-def test_no_secret_is_seen_when_settings_are_printed() -> None:
-    found = settings(**EVERY_SECRET)
-    shown = f"{found!r} {found} {found.model_dump()} {found.model_dump_json()} {found.get_variable('ALERTS_TOKEN')!r}"
-    assert CANARY not in shown
+def test_printed_settings_show_no_secrets() -> None:
+    settings = load(**EVERY_SECRET)
+    text = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    text += repr(settings.get_variable("ALERTS_TOKEN"))
+    assert CANARY not in text
 
 
-def test_no_secret_is_seen_in_the_traceback_of_a_mistake() -> None:
+def test_traceback_of_an_error_shows_no_secrets() -> None:
     with pytest.raises(ConfigurationError) as raised:
-        settings(**EVERY_SECRET, PORT="x", PUBLIC_URL="x")
+        load(**EVERY_SECRET, PORT="x", PUBLIC_URL="x")
     assert CANARY not in "".join(traceback.format_exception(raised.value))
     assert raised.value.__context__ is None
 
 
-# --- variables that are not ours ---
+# --- other variables ---
 
 
-def test_a_variable_the_configuration_names_is_found_in_the_environment_and_in_the_file(tmp_path: Path) -> None:
+def test_get_variable_reads_environment_and_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("ALERTS_TOKEN=from-file\n")
     assert load_settings({}, env_file=file).get_variable("ALERTS_TOKEN") == SecretStr("from-file")
     assert load_settings({"ALERTS_TOKEN": "x"}, env_file=file).get_variable("ALERTS_TOKEN") == SecretStr("x")
-    assert settings().get_variable("ALERTS_TOKEN") is None
+    assert load().get_variable("ALERTS_TOKEN") is None
 
 
-def test_agents_see_the_environment_without_what_is_ours() -> None:
-    found = settings(PATH="/bin", DEPLOY_REPO="repo.git", SECRET_KEY="k", SLACK_BOT_TOKEN="xoxb-1")
-    assert found.agent_environment == {"PATH": "/bin", "DEPLOY_REPO": "repo.git"}
+def test_agents_do_not_see_handrail_settings() -> None:
+    settings = load(PATH="/bin", DEPLOY_REPO="repo.git", SECRET_KEY="k", SLACK_BOT_TOKEN="xoxb-1")
+    assert settings.agent_environment == {"PATH": "/bin", "DEPLOY_REPO": "repo.git"}
 
 
-def test_several_hosts_of_a_database_are_read_apart() -> None:
-    given = SecretStr("postgresql://bot:p%40ss@one:5432,two,three:6000/db?target_session_attrs=read-write")
-    url = make_url(validate_database_url(given).get_secret_value())
+def test_accepts_database_url_with_several_hosts() -> None:
+    url_text = SecretStr("postgresql://bot:p%40ss@one:5432,two,three:6000/db?target_session_attrs=read-write")
+    url = make_url(validate_database_url(url_text).get_secret_value())
     assert url.query == {"host": ("one:5432", "two", "three:6000"), "target_session_attrs": "read-write"}
     assert (url.username, url.password, url.database) == ("bot", "p@ss", "db")
 
 
 @pytest.mark.parametrize("hosts", ["one:x,two", "one:5432,,two", "one two,three", "[::1,two"])
-def test_what_is_no_host_among_several_is_refused_without_repeating_it(hosts: str) -> None:
+def test_invalid_host_is_refused_without_showing_the_url(hosts: str) -> None:
     with pytest.raises(ValueError, match="the host or the port cannot be read") as refused:
         validate_database_url(SecretStr(f"postgresql://bot:secret@{hosts}/db"))
     assert "secret" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Two processes on one database: whoever comes second finds what the first one did."""
+"""Tests of two bots on one PostgreSQL database."""
 
 import asyncio
 import threading
@@ -30,13 +30,13 @@ OLDEST_FIRST = {"status": None, "agent": None, "before": None, "limit": 200}
 
 
 class Model:
-    """Ships what it is told to ship, in whichever process it is asked."""
+    """Model for both bots: chooses `ship` until it has run, then is done."""
 
     def __init__(self) -> None:
-        self.turns = 0
+        self.call_count = 0
 
     async def complete(self, model_request, on_partial=None):
-        self.turns += 1
+        self.call_count += 1
         return await ScriptedModel(SHIP if "did ship" not in model_request.prompt.user else DONE).complete(
             model_request
         )
@@ -53,24 +53,24 @@ async def two_bots(postgres_url: str) -> AsyncIterator[tuple[BotHarness, BotHarn
         yield first, second
 
 
-def heard(harness: BotHarness, text: str) -> IncomingMessage:
+def build_message(harness: BotHarness, text: str) -> IncomingMessage:
     return IncomingMessage(
         text=text, by=ALICE, source=TERMINAL, provenance=Provenance.VERIFIED_PERSON, at=harness.clock.now()
     )
 
 
-async def opens(harness: BotHarness, claim: IdempotencyClaim) -> CommitResult:
-    opening = NewThread(message=heard(harness, "ship v1"), requester=ALICE, origin=TERMINAL)
+async def open_thread(harness: BotHarness, claim: IdempotencyClaim) -> CommitResult:
+    new_thread = NewThread(message=build_message(harness, "ship v1"), requester=ALICE, origin=TERMINAL)
     return await harness.bot.threads.open(
-        opening, claim=claim, render_response=lambda recorded: recorded.after.thread_id
+        new_thread, claim=claim, render_response=lambda commit: commit.after.thread_id
     )
 
 
-async def test_what_comes_in_twice_at_the_same_time_is_one_thread_and_the_loser_finds_the_first_reply(two_bots) -> None:
+async def test_concurrent_duplicates_create_one_thread_and_replay_the_reply(two_bots) -> None:
     claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
-    arrivals = await asyncio.gather(*(opens(harness, claim) for harness in two_bots for _ in range(10)))
-    (thread,) = {r.duplicate_of.reply if r.duplicate_of else r.after.thread_id for r in arrivals}
-    assert sum(r.duplicate_of is None for r in arrivals) == 1
+    commits = await asyncio.gather(*(open_thread(harness, claim) for harness in two_bots for _ in range(10)))
+    (thread,) = {r.duplicate_of.reply if r.duplicate_of else r.after.thread_id for r in commits}
+    assert sum(r.duplicate_of is None for r in commits) == 1
     threads = await two_bots[0].bot.engine.database.transaction(
         lambda connection: list_thread_states(connection, **OLDEST_FIRST)
     )
@@ -78,48 +78,60 @@ async def test_what_comes_in_twice_at_the_same_time_is_one_thread_and_the_loser_
     assert (await two_bots[0].event_types(thread)).count("MessageReceived") == 1
 
 
-async def test_what_is_said_in_one_thread_at_the_same_time_is_all_kept_in_one_order(two_bots) -> None:
-    thread = (await opens(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
+async def test_concurrent_messages_are_all_recorded_in_one_order(two_bots) -> None:
+    thread = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
     await two_bots[0].wait_for_request(thread)
-    words = [f"by the way, {number}" for number in range(20)]
+    texts = [f"by the way, {number}" for number in range(20)]
     await asyncio.gather(
-        *(two_bots[n % 2].bot.threads.post_message(thread, heard(two_bots[0], text)) for n, text in enumerate(words))
+        *(
+            two_bots[n % 2].bot.threads.post_message(thread, build_message(two_bots[0], text))
+            for n, text in enumerate(texts)
+        )
     )
-    told = [event.text for event in await two_bots[1].events(thread) if event.type == "MessageReceived"]
-    assert Counter(told) == Counter(["ship v1", *words])
+    received = [event.text for event in await two_bots[1].events(thread) if event.type == "MessageReceived"]
+    assert Counter(received) == Counter(["ship v1", *texts])
     for harness in two_bots:
         await harness.check_replay(thread)
         assert (await harness.bot.engine.load(thread)).version == len(await harness.events(thread))
 
 
-async def test_of_a_hundred_answers_to_two_processes_one_decides_and_the_others_are_told_who_did(two_bots) -> None:
-    thread = (await opens(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
+async def test_one_of_100_answers_to_two_processes_wins(two_bots) -> None:
+    thread = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
     request = await two_bots[0].wait_for_request(thread)
-    tried = [(harness, who) for who in ("bob", "carol") for harness in two_bots for _ in range(25)]
-    ends = await asyncio.gather(
-        *(harness.answer_request(request, "approve", person_key=who) for harness, who in tried), return_exceptions=True
+    attempts = [(harness, person_key) for person_key in ("bob", "carol") for harness in two_bots for _ in range(25)]
+    results = await asyncio.gather(
+        *(harness.answer_request(request, "approve", person_key=person_key) for harness, person_key in attempts),
+        return_exceptions=True,
     )
-    ((_, winner),) = [one for one, end in zip(tried, ends, strict=True) if not isinstance(end, AlreadySettled)]
-    assert sum(isinstance(end, AlreadySettled) and f"by {winner.title()} (terminal)" in str(end) for end in ends) == 99
+    ((_, winner),) = [
+        attempt for attempt, result in zip(attempts, results, strict=True) if not isinstance(result, AlreadySettled)
+    ]
+    assert (
+        sum(
+            isinstance(result, AlreadySettled) and f"by {winner.title()} (terminal)" in str(result)
+            for result in results
+        )
+        == 99
+    )
     await two_bots[1].wait_until_settled(thread)
-    assert [what for _, what in two_bots[0].recording_tools.runs] == ["ship v1"]
+    assert [action for _, action in two_bots[0].recording_tools.runs] == ["ship v1"]
     assert (await two_bots[1].event_types(thread)).count("RequestAnswered") == 1
 
 
-async def test_what_was_kept_though_nobody_heard_of_it_is_found_when_it_is_sent_again(postgres_url: str) -> None:
-    with postgres_proxy(postgres_url) as wired:
-        async with running_bot(Database.open(wired.url), ScriptedModel(SHIP), has_job_queue=True) as harness:
+async def test_retry_after_a_lost_commit_response_finds_the_commit(postgres_url: str) -> None:
+    with postgres_proxy(postgres_url) as proxy:
+        async with running_bot(Database.open(proxy.url), ScriptedModel(SHIP), has_job_queue=True) as harness:
             claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
-            wired.lose_commit_containing("INSERT INTO inbox")
+            proxy.lose_commit_containing("INSERT INTO inbox")
             with pytest.raises(StoreUnavailable):
-                await opens(harness, claim)
-            again = await opens(harness, claim)
-            assert again.duplicate_of is not None
-            await harness.wait_for_request(again.duplicate_of.thread_id)
+                await open_thread(harness, claim)
+            duplicate = await open_thread(harness, claim)
+            assert duplicate.duplicate_of is not None
+            await harness.wait_for_request(duplicate.duplicate_of.thread_id)
 
 
 class BlockingTools(RecordingTools):
-    """A workshop in which each attempt waits for its turn to end; whoever comes later than expected is refused."""
+    """Tools in which each attempt blocks until it is released. More attempts than expected fail."""
 
     def __init__(self, attempts: int) -> None:
         super().__init__()
@@ -133,56 +145,56 @@ class BlockingTools(RecordingTools):
         self.may_end[number].wait(WAIT_TIMEOUT_SECONDS)
         return super().run(key, f"{action} {number}")
 
-    async def until_begun(self, number: int) -> None:
+    async def wait_until_started(self, number: int) -> None:
         assert await asyncio.to_thread(self.started[number].wait, WAIT_TIMEOUT_SECONDS)
 
-    async def ends(self, number: int) -> None:
+    async def release(self, number: int) -> None:
         self.may_end[number].set()
 
 
-async def has_come_to_an_end(harness: BotHarness) -> None:
-    """Nothing runs there any more."""
+async def wait_until_idle(harness: BotHarness) -> None:
+    """Wait until the embedded worker of the bot has no tasks."""
     assert isinstance(harness.bot.backend, EmbeddedBackend)
     await asyncio.wait(harness.bot.backend.worker._tasks.values(), timeout=WAIT_TIMEOUT_SECONDS)
     assert not harness.bot.backend.worker._tasks
 
 
-async def test_whoever_was_given_up_for_dead_writes_nothing_and_starts_nothing(postgres_url: str) -> None:
-    """A process that was stopped in the middle of a tool goes on while its heir has started the tool again."""
+async def test_resumed_worker_does_not_overwrite_new_owner(postgres_url: str) -> None:
+    """A worker that stalled during a tool continues after another worker has started the tool again."""
     recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
-    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as zombie:
-        thread = await zombie.post_message("look")
-        await recording_tools.until_begun(0)
+    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:
+        thread = await stalled.post_message("look")
+        await recording_tools.wait_until_started(0)
         async with running_bot(
             Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
-        ) as heir:
-            await recording_tools.until_begun(1)
-            before = await heir.event_types(thread)
-            await recording_tools.ends(0)
-            await has_come_to_an_end(zombie)
-            assert await heir.event_types(thread) == before
-            await recording_tools.ends(1)
-            await heir.wait_until_settled(thread)
-            story = await heir.event_types(thread)
-            assert (story.count("ToolStarted"), story.count("ToolSucceeded")) == (2, 1)
-            (outcome,) = [event for event in await heir.events(thread) if event.type == "ToolSucceeded"]
+        ) as successor:
+            await recording_tools.wait_until_started(1)
+            before = await successor.event_types(thread)
+            await recording_tools.release(0)
+            await wait_until_idle(stalled)
+            assert await successor.event_types(thread) == before
+            await recording_tools.release(1)
+            await successor.wait_until_settled(thread)
+            types = await successor.event_types(thread)
+            assert (types.count("ToolStarted"), types.count("ToolSucceeded")) == (2, 1)
+            (outcome,) = [event for event in await successor.events(thread) if event.type == "ToolSucceeded"]
             assert outcome.summary == "did look 1"
-            await heir.check_replay(thread)
+            await successor.check_replay(thread)
 
 
-async def test_whoever_wakes_up_after_the_end_writes_nothing_either(postgres_url: str) -> None:
+async def test_resumed_worker_writes_nothing_after_the_end(postgres_url: str) -> None:
     recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
-    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as zombie:
-        thread = await zombie.post_message("look")
-        await recording_tools.until_begun(0)
+    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:
+        thread = await stalled.post_message("look")
+        await recording_tools.wait_until_started(0)
         async with running_bot(
             Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
-        ) as heir:
-            await recording_tools.ends(1)
-            await heir.wait_until_settled(thread)
-            before = await heir.event_types(thread)
-            await recording_tools.ends(0)
-            await has_come_to_an_end(zombie)
-            assert await heir.event_types(thread) == before
+        ) as successor:
+            await recording_tools.release(1)
+            await successor.wait_until_settled(thread)
+            before = await successor.event_types(thread)
+            await recording_tools.release(0)
+            await wait_until_idle(stalled)
+            assert await successor.event_types(thread) == before

@@ -1,4 +1,4 @@
-"""Pause, resume, cancel, fork: each does one thing, and says so when it cannot."""
+"""Tests of pause, resume, cancel and fork."""
 
 import threading
 
@@ -18,9 +18,7 @@ SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
 
 
-async def test_a_paused_thread_starts_nothing_and_resumed_goes_back_to_what_it_waited_for(
-    database: Database, running_bot
-) -> None:
+async def test_paused_thread_starts_nothing_until_resumed(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
@@ -33,7 +31,7 @@ async def test_a_paused_thread_starts_nothing_and_resumed_goes_back_to_what_it_w
         assert len(harness.recording_tools.runs) == 1
 
 
-async def test_resuming_before_the_answer_waits_for_people_again(database: Database, running_bot) -> None:
+async def test_resumed_thread_waits_for_the_answer_again(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread = await harness.post_message("ship v1")
         await harness.wait_for_request(thread)
@@ -41,53 +39,49 @@ async def test_resuming_before_the_answer_waits_for_people_again(database: Datab
         assert (await harness.bot.thread_control.resume(thread, BOB)).after.status == "waiting_for_human"
 
 
-async def test_orders_that_make_no_sense_are_refused_with_the_status(database: Database, running_bot) -> None:
+async def test_refuses_actions_that_the_status_does_not_allow(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread = await harness.post_message("ship v1")
         await harness.wait_for_request(thread)
-        steering = harness.bot.thread_control
+        control = harness.bot.thread_control
         with pytest.raises(WrongState, match="waiting_for_human"):
-            await steering.resume(thread, BOB)
-        await steering.pause(thread, BOB)
+            await control.resume(thread, BOB)
+        await control.pause(thread, BOB)
         with pytest.raises(WrongState, match="is paused"):
-            await steering.pause(thread, BOB)
-        await steering.cancel(thread, BOB)
-        for order in (steering.pause, steering.resume, steering.cancel):
-            with pytest.raises(WrongState, match="is cancelled") as refused:
-                await order(thread, BOB)
-            assert refused.value.details == {"status": "cancelled"}
+            await control.pause(thread, BOB)
+        await control.cancel(thread, BOB)
+        for action in (control.pause, control.resume, control.cancel):
+            with pytest.raises(WrongState, match="is cancelled") as raised:
+                await action(thread, BOB)
+            assert raised.value.details == {"status": "cancelled"}
         with pytest.raises(ThreadNotFound):
-            await steering.pause("thr_none", BOB)
+            await control.pause("thr_none", BOB)
         with pytest.raises(WrongState, match="open a new one"):
             await harness.post_message("hello?", thread_id=thread)
 
 
-async def test_cancelling_closes_the_open_request_as_cancelled_and_corrects_its_card(
-    database: Database, running_bot
-) -> None:
+async def test_cancel_closes_the_open_request_and_updates_its_card(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
         await harness.bot.thread_control.cancel(thread, BOB)
         await harness.wait_until_settled(thread, "cancelled")
-        settled = await harness.bot.approvals.find_request(request.id)
-        assert (settled.status, settled.cards[0].state) == ("cancelled", "cancelled")
+        closed_request = await harness.bot.approvals.find_request(request.id)
+        assert (closed_request.status, closed_request.cards[0].state) == ("cancelled", "cancelled")
         with pytest.raises(AlreadySettled, match="cancelled with its thread"):
             await harness.answer_request(request, "approve")
 
 
-async def test_cancelling_while_a_tool_runs_waits_for_its_outcome_and_then_stops(
-    database: Database, running_bot
-) -> None:
-    class Slow(RecordingTools):
-        begun, released = threading.Event(), threading.Event()
+async def test_cancel_waits_for_the_outcome_of_a_running_tool(database: Database, running_bot) -> None:
+    class BlockingTools(RecordingTools):
+        started, released = threading.Event(), threading.Event()
 
         def run(self, key: str, action: str):
-            self.begun.set()
+            self.started.set()
             self.released.wait(20)
             return super().run(key, action)
 
-    recording_tools = Slow()
+    recording_tools = BlockingTools()
     async with running_bot(database, ScriptedModel({"intent": "look"}), recording_tools=recording_tools) as harness:
         thread = await harness.post_message("look")
         await harness.wait_until(thread, lambda s: s.current_call is not None and s.current_call.phase == "running")
@@ -98,16 +92,14 @@ async def test_cancelling_while_a_tool_runs_waits_for_its_outcome_and_then_stops
         assert (await harness.bot.engine.load(thread)).status == "cancelled"
 
 
-async def test_a_fork_has_the_events_but_nothing_in_flight_and_leaves_its_parent_alone(
-    database: Database, running_bot
-) -> None:
+async def test_fork_copies_events_without_work_in_progress(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DoneForNow(message="In the fork."))) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
-        at = (await harness.bot.engine.load(thread)).version
-        fork = (await harness.bot.thread_control.fork(thread, at, BOB)).after
+        at_seq = (await harness.bot.engine.load(thread)).version
+        fork = (await harness.bot.thread_control.fork(thread, at_seq, BOB)).after
         assert fork.thread_id != thread
-        assert (fork.open_request, fork.current_call, fork.version) == (None, None, at + 1)
+        assert (fork.open_request, fork.current_call, fork.version) == (None, None, at_seq + 1)
         assert (await harness.event_types(fork.thread_id))[:-1] == (await harness.event_types(thread))
         await harness.post_message("carry on", thread_id=fork.thread_id)
         await harness.wait_until_settled(fork.thread_id)
@@ -116,25 +108,25 @@ async def test_a_fork_has_the_events_but_nothing_in_flight_and_leaves_its_parent
         assert (await harness.bot.engine.load(thread)).status == "waiting_for_human"
 
 
-@pytest.mark.parametrize("at", [0, -1, 99])
-async def test_a_fork_at_a_place_that_is_not_there_is_refused(database: Database, at, running_bot) -> None:
+@pytest.mark.parametrize("at_seq", [0, -1, 99])
+async def test_refuses_fork_at_an_invalid_position(database: Database, at_seq, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_until_settled(thread)
         with pytest.raises(InvalidInput, match="fork it at one of them"):
-            await harness.bot.thread_control.fork(thread, at, BOB)
+            await harness.bot.thread_control.fork(thread, at_seq, BOB)
 
 
-async def test_a_fork_of_a_long_thread_is_complete_and_seen_by_nobody_before(database: Database, running_bot) -> None:
+async def test_fork_of_a_long_thread_is_complete_and_one_commit(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_until_settled(thread)
         paused = ThreadPaused(at=harness.clock.now(), actor=BOB, reason="one of many")
         state = (await harness.bot.engine.apply(thread, lambda _: [paused] * (2 * PAGE_SIZE))).after
-        at, known = state.version - 1, {thread}
-        harness.bot.engine.listeners.append(lambda recorded: known.add(recorded.after.thread_id))
-        fork = (await harness.bot.thread_control.fork(thread, at, BOB)).after
-        assert known == {thread, fork.thread_id}
-        assert (fork.version, fork.status, fork.pending_messages) == (at + 1, "done", ())
-        assert (await harness.events(fork.thread_id))[:-1] == (await harness.events(thread))[:at]
+        at_seq, thread_ids = state.version - 1, {thread}
+        harness.bot.engine.listeners.append(lambda commit: thread_ids.add(commit.after.thread_id))
+        fork = (await harness.bot.thread_control.fork(thread, at_seq, BOB)).after
+        assert thread_ids == {thread, fork.thread_id}
+        assert (fork.version, fork.status, fork.pending_messages) == (at_seq + 1, "done", ())
+        assert (await harness.events(fork.thread_id))[:-1] == (await harness.events(thread))[:at_seq]
         await harness.check_replay(fork.thread_id)

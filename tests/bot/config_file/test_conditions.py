@@ -1,4 +1,4 @@
-"""Conditions that can never match are refused: a `deny` behind one would let everything through."""
+"""Tests that conditions which can never match are refused, because a `deny` with one would have no effect."""
 
 from datetime import date
 from decimal import Decimal
@@ -17,12 +17,12 @@ from bot.config import load_configuration
 from bot.config_file.conditions import find_impossible_conditions
 from bot.installation import ARGUMENT_MODELS
 
-HOUSE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
-BECOMES = 'is normalized to "production"; write that'
+CONFIG_TEMPLATE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
+NORMALIZED = 'is normalized to "production"; write that'
 NEVER = "can never match a call of"
 
 REFUSED = [
-    ("push_release_tag", '{ environment = "prod" }', f'environment: {NEVER} push_release_tag: "prod" {BECOMES}'),
+    ("push_release_tag", '{ environment = "prod" }', f'environment: {NEVER} push_release_tag: "prod" {NORMALIZED}'),
     (
         "push_release_tag",
         '{ enviroment = "production" }',
@@ -31,7 +31,7 @@ REFUSED = [
     (
         "push_release_tag",
         '{ environment = "Production" }',
-        f'environment: {NEVER} push_release_tag: "Production" {BECOMES}',
+        f'environment: {NEVER} push_release_tag: "Production" {NORMALIZED}',
     ),
     ("list_tags", '{ limit = "10" }', f'limit: {NEVER} list_tags: must be a whole number (found "10")'),
     ("list_tags", "{ limit = 1.5 }", f"limit: {NEVER} list_tags: must be a whole number (found 1.5)"),
@@ -46,7 +46,7 @@ REFUSED = [
         f'environment: {NEVER} roll_back: did you mean "production"? (found "productoin")',
     ),
     ("*", '{ env = "production" }', "env: can never match: no tool has this argument; there is"),
-    ("*", '{ environment = "prod" }', f'environment: {NEVER} current_release: "prod" {BECOMES}'),
+    ("*", '{ environment = "prod" }', f'environment: {NEVER} current_release: "prod" {NORMALIZED}'),
     ("*", '{ environment = "staging", limit = 3 }', "environment: can never match: no tool takes all of these values"),
     ("push_release_tag", '{ commit = "1a2b3c4d" }', f"commit: {NEVER} push_release_tag: '1a2b3c4d' is not a whole"),
     ("extend_budget", '{ kind = "stps" }', f'kind: {NEVER} extend_budget: must be "steps", "tokens", "usd" or'),
@@ -55,17 +55,19 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("on", "when", "reason"), REFUSED, ids=[f"{on} {when}" for on, when, _ in REFUSED])
-def test_condition_that_can_never_match_is_refused_at_its_key(tmp_path, on: str, when: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("tool_name", "when", "reason"), REFUSED, ids=[f"{tool_name} {when}" for tool_name, when, _ in REFUSED]
+)
+def test_refuses_condition_that_can_never_match(tmp_path, tool_name: str, when: str, reason: str) -> None:
     file = tmp_path / "handrail.toml"
-    file.write_text(HOUSE.format(tool=on, when=when))
+    file.write_text(CONFIG_TEMPLATE.format(tool=tool_name, when=when))
     with pytest.raises(ConfigurationError) as refused:
         load_configuration(file, tools=ARGUMENT_MODELS, agents=())
     assert f"{file}:5: policy[0].when.{reason}" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("on", "when"),
+    ("tool_name", "when"),
     [
         ("push_release_tag", '{ environment = "production" }'),
         ("current_release", '{ environment = "all" }'),
@@ -77,14 +79,14 @@ def test_condition_that_can_never_match_is_refused_at_its_key(tmp_path, on: str,
         ("*", "{}"),
     ],
 )
-def test_condition_that_some_call_matches_is_accepted(tmp_path, on: str, when: str) -> None:
-    (tmp_path / "handrail.toml").write_text(HOUSE.format(tool=on, when=when))
+def test_accepts_condition_that_a_call_can_match(tmp_path, tool_name: str, when: str) -> None:
+    (tmp_path / "handrail.toml").write_text(CONFIG_TEMPLATE.format(tool=tool_name, when=when))
     assert load_configuration(tmp_path / "handrail.toml", tools=ARGUMENT_MODELS, agents=()).rules
 
 
-# Types and values at random. Covered: types, Literal and Enum, enum only in the schema, const, bounds, multipleOf,
+# Random types and values. Covered: types, Literal and Enum, enum only in the schema, const, bounds, multipleOf,
 # lengths, patterns, formats (dates), decimals, optional and union types, lists, nested models, defaults, and
-# validators that rewrite a value (if they are idempotent) or refuse it.
+# validators that normalize a value (idempotently) or refuse it.
 
 
 class Level(Enum):
@@ -107,7 +109,7 @@ def refuse_b(value: Any) -> None:
         raise ToolError("never b")
 
 
-LISTED = Annotated[str, BeforeValidator(lambda said: said.lower() if isinstance(said, str) else said)]
+LISTED_IN_SCHEMA = Annotated[str, BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)]
 TYPES: list[Any] = [
     str,
     int,
@@ -121,7 +123,7 @@ TYPES: list[Any] = [
     Annotated[str, Field(min_length=2, max_length=3)],
     Annotated[str, Field(pattern=r"^v\d+$")],
     Annotated[str, AfterValidator(refuse_x)],
-    Annotated[LISTED, Field(json_schema_extra={"enum": ["low", "high"]})],
+    Annotated[LISTED_IN_SCHEMA, Field(json_schema_extra={"enum": ["low", "high"]})],
     int | None,
     int | str,
     bool | Literal["a"],
@@ -145,44 +147,44 @@ def tool_with(annotation: Any, **default: Any) -> Tool:
     return tool(effect="read")(probe)
 
 
-def calls(probe: Tool, value: Any) -> dict[str, Any] | None:
-    """The arguments of a call with this value, if there is one that people could be asked about."""
+def call_arguments(probe: Tool, value: Any) -> dict[str, Any] | None:
+    """Return the arguments of a call with this value, or None if no valid call has it."""
     try:
         arguments = probe.validate_arguments({"value": value})
     except InvalidArguments:
         return None
-    listed = probe.arguments.model_json_schema()["properties"]["value"].get("enum", [arguments["value"]])
-    return arguments if arguments["value"] in listed else None
+    choices = probe.arguments.model_json_schema()["properties"]["value"].get("enum", [arguments["value"]])
+    return arguments if arguments["value"] in choices else None
 
 
 def matches(probe: Tool, condition: Any, arguments: dict[str, Any]) -> bool:
     rule = Rule(name="rule", tool="probe", when={"value": condition}, deny="no")
-    verdict = evaluate("probe", arguments, defaults=probe.defaults, rules=(rule,), is_trusted=True)
-    return verdict.rule == "rule"
+    decision = evaluate("probe", arguments, defaults=probe.defaults, rules=(rule,), is_trusted=True)
+    return decision.rule == "rule"
 
 
 @given(st.sampled_from(TYPES), SCALARS, st.lists(JSON, max_size=20))
-def test_accepted_condition_matches_a_call_and_refused_one_none(annotation: Any, condition: Any, said: list) -> None:
+def test_condition_is_accepted_exactly_if_a_call_matches(annotation: Any, condition: Any, values: list) -> None:
     probe = tool_with(annotation)
     impossible = find_impossible_conditions("probe", {"value": condition}, {"probe": probe.arguments})
     if not impossible:
-        whole = int(condition) if isinstance(condition, float) and condition.is_integer() else condition
-        arguments = calls(probe, whole)
+        value = int(condition) if isinstance(condition, float) and condition.is_integer() else condition
+        arguments = call_arguments(probe, value)
         assert arguments is not None
         assert matches(probe, condition, arguments)
         return
-    for arguments in filter(None, (calls(probe, value) for value in [*said, condition])):
+    for arguments in filter(None, (call_arguments(probe, value) for value in [*values, condition])):
         assert not matches(probe, condition, arguments)
 
 
 @given(TEXTS)
-def test_condition_on_the_default_is_accepted_whatever_the_type_says(default: str) -> None:
+def test_accepts_condition_on_the_default_value(default: str) -> None:
     probe = tool_with(Annotated[str, Field(max_length=1)], default=default)
     assert matches(probe, default, probe.validate_arguments({}))
     assert find_impossible_conditions("probe", {"value": default}, {"probe": probe.arguments}) == {}
 
 
-def test_check_of_the_tool_refuses_what_no_type_can_say() -> None:
+def test_condition_check_of_the_tool_applies() -> None:
     probe = tool_with(Annotated[str, ConditionCheck(refuse_b)])
-    found = find_impossible_conditions("probe", {"value": "b"}, {"probe": probe.arguments})
-    assert found == {"value": "can never match a call of probe: never b"}
+    impossible = find_impossible_conditions("probe", {"value": "b"}, {"probe": probe.arguments})
+    assert impossible == {"value": "can never match a call of probe: never b"}

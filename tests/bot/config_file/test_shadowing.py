@@ -1,4 +1,4 @@
-"""Rules that never decide are found."""
+"""Tests of the search for shadowed rules."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,38 +10,38 @@ from bot.installation import ARGUMENT_MODELS
 PRODUCTION = {"environment": "production"}
 
 
-def rules(*written: tuple[str, dict]) -> list[Rule]:
-    return [Rule(name=str(n), tool=tool, when=when, deny="no") for n, (tool, when) in enumerate(written)]
+def build_rules(*definitions: tuple[str, dict]) -> list[Rule]:
+    return [Rule(name=str(n), tool=tool, when=when, deny="no") for n, (tool, when) in enumerate(definitions)]
 
 
-def shadowed(*written: tuple[str, dict]) -> dict:
-    return dict(find_shadowed_rules(rules(*written), ARGUMENT_MODELS))
+def find_shadowed(*definitions: tuple[str, dict]) -> dict:
+    return dict(find_shadowed_rules(build_rules(*definitions), ARGUMENT_MODELS))
 
 
-def test_rule_after_one_for_all_of_its_tool_never_decides() -> None:
-    assert shadowed(("roll_back", {}), ("roll_back", PRODUCTION)) == {1: (0,)}
-    assert shadowed(("*", {}), ("roll_back", PRODUCTION)) == {1: (0,)}
+def test_rule_after_an_unconditional_one_is_shadowed() -> None:
+    assert find_shadowed(("roll_back", {}), ("roll_back", PRODUCTION)) == {1: (0,)}
+    assert find_shadowed(("*", {}), ("roll_back", PRODUCTION)) == {1: (0,)}
 
 
-def test_rule_after_one_with_fewer_of_its_conditions_never_decides() -> None:
-    assert shadowed(("roll_back", PRODUCTION), ("roll_back", {**PRODUCTION, "tag": "v1"})) == {1: (0,)}
+def test_rule_after_one_with_fewer_conditions_is_shadowed() -> None:
+    assert find_shadowed(("roll_back", PRODUCTION), ("roll_back", {**PRODUCTION, "tag": "v1"})) == {1: (0,)}
 
 
-def test_rule_before_a_more_general_one_decides() -> None:
-    assert shadowed(("roll_back", PRODUCTION), ("roll_back", {})) == {}
-    assert shadowed(("roll_back", PRODUCTION), ("roll_back", {"environment": "staging"})) == {}
-    assert shadowed(("roll_back", {}), ("*", {})) == {}
+def test_rule_before_a_more_general_one_applies() -> None:
+    assert find_shadowed(("roll_back", PRODUCTION), ("roll_back", {})) == {}
+    assert find_shadowed(("roll_back", PRODUCTION), ("roll_back", {"environment": "staging"})) == {}
+    assert find_shadowed(("roll_back", {}), ("*", {})) == {}
 
 
-def test_rule_for_every_tool_after_rules_for_each_of_them_never_decides() -> None:
-    one_each = [(tool, PRODUCTION) for tool in ("current_release", "push_release_tag", "roll_back")]
-    assert shadowed(*one_each, ("*", PRODUCTION)) == {3: (0, 1, 2)}
-    assert shadowed(*one_each[1:], ("*", PRODUCTION)) == {}
+def test_rule_for_all_tools_after_rules_for_each_is_shadowed() -> None:
+    tool_rules = [(tool, PRODUCTION) for tool in ("current_release", "push_release_tag", "roll_back")]
+    assert find_shadowed(*tool_rules, ("*", PRODUCTION)) == {3: (0, 1, 2)}
+    assert find_shadowed(*tool_rules[1:], ("*", PRODUCTION)) == {}
 
 
 CALLS = [
-    {"tool": "roll_back", "arguments": {"environment": place, "tag": tag}}
-    for place in ("production", "staging")
+    {"tool": "roll_back", "arguments": {"environment": environment, "tag": tag}}
+    for environment in ("production", "staging")
     for tag in ("v1", "v2")
 ] + [{"tool": "list_tags", "arguments": {"limit": limit}} for limit in (1, 2)]
 CONDITIONS = st.sampled_from([
@@ -58,7 +58,9 @@ CONDITIONS = st.sampled_from([
 
 
 @given(st.lists(CONDITIONS, max_size=5))
-def test_shadowed_rule_decides_no_call(written: list[tuple[str, dict]]) -> None:
-    stance = ToolDefaults(effect="read", risk="low", ask=ApprovalTerms())
-    deciding = {evaluate(**call, defaults=stance, rules=rules(*written), is_trusted=True).rule for call in CALLS}
-    assert deciding.isdisjoint(map(str, shadowed(*written)))
+def test_shadowed_rule_applies_to_no_call(definitions: list[tuple[str, dict]]) -> None:
+    defaults = ToolDefaults(effect="read", risk="low", ask=ApprovalTerms())
+    applied = {
+        evaluate(**call, defaults=defaults, rules=build_rules(*definitions), is_trusted=True).rule for call in CALLS
+    }
+    assert applied.isdisjoint(map(str, find_shadowed(*definitions)))

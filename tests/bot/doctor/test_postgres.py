@@ -110,7 +110,7 @@ def test_web_and_clock_alone_leave_unserved_queues(postgres_url):
     advance, deliver, timer = select_findings("queue", findings)
     assert [advance.state, deliver.state, timer.state] == ["problem", "problem", "ok"]
     assert "served by no process" in deliver.message
-    assert "name deliver" in str(deliver.fix)
+    assert "include deliver" in str(deliver.fix)
 
 
 def test_silent_process_is_a_warning_and_serves_no_queue(postgres_url):
@@ -149,7 +149,7 @@ def test_stalled_job_is_reported_with_its_thread(postgres_url):
     assert (job["queue"], job["thread_id"]) == ("advance", "thr_left")
 
 
-def test_names_the_thread_that_waited_longest(postgres_url):
+def test_names_the_thread_with_the_oldest_event(postgres_url):
     write(
         postgres_url,
         insert_unfinished_thread("thr_new", ago=1),

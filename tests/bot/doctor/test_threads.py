@@ -12,7 +12,7 @@ from bot.settings import Settings
 from channels.terminal.client import TerminalClient
 from storage.database import Database
 from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan, scan_database
-from tests.bot.test_newer_rows import DONE, SHIP, UNKNOWN_EVENT, unreadable
+from tests.bot.test_newer_rows import DONE, SHIP, UNKNOWN_EVENT, make_unreadable
 from tests.fakes.scripted_model import ScriptedModel
 
 
@@ -25,7 +25,7 @@ async def create_broken_threads(running_bot, database_url: str) -> tuple[str, st
         await harness.wait_for_request(waiting)
         broken = await harness.post_message("ship v2")
         await harness.wait_for_request(broken)
-        await unreadable(harness.bot.engine.database, broken, UNKNOWN_EVENT)
+        await make_unreadable(harness.bot.engine.database, broken, UNKNOWN_EVENT)
     return broken, waiting
 
 
