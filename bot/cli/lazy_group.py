@@ -24,7 +24,7 @@ COMMANDS = {
     "schedules": LazyCommand("bot.cli.schedules", "List schedules."),
     "people": LazyCommand("bot.cli.people", "List people, and find the person of an address."),
     "tokens": LazyCommand("bot.cli.tokens", "List, create and revoke API tokens."),
-    "send": LazyCommand("bot.cli.send", "Send a message to an address."),
+    "send": LazyCommand("bot.cli.send", "Send a message. Not available in this version."),
     "slack": LazyCommand("bot.cli.slack", "Set up the Slack app."),
     "doctor": LazyCommand("bot.cli.doctor", "Check the installation and suggest fixes."),
     "config": LazyCommand("bot.cli.config", "Check and show settings and configuration."),

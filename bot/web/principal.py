@@ -93,8 +93,8 @@ class AuthMiddleware:
 
     def _authenticate(self, authorization: str) -> Principal | None:
         """Return the principal of a token. Always compare digests of all tokens, so that timing reveals nothing."""
-        scheme, _, given = authorization.partition(" ")
-        digest = _secret_digest(given.strip())
+        scheme, _, secret = authorization.partition(" ")
+        digest = _secret_digest(secret.strip())
         found = [principal for known, principal in self._principals if compare_digest(known, digest)]
         return found[0] if found and scheme.lower() == "bearer" else None
 

@@ -1,4 +1,4 @@
-"""Render the events and requests of a conversation, each once, even if the same news arrives twice."""
+"""Render the events and requests of a conversation, each once, even if it arrives twice."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

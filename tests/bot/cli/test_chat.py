@@ -65,24 +65,24 @@ async def test_chat_shows_a_request_and_the_result_of_its_approval(server):
 
 
 async def test_waiting_card_is_shown_once_to_a_decider(server):
-    asked = await Terminal(server).type_lines("roll back production")
+    output = await Terminal(server).type_lines("roll back production")
     shown = await Terminal(server).type_lines("/requests", "/help")
-    assert shown.count(f"/approve {find_code(asked)}") == 1
-    assert "no" in await Terminal(server).type_lines(f"/deny {find_code(asked)} no")
+    assert shown.count(f"/approve {find_code(output)}") == 1
+    assert "no" in await Terminal(server).type_lines(f"/deny {find_code(output)} no")
 
 
 async def test_question_is_answered_by_code_or_by_message(server):
-    asked = await Terminal(server).type_lines("deploy to staging")
-    assert "deploy asks" in asked
-    code = asked.rpartition("/answer ")[2].split()[0]
+    output = await Terminal(server).type_lines("deploy to staging")
+    assert "deploy asks" in output
+    code = output.rpartition("/answer ")[2].split()[0]
     assert "wants to run push_release_tag" in await Terminal(server).type_lines(f"/answer {code} v1.3.0")
     assert "wants to run push_release_tag" in await Terminal(server).type_lines("deploy to staging", "v1.3.0")
 
 
 async def test_edit_approves_changed_arguments(server):
-    asked = await Terminal(server).type_lines("deploy v1.4.0 to production")
+    output = await Terminal(server).type_lines("deploy v1.4.0 to production")
     edited = '{"environment": "production", "tag": "v1.3.0"}'
-    shown = await Terminal(server).type_lines(f"/edit {find_code(asked)} {edited}")
+    shown = await Terminal(server).type_lines(f"/edit {find_code(output)} {edited}")
     assert "production is now v1.3.0" in shown
 
 
@@ -111,8 +111,8 @@ async def test_chat_continues_after_errors(server):
 
 
 async def test_late_answer_names_who_answered_first(server):
-    asked = await Terminal(server).type_lines("deploy v1.2.0 to staging")
-    code = find_code(asked)
+    output = await Terminal(server).type_lines("deploy v1.2.0 to staging")
+    code = find_code(output)
     await Terminal(server).type_lines(f"/deny {code} no")
     late = await Terminal(server).type_lines(f"/approve {code}")
     assert "settled: denied by You (terminal): no" in late
@@ -126,8 +126,8 @@ async def test_new_instruction_replaces_the_request(server):
 
 
 async def test_cancellation_by_another_command_is_shown(server):
-    asked = await Terminal(server).type_lines("deploy v1.2.0 to production")
-    thread = next(word for word in asked.split() if word.startswith("thr_"))
+    output = await Terminal(server).type_lines("deploy v1.2.0 to production")
+    thread = next(word for word in output.split() if word.startswith("thr_"))
     assert server.folder.run("threads", "cancel", thread).exit_code == 0
     shown = await Terminal(server).type_lines(f"/thread {thread}", "one more thing")
     assert "cancelled with its thread" in shown

@@ -124,8 +124,8 @@ def test_one_of_several_concurrent_migrations_does_the_work(folder, empty_url):
 
 def test_up_migrates_and_runs_on_postgresql(folder, empty_url):
     with folder.running_server(DATABASE_URL=empty_url) as server:
-        asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production", DATABASE_URL=empty_url)
-        card, _ = asked.lines
+        result = server.folder.run("chat", "--once", "deploy v1.4.0 to production", DATABASE_URL=empty_url)
+        card, _ = result.lines
         approved = server.folder.run("requests", "approve", card["code"], "--json")
         assert approved.json["status"] == "approved"
         assert server.process.stop() == 0

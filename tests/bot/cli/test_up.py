@@ -13,9 +13,9 @@ MAX_SHUTDOWN_SECONDS = 10.0
 
 def test_deployment_is_requested_approved_and_done(folder):
     with folder.running_server() as server:
-        asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
-        assert asked.exit_code == 0
-        card, thread = asked.lines
+        result = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
+        assert result.exit_code == 0
+        card, thread = result.lines
         assert (card["type"], card["tool"], card["status"]) == ("request", "push_release_tag", "open")
         assert (thread["type"], thread["status"]) == ("thread", "waiting_for_human")
 
@@ -121,8 +121,8 @@ def test_mistake_in_the_configuration_is_reported_with_its_line(folder):
 
 def test_agent_without_a_sample_says_how_to_set_a_repository(folder):
     with folder.running_server("--no-sample") as server:
-        asked = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
-        assert "Set DEPLOY_REPO" in asked.out
+        result = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
+        assert "Set DEPLOY_REPO" in result.out
         assert not (folder.path / ".handrail" / "sample").exists()
 
 
