@@ -48,7 +48,7 @@ def fold_readable(state: ThreadState, events: Iterable[Event]) -> ThreadState:
 
 
 def unreadable_request(row: Row[Any]) -> Request:
-    """Return a substitute for a request whose row and log this build cannot read. It cannot be decided here."""
+    """Return a substitute for a request whose row and log this build cannot read. This build cannot decide it."""
     status = row.status if row.status in get_args(RequestStatus) else "superseded"
     return Request(
         id=row.id,

@@ -43,5 +43,5 @@ class FileLock:
 
 def _database_path(lock_file: Path) -> Path:
     """Return the path of the database file that belongs to the lock file."""
-    database, here = lock_file.with_suffix(""), Path.cwd()
-    return database.relative_to(here) if database.is_relative_to(here) else database
+    database, folder = lock_file.with_suffix(""), Path.cwd()
+    return database.relative_to(folder) if database.is_relative_to(folder) else database

@@ -45,8 +45,8 @@ class Replayer:
 
     def fold_next_page(self, connection: Connection) -> bool:
         """Fold one more page. Returns whether it was the last one."""
-        wanted = min(PAGE_SIZE, self.row.version - self.state.version)
-        page = events_after(connection, self.row.id, self.state.version, wanted) if wanted > 0 else []
+        event_count = min(PAGE_SIZE, self.row.version - self.state.version)
+        page = events_after(connection, self.row.id, self.state.version, event_count) if event_count > 0 else []
         self.state = fold_readable(self.state, (event for _, event in page))
         if self.stored_state is not None:
             behind = self.stored_state.version

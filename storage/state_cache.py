@@ -25,8 +25,8 @@ class _CacheEntry:
 
     @property
     def size_bytes(self) -> int:
-        words = sum(map(len, chain.from_iterable(self.state.labels.items())))
-        return _STATE_BYTES + 4 * words + sum(self.part_sizes.values())
+        label_length = sum(map(len, chain.from_iterable(self.state.labels.items())))
+        return _STATE_BYTES + 4 * label_length + sum(self.part_sizes.values())
 
 
 @dataclass
@@ -45,16 +45,16 @@ class StateCache:
         return len(self._entries)
 
     def get(self, thread_id: str) -> ThreadState | None:
-        kept = self._entries.get(thread_id)
-        return None if kept is None else kept.state
+        entry = self._entries.get(thread_id)
+        return None if entry is None else entry.state
 
     def put(self, state: ThreadState) -> None:
         """Store the state in place of an earlier one of its thread."""
         with self._lock:
             before = self._entries.pop(state.thread_id, None)
-            kept = _measure_state(state, before)
-            self._entries[state.thread_id] = kept
-            self.total_bytes += kept.size_bytes - (before.size_bytes if before else 0)
+            entry = _measure_state(state, before)
+            self._entries[state.thread_id] = entry
+            self.total_bytes += entry.size_bytes - (before.size_bytes if before else 0)
             while self.total_bytes > self.max_bytes and len(self._entries) > 1:
                 _, dropped = self._entries.popitem(last=False)
                 self.total_bytes -= dropped.size_bytes

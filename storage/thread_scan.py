@@ -43,10 +43,10 @@ class ThreadScan(FrozenModel):
         """Return a copy with more threads. `agents` are the configured ones."""
         scan = self
         for state in states:
-            scan = scan.model_copy(update={"scanned": scan.scanned + 1, **scan._trouble_of(state, agents)})
+            scan = scan.model_copy(update={"scanned": scan.scanned + 1, **scan._problem_of(state, agents)})
         return scan
 
-    def _trouble_of(self, state: ThreadState, agents: Collection[str]) -> dict[str, AffectedThreads]:
+    def _problem_of(self, state: ThreadState, agents: Collection[str]) -> dict[str, AffectedThreads]:
         if state.unreadable is not None:
             return {"unreadable": self.unreadable.plus(state.thread_id, state.unreadable)}
         if state.active_agent not in agents and state.status not in _ENDED:

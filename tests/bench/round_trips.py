@@ -212,7 +212,7 @@ async def measure(folder: Path, trips: int, turns: int) -> None:
     print(f"raw commits                   {raw:8.0f} /s")
     print(f"commits per round trip        {commits:8.1f}")
     print(f"round trips, serial           {serial:8.1f} /s   1 per {raw / serial:.0f} raw commits")
-    print(f"round trips, {CONCURRENCY} concurrent   {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits")
+    print(f"round trips, {CONCURRENCY} concurrent    {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits")
     print(f"accepting a message, p99      {accepted * 1000:8.1f} ms")
     print(f"turn {turns} against the first    {last / first:8.2f} times ({first * 1000:.1f} ms, {last * 1000:.1f} ms)")
     print(f"stored per round trip         {database_bytes(url) / (turns + 1):8.0f} bytes")

@@ -45,12 +45,12 @@ step = { intent = "move", order = "{order}" }
 
 [[commands]]
 say = ["pay {order}"]
-does = "does what nobody can look for"
+does = "does what cannot be checked"
 step = { intent = "pay", order = "{order}" }
 
 [[commands]]
 say = ["wire {order}"]
-does = "does what nobody can look for, when a person has approved"
+does = "does what cannot be checked, when a person has approved"
 step = { intent = "wire", order = "{order}" }
 
 [[commands]]
@@ -99,7 +99,7 @@ class JournaledTools:
 
     def find_run(self, name: str, key: str) -> ToolResult | None:
         self.kill_point.reached(f"{name} checked")
-        found = any(deed["key"] == key for deed in self.journals.side_effects.read_entries())
+        found = any(entry["key"] == key for entry in self.journals.side_effects.read_entries())
         return ToolResult(summary=f"found {name}") if found else None
 
 
@@ -147,7 +147,7 @@ def build_tools(journaled_tools: JournaledTools) -> tuple[Tool, ...]:
     @tool(effect="once", trusted_results=True)
     def stumble(context: ToolContext, order: str) -> ToolResult:
         """Stumble."""
-        raise ToolError(f"there is no way to {order}")
+        raise ToolError(f"cannot reach {order}")
 
     return glance, look, ship, move, pay, build_wire_tool(journaled_tools), stumble
 

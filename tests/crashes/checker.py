@@ -129,7 +129,7 @@ def inbound_once(snapshot: SystemSnapshot) -> Iterator[str]:
 
 
 def _count_arrivals(snapshot: SystemSnapshot) -> tuple[Counter[Arrival], Counter[Arrival]]:
-    """Count all arrivals, and those that may lack an event: a message change without news is ignored.
+    """Count all arrivals, and those that may lack an event: a change of a message without new text is ignored.
 
     Several dedup keys of one Slack arrival count once.
     """

@@ -217,16 +217,16 @@ def _job_cases() -> Iterator[CrashCase]:
 
 
 def _lost_commit_cases() -> Iterator[LostCommitCase]:
-    lost = "lost result of the commit of"
-    yield LostCommitCase(18, f"{lost} ThreadStarted", "once", needs_restart=True)
-    yield LostCommitCase(18, f"{lost} RequestOpened", "idempotent", needs_restart=True)
-    yield LostCommitCase(18, f"{lost} RequestAnswered", "idempotent", needs_restart=True)
-    yield LostCommitCase(18, f"{lost} ReplyChosen", "once", needs_restart=True)
-    yield LostCommitCase(18, f"{lost} StepChosen", "once")
-    yield LostCommitCase(18, f"{lost} MessageSent", "once")
+    kill_point = "lost result of the commit of"
+    yield LostCommitCase(18, f"{kill_point} ThreadStarted", "once", needs_restart=True)
+    yield LostCommitCase(18, f"{kill_point} RequestOpened", "idempotent", needs_restart=True)
+    yield LostCommitCase(18, f"{kill_point} RequestAnswered", "idempotent", needs_restart=True)
+    yield LostCommitCase(18, f"{kill_point} ReplyChosen", "once", needs_restart=True)
+    yield LostCommitCase(18, f"{kill_point} StepChosen", "once")
+    yield LostCommitCase(18, f"{kill_point} MessageSent", "once")
     for effect in TOOL_BY_EFFECT:
-        yield LostCommitCase(18, f"{lost} ToolStarted", effect, outcome_requests=int(effect == "once"))
-        yield LostCommitCase(18, f"{lost} ToolSucceeded", effect)
+        yield LostCommitCase(18, f"{kill_point} ToolStarted", effect, outcome_requests=int(effect == "once"))
+        yield LostCommitCase(18, f"{kill_point} ToolSucceeded", effect)
 
 
 CRASH_CASES: tuple[CrashCase, ...] = (

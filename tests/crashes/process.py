@@ -192,8 +192,8 @@ def _queue_assignment(role: ProcessRole, options: argparse.Namespace) -> QueueAs
 def _offset_clock(offset: timedelta) -> tuple[Callable[[], datetime], Sleep]:
     """Return a clock that is ahead by the offset, and the matching sleep."""
 
-    async def sleep(at: datetime | None, bell: asyncio.Event) -> None:
-        await sleep_until(None if at is None else at - offset, bell)
+    async def sleep(at: datetime | None, wake_event: asyncio.Event) -> None:
+        await sleep_until(None if at is None else at - offset, wake_event)
 
     return lambda: utc_now() + offset, sleep
 

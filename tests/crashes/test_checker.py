@@ -187,8 +187,8 @@ def add_inbox_rows_without_event(history: EditableHistory) -> None:
 def move_thread_to_slack(history: EditableHistory) -> None:
     """Move a thread to Slack without a conversation row."""
     message = history.first("MessageReceived")
-    begun = next(e for e in history.take_snapshot().logs[message.thread_id] if e.type == "ThreadStarted")
-    history.rewrite(begun, origin=f"slack:{OPS}:1.1")
+    started = next(e for e in history.take_snapshot().logs[message.thread_id] if e.type == "ThreadStarted")
+    history.rewrite(started, origin=f"slack:{OPS}:1.1")
     history.rewrite(message, source=f"slack:{OPS}:1.1")
 
 
@@ -265,8 +265,8 @@ def delete_sent_journal(history: EditableHistory) -> None:
 
 def detach_outcome_request(history: EditableHistory) -> None:
     unknown = history.first("ToolOutcomeUnknown")
-    asked = next(e for e in history.take_snapshot().logs[unknown.thread_id] if e.seq == unknown.seq + 1)
-    history.rewrite(asked, request={**asked.data["request"], "call_id": "another"})
+    opened = next(e for e in history.take_snapshot().logs[unknown.thread_id] if e.seq == unknown.seq + 1)
+    history.rewrite(opened, request={**opened.data["request"], "call_id": "another"})
 
 
 def delete_outcome_card(history: EditableHistory) -> None:
@@ -403,10 +403,10 @@ CORRUPTIONS: tuple[tuple[int, str, Callable[[EditableHistory], None]], ...] = (
 
 
 @pytest.mark.parametrize(
-    ("number", "words", "corrupt"), CORRUPTIONS, ids=[f"{n} {s.__name__}" for n, _, s in CORRUPTIONS]
+    ("number", "text", "corrupt"), CORRUPTIONS, ids=[f"{n} {corrupt.__name__}" for n, _, corrupt in CORRUPTIONS]
 )
 def test_each_corruption_is_found(
-    number: int, words: str, corrupt: Callable[[EditableHistory], None], history: EditableHistory
+    number: int, text: str, corrupt: Callable[[EditableHistory], None], history: EditableHistory
 ) -> None:
     corrupt(history)
     found = [
@@ -414,7 +414,7 @@ def test_each_corruption_is_found(
         for violation in find_violations(history.take_snapshot(), is_settled=True)
         if violation.startswith(f"no. {number},")
     ]
-    assert any(words in violation for violation in found), found
+    assert any(text in violation for violation in found), found
 
 
 def test_one_slack_arrival_may_have_several_keys(history: EditableHistory) -> None:

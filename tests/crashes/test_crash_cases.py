@@ -1,4 +1,4 @@
-"""kill -9 at every named case between two writes: nothing is lost, and only repeatable work is repeated."""
+"""kill -9 at every named point between two writes: nothing is lost, and only repeatable work is repeated."""
 
 from pathlib import Path
 

@@ -57,8 +57,8 @@ def test_requests_before_the_backup_can_be_sent_again(scenario: CrashScenario) -
     scenario.kill()
     scenario.url = backup
     scenario.start()
-    again, _ = requester_and_responder(scenario)
-    assert again.start_thread("look 1") == thread
+    alice, _ = requester_and_responder(scenario)
+    assert alice.start_thread("look 1") == thread
     scenario.kill()
     assert len(scenario.take_snapshot().threads) == 1
     assert [answer["is_replayed"] for answer in scenario.take_snapshot().http_responses] == [False, True]

@@ -308,11 +308,11 @@ DEFAULTS = [
 async def test_defaults_of_the_database_have_no_effect(postgres_url: str, setting: str, value: str) -> None:
     execute_as_admin(postgres_url, f"ALTER DATABASE {make_url(postgres_url).database} SET {setting} = '{value}'")
     at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-    query = text("SELECT CAST(:at AS timestamptz), CAST(:words AS text), current_setting('transaction_isolation')")
+    query = text("SELECT CAST(:at AS timestamptz), CAST(:content AS text), current_setting('transaction_isolation')")
     database = Database.open(postgres_url)
-    parameters = {"at": at, "words": "Grüße, 東京 \\n"}
+    parameters = {"at": at, "content": "Grüße, 東京 \\n"}
     found = await database.transaction(lambda connection: tuple(connection.execute(query, parameters).one()))
-    assert found == (at, parameters["words"], "read committed")
+    assert found == (at, parameters["content"], "read committed")
     assert await list_stalled_jobs(postgres_url) == []
     await database.close()
 

@@ -91,7 +91,7 @@ async def test_taken_key_raises_the_conflict_error_and_rolls_back(
 
 async def test_taken_key_without_a_conflict_error_is_a_database_error(database: Database, for_update: bool) -> None:
     await insert_rows(database, "taken")
-    with pytest.raises(StoreUnavailable, match="conflict_error"):
+    with pytest.raises(StoreUnavailable, match="refused"):
         await database.commit_batch(lambda _, writes: writes.add(INSERT, rows("free", "taken")), for_update=for_update)
     assert await database.read(replies) == {"taken": None}
 

@@ -97,13 +97,13 @@ async def test_retried_job_keeps_its_place(database: Database) -> None:
     async with running_worker(database.url, recorder, poll=DISABLED_POLL_SECONDS):
         await wait_until_listening(database)
         await enqueue(database, *(job(name, lock="to:alice") for name in ("first", "second", "third")))
-        await enqueue(database, job("elsewhere", lock="to:bob"))
-        await recorder.wait_until_done("first", "elsewhere")
-        await enqueue(database, job("still elsewhere", lock="to:bob"), job("urgent", lock="to:alice", priority=10))
-        await recorder.wait_until_done("still elsewhere")
+        await enqueue(database, job("of bob", lock="to:bob"))
+        await recorder.wait_until_done("first", "of bob")
+        await enqueue(database, job("of bob too", lock="to:bob"), job("urgent", lock="to:alice", priority=10))
+        await recorder.wait_until_done("of bob too")
         clock.set_time(at)
         await recorder.wait_until_done("third")
-    of_alice = [name for name in recorder.done if "elsewhere" not in name]
+    of_alice = [name for name in recorder.done if "of bob" not in name]
     assert of_alice == ["first", "first", "urgent", "second", "third"]
 
 
