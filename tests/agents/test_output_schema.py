@@ -1,4 +1,4 @@
-"""Tests strict_fields the output schema: it conforms to strict mode for all tools, or is rejected."""
+"""Tests of the output schema: it conforms to strict mode for all tools, or is rejected."""
 
 import json
 from datetime import datetime
@@ -34,8 +34,8 @@ class Node(BaseModel):
     below: list["Node"] = []
 
 
-def strict_fields(**fields: Any) -> dict[str, Any]:
-    """Return the strict schema strict_fields a model with these fields."""
+def strict_schema_for(**fields: Any) -> dict[str, Any]:
+    """Return the strict schema of a model with these fields."""
     return strict_schema(create_model("Arguments", **fields))
 
 
@@ -111,7 +111,7 @@ def test_schema_is_deterministic_and_cached() -> None:
 
 
 def test_optional_value_is_nullable_with_its_default_described() -> None:
-    schema = strict_fields(limit=(Annotated[int, Field(description="how many")], 10))
+    schema = strict_schema_for(limit=(Annotated[int, Field(description="how many")], 10))
 
     assert schema["required"] == ["limit"]
     assert schema["properties"]["limit"] == {
@@ -121,42 +121,46 @@ def test_optional_value_is_nullable_with_its_default_described() -> None:
 
 
 def test_nullable_value_is_not_made_nullable_twice() -> None:
-    assert strict_fields(at=(str | None, None))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert strict_schema_for(at=(str | None, None))["properties"]["at"] == {
+        "anyOf": [{"type": "string"}, {"type": "null"}]
+    }
 
 
 def test_required_nullable_value_stays_nullable() -> None:
-    assert strict_fields(at=(str | None, ...))["properties"]["at"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert strict_schema_for(at=(str | None, ...))["properties"]["at"] == {
+        "anyOf": [{"type": "string"}, {"type": "null"}]
+    }
 
 
 def test_union_is_any_of_without_a_discriminator() -> None:
-    schema = strict_fields(pet=(Annotated[Cat | Dog, Field(discriminator="kind")], ...))
+    schema = strict_schema_for(pet=(Annotated[Cat | Dog, Field(discriminator="kind")], ...))
 
     assert list(schema["properties"]["pet"]) == ["anyOf"]
     assert schema_violations(schema) == []
 
 
 def test_references_are_inlined() -> None:
-    schema = strict_fields(first=(Cat, ...), others=(list[Cat], ...))
+    schema = strict_schema_for(first=(Cat, ...), others=(list[Cat], ...))
 
     assert "$" not in json.dumps(schema)
     assert schema["properties"]["others"]["items"] == schema["properties"]["first"]
 
 
 def test_description_beside_a_reference_is_kept() -> None:
-    schema = strict_fields(colour=(Annotated[Colour, Field(description="strict_schema_of the door")], ...))
+    schema = strict_schema_for(colour=(Annotated[Colour, Field(description="of the door")], ...))
 
     assert schema["properties"]["colour"] == {
-        "description": "strict_fields the door",
+        "description": "of the door",
         "type": "string",
         "enum": ["red", "blue"],
     }
 
 
 def test_bounds_move_to_the_description() -> None:
-    schema = strict_fields(
+    schema = strict_schema_for(
         count=(Annotated[int, Field(ge=1, le=9)], ...),
         word=(Annotated[str, Field(min_length=2, max_length=9, pattern="^a")], ...),
-        names=(Annotated[set[str], Field(min_length=1, description="strict_fields people")], ...),
+        names=(Annotated[set[str], Field(min_length=1, description="of people")], ...),
         pause=(Annotated[float, Field(gt=0, multiple_of=0.5)], 1.0),
     )
 
@@ -166,17 +170,17 @@ def test_bounds_move_to_the_description() -> None:
         "names": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "strict_fields people (1 or more items)",
+            "description": "of people (1 or more items)",
         },
         "pause": {
-            "description": "(more than 0, a multiple strict_fields 0.5) (null means 1.0)",
+            "description": "(more than 0, a multiple of 0.5) (null means 1.0)",
             "anyOf": [{"type": "number"}, {"type": "null"}],
         },
     }
 
 
 def test_const_becomes_an_enum_of_one() -> None:
-    assert strict_fields(kind=(Literal["cat"], ...))["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
+    assert strict_schema_for(kind=(Literal["cat"], ...))["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
 
 
 def test_schemas_have_no_unsupported_keywords() -> None:
@@ -187,7 +191,7 @@ def test_schemas_have_no_unsupported_keywords() -> None:
 
 
 def test_supported_formats_are_kept() -> None:
-    schema = strict_fields(
+    schema = strict_schema_for(
         at=(datetime, ...), key=(Annotated[str, Field(json_schema_extra={"format": "password"})], ...)
     )
 
@@ -195,7 +199,7 @@ def test_supported_formats_are_kept() -> None:
 
 
 def test_lookaround_patterns_are_left_out() -> None:
-    schema = strict_fields(word=(Annotated[str, Field(json_schema_extra={"pattern": "^(?!no)"})], ...))
+    schema = strict_schema_for(word=(Annotated[str, Field(json_schema_extra={"pattern": "^(?!no)"})], ...))
 
     assert schema["properties"]["word"] == {"type": "string"}
 
@@ -221,7 +225,7 @@ def test_model_with_extra_keys_is_rejected() -> None:
 )
 def test_unsupported_type_is_rejected_with_its_path(annotation: Any, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"Arguments\.odd.*{reason}"):
-        strict_fields(odd=(annotation, ...))
+        strict_schema_for(odd=(annotation, ...))
 
 
 @pytest.mark.parametrize("root", [Cat | Dog, list[Cat], str])
@@ -234,26 +238,26 @@ def test_too_many_levels_are_rejected() -> None:
     nested: Any = str
     for _ in range(MAX_LEVELS - 1):
         nested = list[nested]
-    strict_fields(deep=(nested, ...))
+    strict_schema_for(deep=(nested, ...))
 
     with pytest.raises(ConfigurationError, match="more than 5 levels"):
-        strict_fields(deep=(list[nested], ...))
+        strict_schema_for(deep=(list[nested], ...))
 
 
 def test_too_many_properties_are_rejected() -> None:
     fields: dict[str, Any] = {f"field_{n}": (str, ...) for n in range(MAX_PROPERTIES)}
-    strict_fields(**fields)
+    strict_schema_for(**fields)
 
     with pytest.raises(ConfigurationError, match="more than 100 properties"):
-        strict_fields(**fields, one_more=(str, ...))
+        strict_schema_for(**fields, one_more=(str, ...))
 
 
 def test_too_many_enum_values_are_rejected() -> None:
     choices = tuple(f"choice {n}" for n in range(MAX_ENUM_VALUES))
-    strict_fields(pick=(Literal[choices], ...))
+    strict_schema_for(pick=(Literal[choices], ...))
 
     with pytest.raises(ConfigurationError, match="more than 250 choices"):
-        strict_fields(pick=(Literal[(*choices, "one more")], ...))
+        strict_schema_for(pick=(Literal[(*choices, "one more")], ...))
 
 
 def test_limits_apply_to_all_tools_together() -> None:
