@@ -1,4 +1,4 @@
-"""The composition root: everything is put together here, by arguments; tests put their own parts in."""
+"""Composition root: build a bot from its parts, passed as arguments. Tests pass their own parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,12 +35,12 @@ from storage.jobs import Queue
 from storage.processes import Process
 
 SHUTDOWN_GRACE_SECONDS = 8.0
-"""Seconds for what runs to end when we stop; with closing everything this stays within the 10 s we promise."""
+"""Time for running work to finish on shutdown. With closing the connections, a stop stays within the promised 10 s."""
 
 
 @dataclass(frozen=True)
 class QueueAssignment:
-    """What a process does of the work it shares with others: jobs of these queues, so many at once; none at all."""
+    """Job queues that a process works on, with the number of concurrent jobs of each. It may be empty."""
 
     process: Process
     queues: Mapping[Queue, int]
@@ -48,7 +48,7 @@ class QueueAssignment:
 
 @dataclass
 class Bot:
-    """A running bot: the parts others talk to, and the tasks behind them."""
+    """A bot: its services, its execution backend and its background tasks."""
 
     engine: Engine
     roster: Roster
@@ -65,14 +65,14 @@ class Bot:
     supervisor: LoopSupervisor = field(default_factory=LoopSupervisor)
 
     async def start(self) -> Self:
-        """Take up what was left, and begin."""
+        """Start the heartbeat and the backend, which continues unfinished threads."""
         if self.heartbeat is not None:
             await self.heartbeat.start()
         await self.backend.start()
         return self
 
     async def stop(self, grace_seconds: float = SHUTDOWN_GRACE_SECONDS) -> None:
-        """Take no new work, finish or release what runs, close the database."""
+        """Stop taking work, finish or release running work, and close all connections."""
         await self.backend.stop(grace_seconds)
         if self.heartbeat is not None:
             await self.heartbeat.stop()
@@ -93,47 +93,56 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     sleep: Sleep = sleep_until,
     assignment: QueueAssignment | None = None,
 ) -> Bot:
-    """Put a bot together on an open database. Nothing runs before `start`. Without a `share` it does everything."""
+    """Build a bot on an open database. Nothing runs before `start`. Without an `assignment` it does all work itself."""
     clock, ids = clock or Clock(), ids or IdGenerator()
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
-    readers = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
-    senders = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
-    engine = Engine(
-        database, threads, readers, enqueue_jobs=enqueue_follow_ups if assignment else None, people=roster.people
-    )
-    endings = JobCompletion()
-    own = replace(engine, enqueue_jobs=endings.enqueue_and_finish, is_optimistic=True) if assignment else engine
-    engine.listeners.append(endings.on_commit)
-    runner = ToolRunner(roster)
-    drafts = ReplyStreams(
-        {s: channel for s, channel in channels.items() if isinstance(channel, StreamingChannel)}, roster.people
-    )
-    activity = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
-    advancer = ThreadRunner(EffectExecutor(own, roster, model, runner, clock, drafts, ids), clock, activity)
-    handover = MessageSender(engine, senders, clock, roster.people)
-    loops = LoopSupervisor(clock, sleep)
-    wakeups = (
-        _create_queue_backend(assignment, JobHandlers(engine, advancer, handover, roster, clock, sleep, endings), loops)
-        if assignment
-        else _create_embedded_backend(engine, roster, advancer, handover, clock, sleep, loops)
-    )
+    pull_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
+    push_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
+    streaming_channels = {s: channel for s, channel in channels.items() if isinstance(channel, StreamingChannel)}
+    enqueue_jobs = enqueue_follow_ups if assignment else None
+    engine = Engine(database, threads, pull_channels, enqueue_jobs=enqueue_jobs, people=roster.people)
+    completion = JobCompletion()
+    enqueue_own = completion.enqueue_and_finish
+    own_engine = replace(engine, enqueue_jobs=enqueue_own, is_optimistic=True) if assignment else engine
+    engine.listeners.append(completion.on_commit)
+    tool_runner = ToolRunner(roster)
+    reply_streams = ReplyStreams(streaming_channels, roster.people)
+    reporter = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
+    executor = EffectExecutor(own_engine, roster, model, tool_runner, clock, reply_streams, ids)
+    runner = ThreadRunner(executor, clock, reporter)
+    sender = MessageSender(engine, push_channels, clock, roster.people)
+    supervisor = LoopSupervisor(clock, sleep)
+    if assignment is None:
+        backend = _create_embedded_backend(engine, roster, runner, sender, clock, sleep, supervisor)
+    else:
+        handlers = JobHandlers(engine, runner, sender, roster, clock, sleep, completion)
+        backend = _create_queue_backend(assignment, handlers, supervisor)
     return Bot(
         engine=engine,
         roster=roster,
         clock=clock,
         threads=ThreadService(engine, roster, clock, channels, ids),
-        approvals=ApprovalService(engine, roster, clock, runner),
+        approvals=ApprovalService(engine, roster, clock, tool_runner),
         thread_control=ThreadControl(engine, clock, ids),
-        backend=wakeups,
-        tool_runner=runner,
+        backend=backend,
+        tool_runner=tool_runner,
         channels=channels,
-        channel_errors=handover.channel_errors,
-        heartbeat=ProcessHeartbeat(engine, assignment.process, clock, sleep, loops, lambda: wakeups.worker_ids)
-        if assignment
-        else None,
-        supervisor=loops,
+        channel_errors=sender.channel_errors,
+        heartbeat=_create_heartbeat(engine, assignment, clock, sleep, supervisor, backend) if assignment else None,
+        supervisor=supervisor,
     )
+
+
+def _create_heartbeat(
+    engine: Engine,
+    assignment: QueueAssignment,
+    clock: Clock,
+    sleep: Sleep,
+    supervisor: LoopSupervisor,
+    backend: ExecutionBackend,
+) -> ProcessHeartbeat:
+    return ProcessHeartbeat(engine, assignment.process, clock, sleep, supervisor, lambda: backend.worker_ids)
 
 
 def _create_queue_backend(
@@ -141,7 +150,7 @@ def _create_queue_backend(
 ) -> ExecutionBackend:
     if not assignment.queues:
         return NoExecution()
-    from bot.queue_backend import QueueBackend  # noqa: PLC0415 - 0.3 s that nobody on SQLite should wait for
+    from bot.queue_backend import QueueBackend  # noqa: PLC0415 - saves 0.3 s at startup on SQLite
 
     return QueueBackend(handlers, assignment.queues, supervisor)
 
@@ -154,7 +163,7 @@ def _create_embedded_backend(
     clock: Clock,
     sleep: Sleep,
     supervisor: LoopSupervisor,
-) -> EmbeddedBackend:
+) -> ExecutionBackend:
     worker = EmbeddedWorker(engine, thread_runner, clock, sleep)
-    courier = OutboxDispatcher(engine, sender, clock, sleep)
-    return EmbeddedBackend(engine, worker, courier, TimerService(engine, roster, worker, clock, sleep), supervisor)
+    dispatcher = OutboxDispatcher(engine, sender, clock, sleep)
+    return EmbeddedBackend(engine, worker, dispatcher, TimerService(engine, roster, worker, clock, sleep), supervisor)

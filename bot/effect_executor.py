@@ -1,4 +1,4 @@
-"""Perform one effect: one arm each. Every arm ends in `record`, and writes nothing once it is no longer wanted."""
+"""Execute one effect of a thread. The result is recorded only if the thread still needs that effect."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -31,23 +31,24 @@ from bot.missing_agents import missing_agent, pause_without_agent
 from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_call
 from bot.reply_streams import ReplyStreams
 from bot.roster import Roster
-from bot.tool_call_outcomes import blocked_reason, final_outcome, idempotency_key, missing, outcome_events
+from bot.tool_call_outcomes import blocked_reason, final_outcome, idempotency_key, missing_tool_message, outcome_events
 from bot.tool_calls import ToolCallError
 from bot.tool_runner import MAX_TOOL_ATTEMPTS, ToolOutcome, ToolRunner
 
 
 class EventFactory(Protocol):
-    """Makes events of the state as it is in the transaction, and of a moment."""
+    """Builds events from the state read in the transaction and from a stamp with time and new ids."""
 
-    def __call__(self, now: ThreadState, /, moment: EventStamp) -> Sequence[KnownEvent]: ...
+    def __call__(self, now: ThreadState, /, stamp: EventStamp) -> Sequence[KnownEvent]: ...
 
 
 MAX_CODE_ATTEMPTS = 10
+"""Attempts to record events with a request code that is not in use."""
 
 
 @dataclass(frozen=True)
 class EffectExecutor:
-    """Executes the effects that `agents.next_step` asks for."""
+    """Executes the effects that `next_work` returns."""
 
     engine: Engine
     roster: Roster
@@ -58,7 +59,7 @@ class EffectExecutor:
     ids: IdGenerator = field(default_factory=IdGenerator)
 
     async def execute(self, effect: WorkEffect, state: ThreadState) -> ThreadState:
-        """Do it and return the state afterwards. Raises NoRoom when nothing was done because a tool is busy."""
+        """Execute the effect and return the new state. Raises NoRoom, having done nothing, when its tool is busy."""
         return (await self._execute(effect, state)).after
 
     async def _execute(self, effect: WorkEffect, state: ThreadState) -> CommitResult:
@@ -79,24 +80,24 @@ class EffectExecutor:
                 assert_never(effect)
 
     async def _pause_without(self, agent: str, effect: WorkEffect, state: ThreadState) -> CommitResult:
-        """Leave the work until the agent is back and a person resumes the thread."""
+        """Pause the thread until the agent is configured again and a person resumes it."""
         build = partial(pause_without_agent, agent, tuple(self.roster.agents))
-        recorded = await self._apply_if_wanted(effect, state, build)
-        if recorded.events:
+        result = await self._apply_if_wanted(effect, state, build)
+        if result.events:
             log(LogEvent.AGENT_MISSING, level="error", thread_id=state.thread_id, agent=agent)
-        return recorded
+        return result
 
     async def _call_model(self, effect: CallModel, state: ThreadState) -> CommitResult:
         agent = self.roster.get_agent(state.active_agent)
         prompt = render_prompt(state, agent, self.roster.delegates_of(agent))
-        async with self.reply_streams.open(state) as draft:
-            completion = await self.model.complete(ModelRequest(state, agent, prompt), draft.on_partial)
+        async with self.reply_streams.open(state) as active_reply:
+            completion = await self.model.complete(ModelRequest(state, agent, prompt), active_reply.on_partial)
             _log_model_call(state, completion)
-            shown = await draft.finish() if isinstance(completion.step, DoneForNow) else None
-            recorded = await self._record_completion(effect, state, agent, completion, shown)
-            if shown is not None and any(isinstance(e, ReplyChosen) for e in recorded.events):
-                draft.keep()
-        return recorded
+            receipt = await active_reply.finish() if isinstance(completion.step, DoneForNow) else None
+            result = await self._record_completion(effect, state, agent, completion, receipt)
+            if receipt is not None and any(isinstance(e, ReplyChosen) for e in result.events):
+                active_reply.keep()
+        return result
 
     async def _record_completion(
         self,
@@ -109,16 +110,16 @@ class EffectExecutor:
         if completion.step is None:
             jitter = self.clock.jitter()
             return await self._apply_if_wanted(
-                effect, state, lambda now, moment: events_for_failed_call(now, completion, moment, jitter)
+                effect, state, lambda now, stamp: events_for_failed_call(now, completion, stamp, jitter)
             )
         choice = ChosenStep(completion, completion.step, partial_reply_receipt=partial_reply_receipt)
         if isinstance(choice.step, CallTool):
             choice = await self._prepare(agent, choice, choice.step, state)
         build = partial(events_for_completion, agent=agent, roster=self.roster)
-        return await self._apply_if_wanted(effect, state, lambda now, moment: build(now, choice, moment))
+        return await self._apply_if_wanted(effect, state, lambda now, stamp: build(now, choice, stamp))
 
     async def _prepare(self, agent: Agent, chosen_step: ChosenStep, step: CallTool, state: ThreadState) -> ChosenStep:
-        """The call with its names resolved, or why that is impossible."""
+        """Return the step with the arguments that the tool's `prepare` resolved, or with the reason for a rejection."""
         tool = agent.get_tool(step.tool)
         if tool is None:
             return chosen_step
@@ -138,22 +139,21 @@ class EffectExecutor:
         except InvalidArguments as error:
             why = f"{error}; only tools without required arguments can be prefetched"
             return await self._apply_if_wanted(
-                effect, state, lambda now, moment: (rejected_prefetch(now, step, why, moment, agent=agent),)
+                effect, state, lambda now, stamp: (rejected_prefetch(now, step, why, stamp, agent=agent),)
             )
         policy = self.roster.policy
         return await self._apply_if_wanted(
             effect,
             state,
-            lambda now, moment: events_for_tool_call(now, step, moment, agent=agent, policy=policy, is_prefetch=True),
+            lambda now, stamp: events_for_tool_call(now, step, stamp, agent=agent, policy=policy, is_prefetch=True),
         )
 
     async def _run_tool(self, effect: RunTool, state: ThreadState) -> CommitResult:
         found = self._find_tool(effect.call, state)
         if found is None:
             log(LogEvent.TOOL_MISSING, level="warning", thread_id=state.thread_id, tool=effect.call.tool)
-            return await self._apply_if_wanted(
-                effect, state, partial(_failed_events, effect.call, missing(effect.call))
-            )
+            build = partial(_failed_events, effect.call, missing_tool_message(effect.call))
+            return await self._apply_if_wanted(effect, state, build)
         if effect.call.attempt > 0 and (known := await self._check_earlier_attempt(effect, state, found)) is not None:
             return known
         problem = blocked_reason(state, effect.call, found[1], self.roster.policy)
@@ -169,39 +169,39 @@ class EffectExecutor:
     async def _check_earlier_attempt(
         self, effect: RunTool | RecoverTool, state: ThreadState, agent_and_tool: tuple[Agent, Tool]
     ) -> CommitResult | None:
-        """Before another attempt: whether an earlier one happened. None when it did not, and the call may start."""
-        ended = await self.tool_runner.check(*agent_and_tool, effect.call, idempotency_key(state, effect.call))
-        if ended is None or (ended.status == "again" and effect.call.is_retry_ordered):
+        """Record the outcome of an earlier attempt. Return None if it had no effect, so that the call may start."""
+        outcome = await self.tool_runner.check(*agent_and_tool, effect.call, idempotency_key(state, effect.call))
+        if outcome is None or (outcome.status == "retry" and effect.call.is_retry_ordered):
             return None
-        return await self._record_outcome(state, ended)
+        return await self._record_outcome(state, outcome)
 
     async def _start_tool(
         self, effect: RunTool | RecoverTool, state: ThreadState, agent: Agent, tool: Tool
     ) -> CommitResult:
-        """Write that it starts, then let it run: a crash in between is found out about, never hidden."""
+        """Record ToolStarted, then run the tool, so that a crash in between is detected."""
         call = effect.call
         if (busy := self.tool_runner.busy_reason(agent, tool)) is not None:
-            return await self._record_outcome(state, ToolOutcome("again", busy, stage="postponed"))
+            return await self._record_outcome(state, ToolOutcome("retry", busy, stage="postponed"))
         key, attempt = idempotency_key(state, call), call.attempt + 1
-        fence = Lease(self.clock.monotonic, self.clock.monotonic())
-        recorded = await self._apply_if_wanted(effect, state, partial(_started_events, call, key, attempt))
-        state = recorded.after
-        if not recorded.events or state.current_call is None:
-            return recorded  # it is no longer wanted, or somebody else has started it
+        lease = Lease(self.clock.monotonic, self.clock.monotonic())
+        result = await self._apply_if_wanted(effect, state, partial(_started_events, call, key, attempt))
+        state = result.after
+        if not result.events or state.current_call is None:
+            return result  # the thread no longer needs the call, or another worker has started it
         log(LogEvent.TOOL_STARTED, thread_id=state.thread_id, tool=tool.name, attempt=attempt)
-        ended = await self._run_with_lease(
-            fence, state, partial(self._run_and_check, agent, tool, state.current_call, key)
+        outcome = await self._run_with_lease(
+            lease, state, partial(self._run_and_check, agent, tool, state.current_call, key)
         )
-        if ended is None:
+        if outcome is None:
             log(LogEvent.TOOL_TAKEN_OVER, level="warning", thread_id=state.thread_id, tool=tool.name, attempt=attempt)
-            return recorded
-        log(LogEvent.TOOL_FINISHED, thread_id=state.thread_id, tool=tool.name, outcome=ended.status)
-        return await self._record_outcome(state, ended)
+            return result
+        log(LogEvent.TOOL_FINISHED, thread_id=state.thread_id, tool=tool.name, outcome=outcome.status)
+        return await self._record_outcome(state, outcome)
 
     async def _run_with_lease(
         self, lease: Lease, state: ThreadState, run: Callable[[Lease], Awaitable[ToolOutcome]]
     ) -> ToolOutcome | None:
-        """How the attempt ended; None when others took it over before it had begun."""
+        """Run the attempt and return its outcome. Return None if another worker took it over before it started."""
         while True:
             try:
                 return await run(lease)
@@ -212,38 +212,39 @@ class EffectExecutor:
                     return None
 
     async def _run_and_check(self, agent: Agent, tool: Tool, call: CurrentCall, key: str, lease: Lease) -> ToolOutcome:
-        """One attempt; when its end leaves doubt and the tool can look for what it did, look before trying again."""
-        ended = await self.tool_runner.run(agent, tool, call, key, lease)
-        if ended.status != "again" or ended.stage == "unbegun":
-            return ended
-        return await self.tool_runner.check(agent, tool, call, key) or ended
+        """Run one attempt. If its outcome is uncertain and the tool has a `check`, check before a retry."""
+        outcome = await self.tool_runner.run(agent, tool, call, key, lease)
+        if outcome.status != "retry" or outcome.stage == "unbegun":
+            return outcome
+        return await self.tool_runner.check(agent, tool, call, key) or outcome
 
     async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> CommitResult:
-        """The process that started the call is gone: each class of effect has its own way to the truth."""
+        """Find out how a call ended whose process is gone. The effect class of the tool decides how (ADR 0004)."""
         found, call = self._find_tool(effect.call, state), effect.call
         if found is None or call.effect == "once":
             return await self._record_outcome(state, ToolOutcome("unknown", "the process that ran it ended"))
         if (known := await self._check_earlier_attempt(effect, state, found)) is not None:
             return known
         if call.attempt >= MAX_TOOL_ATTEMPTS:
-            return await self._record_outcome(state, ToolOutcome("again", "the process that ran it ended, each time"))
+            reason = "the process that ran it ended on every attempt"
+            return await self._record_outcome(state, ToolOutcome("retry", reason))
         problem = blocked_reason(state, call, found[1], self.roster.policy)
         if state.lifecycle == "cancelled":
-            problem = "the thread was cancelled meanwhile"
+            problem = "the thread was cancelled"
         if problem is not None:
-            return await self._record_outcome(state, final_outcome(call, ToolOutcome("again", problem)))
+            return await self._record_outcome(state, final_outcome(call, ToolOutcome("retry", problem)))
         return await self._start_tool(effect, state, *found)
 
     async def _record_outcome(self, state: ThreadState, tool_outcome: ToolOutcome) -> CommitResult:
-        """Nothing, once others have found out about this attempt, or have started another one: theirs is to be told."""
+        """Record the outcome, unless another worker has recorded one for this attempt or started the next attempt."""
         jitter = self.clock.jitter()
         tool = self._find_tool_of_call(state.current_call, state) if state.current_call else None
-        trusted = tool is not None and tool.trusted_results
+        is_trusted = tool is not None and tool.trusted_results
 
-        def build(now: ThreadState, moment: EventStamp) -> Sequence[KnownEvent]:
+        def build(now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
             if now.current_call is None or not _is_same_attempt(now, state):
                 return ()
-            return outcome_events(now, now.current_call, tool_outcome, moment, jitter, is_trusted=trusted)
+            return outcome_events(now, now.current_call, tool_outcome, stamp, jitter, is_trusted=is_trusted)
 
         return await self._apply(state.thread_id, build)
 
@@ -253,44 +254,45 @@ class EffectExecutor:
 
     async def _ask_human(self, effect: AskHuman, state: ThreadState) -> CommitResult:
         return await self._apply_if_wanted(
-            effect, state, lambda now, moment: self._human_request_events(effect, now, moment)
+            effect, state, lambda now, stamp: self._human_request_events(effect, now, stamp)
         )
 
-    def _human_request_events(self, effect: AskHuman, state: ThreadState, moment: EventStamp) -> Sequence[KnownEvent]:
+    def _human_request_events(self, effect: AskHuman, state: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
         if effect.kind is None:
-            return (repeated_failure_request(state, moment),)
+            return (repeated_failure_request(state, stamp),)
         used, limit = getattr(state.spent, effect.kind), getattr(state.budget, effect.kind)
-        reached = BudgetReached(at=moment.now, actor=ENGINE, kind=effect.kind, limit=limit, used=used)
-        return (reached, budget_request(state, effect.kind, self.roster.policy, moment))
+        budget_reached = BudgetReached(at=stamp.now, actor=ENGINE, kind=effect.kind, limit=limit, used=used)
+        return (budget_reached, budget_request(state, effect.kind, self.roster.policy, stamp))
 
     async def _apply_if_wanted(self, effect: WorkEffect, state: ThreadState, make_events: EventFactory) -> CommitResult:
-        """Record what `build` makes of the state as it is now, unless the effect is no longer wanted."""
+        """Record the events that `make_events` builds from the current state, unless the effect is no longer needed."""
 
-        def still_wanted(now: ThreadState, moment: EventStamp) -> Sequence[KnownEvent]:
-            return make_events(now, moment) if any(w.key == effect.key for w in next_work(now)) else ()
+        def make_if_wanted(now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+            return make_events(now, stamp) if any(w.key == effect.key for w in next_work(now)) else ()
 
-        return await self._apply(state.thread_id, still_wanted)
+        return await self._apply(state.thread_id, make_if_wanted)
 
     async def _apply(self, thread_id: str, make_events: EventFactory) -> CommitResult:
-        """Record with fresh names, and with fresher ones should a code have been given out before."""
+        """Record events with new ids and codes. Retry with others if a code is already in use."""
 
-        def named(now: ThreadState, moment: EventStamp) -> Sequence[KnownEvent]:
-            return [add_decider_names(event, self.roster.people) for event in make_events(now, moment)]
+        def with_decider_names(now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+            return [add_decider_names(event, self.roster.people) for event in make_events(now, stamp)]
 
         for _ in range(MAX_CODE_ATTEMPTS):
             with suppress(DuplicateCode):
-                return await self.engine.apply(thread_id, partial(named, moment=self.ids.new_stamp(self.clock.now())))
+                stamp = self.ids.new_stamp(self.clock.now())
+                return await self.engine.apply(thread_id, partial(with_decider_names, stamp=stamp))
         raise DuplicateCode
 
 
 def _prefetch_arguments(agent: Agent, name: str) -> dict[str, object]:
-    """The arguments of a tool that is called with none. Raises InvalidArguments."""
+    """Return the default arguments of a tool. Raises InvalidArguments if it has required ones."""
     tool = agent.get_tool(name)
     return tool.validate_arguments({}) if tool else {}
 
 
 def _log_model_call(state: ThreadState, completion: Completion) -> None:
-    """The words of a provider are told, those of a model are not."""
+    """Log the outcome of a model call: error texts of the provider, but never text that the model generated."""
     outcome, model = completion.outcome, completion.model
     if outcome in (CompletionOutcome.OK, CompletionOutcome.DEFERRED):
         log(LogEvent.MODEL_CALLED, thread_id=state.thread_id, outcome=outcome, model=model)
@@ -300,7 +302,7 @@ def _log_model_call(state: ThreadState, completion: Completion) -> None:
 
 
 def _is_same_attempt(now: ThreadState, expected: ThreadState) -> bool:
-    """Whether what is under way there is what we know of, whatever people have said meanwhile."""
+    """Return whether both states have the same running attempt; messages may have arrived in between."""
     if now.current_call is None or expected.current_call is None:
         return False
     fields = ("call_id", "attempt", "phase", "consecutive_delays")
@@ -308,10 +310,10 @@ def _is_same_attempt(now: ThreadState, expected: ThreadState) -> bool:
 
 
 def _started_events(
-    call: CurrentCall, key: str, attempt: int, _now: ThreadState, moment: EventStamp
+    call: CurrentCall, key: str, attempt: int, _now: ThreadState, stamp: EventStamp
 ) -> Sequence[KnownEvent]:
-    return (ToolStarted(at=moment.now, actor=ENGINE, call_id=call.call_id, key=key, attempt=attempt),)
+    return (ToolStarted(at=stamp.now, actor=ENGINE, call_id=call.call_id, key=key, attempt=attempt),)
 
 
-def _failed_events(call: CurrentCall, error: str, _now: ThreadState, moment: EventStamp) -> Sequence[KnownEvent]:
-    return (ToolFailed(at=moment.now, actor=ENGINE, call_id=call.call_id, error=error, trusted=True),)
+def _failed_events(call: CurrentCall, error: str, _now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+    return (ToolFailed(at=stamp.now, actor=ENGINE, call_id=call.call_id, error=error, trusted=True),)

@@ -1,4 +1,4 @@
-"""Wake-ups within one process: everything is told of every commit, and rebuilt at start from the projection."""
+"""Execution backend within one process. Its parts listen to commits and read unfinished work at start."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from bot.timer_service import TimerService
 
 @dataclass
 class EmbeddedBackend:
-    """The worker, the courier and the clock of this process."""
+    """Runs the worker, the outbox dispatcher and the timers in this process."""
 
     engine: Engine
     worker: EmbeddedWorker
@@ -25,12 +25,12 @@ class EmbeddedBackend:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
-        """The courier first: what the worker then posts reaches it once."""
+        """Start the dispatcher first, so that it receives each message of the worker exactly once."""
         await self.dispatcher.start()
         self.engine.listeners += [self.worker.on_commit, self.dispatcher.on_commit, self.timers.on_commit]
         await self.worker.start()
-        self._tasks.append(self.supervisor.start("clock", self.timers.run))
-        self._tasks.append(self.supervisor.start("housekeeping", self._run_cleanup))
+        self._tasks.append(self.supervisor.start("timers", self.timers.run))
+        self._tasks.append(self.supervisor.start("cleanup", self._run_cleanup))
 
     async def stop(self, grace_seconds: float) -> None:
         for task in self._tasks:
@@ -39,20 +39,20 @@ class EmbeddedBackend:
 
     @property
     def is_running(self) -> bool:
-        """What was never started hears of no commit."""
+        """Whether the backend was started."""
         return self.worker.on_commit in self.engine.listeners
 
     @property
     def worker_ids(self) -> tuple[int, ...]:
-        """None: nobody else works on the same file."""
+        """An empty tuple: no other process works on this database."""
         return ()
 
     async def _run_cleanup(self) -> None:
-        never = asyncio.Event()
+        never_set = asyncio.Event()
         while True:
             now = self.timers.clock.now()
             await self.engine.database.transaction(partial(delete_expired, now=now))
-            await self.timers.sleep(now + CLEANUP_INTERVAL, never)
+            await self.timers.sleep(now + CLEANUP_INTERVAL, never_set)
 
 
 _: type[ExecutionBackend] = EmbeddedBackend

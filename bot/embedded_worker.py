@@ -1,4 +1,4 @@
-"""The worker: moves threads on. One thread is strictly serial, different threads go at once (DESIGN §3.2)."""
+"""Worker that runs threads in this process. One thread runs serially, different threads run concurrently (ADR 0002)."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from bot.tool_slots import NoRoom
 from storage.schedule import list_unfinished_threads
 
 MAX_WAIT_FOR_ROOM = timedelta(seconds=5)
-"""A thread that waits for a busy tool looks again after this: meanwhile its calls may hang."""
+"""Time after which a thread that waits for a busy tool checks it again, because the tool's calls may hang by then."""
 
 
 @dataclass
 class EmbeddedWorker:
-    """Embedded wake-ups: a set of thread ids, rebuilt at start from the projection. A wake-up carries no state."""
+    """Runs scheduled threads in tasks, at most `concurrency` at a time. The schedule is rebuilt from the database."""
 
     engine: Engine
     thread_runner: ThreadRunner
@@ -33,26 +33,26 @@ class EmbeddedWorker:
     _rerun_states: dict[str, ThreadState | None] = field(default_factory=dict)
     _threads_in_slots: set[str] = field(default_factory=set)
     _stop_event: asyncio.Event = field(default_factory=asyncio.Event)
-    _room_bells: set[asyncio.Event] = field(default_factory=set)
+    _room_events: set[asyncio.Event] = field(default_factory=set)
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
 
     async def start(self) -> None:
-        """Take up what the last process left."""
+        """Schedule the threads that the previous process left unfinished."""
         for thread_id in await self.engine.database.read(list_unfinished_threads):
             self.schedule(thread_id)
 
     def on_commit(self, commit: CommitResult) -> None:
-        """Look at a thread again when a commit left it something to do."""
+        """Schedule the thread of the commit if it has work."""
         if next_work(commit.after):
             self.schedule(commit.after.thread_id, commit.after)
 
     def schedule(self, thread_id: str, state: ThreadState | None = None) -> None:
-        """Have a thread looked at soon, as of `state` when known; one that is being looked at is looked at again.
+        """Schedule a run of this thread, starting from `state` if given. If it is running, run it again afterwards.
 
-        A state is kept only for a thread that has a slot: of those that wait there may be many.
+        A state is kept only for threads with a slot, to save memory: many threads may wait for one.
         """
         if self._stop_event.is_set():
             return
@@ -61,21 +61,22 @@ class EmbeddedWorker:
                 state if thread_id in self._threads_in_slots or not self._slots.locked() else None
             )
             return
-        known = None if self._slots.locked() else state
-        self._tasks[thread_id] = asyncio.create_task(self._run_task(thread_id, known), name=f"advance {thread_id}")
+        initial_state = None if self._slots.locked() else state
+        task = asyncio.create_task(self._run_task(thread_id, initial_state), name=f"advance {thread_id}")
+        self._tasks[thread_id] = task
 
     async def stop(self, grace_seconds: float) -> None:
-        """Start nothing new; let what runs end within `grace` seconds, then leave it to the next start."""
+        """Start no thread; let running ones end within `grace_seconds`, then cancel them until the next start."""
         self._stop_event.set()
-        for bell in self._room_bells:
-            bell.set()
+        for room_event in self._room_events:
+            room_event.set()
         running = list(self._tasks.values())
         if not running:
             return
-        _, late = await asyncio.wait(running, timeout=grace_seconds)
-        for task in late:
+        _, unfinished = await asyncio.wait(running, timeout=grace_seconds)
+        for task in unfinished:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _run_task(self, thread_id: str, state: ThreadState | None) -> None:
         try:
@@ -86,7 +87,7 @@ class EmbeddedWorker:
                 self.schedule(thread_id, self._rerun_states.pop(thread_id))
 
     async def _run_with_retries(self, thread_id: str, state: ThreadState | None) -> None:
-        """Try a thread that cannot be moved now again later; it holds no slot meanwhile."""
+        """Run a thread, and retry later if that fails. It holds no slot while it waits."""
         for attempt in count(1):
             if await self._has_advanced(thread_id, state, attempt):
                 return
@@ -96,7 +97,7 @@ class EmbeddedWorker:
                 return
 
     async def _has_advanced(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Return whether there is nothing left to do here. While its tool is busy the thread holds no slot."""
+        """Run a thread and return whether that succeeded. While its tool is busy the thread holds no slot."""
         while True:
             try:
                 async with self._slots:
@@ -106,19 +107,19 @@ class EmbeddedWorker:
                 await self._wait_for_room(busy)
 
     async def _wait_for_room(self, busy: NoRoom) -> None:
-        with busy.bell() as bell:
-            self._room_bells.add(bell)
-            await self.sleep(self.clock.now() + MAX_WAIT_FOR_ROOM, bell)
-            self._room_bells.discard(bell)
+        with busy.room_event() as room_event:
+            self._room_events.add(room_event)
+            await self.sleep(self.clock.now() + MAX_WAIT_FOR_ROOM, room_event)
+            self._room_events.discard(room_event)
 
     async def _try_run(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Whether the thread could be moved on; any trouble is in the log, and it is not lost. Raises NoRoom."""
+        """Run a thread. Log any error and return False, so that the run is retried. Raises NoRoom."""
         self._threads_in_slots.add(thread_id)
         try:
             await self._run(state or await self.engine.load(thread_id))
         except NoRoom:
             raise
-        except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
+        except Exception as error:  # noqa: BLE001 - a failing thread must not end the worker
             log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
             return False
         finally:
@@ -130,6 +131,6 @@ class EmbeddedWorker:
 
     async def _run(self, state: ThreadState) -> None:
         state = await self.thread_runner.run(state, self._stop_event)
-        news = self._rerun_states.get(state.thread_id)
-        if news is not None and news.version <= state.version:
-            del self._rerun_states[state.thread_id]  # we have been there already
+        rerun_state = self._rerun_states.get(state.thread_id)
+        if rerun_state is not None and rerun_state.version <= state.version:
+            del self._rerun_states[state.thread_id]  # this run has already seen that state

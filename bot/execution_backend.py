@@ -1,4 +1,4 @@
-"""The port to whoever moves threads on after a commit; DESIGN §4 gives it two implementations."""
+"""Port to the execution backend: the part that continues threads, delivers messages and fires timers after a commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class ExecutionBackend(Protocol):
-    """Embedded in this process, or jobs that any of several workers takes."""
+    """Backend embedded in this process, or one that works on jobs shared with other processes (ADR 0015)."""
 
     async def start(self) -> None:
-        """Take up what was left, and begin."""
+        """Start, and continue unfinished work."""
         ...
 
     async def stop(self, grace_seconds: float) -> None:
-        """Take nothing new; let what runs end within `grace` seconds, then leave it to others or the next start."""
+        """Take no new work; let running work end within `grace_seconds`, then leave it to others or the next start."""
         ...
 
     @property
@@ -21,13 +21,13 @@ class ExecutionBackend(Protocol):
 
     @property
     def worker_ids(self) -> Sequence[int]:
-        """The names under which this process takes jobs of others; its heartbeat speaks for them."""
+        """The ids of this process's job workers; its heartbeat covers them."""
         ...
 
 
 @dataclass
 class NoExecution:
-    """Other processes do the work: this one only writes down that there is some."""
+    """Backend of a process that only enqueues jobs; other processes execute them."""
 
     is_running: bool = False
     worker_ids: Sequence[int] = ()

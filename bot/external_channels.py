@@ -1,4 +1,4 @@
-"""The channels that need an account with somebody else: those this environment has one for."""
+"""Channels that need an account with an external service, such as Slack."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from channels.base import Channel
 
 @dataclass(frozen=True)
 class ExternalChannel:
-    """A channel, and how its connections are given up."""
+    """A channel, and the function that closes its connections."""
 
     channel: Channel
     close: Callable[[], Awaitable[None]]
 
 
 def open_external_channels(settings: Settings) -> tuple[ExternalChannel, ...]:
-    """Raises Misconfigured when what is given does not suffice."""
+    """Return the channels that the settings enable. Raises ConfigurationError when a setting is missing or invalid."""
     if not settings.is_slack_enabled:
         return ()
-    from bot.slack.bootstrap import build_slack_channel, load_slack_account  # noqa: PLC0415 - 0.2 s that nobody without Slack needs
+    from bot.slack.bootstrap import build_slack_channel, load_slack_account  # noqa: PLC0415 - saves 0.2 s without Slack
 
     account = load_slack_account(settings, load_secret_key(settings))
     if account is None:

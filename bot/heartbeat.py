@@ -1,8 +1,8 @@
-"""The heartbeat: a thread of its own says that the process is there, also while its event loop is busy.
+"""Heartbeat thread: reports that the process is alive, also while its event loop is busy.
 
-Others take over the work of a process that falls silent. One whose loop is blocked for a while is alive: what it has
-finished would be called unknown, and started again. A loop that is blocked for good must be noticed all the same, so
-the thread falls silent once the loop has not turned for MAX_BLOCKED_SECONDS.
+Other processes take over the work of a process without a heartbeat. A process whose loop is blocked for a while is
+alive: taking over its work would repeat tool calls that have finished. To detect a loop that is blocked for good, the
+heartbeat stops once the loop has not run for MAX_BLOCKED_SECONDS.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ MAX_BLOCKED_SECONDS = 120.0
 
 @dataclass
 class HeartbeatThread:
-    """Calls `beat` in a thread, again and again. `failed` is told what it raises; the next beat follows all the same.
+    """Calls `record_heartbeat` periodically in a thread. Passes its exceptions to `on_error` and continues.
 
-    `elapsed` is seconds since some time ago. It stands still while the machine is suspended, as the loop does.
+    `monotonic` returns seconds and, like the event loop, does not advance while the machine is suspended.
     """
 
     record_heartbeat: Callable[[], None]
@@ -36,24 +36,24 @@ class HeartbeatThread:
     _is_silent: bool = False
 
     def start(self) -> None:
-        """Begin. To be called on the event loop whose turns are watched."""
-        loop, watched = asyncio.get_running_loop(), threading.get_ident()
+        """Start the thread. Call this on the event loop to be monitored."""
+        loop, loop_thread_id = asyncio.get_running_loop(), threading.get_ident()
         self._loop_seen_at = self.monotonic()
-        self._thread = threading.Thread(target=self._run, args=(loop, watched), name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(loop, loop_thread_id), name="heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the beat it may be in."""
+        """End the thread after its current heartbeat."""
         self._stop_event.set()
         if self._thread is not None:
             self._thread.join()
 
     def mark_loop_alive(self) -> None:
-        """Take note that the event loop turns."""
+        """Record that the event loop is running."""
         self._loop_seen_at = self.monotonic()
 
     def tick(self, loop_thread_id: int) -> None:
-        """Beat, unless the event loop has been blocked for so long that it counts as dead."""
+        """Record a heartbeat, unless the event loop has been blocked for MAX_BLOCKED_SECONDS."""
         blocked = self.monotonic() - self._loop_seen_at
         if blocked < MAX_BLOCKED_SECONDS:
             self._is_silent = False
@@ -73,14 +73,14 @@ class HeartbeatThread:
     def _try_record(self) -> None:
         try:
             self.record_heartbeat()
-        except Exception as error:  # noqa: BLE001 - the process is alive, whatever the database says
+        except Exception as error:  # noqa: BLE001 - the process is alive even if the database is not
             self.on_error(error)
 
 
 def _thread_traceback(thread_id: int) -> Exception:
-    """Where a thread stands, as the traceback of an error."""
-    place, frame = None, sys._current_frames().get(thread_id)  # noqa: SLF001 - its documented purpose is this one
+    """Return an error whose traceback is the current stack of a thread."""
+    stack, frame = None, sys._current_frames().get(thread_id)  # noqa: SLF001 - documented for this purpose
     while frame is not None:
-        place = TracebackType(place, frame, frame.f_lasti, frame.f_lineno)
+        stack = TracebackType(stack, frame, frame.f_lasti, frame.f_lineno)
         frame = frame.f_back
-    return TimeoutError().with_traceback(place)
+    return TimeoutError().with_traceback(stack)

@@ -1,4 +1,7 @@
-"""A job that moves a thread on ends in the commit that leaves nothing to do: its lock is free when people see why."""
+"""Finish the `advance` job in the commit that leaves its thread without work.
+
+The lock of the thread is thus released before people see the result and react to it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +16,14 @@ from storage.write_batch import WriteBatch
 
 @dataclass
 class JobCompletion:
-    """The jobs this process moves threads on for, by thread, and the commits that are to end them."""
+    """The `advance` jobs that run in this process, by thread, and the commits that finish them."""
 
     _running_jobs: dict[str, RunningJob] = field(default_factory=dict)
     _final_commits: dict[str, CommitResult] = field(default_factory=dict)
 
     @contextmanager
     def track(self, thread_id: str, job: RunningJob) -> Iterator[None]:
-        """Within the block the thread is moved on for this job."""
+        """Register the job as the one that runs the thread within this block."""
         self._running_jobs[thread_id] = job
         try:
             yield
@@ -30,7 +33,7 @@ class JobCompletion:
                 self._final_commits.pop(thread_id, None)
 
     def enqueue_and_finish(self, writes: WriteBatch, commit: CommitResult) -> None:
-        """For commits of the worker that moves the thread on itself, and goes on with it."""
+        """Enqueue the jobs of a commit by the thread's own worker; finish its job if the thread has no work left."""
         enqueue_deliveries_and_timers(writes, commit)
         job = self._running_jobs.get(commit.after.thread_id)
         if job is not None and not next_work(commit.after):
@@ -38,7 +41,7 @@ class JobCompletion:
             job.finish_in(writes)
 
     def on_commit(self, commit: CommitResult) -> None:
-        """Told of every commit. Others may commit to the thread too, and end no job of ours."""
+        """Mark the job as finished if this commit finished it; commits of other writers do not."""
         thread_id = commit.after.thread_id
         if self._final_commits.get(thread_id) is commit and thread_id in self._running_jobs:
             self._running_jobs[thread_id].is_finished = True

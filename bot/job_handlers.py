@@ -1,6 +1,6 @@
-"""What is done with a job: move a thread on, let the clock report to it, or deliver its messages.
+"""Handlers of jobs: run a thread, record due timers, deliver messages.
 
-A handler does not fail: a job that ends is gone, so whatever goes wrong leaves another one behind.
+A failed job would be lost, so a handler that meets an error enqueues another job or asks for a retry.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ from storage.outbox import OutboxMessage, list_pending_for
 T = TypeVar("T")
 
 MAX_JOB_ATTEMPTS = 5
-"""Workers a thread may end before it is left alone."""
-_POISON_REASON = "its work ended several worker processes; look into their logs, then resume the thread"
+"""Attempts after which a thread is paused, because each of them ended its worker process."""
+_POISON_REASON = "running it ended several worker processes; check their logs, then resume the thread"
 
 
 @dataclass
 class JobHandlers:
-    """One handler for each queue."""
+    """One handler method for each queue, with the name of the queue."""
 
     engine: Engine
     thread_runner: ThreadRunner
@@ -53,8 +53,8 @@ class JobHandlers:
     stop_event: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def advance(self, job: RunningJob) -> None:
-        """Move a thread on as far as it goes. One that ended its worker again and again is paused."""
-        thread_id, failed = job.arguments["thread"], _failure_count(job)
+        """Run a thread until it has to wait. Pause it if it ended its worker process MAX_JOB_ATTEMPTS times."""
+        thread_id, failures = job.arguments["thread"], _failure_count(job)
         try:
             if job.attempts >= MAX_JOB_ATTEMPTS:
                 await self._quarantine(thread_id)
@@ -63,49 +63,53 @@ class JobHandlers:
             with self.completion.track(thread_id, job):
                 state = await self.thread_runner.run(state, self.stop_event)
         except NoRoom:
-            await self.defer(timer_job(thread_id, self._next_retry_at(1), failures=failed))
-        except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
-            log(
-                LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=failed + 1
-            )
-            await self.defer(timer_job(thread_id, self._next_retry_at(failed + 1), failures=failed + 1))
+            await self.defer(timer_job(thread_id, self._next_retry_at(1), failures=failures))
+        except Exception as error:  # noqa: BLE001 - a failing thread must not end the worker
+            attempt = failures + 1
+            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
+            await self.defer(timer_job(thread_id, self._next_retry_at(attempt), failures=attempt))
         else:
             if next_runnable(state, self.clock.now()) is not None:
-                await self.defer(advance_job(thread_id))  # we are stopping: somebody else goes on
+                await self.defer(advance_job(thread_id))  # this process is stopping: another one continues
 
     async def timer(self, job: RunningJob) -> None:
-        """Report what has become due, or have a thread looked at whose time to try again has come."""
+        """Record the due events of a thread, or schedule a run if its retry time has come."""
         thread_id, at = job.arguments["thread"], datetime.fromisoformat(job.arguments["at"])
-        failed, now = _failure_count(job), self.clock.now()
-        if now < at:  # the database's clock is ahead: the job waits there, and takes no slot here
-            await self.defer(timer_job(thread_id, at, failures=failed, as_of=now))
+        failures, now = _failure_count(job), self.clock.now()
+        if now < at:  # the database's clock is ahead: return the job to the queue, so that it takes no slot here
+            await self.defer(timer_job(thread_id, at, failures=failures, as_of=now))
             return
         try:
             recorded = await self._record_due(thread_id)
-        except Exception as error:  # noqa: BLE001 - the same
-            log(
-                LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=failed + 1
-            )
-            await self.defer(timer_job(thread_id, self._next_retry_at(failed + 1), failures=failed + 1))
+        except Exception as error:  # noqa: BLE001 - as above
+            attempt = failures + 1
+            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
+            await self.defer(timer_job(thread_id, self._next_retry_at(attempt), failures=attempt))
         else:
             if not recorded.events and next_work(recorded.after):
-                await self.defer(advance_job(thread_id, failures=failed))
+                await self.defer(advance_job(thread_id, failures=failures))
 
     async def deliver(self, job: RunningJob) -> None:
-        """Hand over what a thread has for one destination. Raises Later: the others for it wait behind this job."""
+        """Send the pending messages of a thread to one destination.
+
+        Raises RetryLater when that fails: later messages to the destination wait until this job is done.
+        """
         thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
-            async for parcel in self._pending_messages(thread_id, to):
-                again = job.attempts > 0 or "again" in job.arguments
-                event = await self.sender.send(replace(parcel, maybe_sent=again))
-                await self._record(parcel, event)
+            async for message in self._pending_messages(thread_id, to):
+                maybe_sent = job.attempts > 0 or "again" in job.arguments
+                event = await self.sender.send(replace(message, maybe_sent=maybe_sent))
+                await self._record(message, event)
         except Exception as error:
             log(LogEvent.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
-            asked = error.retry_after if isinstance(error, Retryable) else None
-            raise RetryLater(self._next_retry_at(job.attempts + 1, asked)) from error
+            retry_after = error.retry_after if isinstance(error, Retryable) else None
+            raise RetryLater(self._next_retry_at(job.attempts + 1, retry_after)) from error
 
     async def _record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
-        """Raises StoreUnavailable when we stop before: whoever has the job next looks for the message first."""
+        """Record the delivery, retrying while the database is unavailable.
+
+        Raises StoreUnavailable when the process stops first. The next worker then checks whether the message was sent.
+        """
         if await self._retry(partial(self._record_once, outbox_message, event)) is None:
             raise StoreUnavailable
 
@@ -114,21 +118,21 @@ class JobHandlers:
         return event
 
     async def _pending_messages(self, thread_id: str, to: Address) -> AsyncIterator[OutboxMessage]:
-        """Each as it is when its turn comes: what one was taken for may change the next, or make it needless."""
-        done = set[str]()
-        while parcels := await self.engine.database.read(partial(list_pending_for, thread_id=thread_id, address=to)):
-            parcel = next((p for p in parcels if p.effect.key not in done), None)
-            if parcel is None:
+        """Yield each pending message once, re-reading the outbox: a delivery may change or remove the next message."""
+        seen = set[str]()
+        while pending := await self.engine.database.read(partial(list_pending_for, thread_id=thread_id, address=to)):
+            message = next((m for m in pending if m.effect.key not in seen), None)
+            if message is None:
                 return
-            done.add(parcel.effect.key)
-            yield parcel
+            seen.add(message.effect.key)
+            yield message
 
     async def run_cleanup(self) -> None:
-        """Forget what nobody asks for any more."""
+        """Delete expired rows."""
         await self.engine.database.transaction(partial(delete_expired, now=self.clock.now()))
 
     async def defer(self, *jobs: Job) -> None:
-        """Have the jobs done, also when the database has to be waited for first."""
+        """Enqueue the jobs, retrying while the database is unavailable."""
         await self._retry(lambda: self.engine.database.commit_batch(lambda _, writes: defer(writes, jobs)))
 
     async def _record_due(self, thread_id: str) -> CommitResult:
@@ -144,7 +148,7 @@ class JobHandlers:
         await self.engine.apply(thread_id, decide)
 
     async def _retry(self, operation: Callable[[], Awaitable[T]]) -> T | None:
-        """Until it works, or we stop: then whoever takes the job over does it."""
+        """Repeat the operation until it succeeds. Return None if the process stops first: another one does the job."""
         for attempt in count(1):
             try:
                 return await operation()
@@ -160,7 +164,7 @@ class JobHandlers:
 
 
 def _failure_count(job: RunningJob) -> int:
-    """How often in a row the thread could not be moved on; another build may tell that in another way."""
+    """Return how often in a row running the thread failed; 0 if another version wrote the count in another format."""
     try:
         return int(job.arguments.get("failed", "0"))
     except ValueError:

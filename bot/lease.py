@@ -1,7 +1,7 @@
-"""The fence between saying that a tool starts and letting it run.
+"""Lease for starting a tool.
 
-The version keeps a process that was given up for dead from writing. It does not keep one from running a tool that was
-frozen just after it had said that it would: by then others may have run it.
+If the process stalled for more than LEASE_SECONDS after committing ToolStarted, another worker may have taken over and
+run the tool. It must not start before the log is re-read. The version check alone only prevents stale writes.
 """
 
 import time
@@ -9,26 +9,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 LEASE_SECONDS = 5.0
-"""Seconds. Who falls silent is given up for dead after six at the earliest: it gave signs of life every two."""
+"""Less than the 6 s without a heartbeat after which a process counts as dead at the earliest."""
 
 
 class LeaseExpired(Exception):
-    """Others may have taken over since: look before you go on."""
+    """Another worker may have taken over; read the log again before going on."""
 
 
 def seconds_since_boot() -> float:
-    """A clock that never jumps, and goes on while the machine sleeps where the system has such a one."""
+    """Return a monotonic time that, where the system supports it, also advances while the machine is suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Open for a while from the time at which it was last known that the attempt is ours."""
+    """Lease of LEASE_SECONDS from the time at which this process was last known to own the attempt."""
 
     monotonic: Callable[[], float]
     acquired_at: float
 
     def check(self) -> None:
-        """In the thread that runs the tool, right before it does. Raises Late."""
+        """Raise LeaseExpired if the lease is over. Call this right before the tool runs, in its own thread."""
         if self.monotonic() - self.acquired_at > LEASE_SECONDS:
             raise LeaseExpired

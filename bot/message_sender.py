@@ -1,4 +1,4 @@
-"""Handing one message to its channel, and writing down what came of it."""
+"""Send one outbox message on its channel and record the result."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,14 +20,14 @@ from storage.conversations import link_conversation
 from storage.outbox import OutboxMessage
 
 MISCONFIGURED_RETRY_SECONDS = 60.0
-"""Seconds until a channel is tried again that somebody has to put right."""
+"""Delay before a misconfigured channel is tried again."""
 
 
 @dataclass(frozen=True)
 class MessageSender:
-    """A message is at least once handed over, and once told of in the log.
+    """Sends outbox messages at least once and records each delivery in the event log exactly once.
 
-    `troubles` says, for `channel:SCHEME`, what somebody has to put right before it takes messages.
+    `channel_errors` maps `channel:SCHEME` to the configuration error that keeps the channel from sending.
     """
 
     engine: Engine
@@ -38,13 +38,11 @@ class MessageSender:
     _uncertain: set[str] = field(default_factory=set)
 
     async def send(self, outbox_message: OutboxMessage) -> KnownEvent:
-        """What the log is to say. Raises Retryable when the channel cannot take it now."""
+        """Send the message and return the event to record. Raises Retryable when the channel is unavailable."""
         effect = outbox_message.effect
         channel = self.channels.get(effect.to.scheme)
         if channel is None:
-            return undeliverable_event(
-                effect, f"no channel here takes messages to {effect.to.scheme}", self.clock.now()
-            )
+            return undeliverable_event(effect, f"no channel is configured for {effect.to.scheme}", self.clock.now())
         try:
             receipt = await self._send_on_channel(await self._personalize(outbox_message, channel), channel)
         except Permanent as error:
@@ -58,23 +56,23 @@ class MessageSender:
         return sent_event(effect, receipt, self.clock.now())
 
     async def _personalize(self, outbox_message: OutboxMessage, channel: Channel) -> OutboxMessage:
-        """Raises StoreUnavailable."""
+        """Return the message as it may be shown at a private address. Raises StoreUnavailable."""
         effect = outbox_message.effect
-        private = isinstance(channel, PrivacyAwareChannel) and channel.is_private(effect.to)
-        if not (private and is_open_approval(effect.message)):
+        is_private = isinstance(channel, PrivacyAwareChannel) and channel.is_private(effect.to)
+        if not (is_private and is_open_approval(effect.message)):
             return outbox_message
         state = await self.engine.load(outbox_message.thread_id)
         message = personalize_message(effect.message, state, effect.to, self.people, self.clock.now())
         return replace(outbox_message, effect=effect.model_copy(update={"message": message}))
 
     async def _send_on_channel(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
-        effect, key = (
-            outbox_message.effect,
-            f"{outbox_message.thread_id}:{outbox_message.effect.key}",
-        )  # an effect's key is its thread's own
-        again = outbox_message.maybe_sent or key in self._uncertain
+        effect = outbox_message.effect
+        key = f"{outbox_message.thread_id}:{effect.key}"  # the key of an effect is unique only within its thread
+        maybe_sent = outbox_message.maybe_sent or key in self._uncertain
         try:
-            receipt = await channel.send(effect.to, effect.message, key=key, replaces=effect.replaces, maybe_sent=again)
+            receipt = await channel.send(
+                effect.to, effect.message, key=key, replaces=effect.replaces, maybe_sent=maybe_sent
+            )
         except ConfigurationError as error:
             self.channel_errors[f"channel:{channel.scheme}"] = str(error)
             log(
@@ -96,27 +94,30 @@ class MessageSender:
         return receipt
 
     async def record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
-        """Once, however often it was handed over; what people say at the place it began is the thread's from now on."""
+        """Record the delivery once, even if the message was sent more than once.
+
+        If the message started a conversation, link that conversation to the thread.
+        """
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             if all(m.key != outbox_message.effect.key for m in state.pending_messages):
                 return ()
-            written = (
+            recorded = (
                 with_alternative_address(event, state, self.people)
                 if isinstance(event, MessageUndeliverable)
                 else event
             )
-            return (written, *escalation_follow_ups(state, written, self.people))
+            return (recorded, *escalation_follow_ups(state, recorded, self.people))
 
-        with suppress(WrongState):  # a log we cannot read waits for a build that can
+        with suppress(WrongState):  # events of a newer version: that version will record the delivery
             await self.engine.apply(
                 outbox_message.thread_id, decide, extra_writes=_link_started_conversation(outbox_message, event)
             )
 
 
 def _link_started_conversation(outbox_message: OutboxMessage, event: KnownEvent) -> ExtraWrites | None:
-    begun = event.receipt.started if isinstance(event, MessageSent | RequestShown) else None
-    if begun is None:
+    started = event.receipt.started if isinstance(event, MessageSent | RequestShown) else None
+    if started is None:
         return None
-    channel, place = outbox_message.effect.to.scheme, begun.conversation_key
-    return lambda writes, recorded: link_conversation(writes, channel, (place,), recorded.after.thread_id)
+    scheme, key = outbox_message.effect.to.scheme, started.conversation_key
+    return lambda writes, commit: link_conversation(writes, scheme, (key,), commit.after.thread_id)

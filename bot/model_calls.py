@@ -1,4 +1,4 @@
-"""From the end of a model call to events."""
+"""Convert the result of a model call to events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from bot.roster import Roster
 from bot.tool_runner import next_retry_at
 
 MAX_MODEL_OUTAGE = timedelta(minutes=30)
-"""How long a model that does not answer is waited for, whatever processes do the waiting. Then a person is asked."""
+"""Time for which an unavailable model is retried, across restarts. Then a person is asked."""
 
 OUTAGE_NOTICE_DELAY = timedelta(seconds=5)
-"""A shorter outage is over before anybody could do something about it."""
+"""Shorter outages are not announced: they end before a person could react."""
 
 MAX_RETRY_INTERVAL_SECONDS = 60.0
 _AUTH_FAILED_ADVICE = "Check OPENAI_API_KEY and the account at the model's provider"
@@ -30,10 +30,10 @@ _AUTH_FAILED_ADVICE = "Check OPENAI_API_KEY and the account at the model's provi
 
 @dataclass(frozen=True)
 class ChosenStep:
-    """A call of the model that ended with a step, which may have been prepared since.
+    """A step chosen by the model, with its arguments prepared by the tool.
 
-    A `complaint` of that, found at `where`, ends a tool call before people are asked. A reply takes the place of its
-    `draft`.
+    `rejection` is why the preparation failed, at file and line `where`; the call is then rejected before an approval.
+    `partial_reply_receipt` is where the channel shows the partial reply, which the final reply replaces.
     """
 
     completion: Completion
@@ -44,12 +44,12 @@ class ChosenStep:
 
 
 def events_for_completion(
-    state: ThreadState, choice: ChosenStep, moment: EventStamp, *, agent: Agent, roster: Roster
+    state: ThreadState, choice: ChosenStep, stamp: EventStamp, *, agent: Agent, roster: Roster
 ) -> Sequence[KnownEvent]:
-    """The step, and what follows from it."""
+    """Return the chosen step and the events that follow from it."""
     completion, step = choice.completion, choice.step
     event = StepChosen(
-        at=moment.now,
+        at=stamp.now,
         actor=agent_address(state),
         provenance=Provenance.MODEL,
         step=step,
@@ -60,18 +60,18 @@ def events_for_completion(
         based_on=state.version,
     )
     if choice.rejection is not None and isinstance(step, CallTool):
-        return (event, rejected_call(state, step, choice.rejection, moment, agent=agent, location=choice.where))
-    events = events_for_step(state, step, moment, agent=agent, policy=roster.policy, agents=roster.agents)
+        return (event, rejected_call(state, step, choice.rejection, stamp, agent=agent, location=choice.where))
+    events = events_for_step(state, step, stamp, agent=agent, policy=roster.policy, agents=roster.agents)
     return (event, *(_with_step_context(e, event, choice) for e in events))
 
 
 def _with_step_context(event: KnownEvent, step: StepChosen, choice: ChosenStep) -> KnownEvent:
-    """Return the event with where its reply was drafted, or with why the agent wants what it asks for."""
+    """Add to a reply where its partial reply is shown, and to a request the reasoning of the agent."""
     if isinstance(event, ReplyChosen):
         return event.model_copy(update={"draft": choice.partial_reply_receipt})
     if isinstance(event, RequestOpened):
-        told = {"reasoning": step.reasoning, "filled_in": _prepared_argument_names(choice)}
-        return event.model_copy(update={"request": event.request.model_copy(update=told)})
+        context = {"reasoning": step.reasoning, "filled_in": _prepared_argument_names(choice)}
+        return event.model_copy(update={"request": event.request.model_copy(update=context)})
     return event
 
 
@@ -85,50 +85,52 @@ def _prepared_argument_names(choice: ChosenStep) -> tuple[str, ...]:
 
 
 def events_for_failed_call(
-    state: ThreadState, completion: Completion, moment: EventStamp, jitter: float
+    state: ThreadState, completion: Completion, stamp: EventStamp, jitter: float
 ) -> Sequence[KnownEvent]:
-    """What goes back to the model is counted, what may work later is tried later, the rest goes to people."""
+    """Return the events of a model call without a step.
+
+    A repairable error goes back to the model, an outage is retried later, an authentication error pauses the thread,
+    and any other error is put to a person.
+    """
     outcome = completion.outcome
     if outcome.is_retryable:
-        return _retry_or_ask(state, completion, moment, jitter)
-    rejected = _step_rejected(completion, moment)
+        return _retry_or_ask(state, completion, stamp, jitter)
+    rejected = _step_rejected(completion, stamp)
     if outcome.is_repairable:
         return (rejected,)
     if outcome is CompletionOutcome.AUTH_FAILED:
-        return (rejected, *_pause_events(completion, moment))
-    return (rejected, help_request(state, f"The model gave no answer: {describe_failure(completion)}.", moment))
+        return (rejected, *_pause_events(completion, stamp))
+    return (rejected, help_request(state, f"The model gave no answer: {describe_failure(completion)}.", stamp))
 
 
 def describe_failure(completion: Completion) -> str:
-    """Why a call ended without a step, in words that a person can do something with."""
+    """Return why a call ended without a step, as a person should read it."""
     detail = completion.detail.rstrip(". ")
     if completion.outcome is CompletionOutcome.REFUSED:
-        return f"it refused, in its own words: {detail}"
+        return f"it refused with this message: {detail}"
     return detail or str(completion.outcome)
 
 
-def _retry_or_ask(
-    state: ThreadState, completion: Completion, moment: EventStamp, jitter: float
-) -> Sequence[KnownEvent]:
-    """Nothing but waiting helps. A person is told once, and asked when it takes too long."""
-    since = state.outage.since if state.outage else moment.now
+def _retry_or_ask(state: ThreadState, completion: Completion, stamp: EventStamp, jitter: float) -> Sequence[KnownEvent]:
+    """Retry an unavailable model later. Announce a longer outage once; ask a person after MAX_MODEL_OUTAGE."""
+    since = state.outage.since if state.outage else stamp.now
     end = since + MAX_MODEL_OUTAGE
-    asked = completion.retry_after
-    retry_at = next_retry_at(state.retries + 1, jitter, moment.now, asked, MAX_RETRY_INTERVAL_SECONDS)
-    if asked is None or moment.now + timedelta(seconds=asked) <= end:
+    retry_after = completion.retry_after
+    retry_at = next_retry_at(state.retries + 1, jitter, stamp.now, retry_after, MAX_RETRY_INTERVAL_SECONDS)
+    if retry_after is None or stamp.now + timedelta(seconds=retry_after) <= end:
         retry_at = min(retry_at, end)
-    if moment.now >= end or retry_at > end:
-        return (_step_rejected(completion, moment), _help_request(state, completion, moment))
-    is_told = state.outage is not None and state.outage.is_announced
+    if stamp.now >= end or retry_at > end:
+        return (_step_rejected(completion, stamp), _help_request(state, completion, stamp))
+    is_announced = state.outage is not None and state.outage.is_announced
     is_long = retry_at - since >= OUTAGE_NOTICE_DELAY or completion.outcome is CompletionOutcome.TIMEOUT
-    announced = is_long and not is_told
-    rejected = _step_rejected(completion, moment, retry_at=retry_at, announced=announced or None)
-    return (rejected, _outage_reply(completion, moment)) if announced else (rejected,)
+    must_announce = is_long and not is_announced
+    rejected = _step_rejected(completion, stamp, retry_at=retry_at, announced=must_announce or None)
+    return (rejected, _outage_reply(completion, stamp)) if must_announce else (rejected,)
 
 
-def _step_rejected(completion: Completion, moment: EventStamp, **fields: Any) -> StepRejected:
+def _step_rejected(completion: Completion, stamp: EventStamp, **fields: Any) -> StepRejected:
     return StepRejected(
-        at=moment.now,
+        at=stamp.now,
         actor=ENGINE,
         outcome=completion.outcome,
         detail=completion.detail,
@@ -139,25 +141,28 @@ def _step_rejected(completion: Completion, moment: EventStamp, **fields: Any) ->
     )
 
 
-def _outage_reply(completion: Completion, moment: EventStamp) -> ReplyChosen:
+def _outage_reply(completion: Completion, stamp: EventStamp) -> ReplyChosen:
     text = (
-        f"The model does not answer at the moment ({describe_failure(completion)}). I keep trying for up to "
-        f"{MAX_MODEL_OUTAGE.seconds // 60} minutes and go on by myself; you do not need to do anything."
+        f"The model is not responding ({describe_failure(completion)}). I will keep trying for up to "
+        f"{MAX_MODEL_OUTAGE.seconds // 60} minutes and continue automatically; you do not need to do anything."
     )
-    return ReplyChosen(at=moment.now, actor=ENGINE, text=text)
+    return ReplyChosen(at=stamp.now, actor=ENGINE, text=text)
 
 
-def _help_request(state: ThreadState, completion: Completion, moment: EventStamp) -> KnownEvent:
-    waited = round((moment.now - state.outage.since).total_seconds() / 60) if state.outage else 0
-    tried = f"I tried for {waited} minutes and the model does not answer" if waited else "The model does not answer"
-    later = f" It may be asked again in {round(completion.retry_after / 60)} minutes." if completion.retry_after else ""
-    return help_request(state, f"{tried}: {describe_failure(completion)}.{later} With your answer I try again.", moment)
+def _help_request(state: ThreadState, completion: Completion, stamp: EventStamp) -> KnownEvent:
+    waited = round((stamp.now - state.outage.since).total_seconds() / 60) if state.outage else 0
+    problem = f"The model has not responded for {waited} minutes" if waited else "The model is not responding"
+    later = (
+        f" It can be called again in {round(completion.retry_after / 60)} minutes." if completion.retry_after else ""
+    )
+    question = f"{problem}: {describe_failure(completion)}.{later} Answer this request and I will try again."
+    return help_request(state, question, stamp)
 
 
-def _pause_events(completion: Completion, moment: EventStamp) -> Sequence[KnownEvent]:
-    """Nothing works before the operator has changed something, so nobody is asked how to go on."""
+def _pause_events(completion: Completion, stamp: EventStamp) -> Sequence[KnownEvent]:
+    """Pause the thread. A person in it could not help: the operator has to change the configuration first."""
     reason = (
         f"{describe_failure(completion)}. {completion.operator_hint or _AUTH_FAILED_ADVICE}, then resume this thread"
     )
-    told = ReplyChosen(at=moment.now, actor=ENGINE, text=f"I am paused: {reason}.")
-    return (told, ThreadPaused(at=moment.now, actor=ENGINE, reason=reason))
+    reply = ReplyChosen(at=stamp.now, actor=ENGINE, text=f"I am paused: {reason}.")
+    return (reply, ThreadPaused(at=stamp.now, actor=ENGINE, reason=reason))

@@ -1,4 +1,4 @@
-"""The configured model, reached as the machine's variables say."""
+"""Client for the configured model, with the machine's proxy and TLS settings."""
 
 from agents.openai_client import make_http_client
 from agents.openai_model import DEFAULT_MODEL, OPENAI_URL, OpenAIModel
@@ -7,9 +7,9 @@ from bot.settings import Settings
 
 
 def open_model(settings: Settings, timeout_seconds: float | None = None) -> OpenAIModel:
-    """Return the model; `timeout` takes the place of the configured one.
+    """Return the model. `timeout_seconds` overrides the configured timeout.
 
-    Raises Misconfigured, naming the variable, when the proxy for it cannot be used.
+    Raises ConfigurationError, naming the variable, when the configured proxy cannot be used.
     """
     network = NetworkSettings(settings.variables)
     http_client = make_http_client(

@@ -1,4 +1,4 @@
-"""The courier: takes messages from the outbox to their channels, in order for each destination."""
+"""Deliver outbox messages in this process, in order for each destination."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass
 class OutboxDispatcher:
-    """One queue per destination."""
+    """Queues outbox messages by destination and sends each queue in a task."""
 
     engine: Engine
     sender: MessageSender
@@ -35,9 +35,9 @@ class OutboxDispatcher:
     _stop_event: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Take up what the last process left, of which some may have arrived."""
-        for parcel in await self.engine.database.read(list_pending):
-            self._enqueue(replace(parcel, maybe_sent=True))
+        """Enqueue the messages that the previous process left. Some of them may have been sent."""
+        for message in await self.engine.database.read(list_pending):
+            self._enqueue(replace(message, maybe_sent=True))
 
     def on_commit(self, commit: CommitResult) -> None:
         thread_id = commit.after.thread_id
@@ -47,18 +47,18 @@ class OutboxDispatcher:
             self._enqueue(OutboxMessage(thread_id, effect))
 
     async def stop(self, grace_seconds: float) -> None:
-        """Hand over nothing new; what is on its way may arrive within `grace` seconds."""
+        """Start no delivery; let running ones end within `grace_seconds`, then cancel them."""
         self._is_stopping = True
         self._stop_event.set()
         running = list(self._tasks.values())
         if running:
-            _, late = await asyncio.wait(running, timeout=grace_seconds)
-            for task in late:
+            _, unfinished = await asyncio.wait(running, timeout=grace_seconds)
+            for task in unfinished:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.gather(*unfinished, return_exceptions=True)
 
     def _enqueue(self, outbox_message: OutboxMessage) -> None:
-        """What corrects something goes first: words may wait for their turn, a settled card shall not ask on."""
+        """Add a message to the queue of its destination. Updates go first, so that closed cards do not look open."""
         to = outbox_message.effect.to
         if outbox_message.effect.replaces is None:
             self._queues[to].append(outbox_message)
@@ -68,10 +68,10 @@ class OutboxDispatcher:
             self._tasks[to] = asyncio.create_task(self._process_queue(to), name=f"deliver to {to.scheme}")
 
     def _remove(self, thread_id: str, effect: SendMessage) -> None:
-        """It was taken, or something else is said in its place. What is on its way already stays so."""
-        waiting = self._queues.get(effect.to, deque())
-        for parcel in [p for p in waiting if (p.thread_id, p.effect.key) == (thread_id, effect.key)]:
-            waiting.remove(parcel)
+        """Remove a message that was sent or superseded from its queue. A delivery in progress continues."""
+        queue = self._queues.get(effect.to, deque())
+        for message in [m for m in queue if (m.thread_id, m.effect.key) == (thread_id, effect.key)]:
+            queue.remove(message)
 
     async def _process_queue(self, to: Address) -> None:
         queue = self._queues[to]
@@ -84,17 +84,17 @@ class OutboxDispatcher:
                 del self._queues[to]
 
     async def _deliver(self, outbox_message: OutboxMessage) -> None:
-        """Hand over, then write down: a message that was taken is not sent again because the database is busy."""
+        """Send, then record. The two are retried separately, so a database error does not send the message again."""
         event = await self._retry(outbox_message, lambda: self.sender.send(outbox_message))
         if event is not None:
             await self._retry(outbox_message, lambda: self.sender.record(outbox_message, event))
 
     async def _retry(self, outbox_message: OutboxMessage, operation: Callable[[], Awaitable[T]]) -> T | None:
-        """Until it works, or we stop: then the outbox still has the message."""
+        """Repeat the operation until it succeeds. Return None on shutdown; the outbox then still has the message."""
         for attempt in count(1):
             try:
                 return await operation()
-            except Exception as error:  # noqa: BLE001 - one message's trouble must not hold up the others for ever
+            except Exception as error:  # noqa: BLE001 - a failing message must not block the others for ever
                 log(
                     LogEvent.MESSAGE_RETRIED,
                     level="warning",
@@ -102,8 +102,10 @@ class OutboxDispatcher:
                     error=error,
                     attempt=attempt,
                 )
-                asked = error.retry_after if isinstance(error, Retryable) else None
-            await self.sleep(next_retry_at(attempt, self.clock.jitter(), self.clock.now(), asked), self._stop_event)
+                retry_after = error.retry_after if isinstance(error, Retryable) else None
+            await self.sleep(
+                next_retry_at(attempt, self.clock.jitter(), self.clock.now(), retry_after), self._stop_event
+            )
             if self._is_stopping:
                 break
         return None

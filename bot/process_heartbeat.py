@@ -1,4 +1,4 @@
-"""This process tells the others that it is there, and hears what they did to threads somebody follows here."""
+"""Process heartbeat: records that this process is alive and polls for commits made by other processes."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from storage.processes import Process, unregister_process
 from storage.schedule import thread_versions
 
 POLL_INTERVAL = timedelta(seconds=0.2)
-"""How late a follower learns what another process wrote. Nothing is asked while nobody follows anything."""
+"""Interval of the poll for commits of other processes. Without subscribers the poll sends no query."""
 
 
 def _no_worker_ids() -> Sequence[int]:
@@ -26,7 +26,7 @@ def _no_worker_ids() -> Sequence[int]:
 
 @dataclass
 class ProcessHeartbeat:
-    """Runs in every process that shares its database with others. `workers` are the names under which it takes jobs."""
+    """Runs in every process that shares its database. `worker_ids` returns the ids of this process's job workers."""
 
     engine: Engine
     process: Process
@@ -57,11 +57,11 @@ class ProcessHeartbeat:
             await asyncio.to_thread(self._thread.stop)
         if self._connection is not None:
             self._connection.close()
-        with suppress(HandrailError):  # others see that nothing was heard of this process any more
+        with suppress(HandrailError):  # without the row's removal, other processes notice the missing heartbeats
             await self.engine.database.transaction(lambda connection: unregister_process(connection, self.process.id))
 
     def record_heartbeat(self) -> None:
-        """Say once that this process is there, in the thread of the caller. Raises StoreUnavailable."""
+        """Record one heartbeat, blocking the calling thread. Raises StoreUnavailable."""
         if self._connection is not None:
             self._connection.record(self.process, self.worker_ids(), self.clock.now())
 
@@ -71,9 +71,9 @@ class ProcessHeartbeat:
             await self._poll_commits()
 
     async def _poll_commits(self) -> None:
-        followed = await self.engine.watched_threads()
-        found = await self.engine.database.read(lambda connection: thread_versions(connection, followed))
-        for thread_id, version in found.items():
+        watched = await self.engine.watched_threads()
+        versions = await self.engine.database.read(lambda connection: thread_versions(connection, watched))
+        for thread_id, version in versions.items():
             if self._seen_versions.get(thread_id) != version:
                 self.engine.notify(thread_id)
-        self._seen_versions = found
+        self._seen_versions = versions

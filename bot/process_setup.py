@@ -1,4 +1,4 @@
-"""A process of Handrail before it runs: its database, its bot, and how it ends."""
+"""Setup of a Handrail process: open its database, build its bot, handle signals and the end of the process."""
 
 import asyncio
 import os
@@ -33,9 +33,9 @@ from storage.schema import HEAD_REVISION
 
 @dataclass(frozen=True)
 class ProcessRole:
-    """What a process does of the common work: jobs of these queues, so many at once of each.
+    """The job queues of a process, and the number of concurrent jobs of each.
 
-    `alone` is the role that does everything, and may have a SQLite file; it also migrates.
+    A standalone role does all work, may use a SQLite file, and migrates the database.
     """
 
     name: str
@@ -45,7 +45,10 @@ class ProcessRole:
 
 
 def open_database(settings: Settings, role: ProcessRole) -> Database:
-    """The database in the form we need. Raises Misconfigured when it cannot be shared, or has to be migrated first."""
+    """Open the database; a standalone role migrates it first.
+
+    Raises ConfigurationError when the role cannot share the database, or when it has to be migrated.
+    """
     create_data_dir()
     url = database_url(settings)
     if not role.is_standalone:
@@ -56,68 +59,71 @@ def open_database(settings: Settings, role: ProcessRole) -> Database:
 
 
 def reject_sqlite(url: str, role: ProcessRole) -> None:
-    """Raises Misconfigured for a file, which cannot be shared."""
+    """Raise ConfigurationError for a SQLite database: processes cannot share it."""
     if not is_postgres(url):
         raise ConfigurationError(
-            f"SQLite is for one process: `handrail {role.name}` cannot share it with the others. Use `handrail up`, "
-            "which runs them all, or set DATABASE_URL to a PostgreSQL database"
+            f"SQLite is for one process: `handrail {role.name}` cannot share it with others. Use `handrail up`, which "
+            "does the work of all roles, or set DATABASE_URL to a PostgreSQL database"
         )
 
 
 def build_bot(settings: Settings, database: Database, role: ProcessRole, *, may_use_sample: bool = True) -> Bot:
-    """The bot of this process. Raises Misconfigured with every mistake of the configuration."""
+    """Build the bot of this process. Raises ConfigurationError with all mistakes of the configuration."""
     configuration = load_installation(settings)
     _log_warnings(configuration)
     roster = build_roster(settings, configuration, may_use_sample=may_use_sample)
-    share = _queue_assignment(role) if database.is_multi_process else None
+    assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
-    outside = open_external_channels(settings)
-    channels = channels_by_scheme((*CHANNELS, *(account.channel for account in outside)))
-    bot = bootstrap(database, roster, model, channels, assignment=share)
-    bot.closers += [account.close for account in outside]
+    external = open_external_channels(settings)
+    channels = channels_by_scheme((*CHANNELS, *(opened.channel for opened in external)))
+    bot = bootstrap(database, roster, model, channels, assignment=assignment)
+    bot.closers += [opened.close for opened in external]
     return bot
 
 
 def _log_warnings(configuration: Configuration) -> None:
-    for one in configuration.warnings:
+    for warning in configuration.warnings:
         log(
             LogEvent.CONFIGURATION_WARNING,
             level="warning",
-            file=one.file,
-            line=one.line,
-            key=one.key,
-            warning=one.message,
+            file=warning.file,
+            line=warning.line,
+            key=warning.key,
+            warning=warning.message,
         )
 
 
 def create_data_dir() -> None:
-    """Ours alone: it holds secrets and all that was said."""
+    """Create the data folder, readable only by its owner because it holds secrets and conversations.
+
+    Raises ConfigurationError when the folder cannot be created.
+    """
     try:
         DATA_DIR.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot make {DATA_DIR} here: {error.strerror}; start in a folder you may write"
+            f"cannot create {DATA_DIR} here: {error.strerror}; start in a folder that you can write to"
         ) from error
 
 
 def install_signal_handlers(signals: tuple[int, ...], stop: Callable[[], None]) -> None:
-    """The first signal asks us to stop, the second insists."""
+    """Call `stop` on the first signal; exit at once on the second."""
     loop = asyncio.get_running_loop()
-    asked = False
+    is_stopping = False
 
-    def heed(number: int) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(128 + number)  # as shells say it; what was under way is taken up by others or the next start
-        asked = True
+    def handle_signal(number: int) -> None:
+        nonlocal is_stopping
+        if is_stopping:
+            os._exit(128 + number)  # the status that shells report; unfinished work is continued by others
+        is_stopping = True
         stop()
 
     for number in signals:
-        loop.add_signal_handler(number, heed, number)
+        loop.add_signal_handler(number, handle_signal, number)
 
 
 def exit_if_threads_hang() -> None:
-    """Everything is closed; a tool that does not end would keep us waiting. The next start finds out what it did."""
+    """Exit although a tool still runs in a thread, which would delay the end. The next start finds out what it did."""
     if threading.active_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -132,10 +138,10 @@ def _queue_assignment(role: ProcessRole) -> QueueAssignment:
 
 
 def _build_model(settings: Settings, database: Database, prices: Mapping[str, Price]) -> Model:
-    """Commands answer first; what they do not know goes to the configured endpoint, if there is one."""
+    """Return a model that handles known commands itself and sends anything else to the configured model, if any."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return CommandModel()
-    from agents.openai_model import DEFAULT_MODEL  # noqa: PLC0415 - 0.5 s nobody offline should wait for
+    from agents.openai_model import DEFAULT_MODEL  # noqa: PLC0415 - saves 0.5 s without a model
     from bot.model_client import open_model  # noqa: PLC0415 - as above
 
     name = settings.openai_model or DEFAULT_MODEL

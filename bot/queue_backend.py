@@ -1,4 +1,4 @@
-"""Wake-ups as jobs in PostgreSQL: this process takes its share of them, beside others (DESIGN §4)."""
+"""Execution backend that works on jobs in PostgreSQL, which several processes share (ADR 0015)."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ from storage.schedule import list_due_threads, list_stale_unfinished_threads
 from storage.write_batch import WriteBatch
 
 SWEEP_INTERVAL = timedelta(seconds=60)
-"""How long a thread may lie there with something to do before it is woken whether it has a job or not."""
+"""Time after which unfinished work without progress gets a new job, in case its own was lost."""
 
 
 @dataclass
 class QueueBackend:
-    """Takes jobs from `queues`, as many at once as it says for each."""
+    """Executes jobs. `queues` maps each queue to the number of concurrent jobs."""
 
     handlers: JobHandlers
     queues: Mapping[Queue, int]
@@ -37,13 +37,13 @@ class QueueBackend:
     _running_tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> None:
-        served = {queue: self._cancellable(queue) for queue in self.queues}
-        handlers = QueueConfig(served, self.queues, self.handlers.run_cleanup)
-        keep = partial(self.supervisor.supervise, stop_event=self.handlers.stop_event)
-        reports = WorkerCallbacks(_log_database_error, _log_jobs_taken_over, self._wait_before_retry, keep)
-        server = JobWorker(self.handlers.engine.database.url, handlers, reports, self.poll_intervals)
-        await server.start()
-        self._job_worker = server
+        handlers = {queue: self._cancellable(queue) for queue in self.queues}
+        config = QueueConfig(handlers, self.queues, self.handlers.run_cleanup)
+        supervise = partial(self.supervisor.supervise, stop_event=self.handlers.stop_event)
+        callbacks = WorkerCallbacks(_log_database_error, _log_jobs_taken_over, self._wait_before_retry, supervise)
+        worker = JobWorker(self.handlers.engine.database.url, config, callbacks, self.poll_intervals)
+        await worker.start()
+        self._job_worker = worker
         self._sweep_task = self.supervisor.start("sweep", self._sweep_periodically)
 
     async def stop(self, grace_seconds: float) -> None:
@@ -64,14 +64,14 @@ class QueueBackend:
 
     @property
     def worker_ids(self) -> list[int]:
-        """The names under which this process takes jobs, for its heartbeat."""
+        """The ids of the job workers of this process, for its heartbeat."""
         return [] if self._job_worker is None else self._job_worker.worker_ids
 
     def _cancellable(self, queue: Queue) -> JobHandler:
-        """The queue's handler, in a task of its own: when there is no time left to end it, the job goes to others."""
+        """Return the queue's handler, run in a task. If `stop` cancels the task, the job is put back into the queue."""
         handle: JobHandler = getattr(self.handlers, queue)
 
-        async def handled(job: RunningJob) -> None:
+        async def handle_in_task(job: RunningJob) -> None:
             task = asyncio.ensure_future(handle(job))
             self._running_tasks.add(task)
             try:
@@ -83,7 +83,7 @@ class QueueBackend:
             else:
                 task.result()
 
-        return handled
+        return handle_in_task
 
     async def _requeue(self, queue: Queue, job: RunningJob) -> None:
         if queue == "deliver":
@@ -91,7 +91,7 @@ class QueueBackend:
         await self.handlers.defer(_copy_job(queue, job.arguments))
 
     async def _sweep_periodically(self) -> None:
-        """The net under everything else: a lost wake-up is found after a minute."""
+        """Re-create lost jobs once per SWEEP_INTERVAL."""
         while not self.handlers.stop_event.is_set():
             await self.handlers.engine.database.commit_batch(self._sweep_once)
             await self.handlers.sleep(self.handlers.clock.now() + SWEEP_INTERVAL, self.handlers.stop_event)
@@ -100,8 +100,8 @@ class QueueBackend:
         since = self.handlers.clock.now() - SWEEP_INTERVAL
         defer(writes, map(advance_job, list_stale_unfinished_threads(connection, since)))
         defer(writes, (timer_job(thread_id, since) for thread_id in list_due_threads(connection, since)))
-        left = dict.fromkeys((parcel.thread_id, parcel.effect.to) for parcel in list_pending_since(connection, since))
-        defer(writes, (redeliver_job(thread_id, to) for thread_id, to in left))
+        pending = dict.fromkeys((m.thread_id, m.effect.to) for m in list_pending_since(connection, since))
+        defer(writes, (redeliver_job(thread_id, to) for thread_id, to in pending))
 
     async def _wait_before_retry(self, attempt: int) -> None:
         at = next_retry_at(min(attempt, 4), self.handlers.clock.jitter(), self.handlers.clock.now())

@@ -1,4 +1,4 @@
-"""Pauses as one process knows them: it need not ask the database before each call."""
+"""Shared rate limits of model providers, with a short cache in each process."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from storage.database import Database
 from storage.rate_limits import block_until, blocked_until
 
 CACHE_DURATION = timedelta(seconds=1)
-"""How long what was looked up is believed. A call that goes out in this second all the same does no harm: it is told
-what the others were told. Looking for each call would cost a journey to the database, mostly to learn nothing."""
+"""Time for which a value from the database is cached. A call within this second that should have been held back does
+no harm: the provider rejects it again. A query for each call would cost a round trip and mostly find no limit."""
 
 
 @dataclass
 class RateLimitGate:
-    """What all processes on this database leave alone, and until when."""
+    """Times until which all processes on this database must not call a provider, by name."""
 
     database: Database
     now: Callable[[], datetime] = utc_now
@@ -27,13 +27,13 @@ class RateLimitGate:
     _lookup_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def remaining(self, name: str) -> timedelta:
-        """How long to leave it alone yet; nothing when it may be used. Raises StoreUnavailable."""
+        """Return the remaining time of the block; zero if calls are allowed. Raises StoreUnavailable."""
         async with self._lookup_lock:
             until = await self._blocked_until(name)
         return timedelta() if until is None else max(timedelta(), until - self.now())
 
     async def block_until(self, name: str, until: datetime) -> None:
-        """Have it left alone. While the database is away this process alone knows."""
+        """Block calls until a time. While the database is unavailable, the block holds in this process only."""
         self._cache[name] = self.now(), until
         try:
             await self.database.transaction(partial(block_until, name=name, until=until))
@@ -41,8 +41,8 @@ class RateLimitGate:
             log(LogEvent.DATABASE_UNAVAILABLE, level="warning", error=error)
 
     async def _blocked_until(self, name: str) -> datetime | None:
-        at, until = self._cache.get(name, (None, None))
-        if at is None or abs(self.now() - at) >= CACHE_DURATION:
+        cached_at, until = self._cache.get(name, (None, None))
+        if cached_at is None or abs(self.now() - cached_at) >= CACHE_DURATION:
             until = await self.database.read(partial(blocked_until, name=name))
             self._cache[name] = self.now(), until
         return until

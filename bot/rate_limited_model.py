@@ -1,4 +1,4 @@
-"""A model that many threads and processes use: so many calls at once, and none while its provider asks for a rest."""
+"""A model with bounded concurrency that is not called while its provider's rate limit is in effect."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from bot.rate_limit_gate import RateLimitGate
 
 @dataclass
 class RateLimitedModel:
-    """Asks `model`, whose `name` is the same in every process that has to share its provider's limits.
+    """Calls `model`. Processes that share its provider's limits must use the same `name`.
 
-    `at_once` calls go out at the same time from this process; the others wait in the order they came.
+    At most `max_concurrency` calls of this process run at the same time; others wait in order of arrival.
     """
 
     model: Model
@@ -26,20 +26,20 @@ class RateLimitedModel:
         self._slots = asyncio.Semaphore(self.max_concurrency)
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
-        """Ask the model, unless there is a pause: then the thread is put to rest, and holds nothing in any process.
+        """Call the model, or return DEFERRED while a rate limit is in effect, so that the thread waits without a slot.
 
-        Raises StoreUnavailable when nobody can tell whether there is a pause: no answer could be kept either.
+        Raises StoreUnavailable when the limit cannot be read; the answer could not be stored either.
         """
         async with self._slots:
-            left = await self.gate.remaining(self.name)
-            if left:
-                return self._deferred_completion(left)
+            remaining = await self.gate.remaining(self.name)
+            if remaining:
+                return self._deferred_completion(remaining)
             completion = await self.model.complete(model_request, on_partial)
             await self._record_rate_limit(completion)
         return completion
 
     def _deferred_completion(self, remaining: timedelta) -> Completion:
-        detail = "not asked: its provider limits how often we may"
+        detail = "not called: the provider's rate limit is in effect"
         return Completion(
             outcome=CompletionOutcome.DEFERRED, model=self.name, detail=detail, retry_after=remaining.total_seconds()
         )

@@ -1,4 +1,4 @@
-"""Replies people may read while a model writes them, where the channel of the thread can show that."""
+"""Partial replies: show a reply on the thread's channel while the model generates it, if the channel can."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from channels.base import ReplyStream, StreamingChannel
 
 @dataclass
 class ActiveReply:
-    """One model call's draft. Without one there is nobody to tell, and the model need not stream."""
+    """The partial reply of one model call. Without a `stream` the channel shows none and the model need not stream."""
 
     stream: ReplyStream | None = None
     is_kept: bool = False
@@ -24,39 +24,39 @@ class ActiveReply:
         return None if self.stream is None else self.stream.update
 
     async def finish(self) -> Receipt | None:
-        """Where it is shown, if it is."""
+        """Finish the stream and return where the reply is shown; None if it is not."""
         return None if self.stream is None else await self.stream.finish()
 
     def keep(self) -> None:
-        """A message takes its place: that is the outbox's to do from here on."""
+        """Keep the partial reply: an outbox message will replace it."""
         self.is_kept = True
 
 
 @dataclass(frozen=True)
 class ReplyStreams:
-    """Begins drafts."""
+    """Starts partial replies on the channels that can show them."""
 
     channels: Mapping[str, StreamingChannel] = field(default_factory=dict)
     people: People = field(default_factory=People)
 
     @asynccontextmanager
     async def open(self, state: ThreadState) -> AsyncIterator[ActiveReply]:
-        """For one call of the model; what was not kept is taken away at its end."""
-        drafting = ActiveReply(self._start(state))
+        """Yield the partial reply of one model call. Discard it at the end unless it was kept."""
+        active_reply = ActiveReply(self._start(state))
         try:
-            yield drafting
+            yield active_reply
         finally:
-            if drafting.stream is not None and not drafting.is_kept:
-                await drafting.stream.discard()
+            if active_reply.stream is not None and not active_reply.is_kept:
+                await active_reply.stream.discard()
 
     def _start(self, state: ThreadState) -> ReplyStream | None:
-        """What one agent answers another is no reply to people."""
+        """Start a stream, except while an agent works for another one: its answer is not a reply to people."""
         channel = self.channels.get(state.origin.scheme)
         if channel is None or state.delegations:
             return None
         return channel.start_reply(state.origin, self._requester_address(state, state.origin.scheme))
 
     def _requester_address(self, state: ThreadState, scheme: str) -> Address | None:
-        who = self.people.get(state.requester)
-        known = (state.requester, *(who.addresses if who else ()))
-        return next((address for address in known if address.scheme == scheme), None)
+        person = self.people.get(state.requester)
+        addresses = (state.requester, *(person.addresses if person else ()))
+        return next((address for address in addresses if address.scheme == scheme), None)

@@ -1,4 +1,4 @@
-"""`handrail up` and `handrail web`: a process that answers HTTP."""
+"""`handrail up` and `handrail web`: a process that serves HTTP."""
 
 import asyncio
 import gc
@@ -23,13 +23,13 @@ from storage.jobs import QUEUES
 UP_ROLE = ProcessRole("up", queues=QUEUES, concurrency=32, is_standalone=True)
 WEB_ROLE = ProcessRole("web")
 
-_GC_THRESHOLD = 50_000  # allocations; at the usual 700 the collector takes a tenth of the time under load
+_GC_THRESHOLD = 50_000  # allocations; at the default of 700 the collector takes a tenth of the time under load
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Options of the command line. `port` 0 takes any free one, None leaves it to the environment."""
+    """Command-line options. Port 0 means any free port, None the one from the environment."""
 
     port: int | None = None
     may_use_sample: bool = True
@@ -38,7 +38,7 @@ class ServeOptions:
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """Where the server is found; `usual` when commands of this folder find it without being told."""
+    """Address of the server. `is_default`: commands run in this folder find it without any option."""
 
     url: str
     port: int
@@ -46,7 +46,7 @@ class ServerAddress:
 
 
 class _Server(Server):
-    """Leaves the signals to us: uvicorn would raise them again once it has stopped, and end us before the bot has."""
+    """Server without uvicorn's signal handling, which would end this process before the bot has stopped."""
 
     on_listening: Callable[[], None]
 
@@ -63,24 +63,24 @@ class _Server(Server):
 
 
 def serve(options: ServeOptions, on_ready: Callable[[ServerAddress], None]) -> None:
-    """Run until a signal comes. `announce` is told where, once everything works.
+    """Run until a signal arrives. Call `on_ready` with the address once the server accepts requests.
 
-    Raises Misconfigured when something is missing, wrong, or in use by another process.
+    Raises ConfigurationError when a setting is missing or invalid, or when the port or the database is in use.
     """
     settings = load_settings(overrides=_overrides(options.port))
     configure_logging(settings.log_level, settings.log_format, color=not settings.no_color)
     database = open_database(settings, options.role)
     try:
-        door = open_listen_socket(settings.host, 0 if options.port == 0 else settings.port)
-        settings = load_settings(overrides=_overrides(door.getsockname()[1]))
+        listen_socket = open_listen_socket(settings.host, 0 if options.port == 0 else settings.port)
+        settings = load_settings(overrides=_overrides(listen_socket.getsockname()[1]))
         bot = build_bot(settings, database, options.role, may_use_sample=options.may_use_sample)
-        ways_in = build_channel_services(settings, bot)
-        server = _Server(create_app(bot, _credentials(settings), channel_routes=ways_in.routes))
+        channel_services = build_channel_services(settings, bot)
+        server = _Server(create_app(bot, _credentials(settings), channel_routes=channel_services.routes))
     except BaseException:
         asyncio.run(database.close())
         raise
     server.on_listening = lambda: on_ready(_server_address(settings))
-    asyncio.run(_serve(bot, server, door, ways_in))
+    asyncio.run(_serve(bot, server, listen_socket, channel_services))
 
 
 def _overrides(port: int | None) -> dict[str, str]:
@@ -88,14 +88,14 @@ def _overrides(port: int | None) -> dict[str, str]:
 
 
 def _credentials(settings: Settings) -> list[Credential]:
-    """Who may use the API. Whoever can read the generated token sits at this machine, and may speak for everybody."""
+    """Return the API credentials. A generated token can only be read on this machine, so it may act for all people."""
     load_secret_key(settings)
-    generated = not settings.handrail_api_tokens
-    return [Credential(token, is_admin=generated) for token in load_api_tokens(settings)]
+    is_generated = not settings.handrail_api_tokens
+    return [Credential(token, is_admin=is_generated) for token in load_api_tokens(settings)]
 
 
 async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, channel_services: ChannelServices) -> None:
-    """Whoever knocks before the bot has started waits at the door: nobody is let in before."""
+    """Start the bot, then serve. The socket already listens, so earlier connections wait until the bot has started."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(EventLoopErrorHandler(loop.time))
     install_signal_handlers(_STOP_SIGNALS, server.stop)
@@ -114,19 +114,19 @@ async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, channe
 
 
 def _tune_gc() -> None:
-    """What was made for the start stays for good: the collector need not look at it again and again."""
+    """Exclude the objects created at startup from garbage collection: they are never freed."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD, 20, 50)
 
 
 def _server_address(settings: Settings) -> ServerAddress:
-    usual = load_settings().handrail_url == f"http://127.0.0.1:{settings.port}"
-    return ServerAddress(_browser_url(settings.host, settings.port), settings.port, usual)
+    is_default = load_settings().handrail_url == f"http://127.0.0.1:{settings.port}"
+    return ServerAddress(_browser_url(settings.host, settings.port), settings.port, is_default)
 
 
 def _browser_url(host: str, port: int) -> str:
-    """The web address as a person on this machine types it."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
-    shown = everywhere.get(host, host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    """Return the web address to open in a browser on this machine."""
+    loopback_hosts = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+    browser_host = loopback_hosts.get(host, host)
+    return f"http://[{browser_host}]:{port}" if ":" in browser_host else f"http://{browser_host}:{port}"

@@ -1,4 +1,4 @@
-"""Sleeping until a time: the one place where the process waits for the clock, so that tests can turn it."""
+"""Sleep until a time. All waits for the clock use this module, so that tests can replace it."""
 
 import asyncio
 import time
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 MAX_SLEEP_SECONDS = 4.0
-"""The longest wait between two looks at the clock. A deadline is met this late at most after the clock was set, and
-after the machine was suspended: timers of the event loop stand still meanwhile."""
+"""Maximum time between two checks of the wall clock. It bounds the delay of a deadline after the clock was set or the
+machine was suspended, during which the timers of the event loop do not advance."""
 
 Sleep = Callable[[datetime | None, asyncio.Event], Awaitable[None]]
-"""Sleep until the time, or until the bell rings; None sleeps until it rings. It may end early when the clock was set
-back, so callers compare the time themselves where being early matters."""
+"""Function that sleeps until a time (None: no limit) or until an event is set. It may return early when the clock was
+set back, so callers must check the time if being early matters."""
 
 
 async def wait_with_timeout(seconds: float, wake_event: asyncio.Event) -> None:
-    """Wait for the bell, but no longer than that. Control goes to the event loop at least once."""
+    """Wait until the event is set, at most `seconds`. Always yields to the event loop at least once."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wake_event.wait()
@@ -29,7 +29,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class WallClockSleep:
-    """The real sleep. It ends at the time of the wall clock, or when as many seconds have passed as were left.
+    """Sleep that ends at a wall-clock time, or when the seconds that were left at its start have passed.
 
     The second condition keeps a back-off of two seconds from lasting an hour when the clock is set back by an hour.
     """
@@ -44,9 +44,9 @@ class WallClockSleep:
             return
         end = self.monotonic() + (at - self.now()).total_seconds()
         while True:
-            left = min(end - self.monotonic(), (at - self.now()).total_seconds())
-            await self.wait(min(max(left, 0.0), MAX_SLEEP_SECONDS), wake_event)
-            if left <= MAX_SLEEP_SECONDS or wake_event.is_set():
+            remaining = min(end - self.monotonic(), (at - self.now()).total_seconds())
+            await self.wait(min(max(remaining, 0.0), MAX_SLEEP_SECONDS), wake_event)
+            if remaining <= MAX_SLEEP_SECONDS or wake_event.is_set():
                 return
 
 

@@ -1,4 +1,4 @@
-"""Tells the channel of a thread that an agent is at work there, and when it rests."""
+"""Report on a thread's channel whether its agent is working, where the channel can show a status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _IDLE_REASONS: Mapping[str, IdleReason] = {
 
 @dataclass(frozen=True)
 class StatusReporter:
-    """Only where the channel can show it."""
+    """Reports the status of threads to their channels. Channels without a status are skipped."""
 
     channels: Mapping[str, StatusChannel] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Moving one thread on: perform what is wanted, as far as the thread goes (DESIGN §3.2)."""
+"""Run one thread: execute its effects until it has to wait (ADR 0002)."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,29 +14,29 @@ from bot.status_reporter import StatusReporter
 
 @dataclass(frozen=True)
 class ThreadRunner:
-    """Whoever wakes up for a thread hands it to this."""
+    """Runs threads for both execution backends."""
 
     executor: EffectExecutor
     clock: Clock
     status_reporter: StatusReporter = field(default_factory=StatusReporter)
 
     async def run(self, state: ThreadState, stop_event: asyncio.Event) -> ThreadState:
-        """The state where the thread waits for people, for the clock or for another worker.
+        """Execute effects until the thread waits for a person, a time or another worker, or `stop_event` is set.
 
-        That one goes on when we stop. A call that was started since we came is also another's: we were given up for
-        dead, and are not to look into what is done by whoever is alive.
+        Return the last state. Recovery of a started call is executed only as the first effect: if a call appears as
+        started later, another worker started it, because this process was considered dead. That worker is alive.
         """
-        first = True
+        is_first = True
         while not stop_event.is_set() and (effect := next_runnable(state, self.clock.now())) is not None:
-            if isinstance(effect, RecoverTool) and not first:
+            if isinstance(effect, RecoverTool) and not is_first:
                 break
             self.status_reporter.report_busy(state, effect)
-            state, first = await self.executor.execute(effect, state), False
-        if not first:
+            state, is_first = await self.executor.execute(effect, state), False
+        if not is_first:
             self.status_reporter.report_idle(state)
         return state
 
 
 def next_runnable(state: ThreadState, now: datetime) -> WorkEffect | None:
-    """The wanted piece of work, unless its time has not come: then the thread is looked at again at that time."""
+    """Return the next effect that may run now. An effect with a later `not_before` is left to a timer."""
     return next((w for w in next_work(state) if w.not_before is None or w.not_before <= now), None)

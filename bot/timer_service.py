@@ -1,4 +1,4 @@
-"""The clock: deadlines live in the threads' projection, and one task sleeps until the earliest of them."""
+"""Timers in this process: one task sleeps until the earliest deadline of all threads, which the database stores."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,16 +17,16 @@ from bot.tool_runner import next_retry_at
 from storage.schedule import DueThread, list_due_after, next_wake_at
 
 RECHECK_DELAY = timedelta(seconds=1)
-"""What is due and yet not done is being done: look again after this."""
+"""Delay before a thread is checked again whose due work is still in progress."""
 PAGE_SIZE = 200
-"""Threads read at once."""
+"""Threads per query."""
 
 
 @dataclass
 class TimerService:
-    """Reports what has become due: reminders, escalations, expiries, timers, and retries whose time has come.
+    """Records due events of threads (reminders, escalations, expiries, timers) and schedules due retries.
 
-    A thread that cannot be moved is tried again after a growing while; the others are reported as if it were not there.
+    A thread for which that fails is retried with back-off and does not delay the others.
     """
 
     engine: Engine
@@ -37,59 +37,60 @@ class TimerService:
     _wake_event: asyncio.Event = field(default_factory=asyncio.Event)
     _sleep_until: datetime | None = None
     _failures: dict[str, tuple[int, datetime]] = field(default_factory=dict)
-    """How often each thread failed in a row, and when it is tried again."""
+    """The number of consecutive failures and the time of the next attempt, by thread id."""
 
     def on_commit(self, commit: CommitResult) -> None:
-        """Wake up when a commit brings an earlier deadline than the one slept for."""
+        """Wake up when a commit sets an earlier deadline than the current one."""
         at = next_deadline(commit.after)
         if at is not None and (self._sleep_until is None or at < self._sleep_until):
             self._wake_event.set()
 
     async def run(self) -> None:
-        """Run until cancelled. Raises what the database raises."""
+        """Run until cancelled. Raises the errors of the database."""
         while True:
             self._wake_event.clear()
-            self._sleep_until = None  # what is committed during the look rings in any case
+            self._sleep_until = None  # any deadline committed during the check sets the event
             self._sleep_until = await self._process_due()
             await self.sleep(self._sleep_until, self._wake_event)
 
     async def _process_due(self) -> datetime | None:
-        """Report all that is due, and return when to look again."""
+        """Process all due threads and return the time of the next check."""
         now = self.clock.now()
-        again = list[datetime | None]()
+        next_checks = list[datetime | None]()
         failing, self._failures = self._failures, {}
         async for thread_id in self._list_due(now):
-            again.append(await self._process_thread(thread_id, failing.get(thread_id, (0, now)), now))
-        again.append(await self.engine.database.read(partial(next_wake_at, after=now)))
-        return min((at for at in again if at is not None), default=None)
+            next_checks.append(await self._process_thread(thread_id, failing.get(thread_id, (0, now)), now))
+        next_checks.append(await self.engine.database.read(partial(next_wake_at, after=now)))
+        return min((at for at in next_checks if at is not None), default=None)
 
     async def _list_due(self, now: datetime) -> AsyncIterator[str]:
-        behind: DueThread | None = None
+        last: DueThread | None = None
         while True:
-            page = await self.engine.database.read(partial(list_due_after, now=now, after=behind, limit=PAGE_SIZE))
-            for found in page:
-                yield found.thread_id
+            page = await self.engine.database.read(partial(list_due_after, now=now, after=last, limit=PAGE_SIZE))
+            for due_thread in page:
+                yield due_thread.thread_id
             if len(page) < PAGE_SIZE:
                 return
-            behind = page[-1]
+            last = page[-1]
 
     async def _process_thread(self, thread_id: str, failure: tuple[int, datetime], now: datetime) -> datetime | None:
-        """When to look at the thread again, as far as its next deadline does not tell."""
-        times, at = failure
-        if at > now:
+        """Process one thread. Return when to check it again, if that is earlier than its next deadline."""
+        failure_count, retry_at = failure
+        if retry_at > now:
             self._failures[thread_id] = failure
-            return at
+            return retry_at
         try:
             return await self._record_due(thread_id, now)
-        except Exception as error:  # noqa: BLE001 - one thread's trouble holds up no other
-            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=times + 1)
-            at = next_retry_at(times + 1, self.clock.jitter(), now)
-            self._failures[thread_id] = times + 1, at
-            return at
+        except Exception as error:  # noqa: BLE001 - a failing thread must not delay others
+            attempt = failure_count + 1
+            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
+            retry_at = next_retry_at(attempt, self.clock.jitter(), now)
+            self._failures[thread_id] = attempt, retry_at
+            return retry_at
 
     async def _record_due(self, thread_id: str, now: datetime) -> datetime | None:
-        recorded = await self.engine.apply(thread_id, lambda state: due_events(state, now, self.roster.people))
-        if not recorded.events:
+        result = await self.engine.apply(thread_id, lambda state: due_events(state, now, self.roster.people))
+        if not result.events:
             self.worker.schedule(thread_id)
-        at = next_deadline(recorded.after)
+        at = next_deadline(result.after)
         return now + RECHECK_DELAY if at is not None and at <= now else None

@@ -1,4 +1,4 @@
-"""The ledger of tool calls: what must hold before one starts, and what its end adds to the log."""
+"""Rules for tool calls: the checks before a call starts, and the events that its outcome adds to the log."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,64 +17,66 @@ from bot.tool_runner import MAX_TOOL_ATTEMPTS, ToolOutcome, next_retry_at
 
 MAX_CHECK_ATTEMPTS = 3
 MAX_POSTPONEMENTS = 10
-"""With back-off these are some eight minutes."""
+"""With back-off these take about eight minutes."""
 
 
 def idempotency_key(state: ThreadState, call: CurrentCall) -> str:
-    """The idempotency key of a call: the same for all its attempts."""
+    """Return the idempotency key of a call, the same for all its attempts."""
     return f"{state.thread_id}:{call.call_id}"
 
 
 def blocked_reason(state: ThreadState, call: CurrentCall, tool: Tool | None, policy: Policy) -> str | None:
-    """Why the call may not start after all: what was approved, the rules and the people are looked at once more."""
+    """Return why the call may not start, or None, from a new check of its arguments, the policy and the approvals."""
     if tool is None or tool.version != call.tool_version:
-        return missing(call) if tool is None else f"{call.tool} changed since this was asked; propose it again"
+        changed = f"{call.tool} has changed since this call was proposed; propose it again"
+        return missing_tool_message(call) if tool is None else changed
     digest = call_digest(state.thread_id, call.call_id, call.tool, call.tool_version, call.arguments)
     if digest != call.digest:
-        return "these are not the arguments that were asked about"
-    verdict = policy.evaluate(call.tool, call.arguments, defaults=tool.defaults, is_trusted=state.is_trusted)
-    if verdict.answer == "deny":
-        return f"policy denies it now: {verdict.reason}"
-    if verdict.ask is None:
+        return "the arguments are not those of the proposed call"
+    decision = policy.evaluate(call.tool, call.arguments, defaults=tool.defaults, is_trusted=state.is_trusted)
+    if decision.answer == "deny":
+        return f"policy denies it now: {decision.reason}"
+    if decision.ask is None:
         return None
     if call.terms is None:
-        return f"it needs an approval now ({verdict.rule}); propose it again"
-    return lapse_reason(verdict.ask, call.approvals, call.requesters or (state.requester,), policy.people)
+        return f"it needs an approval now ({decision.rule}); propose it again"
+    return lapse_reason(decision.ask, call.approvals, call.requesters or (state.requester,), policy.people)
 
 
-def missing(call: CurrentCall) -> str:
-    """Return why a call whose tool was removed does not start."""
-    return f"the tool {call.tool} does not exist here any more, so it did not run; use another one, or say so"
+def missing_tool_message(call: CurrentCall) -> str:
+    """Return why a call whose tool was removed does not start. The model reads this text."""
+    return f"the tool {call.tool} no longer exists, so it did not run; use another tool or report this"
 
 
 def final_outcome(call: CurrentCall, tool_outcome: ToolOutcome) -> ToolOutcome:
-    """The end of a call that will not be tried again.
+    """Return the final outcome of a call that will not be retried.
 
-    A read did nothing, what was looked for and not found did not happen, and what never began neither. Of anything
-    else it is unknown whether it happened.
+    It failed if the tool only reads, if no attempt started, or if the tool's check found no effect. Otherwise the
+    outcome is unknown.
     """
-    never_began = (
+    never_started = (
         tool_outcome.stage in ("unbegun", "postponed")
         and call.unstarted_attempts + (tool_outcome.stage == "unbegun") >= call.attempt
     )
-    doubtful = ("idempotent", "once", "verifiable") if tool_outcome.stage == "look" else ("idempotent", "once")
-    return replace(tool_outcome, status="unknown" if call.effect in doubtful and not never_began else "failed")
+    uncertain_effects = ("idempotent", "once", "verifiable") if tool_outcome.stage == "look" else ("idempotent", "once")
+    is_unknown = call.effect in uncertain_effects and not never_started
+    return replace(tool_outcome, status="unknown" if is_unknown else "failed")
 
 
 def outcome_events(
     state: ThreadState,
     call: CurrentCall,
     tool_outcome: ToolOutcome,
-    moment: EventStamp,
+    stamp: EventStamp,
     jitter: float,
     *,
     is_trusted: bool = False,
 ) -> Sequence[KnownEvent]:
-    """The events an end of an attempt gives rise to. `trusted`: what the tool said is the operator's own data."""
+    """Return the events for the outcome of an attempt. `is_trusted`: the tool returns only the operator's own data."""
     actor = Address(f"tool:{call.tool}")
     if tool_outcome.status == "succeeded" and tool_outcome.result is not None:
-        done = ToolSucceeded(
-            at=moment.now,
+        succeeded = ToolSucceeded(
+            at=stamp.now,
             actor=actor,
             provenance=Provenance.TOOL,
             call_id=call.call_id,
@@ -82,12 +84,12 @@ def outcome_events(
             result=tool_outcome.result.data,
             trusted=is_trusted,
         )
-        return (done,)
-    if tool_outcome.status == "again" and (state.lifecycle == "cancelled" or _is_last_attempt(call, tool_outcome)):
+        return (succeeded,)
+    if tool_outcome.status == "retry" and (state.lifecycle == "cancelled" or _is_last_attempt(call, tool_outcome)):
         tool_outcome = final_outcome(call, tool_outcome)
     if tool_outcome.status == "unknown":
         unknown = ToolOutcomeUnknown(
-            at=moment.now,
+            at=stamp.now,
             actor=actor,
             call_id=call.call_id,
             detail=tool_outcome.text,
@@ -95,17 +97,17 @@ def outcome_events(
             trusted=is_trusted,
         )
         return unknown, (
-            _unknown_outcome_reply(call, moment)
+            _unknown_outcome_reply(call, stamp)
             if state.lifecycle == "cancelled"
-            else outcome_request(state, call, moment)
+            else outcome_request(state, call, stamp)
         )
     failed = ToolFailed(
-        at=moment.now,
+        at=stamp.now,
         actor=actor,
         call_id=call.call_id,
         error=tool_outcome.text,
-        retry_at=next_retry_at(_consecutive_attempts(call, tool_outcome), jitter, moment.now)
-        if tool_outcome.status == "again"
+        retry_at=next_retry_at(_consecutive_attempts(call, tool_outcome), jitter, stamp.now)
+        if tool_outcome.status == "retry"
         else None,
         stage=tool_outcome.stage,
         where=tool_outcome.where,
@@ -115,7 +117,7 @@ def outcome_events(
 
 
 def _consecutive_attempts(call: CurrentCall, tool_outcome: ToolOutcome) -> int:
-    """How often in a row what has just failed was tried."""
+    """Return how often in a row the stage that has just failed was tried."""
     return call.consecutive_delays + 1 if tool_outcome.stage in ("look", "postponed") else call.attempt
 
 
@@ -124,7 +126,7 @@ def _is_last_attempt(call: CurrentCall, tool_outcome: ToolOutcome) -> bool:
     return _consecutive_attempts(call, tool_outcome) >= limits.get(tool_outcome.stage or "run", MAX_TOOL_ATTEMPTS)
 
 
-def _unknown_outcome_reply(call: CurrentCall, moment: EventStamp) -> ReplyChosen:
-    """Nobody can be asked in a thread that is over, since nothing follows; but nobody is left believing all is well."""
-    text = f"{call.tool} had been started when this was cancelled, and I cannot tell whether it ran. Please look."
-    return ReplyChosen(at=moment.now, actor=ENGINE, text=text)
+def _unknown_outcome_reply(call: CurrentCall, stamp: EventStamp) -> ReplyChosen:
+    """Return a reply about a call in a cancelled thread, in which no request can be opened."""
+    text = f"{call.tool} was running when this thread was cancelled, so I do not know its outcome. Please check it."
+    return ReplyChosen(at=stamp.now, actor=ENGINE, text=text)

@@ -1,4 +1,4 @@
-"""One call of one function of a tool, in the thread or process that it was given."""
+"""Call one function of a tool, in the current thread and process."""
 
 import asyncio
 import inspect
@@ -26,7 +26,7 @@ _URL_CREDENTIALS_PATTERN = re.compile(r"(?<=://)[^/\s@]{1,500}@")
 
 
 class InvalidToolResult(ToolError):
-    """The function ended and returned something else than it must; `where` is where it is defined."""
+    """A function returned a value of the wrong type. `where` is the file and line of its definition."""
 
     code = "wrong_result"
 
@@ -40,11 +40,11 @@ class ToolCrash(RuntimeError):
 
 
 class ToolStopped(TimeoutError):
-    """The function was stopped, or goes on beyond its time: it may have done its work."""
+    """The function was stopped or still runs after its timeout. It may have had its effect."""
 
 
 class ToolTimeout(ToolStopped):
-    """The function did not end in time."""
+    """The function did not end within its timeout."""
 
 
 class ToolProcessEnded(ToolStopped):
@@ -55,10 +55,10 @@ class ToolProcessEnded(ToolStopped):
 
 
 class ToolCallError(Exception):
-    """A function of a tool raised: `error` for the ledger, the rest for the operator.
+    """A function of a tool raised `error`.
 
-    `kind` is the name of the class, `where` the file and line. Neither the text of a foreign error nor its traceback
-    is for the prompt or for people who did not ask.
+    `kind` is the name of its class, `where` the file and line, `trace` the traceback. The traceback, and the text of an
+    error that is not a HandrailError, go only to the operator's log: they may contain secrets.
     """
 
     def __init__(self, error: Exception, *, kind: str, where: str | None = None, trace: str = "") -> None:
@@ -70,7 +70,7 @@ class ToolCallError(Exception):
 
     @property
     def message(self) -> str:
-        """What a model and people are told."""
+        """The text for the model and for people."""
         if isinstance(self.error, HandrailError | ToolStopped):
             return str(self.error)
         if isinstance(self.error, TimeoutError):
@@ -80,7 +80,7 @@ class ToolCallError(Exception):
 
 @dataclass(frozen=True)
 class Invocation:
-    """One function of one tool of an agent, and what it is called with; the arguments are canonical JSON."""
+    """A function of an agent's tool with its context and its arguments, which are canonical JSON."""
 
     agent: str
     tool: Tool
@@ -90,12 +90,12 @@ class Invocation:
 
     @property
     def name(self) -> str:
-        """What the tool is counted under."""
+        """The key of the tool in `ToolSlots`."""
         return f"{self.agent}.{self.tool.name}"
 
 
 def invoke(invocation: Invocation) -> Any:
-    """Call the function with typed arguments and wait for its end. Raises what it raises, and WrongResult."""
+    """Call the function with typed arguments and return its result. Raises InvalidToolResult and its own errors."""
     tool = invocation.tool
     function = getattr(tool, invocation.function_name)
     value = function(invocation.context, **tool.to_typed_arguments(invocation.arguments))
@@ -105,17 +105,17 @@ def invoke(invocation: Invocation) -> Any:
 
 
 def to_call_error(error: BaseException, context: ToolContext) -> ToolCallError:
-    """Return the error in a form that may leave its thread: also what would otherwise end the process."""
-    kept = error if isinstance(error, Exception) else ToolCrash(f"it raised {type(error).__name__}")
+    """Wrap an error of a tool. A BaseException that would end the process, such as SystemExit, becomes a ToolCrash."""
+    wrapped = error if isinstance(error, Exception) else ToolCrash(f"it raised {type(error).__name__}")
     trace = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:]
     where = error.where if isinstance(error, InvalidToolResult) else _error_location(error)
     return ToolCallError(
-        kept, kind=type(error).__name__, where=where, trace=_redact_secrets(trace, context.environment)
+        wrapped, kind=type(error).__name__, where=where, trace=_redact_secrets(trace, context.environment)
     )
 
 
 async def _await_with_timeout(value: Awaitable[Any], timeout_seconds: float) -> Any:
-    """A coroutine can be stopped at its time limit; a blocking function cannot."""
+    """Await a coroutine. Unlike a blocking function it can be stopped at its timeout."""
     async with asyncio.timeout(timeout_seconds):
         return await value
 
@@ -129,7 +129,7 @@ def _check_result(tool: Tool, function_name: FunctionName, value: Any) -> Any:
 
 
 def make_storable(result: ToolResult) -> ToolResult:
-    """Return the result with data that a log can keep: plain JSON, and no more than MAX_RESULT_CHARACTERS with it."""
+    """Return the result with its data as plain JSON, or with a marker if it is no JSON or too long to store."""
     try:
         plain = json.loads(result.model_dump_json(), parse_constant=lambda _name: None)
     except (TypeError, ValueError, RecursionError) as error:
@@ -140,21 +140,21 @@ def make_storable(result: ToolResult) -> ToolResult:
 
 
 def _invalid_result(tool: Tool, function_name: FunctionName, value: Any) -> InvalidToolResult:
-    wanted = {"prepare": "a dict of arguments", "run": "a ToolResult", "check": "a ToolResult or None"}[function_name]
-    named = tool.name if function_name == "run" else f"{function_name} of {tool.name}"
-    follows = "; it ran, so it is not started again: look at what it did" if function_name == "run" else ""
+    expected = {"prepare": "a dict of arguments", "run": "a ToolResult", "check": "a ToolResult or None"}[function_name]
+    name = tool.name if function_name == "run" else f"{function_name} of {tool.name}"
+    advice = "; it ran, so it is not started again: check what it did" if function_name == "run" else ""
     where = function_location(tool, function_name)
-    return InvalidToolResult(f"{named} returned {type(value).__name__} instead of {wanted}{follows}", where)
+    return InvalidToolResult(f"{name} returned {type(value).__name__} instead of {expected}{advice}", where)
 
 
 def function_location(tool: Tool, function_name: FunctionName) -> str | None:
-    """The file and line where the function begins."""
+    """Return the file and line where the function begins."""
     code = getattr(inspect.unwrap(getattr(tool, function_name)), "__code__", None)
     return f"{_shorten_path(code.co_filename)}:{code.co_firstlineno}" if code else None
 
 
 def _error_location(error: BaseException) -> str | None:
-    """The innermost line outside of libraries and of this file, else the innermost one."""
+    """Return the innermost frame outside libraries and this file, else the innermost one, as `file:line`."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
         frame
@@ -166,7 +166,7 @@ def _error_location(error: BaseException) -> str | None:
 
 
 def _shorten_path(filename: str) -> str:
-    """The file with its two folders: enough to find it, and nothing about the machine."""
+    """Return the file with its two parent folders: enough to find it without details of the machine."""
     return "/".join(Path(filename).parts[-3:]).lstrip("/")
 
 

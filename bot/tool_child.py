@@ -1,6 +1,6 @@
-"""The process of one call of a tool: `main` splits into a guard, and a worker that imports the agent and runs the call.
+"""Child process for one tool call. `main` forks a worker, which imports the agent and runs the call.
 
-The guard only waits: when the server is gone, or the worker has ended, it kills the whole group, itself included.
+The parent becomes a guard: when the server is gone or the worker has ended, it kills the process group and itself.
 """
 
 import json
@@ -13,21 +13,21 @@ _CHUNK_BYTES = 65_536
 
 
 def main() -> NoReturn:
-    """Serve one call. Requests come from standard input, answers leave by what was standard output."""
-    answers = os.dup(1)
-    os.dup2(2, 1)  # what the tool prints is no answer
-    requests, passed_on = os.pipe()
+    """Serve one call. Requests arrive on standard input, responses go to the original standard output."""
+    response_pipe = os.dup(1)
+    os.dup2(2, 1)  # what the tool prints goes to standard error, not into the responses
+    request_pipe, worker_input = os.pipe()
     worker = os.fork()
     if worker == 0:
-        os.close(passed_on)
-        _run_worker(requests, answers)
-    os.close(requests)
-    os.close(answers)
-    _guard(worker, passed_on)
+        os.close(worker_input)
+        _run_worker(request_pipe, response_pipe)
+    os.close(request_pipe)
+    os.close(response_pipe)
+    _guard(worker, worker_input)
 
 
 def _guard(worker: int, worker_input: int) -> NoReturn:
-    """Hand requests on to the worker, until the server is gone or the worker has ended."""
+    """Forward requests to the worker until the server is gone or the worker has ended."""
     try:
         signal.signal(signal.SIGCHLD, _worker_ended)
         while os.waitpid(worker, os.WNOHANG) == (0, 0) and (chunk := os.read(0, _CHUNK_BYTES)):
@@ -38,12 +38,12 @@ def _guard(worker: int, worker_input: int) -> NoReturn:
 
 
 def _worker_ended(_number: int, _frame: object) -> NoReturn:
-    """Interrupt the wait for requests."""
+    """Interrupt the blocking read in `_guard`."""
     raise ChildProcessError
 
 
 def _run_worker(request_pipe: int, response_pipe: int) -> NoReturn:
-    """Import the agent, say so, wait for the arguments, call, answer."""
+    """Import the agent, report that it is ready, read the arguments, call the function, send the response."""
     os.dup2(request_pipe, 0)
     with os.fdopen(0, "rb", closefd=False) as incoming, os.fdopen(response_pipe, "wb") as outgoing:
         _serve_call(incoming, outgoing)
@@ -51,49 +51,48 @@ def _run_worker(request_pipe: int, response_pipe: int) -> NoReturn:
 
 
 def _serve_call(incoming: BinaryIO, outgoing: BinaryIO) -> None:
-    wanted = json.loads(incoming.readline())
+    start = json.loads(incoming.readline())
     try:
-        tool = _load_tool(wanted["module"], wanted["name"])
+        tool = _load_tool(start["module"], start["name"])
     except BaseException as error:
-        _write_response(
-            outgoing, {"ready": False, "problem": f"{type(error).__name__} while importing {wanted['module']}"}
-        )
+        problem = f"{type(error).__name__} while importing {start['module']}"
+        _write_response(outgoing, {"ready": False, "problem": problem})
         raise
     _write_response(outgoing, {"ready": True})
     request = json.loads(incoming.readline())
-    _write_response(outgoing, _call_tool(tool, wanted["part"], request))
+    _write_response(outgoing, _call_tool(tool, start["function"], request))
 
 
 def _load_tool(module: str, name: str) -> Any:
     found: Any = import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    from agents.tools import Tool  # noqa: PLC0415 - the guard, which does not need it, is the same program
+    from agents.tools import Tool  # noqa: PLC0415 - the guard shares this module and does not need it
 
     if not isinstance(found, Tool):
-        raise TypeError(f"{module}.{name} is no tool")
+        raise TypeError(f"{module}.{name} is not a tool")
     return found
 
 
 def _call_tool(tool: Any, function_name: Any, request: Any) -> dict[str, Any]:
-    from agents.tools import ToolContext, ToolResult  # noqa: PLC0415 - the same
-    from bot.tool_calls import Invocation, invoke, to_call_error  # noqa: PLC0415 - the same
+    from agents.tools import ToolContext, ToolResult  # noqa: PLC0415 - as above
+    from bot.tool_calls import Invocation, invoke, to_call_error  # noqa: PLC0415 - as above
 
     context = ToolContext(**request["context"])
     try:
         value = invoke(Invocation("", tool, function_name, context, request["arguments"]))
-    except BaseException as error:  # noqa: BLE001 - whatever a tool does, its end must reach the ledger
+    except BaseException as error:  # noqa: BLE001 - any end of a tool must be recorded
         return {"raised": _error_to_dict(to_call_error(error, context))}
     is_result = isinstance(value, ToolResult)
     return {"returned": value.model_dump(mode="json") if is_result else value, "is_result": is_result}
 
 
 def _error_to_dict(error: Any) -> dict[str, Any]:
-    from agents import errors  # noqa: PLC0415 - the same
+    from agents import errors  # noqa: PLC0415 - as above
 
-    ours = (kind.__name__ for kind in type(error.error).__mro__ if getattr(errors, kind.__name__, None) is kind)
+    known = (kind.__name__ for kind in type(error.error).__mro__ if getattr(errors, kind.__name__, None) is kind)
     return {
-        "known": next(ours, None),
+        "known": next(known, None),
         "message": str(error.error),
         "retry_after": getattr(error.error, "retry_after", None),
         "is_timeout": isinstance(error.error, TimeoutError),
@@ -104,6 +103,6 @@ def _error_to_dict(error: Any) -> dict[str, Any]:
 
 
 def _write_response(outgoing: BinaryIO, payload: dict[str, Any]) -> None:
-    written = json.dumps(payload).encode()
-    outgoing.write(len(written).to_bytes(8, "big") + written)
+    encoded = json.dumps(payload).encode()
+    outgoing.write(len(encoded).to_bytes(8, "big") + encoded)
     outgoing.flush()

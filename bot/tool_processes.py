@@ -1,7 +1,7 @@
-"""Processes that tools run in which ask for one: a call past its time is killed, with all that it started.
+"""Child processes for tools with `isolation="process"`. A call that exceeds its timeout is killed with its children.
 
-The child is started for one call and imports the agent (bot/tool_child.py). It says that it is ready, is given the
-arguments, and answers. It dies with this process: its own parent waits at a pipe that closes when this process ends.
+A child is started for one call and imports the agent (bot/tool_child.py). It reports that it is ready, receives the
+arguments and responds. It ends with this process: its guard reads from a pipe that closes when this process ends.
 """
 
 import asyncio
@@ -35,25 +35,25 @@ _COMMAND = (
 
 
 class ToolNotStarted(CallNotStarted):
-    """The process of a tool could not be started."""
+    """The child process of a tool could not be started."""
 
 
 def create_process_slots() -> ToolSlots:
-    """Return the slots of this process."""
+    """Return the slots for tool processes of this process."""
     return ToolSlots(MAX_PROCESSES, MAX_PROCESSES_PER_TOOL, MAX_WAITING_PER_TOOL)
 
 
 @dataclass(frozen=True)
 class ToolProcesses:
-    """Runs functions of tools in processes of their own."""
+    """Runs functions of tools in child processes."""
 
     slots: ToolSlots = field(default_factory=create_process_slots)
 
     async def call(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
-        """Run the function. `before` is called when the child is ready, right before it is given its arguments.
+        """Run the function. `before_call` is called when the child is ready, right before it receives its arguments.
 
-        Raises ToolsBusy and ToolNotStarted when the call has not begun, ToolTimeout when it was killed, ToolRaised,
-        and what `before` raises.
+        Raises ToolsBusy or ToolNotStarted when the function was not called, ToolTimeout when it was killed,
+        ToolProcessEnded when its process died, ToolCallError when it raised, and any error of `before_call`.
         """
         tool = invocation.tool
         async with self.slots.slot(invocation.name, tool.timeout), _child_process() as child:
@@ -73,18 +73,18 @@ class ToolProcesses:
         try:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
                 await _send(
-                    child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "part": function_name}
+                    child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "function": function_name}
                 )
-                told = await _receive(child)
-        except TimeoutError as error:  # the child's own end is one too
+                response = await _receive(child)
+        except TimeoutError as error:  # includes ToolProcessEnded
             raise ToolNotStarted(f"the process of {tool.name} did not start") from error
-        if not told.get("ready"):
-            raise ToolNotStarted(f"the process of {tool.name} did not start: {told.get('problem')}")
+        if not response.get("ready"):
+            raise ToolNotStarted(f"the process of {tool.name} did not start: {response.get('problem')}")
 
 
 @asynccontextmanager
 async def _child_process() -> AsyncIterator[Process]:
-    """A process in a group of its own, of which nothing is left at the end of the block."""
+    """Yield a child process in a new process group, which is killed at the end of the block."""
     try:
         child = await asyncio.create_subprocess_exec(
             *_COMMAND, *sys.path, stdin=PIPE, stdout=PIPE, start_new_session=True
@@ -98,7 +98,7 @@ async def _child_process() -> AsyncIterator[Process]:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
         await child.wait()
-        child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - what was not read keeps pipes open
+        child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - unread output would keep the pipes open
 
 
 async def _send(child: Process, payload: Mapping[str, Any]) -> None:
@@ -112,13 +112,13 @@ async def _send(child: Process, payload: Mapping[str, Any]) -> None:
 
 
 async def _receive(child: Process) -> Any:
-    """One message: its size in eight bytes, and JSON."""
+    """Read one message: its size in eight bytes (big-endian), then JSON. Raises ToolProcessEnded."""
     if child.stdout is None:
         raise ToolProcessEnded
     try:
         size = int.from_bytes(await child.stdout.readexactly(8), "big")
         if size > MAX_RESPONSE_BYTES:
-            raise ToolProcessEnded(f"its answer has {size} bytes")
+            raise ToolProcessEnded(f"its response of {size} bytes is too large")
         return json.loads(await child.stdout.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
         raise ToolProcessEnded from error
@@ -130,7 +130,7 @@ def _call_payload(invocation: Invocation) -> Mapping[str, Any]:
 
 
 def _parse_result(payload: Mapping[str, Any]) -> Any:
-    """What the function returned. Raises ToolRaised."""
+    """Return the result of the function. Raises ToolCallError if it raised."""
     if "raised" in payload:
         raise _parse_error(payload["raised"])
     value = payload["returned"]
@@ -138,7 +138,7 @@ def _parse_result(payload: Mapping[str, Any]) -> Any:
 
 
 def _parse_error(payload: Mapping[str, Any]) -> ToolCallError:
-    """The error as the nearest class of our own tree, else one without its text."""
+    """Return the error as the nearest class of `agents.errors`; any other error loses its text."""
     known = getattr(errors, payload["known"], None) if payload["known"] else None
     if known is not None and issubclass(known, Retryable):
         error: Exception = known(payload["message"], retry_after=payload["retry_after"])

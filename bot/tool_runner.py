@@ -1,4 +1,4 @@
-"""Running tools: one attempt outside every transaction, and what its end means for the ledger (docs/adr/0019)."""
+"""Run tools, one attempt at a time and outside any transaction, and classify the outcome (ADR 0019)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,12 +33,12 @@ MAX_TOOL_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class ToolOutcome:
-    """How an attempt ended: `unknown` when it may have happened and it is impossible to tell from here.
+    """Outcome of an attempt. The status is `unknown` when it cannot be determined whether the tool had its effect.
 
-    `stage` tells what failed if not the run itself. `where` is the file and line, for those who look into the log.
+    `stage` is what failed if not the run itself. `where` is the file and line, for the operator.
     """
 
-    status: Literal["succeeded", "failed", "again", "unknown"]
+    status: Literal["succeeded", "failed", "retry", "unknown"]
     text: str
     result: ToolResult | None = None
     stage: FailureStage | None = None
@@ -47,21 +47,21 @@ class ToolOutcome:
 
 @dataclass(frozen=True)
 class ToolRunner:
-    """Calls tools in threads or processes of their own, each in its share of them, so that none can stop the others."""
+    """Calls tools in threads or child processes. Each tool may use a bounded share, so that none can block others."""
 
     roster: Roster
     thread_pool: ToolThreadPool = field(default_factory=ToolThreadPool)
     processes: ToolProcesses = field(default_factory=ToolProcesses)
 
     async def prepare(self, agent: Agent, tool: Tool, arguments: dict[str, Any], key: str) -> dict[str, Any]:
-        """Return the arguments with names resolved, as canonical JSON. Raises ToolRaised."""
+        """Return the arguments as resolved by the tool's `prepare`, in canonical JSON. Raises ToolCallError."""
         if tool.prepare is None:
             return arguments
         resolved: dict[str, Any] = await self._call(agent, tool, "prepare", arguments, self._tool_context(agent, key))
         return resolved
 
     async def run(self, agent: Agent, tool: Tool, call: CurrentCall, key: str, lease: Lease) -> ToolOutcome:
-        """Run one attempt. Raises Late when the fence was shut before it began."""
+        """Run one attempt. Raises LeaseExpired when the lease expired before the tool started."""
         try:
             result: ToolResult = await self._call(
                 agent, tool, "run", call.arguments, self._tool_context(agent, key), lease.check
@@ -71,7 +71,10 @@ class ToolRunner:
         return ToolOutcome("succeeded", result.summary, result)
 
     async def check(self, agent: Agent, tool: Tool, call: CurrentCall, key: str) -> ToolOutcome | None:
-        """Return how the call ended when its tool finds that it happened, or could not look; None when it did not."""
+        """Ask the tool's `check` whether an earlier attempt had its effect.
+
+        Return `succeeded` if it had, `retry` if the check failed, and None if it had not or the tool has no check.
+        """
         if tool.check is None:
             return None
         try:
@@ -79,39 +82,38 @@ class ToolRunner:
                 agent, tool, "check", call.arguments, self._tool_context(agent, key)
             )
         except ToolCallError as error:
-            text = f"looking for what {tool.name} did failed: {error.message}"
-            return ToolOutcome("again", text, stage="look", where=error.where)
+            text = f"checking what {tool.name} did failed: {error.message}"
+            return ToolOutcome("retry", text, stage="look", where=error.where)
         return None if found is None else ToolOutcome("succeeded", found.summary, found)
 
     def busy_reason(self, agent: Agent, tool: Tool) -> str | None:
-        """Why a call of the tool could not begin while others hang, or None. Raises NoRoom where it can begin soon."""
+        """Return why the tool cannot start because other calls hang, or None. Raises NoRoom if it can start soon."""
         slots, name = self._slots_for(tool), f"{agent.name}.{tool.name}"
         slots.require_room(name)
         return None if slots.has_room(name) else slots.describe_shortage(name)
 
     @property
     def tool_loads(self) -> Mapping[str, ToolLoad]:
-        """What tools occupy, and how often they exceeded their time, by agent and tool."""
+        """The load of each active tool, by `agent.tool`."""
         return {**self.thread_pool.slots.active_loads, **self.processes.slots.active_loads}
 
     @property
     def stuck_tools(self) -> tuple[str, ...]:
-        """A sentence for each tool that cannot run, because earlier calls of it do not end."""
-        kinds = (self.thread_pool.slots, self.processes.slots)
+        """A message for each tool that cannot run because earlier calls of it hang."""
         return tuple(
             f"{name} cannot run: {load.hanging} of its calls do not end; restart this process"
-            for slots in kinds
+            for slots in (self.thread_pool.slots, self.processes.slots)
             for name, load in slots.active_loads.items()
             if load.hanging >= slots.max_per_tool
         )
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no tool can run in a thread, because calls past their time occupy all."""
+        """Whether no tool can run in a thread because calls that exceeded their timeout occupy all threads."""
         return self.thread_pool.slots.is_exhausted
 
     def close(self) -> None:
-        """Begin nothing new. What hangs is left to the end of this process; other processes are gone already."""
+        """Start no further calls. Threads that hang end with this process; child processes are gone already."""
         self.thread_pool.executor.shutdown(wait=False, cancel_futures=True)
 
     def _slots_for(self, tool: Tool) -> ToolSlots:
@@ -126,7 +128,7 @@ class ToolRunner:
         context: ToolContext,
         before_call: Callable[[], None] = lambda: None,
     ) -> Any:
-        """Call one function of the tool, and `before` right before it. Raises Late of `before`, and ToolRaised."""
+        """Call one function of the tool, and `before_call` right before it. Raises LeaseExpired and ToolCallError."""
         invocation = Invocation(agent.name, tool, function_name, context, arguments)
         try:
             if tool.isolation == "process":
@@ -136,19 +138,19 @@ class ToolRunner:
             self._log_failure(invocation, error)
             raise
         except (CallNotStarted, ToolStopped) as error:
-            found = ToolCallError(error, kind=type(error).__name__, where=function_location(tool, function_name))
-            self._log_failure(invocation, found)
-            raise found from error
+            call_error = ToolCallError(error, kind=type(error).__name__, where=function_location(tool, function_name))
+            self._log_failure(invocation, call_error)
+            raise call_error from error
 
     async def _call_in_thread(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
         def work() -> Any:
-            """Errors are returned: some of them would end the loop, or be lost on their way to it."""
+            """Return errors instead of raising them: some would end the event loop or be lost in the future."""
             try:
                 before_call()
                 return invoke(invocation)
-            except LeaseExpired as late:
-                return late
-            except BaseException as error:  # noqa: BLE001 - whatever a tool does, its end must reach the ledger
+            except LeaseExpired as expired:
+                return expired
+            except BaseException as error:  # noqa: BLE001 - any end of a tool must be recorded
                 return to_call_error(error, invocation.context)
 
         value = await self.thread_pool.call(invocation.name, work, invocation.tool.timeout)
@@ -157,20 +159,20 @@ class ToolRunner:
         return value
 
     def _log_failure(self, invocation: Invocation, error: ToolCallError) -> None:
-        """The operator gets all there is; of what a tool says in our own words the place suffices."""
-        exceeded = isinstance(error.error, ToolTimeout)
-        expected = isinstance(error.error, HandrailError)
+        """Log a failure with its traceback. For a HandrailError, which a tool raises on purpose, the place suffices."""
+        is_timeout = isinstance(error.error, ToolTimeout)
+        is_expected = isinstance(error.error, HandrailError)
         log(
-            LogEvent.TOOL_TIMED_OUT if exceeded else LogEvent.TOOL_FAILED,
-            level="warning" if expected else "error",
+            LogEvent.TOOL_TIMED_OUT if is_timeout else LogEvent.TOOL_FAILED,
+            level="warning" if is_expected else "error",
             effect_key=f"{invocation.function_name}:{invocation.context.key}",
             agent=invocation.agent,
             tool=invocation.tool.name,
-            seconds=invocation.tool.timeout if exceeded else None,
-            count=self._slots_for(invocation.tool).loads[invocation.name].exceeded if exceeded else None,
+            seconds=invocation.tool.timeout if is_timeout else None,
+            count=self._slots_for(invocation.tool).loads[invocation.name].exceeded if is_timeout else None,
             error=error.kind,
             where=error.where,
-            traceback=None if expected else error.trace or None,
+            traceback=None if is_expected else error.trace or None,
         )
 
     def _tool_context(self, agent: Agent, key: str) -> ToolContext:
@@ -178,22 +180,25 @@ class ToolRunner:
 
 
 def _failure_outcome(call_error: ToolCallError, effect: EffectClass) -> ToolOutcome:
-    """What an error leaves behind. Only a tool's own word counts as "nothing happened"; anything else is doubt."""
+    """Classify an error. Only a HandrailError that is not retryable means that the tool had no effect."""
     error, text, where = call_error.error, call_error.message, call_error.where
     if isinstance(error, CallNotStarted):
-        return ToolOutcome("again", text, stage="unbegun")
-    doubtful = isinstance(error, Retryable) or not isinstance(error, HandrailError)
-    if not doubtful:
+        return ToolOutcome("retry", text, stage="unbegun")
+    is_uncertain = isinstance(error, Retryable) or not isinstance(error, HandrailError)
+    if not is_uncertain:
         return ToolOutcome("failed", text, where=where)
     if effect == "once":
         return ToolOutcome("unknown", text, where=where)
-    retry = isinstance(error, Retryable | TimeoutError) or effect == "verifiable"
-    return ToolOutcome("again" if retry else "failed", text, where=where)
+    may_retry = isinstance(error, Retryable | TimeoutError) or effect == "verifiable"
+    return ToolOutcome("retry" if may_retry else "failed", text, where=where)
 
 
 def next_retry_at(
     attempt: int, jitter: float, now: datetime, retry_after: float | None = None, max_seconds: float = 300.0
 ) -> datetime:
-    """When to try again: 1, 2, 4 … `longest` seconds with full jitter above half, never sooner than was asked for."""
+    """Return when to try again: after 1, 2, 4 … `max_seconds` seconds, but not before `retry_after` seconds.
+
+    `jitter`, from 0 to 1, scales the delay between half of it and all of it.
+    """
     seconds = min(max_seconds, 2.0 ** min(max(0, attempt - 1), 30)) * (0.5 + jitter / 2)
     return now + timedelta(seconds=max(seconds, retry_after or 0.0))

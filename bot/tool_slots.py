@@ -1,4 +1,4 @@
-"""A bounded share for each tool of what all tools run in, so that one that hangs can never occupy everything."""
+"""Slots for tool calls, with a bounded share for each tool, so that one that hangs cannot occupy all slots."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -10,39 +10,40 @@ from agents.errors import Retryable
 
 
 class CallNotStarted(Retryable):
-    """The call has not begun, so nothing has happened."""
+    """The call was not started, so it had no effect."""
 
     code = "not_begun"
 
 
 class NoRoom(Exception):
-    """All calls of the tool that may run or wait do, and none of them is past its time: come back at the bell."""
+    """The tool's slots and waiting places are in use, and no call hangs: try again when `room_event` is set."""
 
-    def __init__(self, bells: "deque[asyncio.Event]") -> None:
+    def __init__(self, room_events: "deque[asyncio.Event]") -> None:
         super().__init__()
-        self._bells = bells
+        self._room_events = room_events
 
     @contextmanager
-    def bell(self) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when there is room for one more; of several the first is set first."""
-        bell = asyncio.Event()
-        self._bells.append(bell)
+    def room_event(self) -> Iterator[asyncio.Event]:
+        """Yield an event that is set when there is room for one call. Events are set in the order of their creation."""
+        event = asyncio.Event()
+        self._room_events.append(event)
         try:
-            yield bell
+            yield event
         finally:
             with suppress(ValueError):
-                self._bells.remove(bell)
+                self._room_events.remove(event)
 
 
 class ToolsBusy(CallNotStarted):
-    """Everything the call may run in is occupied."""
+    """All slots for the call are in use."""
 
 
 @dataclass
 class ToolLoad:
-    """What one tool occupies. `hanging` are calls past their time that have not ended, `exceeded` all there ever were.
+    """Numbers of calls of one tool.
 
-    `waiting` have not begun.
+    `waiting`: not started yet. `hanging`: exceeded their timeout and still run; they are part of `running`.
+    `exceeded`: all calls since the start of the process that exceeded their timeout.
     """
 
     running: int = 0
@@ -53,36 +54,36 @@ class ToolLoad:
 
 @dataclass
 class ToolSlots:
-    """At most `total` calls at once, `share` of one tool; `queue` more of it may wait for their turn."""
+    """At most `max_total` concurrent calls, `max_per_tool` of one tool. `max_waiting_per_tool` more of it may wait."""
 
     max_total: int
     max_per_tool: int
     max_waiting_per_tool: int
     loads: dict[str, ToolLoad] = field(default_factory=lambda: defaultdict(ToolLoad))
     _tool_semaphores: dict[str, asyncio.Semaphore] = field(default_factory=dict)
-    _bells: dict[str, "deque[asyncio.Event]"] = field(default_factory=lambda: defaultdict(deque))
+    _room_events: dict[str, "deque[asyncio.Event]"] = field(default_factory=lambda: defaultdict(deque))
     _total_semaphore: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._total_semaphore = asyncio.Semaphore(self.max_total)
 
     def has_room(self, name: str) -> bool:
-        """Whether a call of the tool would begin soon. Calls that hang are not waited for."""
+        """Return whether a call of the tool may start or wait. It never waits for calls that hang."""
         load = self.loads[name]
         return not self.is_stuck(name) and load.running + load.waiting < self.max_per_tool + self.max_waiting_per_tool
 
     def require_room(self, name: str) -> None:
-        """Raise NoRoom where calls that are not past their time leave no room: to wait for them costs nothing."""
+        """Raise NoRoom when the tool is busy but none of its calls hangs: it is worth waiting for them."""
         if not self.has_room(name) and not self.loads[name].hanging and not self.is_exhausted:
-            raise NoRoom(self._bells[name])
+            raise NoRoom(self._room_events[name])
 
     def is_stuck(self, name: str) -> bool:
-        """Whether the whole share of the tool, or everything there is, is occupied by calls past their time."""
+        """Return whether calls that hang occupy the whole share of the tool, or all slots."""
         return self.loads[name].hanging >= self.max_per_tool or self.is_exhausted
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no tool can run, because calls past their time occupy everything."""
+        """Whether no tool can run because calls that hang occupy all slots."""
         return self.hanging >= self.max_total
 
     @property
@@ -91,36 +92,36 @@ class ToolSlots:
 
     @property
     def active_loads(self) -> Mapping[str, ToolLoad]:
-        """The tools that run, or have exceeded their time."""
+        """The loads of tools that are running or have exceeded their timeout."""
         return {name: load for name, load in self.loads.items() if load.running or load.exceeded}
 
     async def acquire(self, name: str) -> None:
-        """Take a slot as soon as there is one."""
+        """Wait for a slot and take it."""
         load = self.loads[name]
         load.waiting += 1
-        share = self._tool_semaphores.setdefault(name, asyncio.Semaphore(self.max_per_tool))
+        tool_semaphore = self._tool_semaphores.setdefault(name, asyncio.Semaphore(self.max_per_tool))
         try:
-            await share.acquire()
+            await tool_semaphore.acquire()
             try:
                 await self._total_semaphore.acquire()
             except BaseException:
-                share.release()
+                tool_semaphore.release()
                 raise
         finally:
             load.waiting -= 1
         load.running += 1
 
     def release(self, name: str) -> None:
-        """Give a slot back."""
+        """Release a slot and notify the first waiter for room."""
         self.loads[name].running -= 1
         self._tool_semaphores[name].release()
         self._total_semaphore.release()
-        if self._bells[name]:
-            self._bells[name].popleft().set()
+        if self._room_events[name]:
+            self._room_events[name].popleft().set()
 
     @asynccontextmanager
     async def slot(self, name: str, timeout_seconds: float) -> AsyncIterator[None]:
-        """Hold a slot for a call that certainly ends with this block. Raises ToolsBusy."""
+        """Hold a slot for the duration of the block. Raises ToolsBusy."""
         await self.acquire_within(name, timeout_seconds)
         try:
             yield
@@ -128,7 +129,7 @@ class ToolSlots:
             self.release(name)
 
     async def acquire_within(self, name: str, timeout_seconds: float) -> None:
-        """Take a slot. Raises ToolsBusy when there is none for so long."""
+        """Take a slot. Raises ToolsBusy when none becomes free within the timeout."""
         if self.is_stuck(name):
             raise ToolsBusy(self.describe_shortage(name))
         try:
@@ -138,8 +139,8 @@ class ToolSlots:
             raise ToolsBusy(self.describe_shortage(name)) from error
 
     def describe_shortage(self, name: str) -> str:
-        """Why the tool cannot run."""
+        """Return why the tool cannot run."""
         load = self.loads[name]
         if not load.hanging and not self.is_exhausted:
-            return f"{name}: {load.running} calls run at once already; the call has not begun"
-        return f"{name}: {load.hanging} earlier calls are past their time and have not ended; the call has not begun"
+            return f"{name}: {load.running} calls are already running; this call was not started"
+        return f"{name}: {load.hanging} earlier calls have timed out but still run; this call was not started"

@@ -1,4 +1,4 @@
-"""Threads that tools run in. A thread cannot be stopped: a call past its time keeps its thread until it ends."""
+"""Threads for tool calls. They cannot be stopped: a call that exceeds its timeout keeps its thread until it ends."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def create_thread_slots() -> ToolSlots:
-    """Return the slots of this process."""
+    """Return the slots for tool threads of this process."""
     return ToolSlots(MAX_THREADS, MAX_THREADS_PER_TOOL, MAX_WAITING_PER_TOOL)
 
 
@@ -33,18 +33,18 @@ class ToolThreadPool:
     )
 
     async def call(self, name: str, function: Callable[[], T], timeout_seconds: float) -> T:
-        """Run the function, which raises nothing. Raises ToolsBusy when it has not begun, ToolTimeout when it hangs."""
+        """Run a function that raises no errors. Raises ToolsBusy when it was not started, ToolTimeout when it hangs."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + timeout_seconds
+        deadline = loop.time() + timeout_seconds
         await self.slots.acquire_within(name, timeout_seconds)
         try:
             future = self.executor.submit(function)
-        except RuntimeError as error:  # the machine gives no thread, or we are stopping
+        except RuntimeError as error:  # the system cannot start a thread, or the executor was shut down
             self.slots.release(name)
-            raise ToolsBusy(f"{name}: no thread could be started; the call has not begun") from error
+            raise ToolsBusy(f"{name}: no thread could be started; this call was not started") from error
         _call_when_done(future, partial(self.slots.release, name))
         try:
-            async with asyncio.timeout_at(end):
+            async with asyncio.timeout_at(deadline):
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
             if future.cancelled():
@@ -57,18 +57,18 @@ class ToolThreadPool:
         load.exceeded += 1
         load.hanging += 1
 
-        def ended() -> None:
+        def count_end() -> None:
             load.hanging -= 1
 
-        _call_when_done(future, ended)
+        _call_when_done(future, count_end)
 
 
 def _call_when_done(future: "Future[T]", callback: Callable[[], None]) -> None:
-    """Call back on the loop; where that is closed there is nothing left to count."""
+    """Call the callback on the event loop when the future is done, unless the loop is closed by then."""
     loop = asyncio.get_running_loop()
 
-    def done(_: "Future[T]") -> None:
+    def schedule_callback(_: "Future[T]") -> None:
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(callback)
 
-    future.add_done_callback(done)
+    future.add_done_callback(schedule_callback)

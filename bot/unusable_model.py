@@ -1,4 +1,4 @@
-"""The model where the machine keeps the configured one from being called."""
+"""Model used when the machine's settings do not allow calls of the configured one."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from agents.model import Model, ModelRequest, OnPartialReply
 
 @dataclass(frozen=True)
 class UnusableModel:
-    """Answers every call with the reason why none can be made, which is written for the operator."""
+    """Fails each call with the reason why the model cannot be called, written for the operator."""
 
     name: str
     reason: str
 
-    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:  # noqa: ARG002 - the port has them
-        """Return the reason; no other try would end in another way."""
+    async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:  # noqa: ARG002 - the port's signature
+        """Return the reason, as an outcome that is not retried."""
         return Completion(outcome=CompletionOutcome.BAD_REQUEST, model=self.name, detail=self.reason)
 
 

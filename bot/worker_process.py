@@ -1,4 +1,4 @@
-"""`handrail worker` and `handrail clock`: a process that takes jobs and answers nobody."""
+"""`handrail worker` and `handrail clock`: a process that executes jobs and does not serve HTTP."""
 
 import asyncio
 import signal
@@ -11,9 +11,9 @@ from bot.settings import load_settings
 
 
 def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> None:
-    """Run until a signal comes. `announce` is called once jobs are taken.
+    """Run until a signal arrives. Call `on_ready` once jobs are executed.
 
-    Raises Misconfigured when something is missing or wrong, StoreUnavailable when the database does not answer.
+    Raises ConfigurationError when a setting is missing or invalid, StoreUnavailable when the database is.
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format, color=not settings.no_color)
@@ -27,13 +27,13 @@ def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> No
 
 
 async def _run_until_stopped(bot: Bot, on_ready: Callable[[], None]) -> None:
-    asked = asyncio.Event()
-    install_signal_handlers((signal.SIGINT, signal.SIGTERM), asked.set)
+    stop_event = asyncio.Event()
+    install_signal_handlers((signal.SIGINT, signal.SIGTERM), stop_event.set)
     await bot.start()
     log(LogEvent.WORKER_STARTED)
     on_ready()
     try:
-        await asked.wait()
+        await stop_event.wait()
         log(LogEvent.WORKER_STOPPING)
     finally:
         await bot.stop()

@@ -380,8 +380,8 @@ def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence
                 at=history.now, actor=person_address("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1
             ),
         )
-    how = history.choose(["succeeded", "succeeded", "failed", "again", "unknown"])
-    stage = history.choose([None, *get_args(FailureStage)]) if how == "again" else None
+    how = history.choose(["succeeded", "succeeded", "failed", "retry", "unknown"])
+    stage = history.choose([None, *get_args(FailureStage)]) if how == "retry" else None
     result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
     outcome = ToolOutcome(how, "so it ended", result, stage)
     return outcome_events(history.state, call, outcome, stamp, 0.5)

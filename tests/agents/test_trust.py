@@ -123,7 +123,7 @@ def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> Non
     assert (called.trusted, rejected.trusted) == (trusted, trusted)
     state = fold(thread(), [called])
     assert state.is_trusted
-    for status in ("succeeded", "failed", "again", "unknown"):
+    for status in ("succeeded", "failed", "retry", "unknown"):
         ended = ToolOutcome(status, "so", ToolResult(summary="x") if status == "succeeded" else None)  # type: ignore[arg-type]
         (first, *_) = outcome_events(state, state.current_call, ended, stamp(), 0.5, is_trusted=trusted)  # type: ignore[arg-type]
         assert first.trusted is trusted  # type: ignore[union-attr]

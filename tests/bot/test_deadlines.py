@@ -177,7 +177,7 @@ async def test_escalation_to_a_missing_channel_is_recorded(database: Database, r
         notice = (await harness.bot.engine.load(thread)).last_notice
         assert notice is not None
         assert notice.text == (
-            f"Carol could not be reached by SMS about {request.code}: no channel here takes messages to sms."
+            f"Carol could not be reached by SMS about {request.code}: no channel is configured for sms."
         )
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)

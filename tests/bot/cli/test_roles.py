@@ -56,7 +56,7 @@ def test_role_prints_what_it_does_and_stops_in_time(postgres_folder, role):
 def test_role_refuses_sqlite_and_suggests_up(folder, role):
     refused = folder.run(role, *ROLE_OPTIONS[role])
     assert refused.exit_code == 1
-    assert f"SQLite is for one process: `handrail {role}` cannot share it with the others" in refused.err
+    assert f"SQLite is for one process: `handrail {role}` cannot share it with others" in refused.err
     assert "`handrail up`" in refused.err
     assert not (folder.path / ".handrail" / "handrail.db").exists()
 
