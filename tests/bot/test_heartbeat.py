@@ -1,4 +1,4 @@
-"""The heartbeat goes on while the event loop is busy, and ends when the loop is blocked for good."""
+"""The heartbeat continues while the event loop is busy, and stops when the loop is blocked for good."""
 
 import asyncio
 import threading
@@ -24,104 +24,104 @@ from tests.fakes.scripted_model import ScriptedModel
 
 @dataclass
 class ManualHeartbeat:
-    """A process whose heartbeat is driven by hand."""
+    """A heartbeat thread without a running thread: the test sets the time and calls `tick`."""
 
     time: float = 0.0
     beats: int = 0
     planned_errors: list[Exception] = field(default_factory=list)
-    failed: list[Exception] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
 
-    def beat(self) -> None:
+    def record(self) -> None:
         self.beats += 1
         if self.planned_errors:
             raise self.planned_errors.pop()
 
-    def heart(self) -> HeartbeatThread:
-        return HeartbeatThread(self.beat, self.failed.append, lambda: self.time)
+    def create_thread(self) -> HeartbeatThread:
+        return HeartbeatThread(self.record, self.errors.append, lambda: self.time)
 
 
-def test_a_loop_that_is_blocked_for_a_while_is_alive() -> None:
-    patient = ManualHeartbeat()
-    heart = patient.heart()
-    for patient.time in (2.0, 22.0, MAX_BLOCKED_SECONDS - 1):
-        heart.tick(threading.get_ident())
-    assert patient.beats == 3
+def test_heartbeat_continues_while_the_loop_is_blocked_for_a_while() -> None:
+    manual = ManualHeartbeat()
+    thread = manual.create_thread()
+    for manual.time in (2.0, 22.0, MAX_BLOCKED_SECONDS - 1):
+        thread.tick(threading.get_ident())
+    assert manual.beats == 3
 
 
-def test_a_loop_that_is_blocked_for_good_is_dead_until_it_turns_again() -> None:
-    patient = ManualHeartbeat()
-    heart = patient.heart()
-    patient.time = MAX_BLOCKED_SECONDS
-    heart.tick(threading.get_ident())
-    assert patient.beats == 0
-    heart.mark_loop_alive()
-    heart.tick(threading.get_ident())
-    assert patient.beats == 1
+def test_heartbeat_stops_while_the_loop_is_blocked_for_good() -> None:
+    manual = ManualHeartbeat()
+    thread = manual.create_thread()
+    manual.time = MAX_BLOCKED_SECONDS
+    thread.tick(threading.get_ident())
+    assert manual.beats == 0
+    thread.mark_loop_alive()
+    thread.tick(threading.get_ident())
+    assert manual.beats == 1
 
 
-def test_a_beat_that_fails_is_told_of_and_followed_by_others() -> None:
-    patient, error = ManualHeartbeat(), ConnectionError()
-    patient.planned_errors = [error]
-    heart = patient.heart()
-    heart.tick(threading.get_ident())
-    heart.tick(threading.get_ident())
-    assert (patient.beats, patient.failed) == (2, [error])
+def test_failed_heartbeat_is_reported_and_the_next_one_follows() -> None:
+    manual, error = ManualHeartbeat(), ConnectionError()
+    manual.planned_errors = [error]
+    thread = manual.create_thread()
+    thread.tick(threading.get_ident())
+    thread.tick(threading.get_ident())
+    assert (manual.beats, manual.errors) == (2, [error])
 
 
-async def test_a_process_and_its_workers_are_seen_while_its_loop_is_blocked(postgres_url: str) -> None:
+async def test_process_and_workers_have_heartbeats_while_the_loop_is_blocked(postgres_url: str) -> None:
     database = Database.open(postgres_url)
-    with psycopg.connect(conninfo(postgres_url), autocommit=True) as outside:
-        async with running_bot(database, ScriptedModel(), has_job_queue=True) as home:
-            presence = home.bot.heartbeat
-            assert presence is not None
-            assert presence._thread is not None
-            presence._thread.interval_seconds = 0.05
+    with psycopg.connect(conninfo(postgres_url), autocommit=True) as connection:
+        async with running_bot(database, ScriptedModel(), has_job_queue=True) as harness:
+            heartbeat = harness.bot.heartbeat
+            assert heartbeat is not None
+            assert heartbeat._thread is not None
+            heartbeat._thread.interval_seconds = 0.05
             async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-                while len(home.bot.backend.worker_ids) < len(QUEUES):  # noqa: ASYNC110 - Procrastinate tells nobody
+                while len(harness.bot.backend.worker_ids) < len(QUEUES):  # noqa: ASYNC110 - Procrastinate sends no notification
                     await asyncio.sleep(0)
-            outside.execute("UPDATE process SET seen_at = now() - interval '1 hour'")
-            outside.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
-            assert _seen_again(outside)  # this waits on the event loop's own thread, so the loop is blocked
+            connection.execute("UPDATE process SET seen_at = now() - interval '1 hour'")
+            connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+            assert _has_recent_heartbeats(connection)  # this waits in the event loop's thread and so blocks the loop
     await database.close()
 
 
-def _seen_again(outside: psycopg.Connection) -> bool:
+def _has_recent_heartbeats(connection: psycopg.Connection) -> bool:
     query = """SELECT (SELECT min(seen_at) FROM process) > now() - interval '1 minute'
         AND (SELECT min(last_heartbeat) FROM procrastinate_workers) > now() - interval '1 minute'"""
     deadline = time.monotonic() + WAIT_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        if outside.execute(query).fetchone() == (True,):
+        if connection.execute(query).fetchone() == (True,):
             return True
     return False
 
 
-def test_a_lost_connection_is_replaced_at_the_next_beat(postgres_url: str) -> None:
+def test_lost_connection_is_replaced_at_the_next_heartbeat(postgres_url: str) -> None:
     process = Process(generate_id(), "web", "here", 1, (), 0, utc_now())
-    pulse, engine = HeartbeatConnection.for_url(postgres_url), create_database_engine(postgres_url)
-    pulse.record(process, (), utc_now())
+    heartbeat, engine = HeartbeatConnection.for_url(postgres_url), create_database_engine(postgres_url)
+    heartbeat.record(process, (), utc_now())
     with engine.connect() as other:
         end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handrail heartbeat'"
         other.execute(text(f"{end} AND datname = current_database()"))
     later = utc_now()
     for _ in range(2):
         try:
-            pulse.record(process, (), later)
-        except Exception:  # noqa: BLE001, S112 - the first one may find out
+            heartbeat.record(process, (), later)
+        except Exception:  # noqa: BLE001, S112 - the first call may notice the lost connection
             continue
     with engine.connect() as other:
-        assert [seen.last_seen_at for seen in list_processes(other)] == [later]
-    pulse.close()
+        assert [status.last_seen_at for status in list_processes(other)] == [later]
+    heartbeat.close()
     engine.dispose()
 
 
-def test_heartbeat_on_a_silent_connection_fails_and_the_next_one_connects_anew(postgres_url: str) -> None:
+def test_heartbeat_reconnects_after_a_timeout(postgres_url: str) -> None:
     process = Process(generate_id(), "worker", "here", 1, (), 0, utc_now())
-    with postgres_proxy(postgres_url) as through:
-        pulse = HeartbeatConnection.for_url(through.url, timeout_seconds=0.3)
-        pulse.record(process, (), utc_now())
-        through.is_silent = True
+    with postgres_proxy(postgres_url) as proxy:
+        heartbeat = HeartbeatConnection.for_url(proxy.url, timeout_seconds=0.3)
+        heartbeat.record(process, (), utc_now())
+        proxy.is_silent = True
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
-            pulse.record(process, (), utc_now())
-        through.is_silent = False
-        pulse.record(process, (), utc_now())
-        pulse.close()
+            heartbeat.record(process, (), utc_now())
+        proxy.is_silent = False
+        heartbeat.record(process, (), utc_now())
+        heartbeat.close()

@@ -1,4 +1,4 @@
-"""Whoever said that a tool starts, and was frozen before it did, looks again before it goes on."""
+"""A worker that stalls between recording ToolStarted and running the tool reads the log again before it runs it."""
 
 import asyncio
 import threading
@@ -20,72 +20,73 @@ DONE = DoneForNow(message="Done.")
 
 
 @contextmanager
-def frozen(home: BotHarness) -> Iterator[None]:
-    """Whatever starts in the block does not begin before its end."""
-    thaw = threading.Event()
+def stalled_tool_threads(harness: BotHarness) -> Iterator[None]:
+    """Occupy all tool threads, so that tools started within the block run only after it."""
+    release = threading.Event()
     for _ in range(MAX_THREADS):
-        home.bot.tool_runner.thread_pool.executor.submit(thaw.wait, WAIT_TIMEOUT_SECONDS)
+        harness.bot.tool_runner.thread_pool.executor.submit(release.wait, WAIT_TIMEOUT_SECONDS)
     try:
         yield
     finally:
-        thaw.set()
+        release.set()
 
 
-async def started(home: BotHarness, thread: str, attempt: int = 1) -> None:
-    await home.wait_until(
+async def wait_until_started(harness: BotHarness, thread: str, attempt: int = 1) -> None:
+    await harness.wait_until(
         thread,
         lambda s: s.current_call is not None and (s.current_call.phase, s.current_call.attempt) == ("running", attempt),
     )
 
 
-async def has_come_to_an_end(home: BotHarness) -> None:
-    """Nothing runs there any more."""
-    assert isinstance(home.bot.backend, EmbeddedBackend)
-    await asyncio.wait(home.bot.backend.worker._tasks.values(), timeout=WAIT_TIMEOUT_SECONDS)
-    assert not home.bot.backend.worker._tasks
+async def wait_until_idle(harness: BotHarness) -> None:
+    """Wait until the worker runs no thread."""
+    assert isinstance(harness.bot.backend, EmbeddedBackend)
+    await asyncio.wait(harness.bot.backend.worker._tasks.values(), timeout=WAIT_TIMEOUT_SECONDS)
+    assert not harness.bot.backend.worker._tasks
 
 
-def test_it_is_shut_when_the_margin_is_over_and_not_before() -> None:
+def test_lease_expires_after_its_duration() -> None:
     time = 100.0
-    fence = Lease(lambda: time, acquired_at=100.0)
+    lease = Lease(lambda: time, acquired_at=100.0)
     time += LEASE_SECONDS
-    fence.check()
+    lease.check()
     time += 0.001
     with pytest.raises(LeaseExpired):
-        fence.check()
+        lease.check()
 
 
 @pytest.mark.parametrize("intent", ["look", "move", "pay"])
-async def test_a_tool_that_begins_late_and_was_taken_over_does_not_run_again(postgres_url: str, intent) -> None:
-    workshop = RecordingTools()
+async def test_stalled_call_that_was_taken_over_does_not_run(postgres_url: str, intent) -> None:
+    tools = RecordingTools()
     async with bot_harness.running_bot(
-        Database.open(postgres_url), ScriptedModel({"intent": intent}), recording_tools=workshop
-    ) as zombie:
-        with frozen(zombie):
-            thread = await zombie.post_message("go")
-            await started(zombie, thread)
+        Database.open(postgres_url), ScriptedModel({"intent": intent}), recording_tools=tools
+    ) as stalled:
+        with stalled_tool_threads(stalled):
+            thread = await stalled.post_message("go")
+            await wait_until_started(stalled, thread)
             async with bot_harness.running_bot(
-                Database.open(postgres_url), ScriptedModel(DONE), recording_tools=workshop, run="b"
-            ) as heir:
+                Database.open(postgres_url), ScriptedModel(DONE), recording_tools=tools, run="b"
+            ) as successor:
                 if intent == "pay":
-                    await heir.answer_request(await heir.wait_for_request(thread), "answer", text="did not run")
-                await heir.wait_until_settled(thread)
-                before, done = await heir.event_types(thread), list(workshop.runs)
-            zombie.clock.advance(seconds=LEASE_SECONDS + 1)
-        await has_come_to_an_end(zombie)
-        assert (await zombie.event_types(thread), workshop.runs) == (before, done)
-    assert len(done) == (0 if intent == "pay" else 1)
+                    request = await successor.wait_for_request(thread)
+                    await successor.answer_request(request, "answer", text="did not run")
+                await successor.wait_until_settled(thread)
+                events, runs = await successor.event_types(thread), list(tools.runs)
+            stalled.clock.advance(seconds=LEASE_SECONDS + 1)
+        await wait_until_idle(stalled)
+        assert (await stalled.event_types(thread), tools.runs) == (events, runs)
+    assert len(runs) == (0 if intent == "pay" else 1)
 
 
-async def test_a_tool_that_begins_late_runs_when_nobody_else_has_started_it(database: Database, running_bot) -> None:
-    """Whatever people have said meanwhile."""
-    workshop = RecordingTools()
-    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), recording_tools=workshop) as home:
-        with frozen(home):
-            thread = await home.post_message("pay")
-            await started(home, thread)
-            await home.post_message("thank you", thread_id=thread)
-            home.clock.advance(seconds=LEASE_SECONDS + 1)
-        await home.wait_until_settled(thread)
-        assert [what for _, what in workshop.runs] == ["pay"]
-        assert (await home.event_types(thread)).count("ToolStarted") == 1
+async def test_stalled_call_that_was_not_taken_over_runs(database: Database, running_bot) -> None:
+    """A message that arrived in the meantime makes no difference."""
+    tools = RecordingTools()
+    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), recording_tools=tools) as harness:
+        with stalled_tool_threads(harness):
+            thread = await harness.post_message("pay")
+            await wait_until_started(harness, thread)
+            await harness.post_message("thank you", thread_id=thread)
+            harness.clock.advance(seconds=LEASE_SECONDS + 1)
+        await harness.wait_until_settled(thread)
+        assert [action for _, action in tools.runs] == ["pay"]
+        assert (await harness.event_types(thread)).count("ToolStarted") == 1

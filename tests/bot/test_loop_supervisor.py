@@ -1,4 +1,4 @@
-"""Background loops go on after any exception, which is logged with its traceback and counted."""
+"""Background loops continue after any exception, which is logged with its traceback and counted."""
 
 import asyncio
 import json
@@ -24,19 +24,19 @@ from tests.bot_harness import WAIT_TIMEOUT_SECONDS
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 
-OURS = tuple(str(Path(bot.__file__).parents[1] / name) for name in ("bot", "channels", "storage"))
-ALONE = {"clock", "housekeeping"}
-SHARED = {"jobs of advance", "jobs of deliver", "jobs of timer", "stalled jobs", "follow"}
-"""The sweep is stopped in a house, so that it hides nothing."""
+PRODUCT_FOLDERS = tuple(str(Path(bot.__file__).parents[1] / name) for name in ("bot", "channels", "storage"))
+EMBEDDED_LOOPS = {"timers", "cleanup"}
+QUEUE_LOOPS = {"jobs of advance", "jobs of deliver", "jobs of timer", "stalled jobs", "follow"}
+"""Loops of a bot with a job queue. The harness stops the sweep, which would hide lost wake-ups."""
 
 
 class Bug(Exception):
-    """What no loop expects."""
+    """Exception that no loop handles."""
 
 
 @dataclass
 class FailingLoop:
-    """A loop that raises so often before it waits for ever."""
+    """A loop that raises `times` times, then waits for ever."""
 
     times: int
     runs: int = 0
@@ -51,77 +51,79 @@ class FailingLoop:
 
 
 @pytest.fixture
-def lines() -> Iterator[StringIO]:
-    root, ours = logging.getLogger(), logging.getLogger("handrail")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
+def log_output() -> Iterator[StringIO]:
+    root, own = logging.getLogger(), logging.getLogger("handrail")
+    handlers, levels = root.handlers[:], (root.level, own.level)
     stream = StringIO()
     configure_logging("info", "json", stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    own.setLevel(levels[1])
 
 
-def loops_of(clock: FakeClock) -> LoopSupervisor:
+def create_supervisor(clock: FakeClock) -> LoopSupervisor:
     return LoopSupervisor(Clock(now=clock.now, monotonic=clock.monotonic, jitter=lambda: 1.0), clock.sleep)
 
 
-async def until(reached: Callable[[], object], clock: FakeClock) -> None:
-    """Turn the clock on until it is reached."""
+async def advance_until(condition: Callable[[], object], clock: FakeClock) -> None:
+    """Advance the clock until the condition holds."""
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-        while not reached():
+        while not condition():
             await asyncio.sleep(0)
             clock.advance(seconds=1)
 
 
-async def test_a_loop_that_raises_is_logged_counted_and_run_again(lines: StringIO) -> None:
-    clock, faulty = FakeClock(), FailingLoop(times=3)
-    loops = loops_of(clock)
-    task = loops.start("faulty", faulty.run)
-    await until(faulty.is_waiting.is_set, clock)
-    assert loops.failure_counts == {"faulty": 3}
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [(line["action"], line["loop"], line["error"], line["count"]) for line in told] == [
+async def test_failing_loop_is_logged_counted_and_run_again(log_output: StringIO) -> None:
+    clock, failing = FakeClock(), FailingLoop(times=3)
+    supervisor = create_supervisor(clock)
+    task = supervisor.start("faulty", failing.run)
+    await advance_until(failing.is_waiting.is_set, clock)
+    assert supervisor.failure_counts == {"faulty": 3}
+    lines = [json.loads(line) for line in log_output.getvalue().splitlines()]
+    assert [(line["action"], line["loop"], line["error"], line["count"]) for line in lines] == [
         ("loop_failed", "faulty", "Bug", count) for count in (1, 2, 3)
     ]
-    assert all("bot/test_loops.py" in line["traceback"] and "run" in line["traceback"] for line in told)
+    assert all("bot/test_loop_supervisor.py" in line["traceback"] and "run" in line["traceback"] for line in lines)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert loops.running_loops == {}
+    assert supervisor.running_loops == {}
 
 
-async def test_a_loop_that_raises_again_and_again_never_rests_for_five_seconds() -> None:
-    clock, faulty, rests = FakeClock(), FailingLoop(times=20), list[float]()
+async def test_back_off_of_a_failing_loop_stays_below_five_seconds() -> None:
+    clock, failing, delays = FakeClock(), FailingLoop(times=20), list[float]()
 
-    async def sleep(at: datetime | None, _bell: asyncio.Event) -> None:
+    async def sleep(at: datetime | None, _wake_event: asyncio.Event) -> None:
         assert at is not None
-        rests.append((at - clock.now()).total_seconds())
+        delays.append((at - clock.now()).total_seconds())
 
     task = LoopSupervisor(Clock(now=clock.now, monotonic=clock.monotonic, jitter=lambda: 1.0), sleep).start(
-        "faulty", faulty.run
+        "faulty", failing.run
     )
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-        await faulty.is_waiting.wait()
-    assert rests[:4] == [1, 2, 4, 4]
-    assert max(rests) < 5
+        await failing.is_waiting.wait()
+    assert delays[:4] == [1, 2, 4, 4]
+    assert max(delays) < 5
     task.cancel()
 
 
-async def test_every_background_loop_of_a_bot_goes_on_after_an_exception(
+async def test_each_background_loop_of_a_bot_continues_after_an_exception(
     database: Database, running_bot, set_up: BotSetup
 ) -> None:
-    """The future each of them waits for fails once, whatever it is."""
-    async with running_bot(database, ScriptedModel()) as home:
-        loops, expected = home.bot.supervisor, SHARED if set_up.has_job_queue else ALONE
-        await until(lambda: set(loops.running_loops) == expected, home.clock)
-        found = {task.get_name(): task for task in asyncio.all_tasks() if task.get_name() in loops.running_loops}
-        assert set(found) == expected
-        for name, task in found.items():
-            await until(partial(fails_with, failing_task(task), Bug()), home.clock)
-            await until(lambda name=name: loops.failure_counts[name] and name in loops.running_loops, home.clock)
-            await until(partial(is_waiting, task), home.clock)
-        assert set(loops.failure_counts) == set(found)
-        assert not any(task.done() for task in found.values())
+    """The future for which each loop waits fails once."""
+    async with running_bot(database, ScriptedModel()) as harness:
+        supervisor, expected = harness.bot.supervisor, QUEUE_LOOPS if set_up.has_job_queue else EMBEDDED_LOOPS
+        await advance_until(lambda: set(supervisor.running_loops) == expected, harness.clock)
+        tasks = {task.get_name(): task for task in asyncio.all_tasks() if task.get_name() in supervisor.running_loops}
+        assert set(tasks) == expected
+        for name, task in tasks.items():
+            await advance_until(partial(try_to_fail, failing_task(task), Bug()), harness.clock)
+            await advance_until(
+                lambda name=name: supervisor.failure_counts[name] and name in supervisor.running_loops, harness.clock
+            )
+            await advance_until(partial(is_waiting, task), harness.clock)
+        assert set(supervisor.failure_counts) == set(tasks)
+        assert not any(task.done() for task in tasks.values())
 
 
 def failing_task(task: asyncio.Task[None]) -> asyncio.Task[None]:
@@ -130,42 +132,42 @@ def failing_task(task: asyncio.Task[None]) -> asyncio.Task[None]:
 
 
 def is_waiting(task: asyncio.Task[None]) -> bool:
-    """Whether it waits for a future; one in the middle of a driver would leave a broken pool behind."""
-    waiter = task._fut_waiter  # type: ignore[attr-defined]  # what the task waits for just now
-    return waiter is not None and not waiter.done() and not any("psycopg" in place for place in places(task))
+    """Return whether the task waits for a future outside psycopg, where a failure would break the connection pool."""
+    waiter = task._fut_waiter  # type: ignore[attr-defined]  # the future that the task awaits
+    return waiter is not None and not waiter.done() and not any("psycopg" in file for file in source_files(task))
 
 
-def places(task: asyncio.Task[None]) -> Iterator[str]:
-    """Yield the file of each call that is under way in the task."""
+def source_files(task: asyncio.Task[None]) -> Iterator[str]:
+    """Yield the file of each active call in the task."""
     return (frame.f_code.co_filename for frame in frames(task))
 
 
 def frames(task: asyncio.Task[None]) -> Iterator[FrameType]:
-    """Yield the frame of each call that is under way in the task, the outermost first."""
-    under_way: Any = task.get_coro()
-    while under_way is not None:
-        frame = getattr(under_way, "cr_frame", None) or getattr(under_way, "ag_frame", None)
+    """Yield the frame of each active call in the task, the outermost first."""
+    awaitable: Any = task.get_coro()
+    while awaitable is not None:
+        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "ag_frame", None)
         if frame is not None:
             yield frame
-        under_way = getattr(under_way, "cr_await", None) or getattr(under_way, "ag_await", None)
+        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "ag_await", None)
 
 
-def fails_with(task: asyncio.Task[None], error: Exception) -> bool:
-    """Whether the task waited for something that could be made to fail."""
+def try_to_fail(task: asyncio.Task[None], error: Exception) -> bool:
+    """Fail the future for which the task waits. Return whether there was one."""
     if not is_waiting(task):
         return False
-    task._fut_waiter.set_exception(error)  # type: ignore[attr-defined]  # the same
+    task._fut_waiter.set_exception(error)  # type: ignore[attr-defined]  # as above
     return True
 
 
-async def test_nothing_of_a_bot_runs_in_the_background_but_what_is_kept_running(
-    database: Database, running_bot
-) -> None:
+async def test_all_background_tasks_of_a_bot_are_supervised(database: Database, running_bot) -> None:
     before = asyncio.all_tasks()
-    async with running_bot(database, ScriptedModel()) as home:
-        await until(
-            lambda: "clock" in home.bot.supervisor.running_loops or set(home.bot.supervisor.running_loops) >= SHARED,
-            home.clock,
-        )
-        ours = [task for task in asyncio.all_tasks() - before if task.get_coro().cr_code.co_filename.startswith(OURS)]
-        assert {task.get_name() for task in ours} - set(home.bot.supervisor.running_loops) <= {"sweep"}
+    async with running_bot(database, ScriptedModel()) as harness:
+        running = harness.bot.supervisor.running_loops
+        await advance_until(lambda: "timers" in running or set(running) >= QUEUE_LOOPS, harness.clock)
+        own_tasks = [
+            task
+            for task in asyncio.all_tasks() - before
+            if task.get_coro().cr_code.co_filename.startswith(PRODUCT_FOLDERS)
+        ]
+        assert {task.get_name() for task in own_tasks} - set(running) <= {"sweep"}

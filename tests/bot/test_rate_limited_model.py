@@ -1,4 +1,4 @@
-"""A provider's limits are kept by all processes together, and cost no thread its patience."""
+"""All processes together respect a provider's rate limits, and waiting for them does not fail a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,36 +27,38 @@ from tests.fakes.openai_server import FakeOpenAI
 
 DONE = DoneForNow(message="Done.")
 HELPER = Agent(name="helper", purpose="helps", instructions="Help.", tools=())
-TURN = ModelRequest(ThreadState(), HELPER, render_prompt(ThreadState(), HELPER))
+MODEL_REQUEST = ModelRequest(ThreadState(), HELPER, render_prompt(ThreadState(), HELPER))
 
 
-class Provider:
-    """A model in this process that answers when it is let, and counts who asks at the same time."""
+class CountingModel:
+    """A model that completes calls while `is_open` is set, and counts calls and concurrent calls."""
 
-    def __init__(self, *ends: Completion) -> None:
-        self.ends = list(ends)
-        self.asked = self.at_once = self.most_at_once = 0
-        self.open = asyncio.Event()
-        self.open.set()
+    def __init__(self, *completions: Completion) -> None:
+        self.completions = list(completions)
+        self.calls = self.concurrent_calls = self.max_concurrent_calls = 0
+        self.is_open = asyncio.Event()
+        self.is_open.set()
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
-        self.asked += 1
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        await self.open.wait()
+        self.calls += 1
+        self.concurrent_calls += 1
+        self.max_concurrent_calls = max(self.max_concurrent_calls, self.concurrent_calls)
+        await self.is_open.wait()
         if on_partial:
             on_partial("Done")
-        self.at_once -= 1
-        return self.ends.pop(0) if self.ends else Completion(outcome=CompletionOutcome.OK, model="m", step=DONE)
+        self.concurrent_calls -= 1
+        if self.completions:
+            return self.completions.pop(0)
+        return Completion(outcome=CompletionOutcome.OK, model="m", step=DONE)
 
 
-def refused(seconds: float | None) -> Completion:
+def rate_limited(seconds: float | None) -> Completion:
     return Completion(outcome=CompletionOutcome.RATE_LIMITED, model="m", retry_after=seconds)
 
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Whether wake-ups are jobs there makes no difference here."""
+    """URL of a database of each kind; the execution backend makes no difference here."""
     url = DATABASES[request.param](tmp_path)
     yield url
     drop_if_shared_server(url)
@@ -69,139 +71,137 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def build_limited_model(database: Database, clock: FakeClock) -> Callable[..., RateLimitedModel]:
-    """The model as one process has it."""
+    """Function that builds the model of one process."""
 
-    def made(provider: Provider, at_once: int = 16) -> RateLimitedModel:
-        return RateLimitedModel(provider, "m", RateLimitGate(database, clock.now), at_once)
+    def build(provider: CountingModel, max_concurrency: int = 16) -> RateLimitedModel:
+        return RateLimitedModel(provider, "m", RateLimitGate(database, clock.now), max_concurrency)
 
-    return made
+    return build
 
 
-async def everybody_had_a_turn() -> None:
+async def let_other_tasks_run() -> None:
     for _ in range(100):
         await asyncio.sleep(0)
 
 
-async def test_so_many_calls_go_out_at_once_and_the_others_follow(build_limited_model) -> None:
-    provider = Provider()
-    provider.open.clear()
-    model = build_limited_model(provider, at_once=3)
-    calls = [asyncio.create_task(model.complete(TURN)) for _ in range(10)]
+async def test_concurrent_calls_are_limited_and_others_wait(build_limited_model) -> None:
+    provider = CountingModel()
+    provider.is_open.clear()
+    model = build_limited_model(provider, max_concurrency=3)
+    calls = [asyncio.create_task(model.complete(MODEL_REQUEST)) for _ in range(10)]
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-        while provider.asked < 3:
-            await everybody_had_a_turn()
-        provider.open.set()
-        ends = await asyncio.gather(*calls)
-    assert [end.outcome for end in ends] == [CompletionOutcome.OK] * 10
-    assert (provider.asked, provider.most_at_once) == (10, 3)
+        while provider.calls < 3:
+            await let_other_tasks_run()
+        provider.is_open.set()
+        completions = await asyncio.gather(*calls)
+    assert [completion.outcome for completion in completions] == [CompletionOutcome.OK] * 10
+    assert (provider.calls, provider.max_concurrent_calls) == (10, 3)
 
 
-async def test_who_wants_to_be_told_the_words_is_told_unless_nobody_is_asked(build_limited_model) -> None:
-    told: list[str] = []
-    model = build_limited_model(Provider(refused(30)))
-    await model.complete(TURN, told.append)
-    assert (await model.complete(TURN, told.append)).outcome is CompletionOutcome.DEFERRED
-    assert told == ["Done"]
+async def test_partial_replies_are_passed_on_except_for_deferred_calls(build_limited_model) -> None:
+    partial_replies: list[str] = []
+    model = build_limited_model(CountingModel(rate_limited(30)))
+    await model.complete(MODEL_REQUEST, partial_replies.append)
+    assert (await model.complete(MODEL_REQUEST, partial_replies.append)).outcome is CompletionOutcome.DEFERRED
+    assert partial_replies == ["Done"]
 
 
-async def test_what_one_process_is_told_all_others_heed_until_the_time_has_come(build_limited_model, clock) -> None:
-    told, others = Provider(refused(30)), Provider()
-    here, there = build_limited_model(told), build_limited_model(others)
-    assert (await here.complete(TURN)).outcome is CompletionOutcome.RATE_LIMITED
-    for model in (here, there):
-        end = await model.complete(TURN)
-        assert (end.outcome, end.retry_after, end.model) == (CompletionOutcome.DEFERRED, 30, "m")
+async def test_rate_limit_of_one_process_defers_calls_of_all(build_limited_model, clock) -> None:
+    limited, unlimited = CountingModel(rate_limited(30)), CountingModel()
+    first, second = build_limited_model(limited), build_limited_model(unlimited)
+    assert (await first.complete(MODEL_REQUEST)).outcome is CompletionOutcome.RATE_LIMITED
+    for model in (first, second):
+        completion = await model.complete(MODEL_REQUEST)
+        assert (completion.outcome, completion.retry_after, completion.model) == (CompletionOutcome.DEFERRED, 30, "m")
     clock.advance(seconds=30)
-    assert [(await model.complete(TURN)).outcome for model in (here, there)] == [CompletionOutcome.OK] * 2
-    assert (told.asked, others.asked) == (2, 1)
+    assert [(await model.complete(MODEL_REQUEST)).outcome for model in (first, second)] == [CompletionOutcome.OK] * 2
+    assert (limited.calls, unlimited.calls) == (2, 1)
 
 
-async def test_even_a_short_pause_is_waited_for_by_nobody_who_holds_a_slot(build_limited_model, clock) -> None:
-    provider = Provider(refused(0.5))
-    model = build_limited_model(provider, at_once=1)
-    await model.complete(TURN)
-    end = await model.complete(TURN)
-    assert (end.outcome, end.retry_after, clock._sleepers) == (CompletionOutcome.DEFERRED, 0.5, [])
+async def test_short_rate_limit_does_not_hold_a_slot(build_limited_model, clock) -> None:
+    provider = CountingModel(rate_limited(0.5))
+    model = build_limited_model(provider, max_concurrency=1)
+    await model.complete(MODEL_REQUEST)
+    completion = await model.complete(MODEL_REQUEST)
+    assert (completion.outcome, completion.retry_after, clock._sleepers) == (CompletionOutcome.DEFERRED, 0.5, [])
     clock.advance(seconds=0.5)
-    assert (await model.complete(TURN)).outcome is CompletionOutcome.OK
+    assert (await model.complete(MODEL_REQUEST)).outcome is CompletionOutcome.OK
 
 
 @pytest.mark.parametrize(
-    "end", [refused(None), Completion(outcome=CompletionOutcome.UNAVAILABLE, model="m", retry_after=30)]
+    "completion", [rate_limited(None), Completion(outcome=CompletionOutcome.UNAVAILABLE, model="m", retry_after=30)]
 )
-async def test_without_a_limit_and_a_time_there_is_no_pause(build_limited_model, end) -> None:
-    model = build_limited_model(Provider(end))
-    await model.complete(TURN)
-    assert (await model.complete(TURN)).outcome is CompletionOutcome.OK
+async def test_only_a_rate_limit_with_a_time_blocks_calls(build_limited_model, completion) -> None:
+    model = build_limited_model(CountingModel(completion))
+    await model.complete(MODEL_REQUEST)
+    assert (await model.complete(MODEL_REQUEST)).outcome is CompletionOutcome.OK
 
 
-async def test_the_database_is_asked_once_in_a_second_however_many_calls_there_are(
-    build_limited_model, database, clock
-) -> None:
-    looks = PauseQueryCounter(database)
-    model = build_limited_model(Provider())
+async def test_rate_limit_is_queried_once_per_second(build_limited_model, database, clock) -> None:
+    queries = RateLimitQueryCounter(database)
+    model = build_limited_model(CountingModel())
     for _ in range(3):
-        await asyncio.gather(*(model.complete(TURN) for _ in range(20)))
-    assert looks.count == 1
+        await asyncio.gather(*(model.complete(MODEL_REQUEST) for _ in range(20)))
+    assert queries.count == 1
     clock.advance(seconds=1)
-    await model.complete(TURN)
-    assert looks.count == 2
+    await model.complete(MODEL_REQUEST)
+    assert queries.count == 2
 
 
-class PauseQueryCounter:
-    """How often the database was asked for a pause."""
+class RateLimitQueryCounter:
+    """Counts the queries for the time until which calls are blocked."""
 
     def __init__(self, database: Database) -> None:
         self.count = 0
-        transactions: Any = database._executor
-        engine = transactions.connections.engine if database.is_multi_process else transactions.engine
-        event.listen(engine, "before_cursor_execute", self._note)
+        executor: Any = database._executor
+        engine = executor.connections.engine if database.is_multi_process else executor.engine
+        event.listen(engine, "before_cursor_execute", self._on_execute)
 
-    def _note(self, _connection, _cursor, statement: str, *_: object) -> None:
+    def _on_execute(self, _connection, _cursor, statement: str, *_: object) -> None:
         self.count += "FROM pause" in statement
 
 
-async def test_an_answer_is_kept_though_the_pause_cannot_be(build_limited_model, database) -> None:
-    provider = Provider(refused(30))
+async def test_rate_limit_holds_in_its_process_without_the_database(build_limited_model, database) -> None:
+    provider = CountingModel(rate_limited(30))
     model = build_limited_model(provider)
-    provider.open.clear()
-    call = asyncio.create_task(model.complete(TURN))
+    provider.is_open.clear()
+    call = asyncio.create_task(model.complete(MODEL_REQUEST))
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-        while not provider.asked:
-            await everybody_had_a_turn()
+        while not provider.calls:
+            await let_other_tasks_run()
         await database.close()
-        provider.open.set()
+        provider.is_open.set()
         assert (await call).outcome is CompletionOutcome.RATE_LIMITED
-    assert (await model.complete(TURN)).outcome is CompletionOutcome.DEFERRED
+    assert (await model.complete(MODEL_REQUEST)).outcome is CompletionOutcome.DEFERRED
 
 
 @asynccontextmanager
-async def process(url: str, provider: FakeOpenAI, clock: FakeClock, run: str) -> AsyncIterator[BotHarness]:
+async def running_process(url: str, provider: FakeOpenAI, clock: FakeClock, run: str) -> AsyncIterator[BotHarness]:
     database = Database.open(url)
-    asked = OpenAIModel(provider.key, provider.base_url, provider.model)
-    model = RateLimitedModel(asked, provider.model, RateLimitGate(database, clock.now), 16)
-    async with running_bot(database, model, has_job_queue=True, clock=clock, run=run) as home:
-        yield home
-    await asked.close()
+    openai = OpenAIModel(provider.key, provider.base_url, provider.model)
+    model = RateLimitedModel(openai, provider.model, RateLimitGate(database, clock.now), 16)
+    async with running_bot(database, model, has_job_queue=True, clock=clock, run=run) as harness:
+        yield harness
+    await openai.close()
 
 
-async def test_two_processes_leave_a_provider_alone_that_told_one_of_them_to_wait(postgres_url: str, clock) -> None:
+async def test_two_processes_respect_the_rate_limit_of_a_provider(postgres_url: str, clock) -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_fail(429, headers={"retry-after": "30"})
         for _ in range(3):
             provider.will_choose(intent="done_for_now", message="hello")
         async with (
-            process(postgres_url, provider, clock, "a") as here,
-            process(postgres_url, provider, clock, "b") as there,
+            running_process(postgres_url, provider, clock, "a") as first,
+            running_process(postgres_url, provider, clock, "b") as second,
         ):
-            threads = [await here.post_message("one")]
-            await here.wait_until(threads[0], lambda s: s.status == "waiting_for_time")
-            threads += [await there.post_message("two"), await here.post_message("three")]
+            threads = [await first.post_message("one")]
+            await first.wait_until(threads[0], lambda s: s.status == "waiting_for_time")
+            threads += [await second.post_message("two"), await first.post_message("three")]
             for thread in threads:
-                state = await there.wait_until(thread, lambda s: s.status == "waiting_for_time")
+                state = await second.wait_until(thread, lambda s: s.status == "waiting_for_time")
                 assert state.retry_at == clock.now() + timedelta(seconds=30)
             assert len(provider.received) == 1
             clock.advance(seconds=30)
             for thread in threads:
-                await there.wait_until_settled(thread)
-            assert [(await there.bot.engine.load(thread)).spent.steps for thread in threads] == [1, 1, 1]
+                await second.wait_until_settled(thread)
+            assert [(await second.bot.engine.load(thread)).spent.steps for thread in threads] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""A tool that hangs occupies its share of the threads and no more; what exceeds its time is counted."""
+"""A tool that hangs occupies at most its share of the threads, and calls that exceed their timeout are counted."""
 
 import asyncio
 import threading
@@ -14,80 +14,83 @@ from bot.tool_runner import ToolRunner
 from bot.tool_slots import ToolsBusy, ToolSlots
 from bot.tool_thread_pool import ToolThreadPool
 
-SOON = 0.05
-PATIENCE = 20.0
+SHORT_TIMEOUT_SECONDS = 0.05
+TIMEOUT_SECONDS = 20.0
 
 
 @pytest.fixture
-def end() -> Iterator[threading.Event]:
-    """Set, it lets everything that hangs go on."""
+def release() -> Iterator[threading.Event]:
+    """Event for which hanging calls wait; it is set after the test."""
     event = threading.Event()
     yield event
     event.set()
 
 
-def threads() -> ToolThreadPool:
+def create_pool() -> ToolThreadPool:
     return ToolThreadPool(ToolSlots(max_total=4, max_per_tool=2, max_waiting_per_tool=1))
 
 
-async def hang(where: ToolThreadPool, name: str, end: threading.Event) -> None:
+async def hang(pool: ToolThreadPool, name: str, release: threading.Event) -> None:
     with pytest.raises(ToolTimeout):
-        await where.call(name, lambda: end.wait(PATIENCE), SOON)
+        await pool.call(name, lambda: release.wait(TIMEOUT_SECONDS), SHORT_TIMEOUT_SECONDS)
 
 
-async def test_one_tool_never_occupies_what_others_need(end: threading.Event) -> None:
-    where = threads()
+async def test_hanging_tool_leaves_threads_for_others(release: threading.Event) -> None:
+    pool = create_pool()
     for _ in range(2):
-        await hang(where, "desk.hang", end)
-    with pytest.raises(ToolsBusy, match="desk.hang: 2 earlier calls are past their time and have not ended"):
-        await where.call("desk.hang", lambda: "never", PATIENCE)
-    assert await where.call("desk.quick", lambda: "done", PATIENCE) == "done"
-    assert not where.slots.has_room("desk.hang")
-    assert where.slots.has_room("desk.quick")
-    assert not where.slots.is_exhausted
+        await hang(pool, "desk.hang", release)
+    with pytest.raises(ToolsBusy, match="desk.hang: 2 earlier calls have timed out but still run"):
+        await pool.call("desk.hang", lambda: "never", TIMEOUT_SECONDS)
+    assert await pool.call("desk.quick", lambda: "done", TIMEOUT_SECONDS) == "done"
+    assert not pool.slots.has_room("desk.hang")
+    assert pool.slots.has_room("desk.quick")
+    assert not pool.slots.is_exhausted
 
 
-async def test_threads_are_exhausted_when_calls_past_their_time_occupy_all(end: threading.Event) -> None:
-    where = threads()
+async def test_pool_is_exhausted_when_hanging_calls_occupy_all_threads(release: threading.Event) -> None:
+    pool = create_pool()
     for name in ("desk.one", "desk.one", "desk.two", "desk.two"):
-        await hang(where, name, end)
-    assert where.slots.is_exhausted
+        await hang(pool, name, release)
+    assert pool.slots.is_exhausted
     with pytest.raises(ToolsBusy):
-        await where.call("desk.quick", lambda: "never", PATIENCE)
+        await pool.call("desk.quick", lambda: "never", TIMEOUT_SECONDS)
 
 
-async def test_call_that_ends_late_gives_its_thread_back(end: threading.Event) -> None:
-    where = threads()
+async def test_hanging_call_releases_its_thread_when_it_ends(release: threading.Event) -> None:
+    pool = create_pool()
     for _ in range(2):
-        await hang(where, "desk.hang", end)
-    assert vars(where.slots.loads["desk.hang"]) == {"running": 2, "waiting": 0, "hanging": 2, "exceeded": 2}
-    end.set()
-    async with asyncio.timeout(PATIENCE):
-        while where.slots.active_loads["desk.hang"].running or where.slots.hanging:  # noqa: ASYNC110 - threads ring no bell
+        await hang(pool, "desk.hang", release)
+    assert vars(pool.slots.loads["desk.hang"]) == {"running": 2, "waiting": 0, "hanging": 2, "exceeded": 2}
+    release.set()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while pool.slots.active_loads["desk.hang"].running or pool.slots.hanging:  # noqa: ASYNC110 - threads set no event
             await asyncio.sleep(0)
-    assert vars(where.slots.loads["desk.hang"]) == {"running": 0, "waiting": 0, "hanging": 0, "exceeded": 2}
-    assert await where.call("desk.hang", lambda: "done", PATIENCE) == "done"
+    assert vars(pool.slots.loads["desk.hang"]) == {"running": 0, "waiting": 0, "hanging": 0, "exceeded": 2}
+    assert await pool.call("desk.hang", lambda: "done", TIMEOUT_SECONDS) == "done"
 
 
-async def test_calls_wait_for_their_turn_while_those_before_them_work(end: threading.Event) -> None:
-    where = threads()
-    calls = [asyncio.create_task(where.call("desk.slow", lambda: end.wait(PATIENCE), PATIENCE)) for _ in range(5)]
+async def test_calls_wait_while_earlier_calls_run(release: threading.Event) -> None:
+    pool = create_pool()
+    calls = [
+        asyncio.create_task(pool.call("desk.slow", lambda: release.wait(TIMEOUT_SECONDS), TIMEOUT_SECONDS))
+        for _ in range(5)
+    ]
     await asyncio.sleep(0)
-    assert vars(where.slots.loads["desk.slow"]) == {"running": 2, "waiting": 3, "hanging": 0, "exceeded": 0}
-    assert not where.slots.has_room("desk.slow")
-    end.set()
+    assert vars(pool.slots.loads["desk.slow"]) == {"running": 2, "waiting": 3, "hanging": 0, "exceeded": 0}
+    assert not pool.slots.has_room("desk.slow")
+    release.set()
     assert await asyncio.gather(*calls) == [True] * 5
 
 
-async def test_runner_counts_and_names_tools_that_exceed_their_time(end: threading.Event) -> None:
-    @tool(effect="read", timeout=SOON)
+async def test_runner_reports_tools_that_exceed_their_timeout(release: threading.Event) -> None:
+    @tool(effect="read", timeout=SHORT_TIMEOUT_SECONDS)
     def slow(context: ToolContext) -> ToolResult:
         """Wait."""
-        end.wait(PATIENCE)
+        release.wait(TIMEOUT_SECONDS)
         return ToolResult(summary="late")
 
     desk = Agent(name="desk", purpose="", instructions="", tools=(slow,))
-    runner = ToolRunner(Roster({"desk": desk}), threads())
+    runner = ToolRunner(Roster({"desk": desk}), create_pool())
     for _ in range(2):
         with pytest.raises(ToolCallError, match="ToolTimeout") as raised:
             await runner._call(desk, slow, "run", {}, ToolContext("k", {}))

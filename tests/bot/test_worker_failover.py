@@ -1,7 +1,7 @@
-"""Workers as people run them, on PostgreSQL and with default settings: whatever becomes of one, another goes on.
+"""Failover of real worker processes, on PostgreSQL and with default settings: another worker continues the work.
 
-The tool is the deploy agent's own. The first push waits in a hook of the remote until the test lets it in, so that
-its worker can be killed, frozen or stopped in the middle of it.
+The tool is that of the deploy agent. The first push waits in a hook of the remote until the test releases it, so that
+its worker can be killed, suspended or stopped during the push.
 """
 
 import os
@@ -27,52 +27,52 @@ from tests.databases import create_postgres_database, drop_if_shared_server
 
 T = TypeVar("T")
 
-PROMISED = 15.0
-"""Seconds within which another worker has what a dead one had."""
-PROMISED_END = 10.0
-"""Seconds within which a process that was asked to stop has stopped."""
-SOON = 5.0
-"""Seconds in which no worker is given up for dead: what others have by then was given to them."""
+TAKEOVER_SECONDS = 15.0
+"""Promised time within which another worker takes over the work of a dead one."""
+SHUTDOWN_SECONDS = 10.0
+"""Promised time within which a process stops after SIGTERM."""
+HANDOVER_SECONDS = 5.0
+"""Less than the time after which a worker counts as dead: work that moves this fast was handed over by its worker."""
 
-READY, DOOR = "takes jobs of", "Handrail is at "
-PUSHES, PUSHED = '"tool": "push_release_tag", "attempt"', '"tool": "push_release_tag", "outcome"'
-GIVEN_UP = "jobs_taken_over"
+READY, WEB_ADDRESS = "takes jobs of", "Handrail is at "
+PUSH_STARTED, PUSH_FINISHED = '"tool": "push_release_tag", "attempt"', '"tool": "push_release_tag", "outcome"'
+JOBS_TAKEN_OVER = "jobs_taken_over"
 ONE_RELEASE = ["refs/notes/releases", "refs/tags/production"]
 
 
 @dataclass(frozen=True)
 class GatedRemote:
-    """The repository everybody deploys to. Its hooks keep a ledger of who came to push and of what was moved."""
+    """Remote repository whose hooks can block pushes, and record each push and each moved ref."""
 
     folder: Path
 
     def close_gate(self) -> None:
-        """Whoever pushes now waits."""
+        """Block the pushes that start from now on."""
         os.mkfifo(self.folder / "gate")
-        self._hook("pre-receive", "echo >> pushes; [ ! -p gate ] || read -r _ < gate")
-        self._hook("post-receive", "cat >> moves")
+        self._write_hook("pre-receive", "echo >> pushes; [ ! -p gate ] || read -r _ < gate")
+        self._write_hook("post-receive", "cat >> moves")
 
     def open_gate_for_new_pushes(self) -> None:
-        """Whoever waits waits on; those who come now do not."""
+        """Let new pushes pass. A push that is blocked stays blocked."""
         (self.folder / "gate").rename(self.folder / "old gate")
 
-    def lets_the_first_in(self) -> None:
+    def release_blocked_push(self) -> None:
         (self.folder / "old gate").write_text("go on\n")
 
     @property
-    def pushes(self) -> int:
-        return len(self._ledger("pushes"))
+    def push_count(self) -> int:
+        return len(self._read_lines("pushes"))
 
     @property
-    def moves(self) -> list[str]:
-        """What was moved, each time it was."""
-        return sorted(line.split()[2] for line in self._ledger("moves"))
+    def moved_refs(self) -> list[str]:
+        """Name of the ref of each move, sorted."""
+        return sorted(line.split()[2] for line in self._read_lines("moves"))
 
-    def _ledger(self, name: str) -> list[str]:
+    def _read_lines(self, name: str) -> list[str]:
         file = self.folder / name
         return file.read_text().splitlines() if file.exists() else []
 
-    def _hook(self, name: str, script: str) -> None:
+    def _write_hook(self, name: str, script: str) -> None:
         file = self.folder / "hooks" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -81,38 +81,38 @@ class GatedRemote:
 
 @dataclass(frozen=True)
 class WebClient:
-    """Somebody at the web server."""
+    """A person who uses the REST API."""
 
     client: httpx.Client
 
     def start_thread(self, text: str) -> str:
-        """Open a thread; returns it."""
+        """Open a thread and return its id."""
         return str(self._post("/v1/threads", message=text, reply_to="terminal:you")["id"])
 
     def approve(self, code: str) -> None:
         self._post(f"/v1/requests/{code}/answer", decision="approve")
 
     def _post(self, path: str, **body: str) -> dict[str, object]:
-        told = self.client.post(path, json=body).raise_for_status().json()
-        assert isinstance(told, dict)
-        return told
+        response = self.client.post(path, json=body).raise_for_status().json()
+        assert isinstance(response, dict)
+        return response
 
 
 @dataclass
 class WorkerDeployment:
-    """A web server and two workers with a database, and what can be seen of a thread there."""
+    """A web server and two workers with a database, and the state of one thread in it."""
 
     url: str
-    you: WebClient
+    web_client: WebClient
     workers: list[InteractiveProcess]
     thread: str = ""
 
     def start_approved_call(self, text: str) -> None:
-        """Somebody says it, and approves what is asked then."""
-        self.thread = self.you.start_thread(text)
+        """Start a thread with a message and approve the call that the agent proposes."""
+        self.thread = self.web_client.start_thread(text)
         wait_until(lambda: self.state.open_request, self.events)
         assert self.state.open_request is not None
-        self.you.approve(self.state.open_request.code)
+        self.web_client.approve(self.state.open_request.code)
 
     def events(self) -> list[Event]:
         return self.query(lambda connection: [event for _, event in events_after(connection, self.thread)])
@@ -123,39 +123,39 @@ class WorkerDeployment:
 
     @property
     def attempts(self) -> list[int]:
-        """Of the call that was started last."""
+        """Attempts of the call that was started last."""
         started = [event for event in self.events() if isinstance(event, ToolStarted)]
         return [event.attempt for event in started if event.call_id == started[-1].call_id]
 
-    def is_taken_over(self, within: float) -> None:
-        begun = time.monotonic()
-        wait_until(lambda: self.attempts == [1, 2], self.events, within)
-        print(f"taken over after {time.monotonic() - begun:.1f} s")  # noqa: T201 - of interest with -s
+    def wait_until_taken_over(self, timeout_seconds: float) -> None:
+        started_at = time.monotonic()
+        wait_until(lambda: self.attempts == [1, 2], self.events, timeout_seconds)
+        print(f"taken over after {time.monotonic() - started_at:.1f} s")  # noqa: T201 - shown with -s
 
-    def comes_to_rest(self) -> None:
+    def wait_until_done(self) -> None:
         wait_until(lambda: self.state.status == "done" and not self.state.pending_messages, self.events)
 
-    def query(self, look: Callable[[Connection], T]) -> T:
+    def query(self, function: Callable[[Connection], T]) -> T:
         engine = create_database_engine(self.url)
         with engine.begin() as connection:
-            found = look(connection)
+            result = function(connection)
         engine.dispose()
-        return found
+        return result
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    made = create_postgres_database(tmp_path_factory.mktemp("database"))
-    yield made
-    drop_if_shared_server(made)
+    database_url = create_postgres_database(tmp_path_factory.mktemp("database"))
+    yield database_url
+    drop_if_shared_server(database_url)
 
 
 @pytest.fixture(scope="module")
-def you(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[WebClient]:
-    """One web server for all tests: nothing happens to it."""
+def web_client(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[WebClient]:
+    """Client of a web server that all tests share; no test stops it."""
     folder = CliFolder(tmp_path_factory.mktemp("web"), {"DATABASE_URL": url})
     with folder.start("web", "--port", "0") as web:
-        address = web.wait_for_output(DOOR).partition(DOOR)[2].split()[0]
+        address = web.wait_for_output(WEB_ADDRESS).partition(WEB_ADDRESS)[2].split()[0]
         token = (folder.path / ".handrail" / "api-token").read_text().strip()
         with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
             yield WebClient(client)
@@ -163,43 +163,43 @@ def you(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[WebClien
 
 @pytest.fixture
 def remote(tmp_path: Path) -> GatedRemote:
-    made = GatedRemote(ensure_sample_remote(tmp_path / "sample", {}))
-    made.close_gate()
-    return made
+    gated = GatedRemote(ensure_sample_remote(tmp_path / "sample", {}))
+    gated.close_gate()
+    return gated
 
 
 @pytest.fixture
-def deployment(tmp_path: Path, url: str, you: WebClient, remote: GatedRemote) -> Iterator[WorkerDeployment]:
+def deployment(tmp_path: Path, url: str, web_client: WebClient, remote: GatedRemote) -> Iterator[WorkerDeployment]:
     """Two workers in one folder, as a Procfile starts them."""
-    place = CliFolder(tmp_path, {"DATABASE_URL": url, "DEPLOY_REPO": str(remote.folder)})
-    with place.start("worker") as one, place.start("worker") as two:
+    folder = CliFolder(tmp_path, {"DATABASE_URL": url, "DEPLOY_REPO": str(remote.folder)})
+    with folder.start("worker") as one, folder.start("worker") as two:
         workers = [one, two]
         for worker in workers:
             worker.wait_for_output(READY)
-        running = WorkerDeployment(url, you, workers)
+        running = WorkerDeployment(url, web_client, workers)
         yield running
-    running.query(nobody_is_at_anything)
+    running.query(delete_jobs)
 
 
-def nobody_is_at_anything(connection: Connection) -> None:
-    """The next test's workers would take over what those of this one were at."""
+def delete_jobs(connection: Connection) -> None:
+    """Delete unfinished jobs, which the workers of the next test would take over."""
     connection.execute(text("DELETE FROM procrastinate_jobs"))
 
 
-def hears(worker: InteractiveProcess) -> str:
-    """All that it has said up to now."""
+def read_output(worker: InteractiveProcess) -> str:
+    """Return all output of the worker up to now."""
     worker.read_more(timeout_seconds=0)
     return worker.output
 
 
 @pytest.fixture
 def first(deployment: WorkerDeployment, remote: GatedRemote) -> InteractiveProcess:
-    """The worker that is in the middle of a push; others may push now."""
+    """The worker whose push is blocked; new pushes are not."""
     deployment.start_approved_call("deploy v1.4.0 to production")
-    wait_until(lambda: remote.pushes == 1, deployment.events)
+    wait_until(lambda: remote.push_count == 1, deployment.events)
     remote.open_gate_for_new_pushes()
-    wait_until(lambda: any(PUSHES in hears(worker) for worker in deployment.workers), deployment.events)
-    return next(worker for worker in deployment.workers if PUSHES in worker.output)
+    wait_until(lambda: any(PUSH_STARTED in read_output(worker) for worker in deployment.workers), deployment.events)
+    return next(worker for worker in deployment.workers if PUSH_STARTED in worker.output)
 
 
 @pytest.fixture
@@ -209,43 +209,43 @@ def second(deployment: WorkerDeployment, first: InteractiveProcess) -> Interacti
     return other
 
 
-def test_what_a_killed_worker_was_at_another_one_has_within_fifteen_seconds(deployment, first, second, remote):
+def test_work_of_a_killed_worker_is_taken_over_within_fifteen_seconds(deployment, first, second, remote):
     first.stop(signal.SIGKILL)
-    deployment.is_taken_over(within=PROMISED)
-    deployment.comes_to_rest()
-    assert GIVEN_UP in second.wait_for_output(PUSHED)
-    remote.lets_the_first_in()  # what the dead one had sent is still on its way
-    wait_until(lambda: remote.moves == ONE_RELEASE, lambda: remote.moves)
+    deployment.wait_until_taken_over(TAKEOVER_SECONDS)
+    deployment.wait_until_done()
+    assert JOBS_TAKEN_OVER in second.wait_for_output(PUSH_FINISHED)
+    remote.release_blocked_push()  # the push of the killed worker is still in progress
+    wait_until(lambda: remote.moved_refs == ONE_RELEASE, lambda: remote.moved_refs)
 
 
-def test_a_frozen_worker_that_goes_on_after_all_changes_nothing_and_serves_again(deployment, first, second, remote):
+def test_resumed_worker_does_not_overwrite_new_owner(deployment, first, second, remote):
     first.process.send_signal(signal.SIGSTOP)
-    deployment.is_taken_over(within=PROMISED)
-    deployment.comes_to_rest()
-    before = deployment.events()
-    deployment.query(forget_the_silent)
+    deployment.wait_until_taken_over(TAKEOVER_SECONDS)
+    deployment.wait_until_done()
+    events = deployment.events()
+    deployment.query(delete_stale_workers)
     first.process.send_signal(signal.SIGCONT)
-    remote.lets_the_first_in()
-    first.wait_for_output(PUSHED)
-    assert deployment.events() == before
-    assert remote.moves == ONE_RELEASE
+    remote.release_blocked_push()
+    first.wait_for_output(PUSH_FINISHED)
+    assert deployment.events() == events
+    assert remote.moved_refs == ONE_RELEASE
     second.stop(signal.SIGKILL)
     deployment.start_approved_call("roll back production")
-    deployment.comes_to_rest()
+    deployment.wait_until_done()
     assert deployment.attempts == [1]
 
 
-def forget_the_silent(connection: Connection) -> None:
-    """What is done to a worker that is silent for a minute."""
-    silent = "DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - interval '5 seconds'"
-    assert connection.execute(text(silent)).rowcount > 0
+def delete_stale_workers(connection: Connection) -> None:
+    """Delete the rows of workers without a heartbeat, as Procrastinate does after a minute."""
+    statement = "DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - interval '5 seconds'"
+    assert connection.execute(text(statement)).rowcount > 0
 
 
-def test_a_worker_that_is_asked_to_stop_in_the_middle_gives_back_what_it_is_at(deployment, first, second, remote):
+def test_stopped_worker_hands_over_its_work(deployment, first, second, remote):
     first.process.send_signal(signal.SIGTERM)
-    assert first.process.wait(PROMISED_END) == 0
-    deployment.is_taken_over(within=SOON)
-    deployment.comes_to_rest()
-    assert GIVEN_UP not in second.wait_for_output(PUSHED)
-    remote.lets_the_first_in()
-    assert remote.moves == ONE_RELEASE
+    assert first.process.wait(SHUTDOWN_SECONDS) == 0
+    deployment.wait_until_taken_over(HANDOVER_SECONDS)
+    deployment.wait_until_done()
+    assert JOBS_TAKEN_OVER not in second.wait_for_output(PUSH_FINISHED)
+    remote.release_blocked_push()
+    assert remote.moved_refs == ONE_RELEASE

@@ -1,4 +1,4 @@
-"""Nobody holds a place of a worker while they wait for the clock."""
+"""A thread that waits for a time holds no slot of a worker."""
 
 import asyncio
 from datetime import timedelta
@@ -22,53 +22,54 @@ DONE = DoneForNow(message="Done.")
 
 
 class PartlyFailingModel:
-    """A model with a bug for some; `met` tells how many met it."""
+    """A model that raises for prompts with "boo"; `has_failed_often` is set at the `expected_failures`-th failure."""
 
     def __init__(self) -> None:
         self.failures = 0
-        self.many = asyncio.Event()
-        self.wanted = 0
+        self.has_failed_often = asyncio.Event()
+        self.expected_failures = 0
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
         if "boo" not in model_request.prompt.user:
-            return Completion(outcome=CompletionOutcome.OK, model="moody", step=DONE)
+            return Completion(outcome=CompletionOutcome.OK, model="partly-failing", step=DONE)
         self.failures += 1
-        if self.failures == self.wanted:
-            self.many.set()
+        if self.failures == self.expected_failures:
+            self.has_failed_often.set()
         raise RuntimeError("a bug")
 
 
-async def test_as_many_failing_threads_as_there_are_places_hold_up_no_other(
+async def test_as_many_failing_threads_as_slots_do_not_delay_others(
     database: Database, running_bot, set_up: BotSetup
 ) -> None:
     model = PartlyFailingModel()
-    async with running_bot(database, model) as home:
-        parts = home.bot.backend
-        model.wanted = parts.worker.concurrency if isinstance(parts, EmbeddedBackend) else parts.queues["advance"]
-        failing = [await home.post_message("boo") for _ in range(model.wanted)]
+    async with running_bot(database, model) as harness:
+        backend = harness.bot.backend
+        slots = backend.worker.concurrency if isinstance(backend, EmbeddedBackend) else backend.queues["advance"]
+        model.expected_failures = slots
+        failing = [await harness.post_message("boo") for _ in range(slots)]
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-            await model.many.wait()
-        await home.wait_until_settled(await home.post_message("hello"))
+            await model.has_failed_often.wait()
+        await harness.wait_until_settled(await harness.post_message("hello"))
         for thread in failing[:3]:
-            assert (await home.bot.engine.load(thread)).status == "running"
+            assert (await harness.bot.engine.load(thread)).status == "running"
 
 
-async def test_a_timer_the_database_hands_out_early_waits_in_the_database(postgres_url: str) -> None:
-    """Its clock is ahead of this process: the job goes back at once, for the time at which it is due here."""
+async def test_timer_that_is_fetched_early_returns_to_the_database(postgres_url: str) -> None:
+    """The database's clock is ahead: the job goes back at once, for the time at which it is due in this process."""
     database, clock = Database.open(postgres_url), FakeClock()
-    async with running_bot(database, ScriptedModel(), has_job_queue=True, clock=clock) as home:
-        assert isinstance(home.bot.backend, QueueBackend)
+    async with running_bot(database, ScriptedModel(), has_job_queue=True, clock=clock) as harness:
+        assert isinstance(harness.bot.backend, QueueBackend)
         at = clock.now() + timedelta(minutes=5)
-        sleeping = len(clock._sleepers)
+        sleeper_count = len(clock._sleepers)
         job = timer_job("thr_none", at)
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-            await home.bot.backend.handlers.timer(RunningJob(job.args))
-        assert len(clock._sleepers) == sleeping
-        assert abs(await database.transaction(until_due) - 300) < 30
+            await harness.bot.backend.handlers.timer(RunningJob(job.args))
+        assert len(clock._sleepers) == sleeper_count
+        assert abs(await database.transaction(read_timer_delay) - 300) < 30
     await database.close()
 
 
-def until_due(connection: Connection) -> float:
-    """Seconds until the database hands out the only timer there is, by its own clock."""
+def read_timer_delay(connection: Connection) -> float:
+    """Return the seconds until the only timer job is due by the database's clock."""
     query = text("SELECT extract(epoch FROM scheduled_at - now()) FROM procrastinate_jobs WHERE queue_name = 'timer'")
     return float(connection.execute(query).scalar_one())

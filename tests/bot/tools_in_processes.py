@@ -1,4 +1,4 @@
-"""Tools that run in a process of their own: the child finds them by the name of this module."""
+"""Tools that run in child processes. The child imports them by the name of this module."""
 
 import asyncio
 import os
@@ -13,11 +13,11 @@ from agents.errors import ToolError, Unavailable
 from agents.tools import ToolContext, ToolResult, tool
 
 LONG_SLEEP_SECONDS = "86399.25"
-"""Seconds, and how a process that sleeps so long is recognised."""
+"""Longer than any test runs."""
 
 
 class UnknownPlaceError(ToolError):
-    """A class the server does not know."""
+    """An error class that is not part of `agents.errors`."""
 
 
 def prepare_day(context: ToolContext, day: date) -> dict[str, object]:
@@ -31,17 +31,17 @@ async def find_result(context: ToolContext, day: date) -> ToolResult | None:
 
 @tool(effect="verifiable", prepare=prepare_day, check=find_result, isolation="process")
 async def tell(context: ToolContext, day: date) -> ToolResult:
-    """Tell."""
-    print("this is no answer")  # noqa: T201 - a tool may print
+    """Return the weekday, a variable of the environment and the process id."""
+    print("this is not a response")  # noqa: T201 - a tool may print
     await asyncio.sleep(0)
     return ToolResult(summary=f"{day:%A} {context.environment['COLOUR']}", data={"process": os.getpid()})
 
 
 @tool(effect="read", timeout=0.5, isolation="process")
 def hang(context: ToolContext, pids: Path) -> ToolResult:
-    """Hang, with a process beside it, and say who they are."""
-    beside = subprocess.Popen(["sleep", LONG_SLEEP_SECONDS])
-    pids.write_text(f"{os.getpid()} {beside.pid}")
+    """Start a child process, write both process ids to a file and hang."""
+    child = subprocess.Popen(["sleep", LONG_SLEEP_SECONDS])
+    pids.write_text(f"{os.getpid()} {child.pid}")
     threading.Event().wait()
     return ToolResult(summary="never")
 

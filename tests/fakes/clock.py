@@ -1,4 +1,4 @@
-"""Clocks for fakes: one that stands still until a test turns it, and one that runs."""
+"""Clocks for fakes: one that stands still until a test advances it, and one with real time."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from bot.sleep import sleep_until
 
 
 class Clock(Protocol):
-    """What the fakes ask of a clock."""
+    """Clock of a fake."""
 
     def now(self) -> datetime: ...
 
@@ -19,7 +19,7 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The time of the world, for a fake that processes of their own speak with. Nobody turns it."""
+    """Real time, for a fake that other processes talk to."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -32,7 +32,7 @@ class WallClock:
 
 
 class FakeClock:
-    """`now` for whoever asks the time, `sleep` for whoever waits for it; `told` are other clocks that follow it."""
+    """Clock that a test advances. `followers` are called with each new time, for other clocks that follow this one."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
@@ -43,11 +43,11 @@ class FakeClock:
         return self.time
 
     def monotonic(self) -> float:
-        """For whoever measures how long something took."""
+        """Return the time in seconds, for measuring durations."""
         return self.time.timestamp()
 
     def advance(self, **amount: float) -> None:
-        """Turn the clock on and wake those whose time has come."""
+        """Advance the clock by keyword arguments of `timedelta`, and wake the sleepers that are due."""
         self.time += timedelta(**amount)
         for at, due in self._sleepers:
             if at <= self.time:
@@ -56,7 +56,7 @@ class FakeClock:
             follower(self.time)
 
     async def sleep(self, at: datetime | None, wake_event: asyncio.Event) -> None:
-        """Until the time is `at`, or the bell rings."""
+        """Sleep until the time is `at`, or until `wake_event` is set."""
         due = asyncio.Event()
         sleeper = (at, due) if at is not None else None
         if sleeper is not None:

@@ -1,4 +1,4 @@
-"""A workspace with a bot that listens, and two people in it."""
+"""Fixtures: a fake Slack workspace with a recording bot and two people."""
 
 from collections.abc import AsyncIterator
 

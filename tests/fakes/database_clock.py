@@ -1,4 +1,4 @@
-"""The time at which a database hands out jobs for later: it stands where the clock of a test stands."""
+"""Fake time for the query that fetches jobs, so that a scheduled job is due by the clock of a test."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from storage.jobs import QUEUES
 from storage.postgres import psycopg_url
 
 _USE_FAKE_TIME_WHEN_FETCHING = "ALTER FUNCTION procrastinate_fetch_job_v2 SET search_path = fake, public, pg_catalog"
-"""Fetching alone has this time: heartbeats and the search for dead workers go by the true one."""
+"""Only fetching uses the fake time. Heartbeats and the search for dead workers use the real one."""
 _FAKE_CLOCK_EXISTS = text("SELECT to_regclass('fake.clock') IS NOT NULL")
 _CREATE_FAKE_CLOCK = """
 CREATE SCHEMA fake;
@@ -28,7 +28,7 @@ _NOTIFY_QUEUE = text(
 
 
 class DatabaseClock:
-    """Turned by hand. Whoever waits for jobs is rung for: what has become due is taken at once."""
+    """Time of the database for fetching jobs. Workers are notified of each change, so that they fetch due jobs."""
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(psycopg_url(url), poolclass=NullPool)
@@ -44,7 +44,7 @@ class DatabaseClock:
 
 
 def set_offset(connection: Connection, seconds: float) -> None:
-    """Let it run, ahead of the true time."""
+    """Let the time for fetching run `seconds` ahead of the real time."""
     connection.exec_driver_sql(_CREATE_OFFSET_CLOCK.format(seconds=seconds))
     connection.exec_driver_sql(_USE_FAKE_TIME_WHEN_FETCHING)
 

@@ -45,7 +45,7 @@ async def running_http_server(handler: Handler) -> AsyncIterator[int]:
     """Serve on a free loopback port and yield it; at the end close every connection."""
     connections: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         connections.add(task)
@@ -57,7 +57,7 @@ async def running_http_server(handler: Handler) -> AsyncIterator[int]:
             connections.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(on_connect, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -69,14 +69,14 @@ async def running_http_server(handler: Handler) -> AsyncIterator[int]:
 
 async def _handle_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
     while True:
-        reply = handler(await _read_request(reader))
-        if reply.chunks is not None:
-            await _send_chunks(writer, reply, reply.chunks)
-        elif reply.end not in ("hang", "hang up"):
-            await _send(writer, reply)
-        if reply.end == "hang":
+        response = handler(await _read_request(reader))
+        if response.chunks is not None:
+            await _send_chunks(writer, response, response.chunks)
+        elif response.end not in ("hang", "hang up"):
+            await _send(writer, response)
+        if response.end == "hang":
             await reader.read()
-        if reply.end != "whole":
+        if response.end != "whole":
             return
 
 

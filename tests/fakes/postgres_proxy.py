@@ -1,4 +1,4 @@
-"""The wire to a PostgreSQL server, which a test may cut at the worst moment."""
+"""Proxy to a PostgreSQL server that a test can interrupt at a chosen commit."""
 
 import asyncio
 import tempfile
@@ -16,48 +16,48 @@ _SOCKET_NAME = ".s.PGSQL.5432"
 
 @dataclass
 class PostgresProxy:
-    """Passes everything on, until it loses the answer to a commit: the server has committed, and nobody hears of it."""
+    """Forwards all traffic, until it drops the response to a commit, which the server has then executed."""
 
     url: str
     server: URL
     answer_lost: Event = field(default_factory=Event)
     is_silent: bool = False
-    """Nothing is passed on any more, and no connection is closed: what a balancer does that forgot them."""
+    """Forward no more traffic, but keep the connections open, like a load balancer that has lost their state."""
     _marker: bytes | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     def lose_commit_containing(self, sql_text: str) -> None:
-        """Of the next transaction that says these words to the server."""
+        """Drop the response to the commit of the next transaction whose statements contain this text."""
         self._marker = sql_text.encode()
 
     async def handle(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        call = asyncio.create_task(self._forward(from_client, to_client))
-        self._connections.add(call)
-        await call
-        self._connections.discard(call)
+        connection = asyncio.create_task(self._forward(from_client, to_client))
+        self._connections.add(connection)
+        await connection
+        self._connections.discard(connection)
 
     async def close_connections(self) -> None:
-        for call in self._connections:
-            call.cancel()
+        for connection in self._connections:
+            connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _forward(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         from_server, to_server = await self._connect_to_server()
-        deaf = asyncio.Event()
-        ways = [
-            asyncio.create_task(self._forward_to_server(from_client, to_server, deaf)),
-            asyncio.create_task(self._forward_to_client(from_server, to_client, deaf)),
+        drop_answers = asyncio.Event()
+        directions = [
+            asyncio.create_task(self._forward_to_server(from_client, to_server, drop_answers)),
+            asyncio.create_task(self._forward_to_client(from_server, to_client, drop_answers)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            for end in (to_client, to_server):
-                end.close()
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
+            for writer in (to_client, to_server):
+                writer.close()
                 with suppress(ConnectionError):
-                    await end.wait_closed()
+                    await writer.wait_closed()
 
     async def _connect_to_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if folder := self.server.query.get("host"):
@@ -67,11 +67,11 @@ class PostgresProxy:
     async def _forward_to_server(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, drop_answers: asyncio.Event
     ) -> None:
-        doomed = False
+        is_marked = False
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                doomed = doomed or (self._marker is not None and self._marker in data)
-                if doomed and (b"COMMIT" in data or _SINGLE_STATEMENT_PREFIX in data):
+                is_marked = is_marked or (self._marker is not None and self._marker in data)
+                if is_marked and (b"COMMIT" in data or _SINGLE_STATEMENT_PREFIX in data):
                     self._marker = None
                     drop_answers.set()
                 if not self.is_silent:
@@ -90,17 +90,17 @@ class PostgresProxy:
 
 @contextmanager
 def postgres_proxy(url: str) -> Iterator[PostgresProxy]:
-    """A wire to the server of a URL; the wire's `url` goes through it. It lives in a thread of its own."""
+    """Run a proxy to the server of a URL in a thread; the proxy's own `url` leads through it."""
     server = make_url(url)
-    with tempfile.TemporaryDirectory(prefix="wire-") as folder:
-        through = PostgresProxy(server.set(query={"host": folder}).render_as_string(hide_password=False), server)
+    with tempfile.TemporaryDirectory(prefix="proxy-") as folder:
+        proxy = PostgresProxy(server.set(query={"host": folder}).render_as_string(hide_password=False), server)
         ready, loop = Event(), asyncio.new_event_loop()
         stop = asyncio.Event()
-        thread = Thread(target=loop.run_until_complete, args=(_serve(through, Path(folder), ready, stop),))
+        thread = Thread(target=loop.run_until_complete, args=(_serve(proxy, Path(folder), ready, stop),))
         thread.start()
         ready.wait()
         try:
-            yield through
+            yield proxy
         finally:
             loop.call_soon_threadsafe(stop.set)
             thread.join()

@@ -1,4 +1,4 @@
-"""Bots that write down what the fake Slack tells them: one over HTTP, one over Socket Mode."""
+"""Bots that record the requests of the fake Slack: one over HTTP, one over Socket Mode."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ class ReceivedRequest:
 
 @dataclass
 class RecordingBot:
-    """A bot that writes down what it hears, and answers what the test wants; `slack` is how it speaks itself."""
+    """A bot that records requests and responds as the test wants. `slack` is its client for the Web API."""
 
     slack: AsyncWebClient
     verifier: SignatureVerifier
@@ -49,7 +49,7 @@ class RecordingBot:
     respond: Callable[[ReceivedRequest], web.Response] = lambda _: web.Response()
     condition: Condition = field(default_factory=Condition)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
-    """Until it is set the bot does not answer."""
+    """The bot does not respond while this is not set."""
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -64,11 +64,11 @@ class RecordingBot:
 
     async def wait_for_requests(self, count: int) -> None:
         await self.condition.wait_until(
-            lambda: len(self.received) >= count or None, lambda: f"the bot heard only {self.event_types()}"
+            lambda: len(self.received) >= count or None, lambda: f"the bot received only {self.event_types()}"
         )
 
     def event_types(self) -> list[str]:
-        return [":".join(filter(None, (h.event.get("type"), h.event.get("subtype")))) for h in self.received]
+        return [":".join(filter(None, (r.event.get("type"), r.event.get("subtype")))) for r in self.received]
 
     def _is_verified(self, raw: bytes, request: web.Request) -> bool:
         return self.verifier.is_valid_request(raw, dict(request.headers))
@@ -94,7 +94,7 @@ def web_client(slack: FakeSlack, token: str | None = None) -> AsyncWebClient:
 
 
 async def expect_refusal(slack: FakeSlack, call: Any, error: str, method: str = "chat.postMessage") -> list[str]:
-    """Slack's messages about a call that must be refused so."""
+    """Expect a call to fail with this error and return the messages of Slack's response."""
     with pytest.raises(SlackApiError) as caught:
         await call
     assert caught.value.response["error"] == error
@@ -123,7 +123,7 @@ async def recording_bot(slack: FakeSlack) -> AsyncIterator[RecordingBot]:
 
 @dataclass
 class RecordingSocketBot:
-    """A bot on Socket Mode: it acknowledges what it hears, with what the test wants."""
+    """A bot on Socket Mode that records requests and acknowledges them with the payload that the test wants."""
 
     client: SocketModeClient
     received: list[SocketModeRequest] = field(default_factory=list)
@@ -140,5 +140,5 @@ class RecordingSocketBot:
 
     async def wait_for_requests(self, count: int) -> None:
         await self.condition.wait_until(
-            lambda: len(self.received) >= count or None, lambda: f"the bot heard only {self.received}"
+            lambda: len(self.received) >= count or None, lambda: f"the bot received only {self.received}"
         )
