@@ -58,7 +58,6 @@ NAME_WORDS = {
     "presser": "'action_user'",
     "remnant": "'deleted_message'",
     "elsewhere": "say where",
-    "afterwards": "'background_tasks'",
 }
 
 _PROSE_RULES = [

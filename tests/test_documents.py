@@ -66,7 +66,7 @@ def prose(path: Path) -> str:
     return FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
-# What documents name
+# Paths and names in documents
 
 
 @document
@@ -164,9 +164,9 @@ def test_records_are_numbered_without_a_gap() -> None:
 
 def licence(package: Distribution) -> str:
     """Everything the package says of its licence."""
-    told = package.metadata
-    classifiers = [c for c in told.get_all("Classifier") or [] if c.startswith("License")]
-    return " ".join([told.get("License-Expression") or told.get("License") or "", *classifiers])
+    licence = package.metadata
+    classifiers = [c for c in licence.get_all("Classifier") or [] if c.startswith("License")]
+    return " ".join([licence.get("License-Expression") or licence.get("License") or "", *classifiers])
 
 
 def test_the_licences_are_those_the_record_names() -> None:
@@ -179,7 +179,7 @@ def test_the_licences_are_those_the_record_names() -> None:
 def test_nothing_that_is_installed_with_us_is_under_the_gpl() -> None:
     found = {name: licence(distribution(name)) for name in installed_with("handrail")}
     assert len(found) > 20
-    suspect = {name for name, told in found.items() if re.search(r"GPL|General Public", told) or not told}
+    suspect = {name for name, licence in found.items() if re.search(r"GPL|General Public", licence) or not licence}
     assert suspect == {"psycopg", "psycopg-binary", "psycopg-pool"}, "the LGPL asks nothing of those who only use it"
 
 
@@ -195,7 +195,7 @@ def installed_with(name: str) -> set[str]:
 
 
 def needs(wanted: Requirement) -> set[Requirement]:
-    """What it needs here, also for the extras that are asked for."""
+    """Return the requirements of this environment, with those of the requested extras."""
     needed = map(Requirement, requires(wanted.name) or [])
     return {need for need in needed if any(applies(need, extra) for extra in (*wanted.extras, ""))}
 
@@ -251,7 +251,7 @@ def commands_in(fence: Fence) -> Iterator[list[str]]:
 
 
 def run(command: list[str], tree: Path) -> None:
-    """Our own code is that of the tree, wherever the command lives."""
+    """Import the code of this tree, although the command may be installed elsewhere."""
     variables = {"PATH": os.defpath, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 0, f"{shlex.join(command)}\n{ended.stdout}{ended.stderr}"
