@@ -164,9 +164,9 @@ def test_records_are_numbered_without_a_gap() -> None:
 
 def licence(package: Distribution) -> str:
     """Everything the package says of its licence."""
-    licence = package.metadata
-    classifiers = [c for c in licence.get_all("Classifier") or [] if c.startswith("License")]
-    return " ".join([licence.get("License-Expression") or licence.get("License") or "", *classifiers])
+    metadata = package.metadata
+    classifiers = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License")]
+    return " ".join([metadata.get("License-Expression") or metadata.get("License") or "", *classifiers])
 
 
 def test_the_licences_are_those_the_record_names() -> None:
@@ -179,7 +179,7 @@ def test_the_licences_are_those_the_record_names() -> None:
 def test_nothing_that_is_installed_with_us_is_under_the_gpl() -> None:
     found = {name: licence(distribution(name)) for name in installed_with("handrail")}
     assert len(found) > 20
-    suspect = {name for name, licence in found.items() if re.search(r"GPL|General Public", licence) or not licence}
+    suspect = {name for name, text in found.items() if re.search(r"GPL|General Public", text) or not text}
     assert suspect == {"psycopg", "psycopg-binary", "psycopg-pool"}, "the LGPL asks nothing of those who only use it"
 
 
