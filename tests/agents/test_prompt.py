@@ -282,10 +282,10 @@ def test_edits_are_shown_to_every_agent() -> None:
 
 def test_agent_does_not_see_errors_of_another_agent() -> None:
     asked = after_step(thread_with(*failed("mine")), AskAgent(agent="runner", message="help"), POLICY)
-    delegate_prompt = render_prompt(with_events(asked, *failed("delegate_prompt")), RUNNER).user
-    assert ("mine" in delegate_prompt, "delegate_prompt" in delegate_prompt) == (False, True)
-    back = after_step(with_events(asked, *failed("delegate_prompt")), DoneForNow(message="no luck"), POLICY)
-    assert "delegate_prompt" not in render_prompt(back, AGENT).user
+    delegate_prompt = render_prompt(with_events(asked, *failed("theirs")), RUNNER).user
+    assert ("mine" in delegate_prompt, "theirs" in delegate_prompt) == (False, True)
+    back = after_step(with_events(asked, *failed("theirs")), DoneForNow(message="no luck"), POLICY)
+    assert "theirs" not in render_prompt(back, AGENT).user
 
 
 # Forgery
