@@ -50,7 +50,7 @@ class ActionHandlers:
     button_signing_key: bytes
 
     async def handle_block_action(self, click: BlockAction, bot: BotIdentity) -> None:
-        """Record the answer or open a modal. If that is rejected, the user gets an ephemeral message with the reason."""
+        """Record the answer or open a modal; if that is rejected, send the reason in an ephemeral message."""
         try:
             button = self._verified_button(click, bot)
             request = await self.approvals.find_request(button.request_id)

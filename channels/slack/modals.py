@@ -18,7 +18,7 @@ from channels.slack.escaping import escape_hidden_except_whitespace, truncate
 from channels.slack.field_values import FieldError, parse_value
 from channels.slack.form_fields import MAX_INPUT_LENGTH, MAX_OPTIONS, FormField, form_fields, selected_index
 
-TEXT_BLOCK_ID = "words"
+TEXT_BLOCK_ID = "text"
 """Id of the input block for a reason or an answer."""
 
 _FIELD_ACTION_ID = "field"

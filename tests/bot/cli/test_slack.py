@@ -14,7 +14,7 @@ def test_default_manifest_is_for_http_and_warns_about_a_local_url(handrail):
     result = handrail("slack", "manifest")
     assert result.exit_code == 0
     assert result.json == build_manifest("http://localhost:1", socket_mode=False)
-    assert "warning: PUBLIC_URL is http://localhost:1, and Slack sends to https:// only" in result.err
+    assert "warning: PUBLIC_URL is http://localhost:1, and Slack requires an https:// URL" in result.err
 
 
 def test_manifest_with_an_app_token_is_for_socket_mode(handrail, monkeypatch):

@@ -1,4 +1,4 @@
-"""What somebody may look up, plain and as hostile as it comes, and what of it Slack may read as more than letters."""
+"""Hypothesis strategies for overviews with hostile texts, and checks that Slack formats none of them."""
 
 import re
 from datetime import UTC, datetime
@@ -37,12 +37,12 @@ overviews = st.builds(
 
 _ALLOWED_MRKDWN = re.compile(
     r"(open until |last change )<!date\^\d+\^\{date_short_pretty\} \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
-    r"|look in the thread, in <#C0OPS>"
+    r"|see the thread in <#C0OPS>"
 )
 
 
 def text_objects(blocks: Any) -> list[dict[str, Any]]:
-    """Every text object, in order."""
+    """Return all text objects, in order."""
     if isinstance(blocks, dict):
         own = [blocks] if blocks.get("type") in ("plain_text", "mrkdwn", "markdown") else []
         return own + [text for value in blocks.values() for text in text_objects(value)]
@@ -54,7 +54,7 @@ def visible_texts(blocks: Any) -> list[str]:
 
 
 def is_inert(blocks: Any) -> bool:
-    """Whether Slack reads nothing of what others wrote: only our own dates and channels."""
+    """Return whether Slack formats nothing but Handrail's own dates and channel links."""
     return all(
         text == {"type": "mrkdwn", "text": text["text"], "verbatim": True} and _ALLOWED_MRKDWN.fullmatch(text["text"])
         if text["type"] != "plain_text"

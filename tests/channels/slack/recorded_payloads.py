@@ -1,4 +1,4 @@
-"""What Slack sends, from the payloads in `tests/payloads/slack`, as it arrives over HTTP."""
+"""Recorded Slack payloads from `tests/payloads/slack`, as HTTP requests."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def load_payload(name: str) -> Any:
 
 
 def encode_http(name: str, body: Any) -> tuple[bytes, str]:
-    """The body and its content type."""
+    """Return the request's body and content type."""
     if name.startswith("command"):
         return urlencode(body).encode(), FORM
     if name.startswith(("click", "choice", "modal", "other_modal", "shortcut")):

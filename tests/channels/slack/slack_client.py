@@ -1,4 +1,4 @@
-"""A client of the fake Slack, for as long as a test needs it."""
+"""Client of the fake Slack that is closed at the end of a test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

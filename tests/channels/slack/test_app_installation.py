@@ -1,4 +1,4 @@
-"""Which installation something came through is read from what Slack says beside it."""
+"""The installation of a payload is parsed from its team and enterprise fields."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ BOT = {"user_id": "U0BOT", "bot_id": "B0BOT"}
 ORG = BotIdentity(bot_id="B0BOT", user_id="U0BOT", team="", enterprise="E0ORG")
 
 
-def event(**more: Any) -> dict[str, Any]:
-    granted = {"team_id": "T0HOME", "enterprise_id": None, "user_id": "U0BOT", "is_bot": True, **more}
+def event(**fields: Any) -> dict[str, Any]:
+    granted = {"team_id": "T0HOME", "enterprise_id": None, "user_id": "U0BOT", "is_bot": True, **fields}
     return {"type": "event_callback", "team_id": "T0HOME", "authorizations": [granted]}
 
 
-def org_event(**more: Any) -> dict[str, Any]:
-    return event(team_id=None, enterprise_id="E0ORG", is_enterprise_install=True) | more
+def org_event(**fields: Any) -> dict[str, Any]:
+    return event(team_id=None, enterprise_id="E0ORG", is_enterprise_install=True) | fields
 
 
 @pytest.mark.parametrize(
-    "told",
+    "response",
     [
         {"enterprise_id": "E0ORG", "is_enterprise_install": True},
         {"enterprise_id": "E0ORG", "team_id": None},
@@ -32,19 +32,19 @@ def org_event(**more: Any) -> dict[str, Any]:
         {"team_id": "E0ORG"},
     ],
 )
-def test_an_installation_in_an_organisation_has_no_team(told: dict[str, Any]) -> None:
-    us = identity_from_auth_test(BOT | told)
-    assert us == ORG
-    assert (us.installation_id, us.internal_teams) == ("E0ORG", {"E0ORG"})
+def test_organisation_installation_has_no_team(response: dict[str, Any]) -> None:
+    bot = identity_from_auth_test(BOT | response)
+    assert bot == ORG
+    assert (bot.installation_id, bot.internal_teams) == ("E0ORG", {"E0ORG"})
 
 
-def test_an_installation_in_a_workspace_of_an_organisation_has_its_team_as_home() -> None:
-    us = identity_from_auth_test(BOT | {"team_id": "T0HOME", "enterprise_id": "E0ORG", "is_enterprise_install": False})
-    assert (us.installation_id, us.internal_teams) == ("T0HOME", {"T0HOME", "E0ORG"})
+def test_workspace_installation_in_an_organisation_has_a_team() -> None:
+    bot = identity_from_auth_test(BOT | {"team_id": "T0HOME", "enterprise_id": "E0ORG", "is_enterprise_install": False})
+    assert (bot.installation_id, bot.internal_teams) == ("T0HOME", {"T0HOME", "E0ORG"})
 
 
 @pytest.mark.parametrize(
-    ("payload", "home", "teams"),
+    ("payload", "installation_id", "teams"),
     [
         (event(), "T0HOME", {"T0HOME"}),
         (org_event(), "E0ORG", {"E0ORG", "T0HOME"}),
@@ -62,31 +62,31 @@ def test_an_installation_in_a_workspace_of_an_organisation_has_its_team_as_home(
         ),
     ],
 )
-def test_what_came_in_says_who_we_are(payload: dict[str, Any], home: str, teams: set[str]) -> None:
-    us = identity_from_payload(payload)
-    assert us is not None
-    assert (us.installation_id, us.internal_teams) == (home, teams)
+def test_identity_is_derived_from_a_payload(payload: dict[str, Any], installation_id: str, teams: set[str]) -> None:
+    bot = identity_from_payload(payload)
+    assert bot is not None
+    assert (bot.installation_id, bot.internal_teams) == (installation_id, teams)
 
 
 @pytest.mark.parametrize("payload", [{}, {"type": "event_callback", "team_id": "T0HOME"}, event(is_bot=False)])
-def test_what_does_not_say_who_we_are_is_no_proof(payload: dict[str, Any]) -> None:
+def test_incomplete_payload_yields_no_identity(payload: dict[str, Any]) -> None:
     assert identity_from_payload(payload) is None
 
 
-def test_people_of_the_workspace_of_an_event_are_no_strangers_to_the_organisation() -> None:
+def test_payload_workspace_is_internal_to_the_organisation() -> None:
     assert with_payload_workspace(ORG, org_event()).internal_teams == {"E0ORG", "T0HOME"}
 
 
-def test_the_team_of_a_shared_channel_is_no_home_and_neither_is_that_of_another_organisation() -> None:
+def test_external_teams_are_not_internal() -> None:
     shared = org_event(team_id="T0OTHER", is_ext_shared_channel=True)
     assert with_payload_workspace(ORG, shared).internal_teams == {"E0ORG"}
     other = {"team": {"id": "T0OTHER", "enterprise_id": "E0OTHER"}, "is_enterprise_install": True}
     assert with_payload_workspace(ORG, other).internal_teams == {"E0ORG"}
 
 
-def test_an_installation_in_a_workspace_is_what_it_was() -> None:
-    us = identity_from_auth_test(BOT | {"team_id": "T0HOME"})
-    assert with_payload_workspace(us, org_event()) == us
+def test_workspace_installation_ignores_the_payload() -> None:
+    bot = identity_from_auth_test(BOT | {"team_id": "T0HOME"})
+    assert with_payload_workspace(bot, org_event()) == bot
 
 
 anything = st.recursive(
@@ -99,7 +99,7 @@ anything = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["type", "team", "team_id", "enterprise", "authorizations"]), anything))
-def test_whatever_comes_in_is_read(payload: dict[str, Any]) -> None:
-    us = identity_from_payload(payload)
-    assert us is None or us.installation_id
+def test_any_payload_is_accepted(payload: dict[str, Any]) -> None:
+    bot = identity_from_payload(payload)
+    assert bot is None or bot.installation_id
     assert with_payload_workspace(ORG, payload).installation_id == "E0ORG"

@@ -1,4 +1,4 @@
-"""Who we are on Slack is what Slack says of our token."""
+"""The bot's cache is fetched with `auth.test` and cached."""
 
 from channels.slack.bot_identity import BotIdentityCache
 from channels.slack.client import SlackClient
@@ -8,27 +8,27 @@ from tests.fakes.http_server import HttpResponse, running_http_server
 from tests.fakes.slack.slack import fake_slack
 
 
-async def test_slack_is_asked_once_who_we_are() -> None:
+async def test_auth_test_is_called_once() -> None:
     async with fake_slack() as slack, slack_client(slack) as client:
-        identity = BotIdentityCache(client)
-        told = [await identity.get() for _ in range(2)]
-    assert told == [BotIdentity(bot_id="B0BOT", user_id="U0BOT", team="T0TEAM")] * 2
+        cache = BotIdentityCache(client)
+        identities = [await cache.get() for _ in range(2)]
+    assert identities == [BotIdentity(bot_id="B0BOT", user_id="U0BOT", team="T0TEAM")] * 2
     assert len(slack.calls) == 1
 
 
-async def test_a_slack_that_hangs_keeps_nothing_waiting_that_says_who_we_are() -> None:
-    asked = []
+async def test_hanging_auth_test_does_not_delay_payloads_with_identity() -> None:
+    requests = []
 
     def hang(request: object) -> HttpResponse:
-        asked.append(request)
+        requests.append(request)
         return HttpResponse(end="hang")
 
-    granted = {"team_id": "T0TEAM", "user_id": "U0BOT", "is_bot": True}
+    authorization = {"team_id": "T0TEAM", "user_id": "U0BOT", "is_bot": True}
     async with running_http_server(hang) as port:
         client = SlackClient("xoxb-1", f"http://127.0.0.1:{port}/api/", monotonic=lambda: 0.0)
-        identity = BotIdentityCache(client)
-        event = {"type": "event_callback", "authorizations": [granted]}
-        told = [await identity.get_for_payload(event) for _ in range(20)]
+        cache = BotIdentityCache(client)
+        event = {"type": "event_callback", "authorizations": [authorization]}
+        identities = [await cache.get_for_payload(event) for _ in range(20)]
         await client.close()
-    assert {us.installation_id for us in told} == {"T0TEAM"}
-    assert len(asked) == 1
+    assert {bot.installation_id for bot in identities} == {"T0TEAM"}
+    assert len(requests) == 1

@@ -13,16 +13,16 @@ from agents.messages import Card, CardField, Explanation, Message
 from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, split_action_id
 from channels.slack.cards import MAX_TEXT_LENGTH, RenderedMessage, render
 from channels.slack.escaping import escape_mrkdwn, neutralize_markdown
-from tests.channels.slack.test_link_spans import words_outside_code
+from tests.channels.slack.test_link_spans import texts_outside_code
 from tests.fakes.slack.limits import check_blocks
 
-REFERENCE = "v1." + "r" * 196
-UNTIL = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
+SIGNED_VALUE = "v1." + "r" * 196
+EXPIRES_AT = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 HOSTILE = "<!channel> <@U0BOSS> <https://evil.example|docs> & *so*"
 
 
-def card(**changed: Any) -> Card:
-    told: dict[str, Any] = {
+def card(**fields: Any) -> Card:
+    defaults: dict[str, Any] = {
         "request_id": "req_1",
         "code": "A7K2",
         "kind": "approval",
@@ -30,52 +30,52 @@ def card(**changed: Any) -> Card:
         "title": "deploy wants to run push_release_tag",
         "fields": (CardField(name="tag", value="v1.4.1"), CardField(name="why", value="asked")),
         "requester": person_address("alice"),
-        "expires_at": UNTIL,
+        "expires_at": EXPIRES_AT,
     }
-    return Card(**(told | changed))
+    return Card(**(defaults | fields))
 
 
-def posted(shown: Card, reference: str | None = REFERENCE, **more: Any) -> RenderedMessage:
-    (posting,) = render(Message(text=shown.title, card=shown), reference, **more)
-    return posting
+def render_one(shown: Card, signed_value: str | None = SIGNED_VALUE) -> RenderedMessage:
+    (rendered,) = render(Message(text=shown.title, card=shown), signed_value)
+    return rendered
 
 
-def every(kind: str, posting: RenderedMessage) -> list[Any]:
-    return [block for block in posting.blocks if block["type"] == kind]
+def blocks_of_type(kind: str, rendered: RenderedMessage) -> list[Any]:
+    return [block for block in rendered.blocks if block["type"] == kind]
 
 
-def elements(posting: RenderedMessage) -> list[Any]:
-    return [element for block in every("actions", posting) for element in block["elements"]]
+def elements(rendered: RenderedMessage) -> list[Any]:
+    return [element for block in blocks_of_type("actions", rendered) for element in block["elements"]]
 
 
 def texts(value: Any) -> list[Any]:
-    """Every text object."""
+    """Return all text objects."""
     if isinstance(value, dict):
         own = [value] if value.get("type") in ("plain_text", "mrkdwn", "markdown") else []
         return own + [text for inner in value.values() for text in texts(inner)]
     return [text for inner in value for text in texts(inner)] if isinstance(value, list | tuple) else []
 
 
-def test_an_approval_shows_its_facts_and_can_be_approved_denied_and_edited() -> None:
-    posting = posted(card())
-    assert [block["type"] for block in posting.blocks] == ["header", "section", "context", "actions"]
-    assert posting.blocks[1]["text"] == {
+def test_approval_card_has_fields_and_three_buttons() -> None:
+    rendered = render_one(card())
+    assert [block["type"] for block in rendered.blocks] == ["header", "section", "context", "actions"]
+    assert rendered.blocks[1]["text"] == {
         "type": "plain_text",
         "text": "deploy wants to run push_release_tag\ntag: v1.4.1\nwhy: asked",
         "emoji": False,
     }
-    assert [element["action_id"] for element in elements(posting)] == [APPROVE, DENY, EDIT]
-    assert {element["value"] for element in elements(posting)} == {REFERENCE}
+    assert [element["action_id"] for element in elements(rendered)] == [APPROVE, DENY, EDIT]
+    assert {element["value"] for element in elements(rendered)} == {SIGNED_VALUE}
 
 
-def test_approving_is_confirmed_and_denying_is_not() -> None:
-    approve, deny, edit = elements(posted(card()))
+def test_only_approving_asks_for_confirmation() -> None:
+    approve, deny, edit = elements(render_one(card()))
     assert approve["confirm"]["text"]["text"] == "deploy wants to run push_release_tag"
     assert "confirm" not in deny | edit
 
 
-def test_a_card_tells_who_asked_until_when_and_its_code() -> None:
-    (context,) = every("context", posted(card()))
+def test_card_shows_requester_deadline_and_code() -> None:
+    (context,) = blocks_of_type("context", render_one(card()))
     assert [element["text"] for element in context["elements"]] == [
         "asked for by alice",
         "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
@@ -83,18 +83,18 @@ def test_a_card_tells_who_asked_until_when_and_its_code() -> None:
     ]
 
 
-def test_a_card_without_a_reference_has_no_buttons() -> None:
-    assert elements(posted(card(), None)) == []
+def test_card_without_a_signed_value_has_no_buttons() -> None:
+    assert elements(render_one(card(), None)) == []
 
 
-def test_a_settled_card_has_no_buttons_and_says_who_when_and_from_where() -> None:
-    posting = posted(card(status="approved", settled_at=UNTIL, outcome="approved by bob (terminal): <!here>"))
-    assert elements(posting) == []
-    assert posting.blocks[0]["text"]["text"] == "Approved"
-    told = [element["text"] for element in every("context", posting)[0]["elements"]]
-    assert told[0] == "approved by bob (terminal): <!here>"
-    assert told[1].startswith("<!date^1795264200^")
-    assert [element["type"] for element in every("context", posting)[0]["elements"]] == [
+def test_closed_card_shows_its_outcome_without_buttons() -> None:
+    rendered = render_one(card(status="approved", settled_at=EXPIRES_AT, outcome="approved by bob (terminal): <!here>"))
+    assert elements(rendered) == []
+    assert rendered.blocks[0]["text"]["text"] == "Approved"
+    footer = [element["text"] for element in blocks_of_type("context", rendered)[0]["elements"]]
+    assert footer[0] == "approved by bob (terminal): <!here>"
+    assert footer[1].startswith("<!date^1795264200^")
+    assert [element["type"] for element in blocks_of_type("context", rendered)[0]["elements"]] == [
         "plain_text",
         "mrkdwn",
         "plain_text",
@@ -102,58 +102,58 @@ def test_a_settled_card_has_no_buttons_and_says_who_when_and_from_where() -> Non
 
 
 def test_few_choices_are_buttons() -> None:
-    pressed = elements(posted(card(kind="question", choices=("yes", "no"))))
-    assert [(split_action_id(e["action_id"], None), e["text"]["text"]) for e in pressed] == [
+    buttons = elements(render_one(card(kind="question", choices=("yes", "no"))))
+    assert [(split_action_id(e["action_id"], None), e["text"]["text"]) for e in buttons] == [
         ((CHOOSE, 0), "yes"),
         ((CHOOSE, 1), "no"),
     ]
 
 
-def test_many_choices_are_a_list_whose_block_carries_the_reference() -> None:
-    posting = posted(card(kind="question", choices=tuple("abcdef")))
-    (listed,) = elements(posting)
-    assert [option["value"] for option in listed["options"]] == ["0", "1", "2", "3", "4", "5"]
-    assert every("actions", posting)[0]["block_id"] == REFERENCE
+def test_many_choices_are_a_menu_with_the_signed_value_as_block_id() -> None:
+    rendered = render_one(card(kind="question", choices=tuple("abcdef")))
+    (menu,) = elements(rendered)
+    assert [option["value"] for option in menu["options"]] == ["0", "1", "2", "3", "4", "5"]
+    assert blocks_of_type("actions", rendered)[0]["block_id"] == SIGNED_VALUE
 
 
-def test_more_choices_than_a_list_holds_can_be_typed() -> None:
+def test_more_choices_than_a_menu_holds_can_be_typed() -> None:
     choices = tuple(str(number) for number in range(101))
-    listed, answer = elements(posted(card(kind="question", choices=choices)))
-    assert len(listed["options"]) == 100
+    menu, answer = elements(render_one(card(kind="question", choices=choices)))
+    assert len(menu["options"]) == 100
     assert answer["action_id"] == ANSWER
 
 
-def test_choices_too_long_for_a_button_are_numbered_and_written_out() -> None:
-    posting = posted(card(kind="question", choices=("x" * 80 + "1", "x" * 80 + "2")))
-    assert [e["text"]["text"][:3] for e in elements(posting)] == ["1. ", "2. "]
-    assert "2. " + "x" * 80 + "2" in posting.blocks[1]["text"]["text"]
+def test_long_choices_are_numbered_and_listed() -> None:
+    rendered = render_one(card(kind="question", choices=("x" * 80 + "1", "x" * 80 + "2")))
+    assert [e["text"]["text"][:3] for e in elements(rendered)] == ["1. ", "2. "]
+    assert "2. " + "x" * 80 + "2" in rendered.blocks[1]["text"]["text"]
 
 
-def test_a_question_without_choices_is_answered_in_words() -> None:
-    (answer,) = elements(posted(card(kind="question")))
+def test_question_without_choices_has_an_answer_button() -> None:
+    (answer,) = elements(render_one(card(kind="question")))
     assert answer["action_id"] == ANSWER
 
 
 @pytest.mark.parametrize("status", ["open", "denied"])
-def test_what_values_say_is_shown_and_never_obeyed(status: str) -> None:
+def test_markup_in_values_is_shown_as_text(status: str) -> None:
     fields = (CardField(name=HOSTILE, value=HOSTILE + "\nApproved: yes\u202e"),)
-    posting = posted(card(title=HOSTILE, fields=fields, code=HOSTILE, status=status, outcome=HOSTILE))
-    for text in texts(posting.blocks):
+    rendered = render_one(card(title=HOSTILE, fields=fields, code=HOSTILE, status=status, outcome=HOSTILE))
+    for text in texts(rendered.blocks):
         assert text["type"] == "plain_text" or not re.search(r"<(?!!date\^)", text["text"])
-    assert "<" not in posting.text
-    assert "\u202e" not in str(posting)
-    assert posting.blocks[1]["text"]["text"].count("\n") == 1
+    assert "<" not in rendered.text
+    assert "\u202e" not in str(rendered)
+    assert rendered.blocks[1]["text"]["text"].count("\n") == 1
 
 
 @pytest.mark.parametrize("length", [301, 2_400, 8_900])
-def test_a_card_shows_all_of_a_long_value_and_can_be_approved(length: int) -> None:
+def test_long_value_that_fits_is_shown_completely(length: int) -> None:
     value = "".join(chr(97 + number % 26) for number in range(length))
-    posting = posted(card(fields=(CardField(name="note", value=value),)))
-    assert value in joined(section["text"]["text"] for section in every("section", posting))
-    assert [element["action_id"] for element in elements(posting)] == [APPROVE, DENY, EDIT]
-    asked = posted(card(kind="question", title=f"deploy asks: {value}", fields=()))
-    assert value in joined(section["text"]["text"] for section in every("section", asked))
-    assert [element["action_id"] for element in elements(asked)] == [ANSWER]
+    rendered = render_one(card(fields=(CardField(name="note", value=value),)))
+    assert value in join_sections(section["text"]["text"] for section in blocks_of_type("section", rendered))
+    assert [element["action_id"] for element in elements(rendered)] == [APPROVE, DENY, EDIT]
+    question = render_one(card(kind="question", title=f"deploy asks: {value}", fields=()))
+    assert value in join_sections(section["text"]["text"] for section in blocks_of_type("section", question))
+    assert [element["action_id"] for element in elements(question)] == [ANSWER]
 
 
 @pytest.mark.parametrize(
@@ -163,46 +163,47 @@ def test_a_card_shows_all_of_a_long_value_and_can_be_approved(length: int) -> No
         {"fields": (CardField(name="note", value="short"),), "is_truncated": True},
         {"title": "asks: " + "x" * 20_000},
     ],
-    ids=["does not fit", "longer than a card keeps", "a long title"],
+    ids=["long value", "truncated card", "long title"],
 )
-def test_a_card_not_shown_whole_cannot_be_approved_but_leads_to_the_whole(long: dict[str, Any]) -> None:
-    posting = posted(card(**long))
-    assert [element["action_id"] for element in elements(posting)] == [SHOW, DENY]
-    assert "press Show all" in str(posting.blocks)
-    question = posted(card(kind="question", choices=("yes", "no"), **long))
+def test_truncated_card_can_be_shown_in_full_but_not_approved(long: dict[str, Any]) -> None:
+    rendered = render_one(card(**long))
+    assert [element["action_id"] for element in elements(rendered)] == [SHOW, DENY]
+    assert "Press Show all" in str(rendered.blocks)
+    question = render_one(card(kind="question", choices=("yes", "no"), **long))
     assert [element["action_id"] for element in elements(question)] == [SHOW]
 
 
-def test_a_value_that_is_cut_says_how_long_it_is() -> None:
-    posting = posted(card(fields=(CardField(name="note", value="x" * 20_000),)))
-    assert "x… (20006 characters in all)" in every("section", posting)[0]["text"]["text"]
+def test_truncated_value_shows_its_length() -> None:
+    rendered = render_one(card(fields=(CardField(name="note", value="x" * 20_000),)))
+    assert "x… (20006 characters in all)" in blocks_of_type("section", rendered)[0]["text"]["text"]
 
 
-def test_a_part_of_a_value_never_begins_a_section_as_a_line_of_its_own() -> None:
+def test_split_values_are_marked_with_ellipses() -> None:
     value = "x" * 2900 + "environment: staging " * 100
     texts_of_card = [
-        s["text"]["text"] for s in every("section", posted(card(fields=(CardField(name="a", value=value),))))
+        s["text"]["text"]
+        for s in blocks_of_type("section", render_one(card(fields=(CardField(name="a", value=value),))))
     ]
     assert len(texts_of_card) > 2
     assert all(text.startswith("…") for text in texts_of_card[2:])
     assert all(text.endswith("…") for text in texts_of_card[1:-1])
 
 
-def test_no_section_of_a_card_is_folded_by_slack() -> None:
-    assert all(section["expand"] is True for section in every("section", posted(card())))
+def test_sections_are_shown_expanded() -> None:
+    assert all(section["expand"] is True for section in blocks_of_type("section", render_one(card())))
 
 
-def test_a_card_says_why_in_the_words_of_the_agent_and_who_decides() -> None:
-    told = Explanation(
+def test_card_shows_the_reason_and_the_approvers() -> None:
+    explanation = Explanation(
         why="It is <!here> tested.",
         asked_by="Alice Ng",
         decided_by="release (Bob Ito)",
         progress="1 of 2 so far: Bob Ito",
         afterwards="without an answer by then nothing is done",
     )
-    why, facts = every("context", posted(card(explanation=told)))
+    why, details = blocks_of_type("context", render_one(card(explanation=explanation)))
     assert [element["text"] for element in why["elements"]] == ["Why, in the agent's words: It is <!here> tested."]
-    assert [element["text"] for element in facts["elements"]] == [
+    assert [element["text"] for element in details["elements"]] == [
         "asked for by Alice Ng",
         "decided by release (Bob Ito)",
         "1 of 2 so far: Bob Ito",
@@ -213,53 +214,55 @@ def test_a_card_says_why_in_the_words_of_the_agent_and_who_decides() -> None:
     assert {element["type"] for element in why["elements"]} == {"plain_text"}
 
 
-def test_a_settled_card_shows_all_of_what_was_decided() -> None:
-    posting = posted(card(status="approved", fields=(CardField(name="note", value="x" * 2_400),)))
-    assert "x" * 2_400 in every("section", posting)[0]["text"]["text"]
+def test_closed_card_shows_complete_values() -> None:
+    rendered = render_one(card(status="approved", fields=(CardField(name="note", value="x" * 2_400),)))
+    assert "x" * 2_400 in blocks_of_type("section", rendered)[0]["text"]["text"]
 
 
-def joined(texts: Iterable[str]) -> str:
-    """The texts of sections as one, without what marks that a line goes on."""
+def join_sections(texts: Iterable[str]) -> str:
+    """Return the texts of sections as one, without the ellipses of split lines."""
     return "".join(texts).replace("……", "")
 
 
-def test_facts_that_do_not_fit_are_counted() -> None:
+def test_lines_that_do_not_fit_are_counted() -> None:
     fields = tuple(CardField(name=f"n{number}", value="v" * 300) for number in range(100))
-    sections = every("section", posted(card(fields=fields)))
-    left = re.fullmatch(r"… and (\d+) more, which .*", sections[-1]["text"]["text"].split("\n")[-1])
+    sections = blocks_of_type("section", render_one(card(fields=fields)))
+    left_out = re.fullmatch(r"… (\d+) more lines .*", sections[-1]["text"]["text"].split("\n")[-1])
     shown = sum(section["text"]["text"].count(": v") for section in sections)
-    assert left is not None
-    assert int(left[1]) + shown == 100
+    assert left_out is not None
+    assert int(left_out[1]) + shown == 100
 
 
-words = st.text(max_size=40) | st.sampled_from(["<" * 900, "&" * 4000, "x" * 5000, "\n", "\u202e" * 200, "é" * 80])
+any_text = st.text(max_size=40) | st.sampled_from(["<" * 900, "&" * 4000, "x" * 5000, "\n", "\u202e" * 200, "é" * 80])
 cards = st.builds(
     card,
     kind=st.sampled_from(["approval", "question"]),
     status=st.sampled_from(["open", "approved", "expired"]),
-    title=words,
-    code=words,
-    fields=st.lists(st.builds(CardField, name=words, value=words), max_size=120).map(tuple),
-    choices=st.lists(words, max_size=120).map(tuple),
-    expires_at=st.none() | st.just(UNTIL),
-    settled_at=st.none() | st.just(UNTIL),
-    outcome=st.none() | words,
+    title=any_text,
+    code=any_text,
+    fields=st.lists(st.builds(CardField, name=any_text, value=any_text), max_size=120).map(tuple),
+    choices=st.lists(any_text, max_size=120).map(tuple),
+    expires_at=st.none() | st.just(EXPIRES_AT),
+    settled_at=st.none() | st.just(EXPIRES_AT),
+    outcome=st.none() | any_text,
     is_truncated=st.booleans(),
-    explanation=st.builds(Explanation, why=words, asked_by=words, decided_by=words, progress=words, afterwards=words),
+    explanation=st.builds(
+        Explanation, why=any_text, asked_by=any_text, decided_by=any_text, progress=any_text, afterwards=any_text
+    ),
 )
 
 
-@given(st.builds(Message, text=words, card=cards))
-def test_no_card_is_more_than_slack_takes(message: Message) -> None:
-    (posting,) = render(message, REFERENCE)
-    shown = texts(posting.blocks)
-    check_blocks(list(posting.blocks))
-    assert len(posting.blocks) <= 50
+@given(st.builds(Message, text=any_text, card=cards))
+def test_any_card_is_within_slack_limits(message: Message) -> None:
+    (rendered,) = render(message, SIGNED_VALUE)
+    shown = texts(rendered.blocks)
+    check_blocks(list(rendered.blocks))
+    assert len(rendered.blocks) <= 50
     assert sum(len(text["text"]) for text in shown) <= 12_000
     assert all(1 <= len(text["text"]) <= 3000 for text in shown)
-    assert len(posting.text) <= MAX_TEXT_LENGTH
-    assert all(len(block["text"]["text"]) <= 150 for block in every("header", posting))
-    for element in elements(posting):
+    assert len(rendered.text) <= MAX_TEXT_LENGTH
+    assert all(len(block["text"]["text"]) <= 150 for block in blocks_of_type("header", rendered))
+    for element in elements(rendered):
         labels = [element["text"]] if "text" in element else [option["text"] for option in element["options"]]
         assert all(len(label["text"]) <= 75 for label in labels)
         assert len(element.get("options", ())) <= 100
@@ -267,30 +270,31 @@ def test_no_card_is_more_than_slack_takes(message: Message) -> None:
 
 
 @given(cards)
-def test_what_can_be_approved_is_shown_whole(shown: Card) -> None:
-    posting = posted(shown)
-    if APPROVE in {element["action_id"] for element in elements(posting)}:
-        told = joined(f"{section['text']['text']}\n" for section in every("section", posting)).replace("…\n…", "")
-        assert all(line in told for line in content_lines(shown) if line.strip())
+def test_approvable_card_shows_every_line(shown: Card) -> None:
+    rendered = render_one(shown)
+    if APPROVE in {element["action_id"] for element in elements(rendered)}:
+        sections = (f"{section['text']['text']}\n" for section in blocks_of_type("section", rendered))
+        text = join_sections(sections).replace("…\n…", "")
+        assert all(line in text for line in content_lines(shown) if line.strip())
         assert not shown.is_truncated
 
 
 @given(st.text() | st.sampled_from(["", " \n", "<!here> " * 3000, "```\n" + "x\n" * 20_000, " " * 30_000]))
-def test_words_are_as_many_messages_as_they_need(text: str) -> None:
-    postings = render(Message(text=text))
-    assert postings
-    for posting in postings:
-        check_blocks(list(posting.blocks))
-        (block,) = posting.blocks
+def test_text_is_split_into_valid_messages(text: str) -> None:
+    messages = render(Message(text=text))
+    assert messages
+    for rendered in messages:
+        check_blocks(list(rendered.blocks))
+        (block,) = rendered.blocks
         assert block["type"] == "markdown"
         assert block["text"].strip()
         assert len(block["text"]) <= 12_000
         assert not re.search(r"<[@#!]|!\[", block["text"])
-        assert 0 < len(posting.text) <= MAX_TEXT_LENGTH
+        assert 0 < len(rendered.text) <= MAX_TEXT_LENGTH
 
 
 @pytest.mark.parametrize(
-    ("written", "shown"),
+    ("markdown", "shown"),
     [
         ("see https://a.example and a<b", "see `https://a.example` and a<b"),
         ("[docs](https://a.example)", "[docs]|(`https://a.example`)"),
@@ -304,14 +308,14 @@ def test_words_are_as_many_messages_as_they_need(text: str) -> None:
         ("a\u202eb\u200bc\x1b[0m\r\n\tx", r"a\u202eb\u200bc\x1b[0m" + "\n\tx"),
     ],
 )
-def test_words_of_others_hide_nothing_and_work_nowhere(written: str, shown: str) -> None:
-    assert neutralize_markdown(written).replace("\u200b", "|") == shown
+def test_untrusted_markdown_is_neutralized(markdown: str, shown: str) -> None:
+    assert neutralize_markdown(markdown).replace("\u200b", "|") == shown
 
 
 @given(st.text(), st.integers(1, 60))
-def test_an_escaped_text_fits_and_ends_in_no_half_escape(text: str, longest: int) -> None:
-    shown = escape_mrkdwn(text, longest)
-    assert len(shown) <= longest
+def test_escaped_text_fits_and_keeps_escapes_intact(text: str, max_length: int) -> None:
+    shown = escape_mrkdwn(text, max_length)
+    assert len(shown) <= max_length
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", shown)
 
 
@@ -324,14 +328,14 @@ def test_an_escaped_text_fits_and_ends_in_no_half_escape(text: str, longest: int
         "` " + "http://b `http://b`" * 2000,
     ],
 )
-def test_no_message_of_a_split_reply_has_a_link_outside_of_code(text: str) -> None:
-    for posting in render(Message(text=text)):
-        check_blocks(list(posting.blocks))
-        told = words_outside_code(posting.blocks[0]["text"])
-        assert not any("://" in words for words in told)
+def test_split_reply_has_no_link_outside_code(text: str) -> None:
+    for rendered in render(Message(text=text)):
+        check_blocks(list(rendered.blocks))
+        outside = texts_outside_code(rendered.blocks[0]["text"])
+        assert not any("://" in part for part in outside)
 
 
 @given(st.builds(Message, text=st.just("see https://a.example"), card=cards))
-def test_cards_have_no_text_in_which_slack_makes_links(message: Message) -> None:
-    (posting,) = render(message, REFERENCE)
-    assert all(text["type"] == "plain_text" or text.get("verbatim") for text in texts(posting.blocks))
+def test_cards_have_no_text_that_slack_links(message: Message) -> None:
+    (rendered,) = render(message, SIGNED_VALUE)
+    assert all(text["type"] == "plain_text" or text.get("verbatim") for text in texts(rendered.blocks))

@@ -1,4 +1,4 @@
-"""What leaves for Slack arrives once, in its thread, no faster than Slack takes it, whatever goes wrong on the way."""
+"""The Slack channel delivers each message once, in its thread and within rate limits, also after failures."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,28 +27,28 @@ OPS = "C0OPS"
 
 @dataclass
 class ChannelHarness:
-    """A channel that posts to the fake Slack, and somebody who reads there."""
+    """Slack channel connected to a fake Slack with a fake clock."""
 
     slack: FakeSlack
     clock: FakeClock
     channel: SlackChannel
 
     async def start_thread(self) -> tuple[Posted, Address]:
-        """A message of Alice's, and the address of its thread."""
+        """Post a message as Alice; return it and the address of its thread."""
         root = await self.slack.add_person("alice", "U0ALICE").post_message("hello", channel=OPS)
         return root, Address(f"slack:{OPS}:{root.ts}")
 
     async def wait_for_error(self, error: str) -> None:
-        """Until Slack has refused something so."""
-        while not any(call.error == error for call in self.slack.calls):  # noqa: ASYNC110 - no bell rings for that
+        """Wait until Slack has rejected a call with this error."""
+        while not any(call.error == error for call in self.slack.calls):  # noqa: ASYNC110 - no event is set for that
             await asyncio.sleep(0)
 
     def bot_texts(self) -> list[str]:
-        """What the app's messages say in the channel, in their order; all of it is expected."""
-        ours = [m for m in self.slack.workspace.channel_messages(OPS) if m.is_from_bot]
-        for message in ours:
+        """Return the texts of the bot's messages in the channel, in order, and mark them as seen."""
+        messages = [m for m in self.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        for message in messages:
             message.is_seen = True
-        return [message.text for message in ours]
+        return [message.text for message in messages]
 
 
 @asynccontextmanager
@@ -67,8 +67,8 @@ async def running_channel() -> AsyncIterator[ChannelHarness]:
             await channel.close()
 
 
-def approval(status: str = "open", **changed: object) -> Message:
-    facts = {
+def approval(status: str = "open", **fields: object) -> Message:
+    defaults = {
         "request_id": "req_1",
         "code": "A7K2",
         "digest": "ab" * 32,
@@ -78,10 +78,10 @@ def approval(status: str = "open", **changed: object) -> Message:
         "fields": (CardField(name="tag", value="v1.4.0"),),
         "requester": Address("person:alice"),
     }
-    return Message(text="A card", card=Card.model_validate(facts | changed))
+    return Message(text="A card", card=Card.model_validate(defaults | fields))
 
 
-async def test_words_are_posted_in_their_thread_and_the_receipt_leads_back_to_them() -> None:
+async def test_text_is_posted_in_its_thread_and_the_receipt_names_it() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         receipt = await here.channel.send(address, Message(text="It is *v1*."), key="thr_1:reply:4")
@@ -95,39 +95,39 @@ async def test_words_are_posted_in_their_thread_and_the_receipt_leads_back_to_th
         }
 
 
-async def test_nothing_that_is_posted_unfolds_or_calls_anybody() -> None:
+async def test_posted_text_unfurls_no_link_and_mentions_no_user() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         await here.channel.send(address, Message(text="<!here> https://evil.example"), key="k")
-        (said,) = [m.visible_text for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
-        assert "<!here>" not in said
+        (text,) = [m.visible_text for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        assert "<!here>" not in text
         here.bot_texts()
         (call,) = [call for call in here.slack.calls if call.method == "chat.postMessage"]
         assert [call.args[name] for name in ("unfurl_links", "unfurl_media", "link_names")] == [False] * 3
 
 
-async def test_the_buttons_of_a_card_are_about_what_it_shows_and_hold_in_its_channel_alone() -> None:
+async def test_buttons_are_signed_for_the_card_and_its_channel() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         await here.channel.send(address, approval(), key="k")
         card = await here.slack.add_person("bob", "U0BOB").wait_for_card(root)
-        about = verify_button_value(KEY, card.controls[0]["value"], here.slack.app.team, OPS)
-        assert about == ButtonValue("req_1", "ab" * 32)
+        button = verify_button_value(KEY, card.controls[0]["value"], here.slack.app.team, OPS)
+        assert button == ButtonValue("req_1", "ab" * 32)
 
 
-async def test_a_settled_card_takes_the_place_of_the_open_one_and_has_no_buttons() -> None:
+async def test_closed_card_replaces_the_open_one() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         receipt = await here.channel.send(address, approval(), key="k")
         card = await here.slack.add_person("bob", "U0BOB").wait_for_card(root)
-        settled = approval("approved", outcome="approved by bob (slack)")
-        changed = await here.channel.send(address, settled, key="s", replaces=receipt)
+        closed = approval("approved", outcome="approved by bob (slack)")
+        changed = await here.channel.send(address, closed, key="s", replaces=receipt)
         assert "approved by bob (slack)" in await card.wait_until_closed()
         assert changed.ref == receipt.ref
         assert changed.digest != receipt.digest
 
 
-async def test_a_card_that_is_gone_is_followed_by_a_new_message_in_its_thread() -> None:
+async def test_deleted_card_is_followed_by_a_new_message() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         receipt = await here.channel.send(address, approval(), key="k")
@@ -135,12 +135,12 @@ async def test_a_card_that_is_gone_is_followed_by_a_new_message_in_its_thread() 
         here.slack.fail_next("chat.update", error="message_not_found")
         denied = approval("denied", outcome="denied")
         sending = asyncio.ensure_future(here.channel.send(address, denied, key="s", replaces=receipt))
-        settled = await _turned(here, sending)
+        closed = await _advance_clock_until_done(here, sending)
         await here.slack.add_person("bob", "U0BOB").wait_for_reply(root, "denied")
-        assert settled.ref != receipt.ref
+        assert closed.ref != receipt.ref
 
 
-async def test_a_person_is_met_in_a_conversation_with_them_alone_where_people_may_answer() -> None:
+async def test_message_to_a_person_starts_a_direct_conversation() -> None:
     async with running_channel() as here:
         bob = here.slack.add_person("bob", "U0BOB")
         receipt = await here.channel.send(Address("slack:T0RAIL/U0BOB"), approval(), key="k")
@@ -151,13 +151,13 @@ async def test_a_person_is_met_in_a_conversation_with_them_alone_where_people_ma
         assert receipt.started.conversation_key == f"{here.slack.app.team}:{receipt.ref}"
 
 
-async def test_a_message_to_a_channel_begins_a_thread_in_which_its_other_parts_are() -> None:
+async def test_other_parts_of_a_channel_message_are_in_its_thread() -> None:
     async with running_channel() as here:
         here.slack.add_channel(OPS)
         long = "\n\n".join(f"Paragraph {n}. " + "x" * 900 for n in range(20))
-        posting = asyncio.ensure_future(here.channel.send(Address(f"slack:{OPS}"), Message(text=long), key="k"))
+        sending = asyncio.ensure_future(here.channel.send(Address(f"slack:{OPS}"), Message(text=long), key="k"))
         first = await here.slack.add_person("bob", "U0BOB").wait_for_reply(text="Paragraph 0.")
-        receipt = await _turned(here, posting)
+        receipt = await _advance_clock_until_done(here, sending)
         parts = here.slack.workspace.thread_messages(OPS, first.message.ts)
         assert [part.thread_ts for part in parts] == [None, first.message.ts]
         assert receipt.started is not None
@@ -165,8 +165,8 @@ async def test_a_message_to_a_channel_begins_a_thread_in_which_its_other_parts_a
         here.bot_texts()
 
 
-async def _turned(here: ChannelHarness, task: "asyncio.Future[Receipt]") -> Receipt:
-    """What comes of it, with time going by."""
+async def _advance_clock_until_done(here: ChannelHarness, task: "asyncio.Future[Receipt]") -> Receipt:
+    """Advance the clock until the task is done and return its result."""
     while not task.done():
         here.clock.advance(seconds=1)
         await asyncio.sleep(0)
@@ -174,10 +174,10 @@ async def _turned(here: ChannelHarness, task: "asyncio.Future[Receipt]") -> Rece
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
-async def test_what_may_have_arrived_is_looked_for_and_stands_there_once(cut: str) -> None:
+async def test_retry_finds_a_message_that_may_have_arrived(cut: str) -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
-        here.slack.cut_next("chat.postMessage", cut)  # type: ignore[arg-type]  # both words are cuts
+        here.slack.cut_next("chat.postMessage", cut)  # type: ignore[arg-type]  # parametrized with its two values
         with pytest.raises(DeliveryUncertain):
             await here.channel.send(address, approval(), key="thr_1:card")
         here.clock.advance(seconds=2)
@@ -187,7 +187,7 @@ async def test_what_may_have_arrived_is_looked_for_and_stands_there_once(cut: st
         assert receipt.ref == f"{OPS}:{card.ts}"
 
 
-async def test_where_we_may_not_look_a_message_is_rather_sent_twice_than_never() -> None:
+async def test_sends_the_message_if_lookup_is_not_permitted() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         here.slack.fail_next("conversations.replies", error="missing_scope")
@@ -195,22 +195,22 @@ async def test_where_we_may_not_look_a_message_is_rather_sent_twice_than_never()
         assert here.bot_texts() == ["hello"]
 
 
-async def test_of_a_message_in_parts_only_those_that_are_missing_are_sent_again() -> None:
+async def test_retry_sends_only_the_missing_parts() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         message = Message(text="a" * 11_000 + "\n\n" + "b" * 2000)
-        posting = asyncio.ensure_future(here.channel.send(address, message, key="k"))
+        sending = asyncio.ensure_future(here.channel.send(address, message, key="k"))
         await here.slack.add_person("bob", "U0BOB").wait_for_reply(text="aaa")
         here.slack.fail_next("chat.postMessage", error="ratelimited", retry_after=30)
         with pytest.raises(DeliveryUncertain) as raised:
-            await _turned(here, posting)
+            await _advance_clock_until_done(here, sending)
         assert raised.value.retry_after == 30
         here.clock.advance(seconds=30)
         await here.channel.send(address, message, key="k", maybe_sent=True)
         assert [text[:1] for text in here.bot_texts()] == ["a", "b"]
 
 
-async def test_what_somebody_else_said_lately_is_not_taken_for_ours() -> None:
+async def test_lookup_ignores_messages_of_other_users() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         alice = here.slack.add_person("alice", "U0ALICE")
@@ -230,7 +230,7 @@ async def test_what_somebody_else_said_lately_is_not_taken_for_ours() -> None:
         ]
 
 
-async def test_what_slack_does_not_take_as_it_is_drawn_is_said_in_plain_text_once() -> None:
+async def test_rejected_card_is_sent_as_plain_text() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         here.slack.fail_next("chat.postMessage", error="invalid_blocks")
@@ -240,20 +240,20 @@ async def test_what_slack_does_not_take_as_it_is_drawn_is_said_in_plain_text_onc
         assert {block["text"]["type"] for block in card.blocks} == {"plain_text"}
 
 
-async def test_long_reply_slack_does_not_take_as_markdown_is_sent_whole_in_plain_text() -> None:
-    whole = "".join(f"line {number} of *many*\n" for number in range(500))
+async def test_rejected_markdown_is_sent_completely_as_plain_text() -> None:
+    text = "".join(f"line {number} of *many*\n" for number in range(500))
     async with running_channel() as here:
         _, address = await here.start_thread()
         here.slack.fail_next("chat.postMessage", error="invalid_blocks")
-        await here.channel.send(address, Message(text=whole), key="k")
+        await here.channel.send(address, Message(text=text), key="k")
         here.bot_texts()
-        ours = [m for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
-        texts = [block["text"] for message in ours for block in message.blocks]
-        assert "".join(text if isinstance(text, str) else text["text"] for text in texts) == whole
-        assert {block["type"] for block in ours[0].blocks} == {"section"}
+        messages = [m for m in here.slack.workspace.channel_messages(OPS) if m.is_from_bot]
+        contents = [block["text"] for message in messages for block in message.blocks]
+        assert "".join(one if isinstance(one, str) else one["text"] for one in contents) == text
+        assert {block["type"] for block in messages[0].blocks} == {"section"}
 
 
-async def test_what_slack_does_not_take_in_plain_text_either_is_given_up() -> None:
+async def test_rejected_plain_text_raises_permanent() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         here.slack.fail_next("chat.postMessage", error="invalid_blocks")
@@ -266,7 +266,7 @@ async def test_what_slack_does_not_take_in_plain_text_either_is_given_up() -> No
     ("code", "error"),
     [("channel_not_found", Permanent), ("token_revoked", ConfigurationError), ("internal_error", Unavailable)],
 )
-async def test_each_kind_of_refusal_has_its_own_consequence(code: str, error: type[Exception]) -> None:
+async def test_slack_errors_map_to_handrail_errors(code: str, error: type[Exception]) -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         here.slack.fail_next("chat.postMessage", error=code)
@@ -276,24 +276,24 @@ async def test_each_kind_of_refusal_has_its_own_consequence(code: str, error: ty
 
 
 @pytest.mark.parametrize("to", ["slack:alice", "slack:C0OPS:", "slack:C0OPS:soon", "slack:T1/C1"])
-async def test_an_address_that_is_no_place_is_refused(to: str) -> None:
+async def test_invalid_address_is_rejected(to: str) -> None:
     async with running_channel() as here:
         with pytest.raises(Permanent):
             await here.channel.send(Address(to), Message(text="hello"), key="k")
 
 
-async def test_a_second_message_to_a_channel_waits_for_a_second() -> None:
+async def test_second_message_to_a_channel_waits_one_second() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         await here.channel.send(address, Message(text="one"), key="k1")
         second = asyncio.ensure_future(here.channel.send(address, Message(text="two"), key="k2"))
         await here.slack.wait_until_quiet()
         assert here.bot_texts() == ["one"]
-        await _turned(here, second)
+        await _advance_clock_until_done(here, second)
         assert here.bot_texts() == ["one", "two"]
 
 
-def test_it_is_a_channel() -> None:
+def test_implements_the_channel_protocol() -> None:
     clock = FakeClock()
 
     async def sleep(_: float) -> None:

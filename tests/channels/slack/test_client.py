@@ -1,4 +1,4 @@
-"""Each call to Slack is made once, and ends in our words: done, again later, never, or nobody knows."""
+"""Each call to Slack is made once and ends with a result or with one of Handrail's errors."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -22,18 +22,18 @@ from tests.fakes.http_server import HttpRequest, HttpResponse, running_http_serv
 from tests.fakes.slack.slack import fake_slack
 
 TOKEN = "xoxb-1-secret"
-_NO_TIME = repeat(0.0)
+_CONSTANT_TIME = repeat(0.0)
 CALL = ("chat.postMessage", {"channel": "C1", "text": "hello"})
 
 
-def answer(body: object, status: int = 200, **headers: str) -> HttpResponse:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HttpResponse(status, {"Content-Type": "application/json", **named}, json.dumps(body).encode())
+def json_response(body: object, status: int = 200, **headers: str) -> HttpResponse:
+    extra = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpResponse(status, {"Content-Type": "application/json", **extra}, json.dumps(body).encode())
 
 
 @asynccontextmanager
 async def slack(
-    reply: HttpResponse, times: Iterator[float] = _NO_TIME
+    reply: HttpResponse, times: Iterator[float] = _CONSTANT_TIME
 ) -> AsyncIterator[tuple[SlackClient, list[HttpRequest]]]:
     seen: list[HttpRequest] = []
 
@@ -49,15 +49,15 @@ async def slack(
             await client.close()
 
 
-async def test_a_call_carries_the_token_and_its_arguments_and_returns_what_slack_says() -> None:
-    async with slack(answer({"ok": True, "ts": "1.2"})) as (client, seen):
+async def test_call_sends_token_and_arguments_and_returns_the_body() -> None:
+    async with slack(json_response({"ok": True, "ts": "1.2"})) as (client, seen):
         assert (await client.call(CALL[0], **CALL[1]))["ts"] == "1.2"
     assert seen[0].path == "/api/chat.postMessage"
     assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
     assert json.loads(seen[0].body) == CALL[1]
 
 
-async def test_what_methods_that_only_look_are_asked_arrives() -> None:
+async def test_form_encoded_methods_receive_their_arguments() -> None:
     async with fake_slack() as slack:
         client = SlackClient(slack.app.bot_token, slack.base_url)
         thread = await slack.add_person("alice", "U0ALICE").post_message("hello", channel="C0OPS")
@@ -66,33 +66,33 @@ async def test_what_methods_that_only_look_are_asked_arrives() -> None:
         await client.close()
 
 
-async def test_proxy_of_the_machine_is_not_taken_unless_it_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")  # of which aiohttp makes an error of no family of ours
+async def test_ignores_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")  # aiohttp raises an unrelated error for it
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    async with slack(answer({"ok": True, "ts": "1.2"})) as (client, _):
+    async with slack(json_response({"ok": True, "ts": "1.2"})) as (client, _):
         assert (await client.call(CALL[0], **CALL[1]))["ts"] == "1.2"
 
 
-async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> None:
-    async with slack(answer({"ok": True}, X_OAuth_Scopes="chat:write,commands")) as (client, _):
-        answered = await client.call_with_headers("auth.test")
-    assert (answered.data, answered.headers["x-oauth-scopes"]) == ({"ok": True}, "chat:write,commands")
+async def test_response_headers_have_lower_case_names() -> None:
+    async with slack(json_response({"ok": True}, X_OAuth_Scopes="chat:write,commands")) as (client, _):
+        response = await client.call_with_headers("auth.test")
+    assert (response.data, response.headers["x-oauth-scopes"]) == ({"ok": True}, "chat:write,commands")
 
 
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="7"), Unavailable),
-        (answer({"ok": False, "error": "internal_error"}), Unavailable),
-        (answer({"ok": False, "error": "channel_not_found"}), Permanent),
-        (answer({"ok": False, "error": "invalid_auth"}), ConfigurationError),
-        (answer({"ok": False, "error": "invalid_blocks"}), ContentRejected),
-        (answer({"ok": False, "error": "message_not_found"}), MessageNotEditable),
-        (answer({"ok": False, "error": "fatal_error"}), DeliveryUncertain),
-        (answer({"ok": False, "error": "service_unavailable"}, 503), Unavailable),
-        (answer({"ok": False}), DeliveryUncertain),
-        (answer([]), DeliveryUncertain),
-        (answer(["ok"]), DeliveryUncertain),
+        (json_response({"ok": False, "error": "ratelimited"}, 429, Retry_After="7"), Unavailable),
+        (json_response({"ok": False, "error": "internal_error"}), Unavailable),
+        (json_response({"ok": False, "error": "channel_not_found"}), Permanent),
+        (json_response({"ok": False, "error": "invalid_auth"}), ConfigurationError),
+        (json_response({"ok": False, "error": "invalid_blocks"}), ContentRejected),
+        (json_response({"ok": False, "error": "message_not_found"}), MessageNotEditable),
+        (json_response({"ok": False, "error": "fatal_error"}), DeliveryUncertain),
+        (json_response({"ok": False, "error": "service_unavailable"}, 503), Unavailable),
+        (json_response({"ok": False}), DeliveryUncertain),
+        (json_response([]), DeliveryUncertain),
+        (json_response(["ok"]), DeliveryUncertain),
         (HttpResponse(503, {"Content-Type": "text/html"}, b"<html>busy</html>"), DeliveryUncertain),
         (HttpResponse(200, {"Content-Type": "text/html"}, b"<html>busy</html>"), DeliveryUncertain),
         (HttpResponse(200, {"Content-Type": "text/html"}, b""), DeliveryUncertain),
@@ -106,7 +106,7 @@ async def test_who_needs_the_headers_gets_them_under_names_in_lower_case() -> No
     ],
     ids=lambda value: "" if isinstance(value, HttpResponse) else value.__name__,
 )
-async def test_every_end_of_a_call_has_one_error_and_the_call_is_made_once(
+async def test_failed_call_raises_one_error_and_is_not_repeated(
     reply: HttpResponse, error: type[HandrailError]
 ) -> None:
     async with slack(reply) as (client, seen):
@@ -117,19 +117,19 @@ async def test_every_end_of_a_call_has_one_error_and_the_call_is_made_once(
     assert TOKEN not in str(raised.value)
 
 
-async def test_a_method_slack_wants_left_alone_is_not_called_before_its_time() -> None:
-    too_fast = answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
+async def test_rate_limited_method_is_not_called_before_its_time() -> None:
+    rate_limited = json_response({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
     times = iter([100.0, 100.0, 129.0, 130.0, 130.0])
-    async with slack(too_fast, times) as (client, seen):
-        for called, rest in ((1, 30.0), (1, 1.0), (2, 30.0)):
+    async with slack(rate_limited, times) as (client, seen):
+        for call_count, retry_after in ((1, 30.0), (1, 1.0), (2, 30.0)):
             with pytest.raises(Unavailable) as raised:
                 await client.call(*CALL[:1])
-            assert (len(seen), raised.value.retry_after) == (called, rest)
+            assert (len(seen), raised.value.retry_after) == (call_count, retry_after)
 
 
-async def test_a_limit_in_one_channel_leaves_the_other_channels_alone() -> None:
-    too_fast = answer({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
-    async with slack(too_fast) as (client, seen):
+async def test_rate_limit_of_one_channel_does_not_affect_others() -> None:
+    rate_limited = json_response({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
+    async with slack(rate_limited) as (client, seen):
         for channel in ("C1", "C2", "C1"):
             with pytest.raises(Unavailable):
                 await client.call("chat.postMessage", channel=channel, text="hello")
@@ -151,19 +151,19 @@ async def test_a_limit_in_one_channel_leaves_the_other_channels_alone() -> None:
         "file:///etc",
     ],
 )
-async def test_a_response_url_of_another_server_is_not_called(url: str) -> None:
+async def test_response_url_of_another_server_is_rejected(url: str) -> None:
     client = SlackClient(TOKEN)
     with pytest.raises(Forbidden):
         await client.post_to_response_url(url, "hello")
 
 
-async def test_a_response_url_of_the_server_of_the_api_is_called_and_follows_no_redirect() -> None:
+async def test_response_url_of_the_api_server_follows_no_redirect() -> None:
     async with slack(HttpResponse(302, {"Location": "http://127.0.0.1:1/"}, b"")) as (client, seen):
         await client.post_to_response_url(client.base_url.replace("/api/", "/response/R1"), "hello")
     assert [request.path for request in seen] == ["/response/R1"]
 
 
-async def test_a_server_that_is_not_there_has_done_nothing() -> None:
+async def test_unreachable_server_raises_unavailable() -> None:
     client = SlackClient(TOKEN, "http://127.0.0.1:1/api/", timeout_seconds=5)
     with pytest.raises(Unavailable) as raised:
         await client.call("auth.test")
@@ -171,13 +171,15 @@ async def test_a_server_that_is_not_there_has_done_nothing() -> None:
     assert type(raised.value) is Unavailable
 
 
-@pytest.mark.parametrize(("said", "pause"), [("7", 7.0), ("0", 0.0), ("soon", None), ("-1", None), ("\u0667", None)])
-def test_only_a_time_in_whole_seconds_is_a_time(said: str, pause: float | None) -> None:
-    error = error_from_response("ratelimited", status=429, headers={"retry-after": said})
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("0", 0.0), ("soon", None), ("-1", None), ("\u0667", None)]
+)
+def test_retry_after_must_be_whole_seconds(header: str, seconds: float | None) -> None:
+    error = error_from_response("ratelimited", status=429, headers={"retry-after": header})
     assert isinstance(error, Retryable)
-    assert error.retry_after == pause
+    assert error.retry_after == seconds
 
 
-def test_a_code_nobody_has_told_us_of_is_final() -> None:
+def test_unknown_error_code_is_permanent() -> None:
     assert type(error_from_response("something_new")) is Permanent
     assert "something_new" in str(error_from_response("something_new"))

@@ -40,7 +40,7 @@ def approved(by: str) -> Request:
 
 
 @pytest.mark.parametrize(
-    "notice",
+    "reply",
     [
         help_reply(),
         unknown_subcommand_reply("dance"),
@@ -50,53 +50,53 @@ def approved(by: str) -> Request:
         rejection_reply("too late"),
     ],
 )
-def test_what_one_person_is_told_nobody_else_sees_and_no_card_goes_for_it(notice: EphemeralReply) -> None:
-    assert (notice["response_type"], notice["replace_original"]) == ("ephemeral", False)
-    assert notice["text"]
+def test_replies_are_ephemeral_and_replace_no_card(reply: EphemeralReply) -> None:
+    assert (reply["response_type"], reply["replace_original"]) == ("ephemeral", False)
+    assert reply["text"]
 
 
-def test_help_names_every_subcommand_and_what_the_agent_understands() -> None:
-    told = help_reply("I am deploy. You can tell me:\n- list tags: lists the newest tags")["text"]
-    assert all(f"/handrail {name}: {does}" in told for name, does in SUBCOMMANDS.items())
-    assert "- list tags: lists the newest tags" in told.splitlines()
+def test_help_lists_subcommands_and_the_agent_help() -> None:
+    text = help_reply("I am deploy. You can tell me:\n- list tags: lists the newest tags")["text"]
+    assert all(f"/handrail {name}: {description}" in text for name, description in SUBCOMMANDS.items())
+    assert "- list tags: lists the newest tags" in text.splitlines()
 
 
-def test_an_unknown_subcommand_is_quoted_and_those_there_are_are_named() -> None:
+def test_unknown_subcommand_reply_lists_the_known_ones() -> None:
     assert (
         unknown_subcommand_reply("dance")["text"]
-        == "I do not know “dance”. There are: status, approvals, whoami, cancel, help."
+        == "Unknown command “dance”. Use one of these: status, approvals, whoami, cancel, help."
     )
     assert "&lt;!channel&gt;" in unknown_subcommand_reply(HOSTILE)["text"]
 
 
-def test_the_status_lists_threads_and_counts_requests() -> None:
+def test_status_lists_threads_and_counts_requests() -> None:
     row = ThreadSummary("deploy", "running", "what is deployed?", AT)
-    notice = status_reply(Overview(BY, ALICE, (PendingRequest(question()),), (row,)))
-    assert notice["text"] == "1 open request for you, 1 of your threads"
-    assert visible_texts(notice["blocks"])[1] == "what is deployed?"
+    reply = status_reply(Overview(BY, ALICE, (PendingRequest(question()),), (row,)))
+    assert reply["text"] == "1 open request for you, 1 thread of yours"
+    assert visible_texts(reply["blocks"])[1] == "what is deployed?"
 
 
-def test_approvals_lists_what_waits() -> None:
-    notice = approvals_reply(
+def test_approvals_lists_pending_requests() -> None:
+    reply = approvals_reply(
         Overview(BY, ALICE, (PendingRequest(approval()), PendingRequest(question(question="Where to?"))))
     )
-    assert notice["text"] == "2 open requests for you"
-    told = visible_texts(notice["blocks"])
-    assert "walker asks: Where to?" in told
-    assert told.count("code ABCDE") == 2
+    assert reply["text"] == "2 open requests for you"
+    texts = visible_texts(reply["blocks"])
+    assert "walker asks: Where to?" in texts
+    assert texts.count("code ABCDE") == 2
 
 
-def test_whoami_tells_a_person_their_name_and_a_stranger_their_address() -> None:
+def test_whoami_shows_the_person_or_the_address() -> None:
     assert whoami_reply(Overview(BY, ALICE))["text"] == "You are Alice Ng (alice), with the roles release."
     assert "T0HOME/U0ALICE" in whoami_reply(Overview(BY))["text"]
 
 
 @pytest.mark.parametrize(
-    ("error", "request_", "told"),
+    ("error", "request_", "expected"),
     [
-        ("whoever asked may not approve it", None, ["This did not count: whoever asked may not approve it"]),
-        ("you may not do this", approval(), ["This did not count: you may not do this"]),
-        ("it ran out", approval(status="expired"), ["It ended so: no answer in time."]),
+        ("you may not approve", None, ["Your response was not accepted: you may not approve"]),
+        ("you may not do this", approval(), ["Your response was not accepted: you may not do this"]),
+        ("it ran out", approval(status="expired"), ["Outcome of the request: no answer in time."]),
         (
             "request ABCDE is settled: approved",
             approved("bob"),
@@ -104,39 +104,39 @@ def test_whoami_tells_a_person_their_name_and_a_stranger_their_address() -> None
         ),
     ],
 )
-def test_a_click_that_did_not_count_is_explained(error: str, request_: Request | None, told: list[str]) -> None:
-    notice = rejection_reply(error, request_)
-    assert all(text in notice["text"] for text in told)
-    assert ("It ended so" in notice["text"]) == (request_ is not None and request_.status != "open")
+def test_rejected_click_is_explained(error: str, request_: Request | None, expected: list[str]) -> None:
+    reply = rejection_reply(error, request_)
+    assert all(text in reply["text"] for text in expected)
+    assert ("Outcome of the request" in reply["text"]) == (request_ is not None and request_.status != "open")
 
 
-def test_text_of_others_is_escaped_where_slack_reads_it_and_plain_where_it_does_not() -> None:
-    notice = rejection_reply(HOSTILE)
-    assert ESCAPED in notice["text"]
-    assert HOSTILE.split("\n")[0] in visible_texts(notice["blocks"])[0]
-    assert "\\u202e" in notice["text"]
+def test_untrusted_text_is_escaped_in_mrkdwn_only() -> None:
+    reply = rejection_reply(HOSTILE)
+    assert ESCAPED in reply["text"]
+    assert HOSTILE.split("\n")[0] in visible_texts(reply["blocks"])[0]
+    assert "\\u202e" in reply["text"]
 
 
-def fits(notice: EphemeralReply) -> None:
-    check_blocks(notice["blocks"])
-    assert is_inert(notice["blocks"])
-    assert 0 < len(notice["text"]) <= 3000
-    assert "<" not in notice["text"]
+def check_reply(reply: EphemeralReply) -> None:
+    check_blocks(reply["blocks"])
+    assert is_inert(reply["blocks"])
+    assert 0 < len(reply["text"]) <= 3000
+    assert "<" not in reply["text"]
 
 
 @given(overviews)
-def test_any_overview_fits_a_notice(overview: Overview) -> None:
-    for notice in (status_reply(overview), approvals_reply(overview), whoami_reply(overview)):
-        fits(notice)
+def test_any_overview_yields_valid_replies(overview: Overview) -> None:
+    for reply in (status_reply(overview), approvals_reply(overview), whoami_reply(overview)):
+        check_reply(reply)
 
 
 @given(hostile_texts, hostile_texts)
-def test_any_words_fit_a_notice(one: str, other: str) -> None:
-    settled: Any = approval(status="superseded", question=other)
-    for notice in (
+def test_any_text_yields_valid_replies(one: str, other: str) -> None:
+    closed: Any = approval(status="superseded", question=other)
+    for reply in (
         help_reply(one),
         unknown_subcommand_reply(one),
         rejection_reply(one),
-        rejection_reply(other, settled),
+        rejection_reply(other, closed),
     ):
-        fits(notice)
+        check_reply(reply)

@@ -1,4 +1,4 @@
-"""No link in the words of others leads anywhere: each is in code, wherever a parser of Markdown may see one."""
+"""Links in untrusted Markdown become code wherever any Markdown parser may see a link."""
 
 import re
 import time
@@ -55,8 +55,8 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=30).map("".join)
 
 
-def words_outside_code(markdown: str) -> list[str]:
-    """Return the words that a parser of Markdown does not take for code, in each of its readings."""
+def texts_outside_code(markdown: str) -> list[str]:
+    """Return the texts outside code spans, as each of the parsers sees them."""
     tokens = [token for parser in PARSERS for token in parser.parse(markdown)]
     inner = [child for token in tokens for child in token.children or ()]
     return [child.content for child in inner if child.type != "code_inline"]
@@ -78,42 +78,42 @@ def has_link(text: str) -> bool:
 @example(f"~~~\n```\nx\n~~~\n{URL}\n")
 @example(f"- a\n  ```\n  code\n{URL}\n  ```\n  {URL}")
 @example(f"`` a ` b\n`` `{URL} `")
-def test_no_parser_of_markdown_finds_a_link_outside_of_code(text: str) -> None:
-    assert [words for words in words_outside_code(put_links_in_code(text)) if has_link(words)] == []
+def test_no_parser_finds_a_link_outside_code(text: str) -> None:
+    assert [outside for outside in texts_outside_code(put_links_in_code(text)) if has_link(outside)] == []
 
 
 @given(TEXTS)
 @settings(max_examples=250)
-def test_nothing_is_changed_but_backticks_and_blanks_are_added(text: str) -> None:
-    shown = put_links_in_code(text)
-    assert re.sub(r"[`\s]", "", shown) == re.sub(r"[`\s]", "", text)
-    assert len(shown) <= MAX_GROWTH * len(text)
-    assert put_links_in_code(shown) == shown
+def test_only_backticks_and_spaces_are_added(text: str) -> None:
+    converted = put_links_in_code(text)
+    assert re.sub(r"[`\s]", "", converted) == re.sub(r"[`\s]", "", text)
+    assert len(converted) <= MAX_GROWTH * len(text)
+    assert put_links_in_code(converted) == converted
 
 
 @given(st.text())
-def test_a_text_without_links_stays_as_it_is(text: str) -> None:
+def test_text_without_links_is_unchanged(text: str) -> None:
     text = re.sub(r"[@./:]", "", text)
     assert put_links_in_code(text) == text
 
 
 @given(TEXTS, st.integers(0, 200), st.integers(0, 200))
 @settings(max_examples=250)
-def test_a_beginning_is_the_beginning_of_a_longer_one(text: str, cut: int, longest: int) -> None:
-    shorter, longer = (put_links_of_prefix_in_code(beginning, longest) for beginning in (text[:cut], text))
+def test_longer_prefix_extends_the_shorter_result(text: str, cut: int, max_length: int) -> None:
+    shorter, longer = (put_links_of_prefix_in_code(beginning, max_length) for beginning in (text[:cut], text))
     assert longer.startswith(shorter)
-    assert len(longer) <= longest
+    assert len(longer) <= max_length
 
 
 @given(TEXTS, st.integers(0, 200))
 @settings(max_examples=250)
-def test_no_parser_finds_a_link_in_a_beginning(text: str, longest: int) -> None:
-    shown = put_links_of_prefix_in_code(text, longest)
-    assert [words for words in words_outside_code(shown) if has_link(words)] == []
+def test_no_parser_finds_a_link_in_a_prefix(text: str, max_length: int) -> None:
+    converted = put_links_of_prefix_in_code(text, max_length)
+    assert [outside for outside in texts_outside_code(converted) if has_link(outside)] == []
 
 
 @pytest.mark.parametrize(
-    ("written", "shown"),
+    ("markdown", "converted"),
     [
         ("see https://a.example.", "see `https://a.example`."),
         ("(https://en.example/wiki/Rail_(bar))", "(`https://en.example/wiki/Rail_(bar)`)"),
@@ -134,15 +134,15 @@ def test_no_parser_finds_a_link_in_a_beginning(text: str, longest: int) -> None:
         ),
     ],
 )
-def test_links_are_written_as_code_and_all_else_as_it_was(written: str, shown: str) -> None:
-    assert put_links_in_code(written) == shown
+def test_converts_links_and_nothing_else(markdown: str, converted: str) -> None:
+    assert put_links_in_code(markdown) == converted
 
 
 @pytest.mark.parametrize(
     "repeated", ["a", "`", "``` ", "https://a", "a://b`", "www.", "@a", ".a/", "|`", "\\", ")", "a@b.c,"]
 )
-def test_a_long_text_takes_a_few_milliseconds(repeated: str) -> None:
+def test_long_text_is_converted_in_linear_time(repeated: str) -> None:
     for text in (repeated * (16_000 // len(repeated)), "".join("`" * n + " " for n in range(170)) + repeated * 50):
-        began = time.process_time()
+        started_at = time.process_time()
         put_links_in_code(text)
-        assert time.process_time() - began < 0.1
+        assert time.process_time() - started_at < 0.1

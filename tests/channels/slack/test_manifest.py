@@ -1,4 +1,4 @@
-"""The manifest asks for what is used and for nothing else, in the shapes and lengths Slack takes."""
+"""The manifest requests exactly what is used, within Slack's formats and lengths."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SOCKET = build_manifest("https://rail.example.com", socket_mode=True)
 URL = "https://rail.example.com/channels/slack/events"
 
 # docs.slack.dev/reference/methods and docs.slack.dev/reference/events, under "Scopes"; for agents docs.slack.dev/ai
-OF_METHODS = {
+METHOD_SCOPES = {
     "apps.connections.open": (),
     "assistant.threads.setStatus": ("chat:write",),
     "assistant.threads.setSuggestedPrompts": ("assistant:write",),
@@ -35,7 +35,7 @@ OF_METHODS = {
     "views.open": (),
     "views.publish": (),
 }
-OF_EVENTS = {
+EVENT_SCOPES = {
     "agent_session_stopped": ("assistant:write",),
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
@@ -44,10 +44,10 @@ OF_EVENTS = {
     "message.im": ("im:history",),
     "message.mpim": ("mpim:history",),
 }
-OF_FEATURES = {"slash_commands": ("commands",), "shortcuts": ("commands",), "agent_view": ("assistant:write",)}
+FEATURE_SCOPES = {"slash_commands": ("commands",), "shortcuts": ("commands",), "agent_view": ("assistant:write",)}
 
-# github.com/slackapi/manifest-schema; of the agent view it says nothing, so that is kept short
-LONGEST = {
+# github.com/slackapi/manifest-schema; it does not cover the agent view, so its limit is an assumption
+MAX_LENGTHS = {
     "name": 24,
     "description": 140,
     "display_name": 80,
@@ -58,47 +58,49 @@ LONGEST = {
 }
 
 
-def test_the_scopes_are_those_of_what_is_used_and_no_others() -> None:
-    needed = {scope for uses in (OF_METHODS, OF_EVENTS, OF_FEATURES) for scopes in uses.values() for scope in scopes}
+def test_scopes_are_exactly_those_in_use() -> None:
+    needed = {
+        scope for uses in (METHOD_SCOPES, EVENT_SCOPES, FEATURE_SCOPES) for scopes in uses.values() for scope in scopes
+    }
     assert set(SCOPES) == needed
     assert HTTP["oauth_config"]["scopes"] == {"bot": sorted(needed)}
     assert all(SCOPES.values())
 
 
-def test_every_event_that_is_asked_for_is_one_whose_scope_is_known() -> None:
-    assert HTTP["settings"]["event_subscriptions"]["bot_events"] == list(BOT_EVENTS) == sorted(OF_EVENTS)
+def test_subscribed_events_have_known_scopes() -> None:
+    assert HTTP["settings"]["event_subscriptions"]["bot_events"] == list(BOT_EVENTS) == sorted(EVENT_SCOPES)
 
 
 @pytest.mark.parametrize("name", ["session_stopped", "home_opened", "mention", "thread_reply", "direct_message"])
-def test_what_the_manifest_asks_for_is_understood(name: str) -> None:
+def test_subscribed_events_are_parsed(name: str) -> None:
     kind = load_payload(name)["event"]["type"]
     assert kind in {event.partition(".")[0] for event in BOT_EVENTS}
     assert not isinstance(parse_recorded(name), Ignored)
 
 
-def test_over_http_everything_comes_in_at_one_address() -> None:
+def test_http_uses_one_request_url() -> None:
     settings, (command,) = HTTP["settings"], HTTP["features"]["slash_commands"]
     assert settings["event_subscriptions"]["request_url"] == settings["interactivity"]["request_url"] == URL
     assert command["url"] == URL
     assert settings["socket_mode_enabled"] is False
 
 
-def test_a_slash_at_the_end_of_the_public_url_is_not_doubled() -> None:
+def test_trailing_slash_of_the_public_url_is_removed() -> None:
     assert build_manifest("https://rail.example.com/", socket_mode=False) == HTTP
 
 
-def test_socket_mode_needs_no_address_and_names_none() -> None:
+def test_socket_mode_manifest_has_no_url() -> None:
     assert SOCKET["settings"]["socket_mode_enabled"] is True
     assert "rail.example.com" not in json.dumps(SOCKET)
 
 
-def test_but_for_the_transport_both_manifests_are_the_same() -> None:
+def test_manifests_differ_only_in_the_transport() -> None:
     assert SOCKET["oauth_config"] == HTTP["oauth_config"]
     assert SOCKET["display_information"] == HTTP["display_information"]
     assert {**SOCKET["features"], "slash_commands": []} == {**HTTP["features"], "slash_commands": []}
 
 
-def test_people_find_the_bot_in_all_the_places_they_look() -> None:
+def test_manifest_enables_all_entry_points() -> None:
     features = SOCKET["features"]
     home = {"home_tab_enabled": True, "messages_tab_enabled": True, "messages_tab_read_only_enabled": False}
     assert features["app_home"] == home
@@ -110,23 +112,23 @@ def test_people_find_the_bot_in_all_the_places_they_look() -> None:
     assert SOCKET["settings"]["interactivity"]["is_enabled"] is True
 
 
-def test_the_agent_view_is_the_new_one_and_suggests_something() -> None:
+def test_agent_view_has_suggested_prompts() -> None:
     assert "assistant_view" not in SOCKET["features"]
     prompts = SOCKET["features"]["agent_view"]["suggested_prompts"]
     assert 1 <= len(prompts) <= 4
     assert all(prompt.keys() == {"title", "message"} for prompt in prompts)
 
 
-def test_another_name_is_the_name_of_app_and_bot() -> None:
-    named = build_manifest("https://x.example.com", socket_mode=True, name="Railway")
-    assert named["display_information"]["name"] == named["features"]["bot_user"]["display_name"] == "Railway"
+def test_name_applies_to_app_and_bot() -> None:
+    renamed = build_manifest("https://x.example.com", socket_mode=True, name="Railway")
+    assert renamed["display_information"]["name"] == renamed["features"]["bot_user"]["display_name"] == "Railway"
 
 
-@pytest.mark.parametrize("whole", [HTTP, SOCKET])
-def test_no_text_is_longer_than_slack_takes(whole: dict[str, Any]) -> None:
-    found = list(texts(whole))
-    assert {name for name, _ in found} >= LONGEST.keys()
-    assert [text for name, text in found if not 0 < len(text) <= LONGEST.get(name, 3000)] == []
+@pytest.mark.parametrize("manifest", [HTTP, SOCKET])
+def test_texts_are_within_slack_limits(manifest: dict[str, Any]) -> None:
+    found = list(texts(manifest))
+    assert {name for name, _ in found} >= MAX_LENGTHS.keys()
+    assert [text for name, text in found if not 0 < len(text) <= MAX_LENGTHS.get(name, 3000)] == []
 
 
 def texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -152,10 +154,10 @@ def texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         "https://laptop.local",
     ],
 )
-def test_what_slack_cannot_reach_is_told(url: str) -> None:
+def test_unreachable_url_has_a_reason(url: str) -> None:
     assert unreachable_reason(url)
 
 
 @pytest.mark.parametrize("url", ["https://rail.example.com", "https://rail.example.com:8443/x", "https://8.8.8.8"])
-def test_what_slack_can_reach_is_not_objected_to(url: str) -> None:
+def test_reachable_url_has_no_reason(url: str) -> None:
     assert unreachable_reason(url) is None

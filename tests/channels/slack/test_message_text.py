@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from channels.slack.message_text import extract_text, mrkdwn_to_text
 
 
-def rich(*parts: dict[str, Any]) -> dict[str, Any]:
+def rich_text(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"blocks": [{"type": "rich_text", "elements": list(parts)}], "text": "not this"}
 
 
-def said(text: str) -> dict[str, Any]:
+def text_element(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("message", "expected"),
     [
         ("a &lt;b&gt; &amp; c", "a <b> & c"),
         ("&amp;lt;", "&lt;"),
@@ -27,13 +27,13 @@ def said(text: str) -> dict[str, Any]:
         ("1 < 2 <", "1 < 2 <"),
     ],
 )
-def test_escapes_of_slack_are_undone(written: str, read: str) -> None:
-    assert mrkdwn_to_text(written) == read
+def test_mrkdwn_is_decoded(message: str, expected: str) -> None:
+    assert mrkdwn_to_text(message) == expected
 
 
-def test_blocks_are_read_before_the_text() -> None:
-    parts = {"type": "rich_text_section", "elements": [said("<@U9> & "), {"type": "user", "user_id": "U1"}]}
-    assert extract_text(rich(parts)) == "<@U9> & @U1"
+def test_blocks_take_precedence_over_text() -> None:
+    parts = {"type": "rich_text_section", "elements": [text_element("<@U9> & "), {"type": "user", "user_id": "U1"}]}
+    assert extract_text(rich_text(parts)) == "<@U9> & @U1"
 
 
 def mention(user: str = "U0BOT") -> dict[str, Any]:
@@ -41,7 +41,7 @@ def mention(user: str = "U0BOT") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("message", "expected"),
     [
         ("list tags <@U0BOT>", "list tags"),
         ("hey <@U0BOT> list tags", "hey list tags"),
@@ -57,17 +57,20 @@ def mention(user: str = "U0BOT") -> dict[str, Any]:
         ("<@U0BOT>", ""),
     ],
 )
-def test_the_own_name_of_the_bot_is_left_out_anywhere(written: str, read: str) -> None:
-    assert extract_text({"text": written}, "U0BOT") == read
+def test_mentions_of_the_bot_are_removed(message: str, expected: str) -> None:
+    assert extract_text({"text": message}, "U0BOT") == expected
 
 
-def test_the_own_name_is_left_out_of_rich_text() -> None:
-    parts = {"type": "rich_text_section", "elements": [said("hey "), mention(), said(" list tags "), mention("U0BOB")]}
-    assert extract_text(rich(parts), "U0BOT") == "hey list tags @U0BOB"
+def test_mentions_of_the_bot_are_removed_from_rich_text() -> None:
+    parts = {
+        "type": "rich_text_section",
+        "elements": [text_element("hey "), mention(), text_element(" list tags "), mention("U0BOB")],
+    }
+    assert extract_text(rich_text(parts), "U0BOT") == "hey list tags @U0BOB"
 
 
 @pytest.mark.parametrize(
-    ("url", "label", "read"),
+    ("url", "label", "expected"),
     [
         ("http://api.example.com", "api.example.com", "api.example.com"),
         ("https://api.example.com/", "https://api.example.com", "https://api.example.com"),
@@ -82,38 +85,43 @@ def test_the_own_name_is_left_out_of_rich_text() -> None:
         ("tel:+15551234567", "call me", "call me (tel:+15551234567)"),
     ],
 )
-def test_a_link_that_slack_made_reads_as_it_was_typed(url: str, label: str, read: str) -> None:
-    assert extract_text({"text": f"ping <{url}|{label}> now"}) == f"ping {read} now"
+def test_autolinked_text_reads_as_typed(url: str, label: str, expected: str) -> None:
+    assert extract_text({"text": f"ping <{url}|{label}> now"}) == f"ping {expected} now"
     link = {"type": "link", "url": url, "text": label}
-    assert extract_text(rich({"type": "rich_text_section", "elements": [said("ping "), link]})) == f"ping {read}"
+    assert (
+        extract_text(rich_text({"type": "rich_text_section", "elements": [text_element("ping "), link]}))
+        == f"ping {expected}"
+    )
 
 
 @pytest.mark.parametrize("text", ["⚠️ careful", "\u0645\u06cc\u200c\u062e\u0648", "👩\u200d💻", "❤️\u200d🔥"])
-def test_joiners_and_variation_selectors_are_read_as_they_are(text: str) -> None:
+def test_joiners_and_variation_selectors_are_kept(text: str) -> None:
     assert extract_text({"text": text}) == text
-    assert extract_text(rich({"type": "rich_text_section", "elements": [said(text)]})) == text
+    assert extract_text(rich_text({"type": "rich_text_section", "elements": [text_element(text)]})) == text
 
 
-def test_lists_code_and_quotes_keep_their_form() -> None:
-    item = {"type": "rich_text_section", "elements": [said("one")]}
+def test_lists_code_and_quotes_keep_their_markup() -> None:
+    item = {"type": "rich_text_section", "elements": [text_element("one")]}
     numbered = {"type": "rich_text_list", "style": "ordered", "indent": 1, "elements": [item, item]}
-    code = {"type": "rich_text_preformatted", "elements": [said("x = 1")]}
-    quote = {"type": "rich_text_quote", "elements": [said("so\nhe said")]}
-    assert extract_text(rich(numbered, code, quote)) == "  1. one\n  2. one\n```\nx = 1\n```\n> so\n> he said".strip()
+    code = {"type": "rich_text_preformatted", "elements": [text_element("x = 1")]}
+    quote = {"type": "rich_text_quote", "elements": [text_element("so\nhe said")]}
+    assert (
+        extract_text(rich_text(numbered, code, quote)) == "  1. one\n  2. one\n```\nx = 1\n```\n> so\n> he said".strip()
+    )
 
 
-def test_links_say_where_they_lead() -> None:
+def test_links_show_their_url() -> None:
     link = {"type": "link", "url": "https://a.example", "text": "bank"}
     bare = {"type": "link", "url": "https://a.example"}
     mark = {"type": "emoji", "name": "tada"}
     parts = {
         "type": "rich_text_section",
-        "elements": [link, said(" "), bare, mark, {"type": "broadcast", "range": "here"}],
+        "elements": [link, text_element(" "), bare, mark, {"type": "broadcast", "range": "here"}],
     }
-    assert extract_text(rich(parts)) == "bank (https://a.example) https://a.example:tada:@here"
+    assert extract_text(rich_text(parts)) == "bank (https://a.example) https://a.example:tada:@here"
 
 
-def test_what_apps_write_in_sections_is_read() -> None:
+def test_text_of_app_blocks_is_extracted() -> None:
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": "A & B"}},
         {
@@ -128,30 +136,30 @@ def test_what_apps_write_in_sections_is_read() -> None:
     assert extract_text({"blocks": blocks}) == "A & B\n<1>\nf\nc\n**m**"
 
 
-def test_without_readable_blocks_the_text_is_read() -> None:
-    assert extract_text({"blocks": [{"type": "unheard_of"}], "text": "a &amp; b"}) == "a & b"
+def test_text_is_used_without_known_blocks() -> None:
+    assert extract_text({"blocks": [{"type": "unknown"}], "text": "a &amp; b"}) == "a & b"
 
 
-def test_rich_text_without_an_end_is_read_as_far_as_anybody_would() -> None:
-    inner: dict[str, Any] = {"type": "rich_text_section", "elements": [said("deep")]}
+def test_nesting_of_rich_text_is_limited() -> None:
+    inner: dict[str, Any] = {"type": "rich_text_section", "elements": [text_element("deep")]}
     for _ in range(500):
         inner = {"type": "rich_text_list", "elements": [inner]}
-    assert "deep" not in extract_text(rich(inner))
+    assert "deep" not in extract_text(rich_text(inner))
 
 
-def test_a_nul_is_no_character_anybody_typed() -> None:
+def test_nul_is_replaced() -> None:
     assert extract_text({"text": "a\x00b"}) == "a\ufffdb"
 
 
 @given(st.lists(st.sampled_from(["<@U0BOT>", "<@U0BOT|x>", " ", "a", ":", ",", "\n", "!", "<@U1>"]), max_size=12))
-def test_wherever_the_own_name_stands_the_words_are_kept(parts: list[str]) -> None:
-    read = extract_text({"text": "".join(parts)}, "U0BOT")
-    assert "U0BOT" not in read
-    assert read.count("a") == parts.count("a")
-    assert read.count("@U1") == parts.count("<@U1>")
+def test_removing_mentions_keeps_other_text(parts: list[str]) -> None:
+    text = extract_text({"text": "".join(parts)}, "U0BOT")
+    assert "U0BOT" not in text
+    assert text.count("a") == parts.count("a")
+    assert text.count("@U1") == parts.count("<@U1>")
 
 
 @given(st.text())
-def test_escaped_text_reads_as_what_was_meant(text: str) -> None:
+def test_escaped_text_round_trips(text: str) -> None:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert mrkdwn_to_text(escaped) == text.replace("\x00", "\ufffd")

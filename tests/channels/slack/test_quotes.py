@@ -1,4 +1,4 @@
-"""What others wrote is read out of forwarded messages and attachments, and kept apart from the message's own words."""
+"""Quotes are extracted from forwarded messages and attachments, separate from the message's own text."""
 
 from typing import Any
 
@@ -13,39 +13,43 @@ from channels.slack.quotes import describe_author, extract_quotes
 TABLE = {"type": "table", "rows": [[{"type": "raw_text", "text": "db-7"}]]}
 
 
-def said(text: str) -> dict[str, Any]:
+def rich_text(text: str) -> dict[str, Any]:
     elements = [{"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}]
     return {"blocks": [{"type": "rich_text", "elements": elements}]}
 
 
-def shared(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
+def forwarded(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
     blocks = [{"team": "T0HOME", "channel": "C0DEV", "ts": "1.1", "message": message} for message in messages]
-    return {"is_share": True, "from_url": "https://x", "author_id": "U0EVE", "message_blocks": blocks, **more}
+    return {"is_share": True, "from_url": "https://x", "author_id": "U0EVE", "message_blocks": blocks, **fields}
 
 
 @pytest.mark.parametrize(
     ("attachment", "text", "author"),
     [
-        (shared(said("disk <full>"), author_name="Eve"), "disk <full>", "Eve (U0EVE)"),
-        (shared(text="a &lt;b&gt;", fallback="no"), "a <b>", "U0EVE"),
-        (shared(author_id=None, fallback="eve: hi"), "eve: hi", "somebody else"),
+        (forwarded(rich_text("disk <full>"), author_name="Eve"), "disk <full>", "Eve (U0EVE)"),
+        (forwarded(text="a &lt;b&gt;", fallback="no"), "a <b>", "U0EVE"),
+        (forwarded(author_id=None, fallback="eve: hi"), "eve: hi", "another person"),
         ({"is_msg_unfurl": True, "from_url": "https://x", "text": "hi", "author_subname": "eve"}, "hi", "eve"),
         ({"fallback": "build failed"}, "build failed", "an app"),
         ({"fallback": "no", "title": "Build", "text": "<https://ci|failed>"}, "Build\nfailed (https://ci)", "an app"),
-        ({"fallback": "no", **said("in blocks")}, "in blocks", "an app"),
-        (shared(said("hi"), author_name="Eve\n\u202eevil" + "x" * 200), "hi", r"Eve\n\u202eevil" + "x" * 84 + "…"),
+        ({"fallback": "no", **rich_text("in blocks")}, "in blocks", "an app"),
+        (
+            forwarded(rich_text("hi"), author_name="Eve\n\u202eevil" + "x" * 200),
+            "hi",
+            r"Eve\n\u202eevil" + "x" * 84 + "…",
+        ),
     ],
 )
-def test_what_is_passed_on_is_read_with_its_writer(attachment: Any, text: str, author: str) -> None:
+def test_quote_has_text_and_author(attachment: Any, text: str, author: str) -> None:
     assert extract_quotes({"attachments": [attachment]}) == (Quote(text=text, author=author),)
 
 
-def test_an_alert_inside_of_a_forwarded_message_is_read() -> None:
+def test_attachment_of_a_forwarded_message_is_a_quote() -> None:
     alert = {"attachments": [{"title": "Disk full"}]}
-    assert extract_quotes({"attachments": [shared(alert)]}) == (Quote(text="Disk full", author="U0EVE"),)
+    assert extract_quotes({"attachments": [forwarded(alert)]}) == (Quote(text="Disk full", author="U0EVE"),)
 
 
-def test_previews_of_links_and_pasted_tables_are_no_words_of_others() -> None:
+def test_link_previews_and_tables_are_not_quotes() -> None:
     preview = {"from_url": "https://example.com", "title": "Example", "text": "A page", "fallback": "Example"}
     table = {"fallback": "[no preview available]", "blocks": [TABLE]}
     message = {"text": "look", "attachments": [preview, table]}
@@ -53,18 +57,18 @@ def test_previews_of_links_and_pasted_tables_are_no_words_of_others() -> None:
     assert extract_text(message) == "look\ndb-7"
 
 
-def test_a_chain_of_forwarded_messages_ends() -> None:
-    inner: dict[str, Any] = said("deep")
+def test_number_and_depth_of_quotes_are_limited() -> None:
+    inner: dict[str, Any] = rich_text("deep")
     for _ in range(100):
-        inner = {"attachments": [shared(inner)]}
-    assert len(extract_quotes({"attachments": [shared(inner)] * 100})) <= 5
+        inner = {"attachments": [forwarded(inner)]}
+    assert len(extract_quotes({"attachments": [forwarded(inner)] * 100})) <= 5
 
 
 @pytest.mark.parametrize(
     ("message", "author"),
     [({"username": "jenkins"}, "jenkins"), ({"bot_profile": {"name": "CI"}}, "CI"), ({"bot_profile": []}, "an app")],
 )
-def test_an_app_is_called_by_its_name(message: Any, author: str) -> None:
+def test_app_is_described_by_its_name(message: Any, author: str) -> None:
     assert describe_author(message) == author
 
 
@@ -83,5 +87,5 @@ attachments = st.dictionaries(
 
 
 @given(st.lists(attachments, max_size=3) | anything)
-def test_whatever_is_attached_is_read(attached: Any) -> None:
+def test_any_attachment_is_accepted(attached: Any) -> None:
     assert all(quote.text and quote.author for quote in extract_quotes({"attachments": attached}))

@@ -1,4 +1,4 @@
-"""Turns: a second apart, cards before words, and nobody waits long."""
+"""Rate limiter: intervals, priority of urgent callers, and rejection of long waits."""
 
 import asyncio
 from datetime import timedelta
@@ -11,13 +11,13 @@ from tests.fakes.clock import FakeClock
 
 
 class RateLimitHarness:
-    """A pace on a clock that a test turns, and the order in which turns came."""
+    """Rate limiter on a fake clock, which records the order and time of granted turns."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.pace = RateLimiter(self.clock.monotonic, self._sleep)
+        self.limiter = RateLimiter(self.clock.monotonic, self._sleep)
         self.granted: list[tuple[str, float]] = []
-        self._began = self.clock.monotonic()
+        self._started_at = self.clock.monotonic()
         self.waiting: list[asyncio.Task[None]] = []
 
     async def request_turn(self, name: str, destination: str = "C1", *, urgent: bool = False) -> asyncio.Task[None]:
@@ -35,75 +35,75 @@ class RateLimitHarness:
             await asyncio.sleep(0)
 
     async def _turn(self, name: str, destination: str, *, urgent: bool) -> None:
-        await self.pace.acquire(destination, is_urgent=urgent)
-        self.granted.append((name, self.clock.monotonic() - self._began))
+        await self.limiter.acquire(destination, is_urgent=urgent)
+        self.granted.append((name, self.clock.monotonic() - self._started_at))
 
     async def _sleep(self, seconds: float) -> None:
         await self.clock.sleep(self.clock.now() + timedelta(seconds=seconds), asyncio.Event())
 
 
-async def test_turns_to_one_destination_are_a_second_apart() -> None:
-    office = RateLimitHarness()
+async def test_turns_for_one_key_come_once_a_second() -> None:
+    harness = RateLimitHarness()
     for name in "abc":
-        await office.request_turn(name)
-    await office.advance_clock(0.9)
-    assert office.granted == [("a", 0.0)]
-    await office.advance_clock(0.1)
-    await office.advance_clock(1)
-    assert office.granted == [("a", 0.0), ("b", 1.0), ("c", 2.0)]
+        await harness.request_turn(name)
+    await harness.advance_clock(0.9)
+    assert harness.granted == [("a", 0.0)]
+    await harness.advance_clock(0.1)
+    await harness.advance_clock(1)
+    assert harness.granted == [("a", 0.0), ("b", 1.0), ("c", 2.0)]
 
 
-async def test_destinations_do_not_wait_for_each_other() -> None:
-    office = RateLimitHarness()
-    await office.request_turn("a", "C1")
-    await office.request_turn("b", "C2")
-    assert [name for name, _ in office.granted] == ["a", "b"]
+async def test_keys_do_not_wait_for_each_other() -> None:
+    harness = RateLimitHarness()
+    await harness.request_turn("a", "C1")
+    await harness.request_turn("b", "C2")
+    assert [name for name, _ in harness.granted] == ["a", "b"]
 
 
-async def test_what_is_urgent_goes_first_and_the_rest_keeps_its_order() -> None:
-    office = RateLimitHarness()
-    await office.request_turn("first")
-    await office.request_turn("words")
-    await office.request_turn("more words")
-    await office.request_turn("card", urgent=True)
+async def test_urgent_callers_go_first_and_others_keep_order() -> None:
+    harness = RateLimitHarness()
+    await harness.request_turn("first")
+    await harness.request_turn("text")
+    await harness.request_turn("more text")
+    await harness.request_turn("card", urgent=True)
     for _ in range(3):
-        await office.advance_clock(1)
-    assert [name for name, _ in office.granted] == ["first", "card", "words", "more words"]
+        await harness.advance_clock(1)
+    assert [name for name, _ in harness.granted] == ["first", "card", "text", "more text"]
 
 
-async def test_who_gives_up_leaves_the_line_to_the_next() -> None:
-    office = RateLimitHarness()
-    await office.request_turn("first")
-    gone = await office.request_turn("gone")
-    await office.request_turn("next")
+async def test_cancelled_caller_frees_its_turn() -> None:
+    harness = RateLimitHarness()
+    await harness.request_turn("first")
+    gone = await harness.request_turn("gone")
+    await harness.request_turn("next")
     gone.cancel()
-    await office.run_pending()
-    await office.advance_clock(1)
-    assert [name for name, _ in office.granted] == ["first", "next"]
+    await harness.run_pending()
+    await harness.advance_clock(1)
+    assert [name for name, _ in harness.granted] == ["first", "next"]
 
 
-async def test_who_would_wait_too_long_is_told_when_to_come_again() -> None:
-    office = RateLimitHarness()
-    await office.request_turn("first")
+async def test_long_wait_is_rejected_with_staggered_retry_times() -> None:
+    harness = RateLimitHarness()
+    await harness.request_turn("first")
     for number in range(int(MAX_WAIT_SECONDS)):
-        await office.request_turn(str(number))
+        await harness.request_turn(str(number))
     with pytest.raises(Unavailable) as raised:
-        await office.pace.acquire("C1")
+        await harness.limiter.acquire("C1")
     assert raised.value.retry_after == MAX_WAIT_SECONDS + 1
     with pytest.raises(Unavailable) as next_one:
-        await office.pace.acquire("C1")
+        await harness.limiter.acquire("C1")
     assert next_one.value.retry_after == MAX_WAIT_SECONDS + 2
-    card = await office.request_turn("card", urgent=True)
+    card = await harness.request_turn("card", urgent=True)
     for _ in range(int(MAX_WAIT_SECONDS) + 1):
-        await office.advance_clock(1)
+        await harness.advance_clock(1)
     assert card.done()
-    assert all(task.done() for task in office.waiting)
+    assert all(task.done() for task in harness.waiting)
 
 
-async def test_a_destination_nobody_writes_to_is_forgotten() -> None:
-    office = RateLimitHarness()
+async def test_idle_queues_are_removed() -> None:
+    harness = RateLimitHarness()
     for number in range(50):
-        await office.request_turn(str(number), f"C{number}")
-    await office.advance_clock(1)
-    await office.request_turn("last", "C9")
-    assert len(office.pace._queues) == 1
+        await harness.request_turn(str(number), f"C{number}")
+    await harness.advance_clock(1)
+    await harness.request_turn("last", "C9")
+    assert len(harness.limiter._queues) == 1

@@ -1,4 +1,4 @@
-"""A reply can be read while it is written; the message that takes its place says what the log says."""
+"""A reply is shown while it is written, and is then replaced by the message of the log."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -17,25 +17,25 @@ ALICE = Address("slack:U0ALICE")
 REPLY = "Version 1.4.0 is what runs in production, since Tuesday."
 
 
-async def meanwhile(here: ChannelHarness, what: Coroutine[Any, Any, object]) -> None:
-    """Until it has happened, with time going by."""
-    happening = asyncio.ensure_future(what)
-    while not happening.done():
+async def advance_clock_until(here: ChannelHarness, awaited: Coroutine[Any, Any, object]) -> None:
+    """Advance the clock until the coroutine has finished."""
+    task = asyncio.ensure_future(awaited)
+    while not task.done():
         here.clock.advance(seconds=0.2)
         await asyncio.sleep(0)
-    await happening
+    await task
 
 
-async def test_a_reply_is_read_along_and_then_replaced_by_the_whole() -> None:
+async def test_streamed_reply_is_replaced_by_the_final_message() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         alice = here.slack.add_person("alice", "U0ALICE")
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY[:9])
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY[:9])
         card = await alice.wait_for_stream(root, REPLY[:9])
-        draft.update(REPLY[:30])
-        await meanwhile(here, card.wait_for_text(REPLY[:30]))
-        shown = await draft.finish()
+        stream.update(REPLY[:30])
+        await advance_clock_until(here, card.wait_for_text(REPLY[:30]))
+        shown = await stream.finish()
         assert shown is not None
         here.clock.advance(seconds=1)
         receipt = await here.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
@@ -45,119 +45,119 @@ async def test_a_reply_is_read_along_and_then_replaced_by_the_whole() -> None:
         assert card.message.metadata["event_payload"]["outbox_id"] == "k"
 
 
-async def test_what_slack_does_not_stream_is_edited_again_and_again() -> None:
+async def test_reply_is_edited_if_slack_does_not_stream() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         here.slack.fail_next("chat.startStream", error="channel_type_not_supported")
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY[:9])
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY[:9])
         card = await here.slack.add_person("bob", "U0BOB").wait_for_reply(root, REPLY[:9])
-        draft.update(REPLY[:30])
-        await meanwhile(here, card.wait_for_text(REPLY[:30]))
-        shown = await draft.finish()
+        stream.update(REPLY[:30])
+        await advance_clock_until(here, card.wait_for_text(REPLY[:30]))
+        shown = await stream.finish()
         here.clock.advance(seconds=1)
         await here.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
         assert here.bot_texts() == [REPLY]
         here.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
 
 
-async def test_a_stream_that_breaks_is_gone_on_with_by_editing() -> None:
+async def test_broken_stream_continues_by_editing() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY[:9])
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY[:9])
         card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
         here.slack.end_streams()
-        draft.update(REPLY[:30])
-        await meanwhile(here, card.wait_for_text(REPLY[:30]))
+        stream.update(REPLY[:30])
+        await advance_clock_until(here, card.wait_for_text(REPLY[:30]))
         here.slack.expect_error("chat.appendStream", "message_not_in_streaming_state")
-        await draft.discard()
+        await stream.discard()
         await card.wait_until_deleted()
         here.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
 
 
-async def test_a_draft_that_was_no_reply_is_taken_away() -> None:
+async def test_discarded_stream_is_deleted() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY[:9])
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY[:9])
         card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
-        await draft.discard()
+        await stream.discard()
         await card.wait_until_deleted()
 
 
-async def test_what_a_reader_has_stopped_stays_as_far_as_they_have_read_it() -> None:
+async def test_stream_stopped_by_a_user_is_kept() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
         alice = here.slack.add_person("alice", "U0ALICE")
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY[:9])
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY[:9])
         card = await alice.wait_for_stream(root)
         await alice.press_stop(root)
-        draft.update(REPLY[:30])
-        await meanwhile(here, here.wait_for_error("stopped_by_user"))
+        stream.update(REPLY[:30])
+        await advance_clock_until(here, here.wait_for_error("stopped_by_user"))
         here.slack.expect_error("chat.appendStream", "stopped_by_user")
-        await draft.discard()
+        await stream.discard()
         assert (await card.wait_until_streamed()).startswith(REPLY[:9])
         assert not card.message.is_deleted
 
 
-async def test_a_reply_that_is_whole_at_once_is_no_draft() -> None:
+async def test_reply_finished_at_once_shows_nothing() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY)
-        assert await draft.finish() is None
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY)
+        assert await stream.finish() is None
 
 
 @pytest.mark.parametrize("to", [f"slack:{OPS}", "slack:U0ALICE"])
-async def test_outside_of_a_thread_nothing_is_shown_before_it_is_whole(to: str) -> None:
+async def test_nothing_is_streamed_outside_a_thread(to: str) -> None:
     async with running_channel() as here:
-        draft = here.channel.start_reply(Address(to), ALICE)
-        draft.update(REPLY)
+        stream = here.channel.start_reply(Address(to), ALICE)
+        stream.update(REPLY)
         await asyncio.sleep(0)
-        assert await draft.finish() is None
+        assert await stream.finish() is None
 
 
-async def test_when_slack_is_away_the_reply_comes_once_it_is_whole() -> None:
+async def test_unavailable_slack_shows_no_stream() -> None:
     async with running_channel() as here:
         _, address = await here.start_thread()
         here.slack.fail_next("chat.startStream", error="internal_error")
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(REPLY[:9])
-        await meanwhile(here, here.wait_for_error("internal_error"))
-        assert await draft.finish() is None
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(REPLY[:9])
+        await advance_clock_until(here, here.wait_for_error("internal_error"))
+        assert await stream.finish() is None
 
 
-async def test_a_long_reply_goes_on_in_other_messages_behind_its_draft() -> None:
+async def test_long_reply_continues_in_more_messages() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
-        whole = "\n\n".join(f"{n}. " + "x" * 900 for n in range(20))
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update(whole[:15_000])
+        reply = "\n\n".join(f"{n}. " + "x" * 900 for n in range(20))
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update(reply[:15_000])
         card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
-        shown = await draft.finish()
+        shown = await stream.finish()
         here.clock.advance(seconds=2)
-        await here.channel.send(address, Message(text=whole), key="k", replaces=shown)
+        await here.channel.send(address, Message(text=reply), key="k", replaces=shown)
         parts = [m for m in here.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
         assert parts[0].ts == card.message.ts
-        assert "".join(part.blocks[0]["text"] for part in parts) == whole
+        assert "".join(part.blocks[0]["text"] for part in parts) == reply
         here.bot_texts()
 
 
-async def test_half_a_link_is_not_shown_before_all_of_it_is_code() -> None:
+async def test_incomplete_link_is_not_shown() -> None:
     async with running_channel() as here:
         root, address = await here.start_thread()
-        draft = here.channel.start_reply(address, ALICE)
-        draft.update("Look at https://evil.exa")
+        stream = here.channel.start_reply(address, ALICE)
+        stream.update("Look at https://evil.exa")
         card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root, "Look at ")
-        draft.update("Look at https://evil.example/?q=1 and then ")
-        await meanwhile(here, card.wait_for_text("`https://evil.example/?q=1` and then "))
+        stream.update("Look at https://evil.example/?q=1 and then ")
+        await advance_clock_until(here, card.wait_for_text("`https://evil.example/?q=1` and then "))
         assert [call.args["markdown_text"] for call in here.slack.calls if "Stream" in call.method] == [
             "Look at ",
             "`https://evil.example/?q=1` and then ",
         ]
-        await draft.discard()
+        await stream.discard()
         await card.wait_until_deleted()
 
 
@@ -165,5 +165,5 @@ PIECES = [*"<@!#[]( \n/:.a`", "http", "\u200b", "\u202e", "⚠", "\ufe0f", "\u20
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.integers(0, 60))
-def test_the_beginning_of_a_reply_is_shown_as_it_is_shown_in_the_whole(text: str, cut: int) -> None:
+def test_prefix_is_shown_as_in_the_complete_reply(text: str, cut: int) -> None:
     assert neutralize_prefix(text).startswith(neutralize_prefix(text[:cut]))

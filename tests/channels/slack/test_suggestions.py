@@ -11,7 +11,7 @@ patterns = st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple)
 commands = st.lists(st.builds(lambda say: Command(say=say, does="x", step={}), patterns), max_size=8)
 
 
-def test_the_deploy_agent_suggests_what_can_be_said_as_it_is() -> None:
+def test_deploy_agent_suggests_commands_without_slots() -> None:
     assert suggested_prompts(AGENT.commands) == (
         {"title": "Deploy", "message": "deploy"},
         {"title": "Roll back", "message": "roll back"},
@@ -20,12 +20,12 @@ def test_the_deploy_agent_suggests_what_can_be_said_as_it_is() -> None:
     )
 
 
-def test_what_is_suggested_is_understood() -> None:
+def test_every_suggestion_matches_a_command() -> None:
     assert all(AGENT.commands.match(prompt["message"]) for prompt in suggested_prompts(AGENT.commands))
 
 
 @given(commands)
-def test_slack_takes_what_any_agent_suggests(given: list[Command]) -> None:
+def test_suggestions_of_any_agent_are_within_slack_limits(given: list[Command]) -> None:
     prompts = suggested_prompts(Commands(commands=tuple(given)))
     assert len(prompts) <= MAX_PROMPTS
     for prompt in prompts:
@@ -34,7 +34,7 @@ def test_slack_takes_what_any_agent_suggests(given: list[Command]) -> None:
         assert "{" not in prompt["message"]
 
 
-async def test_slack_shows_what_is_suggested() -> None:
+async def test_slack_accepts_the_suggestions() -> None:
     async with fake_slack() as slack:
         alice = slack.add_person("alice", "U0ALICE")
         channel, prompts = slack.workspace.get_direct_channel("U0ALICE").id, suggested_prompts(AGENT.commands)
