@@ -162,7 +162,7 @@ class ActionHandlers:
         """Raise the error with which such an answer would be rejected, if any."""
         if request.status != "open":
             raise AlreadySettled(
-                f"request {request.code} is closed: {describe_request_outcome(request)}", details=request
+                f"request {request.code} is settled: {describe_request_outcome(request)}", details=request
             )
         text = (allowed_choices(request) or ("…",))[0] if decision == "answer" else None
         answer = self._build_answer(interaction, bot, decision=decision, text=text)

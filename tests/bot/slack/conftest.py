@@ -10,18 +10,18 @@ from tests.bot.slack.slack_harness import Transport
 
 @pytest.fixture(params=["http", "socket"])
 def transport(request: pytest.FixtureRequest) -> Transport:
-    return request.param  # type: ignore[no-any-return]  # one of the two
+    return request.param  # type: ignore[no-any-return]  # one of the two parameters
 
 
 @pytest.fixture
 def set_up() -> BotSetup:
-    """The quickest one; the main paths are told `everywhere`."""
+    """Return the fastest setup; tests of the main paths use `on_every_setup`."""
     return BOT_SETUPS["sqlite"]
 
 
 @pytest.fixture
 def log_capture() -> Iterator[LogCapture]:
-    handler, ours = LogCapture(), logging.getLogger("handrail")
-    ours.addHandler(handler)
+    handler, logger = LogCapture(), logging.getLogger("handrail")
+    logger.addHandler(handler)
     yield handler
-    ours.removeHandler(handler)
+    logger.removeHandler(handler)

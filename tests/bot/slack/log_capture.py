@@ -1,4 +1,4 @@
-"""What the bot writes into its log, for stories that wait for something it does without a word to anybody."""
+"""Capture of the bot's log, for tests that wait for an action without a visible effect."""
 
 import logging
 
@@ -7,7 +7,7 @@ from tests.fakes.slack.condition import Condition
 
 
 class LogCapture(logging.Handler):
-    """Keeps the lines, and rings the bell of the workspace for each."""
+    """Log handler that keeps all lines and notifies the fake workspace's condition."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class LogCapture(logging.Handler):
             self._condition.notify_all()
 
     async def wait_for_action(self, harness: SlackHarness, action: str, times: int = 1) -> None:
-        """Until the action was logged so many times."""
+        """Wait until the action has been logged at least `times` times."""
         self._condition = harness.slack.workspace.condition
         await self._condition.wait_until(
             lambda: self._count(action) >= times or None, lambda: f"{action}: {self._lines}"

@@ -1,4 +1,4 @@
-"""A team in the fake Slack, and a whole bot among them: real HTTP or Socket Mode, real storage, the test's clock."""
+"""Test harness: a fake Slack with people and a complete bot, over HTTP or Socket Mode, with real storage."""
 
 import asyncio
 import sqlite3
@@ -43,12 +43,12 @@ PEOPLE = People(
 )
 SECRET_KEY = b"the-key-of-the-tests-which-is-long-enough"
 on_every_setup = pytest.mark.parametrize("set_up", BOT_SETUPS.values(), ids=BOT_SETUPS)
-"""For stories that are told on each database, and on the job queue."""
+"""Parametrization of a test with each database, and with the job queue."""
 
 
 @dataclass
 class SlackHarness:
-    """Where a story takes place. Eve is in the workspace, and nobody to us."""
+    """Running bot in a fake Slack with four people. Eve is in the workspace but not in the configuration."""
 
     slack: FakeSlack
     bot: BotHarness
@@ -59,7 +59,7 @@ class SlackHarness:
     url: str
 
     async def thread_id_for(self, root: Any) -> str:
-        """The thread that was opened at a message."""
+        """Return the id of the thread that was opened by a message."""
         commits = [c for c in self.bot.commits if c.after.origin == f"slack:{root.channel}:{root.ts}"]
         return commits[-1].after.thread_id
 
@@ -67,7 +67,7 @@ class SlackHarness:
         return await self.bot.event_types(await self.thread_id_for(root))
 
     async def advance_clock(self, **amount: float) -> None:
-        """Time goes by; nothing is on its way meanwhile."""
+        """Advance the clock, with no request in progress."""
         await self.slack.advance_clock(**amount)
 
 
@@ -80,12 +80,12 @@ async def running_slack_bot(
     transport: Transport = "http",
     **settings: Any,
 ) -> AsyncIterator[SlackHarness]:
-    """A team, and a bot from its start to its end; `more` is what `bot_among` takes."""
+    """Run a bot in a new fake Slack; `settings` are those of `slack_bot_in`."""
     async with (
         fake_slack(FakeClock(), socket_mode=transport == "socket") as slack,
-        slack_bot_in(slack, run_bot, database, model, transport=transport, **settings) as work,
+        slack_bot_in(slack, run_bot, database, model, transport=transport, **settings) as harness,
     ):
-        yield work
+        yield harness
 
 
 @asynccontextmanager
@@ -103,31 +103,31 @@ async def slack_bot_in(
     other_agents: tuple[Agent, ...] = (),
     **agent: Any,
 ) -> AsyncIterator[SlackHarness]:
-    """A bot in a team that is there before it, and after. The helper has these `tools` beside those of the workshop."""
+    """Run a bot in an existing fake Slack. Its agent has `tools` in addition to those of `build_tools`."""
     clock, recording_tools = slack.workspace.clock, recording_tools or RecordingTools()
-    hands = (*build_tools(recording_tools), *tools)
-    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=hands, **agent)
+    all_tools = (*build_tools(recording_tools), *tools)
+    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=all_tools, **agent)
     roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=PEOPLE))
     account = _slack_account(slack, transport)
     channel = build_slack_channel(account, Clock(now=clock.now, monotonic=clock.monotonic), clock.sleep)
     channels = channels_by_scheme((*CHANNELS, channel))
     async with run_bot(
         database, model, clock=clock, recording_tools=recording_tools, channels=channels, roster=roster, run=run
-    ) as home:
-        home.bot.closers.append(channel.close)
-        async with _serve(home, account, slack, transport) as url:
-            yield SlackHarness(slack, home, *_add_people(slack), url)
+    ) as bot:
+        bot.bot.closers.append(channel.close)
+        async with _serve(bot, account, slack, transport) as url:
+            yield SlackHarness(slack, bot, *_add_people(slack), url)
 
 
 @asynccontextmanager
 async def locked_database(bot: BotHarness) -> AsyncIterator[None]:
-    """Somebody else holds the file of SQLite, and nobody waits for it."""
+    """Hold a write lock on the SQLite file from another connection; the bot's writes fail without waiting."""
     database = bot.bot.engine.database
     await database.transaction(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=0") and None)
-    with closing(sqlite3.connect(sqlite_path(database.url), isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(sqlite_path(database.url), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
         yield
-        other.execute("ROLLBACK")
+        connection.execute("ROLLBACK")
 
 
 def _slack_account(slack: FakeSlack, transport: Transport) -> SlackAccount:
@@ -143,13 +143,13 @@ def _slack_account(slack: FakeSlack, transport: Transport) -> SlackAccount:
 
 @asynccontextmanager
 async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
-    """The bot's ways in, open."""
-    ways_in = build_slack_services(account, bot.bot, bot.clock.sleep)
-    door = open_listen_socket("127.0.0.1", 0)
-    server = Server(create_app(bot.bot, [], channel_routes=ways_in.routes))
-    serving = asyncio.create_task(server.serve(sockets=[door]))
-    url = f"http://127.0.0.1:{door.getsockname()[1]}{EVENTS_PATH}"
-    ways_in.start()
+    """Serve the bot's endpoint, over HTTP or Socket Mode, and yield its URL."""
+    services = build_slack_services(account, bot.bot, bot.clock.sleep)
+    listen_socket = open_listen_socket("127.0.0.1", 0)
+    server = Server(create_app(bot.bot, [], channel_routes=services.routes))
+    serving = asyncio.create_task(server.serve(sockets=[listen_socket]))
+    url = f"http://127.0.0.1:{listen_socket.getsockname()[1]}{EVENTS_PATH}"
+    services.start()
     if transport == "http":
         slack.set_bot_url(url)
     else:
@@ -161,7 +161,7 @@ async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, trans
         slack.set_bot_url(None)
         server.should_exit = True
         await serving
-        await ways_in.stop()
+        await services.stop()
 
 
 def _add_people(slack: FakeSlack) -> list[Teammate]:

@@ -1,4 +1,4 @@
-"""However a request ends, every card of it on Slack says so and has no buttons; whoever presses late is told alone."""
+"""A closed request updates all of its cards on Slack and removes their buttons; late clicks are explained."""
 
 from agents.addresses import Address, person_address
 from agents.policy import ApprovalTerms, EscalationStep, Rule
@@ -20,159 +20,157 @@ TERMS = ApprovalTerms(roles=("release",), remind=(60,), escalate=(EscalationStep
 RULES = (Rule(name="widely", tool="ship", ask=TERMS),)
 
 
-async def copies(work: SlackHarness, root: Message) -> list[Card]:
-    """The card in the thread, its reminder, and what Bob was written."""
-    first = await work.bob.wait_for_card(root, approval="ship")
-    await work.advance_clock(seconds=60)
-    reminder = await work.bob.wait_for_reply(root, "wants to run ship")
-    await work.advance_clock(seconds=60)
-    card = await written(work)
-    await work.advance_clock(seconds=1)
-    await work.alice.wait_for_reply(root, "yet; I asked Bob Ito on Slack.")
+async def wait_for_copies(harness: SlackHarness, root: Message) -> list[Card]:
+    """Return the card in the thread, its reminder and the direct message to Bob."""
+    first = await harness.bob.wait_for_card(root, approval="ship")
+    await harness.advance_clock(seconds=60)
+    reminder = await harness.bob.wait_for_reply(root, "wants to run ship")
+    await harness.advance_clock(seconds=60)
+    card = await wait_for_direct_card(harness)
+    await harness.advance_clock(seconds=1)
+    await harness.alice.wait_for_reply(root, "yet; I asked Bob Ito on Slack.")
     return [first, reminder, card]
 
 
-async def written(work: SlackHarness) -> Card:
-    """The card in Bob's conversation with us, which is a message of its own."""
-    place = work.slack.workspace.get_direct_channel("U0BOB").id
-    card = await work.bob.wait_for_reply(text="wants to run ship")
-    assert card.message.channel == place
+async def wait_for_direct_card(harness: SlackHarness) -> Card:
+    """Return the card in Bob's direct messages with the bot."""
+    channel = harness.slack.workspace.get_direct_channel("U0BOB").id
+    card = await harness.bob.wait_for_reply(text="wants to run ship")
+    assert card.message.channel == channel
     return card
 
 
-async def request_of(work: SlackHarness, root: Message) -> Request:
-    """The only one of the thread, with all three cards in the log."""
-    state = await work.bot.wait_until(
-        await work.thread_id_for(root), lambda s: s.open_request and len(s.open_request.cards) == 3
+async def wait_for_request(harness: SlackHarness, root: Message) -> Request:
+    """Return the thread's request as soon as all three cards are in the log."""
+    state = await harness.bot.wait_until(
+        await harness.thread_id_for(root), lambda s: s.open_request and len(s.open_request.cards) == 3
     )
     assert state.open_request is not None
     return state.open_request
 
 
 @on_every_setup
-async def test_a_click_settles_every_copy_and_each_later_click_is_told_what_happened(
-    database: Database, running_bot
-) -> None:
+async def test_click_closes_all_cards_and_late_clicks_are_explained(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DONE)
-    async with running_slack_bot(running_bot, database, model, rules=RULES) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        cards = await copies(work, root)
-        await cards[2].click("Approve", actor=work.bob)
+    async with running_slack_bot(running_bot, database, model, rules=RULES) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        cards = await wait_for_copies(harness, root)
+        await cards[2].click("Approve", actor=harness.bob)
         for card in cards:
-            settled = await card.wait_until_closed("approved by Bob Ito (slack)")
+            closed = await card.wait_until_closed("approved by Bob Ito (slack)")
             assert "<!date^" in str(card.message.blocks)
-            assert settled.startswith("helper wants to run ship")
-        await cards[0].click("Approve", actor=work.carol)
-        await cards[1].click("Deny", actor=work.carol)
-        await cards[2].click("Approve", actor=work.bob)
-        for who in (work.carol, work.carol, work.bob):
-            assert "is settled: approved by Bob Ito (slack)" in (await who.wait_for_ephemeral()).text
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
-        assert [what for _, what in work.bot.recording_tools.runs] == ["ship v1"]
+            assert closed.startswith("helper wants to run ship")
+        await cards[0].click("Approve", actor=harness.carol)
+        await cards[1].click("Deny", actor=harness.carol)
+        await cards[2].click("Approve", actor=harness.bob)
+        for person in (harness.carol, harness.carol, harness.bob):
+            assert "is settled: approved by Bob Ito (slack)" in (await person.wait_for_ephemeral()).text
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
+        assert [action for _, action in harness.bot.recording_tools.runs] == ["ship v1"]
 
 
-async def test_a_click_that_arrives_twice_counts_once(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE)) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        card = await work.bob.wait_for_card(root, approval="ship")
-        await card.click("Approve", actor=work.eve)
-        await work.eve.wait_for_ephemeral("not among those who may decide")
-        await card.click("Approve", actor=work.bob)
+async def test_redelivered_click_counts_once(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE)) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="ship")
+        await card.click("Approve", actor=harness.eve)
+        await harness.eve.wait_for_ephemeral("not among those who may decide")
+        await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
-        for parcel, _ in tuple(work.slack.delivery_attempts):
-            work.slack.redeliver(parcel)
-        await work.slack.wait_until_quiet()
-        work.slack.ignore_ephemeral_messages()  # a stranger's click leaves nothing, so the stranger is told again
-        assert (await work.event_types(root)).count("RequestAnswered") == 1
-        assert [what for _, what in work.bot.recording_tools.runs] == ["ship v1"]
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
+        for bot_request, _ in tuple(harness.slack.delivery_attempts):
+            harness.slack.redeliver(bot_request)
+        await harness.slack.wait_until_quiet()
+        harness.slack.ignore_ephemeral_messages()  # Eve's click is not recorded, so its repetition is answered again
+        assert (await harness.event_types(root)).count("RequestAnswered") == 1
+        assert [action for _, action in harness.bot.recording_tools.runs] == ["ship v1"]
 
 
-async def test_an_answer_from_elsewhere_settles_every_copy_and_says_from_where(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        cards = await copies(work, root)
-        await work.bot.answer_request(await request_of(work, root), "approve", person_key="carol")
+async def test_answer_on_another_channel_closes_all_cards(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        cards = await wait_for_copies(harness, root)
+        await harness.bot.answer_request(await wait_for_request(harness, root), "approve", person_key="carol")
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (terminal)")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
 
 
-async def test_what_ran_out_is_told_as_a_timeout_on_every_copy(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        cards = await copies(work, root)
-        await request_of(work, root)
-        await work.advance_clock(minutes=10)
+async def test_expired_request_closes_all_cards(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        cards = await wait_for_copies(harness, root)
+        await wait_for_request(harness, root)
+        await harness.advance_clock(minutes=10)
         for card in cards:
             await card.wait_until_closed("no answer in time")
-        await cards[0].click("Approve", actor=work.bob)
-        await work.bob.wait_for_ephemeral("no answer in time")
-        await cards[1].click("Deny", actor=work.bob)
-        await work.bob.wait_for_ephemeral("no answer in time")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
-        assert work.bot.recording_tools.runs == []
+        await cards[0].click("Approve", actor=harness.bob)
+        await harness.bob.wait_for_ephemeral("no answer in time")
+        await cards[1].click("Deny", actor=harness.bob)
+        await harness.bob.wait_for_ephemeral("no answer in time")
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
+        assert harness.bot.recording_tools.runs == []
 
 
-async def test_a_cancelled_thread_takes_the_buttons_from_every_copy(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=RULES) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        cards = await copies(work, root)
-        await request_of(work, root)
-        await work.bot.bot.thread_control.cancel(await work.thread_id_for(root), person_address("alice"))
+async def test_cancelled_thread_closes_all_cards(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=RULES) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        cards = await wait_for_copies(harness, root)
+        await wait_for_request(harness, root)
+        await harness.bot.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("alice"))
         for card in cards:
             await card.wait_until_closed("cancelled with its thread")
-        await cards[0].click("Approve", actor=work.bob)
-        await work.bob.wait_for_ephemeral("cancelled with its thread")
+        await cards[0].click("Approve", actor=harness.bob)
+        await harness.bob.wait_for_ephemeral("cancelled with its thread")
 
 
-async def test_a_new_instruction_takes_the_buttons_from_every_copy(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        cards = await copies(work, root)
-        await request_of(work, root)
-        await work.alice.reply(root, "no, wait")
+async def test_new_instruction_closes_all_cards(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        cards = await wait_for_copies(harness, root)
+        await wait_for_request(harness, root)
+        await harness.alice.reply(root, "no, wait")
         for card in cards:
             await card.wait_until_closed("withdrawn, or replaced by a new instruction")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
-        assert work.bot.recording_tools.runs == []
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
+        assert harness.bot.recording_tools.runs == []
 
 
-async def test_a_card_that_is_gone_is_followed_by_what_became_of_it(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE)) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        card = await work.bob.wait_for_card(root, approval="ship")
+async def test_deleted_card_is_followed_by_the_outcome(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE)) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="ship")
         card.message.is_deleted = True
-        request = await work.bot.wait_for_request(await work.thread_id_for(root))
-        await work.bot.answer_request(request, "deny", person_key="carol")
-        await work.advance_clock(seconds=1)
-        await work.bob.wait_for_reply(root, "denied by Carol Diaz (terminal)")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
-        work.slack.expect_error("chat.update", "message_not_found")
+        request = await harness.bot.wait_for_request(await harness.thread_id_for(root))
+        await harness.bot.answer_request(request, "deny", person_key="carol")
+        await harness.advance_clock(seconds=1)
+        await harness.bob.wait_for_reply(root, "denied by Carol Diaz (terminal)")
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
+        harness.slack.expect_error("chat.update", "message_not_found")
 
 
 @on_every_setup
-async def test_a_card_from_before_a_restart_is_clicked_after_it(
-    database_url: str, running_bot, transport: Transport
-) -> None:
-    workshop = RecordingTools()
+async def test_card_of_a_previous_process_can_be_clicked(database_url: str, running_bot, transport: Transport) -> None:
+    recording_tools = RecordingTools()
     async with fake_slack(FakeClock(), socket_mode=transport == "socket") as slack:
-        told = {"recording_tools": workshop, "transport": transport}
-        async with slack_bot_in(slack, running_bot, Database.open(database_url), ScriptedModel(SHIP), **told) as work:
-            root = await work.alice.mention_bot("ship v1", channel=OPS)
-            card = await work.bob.wait_for_card(root, approval="ship")
-            await work.bot.wait_for_request(await work.thread_id_for(root))
+        options = {"recording_tools": recording_tools, "transport": transport}
         async with slack_bot_in(
-            slack, running_bot, Database.open(database_url), ScriptedModel(DONE), run="b", **told
-        ) as work:
-            await card.click("Approve", actor=work.bob)
+            slack, running_bot, Database.open(database_url), ScriptedModel(SHIP), **options
+        ) as harness:
+            root = await harness.alice.mention_bot("ship v1", channel=OPS)
+            card = await harness.bob.wait_for_card(root, approval="ship")
+            await harness.bot.wait_for_request(await harness.thread_id_for(root))
+        async with slack_bot_in(
+            slack, running_bot, Database.open(database_url), ScriptedModel(DONE), run="b", **options
+        ) as harness:
+            await card.click("Approve", actor=harness.bob)
             await card.wait_until_closed("approved by Bob Ito (slack)")
-            await work.advance_clock(seconds=1)
-            await work.alice.wait_for_reply(root, "Done.")
-            assert [what for _, what in workshop.runs] == ["ship v1"]
+            await harness.advance_clock(seconds=1)
+            await harness.alice.wait_for_reply(root, "Done.")
+            assert [action for _, action in recording_tools.runs] == ["ship v1"]

@@ -1,4 +1,4 @@
-"""Who is heard on Slack, where, and how often: each thread there is one of ours, and everything counts once."""
+"""Slack messages reach the linked Handrail thread, or open one, exactly once."""
 
 import asyncio
 
@@ -22,239 +22,241 @@ COMMANDS = Commands(commands=(Command(say=("ship {tag}",), does="ships", step={"
 
 
 class GreetingModel:
-    """A model that greets, however often it is asked."""
+    """Model that always replies with a greeting."""
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
         return Completion(outcome=CompletionOutcome.OK, model="polite", step=DoneForNow(message="Hello."))
 
 
-def saying(*words: str) -> ScriptedModel:
-    return ScriptedModel(*(DoneForNow(message=text) for text in words))
+def replying(*texts: str) -> ScriptedModel:
+    return ScriptedModel(*(DoneForNow(message=text) for text in texts))
 
 
-async def heard(work: SlackHarness, root: Message) -> list[MessageReceived]:
-    """What the log of the thread at a message has of what was said."""
-    log = await work.bot.events(await work.thread_id_for(root))
+async def received_messages(harness: SlackHarness, root: Message) -> list[MessageReceived]:
+    """Return the received messages in the log of the thread of a Slack message."""
+    log = await harness.bot.events(await harness.thread_id_for(root))
     return [event for event in log if isinstance(event, MessageReceived)]
 
 
-def threads(work: SlackHarness) -> set[str]:
-    return {commit.after.thread_id for commit in work.bot.commits}
+def thread_ids(harness: SlackHarness) -> set[str]:
+    return {commit.after.thread_id for commit in harness.bot.commits}
 
 
 @on_every_setup
-async def test_a_mention_that_slack_tells_twice_and_repeats_opens_one_thread(
-    database: Database, running_bot, transport: Transport
-) -> None:
-    async with running_slack_bot(running_bot, database, saying("Hello."), transport=transport) as work:
-        root = await work.alice.mention_bot("hi", channel=OPS)
-        await work.alice.wait_for_reply(root, "Hello.")
-        for parcel, _ in tuple(work.slack.delivery_attempts):
-            work.slack.redeliver(parcel)
-        await work.slack.wait_until_quiet()
-        assert [event.text for event in await heard(work, root)] == ["hi"]
-        assert len(threads(work)) == 1
+async def test_redelivered_mention_opens_one_thread(database: Database, running_bot, transport: Transport) -> None:
+    async with running_slack_bot(running_bot, database, replying("Hello."), transport=transport) as harness:
+        root = await harness.alice.mention_bot("hi", channel=OPS)
+        await harness.alice.wait_for_reply(root, "Hello.")
+        for bot_request, _ in tuple(harness.slack.delivery_attempts):
+            harness.slack.redeliver(bot_request)
+        await harness.slack.wait_until_quiet()
+        assert [event.text for event in await received_messages(harness, root)] == ["hi"]
+        assert len(thread_ids(harness)) == 1
 
 
-async def test_a_reply_in_a_thread_of_ours_is_heard_without_a_mention(
-    database: Database, running_bot, transport: Transport
-) -> None:
-    async with running_slack_bot(running_bot, database, saying("Hello.", "Fine."), transport=transport) as work:
-        root = await work.alice.mention_bot("hi", channel=OPS)
-        await work.alice.wait_for_reply(root, "Hello.")
-        await work.bob.reply(root, "how are you?")
-        await work.advance_clock(seconds=1)
-        await work.bob.wait_for_reply(root, "Fine.")
-        assert [(e.text, e.actor.id) for e in await heard(work, root)] == [("hi", "alice"), ("how are you?", "bob")]
+async def test_reply_in_a_linked_thread_needs_no_mention(database: Database, running_bot, transport: Transport) -> None:
+    async with running_slack_bot(running_bot, database, replying("Hello.", "Fine."), transport=transport) as harness:
+        root = await harness.alice.mention_bot("hi", channel=OPS)
+        await harness.alice.wait_for_reply(root, "Hello.")
+        await harness.bob.reply(root, "how are you?")
+        await harness.advance_clock(seconds=1)
+        await harness.bob.wait_for_reply(root, "Fine.")
+        assert [(e.text, e.actor.id) for e in await received_messages(harness, root)] == [
+            ("hi", "alice"),
+            ("how are you?", "bob"),
+        ]
 
 
-async def test_what_is_said_among_people_is_not_heard(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database) as work:
-        root = await work.alice.post_message("lunch?", channel=OPS)
-        await work.bob.reply(root, "yes")
-        await work.slack.wait_until_quiet()
-        assert threads(work) == set()
+async def test_ignores_messages_that_do_not_address_the_bot(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database) as harness:
+        root = await harness.alice.post_message("lunch?", channel=OPS)
+        await harness.bob.reply(root, "yes")
+        await harness.slack.wait_until_quiet()
+        assert thread_ids(harness) == set()
 
 
-async def test_a_mention_in_a_thread_of_others_is_answered_there_and_opens_it_to_us(
-    database: Database, running_bot
-) -> None:
-    async with running_slack_bot(running_bot, database, saying("Pizza.", "Noon.")) as work:
-        root = await work.alice.post_message("lunch?", channel=OPS)
-        await work.bob.reply(root, "what about it?")
-        await work.bob.mention_bot("what do we eat?", channel=OPS, thread=root)
-        await work.bob.wait_for_reply(root, "Pizza.")
-        await work.alice.reply(root, "and when?")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Noon.")
-        assert [event.text for event in await heard(work, root)] == ["what do we eat?", "and when?"]
+async def test_mention_links_an_existing_slack_thread(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("Pizza.", "Noon.")) as harness:
+        root = await harness.alice.post_message("lunch?", channel=OPS)
+        await harness.bob.reply(root, "what about it?")
+        await harness.bob.mention_bot("what do we eat?", channel=OPS, thread=root)
+        await harness.bob.wait_for_reply(root, "Pizza.")
+        await harness.alice.reply(root, "and when?")
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Noon.")
+        assert [event.text for event in await received_messages(harness, root)] == ["what do we eat?", "and when?"]
 
 
-async def test_each_direct_message_begins_a_thread_and_is_answered_in_it(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("One.", "Two.", "Three.")) as work:
-        first = await work.alice.send_direct_message("one")
-        await work.alice.wait_for_reply(first, "One.")
-        second = await work.alice.send_direct_message("two")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(second, "Two.")
-        await work.alice.send_direct_message("three", thread=first)
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(first, "Three.")
-        assert len(threads(work)) == 2
-        assert [event.text for event in await heard(work, first)] == ["one", "three"]
+async def test_each_direct_message_opens_a_thread(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("One.", "Two.", "Three.")) as harness:
+        first = await harness.alice.send_direct_message("one")
+        await harness.alice.wait_for_reply(first, "One.")
+        second = await harness.alice.send_direct_message("two")
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(second, "Two.")
+        await harness.alice.send_direct_message("three", thread=first)
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(first, "Three.")
+        assert len(thread_ids(harness)) == 2
+        assert [event.text for event in await received_messages(harness, first)] == ["one", "three"]
 
 
-async def test_bots_links_that_unfold_and_our_own_words_start_nothing(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("See https://example.com.")) as work:
-        root = await work.alice.mention_bot("where is it?", channel=OPS)
-        said = await work.alice.wait_for_reply(root, "See")
-        robot = work.slack.add_bot("jenkins", "B0JENKINS")
-        robot.post_message(f"<@{work.slack.app.user}> build failed", channel=OPS)
-        robot.post_message("build failed", channel=OPS, thread=root)
-        work.slack.unfurl(root, "https://example.com")
-        work.slack.unfurl(said.message, "https://example.com")
-        await work.slack.wait_until_quiet()
-        assert len(threads(work)) == 1
-        assert [event.text for event in await heard(work, root)] == ["where is it?"]
+async def test_bots_link_previews_and_own_messages_are_ignored(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("See https://example.com.")) as harness:
+        root = await harness.alice.mention_bot("where is it?", channel=OPS)
+        reply = await harness.alice.wait_for_reply(root, "See")
+        jenkins = harness.slack.add_bot("jenkins", "B0JENKINS")
+        jenkins.post_message(f"<@{harness.slack.app.user}> build failed", channel=OPS)
+        jenkins.post_message("build failed", channel=OPS, thread=root)
+        harness.slack.unfurl(root, "https://example.com")
+        harness.slack.unfurl(reply.message, "https://example.com")
+        await harness.slack.wait_until_quiet()
+        assert len(thread_ids(harness)) == 1
+        assert [event.text for event in await received_messages(harness, root)] == ["where is it?"]
 
 
-async def test_two_mentions_at_once_open_two_threads(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("Hello.", "Hello.")) as work:
+async def test_two_concurrent_mentions_open_two_threads(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("Hello.", "Hello.")) as harness:
         roots = await asyncio.gather(
-            work.alice.mention_bot("hi", channel=OPS), work.bob.mention_bot("hi", channel="C0DEV", thread=None)
+            harness.alice.mention_bot("hi", channel=OPS), harness.bob.mention_bot("hi", channel="C0DEV", thread=None)
         )
-        await work.alice.wait_for_reply(roots[0], "Hello.")
-        await work.bob.wait_for_reply(roots[1], "Hello.")
-        assert [(await heard(work, root))[0].actor.id for root in roots] == ["alice", "bob"]
+        await harness.alice.wait_for_reply(roots[0], "Hello.")
+        await harness.bob.wait_for_reply(roots[1], "Hello.")
+        assert [(await received_messages(harness, root))[0].actor.id for root in roots] == ["alice", "bob"]
 
 
 @on_every_setup
-async def test_two_mentions_at_once_in_one_place_meet_in_one_thread(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, GreetingModel()) as work:
-        root = await work.carol.post_message("look at this", channel=OPS)
-        await asyncio.gather(*(who.mention_bot("hi", channel=OPS, thread=root) for who in (work.alice, work.bob)))
-        await work.slack.wait_until_quiet()
-        await work.bot.wait_until(await work.thread_id_for(root), lambda s: s.status == "done")
-        for _ in range((await work.event_types(root)).count("ReplyChosen")):
-            await work.alice.wait_for_reply(root, "Hello.")
-            await work.advance_clock(seconds=1)
-        assert sorted(event.actor.id for event in await heard(work, root)) == ["alice", "bob"]
-        assert len(threads(work)) == 1
+async def test_concurrent_mentions_in_one_slack_thread_share_a_thread(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, GreetingModel()) as harness:
+        root = await harness.carol.post_message("look at this", channel=OPS)
+        await asyncio.gather(
+            *(person.mention_bot("hi", channel=OPS, thread=root) for person in (harness.alice, harness.bob))
+        )
+        await harness.slack.wait_until_quiet()
+        await harness.bot.wait_until(await harness.thread_id_for(root), lambda s: s.status == "done")
+        for _ in range((await harness.event_types(root)).count("ReplyChosen")):
+            await harness.alice.wait_for_reply(root, "Hello.")
+            await harness.advance_clock(seconds=1)
+        assert sorted(event.actor.id for event in await received_messages(harness, root)) == ["alice", "bob"]
+        assert len(thread_ids(harness)) == 1
 
 
-async def test_somebody_of_another_workspace_is_not_heard(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("Hello.")) as work:
-        guest = work.slack.add_person("gina", "U0GINA", team_id="T0OTHER")
+async def test_external_user_is_ignored(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("Hello.")) as harness:
+        guest = harness.slack.add_person("gina", "U0GINA", team_id="T0OTHER")
         await guest.mention_bot("ship v1", channel=OPS)
-        root = await work.alice.mention_bot("hi", channel=OPS)
-        await work.alice.wait_for_reply(root, "Hello.")
+        root = await harness.alice.mention_bot("hi", channel=OPS)
+        await harness.alice.wait_for_reply(root, "Hello.")
         await guest.reply(root, "ship v1")
-        await work.slack.wait_until_quiet()
-        assert len(threads(work)) == 1
-        assert [event.text for event in await heard(work, root)] == ["hi"]
+        await harness.slack.wait_until_quiet()
+        assert len(thread_ids(harness)) == 1
+        assert [event.text for event in await received_messages(harness, root)] == ["hi"]
 
 
-async def test_a_teammate_we_do_not_know_is_heard_unverified_and_decides_nothing(
-    database: Database, running_bot
-) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel({"intent": "ship", "tag": "v1"})) as work:
-        root = await work.eve.mention_bot("ship v1", channel=OPS)
-        card = await work.eve.wait_for_card(root, approval="ship")
-        (said,) = await heard(work, root)
-        assert (said.actor, said.provenance) == ("slack:T0TEAM/U0EVE", Provenance.UNVERIFIED)
-        await card.click("Approve", actor=work.eve)
-        assert "not among those who may decide" in (await work.eve.wait_for_ephemeral()).text
-        frank = work.slack.add_person("frank", "U0FRANK")
+async def test_unlinked_user_is_unverified_and_decides_nothing(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel({"intent": "ship", "tag": "v1"})) as harness:
+        root = await harness.eve.mention_bot("ship v1", channel=OPS)
+        card = await harness.eve.wait_for_card(root, approval="ship")
+        (message,) = await received_messages(harness, root)
+        assert (message.actor, message.provenance) == ("slack:T0TEAM/U0EVE", Provenance.UNVERIFIED)
+        await card.click("Approve", actor=harness.eve)
+        assert "not among those who may decide" in (await harness.eve.wait_for_ephemeral()).text
+        frank = harness.slack.add_person("frank", "U0FRANK")
         await card.click("Deny", actor=frank)
         assert "not among those who may decide" in (await frank.wait_for_ephemeral()).text
-        assert work.bot.recording_tools.runs == []
+        assert harness.bot.recording_tools.runs == []
 
 
-async def test_an_agent_is_called_by_its_name(database: Database, running_bot) -> None:
+async def test_agent_is_addressed_by_its_name(database: Database, running_bot) -> None:
     oncall = Agent(name="oncall", purpose="watches", instructions="Watch.", tools=())
-    async with running_slack_bot(running_bot, database, saying("Nothing burns."), other_agents=(oncall,)) as work:
-        root = await work.alice.mention_bot("Oncall: what burns?", channel=OPS)
-        await work.alice.wait_for_reply(root, "Nothing burns.")
-        state = await work.bot.bot.engine.load(await work.thread_id_for(root))
-        assert (state.agent, [event.text for event in await heard(work, root)]) == ("oncall", ["what burns?"])
+    async with running_slack_bot(running_bot, database, replying("Nothing burns."), other_agents=(oncall,)) as harness:
+        root = await harness.alice.mention_bot("Oncall: what burns?", channel=OPS)
+        await harness.alice.wait_for_reply(root, "Nothing burns.")
+        state = await harness.bot.bot.engine.load(await harness.thread_id_for(root))
+        assert (state.agent, [event.text for event in await received_messages(harness, root)]) == (
+            "oncall",
+            ["what burns?"],
+        )
 
 
-async def test_files_are_named_and_a_reply_without_a_word_is_none(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("I see.", "Thanks.")) as work:
-        root = await work.alice.mention_bot("look", channel=OPS)
-        await work.alice.wait_for_reply(root, "I see.")
+async def test_file_names_are_appended_and_empty_replies_ignored(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("I see.", "Thanks.")) as harness:
+        root = await harness.alice.mention_bot("look", channel=OPS)
+        await harness.alice.wait_for_reply(root, "I see.")
         files = [{"id": "F0LOG", "name": "app.log", "mimetype": "text/plain"}]
-        await work.alice.post_message("", channel=OPS, thread=root, subtype="file_share", files=files)
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Thanks.")
-        await work.alice.post_message("", channel=OPS, thread=root)
-        await work.alice.mention_bot("", channel=OPS, thread=root)
-        await work.slack.wait_until_quiet()
-        assert [event.text for event in await heard(work, root)] == ["look", "(attached: app.log)"]
+        await harness.alice.post_message("", channel=OPS, thread=root, subtype="file_share", files=files)
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Thanks.")
+        await harness.alice.post_message("", channel=OPS, thread=root)
+        await harness.alice.mention_bot("", channel=OPS, thread=root)
+        await harness.slack.wait_until_quiet()
+        assert [event.text for event in await received_messages(harness, root)] == ["look", "(attached: app.log)"]
 
 
-async def test_a_mention_without_a_word_asks_for_help(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("I ship.")) as work:
-        root = await work.alice.mention_bot("", channel=OPS)
-        await work.alice.wait_for_reply(root, "I ship.")
-        assert [event.text for event in await heard(work, root)] == ["help"]
+async def test_empty_mention_asks_for_help(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("I ship.")) as harness:
+        root = await harness.alice.mention_bot("", channel=OPS)
+        await harness.alice.wait_for_reply(root, "I ship.")
+        assert [event.text for event in await received_messages(harness, root)] == ["help"]
 
 
-async def test_a_direct_message_without_a_word_answers_no_question(database: Database, running_bot) -> None:
+async def test_empty_direct_message_answers_no_question(database: Database, running_bot) -> None:
     question = {"intent": "request_human_input", "question": "Which one?"}
-    async with running_slack_bot(running_bot, database, ScriptedModel(question)) as work:
-        root = await work.alice.send_direct_message("ship")
-        await work.alice.wait_for_card(root, "Which one?")
-        await work.alice.send_direct_message("", thread=root)
-        await work.slack.wait_until_quiet()
-        assert (await work.bot.wait_for_request(await work.thread_id_for(root))).status == "open"
+    async with running_slack_bot(running_bot, database, ScriptedModel(question)) as harness:
+        root = await harness.alice.send_direct_message("ship")
+        await harness.alice.wait_for_card(root, "Which one?")
+        await harness.alice.send_direct_message("", thread=root)
+        await harness.slack.wait_until_quiet()
+        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
 
 
-async def test_an_edit_into_another_order_takes_the_request_back(database: Database, running_bot) -> None:
+async def test_edit_into_another_command_supersedes_the_request(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, SHIP | {"tag": "v2"})
-    async with running_slack_bot(running_bot, database, model, commands=COMMANDS) as work:
-        root = await work.alice.mention_bot("helper: ship v1", channel=OPS)
-        card = await work.bob.wait_for_card(root, "v1", approval="ship")
-        await work.alice.edit_message(root, f"<@{work.slack.app.user}> helper: ship v2")
+    async with running_slack_bot(running_bot, database, model, commands=COMMANDS) as harness:
+        root = await harness.alice.mention_bot("helper: ship v1", channel=OPS)
+        card = await harness.bob.wait_for_card(root, "v1", approval="ship")
+        await harness.alice.edit_message(root, f"<@{harness.slack.app.user}> helper: ship v2")
         assert "withdrawn, or replaced by a new instruction" in await card.wait_until_closed()
-        await work.advance_clock(seconds=1)
-        await work.bob.wait_for_card(root, "v2", approval="ship")
-        assert (await work.event_types(root)).count("MessageEdited") == 1
+        await harness.advance_clock(seconds=1)
+        await harness.bob.wait_for_card(root, "v2", approval="ship")
+        assert (await harness.event_types(root)).count("MessageEdited") == 1
 
 
-async def test_a_message_with_replies_that_is_deleted_takes_its_request_back(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DoneForNow(message="Never mind."))) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        card = await work.bob.wait_for_card(root, approval="ship")
-        await work.alice.delete_message(root)
-        assert "taken back" in await card.wait_until_closed()
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Never mind.")
-        assert "MessageDeleted" in await work.event_types(root)
-        assert work.bot.recording_tools.runs == []
+async def test_deleted_message_with_replies_supersedes_its_request(database: Database, running_bot) -> None:
+    async with running_slack_bot(
+        running_bot, database, ScriptedModel(SHIP, DoneForNow(message="Never mind."))
+    ) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="ship")
+        await harness.alice.delete_message(root)
+        assert "withdrawn" in await card.wait_until_closed()
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Never mind.")
+        assert "MessageDeleted" in await harness.event_types(root)
+        assert harness.bot.recording_tools.runs == []
 
 
-async def test_a_remark_that_is_edited_or_deleted_is_noted_and_nothing_else(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("Hello.", "Good.")) as work:
-        root = await work.alice.mention_bot("hi", channel=OPS)
-        await work.alice.wait_for_reply(root, "Hello.")
-        remark = await work.bob.reply(root, "looks god")
-        await work.advance_clock(seconds=1)
-        await work.bob.wait_for_reply(root, "Good.")
-        await work.bob.edit_message(remark, "looks good")
-        await work.bob.delete_message(remark)
-        await work.slack.wait_until_quiet()
-        assert (await work.event_types(root))[-2:] == ["MessageEdited", "MessageDeleted"]
+async def test_edited_or_deleted_comment_is_only_recorded(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("Hello.", "Good.")) as harness:
+        root = await harness.alice.mention_bot("hi", channel=OPS)
+        await harness.alice.wait_for_reply(root, "Hello.")
+        comment = await harness.bob.reply(root, "looks god")
+        await harness.advance_clock(seconds=1)
+        await harness.bob.wait_for_reply(root, "Good.")
+        await harness.bob.edit_message(comment, "looks good")
+        await harness.bob.delete_message(comment)
+        await harness.slack.wait_until_quiet()
+        assert (await harness.event_types(root))[-2:] == ["MessageEdited", "MessageDeleted"]
 
 
-async def test_a_shortcut_on_a_message_asks_about_it_in_its_thread(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("It is full.")) as work:
-        alert = await work.eve.post_message("disk full on db1", channel=OPS)
-        await work.alice.use_shortcut("handrail.ask", on=alert)
-        await work.alice.wait_for_reply(alert, "It is full.")
-        (said,) = await heard(work, alert)
-        assert (said.text, said.actor.id) == ("disk full on db1", "alice")
-        assert (said.provenance, said.author) == (Provenance.UNVERIFIED, "slack:T0TEAM/U0EVE")
+async def test_shortcut_opens_a_thread_about_the_message(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("It is full.")) as harness:
+        alert = await harness.eve.post_message("disk full on db1", channel=OPS)
+        await harness.alice.use_shortcut("handrail.ask", on=alert)
+        await harness.alice.wait_for_reply(alert, "It is full.")
+        (message,) = await received_messages(harness, alert)
+        assert (message.text, message.actor.id) == ("disk full on db1", "alice")
+        assert (message.provenance, message.author) == (Provenance.UNVERIFIED, "slack:T0TEAM/U0EVE")
 
 
 ALERT = {
@@ -262,138 +264,138 @@ ALERT = {
     "title_link": "https://grafana.example/d/1", "text": "db1 is at &gt;95%", "footer": "Grafana",
     "fields": [{"title": "host", "value": "db1", "short": True}, {"title": "", "value": "see runbook"}],
 }  # fmt: skip
-ALARM = "prod\nDisk full\ndb1 is at >95%\nhost: db1\nsee runbook"
+ALERT_TEXT = "prod\nDisk full\ndb1 is at >95%\nhost: db1\nsee runbook"
 
 
-async def test_a_shortcut_on_an_alert_asks_about_its_attachments(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("It is full.")) as work:
-        alert = work.slack.add_bot("grafana", "B0GRAFANA").post_alert(ALERT, channel=OPS)
-        await work.alice.use_shortcut("handrail.ask", on=alert)
-        await work.alice.wait_for_reply(alert, "It is full.")
-        (said,) = await heard(work, alert)
-        assert (said.text, said.provenance, said.author) == (ALARM, Provenance.UNVERIFIED, "grafana")
+async def test_shortcut_on_an_alert_uses_its_attachments(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("It is full.")) as harness:
+        alert = harness.slack.add_bot("grafana", "B0GRAFANA").post_alert(ALERT, channel=OPS)
+        await harness.alice.use_shortcut("handrail.ask", on=alert)
+        await harness.alice.wait_for_reply(alert, "It is full.")
+        (message,) = await received_messages(harness, alert)
+        assert (message.text, message.provenance, message.author) == (ALERT_TEXT, Provenance.UNVERIFIED, "grafana")
 
 
-async def test_a_forwarded_message_is_heard_as_words_of_its_writer(database: Database, running_bot) -> None:
-    model = saying("I see.")
-    async with running_slack_bot(running_bot, database, model) as work:
-        alert = await work.eve.post_message("disk full on db1", channel="C0DEV")
-        root = await work.alice.forward_to_bot(alert)
-        await work.alice.wait_for_reply(root, "I see.")
-        (said,) = await heard(work, root)
-        assert (said.text, said.actor.id, said.author) == ("disk full on db1", "alice", "Eve (U0EVE)")
-        assert said.provenance == Provenance.UNVERIFIED
-        assert not (await work.bot.bot.engine.load(await work.thread_id_for(root))).is_trusted
+async def test_forwarded_message_is_unverified_text_of_its_author(database: Database, running_bot) -> None:
+    model = replying("I see.")
+    async with running_slack_bot(running_bot, database, model) as harness:
+        alert = await harness.eve.post_message("disk full on db1", channel="C0DEV")
+        root = await harness.alice.forward_to_bot(alert)
+        await harness.alice.wait_for_reply(root, "I see.")
+        (message,) = await received_messages(harness, root)
+        assert (message.text, message.actor.id, message.author) == ("disk full on db1", "alice", "Eve (U0EVE)")
+        assert message.provenance == Provenance.UNVERIFIED
+        assert not (await harness.bot.bot.engine.load(await harness.thread_id_for(root))).is_trusted
 
 
-async def test_own_words_beside_a_forwarded_message_stay_the_own_words(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, saying("I see.")) as work:
-        alert = work.slack.add_bot("grafana", "B0GRAFANA").post_alert(ALERT, channel="C0DEV")
-        us = f"<@{work.slack.app.user}>"
-        root = await work.alice.forward(alert, f"{us} what about this?", channel=OPS)
-        await work.alice.wait_for_reply(root, "I see.")
-        own, *quotes = await heard(work, root)
+async def test_own_text_and_forwarded_message_are_separate(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("I see.")) as harness:
+        alert = harness.slack.add_bot("grafana", "B0GRAFANA").post_alert(ALERT, channel="C0DEV")
+        mention = f"<@{harness.slack.app.user}>"
+        root = await harness.alice.forward(alert, f"{mention} what about this?", channel=OPS)
+        await harness.alice.wait_for_reply(root, "I see.")
+        own, *quotes = await received_messages(harness, root)
         assert (own.text, own.provenance, own.author) == ("what about this?", Provenance.VERIFIED_PERSON, None)
-        assert [(q.text, q.provenance, q.author) for q in quotes] == [(ALARM, Provenance.UNVERIFIED, "grafana")]
+        assert [(q.text, q.provenance, q.author) for q in quotes] == [(ALERT_TEXT, Provenance.UNVERIFIED, "grafana")]
         assert own.ref == f"{OPS}:{root.ts}"
 
 
-async def test_a_forwarded_order_is_no_order_of_who_forwards_it(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, CommandModel(), commands=COMMANDS) as work:
-        order = await work.bob.post_message("ship v1", channel="C0DEV")
-        root = await work.alice.forward_to_bot(order)
-        await work.alice.wait_for_reply(root, "no instruction to me")
-        assert "ToolCalled" not in await work.event_types(root)
+async def test_forwarded_command_is_not_executed(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, CommandModel(), commands=COMMANDS) as harness:
+        order = await harness.bob.post_message("ship v1", channel="C0DEV")
+        root = await harness.alice.forward_to_bot(order)
+        await harness.alice.wait_for_reply(root, "no instruction to me")
+        assert "ToolCalled" not in await harness.event_types(root)
 
 
-async def test_a_forwarded_yes_answers_no_question(database: Database, running_bot) -> None:
+async def test_forwarded_yes_answers_no_question(database: Database, running_bot) -> None:
     question = {"intent": "request_human_input", "question": "Really?", "format": "yes_no"}
-    async with running_slack_bot(running_bot, database, ScriptedModel(question)) as work:
-        yes = await work.bob.post_message("yes", channel="C0DEV")
-        root = await work.alice.send_direct_message("ship")
-        await work.alice.wait_for_card(root, "Really?")
-        await work.alice.forward(yes, channel=root.channel, thread=root)
-        await work.slack.wait_until_quiet()
-        assert (await work.bot.wait_for_request(await work.thread_id_for(root))).status == "open"
+    async with running_slack_bot(running_bot, database, ScriptedModel(question)) as harness:
+        forwarded_yes = await harness.bob.post_message("yes", channel="C0DEV")
+        root = await harness.alice.send_direct_message("ship")
+        await harness.alice.wait_for_card(root, "Really?")
+        await harness.alice.forward(forwarded_yes, channel=root.channel, thread=root)
+        await harness.slack.wait_until_quiet()
+        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
 
 
-async def test_a_message_whose_words_beside_a_quote_are_deleted_takes_its_request_back(
-    database: Database, running_bot
-) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DoneForNow(message="Never mind."))) as work:
-        alert = await work.eve.post_message("v1 is ready", channel="C0DEV")
-        root = await work.alice.forward(alert, f"<@{work.slack.app.user}> ship it", channel=OPS)
-        card = await work.bob.wait_for_card(root, approval="ship")
-        await work.alice.delete_message(root)
-        assert "taken back" in await card.wait_until_closed()
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Never mind.")
+async def test_deleted_message_with_quote_supersedes_its_request(database: Database, running_bot) -> None:
+    async with running_slack_bot(
+        running_bot, database, ScriptedModel(SHIP, DoneForNow(message="Never mind."))
+    ) as harness:
+        alert = await harness.eve.post_message("v1 is ready", channel="C0DEV")
+        root = await harness.alice.forward(alert, f"<@{harness.slack.app.user}> ship it", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="ship")
+        await harness.alice.delete_message(root)
+        assert "withdrawn" in await card.wait_until_closed()
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Never mind.")
 
 
-async def test_who_points_us_to_a_message_where_we_are_not_is_asked_to_invite_us(
-    database: Database, running_bot
-) -> None:
-    async with running_slack_bot(running_bot, database, saying("It is full.")) as work:
-        work.slack.add_channel("C0SECRET", has_bot=False)
-        alert = await work.eve.post_message("disk full on db1", channel="C0SECRET")
-        await work.alice.use_shortcut("handrail.ask", on=alert)
-        await work.alice.wait_for_ephemeral("Invite me")
-        assert (await work.alice.wait_for_reply(text="It is full.")).message.channel == "D0ALICE"
-        await work.bot.wait_until_settled(await work.thread_id_for(alert))
+async def test_shortcut_in_an_inaccessible_channel_asks_for_an_invite(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, replying("It is full.")) as harness:
+        harness.slack.add_channel("C0SECRET", has_bot=False)
+        alert = await harness.eve.post_message("disk full on db1", channel="C0SECRET")
+        await harness.alice.use_shortcut("handrail.ask", on=alert)
+        await harness.alice.wait_for_ephemeral("Invite me")
+        assert (await harness.alice.wait_for_reply(text="It is full.")).message.channel == "D0ALICE"
+        await harness.bot.wait_until_settled(await harness.thread_id_for(alert))
         for method in ("chat.postMessage", "conversations.replies"):
-            work.slack.expect_error(method, "not_in_channel")
+            harness.slack.expect_error(method, "not_in_channel")
 
 
-async def test_a_question_is_answered_by_a_reply_in_the_thread(database: Database, running_bot) -> None:
+async def test_reply_in_the_thread_answers_a_question(database: Database, running_bot) -> None:
     question = {"intent": "request_human_input", "question": "Which one?"}
     async with running_slack_bot(
         running_bot, database, ScriptedModel(question, DoneForNow(message="v2 it is."))
-    ) as work:
-        root = await work.alice.mention_bot("ship", channel=OPS)
-        card = await work.alice.wait_for_card(root, "Which one?")
-        await work.alice.reply(root, "v2")
+    ) as harness:
+        root = await harness.alice.mention_bot("ship", channel=OPS)
+        card = await harness.alice.wait_for_card(root, "Which one?")
+        await harness.alice.reply(root, "v2")
         assert "answered by Alice Ng (slack): v2" in await card.wait_until_closed()
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "v2 it is.")
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "v2 it is.")
 
 
-async def test_whoever_speaks_in_a_cancelled_thread_is_told_so_once_and_alone(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        card = await work.bob.wait_for_card(root, approval="ship")
-        await work.bot.bot.thread_control.cancel(await work.thread_id_for(root), person_address("bob"))
+async def test_message_to_a_cancelled_thread_is_rejected_once(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="ship")
+        await harness.bot.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("bob"))
         await card.wait_until_closed("cancelled with its thread")
-        await work.bob.reply(root, "why?")
-        assert "is cancelled; open a new one" in (await work.bob.wait_for_ephemeral()).text
-        await work.alice.mention_bot("again, please", channel=OPS, thread=root)
-        assert "is cancelled; open a new one" in (await work.alice.wait_for_ephemeral()).text
-        for parcel, _ in tuple(work.slack.delivery_attempts):
-            work.slack.redeliver(parcel)
-        await work.slack.wait_until_quiet()
-        assert [event.text for event in await heard(work, root)] == ["ship v1"]
+        await harness.bob.reply(root, "why?")
+        assert "is cancelled; open a new one" in (await harness.bob.wait_for_ephemeral()).text
+        await harness.alice.mention_bot("again, please", channel=OPS, thread=root)
+        assert "is cancelled; open a new one" in (await harness.alice.wait_for_ephemeral()).text
+        for bot_request, _ in tuple(harness.slack.delivery_attempts):
+            harness.slack.redeliver(bot_request)
+        await harness.slack.wait_until_quiet()
+        assert [event.text for event in await received_messages(harness, root)] == ["ship v1"]
 
 
-async def test_words_under_a_card_get_one_line_and_approve_nothing(database: Database, running_bot) -> None:
-    two = (Rule(name="two", tool="*", ask=ApprovalTerms(roles=("release",), quorum=2)),)
-    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=two) as work:
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        await work.bob.wait_for_card(root, approval="ship")
+async def test_replies_to_an_approval_card_get_one_hint(database: Database, running_bot) -> None:
+    two_approvers = (Rule(name="two", tool="*", ask=ApprovalTerms(roles=("release",), quorum=2)),)
+    async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=two_approvers) as harness:
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        await harness.bob.wait_for_card(root, approval="ship")
         for text in ("looks good", "to me", "and to everyone"):
-            await work.bob.reply(root, text)
-        await work.advance_clock(seconds=1)
-        await work.bob.wait_for_reply(root, "0 of 2, until 09:30 UTC; use the buttons above.")
-        await work.slack.wait_until_quiet()
-        assert len(lines(work, root)) == 1
-        await work.advance_clock(seconds=10)
-        await work.bob.reply(root, "ok")
-        await work.advance_clock(seconds=1)
-        await work.bob.wait_for_reply(root, "A message never approves.")
-        await work.slack.wait_until_quiet()
-        assert len(lines(work, root)) == 2
-        assert work.bot.recording_tools.runs == []
+            await harness.bob.reply(root, text)
+        await harness.advance_clock(seconds=1)
+        await harness.bob.wait_for_reply(root, "0 of 2, until 09:30 UTC; use the buttons above.")
+        await harness.slack.wait_until_quiet()
+        assert len(hints(harness, root)) == 1
+        await harness.advance_clock(seconds=10)
+        await harness.bob.reply(root, "ok")
+        await harness.advance_clock(seconds=1)
+        await harness.bob.wait_for_reply(root, "A message never approves.")
+        await harness.slack.wait_until_quiet()
+        assert len(hints(harness, root)) == 2
+        assert harness.bot.recording_tools.runs == []
 
 
-def lines(work: SlackHarness, root: Message) -> list[str]:
-    """What the bot said in a thread about a request that waits."""
-    messages = [m for m in work.slack.workspace.thread_messages(root.channel, root.ts) if "still waits for" in m.text]
+def hints(harness: SlackHarness, root: Message) -> list[str]:
+    """Return the bot's messages in a thread that point to an open request."""
+    messages = [
+        m for m in harness.slack.workspace.thread_messages(root.channel, root.ts) if "still waits for" in m.text
+    ]
     return [message.text for message in messages]

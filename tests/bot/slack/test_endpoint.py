@@ -1,4 +1,4 @@
-"""The HTTP door of Slack: whoever is not Slack stays outside, and whatever Slack sends is answered and not lost."""
+"""HTTP endpoint for Slack: unsigned requests are rejected, post_signed ones are answered and not lost."""
 
 import json
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.fakes.slack.slack import fake_slack
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 HELLO = DoneForNow(message="Hello.")
-NONSENSE = (
+MALFORMED = (
     (b"\xff\xfe", JSON), (b"{", JSON), (b"[]", JSON), (b"[{}]", JSON), (b"null", JSON), (b"", JSON), (b"", FORM),
     (b"{}", "text/plain"), (b"a=b", FORM), (b"payload=", FORM), (b"payload=%5B%5D", FORM), (b"payload=%ff", FORM),
     (b"\xff=1", FORM), (b'{"type": "event_callback"}', JSON), (b'{"type": "url_verification"}', JSON),
@@ -29,84 +29,84 @@ NONSENSE = (
 
 @pytest.fixture
 async def slack_bot(database: Database, running_bot) -> AsyncIterator[SlackHarness]:
-    async with running_slack_bot(running_bot, database) as opened:
-        yield opened
+    async with running_slack_bot(running_bot, database) as harness:
+        yield harness
 
 
-async def signed(slack_bot: SlackHarness, body: bytes, content_type: str = JSON, **headers: str) -> BotResponse:
-    """The body as Slack would send it, but for these headers."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+async def post_signed(slack_bot: SlackHarness, body: bytes, content_type: str = JSON, **headers: str) -> BotResponse:
+    """Post a body with a valid signature; `headers` replace those of Slack."""
+    replaced = {name.replace("_", "-"): value for name, value in headers.items()}
     return await slack_bot.slack.http.post(
-        body, slack_bot.slack.http.signature_headers(body) | {"Content-Type": content_type} | named
+        body, slack_bot.slack.http.signature_headers(body) | {"Content-Type": content_type} | replaced
     )
 
 
-async def acknowledged(slack_bot: SlackHarness, body: bytes, content_type: str) -> bool:
-    """Whether it was, and nothing more."""
-    answer = await signed(slack_bot, body, content_type)
-    return (answer.status, answer.body) == (200, "")
+async def is_acknowledged(slack_bot: SlackHarness, body: bytes, content_type: str) -> bool:
+    """Return whether the response is an empty 200."""
+    response = await post_signed(slack_bot, body, content_type)
+    return (response.status, response.body) == (200, "")
 
 
 def statuses(slack_bot: SlackHarness) -> list[int]:
-    return [answer.status for _, answer in slack_bot.slack.delivery_attempts]
+    return [response.status for _, response in slack_bot.slack.delivery_attempts]
 
 
-async def test_what_slack_did_not_sign_stays_outside(slack_bot: SlackHarness) -> None:
+async def test_unsigned_request_is_rejected(slack_bot: SlackHarness) -> None:
     for signature in ("", "v0=" + "0" * 64, "v0=ü", "v1=" + "0" * 64):
-        assert (await signed(slack_bot, b"{}", X_Slack_Signature=signature)).status == 401, signature
+        assert (await post_signed(slack_bot, b"{}", X_Slack_Signature=signature)).status == 401, signature
     for timestamp in ("", "abc", "-1", "9" * 400, "1e9", "١٧٦٧٣٤٤٤٠٠", "1767344699"):
-        assert (await signed(slack_bot, b"{}", X_Slack_Request_Timestamp=timestamp)).status == 401, timestamp
+        assert (await post_signed(slack_bot, b"{}", X_Slack_Request_Timestamp=timestamp)).status == 401, timestamp
     assert (await slack_bot.slack.http.post(b"{}", {"Content-Type": JSON})).status == 401
 
 
-async def test_what_was_signed_long_ago_stays_outside(slack_bot: SlackHarness) -> None:
+async def test_old_signature_is_rejected(slack_bot: SlackHarness) -> None:
     body = b'{"type": "event_callback"}'
     old = slack_bot.slack.http.signature_headers(body)
     await slack_bot.advance_clock(seconds=301)
     assert (await slack_bot.slack.http.post(body, old | {"Content-Type": JSON})).status == 401
 
 
-async def test_what_nobody_can_understand_is_refused(slack_bot: SlackHarness) -> None:
-    for body, content_type in NONSENSE:
-        answer = await signed(slack_bot, body, content_type)
-        assert (answer.status, answer.body["error"]["code"]) == (400, "invalid"), body
+async def test_malformed_request_is_rejected(slack_bot: SlackHarness) -> None:
+    for body, content_type in MALFORMED:
+        response = await post_signed(slack_bot, body, content_type)
+        assert (response.status, response.body["error"]["code"]) == (400, "invalid"), body
 
 
-async def test_what_is_longer_than_anything_of_slack_is_refused(slack_bot: SlackHarness) -> None:
-    assert (await signed(slack_bot, b" " * 1_010_000)).status == 413
+async def test_oversized_request_is_rejected(slack_bot: SlackHarness) -> None:
+    assert (await post_signed(slack_bot, b" " * 1_010_000)).status == 413
 
 
-async def test_what_does_not_concern_us_is_acknowledged(slack_bot: SlackHarness) -> None:
+async def test_irrelevant_request_is_acknowledged(slack_bot: SlackHarness) -> None:
     for event in ({"type": "team_join"}, {"type": "agent_new"}, {}):
-        told = {"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "event": event}
-        assert await acknowledged(slack_bot, json.dumps(told).encode(), JSON), event
+        payload = {"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "event": event}
+        assert await is_acknowledged(slack_bot, json.dumps(payload).encode(), JSON), event
     for kind in ("app_rate_limited", "something_new"):
-        assert await acknowledged(slack_bot, json.dumps({"type": kind}).encode(), JSON), kind
+        assert await is_acknowledged(slack_bot, json.dumps({"type": kind}).encode(), JSON), kind
     for kind in ("shortcut", "view_closed", "view_submission"):
-        told = {"type": kind, "callback_id": "x", "view": {"callback_id": "x"}}
-        assert await acknowledged(slack_bot, urlencode({"payload": json.dumps(told)}).encode(), FORM), kind
+        payload = {"type": kind, "callback_id": "x", "view": {"callback_id": "x"}}
+        assert await is_acknowledged(slack_bot, urlencode({"payload": json.dumps(payload)}).encode(), FORM), kind
 
 
-async def test_slack_sees_that_the_address_is_ours_and_the_certificate_holds(slack_bot: SlackHarness) -> None:
+async def test_url_verification_and_ssl_check_are_answered(slack_bot: SlackHarness) -> None:
     await slack_bot.slack.verify_url()
     assert (await slack_bot.slack.send_ssl_check()).status == 200
     assert (await slack_bot.slack.http.post(b"ssl_check=0&command=%2Fhandrail", {"Content-Type": FORM})).status == 401
 
 
-async def test_what_cannot_be_written_is_told_to_come_again_and_is_not_lost(database: Database, running_bot) -> None:
-    async with running_slack_bot(running_bot, database, ScriptedModel(HELLO)) as work:
-        async with locked_database(work.bot):
-            root = await work.alice.mention_bot("hi", channel=OPS)
-            await work.slack.wait_until_quiet()
-            assert statuses(work) == [503] * 4  # two events, each brought again at once
-        await work.advance_clock(minutes=1)
-        await work.alice.wait_for_reply(root, "Hello.")
-        assert statuses(work)[4:6] == [200, 200]
-        assert (await work.event_types(root)).count("MessageReceived") == 1
+async def test_unstored_event_is_answered_503_and_redelivered(database: Database, running_bot) -> None:
+    async with running_slack_bot(running_bot, database, ScriptedModel(HELLO)) as harness:
+        async with locked_database(harness.bot):
+            root = await harness.alice.mention_bot("hi", channel=OPS)
+            await harness.slack.wait_until_quiet()
+            assert statuses(harness) == [503] * 4  # two events, each retried at once
+        await harness.advance_clock(minutes=1)
+        await harness.alice.wait_for_reply(root, "Hello.")
+        assert statuses(harness)[4:6] == [200, 200]
+        assert (await harness.event_types(root)).count("MessageReceived") == 1
 
 
 @pytest.mark.parametrize("error", ["internal_error", "invalid_auth", "page"])
-async def test_the_first_event_is_taken_while_slack_does_not_say_who_we_are(
+async def test_first_event_is_handled_while_auth_test_fails(
     database: Database, running_bot, transport: Transport, error: str
 ) -> None:
     async with fake_slack(FakeClock(), socket_mode=transport == "socket") as slack:
@@ -115,46 +115,44 @@ async def test_the_first_event_is_taken_while_slack_does_not_say_who_we_are(
                 slack.answer_next_with_page("auth.test", "before")
             else:
                 slack.fail_next("auth.test", error=error)
-        async with slack_bot_in(slack, running_bot, database, ScriptedModel(HELLO), transport=transport) as work:
-            root = await work.alice.mention_bot("hi", channel=OPS)
-            await work.alice.wait_for_reply(root, "Hello.")
+        async with slack_bot_in(slack, running_bot, database, ScriptedModel(HELLO), transport=transport) as harness:
+            root = await harness.alice.mention_bot("hi", channel=OPS)
+            await harness.alice.wait_for_reply(root, "Hello.")
             await slack.wait_until_quiet()
-            assert set(statuses(work)) == {200}
-            assert (await work.event_types(root)).count("MessageReceived") == 1
+            assert set(statuses(harness)) == {200}
+            assert (await harness.event_types(root)).count("MessageReceived") == 1
 
 
-async def test_who_we_are_is_asked_again_after_a_while_and_then_known(database: Database, running_bot) -> None:
+async def test_auth_test_is_retried_after_a_delay_and_cached(database: Database, running_bot) -> None:
     async with fake_slack(FakeClock()) as slack:
         for _ in ("at the start", "for the first event"):
             slack.fail_next("auth.test", error="internal_error")
-        async with slack_bot_in(slack, running_bot, database, ScriptedModel(HELLO, HELLO, HELLO)) as work:
-            for seconds, asked in ((1, 2), (10, 2), (1, 3)):
-                root = await work.alice.send_direct_message("hi")
-                await work.alice.wait_for_reply(root, "Hello.")
-                assert [call.method for call in slack.calls].count("auth.test") == asked
-                await work.advance_clock(seconds=seconds)
+        async with slack_bot_in(slack, running_bot, database, ScriptedModel(HELLO, HELLO, HELLO)) as harness:
+            for seconds, call_count in ((1, 2), (10, 2), (1, 3)):
+                root = await harness.alice.send_direct_message("hi")
+                await harness.alice.wait_for_reply(root, "Hello.")
+                assert [call.method for call in slack.calls].count("auth.test") == call_count
+                await harness.advance_clock(seconds=seconds)
 
 
-async def test_what_says_nothing_of_the_installation_comes_again_while_slack_is_away(
-    database: Database, running_bot
-) -> None:
+async def test_event_without_identity_is_retried_while_auth_test_fails(database: Database, running_bot) -> None:
     event = {"type": "message", "user": "U0ALICE", "ts": "1767344400.000100", "channel": "D0ALICE", "text": "hi"}
     body = json.dumps({"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "event": event}).encode()
     async with fake_slack(FakeClock()) as slack:
         for _ in ("at the start", "for the event"):
             slack.fail_next("auth.test", error="internal_error")
-        async with slack_bot_in(slack, running_bot, database) as work:
-            assert (await signed(work, body)).status == 503
+        async with slack_bot_in(slack, running_bot, database) as harness:
+            assert (await post_signed(harness, body)).status == 503
 
 
-async def test_nothing_is_parsed_before_its_signature_was_verified(slack_bot: SlackHarness) -> None:
+async def test_body_is_not_parsed_before_its_signature_is_verified(slack_bot: SlackHarness) -> None:
     for body in (b"ssl_check=1&a=" + b"%ff" * 9, b"ssl_check=%31", b"payload=[[[[", b"ssl_check=1" * 999):
-        answer = await slack_bot.slack.http.post(body, {"Content-Type": FORM})
-        assert (answer.status, b"ssl_check=1" in body.split(b"&")) in ((401, False), (200, True)), body
+        response = await slack_bot.slack.http.post(body, {"Content-Type": FORM})
+        assert (response.status, b"ssl_check=1" in body.split(b"&")) in ((401, False), (200, True)), body
 
 
-async def test_a_signed_check_of_the_certificate_is_acknowledged(slack_bot: SlackHarness) -> None:
-    assert await acknowledged(slack_bot, b"ssl_check=1&token=x", FORM)
+async def test_signed_ssl_check_is_acknowledged(slack_bot: SlackHarness) -> None:
+    assert await is_acknowledged(slack_bot, b"ssl_check=1&token=x", FORM)
 
 
 anything = st.recursive(
@@ -169,8 +167,8 @@ objects = st.fixed_dictionaries(
 )
 bodies = (
     st.binary(max_size=200)
-    | objects.map(lambda sent: json.dumps(sent).encode())
-    | objects.map(lambda sent: urlencode({"payload": json.dumps(sent)}).encode())
+    | objects.map(lambda value: json.dumps(value).encode())
+    | objects.map(lambda value: urlencode({"payload": json.dumps(value)}).encode())
     | st.dictionaries(st.sampled_from(["command", "team_id", "text", "user_id"]), st.text(max_size=9)).map(
         lambda form: urlencode(form, errors="replace").encode()
     )
@@ -180,12 +178,14 @@ header = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies, content_type=st.sampled_from([JSON, FORM, "", "a;b=c"]))
-async def test_no_signed_body_breaks_it(slack_bot: SlackHarness, body: bytes, content_type: str) -> None:
-    assert (await signed(slack_bot, body, content_type)).status in (200, 400)
+async def test_any_signed_body_is_answered_200_or_400(slack_bot: SlackHarness, body: bytes, content_type: str) -> None:
+    assert (await post_signed(slack_bot, body, content_type)).status in (200, 400)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(timestamp=header, signature=header, content_type=header)
-async def test_no_headers_break_it(slack_bot: SlackHarness, timestamp: str, signature: str, content_type: str) -> None:
-    told = {"X_Slack_Request_Timestamp": timestamp, "X_Slack_Signature": signature}
-    assert (await signed(slack_bot, b"{}", content_type, **told)).status == 401
+async def test_any_invalid_headers_are_answered_401(
+    slack_bot: SlackHarness, timestamp: str, signature: str, content_type: str
+) -> None:
+    headers = {"X_Slack_Request_Timestamp": timestamp, "X_Slack_Signature": signature}
+    assert (await post_signed(slack_bot, b"{}", content_type, **headers)).status == 401

@@ -1,4 +1,4 @@
-"""An app that is installed in a whole organisation: its people are people, and only strangers are strangers."""
+"""App installed in a whole organisation (Enterprise Grid): its users are internal, other users are external."""
 
 import pytest
 
@@ -14,26 +14,26 @@ SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
 
 
-@pytest.mark.parametrize("tells_team", ["none", "enterprise", "team"])
+@pytest.mark.parametrize("auth_test_team", ["none", "enterprise", "team"])
 async def test_people_of_an_organisation_ask_and_decide(
-    database: Database, running_bot, transport: Transport, tells_team: str
+    database: Database, running_bot, transport: Transport, auth_test_team: str
 ) -> None:
-    app = App(enterprise="E0ORG", auth_test_team=tells_team)  # type: ignore[arg-type]  # one of its three words
+    app = App(enterprise="E0ORG", auth_test_team=auth_test_team)  # type: ignore[arg-type]  # parametrized with its three values
     async with (
         fake_slack(FakeClock(), app=app, socket_mode=transport == "socket") as slack,
-        slack_bot_in(slack, running_bot, database, ScriptedModel(SHIP, DONE), transport=transport) as work,
+        slack_bot_in(slack, running_bot, database, ScriptedModel(SHIP, DONE), transport=transport) as harness,
     ):
-        root = await work.alice.mention_bot("ship v1", channel=OPS)
-        card = await work.bob.wait_for_card(root, approval="ship")
-        await card.click("Approve", actor=work.bob)
+        root = await harness.alice.mention_bot("ship v1", channel=OPS)
+        card = await harness.bob.wait_for_card(root, approval="ship")
+        await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
-        await work.advance_clock(seconds=1)
-        await work.alice.wait_for_reply(root, "Done.")
-        notice = await work.alice.run_slash_command("/handrail whoami", channel=OPS)
-        assert "Alice Ng" in str(notice)
+        await harness.advance_clock(seconds=1)
+        await harness.alice.wait_for_reply(root, "Done.")
+        reply = await harness.alice.run_slash_command("/handrail whoami", channel=OPS)
+        assert "Alice Ng" in str(reply)
 
 
-async def test_somebody_of_another_workspace_of_the_organisation_is_a_teammate(database: Database, running_bot) -> None:
+async def test_user_of_another_workspace_of_the_organisation_is_internal(database: Database, running_bot) -> None:
     app = App(enterprise="E0ORG")
     async with (
         fake_slack(FakeClock(), app=app) as slack,
@@ -44,10 +44,10 @@ async def test_somebody_of_another_workspace_of_the_organisation_is_a_teammate(d
         await frank.wait_for_reply(root, "Done.")
 
 
-async def test_a_stranger_of_a_shared_channel_stays_a_stranger(database: Database, running_bot) -> None:
+async def test_external_user_of_a_shared_channel_is_ignored(database: Database, running_bot) -> None:
     app = App(enterprise="E0ORG")
-    async with fake_slack(FakeClock(), app=app) as slack, slack_bot_in(slack, running_bot, database) as work:
+    async with fake_slack(FakeClock(), app=app) as slack, slack_bot_in(slack, running_bot, database) as harness:
         guest = slack.add_person("gina", "U0GINA", team_id="T0OTHER")
         await guest.mention_bot("ship v1", channel=OPS)
         await slack.wait_until_quiet()
-        assert work.bot.commits == []
+        assert harness.bot.commits == []

@@ -1,4 +1,4 @@
-"""The connection of Socket Mode is opened anew whenever it is lost, and the health check knows while there is none."""
+"""The Socket Mode runner reopens a lost connection and reports an error while there is none."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tests.fakes.slack.condition import Condition
 
 @dataclass
 class FakeConnection:
-    """A connection that comes into being or does not, and lasts until it is cut."""
+    """Fake connection that opens or fails, and lasts until `is_up` is reset."""
 
     can_connect: bool
     condition: Condition
@@ -32,7 +32,7 @@ class FakeConnection:
 
 @dataclass
 class ConnectionSource:
-    """Hands out one connection after the other, and tells when somebody waits for the clock."""
+    """Factory of fake connections; it counts the runner's waits for the clock."""
 
     connect_results: list[bool]
     condition: Condition = field(default_factory=Condition)
@@ -46,58 +46,58 @@ class ConnectionSource:
         return self.connections[-1]
 
     def build_runner(self) -> SocketModeRunner:
-        chance = Clock(now=self.clock.now, jitter=lambda: 1.0)
-        return SocketModeRunner(self.next_connection, self.problems, chance, self.sleep)  # type: ignore[arg-type]  # what it needs of one
+        clock = Clock(now=self.clock.now, jitter=lambda: 1.0)
+        return SocketModeRunner(self.next_connection, self.problems, clock, self.sleep)  # type: ignore[arg-type]  # a fake with the methods that the runner uses
 
     async def sleep(self, at: object, wake_event: asyncio.Event) -> None:
         self.waits += 1
         self.condition.notify_all()
         await self.clock.sleep(at, wake_event)  # type: ignore[arg-type]
 
-    async def waited(self, times: int) -> None:
+    async def wait_for_waits(self, times: int) -> None:
         await self.condition.wait_until(lambda: self.waits >= times or None, lambda: f"waited {self.waits} times")
 
 
-async def test_a_connection_that_does_not_come_into_being_is_tried_again() -> None:
-    exchange = ConnectionSource([False, True])
-    listening = exchange.build_runner()
-    listening.start()
-    await exchange.waited(1)
-    assert "SLACK_APP_TOKEN may be wrong" in exchange.problems[RUNNER_NAME]
-    assert exchange.connections[0].is_closed
-    exchange.clock.advance(minutes=1)
-    await exchange.waited(2)
-    assert RUNNER_NAME not in exchange.problems
-    await listening.stop()
-    assert exchange.connections[1].is_closed
+async def test_failed_connection_is_retried() -> None:
+    source = ConnectionSource([False, True])
+    runner = source.build_runner()
+    runner.start()
+    await source.wait_for_waits(1)
+    assert "SLACK_APP_TOKEN may be wrong" in source.problems[RUNNER_NAME]
+    assert source.connections[0].is_closed
+    source.clock.advance(minutes=1)
+    await source.wait_for_waits(2)
+    assert RUNNER_NAME not in source.problems
+    await runner.stop()
+    assert source.connections[1].is_closed
 
 
-async def test_a_connection_that_is_lost_is_followed_by_another() -> None:
-    exchange = ConnectionSource([True, True])
-    listening = exchange.build_runner()
-    listening.start()
-    await exchange.waited(1)
-    exchange.clock.advance(seconds=HEALTH_CHECK_INTERVAL.total_seconds())
-    await exchange.waited(2)
-    assert len(exchange.connections) == 1
-    exchange.connections[0].is_up = False
-    exchange.clock.advance(seconds=HEALTH_CHECK_INTERVAL.total_seconds())
-    await exchange.waited(3)
-    assert RUNNER_NAME in exchange.problems
-    exchange.clock.advance(minutes=1)
-    await exchange.waited(4)
-    assert (len(exchange.connections), exchange.connections[0].is_closed, RUNNER_NAME in exchange.problems) == (
+async def test_lost_connection_is_replaced() -> None:
+    source = ConnectionSource([True, True])
+    runner = source.build_runner()
+    runner.start()
+    await source.wait_for_waits(1)
+    source.clock.advance(seconds=HEALTH_CHECK_INTERVAL.total_seconds())
+    await source.wait_for_waits(2)
+    assert len(source.connections) == 1
+    source.connections[0].is_up = False
+    source.clock.advance(seconds=HEALTH_CHECK_INTERVAL.total_seconds())
+    await source.wait_for_waits(3)
+    assert RUNNER_NAME in source.problems
+    source.clock.advance(minutes=1)
+    await source.wait_for_waits(4)
+    assert (len(source.connections), source.connections[0].is_closed, RUNNER_NAME in source.problems) == (
         2,
         True,
         False,
     )
-    await listening.stop()
+    await runner.stop()
 
 
-async def test_nothing_is_opened_once_we_stop() -> None:
-    exchange = ConnectionSource([False])
-    listening = exchange.build_runner()
-    listening.start()
-    await exchange.waited(1)
-    await listening.stop()
-    assert len(exchange.connections) == 1
+async def test_stopped_runner_opens_no_connection() -> None:
+    source = ConnectionSource([False])
+    runner = source.build_runner()
+    runner.start()
+    await source.wait_for_waits(1)
+    await runner.stop()
+    assert len(source.connections) == 1
