@@ -154,7 +154,7 @@ async def test_reminder_resends_card_and_escalation_sends_it_to_others(database:
         await harness.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
         assert sorted(to for to, _, _ in sms.sent) == ["sms:+15550002", "sms:+15550003"]
         notices = [event.text for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
-        expected = [f"Nobody answered {request.code} yet; I asked {person} by SMS." for person in ("Bob", "Carol")]
+        expected = [f"{request.code} has no answer yet; I asked {person} by SMS." for person in ("Bob", "Carol")]
         assert sorted(notices) == expected
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)

@@ -48,7 +48,7 @@ REFUSED = [
     ("*", '{ env = "production" }', "env: can never match: no tool has this argument; there is"),
     ("*", '{ environment = "prod" }', f'environment: {NEVER} current_release: "prod" {NORMALIZED}'),
     ("*", '{ environment = "staging", limit = 3 }', "environment: can never match: no tool takes all of these values"),
-    ("push_release_tag", '{ commit = "1a2b3c4d" }', f"commit: {NEVER} push_release_tag: '1a2b3c4d' is not a whole"),
+    ("push_release_tag", '{ commit = "1a2b3c4d" }', f"commit: {NEVER} push_release_tag: '1a2b3c4d' is not a full"),
     ("extend_budget", '{ kind = "stps" }', f'kind: {NEVER} extend_budget: must be "steps", "tokens", "usd" or'),
     ("extend_budget", "{ by = -1 }", f"by: {NEVER} extend_budget: must be more than 0.0 (found -1)"),
     ("extend_budget", "{ by = nan }", "by: must be compared with a text, a number, true or false"),

@@ -74,7 +74,7 @@ def test_settings_without_bot_token_are_a_problem(name: str, value: str) -> None
     [
         ({}, "problem", "no events can arrive from Slack"),
         ({"SLACK_SIGNING_SECRET": "x"}, "ok", f"over HTTP at {PUBLIC}/channels/slack/events"),
-        ({"SLACK_SIGNING_SECRET": "x", "PUBLIC_URL": "http://localhost:8000"}, "warning", "https:// only"),
+        ({"SLACK_SIGNING_SECRET": "x", "PUBLIC_URL": "http://localhost:8000"}, "warning", "requires an https:// URL"),
         ({"SLACK_APP_TOKEN": "xapp-1"}, "ok", "over Socket Mode"),
         ({"SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": "x"}, "ok", "signed HTTP is accepted too"),
     ],
