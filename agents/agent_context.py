@@ -36,14 +36,14 @@ def mark_own_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[HistoryEve
     begin = _index_of_last_orphan_result(events)
     delegation_id: str | None = None
     for index, event in enumerate(events):
-        own = index >= begin and (delegation_id is None or _is_result_of(event, delegation_id))
-        if own:
+        is_own = index >= begin and (delegation_id is None or _is_result_of(event, delegation_id))
+        if is_own:
             delegation_id = (
                 event.call_id
                 if isinstance(event, ToolCalled) and event.is_delegation and event.call_id in answers
                 else None
             )
-        yield event, own
+        yield event, is_own
 
 
 def _is_result_of(event: HistoryEvent, call_id: str) -> bool:

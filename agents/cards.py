@@ -88,12 +88,12 @@ def _displayed_arguments(request: Request) -> dict[str, Any]:
 def explanation_lines(card: Card) -> list[str]:
     """Return one line each for the reason, the requesters, the deciders and the progress."""
     explanation = card.explanation
-    why = [f"Why, in the agent's words: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
-    decided = [f"decided by {escape_hidden_characters(explanation.decided_by)}"] if explanation.decided_by else []
+    reason = [f"Why, in the agent's words: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
+    deciders = [f"decided by {escape_hidden_characters(explanation.decided_by)}"] if explanation.decided_by else []
     return [
-        *why,
+        *reason,
         describe_requesters(card),
-        *decided,
+        *deciders,
         *([escape_hidden_characters(explanation.progress)] if explanation.progress else []),
     ]
 

@@ -25,10 +25,10 @@ def add_decider_names(event: KnownEvent, people: People, request: Request | None
 
 def name_answer(event: RequestAnswered, people: People, request: Request) -> RequestAnswered:
     """Return the answer with the name of the person who gave it and, after an edit, with the new deciders."""
-    known = {} if event.policy is None else _decider_fields(event.policy.ask or ApprovalTerms(), request, people)
-    giver_names = people.names_of(filter(None, (event.answer.by, event.answer.entered_by)))
-    names = {**known.get("names", {}), **giver_names}
-    return event.model_copy(update={**known, "names": names} if names else known)
+    new_fields = {} if event.policy is None else _decider_fields(event.policy.ask or ApprovalTerms(), request, people)
+    answer_names = people.names_of(filter(None, (event.answer.by, event.answer.entered_by)))
+    names = {**new_fields.get("names", {}), **answer_names}
+    return event.model_copy(update={**new_fields, "names": names} if names else new_fields)
 
 
 def _decider_fields(terms: ApprovalTerms, request: Request, people: People) -> dict[str, Any]:
@@ -48,5 +48,5 @@ def _resolve_deciders(terms: ApprovalTerms, people: People, excluded_keys: list[
 
 
 def _to_deciders(role: str | None, people: Iterable[Person], excluded_keys: list[str]) -> Deciders:
-    able = [person_address(person.key) for person in people if person.key not in excluded_keys]
-    return Deciders(role=role, people=tuple(able[:MAX_NAMES_PER_ROLE]), more=len(able[MAX_NAMES_PER_ROLE:]))
+    allowed = [person_address(person.key) for person in people if person.key not in excluded_keys]
+    return Deciders(role=role, people=tuple(allowed[:MAX_NAMES_PER_ROLE]), more=len(allowed[MAX_NAMES_PER_ROLE:]))

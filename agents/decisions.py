@@ -121,26 +121,26 @@ def rejection_reason(request: Request, answer: Answer, terms: ApprovalTerms, peo
 
 def _conflict_of_interest(request: Request, answer: Answer, terms: ApprovalTerms, people: People) -> str | None:
     """Return why the person who answers, or who entered the answer, is too involved to approve; None if not."""
-    acting = _acting_addresses(answer, people)
-    if not terms.requester_may_approve and _share_person(request.all_requesters, acting, people):
+    actor_addresses = _acting_addresses(answer, people)
+    if not terms.requester_may_approve and _share_person(request.all_requesters, actor_addresses, people):
         return "you are a requester of this, so you cannot approve it; another person must approve it"
-    if answer.decision == "approve" and _has_approved(request, answer, acting, people):
+    if answer.decision == "approve" and _has_approved(request, answer, actor_addresses, people):
         return "you have already approved this, for yourself or for another person; it needs one more person"
     edit = request.last_edit
     if (
         answer.decision == "approve"
         and edit
         and edit.is_proposal
-        and _share_person(_acting_addresses(edit, people), acting, people)
+        and _share_person(_acting_addresses(edit, people), actor_addresses, people)
     ):
         return "you edited this version, so another person must approve it"
     return None
 
 
-def _has_approved(request: Request, answer: Answer, acting: tuple[Address, ...], people: People) -> bool:
+def _has_approved(request: Request, answer: Answer, actor_addresses: tuple[Address, ...], people: People) -> bool:
     """Return whether an acting person has already approved under another name; a quorum takes different people."""
     others = (one for one in request.approvals if not is_same_person(one.by, answer.by, people))
-    return any(_share_person(_acting_addresses(one, people), acting, people) for one in others)
+    return any(_share_person(_acting_addresses(one, people), actor_addresses, people) for one in others)
 
 
 def _acting_addresses(answer: Answer | RecordedAnswer, people: People) -> tuple[Address, ...]:

@@ -74,8 +74,8 @@ def _card_posted_notices(state: ThreadState, event: RequestShown, people: People
 
 
 def _card_undeliverable_events(state: ThreadState, event: MessageUndeliverable, people: People) -> Iterator[KnownEvent]:
-    lost = next((m for m in state.pending_messages if m.key == event.key), None)
-    request = state.get_request(lost.request_id) if lost and lost.request_id else None
+    undelivered = next((m for m in state.pending_messages if m.key == event.key), None)
+    request = state.get_request(undelivered.request_id) if undelivered and undelivered.request_id else None
     nth = _parse_step_number(event.key)
     if request is None or request.status != "open" or nth is None:
         return

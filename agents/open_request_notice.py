@@ -132,19 +132,19 @@ def _describe_role(request: Request, role: str, people: People) -> str:
 
 def _is_decision_missing(request: Request, person: Person, people: People) -> bool:
     """Return whether the person may decide and has not decided yet."""
-    own = person_address(person.key)
-    if not may_decide(person, request.terms) or own in request.approvers:
+    address = person_address(person.key)
+    if not may_decide(person, request.terms) or address in request.approvers:
         return False
     if request.kind == "question" or request.terms.requester_may_approve:
         return True
-    return not any(is_same_person(own, asked, people) for asked in request.all_requesters)
+    return not any(is_same_person(address, requester, people) for requester in request.all_requesters)
 
 
 def _describe_deadline(request: Request, now: datetime) -> str:
     if request.is_kept_open:
         return ""
-    form = "%H:%M" if request.expires_at.date() == now.date() else "%Y-%m-%d %H:%M"
-    return f", until {request.expires_at:{form}} UTC"
+    time_format = "%H:%M" if request.expires_at.date() == now.date() else "%Y-%m-%d %H:%M"
+    return f", until {request.expires_at:{time_format}} UTC"
 
 
 def _is_expired(request: Request, now: datetime) -> bool:

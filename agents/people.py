@@ -86,8 +86,8 @@ class People(FrozenModel):
         """
         if (person := self.get(owner)) is None:
             return () if owner.scheme in ("person", "role", "agent", "system") else (owner,)
-        own = sorted(person.addresses, key=lambda address: address.scheme != preferred_scheme)
-        return tuple(dict.fromkeys((*own, Address(f"terminal:{person.key}"))))
+        direct = sorted(person.addresses, key=lambda address: address.scheme != preferred_scheme)
+        return tuple(dict.fromkeys((*direct, Address(f"terminal:{person.key}"))))
 
 
 def name_in(names: Mapping[str, str], address: str) -> str:

@@ -92,8 +92,8 @@ class Policy(FrozenModel):
     ) -> PolicyDecision:
         """Return the decision on a proposed call; see the function `evaluate`."""
         if defaults is not None and self.allow_self_approval:
-            own = defaults.ask.model_copy(update={"requester_may_approve": True})
-            defaults = defaults.model_copy(update={"ask": own})
+            terms = defaults.ask.model_copy(update={"requester_may_approve": True})
+            defaults = defaults.model_copy(update={"ask": terms})
         return evaluate(tool, arguments, defaults=defaults, rules=self.rules, is_trusted=is_trusted)
 
 

@@ -24,12 +24,12 @@ def to_viewer(caller: Address, people: People, *, source: Address | None = None,
     A `web:` address is the name of an API token. Programs may choose such names, so they do not identify a person.
     """
     names: set[str] = {caller} if source is None else {caller, source}
-    known = people.get(caller)
-    if known is None:
+    person = people.get(caller)
+    if person is None:
         return Viewer(names=frozenset(names), is_admin=is_admin)
-    names |= {person_address(known.key), *(address for address in known.addresses if address.scheme != "web")}
-    names |= {_role_address("*"), *map(_role_address, known.roles)}
-    return Viewer(names=frozenset(names), is_admin=is_admin or known.has_role("admin"))
+    names |= {person_address(person.key), *(address for address in person.addresses if address.scheme != "web")}
+    names |= {_role_address("*"), *map(_role_address, person.roles)}
+    return Viewer(names=frozenset(names), is_admin=is_admin or person.has_role("admin"))
 
 
 def audience_names(state: ThreadState) -> frozenset[str]:

@@ -80,14 +80,14 @@ def _reduce_sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
 
 def _reduce_undeliverable(state: ThreadState, event: MessageUndeliverable) -> dict[str, Any]:
     """Return the changed fields. A request without a card records the reason; a reply is rerouted to `instead`."""
-    lost = next((m for m in state.pending_messages if m.key == event.key), None)
+    undelivered = next((m for m in state.pending_messages if m.key == event.key), None)
     pending = _remove_pending(state, event.key)
-    request = state.get_request(lost.request_id) if lost and lost.request_id else None
+    request = state.get_request(undelivered.request_id) if undelivered and undelivered.request_id else None
     if request is not None and (event.request_id is not None or not request.cards):
         changed = _record_undeliverable_card(request, event)
         return {"pending_messages": pending, "requests": with_request(state, changed)}
-    if lost is not None and event.instead is not None:
-        return {"pending_messages": (*pending, _reroute_message(lost, event.instead, event.reason))}
+    if undelivered is not None and event.instead is not None:
+        return {"pending_messages": (*pending, _reroute_message(undelivered, event.instead, event.reason))}
     return {"pending_messages": pending}
 
 

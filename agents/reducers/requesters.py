@@ -16,8 +16,8 @@ from agents.state import DecisionComment, ThreadState
 
 def reduce_requesters(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
     """Return the changed fields. Each address is listed once, in the order of its first message."""
-    known = dict.fromkeys((*state.requesters, *filter(None, _authors(state, event))))
-    changed: dict[str, Any] = {"requesters": tuple(known)} if len(known) > len(state.requesters) else {}
+    requesters = dict.fromkeys((*state.requesters, *filter(None, _authors(state, event))))
+    changed: dict[str, Any] = {"requesters": tuple(requesters)} if len(requesters) > len(state.requesters) else {}
     return changed | _reduce_decision_comments(state, event)
 
 

@@ -76,13 +76,13 @@ def _reduce_shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
         return {"pending_messages": tuple(m for m in state.pending_messages if m.key != event.key)}
     card = PostedCard(address=event.to, state="open", receipt=event.receipt, shown_at=event.at)
     undeliverable = tuple(one for one in request.undeliverable_cards if one.address != event.to)
-    renewed = request.model_copy(
+    updated = request.model_copy(
         update={"cards": (*_other_cards(state, request, event), card), "undeliverable_cards": undeliverable}
     )
-    updates = _catch_up_card(renewed, card, event.key)
+    updates = _catch_up_card(updated, card, event.key)
     obsolete = {event.key, *(m.key for m in updates)}
     pending = merge_pending(tuple(m for m in state.pending_messages if m.key not in obsolete), updates)
-    return {"requests": with_request(state, renewed), **redirect_replies(state, event.to, event.receipt, pending)}
+    return {"requests": with_request(state, updated), **redirect_replies(state, event.to, event.receipt, pending)}
 
 
 def _catch_up_card(request: Request, card: PostedCard, key: str) -> tuple[PendingMessage, ...]:
@@ -168,9 +168,9 @@ def _apply_decision(state: ThreadState, request: Request) -> dict[str, Any]:
     match request.purpose:
         case "tool" if request.status == "approved" and state.current_call is not None:
             approved = {"approvals": request.approvals, "requesters": request.all_requesters}
-            ready = {"phase": "approved", "terms": request.terms, **approved}
+            approved_fields = {"phase": "approved", "terms": request.terms, **approved}
             call = _update_call_arguments(state, request)
-            return {"current_call": call.model_copy(update=ready) if call else None}
+            return {"current_call": call.model_copy(update=approved_fields) if call else None}
         case "tool":
             return {"current_call": None, "needs_model": True}
         case "outcome":
