@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
-from tests.fakes.slack.view import check_view
 
 from agents.addresses import person_address
 from agents.errors import InvalidInput
@@ -28,6 +27,7 @@ from channels.slack.parser import parse_http
 from tests.channels.slack.overview_strategies import hostile_texts, is_inert, visible_texts
 from tests.channels.slack.recorded_payloads import BOT, encode_http, load_payload
 from tests.fakes.slack.limits import MAX_VIEW_BLOCKS, check_blocks
+from tests.fakes.slack.view import check_view
 
 MODAL_CONTEXT = ModalContext("v1.req_1.seal", "C0OPS", "1763726450.000100", "1763726400.000100")
 
