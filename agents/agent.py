@@ -21,7 +21,7 @@ def _empty_environment(_folder: Path, _environment: Mapping[str, str]) -> Mappin
 class Agent:
     """Definition of one agent.
 
-    `prefetch` names read-only tools without arguments that run before the first model call. `delegates` names the
+    `prefetch` names read-only tools without arguments that run before the first model call. `asks` names the
     other agents that this agent may ask. `set_up` is called once per process with Handrail's data folder and the
     environment; it creates the resources that the tools need and returns the settings for their ToolContext.
     """
@@ -32,7 +32,7 @@ class Agent:
     tools: tuple[Tool, ...]
     commands: Commands = field(default_factory=Commands)
     prefetch: tuple[str, ...] = ()
-    delegates: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     budget: Budget = field(default_factory=Budget)
     set_up: SetUp = _empty_environment
 

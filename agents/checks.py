@@ -38,12 +38,12 @@ def _tool_issue(tool: Tool, message: str) -> ConfigIssue:
 
 
 def _check_names(file: str, agent: Agent, agent_names: Sequence[str]) -> Iterator[ConfigIssue]:
-    for name in agent.delegates:
+    for name in agent.asks:
         if name == agent.name:
-            yield _agent_issue(file, agent, "`delegates` names the agent itself; remove it")
+            yield _agent_issue(file, agent, "`asks` names the agent itself; remove it")
         elif name not in agent_names:
             yield _agent_issue(
-                file, agent, f"`delegates` names {name}, which is not an agent; known agents: {', '.join(agent_names)}"
+                file, agent, f"`asks` names {name}, which is not an agent; known agents: {', '.join(agent_names)}"
             )
     for name in agent.prefetch:
         if problem := _prefetch_problem(agent.get_tool(name)):
@@ -87,7 +87,7 @@ def _check_schema(file: str, agent: Agent) -> Iterator[ConfigIssue]:
     if failures or len({tool.name for tool in valid}) < len(agent.tools):
         return
     try:
-        output_schema(agent.tools, agent.delegates)
+        output_schema(agent.tools, agent.asks)
     except ConfigurationError as error:
         if "intent" not in str(error):
             yield _agent_issue(file, agent, str(error))

@@ -37,16 +37,16 @@ def _check_step(command: Command, agent: Agent) -> _Problems:
     intent = command.step.get("intent")
     model = _find_step_model(intent, agent)
     if model is None:
-        known = ", ".join([*(tool.name for tool in agent.tools), *built_in_steps(agent.delegates)])
+        known = ", ".join([*(tool.name for tool in agent.tools), *built_in_steps(agent.asks)])
         yield ("step", "intent"), f"{intent!r} is not a tool of agent {agent.name} or a step; known: {known}"
         return
     renamed = {"message": "question"} if intent in LEGACY_INTENTS else {}
     fields = {renamed.get(name, name): value for name, value in command.step.items() if name != "intent"}
     yield from _check_fields(intent, fields, model, command)
     delegate = fields.get("agent") if intent == "ask_agent" else None
-    if isinstance(delegate, str) and not SLOT.search(delegate) and delegate not in agent.delegates:
-        allowed = ", ".join(agent.delegates)
-        yield ("step", "agent"), f"agent {agent.name} may not ask {delegate}; `delegates` names: {allowed}"
+    if isinstance(delegate, str) and not SLOT.search(delegate) and delegate not in agent.asks:
+        allowed = ", ".join(agent.asks)
+        yield ("step", "agent"), f"agent {agent.name} may not ask {delegate}; `asks` names: {allowed}"
 
 
 def _find_step_model(intent: Any, agent: Agent) -> type[BaseModel] | None:
@@ -54,7 +54,7 @@ def _find_step_model(intent: Any, agent: Agent) -> type[BaseModel] | None:
         return None
     if (tool := agent.get_tool(intent)) is not None:
         return tool.arguments
-    return built_in_steps(agent.delegates).get("request_human_input" if intent in LEGACY_INTENTS else intent)
+    return built_in_steps(agent.asks).get("request_human_input" if intent in LEGACY_INTENTS else intent)
 
 
 def _check_fields(intent: Any, values: Mapping[str, Any], model: type[BaseModel], command: Command) -> _Problems:

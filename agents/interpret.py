@@ -100,7 +100,7 @@ def _delegation_call(
 
 
 def _delegation_problem(state: ThreadState, delegate: str, agent: Agent, agents: Mapping[str, Agent]) -> str | None:
-    if delegate not in agent.delegates or delegate not in agents:
+    if delegate not in agent.asks or delegate not in agents:
         return f"{agent.name} may not ask {delegate}"
     if delegate in (state.agent, *(earlier.agent for earlier in state.delegations)):
         return f"{delegate} is waiting for an answer itself, so it cannot be asked now"

@@ -143,7 +143,7 @@ class OpenAIModel:
 
     def _prompt_and_schema(self, model_request: ModelRequest) -> tuple[Prompt, dict[str, Any]]:
         """Return the prompt and the schema. For servers that may not enforce the schema, the prompt contains it."""
-        schema = output_schema(model_request.agent.tools, model_request.agent.delegates)
+        schema = output_schema(model_request.agent.tools, model_request.agent.asks)
         return model_request.prompt if self._is_openai else add_schema_to_prompt(model_request.prompt, schema), schema
 
     async def _request_with_fallback(

@@ -40,7 +40,7 @@ def step_from_dict(output: Mapping[str, Any], agent: Agent) -> Step:
     intent, fields = _normalize_legacy_intents(output)
     if (tool := agent.get_tool(intent)) is not None:
         return CallTool(tool=tool.name, arguments=_parse_arguments(tool, fields))
-    steps = built_in_steps(agent.delegates)
+    steps = built_in_steps(agent.asks)
     if (model := steps.get(intent)) is not None:
         return _check_permitted(_parse_built_in(model, fields), agent)
     allowed = ", ".join([*(tool.name for tool in agent.tools), *steps])
@@ -123,8 +123,8 @@ def _check_size(step: BuiltInStep) -> None:
 
 
 def _check_permitted(step: BuiltInStep, agent: Agent) -> BuiltInStep:
-    if isinstance(step, AskAgent) and step.agent not in agent.delegates:
-        raise InvalidInput(f"step.agent: unknown; you may ask: {', '.join(agent.delegates)}"[:MAX_PROBLEM_LENGTH])
+    if isinstance(step, AskAgent) and step.agent not in agent.asks:
+        raise InvalidInput(f"step.agent: unknown; you may ask: {', '.join(agent.asks)}"[:MAX_PROBLEM_LENGTH])
     return step
 
 

@@ -41,7 +41,7 @@ class Roster:
 
     def delegates_of(self, agent: Agent) -> tuple[Agent, ...]:
         """Return the agents to which this one may delegate."""
-        return tuple(self.agents[name] for name in agent.delegates)
+        return tuple(self.agents[name] for name in agent.asks)
 
     def budget_for(self, agent: Agent) -> Budget:
         """Return the limits of the configuration, and the agent's own limits for those that it does not set."""
@@ -52,11 +52,11 @@ class Roster:
         return self.environments.get(agent.name, {})
 
     def _check_agent(self, agent: Agent) -> None:
-        if agent.name in agent.delegates:
-            raise ConfigurationError(f"agent {agent.name}: `delegates` names the agent itself; take it out")
-        if unknown := [name for name in agent.delegates if name not in self.agents]:
+        if agent.name in agent.asks:
+            raise ConfigurationError(f"agent {agent.name}: `asks` names the agent itself; take it out")
+        if unknown := [name for name in agent.asks if name not in self.agents]:
             known = ", ".join(self.agents)
-            raise ConfigurationError(f"agent {agent.name}: `delegates` names {', '.join(unknown)}; there are: {known}")
+            raise ConfigurationError(f"agent {agent.name}: `asks` names {', '.join(unknown)}; there are: {known}")
         if agent.get_tool(ASK_AGENT_INTENT) is not None:
             raise ConfigurationError(
                 f"agent {agent.name}: {ASK_AGENT_INTENT} is the name of a step; call the tool something else"

@@ -95,10 +95,10 @@ AGENT = Agent(
     tools=(look, push, ship),
     commands=Commands(commands=(Command(say=("ship {where}",), does="ships", step={"intent": "ship"}),)),
     prefetch=("look",),
-    delegates=("runner",),
+    asks=("runner",),
 )
-RUNNER = replace(AGENT, name="runner", purpose="runs", instructions="Run.", delegates=("carrier", "walker"))
-CARRIER = replace(AGENT, name="carrier", purpose="carries", instructions="Carry.", prefetch=(), delegates=("walker",))
+RUNNER = replace(AGENT, name="runner", purpose="runs", instructions="Run.", asks=("carrier", "walker"))
+CARRIER = replace(AGENT, name="carrier", purpose="carries", instructions="Carry.", prefetch=(), asks=("walker",))
 AGENTS = {agent.name: agent for agent in (AGENT, RUNNER, CARRIER)}
 """The thread's own agent, its delegate, and the delegate's delegate. Both delegates may also ask the first agent."""
 
@@ -365,7 +365,7 @@ def _call_model(history: RandomHistory) -> Sequence[KnownEvent]:
 
 def _delegation_steps(history: RandomHistory) -> list[Step]:
     """Return steps that delegate or finish a delegation."""
-    delegating = [AskAgent(agent=name, message="ship production") for name in history.agent.delegates]
+    delegating = [AskAgent(agent=name, message="ship production") for name in history.agent.asks]
     return [*delegating * 8, *[DoneForNow(message="Here you are.")] * (8 if history.state.delegations else 0)]
 
 

@@ -51,16 +51,16 @@ def test_duplicate_names_of_agents_and_tools_are_reported() -> None:
 
 
 def test_invalid_delegates_and_prefetch_are_reported() -> None:
-    one = agent("ops", look, push, delegates=("ops", "dpeloy", "dev"), prefetch=("look", "lok", "push", "shove"))
+    one = agent("ops", look, push, asks=("ops", "dpeloy", "dev"), prefetch=("look", "lok", "push", "shove"))
 
     @tool(effect="idempotent")
     def shove(context: ToolContext) -> ToolResult:
         raise NotImplementedError
 
-    one = agent("ops", look, push, shove, delegates=one.delegates, prefetch=one.prefetch)
+    one = agent("ops", look, push, shove, asks=one.asks, prefetch=one.prefetch)
     assert [line.partition("agent ops: ")[2].partition(";")[0] for line in found(one, agent("dev"))] == [
-        "`delegates` names the agent itself",
-        "`delegates` names dpeloy, which is not an agent",
+        "`asks` names the agent itself",
+        "`asks` names dpeloy, which is not an agent",
         "`prefetch` names lok, which is not a tool of this agent",
         "`prefetch` names push, which cannot run without tag",
         "`prefetch` names shove, whose effect is idempotent",
@@ -168,7 +168,7 @@ def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str,
     file = tmp_path / "commands.toml"
     line = {"say[0]": 4, "answered": 5}.get(message.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
-    one = agent("ops", look, push, commands=Commands.load(file), delegates=("dev",))
+    one = agent("ops", look, push, commands=Commands.load(file), asks=("dev",))
     assert any(one.startswith(f"{file}:{line}: commands[0].{message}") for one in found(one, agent("dev")))
 
 

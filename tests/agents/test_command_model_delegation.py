@@ -40,7 +40,7 @@ def agent(name: str, *tools: Any, asks: tuple[str, ...] = (), **steps: str) -> A
         f'[[commands]]\nsay = ["{name.replace("_", " ").replace("VERSION", "{version}")}"]\ndoes = "it"\nstep = {step}'
         for name, step in steps.items()
     )
-    return Agent(name=name, purpose="", instructions="", tools=tools, delegates=asks, commands=Commands.parse(toml))
+    return Agent(name=name, purpose="", instructions="", tools=tools, asks=asks, commands=Commands.parse(toml))
 
 
 HARBOUR = agent(

@@ -177,7 +177,7 @@ def test_result_of_its_own_tool_does_not_end_the_delegate() -> None:
 @pytest.mark.parametrize("closing", ["walker", "runner"])
 def test_waiting_agent_cannot_be_asked(closing: str) -> None:
     """A circle of more than two agents is rejected too."""
-    carrier = replace(AGENTS["carrier"], delegates=tuple(AGENTS))
+    carrier = replace(AGENTS["carrier"], asks=tuple(AGENTS))
     step = AskAgent(agent=closing, message="help")
     (called,) = events_for_step(delegating_twice(), step, stamp("9"), agent=carrier, policy=FREE, agents=AGENTS)
     assert isinstance(called, ToolCalled)

@@ -135,7 +135,7 @@ def test_unknown_intent_error_lists_the_intents() -> None:
     )
 
 
-ASKING = replace(AGENT, delegates=("deploy", "scout"))
+ASKING = replace(AGENT, asks=("deploy", "scout"))
 
 
 def test_delegation_is_parsed() -> None:
@@ -232,7 +232,7 @@ def test_lone_surrogate_is_rejected() -> None:
 def test_number_without_an_exact_digest_is_rejected() -> None:
     window = {"kind": "until", "hour": 2**60, "minute": 0}
 
-    assert "exact JSON" in step_error(intent="silence", alert="disk", owner=None, window=window)
+    assert "represented exactly in JSON" in step_error(intent="silence", alert="disk", owner=None, window=window)
 
 
 def test_error_never_repeats_the_answer() -> None:

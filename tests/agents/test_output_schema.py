@@ -54,7 +54,7 @@ def make_tool(name: str, **fields: Any) -> Tool:
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 def test_schemas_of_shipped_agents_are_strict(agent: Any) -> None:
-    assert schema_violations(output_schema(agent.tools, agent.delegates)) == []
+    assert schema_violations(output_schema(agent.tools, agent.asks)) == []
 
 
 def test_answer_has_reasoning_and_then_one_step() -> None:

@@ -16,7 +16,7 @@ from agents.output_parser import parse_step
 from agents.partial_reply import PartialReplyReader
 from agents.steps import DoneForNow, NothingToDo, Step
 
-AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(), delegates=("deploy",))
+AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(), asks=("deploy",))
 
 WRAPPINGS = [
     "{}",

@@ -220,7 +220,7 @@ def state_after_delegation(message: str = "ship it", note: str = "all is well") 
     [("asked", delegated_state(HOSTILE), RUNNER), ("answered", state_after_delegation(HOSTILE), AGENT)],
 )
 def test_prompts_of_a_delegation_match_their_snapshots(name: str, state: ThreadState, agent: Agent) -> None:
-    rendered = render_prompt(state, agent, [AGENTS[other] for other in agent.delegates])
+    rendered = render_prompt(state, agent, [AGENTS[other] for other in agent.asks])
     expected = (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
     assert f"{rendered.system}\n\n{rendered.user}\n" == expected
 

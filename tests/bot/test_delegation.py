@@ -48,7 +48,7 @@ MAIN_AGENT = Agent(
     purpose="Takes orders.",
     instructions="Ask.",
     tools=(),
-    delegates=("helper",),
+    asks=("helper",),
     commands=Commands.parse(MAIN_AGENT_COMMANDS),
 )
 DELEGATION_EVENTS = ["ThreadStarted", "MessageReceived", "StepChosen", "ToolCalled"]

@@ -117,7 +117,7 @@ async def test_cancelled_thread_of_a_missing_agent_ends(database_url: str, runni
 async def test_missing_delegate_pauses_the_thread(database_url: str, running_bot) -> None:
     main_agent = Agent(name="boss", purpose="asks", instructions="Ask.", tools=())
     full_roster = Roster(
-        {"boss": replace(main_agent, delegates=("oncall",)), "oncall": oncall_agent()}, Policy(people=PEOPLE)
+        {"boss": replace(main_agent, asks=("oncall",)), "oncall": oncall_agent()}, Policy(people=PEOPLE)
     )
     model = ScriptedModel(AskAgent(agent="oncall", message="look"), SHIP)
     async with running_bot(Database.open(database_url), model, roster=full_roster) as harness:

@@ -15,7 +15,7 @@ def ask_agent(context: ToolContext, agent: str, message: str) -> ToolResult:
 
 
 def make_agent(name: str, *delegates: str, **changed: object) -> Agent:
-    return Agent(**{"name": name, "purpose": "", "instructions": "", "tools": (), "delegates": delegates, **changed})
+    return Agent(**{"name": name, "purpose": "", "instructions": "", "tools": (), "asks": delegates, **changed})
 
 
 def build_roster(*agents: Agent) -> Roster:
@@ -28,14 +28,12 @@ def test_agents_may_delegate_to_each_other() -> None:
 
 
 def test_refuses_agent_that_delegates_to_itself() -> None:
-    with pytest.raises(ConfigurationError, match="agent oncall: `delegates` names the agent itself"):
+    with pytest.raises(ConfigurationError, match="agent oncall: `asks` names the agent itself"):
         build_roster(make_agent("oncall", "oncall"))
 
 
 def test_refuses_delegation_to_unknown_agent() -> None:
-    with pytest.raises(
-        ConfigurationError, match="agent oncall: `delegates` names depoly, scout; there are: oncall, deploy"
-    ):
+    with pytest.raises(ConfigurationError, match="agent oncall: `asks` names depoly, scout; there are: oncall, deploy"):
         build_roster(make_agent("oncall", "depoly", "scout"), make_agent("deploy"))
 
 
