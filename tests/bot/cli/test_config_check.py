@@ -59,7 +59,8 @@ def test_misspelled_variable_in_env_file_is_a_warning_with_its_line(warnings, tm
     (tmp_path / ".env").write_text("# the database\nDATABSE_URL=sqlite:///x.db\n")
     (message,) = warnings(TWO_PEOPLE)
     assert (
-        message == "warning: .env:2: DATABSE_URL: is no variable of Handrail and is ignored; did you mean DATABASE_URL?"
+        message
+        == "warning: .env:2: DATABSE_URL: is not a variable of Handrail and is ignored; did you mean DATABASE_URL?"
     )
 
 
@@ -88,7 +89,7 @@ def test_start_warns_once_and_continues(folder):
     odd = {"LOG_LEVLE": "debug", "ALL_PROXY": "socks5://127.0.0.1:1", "SSL_CERT_FILE": "/nonexistent"}
     slack = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "x"}
     with folder.running_server(**odd, **slack, OPENAI_API_KEY="sk-x", HANDRAIL_API_TOKENS="ci:token:al") as server:
-        warned = [line for line in server.process.output.splitlines() if "configuration_doubted" in line]
+        warned = [line for line in server.process.output.splitlines() if "configuration_warning" in line]
         assert len(warned) == 4
         for name in ("policy[1]", "LOG_LEVLE", "ALL_PROXY", "SSL_CERT_FILE"):
             assert sum(f'"{name}"' in line for line in warned) == 1

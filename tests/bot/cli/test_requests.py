@@ -85,7 +85,7 @@ def test_question_is_answered(run_on_server, question):
 def test_question_cannot_be_approved_or_denied(run_on_server, question, command):
     refused = run_on_server("requests", command[0], question["code"], *command[1:])
     assert refused.exit_code == 1
-    assert "takes answer" in refused.err
+    assert "accepts answer" in refused.err
 
 
 def test_unknown_request_is_an_error(run_on_server):

@@ -148,7 +148,7 @@ def test_one_person_decides_the_request_of_another(folder):
         alice.wait_for_output("decided by release (Bob)")
         assert "/approve" not in alice.wait_for_output("in thread")
         alice.type_line(f"/approve {code}")
-        alice.wait_for_output("not among those who may decide")
+        alice.wait_for_output("not allowed to decide this request")
         bob.type_line(f"/deny {code} not on a Friday")
         bob.wait_for_output(f"{code} denied by Bob (terminal)")
         assert "not on a Friday" in alice.wait_for_output(f"{code} denied by Bob (terminal)")

@@ -157,7 +157,7 @@ async def test_second_approval_of_one_person_does_not_count(api: ApiHarness) -> 
     ]
 
 
-@pytest.mark.parametrize(("person", "reason"), [("dan", "not among those"), ("alice", "not among those")])
+@pytest.mark.parametrize(("person", "reason"), [("dan", "not allowed to decide"), ("alice", "not allowed to decide")])
 async def test_answer_of_a_person_who_may_not_decide_is_recorded(api: ApiHarness, person: str, reason: str) -> None:
     request = await api.open_request("push v1")
     response = await api.client("local").post(
@@ -177,7 +177,7 @@ async def test_requester_may_not_approve(api: ApiHarness) -> None:
     request = await api.open_request("push v1", "bob")
     response = await api.answer_request(request, "bob", decision="approve")
     assert response.status_code == 403
-    assert "second person" in response.json()["error"]["message"]
+    assert "another person must approve" in response.json()["error"]["message"]
 
 
 async def start_thread_denied_by_carol(api: ApiHarness) -> str:
@@ -196,7 +196,7 @@ async def test_author_of_a_message_may_not_approve_what_follows(api: ApiHarness)
     for body in ({"decision": "approve"}, {"decision": "edit", "arguments": {"tag": "v2"}}):
         response = await api.answer_request(request, "bob", **body)
         assert (response.status_code, response.json()["error"]["code"]) == (403, "not_allowed")
-        assert "second person" in response.json()["error"]["message"]
+        assert "another person must approve" in response.json()["error"]["message"]
     assert (await api.answer_request(request, "carol", decision="approve")).json()["status"] == "approved"
 
 
@@ -226,7 +226,7 @@ async def test_person_who_may_not_decide_gets_no_preparation_error(api: ApiHarne
     for arguments in ({"tag": "v0"}, {"tag": 1}, {"tag": "lead"}):
         response = await api.answer_request(request, "alice", decision="edit", arguments=arguments)
         assert (response.status_code, response.json()["error"]["code"]) == (403, "not_allowed")
-        assert "not among those" in response.json()["error"]["message"]
+        assert "not allowed to decide" in response.json()["error"]["message"]
 
 
 async def test_outcome_says_that_only_the_editor_saw_an_edit(api: ApiHarness) -> None:
