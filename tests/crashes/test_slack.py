@@ -130,7 +130,7 @@ async def test_rejected_click_is_explained_on_the_next_click(when: str, scenario
         await team.wait_for_kill(kill_point)
         await team.start()
         await card.click_until_accepted("Approve", actor=team.alice)
-        await team.alice.wait_for_ephemeral("not among those who may decide")
+        await team.alice.wait_for_ephemeral("not allowed to decide this request")
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 1")
         snapshot = await check_done_once(team)

@@ -28,7 +28,7 @@ async def run_scenario(harness: SlackServerHarness) -> AsyncIterator[str]:
     yield "requested"
     card = await harness.bob.wait_for_card(root, approval=TOOL)
     yield "shown"
-    await harness.click_until_rejected(card, "Approve", by=harness.eve, message="not among those who may decide")
+    await harness.click_until_rejected(card, "Approve", by=harness.eve, message="not allowed to decide this request")
     yield "rejected"
     await card.click_until_accepted("Approve", actor=harness.bob)
     yield "approved"

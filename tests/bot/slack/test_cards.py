@@ -84,7 +84,7 @@ async def test_second_requester_of_a_thread_may_not_approve(database: Database, 
         assert "asked for by Alice Ng and Bob Ito" in str(card.message.blocks)
         for button in ("Approve", "Edit"):
             await card.click(button, actor=harness.bob)
-            await harness.bob.wait_for_ephemeral("you are among those who asked for this, so you may not approve it")
+            await harness.bob.wait_for_ephemeral("you are a requester of this, so you cannot approve it")
         await card.click("Approve", actor=harness.carol)
         assert "approved by Carol Diaz (slack)" in await card.wait_until_closed()
         await harness.advance_clock(seconds=1)
@@ -167,9 +167,9 @@ async def test_requester_may_not_approve_alone(database: Database, running_bot) 
         root = await harness.bob.mention_bot("ship v1", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="ship")
         await card.click("Approve", actor=harness.bob)
-        await harness.bob.wait_for_ephemeral("you may not approve it; this needs a second person")
+        await harness.bob.wait_for_ephemeral("you cannot approve it; another person must approve it")
         await card.click("Edit", actor=harness.bob)
-        await harness.bob.wait_for_ephemeral("you may not approve it; this needs a second person")
+        await harness.bob.wait_for_ephemeral("you cannot approve it; another person must approve it")
 
 
 async def test_reason_of_a_denial_is_shared_with_the_agent(

@@ -160,10 +160,10 @@ async def test_unlinked_user_is_unverified_and_decides_nothing(database: Databas
         (message,) = await received_messages(harness, root)
         assert (message.actor, message.provenance) == ("slack:T0TEAM/U0EVE", Provenance.UNVERIFIED)
         await card.click("Approve", actor=harness.eve)
-        assert "not among those who may decide" in (await harness.eve.wait_for_ephemeral()).text
+        assert "not allowed to decide this request" in (await harness.eve.wait_for_ephemeral()).text
         frank = harness.slack.add_person("frank", "U0FRANK")
         await card.click("Deny", actor=frank)
-        assert "not among those who may decide" in (await frank.wait_for_ephemeral()).text
+        assert "not allowed to decide this request" in (await frank.wait_for_ephemeral()).text
         assert harness.bot.recording_tools.runs == []
 
 

@@ -193,7 +193,10 @@ async def test_click_of_an_unauthorised_user_is_rejected_privately(database: Dat
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         card = await harness.alice.wait_for_card(root, approval="ship")
-        for person, reason in ((harness.alice, "may decide"), (harness.eve, "not among those who may decide")):
+        for person, reason in (
+            (harness.alice, "not allowed to decide"),
+            (harness.eve, "not allowed to decide this request"),
+        ):
             await card.click("Approve", actor=person)
             await person.wait_for_ephemeral(reason)
         assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"

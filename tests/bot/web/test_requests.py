@@ -177,7 +177,7 @@ async def test_requester_may_not_approve(api: ApiHarness) -> None:
     request = await api.open_request("push v1", "bob")
     response = await api.answer_request(request, "bob", decision="approve")
     assert response.status_code == 403
-    assert "another person must approve" in response.json()["error"]["message"]
+    assert "another person must" in response.json()["error"]["message"]
 
 
 async def start_thread_denied_by_carol(api: ApiHarness) -> str:
@@ -196,7 +196,7 @@ async def test_author_of_a_message_may_not_approve_what_follows(api: ApiHarness)
     for body in ({"decision": "approve"}, {"decision": "edit", "arguments": {"tag": "v2"}}):
         response = await api.answer_request(request, "bob", **body)
         assert (response.status_code, response.json()["error"]["code"]) == (403, "not_allowed")
-        assert "another person must approve" in response.json()["error"]["message"]
+        assert "another person must" in response.json()["error"]["message"]
     assert (await api.answer_request(request, "carol", decision="approve")).json()["status"] == "approved"
 
 
