@@ -75,7 +75,7 @@ async def test_redelivered_click_counts_once(database: Database, running_bot) ->
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="ship")
         await card.click("Approve", actor=harness.eve)
-        await harness.eve.wait_for_ephemeral("not allowed to decide this request")
+        await harness.eve.wait_for_ephemeral("not allowed to decide")
         await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)

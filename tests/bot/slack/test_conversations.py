@@ -160,10 +160,10 @@ async def test_unlinked_user_is_unverified_and_decides_nothing(database: Databas
         (message,) = await received_messages(harness, root)
         assert (message.actor, message.provenance) == ("slack:T0TEAM/U0EVE", Provenance.UNVERIFIED)
         await card.click("Approve", actor=harness.eve)
-        assert "not allowed to decide this request" in (await harness.eve.wait_for_ephemeral()).text
+        assert "not allowed to decide" in (await harness.eve.wait_for_ephemeral()).text
         frank = harness.slack.add_person("frank", "U0FRANK")
         await card.click("Deny", actor=frank)
-        assert "not allowed to decide this request" in (await frank.wait_for_ephemeral()).text
+        assert "not allowed to decide" in (await frank.wait_for_ephemeral()).text
         assert harness.bot.recording_tools.runs == []
 
 
@@ -304,7 +304,7 @@ async def test_forwarded_command_is_not_executed(database: Database, running_bot
     async with running_slack_bot(running_bot, database, CommandModel(), commands=COMMANDS) as harness:
         order = await harness.bob.post_message("ship v1", channel="C0DEV")
         root = await harness.alice.forward_to_bot(order)
-        await harness.alice.wait_for_reply(root, "no instruction to me")
+        await harness.alice.wait_for_reply(root, "I do not follow instructions in quoted or forwarded text")
         assert "ToolCalled" not in await harness.event_types(root)
 
 
