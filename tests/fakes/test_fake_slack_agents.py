@@ -275,7 +275,7 @@ async def test_something_is_chosen_from_a_list(slack: FakeSlack, bot: RecordingB
     await card.choose_option("v1.4", actor=bob)
     action = bot.received[-1].body["actions"][0]
     assert (action["selected_option"]["value"], action["block_id"]) == ("4", "ref-1")
-    with pytest.raises(AssertionError, match="no list has the option"):
+    with pytest.raises(AssertionError, match="no menu has the option"):
         await card.choose_option("v9", actor=bob)
 
 
@@ -289,7 +289,7 @@ async def test_who_posts_too_fast_into_one_channel_is_told_to_wait(
     with pytest.raises(SlackApiError) as caught:
         await web_client(slack).chat_postMessage(channel="C0OPS", text="two")
     assert (caught.value.response.status_code, caught.value.response.headers["Retry-After"]) == (429, "1")
-    with pytest.raises(AssertionError, match=r"chat.postMessage was refused: ratelimited"):
+    with pytest.raises(AssertionError, match=r"chat.postMessage failed: ratelimited"):
         slack.check()
     slack.expect_error("chat.postMessage", "ratelimited")
     clock.advance(seconds=1)

@@ -1,4 +1,4 @@
-"""Who does something in a workspace, and how what they press or fill in reaches the bot."""
+"""User of the fake workspace whose interactions are sent to the bot."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from tests.fakes.slack.workspace import Workspace
 
 
 class InteractionFailed(AssertionError):
-    """The bot did not take an interaction: Slack shows the person a warning, and does not try again."""
+    """The bot did not acknowledge an interaction: Slack shows the user a warning and does not retry."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """`urls` are where the bot may answer what they do."""
+    """User of the workspace. `response_urls` creates the response URLs of their interactions."""
 
     id: str
     name: str
@@ -24,29 +24,29 @@ class Actor:
 
     @property
     def team(self) -> str:
-        """The workspace they belong to: a guest of a shared channel comes from another one."""
+        """Workspace of the user; a guest of a shared channel belongs to another one."""
         return str(self.workspace.people[self.id]["team_id"])
 
     async def send_interaction(self, kind: RequestKind, payload: Json) -> BotResponse:
-        """The bot's answer. Raises NotTaken."""
+        """Send an interaction and return the bot's response. Raises InteractionFailed."""
         try:
             async with asyncio.timeout(self.workspace.condition.timeout_seconds):
-                answer = await self.workspace.delivery.send(BotRequest(kind, payload))
+                response = await self.workspace.delivery.send(BotRequest(kind, payload))
         except TimeoutError:
-            raise InteractionFailed(f"{self.name} never got an answer") from None
-        if not answer.is_accepted:
+            raise InteractionFailed(f"the bot did not respond to {self.name}") from None
+        if not response.is_accepted:
             raise InteractionFailed(
-                f"Slack warned {self.name}: {answer.failure_reason} {answer.status} {answer.body or ''}".strip()
+                f"Slack warned {self.name}: {response.failure_reason} {response.status} {response.body or ''}".strip()
             )
-        return answer
+        return response
 
     def interaction_payload(self, kind: str) -> Json:
-        """What every interaction tells of who it comes from."""
+        """Return the fields that every interaction payload has: user, team, app and trigger."""
         app = self.workspace.app
         user = {"id": self.id, "username": self.name, "name": self.name, "team_id": self.team}
-        named = {} if app.enterprise is None else {"enterprise_id": app.enterprise, "enterprise_name": "Fake Org"}
+        enterprise = {} if app.enterprise is None else {"enterprise_id": app.enterprise, "enterprise_name": "Fake Org"}
         org = None if app.enterprise is None else {"id": app.enterprise, "name": "Fake Org"}
-        team = {"team": {"id": app.team, "domain": "fake", **named}, "enterprise": org}
+        team = {"team": {"id": app.team, "domain": "fake", **enterprise}, "enterprise": org}
         team["is_enterprise_install"] = app.enterprise is not None
         ids = {"api_app_id": app.id, "token": "verification-token", "trigger_id": self.workspace.new_trigger(self.id)}
         return {"type": kind, "user": user, **team, **ids}

@@ -1,4 +1,4 @@
-"""The methods of the Web API for what Slack shows of an agent beside its messages: status, session and prompts."""
+"""Web API methods for agents: thread status, session status and suggested prompts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,14 +12,14 @@ _MAX_PROMPTS = 4
 
 
 def set_status(workspace: Workspace, args: Json) -> Json:
-    """What the bot is doing, under a thread; an empty status takes the line away."""
+    """Set the status line under a thread; an empty status removes it."""
     workspace.statuses[_thread(workspace, args)] = args.get("status") or ""
     workspace.condition.notify_all()
     return {}
 
 
 def set_session_status(workspace: Workspace, args: Json) -> Json:
-    """What the agent's session in a thread is: while it is processing people see a stop button."""
+    """Set the status of the agent's session in a thread; people see a stop button while it is `processing`."""
     status = args.get("status")
     if status not in SESSION_STATUSES:
         raise ApiError("invalid_arguments", f"must be one of {', '.join(SESSION_STATUSES)} [json-pointer:/status]")
@@ -29,16 +29,16 @@ def set_session_status(workspace: Workspace, args: Json) -> Json:
 
 
 def set_prompts(workspace: Workspace, args: Json) -> Json:
-    """What a person may say, on top of their conversation with the bot; with `thread_ts` nothing happens at all.
+    """Set the suggested prompts of a direct message channel; with `thread_ts` the call has no effect.
 
-    That is what Slack does for agents (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts).
+    Source: docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts.
     """
     channel = workspace.get_accessible_channel(args.get("channel_id"))
     if channel.kind != "im":
         raise ApiError("channel_not_found")
     prompts = args.get("prompts")
-    if wrong := list(_prompt_violations(prompts)):
-        raise ApiError("invalid_arguments", *wrong)
+    if violations := list(_prompt_violations(prompts)):
+        raise ApiError("invalid_arguments", *violations)
     if "thread_ts" not in args:
         workspace.prompts[channel.id] = list(prompts or [])
         workspace.condition.notify_all()

@@ -1,10 +1,10 @@
-"""The way in which Slack says no."""
+"""Error response of the Web API."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """An answer that is not ok: Slack's word for it, and what else it tells."""
+    """Response that is not `ok`: Slack's error code and its detail messages."""
 
     def __init__(self, error: str, *messages: str) -> None:
         super().__init__(error, *messages)
@@ -13,9 +13,9 @@ class ApiError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """As it stands in the body of the answer, the status of which is 200."""
-        told = {
+        """Body of the response, whose HTTP status is 200."""
+        details = {
             "errors": list(self.messages),
             "response_metadata": {"messages": [f"[ERROR] {message}" for message in self.messages]},
         }
-        return {"ok": False, "error": self.error, **(told if self.messages else {})}
+        return {"ok": False, "error": self.error, **(details if self.messages else {})}

@@ -1,4 +1,4 @@
-"""Who the bot is to Slack, and the secrets both of them know."""
+"""App of the fake Slack: its ids, tokens, secrets and scopes."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,9 +11,9 @@ _SCOPES = (
 
 @dataclass(frozen=True)
 class App:
-    """One app, installed in one workspace; or in the whole `enterprise`, of which `team` is one workspace then.
+    """App installed in one workspace, or in the whole `enterprise`; in that case `team` is one of its workspaces.
 
-    `tells_team` is what `auth.test` of an installation in an organisation says of a team.
+    `auth_test_team` determines the `team_id` that `auth.test` returns for an organisation's installation.
     """
 
     team: str = "T0TEAM"
@@ -28,9 +28,9 @@ class App:
     config_token: str = "xoxe.xoxp-of-the-tests"
     signing_secret: str = "signing-secret-of-the-tests"
     scopes: tuple[str, ...] = _SCOPES
-    """What the bot token was granted."""
+    """Scopes of the bot token."""
     app_token_scopes: tuple[str, ...] = ("connections:write",)
     has_app_id_in_auth_test: bool = False
-    """Whether `auth.test` names the app, as it does for some tokens only."""
+    """Whether `auth.test` returns the app id, as Slack does for some tokens."""
     manifest: dict[str, Any] | None = None
-    """How the app is configured, when somebody may ask."""
+    """App manifest, None if it cannot be exported."""

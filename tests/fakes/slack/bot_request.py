@@ -1,4 +1,4 @@
-"""What Slack sends to the bot, and what comes back."""
+"""Requests from Slack to the bot, and the bot's responses."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -6,13 +6,13 @@ from typing import Any, Literal, Protocol
 from tests.fakes.slack.message import Json
 
 RequestKind = Literal["events_api", "interactive", "slash_commands"]
-"""As Socket Mode calls them; over HTTP each has a content type of its own."""
+"""Envelope types of Socket Mode; over HTTP each has its own content type."""
 FailureReason = Literal["http_timeout", "http_error", "connection_failed"]
 
 
 @dataclass(frozen=True)
 class BotRequest:
-    """One request to the bot. `retry` counts the repetitions, `reason` is why the one before came to nothing."""
+    """Request to the bot. `retry_reason` is the reason why the previous attempt failed."""
 
     kind: RequestKind
     payload: Json
@@ -22,7 +22,7 @@ class BotRequest:
 
 @dataclass(frozen=True)
 class BotResponse:
-    """What the bot said: taken, unless there is a reason why not."""
+    """Response of the bot; it is accepted unless it has a failure reason."""
 
     body: Any = None
     status: int = 200
@@ -39,11 +39,11 @@ class BotResponse:
 
 
 class Transport(Protocol):
-    """A way to the bot."""
+    """Transport by which requests reach the bot."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a bot at the other end."""
+        """Whether the bot can be reached."""
 
     async def deliver(self, request: BotRequest) -> BotResponse:
-        """Bring it there once; how long that may take, the postman decides."""
+        """Deliver the request once. The caller limits the time."""

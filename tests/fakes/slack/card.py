@@ -1,4 +1,4 @@
-"""Something the bot said, as the story looks at it, with what one can do about it."""
+"""Message of the bot from the view of a test, with its controls."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _RETRY_INTERVAL = timedelta(seconds=0.05)
 
 @dataclass(frozen=True)
 class Card:
-    """`controls` are those that stood there when it was first looked at: a click may come too late."""
+    """Message of the bot. `controls` are those of the moment it was first seen, so that a test can click too late."""
 
     workspace: Workspace
     message: Message
@@ -25,21 +25,21 @@ class Card:
 
     @classmethod
     def from_message(cls, workspace: Workspace, message: Message) -> "Card":
-        """The message counts as seen from here on."""
+        """Return the message as a card and mark it as seen."""
         message.is_seen = True
         return cls(workspace, message, deepcopy(message.controls))
 
     @property
     def text(self) -> str:
-        """All there is to read now."""
+        """Current visible text."""
         return self.message.visible_text
 
     async def click(self, label: str, *, actor: Actor) -> BotResponse:
-        """Press the button with this label or action id; the bot's answer. Raises NotTaken."""
+        """Click the button with this label or action id; return the response. Raises InteractionFailed."""
         return await self._send_action(self._button_action(label), actor)
 
     async def click_until_accepted(self, label: str, *, actor: Actor) -> BotResponse:
-        """Press it until the bot takes that, as people do whom Slack has warned. For a clock that runs."""
+        """Click until the bot accepts the click, as a person does after Slack's warning. Needs a running clock."""
         clock = self.workspace.clock
         async with asyncio.timeout(self.workspace.condition.timeout_seconds):
             while True:
@@ -48,33 +48,33 @@ class Card:
                 await clock.sleep(clock.now() + _RETRY_INTERVAL, asyncio.Event())
 
     async def choose_option(self, label: str, *, actor: Actor) -> BotResponse:
-        """Choose the option with this label from a list; the bot's answer. Raises NotTaken."""
+        """Choose the option with this label from a menu; return the response. Raises InteractionFailed."""
         return await self._send_action(self._select_action(label), actor)
 
     async def wait_until_closed(self, text: str = "") -> str:
-        """What it says once nothing can be pressed any more and it contains the text."""
+        """Wait until the message has no controls and contains the text; return its visible text."""
         return await self._wait_until(
-            lambda: not self.message.controls and text in self.text, "settled with " + repr(text)
+            lambda: not self.message.controls and text in self.text, "closed with " + repr(text)
         )
 
     async def wait_for_text(self, text: str) -> str:
-        """What it says once it contains the text."""
+        """Wait until the message contains the text; return its visible text."""
         return await self._wait_until(lambda: text in self.text, repr(text))
 
     async def wait_until_streamed(self, text: str = "") -> str:
-        """What it says once all of it was streamed and it contains the text."""
+        """Wait until streaming has ended and the message contains the text; return its visible text."""
         return await self._wait_until(
-            lambda: not self.message.is_streaming and text in self.text, "all of " + repr(text)
+            lambda: not self.message.is_streaming and text in self.text, "completely streamed with " + repr(text)
         )
 
     async def wait_until_deleted(self) -> None:
-        """Until the bot has taken it away."""
-        await self._wait_until(lambda: self.message.is_deleted, "gone")
+        """Wait until the bot has deleted the message."""
+        await self._wait_until(lambda: self.message.is_deleted, "deleted")
 
-    async def _wait_until(self, is_so: Callable[[], bool], description: str) -> str:
+    async def _wait_until(self, condition: Callable[[], bool], description: str) -> str:
         await self.workspace.condition.wait_until(
-            lambda: is_so() or None,
-            lambda: f"this never became {description}: {self.text} {self.message.controls or ''}",
+            lambda: condition() or None,
+            lambda: f"this message was never {description}: {self.text} {self.message.controls or ''}",
         )
         return self.text
 
@@ -88,22 +88,27 @@ class Card:
         buttons = [control for control in self.controls if control["type"] == "button"]
         for button in buttons:
             if label in (button["text"]["text"], button["action_id"]):
-                shown = ("type", "action_id", "block_id", "text", "value", "style")
-                return {name: button[name] for name in shown if name in button}
+                names = ("type", "action_id", "block_id", "text", "value", "style")
+                return {name: button[name] for name in names if name in button}
         raise AssertionError(f"there is no button {label!r}, only {[b['text']['text'] for b in buttons]}")
 
     def _select_action(self, label: str) -> Json:
         for control in self.controls:
             for option in control.get("options", []):
                 if option["text"]["text"] == label:
-                    shown = {name: control[name] for name in ("type", "action_id", "block_id")}
-                    return {**shown, "selected_option": option}
-        raise AssertionError(f"no list has the option {label!r}")
+                    fields = {name: control[name] for name in ("type", "action_id", "block_id")}
+                    return {**fields, "selected_option": option}
+        raise AssertionError(f"no menu has the option {label!r}")
 
     def _location(self) -> Json:
         message, channel = self.message, self.workspace.channels[self.message.channel]
-        hidden = message.ephemeral_to is not None
+        is_ephemeral = message.ephemeral_to is not None
         thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
-        container = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": hidden}
-        shown = {} if hidden else {"message": message.to_payload()}
-        return {"container": {**container, **thread}, "channel": {"id": channel.id, "name": channel.name}, **shown}
+        container = {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": channel.id,
+            "is_ephemeral": is_ephemeral,
+        }
+        content = {} if is_ephemeral else {"message": message.to_payload()}
+        return {"container": {**container, **thread}, "channel": {"id": channel.id, "name": channel.name}, **content}

@@ -1,4 +1,4 @@
-"""The methods of the Web API that put messages into a channel, change them and take them away."""
+"""Web API methods that post, update and delete messages."""
 
 import re
 from typing import Any
@@ -24,7 +24,10 @@ def post_message(workspace: Workspace, args: Json) -> Json:
 
 
 def post_ephemeral(workspace: Workspace, args: Json) -> Json:
-    """In a thread that has only its root nobody sees it (docs.slack.dev/reference/methods/chat.postEphemeral)."""
+    """Post an ephemeral message; in a thread without replies it is not shown.
+
+    Source: docs.slack.dev/reference/methods/chat.postEphemeral.
+    """
     channel = _get_channel(workspace, args)
     if args.get("user") not in workspace.people or not channel.is_visible_to(args["user"]):
         raise ApiError("user_not_in_channel")
@@ -38,7 +41,7 @@ def post_ephemeral(workspace: Workspace, args: Json) -> Json:
 
 
 def update_message(workspace: Workspace, args: Json) -> Json:
-    """What is not given stays as it was: buttons go only when blocks without them are given."""
+    """Update a message. Omitted fields stay unchanged: buttons disappear only with new blocks."""
     message = get_own_message(workspace, args, "cant_update_message")
     if message.is_streaming:
         raise ApiError("streaming_state_conflict")
@@ -63,14 +66,14 @@ def delete_message(workspace: Workspace, args: Json) -> Json:
 
 
 def _get_channel(workspace: Workspace, args: Json) -> Channel:
-    where = args.get("channel")
-    if where in workspace.people:
-        return workspace.get_direct_channel(where)
-    return workspace.get_accessible_channel(where)
+    target = args.get("channel")
+    if target in workspace.people:
+        return workspace.get_direct_channel(target)
+    return workspace.get_accessible_channel(target)
 
 
 def checked_thread_ts(workspace: Workspace, channel: Channel, args: Json) -> str | None:
-    """Where to reply. Stricter than Slack, which would make a thread of its own of what answers a reply."""
+    """Return the thread to reply in. Stricter than Slack, which accepts the ts of a reply and starts another thread."""
     thread_ts = args.get("thread_ts")
     if thread_ts is None:
         return None
@@ -91,7 +94,7 @@ def _create_message(workspace: Workspace, channel: Channel, args: Json) -> Messa
 
 
 def create_empty_message(workspace: Workspace, channel: Channel, thread_ts: str | None) -> Message:
-    """A message of our bot that says nothing yet."""
+    """Return an empty message of the bot."""
     app = workspace.app
     message = Message(channel.id, workspace.new_ts(), "", user=app.user, thread_ts=thread_ts, is_from_bot=True)
     profile = {"id": app.bot, "app_id": app.id, "name": app.name, "team_id": app.team, "deleted": False}
@@ -114,13 +117,13 @@ def _check_arguments(args: Json) -> None:
 
 
 def check_metadata(metadata: Any) -> None:
-    """Raises Refused for what has not its two fields."""
+    """Raise ApiError if the metadata does not have its two fields."""
     if metadata is not None and not (isinstance(metadata, dict) and {"event_type", "event_payload"} <= metadata.keys()):
         raise ApiError("invalid_metadata_format")
 
 
 def get_own_message(workspace: Workspace, args: Json, error: str) -> Message:
-    """A message of our bot. Raises Refused, with `not_ours` for one of somebody else."""
+    """Return a message of the bot. Raises ApiError, with code `error` for a message of another author."""
     message = workspace.find_message(workspace.get_accessible_channel(args.get("channel")).id, args.get("ts"))
     if message is None:
         raise ApiError("message_not_found")

@@ -1,4 +1,4 @@
-"""What goes wrong with calls of the Web API, because a test wants it."""
+"""Faults of Web API calls that a test plans."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ CutTiming = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class Fault:
-    """For one call: an error, another status, or a connection cut `before` or `after` the call had its effect.
+    """Fault of one call: an error, an HTTP status, or a connection cut `before` or `after` the call takes effect.
 
-    With a `page` the connection is not cut: this text, which is no JSON, is the answer.
+    With an `html_page` the connection is not cut; the page is the response instead.
     """
 
     error: str | None = None
@@ -23,7 +23,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """For each method those that are still to come, in order."""
+    """Planned faults by method, in order."""
 
     pending: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
 
@@ -31,9 +31,9 @@ class Faults:
         self.pending[method].append(fault)
 
     def take_next(self, method: str) -> Fault | None:
-        """The one for this call; it will not happen again."""
+        """Remove and return the next fault of a method, None if there is none."""
         return self.pending[method].popleft() if self.pending[method] else None
 
     @property
     def unused(self) -> list[str]:
-        return [f"{method} was called too seldom to go wrong" for method, faults in self.pending.items() if faults]
+        return [f"a planned fault of {method} did not occur" for method, faults in self.pending.items() if faults]

@@ -1,4 +1,4 @@
-"""To the bot over HTTP: signed, and in the content types Slack uses."""
+"""Transport over HTTP: signed requests in Slack's content types."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class HttpTransport:
-    """`url` is where the bot listens: it may be told later, and may change when the bot is started anew."""
+    """Posts requests to the bot's `url`, which can be set later and changes when the bot restarts."""
 
     app: App
     clock: Clock
@@ -32,13 +32,13 @@ class HttpTransport:
         return self.url is not None
 
     async def deliver(self, request: BotRequest) -> BotResponse:
-        """Sign it and post it."""
+        """Sign the request and post it."""
         body, content_type = _encode_body(request)
         headers = {"Content-Type": content_type, **self.signature_headers(body), **_retry_headers(request)}
         return await self.post(body, headers)
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> BotResponse:
-        """Exactly this; a test that forges something calls it itself."""
+        """Post a body with exactly these headers; tests call this to send forged requests."""
         agent = {"User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)", "Accept": "*/*"}
         try:
             async with self._session.post(str(self.url), data=body, headers={**agent, **headers}) as response:
@@ -47,10 +47,10 @@ class HttpTransport:
             return BotResponse(failure_reason="connection_failed", status=0)
 
     def signature_headers(self, body: bytes) -> dict[str, str]:
-        """The two headers, for the time of the clock."""
+        """Return the timestamp and signature headers, for the clock's time."""
         at = str(int(self.clock.now().timestamp()))
-        signed = hmac.new(self.app.signing_secret.encode(), f"v0:{at}:".encode() + body, hashlib.sha256)
-        return {"X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={signed.hexdigest()}"}
+        mac = hmac.new(self.app.signing_secret.encode(), f"v0:{at}:".encode() + body, hashlib.sha256)
+        return {"X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={mac.hexdigest()}"}
 
     async def close(self) -> None:
         await self._session.close()

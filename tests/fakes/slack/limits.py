@@ -1,4 +1,4 @@
-"""What Slack refuses about the blocks of a message or a view, written down once more, independently of our code."""
+"""Slack's limits for the blocks of messages and views, implemented independently of the product code."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,18 +26,18 @@ _STYLES = (None, "primary", "danger")
 def check_blocks(
     blocks: Any, *, max_blocks: int = MAX_MESSAGE_BLOCKS, pointer: str = "/blocks", error: str = "invalid_blocks"
 ) -> None:
-    """Raises Refused as Slack does."""
+    """Raise ApiError if Slack would reject the blocks."""
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise ApiError(f"{error}_format")
-    if wrong := list(_block_list_violations(blocks, max_blocks, pointer)):
-        raise ApiError(error, *wrong)
+    if violations := list(_block_list_violations(blocks, max_blocks, pointer)):
+        raise ApiError(error, *violations)
     markdown = sum(len(block.get("text", "")) for block in blocks if block.get("type") == "markdown")
     if markdown > MAX_MARKDOWN_CHARACTERS or sum(map(len, iter_texts(blocks))) > MAX_TOTAL_CHARACTERS:
         raise ApiError("msg_blocks_too_long")
 
 
 def check_length(value: str | None, limit: int, pointer: str) -> Iterator[str]:
-    """One complaint, or none."""
+    """Yield a violation if the value is too long."""
     if value is not None and len(value) > limit:
         yield f"must be less than {limit + 1} characters [json-pointer:{pointer}]"
 

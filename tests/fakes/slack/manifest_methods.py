@@ -1,4 +1,4 @@
-"""What the app is configured to be, for whoever comes with a configuration token."""
+"""Web API method that exports the app's manifest."""
 
 from tests.fakes.slack.api_error import ApiError
 from tests.fakes.slack.message import Json
@@ -6,7 +6,7 @@ from tests.fakes.slack.workspace import Workspace
 
 
 def export_manifest(workspace: Workspace, args: Json) -> Json:
-    """The app's manifest. Slack puts fields into it that nobody ever wrote."""
+    """Return the app's manifest, to which Slack adds fields of its own."""
     app = workspace.app
     if args.get("app_id") != app.id or app.manifest is None:
         raise ApiError("app_not_found" if args.get("app_id") else "invalid_app_id")

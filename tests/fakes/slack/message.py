@@ -1,4 +1,4 @@
-"""What somebody said, as Slack keeps it."""
+"""Message as the fake Slack stores it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ Json = dict[str, Any]
 
 @dataclass
 class Stream:
-    """How a message came that was written bit by bit: for one `reader`, or for everybody in a direct message."""
+    """Stream of a message. `recipient` is the user for whom it is shown; None in a direct message."""
 
     recipient: str | None
     chunks: list[str]
     state: Literal["open", "stopped", "ended"] = "open"
-    """Stopped is what a person did; the bot may still end it, but add nothing."""
+    """After a user has stopped a stream, the bot can end it but not append to it."""
 
 
 @dataclass(eq=False)
 class Message:
-    """By a person, by our bot or by another; `seen` is whether the story has looked at what our bot said."""
+    """Message of a user, of the bot or of another bot. `is_seen` means that the test has looked at it."""
 
     channel: str
     ts: str
@@ -30,7 +30,7 @@ class Message:
     attachments: list[Json] = field(default_factory=list)
     metadata: Json | None = None
     extra_fields: Json = field(default_factory=dict)
-    """Fields that only some have: `client_msg_id`, `bot_id`, `subtype`, `edited`."""
+    """Fields that only some messages have: `client_msg_id`, `bot_id`, `subtype`, `edited`."""
     ephemeral_to: str | None = None
     stream: Stream | None = None
     is_from_bot: bool = False
@@ -39,22 +39,22 @@ class Message:
 
     @property
     def root_ts(self) -> str:
-        """The `ts` of the message its thread hangs on, which may be itself."""
+        """The `ts` of the root message of its thread, which may be this message."""
         return self.thread_ts or self.ts
 
     @property
     def visible_text(self) -> str:
-        """All there is to read."""
+        """Text and texts of all blocks."""
         return "\n".join([self.text, *iter_texts(self.blocks)])
 
     @property
     def is_streaming(self) -> bool:
-        """Whether more of it is to come."""
+        """Whether the stream is still open."""
         return self.stream is not None and self.stream.state == "open"
 
     @property
     def controls(self) -> list[Json]:
-        """Buttons and lists to choose from, each with the `block_id` of the block it stands in."""
+        """Buttons and select menus, each with the `block_id` of its block."""
         return [
             {"block_id": block.get("block_id", ""), **element}
             for block in self.blocks
@@ -63,15 +63,15 @@ class Message:
         ]
 
     def to_payload(self, *, has_metadata: bool = False) -> Json:
-        """As it stands in an answer of the Web API, or inside an event."""
-        told = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts, "thread_ts": self.thread_ts}
+        """Return the message as in a Web API response or an event."""
+        fields = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts, "thread_ts": self.thread_ts}
         lists = {"blocks": self.blocks, "attachments": self.attachments}
         metadata = {"metadata": self.metadata} if has_metadata and self.metadata else {}
-        return {key: value for key, value in {**told, **lists, **self.extra_fields, **metadata}.items() if value}
+        return {key: value for key, value in {**fields, **lists, **self.extra_fields, **metadata}.items() if value}
 
 
 def iter_texts(node: Any) -> Iterator[str]:
-    """Every text in blocks, however deep."""
+    """Yield all texts in blocks, at any depth."""
     if isinstance(node, list):
         for item in node:
             yield from iter_texts(item)

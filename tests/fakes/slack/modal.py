@@ -1,4 +1,4 @@
-"""A modal before somebody, to be filled in and submitted."""
+"""Modal that is open for a user, which a test fills in and submits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,12 @@ from tests.fakes.slack.view import View, check_view
 from tests.fakes.slack.view_methods import show_modal, view_payload
 
 Values = dict[str, Any]
-"""What is filled in, under the label, the action id or the block id of a field."""
+"""Entries by the label, the action id or the block id of their field."""
 
 
 @dataclass(frozen=True)
 class Modal:
-    """`submit` and `refused` send the same: what the bot makes of it, the story says beforehand."""
+    """Open modal of a user. `submit` and `submit_expecting_errors` send the same request with another expectation."""
 
     view: View
     person: Actor
@@ -24,18 +24,18 @@ class Modal:
         return self.view.title
 
     async def submit(self, values: Values) -> None:
-        """The bot must take it. Raises NotTaken, or AssertionError with what it does not like."""
+        """Submit entries that the bot must accept. Raises InteractionFailed, or AssertionError with its errors."""
         errors = await self._submit(values)
-        assert not errors, f"the modal was not taken: {errors}"
+        assert not errors, f"the submission was rejected: {errors}"
 
     async def submit_expecting_errors(self, values: Values) -> dict[str, str]:
-        """The bot must not take it; its errors, for each block."""
+        """Submit entries that the bot must reject; return its errors by block id."""
         errors = await self._submit(values)
-        assert errors, "the modal was taken"
+        assert errors, "the submission was accepted"
         return errors
 
     async def _submit(self, values: Values) -> dict[str, str]:
-        assert self.view.is_open, "this modal is no longer there"
+        assert self.view.is_open, "this modal is closed"
         workspace = self.person.workspace
         submitted = {**view_payload(workspace, self.view), "state": {"values": self._view_state(values)}}
         payload = {**self.person.interaction_payload("view_submission"), "view": submitted, "response_urls": []}
@@ -53,33 +53,33 @@ class Modal:
         return {}
 
     def _view_state(self, values: Values) -> Json:
-        left, state = dict(values), {}
+        remaining, state = dict(values), {}
         for block in self.view.content["blocks"]:
             if block["type"] == "input":
                 element = block["element"]
-                state[block["block_id"]] = {element["action_id"]: _field_state(block, left)}
-        assert not left, f"there is no field for {', '.join(left)}"
+                state[block["block_id"]] = {element["action_id"]: _field_state(block, remaining)}
+        assert not remaining, f"there is no field for {', '.join(remaining)}"
         return state
 
 
-def _field_state(block: Json, left: Values) -> Json:
+def _field_state(block: Json, remaining: Values) -> Json:
     element = block["element"]
-    given = None
+    entry = None
     for name in (block["label"]["text"], element["action_id"], block["block_id"]):
-        given = left.pop(name, given)
+        entry = remaining.pop(name, entry)
     if element["type"].endswith(("select", "radio_buttons")):
-        chosen = _find_option(element, given) if given is not None else element.get("initial_option")
-        field = {"selected_option": chosen}
+        selected = _find_option(element, entry) if entry is not None else element.get("initial_option")
+        field = {"selected_option": selected}
     else:
-        field = {"value": given if given is not None else element.get("initial_value")}
-    empty = next(iter(field.values())) is None
-    assert not empty or block.get("optional"), f"Slack asks for {block['label']['text']!r}"
+        field = {"value": entry if entry is not None else element.get("initial_value")}
+    is_empty = next(iter(field.values())) is None
+    assert not is_empty or block.get("optional"), f"Slack requires {block['label']['text']!r}"
     return {"type": element["type"], **field}
 
 
-def _find_option(element: Json, given: str) -> Json:
+def _find_option(element: Json, entry: str) -> Json:
     for option in element["options"]:
-        if given in (option["text"]["text"], option["value"]):
+        if entry in (option["text"]["text"], option["value"]):
             found: Json = option
             return found
-    raise AssertionError(f"there is no option {given!r}")
+    raise AssertionError(f"there is no option {entry!r}")

@@ -1,4 +1,4 @@
-"""Another bot, to which ours must not listen unless it is told to."""
+"""Bot of another app, whose messages Handrail must ignore."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class OtherBot:
     workspace: Workspace
 
     def post_alert(self, attachment: Json, *, channel: str) -> Message:
-        """As monitoring does: all its words are in an attachment."""
+        """Post a message whose text is in an attachment, as monitoring tools do."""
         return self.post_message("", channel=channel, attachments=[{"id": 1, **attachment}])
 
     def post_message(
         self, text: str, *, channel: str, thread: Message | None = None, attachments: Sequence[Json] = ()
     ) -> Message:
-        """As an old integration does: without a user."""
+        """Post a message without a user, as legacy integrations do."""
         self.workspace.channels.setdefault(channel, Channel(channel))
         message = Message(channel, self.workspace.new_ts(), text, thread_ts=thread.root_ts if thread else None)
         message.extra_fields = {"subtype": "bot_message", "bot_id": self.id, "username": self.name}

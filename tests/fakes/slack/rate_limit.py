@@ -1,4 +1,4 @@
-"""How fast messages may follow each other in one channel."""
+"""Rate limit for posting messages to one channel."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from tests.fakes.clock import Clock
 
 @dataclass
 class PostingLimit:
-    """On the clock of the test; without `per_second` there is no limit."""
+    """Limit per channel, on the test's clock; None means no limit."""
 
     clock: Clock
     per_second: int | None = None
     _posted_at: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def try_post(self, channel: str) -> bool:
-        """Whether one more message may be posted there now; if so it counts."""
+        """Count one more message and return True, or return False if the limit is reached."""
         now, posted = self.clock.monotonic(), self._posted_at[channel]
         while posted and posted[0] <= now - 1:
             posted.popleft()

@@ -1,4 +1,4 @@
-"""The methods of the Web API that tell what there is."""
+"""Web API methods that read messages, users and the app's identity."""
 
 from tests.fakes.slack.api_error import ApiError
 from tests.fakes.slack.message import Json, Message
@@ -28,18 +28,18 @@ def users_info(workspace: Workspace, args: Json) -> Json:
 
 
 def get_permalink(workspace: Workspace, args: Json) -> Json:
-    """Where a message is to be found in a browser."""
+    """Return the URL of a message."""
     channel = _get_channel(workspace, args)
     message = workspace.find_message(channel.id, args.get("message_ts"))
     if message is None:
         raise ApiError("message_not_found")
-    place = f"https://fake.slack.com/archives/{channel.id}/p{message.ts.replace('.', '')}"
+    url = f"https://fake.slack.com/archives/{channel.id}/p{message.ts.replace('.', '')}"
     thread = f"?thread_ts={message.thread_ts}&cid={channel.id}" if message.thread_ts else ""
-    return {"channel": channel.id, "permalink": place + thread}
+    return {"channel": channel.id, "permalink": url + thread}
 
 
 def conversations_replies(workspace: Workspace, args: Json) -> Json:
-    """A thread, oldest first; its root comes before everything else."""
+    """Return a thread, oldest first, beginning with its root message."""
     channel = _get_channel(workspace, args)
     thread = workspace.thread_messages(channel.id, args.get("ts") or "")
     if not thread:
@@ -48,27 +48,27 @@ def conversations_replies(workspace: Workspace, args: Json) -> Json:
 
 
 def conversations_history(workspace: Workspace, args: Json) -> Json:
-    """A channel, newest first, without what was said in threads."""
+    """Return the messages of a channel, newest first, without replies in threads."""
     channel = _get_channel(workspace, args)
     roots = [message for message in workspace.channel_messages(channel.id) if message.root_ts == message.ts]
     return _page(workspace, roots[::-1], args)
 
 
 def _get_channel(workspace: Workspace, args: Json) -> Channel:
-    """Also what was sent as JSON is missing here (github.com/Yeachan-Heo/gajae-code/pull/3824 has it measured)."""
+    """Return the channel. Arguments in a JSON body count as missing (github.com/Yeachan-Heo/gajae-code/pull/3824)."""
     if "channel" not in args:
         raise ApiError("invalid_arguments")
     return workspace.get_accessible_channel(args["channel"])
 
 
 def _page(workspace: Workspace, messages: list[Message], args: Json) -> Json:
-    within = [message for message in messages if _is_within(message, args)]
+    matching = [message for message in messages if _is_within(message, args)]
     begin, size = int(args.get("cursor") or 0), int(args.get("limit") or 100)
-    more = len(within) > begin + size
+    has_more = len(matching) > begin + size
     with_metadata = str(args.get("include_all_metadata", "")).lower() in ("1", "true")
-    shapes = [_with_replies(workspace, message, with_metadata) for message in within[begin : begin + size]]
-    cursor = {"response_metadata": {"next_cursor": str(begin + size)}} if more else {}
-    return {"messages": shapes, "has_more": more, **cursor}
+    payloads = [_with_replies(workspace, message, with_metadata) for message in matching[begin : begin + size]]
+    cursor = {"response_metadata": {"next_cursor": str(begin + size)}} if has_more else {}
+    return {"messages": payloads, "has_more": has_more, **cursor}
 
 
 def _is_within(message: Message, args: Json) -> bool:
@@ -79,8 +79,8 @@ def _is_within(message: Message, args: Json) -> bool:
 
 
 def _with_replies(workspace: Workspace, message: Message, with_metadata: bool) -> Json:
-    shape = message.to_payload(has_metadata=with_metadata)
-    answers = [m for m in workspace.thread_messages(message.channel, message.ts) if m is not message]
-    if not answers:
-        return shape
-    return {**shape, "thread_ts": message.ts, "reply_count": len(answers), "latest_reply": answers[-1].ts}
+    payload = message.to_payload(has_metadata=with_metadata)
+    replies = [m for m in workspace.thread_messages(message.channel, message.ts) if m is not message]
+    if not replies:
+        return payload
+    return {**payload, "thread_ts": message.ts, "reply_count": len(replies), "latest_reply": replies[-1].ts}

@@ -1,4 +1,4 @@
-"""Addresses at which the bot may answer one interaction: five times within half an hour."""
+"""Response URLs of interactions, each valid for five uses within half an hour."""
 
 from dataclasses import dataclass, field
 
@@ -28,20 +28,24 @@ class ResponseUrls:
     _urls: dict[str, _ResponseUrl] = field(default_factory=dict)
 
     def new(self, person: str, channel: str, message: Message | None = None) -> str:
-        """For an interaction of the person; `message` is what was clicked at."""
+        """Return a new URL for an interaction of the person; `message` is the clicked message, if any."""
         name, until = self.workspace.new_id("R"), self.workspace.clock.monotonic() + _LIFETIME_SECONDS
         self._urls[name] = _ResponseUrl(person, channel, until, message)
         return f"{self.workspace.url}/response/{name}"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        address = self._urls.get(request.match_info["name"])
-        if address is None or address.uses >= _MAX_USES or self.workspace.clock.monotonic() > address.expires_at:
+        response_url = self._urls.get(request.match_info["name"])
+        if (
+            response_url is None
+            or response_url.uses >= _MAX_USES
+            or self.workspace.clock.monotonic() > response_url.expires_at
+        ):
             return web.json_response({"ok": False, "error": "expired_url"}, status=404)
-        address.uses += 1
+        response_url.uses += 1
         try:
-            self._apply(address, await request.json())
-        except ApiError as refused:
-            return web.json_response(refused.body, status=400)
+            self._apply(response_url, await request.json())
+        except ApiError as error:
+            return web.json_response(error.body, status=400)
         return web.Response(text="ok")
 
     def _apply(self, response_url: _ResponseUrl, body: Json) -> None:
@@ -56,9 +60,9 @@ class ResponseUrls:
         self.workspace.condition.notify_all()
 
     def _create_message(self, response_url: _ResponseUrl, body: Json) -> Message:
-        hidden = body.get("response_type", "ephemeral") == "ephemeral"
+        is_ephemeral = body.get("response_type", "ephemeral") == "ephemeral"
         message = Message(response_url.channel, self.workspace.new_ts(), body.get("text", ""), self.workspace.app.user)
         message.thread_ts, message.is_from_bot = body.get("thread_ts"), True
         message.blocks = self.workspace.add_block_ids(body.get("blocks", []))
-        message.ephemeral_to = response_url.person if hidden else None
+        message.ephemeral_to = response_url.person if is_ephemeral else None
         return message

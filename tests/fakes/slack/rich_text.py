@@ -1,4 +1,4 @@
-"""How Slack spells what somebody types: with entities, and with addresses and people in angle brackets."""
+"""Slack's encodings of typed text: mrkdwn with entities and angle brackets, and rich text blocks."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ _SPECIAL = re.compile(r"(<@[UW][A-Z0-9]+>|<[#!][^>]*>|https?://[^\s<>]+)")
 
 
 def encode_text(text: str) -> str:
-    """As it stands in `text`: whoever reads it must take the entities back."""
+    """Return the text encoded as in a message's `text`."""
     return "".join(_encode_part(part) for part in _SPECIAL.split(text))
 
 
 def rich_text_blocks(text: str) -> list[Json]:
-    """As it stands in `blocks`, where nothing is escaped."""
-    words = {"type": "rich_text_section", "elements": list(_rich_text_elements(text))}
-    return [{"type": "rich_text", "elements": [words]}]
+    """Return the text as `blocks`, in which characters are not escaped."""
+    section = {"type": "rich_text_section", "elements": list(_rich_text_elements(text))}
+    return [{"type": "rich_text", "elements": [section]}]
 
 
 def _encode_part(part: str) -> str:

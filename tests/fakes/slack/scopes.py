@@ -1,4 +1,4 @@
-"""What a token may do: what it was granted, and which methods ask for that (docs.slack.dev/reference/scopes)."""
+"""Scopes of tokens, and the methods that require them (docs.slack.dev/reference/scopes)."""
 
 from dataclasses import replace
 
@@ -24,27 +24,27 @@ _REQUIRED_SCOPES = {
     "files.getUploadURLExternal": ("files:write",),
     "users.info": ("users:read",),
 }
-"""For each method the scopes of which it needs one; other methods need none."""
+"""Scopes of which each method requires one; other methods require none."""
 
 
 def check_scope(app: App, method: str) -> None:
-    """Raises Refused when the bot token may not do this."""
-    needed = _REQUIRED_SCOPES.get(method)
-    if needed is not None and not set(needed) & set(app.scopes):
+    """Raise ApiError if the bot token lacks the method's scope."""
+    required = _REQUIRED_SCOPES.get(method)
+    if required is not None and not set(required) & set(app.scopes):
         raise ApiError("missing_scope")
 
 
 def scopes_header(app: App, token: str | None) -> dict[str, str]:
-    """The header in which every answer tells what the token may do."""
+    """Return the response header that lists the token's scopes."""
     granted = {app.bot_token: app.scopes, app.app_token: app.app_token_scopes}.get(token or "")
     return {} if granted is None else {"X-OAuth-Scopes": ",".join(granted)}
 
 
 def grant_scopes(workspace: Workspace, *scopes: str) -> None:
-    """As when somebody adds scopes to the app, and installs it again."""
+    """Add scopes, as after a reinstallation of the app."""
     workspace.app = replace(workspace.app, scopes=(*workspace.app.scopes, *scopes))
 
 
 def revoke(workspace: Workspace, scope: str) -> None:
-    """As with an app that was installed before it asked for the scope."""
-    workspace.app = replace(workspace.app, scopes=tuple(held for held in workspace.app.scopes if held != scope))
+    """Remove a scope, as for an app that was installed before it required the scope."""
+    workspace.app = replace(workspace.app, scopes=tuple(other for other in workspace.app.scopes if other != scope))

@@ -1,19 +1,15 @@
-"""A Slack for tests: a real server, to which the bot speaks as it would to Slack.
+"""Fake Slack for tests: an HTTP server with Slack's Web API, which sends events and interactions to the bot.
 
     async with fake_slack(clock) as slack:
-        slack.finds_the_bot_at(url)
-        alice, bob = slack.person("alice", "U0ALICE"), slack.person("bob", "U0BOB")
-        thread = await alice.mentions("deploy v1.4.0 to production", channel="C0OPS")
-        card = await bob.sees(thread, approval="push_release_tag")
-        await card.click("Approve", by=bob)
-        await card.settled("Approved by bob")
+        slack.set_bot_url(url)
+        alice, bob = slack.add_person("alice", "U0ALICE"), slack.add_person("bob", "U0BOB")
+        thread = await alice.mention_bot("deploy v1.4.0 to production", channel="C0OPS")
+        card = await bob.wait_for_card(thread, approval="push_release_tag")
+        await card.click("Approve", actor=bob)
+        await card.wait_until_closed("approved by bob")
 
-People also read along while the bot writes (`reads_along`, then `becomes` and `ends` of the card), press Slack's own
-stop button (`presses_stop`), use a shortcut on a message (`uses_shortcut`), choose from a list (`choose` of the card),
-and open their conversation with the bot (`opens_messages`, `prompts`) or its home tab (`opens_home`, `home`).
-
-What the bot said and nobody in the story looked at fails the test at the end of the block; so do calls that Slack
-refused without the test having asked for that, faults that never came to pass, and streams that were not ended.
+At the end of the block the test fails if there are messages of the bot that it has not looked at, unexpected errors of
+Web API calls, planned faults that did not occur, or streams that were not ended.
 """
 
 import json
@@ -47,7 +43,7 @@ from tests.fakes.slack.workspace import Channel, Workspace
 
 @dataclass
 class FakeSlack:
-    """One workspace with our app in it. `http` and `socket` are the ways to the bot, of which it uses one."""
+    """Fake Slack with one workspace. `http` and `socket` are the transports to the bot, of which it uses one."""
 
     workspace: Workspace
     api: WebApi
@@ -62,7 +58,7 @@ class FakeSlack:
 
     @property
     def base_url(self) -> str:
-        """For `AsyncWebClient(base_url=…)`."""
+        """Base URL for `AsyncWebClient(base_url=…)`."""
         return f"{self.workspace.url}/api/"
 
     @property
@@ -71,131 +67,131 @@ class FakeSlack:
 
     @property
     def delivery_attempts(self) -> list[tuple[BotRequest, BotResponse]]:
-        """Every attempt to bring something to the bot, with what the bot said."""
+        """All attempts to deliver requests to the bot, with its responses."""
         return self.workspace.delivery.attempts
 
     def set_bot_url(self, url: str | None) -> None:
-        """Where it listens to HTTP; nowhere, when it is down and what is meant for it shall wait."""
+        """Set the URL of the bot's HTTP endpoint; None makes events wait, as while the bot is down."""
         self.http.url = url
         self.workspace.condition.notify_all()
 
     def add_person(self, name: str, user: str, **fields: Any) -> Person:
-        """Somebody in the workspace; traits are fields of users.info, such as `is_restricted=True`."""
+        """Add a user to the workspace; `fields` are those of `users.info`, such as `is_restricted=True`."""
         profile = {"display_name": name, "real_name": name.title(), "email": f"{name}@example.com"}
-        plain = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
-        who = {"id": user, "team_id": self.app.team, "name": name, "real_name": name.title(), "tz": "Etc/UTC"}
-        self.workspace.people[user] = {**who, **plain, "profile": profile, **fields}
+        flags = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
+        user_fields = {"id": user, "team_id": self.app.team, "name": name, "real_name": name.title(), "tz": "Etc/UTC"}
+        self.workspace.people[user] = {**user_fields, **flags, "profile": profile, **fields}
         return self.people.setdefault(user, Person(user, name, self.workspace, self.response_urls))
 
     def add_bot(self, name: str, bot: str) -> OtherBot:
         return OtherBot(bot, name, self.workspace)
 
     def add_channel(self, channel: str, name: str = "", **fields: Any) -> Channel:
-        """A channel in which nobody has spoken yet; traits are those of `Channel`."""
+        """Add an empty channel; `fields` are those of `Channel`."""
         self.workspace.channels[channel] = Channel(channel, name or channel.lower(), **fields)
         return self.workspace.channels[channel]
 
     def fail_next(
         self, method: str, *, error: str | None = None, retry_after: int | None = None, status: int = 200
     ) -> None:
-        """The next call of the method fails like this; with `retry_after` it came too fast."""
+        """Let the next call of the method fail; with `retry_after` (seconds) it is rate limited."""
         self.api.faults.add(method, Fault(error, retry_after, status))
 
     def cut_next(self, method: str, timing: CutTiming) -> None:
-        """At the next call of the method the connection is cut, `before` or `after` the call had its effect."""
+        """Cut the connection at the next call of the method, `before` or `after` the call takes effect."""
         self.api.faults.add(method, Fault(cut_timing=timing))
 
     def answer_next_with_page(
         self, method: str, timing: CutTiming, *, status: int = 200, page: str = "<html>Busy</html>"
     ) -> None:
-        """What stands between the bot and Slack answers the next call, `before` or `after` it had its effect."""
+        """Answer the next call with an HTML page, as a proxy would, `before` or `after` the call takes effect."""
         self.api.faults.add(method, Fault(status=status, cut_timing=timing, html_page=page))
 
     def expect_error(self, method: str, error: str) -> ApiCall:
-        """The oldest call that was refused so, which was to be expected. Raises AssertionError when there is none."""
+        """Mark the oldest call with this error as expected and return it. Raises AssertionError if there is none."""
         for call in self.calls:
             if (call.method, call.error, call.is_expected) == (method, error, False):
                 call.is_expected = True
                 return call
-        raise AssertionError(f"{method} was not refused with {error}")
+        raise AssertionError(f"{method} did not fail with {error}")
 
     def allow_errors(self, error: str) -> None:
-        """Whatever was refused so was to be expected; how often depends on how fast the bot is."""
+        """Mark all calls with this error as expected, for tests in which their number depends on timing."""
         for call in self.calls:
             call.is_expected = call.is_expected or call.error == error
 
     def limit_posting(self, per_second: int = 1) -> None:
-        """From now on: who posts more to one channel is told to wait a second, and fails the story."""
+        """Limit posting per channel from now on; exceeding it is an unexpected error."""
         self.api.posting_limit.per_second = per_second
 
     def end_streams(self) -> None:
-        """Slack ends what the bot still writes, as it does after a while without more of it."""
+        """End all open streams, as Slack does after a period without appended text."""
         for message in self.workspace.messages:
             if message.stream is not None:
                 message.stream.state = "ended"
         self.workspace.condition.notify_all()
 
     def unfurl(self, message: Message, url: str) -> None:
-        """Slack shows what is behind a link: a hidden change in which the text stays as it was."""
+        """Add a link preview to a message, which Slack reports as a change with the same text."""
         before = message.to_payload()
         message.attachments = [{"from_url": url, "fallback": url, "id": 1, "title": "A page"}]
         events.announce_change(self.workspace, message, before)
 
     def redeliver(self, request: BotRequest) -> None:
-        """Bring it to the bot once more, as Slack sometimes does for no reason; for a parcel of `brought`."""
+        """Deliver a request of `delivery_attempts` once more, as Slack sometimes does."""
         self.workspace.delivery.send(request)
 
     def ignore_ephemeral_messages(self) -> None:
-        """Whoever presses once more than needed is told so; in this story nobody counts how often that was."""
+        """Mark all ephemeral messages as seen, for tests in which their number does not matter."""
         for message in self.workspace.messages:
             message.is_seen = message.is_seen or message.ephemeral_to is not None
 
     async def wait_until_quiet(self) -> None:
-        """Until the bot has answered everything but what waits for the clock."""
+        """Wait until the bot has responded to all requests except those that wait for the clock."""
         await self.workspace.delivery.wait_until_quiet()
 
     async def advance_clock(self, **amount: float) -> None:
-        """Turn the clock, but not while something is on its way: the bot would have been late with its answer."""
+        """Advance the clock while no request is in progress: otherwise the bot's response would be late."""
         await self.wait_until_quiet()
         clock = self.workspace.clock
-        assert isinstance(clock, FakeClock), "a clock that runs is not turned"
+        assert isinstance(clock, FakeClock), "only a fake clock can be advanced"
         clock.advance(**amount)
         await self.wait_until_quiet()
 
     async def wait_for_connections(self, count: int = 1) -> None:
-        """Until the bot has connected over Socket Mode so many times."""
+        """Wait until the bot has opened this number of Socket Mode connections."""
         await self.workspace.condition.wait_until(
             lambda: self.socket.connections_opened >= count or None,
             lambda: f"the bot connected {self.socket.connections_opened} times",
         )
 
     async def verify_url(self, challenge: str = "3eZbrw1aB") -> None:
-        """As when somebody enters the address in Slack's settings. Raises AssertionError."""
-        told = {"token": "verification-token", "challenge": challenge, "type": "url_verification"}
-        answer = await self.http.deliver(BotRequest("events_api", told))
-        assert answer.is_accepted, answer
-        assert challenge in json.dumps(answer.body), answer
+        """Verify the URL, as when it is entered in Slack's settings. Raises AssertionError."""
+        payload = {"token": "verification-token", "challenge": challenge, "type": "url_verification"}
+        response = await self.http.deliver(BotRequest("events_api", payload))
+        assert response.is_accepted, response
+        assert challenge in json.dumps(response.body), response
 
     async def send_ssl_check(self) -> BotResponse:
-        """Slack's look at the certificate, which is not signed."""
+        """Send Slack's SSL check, which is not signed."""
         form = urlencode({"ssl_check": "1", "token": "verification-token"}).encode()
         return await self.http.post(form, {"Content-Type": "application/x-www-form-urlencoded"})
 
     def check(self) -> None:
-        """Raises AssertionError when something happened that the story does not tell of."""
+        """Raise AssertionError if something happened that the test did not expect."""
         unseen = [
-            f"nobody expected {m.visible_text!r}"
+            f"unexpected message {m.visible_text!r}"
             for m in self.workspace.messages
             if m.is_from_bot and not (m.is_seen or m.is_deleted)
         ]
         streams = [f"this stream was not ended: {m.visible_text!r}" for m in self.workspace.messages if m.is_streaming]
-        modals = [f"nobody expected the modal {v.title!r}" for v in self.workspace.views.values() if not v.is_seen]
-        refused = [
-            f"{call.method} was refused: {call.error}" for call in self.calls if call.error and not call.is_expected
+        modals = [f"unexpected modal {v.title!r}" for v in self.workspace.views.values() if not v.is_seen]
+        failed_calls = [
+            f"{call.method} failed: {call.error}" for call in self.calls if call.error and not call.is_expected
         ]
-        broken = [repr(error) for error in self.workspace.delivery.errors]
-        wrong = [*unseen, *streams, *modals, *refused, *broken, *self.api.faults.unused]
-        assert not wrong, "; ".join(wrong)
+        errors = [repr(error) for error in self.workspace.delivery.errors]
+        problems = [*unseen, *streams, *modals, *failed_calls, *errors, *self.api.faults.unused]
+        assert not problems, "; ".join(problems)
 
 
 @asynccontextmanager
@@ -207,9 +203,9 @@ async def fake_slack(
     timeout_seconds: float = WAIT_TIMEOUT_SECONDS,
     retry_delays: Sequence[timedelta] = RETRY_DELAYS,
 ) -> AsyncIterator[FakeSlack]:
-    """The server, checked at the end; whatever still waits for the clock then is lost.
+    """Run a fake Slack and check it at the end. Requests that still wait for the clock are dropped.
 
-    `pauses` are those before each repetition of an event.
+    `retry_delays` are the delays before the retries of an event.
     """
     slack = _build_slack(clock or FakeClock(), app or App(), Condition(timeout_seconds), socket_mode=socket_mode)
     slack.workspace.delivery.retry_delays = retry_delays
@@ -231,7 +227,7 @@ async def _serve(slack: FakeSlack) -> AsyncIterator[None]:
     server = web.Application()
     server.router.add_route("*", "/api/{method}", slack.api.handle)
     server.router.add_post("/response/{name}", slack.response_urls.handle)
-    server.router.add_post("/upload/v1/{file}", UploadServer(slack.workspace, slack.api.faults).answer)
+    server.router.add_post("/upload/v1/{file}", UploadServer(slack.workspace, slack.api.faults).handle)
     server.router.add_get("/link/", slack.socket.handle_connection)
     runner = web.AppRunner(server, access_log=None, shutdown_timeout=1)
     await runner.setup()

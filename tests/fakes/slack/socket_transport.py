@@ -1,4 +1,4 @@
-"""To the bot over Socket Mode: whoever the bot opened a connection from."""
+"""Transport over Socket Mode: WebSocket connections that the bot opened."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ _MAX_CONNECTIONS = 10
 
 @dataclass
 class SocketModeTransport:
-    """Each parcel goes to one of the connections, in turn; its acknowledgement may come over any of them."""
+    """Sends each request over one of the connections in turn; any connection may carry the acknowledgement."""
 
     app: App
     condition: Condition
     connections: list[web.WebSocketResponse] = field(default_factory=list)
     connections_opened: int = 0
-    """How many connections there ever were."""
+    """Number of all connections ever opened."""
     _tickets: set[str] = field(default_factory=set)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _pending: dict[str, tuple[web.WebSocketResponse, asyncio.Future[BotResponse]]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class SocketModeTransport:
         return bool(self.connections)
 
     async def deliver(self, request: BotRequest) -> BotResponse:
-        """Send the envelope, and wait for the acknowledgement or the end of the connection."""
+        """Send the envelope and wait for its acknowledgement or for the end of the connection."""
         number = next(self._numbers)
         envelope = _build_envelope(request, envelope_id := f"envelope-{number:06d}")
         connection = self.connections[number % len(self.connections)]
@@ -49,13 +49,13 @@ class SocketModeTransport:
             del self._pending[envelope_id]
 
     def new_ticket(self) -> str:
-        """For one connection."""
+        """Return a ticket for one connection."""
         ticket = f"ticket-{next(self._numbers)}"
         self._tickets.add(ticket)
         return ticket
 
     async def handle_connection(self, request: web.Request) -> web.StreamResponse:
-        """Somebody opens a connection; this lasts as long as it does."""
+        """Handle a connection until it is closed."""
         if request.query.get("ticket") not in self._tickets:
             return web.Response(status=404)
         self._tickets.remove(request.query["ticket"])
@@ -70,10 +70,10 @@ class SocketModeTransport:
         return connection
 
     async def disconnect_all(self, reason: str = "refresh_requested") -> None:
-        """Ask every connection to come back, as Slack does every few hours."""
-        told = {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-fake"}}
+        """Ask the bot to renew every connection, as Slack does every few hours."""
+        message = {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-fake"}}
         for connection in tuple(self.connections):
-            await connection.send_json(told)
+            await connection.send_json(message)
 
     async def close(self) -> None:
         for connection in tuple(self.connections):
@@ -99,10 +99,10 @@ class SocketModeTransport:
     def _on_message(self, message: WSMessage) -> None:
         if message.type != WSMsgType.TEXT:
             return
-        told: Json = json.loads(message.data)
-        _, waiting = self._pending.get(told.get("envelope_id", ""), (None, None))
+        acknowledgement: Json = json.loads(message.data)
+        _, waiting = self._pending.get(acknowledgement.get("envelope_id", ""), (None, None))
         if waiting is not None and not waiting.done():
-            waiting.set_result(BotResponse(told.get("payload")))
+            waiting.set_result(BotResponse(acknowledgement.get("payload")))
 
     def _on_close(self, connection: web.WebSocketResponse) -> None:
         if connection in self.connections:

@@ -1,6 +1,6 @@
-"""The methods of the Web API that write a message bit by bit while somebody reads along.
+"""Web API methods that stream a message.
 
-Errors as docs.slack.dev/reference/methods lists them under chat.startStream, chat.appendStream and chat.stopStream.
+The errors are those of chat.startStream, chat.appendStream and chat.stopStream under docs.slack.dev/reference/methods.
 """
 
 from tests.fakes.slack import events
@@ -15,7 +15,7 @@ _MAX_TEXT_LENGTH = 12_000
 
 
 def start_stream(workspace: Workspace, args: Json) -> Json:
-    """A reply of which more is to come."""
+    """Start a streamed reply."""
     channel = workspace.get_accessible_channel(args.get("channel"))
     if args.get("thread_ts") is None:
         raise ApiError("invalid_arguments", "missing required field: thread_ts [json-pointer:/thread_ts]")
@@ -28,7 +28,7 @@ def start_stream(workspace: Workspace, args: Json) -> Json:
 
 
 def append_stream(workspace: Workspace, args: Json) -> Json:
-    """More of it."""
+    """Append text to a stream."""
     message, stream = _get_open_stream(workspace, args)
     if stream.state == "stopped":
         raise ApiError("stopped_by_user")
@@ -40,7 +40,7 @@ def append_stream(workspace: Workspace, args: Json) -> Json:
 
 
 def stop_stream(workspace: Workspace, args: Json) -> Json:
-    """The end of it, with blocks below what was written; also where a person has stopped it before."""
+    """End a stream, with blocks below its text; this also works after a user has stopped it."""
     message, stream = _get_open_stream(workspace, args)
     check_blocks(args.get("blocks") or [])
     check_metadata(args.get("metadata"))
@@ -57,7 +57,7 @@ def stop_stream(workspace: Workspace, args: Json) -> Json:
 
 
 def _recipient(workspace: Workspace, channel: Channel, args: Json) -> str | None:
-    """In a channel one person reads along, and everybody else at the end."""
+    """Return the user to whom the stream is shown in a channel; other members see only the final message."""
     if channel.kind == "im":
         return None
     person = workspace.people.get(args.get("recipient_user_id", ""))
@@ -81,7 +81,7 @@ def _get_open_stream(workspace: Workspace, args: Json) -> tuple[Message, Stream]
 def _append_text(message: Message, args: Json) -> None:
     assert message.stream is not None
     if "chunks" in args:
-        raise ApiError("invalid_chunks", "the fake reads markdown_text alone")
+        raise ApiError("invalid_chunks", "the fake supports only markdown_text")
     text = args.get("markdown_text") or ""
     if len(text) > _MAX_TEXT_LENGTH:
         raise ApiError("msg_too_long")

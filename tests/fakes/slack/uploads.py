@@ -1,7 +1,7 @@
-"""Files: an address to upload to, the upload itself, and the end of it, which shows the file to people.
+"""File uploads: the upload URL, the upload, and its completion, which shares the file.
 
-As docs.slack.dev/messaging/working-with-files#uploading_files and the pages of both methods tell it. An address takes
-one upload, of exactly the length that was announced; a file is shown once, and only after it was uploaded.
+Source: docs.slack.dev/messaging/working-with-files#uploading_files and the pages of both methods. A URL accepts one
+upload of exactly the announced length; a file can be shared once, after its upload.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from tests.fakes.slack.workspace import Upload, Workspace
 
 
 def get_url(workspace: Workspace, args: Json) -> Json:
-    """An address for one file, which nobody sees yet."""
+    """Return the upload URL of a new file, which is not visible yet."""
     if not args.get("filename") or not str(args.get("length", "")).isdigit():
         raise ApiError("invalid_arguments", "missing required field: filename or length")
     if int(args["length"]) == 0:
@@ -29,15 +29,19 @@ def get_url(workspace: Workspace, args: Json) -> Json:
 
 
 def complete(workspace: Workspace, args: Json) -> Json:
-    """Show uploaded files, in one message."""
+    """Share uploaded files in one message."""
     uploads = [_ready(workspace, file) for file in _files(args)]
     if "channel_id" not in args:
-        raise ApiError("invalid_arguments", "the fake shows every file to somebody")
+        raise ApiError("invalid_arguments", "the fake requires channel_id")
     channel = workspace.get_accessible_channel(args["channel_id"])
     message = create_empty_message(workspace, channel, checked_thread_ts(workspace, channel, args))
     message.text = args.get("initial_comment", "")
-    # no bot_id: files are shared as by the bot's user
-    message.extra_fields = {"subtype": "file_share", "upload": False, "files": [upload.shape() for upload in uploads]}
+    # without bot_id: Slack shares files as the bot's user
+    message.extra_fields = {
+        "subtype": "file_share",
+        "upload": False,
+        "files": [upload.to_payload() for upload in uploads],
+    }
     for upload in uploads:
         upload.is_shared = True
     workspace.add_message(message)
@@ -46,10 +50,10 @@ def complete(workspace: Workspace, args: Json) -> Json:
 
 
 def _files(args: Json) -> list[Json]:
-    given: Any = args.get("files")
-    if not isinstance(given, list) or not given or not all(isinstance(file, dict) and "id" in file for file in given):
+    files: Any = args.get("files")
+    if not isinstance(files, list) or not files or not all(isinstance(file, dict) and "id" in file for file in files):
         raise ApiError("invalid_arguments", "files must be a list of objects with an id")
-    return given
+    return files
 
 
 def _ready(workspace: Workspace, file: Json) -> Upload:
@@ -62,12 +66,12 @@ def _ready(workspace: Workspace, file: Json) -> Upload:
 
 @dataclass
 class UploadServer:
-    """Where the bytes go. No token is asked for: whoever has the address may upload."""
+    """Server for upload URLs. It requires no token: the URL itself is the permission."""
 
     workspace: Workspace
     faults: Faults = field(default_factory=Faults)
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         fault = self.faults.take_next("upload")
         if fault is not None:
             return web.Response(status=fault.status)
@@ -76,6 +80,6 @@ class UploadServer:
         if "Authorization" in request.headers or upload is None or upload.data is not None:
             return web.Response(status=403)
         if len(data) != upload.length:
-            return web.Response(status=400, text="the length is another one than was announced")
+            return web.Response(status=400, text="the length differs from the announced one")
         upload.data = data
         return web.Response(text=f"OK - {len(data)}")

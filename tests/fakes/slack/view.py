@@ -1,4 +1,4 @@
-"""A modal or a home tab, as Slack keeps it, and what Slack refuses about one."""
+"""Modal or Home tab as the fake Slack stores it, and Slack's limits for views."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _MAX_STRING_LENGTHS = {"callback_id": 255, "private_metadata": 3000, "external_i
 
 @dataclass(eq=False)
 class View:
-    """Shown to one person. `seen` is whether the story has looked at it, `open` whether it still stands there."""
+    """View of one user. `is_seen` means that the test has looked at it, `is_open` that the user still sees it."""
 
     id: str
     user: str
@@ -29,19 +29,19 @@ class View:
         return title
 
     def to_payload(self, app_id: str, bot: str, team: str) -> Json:
-        """As it stands in an answer of the Web API, or in a submission."""
-        empty = {"private_metadata": "", "callback_id": "", "clear_on_close": False, "notify_on_close": False}
+        """Return the view as in a Web API response or a submission."""
+        defaults = {"private_metadata": "", "callback_id": "", "clear_on_close": False, "notify_on_close": False}
         ids = {"id": self.id, "team_id": team, "app_id": app_id, "bot_id": bot, "hash": self.hash}
-        family: Json = {"root_view_id": self.id, "previous_view_id": None, "state": {"values": {}}}
-        return {**empty, **self.content, **ids, **family}
+        relations: Json = {"root_view_id": self.id, "previous_view_id": None, "state": {"values": {}}}
+        return {**defaults, **self.content, **ids, **relations}
 
 
 def check_view(view: Any, kind: str) -> Json:
-    """The view, when Slack would take it. Raises Refused."""
+    """Return the view if Slack would accept it. Raises ApiError."""
     if not isinstance(view, dict) or view.get("type") != kind:
         raise ApiError("invalid_arguments", f"must be a {kind} [json-pointer:/view/type]")
-    if wrong := list(_view_violations(view, kind)):
-        raise ApiError("invalid_arguments", *wrong)
+    if violations := list(_view_violations(view, kind)):
+        raise ApiError("invalid_arguments", *violations)
     check_blocks(view.get("blocks"), max_blocks=MAX_VIEW_BLOCKS, pointer="/view/blocks", error="invalid_arguments")
     return view
 

@@ -1,4 +1,4 @@
-"""The methods of the Web API that open something for one person: views and conversations."""
+"""Web API methods that open views and direct message channels."""
 
 from tests.fakes.slack.api_error import ApiError
 from tests.fakes.slack.message import Json
@@ -7,14 +7,14 @@ from tests.fakes.slack.workspace import Workspace
 
 
 def open_view(workspace: Workspace, args: Json) -> Json:
-    """A modal, for whoever caused the trigger."""
+    """Open a modal for the user of the trigger."""
     content = check_view(args.get("view"), "modal")
     view = show_modal(workspace, workspace.use_trigger(args.get("trigger_id")), content)
     return {"view": view_payload(workspace, view)}
 
 
 def publish_view(workspace: Workspace, args: Json) -> Json:
-    """A person's home tab, in place of what was there."""
+    """Replace a user's Home tab."""
     if args.get("user_id") not in workspace.people:
         raise ApiError("user_not_found")
     content = check_view(args.get("view"), "home")
@@ -25,7 +25,7 @@ def publish_view(workspace: Workspace, args: Json) -> Json:
 
 
 def open_conversation(workspace: Workspace, args: Json) -> Json:
-    """With one person: the bot knows no groups."""
+    """Open a direct message channel with one user; the fake supports no group messages."""
     if args.get("users") not in workspace.people:
         raise ApiError("user_not_found")
     known = f"D{args['users'][1:]}" in workspace.channels
@@ -33,7 +33,7 @@ def open_conversation(workspace: Workspace, args: Json) -> Json:
 
 
 def show_modal(workspace: Workspace, user: str, content: Json) -> View:
-    """A modal as it stands before the person."""
+    """Store an open modal of the user."""
     content = {**content, "blocks": workspace.add_block_ids(content["blocks"])}
     view = View(workspace.new_id("V"), user, workspace.new_id("hash"), content)
     workspace.views[view.id] = view

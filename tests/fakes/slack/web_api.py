@@ -1,4 +1,4 @@
-"""The Web API: one door for all methods, with the token looked at first and the faults of the test built in."""
+"""Web API endpoint: it checks the token, injects the test's faults and calls the method."""
 
 import json
 from collections.abc import Callable
@@ -51,7 +51,7 @@ _JSON_ARGUMENTS = ("attachments", "blocks", "files", "metadata", "prompts", "vie
 _FORM_ONLY_METHODS = (
     "chat.getPermalink", "conversations.history", "conversations.replies", "files.getUploadURLExternal", "users.info",
 )  # fmt: skip
-"""These read no JSON: what is sent so might as well not have been sent (docs.slack.dev, content types of each)."""
+"""Methods that ignore a JSON body (content types in docs.slack.dev/reference/methods)."""
 _RATE_LIMITED = Fault("ratelimited", retry_after=1)
 _CONNECT = "apps.connections.open"
 _EXPORT = "apps.manifest.export"
@@ -59,18 +59,18 @@ _EXPORT = "apps.manifest.export"
 
 @dataclass
 class ApiCall:
-    """One call as it came, and Slack's word for why it was refused."""
+    """Recorded call, with its error code if it failed."""
 
     method: str
     args: Json
     error: str | None = None
     is_expected: bool = False
-    """Whether it is the test that wanted it refused."""
+    """Whether the test expects the error."""
 
 
 @dataclass
 class WebApi:
-    """Every call is kept, also the refused ones."""
+    """Web API of a workspace. It records all calls, including failed ones."""
 
     workspace: Workspace
     posting_limit: PostingLimit
@@ -98,9 +98,9 @@ class WebApi:
             self._check_token(call.method, token)
             check_scope(self.workspace.app, call.method)
             return {"ok": True, **self._find_method(call.method)(self.workspace, call.args)}
-        except ApiError as refused:
-            call.error = refused.error
-            return refused.body
+        except ApiError as error:
+            call.error = error.error
+            return error.body
 
     def _check_token(self, method: str, token: str | None) -> None:
         app = self.workspace.app
@@ -124,11 +124,11 @@ class WebApi:
 
 
 async def _parse_arguments(request: web.Request) -> Json:
-    """However they were sent: in the address, as a form, or as JSON."""
+    """Return the arguments from the query, a form body or a JSON body."""
     args: dict[str, Any] = dict(request.query)
     if request.content_type == "application/json":
-        sent = json.loads(await request.text() or "{}")
-        args.update({} if request.match_info["method"] in _FORM_ONLY_METHODS else sent)
+        body = json.loads(await request.text() or "{}")
+        args.update({} if request.match_info["method"] in _FORM_ONLY_METHODS else body)
     else:
         args.update(await request.post())
     for name in _JSON_ARGUMENTS:

@@ -1,4 +1,4 @@
-"""Everything Slack keeps: who is there, what was said, and where."""
+"""State of the fake workspace: users, channels, messages, views and files."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _TRIGGER_LIFETIME_SECONDS = 3
 
 @dataclass
 class Channel:
-    """Open to everybody, unless it has members; `joined` is whether our bot is in it."""
+    """Channel. It is public unless it has `members`; `has_bot` means that the bot is a member."""
 
     id: str
     name: str = ""
@@ -28,7 +28,7 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """As events call it."""
+        """Channel type as in events."""
         return "im" if self.id.startswith("D") else "channel"
 
     def is_visible_to(self, person: str) -> bool:
@@ -37,7 +37,7 @@ class Channel:
 
 @dataclass
 class Upload:
-    """A file that was announced; it has `data` once it was uploaded, and is shared once people see it."""
+    """Announced file. It has `data` once it is uploaded; `is_shared` means that it is visible."""
 
     id: str
     name: str
@@ -46,15 +46,15 @@ class Upload:
     data: bytes | None = None
     is_shared: bool = False
 
-    def shape(self) -> Json:
-        """As it stands in a message."""
+    def to_payload(self) -> Json:
+        """Return the file as in a message."""
         kinds = {"mimetype": "text/plain", "filetype": "text", "pretty_type": "Plain Text", "mode": "snippet"}
         return {"id": self.id, "name": self.name, "title": self.title, "size": self.length, **kinds}
 
 
 @dataclass
 class Workspace:
-    """What happens in it is announced to the bot, and rings the bell."""
+    """Fake workspace. Changes are sent to the bot as events and notify the condition."""
 
     app: App
     clock: Clock
@@ -68,17 +68,17 @@ class Workspace:
     home_views: dict[str, View] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
-    """What the bot is doing, for each channel and thread."""
+    """Status line of the bot by channel and thread."""
     sessions: dict[tuple[str, str], str] = field(default_factory=dict)
     prompts: dict[str, list[Json]] = field(default_factory=dict)
-    """What people are offered to say, for each direct message."""
+    """Suggested prompts by direct message channel."""
     _last_ts: int = 0
     _numbers: Counter[str] = field(default_factory=Counter)
     _triggers: dict[str, tuple[str, float]] = field(default_factory=dict)
     _used_triggers: set[str] = field(default_factory=set)
 
     def new_ts(self) -> str:
-        """Later than every one before, and as late as the clock says."""
+        """Return a ts that is later than all earlier ones and not before the clock's time."""
         self._last_ts = max(self._last_ts, int(self.clock.now().timestamp()) * 1_000_000) + 100
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
@@ -87,25 +87,25 @@ class Workspace:
         return f"{prefix}{self._numbers[prefix]:08d}"
 
     def new_trigger(self, person: str) -> str:
-        """Something for which the person may be shown one view, within three seconds."""
+        """Return a trigger id, with which one view can be opened for the person within three seconds."""
         trigger = self.new_id("13345224609.")
         self._triggers[trigger] = (person, self.clock.monotonic() + _TRIGGER_LIFETIME_SECONDS)
         return trigger
 
     def use_trigger(self, trigger: str | None) -> str:
-        """Whom to show a view. Raises Refused when none may be shown for it, or no longer."""
+        """Use a trigger id and return its person. Raises ApiError if it is invalid, used or expired."""
         if trigger in self._used_triggers:
             raise ApiError("exchanged_trigger_id")
         if trigger not in self._triggers:
             raise ApiError("invalid_trigger_id")
-        person, until = self._triggers[trigger]
-        if self.clock.monotonic() > until:
+        person, expires_at = self._triggers[trigger]
+        if self.clock.monotonic() > expires_at:
             raise ApiError("expired_trigger_id")
         self._used_triggers.add(trigger)
         return person
 
     def get_accessible_channel(self, channel: str | None) -> Channel:
-        """One the bot may write to or read. Raises Refused."""
+        """Return a channel that the bot can read and write. Raises ApiError for any other."""
         if channel not in self.channels:
             raise ApiError("channel_not_found")
         if self.channels[channel].is_archived:
@@ -115,19 +115,19 @@ class Workspace:
         return self.channels[channel]
 
     def get_direct_channel(self, person: str) -> Channel:
-        """The conversation of the bot with one person."""
+        """Return the direct message channel of the bot and one person."""
         members = frozenset({person})
         return self.channels.setdefault(f"D{person[1:]}", Channel(f"D{person[1:]}", members=members))
 
     def find_message(self, channel: str, ts: str | None) -> Message | None:
-        """A message that is still there; ephemeral ones cannot be found."""
+        """Return a message that is neither deleted nor ephemeral."""
         for message in self.channel_messages(channel):
             if message.ts == ts:
                 return message
         return None
 
     def channel_messages(self, channel: str) -> list[Message]:
-        """In the order in which they were said."""
+        """Return the channel's messages in order, without deleted and ephemeral ones."""
         return [m for m in self.messages if m.channel == channel and not m.is_deleted and m.ephemeral_to is None]
 
     def thread_messages(self, channel: str, root_ts: str) -> list[Message]:
@@ -139,11 +139,11 @@ class Workspace:
         return message
 
     def add_block_ids(self, blocks: Iterable[Json]) -> list[Json]:
-        """Blocks as Slack keeps them: each has an id, and so has everything one can press."""
+        """Return the blocks with ids for those blocks and action elements that have none."""
         return [self._add_ids(block) for block in blocks]
 
     def send_event(self, event: Json) -> None:
-        """Send the event to the bot, under an id of its own."""
+        """Send the event to the bot with a new event id."""
         team, now = self.app.team, int(self.clock.now().timestamp())
         org = self.app.enterprise
         bot = {"enterprise_id": org, "team_id": None if org else team, "user_id": self.app.user, "is_bot": True}
@@ -156,7 +156,7 @@ class Workspace:
         self.delivery.send(BotRequest("events_api", envelope))
 
     def _add_ids(self, block: Json) -> Json:
-        named = {"block_id": self.new_id("b"), **block}
+        with_ids = {"block_id": self.new_id("b"), **block}
         if "elements" in block and block["type"] == "actions":
-            named["elements"] = [{"action_id": self.new_id("a"), **element} for element in block["elements"]]
-        return named
+            with_ids["elements"] = [{"action_id": self.new_id("a"), **element} for element in block["elements"]]
+        return with_ids
