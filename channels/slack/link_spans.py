@@ -143,10 +143,10 @@ class _LinkConverter:
         else:
             start = start if self.is_complete else max(start, _first_suspect(word))
             before = " " if start == 0 and line.is_run(at - 1) else ""
-            behind = " " if end == len(word) and line.is_run(at + 1) else ""
+            after = " " if end == len(word) and line.is_run(at + 1) else ""
             mark = self._mark()
             yield word[:start]
-            yield f"{before}{mark}{word[start:end]}{mark.strip()}{behind}"
+            yield f"{before}{mark}{word[start:end]}{mark.strip()}{after}"
             yield word[end:]
 
     def _mark(self) -> str:

@@ -74,9 +74,9 @@ async def test_urgent_callers_go_first_and_others_keep_order() -> None:
 async def test_cancelled_caller_frees_its_turn() -> None:
     harness = RateLimitHarness()
     await harness.request_turn("first")
-    gone = await harness.request_turn("gone")
+    cancelled = await harness.request_turn("cancelled")
     await harness.request_turn("next")
-    gone.cancel()
+    cancelled.cancel()
     await harness.run_pending()
     await harness.advance_clock(1)
     assert [name for name, _ in harness.granted] == ["first", "next"]
