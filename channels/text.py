@@ -27,6 +27,11 @@ def to_plain_text(message: Message, capabilities: Capabilities) -> str:
     return f"{truncate(message.text, capabilities.max_length - len(footer) - 1)}\n{footer}"
 
 
+def as_sentence(error: Exception) -> str:
+    """Return the message of an error with one full stop at its end."""
+    return f"{str(error).removesuffix('.')}."
+
+
 _TRUNCATION_NOTICE = "This is truncated. Run `handrail requests show {code}` to read all of it before you decide."
 
 

@@ -10,7 +10,7 @@ from agents.messages import Message
 from channels.base import Capabilities
 from channels.rest import RestChannel
 from channels.terminal import TerminalChannel
-from channels.text import to_plain_text
+from channels.text import as_sentence, to_plain_text
 from tests.agents.factories import approval, question
 
 SMALL = Capabilities(max_length=1_600, reply_instructions=("/approve {code}", "/edit {code} json", "/deny {code} why"))
@@ -61,3 +61,8 @@ def test_text_fits_the_channel_limit(value: str, max_length: int) -> None:
     small = Capabilities(max_length=max_length, reply_instructions=SMALL.reply_instructions)
     for request in (approval(arguments={"note": value}), question(question=value, choices=("yes", "no"))):
         assert len(to_plain_text(render_card(request), small)) <= max_length
+
+
+@pytest.mark.parametrize("message", ["the request is closed", "The request is closed."])
+def test_sentence_of_an_error_ends_with_one_full_stop(message: str) -> None:
+    assert as_sentence(ValueError(message)) == f"{message.removesuffix('.')}."

@@ -29,7 +29,9 @@ async def appended(slack: FakeSlack, stream: Any, text: str) -> None:
     await web_client(slack).chat_appendStream(channel=stream["channel"], ts=stream["ts"], markdown_text=text)
 
 
-async def test_somebody_reads_along_while_the_bot_writes(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
+async def test_person_reads_a_reply_while_the_bot_streams_it(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
     thread = await alice.mention_bot("what is deployed?", channel="C0OPS")
     stream = await started(slack, thread, **ALICE, markdown_text="Look")
     card = await alice.wait_for_stream(thread, "Look")
@@ -104,9 +106,7 @@ async def test_a_stream_is_a_reply(slack: FakeSlack, alice: Person) -> None:
     assert "thread_ts" in (await expect_refusal(slack, call, "invalid_arguments", "chat.startStream"))[0]
 
 
-async def test_what_is_streamed_cannot_be_changed_or_deleted_before_it_is_complete(
-    slack: FakeSlack, alice: Person
-) -> None:
+async def test_unfinished_stream_cannot_be_updated_or_deleted(slack: FakeSlack, alice: Person) -> None:
     stream = await started(slack, await alice.send_direct_message("hi"), markdown_text="hello")
     where = {"channel": stream["channel"], "ts": stream["ts"]}
     await expect_refusal(
@@ -136,13 +136,13 @@ async def test_nothing_is_added_to_what_is_complete_or_was_never_streamed(slack:
     await alice.wait_for_reply(text="plain")
 
 
-async def test_whoever_presses_stop_stops_the_stream(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
+async def test_stop_button_stops_the_stream(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     thread = await alice.mention_bot("count to a million", channel="C0OPS")
     stream = await started(slack, thread, **ALICE, markdown_text="one")
     card = await alice.wait_for_stream(thread)
     await alice.press_stop(thread)
     await slack.wait_until_quiet()
-    event = next(heard.event for heard in bot.received if heard.event.get("type") == "agent_session_stopped")
+    event = next(request.event for request in bot.received if request.event.get("type") == "agent_session_stopped")
     assert (event["channel"], event["thread_ts"], event["user"]) == ("C0OPS", thread.ts, "U0ALICE")
     assert event["streaming_message_ts"] == [stream["ts"]]
     where = {"channel": "C0OPS", "ts": stream["ts"]}
@@ -175,12 +175,12 @@ async def left_open(slack: FakeSlack) -> None:
 
 
 async def test_a_stream_that_is_not_ended_fails_the_test() -> None:
-    async def told() -> None:
+    async def leave_stream_open() -> None:
         async with fake_slack() as slack:
             await left_open(slack)
 
     with pytest.raises(AssertionError, match="this stream was not ended: 'hello'"):
-        await told()
+        await leave_stream_open()
 
 
 async def test_slack_may_end_a_stream_itself(slack: FakeSlack) -> None:
@@ -237,13 +237,11 @@ async def test_a_home_tab_that_was_published_comes_with_its_opening(
     await bot.slack.views_publish(user_id="U0ALICE", view={"type": "home", "blocks": DONE})
     await alice.open_home_tab()
     await slack.wait_until_quiet()
-    first, second = (heard.event for heard in bot.received)
+    first, second = (request.event for request in bot.received)
     assert ("view" in first, second["view"]["blocks"]) == (False, DONE)
 
 
-async def test_a_shortcut_tells_of_the_message_it_was_used_on(
-    slack: FakeSlack, bot: RecordingBot, alice: Person
-) -> None:
+async def test_shortcut_carries_the_message_it_was_used_on(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     thread = await alice.post_message("the build is red", channel="C0OPS")
     reply = await alice.reply(thread, "what now?")
     await alice.use_shortcut("handrail.ask", on=reply)
@@ -279,7 +277,7 @@ async def test_something_is_chosen_from_a_list(slack: FakeSlack, bot: RecordingB
         await card.choose_option("v9", actor=bob)
 
 
-async def test_who_posts_too_fast_into_one_channel_is_told_to_wait(
+async def test_posting_too_fast_into_one_channel_is_rate_limited(
     slack: FakeSlack, alice: Person, clock: FakeClock
 ) -> None:
     slack.limit_posting(per_second=1)
@@ -323,10 +321,10 @@ async def test_a_message_has_an_address_in_the_browser(slack: FakeSlack, alice: 
     await expect_refusal(slack, call, "message_not_found", "chat.getPermalink")
 
 
-async def test_a_guest_comes_from_a_workspace_of_their_own(slack: FakeSlack, bot: RecordingBot) -> None:
+async def test_guest_has_the_team_of_their_own_workspace(slack: FakeSlack, bot: RecordingBot) -> None:
     guest = slack.add_person("guest", "U0GUEST", team_id="T0OTHER")
     await guest.mention_bot("hi", channel="C0SHARED")
     await slack.wait_until_quiet()
-    assert {heard.event["user_team"] for heard in bot.received} == {"T0OTHER"}
+    assert {request.event["user_team"] for request in bot.received} == {"T0OTHER"}
     await guest.run_slash_command("/handrail help", channel="C0SHARED")
     assert guest.interaction_payload("x")["user"]["team_id"] == "T0OTHER"

@@ -12,8 +12,8 @@ MANIFEST = {"display_information": {"name": "Handrail"}, "settings": {"socket_mo
 
 async def test_every_answer_tells_what_the_token_may_do() -> None:
     async with fake_slack(app=App(scopes=("chat:write", "commands"))) as slack:
-        told = await web_client(slack).auth_test()
-    assert told.headers["x-oauth-scopes"] == "chat:write,commands"
+        response = await web_client(slack).auth_test()
+    assert response.headers["x-oauth-scopes"] == "chat:write,commands"
 
 
 async def test_what_was_not_granted_is_refused() -> None:
@@ -24,11 +24,11 @@ async def test_what_was_not_granted_is_refused() -> None:
         slack.expect_error("chat.postMessage", "missing_scope")
 
 
-async def test_how_the_app_is_configured_is_told_for_a_configuration_token_only() -> None:
+async def test_manifest_is_exported_for_a_configuration_token_only() -> None:
     async with fake_slack(app=App(manifest=MANIFEST)) as slack:
-        told = await web_client(slack, slack.app.config_token).apps_manifest_export(app_id=slack.app.id)
-        assert told["manifest"].items() >= {"display_information": {"name": "Handrail"}}.items()
-        assert told["manifest"]["settings"]["socket_mode_enabled"] is True
+        response = await web_client(slack, slack.app.config_token).apps_manifest_export(app_id=slack.app.id)
+        assert response["manifest"].items() >= {"display_information": {"name": "Handrail"}}.items()
+        assert response["manifest"]["settings"]["socket_mode_enabled"] is True
         with pytest.raises(SlackApiError, match="not_allowed_token_type"):
             await web_client(slack).apps_manifest_export(app_id=slack.app.id)
         slack.expect_error("apps.manifest.export", "not_allowed_token_type")
