@@ -390,7 +390,7 @@ CORRUPTIONS: tuple[tuple[int, str, Callable[[EditableHistory], None]], ...] = (
     (13, "started 0 times", add_unknown_side_effect),
     (13, "ran 2 times and was started 1 times", repeat_side_effect),
     (13, "started with attempts [2]", skip_an_attempt),
-    (13, "was chosen when", choose_on_old_version),
+    (13, "was chosen on", choose_on_old_version),
     (15, "fired twice", repeat_timer),
     (15, "fired early", postpone_timer),
     (15, "expired early", expire_early),
