@@ -155,7 +155,7 @@ async def test_approval_of_a_changed_request_shows_the_new_card():
 
     editing_server = EditingServer(*server.requests.values())
     shown = await type_lines(editing_server, "/approve K7Q2M")
-    assert "no longer what is asked" in shown
+    assert "was changed after you opened it" in shown
     assert "v9" in shown
     assert editing_server.requests["K7Q2M"]["status"] == "open"
 
