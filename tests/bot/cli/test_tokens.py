@@ -49,7 +49,7 @@ def test_new_token_comes_with_the_entry_to_add(handrail):
     [
         (("ci",), "token ci already exists"),
         (("a b",), "make no valid token"),
-        (("bot", "--scope", "write"), "none of read, start, answer, admin"),
+        (("bot", "--scope", "write"), "the scopes are read, start, answer, admin"),
         (("bot", "--person", "zoe"), "there is no person zoe"),
     ],
 )
