@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import bot_harness
 from tests.databases import DATABASES, drop_if_shared_server
+from tests.harness import bot as bot_harness
 
 RunBot = Callable[..., AbstractAsyncContextManager[bot_harness.BotHarness]]
 

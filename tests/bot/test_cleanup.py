@@ -10,9 +10,9 @@ from bot.cleanup import delete_expired
 from bot.thread_service import NewThread
 from storage.database import Database
 from storage.inbox import IdempotencyClaim, find_duplicate
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
 
 TERMINAL = Address("terminal:alice")
 DONE = DoneForNow(message="Done.")

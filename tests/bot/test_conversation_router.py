@@ -11,8 +11,8 @@ from bot.conversation_router import ConversationRouter
 from bot.thread_service import NewThread
 from storage.database import Database
 from storage.inbox import IdempotencyClaim
-from tests.bot_harness import BotHarness
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import BotHarness
 
 ROOT, ALIAS, OTHER_ROOT = "T0/C1/1.0", "T0/C1/alias", "T0/C1/2.0"
 DONE = DoneForNow(message="Done.")

@@ -15,9 +15,9 @@ from agents.policy import ApprovalTerms, Rule
 from agents.steps import DoneForNow
 from bot.tool_runner import MAX_TOOL_ATTEMPTS
 from storage.database import Database
-from tests.bot_harness import RecordingChannel, RecordingTools
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import RecordingChannel, RecordingTools
 
 DONE = DoneForNow(message="Done.")
 

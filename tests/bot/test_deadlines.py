@@ -14,8 +14,8 @@ from bot.answer_notices import describe_recorded_answer
 from bot.roster import Roster
 from channels.registry import channels_by_scheme
 from storage.database import Database
-from tests.bot_harness import PEOPLE, RecordingChannel, RecordingTools, build_tools
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import PEOPLE, RecordingChannel, RecordingTools, build_tools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

@@ -23,10 +23,10 @@ from agents.state import ThreadState
 from agents.steps import AskAgent, DoneForNow
 from agents.tools import ToolResult
 from storage.database import Database
-from tests import bot_harness
-from tests.bot_harness import BotHarness, RecordingChannel, RecordingTools
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness import bot as bot_harness
+from tests.harness.bot import BotHarness, RecordingChannel, RecordingTools
 
 ASK = AskAgent(agent="helper", message="ship v1")
 SHIP = {"intent": "ship", "tag": "v1"}

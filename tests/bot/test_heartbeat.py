@@ -17,9 +17,9 @@ from storage.heartbeats import HeartbeatConnection
 from storage.jobs import QUEUES
 from storage.postgres import conninfo
 from storage.processes import Process, list_processes
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS, running_bot
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, running_bot
 
 
 @dataclass

@@ -15,8 +15,8 @@ from storage.database import Database
 from storage.jobs import RunningJob
 from storage.jobs.running_job import FINISH_STATEMENT
 from storage.write_batch import WriteBatch
-from tests.bot_harness import running_bot
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import running_bot
 from tests.histories import START
 from tests.storage.test_event_store import opening_events
 

@@ -12,9 +12,9 @@ from bot.embedded_backend import EmbeddedBackend
 from bot.lease import LEASE_SECONDS, Lease, LeaseExpired
 from bot.tool_thread_pool import MAX_THREADS
 from storage.database import Database
-from tests import bot_harness
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS, BotHarness, RecordingTools
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness import bot as bot_harness
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, RecordingTools
 
 DONE = DoneForNow(message="Done.")
 

@@ -20,9 +20,9 @@ from bot.log import configure_logging
 from bot.loop_supervisor import LoopSupervisor
 from storage.database import Database
 from tests.bot.conftest import BotSetup
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS
 
 PRODUCT_FOLDERS = tuple(str(Path(bot.__file__).parents[1] / name) for name in ("bot", "channels", "storage"))
 EMBEDDED_LOOPS = {"timers", "cleanup"}

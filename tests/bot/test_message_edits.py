@@ -11,8 +11,8 @@ from agents.steps import CallTool, DoneForNow
 from bot.engine import CommitResult
 from storage.database import Database
 from storage.inbox import IdempotencyClaim, find_duplicate
-from tests.bot_harness import BotHarness
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import BotHarness
 
 DONE = DoneForNow(message="Done.")
 CLAIM = IdempotencyClaim("slack", ("edit:T0:C1:1.5:2",))

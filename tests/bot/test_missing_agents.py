@@ -14,8 +14,8 @@ from agents.steps import AskAgent, DoneForNow
 from bot.roster import Roster
 from storage.database import Database
 from tests.bot.test_crashes import CrashingTools
-from tests.bot_harness import PEOPLE, RecordingTools, build_tools
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import PEOPLE, RecordingTools, build_tools
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 

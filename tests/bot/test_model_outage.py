@@ -10,8 +10,8 @@ from agents.completion import Completion, CompletionOutcome
 from agents.steps import Await, DoneForNow, NothingToDo
 from bot.model_calls import MAX_MODEL_OUTAGE
 from storage.database import Database
-from tests.bot_harness import BotHarness
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import BotHarness
 
 DONE = DoneForNow(message="Done.")
 

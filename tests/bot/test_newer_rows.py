@@ -21,9 +21,9 @@ from storage.outbox import list_pending, list_pending_for
 from storage.replay import replay
 from storage.requests import list_requests
 from tests.bot.conftest import BotSetup
-from tests.bot_harness import PEOPLE, BotHarness, RecordingChannel
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import PEOPLE, BotHarness, RecordingChannel
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 Change = Callable[[dict[str, Any]], None]

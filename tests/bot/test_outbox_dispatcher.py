@@ -13,8 +13,8 @@ from storage import outbox
 from storage.conversations import find_linked_thread
 from storage.database import Database
 from tests.bot.conftest import BotSetup
-from tests.bot_harness import RecordingChannel
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import RecordingChannel
 
 
 def with_terminal(channel: RecordingChannel):

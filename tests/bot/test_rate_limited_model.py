@@ -20,10 +20,10 @@ from agents.steps import DoneForNow
 from bot.rate_limit_gate import RateLimitGate
 from bot.rate_limited_model import RateLimitedModel
 from storage.database import Database
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
 from tests.databases import DATABASES, drop_if_shared_server
 from tests.fakes.clock import FakeClock
 from tests.fakes.openai_server import FakeOpenAI
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
 
 DONE = DoneForNow(message="Done.")
 HELPER = Agent(name="helper", purpose="helps", instructions="Help.", tools=())

@@ -18,10 +18,10 @@ from bot.thread_service import NewThread
 from storage.database import Database
 from storage.event_store import list_thread_states
 from storage.inbox import IdempotencyClaim
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS, BotHarness, RecordingTools, running_bot
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, RecordingTools, running_bot
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

@@ -10,8 +10,8 @@ from agents.events import ThreadPaused
 from agents.steps import DoneForNow
 from storage.database import Database
 from storage.event_store import PAGE_SIZE
-from tests.bot_harness import RecordingTools
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import RecordingTools
 
 BOB = person_address("bob")
 SHIP = {"intent": "ship", "tag": "v1"}

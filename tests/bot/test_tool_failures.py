@@ -19,8 +19,8 @@ from bot.embedded_backend import EmbeddedBackend
 from bot.log import configure_logging
 from bot.tool_call_outcomes import MAX_CHECK_ATTEMPTS, MAX_POSTPONEMENTS
 from storage.database import Database
-from tests.bot_harness import BotHarness
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import BotHarness
 
 DONE = DoneForNow(message="Done.")
 SECRET = "token=hunter2"

@@ -21,9 +21,9 @@ from agents.events import Event, ToolStarted
 from agents.state import ThreadState
 from storage.database import create_database_engine
 from storage.event_store import events_after, load_uncached
-from tests.bot.cli.cli_harness import CliFolder, InteractiveProcess
 from tests.crashes.process_pool import wait_until
 from tests.databases import create_postgres_database, drop_if_shared_server
+from tests.harness.cli import CliFolder, InteractiveProcess
 
 T = TypeVar("T")
 

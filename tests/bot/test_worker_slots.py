@@ -14,9 +14,9 @@ from bot.queue_backend import QueueBackend
 from storage.database import Database
 from storage.jobs import RunningJob
 from tests.bot.conftest import BotSetup
-from tests.bot_harness import WAIT_TIMEOUT_SECONDS, running_bot
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, running_bot
 
 DONE = DoneForNow(message="Done.")
 

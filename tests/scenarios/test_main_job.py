@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.people import CHANNELS
-from tests.stories.server_harness import running_server
+from tests.harness.channel_people import CHANNELS
+from tests.harness.server import running_server
 
 
 @pytest.fixture(params=CHANNELS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.crashes.checker import find_violations
-from tests.stories.slack_server_harness import OPS, Setting, SlackServerHarness, running_slack_server
+from tests.harness.slack_server import OPS, Setting, SlackServerHarness, running_slack_server
 
 SQLITE_HTTP, POSTGRESQL_SOCKET = Setting("sqlite", "http"), Setting("postgresql", "socket")
 SQLITE_SOCKET, POSTGRESQL_HTTP = Setting("sqlite", "socket"), Setting("postgresql", "http")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.fakes.openai_server import FakeOpenAI
-from tests.stories.server_harness import ServerHarness, running_server
+from tests.harness.server import ServerHarness, running_server
 
 MODEL = "test-model"
 

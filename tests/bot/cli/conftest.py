@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.entry_point import run_command
-from tests.bot.cli.cli_harness import CliFolder, CommandResult, RunningServer
+from tests.harness.cli import CliFolder, CommandResult, RunningServer
 
 RunCommand = Callable[..., CommandResult]
 

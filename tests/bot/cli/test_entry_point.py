@@ -7,7 +7,7 @@ import pytest
 
 from bot.cli.entry_point import run_command
 from bot.cli.lazy_group import COMMANDS
-from tests.bot.cli.cli_harness import PROGRAM, ROOT
+from tests.harness.cli import PROGRAM, ROOT
 
 HEAVY_MODULES = ("httpx", "fastapi", "sqlalchemy", "pydantic", "openai", "prompt_toolkit", "uvicorn", "bot.settings")
 

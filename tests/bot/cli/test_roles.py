@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from storage.database import create_database_engine
 from storage.schema import HEAD_REVISION
-from tests.bot.cli.cli_harness import PROGRAM, CliFolder
 from tests.databases import drop_if_shared_server
+from tests.harness.cli import PROGRAM, CliFolder
 from tests.postgres import create_database, server_url
 
 MAX_SHUTDOWN_SECONDS = 10.0

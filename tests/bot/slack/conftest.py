@@ -5,7 +5,7 @@ import pytest
 
 from tests.bot.conftest import BOT_SETUPS, BotSetup
 from tests.bot.slack.log_capture import LogCapture
-from tests.bot.slack.slack_harness import Transport
+from tests.harness.slack import Transport
 
 
 @pytest.fixture(params=["http", "socket"])

@@ -2,8 +2,8 @@
 
 import logging
 
-from tests.bot.slack.slack_harness import SlackHarness
 from tests.fakes.slack.condition import Condition
+from tests.harness.slack import SlackHarness
 
 
 class LogCapture(logging.Handler):

@@ -11,11 +11,11 @@ from agents.policy import ApprovalTerms, Rule
 from agents.steps import CallTool, DoneForNow, RequestHumanInput
 from agents.tools import Tool, ToolContext, ToolResult, tool
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
-from tests.bot_harness import RecordingTools
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
+from tests.harness.bot import RecordingTools
+from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
 
 SHIP = {"intent": "ship", "tag": "v1"}
 LONG_TAG = "v" * 20_000

@@ -5,13 +5,13 @@ from agents.policy import ApprovalTerms, EscalationStep, Rule
 from agents.requests import Request
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot, slack_bot_in
-from tests.bot_harness import RecordingTools
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.slack import fake_slack
+from tests.harness.bot import RecordingTools
+from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot, slack_bot_in
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

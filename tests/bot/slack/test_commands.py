@@ -6,9 +6,9 @@ from agents.messages import IncomingMessage, Provenance
 from agents.steps import DoneForNow
 from bot.thread_service import NewThread
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, SlackHarness, Transport, running_slack_bot
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.message import Message, iter_texts
+from tests.harness.slack import OPS, SlackHarness, Transport, running_slack_bot
 
 SHIP = {"intent": "ship", "tag": "v1"}
 COMMANDS = Commands(

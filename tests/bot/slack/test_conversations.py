@@ -13,9 +13,9 @@ from agents.model import ModelRequest, OnPartialReply
 from agents.policy import ApprovalTerms, Rule
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.message import Message
+from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
 
 SHIP = {"intent": "ship", "tag": "v1"}
 COMMANDS = Commands(commands=(Command(say=("ship {tag}",), does="ships", step={"intent": "ship", "tag": "{tag}"}),))

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, SlackHarness, Transport, locked_database, running_slack_bot, slack_bot_in
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.bot_request import BotResponse
 from tests.fakes.slack.slack import fake_slack
+from tests.harness.slack import OPS, SlackHarness, Transport, locked_database, running_slack_bot, slack_bot_in
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 HELLO = DoneForNow(message="Hello.")

@@ -4,11 +4,11 @@ import pytest
 
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, Transport, slack_bot_in
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.app import App
 from tests.fakes.slack.slack import fake_slack
+from tests.harness.slack import OPS, Transport, slack_bot_in
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

@@ -7,8 +7,8 @@ from agents.completion import Completion
 from agents.model import ModelRequest, OnPartialReply
 from agents.steps import DoneForNow
 from storage.database import Database
-from tests.bot.slack.slack_harness import OPS, Transport, on_every_setup, running_slack_bot
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.slack import OPS, Transport, on_every_setup, running_slack_bot
 
 SHIP = {"intent": "ship", "tag": "v1"}
 

@@ -9,10 +9,10 @@ from agents.steps import DoneForNow
 from bot.thread_service import NewThread
 from storage.database import Database
 from tests.bot.slack.log_capture import LogCapture
-from tests.bot.slack.slack_harness import OPS, SlackHarness, on_every_setup, running_slack_bot
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.faults import CutTiming
 from tests.fakes.slack.message import Message
+from tests.harness.slack import OPS, SlackHarness, on_every_setup, running_slack_bot
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

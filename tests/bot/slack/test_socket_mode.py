@@ -3,9 +3,9 @@
 from agents.steps import DoneForNow
 from storage.database import Database
 from tests.bot.slack.log_capture import LogCapture
-from tests.bot.slack.slack_harness import OPS, locked_database, running_slack_bot
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.bot_request import BotRequest
+from tests.harness.slack import OPS, locked_database, running_slack_bot
 
 HELLO = DoneForNow(message="Hello.")
 

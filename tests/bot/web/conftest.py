@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.web.server import Server, open_listen_socket
-from tests.bot.web.api_harness import ApiHarness, running_api
 from tests.bot.web.served_api import ObservedStreams, ServedApi
 from tests.databases import DATABASES, create_sqlite_database, drop_if_shared_server
+from tests.harness.api import ApiHarness, running_api
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from httpx import AsyncClient, Response
 
 from bot.web.server import Server
 from bot.web.streams import StreamRegistry
-from tests.bot.web.api_harness import WAIT_TIMEOUT_SECONDS, ApiHarness
+from tests.harness.api import WAIT_TIMEOUT_SECONDS, ApiHarness
 
 
 @dataclass

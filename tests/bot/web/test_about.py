@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 
 async def test_agents_are_listed_with_the_default_first(api: ApiHarness) -> None:

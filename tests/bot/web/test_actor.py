@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from httpx import Headers, Response
 
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 
 class LinkCollector(HTMLParser):

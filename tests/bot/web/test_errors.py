@@ -23,7 +23,7 @@ from agents.errors import (
 )
 from bot.web.errors import response_for_error, status_for_error
 from bot.web.limits import MAX_BODY_BYTES
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 JSON = {"Content-Type": "application/json"}
 

@@ -8,8 +8,8 @@ import pytest
 from agents.addresses import Address
 from agents.events import MessageReceived
 from bot.web.events import PAGE_SIZE, accepts_event_stream, stream_events
-from tests.bot.web.api_harness import WAIT_TIMEOUT_SECONDS, ApiHarness
 from tests.bot.web.sse import Frame, parse_frames
+from tests.harness.api import WAIT_TIMEOUT_SECONDS, ApiHarness
 
 
 async def fetch_events(api: ApiHarness, thread_id: str, **query: Any) -> list[dict[str, Any]]:

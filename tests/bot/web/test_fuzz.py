@@ -9,7 +9,7 @@ from httpx import Headers
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | TEXT

@@ -6,7 +6,7 @@ from agents.errors import StoreUnavailable
 from bot.tool_thread_pool import MAX_THREADS, MAX_THREADS_PER_TOOL
 from storage.readiness import MIN_FREE_BYTES, check_disk_space
 from storage.sqlite import sqlite_path
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 
 async def test_liveness_needs_no_token(api: ApiHarness) -> None:

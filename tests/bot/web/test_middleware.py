@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from bot.log import configure_logging
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 OPERATIONS = {
     ("post", "/v1/threads"): ("open_thread", "201"),

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.bot.web.api_harness import ApiHarness, is_settled
 from tests.bot.web.test_threads import RFC3339_UTC
+from tests.harness.api import ApiHarness, is_settled
 
 
 async def test_approval_has_all_documented_fields(api: ApiHarness) -> None:

@@ -14,7 +14,7 @@ from agents.policy import ApprovalTerms, PolicyDecision
 from agents.requests import Request
 from agents.rights import may_view, to_viewer
 from bot.web.rights import RequireScope, require_visible_request, require_visible_thread
-from tests.bot.web.api_harness import CREDENTIALS, PEOPLE, ApiHarness
+from tests.harness.api import CREDENTIALS, PEOPLE, ApiHarness
 
 STRANGERS = ("dan-cli", "ci", "namesake")
 PATHS = {"{thread_id}": require_visible_thread, "{id_or_code}": require_visible_request}

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from bot.environment.api_tokens import SCOPES, ApiToken, TokenScope
 from bot.web.app import create_app
 from bot.web.principal import Credential, Principal
-from tests.bot.web.api_harness import PEOPLE, ApiHarness
+from tests.harness.api import PEOPLE, ApiHarness
 
 ALLOWED: dict[str, set[TokenScope]] = {
     "read": {"read"},

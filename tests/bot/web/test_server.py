@@ -9,8 +9,8 @@ from httpx import AsyncClient
 from agents.errors import ConfigurationError
 from bot.web.limits import MAX_BODY_BYTES
 from bot.web.server import open_listen_socket
-from tests.bot.web.api_harness import WAIT_TIMEOUT_SECONDS
 from tests.bot.web.served_api import ServedApi
+from tests.harness.api import WAIT_TIMEOUT_SECONDS
 
 HEADERS = {"Authorization": "Bearer secret-alice", "Content-Type": "application/json"}
 

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.bot.web.api_harness import WAIT_TIMEOUT_SECONDS
 from tests.bot.web.served_api import ServedApi
 from tests.bot.web.sse import Frame, read_frames
+from tests.harness.api import WAIT_TIMEOUT_SECONDS
 
 
 async def read_until(frames: AsyncIterator[Frame], event_type: str) -> list[Frame]:

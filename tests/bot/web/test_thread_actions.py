@@ -1,7 +1,7 @@
 import pytest
 
 from agents.state import ThreadState
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 
 async def test_resumed_thread_waits_for_its_request_again(api: ApiHarness) -> None:

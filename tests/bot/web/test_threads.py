@@ -3,7 +3,7 @@ import re
 import pytest
 
 from agents.messages import Provenance
-from tests.bot.web.api_harness import ApiHarness, is_settled
+from tests.harness.api import ApiHarness, is_settled
 
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.web.api_harness import ApiHarness
+from tests.harness.api import ApiHarness
 
 KEY = {"Idempotency-Key": "k"}
 THREAD_PATH = "/v1/threads/a%00b"

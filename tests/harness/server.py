@@ -17,9 +17,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.stories.people import CHANNELS, Person
-from tests.stories.repository import Repository
-from tests.stories.server_processes import ServerProcesses
+from tests.harness.channel_people import CHANNELS, Person
+from tests.harness.repository import Repository
+from tests.harness.server_processes import ServerProcesses
 
 PEOPLE = """
 [people.alice]

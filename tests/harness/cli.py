@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 WAIT_TIMEOUT_SECONDS = 60.0
 """Generous limit for any expected output; reached only when a test fails."""
 

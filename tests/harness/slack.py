@@ -27,10 +27,10 @@ from channels.slack.manifest import EVENTS_PATH
 from storage.database import Database
 from storage.sqlite import sqlite_path
 from tests.bot.conftest import BOT_SETUPS
-from tests.bot_harness import BotHarness, RecordingTools, build_tools
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack.person import Person as Teammate
 from tests.fakes.slack.slack import FakeSlack, fake_slack
+from tests.harness.bot import BotHarness, RecordingTools, build_tools
 
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]

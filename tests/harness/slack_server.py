@@ -32,9 +32,9 @@ from tests.fakes.slack.delivery import FAST_RETRY_DELAYS
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.slack import FakeSlack, fake_slack
-from tests.stories.repository import Repository
-from tests.stories.server_harness import TOKENS, server_environment
-from tests.stories.server_processes import ServerProcesses
+from tests.harness.repository import Repository
+from tests.harness.server import TOKENS, server_environment
+from tests.harness.server_processes import ServerProcesses
 
 OPS = "C0OPS"
 WAIT_TIMEOUT_SECONDS = 20.0
