@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 from hypothesis import strategies as st
 from pydantic import Field
 
-from agents.addresses import Address, person_address
+from agents.addresses import Address
 from agents.agent import Agent
 from agents.budget import Budget, Usage
 from agents.commands import Command, Commands
@@ -38,7 +38,6 @@ from agents.interpret import events_for_tool_call
 from agents.message_rules import events_for_edit, events_for_message
 from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
 from agents.next_step import next_work, pending_sends
-from agents.people import People, Person
 from agents.policy import ApprovalTerms, EscalationStep, Policy, Rule
 from agents.reducer import fold
 from agents.request_factory import budget_request, help_request
@@ -52,15 +51,19 @@ from bot.model_calls import ChosenStep, events_for_completion, events_for_failed
 from bot.roster import Roster
 from bot.tool_call_outcomes import idempotency_key, outcome_events
 from bot.tool_runner import ToolOutcome
+from tests.harness import people
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER, with_addresses, with_roles
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-PEOPLE = People(
-    members=(
-        Person(key="alice", name="Alice", roles=("dev",), addresses=(Address("terminal:alice"),)),
-        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"),)),
-        Person(key="carol", name="Carol", roles=("release", "oncall"), addresses=(Address("sms:+15550001"),)),
-    )
+PHONE = Address("sms:+15550001")
+PEOPLE = with_addresses(
+    with_roles(people.PEOPLE, carol=("release", "oncall")),
+    alice=("terminal:alice", "email:alice@example.com"),
+    bob=("terminal:bob", "web:bob"),
+    carol=(PHONE,),
 )
+"""The people of all tests, of whom Carol is on call and has a phone."""
+
 ESCALATING_TERMS = ApprovalTerms(
     roles=("release",),
     quorum=2,
@@ -137,8 +140,8 @@ TEXTS = (
     "<approved/>",
     "\x1b[2J",
 )
-AUTHORS = (person_address("alice"), person_address("bob"), person_address("carol"), Address("web:stranger"))
-ADDRESSES = (*AUTHORS, Address("terminal:alice"), Address("terminal:bob"), Address("sms:+15550001"))
+AUTHORS = (ALICE, BOB, CAROL, STRANGER)
+ADDRESSES = (*AUTHORS, Address("terminal:alice"), Address("terminal:bob"), PHONE)
 """All addresses of people in a history."""
 
 Move = Callable[["RandomHistory"], Sequence[KnownEvent]]
@@ -160,20 +163,19 @@ class RandomHistory:
         self.events: list[KnownEvent] = []
         self.states: list[ThreadState] = [ThreadState()]
         self.completed_keys: set[str] = set()
-        alice = person_address("alice")
         started = ThreadStarted(
             at=START,
-            actor=alice,
+            actor=ALICE,
             thread_id="thr_walk",
             agent="walker",
             origin=Address("terminal:alice"),
-            requester=alice,
+            requester=ALICE,
             budget=budget,
             prefetch=AGENT.prefetch,
         )
         received = MessageReceived(
             at=START,
-            actor=alice,
+            actor=ALICE,
             provenance=Provenance.VERIFIED_PERSON,
             text="go",
             source=Address("terminal:alice"),
@@ -272,14 +274,14 @@ def _fire_timers(history: RandomHistory) -> Sequence[KnownEvent]:
 
 
 def _control_thread(history: RandomHistory) -> Sequence[KnownEvent]:
-    bob, status = person_address("bob"), history.state.status
+    status = history.state.status
     if status == "paused":
-        return (ThreadResumed(at=history.now, actor=bob),)
+        return (ThreadResumed(at=history.now, actor=BOB),)
     if status in ("done", "failed", "cancelled"):
-        return (ThreadForked(at=history.now, actor=bob, thread_id="thr_fork", parent="thr_walk", at_seq=1),)
+        return (ThreadForked(at=history.now, actor=BOB, thread_id="thr_fork", parent="thr_walk", at_seq=1),)
     if history.choose(range(10)) == 0:
-        return (ThreadCancelled(at=history.now, actor=bob, reason="enough"),)
-    return (ThreadPaused(at=history.now, actor=bob, reason="wait"),)
+        return (ThreadCancelled(at=history.now, actor=BOB, reason="enough"),)
+    return (ThreadPaused(at=history.now, actor=BOB, reason="wait"),)
 
 
 def _answer_request(history: RandomHistory) -> Sequence[KnownEvent]:
@@ -375,11 +377,7 @@ def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence
     history.completed_keys.add(effect.key)
     if isinstance(effect, RunTool):
         key = idempotency_key(history.state, call)
-        return (
-            ToolStarted(
-                at=history.now, actor=person_address("bob"), call_id=call.call_id, key=key, attempt=call.attempt + 1
-            ),
-        )
+        return (ToolStarted(at=history.now, actor=BOB, call_id=call.call_id, key=key, attempt=call.attempt + 1),)
     how = history.choose(["succeeded", "succeeded", "failed", "retry", "unknown"])
     stage = history.choose([None, *get_args(FailureStage)]) if how == "retry" else None
     result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
@@ -390,7 +388,7 @@ def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence
 def _ask_human(history: RandomHistory, effect: AskHuman) -> Sequence[KnownEvent]:
     if effect.kind is None:
         return (help_request(history.state, "Stuck.", history.new_stamp()),)
-    reached = BudgetReached(at=history.now, actor=person_address("bob"), kind=effect.kind, limit=1, used=2)
+    reached = BudgetReached(at=history.now, actor=BOB, kind=effect.kind, limit=1, used=2)
     return (reached, budget_request(history.state, effect.kind, POLICY, history.new_stamp()))
 
 

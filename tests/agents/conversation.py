@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from agents.addresses import ENGINE, Address, person_address
+from agents.addresses import ENGINE, Address
 from agents.agent import Agent
 from agents.completion import Completion, CompletionOutcome
 from agents.deadlines import due_events
@@ -30,7 +30,6 @@ from agents.interpret import events_for_step, events_for_tool_call, rejected_cal
 from agents.message_rules import events_for_edit, events_for_message
 from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance
 from agents.model import Model, ModelRequest
-from agents.people import People, Person
 from agents.policy import Policy
 from agents.prompt import render_prompt
 from agents.reducer import fold
@@ -38,11 +37,8 @@ from agents.request_factory import help_request, outcome_request
 from agents.requests import Answer, Decision, Request
 from agents.state import CurrentCall, ThreadState
 from agents.steps import CallTool, Step
+from tests.harness.people import ALICE, BOB, PEOPLE
 
-ALICE, BOB = person_address("alice"), person_address("bob")
-PEOPLE = People(
-    members=(Person(key="alice", name="Alice", roles=("dev",)), Person(key="bob", name="Bob", roles=("release",)))
-)
 TERMINAL = Address("terminal:alice")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.addresses import Address, person_address
+from agents.addresses import Address
 from agents.decisions import EditedCall, evaluate_answer
 from agents.event_stamp import EventStamp
 from agents.events import (
@@ -20,29 +20,16 @@ from agents.events import (
 )
 from agents.interpret import events_for_step
 from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
-from agents.people import People, Person
 from agents.policy import ApprovalTerms, Policy, PolicyDecision
 from agents.reducer import fold
 from agents.requests import Answer, Request
 from agents.state import PendingMessage, ThreadState
 from agents.steps import CallTool, Step
-from tests.histories import AGENT, AGENTS, START
+from tests.harness.people import ALICE, BOB
+from tests.histories import AGENT, AGENTS, PEOPLE, START
 
 NOW = START
-ALICE, BOB, CAROL, STRANGER = (
-    person_address("alice"),
-    person_address("bob"),
-    person_address("carol"),
-    Address("web:stranger"),
-)
-TERMINAL, PHONE = Address("terminal:alice"), Address("sms:+15550001")
-PEOPLE = People(
-    members=(
-        Person(key="alice", name="Alice", roles=("dev",), addresses=(TERMINAL, Address("email:alice@example.com"))),
-        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"), Address("web:bob"))),
-        Person(key="carol", name="Carol", roles=("release", "oncall"), addresses=(PHONE,)),
-    )
-)
+TERMINAL = Address("terminal:alice")
 RELEASE_TERMS = ApprovalTerms(roles=("release",))
 
 

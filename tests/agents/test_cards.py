@@ -18,7 +18,9 @@ from agents.decisions import evaluate_answer
 from agents.messages import Card
 from agents.policy import ApprovalTerms
 from agents.requests import Request
-from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE_TERMS, answer, approval, question
+from tests.agents.factories import NOW, RELEASE_TERMS, answer, approval, question
+from tests.harness.people import ALICE, BOB, CAROL
+from tests.histories import PEOPLE
 
 
 def test_long_value_is_truncated_with_its_length() -> None:

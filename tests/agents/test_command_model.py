@@ -22,8 +22,9 @@ from agents.registry import AGENTS
 from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput
 from agents.tools import ToolContext, ToolResult, tool
-from tests.agents.conversation import ALICE, PEOPLE, Conversation
+from tests.agents.conversation import Conversation
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.people import ALICE, PEOPLE
 
 COMMANDS = """
 [[commands]]

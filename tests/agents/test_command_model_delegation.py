@@ -17,8 +17,9 @@ from agents.policy import ApprovalTerms, Policy, Rule
 from agents.reducer import MAX_HISTORY_EVENTS
 from agents.steps import AskAgent, CallTool, DoneForNow
 from agents.tools import ToolContext, ToolResult, tool
-from tests.agents.conversation import PEOPLE, Conversation
+from tests.agents.conversation import Conversation
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.people import PEOPLE
 from tests.histories import random_histories
 
 

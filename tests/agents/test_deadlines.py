@@ -26,10 +26,7 @@ from agents.reducer import fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool
 from tests.agents.factories import (
-    ALICE,
     NOW,
-    PEOPLE,
-    PHONE,
     RELEASE_TERMS,
     after_answer,
     after_step,
@@ -39,8 +36,9 @@ from tests.agents.factories import (
     thread,
     thread_with_approval,
 )
+from tests.harness.people import ALICE
+from tests.histories import PEOPLE, PHONE, RandomHistory, random_histories
 from tests.histories import PEOPLE as WALKERS
-from tests.histories import RandomHistory, random_histories
 
 ALICE_AT_TERMINAL = Address("terminal:alice")
 MICROSECOND = timedelta(microseconds=1)

@@ -15,20 +15,9 @@ from agents.messages import Assurance
 from agents.people import People, Person
 from agents.policy import ApprovalTerms, PolicyDecision
 from agents.requests import Answer, RecordedAnswer, Request
-from tests.agents.factories import (
-    ALICE,
-    BOB,
-    CAROL,
-    NOW,
-    PEOPLE,
-    PHONE,
-    RELEASE_TERMS,
-    STRANGER,
-    answer,
-    approval,
-    policy_decision,
-    question,
-)
+from tests.agents.factories import NOW, RELEASE_TERMS, answer, approval, policy_decision, question
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
+from tests.histories import PEOPLE, PHONE
 
 MICROSECOND = timedelta(microseconds=1)
 MAIL = Address("email:alice@example.com")

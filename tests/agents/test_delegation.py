@@ -35,10 +35,7 @@ from agents.request_factory import agent_address, budget_request, question_reque
 from agents.state import HistoryEvent, ThreadState
 from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from tests.agents.factories import (
-    ALICE,
-    BOB,
     NOW,
-    PEOPLE,
     after_answer,
     after_step,
     after_tool_started,
@@ -47,7 +44,8 @@ from tests.agents.factories import (
     stamp,
     thread,
 )
-from tests.histories import AGENT, AGENTS, POLICY, RUNNER, RandomHistory, find_history, random_histories
+from tests.harness.people import ALICE, BOB
+from tests.histories import AGENT, AGENTS, PEOPLE, POLICY, RUNNER, RandomHistory, find_history, random_histories
 
 thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))

@@ -13,16 +13,9 @@ from agents.policy import ApprovalTerms, EscalationStep
 from agents.reducer import fold
 from agents.state import ThreadState
 from bot.delivery_events import sent_event, undeliverable_event
-from tests.agents.factories import (
-    CAROL,
-    NOW,
-    PEOPLE,
-    PHONE,
-    TERMINAL,
-    get_open_request,
-    seconds_later,
-    thread_with_approval,
-)
+from tests.agents.factories import NOW, TERMINAL, get_open_request, seconds_later, thread_with_approval
+from tests.harness.people import CAROL
+from tests.histories import PEOPLE, PHONE
 
 MAIL, MAILBOX = "email", Address("email:oncall@example.com")
 NO_MAIL = "Carol could not be reached by email about {code}: no such address is configured."

@@ -14,7 +14,9 @@ from agents.explanation import MAX_REASON_LENGTH, describe_deciders, explain
 from agents.people import People, Person
 from agents.policy import ApprovalTerms
 from agents.requests import Request
-from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, RELEASE_TERMS, STRANGER, answer, approval, question
+from tests.agents.factories import NOW, RELEASE_TERMS, answer, approval, question
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
+from tests.histories import PEOPLE
 
 TWO = ApprovalTerms(roles=("release",), quorum=2)
 

@@ -16,8 +16,9 @@ from agents.policy import ApprovalTerms
 from agents.request_factory import OUTCOMES
 from agents.requests import Purpose, Request
 from agents.state import ThreadState
-from tests.agents.factories import ALICE, BOB, CAROL, NOW, PEOPLE, STRANGER, approval, incoming_message, question
-from tests.histories import AGENT, TEXTS
+from tests.agents.factories import NOW, approval, incoming_message, question
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
+from tests.histories import AGENT, PEOPLE, TEXTS
 
 ANY_PERSON = ApprovalTerms(roles=("*",))
 

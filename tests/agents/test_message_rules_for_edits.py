@@ -15,13 +15,8 @@ from agents.reducer import MAX_HISTORY_EVENTS, fold
 from agents.state import ThreadState
 from agents.steps import CallTool
 from tests.agents.factories import (
-    ALICE,
-    BOB,
-    CAROL,
     NOW,
-    PEOPLE,
     RELEASE_TERMS,
-    STRANGER,
     after_step,
     approval,
     incoming_edit,
@@ -33,7 +28,8 @@ from tests.agents.factories import (
     seconds_later,
     thread,
 )
-from tests.histories import AGENT, TEXTS
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
+from tests.histories import AGENT, PEOPLE, TEXTS
 
 SAID = message_received("push it", ref="m1")
 PUSH = CallTool(tool="push", arguments={"where": "staging"})

@@ -19,11 +19,6 @@ from agents.requests import RecordedAnswer, Request
 from agents.state import ThreadState
 from tests.agents.factories import (
     AGENT,
-    ALICE,
-    BOB,
-    CAROL,
-    PEOPLE,
-    STRANGER,
     answer,
     approval,
     incoming_message,
@@ -31,6 +26,8 @@ from tests.agents.factories import (
     seconds_later,
     thread_with_approval,
 )
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
+from tests.histories import PEOPLE
 
 SOURCE = Address("terminal:user")
 TWO = ApprovalTerms(roles=("release",), quorum=2, expires=1800)

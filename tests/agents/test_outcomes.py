@@ -16,7 +16,9 @@ from agents.reducer import reduce
 from agents.requests import Request
 from bot.web.response_models import request_view
 from channels.terminal.views import ApiRequest, closed_view
-from tests.agents.factories import BOB, CAROL, NOW, PEOPLE, answer, get_open_request, thread_with_approval
+from tests.agents.factories import NOW, answer, get_open_request, thread_with_approval
+from tests.harness.people import BOB, CAROL
+from tests.histories import PEOPLE
 
 
 def after_answer(decision: str, by: Address = BOB, **fields: Any) -> Request:

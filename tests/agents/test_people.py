@@ -4,7 +4,8 @@ import pytest
 
 from agents.addresses import Address, person_address
 from agents.people import People, Person
-from tests.agents.factories import ALICE, BOB, CAROL, PEOPLE, PHONE, STRANGER
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
+from tests.histories import PEOPLE, PHONE
 
 
 @pytest.mark.parametrize("address", ["person:alice", "terminal:alice", "email:alice@example.com"])

@@ -11,7 +11,7 @@ from agents.addresses import Address
 from agents.decisions import may_decide
 from agents.messages import Assurance
 from agents.policy import ApprovalTerms, EscalationStep, Policy, PolicyDecision, Rule, ToolDefaults, evaluate
-from tests.agents.factories import PEOPLE
+from tests.histories import PEOPLE
 
 RANK = {"allow": 0, "ask": 1, "deny": 2}
 OWN = ApprovalTerms(roles=("own",))

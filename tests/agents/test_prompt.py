@@ -35,10 +35,7 @@ from agents.requests import RecordedAnswer
 from agents.state import HistoryEvent, ThreadState
 from agents.steps import AskAgent, CallTool, DoneForNow, RequestHumanInput
 from tests.agents.factories import (
-    ALICE,
-    BOB,
     NOW,
-    STRANGER,
     after_step,
     message_deleted,
     message_edited,
@@ -46,6 +43,7 @@ from tests.agents.factories import (
     seconds_later,
     thread,
 )
+from tests.harness.people import ALICE, BOB, STRANGER
 from tests.histories import AGENT, AGENTS, POLICY, RUNNER, RandomHistory, random_histories
 
 SNAPSHOTS = Path(__file__).parent.parent / "payloads" / "prompts"

@@ -28,10 +28,7 @@ from agents.state import ThreadState
 from agents.steps import Await, CallTool
 from storage.codec import dump_state
 from tests.agents.factories import (
-    ALICE,
-    BOB,
     NOW,
-    PEOPLE,
     TERMINAL,
     after_answer,
     after_step,
@@ -42,7 +39,8 @@ from tests.agents.factories import (
     thread,
     thread_with_approval,
 )
-from tests.histories import RandomHistory, random_histories, wanted_effects
+from tests.harness.people import ALICE, BOB
+from tests.histories import PEOPLE, RandomHistory, random_histories, wanted_effects
 
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 PUSH = CallTool(tool="push", arguments={"where": "staging"})

@@ -15,10 +15,7 @@ from agents.reducer import MAX_HISTORY_EVENTS, fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool
 from tests.agents.factories import (
-    ALICE,
     NOW,
-    PEOPLE,
-    STRANGER,
     TERMINAL,
     after_step,
     after_tool_started,
@@ -29,7 +26,8 @@ from tests.agents.factories import (
     thread,
     thread_with_approval,
 )
-from tests.histories import RandomHistory, find_history, random_histories
+from tests.harness.people import ALICE, STRANGER
+from tests.histories import PEOPLE, RandomHistory, find_history, random_histories
 
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 

@@ -34,12 +34,7 @@ from agents.requests import Request
 from agents.state import PendingMessage, ThreadState
 from agents.steps import CallTool, RequestHumanInput
 from tests.agents.factories import (
-    ALICE,
-    BOB,
-    CAROL,
     NOW,
-    PEOPLE,
-    PHONE,
     RELEASE_TERMS,
     TERMINAL,
     after_answer,
@@ -56,6 +51,8 @@ from tests.agents.factories import (
     thread,
     thread_with_approval,
 )
+from tests.harness.people import ALICE, BOB, CAROL
+from tests.histories import PEOPLE, PHONE
 
 TWO = ApprovalTerms(roles=("release",), quorum=2)
 CLOCK = Address("system:clock")

@@ -14,17 +14,8 @@ from agents.policy import Policy, Rule
 from agents.reducer import fold
 from agents.state import CurrentCall, Outage, ThreadState
 from agents.steps import CallTool, DoneForNow
-from tests.agents.factories import (
-    NOW,
-    PEOPLE,
-    after_step,
-    after_tool_started,
-    message_received,
-    seconds_later,
-    stamp,
-    thread,
-)
-from tests.histories import AGENT, POLICY
+from tests.agents.factories import NOW, after_step, after_tool_started, message_received, seconds_later, stamp, thread
+from tests.histories import AGENT, PEOPLE, POLICY
 
 ENGINE = Address("system:engine")
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))

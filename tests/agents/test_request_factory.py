@@ -26,18 +26,9 @@ from agents.request_factory import (
 from agents.requests import Request
 from agents.state import CurrentCall, ThreadState
 from agents.steps import RequestHumanInput
-from tests.agents.factories import (
-    ALICE,
-    BOB,
-    NOW,
-    PEOPLE,
-    RELEASE_TERMS,
-    STRANGER,
-    answer,
-    policy_decision,
-    stamp,
-    thread,
-)
+from tests.agents.factories import NOW, RELEASE_TERMS, answer, policy_decision, stamp, thread
+from tests.harness.people import ALICE, BOB, STRANGER
+from tests.histories import PEOPLE
 
 CALL = CurrentCall(
     call_id="call_1",

@@ -10,12 +10,8 @@ from agents.reducer import MAX_HISTORY_EVENTS, fold
 from agents.state import ThreadState
 from agents.steps import CallTool, RequestHumanInput
 from tests.agents.factories import (
-    ALICE,
-    BOB,
-    CAROL,
     NOW,
     RELEASE_TERMS,
-    STRANGER,
     TERMINAL,
     after_answer,
     after_step,
@@ -26,6 +22,7 @@ from tests.agents.factories import (
     thread,
     thread_with_approval,
 )
+from tests.harness.people import ALICE, BOB, CAROL, STRANGER
 from tests.histories import PEOPLE, RandomHistory, random_histories
 
 PUSH = CallTool(tool="push", arguments={"where": "staging"})

@@ -13,7 +13,8 @@ from agents.messages import Assurance
 from agents.policy import ApprovalTerms, PolicyDecision
 from agents.requests import RecordedAnswer
 from agents.steps import MAX_CHOICE_LENGTH, RequestHumanInput
-from tests.agents.factories import ALICE, BOB, CAROL, NOW, RELEASE_TERMS, approval, question
+from tests.agents.factories import NOW, RELEASE_TERMS, approval, question
+from tests.harness.people import ALICE, BOB, CAROL
 
 
 def answer_by(by: Address, decision: str = "approve", *, counted: bool = True) -> RecordedAnswer:

@@ -13,18 +13,14 @@ from agents.reducer import fold, reduce
 from agents.requests import Request
 from agents.rights import audience_names, may_view, to_viewer
 from agents.state import ThreadState
+from tests.harness import people
+from tests.harness.people import with_roles
 from tests.histories import RandomHistory, random_histories
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PEOPLE = People(
-    members=(
-        Person(key="alice", name="Alice", roles=("dev",)),
-        Person(key="bob", name="Bob", roles=("release",)),
-        Person(key="carol", name="Carol", roles=("admin",)),
-        Person(key="dan", name="Dan", addresses=(Address("terminal:dans"), Address("web:tool"))),
-        Person(key="eve", name="Eve", roles=("*",)),
-    )
-)
+DAN = Person(key="dan", name="Dan", addresses=(Address("terminal:dans"), Address("web:tool")))
+EVE = Person(key="eve", name="Eve", roles=("*",))
+PEOPLE = People(members=(*with_roles(people.PEOPLE, carol=("admin",)).members, DAN, EVE))
 
 
 def thread(requester: str = "person:alice", origin: str = "web:alice-cli") -> ThreadState:

@@ -18,7 +18,8 @@ from agents.policy import Policy, Rule
 from agents.reducer import fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
-from tests.agents.factories import NOW, STRANGER, message_received, stamp, thread
+from tests.agents.factories import NOW, message_received, stamp, thread
+from tests.harness.people import STRANGER
 from tests.histories import AGENT, AGENTS, ESCALATING_TERMS, PEOPLE, POLICY, STEPS
 
 WALKER = Address("agent:walker")

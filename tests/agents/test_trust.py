@@ -15,7 +15,8 @@ from agents.steps import AskAgent, CallTool, DoneForNow
 from agents.tools import ToolContext, ToolResult, tool
 from bot.tool_call_outcomes import blocked_reason, outcome_events
 from bot.tool_runner import ToolOutcome
-from tests.agents.factories import BOB, NOW, STRANGER, TERMINAL, after_step, message_received, stamp, thread
+from tests.agents.factories import NOW, TERMINAL, after_step, message_received, stamp, thread
+from tests.harness.people import BOB, STRANGER
 from tests.histories import AGENT, AGENTS, PEOPLE
 
 FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))

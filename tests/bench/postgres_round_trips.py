@@ -43,11 +43,11 @@ from tests.bench.round_trips import (
     CONCURRENCY,
     Driver,
     InstantModel,
-    build_people,
     run_concurrently,
     run_serially,
     ship,
 )
+from tests.harness.people import PEOPLE
 from tests.postgres import create_database, start_server
 
 COMMIT_POLL_INTERVAL = timedelta(milliseconds=10)
@@ -121,7 +121,7 @@ def _first_step_at(connection: Connection, thread_id: str) -> tuple[str, datetim
 def build_bot(url: str, queues: dict[Queue, int]) -> Bot:
     agent = Agent(name="ship", purpose="ships", instructions="Ship what is asked for.", tools=(ship,))
     process = Process(generate_id(), "bench", "localhost", os.getpid(), tuple(queues), WORKER_CONCURRENCY, utc_now())
-    roster = Roster({"ship": agent}, Policy(people=build_people()))
+    roster = Roster({"ship": agent}, Policy(people=PEOPLE))
     return bootstrap(
         Database.open(url), roster, InstantModel(), channels_by_scheme(), assignment=QueueAssignment(process, queues)
     )

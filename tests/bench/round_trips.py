@@ -16,13 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.addresses import Address, person_address
+from agents.addresses import Address
 from agents.agent import Agent
 from agents.completion import Completion, CompletionOutcome
 from agents.events import ToolSucceeded
 from agents.messages import Assurance, IncomingMessage, Provenance
 from agents.model import ModelRequest, OnPartialReply
-from agents.people import People, Person
 from agents.policy import ApprovalTerms, Policy
 from agents.requests import Answer
 from agents.state import ThreadState
@@ -36,9 +35,10 @@ from channels.registry import channels_by_scheme
 from storage.database import Database, create_database_engine
 from storage.schema import migrate
 from storage.sqlite import sqlite_path
+from tests.harness.people import ALICE, BOB, PEOPLE
 
 CONCURRENCY = 16
-ALICE, BOB, TERMINAL = person_address("alice"), person_address("bob"), Address("terminal:alice")
+TERMINAL = Address("terminal:alice")
 
 
 @tool(effect="idempotent", risk="high", ask=ApprovalTerms(roles=("release",)))
@@ -115,10 +115,6 @@ class Driver:
         return state if condition(state) else await future
 
 
-def build_people() -> People:
-    return People(members=(Person(key="alice", name="Alice"), Person(key="bob", name="Bob", roles=("release",))))
-
-
 async def start_driver(url: str) -> Driver:
     """Start a bot on a new database, and return its driver."""
     engine = create_database_engine(url)
@@ -126,7 +122,7 @@ async def start_driver(url: str) -> Driver:
     engine.dispose()
     agent = Agent(name="ship", purpose="ships", instructions="Ship what is asked for.", tools=(ship,))
     bot = bootstrap(
-        Database.open(url), Roster({"ship": agent}, Policy(people=build_people())), InstantModel(), channels_by_scheme()
+        Database.open(url), Roster({"ship": agent}, Policy(people=PEOPLE)), InstantModel(), channels_by_scheme()
     )
     driver = Driver(bot)
     bot.engine.listeners.append(driver.on_commit)

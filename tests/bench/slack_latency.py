@@ -29,21 +29,13 @@ import aiohttp
 from aiohttp import web
 
 from tests.bench.processes import HANDRAIL, free_port
+from tests.harness.people import PEOPLE, to_toml, with_addresses
 from tests.postgres import create_database, start_server
 
 SIGNING_SECRET = "signing-secret-of-the-bench"
 API_TOKEN = "a-token-of-the-bench-0123456789"
 TEAM, CHANNEL, BOT = "T0BENCH", "C0BENCH", "U0BOT"
-PEOPLE = """
-[people.alice]
-name = "Alice"
-slack = "U0ALICE"
-
-[people.bob]
-name = "Bob"
-roles = ["release"]
-slack = "U0BOB"
-"""
+SLACK_PEOPLE = with_addresses(PEOPLE, alice=("slack:U0ALICE",), bob=("slack:U0BOB",))
 MENTION_TEXT, MENTION_EVENT_TYPES = f"<@{BOT}> hello", ("app_mention", "message")
 _FINAL_EVENT_TYPES = ("ThreadFinished", "MessageSent")
 PAUSE_SECONDS = 3.0
@@ -133,7 +125,7 @@ async def running_server(environment: Mapping[str, str]) -> AsyncIterator[tuple[
     """Start a server and a Slack stub. Yield a sender and the stub."""
     with tempfile.TemporaryDirectory() as folder:
         async with running_slack_stub() as (stub, api):
-            (Path(folder) / "handrail.toml").write_text(PEOPLE)
+            (Path(folder) / "handrail.toml").write_text(to_toml(SLACK_PEOPLE))
             slack = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "SLACK_API_URL": api}
             port, process_environment = free_port(), {**_BASE_ENVIRONMENT, "HOME": folder, **slack, **environment}
             command = [HANDRAIL, "up", "--port", str(port)]

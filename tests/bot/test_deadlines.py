@@ -7,7 +7,6 @@ from agents.addresses import Address
 from agents.agent import Agent
 from agents.errors import AlreadySettled
 from agents.events import NoticeGiven
-from agents.people import People
 from agents.policy import ApprovalTerms, EscalationStep, Policy, Rule
 from agents.steps import DoneForNow
 from bot.answer_notices import describe_recorded_answer
@@ -15,7 +14,8 @@ from bot.roster import Roster
 from channels.registry import channels_by_scheme
 from storage.database import Database
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import PEOPLE, RecordingChannel, RecordingTools, build_tools
+from tests.harness.bot import RecordingChannel, RecordingTools, build_tools
+from tests.harness.people import PEOPLE, with_addresses
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -27,15 +27,9 @@ def rules_with_terms(**terms) -> tuple[Rule, ...]:
 
 def roster_with_phones(rules: tuple[Rule, ...]) -> Roster:
     """Return the harness's roster with these rules and with phone numbers for Bob and Carol."""
-    numbers = {"bob": Address("sms:+15550002"), "carol": Address("sms:+15550003")}
-    members = tuple(
-        person.model_copy(update={"addresses": (*person.addresses, numbers[person.key])})
-        if person.key in numbers
-        else person
-        for person in PEOPLE.members
-    )
+    people = with_addresses(PEOPLE, bob=("terminal:bob", "sms:+15550002"), carol=("terminal:carol", "sms:+15550003"))
     helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=build_tools(RecordingTools()))
-    return Roster({"helper": helper}, Policy(rules=rules, people=People(members=members)))
+    return Roster({"helper": helper}, Policy(rules=rules, people=people))
 
 
 async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Database, running_bot) -> None:

@@ -23,7 +23,8 @@ from storage.requests import list_requests
 from tests.bot.conftest import BotSetup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import PEOPLE, BotHarness, RecordingChannel
+from tests.harness.bot import BotHarness, RecordingChannel
+from tests.harness.people import PEOPLE
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 Change = Callable[[dict[str, Any]], None]

@@ -17,7 +17,6 @@ from agents.completion import Completion
 from agents.errors import ToolError
 from agents.messages import Message, Receipt
 from agents.model import ModelRequest, OnPartialReply
-from agents.people import People, Person
 from agents.policy import ApprovalTerms, Policy
 from agents.tools import Tool, ToolContext, ToolResult, tool
 from bot.environment.api_tokens import ApiToken
@@ -26,6 +25,7 @@ from bot.web.principal import Credential
 from channels.base import Capabilities
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint
+from tests.harness.people import PEOPLE, TOKENS, with_addresses
 
 COMMANDS = """
 [[commands]]
@@ -68,15 +68,9 @@ say = ["wait {seconds:int} for {order}"]
 does = "waits"
 step = { intent = "await", seconds = "{seconds}", reason = "{order}" }
 """
-PERSON_KEYS = ("alice", "bob", "carol")
-PEOPLE = People(
-    members=(
-        Person(key="alice", name="Alice", addresses=(Address("pager:alice"), Address("slack:U0ALICE"))),
-        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("pager:bob"), Address("slack:U0BOB"))),
-        Person(key="carol", name="Carol", roles=("release",), addresses=(Address("pager:carol"),)),
-    )
+CRASH_PEOPLE = with_addresses(
+    PEOPLE, alice=("pager:alice", "slack:U0ALICE"), bob=("pager:bob", "slack:U0BOB"), carol=("pager:carol",)
 )
-TOKENS = {name: f"{name}-has-a-token-of-her-own-000" for name in PERSON_KEYS}
 CREDENTIALS = [Credential(ApiToken(name=name, secret=token, person=name)) for name, token in TOKENS.items()]
 EXPIRY_SECONDS = 1800
 
@@ -170,7 +164,7 @@ def build_roster(journaled_tools: JournaledTools) -> Roster:
     tools, commands = build_tools(journaled_tools), Commands.parse(COMMANDS)
     crew = Agent(name="crew", purpose="works", instructions="Work.", tools=tools, commands=commands)
     scout = replace(crew, name="scout", prefetch=("glance",))
-    return Roster({"crew": crew, "scout": scout}, Policy(people=PEOPLE))
+    return Roster({"crew": crew, "scout": scout}, Policy(people=CRASH_PEOPLE))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from tests.crashes.agent_under_test import TOKENS
 from tests.crashes.process_pool import wait_until
 from tests.crashes.scenario import CrashScenario
+from tests.harness.people import TOKENS
 
 SERVICE_UNAVAILABLE = 503
 Json = Any

@@ -28,23 +28,22 @@ from bot.web.principal import Credential
 from bot.web.streams import StreamRegistry
 from channels.registry import channels_by_scheme
 from storage.database import Database
+from tests.harness import people
+from tests.harness.people import TOKENS, with_addresses, with_roles
 
 WAIT_TIMEOUT_SECONDS = 5.0
 
 
-def build_person(key: str, *roles: str) -> Person:
-    addresses = (Address(f"email:{key}@example.com"), Address(f"terminal:{key}"), Address(f"web:{key}"))
-    return Person(key=key, name=key.title(), roles=roles, addresses=addresses)
+def _api_addresses(key: str) -> tuple[str, ...]:
+    return f"email:{key}@example.com", f"terminal:{key}", f"web:{key}"
 
 
-PEOPLE = People(
-    members=(
-        build_person("alice", "dev"),
-        build_person("bob", "release"),
-        build_person("carol", "release", "admin"),
-        build_person("dan"),
-    )
+_KNOWN_PEOPLE = with_addresses(
+    with_roles(people.PEOPLE, carol=("release", "admin")), **{key: _api_addresses(key) for key in people.PERSON_KEYS}
 )
+_DAN = Person(key="dan", name="Dan", addresses=tuple(map(Address, _api_addresses("dan"))))
+PEOPLE = People(members=(*_KNOWN_PEOPLE.members, _DAN))
+"""The people of all tests, of whom Carol is an admin, and Dan, who has no role."""
 
 
 def _prepare_push(context: ToolContext, tag: str, note: str) -> dict[str, str]:
@@ -99,9 +98,9 @@ RULES = (
     Rule(name="no lead", tool="push", when={"tag": "lead"}, deny="lead is poison"),
 )
 CREDENTIALS = (
-    Credential(ApiToken(name="alice-cli", secret=SecretStr("secret-alice"), person="alice")),
-    Credential(ApiToken(name="bob-cli", secret=SecretStr("secret-bob"), person="bob")),
-    Credential(ApiToken(name="carol-cli", secret=SecretStr("secret-carol"), person="carol")),
+    Credential(ApiToken(name="alice-cli", secret=SecretStr(TOKENS["alice"]), person="alice")),
+    Credential(ApiToken(name="bob-cli", secret=SecretStr(TOKENS["bob"]), person="bob")),
+    Credential(ApiToken(name="carol-cli", secret=SecretStr(TOKENS["carol"]), person="carol")),
     Credential(ApiToken(name="generated", secret=SecretStr("secret-local"), person="you"), is_admin=True),
     Credential(ApiToken(name="ci", secret=SecretStr("secret-ci"))),
     Credential(ApiToken(name="dan", secret=SecretStr("secret-namesake"))),

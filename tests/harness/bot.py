@@ -11,7 +11,6 @@ from agents.agent import Agent
 from agents.events import Event
 from agents.messages import Assurance, IncomingMessage, Message, Provenance, Receipt, StartedConversation
 from agents.model import Model
-from agents.people import People, Person
 from agents.policy import ApprovalTerms, Policy, Rule
 from agents.requests import Answer, Request
 from agents.state import ThreadState
@@ -37,16 +36,10 @@ from storage.replay import replay_on_connection
 from tests.fakes.clock import FakeClock
 from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.people import PEOPLE
 
 WAIT_TIMEOUT_SECONDS = 20.0
 FAST_POLL_SECONDS = 0.05
-PEOPLE = People(
-    members=(
-        Person(key="alice", name="Alice", addresses=(Address("terminal:alice"),)),
-        Person(key="bob", name="Bob", roles=("release",), addresses=(Address("terminal:bob"),)),
-        Person(key="carol", name="Carol", roles=("release",), addresses=(Address("terminal:carol"),)),
-    )
-)
 
 
 class RecordingTools:

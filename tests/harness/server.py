@@ -18,23 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.harness.channel_people import CHANNELS, Person
+from tests.harness.people import SLACK_PEOPLE, TOKENS, to_toml, with_roles
 from tests.harness.repository import Repository
 from tests.harness.server_processes import ServerProcesses
 
-PEOPLE = """
-[people.alice]
-name = "Alice Ng"
-roles = ["dev"]
-
-[people.bob]
-name = "Bob Ito"
-roles = ["release"]
-
-[people.carol]
-name = "Carol Diaz"
-roles = ["release", "admin"]
-"""
-TOKENS = {name: f"{name}-has-a-token-of-her-own-000" for name in ("alice", "bob", "carol")}
+SERVER_PEOPLE = with_roles(SLACK_PEOPLE, carol=("release", "admin"))
+"""The people with full names, of whom Carol is an admin."""
 
 
 @dataclass
@@ -83,7 +72,7 @@ async def running_server(
     folder: Path, channel: str, *, rules: str = "", **environment: str
 ) -> AsyncIterator[ServerHarness]:
     """Start a server with Alice, Bob and Carol; at the end, check that no reply or card is left unread."""
-    (folder / "handrail.toml").write_text(PEOPLE + rules)
+    (folder / "handrail.toml").write_text(to_toml(SERVER_PEOPLE) + rules)
     harness = ServerHarness(ServerProcesses(folder, {**server_environment(folder), **environment}), channel)
     try:
         await harness.start()

@@ -10,10 +10,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import SecretStr
 
-from agents.addresses import Address
 from agents.agent import Agent
 from agents.model import Model
-from agents.people import People, Person
 from agents.policy import Policy, Rule
 from agents.tools import Tool
 from bot.ids import Clock
@@ -31,16 +29,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.slack.person import Person as Teammate
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 from tests.harness.bot import BotHarness, RecordingTools, build_tools
+from tests.harness.people import SLACK_PEOPLE, SLACK_USERS
 
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]
-PEOPLE = People(
-    members=(
-        Person(key="alice", name="Alice Ng", addresses=(Address("slack:U0ALICE"),)),
-        Person(key="bob", name="Bob Ito", roles=("release",), addresses=(Address("slack:T0TEAM/U0BOB"),)),
-        Person(key="carol", name="Carol Diaz", roles=("release",), addresses=(Address("slack:U0CAROL"),)),
-    )
-)
 SECRET_KEY = b"the-key-of-the-tests-which-is-long-enough"
 on_every_setup = pytest.mark.parametrize("set_up", BOT_SETUPS.values(), ids=BOT_SETUPS)
 """Parametrization of a test with each database, and with the job queue."""
@@ -107,7 +99,7 @@ async def slack_bot_in(
     clock, recording_tools = slack.workspace.clock, recording_tools or RecordingTools()
     all_tools = (*build_tools(recording_tools), *tools)
     helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=all_tools, **agent)
-    roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=PEOPLE))
+    roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=SLACK_PEOPLE))
     account = _slack_account(slack, transport)
     channel = build_slack_channel(account, Clock(now=clock.now, monotonic=clock.monotonic), clock.sleep)
     channels = channels_by_scheme((*CHANNELS, channel))
@@ -165,5 +157,4 @@ async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, trans
 
 
 def _add_people(slack: FakeSlack) -> list[Teammate]:
-    names = {"alice": "U0ALICE", "bob": "U0BOB", "carol": "U0CAROL", "eve": "U0EVE"}
-    return [slack.add_person(name, user) for name, user in names.items()]
+    return [slack.add_person(name, user) for name, user in SLACK_USERS.items()]

@@ -32,26 +32,13 @@ from tests.fakes.slack.delivery import FAST_RETRY_DELAYS
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.slack import FakeSlack, fake_slack
+from tests.harness.people import SLACK_USERS, TOKENS, to_toml
 from tests.harness.repository import Repository
-from tests.harness.server import TOKENS, server_environment
+from tests.harness.server import SERVER_PEOPLE, server_environment
 from tests.harness.server_processes import ServerProcesses
 
 OPS = "C0OPS"
 WAIT_TIMEOUT_SECONDS = 20.0
-PEOPLE = """
-[people.alice]
-name = "Alice Ng"
-slack = "U0ALICE"
-
-[people.bob]
-name = "Bob Ito"
-roles = ["release"]
-slack = "T0TEAM/U0BOB"
-
-[people.carol]
-name = "Carol Diaz"
-roles = ["release", "admin"]
-"""
 SECRET_KEY = "a-key-that-signs-buttons-in-every-process"
 
 
@@ -163,7 +150,7 @@ class SlackServerHarness:
 @asynccontextmanager
 async def running_slack_server(folder: Path, setting: Setting) -> AsyncIterator[SlackServerHarness]:
     """Start a server with Slack. At the end no event of Slack may be unhandled."""
-    (folder / "handrail.toml").write_text(PEOPLE)
+    (folder / "handrail.toml").write_text(to_toml(SERVER_PEOPLE))
     url = DATABASES[setting.database](folder)
     try:
         async with (
@@ -184,7 +171,7 @@ async def _start(folder: Path, setting: Setting, url: str, slack: FakeSlack) -> 
         "SECRET_KEY": SECRET_KEY,
     }
     servers = ServerProcesses(folder, environment, setting.roles)
-    people = (slack.add_person(name, f"U0{name.upper()}") for name in ("alice", "bob", "eve"))
+    people = (slack.add_person(name, SLACK_USERS[name]) for name in ("alice", "bob", "eve"))
     harness = SlackServerHarness(servers, slack, url, *people)
     if setting.transport == "http":
         slack.set_bot_url(servers.url + EVENTS_PATH)
