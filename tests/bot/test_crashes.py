@@ -17,7 +17,8 @@ from bot.tool_runner import MAX_TOOL_ATTEMPTS
 from storage.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import RecordingChannel, RecordingTools
+from tests.harness.bot import RecordingChannel
+from tests.harness.tools import RecordingTools
 
 DONE = DoneForNow(message="Done.")
 

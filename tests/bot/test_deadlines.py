@@ -14,8 +14,9 @@ from bot.roster import Roster
 from channels.registry import channels_by_scheme
 from storage.database import Database
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import RecordingChannel, RecordingTools, build_tools
+from tests.harness.bot import RecordingChannel
 from tests.harness.people import PEOPLE, with_addresses
+from tests.harness.tools import RecordingTools, build_tools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

@@ -26,7 +26,8 @@ from storage.database import Database
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
-from tests.harness.bot import BotHarness, RecordingChannel, RecordingTools
+from tests.harness.bot import BotHarness, RecordingChannel
+from tests.harness.tools import RecordingTools
 
 ASK = AskAgent(agent="helper", message="ship v1")
 SHIP = {"intent": "ship", "tag": "v1"}

@@ -14,7 +14,8 @@ from bot.tool_thread_pool import MAX_THREADS
 from storage.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, RecordingTools
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness
+from tests.harness.tools import RecordingTools
 
 DONE = DoneForNow(message="Done.")
 

@@ -15,8 +15,8 @@ from bot.roster import Roster
 from storage.database import Database
 from tests.bot.test_crashes import CrashingTools
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import RecordingTools, build_tools
 from tests.harness.people import PEOPLE
+from tests.harness.tools import RecordingTools, build_tools
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 

@@ -21,7 +21,8 @@ from storage.inbox import IdempotencyClaim
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, RecordingTools, running_bot
+from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
+from tests.harness.tools import RecordingTools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")

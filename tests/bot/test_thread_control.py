@@ -11,7 +11,7 @@ from agents.steps import DoneForNow
 from storage.database import Database
 from storage.event_store import PAGE_SIZE
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import RecordingTools
+from tests.harness.tools import RecordingTools
 
 BOB = person_address("bob")
 SHIP = {"intent": "ship", "tag": "v1"}

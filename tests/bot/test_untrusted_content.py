@@ -7,7 +7,7 @@ from agents.steps import CallTool, DoneForNow
 from agents.tools import Tool, ToolContext, ToolResult, tool
 from storage.database import Database
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import RecordingTools, build_tools
+from tests.harness.tools import RecordingTools, build_tools
 
 DONE = DoneForNow(message="Done.")
 PAY = CallTool(tool="pay", arguments={})

@@ -11,10 +11,9 @@ from agents.agent import Agent
 from agents.events import Event
 from agents.messages import Assurance, IncomingMessage, Message, Provenance, Receipt, StartedConversation
 from agents.model import Model
-from agents.policy import ApprovalTerms, Policy, Rule
+from agents.policy import Policy, Rule
 from agents.requests import Answer, Request
 from agents.state import ThreadState
-from agents.tools import Tool, ToolContext, ToolResult, tool
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.embedded_backend import EmbeddedBackend
 from bot.embedded_worker import EmbeddedWorker
@@ -37,53 +36,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.people import PEOPLE
+from tests.harness.tools import RecordingTools, build_tools
 
 WAIT_TIMEOUT_SECONDS = 20.0
 FAST_POLL_SECONDS = 0.05
-
-
-class RecordingTools:
-    """Fake outside world of the tools: records each action with its idempotency key."""
-
-    def __init__(self) -> None:
-        self.runs: list[tuple[str, str]] = []
-        self.planned_errors: list[BaseException] = []
-
-    def run(self, key: str, action: str) -> ToolResult:
-        """Record the action, or raise the next planned error."""
-        if self.planned_errors:
-            raise self.planned_errors.pop(0)
-        self.runs.append((key, action))
-        return ToolResult(summary=f"did {action}")
-
-
-def build_tools(recording_tools: RecordingTools) -> tuple[Tool, ...]:
-    """Return one tool of each effect class, all recording to `recording_tools`; `ship` requires approval."""
-
-    @tool(effect="read", trusted_results=True)
-    def look(context: ToolContext) -> ToolResult:
-        """Look."""
-        return recording_tools.run(context.key, "look")
-
-    @tool(effect="idempotent", risk="high", ask=ApprovalTerms(roles=("release",)), trusted_results=True)
-    def ship(context: ToolContext, tag: str) -> ToolResult:
-        """Ship a tag."""
-        return recording_tools.run(context.key, f"ship {tag}")
-
-    def happened(context: ToolContext) -> ToolResult | None:
-        return ToolResult(summary="did move") if (context.key, "move") in recording_tools.runs else None
-
-    @tool(effect="verifiable", check=happened, trusted_results=True)
-    def move(context: ToolContext) -> ToolResult:
-        """Move."""
-        return recording_tools.run(context.key, "move")
-
-    @tool(effect="once", trusted_results=True)
-    def pay(context: ToolContext) -> ToolResult:
-        """Pay."""
-        return recording_tools.run(context.key, "pay")
-
-    return look, ship, move, pay
 
 
 class RecordingChannel:

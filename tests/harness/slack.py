@@ -28,8 +28,9 @@ from tests.bot.conftest import BOT_SETUPS
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack.person import Person as Teammate
 from tests.fakes.slack.slack import FakeSlack, fake_slack
-from tests.harness.bot import BotHarness, RecordingTools, build_tools
+from tests.harness.bot import BotHarness
 from tests.harness.people import SLACK_PEOPLE, SLACK_USERS
+from tests.harness.tools import RecordingTools, build_tools
 
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]

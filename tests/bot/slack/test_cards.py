@@ -14,8 +14,8 @@ from storage.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
-from tests.harness.bot import RecordingTools
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
+from tests.harness.tools import RecordingTools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 LONG_TAG = "v" * 20_000

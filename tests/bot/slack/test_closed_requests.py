@@ -10,8 +10,8 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.slack import fake_slack
-from tests.harness.bot import RecordingTools
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot, slack_bot_in
+from tests.harness.tools import RecordingTools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
