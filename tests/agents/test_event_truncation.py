@@ -61,5 +61,5 @@ def test_truncated_text_ends_with_its_full_length(text: str, times: int) -> None
 
 def test_question_over_the_limit_is_rejected_and_not_truncated() -> None:
     step = {"intent": "request_human_input", "question": LONG}
-    with pytest.raises(InvalidInput, match=r"step\.question: too long, with 64000 characters"):
+    with pytest.raises(InvalidInput, match=r"step\.question: too long \(64000 characters\)"):
         parse_step(json.dumps({"reasoning": "", "step": step}), AGENT)

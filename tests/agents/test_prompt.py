@@ -185,7 +185,7 @@ def test_system_prompt_is_constant_instructions_and_tools() -> None:
     one, other = render_prompt(thread(), AGENT), render_prompt(thread_with(*sample_events()), AGENT)
     assert one.system == other.system
     assert one.system == (
-        "Walk.\n\nTools:\n- look: Look around.\n- push: Push once.\n- ship: Ship, however often it is told."
+        "Walk.\n\nTools:\n- look: Look around.\n- push: Push once.\n- ship: Ship, safe to repeat."
     )
 
 
