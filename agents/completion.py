@@ -19,6 +19,7 @@ class CompletionOutcome(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     RATE_LIMITED = "rate_limited"
+    # The values are stored in logs, so they keep the words of the first version.
     DEFERRED = "postponed"
     UNAVAILABLE = "unavailable"
     AUTH_FAILED = "denied"

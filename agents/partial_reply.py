@@ -30,17 +30,20 @@ class PartialReplyReader:
     def __init__(self, *, may_be_wrapped: bool) -> None:
         self.emitted = ""
         self._message = ""
-        self._has_grown: list[str] = []
+        self._new_characters: list[str] = []
         self._is_reply = False
         self._parser = self._read_answer(may_be_wrapped=may_be_wrapped)
         next(self._parser)
 
     def feed(self, chunk: str) -> str | None:
-        """Add a chunk of the answer; return the reply so far if it became longer, else None. It is never blank."""
+        """Add a chunk of the answer; return the reply so far if it became longer, else None.
+
+        A returned text is never blank.
+        """
         for character in chunk:
             self._parser.send(character)
-        self._message += "".join(self._has_grown)
-        self._has_grown.clear()
+        self._message += "".join(self._new_characters)
+        self._new_characters.clear()
         if not self._is_reply or self._message in ("", self.emitted) or self._message.isspace():
             return None
         self.emitted = self._message
@@ -67,7 +70,7 @@ class PartialReplyReader:
         if key == "intent" and first == '"':
             yield from self._read_intent()
         elif key == "message" and first == '"':
-            yield from _read_string(self._has_grown.append)
+            yield from _read_string(self._new_characters.append)
         else:
             yield from _skip_value(first)
 
@@ -163,12 +166,12 @@ def _read_members(read_member: Callable[[str, str], Parser[None]], first: str = 
 
     `first` is the first quote when it was already read. Numbers and literals need no further reading.
     """
-    first = first or (yield from _expect_one_of('"}'))
+    first = first or (yield from _skip_to_one_of('"}'))
     while first == '"':
         key = yield from _read_text()
-        yield from _expect_one_of(":")
+        yield from _skip_to_one_of(":")
         yield from read_member(key, (yield from _skip_whitespace()))
-        first = yield from _expect_one_of('"}')
+        first = yield from _skip_to_one_of('"}')
 
 
 def _skip_value(first: str) -> Parser[None]:
@@ -226,7 +229,7 @@ def _skip_whitespace(whitespace: str = "") -> Parser[str]:
             return character
 
 
-def _expect_one_of(expected: str) -> Parser[str]:
+def _skip_to_one_of(expected: str) -> Parser[str]:
     while (character := (yield)) not in expected:
         pass
     return character

@@ -152,9 +152,8 @@ def _outage_reply(completion: Completion, stamp: EventStamp) -> ReplyChosen:
 def _help_request(state: ThreadState, completion: Completion, stamp: EventStamp) -> KnownEvent:
     waited = round((stamp.now - state.outage.since).total_seconds() / 60) if state.outage else 0
     problem = f"The model has not responded for {waited} minutes" if waited else "The model is not responding"
-    later = (
-        f" It can be called again in {round(completion.retry_after / 60)} minutes." if completion.retry_after else ""
-    )
+    wait_minutes = max(1, round((completion.retry_after or 0) / 60))
+    later = f" It can be called again in about {wait_minutes} min." if completion.retry_after else ""
     question = f"{problem}: {describe_failure(completion)}.{later} Answer this request and I will try again."
     return help_request(state, question, stamp)
 

@@ -30,7 +30,7 @@ from channels.terminal.views import (
 app = Typer(no_args_is_help=True, help="List, show and control threads.")
 
 ThreadIdArgument = Annotated[str, Argument(metavar="ID", help="The id of a thread, or a unique prefix of it.")]
-AfterOption = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only events after this one.")]
+AfterOption = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only events after this sequence number.")]
 
 _MESSAGE_EVENTS = ("MessageReceived", *EDIT_EVENT_TYPES, "ReplyChosen", "NoticeGiven")
 
@@ -172,9 +172,9 @@ def fork(
 
 @app.command()
 def replay(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
-    """Rebuild a thread from its log and compare. Exits with 1 when the stored state differs.
+    """Rebuild a thread from its log and compare it with the stored state. Exits with 1 when they differ.
 
-    Reads the database directly. If a running server uses the SQLite file, that server does it.
+    Reads the database directly. If a server is using the SQLite file, that server rebuilds the thread instead.
     """
     settings = load_settings()
     found = run_replay(settings, thread_id)
@@ -213,7 +213,7 @@ def _events_table(logged_events: Sequence[Any]) -> RenderableType:
         )
         for event in map(LoggedEvent.from_json, logged_events)
     ]
-    return table(("seq", "at", "event", "by", "details"), rows) if rows else info_view("no events after this one")
+    return table(("seq", "at", "event", "by", "details"), rows) if rows else info_view("no such events")
 
 
 async def _follow_events(settings: Settings, thread_id: str, after: int, *, as_json: bool) -> None:

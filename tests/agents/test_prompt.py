@@ -184,9 +184,7 @@ def test_sample_history_has_every_event_type() -> None:
 def test_system_prompt_is_constant_instructions_and_tools() -> None:
     one, other = render_prompt(thread(), AGENT), render_prompt(thread_with(*sample_events()), AGENT)
     assert one.system == other.system
-    assert one.system == (
-        "Walk.\n\nTools:\n- look: Look around.\n- push: Push once.\n- ship: Ship, safe to repeat."
-    )
+    assert one.system == ("Walk.\n\nTools:\n- look: Look around.\n- push: Push once.\n- ship: Ship, safe to repeat.")
 
 
 def test_reasoning_is_not_in_the_prompt() -> None:
