@@ -12,7 +12,7 @@ from agents.messages import Provenance
 from agents.policy import Policy
 from agents.request_factory import outcome_request
 from agents.state import CurrentCall, ThreadState
-from agents.tools import Tool
+from agents.tools import Tool, ToolResult
 from bot.tool_runner import MAX_TOOL_ATTEMPTS, ToolOutcome, next_retry_at
 
 MAX_CHECK_ATTEMPTS = 3
@@ -73,47 +73,61 @@ def outcome_events(
     is_trusted: bool = False,
 ) -> Sequence[KnownEvent]:
     """Return the events for the outcome of an attempt. `is_trusted`: the tool returns only the operator's own data."""
-    actor = Address(f"tool:{call.tool}")
     if tool_outcome.status == "succeeded" and tool_outcome.result is not None:
-        succeeded = ToolSucceeded(
-            at=stamp.now,
-            actor=actor,
-            provenance=Provenance.TOOL,
-            call_id=call.call_id,
-            summary=tool_outcome.result.summary,
-            result=tool_outcome.result.data,
-            trusted=is_trusted,
-        )
-        return (succeeded,)
+        return (_succeeded_event(call, tool_outcome.result, stamp, is_trusted=is_trusted),)
     if tool_outcome.status == "retry" and (state.lifecycle == "cancelled" or _is_last_attempt(call, tool_outcome)):
         tool_outcome = final_outcome(call, tool_outcome)
     if tool_outcome.status == "unknown":
-        unknown = ToolOutcomeUnknown(
-            at=stamp.now,
-            actor=actor,
-            call_id=call.call_id,
-            detail=tool_outcome.text,
-            where=tool_outcome.where,
-            trusted=is_trusted,
-        )
-        return unknown, (
-            _unknown_outcome_reply(call, stamp)
-            if state.lifecycle == "cancelled"
-            else outcome_request(state, call, stamp)
-        )
-    failed = ToolFailed(
+        unknown = _unknown_event(call, tool_outcome, stamp, is_trusted=is_trusted)
+        is_cancelled = state.lifecycle == "cancelled"
+        return unknown, _unknown_outcome_reply(call, stamp) if is_cancelled else outcome_request(state, call, stamp)
+    return (_failed_event(call, tool_outcome, stamp, jitter, is_trusted=is_trusted),)
+
+
+def _tool_address(call: CurrentCall) -> Address:
+    return Address(f"tool:{call.tool}")
+
+
+def _succeeded_event(call: CurrentCall, result: ToolResult, stamp: EventStamp, *, is_trusted: bool) -> ToolSucceeded:
+    return ToolSucceeded(
         at=stamp.now,
-        actor=actor,
+        actor=_tool_address(call),
+        provenance=Provenance.TOOL,
+        call_id=call.call_id,
+        summary=result.summary,
+        result=result.data,
+        trusted=is_trusted,
+    )
+
+
+def _unknown_event(
+    call: CurrentCall, tool_outcome: ToolOutcome, stamp: EventStamp, *, is_trusted: bool
+) -> ToolOutcomeUnknown:
+    return ToolOutcomeUnknown(
+        at=stamp.now,
+        actor=_tool_address(call),
+        call_id=call.call_id,
+        detail=tool_outcome.text,
+        where=tool_outcome.where,
+        trusted=is_trusted,
+    )
+
+
+def _failed_event(
+    call: CurrentCall, tool_outcome: ToolOutcome, stamp: EventStamp, jitter: float, *, is_trusted: bool
+) -> ToolFailed:
+    """Return the failure of an attempt, with the time of the next one if there is one."""
+    is_retried = tool_outcome.status == "retry"
+    return ToolFailed(
+        at=stamp.now,
+        actor=_tool_address(call),
         call_id=call.call_id,
         error=tool_outcome.text,
-        retry_at=next_retry_at(_consecutive_attempts(call, tool_outcome), jitter, stamp.now)
-        if tool_outcome.status == "retry"
-        else None,
+        retry_at=next_retry_at(_consecutive_attempts(call, tool_outcome), jitter, stamp.now) if is_retried else None,
         stage=tool_outcome.stage,
         where=tool_outcome.where,
         trusted=is_trusted,
     )
-    return (failed,)
 
 
 def _consecutive_attempts(call: CurrentCall, tool_outcome: ToolOutcome) -> int:

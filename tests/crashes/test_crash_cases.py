@@ -37,6 +37,17 @@ def expected_last_types(case: CrashCase) -> tuple[str | None, ...]:
 
 @pytest.mark.parametrize("case", CRASH_CASES, ids=[case.name for case in CRASH_CASES])
 def test_restart_after_kill_at_named_point_recovers(case: CrashCase, scenario: CrashScenario) -> None:
+    assert_recovery_after_kill(case, scenario)
+
+
+@pytest.mark.parametrize("scenario", [("postgresql", "one process")], ids=setting_id, indirect=True)
+@pytest.mark.parametrize("case", JOB_CRASH_CASES, ids=[case.name for case in JOB_CRASH_CASES])
+def test_job_of_killed_process_is_done_again_or_found_done(case: CrashCase, scenario: CrashScenario) -> None:
+    assert_recovery_after_kill(case, scenario)
+
+
+def assert_recovery_after_kill(case: CrashCase, scenario: CrashScenario) -> None:
+    """Kill a process at the point of the case, start it again, and check that nothing is lost or repeated."""
     alice, bob = requester_and_responder(scenario)
     scenario.start(case.earlier_kill_point or case.kill_point, 1 if case.earlier_kill_point else case.occurrence)
     with ConcurrentUsers(scenario, bob) as users:
@@ -53,12 +64,6 @@ def test_restart_after_kill_at_named_point_recovers(case: CrashCase, scenario: C
     assert last_event_type(at_kill) in expected_last_types(case) or case.last_event == ANY_EVENT
     assert side_effect_count(at_kill, case) in case.allowed_at_kill
     check_recovered(scenario.take_snapshot(at_kill), case)
-
-
-@pytest.mark.parametrize("scenario", [("postgresql", "one process")], ids=setting_id, indirect=True)
-@pytest.mark.parametrize("case", JOB_CRASH_CASES, ids=[case.name for case in JOB_CRASH_CASES])
-def test_job_of_killed_process_is_done_again_or_found_done(case: CrashCase, scenario: CrashScenario) -> None:
-    test_restart_after_kill_at_named_point_recovers(case, scenario)
 
 
 @pytest.mark.parametrize("case", LOST_COMMIT_CASES, ids=[case.name for case in LOST_COMMIT_CASES])

@@ -309,7 +309,8 @@ async def test_blocks_at_the_limits_are_accepted(slack: FakeSlack, alice: Person
     slack.add_channel("C0OPS")
     blocks = [section("x" * 3000), actions(*(button(action_id=str(n), value="x" * 2000) for n in range(25)))]
     await web_client(slack).chat_postMessage(channel="C0OPS", text="hello", blocks=blocks)
-    await alice.wait_for_card(text="hello")
+    card = await alice.wait_for_card(text="hello")
+    assert len(card.message.blocks) == len(blocks)
 
 
 async def test_failed_wait_lists_unseen_messages() -> None:
@@ -424,6 +425,7 @@ async def test_message_is_deleted(slack: FakeSlack, alice: Person) -> None:
     card = await alice.wait_for_reply(text="hello")
     await web_client(slack).chat_delete(channel="C0OPS", ts=posted["ts"])
     await card.wait_until_deleted()
+    assert card.message.is_deleted
 
 
 async def test_status_is_set_for_a_thread(slack: FakeSlack, alice: Person) -> None:
