@@ -97,8 +97,12 @@ class StepRejected(EventBase):
     written: str | None = None
 
 
-FailureStage = Literal["unbegun", "look", "postponed"]
-"""Stage that failed other than the run itself: an announced run never began, the check of an earlier run, the start."""
+FailureStage = Literal["not_started", "check", "postponed"]
+"""Stage of an attempt that failed, if it was not the run of the tool itself.
+
+`not_started`: ToolStarted was recorded, but the tool did not run. `check`: the check whether an earlier attempt had its
+effect failed. `postponed`: the start was postponed, because earlier calls of the tool hang.
+"""
 
 
 class ToolCalled(EventBase):

@@ -62,9 +62,9 @@ class CurrentCall(FrozenModel):
 
     `terms` are the terms of its approval and `approvals` the answers, if people had to approve it. `requesters` are the
     addresses whose messages led to the call. `agent` is set for a call of a delegated agent, and stays when the thread
-    is cancelled. `consecutive_delays` counts consecutive failures before a start, `unstarted_attempts` the attempts
-    that were announced but never began. `is_retry_ordered` means that a person wants the call to run although it may
-    have run before.
+    is cancelled. `consecutive_delays` is the number of failed checks and postponed starts since the last start; each of
+    them delays the next one. `unstarted_attempts` is the number of attempts for which ToolStarted was recorded although
+    the tool did not run. `is_retry_ordered` means that a person wants the call to run although it may have run before.
     """
 
     call_id: str

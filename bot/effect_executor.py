@@ -214,7 +214,7 @@ class EffectExecutor:
     async def _run_and_check(self, agent: Agent, tool: Tool, call: CurrentCall, key: str, lease: Lease) -> ToolOutcome:
         """Run one attempt. If its outcome is uncertain and the tool has a `check`, check before a retry."""
         outcome = await self.tool_runner.run(agent, tool, call, key, lease)
-        if outcome.status != "retry" or outcome.stage == "unbegun":
+        if outcome.status != "retry" or outcome.stage == "not_started":
             return outcome
         return await self.tool_runner.check(agent, tool, call, key) or outcome
 

@@ -55,10 +55,12 @@ def final_outcome(call: CurrentCall, tool_outcome: ToolOutcome) -> ToolOutcome:
     outcome is unknown.
     """
     never_started = (
-        tool_outcome.stage in ("unbegun", "postponed")
-        and call.unstarted_attempts + (tool_outcome.stage == "unbegun") >= call.attempt
+        tool_outcome.stage in ("not_started", "postponed")
+        and call.unstarted_attempts + (tool_outcome.stage == "not_started") >= call.attempt
     )
-    uncertain_effects = ("idempotent", "once", "verifiable") if tool_outcome.stage == "look" else ("idempotent", "once")
+    uncertain_effects = (
+        ("idempotent", "once", "verifiable") if tool_outcome.stage == "check" else ("idempotent", "once")
+    )
     is_unknown = call.effect in uncertain_effects and not never_started
     return replace(tool_outcome, status="unknown" if is_unknown else "failed")
 
@@ -131,12 +133,12 @@ def _failed_event(
 
 
 def _consecutive_attempts(call: CurrentCall, tool_outcome: ToolOutcome) -> int:
-    """Return how often in a row the stage that has just failed was tried."""
-    return call.consecutive_delays + 1 if tool_outcome.stage in ("look", "postponed") else call.attempt
+    """Return the number of delays since the last start, this one included, or the number of the attempt that ran."""
+    return call.consecutive_delays + 1 if tool_outcome.stage in ("check", "postponed") else call.attempt
 
 
 def _is_last_attempt(call: CurrentCall, tool_outcome: ToolOutcome) -> bool:
-    limits = {"look": MAX_CHECK_ATTEMPTS, "postponed": MAX_POSTPONEMENTS}
+    limits = {"check": MAX_CHECK_ATTEMPTS, "postponed": MAX_POSTPONEMENTS}
     return _consecutive_attempts(call, tool_outcome) >= limits.get(tool_outcome.stage or "run", MAX_TOOL_ATTEMPTS)
 
 

@@ -83,7 +83,7 @@ class ToolRunner:
             )
         except ToolCallError as error:
             text = f"checking what {tool.name} did failed: {error.message}"
-            return ToolOutcome("retry", text, stage="look", where=error.where)
+            return ToolOutcome("retry", text, stage="check", where=error.where)
         return None if found is None else ToolOutcome("succeeded", found.summary, found)
 
     def busy_reason(self, agent: Agent, tool: Tool) -> str | None:
@@ -183,7 +183,7 @@ def _failure_outcome(call_error: ToolCallError, effect: EffectClass) -> ToolOutc
     """Classify an error. Only a HandrailError that is not retryable means that the tool had no effect."""
     error, text, where = call_error.error, call_error.message, call_error.where
     if isinstance(error, CallNotStarted):
-        return ToolOutcome("retry", text, stage="unbegun")
+        return ToolOutcome("retry", text, stage="not_started")
     is_uncertain = isinstance(error, Retryable) or not isinstance(error, HandrailError)
     if not is_uncertain:
         return ToolOutcome("failed", text, where=where)

@@ -126,6 +126,6 @@ def _count_failed_attempt(state: ThreadState, event: ToolFailed) -> dict[str, in
     """Return the counter for an attempt that failed before or after the tool itself ran; empty for other failures."""
     if state.current_call is None or event.stage is None:
         return {}
-    if event.stage == "unbegun":
+    if event.stage == "not_started":
         return {"unstarted_attempts": state.current_call.unstarted_attempts + 1}
     return {"consecutive_delays": state.current_call.consecutive_delays + 1}
