@@ -15,10 +15,10 @@ OPENING_TAGS = ("<think>", "<thinking>")
 CLOSING_TAGS = ("</think>", "</thinking>")
 CODE_FENCE = "```"
 MAX_FAILED_STARTS = 16
-"""Limit of incomplete objects that are skipped, so that braces in prose do not make the search quadratic."""
+"""Maximum number of incomplete objects that are skipped, so that braces in prose do not make the search quadratic."""
 
-MAX_THOUGHTS = 16
-"""Limit of reasoning blocks without an opening tag that are removed, for the same reason."""
+MAX_REASONING_BLOCKS = 16
+"""Maximum number of reasoning blocks without an opening tag that are removed, for the same reason."""
 
 _CONFLICTING_OBJECTS = "the answer holds several objects with different steps; write exactly one"
 _TAGS = (*OPENING_TAGS, *CLOSING_TAGS)
@@ -32,18 +32,18 @@ def extract_object(text: str) -> str:
 
     Raises InvalidInput when there are several such objects and they differ.
     """
-    rest = _skip_leading_thoughts(text)
-    for _ in range(MAX_THOUGHTS):
+    rest = _skip_leading_reasoning(text)
+    for _ in range(MAX_REASONING_BLOCKS):
         if _OBJECT_START.match(rest) is not None:
             return _extract_leading_object(rest)
-        thoughts_end, found = _find_objects(rest)
-        if thoughts_end is None:
+        reasoning_end, found = _find_objects(rest)
+        if reasoning_end is None:
             return _choose_object(found) or rest
-        rest = _skip_leading_thoughts(rest[thoughts_end:])
+        rest = _skip_leading_reasoning(rest[reasoning_end:])
     return rest
 
 
-def _skip_leading_thoughts(text: str) -> str:
+def _skip_leading_reasoning(text: str) -> str:
     """Return the text after the reasoning at its start; empty when the reasoning has no closing tag."""
     position = _skip_whitespace(text, 0)
     while (tag := next((tag for tag in OPENING_TAGS if text.startswith(tag, position)), None)) is not None:
@@ -70,15 +70,15 @@ def _find_objects(text: str) -> tuple[int | None, list[str]]:
     Text after a code fence contains no reasoning, and the first object after it must be complete.
     """
     found: list[str] = []
-    position, is_fenced = 0, False
+    position, is_after_fence = 0, False
     for start, end in (*_iterate_object_spans(text, 0), (len(text), None)):
-        marker, at = ("", 0) if is_fenced else _find_marker(text, position, start)
+        marker, at = ("", 0) if is_after_fence else _find_marker(text, position, start)
         if marker in _TAGS:
-            return _find_end_of_thoughts(text, marker, at), []
-        is_fenced = is_fenced or marker == CODE_FENCE
+            return _find_end_of_reasoning(text, marker, at), []
+        is_after_fence = is_after_fence or marker == CODE_FENCE
         if end is not None:
             found.append(text[start:end])
-        elif is_fenced and not found and start < len(text):
+        elif is_after_fence and not found and start < len(text):
             return None, []
         position = start + 1 if end is None else end
     return None, found
@@ -89,7 +89,7 @@ def _find_marker(text: str, begin: int, end: int) -> tuple[str, int]:
     return ("", end) if marker is None else (marker[0], marker.start())
 
 
-def _find_end_of_thoughts(text: str, marker: str, at: int) -> int:
+def _find_end_of_reasoning(text: str, marker: str, at: int) -> int:
     """Return the position after the reasoning that this tag opens or closes."""
     if marker in CLOSING_TAGS:
         return at + len(marker)

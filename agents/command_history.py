@@ -57,13 +57,13 @@ class CommandHistory:
     """The active agent's view of a thread since the last reply, or since another agent delegated to it.
 
     `unhandled` holds the commands without a step and the comments since the last step, with edits applied.
-    `last_event` is the newest event; `other_model_acted` is true when another model chose the last step.
+    `last_event` is the newest event. `has_other_model_acted` is true when a model chose the last step, not a command.
     """
 
     runs: tuple[CommandRun, ...] = ()
     unhandled: tuple[UnhandledMessage, ...] = ()
     last_event: HistoryEvent | None = None
-    other_model_acted: bool = False
+    has_other_model_acted: bool = False
 
     @property
     def pending_commands(self) -> tuple[CommandMatch, ...]:
@@ -84,7 +84,7 @@ class CommandHistory:
     def is_all_deleted(self) -> bool:
         """Whether all messages were deleted before a step was chosen for them."""
         return isinstance(self.last_event, MessageDeleted) and not (
-            self.unhandled or self.runs or self.other_model_acted
+            self.unhandled or self.runs or self.has_other_model_acted
         )
 
 
@@ -96,7 +96,7 @@ def command_history(state: ThreadState, commands: Commands, read_only_tools: Con
     context = agent_context(state)
     events = _own_events(context.since)
     own = _drop_prefetched_calls(
-        _drop_messages_used_as_answers(events if state.delegations else _events_since_rest(events))
+        _drop_messages_used_as_answers(events if state.delegations else _events_since_end_of_work(events))
     )
     initial = (
         _history_of_delegation(state.delegations[-1].message, commands)
@@ -120,12 +120,12 @@ def _history_of_delegation(message: str, commands: Commands) -> CommandHistory:
     return CommandHistory(unhandled=(UnhandledMessage(commands.match(message)),))
 
 
-def _events_since_rest(history: tuple[HistoryEvent, ...]) -> tuple[HistoryEvent, ...]:
-    rests = (i for i, event in enumerate(history) if _ends_work(event))
-    return history[max(rests, default=-1) + 1 :]
+def _events_since_end_of_work(history: tuple[HistoryEvent, ...]) -> tuple[HistoryEvent, ...]:
+    ends = (i for i, event in enumerate(history) if _is_end_of_work(event))
+    return history[max(ends, default=-1) + 1 :]
 
 
-def _ends_work(event: HistoryEvent) -> bool:
+def _is_end_of_work(event: HistoryEvent) -> bool:
     """Return whether an event ends the work before it: a reply, a step that needs no reply, or a fork."""
     is_nothing_to_do = isinstance(event, StepChosen) and isinstance(event.step, NothingToDo)
     is_reply = isinstance(event, ReplyChosen) and event.actor != ENGINE  # a reply by the engine is only a notice
@@ -205,9 +205,9 @@ def _apply_edit(history: CommandHistory, event: MessageEdited, commands: Command
 
 
 def _apply_step(history: CommandHistory, event: StepChosen) -> CommandHistory:
-    """Return the history after a step. A step of another model handles all messages before it."""
+    """Return the history after a step. A step that a model chose, and not a command, handles all earlier messages."""
     if event.model != COMMAND_MODEL_NAME:
-        return CommandHistory(other_model_acted=True)
+        return CommandHistory(has_other_model_acted=True)
     first, *rest = [message for message in history.unhandled if message.match] or [UnhandledMessage(match=None)]
     return CommandHistory(runs=(*history.runs, CommandRun(event.step, first.match)), unhandled=tuple(rest))
 

@@ -57,7 +57,7 @@ def _format_command(command: Command) -> str:
 
 def _needs_model(history: CommandHistory, agent: Agent) -> bool:
     """Return whether the fallback model must act: no command fits, or a person wrote more than the commands cover."""
-    if history.other_model_acted and not isinstance(history.last_event, MessageReceived):
+    if history.has_other_model_acted and not isinstance(history.last_event, MessageReceived):
         return True
     if history.is_all_deleted:
         return False
@@ -105,4 +105,4 @@ def _describe_results(history: CommandHistory) -> str:
     return "\n\n".join(text for run in reported if (text := describe_result(run)))
 
 
-_: type[Model] = CommandModel
+_: type[Model] = CommandModel  # mypy checks that the class implements the protocol

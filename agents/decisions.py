@@ -150,6 +150,7 @@ def _acting_addresses(answer: Answer | RecordedAnswer, people: People) -> tuple[
 
 
 def _share_person(first: Iterable[Address], second: tuple[Address, ...], people: People) -> bool:
+    """Return whether any person has an address in both collections."""
     return any(is_same_person(one, other, people) for one in first for other in second)
 
 
@@ -225,6 +226,7 @@ def lapse_reason(
 def _counts_now(
     recorded: RecordedAnswer, person: Person, terms: ApprovalTerms, requesters: tuple[Address, ...], people: People
 ) -> bool:
+    """Return whether an earlier approval still counts under today's terms."""
     if not may_decide(person, terms) or recorded.assurance.rank < terms.min_assurance.rank:
         return False
     if recorded.decision == "edit" and not terms.editor_may_approve:

@@ -9,7 +9,7 @@ from agents.requests import Request
 from agents.state import ThreadState
 
 MAX_DIRECT_STEPS = 2
-"""Steps after the last escalation step: first the first direct address of each person, then all their others."""
+"""Steps after the last escalation step. The first asks each person at one address, the second at all their others."""
 
 MAX_APPROVERS = 10
 """Limit on approvers who are asked directly, so that a large role is not notified as a whole."""

@@ -128,7 +128,7 @@ def _finish_events(state: ThreadState, step: DoneForNow | NothingToDo, stamp: Ev
         reply = _reply_event(state, step.message, stamp)
         return (reply, ThreadFinished(at=stamp.now, actor=actor, reason="done for now"))
     finished = ThreadFinished(at=stamp.now, actor=actor, reason=step.reason)
-    if not _owes_answer(state):
+    if not _is_reply_due(state):
         return (finished,)
     text = f"There is nothing for me to do here: {step.reason.strip() or 'no reason given'}"
     return (_reply_event(state, text, stamp), finished)
@@ -138,7 +138,7 @@ def _wait_events(state: ThreadState, step: Await, stamp: EventStamp) -> tuple[Kn
     """Return the timer and, for the first long wait while a person waits for a reply, a notice."""
     fires_at = stamp.now + timedelta(seconds=step.seconds)
     timer = TimerSet(at=stamp.now, actor=agent_address(state), fires_at=fires_at, reason=step.reason)
-    if step.seconds < MIN_ANNOUNCED_WAIT_SECONDS or state.delegations or not _owes_answer(state) or _has_waited(state):
+    if step.seconds < MIN_ANNOUNCED_WAIT_SECONDS or state.delegations or not _is_reply_due(state) or _has_waited(state):
         return (timer,)
     text = (
         f"I will wait until {fires_at:%Y-%m-%d %H:%M} UTC and then continue: {step.reason.strip() or 'no reason given'}"
@@ -150,7 +150,7 @@ def _reply_event(state: ThreadState, text: str, stamp: EventStamp) -> ReplyChose
     return ReplyChosen(at=stamp.now, actor=agent_address(state), provenance=Provenance.MODEL, text=text)
 
 
-def _owes_answer(state: ThreadState) -> bool:
+def _is_reply_due(state: ThreadState) -> bool:
     """Return whether the last message of a person has no reply yet."""
     last = next((e for e in reversed(state.history) if isinstance(e, MessageReceived | ReplyChosen)), None)
     return isinstance(last, MessageReceived) and last.provenance in _HUMAN_SOURCES

@@ -119,7 +119,7 @@ def events_for_edit(
     if request is None or request.kind == "question" or edit.provenance != Provenance.VERIFIED_PERSON:
         return (_to_edit_event(edit),)
     if edit.text is None:
-        reason = _MESSAGE_DELETED if edit.ref == _triggering_message(request, state) else None
+        reason = _MESSAGE_DELETED if edit.ref == _triggering_message_ref(request, state) else None
     else:
         reason = _NEW_INSTRUCTION if _is_instruction_from(request, edit.by, edit.text, people, agent) else None
     if reason is None:
@@ -151,6 +151,7 @@ def _is_instruction_from(request: Request, by: Address, text: str, people: Peopl
 
 
 def _may_instruct(request: Request, by: Address, people: People) -> bool:
+    """Return whether a new instruction of this person supersedes the request."""
     person = people.get(by)
     return is_same_person(request.requester, by, people) or (person is not None and may_decide(person, request.terms))
 
@@ -163,11 +164,12 @@ def _supersede_event(
 
 
 def _is_change(state: ThreadState, edit: IncomingEdit, people: People) -> bool:
+    """Return whether the author of a known message deleted it or gave it a new text."""
     message = state.get_message(edit.ref)
     if message is None or not is_same_person(message.actor, edit.by, people):
         return False
-    outdated = isinstance(message, MessageEdited) and edit.at < message.at
-    return edit.text is None or not (outdated or edit.text == message.text)
+    is_outdated = isinstance(message, MessageEdited) and edit.at < message.at
+    return edit.text is None or not (is_outdated or edit.text == message.text)
 
 
 def _to_edit_event(edit: IncomingEdit) -> MessageEdited | MessageDeleted:
@@ -175,7 +177,7 @@ def _to_edit_event(edit: IncomingEdit) -> MessageEdited | MessageDeleted:
     return MessageDeleted(**fields) if edit.text is None else MessageEdited(**fields, text=edit.text)
 
 
-def _triggering_message(request: Request, state: ThreadState) -> str | None:
+def _triggering_message_ref(request: Request, state: ThreadState) -> str | None:
     """Return the `ref` of the message that led to the call: the last one before it that was not deleted by then."""
     calls = (i for i, e in enumerate(state.history) if isinstance(e, ToolCalled) and e.call_id == request.call_id)
     earlier = state.history[: next(calls, 0)]

@@ -30,19 +30,19 @@ def next_work(state: ThreadState) -> tuple[WorkEffect, ...]:
     if state.status not in ("running", "waiting_for_time") or state.timer_at is not None:
         return ()
     if state.current_call is not None:
-        return _run_tool(state.current_call)
+        return _run_effects(state.current_call)
     if state.prefetch:
-        return (_prefetch(state, state.prefetch[0]),)
+        return (_prefetch_effect(state, state.prefetch[0]),)
     return _model_call_or_help(state) if state.needs_model else ()
 
 
-def _run_tool(call: CurrentCall) -> tuple[WorkEffect, ...]:
+def _run_effects(call: CurrentCall) -> tuple[WorkEffect, ...]:
     if call.phase != "approved":
         return ()
     return (RunTool(key=f"tool:{call.call_id}:{call.attempt + 1}", not_before=call.retry_at, call=call),)
 
 
-def _prefetch(state: ThreadState, tool: str) -> Prefetch:
+def _prefetch_effect(state: ThreadState, tool: str) -> Prefetch:
     """Return a prefetch. Its key contains the delegation, because each delegated agent runs its own prefetch."""
     prefix = f"{state.delegations[-1].call_id}:" if state.delegations else ""
     return Prefetch(key=f"prefetch:{prefix}{tool}", tool=tool)

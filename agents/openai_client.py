@@ -45,6 +45,8 @@ def make_http_client(proxy: str | None, tls: ssl.SSLContext) -> openai.DefaultAs
 
 
 def _remove_foreign_headers(http: openai.DefaultAsyncHttpxClient, authorization: str) -> None:
+    """Make the client drop all headers but the allowed ones and the SDK's, and send only this authorization."""
+
     async def remove_headers(request: Any) -> None:
         for name in {name.lower() for name in request.headers}:
             if name not in _ALLOWED_HEADERS and not name.startswith(_SDK_HEADER_PREFIX):

@@ -297,4 +297,4 @@ def _error_body(error: openai.APIStatusError) -> Any:
     return error.body if is_json and error.body else None
 
 
-_: type[Model] = OpenAIModel
+_: type[Model] = OpenAIModel  # mypy checks that the class implements the protocol

@@ -154,5 +154,6 @@ class _FinalEvent(BaseModel):
     response: ResponseBody
 
 
+# With these annotations mypy checks that the classes implement the protocol.
 _CHAT_ACCUMULATOR: type[StreamAccumulator] = ChatAccumulator
 _RESPONSE_ACCUMULATOR: type[StreamAccumulator] = ResponseAccumulator

@@ -93,47 +93,52 @@ def _open_answer() -> Parser[None]:
 def _find_answer() -> Parser[None]:
     """Read up to the first quote of the object that `extract_object` will find; raise _NotPredictable in doubt."""
     while True:
-        prose = _LeadingText((yield from _skip_whitespace(WHITESPACE)))
-        while not prose.is_thought:
-            if prose.is_object:
+        leading_text = _LeadingText((yield from _skip_whitespace(WHITESPACE)))
+        while not leading_text.has_closing_tag:
+            if leading_text.has_object_start:
                 return
-            if prose.is_fenced:
+            if leading_text.has_code_fence:
                 yield from _open_fenced_answer()
                 return
-            if prose.opening_tag:
-                yield from _skip_thoughts_until_end(prose.opening_tag)
+            if leading_text.opening_tag:
+                yield from _skip_reasoning(leading_text.opening_tag)
                 break
-            prose.add((yield))
+            leading_text.add((yield))
 
 
 class _LeadingText:
-    """The text before an answer, read so far. Raises _NotPredictable when the answer cannot be determined."""
+    """The text before an answer, read so far. Raises _NotPredictable when the answer cannot be determined.
+
+    `has_object_start` means that the text is an opening brace and a quote, with or without whitespace between them.
+    `_brace_position` is the position, from 1, of the last opening brace that only whitespace follows, else 0.
+    """
 
     def __init__(self, first: str) -> None:
         self._tail = first
         self._count = 1
-        self._brace_at = 1 if first == "{" else 0
-        self.is_object = False
+        self._brace_position = 1 if first == "{" else 0
+        self.has_object_start = False
 
     def add(self, character: str) -> None:
         self._tail = (self._tail + character)[-_MAX_TAG_LENGTH:]
         self._count += 1
         if character == "{":
-            self._brace_at = self._count
-        elif character == '"' and self._brace_at:
-            self.is_object = self._brace_at == 1
-            if not self.is_object:
+            self._brace_position = self._count
+        elif character == '"' and self._brace_position:
+            self.has_object_start = self._brace_position == 1
+            if not self.has_object_start:
                 raise _NotPredictable
         elif character not in " \t\r\n":
-            self._brace_at = 0
+            self._brace_position = 0
 
     @property
-    def is_thought(self) -> bool:
-        """Whether reasoning without an opening tag ends here."""
+    def has_closing_tag(self) -> bool:
+        """Whether the text ends with a closing tag: it was reasoning without an opening tag."""
         return self._tail.endswith(CLOSING_TAGS)
 
     @property
-    def is_fenced(self) -> bool:
+    def has_code_fence(self) -> bool:
+        """Whether the text ends with a code fence, so that the answer is the first object after it."""
         return self._tail.endswith(CODE_FENCE)
 
     @property
@@ -145,7 +150,8 @@ class _LeadingText:
         return tag
 
 
-def _skip_thoughts_until_end(tag: str) -> Parser[None]:
+def _skip_reasoning(tag: str) -> Parser[None]:
+    """Read up to the end of the tag that closes this opening tag."""
     closing, tail = f"</{tag[1:]}", ""
     while tail != closing:
         tail = (tail + (yield))[-len(closing) :]

@@ -41,4 +41,4 @@ class PricedModel:
         return completion.model_copy(update={"usage": usage})
 
 
-_: type[Model] = PricedModel
+_: type[Model] = PricedModel  # mypy checks that the class implements the protocol

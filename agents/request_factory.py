@@ -25,10 +25,13 @@ EXTEND_BUDGET_DEFAULTS = ToolDefaults(
     risk="medium",
     ask=ApprovalTerms(roles=("*",), requester_may_approve=True, expires=WEEK_SECONDS, on_expire="halt"),
 )
+"""Defaults of `extend_budget`, the built-in action behind a budget request: any known person may approve it."""
+
 NO_APPROVER = ApprovalTerms(on_expire="halt")
 """Terms of a budget request that policy denies: it can only expire or be denied by its requester."""
 
 OUTCOMES = ("ran", "did not run", RETRY_CALL)
+"""Choices of an outcome question. RETRY_CALL is the last one, so that it can be left out."""
 
 
 def approval_request(
@@ -130,11 +133,15 @@ def budget_question(kind: BudgetKind, used: float, limit: float) -> str:
 
 
 def _format_duration(seconds: float) -> str:
-    return f"{seconds / 60:,.0f} minutes" if seconds >= 2 * _SECONDS_PER_MINUTE else f"{seconds:,.0f} seconds"
+    return (
+        f"{seconds / _SECONDS_PER_MINUTE:,.0f} minutes"
+        if seconds >= 2 * _SECONDS_PER_MINUTE
+        else f"{seconds:,.0f} seconds"
+    )
 
 
 def _question_fields(state: ThreadState, question: str, choices: tuple[str, ...]) -> dict[str, Any]:
-    terms = PolicyDecision(answer="ask", rule="any known person may answer a question", ask=ANY_KNOWN_PERSON)
+    decision = PolicyDecision(answer="ask", rule="any known person may answer a question", ask=ANY_KNOWN_PERSON)
     digest = question_digest(state.thread_id, question, choices)
     return {
         "kind": "question",
@@ -142,7 +149,7 @@ def _question_fields(state: ThreadState, question: str, choices: tuple[str, ...]
         "question": question,
         "choices": choices,
         "digest": digest,
-        "policy": terms,
+        "policy": decision,
     }
 
 

@@ -87,7 +87,10 @@ class CurrentCall(FrozenModel):
 
 
 class Delegation(FrozenModel):
-    """An agent that works for another agent, `delegator`. Its final message is the result of the call `call_id`."""
+    """A message from one agent, `delegator`, to another, `agent`, which works until it has answered.
+
+    The answer, the final message of `agent`, is the result of the call `call_id`.
+    """
 
     agent: str
     delegator: str
@@ -113,7 +116,7 @@ class Outage(FrozenModel):
 
 
 class DecisionComment(FrozenModel):
-    """A person whose decision on a call of `tool` had a comment, which may lead to the next proposal."""
+    """A comment that the person `by` wrote on a decision about a call of `tool`. It may lead to the next proposal."""
 
     by: Address
     tool: str | None
@@ -126,6 +129,12 @@ class ThreadState(FrozenModel):
     `agent`. `requesters` are the addresses of all people whose messages are in the log, the opener first. `deciders`
     are the roles and people that the terms of its requests name, including settled requests, as `role:NAME` and
     `person:KEY`.
+
+    `paused` is the reason for a pause. `unreadable` is the type of an event that this build does not know.
+    `needs_model` means that a model must choose the next step. `prefetch` names the tools that run before that.
+    `repairs` counts the invalid answers of the model in a row, `retries` its failed calls, and `failures` the tool
+    calls that failed or were denied by policy. `history` holds the events that the model sees, up to a limit:
+    `dropped_events` is the number of events dropped from it, `context_seq` the sequence number of the last one in it.
     """
 
     version: int = 0

@@ -34,7 +34,7 @@ LifecycleEvent = (
 
 
 def reduce_lifecycle(state: ThreadState, event: LifecycleEvent) -> dict[str, Any]:
-    """Return the changed fields."""
+    """Return the fields of the state that the event changes, with their new values."""
     match event:
         case ThreadStarted():
             return _reduce_started(event)

@@ -26,7 +26,7 @@ MessagingEvent = MessageEvent | ReplyChosen | NoticeGiven | MessageSent | Messag
 
 
 def reduce_messages(state: ThreadState, event: MessagingEvent) -> dict[str, Any]:
-    """Return the changed fields."""
+    """Return the fields of the state that the event changes, with their new values."""
     match event:
         case MessageReceived():
             return _reduce_received(state)

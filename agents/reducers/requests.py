@@ -37,7 +37,7 @@ RequestEvent = (
 
 
 def reduce_requests(state: ThreadState, event: RequestEvent) -> dict[str, Any]:
-    """Return the changed fields."""
+    """Return the fields of the state that the event changes, with their new values."""
     match event:
         case RequestOpened():
             return _reduce_opened(state, event.request)

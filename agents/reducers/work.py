@@ -20,7 +20,7 @@ WorkEvent = StepChosen | StepRejected | ToolCalled | ToolStarted | ToolSucceeded
 
 
 def reduce_work(state: ThreadState, event: WorkEvent) -> dict[str, Any]:
-    """Return the changed fields."""
+    """Return the fields of the state that the event changes, with their new values."""
     match event:
         case StepChosen():
             reset = {"needs_model": False, "repairs": 0, **RESET_RETRIES}
@@ -123,7 +123,7 @@ def _reduce_failed(state: ThreadState, event: ToolFailed) -> dict[str, Any]:
 
 
 def _count_failed_attempt(state: ThreadState, event: ToolFailed) -> dict[str, int]:
-    """Return the counter for an attempt that failed before or after the tool itself ran; empty for other failures."""
+    """Return the increased counter if the failed stage was not the run of the tool itself; else an empty dict."""
     if state.current_call is None or event.stage is None:
         return {}
     if event.stage == "not_started":
