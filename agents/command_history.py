@@ -81,7 +81,7 @@ class CommandHistory:
         return bool(self.unhandled) and all(message.is_quoted and message.match is None for message in self.unhandled)
 
     @property
-    def is_all_deleted(self) -> bool:
+    def has_only_deleted_messages(self) -> bool:
         """Whether all messages were deleted before a step was chosen for them."""
         return isinstance(self.last_event, MessageDeleted) and not (
             self.unhandled or self.runs or self.has_other_model_acted

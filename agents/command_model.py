@@ -59,7 +59,7 @@ def _needs_model(history: CommandHistory, agent: Agent) -> bool:
     """Return whether the fallback model must act: no command fits, or a person wrote more than the commands cover."""
     if history.has_other_model_acted and not isinstance(history.last_event, MessageReceived):
         return True
-    if history.is_all_deleted:
+    if history.has_only_deleted_messages:
         return False
     if history.pending_commands:
         return _step_problem(history.pending_commands[0], agent) is not None
@@ -79,7 +79,7 @@ def _step_problem(match: CommandMatch, agent: Agent) -> str | None:
 
 def _next_step(history: CommandHistory, agent: Agent) -> Step | None:
     """Return the step of the next pending command or a reply with the results; None when there is neither."""
-    if history.is_all_deleted:
+    if history.has_only_deleted_messages:
         return NothingToDo(reason="the message was deleted")
     results = _describe_results(history)
     if not history.pending_commands:

@@ -19,11 +19,11 @@ def add_decider_names(event: KnownEvent, people: People, request: Request | None
         named = event.request.model_copy(update=_decider_fields(event.request.terms, event.request, people))
         return event.model_copy(update={"request": named})
     if isinstance(event, RequestAnswered) and request is not None:
-        return name_answer(event, people, request)
+        return add_names_to_answer(event, people, request)
     return event
 
 
-def name_answer(event: RequestAnswered, people: People, request: Request) -> RequestAnswered:
+def add_names_to_answer(event: RequestAnswered, people: People, request: Request) -> RequestAnswered:
     """Return the answer with the name of the person who gave it and, after an edit, with the new deciders."""
     new_fields = {} if event.policy is None else _decider_fields(event.policy.ask or ApprovalTerms(), request, people)
     answer_names = people.names_of(filter(None, (event.answer.by, event.answer.entered_by)))

@@ -31,7 +31,7 @@ def load_document(path: Path, *, if_missing: str = "write it") -> TomlDocument:
     try:
         return TomlDocument(tables=tomllib.loads(text), lines=line_numbers(text))
     except RecursionError:
-        raise _file_error(path, "is nested too deeply") from None
+        raise _file_error(path, "is nested too deeply; use fewer nested arrays and tables") from None
     except ValueError as error:  # TOMLDecodeError, or a number with too many digits for Python
         raise _syntax_error(path, str(error)) from None
 

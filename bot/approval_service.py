@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.agent import Agent
 from agents.cards import describe_request_outcome
-from agents.deciders import name_answer
+from agents.deciders import add_names_to_answer
 from agents.decisions import AnswerEvaluation, EditedCall, evaluate_answer, rejection_reason
 from agents.digest import call_digest
 from agents.errors import (
@@ -161,7 +161,7 @@ def answer_events(
         digest=counted_edit.digest if counted_edit else None,
         policy=counted_edit.policy if counted_edit else None,
     )
-    event = name_answer(event, people, request)
+    event = add_names_to_answer(event, people, request)
     event = event.model_copy(update={"outcome": _describe_closing(request, event)})
     resumed = resume_events(state, recorded.at, recorded.by) if event.status != "open" else ()
     return (event, *resumed, *_budget_events(state, request, event))

@@ -219,7 +219,7 @@ async def test_fallback_continues_its_work_after_a_deletion() -> None:
     thread.post_message("what floats?", ref="m1")
     await thread.next_step()
     thread.edit_message("m1", None)
-    assert not command_history(thread.state, AGENT.commands).is_all_deleted
+    assert not command_history(thread.state, AGENT.commands).has_only_deleted_messages
 
 
 # Delegation
