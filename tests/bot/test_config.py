@@ -280,7 +280,7 @@ def test_secret_in_place_of_its_variable_name_is_not_shown(tmp_path: Path) -> No
         ("a = 1\nb = \n", "handrail.toml:2: this is not TOML: Invalid value, column 5"),
         ("[a]\n[a]\n", "handrail.toml:2: this is not TOML: Cannot declare ('a',) twice, column 3"),
         ("a = [1", "handrail.toml: this is not TOML: Unclosed array (at end of document)"),
-        ("a = " + "[" * 100_000, "handrail.toml: is nested too deeply"),
+        ("a = " + "[" * 100_000, "handrail.toml: is nested too deeply; use fewer nested arrays and tables"),
     ],
 )
 def test_syntax_error_has_its_line(tmp_path: Path, text: str, message: str) -> None:
