@@ -31,17 +31,17 @@ def event_to_row(thread_id: str, seq: int, event: Event) -> dict[str, Any]:
 def event_from_row(row: EventRow) -> Event:
     """Return the event of a row. An event that this build cannot validate becomes an UnknownEvent."""
     data = _parse_data(row.data)
-    facts = {**data, "type": row.type, "v": row.v, "at": row.at, "actor": row.actor}
+    fields = {**data, "type": row.type, "v": row.v, "at": row.at, "actor": row.actor}
     if row.v > EVENT_VERSIONS.get(row.type, 0):
-        return _unknown_event(facts, data)
+        return _unknown_event(fields, data)
     try:
-        return EVENT_ADAPTER.validate_python(facts)
+        return EVENT_ADAPTER.validate_python(fields)
     except ValidationError:
-        return _unknown_event(facts, data)
+        return _unknown_event(fields, data)
 
 
 def _parse_data(raw: str) -> dict[str, Any]:
-    """Return the JSON object of a row, or {} if the text is none; the event then becomes an UnknownEvent."""
+    """Return the JSON object of a row, or {} if its text is not one; the event then becomes an UnknownEvent."""
     try:
         data = json.loads(raw)
     except ValueError:

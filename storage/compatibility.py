@@ -1,4 +1,4 @@
-"""Substitutes for rows that a newer build wrote, so that one unreadable row does not break a list."""
+"""Substitutes for rows that a newer build wrote, so that one unreadable row does not prevent listing the others."""
 
 from collections.abc import Iterable
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""Frequent queries, executed by psycopg directly: SQLAlchemy's overhead is larger than the query itself."""
+"""Execute frequent queries with psycopg directly, since SQLAlchemy's overhead is larger than the query itself."""
 
 from functools import cache
 from typing import Any
@@ -7,7 +7,7 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from storage.connections import psycopg_connection, wrap_driver_errors
+from storage.connections import get_psycopg_connection, wrap_psycopg_errors
 from storage.write_batch import Row
 
 DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
@@ -21,9 +21,9 @@ def select_first(connection: Connection, query: Select[Any], row: Row) -> Any:
     if connection.dialect.name != DIALECT.name:
         return connection.execute(query, dict(row)).first()
     text, constants = _compile(query)
-    with wrap_driver_errors(connection):
+    with wrap_psycopg_errors(connection):
         return (
-            psycopg_connection(connection)
+            get_psycopg_connection(connection)
             .cursor(row_factory=namedtuple_row)
             .execute(text, {**constants, **row})
             .fetchone()

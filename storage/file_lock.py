@@ -1,4 +1,4 @@
-"""File lock that ends with its process: a SQLite database is for one process only (ADR 0006)."""
+"""File lock that ends with its process: a SQLite database may be used by one process only (ADR 0006)."""
 
 import fcntl
 import os
@@ -31,7 +31,7 @@ class FileLock:
         except BlockingIOError as error:
             os.close(descriptor)
             raise ConfigurationError(
-                f"another Handrail process is using {_database_path(path)}; stop it first, or talk to it"
+                f"another Handrail process is using {_database_path(path)}; stop it first, or use the running one"
             ) from error
         return cls(path, descriptor)
 

@@ -1,4 +1,4 @@
-"""Heartbeats on a separate connection, used by the heartbeat thread only."""
+"""Heartbeats on a separate connection, used only by the OS thread of `bot.heartbeat`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from storage.timeout_connections import create_timeout_engine
 
 RESPONSE_TIMEOUT_SECONDS = 5.0
 _SETTINGS = {"statement_timeout": "4000", "lock_timeout": "4000", "synchronous_commit": "off"}
-"""Timeouts in milliseconds. A heartbeat lost in a server crash is followed by the next one."""
+"""Timeouts in milliseconds. `synchronous_commit` is off, since the next heartbeat replaces one that a crash loses."""
 _UPDATE_WORKERS = text("SELECT procrastinate_update_heartbeat_v1(id) FROM unnest(CAST(:workers AS bigint[])) AS id")
 
 

@@ -28,7 +28,7 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True)
 class PreviousResult:
-    """Result of the first arrival."""
+    """The thread, the fingerprint and the reply recorded for the first arrival."""
 
     thread_id: str
     fingerprint: str | None

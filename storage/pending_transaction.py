@@ -1,4 +1,4 @@
-"""A function that runs in a database thread while its caller waits on the event loop."""
+"""A function that runs in an OS thread of the database while its caller waits on the event loop."""
 
 import asyncio
 from collections.abc import Callable

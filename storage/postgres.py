@@ -45,7 +45,7 @@ def expand_multi_host_url(url: str) -> str:
     """Return a URL that names several hosts, `postgresql://u:p@one:5432,two/db`, in the form that SQLAlchemy reads.
 
     libpq tries the hosts in their order (PostgreSQL manual, 34.1.1.3). Any other URL is returned as it is. Raises
-    ValueError for what is no host.
+    ValueError for an invalid host.
     """
     parts = urlsplit(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
@@ -62,8 +62,8 @@ def connect_arguments(url: str, **settings: str) -> dict[str, Any]:
     """Return libpq's connection parameters for a URL, with these session settings."""
     query = psycopg_url(url).query
     options = [f"-c {name}={_escape_option(value)}" for name, value in {**_SESSION_SETTINGS, **settings}.items()]
-    theirs = query.get("options", "")
-    given = theirs if isinstance(theirs, str) else " ".join(theirs)
+    url_options = query.get("options", "")
+    given = url_options if isinstance(url_options, str) else " ".join(url_options)
     defaults = {name: value for name, value in CONNECT_PARAMETERS.items() if name not in query}
     return {**defaults, "options": " ".join(filter(None, (given, *options)))}
 

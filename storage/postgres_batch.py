@@ -1,4 +1,4 @@
-"""Execution of all writes of a commit as one data-modifying CTE on PostgreSQL, in a single round trip.
+"""Execute all writes of a commit as one data-modifying CTE on PostgreSQL, in a single round trip.
 
 This avoids BEGIN, COMMIT and the GIL hand-offs between statements, during which the server would hold its locks.
 See https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
@@ -14,7 +14,7 @@ from psycopg import Error
 from sqlalchemy import Connection, Insert, TextClause, Update
 
 from storage.compiled_queries import DIALECT
-from storage.connections import psycopg_connection, wrap_driver_errors
+from storage.connections import get_psycopg_connection, wrap_psycopg_errors
 from storage.write_batch import Statement, WriteStatement
 
 MAX_ROWS = 64
@@ -44,12 +44,13 @@ def can_execute(writes: Sequence[WriteStatement]) -> bool:
 def execute(connection: Connection, writes: Sequence[WriteStatement]) -> None:
     """Execute all writes or none, on a connection in autocommit mode.
 
-    Raises the conflict error of a write, and DBAPIError. If that reports a lost connection, the outcome is unknown.
+    Raises the conflict error of a write, and DBAPIError. After a DBAPIError that reports a lost connection, the outcome
+    is unknown.
     """
     shape = tuple((write.statement, len(write.rows), write.is_conditional) for write in writes)
-    with wrap_driver_errors(connection):
+    with wrap_psycopg_errors(connection):
         try:
-            psycopg_connection(connection).execute(_compile_batch(shape), _parameters(writes))
+            get_psycopg_connection(connection).execute(_compile_batch(shape), _parameters(writes))
         except Error as error:
             if (conflict_error := _find_conflict_error(error, writes)) is not None:
                 raise conflict_error from error

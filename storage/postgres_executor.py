@@ -1,6 +1,6 @@
-"""Transactions on PostgreSQL in a thread pool, concurrent with those of other processes.
+"""Transactions on PostgreSQL in a pool of OS threads, concurrent with those of other processes.
 
-Threads that wait in C cost less than psycopg's async connections (ADR 0015).
+OS threads that wait in libpq cost less than psycopg's async connections (ADR 0015).
 """
 
 import asyncio
@@ -26,10 +26,10 @@ TransactionFunction = Callable[[Connection], Any]
 
 @dataclass
 class PostgresExecutor:
-    """Executes functions over a Connection, each in its own transaction and thread.
+    """Executes functions over a Connection, each in its own transaction, in an OS thread.
 
     A function must be repeatable: it runs again, once, if the connection is lost before the commit. A connection lost
-    during the commit raises StoreUnavailable, since the outcome is unknown and the caller has to look.
+    during the commit raises StoreUnavailable, since the outcome is unknown and the caller has to read it.
     """
 
     connections: ConnectionPool
@@ -64,7 +64,7 @@ class PostgresExecutor:
         self.connections.close()
 
     async def _submit(self, function: Callable[[], Any], on_commit: Callable[[Any], None] | None) -> Any:
-        """Run the function in a thread and wait for it. It continues if the caller is cancelled."""
+        """Run the function in the thread pool and wait for its result. It continues if the caller is cancelled."""
         if self._in_progress >= MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS:
             raise StoreUnavailable("too many operations wait for the database: try again in a moment")
         pending = PendingTransaction.create(partial(_run_with_retry, function), on_commit)

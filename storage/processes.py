@@ -33,8 +33,8 @@ class ProcessStatus:
 
 def record_heartbeat(connection: Connection, process: Process, now: datetime) -> None:
     """Record a heartbeat. The first one inserts the row."""
-    renewed = connection.execute(update(_process).where(_process.c.id == process.id).values(seen_at=now))
-    if renewed.rowcount == 0:
+    updated = connection.execute(update(_process).where(_process.c.id == process.id).values(seen_at=now))
+    if updated.rowcount == 0:
         connection.execute(insert(_process), {**vars(process), "queues": ",".join(process.queues), "seen_at": now})
 
 

@@ -26,8 +26,8 @@ def free_bytes(folder: Path) -> int:
 def check_accepts_writes(connection: Connection) -> None:
     """Read from the database. Raises StoreUnavailable if it is read-only."""
     read_revision_in(connection)
-    question = "PRAGMA query_only" if connection.dialect.name == "sqlite" else "SHOW transaction_read_only"
-    if connection.exec_driver_sql(question).scalar() in (1, "on"):
+    query = "PRAGMA query_only" if connection.dialect.name == "sqlite" else "SHOW transaction_read_only"
+    if connection.exec_driver_sql(query).scalar() in (1, "on"):
         raise StoreUnavailable("the database is read-only: give this user the right to write to it")
 
 
@@ -39,4 +39,4 @@ def check_disk_space(url: str, probe: FreeBytesProbe = free_bytes) -> None:
     if not os.access(path, os.W_OK):
         raise StoreUnavailable(f"the database is read-only: give this user the right to write {path}")
     if probe(path.parent) < MIN_FREE_BYTES:
-        raise StoreUnavailable("the disk is full: free some space; Handrail goes on by itself")
+        raise StoreUnavailable("the disk is full: free some space; Handrail then continues automatically")

@@ -54,10 +54,10 @@ class Replayer:
         return len(page) < PAGE_SIZE
 
     def result(self) -> ReplayResult:
-        same_row = all(getattr(self.row, name) == value for name, value in projection(self.state).items())
-        matches = same_row and self.stored_state == self.state
+        is_same_row = all(getattr(self.row, name) == value for name, value in projection(self.state).items())
+        is_match = is_same_row and self.stored_state == self.state
         unreadable = self.state.unreadable or (NEWER_BUILD_REASON if self.stored_state is None else None)
-        return ReplayResult(self.state, matches, unreadable)
+        return ReplayResult(self.state, is_match, unreadable)
 
 
 async def replay(database: Database, thread_id: str) -> ReplayResult:

@@ -20,7 +20,7 @@ from storage.write_batch import WriteBatch
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_FOLDED_EVENTS = 1000
-"""Maximum number of events folded for a request whose row cannot be read, as others wait meanwhile."""
+"""Maximum number of events folded for a request whose row cannot be read, since other transactions wait meanwhile."""
 
 _OPTIONAL = [name for name, field in Request.model_fields.items() if not field.is_required() and not field.default]
 _INSERT = insert(_request)

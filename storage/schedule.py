@@ -64,7 +64,7 @@ def next_wake_at(connection: Connection, after: datetime | None = None) -> datet
 
 
 def list_due_after(connection: Connection, now: datetime, after: DueThread | None, limit: int) -> list[DueThread]:
-    """Yield pages of due threads, the longest overdue first."""
+    """Return the next page of due threads, those that follow `after`, the longest overdue first."""
     if after is None:
         rows = connection.execute(_SELECT_DUE, {"now": now, "limit": limit})
     else:
@@ -74,17 +74,17 @@ def list_due_after(connection: Connection, now: datetime, after: DueThread | Non
 
 
 def list_due_threads(connection: Connection, now: datetime, limit: int = 200) -> list[str]:
-    """Return due threads, the longest overdue first."""
+    """Return the ids of due threads, the longest overdue first."""
     return list(connection.execute(_SELECT_DUE_IDS, {"now": now, "limit": limit}).scalars())
 
 
 def list_unfinished_threads(connection: Connection) -> list[str]:
-    """Return the threads that had unfinished work when the process ended."""
+    """Return the ids of the threads that had unfinished work when the process ended."""
     return list(connection.execute(_SELECT_UNFINISHED).scalars())
 
 
 def list_stale_unfinished_threads(connection: Connection, since: datetime, limit: int = 1000) -> list[str]:
-    """Return threads with unfinished work and no event since then, oldest first."""
+    """Return the ids of threads with unfinished work and no event after `since`, oldest first."""
     query = select(_thread.c.id).where(_thread.c.unfinished, _thread.c.updated_at < since)
     return list(connection.execute(query.order_by(_thread.c.updated_at).limit(limit)).scalars())
 

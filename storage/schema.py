@@ -39,7 +39,7 @@ def migration_lock(engine: Engine) -> Iterator[None]:
 
 
 def check_writable(connection: Connection) -> None:
-    """Execute an update without effect. A read-only SQLite file allows BEGIN and COMMIT, so only a write proves it."""
+    """Execute an update without effect. A read-only SQLite file allows BEGIN and COMMIT, so only a write detects it."""
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 

@@ -1,4 +1,4 @@
-"""Execution of a write batch on SQLite by the sqlite3 driver: several times faster than by SQLAlchemy."""
+"""Execute a write batch on SQLite through the sqlite3 module, which is several times faster than SQLAlchemy."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -13,21 +13,21 @@ from storage.write_batch import Row, Statement, WriteBatch, WriteStatement
 DIALECT: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
 
 ValueProcessor = Callable[[Any], Any]
-"""Converts a value to the form in which the driver stores it."""
+"""Function that converts a parameter to a value that sqlite3 can store, such as a datetime to a text."""
 
 
 def execute(connection: Connection, writes: WriteBatch) -> None:
-    """Execute the statements in order, in the caller's transaction. Raises their conflict errors and DBAPIError."""
+    """Execute the statements in order, in the caller's transaction. Raises a conflict error, and DBAPIError."""
     for write in writes.statements:
         _execute(connection, write)
 
 
 def _execute(connection: Connection, write: WriteStatement) -> None:
     sql, processors = _compile(write.statement)
-    rows = [_to_driver_row(row, processors) for row in write.rows]
-    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # the dialect's own
+    rows = [_process_row(row, processors) for row in write.rows]
+    sqlite: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # SQLAlchemy has Any
     try:
-        cursor = driver.executemany(sql, rows) if len(rows) > 1 else driver.execute(sql, rows[0])
+        cursor = sqlite.executemany(sql, rows) if len(rows) > 1 else sqlite.execute(sql, rows[0])
     except sqlite3.Error as error:
         if write.conflict_error is not None and isinstance(error, sqlite3.IntegrityError):
             raise write.conflict_error from error
@@ -35,7 +35,7 @@ def _execute(connection: Connection, write: WriteStatement) -> None:
     write.check_row_count(cursor.rowcount)
 
 
-def _to_driver_row(row: Row, processors: Mapping[str, ValueProcessor]) -> dict[str, Any]:
+def _process_row(row: Row, processors: Mapping[str, ValueProcessor]) -> dict[str, Any]:
     values = dict(row)
     for name, process in processors.items():
         values[name] = process(values[name])

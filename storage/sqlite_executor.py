@@ -1,6 +1,6 @@
-"""The one database thread: SQLite has one writer, so all transactions queue here, and waiting ones share a commit.
+"""The one OS thread of the database: SQLite has one writer, so transactions queue, and waiting ones share a commit.
 
-One thread is faster than an async driver or a connection pool, and fair, unlike SQLite's busy handler (ADR 0006).
+One OS thread is faster than an async driver or a connection pool, and fair, unlike SQLite's busy handler (ADR 0006).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ MAX_QUEUED_FUNCTIONS = 5_000
 
 @dataclass
 class SqliteExecutor:
-    """Executes functions over a Connection. Several share a transaction, without noticing it.
+    """Executes functions over a Connection. Functions that wait at the same time share a transaction.
 
     A function must be repeatable: it reads and writes through its connection only, and runs again if another one fails.
     """
@@ -41,7 +41,7 @@ class SqliteExecutor:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finish queued functions, end the thread and release the lock."""
+        """Finish queued functions, end the OS thread and release the lock."""
         self._queue.put(None)
         self._thread.join()
         self.engine.dispose()

@@ -55,27 +55,27 @@ class ThreadScan(FrozenModel):
 
 
 def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:
-    """Scan on a connection of its own."""
+    """Scan on one connection, such as one of a command."""
     scan, before = ThreadScan(), None
-    while page := _page(connection, scan, before):
-        scan, before = scan.plus(page, agents), _position(page)
+    while page := _read_page(connection, scan, before):
+        scan, before = scan.plus(page, agents), _last_position(page)
     return scan
 
 
 async def scan_database(database: Database, agents: Collection[str]) -> ThreadScan:
     """Scan in one read per page, so that others are not blocked."""
     scan, before = ThreadScan(), None
-    while page := await database.read(lambda connection: _page(connection, scan, before)):  # noqa: B023 - awaited here
-        scan, before = scan.plus(page, agents), _position(page)
+    while page := await database.read(lambda connection: _read_page(connection, scan, before)):  # noqa: B023 - awaited here
+        scan, before = scan.plus(page, agents), _last_position(page)
     return scan
 
 
-def _page(connection: Connection, scan: ThreadScan, before: tuple[datetime, str] | None) -> list[ThreadState]:
+def _read_page(connection: Connection, scan: ThreadScan, before: tuple[datetime, str] | None) -> list[ThreadState]:
     limit = min(PAGE_SIZE, MAX_SCANNED - scan.scanned)
     return list_thread_states(connection, limit=limit, before=before) if limit > 0 else []
 
 
-def _position(page: list[ThreadState]) -> tuple[datetime, str] | None:
+def _last_position(page: list[ThreadState]) -> tuple[datetime, str] | None:
     """Return the position of the last thread in the order of lists."""
     last = page[-1]
     return None if last.created_at is None else (last.created_at, last.thread_id)

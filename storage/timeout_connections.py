@@ -56,7 +56,7 @@ class TimeoutAsyncConnection(AsyncConnection):
 def create_timeout_engine(
     url: str, response_timeout_seconds: float, *, name: str, size: int, **settings: str
 ) -> Engine:
-    """Return an engine with at most `size` such connections; `name` is shown in pg_stat_activity."""
+    """Return an engine with at most `size` TimeoutConnections; `name` is shown in pg_stat_activity."""
     options = {**connect_arguments(url, **settings), "application_name": name}
     engine = create_engine(psycopg_url(url), pool_size=size, max_overflow=0, connect_args=options)
     event.listen(

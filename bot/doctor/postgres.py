@@ -64,7 +64,7 @@ async def _inspect_with_timeout(
             return info, work, await list_stalled_jobs(url) if work else []
     except TimeoutError as error:
         raise StoreUnavailable(
-            f"the database did not answer within {timeout_seconds:g} s: check that it runs"
+            f"the database did not answer within {timeout_seconds:g} s: check that it is running"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Changes to Procrastinate's queries and notifications in cases in which a job would be left waiting."""
+"""Procrastinate's connector and job manager, changed where a job would be left waiting or locked."""
 
 import json
 from collections import defaultdict
@@ -38,22 +38,22 @@ class NotificationCounter:
 
     unhandled: int = 0
     _is_draining: bool = False
-    _found_job: bool = False
+    _has_found_job: bool = False
 
     def may_skip_fetch(self) -> bool:
         """Return whether the next fetch would find nothing: one notification was answered by one job.
 
         After a fetch without a notification, jobs are fetched until there are none.
         """
-        can_skip = self._found_job and not self.unhandled and not self._is_draining
+        can_skip = self._has_found_job and not self.unhandled and not self._is_draining
         self._is_draining = not can_skip and (self._is_draining or not self.unhandled)
-        self._found_job = False
+        self._has_found_job = False
         return can_skip
 
     def record_fetch(self, unhandled_before: int, *, has_job: bool) -> bool:
         """Record a fetch and the number of notifications before it. Returns whether no further fetch is needed."""
         self.unhandled -= min(unhandled_before, 1) if has_job else unhandled_before
-        self._found_job, self._is_draining = has_job, self._is_draining and has_job
+        self._has_found_job, self._is_draining = has_job, self._is_draining and has_job
         return has_job or not self.unhandled
 
 

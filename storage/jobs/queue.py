@@ -13,7 +13,7 @@ from storage.write_batch import WriteBatch
 Queue = Literal["advance", "deliver", "timer"]
 QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
 POLLED_QUEUES: tuple[Queue, ...] = ("timer",)
-"""Queues that are polled and not notified, since their jobs are scheduled for later."""
+"""Queues that are polled without notifications, since their jobs are scheduled for later."""
 
 _DEFER = text(
     "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz) "
@@ -40,7 +40,7 @@ class Job:
 
 
 class RetryLater(Exception):
-    """Raised by a job handler to run the job again at `retry_at`, in its place in the order."""
+    """Raised by a job handler to run the job again at `retry_at`, before later jobs with its lock."""
 
     def __init__(self, retry_at: datetime) -> None:
         super().__init__()

@@ -107,7 +107,7 @@ class JobWorker:
         """Take no more jobs, and wait for those that run."""
         self._is_stopping = True
         for worker in self._workers.values():
-            worker.stop()  # type: ignore[no-untyped-call]  # as with run
+            worker.stop()  # type: ignore[no-untyped-call]  # Procrastinate declares no types here
         await self._wait_for_tasks(self._queue_tasks)
         for task in self._recovery_tasks:
             task.cancel()

@@ -109,9 +109,9 @@ async def test_stopped_server_is_reported_and_used_again_later(
     separate_server.stop()
     try:
         for _ in range(2):
-            with pytest.raises(StoreUnavailable, match="the database does not answer: check that it runs"):
+            with pytest.raises(StoreUnavailable, match="the database does not answer: check that it is running"):
                 await database.transaction(add("meanwhile"))
-        with pytest.raises(StoreUnavailable, match="the database does not answer: check that it runs"):
+        with pytest.raises(StoreUnavailable, match="the database does not answer: check that it is running"):
             Database.open(url)
     finally:
         separate_server.start()
@@ -374,7 +374,7 @@ def create_migrated_database(server: PostgresServer) -> str:
         ({"username": "guarded", "password": None}, "refuses the password: check DATABASE_URL"),
         ({"username": "nobody", "password": SECRET}, "does not know this user: check DATABASE_URL"),
         ({"database": "nowhere", "password": SECRET}, "there is no such database: create it, or check DATABASE_URL"),
-        ({"host": "127.0.0.1", "port": 1, "password": SECRET, "query": {}}, "does not answer: check that it runs"),
+        ({"host": "127.0.0.1", "port": 1, "password": SECRET, "query": {}}, "does not answer: check that it is running"),
         ({"query": {"sslmode": "never"}, "password": SECRET}, "DATABASE_URL has an invalid option"),
         ({"query": {"unknown": "1"}, "password": SECRET}, "DATABASE_URL has an invalid option"),
     ],

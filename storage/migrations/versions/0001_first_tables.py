@@ -10,8 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_WAKING = sa.text("wake_at IS NOT NULL")
-_UNFINISHED = sa.text("unfinished")
+_HAS_WAKE_TIME = sa.text("wake_at IS NOT NULL")
+_IS_UNFINISHED = sa.text("unfinished")
 
 
 def upgrade() -> None:
@@ -28,8 +28,10 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
     )
     op.create_index("thread_by_status", "thread", ["status", "created_at"])
-    op.create_index("thread_by_wake", "thread", ["wake_at"], sqlite_where=_WAKING, postgresql_where=_WAKING)
-    op.create_index("thread_unfinished", "thread", ["id"], sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)
+    op.create_index(
+        "thread_by_wake", "thread", ["wake_at"], sqlite_where=_HAS_WAKE_TIME, postgresql_where=_HAS_WAKE_TIME
+    )
+    op.create_index("thread_unfinished", "thread", ["id"], sqlite_where=_IS_UNFINISHED, postgresql_where=_IS_UNFINISHED)
     op.create_index("thread_by_age", "thread", ["created_at", "id"])
     op.create_table(
         "event",

@@ -59,7 +59,7 @@ def downgrade() -> None:
 
 
 def _run(script: str) -> None:
-    """Execute a script by the driver's cursor: its percent signs and colons are no placeholders."""
+    """Execute a script with the driver's cursor, for which percent signs and colons are not placeholders."""
     cursor = op.get_bind().connection.cursor()
     cursor.execute(script)
     cursor.close()

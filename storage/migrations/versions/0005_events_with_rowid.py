@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _COLUMNS = "thread_id, seq, type, v, at, actor, data"
-_MADE = """
+_CREATE_TABLE = """
 CREATE TABLE event_anew (
     thread_id VARCHAR NOT NULL,
     seq INTEGER NOT NULL,
@@ -35,11 +35,11 @@ def downgrade() -> None:
 
 
 def _copy(options: str) -> None:
-    """Copy all events to a table with these options. The space of the old table stays in the file for reuse."""
+    """Copy all events to a table with these options. The file keeps the space of the old table for reuse."""
     if op.get_context().dialect.name != "sqlite":
         return
     for statement in (
-        _MADE + options,
+        _CREATE_TABLE + options,
         f"INSERT INTO event_anew ({_COLUMNS}) SELECT {_COLUMNS} FROM event ORDER BY thread_id, seq",  # noqa: S608 - constant column names
         "DROP TABLE event",
         "ALTER TABLE event_anew RENAME TO event",

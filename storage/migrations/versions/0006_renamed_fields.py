@@ -49,58 +49,58 @@ def _rename_fields(names: Mapping[str, _Renames]) -> None:
     """Rename in both directions: `names` maps a kind of object to the new name of each of its fields."""
     renamer = _Renamer(names)
     events = {
-        "RequestOpened": lambda data: _with_part(data, "request", renamer.request),
-        "RequestShown": lambda data: _with_part(data, "receipt", renamer.receipt),
-        "MessageSent": lambda data: _with_part(data, "receipt", renamer.receipt),
-        "ReplyChosen": lambda data: _with_part(data, "draft", renamer.receipt),
+        "RequestOpened": lambda data: _apply_to_part(data, "request", renamer.rename_request),
+        "RequestShown": lambda data: _apply_to_part(data, "receipt", renamer.rename_receipt),
+        "MessageSent": lambda data: _apply_to_part(data, "receipt", renamer.rename_receipt),
+        "ReplyChosen": lambda data: _apply_to_part(data, "draft", renamer.rename_receipt),
     }
     for event_type, rename in events.items():
         _rewrite("event", ("thread_id", "seq"), "data", rename, event_type)
-    _rewrite("request", ("id",), "data", renamer.request)
-    _rewrite("outbox", ("thread_id", "key"), "message", renamer.effect)
+    _rewrite("request", ("id",), "data", renamer.rename_request)
+    _rewrite("outbox", ("thread_id", "key"), "message", renamer.rename_effect)
 
 
 class _Renamer:
-    """The stored objects that have renamed fields. Each method returns the object with its new field names."""
+    """Renames the fields of stored objects. Each method returns a copy of its object with the new field names."""
 
     def __init__(self, names: Mapping[str, _Renames]) -> None:
         self._names = names
         self._started = "started" if "begun" in names["receipt"] else "begun"
         self._replaces = "replaces" if "replacing" in names["effect"] else "replacing"
 
-    def request(self, request: _Json) -> _Json:
-        """A request: its own fields, and the receipt of each of its cards."""
-        return _with_items(_renamed(request, self._names["request"]), "cards", self._posted_card)
+    def rename_request(self, request: _Json) -> _Json:
+        """Rename the fields of a request and of the receipt of each of its cards."""
+        return _apply_to_items(_rename_keys(request, self._names["request"]), "cards", self._rename_posted_card)
 
-    def receipt(self, receipt: _Json) -> _Json:
-        """The receipt of a channel: its own fields, and those of the conversation that its message started."""
-        return _with_part(_renamed(receipt, self._names["receipt"]), self._started, self._conversation)
+    def rename_receipt(self, receipt: _Json) -> _Json:
+        """Rename the fields of a receipt and of the conversation that its message started."""
+        return _apply_to_part(_rename_keys(receipt, self._names["receipt"]), self._started, self._rename_conversation)
 
-    def effect(self, effect: _Json) -> _Json:
-        """An order to send a message: the card in the message, and the receipt of the message it replaces."""
-        renamed = _with_part(_renamed(effect, self._names["effect"]), self._replaces, self.receipt)
-        return _with_part(renamed, "message", lambda message: _with_part(message, "card", self._card))
+    def rename_effect(self, effect: _Json) -> _Json:
+        """Rename the fields of a SendMessage effect, of its card, and of the receipt of the message it replaces."""
+        renamed = _apply_to_part(_rename_keys(effect, self._names["effect"]), self._replaces, self.rename_receipt)
+        return _apply_to_part(renamed, "message", lambda message: _apply_to_part(message, "card", self._rename_card))
 
-    def _posted_card(self, posted: _Json) -> _Json:
-        return _with_part(posted, "receipt", self.receipt)
+    def _rename_posted_card(self, posted: _Json) -> _Json:
+        return _apply_to_part(posted, "receipt", self.rename_receipt)
 
-    def _conversation(self, conversation: _Json) -> _Json:
-        return _renamed(conversation, self._names["conversation"])
+    def _rename_conversation(self, conversation: _Json) -> _Json:
+        return _rename_keys(conversation, self._names["conversation"])
 
-    def _card(self, card: _Json) -> _Json:
-        return _renamed(card, self._names["card"])
+    def _rename_card(self, card: _Json) -> _Json:
+        return _rename_keys(card, self._names["card"])
 
 
-def _renamed(value: _Json, names: _Renames) -> _Json:
+def _rename_keys(value: _Json, names: _Renames) -> _Json:
     return {names.get(key, key): item for key, item in value.items()}
 
 
-def _with_part(value: _Json, key: str, rename: Callable[[_Json], _Json]) -> _Json:
+def _apply_to_part(value: _Json, key: str, rename: Callable[[_Json], _Json]) -> _Json:
     part = value.get(key)
     return {**value, key: rename(part)} if isinstance(part, dict) else value
 
 
-def _with_items(value: _Json, key: str, rename: Callable[[_Json], _Json]) -> _Json:
+def _apply_to_items(value: _Json, key: str, rename: Callable[[_Json], _Json]) -> _Json:
     items = value.get(key)
     if not isinstance(items, list):
         return value
@@ -127,14 +127,14 @@ def _rewrite(
         changes = [
             {"rewritten": text, **{f"key_{name}": row[index] for index, name in enumerate(key)}}
             for row in page
-            if (text := _rewritten(row[-1], rename)) != row[-1]
+            if (text := _rewrite_json(row[-1], rename)) != row[-1]
         ]
         if changes:
             bind.execute(update, changes)
 
 
-def _rewritten(text: str, rename: Callable[[_Json], _Json]) -> str:
-    """Return the JSON text with renamed fields; a text that is no JSON object stays as it is."""
+def _rewrite_json(text: str, rename: Callable[[_Json], _Json]) -> str:
+    """Return the JSON text with renamed fields; a text that is not a JSON object is returned unchanged."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -136,6 +136,6 @@ def test_unreachable_database_is_reported_without_its_password(folder, command):
     url = "postgresql://bot:correct-horse-battery@127.0.0.1:1/handrail"
     refused = folder.run(command, *ROLE_OPTIONS.get(command, ()), DATABASE_URL=url)
     assert refused.exit_code == 1
-    assert "the database does not answer: check that it runs, and DATABASE_URL" in refused.err
+    assert "the database does not answer: check that it is running and that DATABASE_URL is right" in refused.err
     assert "correct-horse-battery" not in refused.err + refused.out
     assert "Traceback" not in refused.err
