@@ -66,7 +66,7 @@ def events_for_tool_call(
     return (called, *_approval_events(state, called, verdict, stamp))
 
 
-def rejected_call(
+def rejected_tool_call(
     state: ThreadState, step: CallTool, reason: str, stamp: EventStamp, *, agent: Agent, location: str | None = None
 ) -> ToolCalled:
     """Return a call that its preparation rejected at `location` (file and line). It neither asks people nor runs."""
@@ -79,7 +79,7 @@ def rejected_prefetch(
     state: ThreadState, step: CallTool, reason: str, stamp: EventStamp, *, agent: Agent
 ) -> ToolCalled:
     """Return a prefetch call that its preparation rejected; the thread continues without it."""
-    return rejected_call(state, step, reason, stamp, agent=agent).model_copy(update={"prefetched": True})
+    return rejected_tool_call(state, step, reason, stamp, agent=agent).model_copy(update={"prefetched": True})
 
 
 def _delegation_call(
@@ -93,7 +93,7 @@ def _delegation_call(
     problem = _delegation_problem(state, step.agent, agent, agents)
     call = CallTool(tool=ASK_AGENT_INTENT, arguments={"agent": step.agent, "message": step.message})
     if problem is not None:
-        return rejected_call(state, call, problem, stamp, agent=agent)
+        return rejected_tool_call(state, call, problem, stamp, agent=agent)
     allowed = PolicyDecision(answer="allow", rule="asking an agent needs no approval")
     called = _tool_called_event(state, call, allowed, stamp, tool=None)
     return called.model_copy(update={"effect": "read", "prefetch": agents[step.agent].prefetch})

@@ -140,8 +140,8 @@ class ApprovalService:
 
 
 def _is_repeated_approval(request: Request, evaluation: AnswerEvaluation) -> bool:
-    approves = evaluation.answer.decision == "approve" and evaluation.answer.counted
-    return approves and evaluation.status == "open" and evaluation.answer.by in request.approvers
+    is_approval = evaluation.answer.decision == "approve" and evaluation.answer.counted
+    return is_approval and evaluation.status == "open" and evaluation.answer.by in request.approvers
 
 
 def answer_events(

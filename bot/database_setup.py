@@ -85,6 +85,6 @@ def _lock_sqlite(url: str) -> FileLock:
 
 
 def _create_directory(directory: Path) -> None:
-    """Create it for its owner only: it holds all conversations. An error appears when the lock file is opened."""
+    """Create the directory, open to its owner only. Errors are ignored here: opening the lock file reports them."""
     with suppress(OSError):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from bot.ids import Clock, IdGenerator
 from bot.lease import Lease, LeaseExpired
 from bot.log import LogEvent, log
 from bot.missing_agents import missing_agent, pause_without_agent
-from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_call
+from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_model_call
 from bot.reply_streams import ReplyStreams
 from bot.roster import Roster
 from bot.tool_call_outcomes import blocked_reason, final_outcome, idempotency_key, missing_tool_message, outcome_events
@@ -37,9 +37,9 @@ from bot.tool_runner import MAX_TOOL_ATTEMPTS, ToolOutcome, ToolRunner
 
 
 class EventFactory(Protocol):
-    """Builds events from the state read in the transaction and from a stamp with time and new ids."""
+    """Builds events from the current state, read in the transaction, and from a stamp with time and new ids."""
 
-    def __call__(self, now: ThreadState, /, stamp: EventStamp) -> Sequence[KnownEvent]: ...
+    def __call__(self, current: ThreadState, /, stamp: EventStamp) -> Sequence[KnownEvent]: ...
 
 
 MAX_CODE_ATTEMPTS = 10
@@ -64,7 +64,7 @@ class EffectExecutor:
 
     async def _execute(self, effect: WorkEffect, state: ThreadState) -> CommitResult:
         if (missing := missing_agent(effect, state, self.roster.agents)) is not None:
-            return await self._pause_without(missing, effect, state)
+            return await self._pause_without_agent(missing, effect, state)
         match effect:
             case CallModel():
                 return await self._call_model(effect, state)
@@ -79,7 +79,7 @@ class EffectExecutor:
             case _:
                 assert_never(effect)
 
-    async def _pause_without(self, agent: str, effect: WorkEffect, state: ThreadState) -> CommitResult:
+    async def _pause_without_agent(self, agent: str, effect: WorkEffect, state: ThreadState) -> CommitResult:
         """Pause the thread until the agent is configured again and a person resumes it."""
         build = partial(pause_without_agent, agent, tuple(self.roster.agents))
         result = await self._apply_if_wanted(effect, state, build)
@@ -110,13 +110,13 @@ class EffectExecutor:
         if completion.step is None:
             jitter = self.clock.jitter()
             return await self._apply_if_wanted(
-                effect, state, lambda now, stamp: events_for_failed_call(now, completion, stamp, jitter)
+                effect, state, lambda current, stamp: events_for_failed_model_call(current, completion, stamp, jitter)
             )
-        choice = ChosenStep(completion, completion.step, partial_reply_receipt=partial_reply_receipt)
-        if isinstance(choice.step, CallTool):
-            choice = await self._prepare(agent, choice, choice.step, state)
+        chosen_step = ChosenStep(completion, completion.step, partial_reply_receipt=partial_reply_receipt)
+        if isinstance(chosen_step.step, CallTool):
+            chosen_step = await self._prepare(agent, chosen_step, chosen_step.step, state)
         build = partial(events_for_completion, agent=agent, roster=self.roster)
-        return await self._apply_if_wanted(effect, state, lambda now, stamp: build(now, choice, stamp))
+        return await self._apply_if_wanted(effect, state, lambda current, stamp: build(current, chosen_step, stamp))
 
     async def _prepare(self, agent: Agent, chosen_step: ChosenStep, step: CallTool, state: ThreadState) -> ChosenStep:
         """Return the step with the arguments that the tool's `prepare` resolved, or with the reason for a rejection."""
@@ -128,7 +128,7 @@ class EffectExecutor:
                 agent, tool, step.arguments, f"{state.thread_id}:{state.version}"
             )
         except ToolCallError as error:
-            return replace(chosen_step, rejection=error.message, where=error.where)
+            return replace(chosen_step, rejection=error.message, rejection_location=error.where)
         return replace(chosen_step, step=step.model_copy(update={"arguments": arguments}))
 
     async def _prefetch(self, effect: Prefetch, state: ThreadState) -> CommitResult:
@@ -137,29 +137,33 @@ class EffectExecutor:
         try:
             step = step.model_copy(update={"arguments": _prefetch_arguments(agent, effect.tool)})
         except InvalidArguments as error:
-            why = f"{error}; only tools without required arguments can be prefetched"
+            reason = f"{error}; only tools without required arguments can be prefetched"
             return await self._apply_if_wanted(
-                effect, state, lambda now, stamp: (rejected_prefetch(now, step, why, stamp, agent=agent),)
+                effect, state, lambda current, stamp: (rejected_prefetch(current, step, reason, stamp, agent=agent),)
             )
         policy = self.roster.policy
         return await self._apply_if_wanted(
             effect,
             state,
-            lambda now, stamp: events_for_tool_call(now, step, stamp, agent=agent, policy=policy, is_prefetch=True),
+            lambda current, stamp: events_for_tool_call(
+                current, step, stamp, agent=agent, policy=policy, is_prefetch=True
+            ),
         )
 
     async def _run_tool(self, effect: RunTool, state: ThreadState) -> CommitResult:
-        found = self._find_tool(effect.call, state)
-        if found is None:
+        agent_and_tool = self._find_tool(effect.call, state)
+        if agent_and_tool is None:
             log(LogEvent.TOOL_MISSING, level="warning", thread_id=state.thread_id, tool=effect.call.tool)
             build = partial(_failed_events, effect.call, missing_tool_message(effect.call))
             return await self._apply_if_wanted(effect, state, build)
-        if effect.call.attempt > 0 and (known := await self._check_earlier_attempt(effect, state, found)) is not None:
-            return known
-        problem = blocked_reason(state, effect.call, found[1], self.roster.policy)
+        if effect.call.attempt > 0:
+            recorded = await self._check_earlier_attempt(effect, state, agent_and_tool)
+            if recorded is not None:
+                return recorded
+        problem = blocked_reason(state, effect.call, agent_and_tool[1], self.roster.policy)
         if problem is not None:
             return await self._apply_if_wanted(effect, state, partial(_failed_events, effect.call, problem))
-        return await self._start_tool(effect, state, *found)
+        return await self._start_tool(effect, state, *agent_and_tool)
 
     def _find_tool(self, call: CurrentCall, state: ThreadState) -> tuple[Agent, Tool] | None:
         agent = self.roster.agents.get(call.agent or state.agent)
@@ -207,8 +211,8 @@ class EffectExecutor:
                 return await run(lease)
             except LeaseExpired:
                 lease = replace(lease, acquired_at=self.clock.monotonic())
-                now = await self.engine.load(state.thread_id, wait_for_commits=True)
-                if not _is_same_attempt(now, state):
+                current = await self.engine.load(state.thread_id, wait_for_commits=True)
+                if not _is_same_attempt(current, state):
                     return None
 
     async def _run_and_check(self, agent: Agent, tool: Tool, call: CurrentCall, key: str, lease: Lease) -> ToolOutcome:
@@ -219,21 +223,21 @@ class EffectExecutor:
         return await self.tool_runner.check(agent, tool, call, key) or outcome
 
     async def _recover_tool(self, effect: RecoverTool, state: ThreadState) -> CommitResult:
-        """Find out how a call ended whose process is gone. The effect class of the tool decides how (ADR 0004)."""
-        found, call = self._find_tool(effect.call, state), effect.call
-        if found is None or call.effect == "once":
-            return await self._record_outcome(state, ToolOutcome("unknown", "the process that ran it ended"))
-        if (known := await self._check_earlier_attempt(effect, state, found)) is not None:
-            return known
+        """Determine the outcome of a call whose process ended, by the effect class of its tool (ADR 0004)."""
+        agent_and_tool, call = self._find_tool(effect.call, state), effect.call
+        if agent_and_tool is None or call.effect == "once":
+            return await self._record_outcome(state, ToolOutcome("unknown", "the process that ran this call ended"))
+        if (recorded := await self._check_earlier_attempt(effect, state, agent_and_tool)) is not None:
+            return recorded
         if call.attempt >= MAX_TOOL_ATTEMPTS:
-            reason = "the process that ran it ended on every attempt"
+            reason = "the process that ran this call ended on every attempt"
             return await self._record_outcome(state, ToolOutcome("retry", reason))
-        problem = blocked_reason(state, call, found[1], self.roster.policy)
+        problem = blocked_reason(state, call, agent_and_tool[1], self.roster.policy)
         if state.lifecycle == "cancelled":
             problem = "the thread was cancelled"
         if problem is not None:
             return await self._record_outcome(state, final_outcome(call, ToolOutcome("retry", problem)))
-        return await self._start_tool(effect, state, *found)
+        return await self._start_tool(effect, state, *agent_and_tool)
 
     async def _record_outcome(self, state: ThreadState, tool_outcome: ToolOutcome) -> CommitResult:
         """Record the outcome, unless another worker has recorded one for this attempt or started the next attempt."""
@@ -241,10 +245,10 @@ class EffectExecutor:
         tool = self._find_tool_of_call(state.current_call, state) if state.current_call else None
         is_trusted = tool is not None and tool.trusted_results
 
-        def build(now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
-            if now.current_call is None or not _is_same_attempt(now, state):
+        def build(current: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+            if current.current_call is None or not _is_same_attempt(current, state):
                 return ()
-            return outcome_events(now, now.current_call, tool_outcome, stamp, jitter, is_trusted=is_trusted)
+            return outcome_events(current, current.current_call, tool_outcome, stamp, jitter, is_trusted=is_trusted)
 
         return await self._apply(state.thread_id, build)
 
@@ -254,7 +258,7 @@ class EffectExecutor:
 
     async def _ask_human(self, effect: AskHuman, state: ThreadState) -> CommitResult:
         return await self._apply_if_wanted(
-            effect, state, lambda now, stamp: self._human_request_events(effect, now, stamp)
+            effect, state, lambda current, stamp: self._human_request_events(effect, current, stamp)
         )
 
     def _human_request_events(self, effect: AskHuman, state: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
@@ -267,16 +271,17 @@ class EffectExecutor:
     async def _apply_if_wanted(self, effect: WorkEffect, state: ThreadState, make_events: EventFactory) -> CommitResult:
         """Record the events that `make_events` builds from the current state, unless the effect is no longer needed."""
 
-        def make_if_wanted(now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
-            return make_events(now, stamp) if any(w.key == effect.key for w in next_work(now)) else ()
+        def make_if_wanted(current: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+            is_wanted = any(work.key == effect.key for work in next_work(current))
+            return make_events(current, stamp) if is_wanted else ()
 
         return await self._apply(state.thread_id, make_if_wanted)
 
     async def _apply(self, thread_id: str, make_events: EventFactory) -> CommitResult:
         """Record events with new ids and codes. Retry with others if a code is already in use."""
 
-        def with_decider_names(now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
-            return [add_decider_names(event, self.roster.people) for event in make_events(now, stamp)]
+        def with_decider_names(current: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+            return [add_decider_names(event, self.roster.people) for event in make_events(current, stamp)]
 
         for _ in range(MAX_CODE_ATTEMPTS):
             with suppress(DuplicateCode):
@@ -301,19 +306,19 @@ def _log_model_call(state: ThreadState, completion: Completion) -> None:
     log(LogEvent.MODEL_FAILED, level="warning", thread_id=state.thread_id, outcome=outcome, model=model, reason=reason)
 
 
-def _is_same_attempt(now: ThreadState, expected: ThreadState) -> bool:
+def _is_same_attempt(current: ThreadState, expected: ThreadState) -> bool:
     """Return whether both states have the same running attempt; messages may have arrived in between."""
-    if now.current_call is None or expected.current_call is None:
+    if current.current_call is None or expected.current_call is None:
         return False
     fields = ("call_id", "attempt", "phase", "consecutive_delays")
-    return all(getattr(now.current_call, name) == getattr(expected.current_call, name) for name in fields)
+    return all(getattr(current.current_call, name) == getattr(expected.current_call, name) for name in fields)
 
 
 def _started_events(
-    call: CurrentCall, key: str, attempt: int, _now: ThreadState, stamp: EventStamp
+    call: CurrentCall, key: str, attempt: int, _current: ThreadState, stamp: EventStamp
 ) -> Sequence[KnownEvent]:
     return (ToolStarted(at=stamp.now, actor=ENGINE, call_id=call.call_id, key=key, attempt=attempt),)
 
 
-def _failed_events(call: CurrentCall, error: str, _now: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
+def _failed_events(call: CurrentCall, error: str, _current: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
     return (ToolFailed(at=stamp.now, actor=ENGINE, call_id=call.call_id, error=error, trusted=True),)

@@ -1,4 +1,4 @@
-"""Worker that runs threads in this process. One thread runs serially, different threads run concurrently (ADR 0002)."""
+"""Worker that runs Handrail threads in this process: different threads concurrently, one thread serially (ADR 0002)."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class EmbeddedWorker:
         self._tasks[thread_id] = task
 
     async def stop(self, grace_seconds: float) -> None:
-        """Start no thread; let running ones end within `grace_seconds`, then cancel them until the next start."""
+        """Start no thread. Let running ones end in time, then cancel them; the next start continues them."""
         self._stop_event.set()
         for room_event in self._room_events:
             room_event.set()
@@ -87,27 +87,27 @@ class EmbeddedWorker:
                 self.schedule(thread_id, self._rerun_states.pop(thread_id))
 
     async def _run_with_retries(self, thread_id: str, state: ThreadState | None) -> None:
-        """Run a thread, and retry later if that fails. It holds no slot while it waits."""
+        """Run a thread, and retry later if that fails. The thread holds no slot while it waits."""
         for attempt in count(1):
-            if await self._has_advanced(thread_id, state, attempt):
+            if await self._run_in_slot(thread_id, state, attempt):
                 return
             state = None
             await self._wait_before_retry(attempt)
             if self._stop_event.is_set():
                 return
 
-    async def _has_advanced(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Run a thread and return whether that succeeded. While its tool is busy the thread holds no slot."""
+    async def _run_in_slot(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
+        """Run a thread in a slot and return whether that succeeded. While its tool is busy, the thread has no slot."""
         while True:
             try:
                 async with self._slots:
                     return self._stop_event.is_set() or await self._try_run(thread_id, state, attempt)
-            except NoRoom as busy:
+            except NoRoom as no_room:
                 state = None
-                await self._wait_for_room(busy)
+                await self._wait_for_room(no_room)
 
-    async def _wait_for_room(self, busy: NoRoom) -> None:
-        with busy.room_event() as room_event:
+    async def _wait_for_room(self, no_room: NoRoom) -> None:
+        with no_room.room_event() as room_event:
             self._room_events.add(room_event)
             await self.sleep(self.clock.now() + MAX_WAIT_FOR_ROOM, room_event)
             self._room_events.discard(room_event)

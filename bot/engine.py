@@ -157,20 +157,20 @@ class Engine:
     @contextmanager
     def subscribe(self, thread_id: str) -> Iterator[asyncio.Event]:
         """Yield an asyncio.Event that is set at every commit to the thread."""
-        changed = asyncio.Event()
-        self._subscribers[thread_id].add(changed)
+        commit_event = asyncio.Event()
+        self._subscribers[thread_id].add(commit_event)
         self._has_subscribers.set()
         try:
-            yield changed
+            yield commit_event
         finally:
-            self._subscribers[thread_id].discard(changed)
+            self._subscribers[thread_id].discard(commit_event)
             if not self._subscribers[thread_id]:
                 del self._subscribers[thread_id]
 
     def notify(self, thread_id: str) -> None:
-        """Wake up the subscribers of the thread after a commit, perhaps of another process."""
-        for changed in self._subscribers.get(thread_id, ()):
-            changed.set()
+        """Wake up the subscribers of the thread after a commit, which another process may have made."""
+        for commit_event in self._subscribers.get(thread_id, ()):
+            commit_event.set()
 
     async def watched_threads(self) -> list[str]:
         """Wait until there are subscribers, and return the ids of their threads."""
@@ -194,25 +194,25 @@ class Engine:
     def _append(self, writes: WriteBatch, before: ThreadState, new_events: Sequence[KnownEvent]) -> CommitResult:
         if not new_events:
             return CommitResult(before, before)
-        events, after, touched = self._fold(before, tuple(map(truncate_texts, new_events)))
+        events, after, latest_requests = self._fold(before, tuple(map(truncate_texts, new_events)))
         self.store.append(writes, before, events, after)
-        _write_requests(writes, before, [r for r in touched.values() if r.thread_id == after.thread_id])
+        _write_requests(writes, before, [r for r in latest_requests.values() if r.thread_id == after.thread_id])
         _write_outbox(writes, before, after)
-        commit = CommitResult(before, after, events, touched)
+        commit = CommitResult(before, after, events, latest_requests)
         if self.enqueue_jobs is not None:
             self.enqueue_jobs(writes, commit)
         return commit
 
     def _fold(self, before: ThreadState, events: Events) -> tuple[Events, ThreadState, dict[str, Request]]:
-        """Return the events with their deliveries to pull channels, the state after them, and all changed requests."""
-        state, touched, written = before, dict[str, Request](), list[KnownEvent]()
+        """Return the events with their deliveries to pull channels, the state after them, and the requests by id."""
+        state, latest_requests, all_events = before, dict[str, Request](), list[KnownEvent]()
         while events:
             for event in events:
                 state = reduce(state, event)
-                touched.update({request.id: request for request in state.requests})
-            written += events
-            events = tuple(self._pull_channel_events(state, written[-1].at)) if state.pending_messages else ()
-        return tuple(written), state, touched
+                latest_requests.update({request.id: request for request in state.requests})
+            all_events += events
+            events = tuple(self._pull_channel_events(state, all_events[-1].at)) if state.pending_messages else ()
+        return tuple(all_events), state, latest_requests
 
     def _pull_channel_events(self, state: ThreadState, at: datetime) -> Iterator[KnownEvent]:
         """Yield the deliveries to pull channels, and the escalation events that follow from them."""
@@ -232,15 +232,15 @@ class Engine:
 def _check_readable(state: ThreadState) -> None:
     if state.unreadable is not None:
         raise WrongState(
-            f"thread {state.thread_id} holds an event this Handrail cannot read ({state.unreadable}): "
-            "it is paused; use the version that wrote it",
+            f"thread {state.thread_id} is paused: this version of Handrail cannot read one of its events "
+            f"({state.unreadable}); use the version that wrote that event",
             details={"status": state.status},
         )
 
 
-def _write_requests(writes: WriteBatch, before: ThreadState, touched: Sequence[Request]) -> None:
+def _write_requests(writes: WriteBatch, before: ThreadState, latest_requests: Sequence[Request]) -> None:
     """Write the thread's own requests. The caller has left out those of the parent, which a fork's state also has."""
-    for request in touched:
+    for request in latest_requests:
         known = before.get_request(request.id)
         if known is None:
             insert_request(writes, request)

@@ -59,9 +59,9 @@ def load_or_create_secret(file: Path, variable: str, generate: SecretGenerator =
 def _create_file(file: Path, secret: str) -> None:
     """Write a temporary file and hard-link it: the file appears complete, and the first of several processes wins."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", encoding="ascii") as draft:
-        draft.write(f"{secret}\n")
-        draft.flush()
-        os.fsync(draft.fileno())
+    with NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", encoding="ascii") as temporary_file:
+        temporary_file.write(f"{secret}\n")
+        temporary_file.flush()
+        os.fsync(temporary_file.fileno())
         with suppress(FileExistsError):
-            os.link(draft.name, file)
+            os.link(temporary_file.name, file)

@@ -1,4 +1,4 @@
-"""Heartbeat thread: reports that the process is alive, also while its event loop is busy.
+"""OS thread that reports that the process is alive, also while the event loop is busy.
 
 Other processes take over the work of a process without a heartbeat. A process whose loop is blocked for a while is
 alive: taking over its work would repeat tool calls that have finished. To detect a loop that is blocked for good, the
@@ -21,7 +21,7 @@ MAX_BLOCKED_SECONDS = 120.0
 
 @dataclass
 class HeartbeatThread:
-    """Calls `record_heartbeat` periodically in a thread. Passes its exceptions to `on_error` and continues.
+    """Calls `record_heartbeat` periodically in an OS thread. Passes its exceptions to `on_error` and continues.
 
     `monotonic` returns seconds and, like the event loop, does not advance while the machine is suspended.
     """
@@ -54,13 +54,13 @@ class HeartbeatThread:
 
     def tick(self, loop_thread_id: int) -> None:
         """Record a heartbeat, unless the event loop has been blocked for MAX_BLOCKED_SECONDS."""
-        blocked = self.monotonic() - self._loop_seen_at
-        if blocked < MAX_BLOCKED_SECONDS:
+        blocked_seconds = self.monotonic() - self._loop_seen_at
+        if blocked_seconds < MAX_BLOCKED_SECONDS:
             self._is_silent = False
             self._try_record()
         elif not self._is_silent:
             self._is_silent = True
-            log(LogEvent.LOOP_BLOCKED, level="error", seconds=blocked, trace=_thread_traceback(loop_thread_id))
+            log(LogEvent.LOOP_BLOCKED, level="error", seconds=blocked_seconds, trace=_thread_traceback(loop_thread_id))
 
     def _run(self, loop: asyncio.AbstractEventLoop, loop_thread_id: int) -> None:
         while not self._stop_event.wait(self.interval_seconds):

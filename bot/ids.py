@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from agents.event_stamp import REQUEST_CODE_ALPHABET, REQUEST_CODE_LENGTH, EventStamp
 from bot.lease import seconds_since_boot
 
-_random = random.Random(secrets.randbits(256))  # noqa: S311 - ids and codes are no secrets; a system call for each is slow
+_random = random.Random(secrets.randbits(256))  # noqa: S311 - ids and codes are not secrets; a system call for each would be slow
 
 _random_bits = _random.getrandbits
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"

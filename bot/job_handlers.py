@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 MAX_JOB_ATTEMPTS = 5
 """Attempts after which a thread is paused, because each of them ended its worker process."""
-_POISON_REASON = "running it ended several worker processes; check their logs, then resume the thread"
+_QUARANTINE_REASON = "running this thread ended several worker processes; check their logs, then resume the thread"
 
 
 @dataclass
@@ -140,10 +140,12 @@ class JobHandlers:
         return await self.engine.apply(thread_id, lambda state: due_events(state, now, self.roster.people))
 
     async def _quarantine(self, thread_id: str) -> None:
+        """Pause the thread if it has work."""
+
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             if not next_work(state):
                 return ()
-            return (ThreadPaused(at=self.clock.now(), actor=ENGINE, reason=_POISON_REASON),)
+            return (ThreadPaused(at=self.clock.now(), actor=ENGINE, reason=_QUARANTINE_REASON),)
 
         await self.engine.apply(thread_id, decide)
 

@@ -1,7 +1,8 @@
 """Lease for starting a tool.
 
 If the process stalled for more than LEASE_SECONDS after committing ToolStarted, another worker may have taken over and
-run the tool. It must not start before the log is re-read. The version check alone only prevents stale writes.
+run the tool. This process must then read the log again before it starts the tool. The version check of commits is not
+enough: it prevents stale writes, but not a second run of the tool.
 """
 
 import time
@@ -13,7 +14,7 @@ LEASE_SECONDS = 5.0
 
 
 class LeaseExpired(Exception):
-    """Another worker may have taken over; read the log again before going on."""
+    """Another worker may have taken over the tool call; read the log again before starting the tool."""
 
 
 def seconds_since_boot() -> float:
@@ -29,6 +30,6 @@ class Lease:
     acquired_at: float
 
     def check(self) -> None:
-        """Raise LeaseExpired if the lease is over. Call this right before the tool runs, in its own thread."""
+        """Raise LeaseExpired if the lease is over. Call this right before the tool runs, in its OS thread."""
         if self.monotonic() - self.acquired_at > LEASE_SECONDS:
             raise LeaseExpired

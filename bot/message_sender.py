@@ -35,7 +35,7 @@ class MessageSender:
     clock: Clock
     people: People = field(default_factory=People)
     channel_errors: dict[str, str] = field(default_factory=dict)
-    _uncertain: set[str] = field(default_factory=set)
+    _uncertain_keys: set[str] = field(default_factory=set)
 
     async def send(self, outbox_message: OutboxMessage) -> KnownEvent:
         """Send the message and return the event to record. Raises Retryable when the channel is unavailable."""
@@ -68,7 +68,7 @@ class MessageSender:
     async def _send_on_channel(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
         effect = outbox_message.effect
         key = f"{outbox_message.thread_id}:{effect.key}"  # the key of an effect is unique only within its thread
-        maybe_sent = outbox_message.maybe_sent or key in self._uncertain
+        maybe_sent = outbox_message.maybe_sent or key in self._uncertain_keys
         try:
             receipt = await channel.send(
                 effect.to, effect.message, key=key, replaces=effect.replaces, maybe_sent=maybe_sent
@@ -83,13 +83,13 @@ class MessageSender:
             )
             raise Unavailable(str(error), retry_after=MISCONFIGURED_RETRY_SECONDS) from error
         except Permanent:
-            self._uncertain.discard(key)
+            self._uncertain_keys.discard(key)
             raise
         except Exception as error:
             if isinstance(error, DeliveryUncertain) or not isinstance(error, Retryable):
-                self._uncertain.add(key)
+                self._uncertain_keys.add(key)
             raise
-        self._uncertain.discard(key)
+        self._uncertain_keys.discard(key)
         self.channel_errors.pop(f"channel:{channel.scheme}", None)
         return receipt
 

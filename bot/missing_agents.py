@@ -23,16 +23,16 @@ def missing_agent(effect: WorkEffect, state: ThreadState, known: Collection[str]
 
 
 def pause_without_agent(
-    name: str, known: Collection[str], state: ThreadState, moment: EventStamp
+    name: str, known: Collection[str], state: ThreadState, stamp: EventStamp
 ) -> tuple[KnownEvent, ...]:
-    """Return a pause, and a reply that says which agent is missing and what to do."""
+    """Return a reply that says which agent is missing and what to do, and a pause."""
     reason = (
         f"the agent {escape_hidden_characters(name)} does not exist here any more (there are: {', '.join(known)}). "
         f"Ask your operator to add it again under this name, then resume this thread"
     )
     text = f"I am paused: {reason} with `handrail threads resume {state.thread_id}`. Nothing is lost meanwhile."
-    reply = ReplyChosen(at=moment.now, actor=ENGINE, text=text)
-    return (reply, ThreadPaused(at=moment.now, actor=ENGINE, reason=reason))
+    reply = ReplyChosen(at=stamp.now, actor=ENGINE, text=text)
+    return (reply, ThreadPaused(at=stamp.now, actor=ENGINE, reason=reason))
 
 
 def _required_agent(effect: WorkEffect, state: ThreadState) -> str | None:

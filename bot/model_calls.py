@@ -10,7 +10,7 @@ from agents.agent import Agent
 from agents.completion import Completion, CompletionOutcome
 from agents.event_stamp import EventStamp
 from agents.events import KnownEvent, ReplyChosen, RequestOpened, StepChosen, StepRejected, ThreadPaused
-from agents.interpret import events_for_step, rejected_call
+from agents.interpret import events_for_step, rejected_tool_call
 from agents.messages import Provenance, Receipt
 from agents.request_factory import agent_address, help_request
 from agents.state import ThreadState
@@ -19,7 +19,7 @@ from bot.roster import Roster
 from bot.tool_runner import next_retry_at
 
 MAX_MODEL_OUTAGE = timedelta(minutes=30)
-"""Time for which an unavailable model is retried, across restarts. Then a person is asked."""
+"""Time for which calls of an unavailable model are retried, across restarts, before a person is asked for help."""
 
 OUTAGE_NOTICE_DELAY = timedelta(seconds=5)
 """Shorter outages are not announced: they end before a person could react."""
@@ -32,23 +32,24 @@ _AUTH_FAILED_ADVICE = "Check OPENAI_API_KEY and the account at the model's provi
 class ChosenStep:
     """A step chosen by the model, with its arguments prepared by the tool.
 
-    `rejection` is why the preparation failed, at file and line `where`; the call is then rejected before an approval.
-    `partial_reply_receipt` is where the channel shows the partial reply, which the final reply replaces.
+    `rejection` is the reason why the tool's `prepare` failed, and `rejection_location` the file and line: such a tool
+    call is rejected before an approval. `partial_reply_receipt` says where the channel shows the partial reply, which
+    the final reply replaces.
     """
 
     completion: Completion
     step: Step
     rejection: str | None = None
     partial_reply_receipt: Receipt | None = None
-    where: str | None = None
+    rejection_location: str | None = None
 
 
 def events_for_completion(
-    state: ThreadState, choice: ChosenStep, stamp: EventStamp, *, agent: Agent, roster: Roster
+    state: ThreadState, chosen_step: ChosenStep, stamp: EventStamp, *, agent: Agent, roster: Roster
 ) -> Sequence[KnownEvent]:
-    """Return the chosen step and the events that follow from it."""
-    completion, step = choice.completion, choice.step
-    event = StepChosen(
+    """Return the event of the chosen step and the events that follow from it."""
+    completion, step = chosen_step.completion, chosen_step.step
+    step_event = StepChosen(
         at=stamp.now,
         actor=agent_address(state),
         provenance=Provenance.MODEL,
@@ -59,60 +60,65 @@ def events_for_completion(
         usage=completion.usage,
         based_on=state.version,
     )
-    if choice.rejection is not None and isinstance(step, CallTool):
-        return (event, rejected_call(state, step, choice.rejection, stamp, agent=agent, location=choice.where))
+    if chosen_step.rejection is not None and isinstance(step, CallTool):
+        reason, location = chosen_step.rejection, chosen_step.rejection_location
+        return (step_event, rejected_tool_call(state, step, reason, stamp, agent=agent, location=location))
     events = events_for_step(state, step, stamp, agent=agent, policy=roster.policy, agents=roster.agents)
-    return (event, *(_with_step_context(e, event, choice) for e in events))
+    return (step_event, *(_add_step_context(event, step_event, chosen_step) for event in events))
 
 
-def _with_step_context(event: KnownEvent, step: StepChosen, choice: ChosenStep) -> KnownEvent:
-    """Add to a reply where its partial reply is shown, and to a request the reasoning of the agent."""
+def _add_step_context(event: KnownEvent, step_event: StepChosen, chosen_step: ChosenStep) -> KnownEvent:
+    """Add the receipt of the partial reply to a reply, and the reasoning of the agent to a request."""
     if isinstance(event, ReplyChosen):
-        return event.model_copy(update={"draft": choice.partial_reply_receipt})
+        return event.model_copy(update={"draft": chosen_step.partial_reply_receipt})
     if isinstance(event, RequestOpened):
-        context = {"reasoning": step.reasoning, "filled_in": _prepared_argument_names(choice)}
+        context = {"reasoning": step_event.reasoning, "filled_in": _prepared_argument_names(chosen_step)}
         return event.model_copy(update={"request": event.request.model_copy(update=context)})
     return event
 
 
-def _prepared_argument_names(choice: ChosenStep) -> tuple[str, ...]:
-    """Return the names of arguments whose values come from preparation and not from the model."""
-    chosen_step, prepared = choice.completion.step, choice.step
-    if not (isinstance(chosen_step, CallTool) and isinstance(prepared, CallTool)):
+def _prepared_argument_names(chosen_step: ChosenStep) -> tuple[str, ...]:
+    """Return the names of arguments whose values come from the tool's `prepare` and not from the model."""
+    original, prepared = chosen_step.completion.step, chosen_step.step
+    if not (isinstance(original, CallTool) and isinstance(prepared, CallTool)):
         return ()
-    given = chosen_step.arguments
-    return tuple(name for name, value in prepared.arguments.items() if given.get(name) != value)
+    return tuple(name for name, value in prepared.arguments.items() if original.arguments.get(name) != value)
 
 
-def events_for_failed_call(
+def events_for_failed_model_call(
     state: ThreadState, completion: Completion, stamp: EventStamp, jitter: float
 ) -> Sequence[KnownEvent]:
-    """Return the events of a model call without a step.
+    """Return the events of a model call that ended without a step.
 
-    A repairable error goes back to the model, an outage is retried later, an authentication error pauses the thread,
-    and any other error is put to a person.
+    A repairable error goes back to the model, an unavailable model is called again later, an authentication error
+    pauses the thread, and any other error opens a request for help.
     """
     outcome = completion.outcome
     if outcome.is_retryable:
-        return _retry_or_ask(state, completion, stamp, jitter)
-    rejected = _step_rejected(completion, stamp)
+        return _outage_events(state, completion, stamp, jitter)
+    rejection = _step_rejection(completion, stamp)
     if outcome.is_repairable:
-        return (rejected,)
+        return (rejection,)
     if outcome is CompletionOutcome.AUTH_FAILED:
-        return (rejected, *_pause_events(completion, stamp))
-    return (rejected, help_request(state, f"The model gave no answer: {describe_failure(completion)}.", stamp))
+        return (rejection, *_pause_events(completion, stamp))
+    return (rejection, help_request(state, f"The model gave no answer: {describe_failure(completion)}.", stamp))
 
 
 def describe_failure(completion: Completion) -> str:
-    """Return why a call ended without a step, as a person should read it."""
+    """Return why a model call ended without a step, as a text for people."""
     detail = completion.detail.rstrip(". ")
     if completion.outcome is CompletionOutcome.REFUSED:
         return f"it refused with this message: {detail}"
     return detail or str(completion.outcome)
 
 
-def _retry_or_ask(state: ThreadState, completion: Completion, stamp: EventStamp, jitter: float) -> Sequence[KnownEvent]:
-    """Retry an unavailable model later. Announce a longer outage once; ask a person after MAX_MODEL_OUTAGE."""
+def _outage_events(
+    state: ThreadState, completion: Completion, stamp: EventStamp, jitter: float
+) -> Sequence[KnownEvent]:
+    """Return the rejection with the time of the next call. After MAX_MODEL_OUTAGE, request help instead.
+
+    An outage of at least OUTAGE_NOTICE_DELAY is announced once.
+    """
     since = state.outage.since if state.outage else stamp.now
     end = since + MAX_MODEL_OUTAGE
     retry_after = completion.retry_after
@@ -120,15 +126,15 @@ def _retry_or_ask(state: ThreadState, completion: Completion, stamp: EventStamp,
     if retry_after is None or stamp.now + timedelta(seconds=retry_after) <= end:
         retry_at = min(retry_at, end)
     if stamp.now >= end or retry_at > end:
-        return (_step_rejected(completion, stamp), _help_request(state, completion, stamp))
+        return (_step_rejection(completion, stamp), _outage_help_request(state, completion, stamp))
     is_announced = state.outage is not None and state.outage.is_announced
     is_long = retry_at - since >= OUTAGE_NOTICE_DELAY or completion.outcome is CompletionOutcome.TIMEOUT
     must_announce = is_long and not is_announced
-    rejected = _step_rejected(completion, stamp, retry_at=retry_at, announced=must_announce or None)
-    return (rejected, _outage_reply(completion, stamp)) if must_announce else (rejected,)
+    rejection = _step_rejection(completion, stamp, retry_at=retry_at, announced=must_announce or None)
+    return (rejection, _outage_reply(completion, stamp)) if must_announce else (rejection,)
 
 
-def _step_rejected(completion: Completion, stamp: EventStamp, **fields: Any) -> StepRejected:
+def _step_rejection(completion: Completion, stamp: EventStamp, **fields: Any) -> StepRejected:
     return StepRejected(
         at=stamp.now,
         actor=ENGINE,
@@ -149,17 +155,20 @@ def _outage_reply(completion: Completion, stamp: EventStamp) -> ReplyChosen:
     return ReplyChosen(at=stamp.now, actor=ENGINE, text=text)
 
 
-def _help_request(state: ThreadState, completion: Completion, stamp: EventStamp) -> KnownEvent:
-    waited = round((stamp.now - state.outage.since).total_seconds() / 60) if state.outage else 0
-    problem = f"The model has not responded for {waited} minutes" if waited else "The model is not responding"
-    wait_minutes = max(1, round((completion.retry_after or 0) / 60))
-    later = f" It can be called again in about {wait_minutes} min." if completion.retry_after else ""
-    question = f"{problem}: {describe_failure(completion)}.{later} Answer this request and I will try again."
+def _outage_help_request(state: ThreadState, completion: Completion, stamp: EventStamp) -> KnownEvent:
+    waited_minutes = round((stamp.now - state.outage.since).total_seconds() / 60) if state.outage else 0
+    problem = (
+        f"The model has not responded for {waited_minutes} minutes" if waited_minutes else "The model is not responding"
+    )
+    retry_minutes = max(1, round((completion.retry_after or 0) / 60))
+    limit = f" The model accepts calls again in about {retry_minutes} min." if completion.retry_after else ""
+    advice = "Send any answer to this request, and I will call the model again."
+    question = f"{problem}: {describe_failure(completion)}.{limit} {advice}"
     return help_request(state, question, stamp)
 
 
 def _pause_events(completion: Completion, stamp: EventStamp) -> Sequence[KnownEvent]:
-    """Pause the thread. A person in it could not help: the operator has to change the configuration first."""
+    """Return a reply and a pause of the thread: only the operator, by a change of the configuration, can help."""
     reason = (
         f"{describe_failure(completion)}. {completion.operator_hint or _AUTH_FAILED_ADVICE}, then resume this thread"
     )

@@ -74,10 +74,10 @@ def build_bot(settings: Settings, database: Database, role: ProcessRole, *, may_
     roster = build_roster(settings, configuration, may_use_sample=may_use_sample)
     assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
-    external = open_external_channels(settings)
-    channels = channels_by_scheme((*CHANNELS, *(opened.channel for opened in external)))
+    external_channels = open_external_channels(settings)
+    channels = channels_by_scheme((*CHANNELS, *(external.channel for external in external_channels)))
     bot = bootstrap(database, roster, model, channels, assignment=assignment)
-    bot.closers += [opened.close for opened in external]
+    bot.closers += [external.close for external in external_channels]
     return bot
 
 
@@ -114,7 +114,9 @@ def install_signal_handlers(signals: tuple[int, ...], stop: Callable[[], None]) 
     def handle_signal(number: int) -> None:
         nonlocal is_stopping
         if is_stopping:
-            os._exit(128 + number)  # the status that shells report; unfinished work is continued by others
+            os._exit(
+                128 + number
+            )  # the status that shells report; other processes or the next start continue unfinished work
         is_stopping = True
         stop()
 
@@ -123,7 +125,7 @@ def install_signal_handlers(signals: tuple[int, ...], stop: Callable[[], None]) 
 
 
 def exit_if_threads_hang() -> None:
-    """Exit although a tool still runs in a thread, which would delay the end. The next start finds out what it did."""
+    """Exit at once if a tool runs in an OS thread, for which Python would wait. The next start recovers the call."""
     if threading.active_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -37,7 +37,7 @@ class QueueBackend:
     _running_tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> None:
-        handlers = {queue: self._cancellable(queue) for queue in self.queues}
+        handlers = {queue: self._make_cancellable(queue) for queue in self.queues}
         config = QueueConfig(handlers, self.queues, self.handlers.run_cleanup)
         supervise = partial(self.supervisor.supervise, stop_event=self.handlers.stop_event)
         callbacks = WorkerCallbacks(_log_database_error, _log_jobs_taken_over, self._wait_before_retry, supervise)
@@ -51,11 +51,11 @@ class QueueBackend:
         if self._job_worker is None or self._sweep_task is None:
             return
         self._sweep_task.cancel()
-        stopping = asyncio.create_task(self._job_worker.stop())
-        await asyncio.wait([stopping], timeout=grace_seconds)
+        stop_task = asyncio.create_task(self._job_worker.stop())
+        await asyncio.wait([stop_task], timeout=grace_seconds)
         for task in self._running_tasks:
             task.cancel()
-        await stopping
+        await stop_task
         self._job_worker = None
 
     @property
@@ -67,8 +67,8 @@ class QueueBackend:
         """The ids of the job workers of this process, for its heartbeat."""
         return [] if self._job_worker is None else self._job_worker.worker_ids
 
-    def _cancellable(self, queue: Queue) -> JobHandler:
-        """Return the queue's handler, run in a task. If `stop` cancels the task, the job is put back into the queue."""
+    def _make_cancellable(self, queue: Queue) -> JobHandler:
+        """Return a handler that runs that of the queue in a task. If `stop` cancels the task, the job is requeued."""
         handle: JobHandler = getattr(self.handlers, queue)
 
         async def handle_in_task(job: RunningJob) -> None:

@@ -35,7 +35,7 @@ _DISABLED_WHEN_EMPTY = frozenset({"SMTP_LISTEN"})
 _AGENT_VARIABLES = frozenset({"DEPLOY_REPO"})
 
 
-def _parsed_with(parse: Callable[[str], Any]) -> BeforeValidator:
+def _parse_with(parse: Callable[[str], Any]) -> BeforeValidator:
     """Return a validator that parses text and passes a value that is already parsed."""
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         description="signs links and codes; empty: generated at the first start in .handrail/secret-key",
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
-    handrail_api_tokens: Annotated[tuple[ApiToken, ...], _parsed_with(parse_api_tokens)] = Field(
+    handrail_api_tokens: Annotated[tuple[ApiToken, ...], _parse_with(parse_api_tokens)] = Field(
         (),
         validate_default=True,
         description="API tokens, name:token[:person[:scope+scope]], comma separated; empty: .handrail/api-token",
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     twilio_account_sid: Annotated[str, AfterValidator(values.validate_account_sid)] | None = Field(
         None, description="the Twilio account that sends SMS", examples=["AC and 32 hexadecimal digits"]
     )
-    twilio_auth_token: Annotated[tuple[SecretStr, ...], _parsed_with(values.parse_auth_tokens)] = Field(
+    twilio_auth_token: Annotated[tuple[SecretStr, ...], _parse_with(values.parse_auth_tokens)] = Field(
         (), description="its token; during a rotation two, comma separated", examples=["token or new-token,old-token"]
     )
     twilio_from: Annotated[str, AfterValidator(values.validate_sender)] | None = Field(
@@ -145,12 +145,12 @@ class Settings(BaseSettings):
         description="the bot's mail address; replies go to name+token@domain",
         examples=["bot@example.com"],
     )
-    smtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
+    smtp_listen: Annotated[ListenAddress | None, _parse_with(values.parse_listen_address)] = Field(
         ListenAddress(host="127.0.0.1", port=2525),
         description="address to receive mail by SMTP; empty: disabled",
         examples=["127.0.0.1:2525"],
     )
-    lmtp_listen: Annotated[ListenAddress | None, _parsed_with(values.parse_listen_address)] = Field(
+    lmtp_listen: Annotated[ListenAddress | None, _parse_with(values.parse_listen_address)] = Field(
         None, description="address to receive mail by LMTP; empty: disabled", examples=["127.0.0.1:2424"]
     )
     smtp_url: Annotated[SecretStr, AfterValidator(urls.validate_smtp_url)] | None = Field(
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
         examples=["git@github.com:example/service.git"],
     )
 
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _parsed_with(str.lower)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _parse_with(str.lower)] = Field(
         "info", description="debug, info, warning or error", examples=["info"]
     )
     log_format: Literal["console", "json"] | None = Field(
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         description="the API token of the command line; empty: the content of .handrail/api-token",
         examples=["one of the tokens in HANDRAIL_API_TOKENS of that server"],
     )
-    no_color: Annotated[bool, _parsed_with(bool)] = Field(
+    no_color: Annotated[bool, _parse_with(bool)] = Field(
         False, description="any value disables colours (no-color.org)", examples=["1"]
     )
 
@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         *_: Any,
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Disable pydantic's own sources: `load_settings` merges the variables, without expansion and empty ones."""
+        """Disable pydantic's own sources: `load_settings` merges the variables, expands none and omits empty ones."""
         return (init_settings,)
 
     @field_validator("secret_key")

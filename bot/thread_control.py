@@ -89,7 +89,8 @@ class ThreadControl:
         state_at_fork = await fold_until_version(self.engine.database, thread_id, at_seq)
         if state_at_fork.unreadable is not None or state_at_fork.version < at_seq:
             raise InvalidInput(
-                f"thread {thread_id} holds events this Handrail cannot read, so it cannot be forked here"
+                f"thread {thread_id} has events that this version of Handrail cannot read; "
+                "fork the thread with the version that wrote them"
             )
         new_id = f"thr_{self.ids.new_id()}"
         forked = ThreadForked(at=self.clock.now(), actor=by, thread_id=new_id, parent=thread_id, at_seq=at_seq)

@@ -1,4 +1,4 @@
-"""Run one thread: execute its effects until it has to wait (ADR 0002)."""
+"""Run one Handrail thread: execute its effects until it has to wait (ADR 0002)."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -16,8 +16,9 @@ from agents.tools import Tool, ToolResult
 from bot.tool_runner import MAX_TOOL_ATTEMPTS, ToolOutcome, next_retry_at
 
 MAX_CHECK_ATTEMPTS = 3
+"""Attempts to check whether an earlier run of the call had its effect."""
 MAX_POSTPONEMENTS = 10
-"""With back-off these take about eight minutes."""
+"""Attempts to start a call while earlier calls of its tool hang. With back-off, ten take about eight minutes."""
 
 
 def idempotency_key(state: ThreadState, call: CurrentCall) -> str:
@@ -26,42 +27,42 @@ def idempotency_key(state: ThreadState, call: CurrentCall) -> str:
 
 
 def blocked_reason(state: ThreadState, call: CurrentCall, tool: Tool | None, policy: Policy) -> str | None:
-    """Return why the call may not start, or None, from a new check of its arguments, the policy and the approvals."""
+    """Check arguments, policy and approvals again. Return why the call may not start, or None if it may."""
     if tool is None or tool.version != call.tool_version:
-        changed = f"{call.tool} has changed since this call was proposed; propose it again"
-        return missing_tool_message(call) if tool is None else changed
+        changed_message = f"the tool {call.tool} has changed since this call was proposed; propose the call again"
+        return missing_tool_message(call) if tool is None else changed_message
     digest = call_digest(state.thread_id, call.call_id, call.tool, call.tool_version, call.arguments)
     if digest != call.digest:
-        return "the arguments are not those of the proposed call"
+        return "the arguments differ from those of the proposed call; propose the call again"
     decision = policy.evaluate(call.tool, call.arguments, defaults=tool.defaults, is_trusted=state.is_trusted)
     if decision.answer == "deny":
-        return f"policy denies it now: {decision.reason}"
+        return f"policy denies this call now: {decision.reason}"
     if decision.ask is None:
         return None
     if call.terms is None:
-        return f"it needs an approval now ({decision.rule}); propose it again"
+        return f"this call needs an approval now ({decision.rule}); propose the call again"
     return lapse_reason(decision.ask, call.approvals, call.requesters or (state.requester,), policy.people)
 
 
 def missing_tool_message(call: CurrentCall) -> str:
     """Return why a call whose tool was removed does not start. The model reads this text."""
-    return f"the tool {call.tool} no longer exists, so it did not run; use another tool or report this"
+    return f"the tool {call.tool} no longer exists, so the call did not run; use another tool, or tell the requester"
 
 
 def final_outcome(call: CurrentCall, tool_outcome: ToolOutcome) -> ToolOutcome:
     """Return the final outcome of a call that will not be retried.
 
-    It failed if the tool only reads, if no attempt started, or if the tool's check found no effect. Otherwise the
-    outcome is unknown.
+    The call failed if its tool only reads, if no attempt started, or if the tool's `check` found no effect. Otherwise
+    the outcome is unknown.
     """
-    never_started = (
+    has_never_started = (
         tool_outcome.stage in ("not_started", "postponed")
         and call.unstarted_attempts + (tool_outcome.stage == "not_started") >= call.attempt
     )
     uncertain_effects = (
         ("idempotent", "once", "verifiable") if tool_outcome.stage == "check" else ("idempotent", "once")
     )
-    is_unknown = call.effect in uncertain_effects and not never_started
+    is_unknown = call.effect in uncertain_effects and not has_never_started
     return replace(tool_outcome, status="unknown" if is_unknown else "failed")
 
 
@@ -144,5 +145,8 @@ def _is_last_attempt(call: CurrentCall, tool_outcome: ToolOutcome) -> bool:
 
 def _unknown_outcome_reply(call: CurrentCall, stamp: EventStamp) -> ReplyChosen:
     """Return a reply about a call in a cancelled thread, in which no request can be opened."""
-    text = f"{call.tool} was running when this thread was cancelled, so I do not know its outcome. Please check it."
+    text = (
+        f"{call.tool} was running when this thread was cancelled, so I do not know the outcome of this call. "
+        "Please check what it did."
+    )
     return ReplyChosen(at=stamp.now, actor=ENGINE, text=text)

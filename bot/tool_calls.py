@@ -1,4 +1,4 @@
-"""Call one function of a tool, in the current thread and process."""
+"""Call one function of a tool, in the current OS thread and process."""
 
 import asyncio
 import inspect
@@ -74,7 +74,7 @@ class ToolCallError(Exception):
         if isinstance(self.error, HandrailError | ToolStopped):
             return str(self.error)
         if isinstance(self.error, TimeoutError):
-            return "it took too long"
+            return "the call took too long"
         return f"an unexpected {self.kind}; the details are in the operator's log"
 
 
@@ -106,7 +106,7 @@ def invoke(invocation: Invocation) -> Any:
 
 def to_call_error(error: BaseException, context: ToolContext) -> ToolCallError:
     """Wrap an error of a tool. A BaseException that would end the process, such as SystemExit, becomes a ToolCrash."""
-    wrapped = error if isinstance(error, Exception) else ToolCrash(f"it raised {type(error).__name__}")
+    wrapped = error if isinstance(error, Exception) else ToolCrash(f"the tool raised {type(error).__name__}")
     trace = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:]
     where = error.where if isinstance(error, InvalidToolResult) else _error_location(error)
     return ToolCallError(
@@ -129,7 +129,7 @@ def _check_result(tool: Tool, function_name: FunctionName, value: Any) -> Any:
 
 
 def make_storable(result: ToolResult) -> ToolResult:
-    """Return the result with its data as plain JSON, or with a marker if it is no JSON or too long to store."""
+    """Return the result with its data as plain JSON, or with a marker if it is not JSON or too long to store."""
     try:
         plain = json.loads(result.model_dump_json(), parse_constant=lambda _name: None)
     except (TypeError, ValueError, RecursionError) as error:

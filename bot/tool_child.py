@@ -29,7 +29,7 @@ def main() -> NoReturn:
 def _guard(worker: int, worker_input: int) -> NoReturn:
     """Forward requests to the worker until the server is gone or the worker has ended."""
     try:
-        signal.signal(signal.SIGCHLD, _worker_ended)
+        signal.signal(signal.SIGCHLD, _interrupt_read)
         while os.waitpid(worker, os.WNOHANG) == (0, 0) and (chunk := os.read(0, _CHUNK_BYTES)):
             os.write(worker_input, chunk)
     finally:
@@ -37,8 +37,8 @@ def _guard(worker: int, worker_input: int) -> NoReturn:
     os._exit(1)
 
 
-def _worker_ended(_number: int, _frame: object) -> NoReturn:
-    """Interrupt the blocking read in `_guard`."""
+def _interrupt_read(_number: int, _frame: object) -> NoReturn:
+    """Interrupt the blocking read in `_guard` when the worker has ended."""
     raise ChildProcessError
 
 

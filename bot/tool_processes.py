@@ -67,7 +67,7 @@ class ToolProcesses:
                 raise
             except TimeoutError as error:
                 self.slots.loads[invocation.name].exceeded += 1
-                raise ToolTimeout(f"it took longer than its {tool.timeout:g} s and was killed") from error
+                raise ToolTimeout(f"the call took longer than its {tool.timeout:g} s and was killed") from error
 
     async def _start(self, child: Process, tool: Tool, function_name: FunctionName) -> None:
         try:
@@ -118,7 +118,7 @@ async def _receive(child: Process) -> Any:
     try:
         size = int.from_bytes(await child.stdout.readexactly(8), "big")
         if size > MAX_RESPONSE_BYTES:
-            raise ToolProcessEnded(f"its response of {size} bytes is too large")
+            raise ToolProcessEnded(f"the response of {size} bytes is too large")
         return json.loads(await child.stdout.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
         raise ToolProcessEnded from error

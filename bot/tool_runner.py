@@ -47,7 +47,7 @@ class ToolOutcome:
 
 @dataclass(frozen=True)
 class ToolRunner:
-    """Calls tools in threads or child processes. Each tool may use a bounded share, so that none can block others."""
+    """Calls tools in OS threads or child processes. Each tool has a bounded share of them and cannot block others."""
 
     roster: Roster
     thread_pool: ToolThreadPool = field(default_factory=ToolThreadPool)
@@ -109,11 +109,11 @@ class ToolRunner:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no tool can run in a thread because calls that exceeded their timeout occupy all threads."""
+        """Whether no tool can run in an OS thread because calls that exceeded their timeout occupy all threads."""
         return self.thread_pool.slots.is_exhausted
 
     def close(self) -> None:
-        """Start no further calls. Threads that hang end with this process; child processes are gone already."""
+        """Start no further calls. OS threads that hang end with this process; child processes have ended already."""
         self.thread_pool.executor.shutdown(wait=False, cancel_futures=True)
 
     def _slots_for(self, tool: Tool) -> ToolSlots:
@@ -159,7 +159,7 @@ class ToolRunner:
         return value
 
     def _log_failure(self, invocation: Invocation, error: ToolCallError) -> None:
-        """Log a failure with its traceback. For a HandrailError, which a tool raises on purpose, the place suffices."""
+        """Log a failure with its traceback, or a HandrailError, which a tool raises on purpose, with its location."""
         is_timeout = isinstance(error.error, ToolTimeout)
         is_expected = isinstance(error.error, HandrailError)
         log(

@@ -16,7 +16,7 @@ class CallNotStarted(Retryable):
 
 
 class NoRoom(Exception):
-    """The tool's slots and waiting places are in use, and no call hangs: try again when `room_event` is set."""
+    """Too many calls of the tool run or wait, but none hangs: try again when `room_event` is set."""
 
     def __init__(self, room_events: "deque[asyncio.Event]") -> None:
         super().__init__()

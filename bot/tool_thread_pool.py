@@ -1,4 +1,4 @@
-"""Threads for tool calls. They cannot be stopped: a call that exceeds its timeout keeps its thread until it ends."""
+"""OS threads for tool calls. They cannot be stopped: a call that exceeds its timeout keeps its thread until it ends."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def create_thread_slots() -> ToolSlots:
 
 @dataclass(frozen=True)
 class ToolThreadPool:
-    """Runs functions of tools in threads, each tool in a bounded share of them."""
+    """Runs functions of tools in OS threads, each tool in a bounded share of them."""
 
     slots: ToolSlots = field(default_factory=create_thread_slots)
     executor: ThreadPoolExecutor = field(
@@ -50,7 +50,7 @@ class ToolThreadPool:
             if future.cancelled():
                 raise ToolsBusy(self.slots.describe_shortage(name)) from error
             self._count_hanging(name, future)
-            raise ToolTimeout(f"it took longer than its {timeout_seconds:g} s") from error
+            raise ToolTimeout(f"the call took longer than its {timeout_seconds:g} s") from error
 
     def _count_hanging(self, name: str, future: "Future[T]") -> None:
         load = self.slots.loads[name]

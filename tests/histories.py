@@ -47,7 +47,7 @@ from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, Req
 from agents.tools import ToolContext, ToolResult, tool
 from bot.approval_service import answer_events
 from bot.delivery_events import sent_event, undeliverable_event, with_alternative_address
-from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_call
+from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_model_call
 from bot.roster import Roster
 from bot.tool_call_outcomes import idempotency_key, outcome_events
 from bot.tool_runner import ToolOutcome
@@ -356,7 +356,7 @@ def _call_model(history: RandomHistory) -> Sequence[KnownEvent]:
     )
     if how is not CompletionOutcome.OK:
         failed = Completion(outcome=how, model="walking", detail="no", usage=Usage(input=5))
-        return events_for_failed_call(history.state, failed, history.new_stamp(), 0.5)
+        return events_for_failed_model_call(history.state, failed, history.new_stamp(), 0.5)
     step = history.choose([*STEPS, *_delegation_steps(history)] if history.is_mostly_delegating else STEPS)
     completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
     problem = history.choose([None, None, None, "there is no such place"])

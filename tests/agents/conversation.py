@@ -26,7 +26,7 @@ from agents.events import (
     ToolStarted,
     ToolSucceeded,
 )
-from agents.interpret import events_for_step, events_for_tool_call, rejected_call
+from agents.interpret import events_for_step, events_for_tool_call, rejected_tool_call
 from agents.message_rules import events_for_edit, events_for_message
 from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance
 from agents.model import Model, ModelRequest
@@ -126,7 +126,7 @@ class Conversation:
         """Call the model, which chooses a call that its preparation rejects."""
         completion = await self.model.complete(self._model_request())
         assert isinstance(completion.step, CallTool)
-        rejected = rejected_call(self.state, completion.step, reason, self._new_stamp(), agent=self.active_agent)
+        rejected = rejected_tool_call(self.state, completion.step, reason, self._new_stamp(), agent=self.active_agent)
         self.record(self._step_chosen(completion.step, completion.model), rejected)
 
     def prefetch(self, tool: str, summary: str) -> None:

@@ -8,7 +8,7 @@ from agents.addresses import Address
 from agents.budget import Budget, Usage
 from agents.completion import CompletionOutcome
 from agents.events import StepChosen, StepRejected, ThreadResumed, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
-from agents.interpret import events_for_tool_call, rejected_call
+from agents.interpret import events_for_tool_call, rejected_tool_call
 from agents.next_step import next_work
 from agents.policy import Policy, Rule
 from agents.reducer import fold
@@ -196,7 +196,7 @@ def test_three_denied_proposals_in_a_row_are_three_failures() -> None:
 
 
 def test_rejected_call_is_a_failure_that_the_model_sees() -> None:
-    state = fold(thread(), [rejected_call(thread(), PUSH, "no such place", stamp(), agent=AGENT)])
+    state = fold(thread(), [rejected_tool_call(thread(), PUSH, "no such place", stamp(), agent=AGENT)])
     assert (state.failures, state.current_call, state.needs_model) == (1, None, True)
 
 

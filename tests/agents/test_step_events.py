@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from agents.addresses import Address
 from agents.digest import call_digest
 from agents.events import KnownEvent, NoticeGiven, ReplyChosen, RequestOpened, ThreadFinished, TimerSet, ToolCalled
-from agents.interpret import MIN_ANNOUNCED_WAIT_SECONDS, events_for_step, events_for_tool_call, rejected_call
+from agents.interpret import MIN_ANNOUNCED_WAIT_SECONDS, events_for_step, events_for_tool_call, rejected_tool_call
 from agents.messages import Provenance
 from agents.next_step import next_work
 from agents.policy import Policy, Rule
@@ -144,7 +144,7 @@ def test_digest_covers_thread_call_tool_and_arguments() -> None:
 
 
 def test_call_rejected_by_its_preparation_is_denied() -> None:
-    called = rejected_call(thread(), call("push", where="v9"), "there is no tag v9", stamp(), agent=AGENT)
+    called = rejected_tool_call(thread(), call("push", where="v9"), "there is no tag v9", stamp(), agent=AGENT)
     assert (called.verdict.answer, called.verdict.rule, called.verdict.reason) == (
         "deny",
         "preparation",

@@ -6,7 +6,7 @@ import pytest
 
 from agents.addresses import Address
 from agents.events import KnownEvent, RequestAnswered, ToolCalled, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
-from agents.interpret import events_for_step, rejected_call
+from agents.interpret import events_for_step, rejected_tool_call
 from agents.messages import Assurance, Provenance
 from agents.policy import CONFIRMATION_TERMS, ApprovalTerms, Policy, PolicyDecision, Rule
 from agents.reducer import MAX_HISTORY_EVENTS, fold
@@ -81,7 +81,7 @@ def test_untrusted_message_before_the_start_needs_approval() -> None:
     assert state.current_call is not None
     assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
     state = fold(state, [message_received("psst", by=STRANGER, provenance=Provenance.UNVERIFIED)])
-    words = "it needs an approval now (free, untrusted content); propose it again"
+    words = "this call needs an approval now (free, untrusted content); propose the call again"
     assert state.current_call is not None
     assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) == words
 
@@ -119,7 +119,7 @@ def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> Non
     agent = replace(AGENT, tools=(fetch,))
     step = CallTool(tool="fetch", arguments={})
     called = events_for_step(thread(), step, stamp(), agent=agent, policy=FREE, agents=AGENTS)[0]
-    rejected = rejected_call(thread(), step, "no", stamp(), agent=agent)
+    rejected = rejected_tool_call(thread(), step, "no", stamp(), agent=agent)
     assert isinstance(called, ToolCalled)
     assert (called.trusted, rejected.trusted) == (trusted, trusted)
     state = fold(thread(), [called])

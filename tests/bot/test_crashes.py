@@ -236,7 +236,10 @@ async def test_cancelled_thread_reports_a_call_with_unknown_outcome(database_url
     async with running_bot(Database.open(database_url), ScriptedModel(), recording_tools=tools, run="b") as harness:
         await harness.wait_until(thread, lambda s: s.history[-1].type == "ReplyChosen" and not s.pending_messages)
         [reply] = [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"]
-        assert reply == "pay was running when this thread was cancelled, so I do not know its outcome. Please check it."
+        assert reply == (
+            "pay was running when this thread was cancelled, so I do not know the outcome of this call. "
+            "Please check what it did."
+        )
         assert (await harness.event_types(thread))[-3:] == ["ToolOutcomeUnknown", "ReplyChosen", "MessageSent"]
         await harness.check_replay(thread)
 

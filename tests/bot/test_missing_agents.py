@@ -144,7 +144,7 @@ async def test_removed_tool_of_an_approved_call_is_an_error_for_the_agent(
             await harness.wait_until_settled(thread)
             failed = [event for event in await harness.events(thread) if event.type == "ToolFailed"]
             assert [event.error for event in failed] == [
-                "the tool ship no longer exists, so it did not run; use another tool or report this"
+                "the tool ship no longer exists, so the call did not run; use another tool, or tell the requester"
             ]
     assert [line["tool"] for line in log_lines(caplog, "tool_missing")] == ["ship"]
 

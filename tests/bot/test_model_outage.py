@@ -93,7 +93,7 @@ async def test_retry_time_beyond_the_limit_opens_a_request_at_once(database: Dat
     limited = completion(CompletionOutcome.RATE_LIMITED, "try again tomorrow", retry_after=86_400.0)
     async with running_bot(database, ScriptedModel(limited)) as harness:
         request = await harness.wait_for_request(await harness.post_message("hello"))
-        assert "try again tomorrow. It can be called again in about 1440 min." in (request.question or "")
+        assert "try again tomorrow. The model accepts calls again in about 1440 min." in (request.question or "")
 
 
 async def test_resumed_thread_retries_at_once(database: Database, running_bot) -> None:

@@ -64,7 +64,7 @@ async def test_prepare_and_check_run_in_a_child_process() -> None:
 
 async def test_call_that_times_out_is_killed_with_its_children(tmp_path: Path) -> None:
     processes, pids = ToolProcesses(), tmp_path / "pids"
-    with pytest.raises(ToolTimeout, match="it took longer than its 0.5 s and was killed"):
+    with pytest.raises(ToolTimeout, match="the call took longer than its 0.5 s and was killed"):
         await call_tool(hang, processes=processes, pids=str(pids))
     assert await have_ended(pids)
     assert processes.slots.loads["processes.hang"].exceeded == 1

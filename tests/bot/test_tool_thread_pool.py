@@ -94,7 +94,7 @@ async def test_runner_reports_tools_that_exceed_their_timeout(release: threading
     for _ in range(2):
         with pytest.raises(ToolCallError, match="ToolTimeout") as raised:
             await runner._call(desk, slow, "run", {}, ToolContext("k", {}))
-        assert raised.value.message == "it took longer than its 0.05 s"
+        assert raised.value.message == "the call took longer than its 0.05 s"
         assert raised.value.where is not None
     assert runner.tool_loads["desk.slow"].exceeded == 2
     assert runner.stuck_tools == ("desk.slow cannot run: 2 of its calls do not end; restart this process",)

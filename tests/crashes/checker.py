@@ -211,7 +211,9 @@ def unknown_outcomes_are_reported(snapshot: SystemSnapshot) -> Iterator[str]:
         for request in (r for r, purpose in call.requests.items() if purpose == "outcome" and r not in shown):
             yield f"no card of {request} was sent"
     threads_with_reply = {
-        entry["key"].partition(":")[0] for entry in snapshot.sent_messages if "do not know its outcome" in entry["text"]
+        entry["key"].partition(":")[0]
+        for entry in snapshot.sent_messages
+        if "do not know the outcome of this call" in entry["text"]
     }
     for call in tool_call_histories(snapshot):
         if call.has_unknown_outcome and call.called_event.thread_id not in threads_with_reply:
