@@ -374,7 +374,7 @@ def create_migrated_database(server: PostgresServer) -> str:
         ({"username": "guarded", "password": None}, "refuses the password: check DATABASE_URL"),
         ({"username": "nobody", "password": SECRET}, "does not know this user: check DATABASE_URL"),
         ({"database": "nowhere", "password": SECRET}, "there is no such database: create it, or check DATABASE_URL"),
-        ({"host": "127.0.0.1", "port": 1, "password": SECRET, "query": {}}, "does not answer: check that it is running"),
+        ({"host": "127.0.0.1", "port": 1, "password": SECRET, "query": {}}, "does not answer: check that it is"),
         ({"query": {"sslmode": "never"}, "password": SECRET}, "DATABASE_URL has an invalid option"),
         ({"query": {"unknown": "1"}, "password": SECRET}, "DATABASE_URL has an invalid option"),
     ],
