@@ -83,9 +83,9 @@ def check_not_moved(snapshot: RepositorySnapshot, environment: str, replaces: st
     current = snapshot.current_commit(environment)
     if (current or NOT_RELEASED) == replaces or (target and current.startswith(target)):
         return
-    before = "" if replaces == NOT_RELEASED else replaces
+    proposed_from = "" if replaces == NOT_RELEASED else replaces
     raise ToolError(
-        f"{environment} moved from {snapshot.describe(before, environment)} to "
+        f"{environment} moved from {snapshot.describe(proposed_from, environment)} to "
         f"{snapshot.describe(current, environment)} after this was proposed; nothing was done. "
         "Check the current release and propose it again."
     )

@@ -57,7 +57,7 @@ class Repository:
         revision = head[1] if head else "--branches"
         log = self.git.run("log", "-z", f"--max-count={limit}", "--format=%H%x00%cI%x00%an%x00%s", revision, "--")
         fields = iter(log.removesuffix("\0").split("\0") if log else ())
-        return tuple(Commit(*four) for four in zip(fields, fields, fields, fields, strict=True))
+        return tuple(Commit(*values) for values in zip(fields, fields, fields, fields, strict=True))
 
     def has_commit(self, commit: str) -> bool:
         """Return whether the clone has this commit (a full id)."""
@@ -66,12 +66,13 @@ class Repository:
     def push_release(self, release: Release, snapshot: RepositorySnapshot) -> bool:
         """Move the environment's tag and push the record to the remote atomically.
 
-        Return False when either differs from the snapshot: the remote compares them, so no other push is overwritten.
+        Return False when the remote's tag or records differ from the snapshot. The remote compares them itself, so no
+        other push is overwritten.
         """
         self._write_note(release)
         tag, current = f"refs/tags/{release.environment}", snapshot.current_tag(release.environment)
         leases = (
-            f"--force-with-lease={tag}:{current.id if current else ''}",
+            f"--force-with-lease={tag}:{current.object_id if current else ''}",
             f"--force-with-lease={NOTES_REF}:{snapshot.notes_id}",
         )
         push = (
@@ -201,7 +202,9 @@ def _remove_stale_locks(folder: Path) -> None:
 
 
 def _to_tag(fields: list[str]) -> Tag | None:
-    name, object_id, object_type, peeled, peeled_type, at, subject = fields
+    name, object_id, object_type, peeled_id, peeled_type, tagged_at, subject = fields
     if "commit" not in (object_type, peeled_type):
         return None
-    return Tag(name=name, id=object_id, commit=peeled or object_id, at=at, subject=subject.strip())
+    return Tag(
+        name=name, object_id=object_id, commit=peeled_id or object_id, tagged_at=tagged_at, subject=subject.strip()
+    )

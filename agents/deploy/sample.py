@@ -66,15 +66,15 @@ def sample_releases(commits_by_tag: Mapping[str, str]) -> tuple[Release, ...]:
     """Return the sample's release records, given the commit of each tag."""
     releases: list[Release] = []
     for environment, tag in RELEASED_TAGS:
-        before = [release for release in releases if release.environment == environment]
-        number = len(before) + 1
+        earlier = [release for release in releases if release.environment == environment]
+        number = len(earlier) + 1
         releases.append(
             Release(
                 number=number,
                 environment=environment,
                 tag=tag,
                 commit=commits_by_tag[tag],
-                previous=before[-1].commit if before else "",
+                previous=earlier[-1].commit if earlier else "",
                 key=f"sample:{environment}:{number}",
             )
         )

@@ -9,21 +9,24 @@ from agents.deploy.releases import CallIdentity, Release, commit_trail, releases
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag. `id` is the id of the ref's object: the commit, or an annotated tag. `at` is ISO 8601."""
+    """A tag and its commit. `tagged_at` is ISO 8601.
+
+    `object_id` is the id of the object that the ref names: the commit itself, or an annotated tag.
+    """
 
     name: str
-    id: str
+    object_id: str
     commit: str
-    at: str
+    tagged_at: str
     subject: str
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit; `at` is ISO 8601."""
+    """A commit. `committed_at` is ISO 8601."""
 
     id: str
-    at: str
+    committed_at: str
     author: str
     subject: str
 
@@ -54,7 +57,7 @@ class RepositorySnapshot:
         return tag.commit if tag else ""
 
     def find_release(self, call: CallIdentity) -> Release | None:
-        """Return the record that this call wrote; None when there is none or only its key matches."""
+        """Return the record that this call wrote; None when no record matches the call."""
         return next((release for release in self.releases if call.matches(release)), None)
 
     def latest_release(self, environment: str) -> Release | None:
@@ -75,16 +78,16 @@ class RepositorySnapshot:
         return (r.tag for r in reversed(releases_for(self.releases, environment)) if r.commit == commit and r.tag)
 
     def describe_untagged(self, commit: str, environment: str) -> str:
-        """Return a note about a commit that has a recorded name but no tag; empty for all other commits."""
+        """Return a note about a commit that has a recorded name but no tag. For other commits the note is empty."""
         recorded = next(self._recorded_names(commit, environment), "")
         return (
-            f"recorded as {recorded}, no tag names this commit"
+            f"recorded as {recorded}, but no tag names this commit"
             if recorded and not self.version_name(commit, environment)
             else ""
         )
 
     def describe(self, commit: str, environment: str) -> str:
-        """Return a commit of an environment as text for messages."""
+        """Return the text for a commit in messages: its tag and short id, or its short id and `describe_untagged`."""
         if not commit:
             return NOT_RELEASED
         note = self.describe_untagged(commit, environment)
@@ -93,7 +96,7 @@ class RepositorySnapshot:
         )
 
     def describe_with_full_id(self, commit: str, environment: str) -> str:
-        """Return the text with the full commit id as its last word, as in the arguments of a call."""
+        """Return the text for a commit in the arguments of a call. Its last word is the full commit id."""
         name = self.version_name(commit, environment)
         note = self.describe_untagged(commit, environment)
         return f"{note}: {commit}" if note else f"{name} {commit}".strip()

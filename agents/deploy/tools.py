@@ -14,6 +14,7 @@ from agents.deploy.deployment import (
     plan_rollback,
 )
 from agents.deploy.formatting import (
+    commit_to_dict,
     environment_to_dict,
     format_commit,
     format_environment,
@@ -62,7 +63,7 @@ def list_commits(context: ToolContext, limit: Limit = 10) -> ToolResult:
     tags = {commit.id: [tag.name for tag in snapshot.tags if tag.commit == commit.id] for commit in commits}
     return ToolResult(
         summary="\n".join(format_commit(commit, tags[commit.id]) for commit in commits) or "There are no commits yet.",
-        data={"commits": [{**vars(commit), "tags": tags[commit.id]} for commit in commits]},
+        data={"commits": [commit_to_dict(commit, tags[commit.id]) for commit in commits]},
     )
 
 

@@ -329,19 +329,19 @@ def test_untagged_commit_is_shown_with_its_recorded_name(operator: ToolRunner, r
     main = remote.run("rev-parse", "main").strip()
     remote.run("update-ref", "refs/tags/production", "main")
     forge(remote, "production", "v1.1.0", main)
-    doubt = "recorded as v1.1.0, no tag names this commit"
+    note = "recorded as v1.1.0, but no tag names this commit"
     result = operator.run("current_release", environment="production")
-    assert result.summary.startswith(f"production is {main[:8]} ({doubt}): Ask for")
+    assert result.summary.startswith(f"production is {main[:8]} ({note}): Ask for")
     assert result.data["releases"][0]["tag"] is None
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
-    assert prepared["replaces"] == f"{doubt}: {main}"
-    assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({doubt}).")
+    assert prepared["replaces"] == f"{note}: {main}"
+    assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({note}).")
 
 
 def test_rollback_to_an_untagged_commit_needs_its_id(operator: ToolRunner, remote: Git, tag_commit: StandsAt) -> None:
     main = remote.run("rev-parse", "main").strip()
     forge(remote, "production", "v1.1.0", main)
-    with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, no tag .* roll back production to {main[:8]}\."):
+    with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, but no tag .* roll back production to {main[:8]}\."):
         operator.prepare("roll_back", environment="production")
     prepared = operator.prepare("roll_back", environment="production", commit=main[:8])
     assert (prepared["tag"], prepared["commit"]) == ("", main)
