@@ -120,8 +120,8 @@ def apply_deployment(
     deployment: Deployment | None = None
     for _ in range(MAX_PUSH_ATTEMPTS):
         snapshot = repository.fetch_snapshot()
-        if completed := snapshot.find_release(call):
-            return snapshot, _check_still_current(snapshot, completed)
+        if recorded := snapshot.find_release(call):
+            return snapshot, _check_still_current(snapshot, recorded)
         deployment = deployment or plan(snapshot)
         check_not_moved(snapshot, deployment.environment, deployment.replaces, deployment.commit)
         check_commit_exists(repository, deployment)
@@ -130,7 +130,7 @@ def apply_deployment(
     raise Unavailable("Other releases kept changing the release records at the same time; try again in a moment.")
 
 
-def find_completed(snapshot: RepositorySnapshot, call: CallIdentity) -> Release | None:
+def find_completed_release(snapshot: RepositorySnapshot, call: CallIdentity) -> Release | None:
     """Return the record of this call if the environment is at its commit; the record alone is no proof."""
     release = snapshot.find_release(call)
     return release if release and _is_current(snapshot, release) else None

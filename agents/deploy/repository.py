@@ -84,9 +84,10 @@ class Repository:
             f"{release.commit}:{tag}",
             f"{NOTES_REF}:{NOTES_REF}",
         )
-        return self._is_pushed(self.git.run_unchecked(*push, timeout=NETWORK_TIMEOUT_SECONDS))
+        return self._is_push_accepted(self.git.run_unchecked(*push, timeout=NETWORK_TIMEOUT_SECONDS))
 
-    def _is_pushed(self, result: GitResult) -> bool:
+    def _is_push_accepted(self, result: GitResult) -> bool:
+        """Return False when the remote has changed since the fetch. Raises the error of any other failure."""
         if result.exit_code == 0:
             return True
         if _PUSH_CONFLICT.search(result.stdout) or _PUSH_CONFLICT.search(result.stderr):

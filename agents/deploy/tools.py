@@ -9,7 +9,7 @@ from agents.deploy.deployment import (
     PlanDeployment,
     apply_deployment,
     check_commit_exists,
-    find_completed,
+    find_completed_release,
     plan_release,
     plan_rollback,
 )
@@ -112,7 +112,9 @@ def _check_deployment(
 ) -> ToolResult | None:
     with open_repository(context.environment) as repository:
         snapshot = repository.fetch_snapshot()
-    release = find_completed(snapshot, CallIdentity(context.key, action, environment, parse_commit_prefix(commit)))
+    release = find_completed_release(
+        snapshot, CallIdentity(context.key, action, environment, parse_commit_prefix(commit))
+    )
     return _release_result(snapshot, release) if release else None
 
 

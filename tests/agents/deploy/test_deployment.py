@@ -10,7 +10,7 @@ from agents.deploy.deployment import (
     Deployment,
     PlanDeployment,
     apply_deployment,
-    find_completed,
+    find_completed_release,
     plan_release,
     plan_rollback,
 )
@@ -90,8 +90,8 @@ def test_invalid_proposals_raise_tool_errors(tag: str, environment: str, commit:
 def test_record_alone_is_not_a_completed_release() -> None:
     record = Release(environment="staging", commit="b" * 40, key="k")
     call = CallIdentity("k", "release", "staging")
-    assert find_completed(RepositorySnapshot(tags=VIEW.tags, releases=(record,)), call) is None
-    assert find_completed(VIEW, call) is None
+    assert find_completed_release(RepositorySnapshot(tags=VIEW.tags, releases=(record,)), call) is None
+    assert find_completed_release(VIEW, call) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_forged_record_with_a_calls_key_does_not_match_it(forged: dict[str, str]
     record = Release.model_validate({"key": "k", **forged})
     standing = Tag(record.environment, record.commit, record.commit, "", "")
     call = CallIdentity("k", "release", "production", "a" * 40)
-    assert find_completed(RepositorySnapshot(tags=(standing,), releases=(record,)), call) is None
+    assert find_completed_release(RepositorySnapshot(tags=(standing,), releases=(record,)), call) is None
 
 
 def test_forged_record_does_not_prevent_a_release(
