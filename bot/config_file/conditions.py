@@ -1,6 +1,6 @@
 """Conditions of rules (`when`): check whether a tool can ever be called with the value of a condition.
 
-A value can match if the tool's parameter accepts it unchanged, or if it is the parameter's default. A validator that
+A value can match if the tool accepts it unchanged as the argument, or if it is the argument's default. A validator that
 normalizes values must therefore be idempotent, as those in `agents/deploy/names.py` are.
 """
 
@@ -27,10 +27,10 @@ def find_impossible_conditions(tool: str, when: Mapping[str, Any], argument_mode
     """Return why a rule can never match, by argument; empty if a call of the tool can match all of `when`."""
     if tool != ANY_TOOL:
         return _find_impossible_for_tool(tool, when, argument_models[tool])
-    found = {name: _find_impossible_for_tool(name, when, arguments) for name, arguments in argument_models.items()}
-    if not all(found.values()):
+    reasons_by_tool = {name: _find_impossible_for_tool(name, when, model) for name, model in argument_models.items()}
+    if not all(reasons_by_tool.values()):
         return {}
-    reasons = {argument: _reason_for_all_tools(argument, found, argument_models) for argument in when}
+    reasons = {argument: _reason_for_all_tools(argument, reasons_by_tool, argument_models) for argument in when}
     impossible = {argument: reason for argument, reason in reasons.items() if reason}
     return impossible or dict.fromkeys(list(when)[:1], "can never match: no tool takes all of these values together")
 
@@ -50,12 +50,12 @@ def _reason_for_all_tools(
     argument: str, reasons_by_tool: Mapping[str, Mapping[str, str]], argument_models: ArgumentModels
 ) -> str | None:
     """Return why no tool accepts the value, or None if one does."""
-    owners = [name for name, arguments in argument_models.items() if argument in arguments.model_fields]
-    if not owners:
-        known = {field for arguments in argument_models.values() for field in arguments.model_fields}
+    tools = [name for name, model in argument_models.items() if argument in model.model_fields]
+    if not tools:
+        known = {name for model in argument_models.values() for name in model.model_fields}
         return f"can never match: no tool has this argument; {suggest_name(argument, known)}"
-    if all(argument in reasons_by_tool[name] for name in owners):
-        return reasons_by_tool[owners[0]][argument]
+    if all(argument in reasons_by_tool[name] for name in tools):
+        return reasons_by_tool[tools[0]][argument]
     return None
 
 
@@ -86,14 +86,14 @@ def _describe_mismatch(argument_model: type[BaseModel], argument: str, value: An
         known = [str(choice) for choice in choices]
         return f"{suggest_name(str(value), known)} (found {format_value(value)})"
     if not is_same_value(canonical, value):
-        return f"{format_value(value)} is normalized to {format_value(canonical)}; write that"
-    for check in (extra for extra in model.model_fields[argument].metadata if isinstance(extra, ConditionCheck)):
+        return f"{format_value(value)} is normalized to {format_value(canonical)}; write {format_value(canonical)}"
+    for check in (item for item in model.model_fields[argument].metadata if isinstance(item, ConditionCheck)):
         check.check(value)
     return None
 
 
 def _single_argument_model(argument_model: type[BaseModel], argument: str) -> type[BaseModel]:
-    """Return a model with this argument only, so that the others need no values."""
+    """Return a model with this argument only, so that the other arguments need no values."""
     field = argument_model.model_fields[argument]
     fields: dict[str, Any] = {argument: (field.annotation, field)}
     return create_model("Condition", __config__=argument_model.model_config, **fields)
@@ -105,11 +105,11 @@ def _default_values(model: type[BaseModel], argument: str) -> Iterator[Any]:
 
 
 def _list_choices(argument_model: type[BaseModel], argument: str) -> list[Any] | None:
-    """Return the values listed in the JSON schema, which may list more than the type; None if it allows any value."""
+    """Return the values that the argument's JSON schema lists, or None. The argument's type may allow other values."""
     try:
         schema = argument_model.model_json_schema()
     except PydanticUserError:
-        return None  # the checks of the agent report a parameter that a schema cannot describe
+        return None  # the checks of the agent report an argument that a schema cannot describe
     return _schema_choices(schema["properties"][argument], schema.get("$defs", {}))
 
 

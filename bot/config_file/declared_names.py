@@ -9,12 +9,12 @@ from pydantic import ValidationInfo
 
 from bot.config_file.conditions import ArgumentModels
 
-_SCHEMES_BY_KEY = {"slack": "slack", "email": "email", "phone": "sms"}
+_SCHEMES_BY_FIELD = {"slack": "slack", "email": "email", "phone": "sms"}
 
 
 @dataclass(frozen=True)
 class DeclaredNames:
-    """Names that the file may refer to, and the people by role, by address and by address scheme."""
+    """Names that the file may refer to. `people_by_address` has both whole addresses and schemes, such as `slack`."""
 
     tools: ArgumentModels
     agents: frozenset[str]
@@ -35,7 +35,9 @@ class DeclaredNames:
             people_by_role=_group(
                 (role, key) for key, table in people.items() for role in _select_texts(table.get("roles"))
             ),
-            people_by_address=_group((name, key) for key, table in people.items() for name in _list_addresses(table)),
+            people_by_address=_group(
+                (address, key) for key, table in people.items() for address in _list_addresses_and_schemes(table)
+            ),
             webhooks=Counter(_list_names(document.get("webhooks"))),
             schedules=Counter(_list_names(document.get("schedules"))),
         )
@@ -51,24 +53,25 @@ class DeclaredNames:
         return frozenset(self.people_by_role) - {"*"}
 
 
-def declared_names(info: ValidationInfo) -> DeclaredNames:
+def get_declared_names(info: ValidationInfo) -> DeclaredNames:
     """Return the names from the context of a validator."""
     if not isinstance(info.context, DeclaredNames):
         raise TypeError("tables of the configuration must be validated with DeclaredNames as the context")
     return info.context
 
 
-def format_address(key: str, value: str) -> str:
-    """Return the address for a key of a person (`slack`, `email` or `phone`); mail addresses in lower case."""
-    return f"{_SCHEMES_BY_KEY[key]}:{value.lower() if key == 'email' else value}"
+def format_address(field: str, value: str) -> str:
+    """Return the address in a field of a person (`slack`, `email` or `phone`). Email addresses become lower case."""
+    return f"{_SCHEMES_BY_FIELD[field]}:{value.lower() if field == 'email' else value}"
 
 
-def _list_addresses(table: Mapping[str, Any]) -> Iterator[str]:
+def _list_addresses_and_schemes(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the addresses of a person, and the schemes of these and of the built-in addresses."""
     yield from ("terminal", "web")
-    for key, scheme in _SCHEMES_BY_KEY.items():
-        if isinstance(table.get(key), str):
+    for field, scheme in _SCHEMES_BY_FIELD.items():
+        if isinstance(table.get(field), str):
             yield scheme
-            yield format_address(key, table[key])
+            yield format_address(field, table[field])
 
 
 def _group(pairs: Iterator[tuple[str, str]]) -> Mapping[str, frozenset[str]]:

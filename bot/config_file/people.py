@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from agents.addresses import Address
 from agents.frozen import FrozenModel
 from agents.people import Person
-from bot.config_file.declared_names import declared_names, format_address
+from bot.config_file.declared_names import format_address, get_declared_names
 from bot.config_file.references import RoleName
 from bot.config_messages import join_names, quote
 
@@ -38,19 +38,19 @@ class PersonTable(FrozenModel):
     @field_validator("slack", "email", "phone")
     @classmethod
     def _check_address(cls, value: str, info: ValidationInfo) -> str:
-        key = info.field_name or ""
-        pattern, example = _ADDRESS_FORMATS[key]
+        field = info.field_name or ""
+        pattern, example = _ADDRESS_FORMATS[field]
         if not pattern.fullmatch(value):
             raise ValueError(f"must be written like {quote(example)} (found {quote(value)})")
-        owners = declared_names(info).people_by_address[format_address(key, value)]
+        owners = get_declared_names(info).people_by_address[format_address(field, value)]
         if len(owners) > 1:
             raise ValueError(f"{quote(value)} belongs to {join_names(owners)}; give each address to one person only")
         return value
 
     def to_person(self, key: str) -> Person:
-        """Return the person, with the written addresses and the built-in ones."""
-        values = {"slack": self.slack, "email": self.email, "phone": self.phone}
-        addresses = [format_address(name, value) for name, value in values.items() if value is not None]
+        """Return the person with this key: `[people.KEY]`. It has the addresses of this table and the built-in ones."""
+        written = {"slack": self.slack, "email": self.email, "phone": self.phone}
+        addresses = [format_address(field, value) for field, value in written.items() if value is not None]
         return Person(
             key=key, name=self.name, roles=self.roles, addresses=(*map(Address, addresses), *builtin_addresses(key))
         )

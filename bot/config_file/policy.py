@@ -10,7 +10,7 @@ from agents.addresses import Address
 from agents.frozen import FrozenModel
 from agents.policy import ApprovalTerms, OnExpire, Rule
 from bot.config_file.conditions import find_impossible_conditions
-from bot.config_file.declared_names import declared_names
+from bot.config_file.declared_names import get_declared_names
 from bot.config_file.durations import Duration
 from bot.config_file.references import HeldRole, KnownAddress, KnownPerson, KnownTool
 from bot.config_messages import join_names, quote, validation_error_at
@@ -35,7 +35,7 @@ class EscalationTable(FrozenModel):
             return via
         if to.scheme not in ("person", "role"):
             raise ValueError(f"is only for a person or a role; {quote(to)} already names its channel")
-        known = declared_names(info)
+        known = get_declared_names(info)
         people = known.people_with_role(to.id) if to.scheme == "role" else frozenset({to.id})
         if unreachable := people - known.people_by_address.get(via, frozenset()):
             raise ValueError(
@@ -105,7 +105,7 @@ class RuleTable(FrozenModel):
     def _check_when(cls, when: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         messages = {argument: _NOT_SCALAR_MESSAGE for argument, value in when.items() if not _is_scalar(value)}
         if not messages and "tool" in info.data:
-            messages = find_impossible_conditions(info.data["tool"], when, declared_names(info).tools)
+            messages = find_impossible_conditions(info.data["tool"], when, get_declared_names(info).tools)
         if messages:
             raise validation_error_at(messages)
         return when
@@ -158,7 +158,7 @@ def _list_approvers(info: ValidationInfo) -> frozenset[str]:
     roles, people = info.data.get("roles"), info.data.get("people")
     if roles is None or people is None:
         return frozenset()
-    return frozenset(people).union(*map(declared_names(info).people_with_role, roles))
+    return frozenset(people).union(*map(get_declared_names(info).people_with_role, roles))
 
 
 def _check_before_expiry(delays: Iterable[int], expires: int | None) -> None:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ValidationInfo
 
 from agents.addresses import Address
 from agents.errors import Permanent
-from bot.config_file.declared_names import DeclaredNames, declared_names
+from bot.config_file.declared_names import DeclaredNames, get_declared_names
 from bot.config_messages import closest_name, describe_unknown_name, quote, suggest_name
 from channels.slack.destinations import parse_destination
 
@@ -30,28 +30,28 @@ def _check_role(value: str) -> str:
 
 
 def _check_held_role(value: str, info: ValidationInfo) -> str:
-    known = declared_names(info)
+    known = get_declared_names(info)
     if not known.people_with_role(value):
         raise ValueError(_describe_unheld_role(value, known))
     return value
 
 
 def _check_person(value: str, info: ValidationInfo) -> str:
-    known = declared_names(info).people
+    known = get_declared_names(info).people
     if value not in known:
         raise ValueError(describe_unknown_name("person", value, known))
     return value
 
 
 def _check_tool(value: str, info: ValidationInfo) -> str:
-    known = declared_names(info).tools
+    known = get_declared_names(info).tools
     if value != "*" and value not in known:
         raise ValueError(describe_unknown_name("tool", value, known))
     return value
 
 
 def _check_agent(value: str, info: ValidationInfo) -> str:
-    known = declared_names(info).agents
+    known = get_declared_names(info).agents
     if value not in known:
         has_closest = closest_name(value, known) is not None
         advice = "" if has_closest else "; use one of these, or add this one first (docs/howto/add-an-agent.md)"
@@ -60,7 +60,7 @@ def _check_agent(value: str, info: ValidationInfo) -> str:
 
 
 def _check_address(address: Address, info: ValidationInfo) -> Address:
-    known = declared_names(info)
+    known = get_declared_names(info)
     match address.scheme:
         case "person":
             _check_person(address.id, info)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationInfo, field_validator
 
-from bot.config_file.declared_names import declared_names
+from bot.config_file.declared_names import get_declared_names
 from bot.config_file.references import KnownAddress, KnownAgent, Name, check_unique
 from bot.config_messages import quote, suggest_name
 from bot.triggers import Schedule, Webhook
@@ -25,7 +25,7 @@ class WebhookTable(Webhook):
     @field_validator("name")
     @classmethod
     def _check_name(cls, value: str, info: ValidationInfo) -> str:
-        return check_unique("webhooks", value, declared_names(info).webhooks[value])
+        return check_unique("webhooks", value, get_declared_names(info).webhooks[value])
 
     @field_validator("secret_env")
     @classmethod
@@ -49,7 +49,7 @@ class ScheduleTable(Schedule):
     @field_validator("name")
     @classmethod
     def _check_name(cls, value: str, info: ValidationInfo) -> str:
-        return check_unique("schedules", value, declared_names(info).schedules[value])
+        return check_unique("schedules", value, get_declared_names(info).schedules[value])
 
     @field_validator("cron")
     @classmethod

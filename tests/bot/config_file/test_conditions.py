@@ -18,7 +18,7 @@ from bot.config_file.conditions import find_impossible_conditions
 from bot.installation import ARGUMENT_MODELS
 
 CONFIG_TEMPLATE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
-NORMALIZED = 'is normalized to "production"; write that'
+NORMALIZED = 'is normalized to "production"; write "production"'
 NEVER = "can never match a call of"
 
 REFUSED = [
