@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         (), description="its token; during a rotation two, comma separated", examples=["token or new-token,old-token"]
     )
     twilio_from: Annotated[str, AfterValidator(values.validate_sender)] | None = Field(
-        None, description="a number or the SID of a messaging service", examples=["+15550001000"]
+        None, description="a phone number, a short code or the SID of a messaging service", examples=["+15550001000"]
     )
     twilio_api_url: Annotated[str, AfterValidator(urls.validate_web_url)] = Field(
         "https://api.twilio.com", description="the base URL of Twilio's API", examples=["https://api.twilio.com"]
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
 
     email_address: Annotated[str, AfterValidator(values.validate_mail_address)] = Field(
         "bot@localhost",
-        description="the bot's mail address; replies go to name+token@domain",
+        description="the bot's email address; replies go to name+token@domain",
         examples=["bot@example.com"],
     )
     smtp_listen: Annotated[ListenAddress | None, _parse_with(values.parse_listen_address)] = Field(

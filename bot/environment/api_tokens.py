@@ -26,7 +26,7 @@ _ENTRY_FORMATS = "name:token, name:token:person or name:token:person:scope+scope
 
 
 class ApiToken(FrozenModel):
-    """One token. With a person it acts as that person; without `scopes` it has the default ones."""
+    """One token. A token with a person acts as that person. Without `scopes` it has the default scopes."""
 
     name: str
     secret: SecretStr
@@ -34,7 +34,7 @@ class ApiToken(FrozenModel):
     scopes: tuple[TokenScope, ...] | None = None
 
     def granted_scopes(self, *, is_admin: bool) -> tuple[TokenScope, ...]:
-        """Return the token's scopes. Without written ones, the token of an admin has all scopes."""
+        """Return the token's own scopes; without them, all scopes for an admin and else the default ones."""
         if self.scopes is None:
             return SCOPES if is_admin else DEFAULT_SCOPES
         return SCOPES if "admin" in self.scopes else self.scopes

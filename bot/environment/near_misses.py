@@ -24,19 +24,19 @@ def find_near_misses(
 
 def _closest_name(name: str, missing: Collection[str]) -> str | None:
     written = name.upper()
-    close = [(_edit_distance(written, other), other) for other in missing if _is_close(written, other)]
-    if close:
-        return min(close)[1]
-    words = [other for other in missing if _has_omitted_words(written, other)]
-    return min(words, key=len) if words else None
+    similar = [(_edit_distance(written, other), other) for other in missing if _is_close(written, other)]
+    if similar:
+        return min(similar)[1]
+    longer = [other for other in missing if _is_abbreviated(written, other)]
+    return min(longer, key=len) if longer else None
 
 
 def _is_close(written: str, other: str) -> bool:
     return _edit_distance(written, other) <= (1 if len(other) < _SHORT_NAME_LENGTH else 2)
 
 
-def _has_omitted_words(written: str, other: str) -> bool:
-    """Return whether the name has the same first word and lacks others, as OPENAI_KEY and SLACK_TOKEN do."""
+def _is_abbreviated(written: str, other: str) -> bool:
+    """Return whether `written` has the first word of `other` but lacks some of the others, as OPENAI_KEY does."""
     words, all_words = written.split("_"), other.split("_")
     return len(words) > 1 and words[0] == all_words[0] and set(words) < set(all_words)
 

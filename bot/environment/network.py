@@ -1,8 +1,8 @@
 """Proxy and certificate variables of the machine.
 
 HTTP libraries read these variables when a client is created and fail on values they cannot use: a SOCKS proxy would
-stop the whole process even if no request needed it. So Handrail reads them once, reports the wrong ones and passes the
-others to its clients.
+stop the whole process even if no request needed it. So Handrail reads them once, reports those it cannot use and
+passes the others to its clients.
 """
 
 import os
@@ -18,7 +18,6 @@ import certifi
 from agents.config_issues import ConfigIssue, to_configuration_error
 
 _PROXY_SCHEMES = ("http", "https", "all")
-_PROXY_ADVICE = "set an http:// proxy, list the hosts in NO_PROXY, or unset it"
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -33,11 +32,11 @@ class NetworkSettings:
         for scheme in _PROXY_SCHEMES:
             name = self._proxy_variable(scheme)
             if name is not None and (problem := _proxy_problem(self.variables[name])):
-                yield _create_warning(name, f"{problem}; {_PROXY_ADVICE}. Connections through it fail")
+                yield _create_warning(name, f"{problem}; {_proxy_advice(name)}. Connections through it fail")
         for name in _CERTIFICATE_VARIABLES:
             if problem := self._certificate_problem(name):
                 yield _create_warning(
-                    name, f"{problem}; correct it, or unset it. Handrail uses the certificates of certifi instead"
+                    name, f"{problem}; correct or unset {name}. Handrail uses the certificates of certifi instead"
                 )
 
     def proxy_for(self, url: str) -> str | None:
@@ -47,10 +46,10 @@ class NetworkSettings:
         """
         parts = urlsplit(url)
         name = self._proxy_variable(parts.scheme) or self._proxy_variable("all")
-        if name is None or self._is_direct(parts.hostname or ""):
+        if name is None or self._should_bypass_proxy(parts.hostname or ""):
             return None
         if problem := _proxy_problem(self.variables[name]):
-            raise to_configuration_error([ConfigIssue(key=name, message=f"{problem}; {_PROXY_ADVICE}")])
+            raise to_configuration_error([ConfigIssue(key=name, message=f"{problem}; {_proxy_advice(name)}")])
         return _with_scheme(self.variables[name])
 
     def create_tls_context(self) -> ssl.SSLContext:
@@ -67,13 +66,14 @@ class NetworkSettings:
         names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
         return next((name for name in names if self.variables.get(name, "").strip()), None)
 
-    def _is_direct(self, host: str) -> bool:
+    def _should_bypass_proxy(self, host: str) -> bool:
+        """Return whether a host is this machine or in NO_PROXY. An entry of NO_PROXY is a host, a domain or `*`."""
         if host == "localhost" or _is_loopback(host):
             return True
-        exceptions = self.variables.get("no_proxy") or self.variables.get("NO_PROXY") or ""
-        domains = [entry.strip().rpartition(":")[0] or entry.strip() for entry in exceptions.split(",")]
-        names = [domain.lstrip("*.").lower() for domain in domains if domain]
-        return "*" in domains or any(host == name or host.endswith(f".{name}") for name in names)
+        no_proxy_entries = self.variables.get("no_proxy") or self.variables.get("NO_PROXY") or ""
+        domains = [entry.strip().rpartition(":")[0] or entry.strip() for entry in no_proxy_entries.split(",")]
+        host_suffixes = [domain.lstrip("*.").lower() for domain in domains if domain]
+        return "*" in domains or any(host == suffix or host.endswith(f".{suffix}") for suffix in host_suffixes)
 
     def _certificate_problem(self, name: str) -> str | None:
         path = self.variables.get(name)
@@ -95,6 +95,10 @@ class NetworkSettings:
 
 def _create_warning(name: str, message: str) -> ConfigIssue:
     return ConfigIssue(key=name, message=message, severity="warning")
+
+
+def _proxy_advice(name: str) -> str:
+    return f"set {name} to an http:// proxy, list the hosts in NO_PROXY, or unset {name}"
 
 
 def _proxy_problem(value: str) -> str | None:

@@ -37,7 +37,7 @@ def validate_smtp_url(secret: SecretStr) -> SecretStr:
             "must be smtp:// or smtps:// and a host, optionally with user:password@ before and :port after"
         )
     if url.query and parse_qs(url.query) != {"starttls": ["required"]}:
-        raise ValueError("has only one option: ?starttls=required")
+        raise ValueError("can have only one option: ?starttls=required")
     return secret
 
 

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from agents.frozen import FrozenModel
 
 _LISTEN_ADDRESS_PATTERN = re.compile(
-    r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII
 )
 _MAIL_ADDRESS_PATTERN = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,189}")  # 254 together, RFC 5321 §4.5.3.1.3
 _ACCOUNT_SID_PATTERN = re.compile(r"AC[0-9a-f]{32}", re.ASCII)
@@ -33,13 +33,13 @@ def parse_listen_address(text: str) -> ListenAddress | None:
     parts = _LISTEN_ADDRESS_PATTERN.fullmatch(text)
     if parts is None or not 1 <= int(parts["port"]) <= _MAX_PORT:
         raise ValueError(f"must be host:port with a port from 1 to {_MAX_PORT}")
-    return ListenAddress(host=parts["six"] or parts["host"], port=int(parts["port"]))
+    return ListenAddress(host=parts["ipv6"] or parts["host"], port=int(parts["port"]))
 
 
 def validate_mail_address(text: str) -> str:
-    """Validate one mail address without a display name, and return it in lower case."""
+    """Validate one email address without a display name, and return it in lower case."""
     if not _MAIL_ADDRESS_PATTERN.fullmatch(text):
-        raise ValueError("must be one mail address, name@domain, without a display name")
+        raise ValueError("must be one email address, name@domain, without a display name")
     return text.lower()
 
 
@@ -78,7 +78,10 @@ def parse_auth_tokens(text: str) -> tuple[SecretStr, ...]:
 def validate_sender(text: str) -> str:
     """Validate a sender: a phone number, a short code or the SID of a messaging service."""
     if not _SENDER_PATTERN.fullmatch(text):
-        raise ValueError("must be a number with its + and country code, or the SID of a messaging service")
+        raise ValueError(
+            "must be a phone number with + and country code, a short code of 3 to 8 digits, "
+            "or the SID of a messaging service"
+        )
     return text
 
 
