@@ -16,7 +16,7 @@ from bot.doctor.finding import Finding, FindingState
 from bot.settings import Settings
 
 _TIMEOUT_SECONDS = 20.0
-_MAX_NAMES = 5
+_MAX_LISTED_MODELS = 5
 
 
 ModelListing = tuple[str, ...] | Completion
@@ -31,7 +31,7 @@ def fetch_model_names(settings: Settings) -> ModelListing:
 def check_model(settings: Settings, fetch_names: ModelLister = fetch_model_names) -> Finding:
     """Return which model is configured, and whether its server answers, accepts the key and has the model."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
-        message = "no model is configured; agents run in offline command mode"
+        message = "no model is configured; agents understand only their commands"
         return Finding(
             name="model", state="ok", message=message, fix="to use one, set OPENAI_API_KEY or OPENAI_BASE_URL"
         )
@@ -46,21 +46,21 @@ def check_model(settings: Settings, fetch_names: ModelLister = fetch_model_names
 
 
 def _check_model_server(settings: Settings, host: str, listing: ModelListing) -> Finding:
-    name = settings.openai_model
+    model = settings.openai_model
     if isinstance(listing, Completion):
-        is_busy = listing.outcome in (CompletionOutcome.FAILED, CompletionOutcome.RATE_LIMITED)
-        state: FindingState = "warning" if is_busy else "problem"
+        is_temporary_failure = listing.outcome in (CompletionOutcome.FAILED, CompletionOutcome.RATE_LIMITED)
+        state: FindingState = "warning" if is_temporary_failure else "problem"
         fix = listing.operator_hint or "check that OPENAI_BASE_URL can be reached from here, and try again"
         return Finding(name="model", state=state, message=escape_hidden_characters(listing.detail), fix=fix)
-    if name is not None and listing and name not in listing:
-        names = ", ".join(escape_hidden_characters(listed) for listed in listing[:_MAX_NAMES])
-        message = f"{host} does not list {name}; it has {names}"
+    if model is not None and listing and model not in listing:
+        listed_models = ", ".join(escape_hidden_characters(name) for name in listing[:_MAX_LISTED_MODELS])
+        message = f"{host} does not list {model}; it has {listed_models}"
         return Finding(name="model", state="warning", message=message, fix="set OPENAI_MODEL to one of its models")
-    return Finding(name="model", state="ok", message=f"{name or 'the default model'} at {host}, which answers")
+    return Finding(name="model", state="ok", message=f"{model or 'the default model'} at {host}, which answers")
 
 
 async def _fetch_model_names(settings: Settings) -> ModelListing:
-    from bot.model_client import open_model  # noqa: PLC0415 - importing it takes 0.5 s, needless offline
+    from bot.model_client import open_model  # noqa: PLC0415 - importing it takes 0.5 s, needless without a model
 
     try:
         server = open_model(settings, timeout_seconds=_TIMEOUT_SECONDS)

@@ -55,7 +55,8 @@ def _sqlite_finding(url: str) -> Finding:
     if revision == HEAD_REVISION:
         return Finding(name="database", state="ok", message=f"{path} is at revision {HEAD_REVISION}")
     if revision is None or revision < HEAD_REVISION:
-        message = f"{path} is at revision {revision or 'none'} and {HEAD_REVISION} is needed"
+        current = f"is at revision {revision}" if revision else "has no schema revision"
+        message = f"{path} {current}, but {HEAD_REVISION} is needed"
         fix = "run `handrail migrate`; `handrail up` also migrates"
         return Finding(name="database", state="warning", message=message, fix=fix)
     message, fix = f"{path} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"

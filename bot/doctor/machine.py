@@ -63,5 +63,5 @@ def _check_parent_directory() -> Finding:
     parent = DATA_DIR.resolve().parent
     if os.access(parent, os.W_OK | os.X_OK):
         return Finding(name="folder", state="ok", message=f"{DATA_DIR} will be created in {parent}")
-    fix = "start in a folder that you may write"
+    fix = "start Handrail in a folder that you can write to"
     return Finding(name="folder", state="problem", message=f"{DATA_DIR} cannot be created in {parent}", fix=fix)

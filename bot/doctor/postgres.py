@@ -81,10 +81,10 @@ def _inspect(url: str) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
 
 def _read_state(connection: Connection) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
     """Read everything in a read-only transaction, which is never committed."""
-    read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
+    is_read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
     connection.execute(text("SET TRANSACTION READ ONLY"))
     version = str(connection.execute(text("SHOW server_version")).scalar_one()).split()[0]
-    info = _DatabaseInfo(version, read_revision_in(connection), read_only)
+    info = _DatabaseInfo(version, read_revision_in(connection), is_read_only)
     if info.revision != HEAD_REVISION:
         return info, None
     processes, backlog = list_processes(connection), load_backlog(connection)
@@ -97,8 +97,9 @@ def _database_finding(url: str, info: _DatabaseInfo) -> Finding:
         message, fix = f"{subject} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
         return Finding(name="database", state="problem", message=message, fix=fix)
     if info.revision != HEAD_REVISION:
-        message = f"{subject} is at revision {info.revision or 'none'} and {HEAD_REVISION} is needed"
-        return Finding(name="database", state="problem", message=message, fix="run `handrail migrate` first")
+        current = f"is at revision {info.revision}" if info.revision else "has no schema revision"
+        message, fix = f"{subject} {current}, but {HEAD_REVISION} is needed", "run `handrail migrate` first"
+        return Finding(name="database", state="problem", message=message, fix=fix)
     if info.is_read_only:
         message, fix = f"{subject} is read-only, perhaps a standby", "set DATABASE_URL to the primary"
         return Finding(name="database", state="problem", message=message, fix=fix)

@@ -20,9 +20,7 @@ def process_findings(statuses: Sequence[ProcessStatus], now: datetime) -> Iterat
     yield from (_process_finding(status, now) for status in statuses)
     if not any(status.process.queues for status in _alive_processes(statuses, now)):
         message = "no worker is running; threads will not make progress"
-        yield Finding(
-            name="process", state="problem", message=message, fix="start `handrail worker`, better two of them"
-        )
+        yield Finding(name="process", state="problem", message=message, fix="start `handrail worker`, preferably twice")
 
 
 def queue_findings(stats: Sequence[QueueStats], statuses: Sequence[ProcessStatus], now: datetime) -> Iterator[Finding]:
@@ -32,7 +30,12 @@ def queue_findings(stats: Sequence[QueueStats], statuses: Sequence[ProcessStatus
         numbers = f"{load.queue}: {load.waiting} waiting, {load.doing} running, {load.later} scheduled"
         data = {**vars(load), "processes": count}
         if count:
-            yield Finding(name="queue", state="ok", message=f"{numbers}; served by {count}", data=data)
+            yield Finding(
+                name="queue",
+                state="ok",
+                message=f"{numbers}; served by {count} {'process' if count == 1 else 'processes'}",
+                data=data,
+            )
         else:
             fix = f"start `handrail worker`; if you use `--queues`, include {load.queue}"
             message = f"{numbers}; served by no process"
@@ -58,9 +61,8 @@ def backlog_finding(backlog: Backlog, now: datetime) -> Finding:
         return Finding(name="threads", state="ok", message=message, data={"unfinished": 0, "oldest": None})
     since = now - oldest.updated_at
     data = {"id": oldest.thread_id, "status": oldest.status, "untouched_seconds": _round_seconds(since)}
-    message = (
-        f"{backlog.threads} in progress; {oldest.thread_id} ({oldest.status}) had no event for {format_age(since)}"
-    )
+    oldest_text = f"{oldest.thread_id} ({oldest.status}) had no event for {format_age(since)}"
+    message = f"threads in progress: {backlog.threads}; {oldest_text}"
     fix = (
         f"run `handrail threads events {oldest.thread_id}`, and search the workers' logs for it"
         if since > MAX_UNTOUCHED_TIME
@@ -74,13 +76,19 @@ def backlog_finding(backlog: Backlog, now: datetime) -> Finding:
 
 def _process_finding(status: ProcessStatus, now: datetime) -> Finding:
     process, since = status.process, now - status.last_seen_at
-    jobs = f"takes {', '.join(process.queues)}, {process.concurrency} at once" if process.queues else "takes no jobs"
+    jobs = (
+        f"takes jobs of {', '.join(process.queues)}, {process.concurrency} at once"
+        if process.queues
+        else "takes no jobs"
+    )
     message = f"{process.role} on {process.host}, pid {process.pid}, {jobs}; seen {format_age(since)} ago"
     data = {**vars(process), "queues": list(process.queues), "started_at": process.started_at.isoformat()}
     data["seen_seconds_ago"] = _round_seconds(since)
     if _is_silent(status, now):
-        fix = "if it was not stopped on purpose, read its log and start it again; others have taken over its jobs"
-        message = f"{message}, no heartbeat since"
+        fix = (
+            "if it was not stopped on purpose, read its log and start it again; other workers have taken over its jobs"
+        )
+        message = f"{message}; its heartbeats have stopped"
         return Finding(name="process", state="warning", message=message, fix=fix, data=data)
     return Finding(name="process", state="ok", message=message, data=data)
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from agents.errors import ConfigurationError, HandrailError, Unavailable
 from agents.visible_text import escape_hidden_characters
 from bot.doctor.finding import Finding, FindingState
-from bot.doctor.slack_manifest import CHECK_NAME as MANIFEST
+from bot.doctor.slack_manifest import CHECK_NAME as MANIFEST_CHECK_NAME
 from bot.doctor.slack_manifest import compare_manifests
 from bot.environment.network import NetworkSettings
 from bot.settings import Settings
@@ -93,11 +93,11 @@ def _check_scopes(auth_test: ApiResponse) -> Iterator[Finding]:
     granted = {scope.strip() for scope in header.split(",")} - {""}
     for scope in sorted(SCOPES.keys() - granted):
         message = f"the bot token lacks {scope}, for {SCOPES[scope]}"
-        fix = f"add it under {_OAUTH_PAGE}, install the app again"
+        fix = f"add it under {_OAUTH_PAGE} and install the app again"
         yield Finding(name=_CHECK_NAME, state="problem", message=message, fix=fix)
     for scope in sorted(granted - SCOPES.keys()):
         message = f"the bot token has {escape_hidden_characters(scope)}, which Handrail does not use"
-        fix = f"remove it under {_OAUTH_PAGE}, revoke the token there, install the app again"
+        fix = f"remove it under {_OAUTH_PAGE}, revoke the token there and install the app again"
         yield Finding(name=_CHECK_NAME, state="warning", message=message, fix=fix)
     if granted == SCOPES.keys():
         yield Finding(
@@ -120,12 +120,12 @@ async def _check_socket_mode(settings: Settings) -> list[Finding]:
 async def _check_manifest(settings: Settings, auth_test: ApiResponse) -> list[Finding]:
     if settings.slack_config_token is None:
         message = "events and request URLs were not compared with the manifest"
-        return [Finding(name=MANIFEST, state="ok", message=message, fix=_CONFIG_ADVICE)]
+        return [Finding(name=MANIFEST_CHECK_NAME, state="ok", message=message, fix=_CONFIG_ADVICE)]
     written_id, _, token = settings.slack_config_token.get_secret_value().rpartition(":")
     app_id = written_id or _app_id_from_token(settings.slack_app_token) or auth_test.data.get("app_id")
     if not app_id:
         fix = "write SLACK_CONFIG_TOKEN as A...:token; the page Basic Information shows the app's id"
-        return [Finding(name=MANIFEST, state="warning", message="the id of the app is not known", fix=fix)]
+        return [Finding(name=MANIFEST_CHECK_NAME, state="warning", message="the id of the app is not known", fix=fix)]
     return await _compare_manifest(settings, SecretStr(token), str(app_id))
 
 

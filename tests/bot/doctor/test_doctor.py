@@ -125,7 +125,7 @@ LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
 
 
 def test_model_is_reported_without_calling_it():
-    assert "offline" in check_model(settings()).message
+    assert "understand only their commands" in check_model(settings()).message
     assert check_with_models((), OPENAI_API_KEY="sk-1").message == "the default model at api.openai.com, which answers"
     assert check_with_models((), **LOCAL).state == "warning"
     assert check_with_models(("qwen",), **LOCAL, OPENAI_MODEL="qwen").message == "qwen at 127.0.0.1, which answers"

@@ -97,7 +97,7 @@ def test_worker_and_clock_are_sufficient(postgres_url):
     findings = check_url(postgres_url)
     assert {one.state for one in findings} == {"ok"}
     clock, web, worker = select_findings("process", findings)
-    assert "clock on box, pid 7, takes timer, 4 at once; seen" in clock.message
+    assert "clock on box, pid 7, takes jobs of timer, 4 at once; seen" in clock.message
     assert "takes no jobs" in web.message
     assert {"role": "worker", "queues": list(QUEUES), "concurrency": 4}.items() <= get_data(worker).items()
     assert [get_data(one)["processes"] for one in select_findings("queue", findings)] == [1, 1, 2]
@@ -158,7 +158,7 @@ def test_names_the_thread_with_the_oldest_event(postgres_url):
     )
     (finding,) = select_findings("threads", check_url(postgres_url))
     assert finding.state == "warning"
-    assert "2 in progress; thr_old (running) had no event for 16 min" in finding.message
+    assert "threads in progress: 2; thr_old (running) had no event for 16 min" in finding.message
     assert "threads events thr_old" in str(finding.fix)
 
 
@@ -185,14 +185,14 @@ def read_all_rows(url: str) -> dict[str, list[object]]:
     return finding
 
 
-@pytest.mark.parametrize("revision", [None, "0001"])
-def test_unmigrated_database_is_the_only_finding(revision):
+@pytest.mark.parametrize(("revision", "current"), [(None, "has no schema revision"), ("0001", "is at revision 0001")])
+def test_unmigrated_database_is_the_only_finding(revision, current):
     url = create_database(server_url())
     if revision is not None:
         migrate_database(url)
         write(url, execute_sql("UPDATE alembic_version SET version_num = '0001'"))
     (finding,) = check_url(url)
-    assert (finding.state, f"at revision {revision or 'none'}" in finding.message) == ("problem", True)
+    assert (finding.state, f"{current}, but " in finding.message) == ("problem", True)
     assert "handrail migrate" in str(finding.fix)
 
 
