@@ -1,4 +1,4 @@
-"""API client of the commands: the server at HANDRAIL_URL, the token to use and the person it belongs to."""
+"""API client of the commands. It knows the server's address (HANDRAIL_URL), the token and the token's person."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,10 +34,13 @@ def call_server(
 
 
 def build_client(settings: Settings, person: str | None = None) -> TerminalClient:
-    """Return a client with this folder's token. Its person is known only for a token of this folder's server."""
+    """Return a client with HANDRAIL_API_TOKEN, or else the first token of this folder's server.
+
+    It acts as `person`, or else as the owner of the token, who is known only if this folder's server has the token.
+    """
     configured_secret = settings.handrail_api_token
     tokens = _local_tokens(settings)
-    token = next((one for one in tokens if configured_secret in (None, one.secret)), None)
+    token = next((token for token in tokens if configured_secret in (None, token.secret)), None)
     secret = configured_secret or (token.secret if token else None)
     owner = token.person if token else None
     return TerminalClient(settings.handrail_url, secret.get_secret_value() if secret else "", person or owner)

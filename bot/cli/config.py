@@ -71,9 +71,9 @@ def _configuration_json(configuration: Configuration) -> dict[str, Any]:
 
 
 def _describe_settings(settings: Settings) -> dict[str, Mapping[str, Any]]:
-    in_file = load_variables(Path(".env"))
+    env_file = load_variables(Path(".env"))
     return {
-        name.upper(): {"value": value, "from": _setting_source(settings, name.upper(), in_file)}
+        name.upper(): {"value": value, "from": _setting_source(settings, name.upper(), env_file)}
         for name, value in _masked_values(settings).items()
     }
 

@@ -27,13 +27,13 @@ app = Typer(
 
 @app.callback(invoke_without_command=True)
 def handrail(
-    *, version: Annotated[bool, Option("--version", help="Show the version.", show_default=False)] = False
+    *, should_show_version: Annotated[bool, Option("--version", help="Show the version.", show_default=False)] = False
 ) -> None:
     """ChatOps bot whose risky tool calls need the approval of a person."""
-    if version:
-        from importlib.metadata import version as installed  # noqa: PLC0415 - 20 ms that only `--version` needs
+    if should_show_version:
+        from importlib.metadata import version  # noqa: PLC0415 - 20 ms that only `--version` needs
 
-        echo(installed("handrail"))
+        echo(version("handrail"))
         raise Exit
 
 

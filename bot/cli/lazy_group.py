@@ -44,8 +44,8 @@ class LazyGroup(TyperGroup):
         self.commands = {name: TyperCommand(name, help=entry.purpose) for name, entry in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name, found, rest = super().resolve_command(ctx, args)
-        return name, found and _load_command(COMMANDS[str(name)]), rest
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load_command(COMMANDS[str(name)]), rest
 
 
 def _load_command(entry: LazyCommand) -> Any:

@@ -16,5 +16,11 @@ def migrate(*, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"before": before, "after": after})
     else:
-        change = "unchanged" if before == after else f"before: {before or 'none'}"
+        change = (
+            "unchanged"
+            if before == after
+            else f"it was at revision {before}"
+            if before
+            else "it had no schema revision"
+        )
         print_message(f"the database is at revision {after} ({change})")

@@ -48,7 +48,7 @@ def print_view(settings: Settings | None, view: RenderableType, *, stderr: bool 
 
 
 def is_terminal_output(settings: Settings | None) -> bool:
-    """Return whether stdout is a terminal, where ids are shortened to fit; a pipe gets whole ids."""
+    """Return whether stdout is a terminal, where ids are shortened to fit. A pipe gets whole ids."""
     return build_console(settings).is_terminal
 
 

@@ -26,9 +26,13 @@ def list_requests(
     status: Annotated[
         str | None, Option("--status", help="Only requests with this status, such as denied; default: open.")
     ] = None,
-    include_closed: Annotated[bool, Option("--all", help="Include closed requests.", show_default=False)] = False,
+    should_include_closed: Annotated[
+        bool, Option("--all", help="Include closed requests.", show_default=False)
+    ] = False,
     thread_id: Annotated[str | None, Option("--thread", metavar="ID", help="Only requests of this thread.")] = None,
-    only_mine: Annotated[bool, Option("--mine", help="Only requests that you can decide.", show_default=False)] = False,
+    is_mine_only: Annotated[
+        bool, Option("--mine", help="Only requests that you can decide.", show_default=False)
+    ] = False,
     person: PersonOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     as_json: JsonOption = False,
@@ -36,8 +40,8 @@ def list_requests(
     """List open requests, newest first. With --thread, list all requests of the thread."""
     settings = load_settings()
     query = {
-        "status": status or (None if include_closed or thread_id else "open"),
-        "mine": "true" if only_mine else None,
+        "status": status or (None if should_include_closed or thread_id else "open"),
+        "mine": "true" if is_mine_only else None,
     }
     query["as"] = person and f"person:{person}"
 

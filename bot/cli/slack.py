@@ -30,19 +30,19 @@ def slack() -> None:
 
 
 @app.command("manifest")
-def show_manifest(*, http: HttpOption = None, as_json: JsonOption = False) -> None:  # noqa: ARG001 - a manifest is always JSON
+def show_manifest(*, is_http: HttpOption = None, as_json: JsonOption = False) -> None:  # noqa: ARG001 - a manifest is always JSON
     """Print the manifest of the Slack app as JSON, and explain how to use it."""
     settings = load_settings()
-    socket_mode = settings.slack_app_token is not None if http is None else not http
-    manifest = build_manifest(settings.public_url, socket_mode=socket_mode)
+    is_socket_mode = settings.slack_app_token is not None if is_http is None else not is_http
+    manifest = build_manifest(settings.public_url, socket_mode=is_socket_mode)
     print_json(manifest)
-    _print_setup_steps(json.dumps(manifest, separators=(",", ":")), socket_mode=socket_mode)
-    if not socket_mode and (reason := unreachable_reason(settings.public_url)) is not None:
+    _print_setup_steps(json.dumps(manifest, separators=(",", ":")), is_socket_mode=is_socket_mode)
+    if not is_socket_mode and (reason := unreachable_reason(settings.public_url)) is not None:
         print_message(f"warning: PUBLIC_URL is {settings.public_url}, and {reason}; change it, or use `--socket`")
 
 
-def _print_setup_steps(manifest_json: str, *, socket_mode: bool) -> None:
-    transport = "Socket Mode" if socket_mode else "HTTP"
+def _print_setup_steps(manifest_json: str, *, is_socket_mode: bool) -> None:
+    transport = "Socket Mode" if is_socket_mode else "HTTP"
     print_message(
         f"This is the manifest for {transport}. To create an app, open {_NEW_APP_URL}, "
         'choose "From a manifest", and paste it.'

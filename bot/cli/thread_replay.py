@@ -21,7 +21,7 @@ def describe_replay(result: Any) -> str:
 
 
 def run_replay(settings: Settings, id_or_prefix: str) -> Any:
-    """Return the result of a replay: from the server that has the database locked, else from this process."""
+    """Return the result of a replay: from the server that has locked the database, else from this process."""
     url = database_url(settings)
     if is_locked(url):
         return call_server(settings, lambda server: _fetch_replay(server, id_or_prefix))
@@ -33,7 +33,7 @@ async def _fetch_replay(server: TerminalClient, id_or_prefix: str) -> Any:
 
 
 async def _replay_locally(url: str, id_or_prefix: str) -> Mapping[str, Any]:
-    # These imports take 0.2 s that the commands which ask the server do not need.
+    # These imports take 0.2 s, needless for commands that only make API requests.
     from storage.database import Database  # noqa: PLC0415 - as above
     from storage.event_store import list_thread_states  # noqa: PLC0415 - as above
     from storage.replay import replay  # noqa: PLC0415 - as above
@@ -43,10 +43,10 @@ async def _replay_locally(url: str, id_or_prefix: str) -> Mapping[str, Any]:
         if is_id_prefix(id_or_prefix):
             threads = await database.read(lambda connection: list_thread_states(connection, limit=MAX_SEARCHED_THREADS))
             id_or_prefix = match_prefix([thread.thread_id for thread in threads], id_or_prefix)
-        found = await replay(database, id_or_prefix)
+        result = await replay(database, id_or_prefix)
     finally:
         await database.close()
-    state = found.state
-    facts = {"id": id_or_prefix, "version": state.version, "status": state.status, "events": state.version}
-    unreadable = {} if found.unreadable is None else {"unreadable": found.unreadable}
-    return {**facts, "matches": found.is_match, **unreadable}
+    state = result.state
+    summary = {"id": id_or_prefix, "version": state.version, "status": state.status, "events": state.version}
+    unreadable = {} if result.unreadable is None else {"unreadable": result.unreadable}
+    return {**summary, "matches": result.is_match, **unreadable}

@@ -13,7 +13,7 @@ from bot.cli.output import JsonOption, is_terminal_output, print_json, print_jso
 from bot.cli.short_ids import resolve_thread_id
 from bot.cli.thread_replay import describe_replay, run_replay
 from bot.settings import Settings, load_settings
-from channels.terminal.client import LoggedEvent, TerminalClient, api_path
+from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
 from channels.terminal.lists import threads_table
 from channels.terminal.page import thread_page
 from channels.terminal.views import (
@@ -88,12 +88,12 @@ def events(
     thread_id: ThreadIdArgument,
     *,
     after: AfterOption = 0,
-    follow: Annotated[bool, Option("--follow", "-f", help="Wait for new events.", show_default=False)] = False,
+    is_following: Annotated[bool, Option("--follow", "-f", help="Wait for new events.", show_default=False)] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the events of a thread."""
     settings = load_settings()
-    if follow:
+    if is_following:
         return asyncio.run(_follow_events(settings, thread_id, after, as_json=as_json))
     found = call_server(settings, lambda server: _fetch_thread(server, thread_id, "events", after=after))["events"]
     if as_json:
@@ -177,12 +177,14 @@ def replay(thread_id: ThreadIdArgument, *, as_json: JsonOption = False) -> None:
     Reads the database directly. If a server is using the SQLite file, that server rebuilds the thread instead.
     """
     settings = load_settings()
-    found = run_replay(settings, thread_id)
+    result = run_replay(settings, thread_id)
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
-        print_message(f"{found['events']} events of thread {found['id']}, {found['status']}: {describe_replay(found)}")
-    if not found["matches"]:
+        print_message(
+            f"{result['events']} events of thread {result['id']}, {result['status']}: {describe_replay(result)}"
+        )
+    if not result["matches"]:
         raise Exit(1)
 
 
@@ -218,14 +220,14 @@ def _events_table(logged_events: Sequence[Any]) -> RenderableType:
 
 async def _follow_events(settings: Settings, thread_id: str, after: int, *, as_json: bool) -> None:
     async with build_client(settings) as server:
-        async for event in server.follow(await resolve_thread_id(server, thread_id), after):
-            if not isinstance(event, LoggedEvent):
-                print_message("connection lost; reconnecting" if event.is_lost else "reconnected")
+        async for item in server.follow(await resolve_thread_id(server, thread_id), after):
+            if isinstance(item, ConnectionChange):
+                print_message("connection lost; reconnecting" if item.is_lost else "reconnected")
             elif as_json:
-                print_json_line(_to_api_json(event))
+                print_json_line(_to_api_json(item))
             else:
-                detail = format_event_detail(event.type, event.data, event.names)
-                print_view(settings, info_view(f"{event.seq} {event.at} {event.type} {detail}"))
+                detail = format_event_detail(item.type, item.data, item.names)
+                print_view(settings, info_view(f"{item.seq} {item.at} {item.type} {detail}"))
 
 
 def _to_api_json(event: LoggedEvent) -> Mapping[str, Any]:

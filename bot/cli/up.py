@@ -14,7 +14,7 @@ app = Typer()
 def up(
     *,
     port: PortOption = None,
-    no_sample: Annotated[
+    should_skip_sample: Annotated[
         bool, Option("--no-sample", help="Do not create a sample repository.", show_default=False)
     ] = False,
 ) -> None:
@@ -22,7 +22,7 @@ def up(
 
     It uses SQLite unless DATABASE_URL names a PostgreSQL database, which other processes may share.
     """
-    serve(ServeOptions(port=port, may_use_sample=not no_sample), _print_instructions)
+    serve(ServeOptions(port=port, may_use_sample=not should_skip_sample), _print_instructions)
 
 
 def _print_instructions(server_address: ServerAddress) -> None:

@@ -105,7 +105,7 @@ def test_worker_takes_each_named_queue_once(postgres_folder):
 def test_migrating_twice_changes_nothing(folder, empty_url):
     first, second = (folder.run("migrate", DATABASE_URL=empty_url) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert f"at revision {HEAD_REVISION} (before: none)" in first.out + first.err
+    assert f"at revision {HEAD_REVISION} (it had no schema revision)" in first.out + first.err
     assert f"at revision {HEAD_REVISION} (unchanged)" in second.out + second.err
 
 
