@@ -92,7 +92,7 @@ def _is_terminal_of(terminal: str, address: Address, known_person: Person | None
     )
 
 
-async def _acting_as(
+async def _get_actor_resolver(
     caller: Caller,
     context: Context,
     handrail_channel: Annotated[
@@ -102,4 +102,4 @@ async def _acting_as(
     return ActorResolver(caller, handrail_channel, context.bot.roster.people, context.schemes)
 
 
-ActingAs = Annotated[ActorResolver, Depends(_acting_as)]
+ActingAs = Annotated[ActorResolver, Depends(_get_actor_resolver)]

@@ -32,7 +32,7 @@ def create_app(
     streams: StreamRegistry | None = None,
     channel_routes: Sequence[BaseRoute] = (),
 ) -> FastAPI:
-    """Return the HTTP application of a bot for the holders of these credentials. It neither starts nor stops the bot.
+    """Return the HTTP application of a bot. It accepts these credentials, and neither starts nor stops the bot.
 
     `channel_routes` receive HTTP requests of channels such as Slack; each route authenticates its own requests.
     """

@@ -58,6 +58,6 @@ def build_slack_services(account: "SlackAccount", bot: Bot, sleep: Sleep = sleep
     stop_background_tasks = partial(dispatcher.background_tasks.stop, SHUTDOWN_GRACE_SECONDS)
     if (socket_mode := build_socket_mode_runner(account, endpoint, bot, sleep)) is None:
         fetch_identity = dispatcher.identity_cache.get
-        start = (lambda: dispatcher.background_tasks.spawn(fetch_identity()),)
-        return ChannelServices(routes, start, (stop_background_tasks,))
+        start_hooks = (lambda: dispatcher.background_tasks.spawn(fetch_identity()),)
+        return ChannelServices(routes, start_hooks, (stop_background_tasks,))
     return ChannelServices(routes, (socket_mode.start,), (socket_mode.stop, stop_background_tasks))

@@ -20,7 +20,7 @@ def parse_cursor(cursor: str | None) -> Position | None:
         return None
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, _, identity = text.partition(",")
-        return datetime.fromisoformat(at).astimezone(UTC), identity
+        at, _, item_id = text.partition(",")
+        return datetime.fromisoformat(at).astimezone(UTC), item_id
     except (ValueError, OverflowError) as error:
         raise InvalidInput("invalid cursor; omit it to start from the first page") from error

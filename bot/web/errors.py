@@ -41,8 +41,8 @@ _DEFAULT_RETRY_AFTER_SECONDS = 1.0  # a busy database is usually available again
 
 def add_error_handlers(app: FastAPI) -> None:
     """Turn every error of a route into an error response."""
-    for kind in (HandrailError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _handle_error)
+    for error_type in (HandrailError, HTTPException, RequestValidationError):
+        app.add_exception_handler(error_type, _handle_error)
 
 
 async def _handle_error(request: Request, error: Exception) -> JSONResponse:
@@ -88,7 +88,7 @@ def body_for_error(error: HandrailError) -> dict[str, Any]:
 
 def status_for_error(error: HandrailError) -> int:
     """Return the HTTP status of the error's nearest base class that has one, else 500."""
-    return next((STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR), 500)
+    return next((STATUS_BY_ERROR[base] for base in type(error).__mro__ if base in STATUS_BY_ERROR), 500)
 
 
 def _handrail_error_response(error: HandrailError) -> JSONResponse:

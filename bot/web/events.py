@@ -60,7 +60,7 @@ async def read_events(
 
 def accepts_event_stream(accept: str) -> bool:
     """Return whether the media types that a client accepts include event streams."""
-    return any(kind.partition(";")[0].strip().lower() == "text/event-stream" for kind in accept.split(","))
+    return any(item.partition(";")[0].strip().lower() == "text/event-stream" for item in accept.split(","))
 
 
 async def stream_events(engine: Engine, streams: StreamRegistry, thread_id: str, after: int) -> AsyncGenerator[bytes]:

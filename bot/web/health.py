@@ -17,7 +17,7 @@ from storage.readiness import check_accepts_writes, check_disk_space
 from storage.schema import check_writable
 
 DATABASE_TIMEOUT_SECONDS = 3.0
-"""Time for the database to commit. A slower database counts as unavailable."""
+"""Maximum time for the check of the database. A slower database counts as unavailable."""
 
 router = APIRouter(tags=["health"])
 

@@ -82,7 +82,7 @@ def _replay(previous: PreviousResult, claim: IdempotencyClaim) -> JSONResponse:
         ) from error
 
 
-async def _idempotency(
+async def _get_idempotent_operation(
     request: Request,
     context: Context,
     caller: Caller,
@@ -105,4 +105,4 @@ async def _idempotency(
     )
 
 
-Idempotency = Annotated[IdempotentOperation, Depends(_idempotency)]
+Idempotency = Annotated[IdempotentOperation, Depends(_get_idempotent_operation)]

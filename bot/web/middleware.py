@@ -12,17 +12,17 @@ from bot.web.principal import Principal, is_api_path
 _COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"),)
 _API_HEADERS = (*_COMMON_HEADERS, (b"cache-control", b"no-store"))
 DOCS_PATH = "/docs"
-_DOCS_CONTENT_POLICY = (
+_DOCS_CONTENT_SECURITY_POLICY = (
     b"default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 )
-_DOCS_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _DOCS_CONTENT_POLICY))
+_DOCS_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _DOCS_CONTENT_SECURITY_POLICY))
 _STOPPING_MESSAGE = "the server is stopping; send the request again in a moment"
 _MIN_ERROR_STATUS = 400
 _MIN_SERVER_ERROR_STATUS = 500
 
 
 class ResponseMiddleware:
-    """Outermost middleware of the application."""
+    """Outermost middleware: adds headers to all responses, and answers requests whose handling failed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,7 +42,7 @@ class ResponseMiddleware:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except asyncio.CancelledError:  # the server is stopping and the grace time is over
+        except asyncio.CancelledError:  # the server stops, and the request did not end within SHUTDOWN_GRACE_SECONDS
             if not has_started:
                 await response_for_error(Unavailable(_STOPPING_MESSAGE))(scope, receive, send_with_headers)
             raise

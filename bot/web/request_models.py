@@ -72,7 +72,7 @@ class ForkCreate(StrictBody):
 class AnswerCreate(StrictBody):
     """An answer to a request.
 
-    `digest` is that of the request the person saw; the answer is refused if the request was edited since.
+    `digest` is the digest of the request that the person saw; the answer is refused if the request was edited since.
     `actor` is the person who answers, when it is not the owner of the token; it requires the admin scope.
     """
 

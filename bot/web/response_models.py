@@ -29,7 +29,7 @@ def _optional_field() -> Any:
 
 
 class BudgetUsage(FrozenModel):
-    """One kind of a thread's budget. `limit` is null when it is unlimited."""
+    """One kind of a thread's budget. `limit` is null when the kind is unlimited."""
 
     limit: float | None
     spent: float
@@ -145,7 +145,7 @@ class RequestView(FrozenModel):
 
     `requesters` are all people whose messages led to it. `reasoning` is the agent's text and not part of what is
     approved. `filled_in` names arguments that the tool's preparation set; an edit may omit them. `explanation` says
-    why it is asked, by whom, who may decide, how many have approved, and what happens without an answer.
+    why the request was opened and by whom, who may decide, how many have approved, and what happens without an answer.
     `answers` has only the last ten answers that did not count; `refused_count` is their number, at most 100. `note`
     tells you the effect of your answer when it did not decide the request.
     """

@@ -16,7 +16,7 @@ class StreamRegistry:
 
     @contextmanager
     def register(self, wake_event: asyncio.Event) -> Iterator[None]:
-        """Set this event when the streams end, for as long as the context is open."""
+        """Register a stream while the context is open: `end` sets its event."""
         self._wake_events.add(wake_event)
         try:
             yield
