@@ -1,4 +1,4 @@
-"""The fake Slack as an agent meets it: streams, the stop button, prompts, shortcuts, and its limits in time."""
+"""Tests of the fake Slack's features for agents: streams, the stop button, prompts, shortcuts and rate limits."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -16,16 +16,16 @@ from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 
-ALICE = {"recipient_user_id": "U0ALICE", "recipient_team_id": "T0TEAM"}
+TO_ALICE = {"recipient_user_id": "U0ALICE", "recipient_team_id": "T0TEAM"}
 DONE = [{"type": "section", "text": {"type": "plain_text", "text": "done"}}]
 PROMPTS = [{"title": "Tags", "message": "list tags"}]
 
 
-def started(slack: FakeSlack, thread: Message, **more: Any) -> Awaitable[AsyncSlackResponse]:
-    return web_client(slack).chat_startStream(channel=thread.channel, thread_ts=thread.ts, **more)
+def start_stream(slack: FakeSlack, thread: Message, **fields: Any) -> Awaitable[AsyncSlackResponse]:
+    return web_client(slack).chat_startStream(channel=thread.channel, thread_ts=thread.ts, **fields)
 
 
-async def appended(slack: FakeSlack, stream: Any, text: str) -> None:
+async def append_text(slack: FakeSlack, stream: Any, text: str) -> None:
     await web_client(slack).chat_appendStream(channel=stream["channel"], ts=stream["ts"], markdown_text=text)
 
 
@@ -33,9 +33,9 @@ async def test_person_reads_a_reply_while_the_bot_streams_it(
     slack: FakeSlack, bot: RecordingBot, alice: Person
 ) -> None:
     thread = await alice.mention_bot("what is deployed?", channel="C0OPS")
-    stream = await started(slack, thread, **ALICE, markdown_text="Look")
+    stream = await start_stream(slack, thread, **TO_ALICE, markdown_text="Look")
     card = await alice.wait_for_stream(thread, "Look")
-    await appended(slack, stream, "ing at **production**")
+    await append_text(slack, stream, "ing at **production**")
     await card.wait_for_text("Looking at **production**")
     assert card.message.is_streaming
     metadata = {"event_type": "handrail", "event_payload": {"outbox_id": "o1"}}
@@ -61,75 +61,75 @@ async def test_person_reads_a_reply_while_the_bot_streams_it(
     ]
 
 
-async def test_everybody_else_reads_what_was_streamed_when_it_is_complete(
+async def test_other_people_read_a_streamed_message_when_it_is_complete(
     slack: FakeSlack, alice: Person, bob: Person
 ) -> None:
     thread = await alice.mention_bot("hi", channel="C0OPS")
-    stream = await started(slack, thread, **ALICE, markdown_text="hello")
-    waiting = bob.wait_for_reply(thread, "hello you")
-    await appended(slack, stream, " you")
+    stream = await start_stream(slack, thread, **TO_ALICE, markdown_text="hello")
+    complete_reply = bob.wait_for_reply(thread, "hello you")
+    await append_text(slack, stream, " you")
     await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
-    assert not (await waiting).message.is_streaming
+    assert not (await complete_reply).message.is_streaming
 
 
-async def test_a_direct_message_is_streamed_without_naming_who_reads(slack: FakeSlack, alice: Person) -> None:
+async def test_stream_in_a_direct_message_needs_no_recipient(slack: FakeSlack, alice: Person) -> None:
     thread = await alice.send_direct_message("hi")
-    stream = await started(slack, thread, markdown_text="hello")
+    stream = await start_stream(slack, thread, markdown_text="hello")
     card = await alice.wait_for_stream(thread)
     await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
     assert await card.wait_until_streamed() == "hello"
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("fields", "error"),
     [
         ({}, "missing_recipient_team_id"),
         ({"recipient_team_id": "T0TEAM"}, "missing_recipient_user_id"),
         ({"recipient_team_id": "T0TEAM", "recipient_user_id": "U0NOBODY"}, "user_not_found"),
-        ({**ALICE, "recipient_team_id": "T0OTHER"}, "team_not_found"),
-        ({**ALICE, "markdown_text": "x" * 12_001}, "msg_too_long"),
-        ({**ALICE, "thread_ts": "1700000000.000100"}, "cannot_reply_to_message"),
+        ({**TO_ALICE, "recipient_team_id": "T0OTHER"}, "team_not_found"),
+        ({**TO_ALICE, "markdown_text": "x" * 12_001}, "msg_too_long"),
+        ({**TO_ALICE, "thread_ts": "1700000000.000100"}, "cannot_reply_to_message"),
     ],
 )
-async def test_a_stream_in_a_channel_names_who_reads_it_and_keeps_to_the_limits(
-    slack: FakeSlack, alice: Person, given: dict[str, Any], error: str
+async def test_invalid_stream_in_a_channel_is_rejected(
+    slack: FakeSlack, alice: Person, fields: dict[str, Any], error: str
 ) -> None:
     thread = await alice.mention_bot("hi", channel="C0OPS")
-    call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", "thread_ts": thread.ts, **given})
+    call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", "thread_ts": thread.ts, **fields})
     await expect_refusal(slack, call, error, "chat.startStream")
     assert slack.workspace.messages == [thread]
 
 
-async def test_a_stream_is_a_reply(slack: FakeSlack, alice: Person) -> None:
+async def test_stream_needs_a_thread_to_reply_in(slack: FakeSlack, alice: Person) -> None:
     slack.add_channel("C0OPS")
-    call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", **ALICE})
+    call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", **TO_ALICE})
     assert "thread_ts" in (await expect_refusal(slack, call, "invalid_arguments", "chat.startStream"))[0]
 
 
 async def test_unfinished_stream_cannot_be_updated_or_deleted(slack: FakeSlack, alice: Person) -> None:
-    stream = await started(slack, await alice.send_direct_message("hi"), markdown_text="hello")
-    where = {"channel": stream["channel"], "ts": stream["ts"]}
+    stream = await start_stream(slack, await alice.send_direct_message("hi"), markdown_text="hello")
+    message = {"channel": stream["channel"], "ts": stream["ts"]}
     await expect_refusal(
-        slack, web_client(slack).chat_update(**where, text="no"), "streaming_state_conflict", "chat.update"
+        slack, web_client(slack).chat_update(**message, text="no"), "streaming_state_conflict", "chat.update"
     )
-    await expect_refusal(slack, web_client(slack).chat_delete(**where), "cant_delete_message", "chat.delete")
-    await web_client(slack).chat_stopStream(**where)
-    await web_client(slack).chat_update(**where, text="changed")
+    await expect_refusal(slack, web_client(slack).chat_delete(**message), "cant_delete_message", "chat.delete")
+    await web_client(slack).chat_stopStream(**message)
+    await web_client(slack).chat_update(**message, text="changed")
     await (await alice.wait_for_reply(text="changed")).wait_until_streamed()
 
 
-async def test_nothing_is_added_to_what_is_complete_or_was_never_streamed(slack: FakeSlack, alice: Person) -> None:
+async def test_only_an_unfinished_stream_can_be_appended_to_or_stopped(slack: FakeSlack, alice: Person) -> None:
     thread = await alice.send_direct_message("hi")
-    stream = await started(slack, thread)
+    stream = await start_stream(slack, thread)
     await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"], markdown_text="hello")
     posted = await web_client(slack).chat_postMessage(channel=thread.channel, text="plain")
     for ts in (stream["ts"], posted["ts"]):
-        where = {"channel": thread.channel, "ts": ts}
+        message = {"channel": thread.channel, "ts": ts}
         error = "message_not_in_streaming_state"
         await expect_refusal(
-            slack, web_client(slack).chat_appendStream(**where, markdown_text="x"), error, "chat.appendStream"
+            slack, web_client(slack).chat_appendStream(**message, markdown_text="x"), error, "chat.appendStream"
         )
-        await expect_refusal(slack, web_client(slack).chat_stopStream(**where), error, "chat.stopStream")
+        await expect_refusal(slack, web_client(slack).chat_stopStream(**message), error, "chat.stopStream")
     call = web_client(slack).chat_appendStream(channel=thread.channel, ts=thread.ts, markdown_text="x")
     await expect_refusal(slack, call, "message_not_owned_by_app", "chat.appendStream")
     await alice.wait_for_reply(text="hello")
@@ -138,23 +138,21 @@ async def test_nothing_is_added_to_what_is_complete_or_was_never_streamed(slack:
 
 async def test_stop_button_stops_the_stream(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     thread = await alice.mention_bot("count to a million", channel="C0OPS")
-    stream = await started(slack, thread, **ALICE, markdown_text="one")
+    stream = await start_stream(slack, thread, **TO_ALICE, markdown_text="one")
     card = await alice.wait_for_stream(thread)
     await alice.press_stop(thread)
     await slack.wait_until_quiet()
     event = next(request.event for request in bot.received if request.event.get("type") == "agent_session_stopped")
     assert (event["channel"], event["thread_ts"], event["user"]) == ("C0OPS", thread.ts, "U0ALICE")
     assert event["streaming_message_ts"] == [stream["ts"]]
-    where = {"channel": "C0OPS", "ts": stream["ts"]}
-    call = web_client(slack).chat_appendStream(**where, markdown_text=", two")
+    message = {"channel": "C0OPS", "ts": stream["ts"]}
+    call = web_client(slack).chat_appendStream(**message, markdown_text=", two")
     await expect_refusal(slack, call, "stopped_by_user", "chat.appendStream")
-    await web_client(slack).chat_stopStream(**where, blocks=DONE)
+    await web_client(slack).chat_stopStream(**message, blocks=DONE)
     assert await card.wait_until_streamed() == "one\ndone"
 
 
-async def test_a_session_that_is_processing_has_a_stop_button(
-    slack: FakeSlack, bot: RecordingBot, alice: Person
-) -> None:
+async def test_processing_session_has_a_stop_button(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     thread = await alice.mention_bot("work", channel="C0OPS")
     with pytest.raises(AssertionError, match="there is no stop button"):
         await alice.press_stop(thread)
@@ -167,33 +165,31 @@ async def test_a_session_that_is_processing_has_a_stop_button(
     await expect_refusal(slack, call, "invalid_arguments", "agents.sessions.setStatus")
 
 
-async def left_open(slack: FakeSlack) -> None:
+async def start_unfinished_stream(slack: FakeSlack) -> None:
     alice = slack.add_person("alice", "U0ALICE")
     thread = await alice.send_direct_message("hi")
-    await started(slack, thread, markdown_text="hello")
+    await start_stream(slack, thread, markdown_text="hello")
     await alice.wait_for_stream(thread)
 
 
-async def test_a_stream_that_is_not_ended_fails_the_test() -> None:
-    async def leave_stream_open() -> None:
+async def test_unfinished_stream_fails_the_test() -> None:
+    async def run() -> None:
         async with fake_slack() as slack:
-            await left_open(slack)
+            await start_unfinished_stream(slack)
 
     with pytest.raises(AssertionError, match="this stream was not ended: 'hello'"):
-        await leave_stream_open()
+        await run()
 
 
-async def test_slack_may_end_a_stream_itself(slack: FakeSlack) -> None:
-    await left_open(slack)
+async def test_slack_can_end_streams(slack: FakeSlack) -> None:
+    await start_unfinished_stream(slack)
     slack.end_streams()
     (_, message) = slack.workspace.messages
     call = web_client(slack).chat_appendStream(channel=message.channel, ts=message.ts, markdown_text="x")
     await expect_refusal(slack, call, "message_not_in_streaming_state", "chat.appendStream")
 
 
-async def test_who_opens_the_conversation_is_offered_what_to_say(
-    slack: FakeSlack, bot: RecordingBot, alice: Person
-) -> None:
+async def test_opened_messages_tab_shows_suggested_prompts(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     await alice.open_messages_tab()
     await slack.wait_until_quiet()
     opened = bot.received[-1].event
@@ -202,18 +198,18 @@ async def test_who_opens_the_conversation_is_offered_what_to_say(
     assert (await alice.wait_for_prompts("Tags"))[0]["message"] == "list tags"
 
 
-async def test_prompts_for_a_thread_are_dropped_without_a_word() -> None:
+async def test_suggested_prompts_for_a_thread_are_silently_dropped() -> None:
     async with fake_slack(timeout_seconds=0.05) as slack:
         alice = slack.add_person("alice", "U0ALICE")
         thread = await alice.send_direct_message("hi")
-        offer = web_client(slack).assistant_threads_setSuggestedPrompts
-        await offer(channel_id=thread.channel, prompts=PROMPTS, thread_ts=thread.ts)
+        set_prompts = web_client(slack).assistant_threads_setSuggestedPrompts
+        await set_prompts(channel_id=thread.channel, prompts=PROMPTS, thread_ts=thread.ts)
         with pytest.raises(AssertionError, match="alice was never offered"):
             await alice.wait_for_prompts()
 
 
 @pytest.mark.parametrize(
-    ("prompts", "complaint"),
+    ("prompts", "error_text"),
     [
         ([], "no fewer than 1"),
         (PROMPTS * 5, "no more than 4"),
@@ -221,16 +217,16 @@ async def test_prompts_for_a_thread_are_dropped_without_a_word() -> None:
         ([{"title": "", "message": "x"}], "missing required field: title"),
     ],
 )
-async def test_there_are_one_to_four_prompts_each_with_a_title_and_a_message(
-    slack: FakeSlack, alice: Person, prompts: list[dict[str, str]], complaint: str
+async def test_invalid_suggested_prompts_are_rejected(
+    slack: FakeSlack, alice: Person, prompts: list[dict[str, str]], error_text: str
 ) -> None:
     channel = slack.workspace.get_direct_channel("U0ALICE").id
     call = web_client(slack).assistant_threads_setSuggestedPrompts(channel_id=channel, prompts=prompts)
     method = "assistant.threads.setSuggestedPrompts"
-    assert complaint in (await expect_refusal(slack, call, "invalid_arguments", method))[0]
+    assert error_text in (await expect_refusal(slack, call, "invalid_arguments", method))[0]
 
 
-async def test_a_home_tab_that_was_published_comes_with_its_opening(
+async def test_event_of_an_opened_home_tab_has_the_published_view(
     slack: FakeSlack, bot: RecordingBot, alice: Person
 ) -> None:
     await alice.open_home_tab()
@@ -241,29 +237,37 @@ async def test_a_home_tab_that_was_published_comes_with_its_opening(
     assert ("view" in first, second["view"]["blocks"]) == (False, DONE)
 
 
-async def test_shortcut_carries_the_message_it_was_used_on(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
+async def test_shortcut_payload_has_the_message_it_was_used_on(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
     thread = await alice.post_message("the build is red", channel="C0OPS")
     reply = await alice.reply(thread, "what now?")
     await alice.use_shortcut("handrail.ask", on=reply)
-    used = bot.received[-1]
-    assert (used.body["type"], used.body["callback_id"], used.is_verified) == ("message_action", "handrail.ask", True)
-    assert (used.body["message"]["text"], used.body["message"]["thread_ts"]) == ("what now?", thread.ts)
-    assert (used.body["channel"]["id"], used.body["message_ts"]) == ("C0OPS", reply.ts)
-    assert used.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    shortcut = bot.received[-1]
+    assert (shortcut.body["type"], shortcut.body["callback_id"], shortcut.is_verified) == (
+        "message_action",
+        "handrail.ask",
+        True,
+    )
+    assert (shortcut.body["message"]["text"], shortcut.body["message"]["thread_ts"]) == ("what now?", thread.ts)
+    assert (shortcut.body["channel"]["id"], shortcut.body["message_ts"]) == ("C0OPS", reply.ts)
+    assert shortcut.headers["Content-Type"] == "application/x-www-form-urlencoded"
     async with aiohttp.ClientSession() as session:
-        await session.post(used.body["response_url"], json={"text": "only for you"})
+        await session.post(shortcut.body["response_url"], json={"text": "only for you"})
     await alice.wait_for_ephemeral("only for you")
 
 
-async def test_a_shortcut_the_bot_is_late_for_is_warned_of(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
-    said = await alice.post_message("hi", channel="C0OPS")
+async def test_person_is_warned_if_the_bot_rejects_a_shortcut(
+    slack: FakeSlack, bot: RecordingBot, alice: Person
+) -> None:
+    message = await alice.post_message("hi", channel="C0OPS")
     await slack.wait_until_quiet()
     bot.respond = lambda _: web.Response(status=500)
     with pytest.raises(InteractionFailed, match="Slack warned alice"):
-        await alice.use_shortcut("handrail.ask", on=said)
+        await alice.use_shortcut("handrail.ask", on=message)
 
 
-async def test_something_is_chosen_from_a_list(slack: FakeSlack, bot: RecordingBot, bob: Person) -> None:
+async def test_option_of_a_menu_is_chosen(slack: FakeSlack, bot: RecordingBot, bob: Person) -> None:
     slack.add_channel("C0OPS")
     options = [{"text": {"type": "plain_text", "text": f"v1.{n}"}, "value": str(n)} for n in range(6)]
     select = {"type": "static_select", "action_id": "handrail.choose", "options": options}
@@ -277,9 +281,7 @@ async def test_something_is_chosen_from_a_list(slack: FakeSlack, bot: RecordingB
         await card.choose_option("v9", actor=bob)
 
 
-async def test_posting_too_fast_into_one_channel_is_rate_limited(
-    slack: FakeSlack, alice: Person, clock: FakeClock
-) -> None:
+async def test_fast_posting_to_one_channel_is_rate_limited(slack: FakeSlack, alice: Person, clock: FakeClock) -> None:
     slack.limit_posting(per_second=1)
     for channel in ("C0OPS", "C0DEV"):
         slack.add_channel(channel)
@@ -304,24 +306,24 @@ async def test_posting_too_fast_into_one_channel_is_rate_limited(
         ("chat.getPermalink", "invalid_arguments"),
     ],
 )
-async def test_methods_that_only_look_read_no_json(slack: FakeSlack, alice: Person, method: str, error: str) -> None:
-    said = await alice.post_message("hi", channel="C0OPS")
-    asked = {"channel": "C0OPS", "ts": said.ts, "message_ts": said.ts, "user": "U0ALICE"}
-    await expect_refusal(slack, web_client(slack).api_call(method, json=asked), error, method)
-    assert (await web_client(slack).api_call(method, params=asked))["ok"] is True
+async def test_read_methods_do_not_accept_json(slack: FakeSlack, alice: Person, method: str, error: str) -> None:
+    message = await alice.post_message("hi", channel="C0OPS")
+    arguments = {"channel": "C0OPS", "ts": message.ts, "message_ts": message.ts, "user": "U0ALICE"}
+    await expect_refusal(slack, web_client(slack).api_call(method, json=arguments), error, method)
+    assert (await web_client(slack).api_call(method, params=arguments))["ok"] is True
 
 
-async def test_a_message_has_an_address_in_the_browser(slack: FakeSlack, alice: Person) -> None:
+async def test_message_has_a_permalink(slack: FakeSlack, alice: Person) -> None:
     thread = await alice.post_message("hi", channel="C0OPS")
     reply = await alice.reply(thread, "and more")
-    found = await web_client(slack).chat_getPermalink(channel="C0OPS", message_ts=reply.ts)
+    response = await web_client(slack).chat_getPermalink(channel="C0OPS", message_ts=reply.ts)
     expected = f"https://fake.slack.com/archives/C0OPS/p{reply.ts.replace('.', '')}?thread_ts={thread.ts}&cid=C0OPS"
-    assert found["permalink"] == expected
+    assert response["permalink"] == expected
     call = web_client(slack).chat_getPermalink(channel="C0OPS", message_ts="1700000000.000100")
     await expect_refusal(slack, call, "message_not_found", "chat.getPermalink")
 
 
-async def test_guest_has_the_team_of_their_own_workspace(slack: FakeSlack, bot: RecordingBot) -> None:
+async def test_external_user_has_the_team_of_their_own_workspace(slack: FakeSlack, bot: RecordingBot) -> None:
     guest = slack.add_person("guest", "U0GUEST", team_id="T0OTHER")
     await guest.mention_bot("hi", channel="C0SHARED")
     await slack.wait_until_quiet()

@@ -1,4 +1,4 @@
-"""The fake Slack knows what its app may do and how it is configured, and tells whom it may."""
+"""Tests of the fake Slack's app: granted scopes and the exported manifest."""
 
 import pytest
 from slack_sdk.errors import SlackApiError
@@ -10,13 +10,13 @@ from tests.fakes.slack.slack import fake_slack
 MANIFEST = {"display_information": {"name": "Handrail"}, "settings": {"socket_mode_enabled": True}}
 
 
-async def test_every_answer_tells_what_the_token_may_do() -> None:
+async def test_every_response_lists_the_scopes_of_the_token() -> None:
     async with fake_slack(app=App(scopes=("chat:write", "commands"))) as slack:
         response = await web_client(slack).auth_test()
     assert response.headers["x-oauth-scopes"] == "chat:write,commands"
 
 
-async def test_what_was_not_granted_is_refused() -> None:
+async def test_call_without_its_scope_is_rejected() -> None:
     async with fake_slack(app=App(scopes=("commands",))) as slack:
         slack.add_channel("C0OPS")
         with pytest.raises(SlackApiError, match="missing_scope"):
@@ -24,7 +24,7 @@ async def test_what_was_not_granted_is_refused() -> None:
         slack.expect_error("chat.postMessage", "missing_scope")
 
 
-async def test_manifest_is_exported_for_a_configuration_token_only() -> None:
+async def test_manifest_export_needs_a_configuration_token() -> None:
     async with fake_slack(app=App(manifest=MANIFEST)) as slack:
         response = await web_client(slack, slack.app.config_token).apps_manifest_export(app_id=slack.app.id)
         assert response["manifest"].items() >= {"display_information": {"name": "Handrail"}}.items()
@@ -34,7 +34,7 @@ async def test_manifest_is_exported_for_a_configuration_token_only() -> None:
         slack.expect_error("apps.manifest.export", "not_allowed_token_type")
 
 
-async def test_another_app_is_not_found() -> None:
+async def test_manifest_of_another_app_is_not_found() -> None:
     async with fake_slack(app=App(manifest=MANIFEST)) as slack:
         with pytest.raises(SlackApiError, match="app_not_found"):
             await web_client(slack, slack.app.config_token).apps_manifest_export(app_id="A0OTHER")
