@@ -1,4 +1,4 @@
-"""Tests that no regular expression takes quadratic time, with long strings made from its own repeats."""
+"""Tests that no regular expression takes quadratic time. Each is run on long texts that repeat its own parts."""
 
 import ast
 import re
@@ -38,14 +38,14 @@ BUILT_FROM_PARTS = {
     "agents/visible_text.py": "sequences of fixed length",
     "agents/commands.py": "the patterns of commands, tested below",
     "channels/slack/events_api.py": "the bot's own name, escaped",
-    "storage/postgres_batch.py": "the statements of this program",
+    "storage/postgres_batch.py": "SQL statements, which are constants",
     "storage/errors.py": "a table of words in the messages of PostgreSQL",
 }
 """Modules with an expression that is not a literal, and why that is safe."""
 
 
 @dataclass(frozen=True)
-class Use:
+class RegexUse:
     """An expression in the source, and a method that the source calls on it."""
 
     module: str
@@ -64,7 +64,7 @@ class Use:
             list(result)
 
 
-def calls(tree: ast.Module) -> Iterator[ast.Call]:
+def regex_calls(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=attr)) if attr in FUNCTIONS:
@@ -81,7 +81,7 @@ def methods_by_name(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
     return found
 
 
-def names_of_patterns(tree: ast.Module) -> dict[ast.Call, str]:
+def pattern_names(tree: ast.Module) -> dict[ast.Call, str]:
     return {
         node.value: node.targets[0].id
         for node in ast.walk(tree)
@@ -89,56 +89,56 @@ def names_of_patterns(tree: ast.Module) -> dict[ast.Call, str]:
     }
 
 
-def uses() -> Iterator[Use]:
+def find_uses() -> Iterator[RegexUse]:
     trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
     methods = methods_by_name(trees)
     for module, tree in trees.items():
-        names = names_of_patterns(tree)
-        for call in calls(tree):
+        names = pattern_names(tree)
+        for call in regex_calls(tree):
             if not isinstance(call.args[0], ast.Constant):
                 continue
             function = call.func.attr  # type: ignore[attr-defined]
-            called = {function} if function != "compile" else methods.get(names.get(call, ""), {"search"})
-            for method in sorted(called - {"compile"}):
-                yield Use(module, call.args[0].value, flags_of(call, function), method)
+            method_names = {function} if function != "compile" else methods.get(names.get(call, ""), {"search"})
+            for method in sorted(method_names - {"compile"}):
+                yield RegexUse(module, call.args[0].value, evaluate_flags(call, function), method)
 
 
-def flags_of(call: ast.Call, function: str) -> int:
+def evaluate_flags(call: ast.Call, function: str) -> int:
     position = {"compile": 1, "sub": 4}.get(function, 2)
     flags = [keyword.value for keyword in call.keywords if keyword.arg == "flags"] + call.args[position : position + 1]
     return int(eval(ast.unparse(flags[0]), {"re": re})) if flags else 0  # noqa: S307 - the source itself
 
 
-def hostile(pattern: str, flags: int) -> Iterator[str]:
+def hostile_texts(pattern: str, flags: int) -> Iterator[str]:
     """Yield texts that begin like a match and then repeat one element, or one character, many times."""
     parsed = re._parser.parse(pattern, flags)  # type: ignore[attr-defined]
-    for before, repeated in pumps(list(parsed)):
+    for before, repeated in unbounded_repeats(list(parsed)):
         pumped = (repeated or "a") * (PUMPED_LENGTH // len(repeated or "a"))
         yield from (pumped, before + pumped, before + pumped + NO_MATCH, f"{before} {pumped}{NO_MATCH}")
-    letters = sorted(set(example(list(parsed)) + "a 1-"))[:8]
+    letters = sorted(set(example_match(list(parsed)) + "a 1-"))[:8]
     for one, other in product(letters, repeat=2):
         yield (one + other) * (PUMPED_LENGTH // 2) + NO_MATCH
         yield one * (PUMPED_LENGTH // 2) + other * (PUMPED_LENGTH // 2) + NO_MATCH
 
 
-def pumps(items: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
+def unbounded_repeats(items: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
     """Yield the text before each unbounded repeat, and the shortest text that it repeats."""
     for operator, argument in items:
         name = str(operator)
         if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             if argument[1] > 1000:
-                yield before, example(list(argument[2]))
-                yield from ((before, letter) for letter in letters_of(list(argument[2])))
-            yield from pumps(list(argument[2]), before)
+                yield before, example_match(list(argument[2]))
+                yield from ((before, letter) for letter in example_letters(list(argument[2])))
+            yield from unbounded_repeats(list(argument[2]), before)
         elif name == "SUBPATTERN":
-            yield from pumps(list(argument[-1]), before)
+            yield from unbounded_repeats(list(argument[-1]), before)
         elif name == "BRANCH":
             for branch in argument[1]:
-                yield from pumps(list(branch), before)
-        before += example([(operator, argument)])
+                yield from unbounded_repeats(list(branch), before)
+        before += example_match([(operator, argument)])
 
 
-def example(items: list[Any]) -> str:
+def example_match(items: list[Any]) -> str:
     """Return a short text that these parts of an expression match; for a negated set, any plain letter outside it."""
     return "".join(_example(str(operator), argument) for operator, argument in items)
 
@@ -148,26 +148,27 @@ def _example(operator: str, argument: Any) -> str:
         case "LITERAL":
             return chr(argument)
         case "IN" | "NOT_LITERAL" | "ANY":
-            return next(iter(letters_of([(operator, argument)])), "")
+            return next(iter(example_letters([(operator, argument)])), "")
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-            return example(list(argument[2])) * max(argument[0], 1 if argument[1] else 0)
+            return example_match(list(argument[2])) * max(argument[0], 1 if argument[1] else 0)
         case "SUBPATTERN" | "BRANCH":
             inner = argument[-1]
-            return example(list(inner[0] if operator == "BRANCH" else inner))
+            return example_match(list(inner[0] if operator == "BRANCH" else inner))
         case _:
             return ""
 
 
-def letters_of(items: list[Any]) -> list[str]:
-    """Return plain letters that a single set of an expression takes."""
+def example_letters(items: list[Any]) -> list[str]:
+    """Return up to four plain letters that match, if the parts are a single character set."""
     if len(items) != 1:
         return []
     operator, argument = str(items[0][0]), items[0][1]
     members = {"IN": argument, "NOT_LITERAL": [("NEGATE", None), ("LITERAL", argument)], "ANY": [("NEGATE", None)]}
-    return [letter for letter in PLAIN_LETTERS if operator in members and takes(members[operator], letter)][:4]
+    return [letter for letter in PLAIN_LETTERS if operator in members and contains(members[operator], letter)][:4]
 
 
-def takes(members: list[Any], letter: str) -> bool:
+def contains(members: list[Any], letter: str) -> bool:
+    """Return whether a parsed character set contains the letter."""
     negated, found = False, False
     for operator, argument in members:
         match str(operator):
@@ -182,20 +183,20 @@ def takes(members: list[Any], letter: str) -> bool:
     return found != negated
 
 
-def slow(use: Use) -> list[str]:
+def slow_texts(use: RegexUse) -> list[str]:
     found = []
-    for text in set(hostile(use.pattern, use.flags)):
-        began = time.process_time()
+    for text in set(hostile_texts(use.pattern, use.flags)):
+        started_at = time.process_time()
         use.run(text)
-        if time.process_time() - began > MAX_SECONDS:
+        if time.process_time() - started_at > MAX_SECONDS:
             found.append(f"{text[:30]!r}… of {len(text)} characters")
             break
     return found
 
 
-@pytest.mark.parametrize("use", list(uses()), ids=str)
-def test_expression_takes_linear_time_on_hostile_text(use: Use) -> None:
-    assert not slow(use)
+@pytest.mark.parametrize("use", list(find_uses()), ids=str)
+def test_expression_takes_linear_time_on_hostile_text(use: RegexUse) -> None:
+    assert not slow_texts(use)
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
@@ -204,21 +205,21 @@ def test_commands_take_linear_time_on_hostile_text(agent: Any) -> None:
     assert patterns
     for pattern in patterns:
         compiled = _compile_pattern(pattern)
-        assert not slow(Use(agent.name, compiled.pattern, compiled.flags, "fullmatch")), pattern
+        assert not slow_texts(RegexUse(agent.name, compiled.pattern, compiled.flags, "fullmatch")), pattern
 
 
-def test_zero_width_joiners_are_found_in_linear_time() -> None:
+def test_zero_width_joiners_are_escaped_in_linear_time() -> None:
     for text in ("\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH, "\N{WOMAN}\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH):
-        began = time.process_time()
+        started_at = time.process_time()
         escape_hidden_characters(text)
-        assert time.process_time() - began < 10 * MAX_SECONDS
+        assert time.process_time() - started_at < 10 * MAX_SECONDS
 
 
-def test_every_other_expression_is_a_literal() -> None:
+def test_other_modules_use_literal_expressions_only() -> None:
     built = {
         str(path.relative_to(ROOT))
         for path in SOURCES
-        for call in calls(ast.parse(path.read_text(encoding="utf-8")))
+        for call in regex_calls(ast.parse(path.read_text(encoding="utf-8")))
         if not isinstance(call.args[0], ast.Constant)
     }
     assert built <= set(BUILT_FROM_PARTS)
@@ -226,4 +227,4 @@ def test_every_other_expression_is_a_literal() -> None:
 
 @pytest.mark.parametrize(("pattern", "method"), [(r"[\s.!?]+$", "sub"), (r"\s*x?\s*y", "fullmatch")])
 def test_search_detects_quadratic_expressions(pattern: str, method: str) -> None:
-    assert slow(Use("here", pattern, 0, method))
+    assert slow_texts(RegexUse("here", pattern, 0, method))
