@@ -11,8 +11,8 @@ from agents.people import Person
 from channels.slack.overview import Overview, PendingRequest, ThreadSummary
 from tests.agents.factories import approval, question
 
-AT = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
-BY = Address("slack:T0HOME/U0ALICE")
+NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
+ALICE_ADDRESS = Address("slack:T0HOME/U0ALICE")
 LINK = "https://home.slack.com/archives/C0OPS/p1763726450000100"
 HOSTILE = "<!channel> <@U0BOSS> <https://evil.example|docs> & *so* :boom:\n\u202e!"
 
@@ -24,12 +24,12 @@ open_requests = st.builds(question, question=hostile_texts) | st.builds(
 )
 overviews = st.builds(
     Overview,
-    by=st.just(BY),
+    by=st.just(ALICE_ADDRESS),
     person=st.none() | st.builds(Person, key=st.just("alice"), name=hostile_texts, roles=st.tuples(hostile_texts)),
     pending_requests=st.lists(st.builds(PendingRequest, open_requests, channels, links), max_size=30).map(tuple),
     threads=st.lists(
         st.builds(
-            ThreadSummary, hostile_texts, st.sampled_from(["running", "done"]), hostile_texts, st.just(AT), links
+            ThreadSummary, hostile_texts, st.sampled_from(["running", "done"]), hostile_texts, st.just(NOW), links
         ),
         max_size=30,
     ).map(tuple),

@@ -6,72 +6,72 @@ from agents.addresses import Address
 from tests.channels.slack.test_channel import OPS, ChannelHarness, running_channel
 
 
-async def _advance_clock(here: ChannelHarness, seconds: float) -> None:
+async def _advance_clock(harness: ChannelHarness, seconds: float) -> None:
     """Let time pass and wait until the due status updates have been sent."""
     for _ in range(20):
         await asyncio.sleep(0)
-    here.clock.advance(seconds=seconds)
+    harness.clock.advance(seconds=seconds)
     for task in [task for task in asyncio.all_tasks() if task.get_name() == "slack status"]:
         await asyncio.wait([task], timeout=0.2)
 
 
 async def test_shows_busy_status_until_idle() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        here.channel.set_busy(address, "is thinking…")
-        await _advance_clock(here, 0.3)
-        assert here.slack.workspace.sessions[OPS, root.ts] == "processing"
-        assert here.slack.workspace.statuses[OPS, root.ts] == "is thinking…"
-        here.channel.set_busy(address, "is running ship…")
-        await _advance_clock(here, 0)
-        assert here.slack.workspace.statuses[OPS, root.ts] == "is running ship…"
-        here.channel.set_idle(address, "waiting")
-        await _advance_clock(here, 0)
-        assert here.slack.workspace.sessions[OPS, root.ts] == "suspended"
-        assert here.slack.workspace.statuses[OPS, root.ts] == ""
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        harness.channel.set_busy(address, "is thinking…")
+        await _advance_clock(harness, 0.3)
+        assert harness.slack.workspace.sessions[OPS, root.ts] == "processing"
+        assert harness.slack.workspace.statuses[OPS, root.ts] == "is thinking…"
+        harness.channel.set_busy(address, "is running ship…")
+        await _advance_clock(harness, 0)
+        assert harness.slack.workspace.statuses[OPS, root.ts] == "is running ship…"
+        harness.channel.set_idle(address, "waiting")
+        await _advance_clock(harness, 0)
+        assert harness.slack.workspace.sessions[OPS, root.ts] == "suspended"
+        assert harness.slack.workspace.statuses[OPS, root.ts] == ""
 
 
 async def test_short_work_shows_no_status() -> None:
-    async with running_channel() as here:
-        _, address = await here.start_thread()
-        here.channel.set_busy(address, "is thinking…")
-        here.channel.set_idle(address, "done")
-        await _advance_clock(here, 0.3)
-        assert here.slack.calls == []
+    async with running_channel() as harness:
+        _, address = await harness.start_thread()
+        harness.channel.set_busy(address, "is thinking…")
+        harness.channel.set_idle(address, "done")
+        await _advance_clock(harness, 0.3)
+        assert harness.slack.calls == []
 
 
 async def test_unsupported_methods_are_called_only_once() -> None:
-    async with running_channel() as here:
-        _, address = await here.start_thread()
+    async with running_channel() as harness:
+        _, address = await harness.start_thread()
         for method in ("agents.sessions.setStatus", "assistant.threads.setStatus"):
-            here.slack.fail_next(method, error="not_allowed")
+            harness.slack.fail_next(method, error="not_allowed")
         for _ in range(2):
-            here.channel.set_busy(address, "is thinking…")
-            await _advance_clock(here, 0.3)
-            here.channel.set_idle(address, "done")
-            await _advance_clock(here, 0)
-        assert len(here.slack.calls) == 2
+            harness.channel.set_busy(address, "is thinking…")
+            await _advance_clock(harness, 0.3)
+            harness.channel.set_idle(address, "done")
+            await _advance_clock(harness, 0)
+        assert len(harness.slack.calls) == 2
 
 
 async def test_rate_limited_status_is_sent_later() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        here.slack.fail_next("agents.sessions.setStatus", error="ratelimited", retry_after=7)
-        here.channel.set_busy(address, "is thinking…")
-        await _advance_clock(here, 0.3)
-        here.channel.set_idle(address, "cancelled")
-        here.channel.set_busy(address, "is thinking…")
-        await _advance_clock(here, 7)
-        assert here.slack.workspace.sessions[OPS, root.ts] == "processing"
-        here.channel.set_idle(address, "cancelled")
-        await _advance_clock(here, 0)
-        assert here.slack.workspace.sessions[OPS, root.ts] == "closed"
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        harness.slack.fail_next("agents.sessions.setStatus", error="ratelimited", retry_after=7)
+        harness.channel.set_busy(address, "is thinking…")
+        await _advance_clock(harness, 0.3)
+        harness.channel.set_idle(address, "cancelled")
+        harness.channel.set_busy(address, "is thinking…")
+        await _advance_clock(harness, 7)
+        assert harness.slack.workspace.sessions[OPS, root.ts] == "processing"
+        harness.channel.set_idle(address, "cancelled")
+        await _advance_clock(harness, 0)
+        assert harness.slack.workspace.sessions[OPS, root.ts] == "closed"
 
 
 async def test_no_status_outside_threads() -> None:
-    async with running_channel() as here:
+    async with running_channel() as harness:
         for address in (f"slack:{OPS}", "slack:U0ALICE", "slack:nowhere"):
-            here.channel.set_busy(Address(address), "is thinking…")
-            here.channel.set_idle(Address(address), "done")
-        await _advance_clock(here, 1)
-        assert here.slack.calls == []
+            harness.channel.set_busy(Address(address), "is thinking…")
+            harness.channel.set_idle(Address(address), "done")
+        await _advance_clock(harness, 1)
+        assert harness.slack.calls == []

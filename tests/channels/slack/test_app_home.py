@@ -1,3 +1,5 @@
+"""Tests of the App Home: the linked person, open requests and threads."""
+
 from datetime import timedelta
 from typing import Any
 
@@ -9,25 +11,38 @@ from agents.people import Person
 from channels.slack.app_home import render_app_home
 from channels.slack.overview import Overview, PendingRequest, ThreadSummary
 from tests.agents.factories import approval, question
-from tests.channels.slack.overview_strategies import AT, BY, HOSTILE, LINK, is_inert, overviews, visible_texts
+from tests.channels.slack.overview_strategies import (
+    ALICE_ADDRESS,
+    HOSTILE,
+    LINK,
+    NOW,
+    is_inert,
+    overviews,
+    visible_texts,
+)
 from tests.channels.slack.slack_client import slack_client
 from tests.fakes.slack.slack import fake_slack
 from tests.fakes.slack.view import check_view
+from tests.harness.people import SLACK_PEOPLE, with_roles
 
-ALICE = Person(key="alice", name="Alice Ng", roles=("release", "oncall"))
+ALICE, BOB, _ = with_roles(SLACK_PEOPLE, alice=("release", "oncall"), bob=()).members
 
 
 def home_texts(**fields: Any) -> list[str]:
-    return visible_texts(render_app_home(Overview(BY, **fields)))
+    return visible_texts(render_app_home(Overview(ALICE_ADDRESS, **fields)))
 
 
 def accessories(**fields: Any) -> list[dict[str, Any]]:
-    return [block["accessory"] for block in render_app_home(Overview(BY, **fields))["blocks"] if "accessory" in block]
+    return [
+        block["accessory"]
+        for block in render_app_home(Overview(ALICE_ADDRESS, **fields))["blocks"]
+        if "accessory" in block
+    ]
 
 
 def test_linked_person_sees_name_and_roles() -> None:
     assert home_texts(person=ALICE)[0] == "You are Alice Ng (alice), with the roles release, oncall."
-    assert home_texts(person=Person(key="bob", name="Bob"))[0] == "You are Bob (bob), without a role."
+    assert home_texts(person=BOB)[0] == "You are Bob Ito (bob), without a role."
 
 
 def test_unlinked_user_sees_the_line_for_the_configuration() -> None:
@@ -44,7 +59,7 @@ def test_empty_home_says_that_nothing_is_pending() -> None:
 
 
 def test_request_shows_its_details_and_a_link_to_the_card() -> None:
-    request = approval(arguments={"where": "production"}, opened_at=AT - timedelta(seconds=1800))
+    request = approval(arguments={"where": "production"}, opened_at=NOW - timedelta(seconds=1800))
     assert home_texts(pending_requests=(PendingRequest(request, "C0OPS", LINK),))[2:7] == [
         "walker wants to run push (where: production)",
         "Open the card",
@@ -80,7 +95,7 @@ def test_request_without_expiry_stays_open() -> None:
     ("status", "text"), [("running", "running"), ("waiting_for_human", "waiting for a person"), ("done", "done")]
 )
 def test_thread_shows_its_first_message_and_status(status: Any, text: str) -> None:
-    assert home_texts(threads=(ThreadSummary("deploy", status, "what is deployed?", AT, LINK),))[4:] == [
+    assert home_texts(threads=(ThreadSummary("deploy", status, "what is deployed?", NOW, LINK),))[4:] == [
         "what is deployed?",
         "Open the thread",
         "deploy",
@@ -90,7 +105,7 @@ def test_thread_shows_its_first_message_and_status(status: Any, text: str) -> No
 
 
 def test_home_says_that_there_are_more_rows() -> None:
-    row = ThreadSummary("deploy", "done", "hi", AT)
+    row = ThreadSummary("deploy", "done", "hi", NOW)
     texts = home_texts(pending_requests=(PendingRequest(question()),) * 13, threads=(row,) * 13)
     assert texts.count("There are more, which are not shown here.") == 2
     texts = home_texts(pending_requests=(PendingRequest(question()),) * 12, threads=(row,) * 12)
@@ -98,15 +113,17 @@ def test_home_says_that_there_are_more_rows() -> None:
 
 
 def test_untrusted_text_is_one_line_with_hidden_characters_escaped() -> None:
-    texts = home_texts(threads=(ThreadSummary("deploy", "done", HOSTILE, AT),))
+    texts = home_texts(threads=(ThreadSummary("deploy", "done", HOSTILE, NOW),))
     assert "<!channel> <@U0BOSS> <https://evil.example|docs> & *so* :boom:\\n\\u202e!" in texts
 
 
 def test_largest_home_is_within_slack_limits() -> None:
     long = "x" * 3000
     request = approval(arguments={long: long}, requester=Address("slack:" + "U" * 300))
-    row = ThreadSummary(long, "waiting_for_human", long, AT, LINK)
-    full = Overview(BY, Person(key="alice", name=long), (PendingRequest(request, "C0OPS", "x"),) * 99, (row,) * 99)
+    row = ThreadSummary(long, "waiting_for_human", long, NOW, LINK)
+    full = Overview(
+        ALICE_ADDRESS, Person(key="alice", name=long), (PendingRequest(request, "C0OPS", "x"),) * 99, (row,) * 99
+    )
     check_view(render_app_home(full), "home")
 
 
@@ -120,7 +137,7 @@ def test_any_overview_is_valid_and_inert(overview: Overview) -> None:
 async def test_home_tab_is_published() -> None:
     async with fake_slack() as slack:
         alice = slack.add_person("alice", "U0ALICE")
-        view = render_app_home(Overview(BY, ALICE, (PendingRequest(question()),)))
+        view = render_app_home(Overview(ALICE_ADDRESS, ALICE, (PendingRequest(question()),)))
         async with slack_client(slack) as client:
             await client.call("views.publish", user_id="U0ALICE", view=view)
         await alice.wait_for_home_tab("You are Alice Ng")

@@ -1,4 +1,4 @@
-"""The bot's cache is fetched with `auth.test` and cached."""
+"""The bot's identity is fetched once with `auth.test` and then cached."""
 
 from channels.slack.bot_identity import BotIdentityCache
 from channels.slack.client import SlackClient

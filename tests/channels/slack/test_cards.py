@@ -1,3 +1,5 @@
+"""Tests of messages and cards in Slack's format: blocks, lengths and escaped text."""
+
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -1,11 +1,11 @@
+"""Tests of the replies to the `/handrail` slash command and to rejected clicks."""
+
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from agents.addresses import person_address
 from agents.messages import Assurance
-from agents.people import Person
 from agents.requests import RecordedAnswer, Request
 from channels.slack.command_replies import (
     SUBCOMMANDS,
@@ -19,20 +19,30 @@ from channels.slack.command_replies import (
 )
 from channels.slack.overview import Overview, PendingRequest, ThreadSummary
 from tests.agents.factories import approval, question
-from tests.channels.slack.overview_strategies import AT, BY, HOSTILE, hostile_texts, is_inert, overviews, visible_texts
+from tests.channels.slack.overview_strategies import (
+    ALICE_ADDRESS,
+    HOSTILE,
+    NOW,
+    hostile_texts,
+    is_inert,
+    overviews,
+    visible_texts,
+)
 from tests.fakes.slack.limits import check_blocks
+from tests.harness.people import BOB, SLACK_PEOPLE
 
-ALICE = Person(key="alice", name="Alice Ng", roles=("release",))
+ALICE = SLACK_PEOPLE.members[0]
 ESCAPED = "&lt;!channel&gt; &lt;@U0BOSS&gt; &lt;https://evil.example|docs&gt; &amp; *so* :boom:"
 
 
-def approved(by: str) -> Request:
+def approved_request() -> Request:
+    """Return a request that Bob approved with a hostile comment."""
     answer = RecordedAnswer(
-        by=person_address(by),
-        channel=BY,
+        by=BOB,
+        channel=ALICE_ADDRESS,
         assurance=Assurance.HIGH,
         decision="approve",
-        at=AT,
+        at=NOW,
         counted=True,
         comment=HOSTILE,
     )
@@ -44,9 +54,9 @@ def approved(by: str) -> Request:
     [
         help_reply(),
         unknown_subcommand_reply("dance"),
-        status_reply(Overview(BY)),
-        approvals_reply(Overview(BY)),
-        whoami_reply(Overview(BY)),
+        status_reply(Overview(ALICE_ADDRESS)),
+        approvals_reply(Overview(ALICE_ADDRESS)),
+        whoami_reply(Overview(ALICE_ADDRESS)),
         rejection_reply("too late"),
     ],
 )
@@ -70,15 +80,15 @@ def test_unknown_subcommand_reply_lists_the_known_ones() -> None:
 
 
 def test_status_lists_threads_and_counts_requests() -> None:
-    row = ThreadSummary("deploy", "running", "what is deployed?", AT)
-    reply = status_reply(Overview(BY, ALICE, (PendingRequest(question()),), (row,)))
+    row = ThreadSummary("deploy", "running", "what is deployed?", NOW)
+    reply = status_reply(Overview(ALICE_ADDRESS, ALICE, (PendingRequest(question()),), (row,)))
     assert reply["text"] == "1 open request for you, 1 thread of yours"
     assert visible_texts(reply["blocks"])[1] == "what is deployed?"
 
 
 def test_approvals_lists_pending_requests() -> None:
     reply = approvals_reply(
-        Overview(BY, ALICE, (PendingRequest(approval()), PendingRequest(question(question="Where to?"))))
+        Overview(ALICE_ADDRESS, ALICE, (PendingRequest(approval()), PendingRequest(question(question="Where to?"))))
     )
     assert reply["text"] == "2 open requests for you"
     texts = visible_texts(reply["blocks"])
@@ -87,8 +97,8 @@ def test_approvals_lists_pending_requests() -> None:
 
 
 def test_whoami_shows_the_person_or_the_address() -> None:
-    assert whoami_reply(Overview(BY, ALICE))["text"] == "You are Alice Ng (alice), with the roles release."
-    assert "T0HOME/U0ALICE" in whoami_reply(Overview(BY))["text"]
+    assert whoami_reply(Overview(ALICE_ADDRESS, ALICE))["text"] == "You are Alice Ng (alice), with the roles dev."
+    assert "T0HOME/U0ALICE" in whoami_reply(Overview(ALICE_ADDRESS))["text"]
 
 
 @pytest.mark.parametrize(
@@ -99,12 +109,14 @@ def test_whoami_shows_the_person_or_the_address() -> None:
         ("it ran out", approval(status="expired"), ["Outcome of the request: no answer in time."]),
         (
             "request ABCDE is settled: approved",
-            approved("bob"),
+            approved_request(),
             ["request ABCDE is settled", "approved by bob (slack)"],
         ),
     ],
 )
-def test_rejected_click_is_explained(error: str, request_: Request | None, expected: list[str]) -> None:
+def test_rejection_reply_has_the_reason_or_the_outcome(
+    error: str, request_: Request | None, expected: list[str]
+) -> None:
     reply = rejection_reply(error, request_)
     assert all(text in reply["text"] for text in expected)
     assert ("Outcome of the request" in reply["text"]) == (request_ is not None and request_.status != "open")

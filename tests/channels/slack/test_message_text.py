@@ -1,3 +1,5 @@
+"""Tests of the plain text that is extracted from Slack messages."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of the modals that edit, answer, deny and show a request."""
+
 import json
 from enum import StrEnum
 from typing import Any, Literal

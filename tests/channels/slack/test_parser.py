@@ -1,3 +1,5 @@
+"""Tests that HTTP requests and Socket Mode envelopes from Slack are parsed to the same events."""
+
 import json
 from contextlib import suppress
 from copy import deepcopy

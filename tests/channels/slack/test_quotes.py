@@ -18,7 +18,7 @@ def rich_text(text: str) -> dict[str, Any]:
     return {"blocks": [{"type": "rich_text", "elements": elements}]}
 
 
-def forwarded(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
+def forwarded_payload(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
     blocks = [{"team": "T0HOME", "channel": "C0DEV", "ts": "1.1", "message": message} for message in messages]
     return {"is_share": True, "from_url": "https://x", "author_id": "U0EVE", "message_blocks": blocks, **fields}
 
@@ -26,15 +26,15 @@ def forwarded(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("attachment", "text", "author"),
     [
-        (forwarded(rich_text("disk <full>"), author_name="Eve"), "disk <full>", "Eve (U0EVE)"),
-        (forwarded(text="a &lt;b&gt;", fallback="no"), "a <b>", "U0EVE"),
-        (forwarded(author_id=None, fallback="eve: hi"), "eve: hi", "another person"),
+        (forwarded_payload(rich_text("disk <full>"), author_name="Eve"), "disk <full>", "Eve (U0EVE)"),
+        (forwarded_payload(text="a &lt;b&gt;", fallback="no"), "a <b>", "U0EVE"),
+        (forwarded_payload(author_id=None, fallback="eve: hi"), "eve: hi", "another person"),
         ({"is_msg_unfurl": True, "from_url": "https://x", "text": "hi", "author_subname": "eve"}, "hi", "eve"),
         ({"fallback": "build failed"}, "build failed", "an app"),
         ({"fallback": "no", "title": "Build", "text": "<https://ci|failed>"}, "Build\nfailed (https://ci)", "an app"),
         ({"fallback": "no", **rich_text("in blocks")}, "in blocks", "an app"),
         (
-            forwarded(rich_text("hi"), author_name="Eve\n\u202eevil" + "x" * 200),
+            forwarded_payload(rich_text("hi"), author_name="Eve\n\u202eevil" + "x" * 200),
             "hi",
             r"Eve\n\u202eevil" + "x" * 84 + "…",
         ),
@@ -46,7 +46,7 @@ def test_quote_has_text_and_author(attachment: Any, text: str, author: str) -> N
 
 def test_attachment_of_a_forwarded_message_is_a_quote() -> None:
     alert = {"attachments": [{"title": "Disk full"}]}
-    assert extract_quotes({"attachments": [forwarded(alert)]}) == (Quote(text="Disk full", author="U0EVE"),)
+    assert extract_quotes({"attachments": [forwarded_payload(alert)]}) == (Quote(text="Disk full", author="U0EVE"),)
 
 
 def test_link_previews_and_tables_are_not_quotes() -> None:
@@ -60,8 +60,8 @@ def test_link_previews_and_tables_are_not_quotes() -> None:
 def test_number_and_depth_of_quotes_are_limited() -> None:
     inner: dict[str, Any] = rich_text("deep")
     for _ in range(100):
-        inner = {"attachments": [forwarded(inner)]}
-    assert len(extract_quotes({"attachments": [forwarded(inner)] * 100})) <= 5
+        inner = {"attachments": [forwarded_payload(inner)]}
+    assert len(extract_quotes({"attachments": [forwarded_payload(inner)] * 100})) <= 5
 
 
 @pytest.mark.parametrize(

@@ -17,143 +17,143 @@ ALICE = Address("slack:U0ALICE")
 REPLY = "Version 1.4.0 is what runs in production, since Tuesday."
 
 
-async def advance_clock_until(here: ChannelHarness, awaited: Coroutine[Any, Any, object]) -> None:
+async def advance_clock_until(harness: ChannelHarness, awaited: Coroutine[Any, Any, object]) -> None:
     """Advance the clock until the coroutine has finished."""
     task = asyncio.ensure_future(awaited)
     while not task.done():
-        here.clock.advance(seconds=0.2)
+        harness.clock.advance(seconds=0.2)
         await asyncio.sleep(0)
     await task
 
 
 async def test_streamed_reply_is_replaced_by_the_final_message() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        alice = here.slack.add_person("alice", "U0ALICE")
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        alice = harness.slack.add_person("alice", "U0ALICE")
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY[:9])
         card = await alice.wait_for_stream(root, REPLY[:9])
         stream.update(REPLY[:30])
-        await advance_clock_until(here, card.wait_for_text(REPLY[:30]))
+        await advance_clock_until(harness, card.wait_for_text(REPLY[:30]))
         shown = await stream.finish()
         assert shown is not None
-        here.clock.advance(seconds=1)
-        receipt = await here.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
+        harness.clock.advance(seconds=1)
+        receipt = await harness.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
         assert await card.wait_until_streamed(REPLY)
         assert receipt.ref == shown.ref == f"{OPS}:{card.message.ts}"
-        assert here.bot_texts() == [REPLY]
+        assert harness.bot_texts() == [REPLY]
         assert card.message.metadata["event_payload"]["outbox_id"] == "k"
 
 
 async def test_reply_is_edited_if_slack_does_not_stream() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        here.slack.fail_next("chat.startStream", error="channel_type_not_supported")
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        harness.slack.fail_next("chat.startStream", error="channel_type_not_supported")
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY[:9])
-        card = await here.slack.add_person("bob", "U0BOB").wait_for_reply(root, REPLY[:9])
+        card = await harness.slack.add_person("bob", "U0BOB").wait_for_reply(root, REPLY[:9])
         stream.update(REPLY[:30])
-        await advance_clock_until(here, card.wait_for_text(REPLY[:30]))
+        await advance_clock_until(harness, card.wait_for_text(REPLY[:30]))
         shown = await stream.finish()
-        here.clock.advance(seconds=1)
-        await here.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
-        assert here.bot_texts() == [REPLY]
-        here.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
+        harness.clock.advance(seconds=1)
+        await harness.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
+        assert harness.bot_texts() == [REPLY]
+        harness.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
 
 
 async def test_broken_stream_continues_by_editing() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY[:9])
-        card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
-        here.slack.end_streams()
+        card = await harness.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
+        harness.slack.end_streams()
         stream.update(REPLY[:30])
-        await advance_clock_until(here, card.wait_for_text(REPLY[:30]))
-        here.slack.expect_error("chat.appendStream", "message_not_in_streaming_state")
+        await advance_clock_until(harness, card.wait_for_text(REPLY[:30]))
+        harness.slack.expect_error("chat.appendStream", "message_not_in_streaming_state")
         await stream.discard()
         await card.wait_until_deleted()
-        here.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
+        harness.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
 
 
 async def test_discarded_stream_is_deleted() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY[:9])
-        card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
+        card = await harness.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
         await stream.discard()
         await card.wait_until_deleted()
 
 
 async def test_stream_stopped_by_a_user_is_kept() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        alice = here.slack.add_person("alice", "U0ALICE")
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        alice = harness.slack.add_person("alice", "U0ALICE")
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY[:9])
         card = await alice.wait_for_stream(root)
         await alice.press_stop(root)
         stream.update(REPLY[:30])
-        await advance_clock_until(here, here.wait_for_error("stopped_by_user"))
-        here.slack.expect_error("chat.appendStream", "stopped_by_user")
+        await advance_clock_until(harness, harness.wait_for_error("stopped_by_user"))
+        harness.slack.expect_error("chat.appendStream", "stopped_by_user")
         await stream.discard()
         assert (await card.wait_until_streamed()).startswith(REPLY[:9])
         assert not card.message.is_deleted
 
 
 async def test_reply_finished_at_once_shows_nothing() -> None:
-    async with running_channel() as here:
-        _, address = await here.start_thread()
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        _, address = await harness.start_thread()
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY)
         assert await stream.finish() is None
 
 
 @pytest.mark.parametrize("to", [f"slack:{OPS}", "slack:U0ALICE"])
 async def test_nothing_is_streamed_outside_a_thread(to: str) -> None:
-    async with running_channel() as here:
-        stream = here.channel.start_reply(Address(to), ALICE)
+    async with running_channel() as harness:
+        stream = harness.channel.start_reply(Address(to), ALICE)
         stream.update(REPLY)
         await asyncio.sleep(0)
         assert await stream.finish() is None
 
 
 async def test_unavailable_slack_shows_no_stream() -> None:
-    async with running_channel() as here:
-        _, address = await here.start_thread()
-        here.slack.fail_next("chat.startStream", error="internal_error")
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        _, address = await harness.start_thread()
+        harness.slack.fail_next("chat.startStream", error="internal_error")
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(REPLY[:9])
-        await advance_clock_until(here, here.wait_for_error("internal_error"))
+        await advance_clock_until(harness, harness.wait_for_error("internal_error"))
         assert await stream.finish() is None
 
 
 async def test_long_reply_continues_in_more_messages() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
         reply = "\n\n".join(f"{n}. " + "x" * 900 for n in range(20))
-        stream = here.channel.start_reply(address, ALICE)
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update(reply[:15_000])
-        card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
+        card = await harness.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
         shown = await stream.finish()
-        here.clock.advance(seconds=2)
-        await here.channel.send(address, Message(text=reply), key="k", replaces=shown)
-        parts = [m for m in here.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
+        harness.clock.advance(seconds=2)
+        await harness.channel.send(address, Message(text=reply), key="k", replaces=shown)
+        parts = [m for m in harness.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
         assert parts[0].ts == card.message.ts
         assert "".join(part.blocks[0]["text"] for part in parts) == reply
-        here.bot_texts()
+        harness.bot_texts()
 
 
 async def test_incomplete_link_is_not_shown() -> None:
-    async with running_channel() as here:
-        root, address = await here.start_thread()
-        stream = here.channel.start_reply(address, ALICE)
+    async with running_channel() as harness:
+        root, address = await harness.start_thread()
+        stream = harness.channel.start_reply(address, ALICE)
         stream.update("Look at https://evil.exa")
-        card = await here.slack.add_person("alice", "U0ALICE").wait_for_stream(root, "Look at ")
+        card = await harness.slack.add_person("alice", "U0ALICE").wait_for_stream(root, "Look at ")
         stream.update("Look at https://evil.example/?q=1 and then ")
-        await advance_clock_until(here, card.wait_for_text("`https://evil.example/?q=1` and then "))
-        assert [call.args["markdown_text"] for call in here.slack.calls if "Stream" in call.method] == [
+        await advance_clock_until(harness, card.wait_for_text("`https://evil.example/?q=1` and then "))
+        assert [call.args["markdown_text"] for call in harness.slack.calls if "Stream" in call.method] == [
             "Look at ",
             "`https://evil.example/?q=1` and then ",
         ]

@@ -1,3 +1,5 @@
+"""Tests of the signatures of Slack requests and of button values."""
+
 import hmac
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256

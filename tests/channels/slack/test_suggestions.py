@@ -1,3 +1,5 @@
+"""Tests of the suggested prompts that are derived from an agent's commands."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,3 +1,5 @@
+"""Tests that long Markdown is split into parts that fit, at the best places."""
+
 from functools import reduce
 
 import pytest
