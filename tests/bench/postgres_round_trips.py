@@ -40,9 +40,9 @@ from storage.processes import Process
 from storage.schema import migrate
 from tests.bench.processes import IDLE_SECONDS, cpu_seconds, insert_waiting_threads
 from tests.bench.round_trips import (
-    CONCURRENCY,
-    Driver,
+    CONCURRENT_CLIENTS,
     InstantModel,
+    LoadGenerator,
     run_concurrently,
     run_serially,
     ship,
@@ -51,17 +51,17 @@ from tests.harness.people import PEOPLE
 from tests.postgres import create_database, start_server
 
 COMMIT_POLL_INTERVAL = timedelta(milliseconds=10)
-"""Poll interval for commits of workers: much shorter than in production, where no client measures latency."""
+"""Interval at which the load generator polls for commits of workers: shorter than in production, to measure latency."""
 POLL_INTERVAL_SECONDS = 0.02
-WORKER_CONCURRENCY = CONCURRENCY
+WORKER_CONCURRENCY = CONCURRENT_CLIENTS
 _SELECT_DONE_THREADS = text("SELECT id FROM thread WHERE status = 'done'")
 _SELECT_OPEN_REQUESTS = text("SELECT id FROM request WHERE status = 'open'")
 WARM_UP_TRIPS = 30
 
 
 @dataclass
-class RemoteDriver(Driver):
-    """Driver whose process takes no jobs."""
+class RemoteLoadGenerator(LoadGenerator):
+    """Load generator in a process that takes no jobs."""
 
     opened_at: dict[str, datetime] = field(default_factory=dict)
     """Time of the commit of each thread's first message."""
@@ -97,7 +97,7 @@ class RemoteDriver(Driver):
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
         return found
 
-    async def first_step_delays(self) -> list[float]:
+    async def load_first_step_delays(self) -> list[float]:
         """Return milliseconds from each first commit to the first chosen step."""
         first_steps = await self.bot.engine.database.read(
             lambda connection: [_first_step_at(connection, t) for t in self.opened_at]
@@ -106,11 +106,13 @@ class RemoteDriver(Driver):
 
 
 async def _run_all(actions: Sequence[Callable[[], Awaitable[object]]]) -> None:
-    async def run_in_order(share: Sequence[Callable[[], Awaitable[object]]]) -> None:
-        for action in share:
+    """Run the actions, CONCURRENT_CLIENTS at once."""
+
+    async def run_in_order(client_actions: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        for action in client_actions:
             await action()
 
-    await asyncio.gather(*(run_in_order(actions[number::CONCURRENCY]) for number in range(CONCURRENCY)))
+    await asyncio.gather(*(run_in_order(actions[number::CONCURRENT_CLIENTS]) for number in range(CONCURRENT_CLIENTS)))
 
 
 def _first_step_at(connection: Connection, thread_id: str) -> tuple[str, datetime]:
@@ -146,7 +148,7 @@ def running_worker(url: str) -> Iterator[int]:
         process.stdin.close()
 
 
-def raw_commits(url: str, commits: int = 2000) -> float:
+def measure_raw_commits(url: str, commits: int = 2000) -> float:
     """Return commits per second of one small row each, by one client."""
     with psycopg.connect(conninfo(url), autocommit=True) as connection:
         connection.execute("CREATE TABLE row (number integer, text text)")
@@ -157,34 +159,34 @@ def raw_commits(url: str, commits: int = 2000) -> float:
 
 
 async def measure_one_process(url: str, trips: int, raw: float) -> None:
-    """Measure one process for people and worker, as in `handrail up`."""
-    driver = Driver(build_bot(url, dict.fromkeys(QUEUES, WORKER_CONCURRENCY)))
-    driver.bot.engine.listeners.append(driver.on_commit)
-    await driver.bot.start()
-    await run_serially(driver, WARM_UP_TRIPS)
-    driver.commits, driver.accept_seconds = 0, []
-    _print_rate("one process, serial", await run_serially(driver, trips // 2), raw)
-    print(f"commits per round trip        {driver.commits / (trips // 2):8.1f}")
-    _print_rate(f"one process, {CONCURRENCY} concurrent", await run_concurrently(driver, trips), raw)
-    await driver.bot.stop()
+    """Measure one process that sends the load and also runs the threads, as `handrail up` does."""
+    generator = LoadGenerator(build_bot(url, dict.fromkeys(QUEUES, WORKER_CONCURRENCY)))
+    generator.bot.engine.listeners.append(generator.on_commit)
+    await generator.bot.start()
+    await run_serially(generator, WARM_UP_TRIPS)
+    generator.commits, generator.accept_seconds = 0, []
+    _print_rate("one process, serial", await run_serially(generator, trips // 2), raw)
+    print(f"commits per round trip        {generator.commits / (trips // 2):8.1f}")
+    _print_rate(f"one process, {CONCURRENT_CLIENTS} concurrent", await run_concurrently(generator, trips), raw)
+    await generator.bot.stop()
 
 
 async def measure_several_processes(url: str, trips: int, raw: float) -> None:
     """Measure a process that takes no jobs, with one worker process, then two."""
     process_heartbeat.POLL_INTERVAL = COMMIT_POLL_INTERVAL
-    driver = RemoteDriver(await build_bot(url, {}).start())
+    generator = RemoteLoadGenerator(await build_bot(url, {}).start())
     with ExitStack() as stack:
         stack.enter_context(running_worker(url))
-        await run_serially(driver, WARM_UP_TRIPS)
-        driver.opened_at.clear()
-        await run_serially(driver, trips // 2)
-        delays = await driver.first_step_delays()
+        await run_serially(generator, WARM_UP_TRIPS)
+        generator.opened_at.clear()
+        await run_serially(generator, trips // 2)
+        delays = await generator.load_first_step_delays()
         for workers in ("one worker", "two workers"):
             if workers == "two workers":
                 stack.enter_context(running_worker(url))
-            await driver.measure_backlog(2 * WARM_UP_TRIPS)
-            _print_rate(f"{workers}, backlog", await driver.measure_backlog(2 * trips), raw)
-    await driver.bot.stop()
+            await generator.measure_backlog(2 * WARM_UP_TRIPS)
+            _print_rate(f"{workers}, backlog", await generator.measure_backlog(2 * trips), raw)
+    await generator.bot.stop()
     print(f"commit to next step, median   {statistics.median(delays):8.1f} ms")
     print(f"commit to next step, p99      {statistics.quantiles(delays, n=100)[98]:8.1f} ms")
 
@@ -226,7 +228,7 @@ def main() -> None:
     engine = create_database_engine(url)
     migrate(engine)
     engine.dispose()
-    raw = raw_commits(url)
+    raw = measure_raw_commits(url)
     print(f"raw commits                   {raw:8.0f} /s")
     gc.freeze()
     asyncio.run(measure_one_process(url, options.trips, raw))

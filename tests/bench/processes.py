@@ -1,4 +1,4 @@
-"""Cost of the processes: help, start, idle CPU, memory, and the start with many waiting threads.
+"""Time to print help and to start, idle CPU and memory of a server, also with many waiting threads.
 
 python -m tests.bench.processes [--threads 100000]
 """
@@ -93,8 +93,8 @@ def resident_memory_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def idle_cpu_share(pid: int) -> float:
-    """Return the share of a core that an idle server uses, over ten seconds."""
+def measure_idle_cpu(pid: int) -> float:
+    """Return the share of a core that an idle server uses, over IDLE_SECONDS."""
     before = cpu_seconds(pid)
     time.sleep(IDLE_SECONDS)
     return (cpu_seconds(pid) - before) / IDLE_SECONDS
@@ -145,12 +145,12 @@ def main() -> None:
             print(f"up, ready on first start      {first_start_seconds:8.2f} s")
         with running_server(folder) as (pid, start_seconds):
             print(f"up, ready                     {start_seconds:8.2f} s")
-            print(f"idle                          {idle_cpu_share(pid):8.2%} of a core")
+            print(f"idle                          {measure_idle_cpu(pid):8.2%} of a core")
             print(f"resident                      {resident_memory_mb(pid):8.0f} MB")
         insert_waiting_threads(f"sqlite:///{folder / '.handrail' / 'handrail.db'}", options.threads)
         with running_server(folder) as (pid, start_seconds):
             print(f"up with {options.threads} waiting     {start_seconds:8.2f} s")
-            print(f"idle with them                {idle_cpu_share(pid):8.2%} of a core")
+            print(f"idle with them                {measure_idle_cpu(pid):8.2%} of a core")
 
 
 if __name__ == "__main__":

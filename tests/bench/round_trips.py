@@ -37,7 +37,8 @@ from storage.schema import migrate
 from storage.sqlite import sqlite_path
 from tests.harness.people import ALICE, BOB, PEOPLE
 
-CONCURRENCY = 16
+CONCURRENT_CLIENTS = 16
+"""Number of round trips in progress at once, where round trips are concurrent."""
 TERMINAL = Address("terminal:alice")
 
 
@@ -60,8 +61,8 @@ class InstantModel:
 
 
 @dataclass
-class Driver:
-    """Requester and approver without think time."""
+class LoadGenerator:
+    """Sends messages as a requester, and approves at once as an approver. Records commits and response times."""
 
     bot: Bot
     commits: int = 0
@@ -115,8 +116,8 @@ class Driver:
         return state if condition(state) else await future
 
 
-async def start_driver(url: str) -> Driver:
-    """Start a bot on a new database, and return its driver."""
+async def start_load_generator(url: str) -> LoadGenerator:
+    """Start a bot on a new database, and return a load generator for it."""
     engine = create_database_engine(url)
     migrate(engine)
     engine.dispose()
@@ -124,38 +125,38 @@ async def start_driver(url: str) -> Driver:
     bot = bootstrap(
         Database.open(url), Roster({"ship": agent}, Policy(people=PEOPLE)), InstantModel(), channels_by_scheme()
     )
-    driver = Driver(bot)
-    bot.engine.listeners.append(driver.on_commit)
+    generator = LoadGenerator(bot)
+    bot.engine.listeners.append(generator.on_commit)
     await bot.start()
-    return driver
+    return generator
 
 
-async def run_serially(driver: Driver, trips: int) -> float:
+async def run_serially(generator: LoadGenerator, trips: int) -> float:
     """Run round trips one after the other, and return their number per second."""
     started_at = time.perf_counter()
     for _ in range(trips):
-        await driver.round_trip()
+        await generator.round_trip()
     return trips / (time.perf_counter() - started_at)
 
 
-async def run_concurrently(driver: Driver, trips: int) -> float:
-    """Run round trips in CONCURRENCY threads, and return their number per second."""
+async def run_concurrently(generator: LoadGenerator, trips: int) -> float:
+    """Run round trips, CONCURRENT_CLIENTS at once, and return their number per second."""
 
-    async def run_share() -> None:
-        for _ in range(trips // CONCURRENCY):
-            await driver.round_trip()
+    async def run_client() -> None:
+        for _ in range(trips // CONCURRENT_CLIENTS):
+            await generator.round_trip()
 
     started_at = time.perf_counter()
-    await asyncio.gather(*(run_share() for _ in range(CONCURRENCY)))
-    return trips // CONCURRENCY * CONCURRENCY / (time.perf_counter() - started_at)
+    await asyncio.gather(*(run_client() for _ in range(CONCURRENT_CLIENTS)))
+    return trips // CONCURRENT_CLIENTS * CONCURRENT_CLIENTS / (time.perf_counter() - started_at)
 
 
-async def measure_long_thread(driver: Driver, turns: int) -> tuple[float, float]:
+async def measure_long_thread(generator: LoadGenerator, turns: int) -> tuple[float, float]:
     """Return the median seconds of the first 50 and of the last 50 round trips of one thread."""
-    thread_id, durations = await driver.round_trip(), []
+    thread_id, durations = await generator.round_trip(), []
     for _ in range(turns):
         started_at = time.perf_counter()
-        await driver.round_trip(thread_id)
+        await generator.round_trip(thread_id)
         durations.append(time.perf_counter() - started_at)
     return statistics.median(durations[:50]), statistics.median(durations[-50:])
 
@@ -170,20 +171,20 @@ def database_bytes(url: str) -> int:
     return sqlite_path(url).stat().st_size
 
 
-def raw_commits(folder: Path, commits: int = 2000) -> float:
+def measure_raw_commits(folder: Path, commits: int = 2000) -> float:
     """Return commits per second of one small row each, with the same database settings."""
     engine = create_database_engine(f"sqlite:///{folder / 'raw.db'}")
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE row (number INTEGER, text TEXT)")
         connection.commit()
-        driver = connection.connection.driver_connection
-        if driver is None:
+        sqlite_connection = connection.connection.driver_connection
+        if sqlite_connection is None:
             raise AssertionError("no connection")
         started_at = time.perf_counter()
         for number in range(commits):
-            driver.execute("BEGIN IMMEDIATE")
-            driver.execute("INSERT INTO row VALUES (?, ?)", (number, "x" * 300))
-            driver.execute("COMMIT")
+            sqlite_connection.execute("BEGIN IMMEDIATE")
+            sqlite_connection.execute("INSERT INTO row VALUES (?, ?)", (number, "x" * 300))
+            sqlite_connection.execute("COMMIT")
         rate = commits / (time.perf_counter() - started_at)
     engine.dispose()
     return rate
@@ -191,24 +192,26 @@ def raw_commits(folder: Path, commits: int = 2000) -> float:
 
 async def measure(folder: Path, trips: int, turns: int) -> None:
     """Run all measurements and print the figures."""
-    raw = raw_commits(folder)
-    driver = await start_driver(f"sqlite:///{folder / 'many.db'}")
-    await run_serially(driver, 30)
-    driver.commits, driver.accept_seconds = 0, []
+    raw = measure_raw_commits(folder)
+    generator = await start_load_generator(f"sqlite:///{folder / 'many.db'}")
+    await run_serially(generator, 30)
+    generator.commits, generator.accept_seconds = 0, []
     gc.freeze()
-    serial = await run_serially(driver, trips)
-    commits = driver.commits / trips
-    parallel = await run_concurrently(driver, trips)
-    accepted = statistics.quantiles(driver.accept_seconds, n=100)[98]
-    await driver.bot.stop()
+    serial = await run_serially(generator, trips)
+    commits = generator.commits / trips
+    parallel = await run_concurrently(generator, trips)
+    accepted = statistics.quantiles(generator.accept_seconds, n=100)[98]
+    await generator.bot.stop()
     url = f"sqlite:///{folder / 'long.db'}"
-    driver = await start_driver(url)
-    first, last = await measure_long_thread(driver, turns)
-    await driver.bot.stop()
+    generator = await start_load_generator(url)
+    first, last = await measure_long_thread(generator, turns)
+    await generator.bot.stop()
     print(f"raw commits                   {raw:8.0f} /s")
     print(f"commits per round trip        {commits:8.1f}")
     print(f"round trips, serial           {serial:8.1f} /s   1 per {raw / serial:.0f} raw commits")
-    print(f"round trips, {CONCURRENCY} concurrent    {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits")
+    print(
+        f"round trips, {CONCURRENT_CLIENTS} concurrent    {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits"
+    )
     print(f"accepting a message, p99      {accepted * 1000:8.1f} ms")
     print(f"turn {turns} against the first    {last / first:8.2f} times ({first * 1000:.1f} ms, {last * 1000:.1f} ms)")
     print(f"stored per round trip         {database_bytes(url) / (turns + 1):8.0f} bytes")

@@ -50,7 +50,7 @@ Json = dict[str, Any]
 
 @dataclass
 class SlackStub:
-    """Slack API that accepts every call and keeps the cards it gets."""
+    """Slack API that accepts every call and stores the approval cards that are posted."""
 
     cards: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
     numbers: "count[int]" = field(default_factory=count)
