@@ -28,7 +28,7 @@ _NOTIFY_QUEUE = text(
 
 
 class DatabaseClock:
-    """Time of the database for fetching jobs. Workers are notified of each change, so that they fetch due jobs."""
+    """Sets the time that the database uses for fetching jobs, and notifies workers so that they fetch due jobs."""
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(psycopg_url(url), poolclass=NullPool)

@@ -1,4 +1,4 @@
-"""Small loopback HTTP/1.1 server for fakes. It starts in a millisecond and can hang, dribble or hang up."""
+"""Small loopback HTTP/1.1 server for fakes. It can also give no response, send slowly or close the connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -40,7 +40,7 @@ class ReceivedRequest:
 
 @dataclass
 class RecordingBot:
-    """A bot that records requests and responds as the test wants. `slack` is its client for the Web API."""
+    """Bot that records requests and sends the response that the test chooses. `slack` is its Web API client."""
 
     slack: AsyncWebClient
     verifier: SignatureVerifier
@@ -93,7 +93,7 @@ def web_client(slack: FakeSlack, token: str | None = None) -> AsyncWebClient:
     return AsyncWebClient(token=token or slack.app.bot_token, base_url=slack.base_url, retry_handlers=[])
 
 
-async def expect_refusal(slack: FakeSlack, call: Any, error: str, method: str = "chat.postMessage") -> list[str]:
+async def expect_api_error(slack: FakeSlack, call: Any, error: str, method: str = "chat.postMessage") -> list[str]:
     """Expect a call to fail with this error and return the messages of Slack's response."""
     with pytest.raises(SlackApiError) as caught:
         await call
@@ -123,7 +123,7 @@ async def recording_bot(slack: FakeSlack) -> AsyncIterator[RecordingBot]:
 
 @dataclass
 class RecordingSocketBot:
-    """A bot on Socket Mode that records requests and acknowledges them with the payload that the test wants."""
+    """Bot on Socket Mode that records requests and acknowledges them with the payload that the test chooses."""
 
     client: SocketModeClient
     received: list[SocketModeRequest] = field(default_factory=list)

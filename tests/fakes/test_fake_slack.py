@@ -1,4 +1,4 @@
-"""The fake Slack is strict and behaves like Slack towards the real SDK."""
+"""Tests that the fake Slack behaves like Slack towards the real SDK, and rejects what Slack rejects."""
 
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.recording_bots import RecordingBot, RecordingSocketBot, expect_refusal, web_client
+from tests.fakes.recording_bots import RecordingBot, RecordingSocketBot, expect_api_error, web_client
 from tests.fakes.slack.actor import InteractionFailed
 from tests.fakes.slack.person import Person
 from tests.fakes.slack.scopes import grant_scopes
@@ -155,8 +155,8 @@ async def test_bot_receives_its_own_messages(slack: FakeSlack, bot: RecordingBot
     await bot.slack.chat_postMessage(channel="C0OPS", thread_ts=thread.ts, text="<@U0BOT> it is me")
     await alice.wait_for_reply(thread, "it is me")
     await slack.wait_until_quiet()
-    own = [request.event for request in bot.received if request.event.get("bot_id")]
-    assert [(event["type"], event["user"], event["bot_id"]) for event in own] == [("message", "U0BOT", "B0BOT")]
+    own_events = [request.event for request in bot.received if request.event.get("bot_id")]
+    assert [(event["type"], event["user"], event["bot_id"]) for event in own_events] == [("message", "U0BOT", "B0BOT")]
 
 
 async def unexpected_message(slack: FakeSlack) -> None:
@@ -197,7 +197,7 @@ async def test_unexpected_behaviour_fails_the_test(scenario: Scenario, failure: 
 
 
 async def test_wrong_token_is_rejected(slack: FakeSlack) -> None:
-    await expect_refusal(slack, web_client(slack, "xoxb-stolen").auth_test(), "invalid_auth", "auth.test")
+    await expect_api_error(slack, web_client(slack, "xoxb-stolen").auth_test(), "invalid_auth", "auth.test")
 
 
 async def test_missing_token_is_rejected(slack: FakeSlack) -> None:
@@ -213,7 +213,9 @@ async def test_token_is_accepted_in_the_form(slack: FakeSlack) -> None:
 
 
 async def test_message_to_an_unknown_channel_is_rejected(slack: FakeSlack) -> None:
-    await expect_refusal(slack, web_client(slack).chat_postMessage(channel="C0NONE", text="hello"), "channel_not_found")
+    await expect_api_error(
+        slack, web_client(slack).chat_postMessage(channel="C0NONE", text="hello"), "channel_not_found"
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,14 +225,14 @@ async def test_message_to_an_inaccessible_channel_is_rejected(
     slack: FakeSlack, fields: dict[str, Any], error: str
 ) -> None:
     slack.add_channel("C0OPS", **fields)
-    await expect_refusal(slack, web_client(slack).chat_postMessage(channel="C0OPS", text="hello"), error)
+    await expect_api_error(slack, web_client(slack).chat_postMessage(channel="C0OPS", text="hello"), error)
 
 
 async def test_empty_message_is_rejected(slack: FakeSlack) -> None:
     slack.add_channel("C0OPS")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the SDK warns about it, too
-        await expect_refusal(slack, web_client(slack).chat_postMessage(channel="C0OPS"), "no_text")
+        await expect_api_error(slack, web_client(slack).chat_postMessage(channel="C0OPS"), "no_text")
 
 
 @pytest.mark.parametrize(
@@ -239,25 +241,25 @@ async def test_empty_message_is_rejected(slack: FakeSlack) -> None:
 async def test_unknown_thread_is_rejected(slack: FakeSlack, thread_ts: str, error: str) -> None:
     slack.add_channel("C0OPS")
     call = web_client(slack).chat_postMessage(channel="C0OPS", text="hello", thread_ts=thread_ts)
-    await expect_refusal(slack, call, error)
+    await expect_api_error(slack, call, error)
 
 
 async def test_reply_to_a_reply_is_rejected(slack: FakeSlack, alice: Person) -> None:
     reply = await alice.reply(await alice.post_message("hi", channel="C0OPS"), "and more")
     call = web_client(slack).chat_postMessage(channel="C0OPS", text="hello", thread_ts=reply.ts)
-    await expect_refusal(slack, call, "cannot_reply_to_message")
+    await expect_api_error(slack, call, "cannot_reply_to_message")
 
 
 async def test_update_of_an_unknown_message_is_rejected(slack: FakeSlack) -> None:
     slack.add_channel("C0OPS")
     call = web_client(slack).chat_update(channel="C0OPS", ts="1700000000.000100", text="hello")
-    await expect_refusal(slack, call, "message_not_found", "chat.update")
+    await expect_api_error(slack, call, "message_not_found", "chat.update")
 
 
 async def test_update_of_another_users_message_is_rejected(slack: FakeSlack, alice: Person) -> None:
     message = await alice.post_message("hi", channel="C0OPS")
     call = web_client(slack).chat_update(channel="C0OPS", ts=message.ts, text="hello")
-    await expect_refusal(slack, call, "cant_update_message", "chat.update")
+    await expect_api_error(slack, call, "cant_update_message", "chat.update")
 
 
 def section(text: str) -> dict[str, Any]:
@@ -294,13 +296,13 @@ def actions(*buttons: dict[str, Any]) -> dict[str, Any]:
 async def test_blocks_beyond_the_limits_are_rejected(slack: FakeSlack, blocks: list[Any], violation: str) -> None:
     slack.add_channel("C0OPS")
     call = web_client(slack).chat_postMessage(channel="C0OPS", text="hello", blocks=blocks)
-    assert violation in (await expect_refusal(slack, call, "invalid_blocks"))[0]
+    assert violation in (await expect_api_error(slack, call, "invalid_blocks"))[0]
 
 
 async def test_total_length_of_markdown_is_limited(slack: FakeSlack) -> None:
     slack.add_channel("C0OPS")
     blocks = [{"type": "markdown", "text": "x" * 6001}] * 2
-    await expect_refusal(
+    await expect_api_error(
         slack, web_client(slack).chat_postMessage(channel="C0OPS", text="hi", blocks=blocks), "msg_blocks_too_long"
     )
 
@@ -401,7 +403,7 @@ async def test_users_info_returns_the_user(slack: FakeSlack) -> None:
     grant_scopes(slack.workspace, "users:read")
     slack.add_person("guest", "U0GUEST", is_restricted=True)
     assert (await web_client(slack).users_info(user="U0GUEST"))["user"]["is_restricted"] is True
-    await expect_refusal(slack, web_client(slack).users_info(user="U0NOBODY"), "user_not_found", "users.info")
+    await expect_api_error(slack, web_client(slack).users_info(user="U0NOBODY"), "user_not_found", "users.info")
 
 
 async def test_ephemeral_message_reaches_one_user(slack: FakeSlack, alice: Person, bob: Person) -> None:
@@ -409,7 +411,7 @@ async def test_ephemeral_message_reaches_one_user(slack: FakeSlack, alice: Perso
     await web_client(slack).chat_postEphemeral(channel="C0OPS", user="U0BOB", text="not for you to decide")
     assert "not for you" in (await bob.wait_for_ephemeral("not for you")).text
     call = web_client(slack).chat_postEphemeral(channel="C0OPS", user="U0NOBODY", text="hello")
-    await expect_refusal(slack, call, "user_not_in_channel", "chat.postEphemeral")
+    await expect_api_error(slack, call, "user_not_in_channel", "chat.postEphemeral")
 
 
 async def test_direct_message_is_visible_to_one_person(slack: FakeSlack, alice: Person, bob: Person) -> None:
@@ -470,11 +472,11 @@ async def test_trigger_is_valid_for_one_modal_and_three_seconds(
     await bot.slack.views_open(trigger_id=click["trigger_id"], view=MODAL)
     await bob.wait_for_modal()
     second_call = bot.slack.views_open(trigger_id=click["trigger_id"], view=MODAL)
-    await expect_refusal(slack, second_call, "exchanged_trigger_id", "views.open")
+    await expect_api_error(slack, second_call, "exchanged_trigger_id", "views.open")
     late_trigger = (await click_new_card(slack, bot, bob))["trigger_id"]
     await slack.wait_until_quiet()
     clock.advance(seconds=4)
-    await expect_refusal(
+    await expect_api_error(
         slack, bot.slack.views_open(trigger_id=late_trigger, view=MODAL), "expired_trigger_id", "views.open"
     )
 
@@ -653,7 +655,7 @@ async def test_pending_envelope_of_a_lost_connection_is_redelivered(
 
 async def test_connection_requires_the_app_token(socket_slack: FakeSlack) -> None:
     call = web_client(socket_slack).apps_connections_open(app_token=socket_slack.app.bot_token)
-    await expect_refusal(socket_slack, call, "not_allowed_token_type", "apps.connections.open")
+    await expect_api_error(socket_slack, call, "not_allowed_token_type", "apps.connections.open")
 
 
 async def test_ticket_opens_one_connection(socket_slack: FakeSlack) -> None:

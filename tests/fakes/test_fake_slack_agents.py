@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.recording_bots import RecordingBot, expect_refusal, web_client
+from tests.fakes.recording_bots import RecordingBot, expect_api_error, web_client
 from tests.fakes.slack.actor import InteractionFailed
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
@@ -96,23 +96,23 @@ async def test_invalid_stream_in_a_channel_is_rejected(
 ) -> None:
     thread = await alice.mention_bot("hi", channel="C0OPS")
     call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", "thread_ts": thread.ts, **fields})
-    await expect_refusal(slack, call, error, "chat.startStream")
+    await expect_api_error(slack, call, error, "chat.startStream")
     assert slack.workspace.messages == [thread]
 
 
 async def test_stream_needs_a_thread_to_reply_in(slack: FakeSlack, alice: Person) -> None:
     slack.add_channel("C0OPS")
     call = web_client(slack).api_call("chat.startStream", json={"channel": "C0OPS", **TO_ALICE})
-    assert "thread_ts" in (await expect_refusal(slack, call, "invalid_arguments", "chat.startStream"))[0]
+    assert "thread_ts" in (await expect_api_error(slack, call, "invalid_arguments", "chat.startStream"))[0]
 
 
 async def test_unfinished_stream_cannot_be_updated_or_deleted(slack: FakeSlack, alice: Person) -> None:
     stream = await start_stream(slack, await alice.send_direct_message("hi"), markdown_text="hello")
     message = {"channel": stream["channel"], "ts": stream["ts"]}
-    await expect_refusal(
+    await expect_api_error(
         slack, web_client(slack).chat_update(**message, text="no"), "streaming_state_conflict", "chat.update"
     )
-    await expect_refusal(slack, web_client(slack).chat_delete(**message), "cant_delete_message", "chat.delete")
+    await expect_api_error(slack, web_client(slack).chat_delete(**message), "cant_delete_message", "chat.delete")
     await web_client(slack).chat_stopStream(**message)
     await web_client(slack).chat_update(**message, text="changed")
     await (await alice.wait_for_reply(text="changed")).wait_until_streamed()
@@ -126,12 +126,12 @@ async def test_only_an_unfinished_stream_can_be_appended_to_or_stopped(slack: Fa
     for ts in (stream["ts"], posted["ts"]):
         message = {"channel": thread.channel, "ts": ts}
         error = "message_not_in_streaming_state"
-        await expect_refusal(
+        await expect_api_error(
             slack, web_client(slack).chat_appendStream(**message, markdown_text="x"), error, "chat.appendStream"
         )
-        await expect_refusal(slack, web_client(slack).chat_stopStream(**message), error, "chat.stopStream")
+        await expect_api_error(slack, web_client(slack).chat_stopStream(**message), error, "chat.stopStream")
     call = web_client(slack).chat_appendStream(channel=thread.channel, ts=thread.ts, markdown_text="x")
-    await expect_refusal(slack, call, "message_not_owned_by_app", "chat.appendStream")
+    await expect_api_error(slack, call, "message_not_owned_by_app", "chat.appendStream")
     await alice.wait_for_reply(text="hello")
     await alice.wait_for_reply(text="plain")
 
@@ -147,7 +147,7 @@ async def test_stop_button_stops_the_stream(slack: FakeSlack, bot: RecordingBot,
     assert event["streaming_message_ts"] == [stream["ts"]]
     message = {"channel": "C0OPS", "ts": stream["ts"]}
     call = web_client(slack).chat_appendStream(**message, markdown_text=", two")
-    await expect_refusal(slack, call, "stopped_by_user", "chat.appendStream")
+    await expect_api_error(slack, call, "stopped_by_user", "chat.appendStream")
     await web_client(slack).chat_stopStream(**message, blocks=DONE)
     assert await card.wait_until_streamed() == "one\ndone"
 
@@ -162,7 +162,7 @@ async def test_processing_session_has_a_stop_button(slack: FakeSlack, bot: Recor
     await slack.wait_until_quiet()
     assert bot.received[-1].event["streaming_message_ts"] == []
     call = web_client(slack).agents_sessions_setStatus(**session, status="busy")
-    await expect_refusal(slack, call, "invalid_arguments", "agents.sessions.setStatus")
+    await expect_api_error(slack, call, "invalid_arguments", "agents.sessions.setStatus")
 
 
 async def start_unfinished_stream(slack: FakeSlack) -> None:
@@ -186,7 +186,7 @@ async def test_slack_can_end_streams(slack: FakeSlack) -> None:
     slack.end_streams()
     (_, message) = slack.workspace.messages
     call = web_client(slack).chat_appendStream(channel=message.channel, ts=message.ts, markdown_text="x")
-    await expect_refusal(slack, call, "message_not_in_streaming_state", "chat.appendStream")
+    await expect_api_error(slack, call, "message_not_in_streaming_state", "chat.appendStream")
 
 
 async def test_opened_messages_tab_shows_suggested_prompts(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
@@ -223,7 +223,7 @@ async def test_invalid_suggested_prompts_are_rejected(
     channel = slack.workspace.get_direct_channel("U0ALICE").id
     call = web_client(slack).assistant_threads_setSuggestedPrompts(channel_id=channel, prompts=prompts)
     method = "assistant.threads.setSuggestedPrompts"
-    assert error_text in (await expect_refusal(slack, call, "invalid_arguments", method))[0]
+    assert error_text in (await expect_api_error(slack, call, "invalid_arguments", method))[0]
 
 
 async def test_event_of_an_opened_home_tab_has_the_published_view(
@@ -309,7 +309,7 @@ async def test_fast_posting_to_one_channel_is_rate_limited(slack: FakeSlack, ali
 async def test_read_methods_do_not_accept_json(slack: FakeSlack, alice: Person, method: str, error: str) -> None:
     message = await alice.post_message("hi", channel="C0OPS")
     arguments = {"channel": "C0OPS", "ts": message.ts, "message_ts": message.ts, "user": "U0ALICE"}
-    await expect_refusal(slack, web_client(slack).api_call(method, json=arguments), error, method)
+    await expect_api_error(slack, web_client(slack).api_call(method, json=arguments), error, method)
     assert (await web_client(slack).api_call(method, params=arguments))["ok"] is True
 
 
@@ -320,7 +320,7 @@ async def test_message_has_a_permalink(slack: FakeSlack, alice: Person) -> None:
     expected = f"https://fake.slack.com/archives/C0OPS/p{reply.ts.replace('.', '')}?thread_ts={thread.ts}&cid=C0OPS"
     assert response["permalink"] == expected
     call = web_client(slack).chat_getPermalink(channel="C0OPS", message_ts="1700000000.000100")
-    await expect_refusal(slack, call, "message_not_found", "chat.getPermalink")
+    await expect_api_error(slack, call, "message_not_found", "chat.getPermalink")
 
 
 async def test_external_user_has_the_team_of_their_own_workspace(slack: FakeSlack, bot: RecordingBot) -> None:

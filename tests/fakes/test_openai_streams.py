@@ -30,11 +30,11 @@ EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 API = pytest.mark.parametrize("api", ["chat", "responses"])
 
 
-def checked(api: Api, data: dict[str, Any]) -> Any:
+def validate(api: Api, data: dict[str, Any]) -> Any:
     return ChatCompletionChunk.model_validate(data) if api == "chat" else EVENT.validate_python(data)
 
 
-def data_of(event: bytes) -> dict[str, Any]:
+def parse_data(event: bytes) -> dict[str, Any]:
     *_, line = event.decode().strip().split("\n")
     data: dict[str, Any] = json.loads(line.removeprefix("data: "))
     return data
@@ -44,13 +44,13 @@ def data_of(event: bytes) -> dict[str, Any]:
 def test_chunks_have_the_declared_shape(answer: ModelAnswer) -> None:
     for count in (True, False):
         for data in chat_chunks(answer, "m", list(answer.text or ""), has_usage=count):
-            checked("chat", data)
+            validate("chat", data)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_events_have_the_declared_shape_and_name(answer: ModelAnswer) -> None:
     for number, data in enumerate(response_events(answer, "m", list(answer.text or ""))):
-        event = checked("responses", data)
+        event = validate("responses", data)
         assert (event.type, event.sequence_number) == (data["type"], number)
 
 
@@ -64,11 +64,15 @@ def test_interrupted_stream_is_a_prefix_of_the_whole(api: Api) -> None:
 
 
 def test_failures_of_responses_have_the_declared_shape() -> None:
-    assert [checked("responses", data_of(e)).type for e in encode_failure("responses", "no", "server_error", "m")] == [
+    assert [
+        validate("responses", parse_data(e)).type for e in encode_failure("responses", "no", "server_error", "m")
+    ] == [
         "response.created",
         "response.failed",
     ]
-    assert [checked("responses", data_of(e)).type for e in encode_stream_error("responses", "no", None)] == ["error"]
+    assert [validate("responses", parse_data(e)).type for e in encode_stream_error("responses", "no", None)] == [
+        "error"
+    ]
 
 
 def test_chat_ends_with_finish_reason_usage_and_done() -> None:
@@ -76,8 +80,8 @@ def test_chat_ends_with_finish_reason_usage_and_done() -> None:
         "chat", ModelAnswer(text="Hi", token_usage=TokenUsage()), "m", ["Hi"], has_usage=True
     )
 
-    assert data_of(last)["choices"][0]["finish_reason"] == "stop"
-    assert (data_of(count)["choices"], data_of(count)["usage"]["prompt_tokens"]) == ([], 120)
+    assert parse_data(last)["choices"][0]["finish_reason"] == "stop"
+    assert (parse_data(count)["choices"], parse_data(count)["usage"]["prompt_tokens"]) == ([], 120)
     assert done == DONE
 
 

@@ -1,4 +1,4 @@
-"""The wall clock, and a fake Slack that uses it."""
+"""Tests of the wall clock, and of a fake Slack that uses it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ async def test_sleep_ends_at_its_time_or_when_its_event_is_set() -> None:
         await clock.sleep(None, wake_event)
 
 
-async def test_fake_slack_soon_retries_an_event_that_was_not_acknowledged() -> None:
+async def test_unacknowledged_event_is_soon_retried() -> None:
     async with fake_slack(WallClock(), retry_delays=FAST_RETRY_DELAYS) as slack, recording_bot(slack) as bot:
         bot.respond = lambda _: web.Response(status=200 if len(bot.received) > 2 else 500)
         await slack.add_person("alice", "U0ALICE").post_message("hello", channel="C0OPS")

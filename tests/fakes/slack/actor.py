@@ -24,7 +24,7 @@ class Actor:
 
     @property
     def team(self) -> str:
-        """Workspace of the user; a guest of a shared channel belongs to another one."""
+        """Workspace of the user; an external user in a shared channel belongs to another one."""
         return str(self.workspace.people[self.id]["team_id"])
 
     async def send_interaction(self, kind: RequestKind, payload: Json) -> BotResponse:

@@ -17,7 +17,7 @@ _RETRY_INTERVAL = timedelta(seconds=0.05)
 
 @dataclass(frozen=True)
 class Card:
-    """Message of the bot. `controls` are those of the moment it was first seen, so that a test can click too late."""
+    """Message of the bot. `controls` are those that it had when the test first saw it, which may be removed by now."""
 
     workspace: Workspace
     message: Message

@@ -1,4 +1,4 @@
-"""Condition that wakes waiting tests when the fake workspace has changed."""
+"""Condition variable that wakes waiting tests when the fake workspace has changed."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Found = TypeVar("Found")
 
 
 class Condition:
-    """Condition of a whole workspace: every change wakes all waiters, and each evaluates its own predicate."""
+    """Condition variable of a whole workspace: every change wakes all waiters, and each evaluates its own predicate."""
 
     def __init__(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> None:
         self.timeout_seconds = timeout_seconds

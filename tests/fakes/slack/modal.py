@@ -14,7 +14,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Modal:
-    """Open modal of a user. `submit` and `submit_expecting_errors` send the same request with another expectation."""
+    """Open modal of a user. `submit` expects no errors, `submit_expecting_errors` expects some."""
 
     view: View
     person: Actor
