@@ -1,4 +1,4 @@
-"""Refuse unclear words in names, docstrings, comments, messages and documents (CONTRIBUTING.md, "Language").
+"""Report unclear words in names, docstrings, comments, messages and documents (CONTRIBUTING.md, "Language").
 
     python -m tests.plain_words [FILE ...]
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 CHECKED = ("*.py", "*.md", "*.toml", ".env.example")
 MAX_TEST_NAME_LENGTH = 70
 
-# Words refused in prose, in upper or lower case, and the reason.
+# Words that are reported in prose, in upper or lower case, with the reason.
 SENTENCE_WORDS = {
     r"told": "say which part does what: 'records', 'reports', 'shows', 'the message'",
     r"heard|hears": "messages are received, parsed or routed",
@@ -30,13 +30,13 @@ SENTENCE_WORDS = {
     r"we|us|our|ours|ourselves": "name the part: 'Handrail', 'the reducer', 'this process'",
     r"knocks?|errands?|parcels?|couriers?|zygotes?": "use the standard term",
 }
-# References refused in prose, as they are written, and the reason.
+# References that are reported in prose, case-sensitive, with the reason.
 REFERENCES = {r"DESIGN|CONTRACT|[Ff]actor \d+": "cite an ADR: this document is not in the repository"}
 
 OPENING_REASON = "begin the sentence with its subject or a verb"
 OPENING = re.compile(r"(?:^|[.!?:]\s+)(Who|Whoever|What|Where|Of|Those)\b(?=[^?]*(?:\.|$))", re.MULTILINE)
 
-# Words refused in identifiers, and the reason or the replacement.
+# Words that are reported in identifiers, with the reason or the replacement.
 NAME_WORDS = {
     "told": "a verb: 'report', 'format', 'message'",
     "heard": "'received', 'parse'",
@@ -78,7 +78,7 @@ def without_code(text: str) -> str:
 
 
 def check_words(text: str, first_line: int = 1) -> Iterator[Finding]:
-    """Yield a finding for each refused word in prose."""
+    """Yield a finding for each unclear word in prose."""
     prose = without_code(text)
     for pattern, reason in _PROSE_RULES:
         for match in pattern.finditer(prose):
@@ -94,7 +94,7 @@ def check_openings(text: str, first_line: int = 1) -> Iterator[Finding]:
 
 
 def check_name(name: str, line: int = 1) -> Iterator[Finding]:
-    """Yield a finding for each refused word in an identifier, and for a test name that is too long."""
+    """Yield a finding for each unclear word in an identifier, and for a test name that is too long."""
     for word in _NAME_WORD.findall(name):
         if word.lower() in NAME_WORDS:
             yield line, f"name {name}: {NAME_WORDS[word.lower()]}"
@@ -165,7 +165,7 @@ def check_file(path: Path) -> list[Finding]:
 
 
 def tracked_files() -> list[Path]:
-    """Return the files in git that are checked: all but this one, which has to name what it refuses."""
+    """Return the files in git that are checked: all but this one, which contains the unclear words."""
     listed = subprocess.run(["git", "ls-files", *CHECKED], cwd=ROOT, capture_output=True, text=True, check=True)
     paths = [ROOT / name for name in listed.stdout.splitlines()]
     return [path for path in paths if path.exists() and path != Path(__file__).resolve()]

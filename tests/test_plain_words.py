@@ -1,4 +1,4 @@
-"""The check for plain words finds what it refuses, and accepts ordinary text."""
+"""Tests that the check for plain words reports unclear words and accepts ordinary text."""
 
 import pytest
 
@@ -8,7 +8,7 @@ LONG_NAME = "test_" + "x" * 66
 
 
 @pytest.mark.parametrize(
-    ("refused", "accepted"),
+    ("unclear", "accepted"),
     [
         ("The approver is told.", "The log records the decision."),
         ("Nobody may approve.", "No approver is left."),
@@ -18,13 +18,13 @@ LONG_NAME = "test_" + "x" * 66
     ],
     ids=["verb", "pronoun", "first person", "reference", "metaphor"],
 )
-def test_refuses_unclear_words_in_prose(refused: str, accepted: str) -> None:
-    assert len(list(check_words(refused))) == 1
+def test_reports_unclear_words_in_prose(unclear: str, accepted: str) -> None:
+    assert len(list(check_words(unclear))) == 1
     assert list(check_words(accepted)) == []
 
 
 @pytest.mark.parametrize(
-    ("refused", "accepted"),
+    ("unclear", "accepted"),
     [
         ("What a message does.", "Return what a message does."),
         ("Raised late. Those that wait are dropped.", "Idle queues are dropped; those that wait are kept."),
@@ -32,18 +32,18 @@ def test_refuses_unclear_words_in_prose(refused: str, accepted: str) -> None:
     ],
     ids=["first sentence", "later sentence", "question"],
 )
-def test_refuses_sentences_that_begin_with_a_clause(refused: str, accepted: str) -> None:
-    assert len(list(check_openings(refused))) == 1
+def test_reports_sentences_that_begin_with_a_clause(unclear: str, accepted: str) -> None:
+    assert len(list(check_openings(unclear))) == 1
     assert list(check_openings(accepted)) == []
 
 
 @pytest.mark.parametrize(
-    ("refused", "accepted"),
+    ("unclear", "accepted"),
     [("MOST_TRIES", "MAX_ATTEMPTS"), ("OutboxCourier", "almost_done"), (LONG_NAME, LONG_NAME[:70])],
     ids=["constant", "class", "length of a test name"],
 )
-def test_refuses_unclear_names(refused: str, accepted: str) -> None:
-    assert len(list(check_name(refused))) == 1
+def test_reports_unclear_names(unclear: str, accepted: str) -> None:
+    assert len(list(check_name(unclear))) == 1
     assert list(check_name(accepted)) == []
 
 
@@ -58,14 +58,14 @@ def test_refuses_unclear_names(refused: str, accepted: str) -> None:
     ],
     ids=["docstring", "comment", "parameter", "message", "docstring of a constant"],
 )
-def test_reads_all_parts_of_a_python_file(source: str) -> None:
+def test_checks_all_parts_of_a_python_file(source: str) -> None:
     assert {line for line, _ in check_python(source)} == {source.count("\n") + 1}
 
 
-def test_accepts_strings_of_tests_and_keys() -> None:
+def test_accepts_strings_in_tests_and_dictionary_keys() -> None:
     assert list(check_python('say("you told us")', is_test=True)) == []
     assert list(check_python('row["told"]')) == []
 
 
-def test_reports_the_line() -> None:
+def test_finding_has_the_line_number() -> None:
     assert [line for line, _ in check_words("One.\n\n```\nwe\n```\nTwo we.")] == [6]

@@ -1,4 +1,4 @@
-"""The real application with a real database, the command model, two agents, four people and seven tokens."""
+"""Test harness: the REST API in this process, with a real database, two agents, four people and seven tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ _KNOWN_PEOPLE = with_addresses(
 )
 _DAN = Person(key="dan", name="Dan", addresses=tuple(map(Address, _api_addresses("dan"))))
 PEOPLE = People(members=(*_KNOWN_PEOPLE.members, _DAN))
-"""The people of all tests, of whom Carol is an admin, and Dan, who has no role."""
+"""Alice, Bob, Carol, who is also an admin, and Dan, who has no role."""
 
 
 def _prepare_push(context: ToolContext, tag: str, note: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ CREDENTIALS = (
 
 @dataclass
 class ApiHarness:
-    """The application and clients for its tokens."""
+    """The running application. `client` returns an HTTP client with the token of an owner."""
 
     bot: Bot
     app: FastAPI

@@ -75,7 +75,7 @@ class RecordingChannel:
 
 @dataclass
 class BotHarness:
-    """Running bot, with methods for the actions of people."""
+    """Running bot, with methods for actions of people and for waiting for their results."""
 
     bot: Bot
     clock: FakeClock
@@ -200,7 +200,7 @@ def _queue_assignment(run: str, clock: FakeClock) -> QueueAssignment:
     return QueueAssignment(Process(run, "up", "here", 1, QUEUES, 32, clock.now()), dict.fromkeys(QUEUES, 32))
 
 
-def _with_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | None:
+def _use_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | None:
     """Let the process heartbeat use real time, so that it finds commits of other processes soon."""
     return heartbeat and replace(heartbeat, clock=Clock(), sleep=sleep_until)
 
@@ -259,7 +259,7 @@ async def running_bot(
         sleep=clock.sleep,
         assignment=assignment,
     )
-    bot.heartbeat = _with_real_time(bot.heartbeat)
+    bot.heartbeat = _use_real_time(bot.heartbeat)
     commits: list[CommitResult] = []
     bot.engine.listeners.append(commits.append)
     with ExitStack() as stack:

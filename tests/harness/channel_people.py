@@ -52,7 +52,7 @@ class Card:
 
 
 class Person(ABC):
-    """A person on a channel. `thread` is the id of their thread."""
+    """A person who uses a channel. `thread` is the id of the thread that they take part in."""
 
     def __init__(self, name: str, url: str, token: str, harness: Any) -> None:
         self.name, self.url, self.token, self.harness = name, url, token, harness
@@ -86,7 +86,7 @@ class Person(ABC):
         self._read_replies = len(await self._replies())
 
     async def wait_for_card(self, *, approval: str | None = None, question: str | None = None) -> Card:
-        """Wait for an open card that they may decide or that belongs to their thread."""
+        """Wait for a new open request that they may decide or that belongs to their thread."""
 
         def matches(request: Json) -> bool:
             is_new = request["code"] not in self.seen_codes and request.get("tool") == approval
@@ -148,11 +148,11 @@ class Person(ABC):
         return [event.data["text"] for event in await self.events() if event.type == "ReplyChosen"]
 
     async def _open_requests(self) -> list[Json]:
-        mine = (await self.get(api_path("requests"), status="open", mine="true"))["requests"]
+        decidable = (await self.get(api_path("requests"), status="open", mine="true"))["requests"]
         if self.thread is None:
-            return mine
-        of_thread = (await self.get(api_path("requests"), status="open", thread_id=self.thread))["requests"]
-        return [*mine, *(request for request in of_thread if request not in mine)]
+            return decidable
+        in_thread = (await self.get(api_path("requests"), status="open", thread_id=self.thread))["requests"]
+        return [*decidable, *(request for request in in_thread if request not in decidable)]
 
 
 class TerminalPerson(Person):

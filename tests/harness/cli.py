@@ -1,4 +1,4 @@
-"""Run `handrail` as users do: in its own process and folder, without this machine's environment variables."""
+"""Test harness: runs `handrail` in its own process and folder, without this machine's environment variables."""
 
 import json
 import os
@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WAIT_TIMEOUT_SECONDS = 60.0
-"""Generous limit for any expected output; reached only when a test fails."""
+"""Limit for any expected output. It is reached only if a test fails."""
 
 PROGRAM = (sys.executable, "-m", "bot.cli")
 

@@ -1,4 +1,4 @@
-"""The people of all tests: Alice asks, Bob and Carol approve releases, and a stranger is in no configuration.
+"""The people of all tests: Alice sends requests, Bob and Carol may approve releases; a stranger is not configured.
 
 A suite that needs other roles, names or addresses derives its people from `PEOPLE`.
 """

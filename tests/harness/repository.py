@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository read with git. `tag_history` covers moves after `enable_reflog`."""
+    """A repository, read by running git. `tag_history` knows only changes after `enable_reflog`."""
 
     path: Path
 

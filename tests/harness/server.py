@@ -1,4 +1,4 @@
-"""Server harness: a real server process on a real repository, and people who use it over a channel.
+"""Test harness: a real server process with a real repository, and people who use it over one channel.
 
     async with running_server(folder, "terminal") as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
@@ -8,7 +8,7 @@
         await alice.wait_for_reply("production is now v1.4.0")
         assert harness.repository.tag_commit("production") == harness.repository.tag_commit("v1.4.0")
 
-A reply or card that the test did not wait for fails it at the end.
+At the end, the test fails if there is a reply or card that it did not wait for.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ from tests.harness.repository import Repository
 from tests.harness.server_processes import ServerProcesses
 
 SERVER_PEOPLE = with_roles(SLACK_PEOPLE, carol=("release", "admin"))
-"""The people with full names, of whom Carol is an admin."""
+"""Alice, Bob and Carol with full names; Carol is also an admin."""
 
 
 @dataclass

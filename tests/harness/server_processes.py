@@ -1,4 +1,4 @@
-"""Real processes of one bot, which share a folder, an environment and a database."""
+"""Real `handrail` processes of one bot, with one folder, environment and database."""
 
 import asyncio
 import socket
@@ -14,8 +14,8 @@ import httpx
 
 START_TIMEOUT_SECONDS = 20.0
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
-HTTP_ROLES = ("up", "web")
-"""Roles that serve HTTP."""
+HTTP_COMMANDS = ("up", "web")
+"""Commands whose process serves HTTP."""
 
 
 def free_port() -> int:
@@ -27,11 +27,11 @@ def free_port() -> int:
 
 @dataclass
 class ServerProcesses:
-    """One process per role. The port stays the same over restarts."""
+    """One process for each of the `handrail` commands. The port is the same after a restart."""
 
     folder: Path
     environment: Mapping[str, str]
-    roles: tuple[str, ...] = ("up",)
+    commands: tuple[str, ...] = ("up",)
     port: int = field(default_factory=free_port)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -41,7 +41,7 @@ class ServerProcesses:
 
     @property
     def log_text(self) -> str:
-        """Return the log of all processes since the first start."""
+        """Log of all processes since the first start."""
         return (self.folder / "server.log").read_text(encoding="utf-8")
 
     async def start(self) -> None:
@@ -56,9 +56,9 @@ class ServerProcesses:
                 await asyncio.to_thread(self._pause)
 
     def start_without_waiting(self) -> None:
-        """Start all processes without waiting."""
+        """Start all processes without waiting until they are ready."""
         with (self.folder / "server.log").open("ab") as log:
-            self._processes = [self._start_process(role, log) for role in self.roles]
+            self._processes = [self._start_process(command, log) for command in self.commands]
 
     async def kill(self) -> None:
         """Send SIGKILL to all processes."""
@@ -85,9 +85,11 @@ class ServerProcesses:
             check=False,
         )
 
-    def _start_process(self, role: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [HANDRAIL, role, *(("--port", str(self.port)) if role in HTTP_ROLES else ())]
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+    def _start_process(self, command: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        arguments = ("--port", str(self.port)) if command in HTTP_COMMANDS else ()
+        return subprocess.Popen(
+            [HANDRAIL, command, *arguments], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+        )
 
     def _pause(self) -> None:
         with suppress(subprocess.TimeoutExpired):

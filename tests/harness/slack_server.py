@@ -1,4 +1,4 @@
-"""Server harness with Slack: real server processes on a real repository, and the fake Slack in real time.
+"""Test harness: real server processes with a real repository, and a fake Slack that uses the wall clock.
 
     async with running_slack_server(folder, Setting("sqlite", "http")) as harness:
         root = await harness.alice.mention_bot("deploy v1.4.0 to production", channel=OPS)
@@ -7,7 +7,7 @@
         await harness.start()
         await card.click_until_accepted("Approve", actor=harness.bob)
 
-All processes are killed at once, with kill -9.
+`kill` sends SIGKILL to all processes.
 """
 
 import asyncio
@@ -44,14 +44,14 @@ SECRET_KEY = "a-key-that-signs-buttons-in-every-process"
 
 @dataclass(frozen=True)
 class Setting:
-    """Database, transport of Slack events, and roles of the bot's processes."""
+    """Database, transport of Slack events, and the `handrail` command of each of the bot's processes."""
 
     database: str
     transport: Literal["http", "socket"]
-    roles: tuple[str, ...] = ("up",)
+    commands: tuple[str, ...] = ("up",)
 
     def __str__(self) -> str:
-        return f"{self.database}, {self.transport}, {' + '.join(self.roles)}"
+        return f"{self.database}, {self.transport}, {' + '.join(self.commands)}"
 
 
 @dataclass
@@ -75,7 +75,7 @@ class SlackServerHarness:
         await self.processes.start()
 
     def start_without_waiting(self) -> None:
-        """Start all processes without waiting."""
+        """Start all processes without waiting until they are ready."""
         self._forget_dead_workers()
         self.processes.start_without_waiting()
 
@@ -83,7 +83,10 @@ class SlackServerHarness:
         await self.processes.kill()
 
     async def click_until_rejected(self, card: Card, label: str, *, by: Person, message: str) -> None:
-        """Click until the person sees why it was rejected: a killed process does not send its ephemeral messages."""
+        """Click until the person sees the reason for the rejection.
+
+        One click is not enough: a process that is killed does not send the ephemeral message with the reason.
+        """
         async with asyncio.timeout(3 * WAIT_TIMEOUT_SECONDS):
             while True:
                 await card.click_until_accepted(label, actor=by)
@@ -149,7 +152,7 @@ class SlackServerHarness:
 
 @asynccontextmanager
 async def running_slack_server(folder: Path, setting: Setting) -> AsyncIterator[SlackServerHarness]:
-    """Start a server with Slack. At the end no event of Slack may be unhandled."""
+    """Start a server with Slack; at the end, wait until the bot has handled all events from Slack."""
     (folder / "handrail.toml").write_text(to_toml(SERVER_PEOPLE))
     url = DATABASES[setting.database](folder)
     try:
@@ -170,7 +173,7 @@ async def _start(folder: Path, setting: Setting, url: str, slack: FakeSlack) -> 
         "DATABASE_URL": url,
         "SECRET_KEY": SECRET_KEY,
     }
-    servers = ServerProcesses(folder, environment, setting.roles)
+    servers = ServerProcesses(folder, environment, setting.commands)
     people = (slack.add_person(name, SLACK_USERS[name]) for name in ("alice", "bob", "eve"))
     harness = SlackServerHarness(servers, slack, url, *people)
     if setting.transport == "http":

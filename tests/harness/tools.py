@@ -8,7 +8,7 @@ from agents.tools import Tool, ToolContext, ToolResult, tool
 
 
 class RecordingTools:
-    """Fake outside world of the tools: records each action with its idempotency key."""
+    """Records each action of the toy tools with its idempotency key, in place of the outside world."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, str]] = []

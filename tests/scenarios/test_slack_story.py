@@ -13,8 +13,8 @@ from tests.harness.slack_server import OPS, Setting, SlackServerHarness, running
 
 SQLITE_HTTP, POSTGRESQL_SOCKET = Setting("sqlite", "http"), Setting("postgresql", "socket")
 SQLITE_SOCKET, POSTGRESQL_HTTP = Setting("sqlite", "socket"), Setting("postgresql", "http")
-SEPARATE_ROLES_HTTP = Setting("postgresql", "http", ("web", "worker", "clock"))
-SEPARATE_ROLES_SOCKET = replace(SEPARATE_ROLES_HTTP, transport="socket")
+SEPARATE_PROCESSES_HTTP = Setting("postgresql", "http", ("web", "worker", "clock"))
+SEPARATE_ROLES_SOCKET = replace(SEPARATE_PROCESSES_HTTP, transport="socket")
 KILL_COUNT, MAX_LIFETIME_SECONDS = 5, 2.5
 """Number of kills, and the longest time in seconds between two of them."""
 STEPS = ("requested", "shown", "rejected", "approved", "settled", "done", "reported")
@@ -60,7 +60,7 @@ async def check_done_once(harness: SlackServerHarness) -> str:
     return thread
 
 
-@pytest.mark.parametrize("setting", [SQLITE_HTTP, POSTGRESQL_SOCKET, SEPARATE_ROLES_HTTP], ids=str)
+@pytest.mark.parametrize("setting", [SQLITE_HTTP, POSTGRESQL_SOCKET, SEPARATE_PROCESSES_HTTP], ids=str)
 async def test_request_is_rejected_for_a_stranger_approved_and_done(tmp_path: Path, setting: Setting) -> None:
     async with running_slack_server(tmp_path, setting) as harness:
         async for _ in run_scenario(harness):

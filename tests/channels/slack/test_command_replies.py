@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from agents.addresses import Address
 from agents.messages import Assurance
 from agents.requests import RecordedAnswer, Request
 from channels.slack.command_replies import (
@@ -39,7 +40,7 @@ def approved_request() -> Request:
     """Return a request that Bob approved with a hostile comment."""
     answer = RecordedAnswer(
         by=BOB,
-        channel=ALICE_ADDRESS,
+        channel=Address("slack:T0HOME/U0BOB"),
         assurance=Assurance.HIGH,
         decision="approve",
         at=NOW,
