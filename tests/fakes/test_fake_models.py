@@ -17,32 +17,32 @@ from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel, scripted_model
 
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=())
-TURN = ModelRequest(ThreadState(thread_id="t1"), AGENT, Prompt(system="You are a scout.", user="hi"))
+MODEL_REQUEST = ModelRequest(ThreadState(thread_id="t1"), AGENT, Prompt(system="You are a scout.", user="hi"))
 
 
-async def asked(provider: FakeOpenAI, **changed: Any) -> Completion:
-    model = OpenAIModel(**{"api_key": provider.key, "base_url": provider.base_url, "model": provider.model, **changed})
-    completion = await model.complete(TURN)
+async def call_model(provider: FakeOpenAI, **settings: Any) -> Completion:
+    model = OpenAIModel(**{"api_key": provider.key, "base_url": provider.base_url, "model": provider.model, **settings})
+    completion = await model.complete(MODEL_REQUEST)
     await model.close()
     return completion
 
 
-async def choosing(step: dict[str, Any]) -> None:
+async def choose_step(step: dict[str, Any]) -> None:
     async with FakeOpenAI.running() as provider:
         provider.will_choose(**step)
-        await asked(provider)
+        await call_model(provider)
 
 
 async def test_provider_starts_quickly() -> None:
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     async with FakeOpenAI.running():
-        assert time.perf_counter() - began < 0.5
+        assert time.perf_counter() - started_at < 0.5
 
 
 async def test_unexpected_call_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="an unexpected call: hi"):
         async with FakeOpenAI.running() as provider:
-            await asked(provider)
+            await call_model(provider)
 
 
 async def test_unused_answer_fails_the_test() -> None:
@@ -54,19 +54,19 @@ async def test_unused_answer_fails_the_test() -> None:
 async def test_wrong_key_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="Incorrect API key"):
         async with FakeOpenAI.running() as provider:
-            await asked(provider, api_key="stolen")
+            await call_model(provider, api_key="stolen")
 
 
 async def test_wrong_model_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="there is no model 'other'"):
         async with FakeOpenAI.running() as provider:
-            await asked(provider, model="other")
+            await call_model(provider, model="other")
 
 
 async def test_unknown_path_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="there is no POST /v2/chat/completions"):
         async with FakeOpenAI.running() as provider:
-            await asked(provider, base_url=f"http://127.0.0.1:{provider.port}/v2")
+            await call_model(provider, base_url=f"http://127.0.0.1:{provider.port}/v2")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_unknown_path_fails_the_test() -> None:
 )
 async def test_step_that_violates_the_schema_fails_the_test(step: dict[str, Any], reason: str) -> None:
     with pytest.raises(AssertionError, match=reason):
-        await choosing(step)
+        await choose_step(step)
 
 
 @pytest.mark.parametrize(
@@ -104,17 +104,17 @@ async def test_scripted_steps_are_chosen_in_order() -> None:
     with scripted_model(
         bye, {"intent": "done_for_now", "message": "ciao"}, Completion(outcome=CompletionOutcome.EMPTY, model="m")
     ) as m:
-        completions = [await m.complete(TURN) for _ in range(3)]
+        completions = [await m.complete(MODEL_REQUEST) for _ in range(3)]
 
     assert [completion.step for completion in completions] == [bye, DoneForNow(message="ciao"), None]
-    assert m.received == [TURN] * 3
+    assert m.received == [MODEL_REQUEST] * 3
 
 
 async def test_scripted_reply_is_streamed_word_by_word() -> None:
     partials: list[str] = []
     with scripted_model(NothingToDo(reason="all is quiet"), DoneForNow(message="See you soon")) as m:
         for _ in range(2):
-            await m.complete(TURN, partials.append)
+            await m.complete(MODEL_REQUEST, partials.append)
 
     assert partials == ["See", "See you", "See you soon"]
 
@@ -122,7 +122,7 @@ async def test_scripted_reply_is_streamed_word_by_word() -> None:
 async def test_call_after_the_script_fails_even_if_its_error_is_caught() -> None:
     model = ScriptedModel()
     with pytest.raises(AssertionError, match="not expected to be called again: hi"):
-        await model.complete(TURN)
+        await model.complete(MODEL_REQUEST)
 
     with pytest.raises(AssertionError, match="1 times more than scripted"):
         model.check()

@@ -85,12 +85,12 @@ async def test_scenario_from_a_mention_to_a_decision(
     slack: FakeSlack, bot: RecordingBot, alice: Person, bob: Person
 ) -> None:
     thread = await alice.mention_bot("deploy v1.4.0 to production", channel="C0OPS")
-    posted = await bot.slack.chat_postMessage(
+    response = await bot.slack.chat_postMessage(
         channel="C0OPS", thread_ts=thread.ts, text="Approval needed", blocks=BUTTONS
     )
     card = await bob.wait_for_card(thread, approval="push_release_tag")
     await card.click("Approve", actor=bob)
-    await bot.slack.chat_update(channel="C0OPS", ts=posted["ts"], text="Approved by bob", blocks=DONE)
+    await bot.slack.chat_update(channel="C0OPS", ts=response["ts"], text="Approved by bob", blocks=DONE)
     assert "Approved by bob" in await card.wait_until_closed("Approved")
 
     click = next(request.body for request in bot.received if "actions" in request.body)
@@ -100,7 +100,7 @@ async def test_scenario_from_a_mention_to_a_decision(
         thread.ts,
     )
     assert (click["actions"][0]["value"], click["actions"][0]["block_id"]) == ("approve-1", "decide")
-    assert click["message"]["ts"] == posted["ts"]
+    assert click["message"]["ts"] == response["ts"]
     await slack.wait_until_quiet()
     assert all(request.is_verified for request in bot.received)
 
@@ -387,16 +387,16 @@ async def test_connection_cut_after_stores_the_message_with_metadata(slack: Fake
 
 
 async def test_history_is_paginated_newest_first(slack: FakeSlack, alice: Person) -> None:
-    posted = [await alice.post_message(f"number {n}", channel="C0OPS") for n in range(3)]
-    await alice.reply(posted[0], "not in the channel")
+    messages = [await alice.post_message(f"number {n}", channel="C0OPS") for n in range(3)]
+    await alice.reply(messages[0], "not in the channel")
     first = await web_client(slack).conversations_history(channel="C0OPS", limit=2)
     cursor = first["response_metadata"]["next_cursor"]
     second = await web_client(slack).conversations_history(channel="C0OPS", limit=2, cursor=cursor)
     texts = [message["text"] for page in (first, second) for message in page["messages"]]
     assert texts == ["number 2", "number 1", "number 0"]
     assert (second["messages"][0]["reply_count"], second["has_more"]) == (1, False)
-    later = await web_client(slack).conversations_history(channel="C0OPS", oldest=posted[1].ts)
-    assert [message["ts"] for message in later["messages"]] == [posted[2].ts]
+    later = await web_client(slack).conversations_history(channel="C0OPS", oldest=messages[1].ts)
+    assert [message["ts"] for message in later["messages"]] == [messages[2].ts]
 
 
 async def test_users_info_returns_the_user(slack: FakeSlack) -> None:
@@ -415,17 +415,17 @@ async def test_ephemeral_message_reaches_one_user(slack: FakeSlack, alice: Perso
 
 
 async def test_direct_message_is_visible_to_one_person(slack: FakeSlack, alice: Person, bob: Person) -> None:
-    opened = await web_client(slack).conversations_open(users="U0BOB")
-    await web_client(slack).chat_postMessage(channel=opened["channel"]["id"], text="psst", blocks=BUTTONS)
+    conversation = await web_client(slack).conversations_open(users="U0BOB")
+    await web_client(slack).chat_postMessage(channel=conversation["channel"]["id"], text="psst", blocks=BUTTONS)
     assert not alice._may_read(slack.workspace.messages[0], None)
     await bob.wait_for_card(text="psst")
 
 
 async def test_message_is_deleted(slack: FakeSlack, alice: Person) -> None:
     slack.add_channel("C0OPS")
-    posted = await web_client(slack).chat_postMessage(channel="C0OPS", text="hello")
+    message = await web_client(slack).chat_postMessage(channel="C0OPS", text="hello")
     card = await alice.wait_for_reply(text="hello")
-    await web_client(slack).chat_delete(channel="C0OPS", ts=posted["ts"])
+    await web_client(slack).chat_delete(channel="C0OPS", ts=message["ts"])
     await card.wait_until_deleted()
     assert card.message.is_deleted
 

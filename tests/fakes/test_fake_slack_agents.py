@@ -192,9 +192,9 @@ async def test_slack_can_end_streams(slack: FakeSlack) -> None:
 async def test_opened_messages_tab_shows_suggested_prompts(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     await alice.open_messages_tab()
     await slack.wait_until_quiet()
-    opened = bot.received[-1].event
-    assert (opened["type"], opened["tab"], opened["user"]) == ("app_home_opened", "messages", "U0ALICE")
-    await bot.slack.assistant_threads_setSuggestedPrompts(channel_id=opened["channel"], prompts=PROMPTS, title="Try")
+    event = bot.received[-1].event
+    assert (event["type"], event["tab"], event["user"]) == ("app_home_opened", "messages", "U0ALICE")
+    await bot.slack.assistant_threads_setSuggestedPrompts(channel_id=event["channel"], prompts=PROMPTS, title="Try")
     assert (await alice.wait_for_prompts("Tags"))[0]["message"] == "list tags"
 
 

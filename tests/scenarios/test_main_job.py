@@ -26,8 +26,8 @@ async def test_approved_release_moves_the_tag_and_is_reported(tmp_path: Path, ch
         await alice.wait_for_reply("production is now v1.4.0")
         assert harness.repository.tag_commit("production") == harness.repository.tag_commit("v1.4.0") != before
         assert len(harness.repository.release_records(harness.repository.tag_commit("v1.4.0"))) == 1
-        settled = await card.wait_for_status("approved")
-        assert [answer["by"] for answer in settled["answers"]] == ["person:bob"]
+        request = await card.wait_for_status("approved")
+        assert [answer["by"] for answer in request["answers"]] == ["person:bob"]
         await alice.wait_for_status("done")
 
 
@@ -69,7 +69,7 @@ async def test_plain_reply_answers_a_question_of_the_agent(tmp_path: Path, chann
         await question.wait_for_status("answered")
 
 
-async def test_requester_and_others_may_not_approve_and_learn_why(tmp_path: Path, channel: str) -> None:
+async def test_rejected_approvers_get_the_reason(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob, carol = (harness.get_person(name) for name in ("alice", "bob", "carol"))
         await bob.post_message("deploy v1.4.0 to staging")

@@ -14,15 +14,15 @@ from tests.harness.slack_server import OPS, Setting, SlackServerHarness, running
 SQLITE_HTTP, POSTGRESQL_SOCKET = Setting("sqlite", "http"), Setting("postgresql", "socket")
 SQLITE_SOCKET, POSTGRESQL_HTTP = Setting("sqlite", "socket"), Setting("postgresql", "http")
 SEPARATE_PROCESSES_HTTP = Setting("postgresql", "http", ("web", "worker", "clock"))
-SEPARATE_ROLES_SOCKET = replace(SEPARATE_PROCESSES_HTTP, transport="socket")
+SEPARATE_PROCESSES_SOCKET = replace(SEPARATE_PROCESSES_HTTP, transport="socket")
 KILL_COUNT, MAX_LIFETIME_SECONDS = 5, 2.5
-"""Number of kills, and the longest time in seconds between two of them."""
+"""Number of random kills, and the maximum time from a start to the next kill."""
 STEPS = ("requested", "shown", "rejected", "approved", "settled", "done", "reported")
 TOOL, REQUEST_TEXT = "push_release_tag", "deploy v1.4.0 to production"
 
 
 async def run_scenario(harness: SlackServerHarness) -> AsyncIterator[str]:
-    """Run the scenario and yield the name of each step after it."""
+    """Run the scenario, and yield the name of each step after the step is done."""
     root = await harness.alice.mention_bot(REQUEST_TEXT, channel=OPS)
     await harness.slack.wait_until_quiet()
     yield "requested"
@@ -85,7 +85,7 @@ async def test_each_effect_happens_once_after_a_kill_at_this_step(tmp_path: Path
         (POSTGRESQL_SOCKET, STEPS),
         (POSTGRESQL_HTTP, STEPS),
         (SQLITE_SOCKET, STEPS),
-        (SEPARATE_ROLES_SOCKET, ("requested", "approved")),
+        (SEPARATE_PROCESSES_SOCKET, ("requested", "approved")),
     ],
     ids=["postgresql, socket", "postgresql, http", "sqlite, socket", "postgresql, socket, separate"],
 )

@@ -8,22 +8,22 @@ from tests.harness.server import ServerHarness, running_server
 MODEL = "test-model"
 
 
-def with_model(folder: Path, model: FakeOpenAI):
+def running_server_with_model(folder: Path, model: FakeOpenAI):
     return running_server(
         folder, "terminal", OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="test-key", OPENAI_MODEL=MODEL
     )
 
 
-async def ask_for_a_release(harness: ServerHarness) -> None:
+async def post_release_request(harness: ServerHarness) -> None:
     await harness.get_person("alice").post_message("could the newest version go out to our users today?")
 
 
 async def test_model_proposes_person_decides_and_model_replies(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
         model.will_choose("push_release_tag", environment="production", tag="v1.4.0", commit="")
         model.will_choose("done_for_now", message="Your users have v1.4.0 now.")
-        await ask_for_a_release(harness)
+        await post_release_request(harness)
         card = await bob.wait_for_card(approval="push_release_tag")
         assert card.request["arguments"]["commit"] == harness.repository.tag_commit("v1.4.0")
         await card.approve(comment="go <b>ahead</b>")
@@ -36,12 +36,12 @@ async def test_model_proposes_person_decides_and_model_replies(tmp_path: Path) -
 
 
 async def test_model_gets_the_comment_of_a_denial(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
         model.will_choose("push_release_tag", environment="production", tag="v1.4.0", commit="")
         model.will_choose("push_release_tag", environment="staging", tag="v1.4.0", commit="")
         model.will_choose("done_for_now", message="It is on staging first.")
-        await ask_for_a_release(harness)
+        await post_release_request(harness)
         await (await bob.wait_for_card(approval="push_release_tag")).deny("staging first")
         second = await bob.wait_for_card(approval="push_release_tag")
         assert second.request["arguments"]["environment"] == "staging"
@@ -51,7 +51,7 @@ async def test_model_gets_the_comment_of_a_denial(tmp_path: Path) -> None:
 
 
 async def test_invalid_step_is_repaired(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
         model.will_say_raw('{"reasoning": "hm", "step": {"intent": "launch_rocket"}}')
         model.will_choose("done_for_now", message="Better so.")
@@ -62,7 +62,7 @@ async def test_invalid_step_is_repaired(tmp_path: Path) -> None:
 
 
 async def test_command_needs_no_model_call(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
         await alice.post_message("what is deployed")
         await alice.wait_for_reply("production is v1.2.0")
@@ -70,7 +70,7 @@ async def test_command_needs_no_model_call(tmp_path: Path) -> None:
 
 
 async def test_rejected_api_key_pauses_the_thread_with_a_hint(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
         model.will_fail(401)
         await alice.post_message("tell me something")
@@ -79,7 +79,7 @@ async def test_rejected_api_key_pauses_the_thread_with_a_hint(tmp_path: Path) ->
 
 
 async def test_failed_model_call_is_retried(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
         model.will_fail(503)
         model.will_choose("done_for_now", message="Here I am.")
@@ -88,7 +88,7 @@ async def test_failed_model_call_is_retried(tmp_path: Path) -> None:
 
 
 async def test_message_text_cannot_approve(tmp_path: Path) -> None:
-    async with FakeOpenAI.running(model=MODEL) as model, with_model(tmp_path, model) as harness:
+    async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
         before = harness.repository.tag_commit("production")
         model.will_choose("push_release_tag", environment="production", tag="v1.4.0", commit="")

@@ -37,8 +37,8 @@ def card(**fields: Any) -> Card:
     return Card(**(defaults | fields))
 
 
-def render_one(shown: Card, signed_value: str | None = SIGNED_VALUE) -> RenderedMessage:
-    (rendered,) = render(Message(text=shown.title, card=shown), signed_value)
+def render_one(message_card: Card, signed_value: str | None = SIGNED_VALUE) -> RenderedMessage:
+    (rendered,) = render(Message(text=message_card.title, card=message_card), signed_value)
     return rendered
 
 
@@ -230,9 +230,9 @@ def test_lines_that_do_not_fit_are_counted() -> None:
     fields = tuple(CardField(name=f"n{number}", value="v" * 300) for number in range(100))
     sections = blocks_of_type("section", render_one(card(fields=fields)))
     left_out = re.fullmatch(r"… (\d+) more lines .*", sections[-1]["text"]["text"].split("\n")[-1])
-    shown = sum(section["text"]["text"].count(": v") for section in sections)
+    shown_count = sum(section["text"]["text"].count(": v") for section in sections)
     assert left_out is not None
-    assert int(left_out[1]) + shown == 100
+    assert int(left_out[1]) + shown_count == 100
 
 
 any_text = st.text(max_size=40) | st.sampled_from(["<" * 900, "&" * 4000, "x" * 5000, "\n", "\u202e" * 200, "é" * 80])
@@ -257,11 +257,11 @@ cards = st.builds(
 @given(st.builds(Message, text=any_text, card=cards))
 def test_any_card_is_within_slack_limits(message: Message) -> None:
     (rendered,) = render(message, SIGNED_VALUE)
-    shown = texts(rendered.blocks)
+    text_objects = texts(rendered.blocks)
     check_blocks(list(rendered.blocks))
     assert len(rendered.blocks) <= 50
-    assert sum(len(text["text"]) for text in shown) <= 12_000
-    assert all(1 <= len(text["text"]) <= 3000 for text in shown)
+    assert sum(len(text["text"]) for text in text_objects) <= 12_000
+    assert all(1 <= len(text["text"]) <= 3000 for text in text_objects)
     assert len(rendered.text) <= MAX_TEXT_LENGTH
     assert all(len(block["text"]["text"]) <= 150 for block in blocks_of_type("header", rendered))
     for element in elements(rendered):
@@ -272,13 +272,13 @@ def test_any_card_is_within_slack_limits(message: Message) -> None:
 
 
 @given(cards)
-def test_approvable_card_shows_every_line(shown: Card) -> None:
-    rendered = render_one(shown)
+def test_approvable_card_shows_every_line(card: Card) -> None:
+    rendered = render_one(card)
     if APPROVE in {element["action_id"] for element in elements(rendered)}:
         sections = (f"{section['text']['text']}\n" for section in blocks_of_type("section", rendered))
         text = join_sections(sections).replace("…\n…", "")
-        assert all(line in text for line in content_lines(shown) if line.strip())
-        assert not shown.is_truncated
+        assert all(line in text for line in content_lines(card) if line.strip())
+        assert not card.is_truncated
 
 
 @given(st.text() | st.sampled_from(["", " \n", "<!here> " * 3000, "```\n" + "x\n" * 20_000, " " * 30_000]))
@@ -296,7 +296,7 @@ def test_text_is_split_into_valid_messages(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("markdown", "shown"),
+    ("markdown", "expected"),
     [
         ("see https://a.example and a<b", "see `https://a.example` and a<b"),
         ("[docs](https://a.example)", "[docs]|(`https://a.example`)"),
@@ -310,15 +310,15 @@ def test_text_is_split_into_valid_messages(text: str) -> None:
         ("a\u202eb\u200bc\x1b[0m\r\n\tx", r"a\u202eb\u200bc\x1b[0m" + "\n\tx"),
     ],
 )
-def test_untrusted_markdown_is_neutralized(markdown: str, shown: str) -> None:
-    assert neutralize_markdown(markdown).replace("\u200b", "|") == shown
+def test_untrusted_markdown_is_neutralized(markdown: str, expected: str) -> None:
+    assert neutralize_markdown(markdown).replace("\u200b", "|") == expected
 
 
 @given(st.text(), st.integers(1, 60))
 def test_escaped_text_fits_and_keeps_escapes_intact(text: str, max_length: int) -> None:
-    shown = escape_mrkdwn(text, max_length)
-    assert len(shown) <= max_length
-    assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", shown)
+    escaped = escape_mrkdwn(text, max_length)
+    assert len(escaped) <= max_length
+    assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", escaped)
 
 
 @pytest.mark.parametrize(

@@ -35,26 +35,26 @@ def json_response(body: object, status: int = 200, **headers: str) -> HttpRespon
 async def slack(
     reply: HttpResponse, times: Iterator[float] = _CONSTANT_TIME
 ) -> AsyncIterator[tuple[SlackClient, list[HttpRequest]]]:
-    seen: list[HttpRequest] = []
+    requests: list[HttpRequest] = []
 
     def handle(request: HttpRequest) -> HttpResponse:
-        seen.append(request)
+        requests.append(request)
         return reply
 
     async with running_http_server(handle) as port:
         client = SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", timeout_seconds=0.5, monotonic=lambda: next(times))
         try:
-            yield client, seen
+            yield client, requests
         finally:
             await client.close()
 
 
 async def test_call_sends_token_and_arguments_and_returns_the_body() -> None:
-    async with slack(json_response({"ok": True, "ts": "1.2"})) as (client, seen):
+    async with slack(json_response({"ok": True, "ts": "1.2"})) as (client, requests):
         assert (await client.call(CALL[0], **CALL[1]))["ts"] == "1.2"
-    assert seen[0].path == "/api/chat.postMessage"
-    assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
-    assert json.loads(seen[0].body) == CALL[1]
+    assert requests[0].path == "/api/chat.postMessage"
+    assert requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert json.loads(requests[0].body) == CALL[1]
 
 
 async def test_form_encoded_methods_receive_their_arguments() -> None:
@@ -109,31 +109,31 @@ async def test_response_headers_have_lower_case_names() -> None:
 async def test_failed_call_raises_one_error_and_is_not_repeated(
     reply: HttpResponse, error: type[HandrailError]
 ) -> None:
-    async with slack(reply) as (client, seen):
+    async with slack(reply) as (client, requests):
         with pytest.raises(error) as raised:
             await client.call(CALL[0], **CALL[1])
     assert type(raised.value) is error
-    assert len(seen) == 1
+    assert len(requests) == 1
     assert TOKEN not in str(raised.value)
 
 
 async def test_rate_limited_method_is_not_called_before_its_time() -> None:
     rate_limited = json_response({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
     times = iter([100.0, 100.0, 129.0, 130.0, 130.0])
-    async with slack(rate_limited, times) as (client, seen):
+    async with slack(rate_limited, times) as (client, requests):
         for call_count, retry_after in ((1, 30.0), (1, 1.0), (2, 30.0)):
             with pytest.raises(Unavailable) as raised:
                 await client.call(*CALL[:1])
-            assert (len(seen), raised.value.retry_after) == (call_count, retry_after)
+            assert (len(requests), raised.value.retry_after) == (call_count, retry_after)
 
 
 async def test_rate_limit_of_one_channel_does_not_affect_others() -> None:
     rate_limited = json_response({"ok": False, "error": "ratelimited"}, 429, Retry_After="30")
-    async with slack(rate_limited) as (client, seen):
+    async with slack(rate_limited) as (client, requests):
         for channel in ("C1", "C2", "C1"):
             with pytest.raises(Unavailable):
                 await client.call("chat.postMessage", channel=channel, text="hello")
-        assert [json.loads(request.body)["channel"] for request in seen] == ["C1", "C2"]
+        assert [json.loads(request.body)["channel"] for request in requests] == ["C1", "C2"]
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ async def test_response_url_of_another_server_is_rejected(url: str) -> None:
 
 
 async def test_response_url_of_the_api_server_follows_no_redirect() -> None:
-    async with slack(HttpResponse(302, {"Location": "http://127.0.0.1:1/"}, b"")) as (client, seen):
+    async with slack(HttpResponse(302, {"Location": "http://127.0.0.1:1/"}, b"")) as (client, requests):
         await client.post_to_response_url(client.base_url.replace("/api/", "/response/R1"), "hello")
-    assert [request.path for request in seen] == ["/response/R1"]
+    assert [request.path for request in requests] == ["/response/R1"]
 
 
 async def test_unreachable_server_raises_unavailable() -> None:

@@ -29,21 +29,21 @@ async def test_messages_and_shortcuts_are_parsed() -> None:
         thread = await alice.post_message("the build is red & slow", channel="C0OPS")
         reply = await guest.reply(thread, "why?")
         await slack.wait_until_quiet()
-        posted = last_event(bot)
-        assert isinstance(posted, MessagePosted)
-        assert (posted.by, posted.thread_ref.thread_ts) == ("slack:T0OTHER/U0GUEST", thread.ts)
+        message = last_event(bot)
+        assert isinstance(message, MessagePosted)
+        assert (message.by, message.thread_ref.thread_ts) == ("slack:T0OTHER/U0GUEST", thread.ts)
         await guest.use_shortcut("handrail.ask", on=thread)
         shortcut = last_event(bot)
         assert isinstance(shortcut, MessageShortcut)
         assert (shortcut.text, shortcut.author) == ("the build is red & slow", "slack:T0TEAM/U0ALICE")
-        assert (shortcut.by, shortcut.thread_ref) == ("slack:T0OTHER/U0GUEST", posted.thread_ref)
+        assert (shortcut.by, shortcut.thread_ref) == ("slack:T0OTHER/U0GUEST", message.thread_ref)
         await alice.use_shortcut("handrail.ask", on=reply)
         second_shortcut = last_event(bot)
         assert isinstance(second_shortcut, MessageShortcut)
         assert (second_shortcut.ts, second_shortcut.author, second_shortcut.thread_ref) == (
             reply.ts,
             "slack:T0OTHER/U0GUEST",
-            posted.thread_ref,
+            message.thread_ref,
         )
 
 
@@ -53,9 +53,9 @@ async def test_opened_tabs_and_the_stop_button_are_parsed() -> None:
         for open_tab, tab in ((alice.open_home_tab, "home"), (alice.open_messages_tab, "messages")):
             await open_tab()
             await slack.wait_until_quiet()
-            opened = last_event(bot)
-            assert isinstance(opened, AppHomeOpened)
-            assert (opened.tab, opened.by) == (tab, "slack:T0TEAM/U0ALICE")
+            event = last_event(bot)
+            assert isinstance(event, AppHomeOpened)
+            assert (event.tab, event.by) == (tab, "slack:T0TEAM/U0ALICE")
         thread = await alice.send_direct_message("list tags")
         session = {"channel_id": thread.channel, "thread_ts": thread.ts}
         await bot.slack.agents_sessions_setStatus(**session, status="processing")

@@ -99,11 +99,11 @@ async def test_streamed_reply_is_replaced_and_followed_by_one_file() -> None:
         stream = harness.channel.start_reply(address, Address("slack:U0ALICE"))
         stream.update(REPLY[:15_000])
         card = await harness.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
-        shown = await stream.finish()
+        streamed_message = await stream.finish()
         harness.slack.cut_next(COMPLETE_METHOD, "after")
         with pytest.raises(DeliveryUncertain):
-            await send(harness, address, replaces=shown)
-        await send(harness, address, replaces=shown, maybe_sent=True)
+            await send(harness, address, replaces=streamed_message)
+        await send(harness, address, replaces=streamed_message, maybe_sent=True)
         first, file = bot_messages(harness, root)
         assert first.ts == card.message.ts
         assert file_contents(harness, [first, file]) == [REPLY]

@@ -65,7 +65,7 @@ def inputs(modal: dict[str, Any]) -> dict[str, Any]:
 
 
 def entries(modal: dict[str, Any]) -> dict[str, str | None]:
-    """Return the initial entries of a modal, as an unchanged submission has them."""
+    """Return the initial entries of a modal, as they are in a submission without changes."""
     elements = {name: block["element"] for name, block in inputs(modal).items()}
     return {
         name: element["initial_option"]["value"] if "initial_option" in element else element.get("initial_value")
@@ -80,8 +80,8 @@ def edited_entries(**changed: str | None) -> dict[str, str | None]:
 def submit(modal: dict[str, Any], values: dict[str, Any]) -> ViewSubmission:
     body = load_payload("modal")
     state = {block: {"field": {"type": "plain_text_input", "value": value}} for block, value in values.items()}
-    kept = {name: modal[name] for name in ("callback_id", "private_metadata")}
-    body["view"] |= {**kept, "state": {"values": state}}
+    metadata = {name: modal[name] for name in ("callback_id", "private_metadata")}
+    body["view"] |= {**metadata, "state": {"values": state}}
     event = parse_http(*encode_http("modal", body), BOT)
     assert isinstance(event, ViewSubmission)
     return event
@@ -249,12 +249,12 @@ parts = st.sampled_from(
 names = st.text(max_size=5) | st.sampled_from(["a", "b", "x" * 200])
 
 
-@given(properties=st.dictionaries(names, parts, max_size=6), given=st.dictionaries(names, values, max_size=6))
-def test_any_unchanged_submission_keeps_the_arguments(properties: dict[str, Any], given: dict[str, Any]) -> None:
+@given(properties=st.dictionaries(names, parts, max_size=6), arguments=st.dictionaries(names, values, max_size=6))
+def test_any_unchanged_submission_keeps_the_arguments(properties: dict[str, Any], arguments: dict[str, Any]) -> None:
     schema = {"properties": properties, "$defs": SCHEMA["$defs"]}
-    modal = edit_view(schema, given)
-    unchanged = parse_edit(schema, given, entries(modal))
-    assert isinstance(unchanged, ViewErrors) or unchanged == given
+    modal = edit_view(schema, arguments)
+    unchanged = parse_edit(schema, arguments, entries(modal))
+    assert isinstance(unchanged, ViewErrors) or unchanged == arguments
     check_blocks(modal["blocks"], max_blocks=MAX_VIEW_BLOCKS)
     assert len(modal["title"]["text"]) <= 24
     for block in modal["blocks"]:

@@ -205,11 +205,11 @@ def test_opened_messages_tab_is_parsed() -> None:
     assert (event.channel, event.tab, event.by) == ("D0ALICE", "messages", "slack:T0HOME/U0ALICE")
 
 
-@pytest.mark.parametrize("given", [{}, {"tab": "home", "view": {"type": "home", "blocks": []}}])
-def test_opened_home_tab_is_parsed(given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fields", [{}, {"tab": "home", "view": {"type": "home", "blocks": []}}])
+def test_opened_home_tab_is_parsed(fields: dict[str, Any]) -> None:
     payload = load_payload("home_opened")
     del payload["event"]["tab"]
-    payload["event"] |= given
+    payload["event"] |= fields
     event = parse_events_api(payload, BOT)
     assert isinstance(event, AppHomeOpened)
     assert event.tab == "home"

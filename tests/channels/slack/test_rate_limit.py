@@ -20,8 +20,8 @@ class RateLimitHarness:
         self._started_at = self.clock.monotonic()
         self.waiting: list[asyncio.Task[None]] = []
 
-    async def request_turn(self, name: str, destination: str = "C1", *, urgent: bool = False) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._turn(name, destination, urgent=urgent))
+    async def request_turn(self, name: str, destination: str = "C1", *, is_urgent: bool = False) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._turn(name, destination, is_urgent=is_urgent))
         self.waiting.append(task)
         await self.run_pending()
         return task
@@ -34,8 +34,8 @@ class RateLimitHarness:
         for _ in range(10):
             await asyncio.sleep(0)
 
-    async def _turn(self, name: str, destination: str, *, urgent: bool) -> None:
-        await self.limiter.acquire(destination, is_urgent=urgent)
+    async def _turn(self, name: str, destination: str, *, is_urgent: bool) -> None:
+        await self.limiter.acquire(destination, is_urgent=is_urgent)
         self.granted.append((name, self.clock.monotonic() - self._started_at))
 
     async def _sleep(self, seconds: float) -> None:
@@ -65,7 +65,7 @@ async def test_urgent_callers_go_first_and_others_keep_order() -> None:
     await harness.request_turn("first")
     await harness.request_turn("text")
     await harness.request_turn("more text")
-    await harness.request_turn("card", urgent=True)
+    await harness.request_turn("card", is_urgent=True)
     for _ in range(3):
         await harness.advance_clock(1)
     assert [name for name, _ in harness.granted] == ["first", "card", "text", "more text"]
@@ -93,7 +93,7 @@ async def test_long_wait_is_rejected_with_staggered_retry_times() -> None:
     with pytest.raises(Unavailable) as next_one:
         await harness.limiter.acquire("C1")
     assert next_one.value.retry_after == MAX_WAIT_SECONDS + 2
-    card = await harness.request_turn("card", urgent=True)
+    card = await harness.request_turn("card", is_urgent=True)
     for _ in range(int(MAX_WAIT_SECONDS) + 1):
         await harness.advance_clock(1)
     assert card.done()

@@ -35,12 +35,12 @@ async def test_streamed_reply_is_replaced_by_the_final_message() -> None:
         card = await alice.wait_for_stream(root, REPLY[:9])
         stream.update(REPLY[:30])
         await advance_clock_until(harness, card.wait_for_text(REPLY[:30]))
-        shown = await stream.finish()
-        assert shown is not None
+        streamed_message = await stream.finish()
+        assert streamed_message is not None
         harness.clock.advance(seconds=1)
-        receipt = await harness.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
+        receipt = await harness.channel.send(address, Message(text=REPLY), key="k", replaces=streamed_message)
         assert await card.wait_until_streamed(REPLY)
-        assert receipt.ref == shown.ref == f"{OPS}:{card.message.ts}"
+        assert receipt.ref == streamed_message.ref == f"{OPS}:{card.message.ts}"
         assert harness.bot_texts() == [REPLY]
         assert card.message.metadata["event_payload"]["outbox_id"] == "k"
 
@@ -54,9 +54,9 @@ async def test_reply_is_edited_if_slack_does_not_stream() -> None:
         card = await harness.slack.add_person("bob", "U0BOB").wait_for_reply(root, REPLY[:9])
         stream.update(REPLY[:30])
         await advance_clock_until(harness, card.wait_for_text(REPLY[:30]))
-        shown = await stream.finish()
+        streamed_message = await stream.finish()
         harness.clock.advance(seconds=1)
-        await harness.channel.send(address, Message(text=REPLY), key="k", replaces=shown)
+        await harness.channel.send(address, Message(text=REPLY), key="k", replaces=streamed_message)
         assert harness.bot_texts() == [REPLY]
         harness.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
 
@@ -136,9 +136,9 @@ async def test_long_reply_continues_in_more_messages() -> None:
         stream = harness.channel.start_reply(address, ALICE)
         stream.update(reply[:15_000])
         card = await harness.slack.add_person("alice", "U0ALICE").wait_for_stream(root)
-        shown = await stream.finish()
+        streamed_message = await stream.finish()
         harness.clock.advance(seconds=2)
-        await harness.channel.send(address, Message(text=reply), key="k", replaces=shown)
+        await harness.channel.send(address, Message(text=reply), key="k", replaces=streamed_message)
         parts = [m for m in harness.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
         assert parts[0].ts == card.message.ts
         assert "".join(part.blocks[0]["text"] for part in parts) == reply

@@ -27,8 +27,8 @@ def test_every_suggestion_matches_a_command() -> None:
 
 
 @given(commands)
-def test_suggestions_of_any_agent_are_within_slack_limits(given: list[Command]) -> None:
-    prompts = suggested_prompts(Commands(commands=tuple(given)))
+def test_suggestions_of_any_agent_are_within_slack_limits(agent_commands: list[Command]) -> None:
+    prompts = suggested_prompts(Commands(commands=tuple(agent_commands)))
     assert len(prompts) <= MAX_PROMPTS
     for prompt in prompts:
         assert 0 < len(prompt["title"]) <= 76

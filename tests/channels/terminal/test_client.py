@@ -24,7 +24,7 @@ from channels.terminal.client import ConnectionChange, LoggedEvent, SseDecoder, 
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-class RecordedSleeps:
+class SleepRecorder:
     """Sleep function that records the seconds and returns at once."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ def make_client(
     handler: Handler, *, name: str | None = "alice", sleep: Callable[[float], Awaitable[None]] | None = None
 ):
     transport = httpx.MockTransport(handler)
-    return TerminalClient("http://127.0.0.1:1", "secret", name, sleep=sleep or RecordedSleeps(), transport=transport)
+    return TerminalClient("http://127.0.0.1:1", "secret", name, sleep=sleep or SleepRecorder(), transport=transport)
 
 
 def event_text(seq: int) -> str:
@@ -51,7 +51,7 @@ def error_response(status: int, code: str, **fields: object) -> httpx.Response:
 
 
 class ScriptedServer:
-    """Server that returns scripted responses and records requests. None refuses the connection."""
+    """Server that returns scripted responses and records requests. For None, the connection fails."""
 
     def __init__(self, *responses: httpx.Response | None) -> None:
         self.requests: list[httpx.Request] = []
@@ -127,7 +127,7 @@ async def test_error_without_a_server_says_how_to_start_one():
 
 
 async def test_post_is_retried_with_the_same_key():
-    sleeps = RecordedSleeps()
+    sleeps = SleepRecorder()
     server = ScriptedServer(None, error_response(503, "store_unavailable"), httpx.Response(200, json={"id": "thr_1"}))
     async with make_client(server, sleep=sleeps) as client:
         assert await client.post(api_path("threads"), {"message": "hello"}, retries=5) == {"id": "thr_1"}
@@ -175,7 +175,7 @@ async def follow_until(client: TerminalClient, seq: int, after: int = 0) -> Sequ
 
 
 async def test_follow_reconnects_and_yields_each_event_once():
-    sleeps = RecordedSleeps()
+    sleeps = SleepRecorder()
     server = ScriptedServer(
         httpx.Response(200, text=event_text(1) + event_text(2)),
         None,

@@ -17,21 +17,21 @@ def make_thread(**fields):
 
 
 def test_thread_row_has_its_title_and_local_time():
-    shown = render(threads_table([make_thread()], UTC))
+    output = render(threads_table([make_thread()], UTC))
     for text in ("thr_1", "waiting_for_human", "deploy v1.4.0", "alice", "2026-03-01 09:00 UTC"):
-        assert text in shown
+        assert text in output
 
 
 def test_request_row_has_its_call_and_its_deciders():
     request = make_request(explanation={"decided_by": "2 of release (Bob, Carol)"})
-    shown = render(requests_table([request], UTC))
+    output = render(requests_table([request], UTC))
     for text in (
         "K7Q2M",
         "deploy: push_release_tag environment=production tag=v1.4.0",
         "2 of release (Bob, Carol)",
         "2026-03-01 09:30 UTC",
     ):
-        assert text in shown
+        assert text in output
     assert "2026-03-01 09:30 UTC" not in render(requests_table([make_request(status="approved")], UTC))
 
 

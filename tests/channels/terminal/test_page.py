@@ -36,7 +36,7 @@ EVENTS = (
 
 
 def test_page_has_details_requests_and_steps():
-    shown = render(thread_page(make_thread(), EVENTS, [make_request()], UTC))
+    output = render(thread_page(make_thread(), EVENTS, [make_request()], UTC))
     for text in (
         "deploy v1.4.0",
         "thr_1",
@@ -54,9 +54,9 @@ def test_page_has_details_requests_and_steps():
         "bob answered: deny not today",
         "deploy: I will not.",
     ):
-        assert text in shown
-    assert "usd" not in shown
-    assert "call_hidden" not in shown
+        assert text in output
+    assert "usd" not in output
+    assert "call_hidden" not in output
 
 
 def test_page_names_the_person_who_entered_an_event():
@@ -65,24 +65,24 @@ def test_page_names_the_person_who_entered_an_event():
         make_event("MessageReceived", {"text": "deploy v1.4.0", **entry}, actor="person:alice"),
         make_event("RequestAnswered", {"answer": {"decision": "approve", **entry}}, actor="person:bob"),
     ]
-    shown = render(thread_page(make_thread(), events, [], UTC))
-    assert "alice (entered by dana): deploy v1.4.0" in shown
-    assert "bob (entered by dana) answered: approve" in shown
+    output = render(thread_page(make_thread(), events, [], UTC))
+    assert "alice (entered by dana): deploy v1.4.0" in output
+    assert "bob (entered by dana) answered: approve" in output
 
 
 def test_page_says_that_a_refused_answer_does_not_count():
     refused = {"decision": "approve", "counted": False, "reason": "not among those who may decide"}
     events = [make_event("RequestAnswered", {"answer": refused}, actor="person:eve")]
-    shown = render(thread_page(make_thread(), events, [], UTC))
-    assert "eve answered: approve; it does not count: not among those who may decide" in shown
+    output = render(thread_page(make_thread(), events, [], UTC))
+    assert "eve answered: approve; it does not count: not among those who may decide" in output
 
 
 def test_long_page_has_only_the_latest_steps():
     events = [make_event("ReplyChosen", {"text": f"reply {nth}."}, nth) for nth in range(MAX_STEPS + 7)]
-    shown = render(thread_page(make_thread(), events, [], UTC))
-    assert "7 earlier steps; to see them: handrail threads events thr_1" in shown
-    assert "reply 6." not in shown
-    assert "reply 7." in shown
+    output = render(thread_page(make_thread(), events, [], UTC))
+    assert "7 earlier steps; to see them: handrail threads events thr_1" in output
+    assert "reply 6." not in output
+    assert "reply 7." in output
 
 
 def test_page_escapes_control_characters():
@@ -90,8 +90,8 @@ def test_page_escapes_control_characters():
     data = {"text": ESCAPES, "error": ESCAPES, "tool": ESCAPES, "arguments": {ESCAPES: ESCAPES}}
     kinds = ("ReplyChosen", "ToolCalled", "ToolFailed")
     events = [make_event(kind, data, actor=f"agent:{ESCAPES}") for kind in kinds]
-    shown = render(thread_page(thread, events, [], UTC))
-    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    output = render(thread_page(thread, events, [], UTC))
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(output)
 
 
 def test_page_has_the_names_of_people():

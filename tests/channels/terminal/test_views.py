@@ -46,7 +46,7 @@ QUESTION = {
     "question": "Which tag?",
     "choices": ["v1.4.0", "v1.3.0"],
 }
-YES = {
+APPROVING_ANSWER = {
     "by": "person:bob",
     "channel": "terminal:bob",
     "assurance": "medium",
@@ -78,7 +78,7 @@ def make_request(**fields):
 
 
 def test_card_has_the_call_the_requester_the_deadline_and_commands():
-    shown = render(card_view(make_request(), UTC))
+    output = render(card_view(make_request(), UTC))
     for text in (
         "deploy wants to run push_release_tag",
         "environment  production",
@@ -89,7 +89,7 @@ def test_card_has_the_call_the_requester_the_deadline_and_commands():
         "/approve K7Q2M",
         "/deny K7Q2M why",
     ):
-        assert text in shown
+        assert text in output
 
 
 def test_times_are_in_the_zone_of_the_reader():
@@ -97,10 +97,10 @@ def test_times_are_in_the_zone_of_the_reader():
 
 
 def test_question_has_its_choices():
-    shown = render(card_view(ApiRequest.model_validate(QUESTION), UTC))
-    assert "deploy asks" in shown
-    assert "Which tag?" in shown
-    assert "/answer K7Q2M v1.4.0|v1.3.0" in shown
+    output = render(card_view(ApiRequest.model_validate(QUESTION), UTC))
+    assert "deploy asks" in output
+    assert "Which tag?" in output
+    assert "/answer K7Q2M v1.4.0|v1.3.0" in output
 
 
 def test_request_that_never_expires_has_no_deadline():
@@ -108,16 +108,16 @@ def test_request_that_never_expires_has_no_deadline():
 
 
 def test_closed_view_says_who_decided_when_and_where():
-    text = str(closed_view(make_request(status="approved", answers=[YES]), UTC))
+    text = str(closed_view(make_request(status="approved", answers=[APPROVING_ANSWER]), UTC))
     assert text == "K7Q2M approved by bob (terminal) at 2026-03-01 09:10 UTC: looks good"
 
 
 def test_closed_view_names_all_approvers_and_who_entered_answers():
-    carols = {**YES, "by": "person:carol", "entered_by": "person:dana"}
-    text = str(closed_view(make_request(status="approved", answers=[carols, YES]), UTC))
+    carols = {**APPROVING_ANSWER, "by": "person:carol", "entered_by": "person:dana"}
+    text = str(closed_view(make_request(status="approved", answers=[carols, APPROVING_ANSWER]), UTC))
     assert text.startswith("K7Q2M approved by carol (entered by dana), then bob (terminal) at ")
     edit = {**carols, "decision": "edit", "is_proposal": True}
-    text = str(closed_view(make_request(status="approved", answers=[edit, YES]), UTC))
+    text = str(closed_view(make_request(status="approved", answers=[edit, APPROVING_ANSWER]), UTC))
     assert text.startswith("K7Q2M edited by carol (entered by dana), approved by bob (terminal) at ")
 
 
@@ -130,25 +130,27 @@ def test_closed_view_names_all_approvers_and_who_entered_answers():
     ],
 )
 def test_closed_view_describes_an_end_without_an_answer(status, outcome):
-    assert str(closed_view(make_request(status=status, answers=[YES]), UTC)) == f"K7Q2M {outcome}"
+    assert str(closed_view(make_request(status=status, answers=[APPROVING_ANSWER]), UTC)) == f"K7Q2M {outcome}"
 
 
 def test_answer_that_does_not_count_has_its_reason():
-    request = make_request(answers=[{**YES, "counted": False, "reason": "this needs a second person"}])
+    request = make_request(answers=[{**APPROVING_ANSWER, "counted": False, "reason": "this needs a second person"}])
     text = str(answer_view(request, request.answers[0], UTC))
     assert text.endswith("it does not count: this needs a second person")
 
 
 def test_one_of_several_answers_leaves_the_request_open():
-    request = make_request(answers=[YES])
+    request = make_request(answers=[APPROVING_ANSWER])
     assert str(answer_view(request, request.answers[0], UTC)).endswith("still open")
 
 
 def test_closed_request_is_shown_with_its_arguments():
-    shown = render(request_view(make_request(status="denied", answers=[{**YES, "decision": "deny"}]), UTC))
-    assert "v1.4.0" in shown
-    assert "K7Q2M denied by bob" in shown
-    assert "/approve" not in shown
+    output = render(
+        request_view(make_request(status="denied", answers=[{**APPROVING_ANSWER, "decision": "deny"}]), UTC)
+    )
+    assert "v1.4.0" in output
+    assert "K7Q2M denied by bob" in output
+    assert "/approve" not in output
 
 
 EXPLAINED = {
@@ -164,14 +166,14 @@ EXPLAINED = {
 
 
 def test_card_has_the_explanation():
-    shown = render(card_view(make_request(**EXPLAINED), UTC))
+    output = render(card_view(make_request(**EXPLAINED), UTC))
     for text in (
         "why, in the agent's words: It is tested.",
         "asked for by Alice Ng",
         "decided by release (Bob Ito, Carol Diaz); 1 of 2 so far: Bob Ito",
         "open until 2026-03-01 09:30 UTC; without an answer by then nothing is done",
     ):
-        assert text in shown
+        assert text in output
 
 
 @pytest.mark.parametrize(("viewer", "is_offered"), [("bob", True), ("alice", False), ("dave", False), (None, True)])
@@ -195,7 +197,7 @@ def test_long_values_and_questions_are_shown_whole(length):
 
 
 def test_one_of_several_answers_shows_the_progress():
-    request = make_request(answers=[YES], **EXPLAINED)
+    request = make_request(answers=[APPROVING_ANSWER], **EXPLAINED)
     assert str(answer_view(request, request.answers[0], UTC)).endswith("still open, 1 of 2 so far: Bob Ito")
 
 
@@ -214,17 +216,20 @@ def test_emoji_and_joiners_are_not_escaped():
         ),
         card_view(ApiRequest.model_validate({**QUESTION, "question": ESCAPES, "choices": [ESCAPES]}), UTC),
         closed_view(
-            make_request(status="approved", answers=[{**YES, "comment": ESCAPES, "by": f"person:{ESCAPES}"}]), UTC
+            make_request(
+                status="approved", answers=[{**APPROVING_ANSWER, "comment": ESCAPES, "by": f"person:{ESCAPES}"}]
+            ),
+            UTC,
         ),
         threads_table([ApiThread.model_validate({**THREAD, "title": ESCAPES, "agent": ESCAPES, "status": ESCAPES})]),
         requests_table([make_request(thread_id=ESCAPES)]),
     ],
 )
 def test_views_escape_control_characters_and_markup(renderable):
-    shown = render(renderable)
+    output = render(renderable)
     for character in ("\x1b", "\x07", "\x9b", "\u202e"):
-        assert character not in shown
-    assert "[bold]:boom:" in shown
+        assert character not in output
+    assert "[bold]:boom:" in output
 
 
 def test_colors_are_only_for_terminals():
@@ -256,8 +261,8 @@ def test_edited_and_deleted_messages_are_marked():
 
 
 def test_help_lists_every_command():
-    shown = render(help_table())
-    assert all(usage in shown for usage, _ in HELP)
+    output = render(help_table())
+    assert all(usage in output for usage, _ in HELP)
 
 
 def test_time_without_a_zone_is_local():

@@ -36,4 +36,5 @@ class Faults:
 
     @property
     def unused(self) -> list[str]:
+        """Descriptions of the planned faults that did not occur."""
         return [f"a planned fault of {method} did not occur" for method, faults in self.pending.items() if faults]
