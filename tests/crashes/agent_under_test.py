@@ -1,6 +1,6 @@
 """Agent of the crash suite: tools of every effect class, a push channel and a model.
 
-Tools and channel write journals, so a test knows what really happened in spite of killed processes.
+Tools and channel write journals, so a test can read what really happened although processes were killed.
 """
 
 import os
@@ -35,22 +35,22 @@ step = { intent = "look", order = "{order}" }
 
 [[commands]]
 say = ["ship {order}"]
-does = "does once for each key, when a person has approved"
+does = "ships once for each idempotency key, after approval"
 step = { intent = "ship", order = "{order}" }
 
 [[commands]]
 say = ["move {order}"]
-does = "does what can be checked"
+does = "moves; a check finds out whether it ran"
 step = { intent = "move", order = "{order}" }
 
 [[commands]]
 say = ["pay {order}"]
-does = "does what cannot be checked"
+does = "pays; no check finds out whether it ran"
 step = { intent = "pay", order = "{order}" }
 
 [[commands]]
 say = ["wire {order}"]
-does = "does what cannot be checked, when a person has approved"
+does = "pays like `pay`, after approval"
 step = { intent = "wire", order = "{order}" }
 
 [[commands]]
@@ -61,7 +61,7 @@ step = { intent = "stumble", order = "{order}" }
 [[commands]]
 say = ["ask {order}"]
 does = "asks a person"
-step = { intent = "request_human_input", question = "What about {order}?", format = "free_text" }
+step = { intent = "request_human_input", question = "What card_fields {order}?", format = "free_text" }
 
 [[commands]]
 say = ["wait {seconds:int} for {order}"]
@@ -72,7 +72,7 @@ CRASH_PEOPLE = with_addresses(
     PEOPLE, alice=("pager:alice", "slack:U0ALICE"), bob=("pager:bob", "slack:U0BOB"), carol=("pager:carol",)
 )
 CREDENTIALS = [Credential(ApiToken(name=name, secret=token, person=name)) for name, token in TOKENS.items()]
-EXPIRY_SECONDS = 1800
+APPROVAL_EXPIRY_SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ class JournaledTools:
     blocked_tool: str = ""
 
     def run(self, name: str, key: str, order: str) -> ToolResult:
-        self.kill_point.reached(f"{name} called")
+        self.kill_point.kill_if_reached(f"{name} called")
         if name == self.blocked_tool:
             gate_path(self.journals.folder).read_bytes()
         self.journals.side_effects.append(key=key, tool=name, order=order, pid=os.getpid())
-        self.kill_point.reached(f"{name} done")
+        self.kill_point.kill_if_reached(f"{name} done")
         return ToolResult(summary=f"did {name} {order}")
 
     def find_run(self, name: str, key: str) -> ToolResult | None:
-        self.kill_point.reached(f"{name} checked")
+        self.kill_point.kill_if_reached(f"{name} checked")
         found = any(entry["key"] == key for entry in self.journals.side_effects.read_entries())
         return ToolResult(summary=f"found {name}") if found else None
 
@@ -118,17 +118,17 @@ def build_tools(journaled_tools: JournaledTools) -> tuple[Tool, ...]:
     @tool(
         effect="idempotent",
         risk="high",
-        ask=ApprovalTerms(roles=("release",), expires=EXPIRY_SECONDS),
+        ask=ApprovalTerms(roles=("release",), expires=APPROVAL_EXPIRY_SECONDS),
         trusted_results=True,
     )
     def ship(context: ToolContext, order: str) -> ToolResult:
         """Ship."""
         return journaled_tools.run("ship", context.key, order)
 
-    def moved(context: ToolContext, order: str) -> ToolResult | None:
+    def find_move(context: ToolContext, order: str) -> ToolResult | None:
         return journaled_tools.find_run("move", context.key)
 
-    @tool(effect="verifiable", check=moved, trusted_results=True)
+    @tool(effect="verifiable", check=find_move, trusted_results=True)
     def move(context: ToolContext, order: str) -> ToolResult:
         """Move."""
         return journaled_tools.run("move", context.key, order)
@@ -150,7 +150,10 @@ def build_wire_tool(journaled_tools: JournaledTools) -> Tool:
     """Return a tool that needs approval and whose outcome cannot be checked."""
 
     @tool(
-        effect="once", risk="high", ask=ApprovalTerms(roles=("release",), expires=EXPIRY_SECONDS), trusted_results=True
+        effect="once",
+        risk="high",
+        ask=ApprovalTerms(roles=("release",), expires=APPROVAL_EXPIRY_SECONDS),
+        trusted_results=True,
     )
     def wire(context: ToolContext, order: str) -> ToolResult:
         """Wire."""
@@ -180,13 +183,15 @@ class PagerChannel:
         self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
     ) -> Receipt:
         kind = message_kind(message)
-        self.kill_point.reached(f"before sending {kind}")
+        self.kill_point.kill_if_reached(f"before sending {kind}")
         receipt = Receipt(ref=f"page-{secrets.token_hex(6)}", digest="d")
-        about = {} if message.card is None else {"request": message.card.request_id, "status": message.card.status}
-        self.journals.sent_messages.append(
-            key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, pid=os.getpid(), **about
+        card_fields = (
+            {} if message.card is None else {"request": message.card.request_id, "status": message.card.status}
         )
-        self.kill_point.reached(f"after sending {kind}")
+        self.journals.sent_messages.append(
+            key=key, kind=kind, to=to, ref=receipt.ref, text=message.text, pid=os.getpid(), **card_fields
+        )
+        self.kill_point.kill_if_reached(f"after sending {kind}")
         return receipt
 
 
@@ -205,7 +210,7 @@ class FaultyModel(CommandModel):
         self._kill_point = kill_point
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
-        self._kill_point.reached("model called")
+        self._kill_point.kill_if_reached("model called")
         completion = await super().complete(model_request, on_partial)
-        self._kill_point.reached("model answered")
+        self._kill_point.kill_if_reached("model answered")
         return completion

@@ -26,19 +26,19 @@ class ApprovalState:
             self.approvals.append(answer)
 
     def missing_approvals(self) -> Iterator[str]:
-        """Yield the reasons reason the call may not start yet."""
+        """Yield the reasons why the call may not start yet."""
         approvers = {answer["by"] for answer in self.approvals}
         if len(approvers) < self.terms["quorum"]:
             yield f"approved by {len(approvers)} of {self.terms['quorum']}"
         acting = approvers | {answer["entered_by"] for answer in self.approvals if answer.get("entered_by")}
-        if not self.terms["requester_may_approve"] and (both := acting & self.requesters):
-            yield f"approved by {', '.join(sorted(both))}, who requested it"
+        if not self.terms["requester_may_approve"] and (self_approvers := acting & self.requesters):
+            yield f"approved by {', '.join(sorted(self_approvers))}, who requested it"
         min_rank = Assurance(self.terms["min_assurance"]).rank
         if any(Assurance(answer["assurance"]).rank < min_rank for answer in self.approvals):
             yield "approved with less assurance than required"
 
 
-def unapproved_calls(events: Sequence[LoggedRow]) -> Iterator[str]:
+def find_unapproved_calls(events: Sequence[LoggedRow]) -> Iterator[str]:
     """Yield the calls of one thread that started without the approval they needed."""
     message_authors: set[str] = set()
     comments: set[tuple[str, str]] = set()

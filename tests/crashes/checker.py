@@ -1,7 +1,7 @@
 """Invariants of the database and of the journals that hold after any kill.
 
-The numbers are those of the list of invariants in the reference. Violations are returned as texts. Invariants marked
-`is_eventual` hold once all work has finished; all others hold at every commit.
+The numbers only identify the invariants, and parts of one invariant share a number. Violations are returned as texts.
+Invariants marked `is_eventual` hold once all work has finished; all others hold at every commit.
 """
 
 from collections import Counter
@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from tests.crashes.approval_checks import unapproved_calls
+from tests.crashes.approval_checks import find_unapproved_calls
 from tests.crashes.snapshot import LoggedRow, SystemSnapshot
 from tests.crashes.tool_calls import tool_call_histories
 
 InvariantCheck = Callable[[SystemSnapshot], Iterator[str]]
 Arrival = tuple[str, datetime]
-"""Thread and time of something that came in."""
+"""Thread id and time of a message, an answer or another event from outside."""
 INBOUND_EVENT_TYPES = ("MessageReceived", "MessageEdited", "MessageDeleted", "RequestAnswered", "ThreadCancelled")
 """Event types that have a cause outside of Handrail."""
 JOURNALED_DESTINATIONS = ("pager:", "slack:")
@@ -49,18 +49,18 @@ def invariant(
     return register
 
 
-def find_violations(snapshot: SystemSnapshot, *, is_settled: bool) -> list[str]:
-    """Return all violations as texts, an empty list if there are none."""
+def find_violations(snapshot: SystemSnapshot, *, is_work_finished: bool) -> list[str]:
+    """Return all violations as texts. Eventual invariants are checked only if `is_work_finished`."""
     return [
         f"no. {each.number}, {each.description}: {violation}"
         for each in INVARIANTS
-        if is_settled or not each.is_eventual
+        if is_work_finished or not each.is_eventual
         for violation in each.check(snapshot)
     ]
 
 
 @invariant(1, "the events of a thread are numbered 1 to n without gaps or repeats")
-def contiguity(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_event_numbers(snapshot: SystemSnapshot) -> Iterator[str]:
     """Compare the numbers of the events with the version of the thread. Logs have no hash chain to check."""
     for thread, row in snapshot.threads.items():
         numbers = [event.seq for event in snapshot.logs.get(thread, ())]
@@ -69,7 +69,7 @@ def contiguity(snapshot: SystemSnapshot) -> Iterator[str]:
 
 
 @invariant(2, "events in a log never change")
-def append_only(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_events_are_append_only(snapshot: SystemSnapshot) -> Iterator[str]:
     if snapshot.earlier is not None:
         for thread, earlier in snapshot.earlier.logs.items():
             if list(snapshot.logs.get(thread, ()))[: len(earlier)] != list(earlier):
@@ -77,9 +77,9 @@ def append_only(snapshot: SystemSnapshot) -> Iterator[str]:
 
 
 @invariant(3, "a request answered with 2xx is in the inbox once and in the log once")
-def acknowledged_is_durable(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_accepted_requests_are_stored(snapshot: SystemSnapshot) -> Iterator[str]:
     keys = Counter((row.channel, row.key) for row in snapshot.inbox)
-    causes = Counter(_cause(event) for event in snapshot.of_type(*INBOUND_EVENT_TYPES))
+    causes = Counter(_cause(event) for event in snapshot.events_of_type(*INBOUND_EVENT_TYPES))
     for response in snapshot.http_responses:
         if not _is_accepted(response):
             continue
@@ -98,7 +98,7 @@ def _inbox_key(response: Any) -> tuple[str, str]:
 
 
 def _expected_cause(response: Any) -> tuple[str, ...]:
-    """Return the key of the event that an accepted HTTP request must have causes."""
+    """Return the key of the event that an accepted HTTP request must have caused."""
     if response["path"].endswith("/answer"):
         return "RequestAnswered", response["id"], f"person:{response['by']}"
     if response["path"].endswith("/cancel"):
@@ -118,13 +118,13 @@ def _cause(event: LoggedRow) -> tuple[str, ...]:
             return event.type, event.thread_id, event.data["text"]
 
 
-@invariant(4, "an arrival is in the log once")
-def inbound_once(snapshot: SystemSnapshot) -> Iterator[str]:
+@invariant(4, "a message or answer from outside is in the log once")
+def check_arrivals_are_logged_once(snapshot: SystemSnapshot) -> Iterator[str]:
     arrivals, ignorable = _count_arrivals(snapshot)
-    causes = Counter({(event.thread_id, event.at) for event in snapshot.of_type(*INBOUND_EVENT_TYPES)})
+    causes = Counter({(event.thread_id, event.at) for event in snapshot.events_of_type(*INBOUND_EVENT_TYPES)})
     for thread, at in (arrivals - ignorable - causes) + (causes - arrivals):
         yield f"{thread} has {arrivals[thread, at]} inbox keys and {causes[thread, at]} events of {at}"
-    texts = Counter(_cause(event)[2] for event in snapshot.of_type("MessageReceived"))
+    texts = Counter(_cause(event)[2] for event in snapshot.events_of_type("MessageReceived"))
     yield from (f"message {text!r} is in the logs {n} times" for text, n in texts.items() if n > 1)
 
 
@@ -140,8 +140,8 @@ def _count_arrivals(snapshot: SystemSnapshot) -> tuple[Counter[Arrival], Counter
     return from_others | from_slack, Counter({(row.thread_id, row.at) for row in changes})
 
 
-@invariant(4, "a conversation outside is linked to the thread that was opened there, and to no other")
-def conversations_match_logs(snapshot: SystemSnapshot) -> Iterator[str]:
+@invariant(4, "a Slack conversation is linked to the thread that was opened there, and to no other")
+def check_conversations_match_logs(snapshot: SystemSnapshot) -> Iterator[str]:
     linked = {(row.place.partition(":")[2], row.thread_id) for row in snapshot.conversations if row.channel == "slack"}
     expected = {(key, thread) for thread, log in snapshot.logs.items() for key in _conversation_keys(log)}
     yield from (f"{key} is not linked to {thread}" for key, thread in expected - linked)
@@ -159,24 +159,28 @@ def _conversation_keys(log: Sequence[LoggedRow]) -> Iterator[str]:
 
 
 @invariant(5, "the stored state of a thread equals its folded log")
-def determinism(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_states_match_logs(snapshot: SystemSnapshot) -> Iterator[str]:
     yield from (f"{thread} does not match its log" for thread, same in snapshot.replay_matches.items() if not same)
 
 
 @invariant(6, "a call that needs an approval starts with one, by people who did not request it")
-def approvals_precede_calls(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_approvals_precede_calls(snapshot: SystemSnapshot) -> Iterator[str]:
     for thread, log in snapshot.logs.items():
-        yield from (f"{thread}: {violation}" for violation in unapproved_calls(log))
+        yield from (f"{thread}: {violation}" for violation in find_unapproved_calls(log))
 
 
 @invariant(7, "a tool runs once, and again only as its effect class allows")
-def no_repeated_side_effects(snapshot: SystemSnapshot) -> Iterator[str]:
-    runs = Counter(effect["key"] for effect in snapshot.side_effects)
+def check_side_effects_are_not_repeated(snapshot: SystemSnapshot) -> Iterator[str]:
+    runs = Counter(side_effect["key"] for side_effect in snapshot.side_effects)
     for call in tool_call_histories(snapshot):
-        allowed = {"once": 1 + call.retry_orders, "verifiable": 1 + call.retry_orders}.get(call.effect)
+        allowed = {"once": 1 + call.retry_answers, "verifiable": 1 + call.retry_answers}.get(call.effect)
         if allowed is not None and runs[call.key] > allowed:
             yield f"{call.tool} ({call.effect}) ran {runs[call.key]} times under {call.key}"
-    keys = {(effect["tool"], effect["order"], effect["key"]) for effect in snapshot.side_effects if effect["order"]}
+    keys = {
+        (side_effect["tool"], side_effect["order"], side_effect["key"])
+        for side_effect in snapshot.side_effects
+        if side_effect["order"]
+    }
     for (tool, order), n in Counter((tool, order) for tool, order, _ in keys).items():
         if n > 1:
             yield f"{tool} {order} ran under {n} keys"
@@ -185,19 +189,19 @@ def no_repeated_side_effects(snapshot: SystemSnapshot) -> Iterator[str]:
 
 
 @invariant(8, "every call has an outcome, every message was sent, no thread is unfinished", is_eventual=True)
-def all_work_finished(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_all_work_is_finished(snapshot: SystemSnapshot) -> Iterator[str]:
     yield from (f"{call.tool} {call.key} has no outcome" for call in tool_call_histories(snapshot) if not call.outcomes)
     yield from (f"{row.key} of {row.thread_id} was not sent" for row in snapshot.outbox)
     yield from (f"{row.id} is unfinished" for row in snapshot.threads.values() if row.unfinished)
     yield from (f"request {row.id} is still open" for row in snapshot.requests.values() if row.status == "open")
     sent = {entry["ref"] for entry in snapshot.sent_messages}
-    for event in snapshot.of_type("RequestShown", "MessageSent"):
+    for event in snapshot.events_of_type("RequestShown", "MessageSent"):
         if event.data["to"].startswith(JOURNALED_DESTINATIONS) and event.data["receipt"]["ref"] not in sent:
             yield f"{event.data['key']} was recorded, but its channel never sent it"
 
 
 @invariant(9, "a person is asked about each unknown outcome")
-def unknown_outcomes_open_requests(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_unknown_outcomes_open_requests(snapshot: SystemSnapshot) -> Iterator[str]:
     for call in tool_call_histories(snapshot):
         requests = sum(purpose == "outcome" for purpose in call.requests.values())
         if requests != len(call.unknown_outcome_events):
@@ -205,7 +209,7 @@ def unknown_outcomes_open_requests(snapshot: SystemSnapshot) -> Iterator[str]:
 
 
 @invariant(9, "a card was sent for each unknown outcome", is_eventual=True)
-def unknown_outcomes_are_reported(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_unknown_outcomes_are_reported(snapshot: SystemSnapshot) -> Iterator[str]:
     shown = {entry["request"] for entry in snapshot.sent_messages if entry["kind"] == "card"}
     for call in tool_call_histories(snapshot):
         for request in (r for r, purpose in call.requests.items() if purpose == "outcome" and r not in shown):
@@ -221,9 +225,9 @@ def unknown_outcomes_are_reported(snapshot: SystemSnapshot) -> Iterator[str]:
 
 
 @invariant(10, "a request is settled once, and later answers are rejected")
-def single_decision(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_requests_are_settled_once(snapshot: SystemSnapshot) -> Iterator[str]:
     statuses: dict[str, list[str]] = {request: [] for request in snapshot.requests}
-    for event in snapshot.of_type("RequestAnswered", "RequestExpired", "RequestSuperseded"):
+    for event in snapshot.events_of_type("RequestAnswered", "RequestExpired", "RequestSuperseded"):
         if (status := _final_status(event)) is not None:
             statuses.setdefault(event.data["request_id"], []).append(status)
     winners = Counter(a["id"] for a in snapshot.http_responses if _is_accepted(a) and a["path"].endswith("/answer"))
@@ -250,42 +254,42 @@ def _final_status(event: LoggedRow) -> str | None:
 
 
 @invariant(11, "an expired request is not decided")
-def no_decision_after_expiry(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_expired_requests_are_not_decided(snapshot: SystemSnapshot) -> Iterator[str]:
     expiry_times = _expiry_times(snapshot)
-    for event in snapshot.of_type("RequestAnswered"):
+    for event in snapshot.events_of_type("RequestAnswered"):
         request = event.data["request_id"]
         if event.data["answer"]["counted"] and event.at >= expiry_times[request]:
             yield f"{request} expired at {expiry_times[request]} and was decided at {event.at}"
 
 
 def _expiry_times(snapshot: SystemSnapshot) -> dict[str, datetime]:
-    opened = ((event.at, event.data["request"]) for event in snapshot.of_type("RequestOpened"))
+    opened = ((event.at, event.data["request"]) for event in snapshot.events_of_type("RequestOpened"))
     return {request["id"]: at + timedelta(seconds=request["policy"]["ask"]["expires"]) for at, request in opened}
 
 
 @invariant(13, "only the owner of a thread acts for it")
-def fencing(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_only_the_owner_acts(snapshot: SystemSnapshot) -> Iterator[str]:
     """Check that each side effect has its ToolStarted, and that each step was chosen on the latest event."""
     calls = tool_call_histories(snapshot)
     starts = Counter(key for call in calls for key in call.keys)
-    for key, n in Counter(effect["key"] for effect in snapshot.side_effects).items():
+    for key, n in Counter(side_effect["key"] for side_effect in snapshot.side_effects).items():
         if n > starts[key]:
             yield f"{key} ran {n} times and was started {starts[key]} times"
     for call in calls:
         if call.attempts != list(range(1, len(call.attempts) + 1)) or set(call.keys) - {call.key}:
             yield f"{call.key} was started with attempts {call.attempts} under {call.keys}"
-    for event in snapshot.of_type("StepChosen"):
+    for event in snapshot.events_of_type("StepChosen"):
         if event.data["based_on"] != event.seq - 1:
             yield f"{event.thread_id} {event.seq} was chosen on {event.data['based_on']} events"
 
 
 @invariant(15, "a deadline is reported once, and never early")
-def timer_once(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_deadlines_are_reported_once(snapshot: SystemSnapshot) -> Iterator[str]:
     for log in snapshot.logs.values():
         yield from _timer_violations(log)
     reported = Counter(
         (event.data["request_id"], event.type, event.data.get("nth"))
-        for event in snapshot.of_type("RequestExpired", "RequestReminded", "RequestEscalated")
+        for event in snapshot.events_of_type("RequestExpired", "RequestReminded", "RequestEscalated")
     )
     yield from (
         f"{request}: {event_type} {nth or ''} was reported {n} times"
@@ -293,7 +297,7 @@ def timer_once(snapshot: SystemSnapshot) -> Iterator[str]:
         if n > 1
     )
     expiry_times = _expiry_times(snapshot)
-    for event in snapshot.of_type("RequestExpired"):
+    for event in snapshot.events_of_type("RequestExpired"):
         if event.at < expiry_times[event.data["request_id"]]:
             yield f"{event.data['request_id']} expired early"
 
@@ -309,8 +313,8 @@ def _timer_violations(log: Any) -> Iterator[str]:
             due = None
 
 
-@invariant(17, "an arrival was appended, a duplicate or rejected; a call has one outcome")
-def inbound_and_calls_are_accounted_for(snapshot: SystemSnapshot) -> Iterator[str]:
+@invariant(17, "an arrival was stored, a duplicate or rejected; a call has at most one outcome")
+def check_arrivals_and_calls_are_accounted_for(snapshot: SystemSnapshot) -> Iterator[str]:
     keys = {(row.channel, row.key) for row in snapshot.inbox}
     for response in snapshot.http_responses:
         if not _is_accepted(response) and _inbox_key(response) in keys:
@@ -319,13 +323,13 @@ def inbound_and_calls_are_accounted_for(snapshot: SystemSnapshot) -> Iterator[st
         if len(call.outcomes) > 1:
             yield f"{call.key} has the outcomes {' and '.join(call.outcomes)}"
     known = {call.called_event.data["call_id"] for call in tool_call_histories(snapshot)}
-    for event in snapshot.of_type("ToolStarted", "ToolSucceeded", "ToolFailed", "ToolOutcomeUnknown"):
+    for event in snapshot.events_of_type("ToolStarted", "ToolSucceeded", "ToolFailed", "ToolOutcomeUnknown"):
         if event.data["call_id"] not in known:
             yield f"{event.thread_id} {event.seq}: {event.type} of an unknown call"
 
 
 @invariant(17, "each inbox entry was answered", is_eventual=True)
-def inbox_entries_were_answered(snapshot: SystemSnapshot) -> Iterator[str]:
+def check_inbox_entries_were_answered(snapshot: SystemSnapshot) -> Iterator[str]:
     accepted = {_inbox_key(response) for response in snapshot.http_responses if _is_accepted(response)}
     stored = {(row.channel, row.key) for row in snapshot.inbox if row.channel.startswith("web:")}
     yield from chain(

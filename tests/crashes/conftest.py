@@ -12,7 +12,7 @@ from tests.databases import DATABASES, drop_if_shared_server
 
 @pytest.fixture(scope="session")
 def process_pool() -> Iterator[ProcessPool]:
-    """Return the one pool of the session: importing the bot takes most of the time of a start."""
+    """Yield the pool that all tests share, because importing the bot takes most of the time of a start."""
     opened = ProcessPool()
     yield opened
     opened.close()
@@ -21,9 +21,9 @@ def process_pool() -> Iterator[ProcessPool]:
 @pytest.fixture(params=SINGLE_PROCESS_SETTINGS, ids=setting_id)
 def scenario(request: pytest.FixtureRequest, process_pool: ProcessPool, tmp_path: Path) -> Iterator[CrashScenario]:
     """Yield one process on each database. A test may parametrize other settings."""
-    database, formation = request.param
+    database, layout = request.param
     url = DATABASES[database](tmp_path)
-    opened = CrashScenario(process_pool, url, tmp_path, PROCESS_LAYOUTS[formation])
+    opened = CrashScenario(process_pool, url, tmp_path, PROCESS_LAYOUTS[layout])
     yield opened
     opened.ended.set()
     opened.kill()

@@ -1,7 +1,7 @@
-"""Points between two writes at which a process is killed, numbered by the reference's eighteen crash points.
+"""Points between two writes at which a process is killed, in eighteen numbered groups.
 
-Each case states the last event in the log and the number of side effects at the time of the kill. So a test knows
-that it killed where it meant to, and compares what the restarted bot makes of it.
+Each case states the last event in the log and the number of side effects at the time of the kill. A test compares them
+to check that the kill happened at the intended point, and compares the final numbers after the restart.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ TOOL_BY_EFFECT: Mapping[str, str] = {"read": "look", "idempotent": "ship", "veri
 
 @dataclass(frozen=True)
 class CrashCase:
-    """One kill point and what must be true there. `task` is a key of TASKS, or "two messages".
+    """One kill point and the expected state. `number` is the group, `task` a key of TASKS or "two messages".
 
     A process was killed at `earlier_kill_point` before, if set. `last_event` is the type of the last event at the kill,
     None if nothing is stored. `side_effects` counts the runs of the tool at the kill, `final_side_effects` those at the
@@ -53,9 +53,9 @@ class CrashCase:
 
 @dataclass(frozen=True)
 class LostCommitCase(CrashCase):
-    """A commit that succeeds although the process that lives on receives an error instead of its result.
+    """A commit that succeeds, although the process receives an error instead of the result and continues to run.
 
-    Without jobs in the database the work that follows is picked up at the next start (`needs_restart`). On SQLite the
+    Without jobs in the database, the work that follows is done after the next start (`needs_restart`). On SQLite the
     error is simulated: commit and result are one call within the process there.
     """
 
@@ -240,7 +240,7 @@ CRASH_CASES: tuple[CrashCase, ...] = (
 JOB_CRASH_CASES: tuple[CrashCase, ...] = tuple(_job_cases())
 LOST_COMMIT_CASES: tuple[LostCommitCase, ...] = tuple(_lost_commit_cases())
 
-TESTS_BY_NUMBER: Mapping[int, str] = {
+SEPARATE_TESTS_BY_NUMBER: Mapping[int, str] = {
     12: "test_races.py: test_one_of_two_decisions_and_an_expiry_wins",
     13: "test_failover.py: test_one_of_two_clock_processes_fires_a_timer",
     14: "test_timers_down.py: test_approval_that_ran_out_during_downtime_expires_once",
@@ -248,4 +248,4 @@ TESTS_BY_NUMBER: Mapping[int, str] = {
     16: "test_shutdown.py: test_sigterm_lets_a_tool_finish_and_rejects_new_requests",
     17: "test_restore.py: test_restored_backup_repeats_no_unrepeatable_call",
 }
-"""Tests of the crash points that need more than one process, or another kind of interruption."""
+"""Tests of the groups that need more than one process, or another kind of interruption than a kill."""

@@ -57,7 +57,7 @@ class SqliteAdmin:
 
 
 class PostgresAdmin:
-    """Databases on one PostgreSQL server, copy_url by pg_dump."""
+    """Databases on one PostgreSQL server, copied by pg_dump."""
 
     def create_empty(self, url: str, name: str) -> str:
         return create_database(url)

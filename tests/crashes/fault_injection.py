@@ -39,13 +39,13 @@ class FaultyDatabase:
         def fail_before_commit(connection: Connection, writes: WriteBatch) -> T:
             result = function(connection, writes)
             for kind in _event_types(result):
-                self.kill_point.reached(f"before the commit of {kind}")
+                self.kill_point.kill_if_reached(f"before the commit of {kind}")
             return result
 
         def fail_after_commit(result: T) -> None:
             nonlocal is_lost
             for kind in _event_types(result):
-                self.kill_point.reached(f"after the commit of {kind}")
+                self.kill_point.kill_if_reached(f"after the commit of {kind}")
                 is_lost = is_lost or self.kill_point.should_fail(f"lost result of the commit of {kind}")
             if on_commit is not None and not is_lost:
                 on_commit(result)
@@ -72,7 +72,7 @@ class FaultyEffectExecutor:
     kill_point: KillPoint
 
     async def execute(self, effect: WorkEffect, state: ThreadState) -> ThreadState:
-        self.kill_point.reached(f"{type(effect).__name__} started")
+        self.kill_point.kill_if_reached(f"{type(effect).__name__} started")
         return await self.wrapped.execute(effect, state)
 
 
@@ -93,9 +93,9 @@ class FaultyJobHandlers:
         await self._handle(self.wrapped.timer, "timer", job)
 
     async def _handle(self, handle: JobHandler, queue: str, job: RunningJob) -> None:
-        self.kill_point.reached(f"{queue} job started")
+        self.kill_point.kill_if_reached(f"{queue} job started")
         await handle(job)
-        self.kill_point.reached(f"{queue} job done")
+        self.kill_point.kill_if_reached(f"{queue} job done")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.wrapped, name)
@@ -109,7 +109,7 @@ class FaultyCommitListener:
 
     def on_commit(self, commit: CommitResult) -> None:
         if next_work(commit.after):
-            self.kill_point.reached(f"wake-up lost after {commit.events[-1].type}")
+            self.kill_point.kill_if_reached(f"wake-up lost after {commit.events[-1].type}")
 
 
 class StoppedTimerService:
@@ -136,14 +136,14 @@ class FaultyMiddleware:
         async def receive_request() -> Message:
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body"):
-                self.kill_point.reached("request read")
+                self.kill_point.kill_if_reached("request read")
             return message
 
         async def send_response(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.kill_point.reached("response ready")
+                self.kill_point.kill_if_reached("response ready")
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                self.kill_point.reached("response sent")
+                self.kill_point.kill_if_reached("response sent")
 
         return await self.app(scope, receive_request, send_response)

@@ -23,7 +23,7 @@ class KillPoint:
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def reached(self, name: str) -> None:
+    def kill_if_reached(self, name: str) -> None:
         """Kill this process as `kill -9` does, or suspend it, if this is the kill point and the occurrence."""
         if not self.should_fail(name):
             return

@@ -2,10 +2,10 @@
 
 python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--kill-point NAME --occurrence N] …
 
-`--kill-point` is where the process is killed, or suspended with `--suspend`. `--clock-offset` moves its clock forward
-(seconds), `--blocked-tool` names a tool that waits at the gate, `--no-clock` disables timers, `--heartbeat-timeout` is
-the silence in seconds after which other processes count as dead, `--slack` is the base URL of the Slack API, `--socket`
-uses Socket Mode. A line of JSON on stdout announces that the process is ready, and its port.
+`--kill-point` names the point where the process is killed, or suspended with `--suspend`. `--clock-offset` moves its
+clock forward (seconds), `--blocked-tool` names a tool that waits at the gate, `--no-clock` disables timers,
+`--heartbeat-timeout` is the silence in seconds after which other processes count as dead, `--slack` is the base URL of
+the Slack API, `--socket` uses Socket Mode. A line of JSON on stdout announces that the process is ready, and its port.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announ
 def _run_migration(options: argparse.Namespace, announce: Announce) -> None:
     """Run `handrail migrate`. Its kill point "statement" is before each SQL statement."""
     kill_point = KillPoint(options.folder, options.kill_point, options.occurrence)
-    event.listen(AnyEngine, "before_cursor_execute", lambda *_: kill_point.reached("statement"))
+    event.listen(AnyEngine, "before_cursor_execute", lambda *_: kill_point.kill_if_reached("statement"))
     migrate_database(options.url)
     announce({"ready": True})
 

@@ -43,7 +43,7 @@ class PooledProcess:
 
     def wait(self, timeout_seconds: float = WAIT_TIMEOUT_SECONDS) -> int | None:
         """Wait for the end of the process. Returns its exit code, or minus the signal number."""
-        assert self.ended.wait(timeout_seconds), f"it does not end: {self.log.read_text()}"
+        assert self.ended.wait(timeout_seconds), f"the process does not end: {self.log.read_text()}"
         return self.exit_code
 
     def handle_message(self, fields: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """HTTP client that sends an idempotency key and repeats a request until it is answered."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -32,40 +32,39 @@ class RetryingClient:
 
     scenario: CrashScenario
     name: str
-    sent: int = field(default=0)
 
     def post(self, path: str, body: Json, key: str) -> HttpResponse:
         """POST until a response arrives, and return it."""
-        reply = self._request_until_answered("POST", path, body, key)
-        fields = reply.body if isinstance(reply.body, dict) else {}
+        response = self._request_until_answered("POST", path, body, key)
+        fields = response.body if isinstance(response.body, dict) else {}
         self.scenario.journals.http_responses.append(
             by=self.name,
             path=path,
             key=key,
             body=body,
-            status=reply.status,
-            is_replayed=reply.is_replayed,
+            status=response.status,
+            is_replayed=response.is_replayed,
             id=fields.get("id"),
         )
-        return reply
+        return response
 
     def get(self, path: str) -> Json:
         return self._request_until_answered("GET", path, None, None).body
 
     def _request_until_answered(self, method: str, path: str, body: Json, key: str | None) -> HttpResponse:
-        replies: list[HttpResponse] = []
+        responses: list[HttpResponse] = []
 
-        def request_answered() -> bool:
+        def try_request() -> bool:
             if self.scenario.ended.is_set():
                 raise ScenarioEnded
             port = self.scenario.port
-            reply = None if port is None else self._request_once(port, method, path, body, key)
-            if reply is not None and reply.status != SERVICE_UNAVAILABLE:
-                replies.append(reply)
-            return bool(replies)
+            response = None if port is None else self._request_once(port, method, path, body, key)
+            if response is not None and response.status != SERVICE_UNAVAILABLE:
+                responses.append(response)
+            return bool(responses)
 
-        wait_until(request_answered, lambda: f"{method} {path} was not answered: {self.scenario.log_tail}")
-        return replies[0]
+        wait_until(try_request, lambda: f"{method} {path} was not answered: {self.scenario.log_tail}")
+        return responses[0]
 
     def _request_once(self, port: int, method: str, path: str, body: Json, key: str | None) -> HttpResponse | None:
         """Send one request. Returns None if no complete response arrives."""

@@ -71,21 +71,27 @@ class CrashScenario:
     def journals(self) -> Journals:
         return Journals(self.folder)
 
-    def start(self, kill_point: str = "", occurrence: int = 1, *flags: str, **options: Any) -> None:
+    def start(self, kill_point: str = "", occurrence: int = 1, **options: Any) -> None:
         """Start all processes and wait until they are ready. The first to reach the kill point is killed there."""
-        self.start_without_waiting(kill_point, occurrence, *flags, **options)
+        self.start_without_waiting(kill_point, occurrence, **options)
         for process in self.processes:
             process.wait_until_ready()
 
     def start_without_waiting(
-        self, kill_point: str = "", occurrence: int = 1, *flags: str, clock_offset: float = 0.0, **options: object
+        self,
+        kill_point: str = "",
+        occurrence: int = 1,
+        *,
+        flags: Sequence[str] = (),
+        clock_offset_seconds: float = 0.0,
+        **options: object,
     ) -> None:
-        """Start all processes without waiting. `options` are further options of `tests.crashes.process`."""
-        database_admin(self.url).forget_workers(self.url, clock_offset)
+        """Start all processes without waiting. `flags` and `options` are further options of `tests.crashes.process`."""
+        database_admin(self.url).forget_workers(self.url, clock_offset_seconds)
         arguments = [
             f"--kill-point={kill_point}",
             f"--occurrence={occurrence}",
-            f"--clock-offset={clock_offset}",
+            f"--clock-offset={clock_offset_seconds}",
             *flags,
         ]
         arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -115,7 +121,7 @@ class CrashScenario:
 
     def wait_for_kill(self, kill_point: str, occurrence: int = 1) -> None:
         """Wait until a process was killed at the kill point, then kill the others."""
-        wait_until(lambda: self.has_exited_process, lambda: f"no process was killed {kill_point!r}: {self.log_tail}")
+        wait_until(lambda: self.has_exited_process, lambda: f"no process was killed at {kill_point!r}: {self.log_tail}")
         assert self.was_reached(kill_point, occurrence), f"killed, but not at {kill_point!r}"
         self.kill()
         assert any(process.was_killed for process in self.processes)

@@ -26,9 +26,9 @@ class FaultySlackClient(SlackClient):
     kill_point: KillPoint = field(kw_only=True)
 
     async def call_with_headers(self, method: str, **arguments: Any) -> ApiResponse:
-        self.kill_point.reached(f"{method} called")
+        self.kill_point.kill_if_reached(f"{method} called")
         response = await super().call_with_headers(method, **arguments)
-        self.kill_point.reached(f"{method} done")
+        self.kill_point.kill_if_reached(f"{method} done")
         return response
 
 

@@ -31,8 +31,9 @@ class SlackScenario:
     async def start(self, kill_point: str = "", occurrence: int = 1) -> None:
         """Start the bot. The first of its processes to reach the kill point is killed there."""
         self.slack.set_bot_url(None)
-        connected, options = self.slack.socket.connections_opened, ["--socket"] if self.is_socket_mode else []
-        await asyncio.to_thread(self.scenario.start, kill_point, occurrence, f"--slack={self.slack.base_url}", *options)
+        connected = self.slack.socket.connections_opened
+        flags = [f"--slack={self.slack.base_url}", *(["--socket"] if self.is_socket_mode else [])]
+        await asyncio.to_thread(self.scenario.start, kill_point, occurrence, flags=flags)
         if self.is_socket_mode:
             await self.slack.wait_for_connections(connected + 1)
         else:

@@ -76,7 +76,7 @@ class SystemSnapshot:
         for log in self.logs.values():
             yield from log
 
-    def of_type(self, *types: str) -> Iterator[LoggedRow]:
+    def events_of_type(self, *types: str) -> Iterator[LoggedRow]:
         return (event for event in self.events if event.type in types)
 
 

@@ -19,10 +19,10 @@ from tests.crashes.journals import Journal, Journals
 from tests.crashes.process_pool import ProcessPool
 from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import TASKS, ConcurrentUsers, requester_and_responder, task_function
-from tests.crashes.snapshot import SystemSnapshot
+from tests.crashes.snapshot import LoggedRow, SystemSnapshot
 from tests.databases import DATABASES
 
-thread, event, request, outbox, inbox, conversation = (
+thread_table, event_table, request_table, outbox_table, inbox_table, conversation_table = (
     kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow, ConversationRow)
 )
 OPS, FAR_FUTURE = "C0OPS", datetime(2999, 1, 1, tzinfo=UTC)
@@ -39,43 +39,43 @@ class EditableHistory:
     def take_snapshot(self, earlier: SystemSnapshot | None = None) -> SystemSnapshot:
         return SystemSnapshot.take(self.url, self.journals, earlier)
 
-    def change(self, *statements: Any) -> None:
+    def execute(self, *statements: Any) -> None:
         engine = create_database_engine(self.url)
         with engine.begin() as connection:
             for statement in statements:
                 assert connection.execute(statement).rowcount != 0
         engine.dispose()
 
-    def first(self, kind: str, **having: Any) -> Any:
+    def first_event(self, event_type: str, **values: Any) -> Any:
         """Return the first event of a type whose data has these values."""
-        return next(e for e in self.take_snapshot().of_type(kind) if having.items() <= e.data.items())
+        return next(e for e in self.take_snapshot().events_of_type(event_type) if values.items() <= e.data.items())
 
-    def rewrite(self, found: Any, **data: Any) -> None:
-        text = json.dumps({**found.data, **data})
-        self.change(update(event).where(*_is(found)).values(data=text))
+    def rewrite_event(self, logged: LoggedRow, **data: Any) -> None:
+        text = json.dumps({**logged.data, **data})
+        self.execute(update(event_table).where(*_row_conditions(logged)).values(data=text))
 
-    def repeat(self, found: Any, **columns: Any) -> None:
-        """Append a copy of the event to its log and raise the version of the thread."""
-        seq = len(self.take_snapshot().logs[found.thread_id]) + 1
+    def append_event_copy(self, logged: LoggedRow, **columns: Any) -> None:
+        """Append a copy of an event to its log, and increase the version of the thread."""
+        seq = len(self.take_snapshot().logs[logged.thread_id]) + 1
         row = {
-            "thread_id": found.thread_id,
-            "type": found.type,
-            "v": found.type_version,
-            "at": found.at,
-            "actor": found.actor,
+            "thread_id": logged.thread_id,
+            "type": logged.type,
+            "v": logged.type_version,
+            "at": logged.at,
+            "actor": logged.actor,
         }
-        self.change(
-            insert(event).values({**row, "data": found.data_json, **columns, "seq": seq}),
-            update(thread).where(thread.c.id == found.thread_id).values(version=seq),
+        self.execute(
+            insert(event_table).values({**row, "data": logged.data_json, **columns, "seq": seq}),
+            update(thread_table).where(thread_table.c.id == logged.thread_id).values(version=seq),
         )
 
-    def append_copy(self, journal: Journal, **changed: Any) -> None:
-        """Append a copy of the first entry with changes."""
+    def append_entry_copy(self, journal: Journal, **changed: Any) -> None:
+        """Append a copy of the journal's first entry with changes."""
         journal.append(**{**journal.read_entries()[0], **changed})
 
 
-def _is(found: Any) -> tuple[Any, Any]:
-    return event.c.thread_id == found.thread_id, event.c.seq == found.seq
+def _row_conditions(logged: LoggedRow) -> tuple[Any, Any]:
+    return event_table.c.thread_id == logged.thread_id, event_table.c.seq == logged.seq
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -115,7 +115,7 @@ def history(complete_scenario: CrashScenario, tmp_path: Path) -> EditableHistory
 
 def test_complete_history_has_no_violation(history: EditableHistory) -> None:
     snapshot = history.take_snapshot()
-    assert find_violations(history.take_snapshot(snapshot), is_settled=True) == []
+    assert find_violations(history.take_snapshot(snapshot), is_work_finished=True) == []
     assert {e.type for e in snapshot.events} >= {"TimerFired", "ToolOutcomeUnknown", "ToolFailed", "RequestAnswered"}
 
 
@@ -125,44 +125,46 @@ def test_checker_has_all_promised_invariants(history: EditableHistory) -> None:
 
 
 def delete_event(history: EditableHistory) -> None:
-    history.change(delete(event).where(*_is(history.first("StepChosen"))))
+    history.execute(delete(event_table).where(*_row_conditions(history.first_event("StepChosen"))))
 
 
 def increase_version(history: EditableHistory) -> None:
-    history.change(update(thread).values(version=thread.c.version + 1))
+    history.execute(update(thread_table).values(version=thread_table.c.version + 1))
 
 
 def delete_inbox_row(history: EditableHistory) -> None:
-    history.change(delete(inbox).where(inbox.c.key.like("POST /v1/threads %-1")))
+    history.execute(delete(inbox_table).where(inbox_table.c.key.like("POST /v1/threads %-1")))
 
 
 def change_message_text(history: EditableHistory) -> None:
-    history.rewrite(history.first("MessageReceived"), text="something else")
+    history.rewrite_event(history.first_event("MessageReceived"), text="something else")
 
 
 def add_response_without_inbox_row(history: EditableHistory) -> None:
-    history.append_copy(history.journals.http_responses, key="alice-of-another-day")
+    history.append_entry_copy(history.journals.http_responses, key="alice-of-another-day")
 
 
 def repeat_message(history: EditableHistory) -> None:
-    message = history.first("MessageReceived")
-    history.repeat(message)
+    message = history.first_event("MessageReceived")
+    history.append_event_copy(message)
 
 
 def add_message_without_inbox_row(history: EditableHistory) -> None:
-    message = history.first("MessageReceived")
-    history.repeat(message, at=message.at + timedelta(seconds=1), data=json.dumps({**message.data, "text": "Hello."}))
+    message = history.first_event("MessageReceived")
+    history.append_event_copy(
+        message, at=message.at + timedelta(seconds=1), data=json.dumps({**message.data, "text": "Hello."})
+    )
 
 
-def append_change(history: EditableHistory, kind: str, at: datetime) -> None:
+def append_change(history: EditableHistory, event_type: str, at: datetime) -> None:
     """Append a change of the first message without an inbox row."""
-    message = history.first("MessageReceived")
+    message = history.first_event("MessageReceived")
     data = {
         "ref": f"{OPS}:1.1",
         "source": f"slack:{OPS}:1.1",
-        **({"text": "Hello."} if kind == "MessageEdited" else {}),
+        **({"text": "Hello."} if event_type == "MessageEdited" else {}),
     }
-    history.repeat(message, type=kind, at=at, data=json.dumps(data))
+    history.append_event_copy(message, type=event_type, at=at, data=json.dumps(data))
 
 
 def add_edit_without_inbox_row(history: EditableHistory) -> None:
@@ -175,9 +177,10 @@ def add_deletion_without_inbox_row(history: EditableHistory) -> None:
 
 def add_slack_inbox_rows(history: EditableHistory, at: datetime, *keys: str) -> None:
     rows = [
-        {"channel": "slack", "key": key, "thread_id": history.first("StepChosen").thread_id, "at": at} for key in keys
+        {"channel": "slack", "key": key, "thread_id": history.first_event("StepChosen").thread_id, "at": at}
+        for key in keys
     ]
-    history.change(*(insert(inbox).values(**row) for row in rows))
+    history.execute(*(insert(inbox_table).values(**row) for row in rows))
 
 
 def add_inbox_rows_without_event(history: EditableHistory) -> None:
@@ -186,56 +189,56 @@ def add_inbox_rows_without_event(history: EditableHistory) -> None:
 
 def move_thread_to_slack(history: EditableHistory) -> None:
     """Move a thread to Slack without a conversation row."""
-    message = history.first("MessageReceived")
+    message = history.first_event("MessageReceived")
     started = next(e for e in history.take_snapshot().logs[message.thread_id] if e.type == "ThreadStarted")
-    history.rewrite(started, origin=f"slack:{OPS}:1.1")
-    history.rewrite(message, source=f"slack:{OPS}:1.1")
+    history.rewrite_event(started, origin=f"slack:{OPS}:1.1")
+    history.rewrite_event(message, source=f"slack:{OPS}:1.1")
 
 
 def add_wrong_conversation(history: EditableHistory) -> None:
-    row = {"channel": "slack", "place": f"T0TEAM:{OPS}:1.1", "thread_id": history.first("StepChosen").thread_id}
-    history.change(insert(conversation).values(**row))
+    row = {"channel": "slack", "place": f"T0TEAM:{OPS}:1.1", "thread_id": history.first_event("StepChosen").thread_id}
+    history.execute(insert(conversation_table).values(**row))
 
 
 def change_thread_status(history: EditableHistory) -> None:
-    history.change(update(thread).values(status="running"))
+    history.execute(update(thread_table).values(status="running"))
 
 
 def change_thread_state(history: EditableHistory) -> None:
-    worse = func.replace(thread.c.state, '"lifecycle":"done"', '"lifecycle":"failed"')
-    history.change(update(thread).values(state=worse))
+    failed_state = func.replace(thread_table.c.state, '"lifecycle":"done"', '"lifecycle":"failed"')
+    history.execute(update(thread_table).values(state=failed_state))
 
 
 def approve_own_request(history: EditableHistory) -> None:
-    approved = history.first("RequestAnswered", status="approved")
+    approved = history.first_event("RequestAnswered", status="approved")
     message = next(e for e in history.take_snapshot().logs[approved.thread_id] if e.type == "MessageReceived")
-    history.change(update(event).where(*_is(message)).values(actor=approved.actor))
+    history.execute(update(event_table).where(*_row_conditions(message)).values(actor=approved.actor))
 
 
 def start_without_approval(history: EditableHistory) -> None:
-    approved = history.first("RequestAnswered", status="approved")
-    history.rewrite(approved, answer={**approved.data["answer"], "counted": False})
+    approved = history.first_event("RequestAnswered", status="approved")
+    history.rewrite_event(approved, answer={**approved.data["answer"], "counted": False})
 
 
 def approve_with_less_assurance(history: EditableHistory) -> None:
-    approved = history.first("RequestAnswered", status="approved")
-    history.rewrite(approved, answer={**approved.data["answer"], "assurance": "low"})
+    approved = history.first_event("RequestAnswered", status="approved")
+    history.rewrite_event(approved, answer={**approved.data["answer"], "assurance": "low"})
 
 
 def pay_twice(history: EditableHistory) -> None:
-    history.append_copy(history.journals.side_effects, **side_effect_of(history, "pay"))
+    history.append_entry_copy(history.journals.side_effects, **side_effect_of(history, "pay"))
 
 
 def move_twice(history: EditableHistory) -> None:
-    history.append_copy(history.journals.side_effects, **side_effect_of(history, "move"))
+    history.append_entry_copy(history.journals.side_effects, **side_effect_of(history, "move"))
 
 
 def ship_under_another_key(history: EditableHistory) -> None:
-    history.append_copy(history.journals.side_effects, **{**side_effect_of(history, "ship"), "key": "another"})
+    history.append_entry_copy(history.journals.side_effects, **{**side_effect_of(history, "ship"), "key": "another"})
 
 
 def send_twice(history: EditableHistory) -> None:
-    history.append_copy(history.journals.sent_messages)
+    history.append_entry_copy(history.journals.sent_messages)
 
 
 def side_effect_of(history: EditableHistory, tool: str) -> Any:
@@ -243,20 +246,22 @@ def side_effect_of(history: EditableHistory, tool: str) -> Any:
 
 
 def remove_call_outcome(history: EditableHistory) -> None:
-    history.rewrite(history.first("ToolSucceeded"), call_id=history.first("ToolFailed").data["call_id"])
+    history.rewrite_event(
+        history.first_event("ToolSucceeded"), call_id=history.first_event("ToolFailed").data["call_id"]
+    )
 
 
 def add_outbox_row(history: EditableHistory) -> None:
-    row = {"thread_id": history.first("StepChosen").thread_id, "key": "card", "message": "{}"}
-    history.change(insert(outbox).values(**row, created_at=history.first("StepChosen").at))
+    row = {"thread_id": history.first_event("StepChosen").thread_id, "key": "card", "message": "{}"}
+    history.execute(insert(outbox_table).values(**row, created_at=history.first_event("StepChosen").at))
 
 
 def mark_thread_unfinished(history: EditableHistory) -> None:
-    history.change(update(thread).values(unfinished=True))
+    history.execute(update(thread_table).values(unfinished=True))
 
 
 def reopen_requests(history: EditableHistory) -> None:
-    history.change(update(request).values(status="open"))
+    history.execute(update(request_table).values(status="open"))
 
 
 def delete_sent_journal(history: EditableHistory) -> None:
@@ -264,9 +269,9 @@ def delete_sent_journal(history: EditableHistory) -> None:
 
 
 def detach_outcome_request(history: EditableHistory) -> None:
-    unknown = history.first("ToolOutcomeUnknown")
+    unknown = history.first_event("ToolOutcomeUnknown")
     opened = next(e for e in history.take_snapshot().logs[unknown.thread_id] if e.seq == unknown.seq + 1)
-    history.rewrite(opened, request={**opened.data["request"], "call_id": "another"})
+    history.rewrite_event(opened, request={**opened.data["request"], "call_id": "another"})
 
 
 def delete_outcome_card(history: EditableHistory) -> None:
@@ -278,51 +283,51 @@ def delete_outcome_card(history: EditableHistory) -> None:
 
 
 def repeat_decision(history: EditableHistory) -> None:
-    history.repeat(history.first("RequestAnswered"))
+    history.append_event_copy(history.first_event("RequestAnswered"))
 
 
 def expire_approved_request(history: EditableHistory) -> None:
-    about = {"request_id": history.first("RequestAnswered").data["request_id"], "on_expire": "deny"}
-    history.repeat(history.first("RequestAnswered"), type="RequestExpired", data=json.dumps(about))
+    data = {"request_id": history.first_event("RequestAnswered").data["request_id"], "on_expire": "deny"}
+    history.append_event_copy(history.first_event("RequestAnswered"), type="RequestExpired", data=json.dumps(data))
 
 
 def change_request_status(history: EditableHistory) -> None:
-    history.change(update(request).where(request.c.status == "approved").values(status="denied"))
+    history.execute(update(request_table).where(request_table.c.status == "approved").values(status="denied"))
 
 
 def add_second_winner(history: EditableHistory) -> None:
-    won = next(a for a in history.journals.http_responses.read_entries() if a["path"].endswith("/answer"))
-    history.journals.http_responses.append(**{**won, "key": "carol-1", "by": "carol"})
+    winning_response = next(a for a in history.journals.http_responses.read_entries() if a["path"].endswith("/answer"))
+    history.journals.http_responses.append(**{**winning_response, "key": "carol-1", "by": "carol"})
 
 
 def decide_too_late(history: EditableHistory) -> None:
-    answered = history.first("RequestAnswered")
-    history.change(update(event).where(*_is(answered)).values(at=answered.at + timedelta(days=30)))
+    answered = history.first_event("RequestAnswered")
+    history.execute(update(event_table).where(*_row_conditions(answered)).values(at=answered.at + timedelta(days=30)))
 
 
 def add_unknown_side_effect(history: EditableHistory) -> None:
-    history.append_copy(history.journals.side_effects, key="thr_1:call_1", order="unheard of")
+    history.append_entry_copy(history.journals.side_effects, key="thr_1:call_1", order="unheard of")
 
 
 def repeat_side_effect(history: EditableHistory) -> None:
-    history.append_copy(history.journals.side_effects, **side_effect_of(history, "look"))
+    history.append_entry_copy(history.journals.side_effects, **side_effect_of(history, "look"))
 
 
 def skip_an_attempt(history: EditableHistory) -> None:
-    history.rewrite(history.first("ToolStarted"), attempt=2)
+    history.rewrite_event(history.first_event("ToolStarted"), attempt=2)
 
 
 def choose_on_old_version(history: EditableHistory) -> None:
-    chosen = history.first("StepChosen")
-    history.rewrite(chosen, based_on=chosen.data["based_on"] - 1)
+    chosen = history.first_event("StepChosen")
+    history.rewrite_event(chosen, based_on=chosen.data["based_on"] - 1)
 
 
 def repeat_timer(history: EditableHistory) -> None:
-    history.repeat(history.first("TimerFired"))
+    history.append_event_copy(history.first_event("TimerFired"))
 
 
 def postpone_timer(history: EditableHistory) -> None:
-    history.rewrite(history.first("TimerSet"), fires_at="2999-01-01T00:00:00Z")
+    history.rewrite_event(history.first_event("TimerSet"), fires_at="2999-01-01T00:00:00Z")
 
 
 def expire_early(history: EditableHistory) -> None:
@@ -335,19 +340,23 @@ def expire_twice(history: EditableHistory) -> None:
 
 
 def reject_stored_request(history: EditableHistory) -> None:
-    history.append_copy(history.journals.http_responses, status=422)
+    history.append_entry_copy(history.journals.http_responses, status=422)
 
 
 def add_second_outcome(history: EditableHistory) -> None:
-    history.repeat(history.first("ToolSucceeded"), type="ToolFailed")
+    history.append_event_copy(history.first_event("ToolSucceeded"), type="ToolFailed")
 
 
 def add_outcome_of_unknown_call(history: EditableHistory) -> None:
-    history.repeat(history.first("ToolSucceeded"), data=json.dumps({"call_id": "call_1", "summary": "did it"}))
+    history.append_event_copy(
+        history.first_event("ToolSucceeded"), data=json.dumps({"call_id": "call_1", "summary": "did it"})
+    )
 
 
 def add_inbox_row(history: EditableHistory) -> None:
-    history.change(insert(inbox).values(channel="web:bob", key="k", thread_id="t", at=history.first("StepChosen").at))
+    history.execute(
+        insert(inbox_table).values(channel="web:bob", key="k", thread_id="t", at=history.first_event("StepChosen").at)
+    )
 
 
 CORRUPTIONS: tuple[tuple[int, str, Callable[[EditableHistory], None]], ...] = (
@@ -411,7 +420,7 @@ def test_each_corruption_is_found(
     corrupt(history)
     found = [
         violation
-        for violation in find_violations(history.take_snapshot(), is_settled=True)
+        for violation in find_violations(history.take_snapshot(), is_work_finished=True)
         if violation.startswith(f"no. {number},")
     ]
     assert any(text in violation for violation in found), found
@@ -420,22 +429,22 @@ def test_each_corruption_is_found(
 def test_one_slack_arrival_may_have_several_keys(history: EditableHistory) -> None:
     add_edit_without_inbox_row(history)
     add_slack_inbox_rows(history, FAR_FUTURE, "event:T:Ev1", f"edit:T:{OPS}:1.1:2.2")
-    assert "no. 4," not in " ".join(find_violations(history.take_snapshot(), is_settled=True))
+    assert "no. 4," not in " ".join(find_violations(history.take_snapshot(), is_work_finished=True))
 
 
 def test_ignored_change_leaves_only_dedup_keys(history: EditableHistory) -> None:
-    add_slack_inbox_rows(history, history.first("ThreadFinished").at, "event:T:Ev1", f"delete:T:{OPS}:1.1")
-    assert find_violations(history.take_snapshot(), is_settled=True) == []
+    add_slack_inbox_rows(history, history.first_event("ThreadFinished").at, "event:T:Ev1", f"delete:T:{OPS}:1.1")
+    assert find_violations(history.take_snapshot(), is_work_finished=True) == []
 
 
 @pytest.mark.parametrize("corrupt", [delete_event, change_message_text])
 def test_changed_log_is_found(corrupt: Callable[[EditableHistory], None], history: EditableHistory) -> None:
     before = history.take_snapshot()
     corrupt(history)
-    assert "no. 2," in " ".join(find_violations(history.take_snapshot(before), is_settled=False))
+    assert "no. 2," in " ".join(find_violations(history.take_snapshot(before), is_work_finished=False))
 
 
-def test_eventual_invariants_wait_until_settled(history: EditableHistory) -> None:
+def test_eventual_invariants_are_checked_when_work_is_finished(history: EditableHistory) -> None:
     add_outbox_row(history)
-    assert find_violations(history.take_snapshot(), is_settled=False) == []
-    assert find_violations(history.take_snapshot(), is_settled=True) != []
+    assert find_violations(history.take_snapshot(), is_work_finished=False) == []
+    assert find_violations(history.take_snapshot(), is_work_finished=True) != []

@@ -10,7 +10,7 @@ from tests.crashes.crash_cases import (
     CRASH_CASES,
     JOB_CRASH_CASES,
     LOST_COMMIT_CASES,
-    TESTS_BY_NUMBER,
+    SEPARATE_TESTS_BY_NUMBER,
     CrashCase,
     LostCommitCase,
 )
@@ -60,7 +60,7 @@ def assert_recovery_after_kill(case: CrashCase, scenario: CrashScenario) -> None
         scenario.start()
         users.wait_until_idle()
     scenario.kill()
-    assert find_violations(at_kill, is_settled=False) == []
+    assert find_violations(at_kill, is_work_finished=False) == []
     assert last_event_type(at_kill) in expected_last_types(case) or case.last_event == ANY_EVENT
     assert side_effect_count(at_kill, case) in case.allowed_at_kill
     check_recovered(scenario.take_snapshot(at_kill), case)
@@ -84,7 +84,7 @@ def test_lost_commit_result_is_neither_forgotten_nor_repeated(case: LostCommitCa
 
 def check_recovered(snapshot: SystemSnapshot, case: CrashCase) -> None:
     """Check all invariants and the expectations of this case."""
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert side_effect_count(snapshot, case) in case.allowed_finally
     assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == case.outcome_requests
     assert {row.status for row in snapshot.threads.values()} == {"done"}
@@ -103,10 +103,10 @@ def side_effect_count(snapshot: SystemSnapshot, case: CrashCase) -> int:
 
 def test_each_of_the_18_crash_points_has_a_test() -> None:
     covered = {case.number for case in (*CRASH_CASES, *LOST_COMMIT_CASES)}
-    assert covered | TESTS_BY_NUMBER.keys() == set(range(1, 19))
+    assert covered | SEPARATE_TESTS_BY_NUMBER.keys() == set(range(1, 19))
 
 
-@pytest.mark.parametrize("test_id", TESTS_BY_NUMBER.values())
+@pytest.mark.parametrize("test_id", SEPARATE_TESTS_BY_NUMBER.values())
 def test_separate_tests_of_crash_points_exist(test_id: str) -> None:
     file, _, test_name = test_id.partition(": ")
     assert f"def {test_name}(" in (Path(__file__).with_name(file)).read_text(encoding="utf-8")

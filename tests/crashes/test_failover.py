@@ -53,7 +53,7 @@ def wait_until_a_third_is_done(scenario: CrashScenario) -> None:
 
 
 def check_all_done(snapshot: SystemSnapshot) -> None:
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert len(snapshot.threads) == ROUND_TRIP_COUNT
     assert {row.status for row in snapshot.threads.values()} == {"done"}
     approvals = [row for row in snapshot.requests.values() if row.status == "approved"]
@@ -94,7 +94,7 @@ def resume_and_stop(scenario: CrashScenario, before: SystemSnapshot) -> SystemSn
     scenario.send_signal(SIGTERM)
     assert [process.wait() for process in scenario.processes] == [0] * len(scenario.processes)
     snapshot = scenario.take_snapshot(before)
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert snapshot.logs == before.logs
     return snapshot
 
@@ -103,16 +103,16 @@ def suspend_and_resume(scenario: CrashScenario, kill_point: str, task: str) -> S
     """Suspend one process at the kill point, let the others finish, and resume it."""
     alice, bob = requester_and_responder(scenario)
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    scenario.start(kill_point, 1, "--suspend")
+    scenario.start(kill_point, flags=["--suspend"])
     with ConcurrentUsers(scenario, bob) as users:
         users.start_task(task_function(task, alice))
         wait_until(
             lambda: scenario.was_reached(kill_point),
-            lambda: f"no process was suspended {kill_point!r}: {scenario.log_tail}",
+            lambda: f"no process was suspended at {kill_point!r}: {scenario.log_tail}",
         )
         users.wait_until_idle()
     before = scenario.take_snapshot()
-    assert find_violations(before, is_settled=True) == []
+    assert find_violations(before, is_work_finished=True) == []
     assert {row.status for row in before.threads.values()} == {"done"}
     return resume_and_stop(scenario, before)
 
@@ -138,7 +138,7 @@ def test_resumed_worker_does_not_overwrite_new_owner(
 def test_one_of_two_clock_processes_fires_a_timer(scenario: CrashScenario) -> None:
     """The first process is suspended before its commit; the second fires the timer; the first finds it fired."""
     snapshot = suspend_and_resume(scenario, "before the commit of TimerFired", "timer")
-    assert len(list(snapshot.of_type("TimerFired"))) == 1
+    assert len(list(snapshot.events_of_type("TimerFired"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_another_worker_takes_over_after_a_kill(
     with ConcurrentUsers(scenario, bob) as users:
         users.start_task(task_function(effect, alice))
         wait_until(
-            lambda: scenario.has_exited_process, lambda: f"no process was killed {kill_point!r}: {scenario.log_tail}"
+            lambda: scenario.has_exited_process, lambda: f"no process was killed at {kill_point!r}: {scenario.log_tail}"
         )
         users.wait_until_idle()
     assert sum(process.was_killed for process in scenario.processes) == 1
     scenario.kill()
     snapshot = scenario.take_snapshot()
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert len(snapshot.side_effects) == runs
     assert sum(len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)) == outcome_requests

@@ -15,7 +15,7 @@ from tests.crashes.simulated_users import requester_and_responder
 
 
 @contextmanager
-def started_process(scenario: CrashScenario, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def running_process(scenario: CrashScenario, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable,
         "-m",
@@ -38,7 +38,7 @@ def read_announcement(process: subprocess.Popen[bytes]) -> Any:
 
 
 def test_separate_process_dies_and_another_continues(scenario: CrashScenario) -> None:
-    with started_process(scenario, "--kill-point=after the commit of ThreadStarted") as process:
+    with running_process(scenario, "--kill-point=after the commit of ThreadStarted") as process:
         port = read_announcement(process)["port"]
         body = {"message": "look 1", "reply_to": "pager:alice"}
         alice, _ = requester_and_responder(scenario)

@@ -12,11 +12,11 @@ from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import requester_and_responder
 
 MIN_STATEMENT_COUNT = 10
-STEP_BY_JOB_QUEUE = {False: 1, True: 3}
-"""Kill at every statement, or at every third where the migration is one transaction (has_job_queue: step)."""
+SQLITE_KILL_STEP, POSTGRES_KILL_STEP = 1, 3
+"""A migration is killed at every statement, or at every third on PostgreSQL, where it is one transaction."""
 
 
-def schema_of(url: str) -> object:
+def read_schema(url: str) -> object:
     """Return the revision of a database, its tables, and their columns and indexes."""
     engine = create_database_engine(url)
     try:
@@ -31,20 +31,20 @@ def schema_of(url: str) -> object:
 @pytest.mark.timeout(300)
 def test_next_migration_completes_one_killed_at_any_statement(scenario: CrashScenario) -> None:
     """On PostgreSQL the migration is one transaction, so a killed one leaves either nothing or everything."""
-    complete_url, occurrence, left_schemas = scenario.url, 0, set[str]()
-    for occurrence in count(1, STEP_BY_JOB_QUEUE[scenario.has_job_queue]):
+    complete_url, occurrence, schemas_after_kill = scenario.url, 0, set[str]()
+    for occurrence in count(1, POSTGRES_KILL_STEP if scenario.has_job_queue else SQLITE_KILL_STEP):
         scenario.url = database_admin(complete_url).create_empty(complete_url, f"migrated{occurrence}")
         process = scenario.start_process("migrate", "--kill-point=statement", f"--occurrence={occurrence}")
         if process.wait() == 0:
             break
         assert process.was_killed
-        left_schemas.add(str(schema_of(scenario.url)))
+        schemas_after_kill.add(str(read_schema(scenario.url)))
         assert scenario.start_process("migrate").wait() == 0
-        assert schema_of(scenario.url) == schema_of(complete_url)
+        assert read_schema(scenario.url) == read_schema(complete_url)
     assert occurrence > MIN_STATEMENT_COUNT
-    assert HEAD_REVISION in str(schema_of(scenario.url))
+    assert HEAD_REVISION in str(read_schema(scenario.url))
     if scenario.has_job_queue:
-        assert left_schemas == {str((None, {}, {})), str(schema_of(complete_url))}
+        assert schemas_after_kill == {str((None, {}, {})), str(read_schema(complete_url))}
 
 
 def test_process_starts_on_a_half_migrated_database(scenario: CrashScenario) -> None:

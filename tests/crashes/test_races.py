@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.crashes.agent_under_test import EXPIRY_SECONDS, gate_path
+from tests.crashes.agent_under_test import APPROVAL_EXPIRY_SECONDS, gate_path
 from tests.crashes.checker import find_violations
 from tests.crashes.retrying_client import RetryingClient
 from tests.crashes.scenario import CrashScenario
@@ -39,7 +39,7 @@ def race(scenario: CrashScenario, round_number: int) -> set[str]:
     opened_at = datetime.fromisoformat(requests[-1]["opened_at"])
     scenario.kill()
     scenario.start(
-        clock_offset=EXPIRY_SECONDS
+        clock_offset_seconds=APPROVAL_EXPIRY_SECONDS
         - (datetime.now(UTC) - opened_at).total_seconds()
         - FIRST_EXPIRY_SECONDS * (1 + round_number / 4)
     )
@@ -52,7 +52,7 @@ def race(scenario: CrashScenario, round_number: int) -> set[str]:
     scenario.wait_until_idle()
     scenario.kill()
     snapshot = scenario.take_snapshot()
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     return {snapshot.requests[request["id"]].status for request in requests}
 
 
@@ -87,7 +87,7 @@ def test_one_decision_wins_after_kill_and_restart(kill_point: str, scenario: Cra
         users.wait_until_idle()
     scenario.kill()
     snapshot = scenario.take_snapshot()
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     approved_count = sum(row.status == "approved" for row in snapshot.requests.values())
     assert len({entry["key"] for entry in snapshot.side_effects}) == approved_count
 
@@ -107,7 +107,7 @@ def test_cancelled_thread_starts_nothing_after_kill(command: str, kill_point: st
         users.wait_until_idle()
     scenario.kill()
     snapshot = scenario.take_snapshot(before)
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     if kill_point.startswith("after"):
         assert {row.status for row in snapshot.threads.values()} == {"cancelled"}
-        assert len(list(snapshot.of_type("ToolStarted"))) == len(list(before.of_type("ToolStarted")))
+        assert len(list(snapshot.events_of_type("ToolStarted"))) == len(list(before.events_of_type("ToolStarted")))

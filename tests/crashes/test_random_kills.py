@@ -28,8 +28,8 @@ from tests.crashes.tool_calls import tool_call_histories
 pytestmark = pytest.mark.timeout(600)
 
 KILLS_PER_ROUND = 50
-"""Kills in one scenario, after index all work finishes and everything is check_snapshot."""
-CHECK_INTERVAL = 10
+"""Number of kills in one scenario. Afterwards all work finishes and all invariants are checked."""
+KILLS_PER_CHECK = 10
 MAX_LIFETIME_SECONDS = 0.35
 """Longest time in seconds a process may work before it is killed, or as long as its start took, if longer.
 
@@ -56,7 +56,7 @@ def test_random_kills_lose_and_repeat_nothing(
     random_source = random.Random(f"{kill_seed} {round_number}")
     before: SystemSnapshot | None = None
     scenario.heartbeat_timeout_seconds = SHORT_HEARTBEAT_TIMEOUT_SECONDS
-    with ConcurrentUsers(scenario, bob(scenario, random_source), carol(scenario)) as users:
+    with ConcurrentUsers(scenario, create_bob(scenario, random_source), create_carol(scenario)) as users:
         for number in range(4):
             users.start_task(
                 partial(
@@ -71,7 +71,7 @@ def test_random_kills_lose_and_repeat_nothing(
             index = random_source.randrange(len(scenario.roles))
             wait_for_random_time(scenario, index, random_source)
             scenario.kill_one(index)
-            if number % CHECK_INTERVAL == 0:
+            if number % KILLS_PER_CHECK == 0:
                 before = check_snapshot(scenario, before)
             scenario.replace_process(index, *random_kill_point(random_source))
         scenario.kill()
@@ -79,12 +79,12 @@ def test_random_kills_lose_and_repeat_nothing(
         users.wait_until_idle()
     scenario.kill()
     snapshot = scenario.take_snapshot(before)
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert len(tool_call_histories(snapshot)) > kills // 10
 
 
 def wait_for_random_time(scenario: CrashScenario, index: int, random_source: random.Random) -> None:
-    """Wait for a random time. It is counted from the end of the start, index depends on the machine."""
+    """Wait for a random time. It is counted from the end of the start, whose duration depends on the machine."""
     process, started_at = scenario.processes[index], time.monotonic()
     if random_source.random() < 0.8:
         process.wait_until_ready()
@@ -92,14 +92,14 @@ def wait_for_random_time(scenario: CrashScenario, index: int, random_source: ran
 
 
 def random_kill_point(random_source: random.Random) -> tuple[str, int]:
-    """Return a random kill case and occurrence for the next process; mostly none, so that it is killed anywhere."""
+    """Return a random kill point and occurrence for the next process, or no kill point, which is more likely."""
     return (random_source.choice(KILL_POINTS) if random_source.random() < 0.4 else "", random_source.randint(1, 3))
 
 
 def check_snapshot(scenario: CrashScenario, before: SystemSnapshot | None) -> SystemSnapshot:
     """Take a snapshot and check it before the killed process is replaced."""
     snapshot = scenario.take_snapshot(before)
-    assert find_violations(snapshot, is_settled=False) == []
+    assert find_violations(snapshot, is_work_finished=False) == []
     return snapshot
 
 
@@ -119,12 +119,12 @@ def keep_starting_tasks(alice: Requester, seed: float, is_stopping: Callable[[],
             return
 
 
-def bob(scenario: CrashScenario, random_source: random.Random) -> Responder:
+def create_bob(scenario: CrashScenario, random_source: random.Random) -> Responder:
     """Return Bob, who approves most requests."""
     choices = random.Random(random_source.random())
     return Responder(RetryingClient(scenario, "bob"), should_approve=lambda _request: choices.random() < 0.8)
 
 
-def carol(scenario: CrashScenario) -> Responder:
+def create_carol(scenario: CrashScenario) -> Responder:
     """Return Carol, who approves every request."""
     return Responder(RetryingClient(scenario, "carol"))

@@ -43,7 +43,7 @@ def test_restored_backup_repeats_no_unrepeatable_call(
         users.wait_until_idle()
     scenario.kill()
     snapshot = scenario.take_snapshot()
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert len(snapshot.side_effects) == runs
     assert [len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)] == [outcome_requests]
 
@@ -62,4 +62,4 @@ def test_requests_before_the_backup_can_be_sent_again(scenario: CrashScenario) -
     scenario.kill()
     assert len(scenario.take_snapshot().threads) == 1
     assert [answer["is_replayed"] for answer in scenario.take_snapshot().http_responses] == [False, True]
-    assert find_violations(scenario.take_snapshot(), is_settled=True) == []
+    assert find_violations(scenario.take_snapshot(), is_work_finished=True) == []

@@ -44,7 +44,7 @@ def is_rejecting_connections(scenario: CrashScenario) -> bool:
 def test_sigterm_lets_a_tool_finish_and_rejects_new_requests(scenario: CrashScenario) -> None:
     gate = start_blocked_payment(scenario)
     scenario.send_signal(SIGTERM)
-    wait_until(lambda: is_rejecting_connections(scenario), lambda: "it still accepts connections")
+    wait_until(lambda: is_rejecting_connections(scenario), lambda: "the process still accepts connections")
     assert not scenario.has_exited_process
     gate.write_bytes(b"go on")
     assert [process.wait(STOP_TIMEOUT_SECONDS) for process in scenario.processes] == [0] * len(scenario.processes)
@@ -55,13 +55,13 @@ def test_sigterm_lets_a_tool_finish_and_rejects_new_requests(scenario: CrashScen
     scenario.kill()
     snapshot = scenario.take_snapshot(stopped)
     assert len(snapshot.side_effects) == 1
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
 
 
 def test_second_sigterm_stops_at_once_and_asks_about_the_call(scenario: CrashScenario) -> None:
     start_blocked_payment(scenario)
     scenario.send_signal(SIGTERM)
-    wait_until(lambda: is_rejecting_connections(scenario), lambda: "it still accepts connections")
+    wait_until(lambda: is_rejecting_connections(scenario), lambda: "the process still accepts connections")
     scenario.send_signal(SIGTERM)
     assert 128 + SIGTERM in [process.wait(STOP_TIMEOUT_SECONDS) for process in scenario.processes]
     scenario.kill()
@@ -77,6 +77,8 @@ def check_outcome_question(scenario: CrashScenario) -> None:
         users.wait_until_idle()
     scenario.kill()
     snapshot = scenario.take_snapshot(before)
-    assert [(len(call.unknown_outcome_events), call.retry_orders) for call in tool_call_histories(snapshot)] == [(1, 1)]
+    assert [(len(call.unknown_outcome_events), call.retry_answers) for call in tool_call_histories(snapshot)] == [
+        (1, 1)
+    ]
     assert len(snapshot.side_effects) == 1
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []

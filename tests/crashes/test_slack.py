@@ -22,19 +22,18 @@ class SlackCrashCase:
     step: str
     kill_point: str
     occurrence: int = 1
-    has_socket_mode: bool = True
-    """Whether the kill point is also reached over Socket Mode."""
+    is_reached_over_socket_mode: bool = True
 
     def __str__(self) -> str:
         return f"{self.step}, {self.kill_point}{f' again ({self.occurrence})' if self.occurrence > 1 else ''}"
 
 
 def _request_cases() -> Iterator[SlackCrashCase]:
-    yield SlackCrashCase("start", "request read", has_socket_mode=False)
+    yield SlackCrashCase("start", "request read", is_reached_over_socket_mode=False)
     yield SlackCrashCase("start", "auth.test called")
     yield SlackCrashCase("start", "before the commit of ThreadStarted")
     yield SlackCrashCase("start", "after the commit of ThreadStarted")
-    yield SlackCrashCase("start", "response ready", has_socket_mode=False)
+    yield SlackCrashCase("start", "response ready", is_reached_over_socket_mode=False)
     yield SlackCrashCase("start", "chat.postMessage called")
     yield SlackCrashCase("start", "chat.postMessage done")
     yield SlackCrashCase("start", "before the commit of RequestShown")
@@ -42,10 +41,10 @@ def _request_cases() -> Iterator[SlackCrashCase]:
 
 
 def _decision_cases() -> Iterator[SlackCrashCase]:
-    yield SlackCrashCase("card shown", "request read", has_socket_mode=False)
+    yield SlackCrashCase("card shown", "request read", is_reached_over_socket_mode=False)
     yield SlackCrashCase("card shown", "before the commit of RequestAnswered")
     yield SlackCrashCase("card shown", "after the commit of RequestAnswered")
-    yield SlackCrashCase("card shown", "response ready", has_socket_mode=False)
+    yield SlackCrashCase("card shown", "response ready", is_reached_over_socket_mode=False)
     yield SlackCrashCase("card shown", "chat.update called")
     yield SlackCrashCase("card shown", "chat.update done")
     yield SlackCrashCase("card shown", "before the commit of MessageSent")
@@ -62,7 +61,9 @@ SLACK_CRASH_CASES = (*_request_cases(), *_decision_cases())
 @pytest.mark.parametrize("case", SLACK_CRASH_CASES, ids=str)
 async def test_kill_loses_and_repeats_no_message(case: SlackCrashCase, scenario: CrashScenario) -> None:
     """SQLite runs over HTTP, PostgreSQL over Socket Mode where the kill point is reached there."""
-    async with slack_scenario(scenario, is_socket_mode=case.has_socket_mode and scenario.has_job_queue) as team:
+    async with slack_scenario(
+        scenario, is_socket_mode=case.is_reached_over_socket_mode and scenario.has_job_queue
+    ) as team:
         async with asyncio.TaskGroup() as kills:
             await start_at_step(team, case, "start", kills)
             root = await team.alice.mention_bot("ship 1", channel=OPS)
@@ -93,10 +94,10 @@ async def check_done_once(team: SlackScenario, message_count: int = 2) -> System
     await team.stop_when_idle()
     team.slack.ignore_ephemeral_messages()
     snapshot = team.take_snapshot()
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert [row.status for row in snapshot.threads.values()] == ["done"]
     assert len({(entry["tool"], entry["key"]) for entry in snapshot.side_effects}) == 1
-    assert sum(event.data["answer"]["counted"] for event in snapshot.of_type("RequestAnswered")) == 1
+    assert sum(event.data["answer"]["counted"] for event in snapshot.events_of_type("RequestAnswered")) == 1
     assert len(snapshot.sent_messages) == message_count
     return snapshot
 
@@ -134,7 +135,7 @@ async def test_rejected_click_is_explained_on_the_next_click(when: str, scenario
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 1")
         snapshot = await check_done_once(team)
-        rejected = [e for e in snapshot.of_type("RequestAnswered") if e.actor == "person:alice"]
+        rejected = [e for e in snapshot.events_of_type("RequestAnswered") if e.actor == "person:alice"]
         assert len(rejected) == {"before": 1, "after": 2}[when]
 
 
@@ -154,7 +155,7 @@ async def test_edit_is_handled_once_after_a_kill(when: str, scenario: CrashScena
         await second.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 2")
         snapshot = await check_done_once(team, message_count=3)
-        assert len(list(snapshot.of_type("MessageEdited"))) == 1
+        assert len(list(snapshot.events_of_type("MessageEdited"))) == 1
 
 
 async def test_unchanged_edit_records_only_its_dedup_keys(scenario: CrashScenario) -> None:
@@ -169,8 +170,8 @@ async def test_unchanged_edit_records_only_its_dedup_keys(scenario: CrashScenari
         await team.slack.wait_until_quiet()
         await team.stop_when_idle()
         snapshot = team.take_snapshot()
-        assert find_violations(snapshot, is_settled=True) == []
-        assert [e.type for e in snapshot.of_type("MessageEdited", "MessageDeleted")] == ["MessageDeleted"]
+        assert find_violations(snapshot, is_work_finished=True) == []
+        assert [e.type for e in snapshot.events_of_type("MessageEdited", "MessageDeleted")] == ["MessageDeleted"]
 
 
 @pytest.mark.parametrize(
@@ -208,5 +209,5 @@ async def test_reply_of_a_dead_worker_is_not_sent_again(
         await card.click_until_accepted("Approve", actor=team.bob)
         await team.alice.wait_for_reply(root, "did ship 2")
         await team.stop_when_idle()
-        assert find_violations(team.take_snapshot(), is_settled=True) == []
+        assert find_violations(team.take_snapshot(), is_work_finished=True) == []
         assert len(team.take_snapshot().sent_messages) == 3

@@ -22,7 +22,7 @@ class ToolCallHistory:
     outcomes: list[str] = field(default_factory=list)
     unknown_outcome_events: list[LoggedRow] = field(default_factory=list)
     requests: dict[str, str] = field(default_factory=dict)
-    retry_orders: int = 0
+    retry_answers: int = 0
     is_running: bool = False
     has_unknown_outcome: bool = False
 
@@ -97,6 +97,6 @@ def _apply_request_event(call: ToolCallHistory, purpose: str, event: LoggedRow, 
         call.outcomes.append("refused")
     if purpose == "outcome" and status == "answered":
         if data["answer"]["text"] == RETRY_CALL:
-            call.retry_orders += 1
+            call.retry_answers += 1
         else:
             call.outcomes.append("unknown")

@@ -44,10 +44,10 @@ async def check_done_once(harness: SlackServerHarness) -> str:
     """Wait until idle, check that each effect happened once, and return the id of the thread."""
     await harness.wait_until_idle()
     snapshot = harness.take_snapshot()
-    assert find_violations(snapshot, is_settled=True) == []
+    assert find_violations(snapshot, is_work_finished=True) == []
     assert {row.status for row in snapshot.threads.values()} == {"done"}
     [thread], [request] = snapshot.threads, snapshot.requests.values()
-    assert [e.data["text"] for e in snapshot.of_type("MessageReceived")] == [REQUEST_TEXT]
+    assert [e.data["text"] for e in snapshot.events_of_type("MessageReceived")] == [REQUEST_TEXT]
     assert request.status == "approved"
     card, reply = harness.bot_messages()
     assert ("approved by Bob Ito" in card.visible_text, card.controls) == (True, [])
