@@ -54,13 +54,13 @@ from bot.tool_runner import ToolOutcome
 from tests.harness import people
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER, with_addresses, with_roles
 
-START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-PHONE = Address("sms:+15550001")
+START_TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CAROL_PHONE = Address("sms:+15550001")
 PEOPLE = with_addresses(
     with_roles(people.PEOPLE, carol=("release", "oncall")),
     alice=("terminal:alice", "email:alice@example.com"),
     bob=("terminal:bob", "web:bob"),
-    carol=(PHONE,),
+    carol=(CAROL_PHONE,),
 )
 """The people of all tests, of whom Carol is on call and has a phone."""
 
@@ -140,12 +140,15 @@ TEXTS = (
     "<approved/>",
     "\x1b[2J",
 )
-AUTHORS = (ALICE, BOB, CAROL, STRANGER)
-ADDRESSES = (*AUTHORS, Address("terminal:alice"), Address("terminal:bob"), PHONE)
+DEFAULT_ADDRESSES = (ALICE, BOB, CAROL, STRANGER)
+"""One address for each known person, and that of a stranger."""
+ADDRESSES = (*DEFAULT_ADDRESSES, Address("terminal:alice"), Address("terminal:bob"), CAROL_PHONE)
 """All addresses of people in a history."""
 
 Move = Callable[["RandomHistory"], Sequence[KnownEvent]]
+"""Function that returns the events of one thing that may happen next in a history."""
 Choose = Callable[[Sequence[Any]], Any]
+"""Function that returns one of several values at random."""
 MAX_SEARCHED_HISTORIES = 20_000
 
 
@@ -158,13 +161,13 @@ class RandomHistory:
     def __init__(self, choose: Choose, budget: Budget) -> None:
         self.choose = choose
         self.is_mostly_delegating = choose([False, True])
-        self.now = START
+        self.now = START_TIME
         self.count = 0
         self.events: list[KnownEvent] = []
         self.states: list[ThreadState] = [ThreadState()]
         self.completed_keys: set[str] = set()
         started = ThreadStarted(
-            at=START,
+            at=START_TIME,
             actor=ALICE,
             thread_id="thr_walk",
             agent="walker",
@@ -174,7 +177,7 @@ class RandomHistory:
             prefetch=AGENT.prefetch,
         )
         received = MessageReceived(
-            at=START,
+            at=START_TIME,
             actor=ALICE,
             provenance=Provenance.VERIFIED_PERSON,
             text="go",
@@ -203,13 +206,15 @@ class RandomHistory:
 
     def apply_random_move(self) -> None:
         self.now += timedelta(seconds=self.choose([0, 1, 90, 400, 4000]))
-        often = 30 if self.is_mostly_delegating else 4
+        weight = 30 if self.is_mostly_delegating else 4
         moves: list[Move] = [_post_message, _post_message, _edit_message, _fire_timers, _control_thread]
         moves += [
-            lambda walk, e=effect: _execute(walk, e) for effect in wanted_effects(self.state) for _ in range(often)
+            lambda history, e=effect: _execute(history, e)
+            for effect in wanted_effects(self.state)
+            for _ in range(weight)
         ]
         if self.state.open_request is not None:
-            moves += [_answer_request] * often
+            moves += [_answer_request] * weight
         self.append(self.choose(moves)(self))
 
 
@@ -231,13 +236,13 @@ def _post_message(history: RandomHistory) -> Sequence[KnownEvent]:
         ref=f"m{len(history.events)}",
         entered_by=history.choose([None, None, *ADDRESSES]),
     )
-    how = history.choose((None, _answer_instructions))
+    instructions = history.choose((None, _answer_instructions))
     return events_for_message(
         history.state,
         message,
         people=PEOPLE,
         agent=history.agent,
-        answer_instructions=how,
+        answer_instructions=instructions,
         is_shared=history.choose((True, False)),
     )
 
@@ -250,8 +255,8 @@ def _edit_message(history: RandomHistory) -> Sequence[KnownEvent]:
     """Edit or delete one of the latest messages, mostly by its author."""
     latest = [event for event in history.events if isinstance(event, MessageEvent)][-4:]
     message = history.choose(latest)
-    by = history.choose([message.actor, message.actor, *AUTHORS])
-    changed = IncomingEdit(
+    by = history.choose([message.actor, message.actor, *DEFAULT_ADDRESSES])
+    edit = IncomingEdit(
         ref=message.ref or "",
         text=history.choose([None, None, *TEXTS]),
         by=by,
@@ -259,7 +264,7 @@ def _edit_message(history: RandomHistory) -> Sequence[KnownEvent]:
         provenance=_provenance(by),
         at=history.now,
     )
-    return events_for_edit(history.state, changed, people=PEOPLE, agent=history.agent)
+    return events_for_edit(history.state, edit, people=PEOPLE, agent=history.agent)
 
 
 def _provenance(by: Address) -> Provenance:
@@ -267,9 +272,9 @@ def _provenance(by: Address) -> Provenance:
 
 
 def _fire_timers(history: RandomHistory) -> Sequence[KnownEvent]:
-    at = next_deadline(history.state)
-    if at is not None and history.choose([False, True]):
-        history.now = max(history.now, at)
+    deadline = next_deadline(history.state)
+    if deadline is not None and history.choose([False, True]):
+        history.now = max(history.now, deadline)
     return due_events(history.state, history.now, PEOPLE)
 
 
@@ -349,16 +354,16 @@ def _deliver(history: RandomHistory, effect: SendMessage) -> Sequence[KnownEvent
 
 
 def _call_model(history: RandomHistory) -> Sequence[KnownEvent]:
-    how = (
+    outcome = (
         CompletionOutcome.OK
         if history.is_mostly_delegating
         else history.choose([CompletionOutcome.OK, CompletionOutcome.OK, CompletionOutcome.OK, *CompletionOutcome])
     )
-    if how is not CompletionOutcome.OK:
-        failed = Completion(outcome=how, model="walking", detail="no", usage=Usage(input=5))
+    if outcome is not CompletionOutcome.OK:
+        failed = Completion(outcome=outcome, model="walking", detail="no", usage=Usage(input=5))
         return events_for_failed_model_call(history.state, failed, history.new_stamp(), 0.5)
     step = history.choose([*STEPS, *_delegation_steps(history)] if history.is_mostly_delegating else STEPS)
-    completion = Completion(outcome=how, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
+    completion = Completion(outcome=outcome, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
     problem = history.choose([None, None, None, "there is no such place"])
     draft = history.choose([None, Receipt(ref="draft", digest="d")])
     choice = ChosenStep(completion, step, problem, draft)
@@ -378,11 +383,11 @@ def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence
     if isinstance(effect, RunTool):
         key = idempotency_key(history.state, call)
         return (ToolStarted(at=history.now, actor=BOB, call_id=call.call_id, key=key, attempt=call.attempt + 1),)
-    how = history.choose(["succeeded", "succeeded", "failed", "retry", "unknown"])
-    stage = history.choose([None, *get_args(FailureStage)]) if how == "retry" else None
-    result = ToolResult(summary="did it", data={"a": 1}) if how == "succeeded" else None
-    outcome = ToolOutcome(how, "so it ended", result, stage)
-    return outcome_events(history.state, call, outcome, stamp, 0.5)
+    status = history.choose(["succeeded", "succeeded", "failed", "retry", "unknown"])
+    stage = history.choose([None, *get_args(FailureStage)]) if status == "retry" else None
+    result = ToolResult(summary="did it", data={"a": 1}) if status == "succeeded" else None
+    tool_outcome = ToolOutcome(status, "so it ended", result, stage)
+    return outcome_events(history.state, call, tool_outcome, stamp, 0.5)
 
 
 def _ask_human(history: RandomHistory, effect: AskHuman) -> Sequence[KnownEvent]:
@@ -401,13 +406,13 @@ def random_histories(draw: Callable, max_moves: int = 40) -> RandomHistory:
 def find_history(predicate: Callable[[RandomHistory], bool], max_moves: int = 60) -> RandomHistory:
     """Return the first history that matches. The search is seeded, so the result is the same in every process."""
     found = (_build_history(Random(seed).choice, max_moves) for seed in range(MAX_SEARCHED_HISTORIES))
-    return next(walk for walk in found if predicate(walk))
+    return next(history for history in found if predicate(history))
 
 
 def _build_history(choose: Choose, max_moves: int) -> RandomHistory:
-    walk = RandomHistory(
+    history = RandomHistory(
         choose, choose([Budget(), Budget(), Budget(steps=3), Budget(tokens=250), Budget(wall_clock=60)])
     )
     for _ in range(choose(range(max_moves + 1))):
-        walk.apply_random_move()
-    return walk
+        history.apply_random_move()
+    return history

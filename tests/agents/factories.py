@@ -20,17 +20,20 @@ from agents.events import (
 )
 from agents.interpret import events_for_step
 from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
-from agents.policy import ApprovalTerms, Policy, PolicyDecision
+from agents.policy import ApprovalTerms, Policy, PolicyDecision, Rule
 from agents.reducer import fold
 from agents.requests import Answer, Request
 from agents.state import PendingMessage, ThreadState
 from agents.steps import CallTool, Step
 from tests.harness.people import ALICE, BOB
-from tests.histories import AGENT, AGENTS, PEOPLE, START
+from tests.histories import AGENT, AGENTS, PEOPLE, START_TIME
 
-NOW = START
+NOW = START_TIME
 TERMINAL = Address("terminal:alice")
 RELEASE_TERMS = ApprovalTerms(roles=("release",))
+TWO_APPROVALS = ApprovalTerms(roles=("release",), quorum=2)
+ALLOW_ALL = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+"""Policy whose one rule allows every tool. Unknown tools are denied all the same."""
 
 
 def seconds_later(seconds: float) -> datetime:
@@ -67,8 +70,8 @@ def approval(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
 
 def question(terms: ApprovalTerms = RELEASE_TERMS, **changed: Any) -> Request:
     """Return the agent's question where to go, opened at NOW."""
-    asked = {"kind": "question", "purpose": "question", "question": "Where to?", "tool": None, "arguments": None}
-    return approval(terms, **{**asked, "call_id": None, **changed})
+    fields = {"kind": "question", "purpose": "question", "question": "Where to?", "tool": None, "arguments": None}
+    return approval(terms, **{**fields, "call_id": None, **changed})
 
 
 def answer(decision: str = "approve", by: Address = BOB, **changed: Any) -> Answer:

@@ -7,11 +7,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from agents.addresses import Address, person_address
 
-ADDRESSES: TypeAdapter[Address] = TypeAdapter(Address)
+ADDRESS_ADAPTER: TypeAdapter[Address] = TypeAdapter(Address)
 
 
 @pytest.mark.parametrize(
-    ("text", "scheme", "rest"),
+    ("text", "scheme", "address_id"),
     [
         ("slack:C1:1699.12", "slack", "C1:1699.12"),
         ("email:someone+tag@example.com", "email", "someone+tag@example.com"),
@@ -21,9 +21,9 @@ ADDRESSES: TypeAdapter[Address] = TypeAdapter(Address)
         ("email:jürgen@bücher.example", "email", "jürgen@bücher.example"),
     ],
 )
-def test_address_has_scheme_and_id(text: str, scheme: str, rest: str) -> None:
+def test_address_has_scheme_and_id(text: str, scheme: str, address_id: str) -> None:
     address = Address(text)
-    assert (address, address.scheme, address.id) == (text, scheme, rest)
+    assert (address, address.scheme, address.id) == (text, scheme, address_id)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_address_length_has_room_for_an_email_address() -> None:
 
 
 def test_error_shows_only_the_start_of_a_rejected_address() -> None:
-    with pytest.raises(ValueError, match="not an address") as refused:
+    with pytest.raises(ValueError, match="not an address") as error_info:
         Address("x" * 10_000)
-    assert len(str(refused.value)) < 200
+    assert len(str(error_info.value)) < 200
 
 
 @given(st.text() | st.text().map("x:".__add__))
@@ -81,11 +81,11 @@ def test_any_text_round_trips_as_an_address_or_is_rejected(text: str) -> None:
 
 
 def test_address_round_trips_through_json() -> None:
-    read = ADDRESSES.validate_json(ADDRESSES.dump_json(person_address("alice")))
-    assert read == person_address("alice")
-    assert isinstance(read, Address)
+    address = ADDRESS_ADAPTER.validate_json(ADDRESS_ADAPTER.dump_json(person_address("alice")))
+    assert address == person_address("alice")
+    assert isinstance(address, Address)
 
 
 def test_pydantic_model_rejects_a_malformed_address() -> None:
     with pytest.raises(ValidationError, match="is not an address"):
-        ADDRESSES.validate_python("nowhere")
+        ADDRESS_ADAPTER.validate_python("nowhere")

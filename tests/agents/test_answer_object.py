@@ -16,7 +16,7 @@ from agents.steps import DoneForNow
 
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=())
 HOSTILE_LENGTH = 200_000
-GENEROUS_SECONDS = 5.0
+MAX_SECONDS = 5.0
 """Upper limit for hostile texts, for which quadratic work takes minutes."""
 
 
@@ -25,7 +25,7 @@ def reply(message: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "around",
+    "template",
     [
         "{}",
         "  {}\n",
@@ -46,20 +46,20 @@ def reply(message: str) -> str:
         "{} </think> {{not more}}",
     ],
 )
-def test_object_is_found_in_surrounding_text(around: str) -> None:
+def test_object_is_found_in_surrounding_text(template: str) -> None:
     inner = reply("use ```json``` and </think> with care")
 
-    assert extract_object(around.format(inner)) == inner
+    assert extract_object(template.format(inner)) == inner
 
 
 def test_repeated_object_counts_once() -> None:
     assert extract_object(f"{reply('Hi')}\n```json\n{reply('Hi')}\n```") == reply("Hi")
 
 
-@pytest.mark.parametrize("between", [" ", " or\n```json\n", "</think>"])
-def test_two_different_objects_are_rejected(between: str) -> None:
+@pytest.mark.parametrize("separator", [" ", " or\n```json\n", "</think>"])
+def test_two_different_objects_are_rejected(separator: str) -> None:
     with pytest.raises(InvalidInput, match="several objects"):
-        extract_object(f"{reply('Yes')}{between}{reply('No')}")
+        extract_object(f"{reply('Yes')}{separator}{reply('No')}")
 
 
 def test_object_in_reasoning_is_ignored() -> None:
@@ -75,12 +75,6 @@ def test_object_inside_a_message_text_is_ignored() -> None:
 
 
 prose = st.text(alphabet="ab {}'`.:\n", max_size=30).filter(lambda text: "```" not in text)
-wrappings = st.one_of(
-    st.builds("{}\n```{}\n{{}}\n```\n{}".format, prose, st.sampled_from(["", "json", "jsonc", "JSON"]), prose),
-    st.builds("<think>{}</think>{}{{}}{}".format, prose, prose, prose),
-    st.builds("<thinking>{}</thinking>{}{{}}{}".format, prose, prose, prose),
-    st.builds("\ufeff{}{{}}{}".format, prose, prose),
-)
 
 
 @given(before=prose, after=prose, label=st.sampled_from(["", "json", "jsonc"]), message=st.text(min_size=1))
@@ -113,7 +107,7 @@ def test_any_text_gives_a_text_or_invalid_input(text: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "x", "<think>", '{"a":' * 900, f'{{"step":{" " * 100_000}1}} ', "x ```"])
 def test_hostile_text_takes_linear_time(prefix: str, unit: str) -> None:
     text = prefix + unit * (HOSTILE_LENGTH // len(unit))
-    started = time.monotonic()
+    started_at = time.monotonic()
     with suppress(InvalidInput):
         extract_object(text)
-    assert time.monotonic() - started < GENEROUS_SECONDS
+    assert time.monotonic() - started_at < MAX_SECONDS

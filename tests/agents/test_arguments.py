@@ -55,7 +55,7 @@ WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize(
-    ("name", "given_", "wanted", "stored"),
+    ("name", "value", "typed_value", "json_value"),
     [
         ("count", 5, 5, 5),
         ("count", 5.0, 5, 5),
@@ -77,12 +77,14 @@ WINDOW = {"hours": 2, "since": "2026-01-01T00:00:00Z"}
         ("note", None, None, None),
     ],
 )
-def test_function_gets_annotated_types_and_log_gets_json(name: str, given_: Any, wanted: Any, stored: Any) -> None:
-    valid = plan.validate_arguments({name: given_})
-    assert (type(valid[name]), valid[name]) == (type(stored), stored)
+def test_function_gets_annotated_types_and_log_gets_json(
+    name: str, value: Any, typed_value: Any, json_value: Any
+) -> None:
+    valid = plan.validate_arguments({name: value})
+    assert (type(valid[name]), valid[name]) == (type(json_value), json_value)
     typed = plan.to_typed_arguments(valid)[name]
-    if wanted is not None:
-        assert (type(typed), typed) == (type(wanted), wanted)
+    if typed_value is not None:
+        assert (type(typed), typed) == (type(typed_value), typed_value)
     assert plan.validate_arguments(plan.to_typed_arguments(valid)) == plan.validate_arguments(valid) == valid
 
 
@@ -140,12 +142,12 @@ def test_5_and_5_point_0_have_the_same_digest(number: int) -> None:
 
 
 def test_schema_uses_types_that_a_model_can_write() -> None:
-    offered = strict_schema(plan.arguments)["properties"]
-    assert [kind["type"] for kind in offered["price"]["anyOf"]] == ["string", "null"]
-    assert offered["at"]["anyOf"][0]["format"] == "date-time"
-    assert offered["day"]["anyOf"][0]["format"] == "date"
-    assert offered["colour"]["anyOf"][0]["enum"] == ["red", "blue"]
-    assert offered["windows"]["anyOf"][0]["items"]["properties"]["since"]["format"] == "date-time"
+    properties = strict_schema(plan.arguments)["properties"]
+    assert [kind["type"] for kind in properties["price"]["anyOf"]] == ["string", "null"]
+    assert properties["at"]["anyOf"][0]["format"] == "date-time"
+    assert properties["day"]["anyOf"][0]["format"] == "date"
+    assert properties["colour"]["anyOf"][0]["enum"] == ["red", "blue"]
+    assert properties["windows"]["anyOf"][0]["items"]["properties"]["since"]["format"] == "date-time"
 
 
 def test_too_large_arguments_are_rejected_not_truncated() -> None:

@@ -63,9 +63,9 @@ def test_card_has_the_whole_long_argument_and_question(length: int) -> None:
     card = get_card(approval(arguments={"note": "x" * length}))
     assert card.fields[0].value == "x" * length
     assert not card.is_truncated
-    asked = get_card(question(question="y" * length))
-    assert asked.title == f"walker asks: {'y' * length}"
-    assert not asked.is_truncated
+    question_card = get_card(question(question="y" * length))
+    assert question_card.title == f"walker asks: {'y' * length}"
+    assert not question_card.is_truncated
 
 
 def test_value_over_the_card_limit_is_truncated_and_marked() -> None:
@@ -101,7 +101,7 @@ def test_card_of_a_kept_open_request_has_no_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settled", "words"),
+    ("settled", "text"),
     [
         (approval(status="expired"), "no answer in time"),
         (approval(status="superseded"), "withdrawn, or replaced by a new instruction"),
@@ -109,27 +109,29 @@ def test_card_of_a_kept_open_request_has_no_deadline() -> None:
         (approval(status="approved"), "approved"),
     ],
 )
-def test_card_describes_an_end_without_an_answer(settled: Request, words: str) -> None:
-    assert describe_request_outcome(settled) == words
-    assert render_card(settled).text.endswith(f"[ABCDE] {words}")
+def test_card_describes_an_end_without_an_answer(settled: Request, text: str) -> None:
+    assert describe_request_outcome(settled) == text
+    assert render_card(settled).text.endswith(f"[ABCDE] {text}")
 
 
 @pytest.mark.parametrize(
-    ("decision", "said", "words"),
+    ("decision", "answer_fields", "text"),
     [
         ("approve", {}, "approved by bob (web)"),
         ("deny", {"comment": "not on\nFriday"}, "denied by bob (web): not on\\nFriday"),
         ("deny", {"comment": "x" * 400}, f"denied by bob (web): {'x' * 300}… (400 characters in all)"),
     ],
 )
-def test_settled_card_says_who_decided_where_and_why(decision: str, said: dict, words: str) -> None:
-    assert describe_request_outcome(settled_request(approval(), decision, **said)) == words
+def test_settled_card_says_who_decided_where_and_why(decision: str, answer_fields: dict, text: str) -> None:
+    assert describe_request_outcome(settled_request(approval(), decision, **answer_fields)) == text
 
 
 def test_settled_card_names_all_approvers_and_who_entered_it() -> None:
-    two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
-    first = evaluate_answer(approval(two), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW).answer
-    assert describe_request_outcome(settled_request(approval(two, answers=(first,)), "approve")) == (
+    two_approvals = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
+    first = evaluate_answer(
+        approval(two_approvals), answer("approve", CAROL, entered_by=ALICE), people=PEOPLE, now=NOW
+    ).answer
+    assert describe_request_outcome(settled_request(approval(two_approvals, answers=(first,)), "approve")) == (
         "approved by carol (entered by alice), then bob (web)"
     )
 
@@ -142,14 +144,14 @@ def test_card_of_an_answered_question_shows_the_answer() -> None:
 
 
 def test_uncounted_answer_is_not_shown_as_the_decision() -> None:
-    refused = evaluate_answer(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).answer
-    settled = settled_request(approval(answers=(refused,)), "approve")
-    later = settled.model_copy(update={"answers": (*settled.answers, refused)})
+    rejected_answer = evaluate_answer(approval(), answer("approve", ALICE), people=PEOPLE, now=NOW).answer
+    settled = settled_request(approval(answers=(rejected_answer,)), "approve")
+    later = settled.model_copy(update={"answers": (*settled.answers, rejected_answer)})
     assert describe_request_outcome(later) == "approved by bob (web)"
 
 
 @pytest.mark.parametrize(
-    ("asked", "choices"),
+    ("request_", "choices"),
     [
         (question(), ()),
         (question(format="yes_no"), ("yes", "no")),
@@ -157,8 +159,8 @@ def test_uncounted_answer_is_not_shown_as_the_decision() -> None:
         (question(format="multiple_choice", choices=("here",)), ("here",)),
     ],
 )
-def test_card_shows_the_allowed_answers(asked: Request, choices: tuple[str, ...]) -> None:
-    assert allowed_choices(asked) == choices
+def test_card_shows_the_allowed_answers(request_: Request, choices: tuple[str, ...]) -> None:
+    assert allowed_choices(request_) == choices
 
 
 @given(st.dictionaries(st.sampled_from(["where", "note", "why"]), st.text()), st.text())
@@ -175,6 +177,6 @@ def get_card(request: Request) -> Card:
     return card
 
 
-def settled_request(request: Request, decision: str, ask: ApprovalTerms = RELEASE_TERMS, **said) -> Request:
-    judgement = evaluate_answer(request, answer(decision, BOB, **said), people=PEOPLE, now=NOW)
-    return request.model_copy(update={"status": judgement.status, "answers": (*request.answers, judgement.answer)})
+def settled_request(request: Request, decision: str, ask: ApprovalTerms = RELEASE_TERMS, **answer_fields) -> Request:
+    evaluation = evaluate_answer(request, answer(decision, BOB, **answer_fields), people=PEOPLE, now=NOW)
+    return request.model_copy(update={"status": evaluation.status, "answers": (*request.answers, evaluation.answer)})

@@ -13,7 +13,7 @@ from agents.errors import ConfigurationError
 from agents.registry import LOADED_AGENTS, LoadedAgent, load_agents
 from agents.tools import Tool, ToolContext, ToolResult, tool
 
-HERE = Path(__file__).name
+THIS_FILE = Path(__file__).name
 
 
 @tool(effect="read")
@@ -32,7 +32,7 @@ def agent(name: str = "ops", *tools: Tool, **changed: object) -> Agent:
     return Agent(**{"name": name, "purpose": "", "instructions": "", "tools": tools, **changed})
 
 
-def found(*agents: Agent) -> list[str]:
+def find_issues(*agents: Agent) -> list[str]:
     return [str(issue) for issue in check_agents([LoadedAgent(f"{one.name}.py", one) for one in agents])]
 
 
@@ -42,12 +42,14 @@ def test_shipped_agents_have_no_mistakes() -> None:
 
 def test_duplicate_names_of_agents_and_tools_are_reported() -> None:
     other = tool(effect="read")(look.run)
-    assert found(agent("ops"), agent("ops")) == ["ops.py: agent ops: another agent has this name; rename one of them"]
-    (within,) = found(agent("ops", look, look))
+    assert find_issues(agent("ops"), agent("ops")) == [
+        "ops.py: agent ops: another agent has this name; rename one of them"
+    ]
+    (within,) = find_issues(agent("ops", look, look))
     assert "tool look: agent ops has two tools of this name" in within
-    (across,) = found(agent("ops", look), agent("dev", other))
+    (across,) = find_issues(agent("ops", look), agent("dev", other))
     assert "tool look: a tool of another agent has this name" in across
-    assert found(agent("ops", look), agent("dev", look)) == []
+    assert find_issues(agent("ops", look), agent("dev", look)) == []
 
 
 def test_invalid_delegates_and_prefetch_are_reported() -> None:
@@ -58,7 +60,7 @@ def test_invalid_delegates_and_prefetch_are_reported() -> None:
         raise NotImplementedError
 
     one = agent("ops", look, push, shove, asks=one.asks, prefetch=one.prefetch)
-    assert [line.partition("agent ops: ")[2].partition(";")[0] for line in found(one, agent("dev"))] == [
+    assert [line.partition("agent ops: ")[2].partition(";")[0] for line in find_issues(one, agent("dev"))] == [
         "`asks` names the agent itself",
         "`asks` names dpeloy, which is not an agent",
         "`prefetch` names lok, which is not a tool of this agent",
@@ -67,10 +69,10 @@ def test_invalid_delegates_and_prefetch_are_reported() -> None:
     ]
 
 
-def declare(function: Callable[..., object]) -> list[str]:
+def find_tool_issues(function: Callable[..., object]) -> list[str]:
     """Return the messages about a tool, without their place, which is the line of the function."""
-    lines = found(agent("ops", tool(effect="read")(function)))
-    assert all(f"{HERE}:{function.__code__.co_firstlineno}: tool {function.__name__}: " in line for line in lines)
+    lines = find_issues(agent("ops", tool(effect="read")(function)))
+    assert all(f"{THIS_FILE}:{function.__code__.co_firstlineno}: tool {function.__name__}: " in line for line in lines)
     return [line.partition(f"tool {function.__name__}: ")[2] for line in lines]
 
 
@@ -78,7 +80,7 @@ def test_all_mistakes_of_a_tool_function_are_reported() -> None:
     def bad(environment: str, tag, other: object(), *rest: str) -> str:
         raise NotImplementedError
 
-    messages = declare(bad)
+    messages = find_tool_issues(bad)
     assert messages[0] == "its first parameter must be the context; write `context: ToolContext` before the arguments"
     assert messages[1] == "parameter `tag` has no annotation; give it a type, like `tag: str`"
     assert messages[2].startswith("parameter `other` cannot be an argument: ")
@@ -90,14 +92,14 @@ def test_unresolvable_annotation_is_reported() -> None:
     def bad(context: ToolContext, where: "Nowhere") -> ToolResult:  # noqa: F821
         raise NotImplementedError
 
-    assert declare(bad) == ["its annotations cannot be read: name 'Nowhere' is not defined"]
+    assert find_tool_issues(bad) == ["its annotations cannot be read: name 'Nowhere' is not defined"]
 
 
 def test_tool_with_an_unsupported_schema_is_reported() -> None:
     def bad(context: ToolContext, pairs: dict[str, str]) -> ToolResult:
         raise NotImplementedError
 
-    assert declare(bad) == ["pairs: an object with any keys; use a list of pairs instead"]
+    assert find_tool_issues(bad) == ["pairs: an object with any keys; use a list of pairs instead"]
 
 
 def test_missing_context_and_reserved_names_are_reported() -> None:
@@ -107,17 +109,17 @@ def test_missing_context_and_reserved_names_are_reported() -> None:
     def extend_budget(context: ToolContext, intent: str) -> ToolResult:
         raise NotImplementedError
 
-    assert [message.partition(";")[0] for message in declare(done_for_now)] == [
+    assert [message.partition(";")[0] for message in find_tool_issues(done_for_now)] == [
         "its first parameter must be the context",
         "this is the name of a step",
     ]
-    assert [message.partition(";")[0] for message in declare(extend_budget)] == [
+    assert [message.partition(";")[0] for message in find_tool_issues(extend_budget)] == [
         "this is the name of a tool of Handrail itself",
         "an argument cannot be named intent",
     ]
 
 
-COMMANDS = [
+INVALID_COMMANDS = [
     ('say = ["go"]', '{ intent = "lok" }', "step.intent: 'lok' is not a tool of agent ops or a step; known: look"),
     ('say = ["go"]', "{ limit = 1 }", "step.intent: None is not a tool of agent ops or a step"),
     ('say = ["go"]', '{ intent = "look", limt = 1 }', "step.limt: look has no argument limt; it has: limit"),
@@ -163,13 +165,15 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("say", "step", "message"), COMMANDS, ids=[message[:40] for *_, message in COMMANDS])
+@pytest.mark.parametrize(
+    ("say", "step", "message"), INVALID_COMMANDS, ids=[message[:40] for *_, message in INVALID_COMMANDS]
+)
 def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str, step: str, message: str) -> None:
     file = tmp_path / "commands.toml"
     line = {"say[0]": 4, "answered": 5}.get(message.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
     one = agent("ops", look, push, commands=Commands.load(file), asks=("dev",))
-    assert any(one.startswith(f"{file}:{line}: commands[0].{message}") for one in found(one, agent("dev")))
+    assert any(issue.startswith(f"{file}:{line}: commands[0].{message}") for issue in find_issues(one, agent("dev")))
 
 
 @pytest.mark.parametrize(
@@ -185,16 +189,16 @@ def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str,
 def test_valid_command_passes(tmp_path: Path, say: str, step: str) -> None:
     file = tmp_path / "commands.toml"
     file.write_text(f'[[commands]]\n{say}\ndoes = "goes"\nstep = {step}\n')
-    lines = found(agent("ops", look, push, commands=Commands.load(file)))
+    lines = find_issues(agent("ops", look, push, commands=Commands.load(file)))
     assert [line for line in lines if "nothing uses the slot {tag}" not in line] == []
 
 
 def test_invalid_commands_file_is_reported_with_line_and_key(tmp_path: Path) -> None:
     file = tmp_path / "commands.toml"
     file.write_text('[[commands]]\nsay = "go"\ndoes = 5\nstep = {}\nreplay = ""\n')
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as error_info:
         Commands.load(file)
-    assert [line.partition(": Input")[0] for line in str(refused.value).splitlines()] == [
+    assert [line.partition(": Input")[0] for line in str(error_info.value).splitlines()] == [
         f"{file}:2: commands[0].say",
         f"{file}:3: commands[0].does",
         f"{file}:5: commands[0].replay: Extra inputs are not permitted",
@@ -204,7 +208,7 @@ def test_invalid_commands_file_is_reported_with_line_and_key(tmp_path: Path) -> 
         Commands.load(file)
 
 
-BROKEN = {
+BROKEN_AGENTS = {
     "raises": ("value = 1 / 0\n", "raises/__init__.py:1: cannot be imported: ZeroDivisionError: division by zero"),
     "unwritten": ("def f(:\n", "unwritten/__init__.py:1: cannot be imported: invalid syntax"),
     "nameless": ("", "nameless/__init__.py: has no AGENT; write AGENT = Agent(...)"),
@@ -229,13 +233,15 @@ BROKEN = {
 
 def test_import_failure_of_one_agent_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    for name, (source, _) in BROKEN.items():
+    for name, (source, _) in BROKEN_AGENTS.items():
         (tmp_path / f"handrail_test_{name}").mkdir()
         (tmp_path / f"handrail_test_{name}" / "__init__.py").write_text(dedent(source))
-    loaded = load_agents([*(f"handrail_test_{name}" for name in BROKEN), "agents.deploy", "handrail_test_missing"])
+    loaded = load_agents(
+        [*(f"handrail_test_{name}" for name in BROKEN_AGENTS), "agents.deploy", "handrail_test_missing"]
+    )
     assert [one.agent.name for one in loaded if one.agent] == ["deploy"]
     messages = [str(issue) for issue in check_agents(loaded)]
-    for name, (_, expected) in BROKEN.items():
+    for name, (_, expected) in BROKEN_AGENTS.items():
         assert any(expected.removeprefix(name) in line and f"handrail_test_{name}" in line for line in messages), (
             messages
         )

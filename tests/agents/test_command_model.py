@@ -86,8 +86,8 @@ AGENT = Agent(
     tools=(ship, list_ships),
     commands=Commands.parse(COMMANDS),
 )
-SHIP = CallTool(tool="ship", arguments={"version": "v1", "place": "sea"})
-LIST = CallTool(tool="list_ships", arguments={"limit": 2})
+SHIP_CALL = CallTool(tool="ship", arguments={"version": "v1", "place": "sea"})
+LIST_CALL = CallTool(tool="list_ships", arguments={"limit": 2})
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def offline_thread() -> Conversation:
     return Conversation(AGENT, CommandModel())
 
 
-def helped_by(*steps: DoneForNow | CallTool | RequestHumanInput) -> tuple[Conversation, ScriptedModel]:
+def thread_with_fallback(*steps: DoneForNow | CallTool | RequestHumanInput) -> tuple[Conversation, ScriptedModel]:
     """Return a thread with a fallback model behind the commands."""
     fallback = ScriptedModel(*steps)
     return Conversation(AGENT, CommandModel(fallback)), fallback
@@ -111,13 +111,13 @@ async def test_command_gives_its_step_without_tokens(offline_thread: Conversatio
     completion = await offline_thread.run_model()
 
     assert (completion.outcome, completion.model, completion.usage) == (CompletionOutcome.OK, "commands", None)
-    assert completion.step == SHIP
+    assert completion.step == SHIP_CALL
 
 
 async def test_number_slot_reaches_the_tool_as_a_number(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
 
-    assert await offline_thread.next_step() == LIST
+    assert await offline_thread.next_step() == LIST_CALL
 
 
 async def test_every_kind_of_step_can_be_a_command(offline_thread: Conversation) -> None:
@@ -132,10 +132,12 @@ async def test_every_kind_of_step_can_be_a_command(offline_thread: Conversation)
 
 
 async def test_command_with_an_invalid_argument_gets_the_reason(offline_thread: Conversation) -> None:
-    broken = Commands.parse(
+    invalid_commands = Commands.parse(
         '[[commands]]\nsay = ["list {n}"]\ndoes = "x"\nstep = {intent = "list_ships", limit = "{n}"}'
     )
-    offline_thread.agent = Agent(name="harbour", purpose="", instructions="", tools=(list_ships,), commands=broken)
+    offline_thread.agent = Agent(
+        name="harbour", purpose="", instructions="", tools=(list_ships,), commands=invalid_commands
+    )
     offline_thread.post_message("list many")
 
     assert (
@@ -148,7 +150,7 @@ async def test_prefetched_result_is_not_a_command_result(offline_thread: Convers
     offline_thread.post_message("ship v1 to sea")
     offline_thread.prefetch("list_ships", "the Argo")
 
-    assert await offline_thread.next_step() == SHIP
+    assert await offline_thread.next_step() == SHIP_CALL
 
 
 async def test_prefetched_result_is_not_in_the_reply(offline_thread: Conversation) -> None:
@@ -167,14 +169,14 @@ async def test_answer_completes_the_command_that_asked(offline_thread: Conversat
 
     offline_thread.answer_request("answer", text="sea")
 
-    assert await offline_thread.next_step() == SHIP
+    assert await offline_thread.next_step() == SHIP_CALL
 
 
 async def test_answer_given_as_a_message_completes_it_once(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1")
     await offline_thread.next_step()
     offline_thread.post_message("Sea")
-    assert await offline_thread.next_step() == SHIP
+    assert await offline_thread.next_step() == SHIP_CALL
 
     offline_thread.answer_request("approve")
     offline_thread.succeed_tool("done", {"hour": 9})
@@ -187,7 +189,7 @@ async def test_answer_that_is_a_command_runs_that_command(offline_thread: Conver
     await offline_thread.next_step()
     offline_thread.post_message("list 2 ships")
 
-    assert await offline_thread.next_step() == LIST
+    assert await offline_thread.next_step() == LIST_CALL
 
     offline_thread.succeed_tool("the Argo")
     assert await offline_thread.run_model_to_reply() == "the Argo"
@@ -202,7 +204,7 @@ async def test_unknown_answer_gets_the_list_of_commands(offline_thread: Conversa
 
 
 async def test_unknown_answer_goes_to_the_fallback_model() -> None:
-    thread, fallback = helped_by(DoneForNow(message="It is sunny."))
+    thread, fallback = thread_with_fallback(DoneForNow(message="It is sunny."))
     thread.post_message("tell me more")
     await thread.next_step()
     thread.post_message("the weather")
@@ -219,7 +221,7 @@ async def partial_replies(thread: Conversation, text: str) -> list[str]:
 
 
 async def test_fallback_model_streams_its_reply() -> None:
-    thread, _ = helped_by(DoneForNow(message="It is sunny."))
+    thread, _ = thread_with_fallback(DoneForNow(message="It is sunny."))
 
     assert await partial_replies(thread, "how is the weather?") == ["It", "It is", "It is sunny."]
 
@@ -269,7 +271,7 @@ async def test_comment_while_a_command_runs_changes_nothing(offline_thread: Conv
 
 
 async def test_comment_while_a_command_runs_goes_to_the_fallback() -> None:
-    thread, fallback = helped_by(DoneForNow(message="The Argo, and yes, it floats."))
+    thread, fallback = thread_with_fallback(DoneForNow(message="The Argo, and yes, it floats."))
     thread.post_message("list 2 ships")
     await thread.run_model()
     thread.post_message("do they float?")
@@ -295,7 +297,7 @@ async def test_commands_sent_while_one_runs_all_run_and_reply(offline_thread: Co
 
 
 @pytest.mark.parametrize(
-    ("end", "reply"),
+    ("end_request", "reply"),
     [
         (lambda thread: thread.answer_request("deny"), "Not done: bob denied it."),
         (
@@ -305,13 +307,13 @@ async def test_commands_sent_while_one_runs_all_run_and_reply(offline_thread: Co
     ],
 )
 async def test_command_during_an_approval_runs_after_the_decision(
-    offline_thread: Conversation, end: Callable[[Conversation], None], reply: str
+    offline_thread: Conversation, end_request: Callable[[Conversation], None], reply: str
 ) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.post_message("list 2 ships")
-    end(offline_thread)
-    assert await offline_thread.next_step() == LIST
+    end_request(offline_thread)
+    assert await offline_thread.next_step() == LIST_CALL
     offline_thread.succeed_tool("the Argo")
 
     assert await offline_thread.run_model_to_reply() == f"{reply}\n\nthe Argo"
@@ -376,7 +378,7 @@ async def test_denial_is_reported_with_name_and_reason(offline_thread: Conversat
 
 
 async def test_denial_without_a_reason_needs_no_model() -> None:
-    thread, fallback = helped_by()
+    thread, fallback = thread_with_fallback()
     thread.post_message("ship v1 to sea")
     await thread.run_model()
     thread.answer_request("deny")
@@ -386,7 +388,7 @@ async def test_denial_without_a_reason_needs_no_model() -> None:
 
 
 async def test_denial_with_a_reason_goes_to_the_fallback() -> None:
-    thread, fallback = helped_by(DoneForNow(message="I will try the moon."))
+    thread, fallback = thread_with_fallback(DoneForNow(message="I will try the moon."))
     thread.post_message("ship v1 to sea")
     await thread.run_model()
     thread.answer_request("deny", comment="rather the moon")
@@ -457,7 +459,9 @@ async def test_unknown_correction_withdraws_the_open_request(offline_thread: Con
 
 
 async def test_unknown_correction_goes_to_the_fallback() -> None:
-    thread, fallback = helped_by(SHIP.model_copy(update={"arguments": {"version": "v2", "place": "sea"}}))
+    thread, fallback = thread_with_fallback(
+        SHIP_CALL.model_copy(update={"arguments": {"version": "v2", "place": "sea"}})
+    )
     thread.post_message("ship v1 to sea")
     await thread.run_model()
     thread.post_message("actually, v2 instead")
@@ -474,15 +478,15 @@ async def test_end_of_a_wait_is_reported(offline_thread: Conversation) -> None:
     assert await offline_thread.run_model_to_reply() == "The wait is over: tea"
 
 
-@pytest.mark.parametrize("looked", ["ran", "did not run"])
-async def test_persons_outcome_answer_is_reported(offline_thread: Conversation, looked: str) -> None:
+@pytest.mark.parametrize("outcome", ["ran", "did not run"])
+async def test_persons_outcome_answer_is_reported(offline_thread: Conversation, outcome: str) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.answer_request("approve")
     offline_thread.lose_tool_outcome()
-    offline_thread.answer_request("answer", text=looked)
+    offline_thread.answer_request("answer", text=outcome)
 
-    assert await offline_thread.run_model_to_reply() == f"bob checked ship: {looked}."
+    assert await offline_thread.run_model_to_reply() == f"bob checked ship: {outcome}."
 
 
 async def test_rerun_call_is_reported_by_its_result(offline_thread: Conversation) -> None:
@@ -519,8 +523,8 @@ async def test_unknown_text_gets_the_list_of_commands(offline_thread: Conversati
 
 
 async def test_agent_without_commands_asks_for_a_model() -> None:
-    mute = Agent(name="mute", purpose="Listens.", instructions="", tools=())
-    thread = Conversation(mute, CommandModel())
+    without_commands = Agent(name="mute", purpose="Listens.", instructions="", tools=())
+    thread = Conversation(without_commands, CommandModel())
     thread.post_message("hello")
 
     assert (
@@ -529,7 +533,7 @@ async def test_agent_without_commands_asks_for_a_model() -> None:
 
 
 async def test_unknown_text_goes_to_the_fallback_unchanged() -> None:
-    thread, fallback = helped_by(DoneForNow(message="La la la."))
+    thread, fallback = thread_with_fallback(DoneForNow(message="La la la."))
     thread.post_message("sing me a song")
 
     completion = await thread.run_model()
@@ -539,11 +543,11 @@ async def test_unknown_text_goes_to_the_fallback_unchanged() -> None:
 
 
 async def test_command_with_an_invalid_argument_goes_to_the_fallback() -> None:
-    thread, fallback = helped_by(DoneForNow(message="How many is many?"))
-    broken = Commands.parse(
+    thread, fallback = thread_with_fallback(DoneForNow(message="How many is many?"))
+    invalid_commands = Commands.parse(
         '[[commands]]\nsay = ["list {n}"]\ndoes = "x"\nstep = {intent = "list_ships", limit = "{n}"}'
     )
-    thread.agent = Agent(name="harbour", purpose="", instructions="", tools=(list_ships,), commands=broken)
+    thread.agent = Agent(name="harbour", purpose="", instructions="", tools=(list_ships,), commands=invalid_commands)
     thread.post_message("list many")
 
     assert await thread.run_model_to_reply() == "How many is many?"
@@ -551,7 +555,7 @@ async def test_command_with_an_invalid_argument_goes_to_the_fallback() -> None:
 
 
 async def test_fallback_finishes_the_work_it_began() -> None:
-    thread, fallback = helped_by(LIST, DoneForNow(message="Two ships."))
+    thread, fallback = thread_with_fallback(LIST_CALL, DoneForNow(message="Two ships."))
     thread.post_message("how many ships are there?")
     await thread.run_model()
     thread.post_message("list 4 ships")
@@ -562,7 +566,7 @@ async def test_fallback_finishes_the_work_it_began() -> None:
 
 
 async def test_command_runs_after_a_reply_of_the_fallback() -> None:
-    thread, fallback = helped_by(SHIP)
+    thread, fallback = thread_with_fallback(SHIP_CALL)
     thread.post_message("send the first one out to sea")
     await thread.run_model()
     thread.post_message("ship v1")
@@ -575,7 +579,7 @@ async def test_command_runs_after_a_reply_of_the_fallback() -> None:
 
 
 async def test_answer_to_the_fallbacks_question_goes_to_the_fallback() -> None:
-    thread, fallback = helped_by(RequestHumanInput(question="How many?"), DoneForNow(message="I see."))
+    thread, fallback = thread_with_fallback(RequestHumanInput(question="How many?"), DoneForNow(message="I see."))
     thread.post_message("show me some")
     await thread.run_model()
     thread.post_message("list 2 ships")
@@ -585,7 +589,7 @@ async def test_answer_to_the_fallbacks_question_goes_to_the_fallback() -> None:
 
 
 async def test_failed_fallback_is_called_again() -> None:
-    thread, fallback = helped_by(DoneForNow(message="La la la."))
+    thread, fallback = thread_with_fallback(DoneForNow(message="La la la."))
     thread.post_message("sing me a song")
     thread.reject_step(CompletionOutcome.TIMEOUT, "scripted")
 
@@ -598,13 +602,13 @@ async def test_custom_help_command_overrides_builtin(offline_thread: Conversatio
     offline_thread.ask_for_help()
     offline_thread.answer_request("answer", text="list 2 ships")
 
-    assert await offline_thread.next_step() == LIST
+    assert await offline_thread.next_step() == LIST_CALL
 
 
 async def test_budget_extension_does_not_change_the_next_step(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     offline_thread.extend_budget()
-    assert await offline_thread.next_step() == LIST
+    assert await offline_thread.next_step() == LIST_CALL
 
     offline_thread.succeed_tool("the Argo")
     offline_thread.extend_budget()
@@ -684,7 +688,7 @@ def possible_actions(thread: Conversation, text: str) -> dict[str, Callable[[], 
     return possible
 
 
-async def play(thread: Conversation, actions: list[tuple[str, str]]) -> None:
+async def perform_actions(thread: Conversation, actions: list[tuple[str, str]]) -> None:
     """Do the possible actions in order, and skip the others."""
     for action, text in actions:
         if action == "run_model" and any(isinstance(work, CallModel) for work in next_work(thread.state)):
@@ -696,7 +700,7 @@ async def play(thread: Conversation, actions: list[tuple[str, str]]) -> None:
 @given(st.lists(st.tuples(action_names, texts), max_size=60))
 async def test_commands_have_a_step_in_any_history(actions: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
-    await play(thread, actions)
+    await perform_actions(thread, actions)
 
     thread.state = thread.state.model_copy(update={"needs_model": True})
     completion = await thread.run_model()
@@ -709,10 +713,12 @@ async def test_commands_have_a_step_in_any_history(actions: list[tuple[str, str]
 @given(st.lists(st.tuples(action_names, texts), max_size=40))
 async def test_thread_comes_to_rest_when_requests_are_approved(actions: list[tuple[str, str]]) -> None:
     thread = Conversation(AGENT, CommandModel())
-    await play(thread, [("send", "hello"), *actions])
+    await perform_actions(thread, [("send", "hello"), *actions])
 
     for _ in range(20 * len(actions) + 20):
-        await play(thread, [(action, "4") for action in ("run_model", "end_wait", "approve", "answer", "succeed")])
+        await perform_actions(
+            thread, [(action, "4") for action in ("run_model", "end_wait", "approve", "answer", "succeed")]
+        )
 
     assert thread.state.status == "done"
 

@@ -81,7 +81,7 @@ def office() -> Conversation:
     return Conversation(OFFICE, CommandModel(), others=(HARBOUR, WEATHER))
 
 
-def helped_by(*steps: Any) -> Conversation:
+def thread_with_fallback(*steps: Any) -> Conversation:
     return Conversation(OFFICE, CommandModel(ScriptedModel(*steps)), others=(HARBOUR, WEATHER))
 
 
@@ -187,7 +187,7 @@ async def test_two_commands_run_in_their_own_agents(office: Conversation) -> Non
 
 
 async def test_fallback_handles_an_unknown_delegated_message() -> None:
-    office = helped_by(DoneForNow(message="I cannot sing."))
+    office = thread_with_fallback(DoneForNow(message="I cannot sing."))
     office.post_message("whistle")
     await office.next_step()
     assert await office.next_step() == DoneForNow(message="I cannot sing.")
@@ -195,7 +195,7 @@ async def test_fallback_handles_an_unknown_delegated_message() -> None:
 
 
 async def test_fallback_can_delegate_with_a_commands_text() -> None:
-    office = helped_by(AskAgent(agent="harbour", message="look"), DoneForNow(message="There is a sail."))
+    office = thread_with_fallback(AskAgent(agent="harbour", message="look"), DoneForNow(message="There is a sail."))
     office.post_message("what can you see from the window?")
     await office.next_step()
     assert await office.next_step() == CallTool(tool="look", arguments={})
@@ -265,7 +265,7 @@ async def test_expired_delegate_approval_is_reported_at_the_next_message(
 
 
 async def test_rejected_model_answer_belongs_to_its_agent() -> None:
-    office = helped_by(DoneForNow(message="Better."))
+    office = thread_with_fallback(DoneForNow(message="Better."))
     office.post_message("whistle")
     await office.next_step()
     office.reject_step(CompletionOutcome.INVALID, "m")
@@ -287,5 +287,5 @@ async def test_reply_is_never_empty_after_history_is_dropped(keep: int) -> None:
 
 
 @given(random_histories(max_moves=60))
-def test_any_history_gives_a_command_history(walk: Any) -> None:
-    assert command_history(walk.state, walk.agent.commands).last_event in (None, *walk.state.history)
+def test_any_history_gives_a_command_history(history: Any) -> None:
+    assert command_history(history.state, history.agent.commands).last_event in (None, *history.state.history)

@@ -10,9 +10,9 @@ from agents.commands import MAX_COMMAND_LENGTH, Command, Commands, fill_slots, n
 from agents.errors import ConfigurationError
 from agents.registry import AGENTS
 
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
-LITERALS = st.from_regex(r"[a-zA-Zäöü'(){}\[\].*+^$|\\-]{1,8}", fullmatch=True).filter(lambda w: "{" not in w)
-POLITENESS = ["please", "could you", "can you", "hey", "hi", "Hey,", "hi, can you please"]
+SLOT_VALUES = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
+PATTERN_WORDS = st.from_regex(r"[a-zA-Zäöü'(){}\[\].*+^$|\\-]{1,8}", fullmatch=True).filter(lambda w: "{" not in w)
+POLITE_PREFIXES = ["please", "could you", "can you", "hey", "hi", "Hey,", "hi, can you please"]
 
 
 def command(*say: str, **step: object) -> Command:
@@ -23,7 +23,7 @@ def commands(*of: Command) -> Commands:
     return Commands(commands=of)
 
 
-DEPLOY = commands(
+DEPLOY_COMMANDS = commands(
     command(
         "deploy {tag} to {environment}", "ship {tag} to {environment}", intent="push", tag="{tag}", to="{environment}"
     ),
@@ -46,7 +46,7 @@ DEPLOY = commands(
     ],
 )
 def test_matched_text_gives_a_step_with_typed_values(text: str, step: dict) -> None:
-    match = DEPLOY.match(text)
+    match = DEPLOY_COMMANDS.match(text)
     assert match is not None
     assert match.step == step
 
@@ -71,7 +71,7 @@ def test_matched_text_gives_a_step_with_typed_values(text: str, step: dict) -> N
     ],
 )
 def test_partial_match_is_not_a_command(text: str) -> None:
-    assert DEPLOY.match(text) is None
+    assert DEPLOY_COMMANDS.match(text) is None
 
 
 def test_first_matching_command_wins() -> None:
@@ -80,10 +80,10 @@ def test_first_matching_command_wins() -> None:
     assert commands(second, first).match("go home").command is second
 
 
-@pytest.mark.parametrize("before", POLITENESS)
+@pytest.mark.parametrize("before", POLITE_PREFIXES)
 @pytest.mark.parametrize("after", ["", ".", "!", "?", " ...", "?!"])
 def test_polite_prefixes_and_punctuation_are_ignored(before: str, after: str) -> None:
-    match = DEPLOY.match(f"{before} list commits{after}")
+    match = DEPLOY_COMMANDS.match(f"{before} list commits{after}")
     assert match is not None
     assert match.step["limit"] == 10
 
@@ -104,7 +104,7 @@ def test_normalize_removes_prefixes_and_punctuation(text: str, expected: str) ->
     assert normalize(text) == expected
 
 
-@given(st.text() | st.lists(st.sampled_from([*POLITENESS, " ", ".", "!", "go", ","])).map(" ".join))
+@given(st.text() | st.lists(st.sampled_from([*POLITE_PREFIXES, " ", ".", "!", "go", ","])).map(" ".join))
 def test_normalize_is_idempotent(text: str) -> None:
     once = normalize(text)
     assert normalize(once) == once
@@ -112,7 +112,9 @@ def test_normalize_is_idempotent(text: str) -> None:
     assert "  " not in once
 
 
-patterns = st.lists(st.tuples(LITERALS, st.booleans(), WORDS, st.integers(0, 10**15 - 1)), min_size=1, max_size=4)
+patterns = st.lists(
+    st.tuples(PATTERN_WORDS, st.booleans(), SLOT_VALUES, st.integers(0, 10**15 - 1)), min_size=1, max_size=4
+)
 
 
 @given(patterns)
@@ -136,7 +138,7 @@ def test_any_text_matches_a_command_or_none(text: str) -> None:
 
 @given(st.text(st.sampled_from("0123456789 list commits٣"), max_size=40))
 def test_number_slots_match_only_exact_json_numbers(text: str) -> None:
-    match = DEPLOY.match(f"list {text} commits")
+    match = DEPLOY_COMMANDS.match(f"list {text} commits")
     assert match is None or abs(match.step["limit"]) < 2**53
 
 
@@ -178,7 +180,7 @@ def test_empty_file_has_no_commands() -> None:
     assert Commands.parse("").match("anything") is None
 
 
-WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
+VALID_COMMAND = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
 
 
 @pytest.mark.parametrize(
@@ -186,12 +188,12 @@ WHOLE = 'say = ["go"]\ndoes = "goes"\nstep = { intent = "go" }\n'
     [
         ("[[commands]\n", "line 1"),
         ("x = 1", "x"),
-        ("[[command]]\n" + WHOLE, "command"),
-        ("[[commands]]\n" + WHOLE + "unknown = 1", "commands.0.unknown"),
-        ("[[commands]]\n" + WHOLE.replace('["go"]', "[]"), "commands.0.say"),
-        ("[[commands]]\n" + WHOLE.replace('["go"]', '"go"'), "commands.0.say"),
-        ("[[commands]]\n" + WHOLE.replace('"goes"', "5"), "commands.0.does"),
-        ("[[commands]]\n" + WHOLE.replace("step", "steps"), "commands.0.step"),
+        ("[[command]]\n" + VALID_COMMAND, "command"),
+        ("[[commands]]\n" + VALID_COMMAND + "unknown = 1", "commands.0.unknown"),
+        ("[[commands]]\n" + VALID_COMMAND.replace('["go"]', "[]"), "commands.0.say"),
+        ("[[commands]]\n" + VALID_COMMAND.replace('["go"]', '"go"'), "commands.0.say"),
+        ("[[commands]]\n" + VALID_COMMAND.replace('"goes"', "5"), "commands.0.does"),
+        ("[[commands]]\n" + VALID_COMMAND.replace("step", "steps"), "commands.0.step"),
         ("commands = 5", "commands"),
         ("x = " + "9" * 5000, ""),
         ("x = " + "[" * 5000, ""),
@@ -204,7 +206,7 @@ def test_parse_error_names_the_place(toml: str, expected: str) -> None:
     assert expected in str(error.value)
 
 
-@given(st.text() | st.text(st.sampled_from('[]{}="\ncommandssaystep1.-:T')) | st.text().map(WHOLE.__add__))
+@given(st.text() | st.text(st.sampled_from('[]{}="\ncommandssaystep1.-:T')) | st.text().map(VALID_COMMAND.__add__))
 def test_any_text_is_commands_or_a_configuration_error(text: str) -> None:
     try:
         read = Commands.parse(text)
@@ -223,9 +225,9 @@ def test_shipped_patterns_have_all_slots_of_their_step(agent) -> None:
 
 @pytest.mark.parametrize("separator", ["/", "-", ", then "])
 def test_slot_ends_at_the_text_after_it(separator: str) -> None:
-    found = commands(command(f"open {{first}}{separator}{{second}}", intent="open")).match(f"open one{separator}two")
-    assert found is not None
-    assert found.values == {"first": "one", "second": "two"}
+    match = commands(command(f"open {{first}}{separator}{{second}}", intent="open")).match(f"open one{separator}two")
+    assert match is not None
+    assert match.values == {"first": "one", "second": "two"}
 
 
 def test_adjacent_slots_are_rejected() -> None:
@@ -234,5 +236,5 @@ def test_adjacent_slots_are_rejected() -> None:
 
 
 def test_message_above_the_length_limit_is_not_a_command() -> None:
-    assert DEPLOY.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 21)} to production") is not None
-    assert DEPLOY.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 20)} to production") is None
+    assert DEPLOY_COMMANDS.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 21)} to production") is not None
+    assert DEPLOY_COMMANDS.match(f"deploy {'v' * (MAX_COMMAND_LENGTH - 20)} to production") is None

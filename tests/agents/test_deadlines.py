@@ -37,17 +37,16 @@ from tests.agents.factories import (
     thread_with_approval,
 )
 from tests.harness.people import ALICE
-from tests.histories import PEOPLE, PHONE, RandomHistory, random_histories
-from tests.histories import PEOPLE as WALKERS
+from tests.histories import CAROL_PHONE, PEOPLE, RandomHistory, random_histories
 
 ALICE_AT_TERMINAL = Address("terminal:alice")
 MICROSECOND = timedelta(microseconds=1)
-ONCALL = Address("role:oncall")
-LADDER = RELEASE_TERMS.model_copy(
+ONCALL_ROLE = Address("role:oncall")
+REMIND_AND_ESCALATE_TERMS = RELEASE_TERMS.model_copy(
     update={
         "remind": (300, 600),
         "escalate": (
-            EscalationStep(after=450, to=ONCALL, via="sms"),
+            EscalationStep(after=450, to=ONCALL_ROLE, via="sms"),
             EscalationStep(after=900, to=Address("slack:C0OPS")),
         ),
     }
@@ -72,7 +71,7 @@ def test_running_finished_or_new_thread_has_no_deadline() -> None:
 
 
 def test_unreadable_thread_has_no_deadline() -> None:
-    state = thread_with_approval(LADDER).model_copy(update={"unreadable": "ThreadPainted"})
+    state = thread_with_approval(REMIND_AND_ESCALATE_TERMS).model_copy(update={"unreadable": "ThreadPainted"})
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
 
 
@@ -129,17 +128,17 @@ def test_on_expire_hold_pauses_the_thread_and_keeps_the_request() -> None:
     assert state.paused is not None
     assert state.paused.endswith("stays open: answer it, and the thread goes on")
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
-    after_resume = fold(after_answer(state), [ThreadResumed(at=seconds_later(3600), actor=ALICE)])
-    assert [effect.key for effect in next_work(after_resume)] == [f"tool:{after_resume.current_call.call_id}:1"]
+    resumed = fold(after_answer(state), [ThreadResumed(at=seconds_later(3600), actor=ALICE)])
+    assert [effect.key for effect in next_work(resumed)] == [f"tool:{resumed.current_call.call_id}:1"]
 
 
 def test_expired_request_gets_no_reminder() -> None:
-    assert due_steps(thread_with_approval(LADDER), seconds_later(1800)) == []
+    assert due_steps(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(1800)) == []
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 def test_answer_stops_reminders_and_escalations(decision: str) -> None:
-    state = after_answer(thread_with_approval(LADDER), decision)
+    state = after_answer(thread_with_approval(REMIND_AND_ESCALATE_TERMS), decision)
     assert next_deadline(state) is None
     assert due_events(state, seconds_later(10**6), PEOPLE) == ()
 
@@ -157,21 +156,21 @@ def test_answer_stops_reminders_and_escalations(decision: str) -> None:
     ],
 )
 def test_late_clock_reports_all_missed_deadlines(seconds: int, expected: list[tuple[str, int]]) -> None:
-    state = thread_with_approval(LADDER)
+    state = thread_with_approval(REMIND_AND_ESCALATE_TERMS)
     assert due_steps(state, seconds_later(seconds)) == expected
     assert len(due_steps(state, seconds_later(seconds) - MICROSECOND)) == len(expected) - 1
 
 
 def test_punctual_clock_reports_each_deadline_once() -> None:
-    state, seen = thread_with_approval(LADDER), []
+    state, reported = thread_with_approval(REMIND_AND_ESCALATE_TERMS), []
     for at in (seconds_later(seconds) for seconds in (300, 450, 600, 900, 1800)):
         assert next_deadline(state) == at
         assert due_events(state, at - MICROSECOND, PEOPLE) == ()
-        seen += [((at - NOW).total_seconds(), event.type) for event in due_events(state, at, PEOPLE)]
+        reported += [((at - NOW).total_seconds(), event.type) for event in due_events(state, at, PEOPLE)]
         state = after_clock(state, at)
         assert due_events(state, at, PEOPLE) == ()
     assert next_deadline(state) is None
-    assert seen == [
+    assert reported == [
         (300, "RequestReminded"),
         (450, "RequestEscalated"),
         (600, "RequestReminded"),
@@ -181,8 +180,10 @@ def test_punctual_clock_reports_each_deadline_once() -> None:
 
 
 def test_unsorted_deadlines_are_all_reported() -> None:
-    jumbled = RELEASE_TERMS.model_copy(update=ApprovalTerms(remind=(600, 60, 300)).model_dump(include={"remind"}))
-    state = thread_with_approval(jumbled)
+    unsorted_terms = RELEASE_TERMS.model_copy(
+        update=ApprovalTerms(remind=(600, 60, 300)).model_dump(include={"remind"})
+    )
+    state = thread_with_approval(unsorted_terms)
     assert next_deadline(state) == seconds_later(60)
     state = after_clock(state, seconds_later(60))
     assert next_deadline(state) == seconds_later(300)
@@ -192,10 +193,10 @@ def test_unsorted_deadlines_are_all_reported() -> None:
 def test_escalation_resolves_roles_and_keeps_plain_addresses() -> None:
     first, second = (
         e
-        for e in due_events(thread_with_approval(LADDER), seconds_later(900), PEOPLE)
+        for e in due_events(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(900), PEOPLE)
         if isinstance(e, RequestEscalated)
     )
-    assert first.to == (PHONE,)
+    assert first.to == (CAROL_PHONE,)
     assert second.to == (Address("slack:C0OPS"),)
 
 
@@ -209,7 +210,7 @@ def after_failed_deliveries(state: ThreadState) -> ThreadState:
 
 
 def test_undeliverable_card_escalates_at_once() -> None:
-    state = after_failed_deliveries(thread_with_approval(LADDER, shown_to=()))
+    state = after_failed_deliveries(thread_with_approval(REMIND_AND_ESCALATE_TERMS, shown_to=()))
     assert next_deadline(state) == NOW
     assert due_steps(state, seconds_later(1)) == [("RequestEscalated", 1)]
     further = after_failed_deliveries(after_clock(state, seconds_later(1)))
@@ -221,18 +222,18 @@ def test_undeliverable_card_escalates_at_once() -> None:
 
 def direct_recipients(state: ThreadState) -> list[tuple[Address, ...]]:
     """Return the recipients of each escalation while all deliveries fail."""
-    asked: list[tuple[Address, ...]] = []
+    recipients: list[tuple[Address, ...]] = []
     while next_deadline(state := after_failed_deliveries(state)) == NOW:
-        asked += [e.to for e in due_events(state, seconds_later(1), PEOPLE) if isinstance(e, RequestEscalated)]
+        recipients += [e.to for e in due_events(state, seconds_later(1), PEOPLE) if isinstance(e, RequestEscalated)]
         state = after_clock(state, seconds_later(1))
-    return asked
+    return recipients
 
 
 def test_undeliverable_card_goes_to_requester_and_approvers() -> None:
-    mail, web = Address("email:alice@example.com"), Address("web:bob")
+    email, web = Address("email:alice@example.com"), Address("web:bob")
     first, second = direct_recipients(thread_with_approval(shown_to=()))
-    assert first == (ALICE_AT_TERMINAL, Address("terminal:bob"), PHONE)
-    assert second == (mail, web, Address("terminal:carol"))
+    assert first == (ALICE_AT_TERMINAL, Address("terminal:bob"), CAROL_PHONE)
+    assert second == (email, web, Address("terminal:carol"))
 
 
 def test_direct_card_says_why_it_was_sent() -> None:
@@ -242,21 +243,21 @@ def test_direct_card_says_why_it_was_sent() -> None:
 
 
 def test_delivered_card_is_not_sent_directly() -> None:
-    state = after_clock(thread_with_approval(LADDER), seconds_later(900))
+    state = after_clock(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(900))
     assert next_deadline(after_failed_deliveries(state)) != NOW
 
 
 def test_direct_cards_are_limited_for_a_large_role() -> None:
     crowd = tuple(Person(key=f"p{n}", name="P", roles=("release",)) for n in range(30))
     state = after_failed_deliveries(thread_with_approval(shown_to=()))
-    (asked,) = (
+    (escalated,) = (
         e for e in due_events(state, seconds_later(1), People(members=crowd)) if isinstance(e, RequestEscalated)
     )
-    assert len(asked.to) == 10
+    assert len(escalated.to) == 10
 
 
 def test_pending_card_does_not_escalate_early() -> None:
-    assert due_steps(thread_with_approval(LADDER, shown_to=()), seconds_later(1)) == []
+    assert due_steps(thread_with_approval(REMIND_AND_ESCALATE_TERMS, shown_to=()), seconds_later(1)) == []
 
 
 def test_escalation_without_recipients_is_recorded() -> None:
@@ -270,8 +271,8 @@ def test_escalation_without_recipients_is_recorded() -> None:
 
 
 def test_reminder_goes_to_the_origin_and_escalation_to_its_address() -> None:
-    state = after_clock(thread_with_approval(LADDER), seconds_later(450))
-    assert [(m.to, m.replaces) for m in state.pending_messages] == [("terminal:alice", None), (PHONE, None)]
+    state = after_clock(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(450))
+    assert [(m.to, m.replaces) for m in state.pending_messages] == [("terminal:alice", None), (CAROL_PHONE, None)]
     assert len({m.key for m in state.pending_messages}) == 2
 
 
@@ -287,7 +288,7 @@ def after_resume(state: ThreadState) -> ThreadState:
 
 
 def test_paused_thread_still_reminds_and_expires() -> None:
-    state = after_pause(thread_with_approval(LADDER))
+    state = after_pause(thread_with_approval(REMIND_AND_ESCALATE_TERMS))
     assert next_deadline(state) == seconds_later(300)
     assert due_steps(state, seconds_later(300)) == [("RequestReminded", 1)]
     expired = after_clock(state, seconds_later(1800))
@@ -335,10 +336,10 @@ def test_delayed_work_sets_a_deadline_without_an_event() -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30), st.integers(0, 5000))
-def test_no_event_is_due_before_the_next_deadline(walk: RandomHistory, seconds: int) -> None:
-    state, now = walk.state, walk.now + timedelta(seconds=seconds)
+def test_no_event_is_due_before_the_next_deadline(history: RandomHistory, seconds: int) -> None:
+    state, now = history.state, history.now + timedelta(seconds=seconds)
     at = next_deadline(state)
     if at is None or now < at:
-        assert due_events(state, now, WALKERS) == ()
+        assert due_events(state, now, PEOPLE) == ()
     elif state.timer_at is not None or state.status != "waiting_for_time":
-        assert due_events(state, now, WALKERS) != ()
+        assert due_events(state, now, PEOPLE) != ()

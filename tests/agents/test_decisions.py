@@ -17,10 +17,10 @@ from agents.policy import ApprovalTerms, PolicyDecision
 from agents.requests import Answer, RecordedAnswer, Request
 from tests.agents.factories import NOW, RELEASE_TERMS, answer, approval, policy_decision, question
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER
-from tests.histories import PEOPLE, PHONE
+from tests.histories import CAROL_PHONE, PEOPLE
 
 MICROSECOND = timedelta(microseconds=1)
-MAIL = Address("email:alice@example.com")
+ALICE_EMAIL = Address("email:alice@example.com")
 BOBS_TERMINAL = Address("terminal:bob")
 NEW_ARGUMENTS = {"where": "production"}
 REQUESTER_REASON = "you are a requester of this, so you cannot approve it; another person must approve it"
@@ -78,13 +78,13 @@ def test_rejected_answer_has_a_reason_and_keeps_the_request_open(terms, by, deci
     assert not evaluation.answer.counted
 
 
-@pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
+@pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), ALICE_EMAIL])
 def test_requester_is_recognised_at_each_address(by: Address) -> None:
     request = approval(ApprovalTerms(roles=("*",)), requester=Address("terminal:alice"))
     assert evaluate(request, answer("approve", by)).rejection_reason == REQUESTER_REASON
 
 
-@pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), MAIL])
+@pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), ALICE_EMAIL])
 def test_requester_may_always_deny(by: Address) -> None:
     assert evaluate(approval(), answer("deny", by)).status == "denied"
 
@@ -135,8 +135,8 @@ def test_assurance_is_ordered_from_none_to_high() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        (ALICE, MAIL, True),
-        (MAIL, Address("terminal:alice"), True),
+        (ALICE, ALICE_EMAIL, True),
+        (ALICE_EMAIL, Address("terminal:alice"), True),
         (STRANGER, STRANGER, True),
         (ALICE, BOB, False),
         (STRANGER, Address("web:other"), False),
@@ -151,7 +151,7 @@ def test_is_same_person_compares_people_not_addresses(one: Address, other: Addre
 # Quorum
 
 
-def with_answers(request: Request, *answers: Answer, **more: Any) -> tuple[Request, AnswerEvaluation]:
+def add_answers(request: Request, *answers: Answer, **more: Any) -> tuple[Request, AnswerEvaluation]:
     """Return the request after these answers, and the evaluation of the last one."""
     for said in answers:
         evaluation = evaluate(request, said, **more)
@@ -162,25 +162,25 @@ def with_answers(request: Request, *answers: Answer, **more: Any) -> tuple[Reque
 
 def test_quorum_needs_different_people() -> None:
     request = approval(ApprovalTerms(roles=("release",), quorum=2))
-    once, _ = with_answers(request, answer(by=BOB))
+    once, _ = add_answers(request, answer(by=BOB))
     assert once.status == "open"
-    twice, _ = with_answers(once, answer(by=CAROL))
+    twice, _ = add_answers(once, answer(by=CAROL))
     assert (twice.status, twice.approvers) == ("approved", (BOB, CAROL))
 
 
 @pytest.mark.parametrize("other", [BOB, BOBS_TERMINAL, Address("web:bob")])
 def test_one_person_counts_once_on_all_channels(other: Address) -> None:
-    request, _ = with_answers(approval(ApprovalTerms(roles=("release",), quorum=2)), answer(by=BOB), answer(by=other))
+    request, _ = add_answers(approval(ApprovalTerms(roles=("release",), quorum=2)), answer(by=BOB), answer(by=other))
     assert (request.status, request.approvers) == ("open", (BOB,))
 
 
 def test_answer_is_recorded_under_the_person_address() -> None:
-    assert evaluate(approval(), answer(by=PHONE, assurance=Assurance.HIGH)).answer.by == CAROL
+    assert evaluate(approval(), answer(by=CAROL_PHONE, assurance=Assurance.HIGH)).answer.by == CAROL
     assert evaluate(approval(), answer(by=STRANGER)).answer.by == STRANGER
 
 
 def test_one_denial_ends_the_request_despite_approvals() -> None:
-    request, _ = with_answers(
+    request, _ = add_answers(
         approval(ApprovalTerms(roles=("release",), quorum=2)), answer(by=BOB), answer("deny", CAROL)
     )
     assert request.status == "denied"
@@ -188,8 +188,8 @@ def test_one_denial_ends_the_request_despite_approvals() -> None:
 
 def test_uncounted_answers_are_not_approvals() -> None:
     request = approval(ApprovalTerms(roles=("release",), quorum=2))
-    asked_by_many, _ = with_answers(request, answer(by=ALICE), answer(by=STRANGER), answer(by=BOB))
-    assert (asked_by_many.status, asked_by_many.approvers) == ("open", (BOB,))
+    answered, _ = add_answers(request, answer(by=ALICE), answer(by=STRANGER), answer(by=BOB))
+    assert (answered.status, answered.approvers) == ("open", (BOB,))
 
 
 # Late answers and other versions
@@ -198,9 +198,9 @@ def test_uncounted_answers_are_not_approvals() -> None:
 @pytest.mark.parametrize("status", ["approved", "denied", "answered", "expired", "superseded", "cancelled"])
 def test_settled_request_rejects_answers(status: str) -> None:
     request = approval(status=status)
-    with pytest.raises(AlreadySettled, match=f"^request ABCDE is settled: {status}$") as refused:
+    with pytest.raises(AlreadySettled, match=f"^request ABCDE is settled: {status}$") as error_info:
         evaluate(request, answer())
-    assert refused.value.details == request
+    assert error_info.value.details == request
 
 
 def test_answer_is_rejected_from_the_exact_expiry_on() -> None:
@@ -217,9 +217,9 @@ def test_kept_open_request_accepts_late_answers() -> None:
 
 
 def test_answer_to_another_version_is_rejected() -> None:
-    with pytest.raises(StaleApproval, match="The request was changed after you opened it") as refused:
+    with pytest.raises(StaleApproval, match="The request was changed after you opened it") as error_info:
         evaluate(approval(), answer(), shown_digest="e" * 64)
-    assert refused.value.details == approval()
+    assert error_info.value.details == approval()
 
 
 def test_answer_with_current_or_unknown_digest_is_accepted() -> None:
@@ -248,17 +248,19 @@ def test_question_needs_a_text(text: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "valid", "invalid", "expected"),
+    ("request_", "valid", "invalid", "expected"),
     [
         (question(choices=("here", "there")), "here", "Here", "here, there"),
         (question(format="yes_no"), "yes", "maybe", "yes, no"),
         (question(format="yes_no", choices=("ja", "nein")), "ja", "yes", "ja, nein"),
     ],
 )
-def test_question_with_choices_accepts_only_a_choice(asked: Request, valid: str, invalid: str, expected: str) -> None:
-    assert evaluate(asked, answer("answer", text=valid)).status == "answered"
+def test_question_with_choices_accepts_only_a_choice(
+    request_: Request, valid: str, invalid: str, expected: str
+) -> None:
+    assert evaluate(request_, answer("answer", text=valid)).status == "answered"
     with pytest.raises(InvalidAnswer, match=f"^request ABCDE accepts one of: {expected}$"):
-        evaluate(asked, answer("answer", text=invalid))
+        evaluate(request_, answer("answer", text=invalid))
 
 
 def test_answer_needs_a_named_person_but_no_assurance() -> None:
@@ -277,9 +279,9 @@ def test_edit_counts_as_approval_of_the_editor() -> None:
 
 
 def test_edit_cancels_earlier_approvals() -> None:
-    two = ApprovalTerms(roles=("release",), quorum=2)
-    request, _ = with_answers(approval(two), answer(by=CAROL))
-    evaluation = evaluate(request, answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(two))
+    two_approvals = ApprovalTerms(roles=("release",), quorum=2)
+    request, _ = add_answers(approval(two_approvals), answer(by=CAROL))
+    evaluation = evaluate(request, answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(two_approvals))
     assert evaluation.status == "open"
 
 
@@ -292,16 +294,16 @@ def test_edit_is_evaluated_by_the_terms_of_the_new_arguments() -> None:
 
 
 def test_edit_needs_the_right_to_decide_the_old_request() -> None:
-    anybody = ApprovalTerms(roles=("*",), requester_may_approve=True)
+    any_person_terms = ApprovalTerms(roles=("*",), requester_may_approve=True)
     evaluation = evaluate(
-        approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=new_call(anybody)
+        approval(), answer("edit", ALICE, arguments={"where": "nowhere"}), edited_call=new_call(any_person_terms)
     )
     assert evaluation.rejection_reason == "Alice is not allowed to decide this request (requires role release)"
 
 
 def test_edit_to_an_allowed_call_keeps_the_old_terms() -> None:
-    two = approval(ApprovalTerms(roles=("release",), quorum=2))
-    assert evaluate(two, answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(None)).status == "open"
+    request = approval(ApprovalTerms(roles=("release",), quorum=2))
+    assert evaluate(request, answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(None)).status == "open"
 
 
 @pytest.mark.parametrize(
@@ -318,61 +320,73 @@ def test_edit_needs_new_arguments_with_a_policy_decision(request_: Request, argu
 
 
 def test_approval_of_an_edited_request_needs_its_digest() -> None:
-    two = ApprovalTerms(roles=("release",), quorum=2)
-    request, _ = with_answers(approval(two), answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(two))
-    with pytest.raises(StaleApproval, match="was edited after it was opened") as refused:
+    two_approvals = ApprovalTerms(roles=("release",), quorum=2)
+    request, _ = add_answers(
+        approval(two_approvals), answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(two_approvals)
+    )
+    with pytest.raises(StaleApproval, match="was edited after it was opened") as error_info:
         evaluate(request, answer("approve", BOB))
-    assert refused.value.details == request
+    assert error_info.value.details == request
     assert evaluate(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
     assert evaluate(request, answer("deny", BOB)).status == "denied"
 
 
 def test_requester_is_rejected_before_the_digest_check() -> None:
-    two = ApprovalTerms(roles=("release",), quorum=2)
-    asked = approval(two, requesters=(ALICE, BOB))
-    request, _ = with_answers(asked, answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(two))
+    two_approvals = ApprovalTerms(roles=("release",), quorum=2)
+    unanswered = approval(two_approvals, requesters=(ALICE, BOB))
+    request, _ = add_answers(
+        unanswered, answer("edit", CAROL, arguments=NEW_ARGUMENTS), edited_call=new_call(two_approvals)
+    )
     assert evaluate(request, answer("approve", BOB)).rejection_reason == REQUESTER_REASON
 
 
-STRICT = ApprovalTerms(roles=("release",), editor_may_approve=False)
+STRICT_TERMS = ApprovalTerms(roles=("release",), editor_may_approve=False)
 
 
-@pytest.mark.parametrize(("before", "behind"), [(STRICT, RELEASE_TERMS), (RELEASE_TERMS, STRICT), (STRICT, None)])
-def test_edit_is_a_proposal_if_old_or_new_terms_say_so(before: ApprovalTerms, behind: ApprovalTerms | None) -> None:
-    evaluation = evaluate(approval(before), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(behind))
+@pytest.mark.parametrize(
+    ("old_terms", "new_terms"), [(STRICT_TERMS, RELEASE_TERMS), (RELEASE_TERMS, STRICT_TERMS), (STRICT_TERMS, None)]
+)
+def test_edit_is_a_proposal_if_old_or_new_terms_say_so(
+    old_terms: ApprovalTerms, new_terms: ApprovalTerms | None
+) -> None:
+    evaluation = evaluate(
+        approval(old_terms), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(new_terms)
+    )
     assert (evaluation.status, evaluation.answer.counted, evaluation.answer.is_proposal) == ("open", True, True)
 
 
 def test_proposal_needs_approval_by_another_person() -> None:
-    request, _ = with_answers(
-        approval(STRICT), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(STRICT)
+    request, _ = add_answers(
+        approval(STRICT_TERMS), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(STRICT_TERMS)
     )
     assert request.approvers == ()
     for by in (BOB, BOBS_TERMINAL):
-        refused = evaluate(request, answer("approve", by), shown_digest=request.digest).rejection_reason
-        assert refused == "you edited this version, so another person must approve it"
+        rejection_reason = evaluate(request, answer("approve", by), shown_digest=request.digest).rejection_reason
+        assert rejection_reason == "you edited this version, so another person must approve it"
     by_proxy = evaluate(request, answer("approve", CAROL, entered_by=BOB), shown_digest=request.digest)
     assert by_proxy.rejection_reason == "you edited this version, so another person must approve it"
     assert evaluate(request, answer("approve", CAROL), shown_digest=request.digest).status == "approved"
 
 
 def test_editor_may_approve_a_later_edit_of_another_person() -> None:
-    request, _ = with_answers(
-        approval(STRICT), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(STRICT)
+    request, _ = add_answers(
+        approval(STRICT_TERMS), answer("edit", BOB, arguments=NEW_ARGUMENTS), edited_call=new_call(STRICT_TERMS)
     )
-    request, _ = with_answers(request, answer("edit", CAROL, arguments={"where": "x"}), edited_call=new_call(STRICT))
+    request, _ = add_answers(
+        request, answer("edit", CAROL, arguments={"where": "x"}), edited_call=new_call(STRICT_TERMS)
+    )
     assert evaluate(request, answer("approve", BOB), shown_digest=request.digest).status == "approved"
 
 
 @pytest.mark.parametrize("decision", ["approve", "edit"])
 def test_each_requester_is_rejected_at_each_address(decision: str) -> None:
-    request = approval(requesters=(ALICE, Address("terminal:bob"), PHONE))
-    for by in (BOB, BOBS_TERMINAL, Address("web:bob"), CAROL, PHONE):
+    request = approval(requesters=(ALICE, Address("terminal:bob"), CAROL_PHONE))
+    for by in (BOB, BOBS_TERMINAL, Address("web:bob"), CAROL, CAROL_PHONE):
         assert evaluate(request, answer(decision, by, arguments=NEW_ARGUMENTS)).rejection_reason == REQUESTER_REASON
 
 
 def test_requester_cannot_approve_for_another_person() -> None:
-    request = approval(requesters=(ALICE, PHONE))
+    request = approval(requesters=(ALICE, CAROL_PHONE))
     assert evaluate(request, answer(by=BOB, entered_by=CAROL)).rejection_reason == REQUESTER_REASON
     assert evaluate(request, answer(by=BOB, entered_by=ALICE)).rejection_reason == REQUESTER_REASON
 
@@ -380,33 +394,33 @@ def test_requester_cannot_approve_for_another_person() -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ({"by": BOB, "entered_by": ALICE}, {"by": CAROL, "entered_by": MAIL}),
-        ({"by": BOB, "entered_by": CAROL}, {"by": PHONE}),
+        ({"by": BOB, "entered_by": ALICE}, {"by": CAROL, "entered_by": ALICE_EMAIL}),
+        ({"by": BOB, "entered_by": CAROL}, {"by": CAROL_PHONE}),
         ({"by": BOB}, {"by": CAROL, "entered_by": BOBS_TERMINAL}),
     ],
 )
 def test_one_person_counts_once_under_any_name(first: dict, second: dict) -> None:
-    two = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
-    request, evaluation = with_answers(approval(two), answer(**first), answer(**second))
+    two_approvals = ApprovalTerms(roles=("release",), quorum=2, requester_may_approve=True)
+    request, evaluation = add_answers(approval(two_approvals), answer(**first), answer(**second))
     assert (request.status, request.approvers) == ("open", (BOB,))
     assert (
         evaluation.rejection_reason
         == "you have already approved this, for yourself or for another person; it needs one more person"
     )
-    repeated, _ = with_answers(request, answer(**first))
+    repeated, _ = add_answers(request, answer(**first))
     assert repeated.answers[-1].counted
-    assert lapse_reason(two, approvals_of(first, second), (ALICE,), PEOPLE) is not None
+    assert lapse_reason(two_approvals, approvals_of(first, second), (ALICE,), PEOPLE) is not None
 
 
 def test_program_may_enter_approvals_of_several_people() -> None:
-    two = ApprovalTerms(roles=("release",), quorum=2)
+    two_approvals = ApprovalTerms(roles=("release",), quorum=2)
     said = [{"by": BOB, "entered_by": STRANGER}, {"by": CAROL, "entered_by": STRANGER}]
-    request, _ = with_answers(approval(two), *(answer(**one) for one in said))
+    request, _ = add_answers(approval(two_approvals), *(answer(**one) for one in said))
     assert request.status == "approved"
-    assert lapse_reason(two, approvals_of(*said), (ALICE,), PEOPLE) is None
+    assert lapse_reason(two_approvals, approvals_of(*said), (ALICE,), PEOPLE) is None
 
 
-def test_unknown_enterer_is_not_a_requester() -> None:
+def test_unknown_person_who_enters_an_answer_is_no_requester() -> None:
     request = approval(requesters=(ALICE, STRANGER))
     evaluation = evaluate(request, answer(by=BOB, entered_by=STRANGER))
     assert (evaluation.status, evaluation.answer.entered_by) == ("approved", STRANGER)
@@ -422,7 +436,7 @@ def test_right_to_edit_is_checked_before_the_arguments() -> None:
 
 
 decisions = st.sampled_from(["approve", "approve", "deny", "edit", "answer"])
-speakers = st.sampled_from([ALICE, BOB, CAROL, STRANGER, MAIL, BOBS_TERMINAL, PHONE])
+person_addresses = st.sampled_from([ALICE, BOB, CAROL, STRANGER, ALICE_EMAIL, BOBS_TERMINAL, CAROL_PHONE])
 terms_strategy = st.builds(
     ApprovalTerms,
     roles=st.sampled_from([(), ("release",), ("*",), ("oncall",)]),
@@ -434,8 +448,8 @@ terms_strategy = st.builds(
 )
 answers = st.builds(
     Answer,
-    by=speakers,
-    entered_by=st.none() | speakers,
+    by=person_addresses,
+    entered_by=st.none() | person_addresses,
     channel=st.just(Address("web:console")),
     assurance=st.sampled_from(Assurance),
     decision=decisions,
@@ -444,23 +458,31 @@ answers = st.builds(
 )
 
 
-@given(terms_strategy, terms_strategy, st.lists(answers, max_size=12), st.booleans(), st.lists(speakers, max_size=3))
-def test_request_ends_once_and_only_by_people_of_its_terms(terms, new, said, is_question, spoke) -> None:
-    requesters = (ALICE, *spoke)
+@given(
+    terms_strategy,
+    terms_strategy,
+    st.lists(answers, max_size=12),
+    st.booleans(),
+    st.lists(person_addresses, max_size=3),
+)
+def test_request_ends_once_and_only_by_people_of_its_terms(
+    terms, new_terms, answer_list, is_question, other_requesters
+) -> None:
+    requesters = (ALICE, *other_requesters)
     request = question(terms, requesters=requesters) if is_question else approval(terms, requesters=requesters)
-    endings = 0
-    for one, nth in zip(said, count()):
-        edited = new_call(new, {"where": nth}) if one.decision == "edit" else None
+    settled_count = 0
+    for one, nth in zip(answer_list, count()):
+        edited = new_call(new_terms, {"where": nth}) if one.decision == "edit" else None
         try:
             evaluation = evaluate(request, one, edited_call=edited, shown_digest=request.digest)
         except HandrailError:
             continue
         assert request.status == "open"
         assert evaluation.answer.counted == (evaluation.rejection_reason is None)
-        endings += evaluation.status != "open"
+        settled_count += evaluation.status != "open"
         request = after_evaluation(request, evaluation, edited)
-        assert_rightly_approved(request)
-    assert endings == (request.status != "open")
+        assert_approval_follows_the_terms(request)
+    assert settled_count == (request.status != "open")
 
 
 def after_evaluation(request: Request, evaluation: AnswerEvaluation, edited: EditedCall | None) -> Request:
@@ -473,7 +495,7 @@ def after_evaluation(request: Request, evaluation: AnswerEvaluation, edited: Edi
     return request.model_copy(update={**changed, "answers": (*earlier, evaluation.answer)})
 
 
-def assert_rightly_approved(request: Request) -> None:
+def assert_approval_follows_the_terms(request: Request) -> None:
     people = [PEOPLE.get(a) for a in request.approvers]
     assert all(person is not None and may_decide(person, request.terms) for person in people)
     assert len({person.key for person in people if person}) == len(people)
@@ -481,7 +503,7 @@ def assert_rightly_approved(request: Request) -> None:
         assert len(people) >= request.terms.quorum
         assert len({*map(acting_person, request.approvals)}) >= request.terms.quorum
         if not request.terms.requester_may_approve:
-            assert not person_keys(*request.all_requesters) & person_keys(*request.approvers, *enterers(request))
+            assert not person_keys(*request.all_requesters) & person_keys(*request.approvers, *entering_people(request))
         if not request.terms.editor_may_approve and request.last_edit is not None:
             assert not person_keys(request.last_edit.by) & person_keys(*request.approvers)
 
@@ -494,7 +516,7 @@ def acting_person(given: RecordedAnswer) -> Person | None:
     return (PEOPLE.get(given.entered_by) if given.entered_by else None) or PEOPLE.get(given.by)
 
 
-def enterers(request: Request) -> list[Address]:
+def entering_people(request: Request) -> list[Address]:
     return [given.entered_by for given in request.approvals if given.entered_by is not None]
 
 
@@ -502,16 +524,16 @@ def enterers(request: Request) -> list[Address]:
 
 
 def approvals(*by: Address, **changed: Any) -> tuple[RecordedAnswer, ...]:
-    facts = {"channel": "web:console", "assurance": "high", "decision": "approve", "at": NOW, "counted": True}
-    return tuple(RecordedAnswer.model_validate({"by": one, **facts, **changed}) for one in by)
+    fields = {"channel": "web:console", "assurance": "high", "decision": "approve", "at": NOW, "counted": True}
+    return tuple(RecordedAnswer.model_validate({"by": one, **fields, **changed}) for one in by)
 
 
 @pytest.mark.parametrize("assurance", list(Assurance))
 @pytest.mark.parametrize("minimum", list(Assurance))
 def test_assurance_is_checked_again_before_the_start(assurance: Assurance, minimum: Assurance) -> None:
     terms = ApprovalTerms(roles=("release",), min_assurance=minimum)
-    holds = lapse_reason(terms, approvals(BOB, assurance=assurance), (ALICE,), PEOPLE) is None
-    assert holds is (assurance.rank >= minimum.rank)
+    is_valid = lapse_reason(terms, approvals(BOB, assurance=assurance), (ALICE,), PEOPLE) is None
+    assert is_valid is (assurance.rank >= minimum.rank)
 
 
 @pytest.mark.parametrize("requesters", [(ALICE, BOB), (ALICE, BOBS_TERMINAL), (Address("web:bob"),)])
@@ -521,7 +543,7 @@ def test_approval_by_a_requester_lapses(requesters: tuple[Address, ...]) -> None
 
 
 def test_approval_entered_by_a_requester_lapses() -> None:
-    assert lapse_reason(RELEASE_TERMS, approvals(BOB, entered_by=CAROL), (ALICE, PHONE), PEOPLE) is not None
+    assert lapse_reason(RELEASE_TERMS, approvals(BOB, entered_by=CAROL), (ALICE, CAROL_PHONE), PEOPLE) is not None
     assert lapse_reason(RELEASE_TERMS, approvals(BOB, entered_by=STRANGER), (ALICE, STRANGER), PEOPLE) is None
 
 
@@ -562,17 +584,17 @@ def test_approval_lapses_when_the_approver_loses_the_role() -> None:
 
 
 def test_approval_lapses_when_the_approver_is_removed() -> None:
-    alone = People(members=(Person(key="alice", name="Alice"),))
-    assert lapse_reason(RELEASE_TERMS, approvals(BOB), (ALICE,), alone) is not None
+    only_alice = People(members=(Person(key="alice", name="Alice"),))
+    assert lapse_reason(RELEASE_TERMS, approvals(BOB), (ALICE,), only_alice) is not None
 
 
-@given(terms_strategy, st.lists(speakers, max_size=4), speakers)
+@given(terms_strategy, st.lists(person_addresses, max_size=4), person_addresses)
 def test_approved_request_has_not_lapsed_without_changes(terms: ApprovalTerms, by: list[Address], requester) -> None:
     said = [answer("approve", person) for person in by]
     request = approval(terms, requester=requester)
     for one in said:
         if request.status == "open":
-            request, _ = with_answers(request, one)
+            request, _ = add_answers(request, one)
     if request.status == "approved":
         assert lapse_reason(terms, request.approvals, request.all_requesters, PEOPLE) is None
     else:

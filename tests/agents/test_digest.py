@@ -52,17 +52,19 @@ def test_any_change_of_a_call_changes_its_digest(changed: dict[str, Any]) -> Non
 
 
 def test_order_of_arguments_does_not_change_the_digest() -> None:
-    turned = CALL | {"arguments": {"n": 1, "where": "staging"}}
-    assert call_digest(**turned) == call_digest(**CALL)
+    reordered = CALL | {"arguments": {"n": 1, "where": "staging"}}
+    assert call_digest(**reordered) == call_digest(**CALL)
 
 
 def test_digest_is_stable_across_versions() -> None:
-    written = '{"arguments":{"n":1,"where":"staging"},"call":"call_1","thread":"thr_1","tool":"push","version":1}'
-    assert call_digest(**CALL) == sha256(written.encode()).hexdigest()
+    canonical_json = (
+        '{"arguments":{"n":1,"where":"staging"},"call":"call_1","thread":"thr_1","tool":"push","version":1}'
+    )
+    assert call_digest(**CALL) == sha256(canonical_json.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(
-    ("thread_id", "asked", "choices"),
+    ("thread_id", "question", "choices"),
     [
         ("thr_2", "Where to?", ("here", "there")),
         ("thr_1", "Where from?", ("here", "there")),
@@ -73,8 +75,8 @@ def test_digest_is_stable_across_versions() -> None:
         ("thr_1", "Where to?", ("hereth", "ere")),
     ],
 )
-def test_question_digest_covers_question_and_choices(thread_id: str, asked: str, choices) -> None:
-    assert question_digest(thread_id, asked, choices) != question_digest("thr_1", "Where to?", ("here", "there"))
+def test_question_digest_covers_question_and_choices(thread_id: str, question: str, choices) -> None:
+    assert question_digest(thread_id, question, choices) != question_digest("thr_1", "Where to?", ("here", "there"))
 
 
 def test_question_and_call_digests_differ() -> None:
@@ -94,14 +96,14 @@ def test_digest_has_64_hexadecimal_digits(given_arguments) -> None:
     assert set(digest) <= set("0123456789abcdef")
 
 
-DEEP: list[Any] = []
+DEEP_LIST: list[Any] = []
 for _ in range(100_000):
-    DEEP = [DEEP]
+    DEEP_LIST = [DEEP_LIST]
 
 
 @pytest.mark.parametrize(
     "value",
-    [2**53, -(2**53), 10**400, float("nan"), float("inf"), "\ud800", b"bytes", {1: 2}, object(), DEEP],
+    [2**53, -(2**53), 10**400, float("nan"), float("inf"), "\ud800", b"bytes", {1: 2}, object(), DEEP_LIST],
     ids=["2^53", "-2^53", "10^400", "nan", "infinity", "half a pair", "bytes", "number as key", "object", "too deep"],
 )
 def test_values_without_exact_json_form_are_rejected(value: Any) -> None:

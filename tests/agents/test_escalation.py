@@ -15,11 +15,10 @@ from agents.state import ThreadState
 from bot.delivery_events import sent_event, undeliverable_event
 from tests.agents.factories import NOW, TERMINAL, get_open_request, seconds_later, thread_with_approval
 from tests.harness.people import CAROL
-from tests.histories import PEOPLE, PHONE
+from tests.histories import CAROL_PHONE, PEOPLE
 
-MAIL, MAILBOX = "email", Address("email:oncall@example.com")
-NO_MAIL = "Carol could not be reached by email about {code}: no such address is configured."
-GONE = "{code}: no channel here takes messages to it."
+EMAIL, ONCALL_MAILBOX = "email", Address("email:oncall@example.com")
+NO_EMAIL_NOTICE = "Carol could not be reached by email about {code}: no such address is configured."
 
 
 def terms_with_steps(*steps: tuple[Address, str | None]) -> ApprovalTerms:
@@ -27,11 +26,11 @@ def terms_with_steps(*steps: tuple[Address, str | None]) -> ApprovalTerms:
     return ApprovalTerms(roles=("release",), escalate=escalate)
 
 
-def notices(events: tuple[KnownEvent, ...]) -> list[str]:
+def notice_texts(events: tuple[KnownEvent, ...]) -> list[str]:
     return [e.text for e in events if isinstance(e, NoticeGiven)]
 
 
-def steps(events: tuple[KnownEvent, ...]) -> list[int]:
+def escalation_numbers(events: tuple[KnownEvent, ...]) -> list[int]:
     return [e.nth for e in events if isinstance(e, RequestEscalated)]
 
 
@@ -61,82 +60,85 @@ def after_failed_delivery(
 
 def test_notice_waits_for_delivery_of_the_escalation_card() -> None:
     state, events = after_escalation(terms_with_steps((CAROL, "sms")))
-    assert (steps(events), notices(events)) == ([1], [])
-    state, events = after_delivery(state, PHONE)
-    assert notices(events) == [f"{get_open_request(state).code} has no answer yet; I asked Carol by SMS."]
+    assert (escalation_numbers(events), notice_texts(events)) == ([1], [])
+    state, events = after_delivery(state, CAROL_PHONE)
+    assert notice_texts(events) == [f"{get_open_request(state).code} has no answer yet; I asked Carol by SMS."]
 
 
-@pytest.mark.parametrize("reason", ["no channel here takes messages to it", f"{PHONE.id} is not in service"])
+@pytest.mark.parametrize("reason", ["no channel here takes messages to it", f"{CAROL_PHONE.id} is not in service"])
 def test_undeliverable_card_gives_a_notice_and_the_next_step(reason: str) -> None:
     state, _ = after_escalation(terms_with_steps((CAROL, "sms"), (Address("person:bob"), None)))
-    state, events = after_failed_delivery(state, PHONE, reason)
-    (notice,) = notices(events)
+    state, events = after_failed_delivery(state, CAROL_PHONE, reason)
+    (notice,) = notice_texts(events)
     assert notice.startswith(f"Carol could not be reached by SMS about {get_open_request(state).code}: ")
-    assert PHONE.id not in notice
-    assert (steps(events), get_open_request(state).escalated) == ([2], 2)
+    assert CAROL_PHONE.id not in notice
+    assert (escalation_numbers(events), get_open_request(state).escalated) == ([2], 2)
     _, events = after_delivery(state, Address("terminal:bob"))
-    assert notices(events) == [f"{get_open_request(state).code} has no answer yet; I asked Bob in the terminal."]
+    assert notice_texts(events) == [f"{get_open_request(state).code} has no answer yet; I asked Bob in the terminal."]
 
 
 def test_person_without_address_gives_a_notice_and_the_next_step() -> None:
-    state, events = after_escalation(terms_with_steps((CAROL, MAIL), (CAROL, "sms")))
-    assert steps(events) == [1, 2]
-    assert notices(events) == [NO_MAIL.format(code=get_open_request(state).code)]
-    assert [m.to for m in state.pending_messages if m.message.card] == [PHONE]
+    state, events = after_escalation(terms_with_steps((CAROL, EMAIL), (CAROL, "sms")))
+    assert escalation_numbers(events) == [1, 2]
+    assert notice_texts(events) == [NO_EMAIL_NOTICE.format(code=get_open_request(state).code)]
+    assert [m.to for m in state.pending_messages if m.message.card] == [CAROL_PHONE]
 
 
 def test_one_delivered_card_is_enough_for_a_step() -> None:
-    both = terms_with_steps((Address("role:release"), "terminal"), (CAROL, "sms"))
-    state, _ = after_escalation(both)
+    two_recipients = terms_with_steps((Address("role:release"), "terminal"), (CAROL, "sms"))
+    state, _ = after_escalation(two_recipients)
     state, _ = after_delivery(state, Address("terminal:bob"))
     state, events = after_failed_delivery(state, Address("terminal:carol"))
-    assert steps(events) == []
-    assert notices(events) == [
-        f"Carol could not be reached in the terminal about {GONE.format(code=get_open_request(state).code)}"
+    code = get_open_request(state).code
+    assert escalation_numbers(events) == []
+    assert notice_texts(events) == [
+        f"Carol could not be reached in the terminal about {code}: no channel here takes messages to it."
     ]
-    other, _ = after_escalation(both)
+    other, _ = after_escalation(two_recipients)
     other, events = after_failed_delivery(other, Address("terminal:bob"))
-    assert steps(events) == []
+    assert escalation_numbers(events) == []
     _, events = after_failed_delivery(other, Address("terminal:carol"))
-    assert steps(events) == [2]
+    assert escalation_numbers(events) == [2]
 
 
 def test_role_without_people_gives_a_notice() -> None:
     state, events = after_escalation(terms_with_steps((Address("role:ghosts"), "sms")))
-    assert notices(events) == [
+    assert notice_texts(events) == [
         f"{get_open_request(state).code} has no answer yet, and no person is configured for role:ghosts."
     ]
 
 
 def test_unknown_private_address_is_not_shown() -> None:
-    state, _ = after_escalation(terms_with_steps((MAILBOX, None)))
-    _, events = after_failed_delivery(state, MAILBOX)
-    (notice,) = notices(events)
+    state, _ = after_escalation(terms_with_steps((ONCALL_MAILBOX, None)))
+    _, events = after_failed_delivery(state, ONCALL_MAILBOX)
+    (notice,) = notice_texts(events)
     assert "oncall@" not in notice
     assert notice.startswith("An address of no known person could not be reached by email")
 
 
 def test_escalation_ends_after_the_last_undeliverable_step() -> None:
     state, _ = after_escalation(terms_with_steps((CAROL, "sms")))
-    state, events = after_failed_delivery(state, PHONE)
-    assert steps(events) == []
+    state, events = after_failed_delivery(state, CAROL_PHONE)
+    assert escalation_numbers(events) == []
     assert next_deadline(state) == get_open_request(state).expires_at
 
 
 def test_undeliverable_card_is_recorded_until_a_delivery() -> None:
     state, _ = after_escalation(terms_with_steps((CAROL, "sms")))
-    again = fold(state, [undeliverable_event(pending_card(state, PHONE), "gone", NOW)])
-    assert [(card.address, card.reason) for card in get_open_request(again).undeliverable_cards] == [(PHONE, "gone")]
+    again = fold(state, [undeliverable_event(pending_card(state, CAROL_PHONE), "gone", NOW)])
+    assert [(card.address, card.reason) for card in get_open_request(again).undeliverable_cards] == [
+        (CAROL_PHONE, "gone")
+    ]
     assert [card.address for card in get_open_request(again).cards] == [TERMINAL]
 
 
 def test_undeliverable_event_of_an_older_version_is_not_recorded() -> None:
     state, _ = after_escalation(terms_with_steps((CAROL, "sms")))
-    card = pending_card(state, PHONE)
-    older = MessageUndeliverable(at=NOW, actor=CAROL, key=card.key, to=PHONE, reason="gone")
+    card = pending_card(state, CAROL_PHONE)
+    older = MessageUndeliverable(at=NOW, actor=CAROL, key=card.key, to=CAROL_PHONE, reason="gone")
     assert get_open_request(fold(state, [older])).undeliverable_cards == ()
 
 
 def test_people_are_named_at_each_of_their_addresses() -> None:
-    places = (PHONE, Address("terminal:bob"), CAROL, Address("slack:C0OPS"))
-    assert [display_name_at(at, PEOPLE) for at in places] == ["Carol", "Bob", "Carol", "C0OPS"]
+    addresses = (CAROL_PHONE, Address("terminal:bob"), CAROL, Address("slack:C0OPS"))
+    assert [display_name_at(at, PEOPLE) for at in addresses] == ["Carol", "Bob", "Carol", "C0OPS"]

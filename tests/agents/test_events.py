@@ -24,14 +24,14 @@ from agents.state import ThreadState
 from storage.codec import event_from_row, event_to_row
 from storage.tables import EventRow
 
-GOLDEN = Path(__file__).parent.parent / "payloads" / "events"
-TYPES = sorted(EVENT_VERSIONS)
-FORMS = sorted(path.stem for path in GOLDEN.glob("*.json"))
+GOLDEN_FOLDER = Path(__file__).parent.parent / "payloads" / "events"
+EVENT_TYPES = sorted(EVENT_VERSIONS)
+EVENT_FORMS = sorted(path.stem for path in GOLDEN_FOLDER.glob("*.json"))
 """One file for each type. A later form of a type is named `Type.form`."""
 
 
-def golden(name: str) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+def read_golden_file(name: str) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads((GOLDEN_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return stored
 
 
@@ -49,13 +49,13 @@ def load(stored: dict[str, Any]) -> Event:
 
 
 def test_event_types_and_golden_files_match() -> None:
-    assert sorted({form.partition(".")[0] for form in FORMS}) == TYPES
-    assert set(TYPES) <= set(FORMS)
+    assert sorted({form.partition(".")[0] for form in EVENT_FORMS}) == EVENT_TYPES
+    assert set(EVENT_TYPES) <= set(EVENT_FORMS)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", EVENT_FORMS)
 def test_golden_file_loads_and_round_trips(form: str) -> None:
-    stored = golden(form)
+    stored = read_golden_file(form)
     event = load(stored)
     assert type(event).__name__ == event.type == stored["type"] == form.partition(".")[0]
     back = event_to_row("thr_1", 1, event)
@@ -66,9 +66,9 @@ def test_golden_file_loads_and_round_trips(form: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("name", EVENT_TYPES)
 def test_every_event_has_an_actor_a_time_zone_and_a_provenance(name: str) -> None:
-    event = load(golden(name))
+    event = load(read_golden_file(name))
     assert event.at.utcoffset() is not None
     assert event.actor.scheme
     assert event.provenance in Provenance
@@ -77,49 +77,49 @@ def test_every_event_has_an_actor_a_time_zone_and_a_provenance(name: str) -> Non
 def test_every_event_belongs_to_exactly_one_family() -> None:
     families = [get_args(family) for family in (RequestEvent, LifecycleEvent, MessagingEvent, WorkEvent)]
     members = [kind.__name__ for family in families for kind in family]
-    assert sorted(members) == TYPES == sorted(kind.__name__ for kind in get_args(KnownEvent))
+    assert sorted(members) == EVENT_TYPES == sorted(kind.__name__ for kind in get_args(KnownEvent))
 
 
 # Unknown events
 
 
-@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("name", EVENT_TYPES)
 def test_event_with_a_newer_version_is_kept_as_unknown(name: str) -> None:
-    stored = golden(name) | {"v": EVENT_VERSIONS[name] + 1}
+    stored = read_golden_file(name) | {"v": EVENT_VERSIONS[name] + 1}
     assert_kept_as_unknown(load(stored), stored)
 
 
 def test_event_of_an_unknown_type_is_kept_as_unknown() -> None:
-    stored = golden("ThreadPaused") | {"type": "ThreadPainted", "data": {"colour": "red"}}
+    stored = read_golden_file("ThreadPaused") | {"type": "ThreadPainted", "data": {"colour": "red"}}
     assert_kept_as_unknown(load(stored), stored)
 
 
-@pytest.mark.parametrize("name", sorted(set(TYPES) - {"ThreadResumed", "TimerFired"}))
+@pytest.mark.parametrize("name", sorted(set(EVENT_TYPES) - {"ThreadResumed", "TimerFired"}))
 def test_event_with_missing_fields_is_kept_as_unknown(name: str) -> None:
-    stored = golden(name) | {"data": {}}
+    stored = read_golden_file(name) | {"data": {}}
     assert_kept_as_unknown(load(stored), stored)
 
 
-@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("name", EVENT_TYPES)
 def test_event_with_an_extra_field_is_kept_as_unknown(name: str) -> None:
-    data = {**golden(name)["data"], "added_by": "somebody"}
-    assert_kept_as_unknown(load(golden(name) | {"data": data}), golden(name) | {"data": data})
+    data = {**read_golden_file(name)["data"], "added_by": "somebody"}
+    assert_kept_as_unknown(load(read_golden_file(name) | {"data": data}), read_golden_file(name) | {"data": data})
 
 
-@given(st.sampled_from(TYPES), st.data())
+@given(st.sampled_from(EVENT_TYPES), st.data())
 def test_event_with_a_changed_field_is_read_or_kept(name: str, data) -> None:
-    stored = golden(name)
+    stored = read_golden_file(name)
     field = data.draw(st.sampled_from(sorted(stored["data"])))
-    strange = data.draw(st.sampled_from([None, [], {}, "\u0000", -1, 10**20, "person:"]))
-    event = load(stored | {"data": {**stored["data"], field: strange}})
+    value = data.draw(st.sampled_from([None, [], {}, "\u0000", -1, 10**20, "person:"]))
+    event = load(stored | {"data": {**stored["data"], field: value}})
     assert event.type == name
     if isinstance(event, UnknownEvent):
-        assert event.data == {**stored["data"], field: strange}
+        assert event.data == {**stored["data"], field: value}
 
 
-@given(st.sampled_from(TYPES))
+@given(st.sampled_from(EVENT_TYPES))
 def test_unknown_event_pauses_any_thread(name: str) -> None:
-    unknown = load(golden(name) | {"v": 99})
+    unknown = load(read_golden_file(name) | {"v": 99})
     state = reduce(ThreadState(thread_id="thr_1", needs_model=True), unknown)
     assert (state.status, state.version, state.unreadable) == ("paused", 1, name)
 
@@ -132,7 +132,7 @@ def assert_kept_as_unknown(event: Event, stored: dict[str, Any]) -> None:
 
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.integers()))
 def test_unknown_type_is_never_read_as_a_known_one(name: str, data: dict[str, Any]) -> None:
-    event = load(golden("ThreadPaused") | {"type": f"New{name}", "data": data})
+    event = load(read_golden_file("ThreadPaused") | {"type": f"New{name}", "data": data})
     assert isinstance(event, UnknownEvent)
     assert event.data == data
 
@@ -140,7 +140,7 @@ def test_unknown_type_is_never_read_as_a_known_one(name: str, data: dict[str, An
 # mypy checks that all events are handled
 
 
-PAINTED = '''
+NEW_EVENT_CLASS = '''
 
 class ThreadPainted(EventBase):
     """The thread has another colour."""
@@ -165,9 +165,20 @@ def core(tmp_path: Path) -> Path:
 
 def run_mypy(core: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     """Run mypy on the copy with the configuration of this repository."""
-    rules = Path(agents.__file__).parent.parent / "pyproject.toml"
-    order = [sys.executable, "-m", "mypy", "--strict", "--config-file", rules, "--cache-dir", cache, "-p", "agents"]
-    return subprocess.run(order, cwd=core.parent, capture_output=True, text=True, check=False, timeout=120)
+    config_file = Path(agents.__file__).parent.parent / "pyproject.toml"
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        config_file,
+        "--cache-dir",
+        cache,
+        "-p",
+        "agents",
+    ]
+    return subprocess.run(command, cwd=core.parent, capture_output=True, text=True, check=False, timeout=120)
 
 
 def replace_once(path: Path, old: str, new: str) -> None:
@@ -183,7 +194,7 @@ def test_mypy_accepts_the_unchanged_core(core: Path, mypy_cache: Path) -> None:
 
 def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -> None:
     events = core / "events.py"
-    replace_once(events, "\n\nclass UnknownEvent(EventBase):", PAINTED + "\nclass UnknownEvent(EventBase):")
+    replace_once(events, "\n\nclass UnknownEvent(EventBase):", NEW_EVENT_CLASS + "\nclass UnknownEvent(EventBase):")
     replace_once(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
     result = run_mypy(core, mypy_cache)
     assert result.returncode == 1
@@ -193,7 +204,7 @@ def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -
 
 def test_mypy_rejects_an_event_without_a_case(core: Path, mypy_cache: Path) -> None:
     events, lifecycle = core / "events.py", core / "reducers" / "lifecycle.py"
-    replace_once(events, "\n\nclass UnknownEvent(EventBase):", PAINTED + "\nclass UnknownEvent(EventBase):")
+    replace_once(events, "\n\nclass UnknownEvent(EventBase):", NEW_EVENT_CLASS + "\nclass UnknownEvent(EventBase):")
     replace_once(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
     replace_once(lifecycle, "    ThreadForked,\n", "    ThreadForked,\n    ThreadPainted,\n")
     replace_once(lifecycle, "    | BudgetExtended\n)", "    | BudgetExtended\n    | ThreadPainted\n)")

@@ -14,11 +14,9 @@ from agents.explanation import MAX_REASON_LENGTH, describe_deciders, explain
 from agents.people import People, Person
 from agents.policy import ApprovalTerms
 from agents.requests import Request
-from tests.agents.factories import NOW, RELEASE_TERMS, answer, approval, question
+from tests.agents.factories import NOW, RELEASE_TERMS, TWO_APPROVALS, answer, approval, question
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER
 from tests.histories import PEOPLE
-
-TWO = ApprovalTerms(roles=("release",), quorum=2)
 
 
 def with_names(request: Request, people: People = PEOPLE) -> Request:
@@ -52,11 +50,11 @@ def test_deciders_are_named_with_their_roles(ask: ApprovalTerms, expected: str) 
 
 
 def test_requester_is_not_listed_if_they_may_not_approve() -> None:
-    asked = approval(requester=BOB)
-    assert describe_deciders(with_names(asked)) == "release (Carol)"
+    request = approval(requester=BOB)
+    assert describe_deciders(with_names(request)) == "release (Carol)"
     assert describe_deciders(with_names(approval(requesters=(ALICE, Address("terminal:bob"))))) == "release (Carol)"
-    may = approval(ApprovalTerms(roles=("release",), requester_may_approve=True), requester=BOB)
-    assert describe_deciders(with_names(may)) == "release (Bob, Carol)"
+    with_self_approval = approval(ApprovalTerms(roles=("release",), requester_may_approve=True), requester=BOB)
+    assert describe_deciders(with_names(with_self_approval)) == "release (Bob, Carol)"
 
 
 def test_large_role_is_listed_in_part_and_counted() -> None:
@@ -69,13 +67,13 @@ def test_large_role_is_listed_in_part_and_counted() -> None:
 
 
 def test_request_of_an_older_version_lists_only_roles() -> None:
-    assert explain(approval(TWO)).decided_by == "release"
-    assert explain(approval(TWO)).asked_by == "alice"
+    assert explain(approval(TWO_APPROVALS)).decided_by == "release"
+    assert explain(approval(TWO_APPROVALS)).asked_by == "alice"
 
 
 def test_requesters_are_named_and_unknown_ones_by_address() -> None:
-    asked = with_names(approval(requesters=(ALICE, CAROL, STRANGER)))
-    assert explain(asked).asked_by == "Alice, Carol and stranger"
+    request = with_names(approval(requesters=(ALICE, CAROL, STRANGER)))
+    assert explain(request).asked_by == "Alice, Carol and stranger"
 
 
 @pytest.mark.parametrize(
@@ -83,19 +81,19 @@ def test_requesters_are_named_and_unknown_ones_by_address() -> None:
     [((), "0 of 2 so far"), ((BOB,), "1 of 2 so far: Bob"), ((BOB, BOB), "1 of 2 so far: Bob")],
 )
 def test_progress_counts_approvals_of_a_quorum(approvers: tuple[Address, ...], expected: str) -> None:
-    assert explain(with_approvals(with_names(approval(TWO)), *approvers)).progress == expected
+    assert explain(with_approvals(with_names(approval(TWO_APPROVALS)), *approvers)).progress == expected
 
 
 def test_progress_names_the_person_who_entered_an_approval() -> None:
-    asked = with_names(approval(TWO))
-    given = evaluate_answer(asked, answer(by=BOB, entered_by=CAROL), people=PEOPLE, now=NOW).answer
-    expected = explain(asked.model_copy(update={"answers": (given,)})).progress
+    request = with_names(approval(TWO_APPROVALS))
+    given = evaluate_answer(request, answer(by=BOB, entered_by=CAROL), people=PEOPLE, now=NOW).answer
+    expected = explain(request.model_copy(update={"answers": (given,)})).progress
     assert expected == "1 of 2 so far: Bob (entered by Carol)"
 
 
 def test_single_approval_has_no_progress() -> None:
     assert explain(with_names(approval())).progress == ""
-    assert explain(with_names(question(TWO))).progress == ""
+    assert explain(with_names(question(TWO_APPROVALS))).progress == ""
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_reasoning_does_not_change_the_digest(reasoning: str) -> None:
 
 
 def test_names_are_stored_and_need_no_configuration() -> None:
-    request = with_names(approval(TWO))
+    request = with_names(approval(TWO_APPROVALS))
     assert Request.model_validate_json(request.model_dump_json(exclude_none=True)) == request
     assert request.names == {"person:bob": "Bob", "person:carol": "Carol", "person:alice": "Alice"}
     assert request.deciders[0].people == (person_address("bob"), person_address("carol"))

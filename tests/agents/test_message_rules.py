@@ -74,7 +74,7 @@ def test_unverified_message_is_only_recorded(provenance: Provenance, open_reques
 
 
 @pytest.mark.parametrize(
-    ("open_request", "text", "meant"),
+    ("open_request", "text", "expected"),
     [
         (question(choices=("here", "there")), "here", "here"),
         (question(choices=("here", "there")), " HERE! ", "here"),
@@ -87,8 +87,8 @@ def test_unverified_message_is_only_recorded(provenance: Provenance, open_reques
         (question(), "  as it was said. ", "  as it was said. "),
     ],
 )
-def test_choice_is_matched_regardless_of_case(open_request: Request, text: str, meant: str) -> None:
-    assert answer_text(open_request, text) == meant
+def test_choice_is_matched_regardless_of_case(open_request: Request, text: str, expected: str) -> None:
+    assert answer_text(open_request, text) == expected
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,11 @@ def test_comment_is_not_an_instruction(text: str) -> None:
 
 
 def test_write_command_is_an_instruction_and_read_command_is_not() -> None:
-    looks = AGENT.commands.commands[0].model_copy(update={"say": ("look around",), "step": {"intent": "look"}})
-    asks = looks.model_copy(update={"say": ("where",), "step": {"intent": "request_human_input"}})
-    commands = AGENT.commands.model_copy(update={"commands": (*AGENT.commands.commands, looks, asks)})
+    look_command = AGENT.commands.commands[0].model_copy(update={"say": ("look around",), "step": {"intent": "look"}})
+    question_command = look_command.model_copy(update={"say": ("where",), "step": {"intent": "request_human_input"}})
+    commands = AGENT.commands.model_copy(
+        update={"commands": (*AGENT.commands.commands, look_command, question_command)}
+    )
     agent = replace(AGENT, commands=commands)
     assert is_new_instruction("ship production", agent)
     assert is_new_instruction("where?", agent)

@@ -24,7 +24,7 @@ def state(**changed: Any) -> ThreadState:
     return thread().model_copy(update=changed)
 
 
-def only_effect(wanted: ThreadState) -> Any:
+def get_only_effect(wanted: ThreadState) -> Any:
     (effect,) = next_work(wanted)
     return effect
 
@@ -38,8 +38,8 @@ def test_message_leads_to_a_model_call() -> None:
 
 
 def test_model_call_key_changes_with_each_event_and_retry() -> None:
-    assert only_effect(thread()).key != only_effect(thread(message_received("and this"))).key
-    assert only_effect(state(retries=1)).key != only_effect(state(retries=2)).key
+    assert get_only_effect(thread()).key != get_only_effect(thread(message_received("and this"))).key
+    assert get_only_effect(state(retries=1)).key != get_only_effect(state(retries=2)).key
 
 
 def test_prefetches_come_before_the_model_one_at_a_time() -> None:
@@ -91,11 +91,11 @@ def test_idle_thread_starts_no_work(changed: dict[str, Any]) -> None:
 
 def test_unreadable_thread_wants_no_effects() -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
-    unread = thread_with_approval(shown_to=()).model_copy(
+    unreadable_state = thread_with_approval(shown_to=()).model_copy(
         update={"unreadable": "ThreadPainted", "current_call": started}
     )
-    assert unread.pending_messages
-    assert wanted_effects(unread) == ()
+    assert unreadable_state.pending_messages
+    assert wanted_effects(unreadable_state) == ()
 
 
 def test_open_request_blocks_other_work() -> None:
@@ -103,14 +103,14 @@ def test_open_request_blocks_other_work() -> None:
 
 
 def test_approved_call_is_wanted() -> None:
-    assert isinstance(only_effect(after_answer(thread_with_approval())), RunTool)
+    assert isinstance(get_only_effect(after_answer(thread_with_approval())), RunTool)
 
 
 def test_messages_are_sent_in_every_status() -> None:
-    asking = thread_with_approval(shown_to=())
+    waiting = thread_with_approval(shown_to=())
     for changed in ({}, {"paused": "wait"}, {"lifecycle": "cancelled"}):
-        assert [m.key for m in pending_sends(asking.model_copy(update=changed))] == [
-            m.key for m in asking.pending_messages
+        assert [m.key for m in pending_sends(waiting.model_copy(update=changed))] == [
+            m.key for m in waiting.pending_messages
         ]
 
 
@@ -120,8 +120,8 @@ def test_limits_are_two_repairs_and_three_failures() -> None:
 
 @pytest.mark.parametrize(("name", "limit"), [("repairs", MAX_REPAIRS + 1), ("failures", MAX_FAILURES)])
 def test_repeated_failures_ask_a_person_for_help(name: str, limit: int) -> None:
-    assert isinstance(only_effect(state(**{name: limit - 1})), CallModel)
-    stuck = only_effect(state(**{name: limit}))
+    assert isinstance(get_only_effect(state(**{name: limit - 1})), CallModel)
+    stuck = get_only_effect(state(**{name: limit}))
     assert isinstance(stuck, AskHuman)
     assert (stuck.key, stuck.reason, stuck.kind) == ("stuck:2", "stuck", None)
 
@@ -143,9 +143,9 @@ def test_reached_budget_asks_people_before_the_model_call(spent: dict[str, float
     limits = Budget(steps=3, tokens=100, usd=1.0, wall_clock=60)
     wanted = state(budget=limits, spent=thread().spent.model_copy(update=spent))
     assert exhausted_budget(wanted) == kind
-    assert isinstance(only_effect(wanted), AskHuman if kind else CallModel)
+    assert isinstance(get_only_effect(wanted), AskHuman if kind else CallModel)
     if kind:
-        assert (only_effect(wanted).key, only_effect(wanted).reason, only_effect(wanted).kind) == (
+        assert (get_only_effect(wanted).key, get_only_effect(wanted).reason, get_only_effect(wanted).kind) == (
             f"budget:{kind}:2",
             "budget",
             kind,
@@ -157,27 +157,27 @@ def test_budget_without_limits_is_never_exhausted() -> None:
 
 
 def test_current_call_runs_despite_an_exhausted_budget() -> None:
-    assert isinstance(only_effect(state(current_call=CALL, budget=Budget(steps=0))), RunTool)
+    assert isinstance(get_only_effect(state(current_call=CALL, budget=Budget(steps=0))), RunTool)
 
 
 def test_retry_is_delayed_until_its_time() -> None:
-    assert only_effect(state(retries=1, retry_at=seconds_later(30))).not_before == seconds_later(30)
-    assert only_effect(state()).not_before is None
+    assert get_only_effect(state(retries=1, retry_at=seconds_later(30))).not_before == seconds_later(30)
+    assert get_only_effect(state()).not_before is None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30))
-def test_equal_states_want_equal_effects(walk: RandomHistory) -> None:
-    for seen in walk.states:
-        wanted = wanted_effects(seen)
-        assert wanted_effects(parse_state(dump_state(seen))) == wanted
+def test_equal_states_want_equal_effects(history: RandomHistory) -> None:
+    for each_state in history.states:
+        wanted = wanted_effects(each_state)
+        assert wanted_effects(parse_state(dump_state(each_state))) == wanted
         assert len({effect.key for effect in wanted}) == len(wanted)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30))
-def test_computing_effects_does_not_change_the_state(walk: RandomHistory) -> None:
-    before = dump_state(walk.state)
-    wanted_effects(walk.state)
-    assert dump_state(walk.state) == before
-    assert fold(walk.state, []) is walk.state
+def test_computing_effects_does_not_change_the_state(history: RandomHistory) -> None:
+    before = dump_state(history.state)
+    wanted_effects(history.state)
+    assert dump_state(history.state) == before
+    assert fold(history.state, []) is history.state

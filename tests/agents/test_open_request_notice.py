@@ -30,15 +30,19 @@ from tests.harness.people import ALICE, BOB, CAROL, STRANGER
 from tests.histories import PEOPLE
 
 SOURCE = Address("terminal:user")
-TWO = ApprovalTerms(roles=("release",), quorum=2, expires=1800)
-OUTCOMES = {"purpose": "outcome", "choices": ("it ran", "it did not run", "run again"), "format": "multiple_choice"}
+TWO_APPROVALS = ApprovalTerms(roles=("release",), quorum=2, expires=1800)
+OUTCOME_QUESTION = {
+    "purpose": "outcome",
+    "choices": ("it ran", "it did not run", "run again"),
+    "format": "multiple_choice",
+}
 
-APPROVED = RecordedAnswer.model_validate(
+CAROLS_APPROVAL = RecordedAnswer.model_validate(
     {**answer(by=CAROL).model_dump(exclude={"arguments"}), "at": seconds_later(1), "counted": True}
 )
 
 
-def instructions(request: Request) -> str:
+def answer_instructions(request: Request) -> str:
     return f"/{'answer' if request.kind == 'question' else 'approve'} {request.code}"
 
 
@@ -49,7 +53,7 @@ def events(request: Request, text: str, by: Address = ALICE, seconds: float = 0,
         incoming_message(text, by, seconds_later(seconds), **more),
         people=PEOPLE,
         agent=AGENT,
-        answer_instructions=instructions,
+        answer_instructions=answer_instructions,
     )
 
 
@@ -63,19 +67,19 @@ def notice_text(request: Request, text: str, by: Address = ALICE, seconds: float
     ("request_", "text", "by", "expected"),
     [
         (
-            approval(TWO),
+            approval(TWO_APPROVALS),
             "why?",
             ALICE,
             "release (Bob, Carol), 0 of 2, until 03:34 UTC; /approve ABCDE.",
         ),
         (
-            approval(TWO, answers=(APPROVED,)),
+            approval(TWO_APPROVALS, answers=(CAROLS_APPROVAL,)),
             "why?",
             ALICE,
             "release (Bob), 1 of 2, until 03:34 UTC; /approve ABCDE.",
         ),
         (
-            approval(TWO, is_kept_open=True),
+            approval(TWO_APPROVALS, is_kept_open=True),
             "looks odd",
             BOB,
             "release (Bob, Carol), 0 of 2; /approve ABCDE.",
@@ -111,7 +115,7 @@ def notice_text(request: Request, text: str, by: Address = ALICE, seconds: float
             "Alice or Bob, until 03:34 UTC; /answer ABCDE.",
         ),
         (
-            question(**OUTCOMES),
+            question(**OUTCOME_QUESTION),
             "it ran",
             BOB,
             "Alice or release (Bob, Carol), until 03:34 UTC; a message does not answer this question; /answer ABCDE.",
@@ -127,23 +131,23 @@ def test_notice_names_deciders_progress_deadline_and_command(
 @pytest.mark.parametrize("text", ["ok", "Yes!", "approve", "👍", "LGTM, go", "I approve this"])
 @pytest.mark.parametrize("by", [ALICE, BOB])
 def test_consent_gets_the_hint_that_messages_never_approve(text: str, by: Address) -> None:
-    assert (notice_text(approval(TWO), text, by) or "").endswith("/approve ABCDE. A message never approves.")
+    assert (notice_text(approval(TWO_APPROVALS), text, by) or "").endswith("/approve ABCDE. A message never approves.")
 
 
 @pytest.mark.parametrize("text", ["why staging?", "noted", "", "okra"])
 def test_comment_gets_the_notice_without_the_hint(text: str) -> None:
-    assert (notice_text(approval(TWO), text) or "").endswith("/approve ABCDE.")
+    assert (notice_text(approval(TWO_APPROVALS), text) or "").endswith("/approve ABCDE.")
 
 
 def test_answer_or_instruction_gets_no_notice() -> None:
     assert notice_text(question(choices=("here",)), "here") is None
-    assert notice_text(approval(TWO), "stop") is None
-    assert notice_text(approval(TWO), "ship elsewhere", BOB) is None
+    assert notice_text(approval(TWO_APPROVALS), "stop") is None
+    assert notice_text(approval(TWO_APPROVALS), "ship elsewhere", BOB) is None
 
 
 def test_message_after_the_deadline_gets_no_notice() -> None:
-    assert notice_text(approval(TWO), "ok", seconds=1800) is None
-    assert notice_text(approval(TWO, is_kept_open=True), "ok", seconds=1800) is not None
+    assert notice_text(approval(TWO_APPROVALS), "ok", seconds=1800) is None
+    assert notice_text(approval(TWO_APPROVALS, is_kept_open=True), "ok", seconds=1800) is not None
 
 
 @pytest.mark.parametrize("provenance", sorted(set(Provenance) - {Provenance.VERIFIED_PERSON}))
@@ -166,7 +170,7 @@ def test_notice_lists_no_more_than_ten_people_of_a_role() -> None:
     crowd = People(members=tuple(Person(key=f"p{n}", name=f"P{n}", roles=("release",)) for n in range(12)))
     state = ThreadState(requests=(approval(),), requester=ALICE)
     (_, notice) = events_for_message(
-        state, incoming_message("hm"), people=crowd, agent=AGENT, answer_instructions=instructions
+        state, incoming_message("hm"), people=crowd, agent=AGENT, answer_instructions=answer_instructions
     )
     assert isinstance(notice, NoticeGiven)
     assert "P9, 2 more)" in notice.text
@@ -179,19 +183,19 @@ def after_message(state: ThreadState, text: str, seconds: float, *, is_shared: b
         incoming_message(text, at=seconds_later(seconds)),
         people=PEOPLE,
         agent=AGENT,
-        answer_instructions=instructions,
+        answer_instructions=answer_instructions,
         is_shared=is_shared,
     )
     return fold(state, recorded), sum(isinstance(event, NoticeGiven) for event in recorded)
 
 
 def test_every_message_in_a_terminal_gets_a_notice() -> None:
-    state, first = after_message(thread_with_approval(TWO), "hm", 0, is_shared=False)
+    state, first = after_message(thread_with_approval(TWO_APPROVALS), "hm", 0, is_shared=False)
     assert (first, after_message(state, "hm", 1, is_shared=False)[1]) == (1, 1)
 
 
 def test_shared_conversation_gets_one_notice_within_seconds() -> None:
-    state, first = after_message(thread_with_approval(TWO), "hm", 0)
+    state, first = after_message(thread_with_approval(TWO_APPROVALS), "hm", 0)
     state, second = after_message(state, "well", 2)
     state, third = after_message(state, "ok", 3)
     state, fourth = after_message(state, "hm", 9)
@@ -199,7 +203,7 @@ def test_shared_conversation_gets_one_notice_within_seconds() -> None:
 
 
 def test_notice_is_sent_once_and_hidden_from_the_model() -> None:
-    before = thread_with_approval(TWO)
+    before = thread_with_approval(TWO_APPROVALS)
     state, _ = after_message(before, "ok", 0)
     assert [(m.key, m.to) for m in state.pending_messages[len(before.pending_messages) :]] == [
         (f"notice:{state.version}", SOURCE)
@@ -213,30 +217,30 @@ def test_notice_is_sent_once_and_hidden_from_the_model() -> None:
 # Kept-open requests
 
 
-def paused_by_expiry(request: Request) -> ThreadState:
+def thread_paused_by_expiry(request: Request) -> ThreadState:
     return ThreadState(requests=(request,), requester=ALICE, paused=expiry_pause_reason(request))
 
 
 def test_answer_to_a_kept_open_question_resumes_the_thread() -> None:
-    state = paused_by_expiry(question(is_kept_open=True))
+    state = thread_paused_by_expiry(question(is_kept_open=True))
     answered = events_for_message(
         state,
         incoming_message("there", at=seconds_later(9999)),
         people=PEOPLE,
         agent=AGENT,
-        answer_instructions=instructions,
+        answer_instructions=answer_instructions,
     )
     assert [type(e) for e in answered] == [MessageReceived, RequestAnswered, ThreadResumed]
     assert fold(state, answered).paused is None
 
 
 def test_instruction_resumes_the_thread_of_a_kept_open_request() -> None:
-    state = paused_by_expiry(approval(is_kept_open=True))
+    state = thread_paused_by_expiry(approval(is_kept_open=True))
     assert fold(state, events_for_message(state, incoming_message("stop"), people=PEOPLE, agent=AGENT)).paused is None
 
 
 def test_answer_does_not_end_a_pause_by_a_person() -> None:
-    state = paused_by_expiry(question(is_kept_open=True)).model_copy(update={"paused": "paused by person:alice"})
+    state = thread_paused_by_expiry(question(is_kept_open=True)).model_copy(update={"paused": "paused by person:alice"})
     assert (
         fold(state, events_for_message(state, incoming_message("there"), people=PEOPLE, agent=AGENT)).paused is not None
     )

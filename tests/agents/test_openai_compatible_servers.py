@@ -24,27 +24,27 @@ async def chat() -> AsyncIterator[OpenAIHarness]:
         await model.close()
 
 
-def formats(provider: FakeOpenAI) -> list[str]:
+def requested_formats(provider: FakeOpenAI) -> list[str]:
     return [(call.body.get("response_format") or {}).get("type", "none") for call in provider.received]
 
 
 @pytest.mark.parametrize(
-    ("refuses", "tried"),
+    ("unsupported", "expected_formats"),
     [
         ({"json_schema"}, ["json_schema", "json_object"]),
         ({"json_schema", "json_object"}, ["json_schema", "json_object", "none"]),
     ],
 )
 async def test_rejected_schema_is_left_out_from_then_on(
-    chat: OpenAIHarness, refuses: set[str], tried: list[str]
+    chat: OpenAIHarness, unsupported: set[str], expected_formats: list[str]
 ) -> None:
-    chat.provider.unsupported = frozenset(refuses)
+    chat.provider.unsupported = frozenset(unsupported)
     chat.provider.will_say_raw(REPLY)
     chat.provider.will_say_raw(REPLY)
 
     assert (await chat.complete()).step == HELLO
     assert (await chat.complete()).step == HELLO
-    assert formats(chat.provider) == [*tried, tried[-1]]
+    assert requested_formats(chat.provider) == [*expected_formats, expected_formats[-1]]
     assert all("JSON schema" in call.system for call in chat.provider.received)
 
 
@@ -53,7 +53,7 @@ async def test_server_without_const_is_called_once(chat: OpenAIHarness) -> None:
     chat.provider.will_choose("done_for_now", message="Hello")
 
     assert (await chat.complete()).step == HELLO
-    assert formats(chat.provider) == ["json_schema"]
+    assert requested_formats(chat.provider) == ["json_schema"]
 
 
 @pytest.mark.parametrize("rejected", ["stream_options", "stream"])
@@ -63,7 +63,7 @@ async def test_rejected_option_is_left_out_and_the_schema_stays(chat: OpenAIHarn
     chat.provider.will_say_raw(REPLY)
 
     assert [(await chat.complete()).step for _ in range(2)] == [HELLO, HELLO]
-    assert formats(chat.provider) == ["json_schema"] * len(chat.provider.received)
+    assert requested_formats(chat.provider) == ["json_schema"] * len(chat.provider.received)
     assert [rejected in call.body for call in chat.provider.received][-2:] == [False, False]
 
 
@@ -85,7 +85,7 @@ async def test_rejection_without_a_message_drops_the_schema(chat: OpenAIHarness,
         chat.provider.will_answer(b"<html>", status=status, kind="text/html")
 
     assert (await chat.complete()).outcome is CompletionOutcome.BAD_REQUEST
-    assert formats(chat.provider) == ["json_schema", "json_object", "none"]
+    assert requested_formats(chat.provider) == ["json_schema", "json_object", "none"]
 
 
 async def test_unsuccessful_dialect_is_not_remembered(chat: OpenAIHarness) -> None:
@@ -95,7 +95,7 @@ async def test_unsuccessful_dialect_is_not_remembered(chat: OpenAIHarness) -> No
 
     assert (await chat.complete()).outcome is CompletionOutcome.BAD_REQUEST
     assert (await chat.complete()).step == HELLO
-    assert formats(chat.provider)[-1] == "json_schema"
+    assert requested_formats(chat.provider)[-1] == "json_schema"
 
 
 async def test_other_rejection_is_not_retried(chat: OpenAIHarness) -> None:
@@ -105,21 +105,21 @@ async def test_other_rejection_is_not_retried(chat: OpenAIHarness) -> None:
     assert (completion.outcome, len(chat.provider.received)) == (CompletionOutcome.BAD_REQUEST, 1)
 
 
-@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
+@pytest.mark.parametrize("can_stream", [True, False], ids=["streamed", "at once"])
 @pytest.mark.parametrize("location", ["parts", "thoughts"])
 async def test_answer_is_found_in_every_known_field(
-    chat: OpenAIHarness, location: AnswerLocation, *, streams: bool
+    chat: OpenAIHarness, location: AnswerLocation, *, can_stream: bool
 ) -> None:
-    chat.provider.answer_location, chat.provider.can_stream = location, streams
+    chat.provider.answer_location, chat.provider.can_stream = location, can_stream
     chat.provider.will_say_raw(REPLY)
 
     assert (await chat.complete(lambda _: None)).step == HELLO
     assert len(chat.provider.received) == 1
 
 
-@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at once"])
-async def test_reasoning_without_an_object_is_an_empty_answer(chat: OpenAIHarness, *, streams: bool) -> None:
-    chat.provider.answer_location, chat.provider.can_stream = "thoughts", streams
+@pytest.mark.parametrize("can_stream", [True, False], ids=["streamed", "at once"])
+async def test_reasoning_without_an_object_is_an_empty_answer(chat: OpenAIHarness, *, can_stream: bool) -> None:
+    chat.provider.answer_location, chat.provider.can_stream = "thoughts", can_stream
     chat.provider.will_say_raw("They said hi, so I could answer.")
 
     assert (await chat.complete()).outcome is CompletionOutcome.EMPTY
@@ -134,9 +134,9 @@ async def test_done_stream_without_a_finish_reason_counts(chat: OpenAIHarness) -
     assert partials[-1] == "Hello"
 
 
-@pytest.mark.parametrize("around", ["{}", "Sure!\n```jsonc\n{}\n```", "<thinking>hm</thinking>{}", "\ufeff{}"])
-async def test_wrapped_object_needs_one_call(chat: OpenAIHarness, around: str) -> None:
-    chat.provider.will_say_raw(around.format(REPLY))
+@pytest.mark.parametrize("template", ["{}", "Sure!\n```jsonc\n{}\n```", "<thinking>hm</thinking>{}", "\ufeff{}"])
+async def test_wrapped_object_needs_one_call(chat: OpenAIHarness, template: str) -> None:
+    chat.provider.will_say_raw(template.format(REPLY))
 
     assert (await chat.complete()).step == HELLO
 
@@ -178,7 +178,7 @@ async def test_endless_answer_is_truncated() -> None:
     assert (completion.outcome, "fewer words" in completion.detail) == (CompletionOutcome.TRUNCATED, True)
 
 
-FOREIGN = {
+SDK_ENVIRONMENT = {
     "OPENAI_ORG_ID": "org-private",
     "OPENAI_PROJECT_ID": "proj-private",
     "OPENAI_ADMIN_KEY": "sk-admin-private",
@@ -189,7 +189,7 @@ FOREIGN = {
 }
 
 
-async def asks_once(provider: FakeOpenAI) -> Completion:
+async def complete_once(provider: FakeOpenAI) -> Completion:
     provider.will_choose("done_for_now", message="Hello")
     model = OpenAIModel(provider.key, provider.base_url, provider.model)
     completion = await model.complete(MODEL_REQUEST)
@@ -198,10 +198,10 @@ async def asks_once(provider: FakeOpenAI) -> Completion:
 
 
 async def test_sdk_environment_variables_have_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in FOREIGN.items():
+    for name, value in SDK_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     async with FakeOpenAI.running() as provider:
-        assert (await asks_once(provider)).step == HELLO
+        assert (await complete_once(provider)).step == HELLO
 
     (headers,) = provider.headers
     assert not [name for name, value in headers.items() if "private" in value]
@@ -214,4 +214,4 @@ async def test_invalid_proxy_variable_does_not_stop_calls(
 ) -> None:
     monkeypatch.setenv(name, value)
     async with FakeOpenAI.running() as provider:
-        assert (await asks_once(provider)).step == HELLO
+        assert (await complete_once(provider)).step == HELLO

@@ -38,14 +38,14 @@ async def chat() -> AsyncIterator[OpenAIHarness]:
         await model.close()
 
 
-async def hurried(
-    api: Api, prepare: Callable[[FakeOpenAI], None], act: Callable[[OpenAIModel], Awaitable[Completion]]
+async def complete_with_short_timeout(
+    api: Api, prepare: Callable[[FakeOpenAI], None], call: Callable[[OpenAIModel], Awaitable[Completion]]
 ) -> Completion:
     """Make one call with a timeout of 0.1 seconds."""
     async with FakeOpenAI.running() as provider:
         prepare(provider)
         model = build_model(provider, api, timeout=0.1)
-        completion = await act(model)
+        completion = await call(model)
         await model.close()
     return completion
 
@@ -66,9 +66,9 @@ async def test_request_contains_the_prompt(openai_harness: OpenAIHarness) -> Non
     openai_harness.provider.will_choose("done_for_now", message="bye")
     await openai_harness.complete()
 
-    asked = openai_harness.provider.received[-1]
-    assert asked.system.startswith("You are a scout.")
-    assert asked.user == "<message>hi</message>"
+    request = openai_harness.provider.received[-1]
+    assert request.system.startswith("You are a scout.")
+    assert request.user == "<message>hi</message>"
 
 
 async def test_openai_uses_responses_without_storage() -> None:
@@ -87,9 +87,9 @@ async def test_other_servers_use_chat_with_the_schema_in_the_prompt(chat: OpenAI
     chat.provider.will_choose("done_for_now", message="bye")
     await chat.complete()
 
-    asked = chat.provider.received[-1]
-    assert asked.api == "chat"
-    assert asked.system.endswith(json.dumps(asked.schema, separators=(",", ":")))
+    request = chat.provider.received[-1]
+    assert request.api == "chat"
+    assert request.system.endswith(json.dumps(request.schema, separators=(",", ":")))
 
 
 async def test_server_without_keys_needs_no_key() -> None:
@@ -339,14 +339,14 @@ async def test_missing_server_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-@pytest.mark.parametrize("trouble", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
-async def test_stalled_server_is_a_timeout(api: Api, trouble: Callable[[FakeOpenAI], None]) -> None:
-    started = time.monotonic()
-    completion = await hurried(api, trouble, lambda model: model.complete(MODEL_REQUEST))
+@pytest.mark.parametrize("stall", [FakeOpenAI.will_hang, FakeOpenAI.will_dribble])
+async def test_stalled_server_is_a_timeout(api: Api, stall: Callable[[FakeOpenAI], None]) -> None:
+    started_at = time.monotonic()
+    completion = await complete_with_short_timeout(api, stall, lambda model: model.complete(MODEL_REQUEST))
 
     assert completion.outcome is CompletionOutcome.TIMEOUT
     assert completion.detail.endswith(" sent nothing for 0.1 seconds")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started_at < 5
 
 
 async def test_call_can_be_cancelled() -> None:
@@ -373,11 +373,13 @@ async def test_missing_token_counts_are_estimated_and_marked(openai_harness: Ope
     assert usage.output > 5
 
 
-@pytest.mark.parametrize("counted", ["many", {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": 3}, [1]])
-async def test_invalid_token_counts_are_estimated(chat: OpenAIHarness, counted: Any) -> None:
+@pytest.mark.parametrize(
+    "token_counts", ["many", {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": 3}, [1]]
+)
+async def test_invalid_token_counts_are_estimated(chat: OpenAIHarness, token_counts: Any) -> None:
     text = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    chat.provider.will_answer(json.dumps({"choices": [choice], "usage": counted}).encode())
+    chat.provider.will_answer(json.dumps({"choices": [choice], "usage": token_counts}).encode())
 
     completion = await chat.complete()
 
@@ -386,18 +388,18 @@ async def test_invalid_token_counts_are_estimated(chat: OpenAIHarness, counted: 
     assert completion.usage.estimated
 
 
-STEP = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
+STEP_JSON = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "bye"}}'
 
 
 async def test_wrapped_answers_are_parsed(chat: OpenAIHarness) -> None:
-    chat.provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{STEP}\n```")
+    chat.provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{STEP_JSON}\n```")
 
     assert (await chat.complete()).step == DoneForNow(message="bye")
 
 
 async def test_wrapped_answer_from_openai_is_invalid() -> None:
     async with FakeOpenAI.running() as provider:
-        provider.will_say_raw(f"```json\n{STEP}\n```")
+        provider.will_say_raw(f"```json\n{STEP_JSON}\n```")
         model = build_model(provider, "responses")
         completion = await model.complete(MODEL_REQUEST)
         await model.close()
@@ -406,9 +408,11 @@ async def test_wrapped_answer_from_openai_is_invalid() -> None:
 
 
 async def test_agent_with_an_unsupported_schema_is_rejected_locally(chat: OpenAIHarness) -> None:
-    twice = Agent(name="scout", purpose="", instructions="", tools=(look, look))
+    with_duplicate_tools = Agent(name="scout", purpose="", instructions="", tools=(look, look))
 
-    completion = await chat.model.complete(ModelRequest(MODEL_REQUEST.state, twice, MODEL_REQUEST.prompt))
+    completion = await chat.model.complete(
+        ModelRequest(MODEL_REQUEST.state, with_duplicate_tools, MODEL_REQUEST.prompt)
+    )
 
     assert (completion.outcome, chat.provider.received) == (CompletionOutcome.BAD_REQUEST, [])
     assert "look: this name is already used" in completion.detail

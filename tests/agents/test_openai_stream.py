@@ -21,9 +21,9 @@ from tests.fakes.openai_server import Api, FakeOpenAI
 from tests.fakes.openai_shapes import ModelAnswer, TokenUsage
 from tests.fakes.openai_streams import DONE, encode_events, response_events
 
-SPENT = Usage(input=120, cached=20, output=30)
-REPLY = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello 😀 there"}}'
-TWO_WORDS = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello there'
+USAGE = Usage(input=120, cached=20, output=30)
+ANSWER = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello 😀 there"}}'
+PARTIAL_ANSWER = '{"reasoning": "", "step": {"intent": "done_for_now", "message": "Hello there'
 
 Script = Callable[[FakeOpenAI], None]
 
@@ -39,30 +39,30 @@ async def call_once(api: Api, script: Script, seconds: float = 30.0) -> tuple[Co
     return completion, partials
 
 
-async def chat_calls(script: Script) -> tuple[Completion, list[str]]:
+async def call_chat_once(script: Script) -> tuple[Completion, list[str]]:
     return await call_once("chat", script)
 
 
-async def responses_calls(script: Script) -> tuple[Completion, list[str]]:
+async def call_responses_once(script: Script) -> tuple[Completion, list[str]]:
     return await call_once("responses", script)
 
 
 async def test_reply_is_reported_as_it_grows(openai_harness: OpenAIHarness) -> None:
     partials: list[str] = []
     openai_harness.provider.split_text = lambda text: [text[:-11], text[-11:-6], text[-6:]]
-    openai_harness.provider.will_say_raw(REPLY)
+    openai_harness.provider.will_say_raw(ANSWER)
 
     completion = await openai_harness.complete(partials.append)
 
     assert partials == ["Hello", "Hello 😀 th", "Hello 😀 there"]
     assert completion == Completion(
-        outcome=CompletionOutcome.OK, model="test-model", step=DoneForNow(message="Hello 😀 there"), usage=SPENT
+        outcome=CompletionOutcome.OK, model="test-model", step=DoneForNow(message="Hello 😀 there"), usage=USAGE
     )
 
 
 async def test_reply_is_reported_before_the_end(openai_harness: OpenAIHarness) -> None:
     received = asyncio.Event()
-    openai_harness.provider.will_break_off(TWO_WORDS, "hang")
+    openai_harness.provider.will_break_off(PARTIAL_ANSWER, "hang")
 
     call = asyncio.create_task(openai_harness.complete(lambda text: received.set() if text == "Hello there" else None))
     async with asyncio.timeout(30):
@@ -88,35 +88,37 @@ async def test_every_call_is_streamed(openai_harness: OpenAIHarness) -> None:
     openai_harness.provider.will_choose("done_for_now", message="bye")
     await openai_harness.complete()
 
-    asked = openai_harness.provider.received[0]
-    assert asked.body["stream"] is True
-    assert asked.has_usage_requested == (asked.api == "chat")
+    request = openai_harness.provider.received[0]
+    assert request.body["stream"] is True
+    assert request.has_usage_requested == (request.api == "chat")
 
 
 SCRIPTS: dict[str, Script] = {
     "a reply": lambda provider: provider.will_choose("done_for_now", message="bye"),
     "a tool": lambda provider: provider.will_choose("look", where="here"),
     "a question": lambda provider: provider.will_choose("request_human_input", question="which?"),
-    "what is no step": lambda provider: provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}'),
-    "what is no JSON": lambda provider: provider.will_say_raw("Sure!"),
-    "blanks": lambda provider: provider.will_say_raw(" \n"),
-    "nothing": lambda provider: provider.will_say_raw(""),
+    "unknown step": lambda provider: provider.will_say_raw('{"reasoning": "", "step": {"intent": "fly"}}'),
+    "text without JSON": lambda provider: provider.will_say_raw("Sure!"),
+    "whitespace": lambda provider: provider.will_say_raw(" \n"),
+    "empty text": lambda provider: provider.will_say_raw(""),
     "no text": lambda provider: provider.will_say_raw(None),
-    "half a reply": lambda provider: provider.will_truncate(TWO_WORDS),
-    "nothing the filter lets through": lambda provider: provider.will_filter(),
+    "truncated reply": lambda provider: provider.will_truncate(PARTIAL_ANSWER),
+    "filtered answer": lambda provider: provider.will_filter(),
     "a refusal": lambda provider: provider.will_refuse("I would\nrather not."),
     "a failure": lambda provider: provider.will_fail_inside("server_error", "we are sorry"),
-    "a limit": lambda provider: provider.will_fail_inside("rate_limit_exceeded"),
-    "an empty purse": lambda provider: provider.will_fail_inside("insufficient_quota"),
-    "fenced": lambda provider: provider.will_say_raw(f"<think>hm</think>\n```json\n{REPLY}\n```"),
-    "a page": lambda provider: provider.will_answer(b"<html>Welcome</html>", kind="text/html"),
-    "garbage": lambda provider: provider.will_answer(b"[[["),
-    "what cannot be unpacked": lambda provider: provider.will_fail(200, headers={"content-encoding": "gzip"}),
+    "rate limit": lambda provider: provider.will_fail_inside("rate_limit_exceeded"),
+    "exhausted quota": lambda provider: provider.will_fail_inside("insufficient_quota"),
+    "wrapped answer": lambda provider: provider.will_say_raw(f"<think>hm</think>\n```json\n{ANSWER}\n```"),
+    "HTML page": lambda provider: provider.will_answer(b"<html>Welcome</html>", kind="text/html"),
+    "invalid JSON": lambda provider: provider.will_answer(b"[[["),
+    "invalid compression": lambda provider: provider.will_fail(200, headers={"content-encoding": "gzip"}),
     "a wrong key": lambda provider: provider.will_fail(401, message="bad key"),
-    "too many": lambda provider: provider.will_fail(429, headers={"retry-after": "17"}),
-    "a page with an error": lambda provider: provider.will_answer(b"<html>", status=502, kind="text/html"),
-    "an error that cannot be unpacked": lambda provider: provider.will_fail(500, headers={"content-encoding": "gzip"}),
-    "no answer": lambda provider: provider.will_hang_up(),
+    "too many requests": lambda provider: provider.will_fail(429, headers={"retry-after": "17"}),
+    "HTML page with an error status": lambda provider: provider.will_answer(b"<html>", status=502, kind="text/html"),
+    "error status with invalid compression": lambda provider: provider.will_fail(
+        500, headers={"content-encoding": "gzip"}
+    ),
+    "closed connection": lambda provider: provider.will_hang_up(),
 }
 
 
@@ -161,7 +163,7 @@ async def test_server_that_does_not_stream_sends_a_whole_answer(openai_harness: 
 @pytest.mark.parametrize(
     ("end", "outcome"), [("whole", CompletionOutcome.FAILED), ("hang up", CompletionOutcome.UNAVAILABLE)]
 )
-@pytest.mark.parametrize("text", ["", TWO_WORDS, REPLY])
+@pytest.mark.parametrize("text", ["", PARTIAL_ANSWER, ANSWER])
 async def test_stream_without_an_end_is_a_failure(
     openai_harness: OpenAIHarness, text: str, end: ResponseEnd, outcome: CompletionOutcome
 ) -> None:
@@ -174,19 +176,19 @@ async def test_stream_without_an_end_is_a_failure(
 
 
 async def test_usage_of_a_broken_stream_is_estimated(openai_harness: OpenAIHarness) -> None:
-    openai_harness.provider.will_break_off(TWO_WORDS, "whole")
+    openai_harness.provider.will_break_off(PARTIAL_ANSWER, "whole")
 
     completion = await openai_harness.complete(lambda _: None)
 
     assert completion.detail == INCOMPLETE_STREAM
     assert completion.usage is not None
-    assert (completion.usage.estimated, completion.usage.output) == (True, len(TWO_WORDS) // 4)
+    assert (completion.usage.estimated, completion.usage.output) == (True, len(PARTIAL_ANSWER) // 4)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("end", ["hang", "dribble"])
 async def test_stalled_stream_is_a_timeout(api: Api, end: ResponseEnd) -> None:
-    completion, _ = await call_once(api, lambda provider: provider.will_break_off(TWO_WORDS, end), seconds=0.5)
+    completion, _ = await call_once(api, lambda provider: provider.will_break_off(PARTIAL_ANSWER, end), seconds=0.5)
 
     assert completion.outcome is CompletionOutcome.TIMEOUT
     assert completion.detail.endswith(" sent nothing for 0.5 seconds")
@@ -205,7 +207,7 @@ async def test_stalled_stream_is_a_timeout(api: Api, end: ResponseEnd) -> None:
 async def test_error_event_ends_the_answer(
     openai_harness: OpenAIHarness, code: str | None, outcome: CompletionOutcome
 ) -> None:
-    openai_harness.provider.will_fail_after(REPLY, code, "we are sorry")
+    openai_harness.provider.will_fail_after(ANSWER, code, "we are sorry")
 
     completion = await openai_harness.complete(lambda _: None)
 
@@ -259,17 +261,17 @@ def chunk(content: str | None = None, **choice: Any) -> bytes:
     )
 
 
-def counted(*tokens: int) -> bytes:
+def usage_chunk(*tokens: int) -> bytes:
     usage = dict(zip(("prompt_tokens", "completion_tokens"), tokens, strict=True))
     return b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
 
 
 async def test_chunks_need_no_index_role_or_done_line() -> None:
-    frugal = json.dumps({"choices": [{"delta": {"content": REPLY}}]}).encode()
+    minimal_chunk = json.dumps({"choices": [{"delta": {"content": ANSWER}}]}).encode()
     last = b'{"choices": [{"finish_reason": "stop"}]}'
 
-    completion, partials = await chat_calls(
-        lambda p: p.will_stream(b"data:" + frugal + b"\r\n\r\n", b"data:" + last + b"\n\n")
+    completion, partials = await call_chat_once(
+        lambda p: p.will_stream(b"data:" + minimal_chunk + b"\r\n\r\n", b"data:" + last + b"\n\n")
     )
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
@@ -277,16 +279,24 @@ async def test_chunks_need_no_index_role_or_done_line() -> None:
 
 
 async def test_last_token_count_wins() -> None:
-    events = [counted(0, 0), chunk(REPLY), counted(5, 1), counted(5, 9), chunk(finish_reason="stop"), chunk(""), DONE]
+    events = [
+        usage_chunk(0, 0),
+        chunk(ANSWER),
+        usage_chunk(5, 1),
+        usage_chunk(5, 9),
+        chunk(finish_reason="stop"),
+        chunk(""),
+        DONE,
+    ]
 
-    completion, _ = await chat_calls(lambda provider: provider.will_stream(*events))
+    completion, _ = await call_chat_once(lambda provider: provider.will_stream(*events))
 
     assert completion.usage == Usage(input=5, output=9)
 
 
 async def test_wrapped_reply_is_reported_where_wrapping_is_allowed() -> None:
     def script(provider: FakeOpenAI) -> None:
-        provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{REPLY}\n```")
+        provider.will_say_raw(f"<think>They said hi.</think>\n```json\n{ANSWER}\n```")
 
     assert (await call_once("chat", script))[1][-1] == "Hello 😀 there"
     assert (await call_once("responses", script))[1] == []
@@ -294,17 +304,17 @@ async def test_wrapped_reply_is_reported_where_wrapping_is_allowed() -> None:
 
 @pytest.mark.parametrize("reason", [None, ""])
 async def test_complete_object_counts_without_a_finish_reason(reason: str | None) -> None:
-    complete, partial = [chunk(REPLY, finish_reason=reason), DONE], [chunk(REPLY[:-3], finish_reason=reason), DONE]
+    complete, partial = [chunk(ANSWER, finish_reason=reason), DONE], [chunk(ANSWER[:-3], finish_reason=reason), DONE]
 
-    assert (await chat_calls(lambda provider: provider.will_stream(*complete)))[0].outcome is CompletionOutcome.OK
-    broken, _ = await chat_calls(lambda provider: provider.will_stream(*partial))
+    assert (await call_chat_once(lambda provider: provider.will_stream(*complete)))[0].outcome is CompletionOutcome.OK
+    broken, _ = await call_chat_once(lambda provider: provider.will_stream(*partial))
     assert (broken.outcome, broken.detail) == (CompletionOutcome.FAILED, INCOMPLETE_STREAM)
 
 
 async def test_additional_choices_are_ignored() -> None:
-    events = [chunk("No!", index=1), chunk(REPLY), chunk(index=1, finish_reason="length"), chunk(finish_reason="stop")]
+    events = [chunk("No!", index=1), chunk(ANSWER), chunk(index=1, finish_reason="length"), chunk(finish_reason="stop")]
 
-    completion, _ = await chat_calls(lambda provider: provider.will_stream(*events, DONE))
+    completion, _ = await call_chat_once(lambda provider: provider.will_stream(*events, DONE))
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
 
@@ -315,16 +325,18 @@ async def test_line_separators_in_a_text_do_not_split_events() -> None:
     )
     data = json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}, ensure_ascii=False)
 
-    completion, partials = await chat_calls(lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE))
+    completion, partials = await call_chat_once(
+        lambda provider: provider.will_stream(f"data: {data}\n\n".encode(), DONE)
+    )
 
     assert completion.step == DoneForNow(message="a\u2028b\x85c")
     assert partials == ["a\u2028b\x85c"]
 
 
 async def test_chunks_of_any_size_are_joined() -> None:
-    events = b"".join([chunk(REPLY[:60]), chunk(REPLY[60:], finish_reason="stop"), DONE])
+    events = b"".join([chunk(ANSWER[:60]), chunk(ANSWER[60:], finish_reason="stop"), DONE])
 
-    completion, partials = await chat_calls(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
+    completion, partials = await call_chat_once(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
     assert partials[-1] == "Hello 😀 there"
@@ -332,20 +344,20 @@ async def test_chunks_of_any_size_are_joined() -> None:
 
 async def test_split_surrogate_pairs_are_joined(openai_harness: OpenAIHarness) -> None:
     partials: list[str] = []
-    openai_harness.provider.split_text = halves
-    openai_harness.provider.will_say_raw(REPLY)
+    openai_harness.provider.split_text = split_into_code_units
+    openai_harness.provider.will_say_raw(ANSWER)
 
     assert (await openai_harness.complete(partials.append)).step == DoneForNow(message="Hello 😀 there")
     assert "Hello 😀" in partials
 
 
-def halves(text: str) -> list[str]:
+def split_into_code_units(text: str) -> list[str]:
     """Split a text into UTF-16 code units."""
     units = text.encode("utf-16-le")
     return [units[at : at + 2].decode("utf-16-le", "surrogatepass") for at in range(0, len(units), 2)]
 
 
-def contradicting(first: str, last: str) -> list[bytes]:
+def events_with_other_final_text(first: str, last: str) -> list[bytes]:
     """Return the events of an answer whose final event has another text."""
     *events, end = response_events(ModelAnswer(text=first), "test-model", [first])
     return encode_events(
@@ -354,31 +366,35 @@ def contradicting(first: str, last: str) -> list[bytes]:
     )
 
 
-OTHER = REPLY.replace("there", "world")
-LONGER = REPLY.replace("there", "there and everywhere")
-LOOK = '{"reasoning": "", "step": {"intent": "look", "where": "here", "depth": null}}'
+OTHER_ANSWER = ANSWER.replace("there", "world")
+LONGER_ANSWER = ANSWER.replace("there", "there and everywhere")
+LOOK_ANSWER = '{"reasoning": "", "step": {"intent": "look", "where": "here", "depth": null}}'
 
 
-@pytest.mark.parametrize("last", [OTHER, LOOK])
+@pytest.mark.parametrize("last", [OTHER_ANSWER, LOOK_ANSWER])
 async def test_answer_that_differs_from_the_streamed_text_fails(last: str) -> None:
-    completion, partials = await responses_calls(lambda provider: provider.will_stream(*contradicting(REPLY, last)))
+    completion, partials = await call_responses_once(
+        lambda provider: provider.will_stream(*events_with_other_final_text(ANSWER, last))
+    )
 
     assert partials == ["Hello 😀 there"]
-    assert (completion.outcome, completion.step, completion.usage) == (CompletionOutcome.FAILED, None, SPENT)
+    assert (completion.outcome, completion.step, completion.usage) == (CompletionOutcome.FAILED, None, USAGE)
 
 
-@pytest.mark.parametrize(("first", "last"), [(REPLY, LONGER), (LOOK, OTHER)])
+@pytest.mark.parametrize(("first", "last"), [(ANSWER, LONGER_ANSWER), (LOOK_ANSWER, OTHER_ANSWER)])
 async def test_answer_may_be_longer_than_the_streamed_text(first: str, last: str) -> None:
-    completion, _ = await responses_calls(lambda provider: provider.will_stream(*contradicting(first, last)))
+    completion, _ = await call_responses_once(
+        lambda provider: provider.will_stream(*events_with_other_final_text(first, last))
+    )
 
     assert completion.outcome is CompletionOutcome.OK
 
 
 async def test_unknown_events_are_ignored() -> None:
-    events = response_events(ModelAnswer(text=REPLY, token_usage=TokenUsage()), "m", [REPLY])
-    unknown = {"type": "response.something.new", "delta": {"deep": REPLY}}
+    events = response_events(ModelAnswer(text=ANSWER, token_usage=TokenUsage()), "m", [ANSWER])
+    unknown = {"type": "response.something.new", "delta": {"deep": ANSWER}}
 
-    completion, partials = await responses_calls(
+    completion, partials = await call_responses_once(
         lambda provider: provider.will_stream(*encode_events("responses", [unknown, *events, unknown]))
     )
 
@@ -391,11 +407,11 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-endings = st.sampled_from(["response.completed", "response.output_text.delta", "error", "response.failed"])
+event_types = st.sampled_from(["response.completed", "response.output_text.delta", "error", "response.failed"])
 events = json_values | st.fixed_dictionaries(
     {},
     optional={
-        "type": endings | json_values,
+        "type": event_types | json_values,
         "choices": st.lists(st.fixed_dictionaries({}, optional={"delta": json_values, "finish_reason": json_values})),
         "delta": json_values,
         "usage": json_values,

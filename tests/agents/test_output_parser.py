@@ -135,17 +135,17 @@ def test_unknown_intent_error_lists_the_intents() -> None:
     )
 
 
-ASKING = replace(AGENT, asks=("deploy", "scout"))
+DELEGATING_AGENT = replace(AGENT, asks=("deploy", "scout"))
 
 
 def test_delegation_is_parsed() -> None:
-    step = step_from_dict({"intent": "ask_agent", "agent": "deploy", "message": "what is deployed"}, ASKING)
+    step = step_from_dict({"intent": "ask_agent", "agent": "deploy", "message": "what is deployed"}, DELEGATING_AGENT)
 
     assert step == AskAgent(agent="deploy", message="what is deployed")
 
 
 @pytest.mark.parametrize(
-    ("asking", "message"),
+    ("step_fields", "message"),
     [
         ({"agent": "oncall", "message": "hi"}, "step.agent: unknown; you may ask: deploy, scout"),
         ({"agent": "Deploy", "message": "hi"}, "step.agent: unknown; you may ask: deploy, scout"),
@@ -155,8 +155,8 @@ def test_delegation_is_parsed() -> None:
         ({"agent": ["deploy"], "message": "hi"}, "step.agent: string_type: Input should be a valid string"),
     ],
 )
-def test_invalid_delegate_error_lists_the_delegates(asking: dict[str, Any], message: str) -> None:
-    assert answer_error(answer({"intent": "ask_agent", **asking}), ASKING) == message
+def test_invalid_delegate_error_lists_the_delegates(step_fields: dict[str, Any], message: str) -> None:
+    assert answer_error(answer({"intent": "ask_agent", **step_fields}), DELEGATING_AGENT) == message
 
 
 def test_agent_without_delegates_has_no_ask_agent_step() -> None:
@@ -164,7 +164,7 @@ def test_agent_without_delegates_has_no_ask_agent_step() -> None:
 
     assert message.startswith("step.intent: unknown; choose one of: silence")
     assert "ask_agent" not in message
-    assert answer_error(answer({"intent": "dig"}), ASKING).endswith("await, ask_agent")
+    assert answer_error(answer({"intent": "dig"}), DELEGATING_AGENT).endswith("await, ask_agent")
 
 
 @pytest.mark.parametrize("intent", [None, 3, ["silence"], {"name": "silence"}])
@@ -276,7 +276,7 @@ steps = st.builds(
 )
 
 
-def parsed(text: str) -> tuple[str, Step] | InvalidInput:
+def try_parse(text: str) -> tuple[str, Step] | InvalidInput:
     try:
         return parse_step(text, AGENT)
     except InvalidInput as message:
@@ -284,7 +284,7 @@ def parsed(text: str) -> tuple[str, Step] | InvalidInput:
 
 
 def check_parses_or_raises_invalid_input(text: str) -> None:
-    outcome = parsed(text)
+    outcome = try_parse(text)
     if isinstance(outcome, InvalidInput):
         assert len(str(outcome)) <= MAX_PROBLEM_LENGTH
     else:

@@ -42,7 +42,7 @@ def emitted_texts(chunks: Sequence[str], *, may_be_wrapped: bool = True) -> list
     return [emitted for chunk in chunks if (emitted := reader.feed(chunk)) is not None]
 
 
-def chosen(text: str, *, may_be_wrapped: bool = True) -> Step | None:
+def parse_step_or_none(text: str, *, may_be_wrapped: bool = True) -> Step | None:
     try:
         return parse_step(extract_object(text) if may_be_wrapped else text, AGENT)[1]
     except InvalidInput:
@@ -55,7 +55,7 @@ def reply(message: str, reasoning: str = "because") -> str:
 
 def check_emitted_is_a_prefix(chunks: Sequence[str], *, may_be_wrapped: bool) -> None:
     emitted = emitted_texts(chunks, may_be_wrapped=may_be_wrapped)
-    step = chosen("".join(chunks), may_be_wrapped=may_be_wrapped)
+    step = parse_step_or_none("".join(chunks), may_be_wrapped=may_be_wrapped)
 
     assert all(current.startswith(previous) and current != previous for previous, current in pairwise(emitted))
     if isinstance(step, DoneForNow):
@@ -127,31 +127,31 @@ def test_high_surrogate_waits_for_its_pair() -> None:
 
 
 @pytest.mark.parametrize(
-    "half", ["\\ud83d!", "\\ud83d\\n", "\\ud83d\\u0041", "\\ude00", "\\u12x4", "\\ud83ddc00  ", "\\ud83d--de00"]
+    "surrogate", ["\\ud83d!", "\\ud83d\\n", "\\ud83d\\u0041", "\\ude00", "\\u12x4", "\\ud83ddc00  ", "\\ud83d--de00"]
 )
-def test_lone_surrogate_ends_the_output(half: str) -> None:
-    assert emitted_texts([*reply("")[:-3], "a", half, "more and more", '"}}']) == ["a"]
+def test_lone_surrogate_ends_the_output(surrogate: str) -> None:
+    assert emitted_texts([*reply("")[:-3], "a", surrogate, "more and more", '"}}']) == ["a"]
 
 
 def test_keys_may_contain_escapes() -> None:
     assert emitted_texts(['{"st\\u0065p": {"intent": "done\\u005Ffor_now", "\\u006dessage": "Hi"}}']) == ["Hi"]
 
 
-@pytest.mark.parametrize("around", WRAPPINGS)
-def test_reasoning_and_fences_are_skipped(around: str) -> None:
-    text = around.format(reply("use ```json``` and </think> with {care}"))
+@pytest.mark.parametrize("template", WRAPPINGS)
+def test_reasoning_and_fences_are_skipped(template: str) -> None:
+    text = template.format(reply("use ```json``` and </think> with {care}"))
 
     assert emitted_texts(text)[-1] == "use ```json``` and </think> with {care}"
     check_emitted_is_a_prefix(text, may_be_wrapped=True)
 
 
-@pytest.mark.parametrize("around", WRAPPINGS[2:])
-def test_wrapping_is_rejected_where_it_is_not_allowed(around: str) -> None:
-    assert emitted_texts(around.format(reply("Hi")), may_be_wrapped=False) == []
+@pytest.mark.parametrize("template", WRAPPINGS[2:])
+def test_wrapping_is_rejected_where_it_is_not_allowed(template: str) -> None:
+    assert emitted_texts(template.format(reply("Hi")), may_be_wrapped=False) == []
 
 
 @pytest.mark.parametrize(
-    "around",
+    "template",
     [
         "Sure: {}",
         "<think>I could say {}",
@@ -159,8 +159,8 @@ def test_wrapping_is_rejected_where_it_is_not_allowed(around: str) -> None:
         "Well <think>so</think> {}",
     ],
 )
-def test_ambiguous_text_is_not_emitted(around: str) -> None:
-    assert emitted_texts(around.format(reply("Hi"))) == []
+def test_ambiguous_text_is_not_emitted(template: str) -> None:
+    assert emitted_texts(template.format(reply("Hi"))) == []
 
 
 def test_answer_in_reasoning_is_not_emitted() -> None:
@@ -199,7 +199,7 @@ def spellings_of(character: str) -> list[str]:
     return [short, escaped, escaped.upper().replace("\\U", "\\u"), *(["\\/"] if character == "/" else [])]
 
 
-def in_chunks(text: str) -> st.SearchStrategy[list[str]]:
+def chunks_of(text: str) -> st.SearchStrategy[list[str]]:
     """Draw a split of the text into chunks."""
     cuts = st.lists(st.integers(0, len(text)), max_size=12).map(lambda at: [0, *sorted(at), len(text)])
     return st.just(list(text)) | cuts.map(lambda at: [text[begin:end] for begin, end in pairwise(at)])
@@ -221,7 +221,7 @@ def replies(draw: st.DrawFn) -> tuple[str, list[str]]:
     step = draw(objects({"intent": draw(spelling_of("done_for_now")), "message": draw(spelling_of(message))}))
     others = st.sampled_from(['"because"', "null", "7", '[{"step": "}"}, []]', '"\\"step\\": {"'])
     answer = draw(objects({"reasoning": draw(others), "step": step}))
-    return message, draw(in_chunks(draw(st.sampled_from(WRAPPINGS)).format(answer)))
+    return message, draw(chunks_of(draw(st.sampled_from(WRAPPINGS)).format(answer)))
 
 
 @given(replies())
@@ -238,10 +238,10 @@ parts = st.sampled_from([
     reply("Yes"), reply("No", "```</think>"), reply("```json {} ```"), reply("Perhaps")[:-2],
     '{"step": {"intent": "nothing_to_do", "reason": "quiet"}}', '{"step": {"message": "Hi", "intent": "await"}}',
 ])  # fmt: skip
-cluttered = st.lists(parts, max_size=12).map("".join)
+cluttered_texts = st.lists(parts, max_size=12).map("".join)
 
 
-@given(text=cluttered.flatmap(in_chunks), may_be_wrapped=st.booleans())
+@given(text=cluttered_texts.flatmap(chunks_of), may_be_wrapped=st.booleans())
 @example(text=[f"<think>a</think>b</think>{reply('Yes')}```json\n{reply('No')}\n```"], may_be_wrapped=True)
 @example(text=[f"<think>```json\n{reply('Yes')}\n```</think>{reply('No')}"], may_be_wrapped=True)
 @example(text=[f"```json\n{reply('Yes')}\n``` or\n```json\n{reply('No')}\n```"], may_be_wrapped=True)
@@ -263,8 +263,8 @@ steps = st.fixed_dictionaries(
 @given(
     st.fixed_dictionaries({"reasoning": json_values, "step": steps | json_values}), st.randoms(use_true_random=False)
 )
-def test_emitted_text_of_any_json_matches_its_step(answer: dict[str, Any], chance: Any) -> None:
-    text = json.dumps(answer, ensure_ascii=chance.random() < 0.5)
+def test_emitted_text_of_any_json_matches_its_step(answer: dict[str, Any], random: Any) -> None:
+    text = json.dumps(answer, ensure_ascii=random.random() < 0.5)
 
     check_emitted_is_a_prefix(text, may_be_wrapped=False)
 

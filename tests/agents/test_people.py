@@ -5,7 +5,7 @@ import pytest
 from agents.addresses import Address, person_address
 from agents.people import People, Person
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER
-from tests.histories import PEOPLE, PHONE
+from tests.histories import CAROL_PHONE, PEOPLE
 
 
 @pytest.mark.parametrize("address", ["person:alice", "terminal:alice", "email:alice@example.com"])
@@ -30,12 +30,12 @@ def test_star_role_includes_every_role() -> None:
 @pytest.mark.parametrize(
     ("to", "via", "reached"),
     [
-        (Address("role:oncall"), "sms", (PHONE,)),
+        (Address("role:oncall"), "sms", (CAROL_PHONE,)),
         (Address("role:release"), "terminal", (Address("terminal:bob"), Address("terminal:carol"))),
         (ALICE, "email", (Address("email:alice@example.com"),)),
         (CAROL, None, (Address("terminal:carol"),)),
         (CAROL, "email", ()),
-        (Address("role:release"), "sms", (PHONE,)),
+        (Address("role:release"), "sms", (CAROL_PHONE,)),
         (Address("role:nobody"), "sms", ()),
         (person_address("mallory"), "sms", ()),
         (Address("slack:C0OPS"), "sms", (Address("slack:C0OPS"),)),

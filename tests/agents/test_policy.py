@@ -13,11 +13,11 @@ from agents.messages import Assurance
 from agents.policy import ApprovalTerms, EscalationStep, Policy, PolicyDecision, Rule, ToolDefaults, evaluate
 from tests.histories import PEOPLE
 
-RANK = {"allow": 0, "ask": 1, "deny": 2}
-OWN = ApprovalTerms(roles=("own",))
-RISKY = ToolDefaults(effect="once", risk="high", ask=OWN)
-MILD = ToolDefaults(effect="once", risk="low", ask=OWN)
-READ = ToolDefaults(effect="read", risk="high", ask=OWN)
+STRICTNESS = {"allow": 0, "ask": 1, "deny": 2}
+TOOL_TERMS = ApprovalTerms(roles=("own",))
+RISKY_TOOL = ToolDefaults(effect="once", risk="high", ask=TOOL_TERMS)
+LOW_RISK_TOOL = ToolDefaults(effect="once", risk="low", ask=TOOL_TERMS)
+READ_TOOL = ToolDefaults(effect="read", risk="high", ask=TOOL_TERMS)
 
 names = st.sampled_from(["push", "ship", "look"])
 values = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from([0.0, 1.0, 1.5, "1", "production", ""])
@@ -36,7 +36,7 @@ defaults_strategy = st.builds(ToolDefaults, effect=effects, risk=st.sampled_from
 
 
 def evaluate_rules(
-    *rules: Rule, tool: str = "push", defaults: ToolDefaults | None = RISKY, trusted: bool = True, **given: Any
+    *rules: Rule, tool: str = "push", defaults: ToolDefaults | None = RISKY_TOOL, trusted: bool = True, **given: Any
 ) -> PolicyDecision:
     return evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=trusted)
 
@@ -53,9 +53,9 @@ def evaluate_rules(
     ],
 )
 def test_tool_defaults_apply_without_a_rule(effect: str, risk: str, answer: str) -> None:
-    evaluate_with = evaluate_rules(defaults=ToolDefaults.model_validate({"effect": effect, "risk": risk, "ask": OWN}))
-    assert (evaluate_with.answer, evaluate_with.rule) == (answer, "push's own default")
-    assert evaluate_with.ask == (OWN if answer == "ask" else None)
+    decision = evaluate_rules(defaults=ToolDefaults.model_validate({"effect": effect, "risk": risk, "ask": TOOL_TERMS}))
+    assert (decision.answer, decision.rule) == (answer, "push's own default")
+    assert decision.ask == (TOOL_TERMS if answer == "ask" else None)
 
 
 def test_first_matching_rule_decides() -> None:
@@ -65,7 +65,7 @@ def test_first_matching_rule_decides() -> None:
 
 
 def test_rule_with_deny_and_ask_denies() -> None:
-    assert evaluate_rules(Rule(name="both", tool="*", ask=OWN, deny="closed")).answer == "deny"
+    assert evaluate_rules(Rule(name="both", tool="*", ask=TOOL_TERMS, deny="closed")).answer == "deny"
 
 
 def test_star_matches_every_tool_and_a_name_only_that_tool() -> None:
@@ -76,8 +76,8 @@ def test_star_matches_every_tool_and_a_name_only_that_tool() -> None:
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_unknown_tool_is_denied_despite_the_rules(trusted: bool) -> None:
-    evaluate_with = evaluate_rules(Rule(name="all", tool="*"), defaults=None, tool="dig", trusted=trusted)
-    assert evaluate_with == PolicyDecision(answer="deny", rule="unknown tool", reason="there is no tool dig")
+    decision = evaluate_rules(Rule(name="all", tool="*"), defaults=None, tool="dig", trusted=trusted)
+    assert decision == PolicyDecision(answer="deny", rule="unknown tool", reason="there is no tool dig")
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_unknown_tool_is_denied_despite_the_rules(trusted: bool) -> None:
     ],
 )
 def test_when_compares_values_by_json_types(wanted: Any, given: Any, matches: bool) -> None:
-    evaluate_with = evaluate_rules(Rule(name="when", tool="push", when={"value": wanted}, deny="no"), value=given)
-    assert (evaluate_with.rule == "when") is matches
+    decision = evaluate_rules(Rule(name="when", tool="push", when={"value": wanted}, deny="no"), value=given)
+    assert (decision.rule == "when") is matches
 
 
 def test_when_needs_every_named_argument() -> None:
@@ -119,26 +119,26 @@ def test_when_needs_every_named_argument() -> None:
 @pytest.mark.parametrize(
     ("defaults", "answer", "rule"),
     [
-        (MILD, "ask", "push's own default, untrusted content"),
-        (RISKY, "ask", "push's own default"),
-        (READ, "allow", "push's own default"),
+        (LOW_RISK_TOOL, "ask", "push's own default, untrusted content"),
+        (RISKY_TOOL, "ask", "push's own default"),
+        (READ_TOOL, "allow", "push's own default"),
     ],
 )
 def test_untrusted_content_makes_write_calls_ask(defaults: ToolDefaults, answer: str, rule: str) -> None:
-    evaluate_with = evaluate_rules(defaults=defaults, trusted=False)
-    assert (evaluate_with.answer, evaluate_with.rule) == (answer, rule)
+    decision = evaluate_rules(defaults=defaults, trusted=False)
+    assert (decision.answer, decision.rule) == (answer, rule)
 
 
 def test_allowed_call_asks_on_tool_terms_if_content_is_untrusted() -> None:
-    evaluate_with = evaluate_rules(Rule(name="free", tool="push"), trusted=False)
-    assert evaluate_with == PolicyDecision(answer="ask", rule="free, untrusted content", ask=OWN)
+    decision = evaluate_rules(Rule(name="free", tool="push"), trusted=False)
+    assert decision == PolicyDecision(answer="ask", rule="free, untrusted content", ask=TOOL_TERMS)
 
 
 @given(names, arguments, st.none() | defaults_strategy, st.lists(rules, max_size=4))
 def test_untrusted_content_never_relaxes_a_decision(tool, given, defaults, rules) -> None:
     trusted = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=True)
     untrusted = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=False)
-    assert RANK[untrusted.answer] >= RANK[trusted.answer]
+    assert STRICTNESS[untrusted.answer] >= STRICTNESS[trusted.answer]
     if trusted.answer != "allow":
         assert untrusted == trusted
 
@@ -153,8 +153,8 @@ def test_rule_after_a_matching_rule_has_no_effect(tool, given, defaults, rules, 
 
 @given(names, arguments, defaults_strategy, st.lists(rules, max_size=4), st.booleans())
 def test_only_ask_decisions_have_terms(tool, given, defaults, rules, trusted) -> None:
-    evaluate_with = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=trusted)
-    assert (evaluate_with.ask is not None) == (evaluate_with.answer == "ask")
+    decision = evaluate(tool, given, defaults=defaults, rules=rules, is_trusted=trusted)
+    assert (decision.ask is not None) == (decision.answer == "ask")
 
 
 @given(st.lists(rules, max_size=4), arguments, st.booleans())
@@ -164,15 +164,17 @@ def test_unknown_tool_is_denied_by_any_policy(rules, given, trusted) -> None:
 
 
 def test_self_approval_applies_only_to_tool_defaults() -> None:
-    policy = Policy(rules=(Rule(name="far", tool="push", when={"where": "far"}, ask=OWN),), allow_self_approval=True)
-    near = policy.evaluate("push", {"where": "near"}, defaults=RISKY)
-    far = policy.evaluate("push", {"where": "far"}, defaults=RISKY)
-    assert near.ask == OWN.model_copy(update={"requester_may_approve": True})
-    assert far.ask == OWN
+    policy = Policy(
+        rules=(Rule(name="far", tool="push", when={"where": "far"}, ask=TOOL_TERMS),), allow_self_approval=True
+    )
+    near = policy.evaluate("push", {"where": "near"}, defaults=RISKY_TOOL)
+    far = policy.evaluate("push", {"where": "far"}, defaults=RISKY_TOOL)
+    assert near.ask == TOOL_TERMS.model_copy(update={"requester_may_approve": True})
+    assert far.ask == TOOL_TERMS
 
 
 def test_self_approval_is_off_by_default() -> None:
-    assert Policy().evaluate("push", {}, defaults=RISKY).ask == OWN
+    assert Policy().evaluate("push", {}, defaults=RISKY_TOOL).ask == TOOL_TERMS
 
 
 @given(names, arguments, defaults_strategy, st.lists(rules, max_size=4), st.booleans())

@@ -22,12 +22,12 @@ from agents.events import (
     UnknownEvent,
 )
 from agents.next_step import next_work
-from agents.policy import Policy, Rule
 from agents.reducer import fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool
 from storage.codec import dump_state
 from tests.agents.factories import (
+    ALLOW_ALL,
     NOW,
     TERMINAL,
     after_answer,
@@ -42,12 +42,11 @@ from tests.agents.factories import (
 from tests.harness.people import ALICE, BOB
 from tests.histories import PEOPLE, RandomHistory, random_histories, wanted_effects
 
-FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
-PUSH = CallTool(tool="push", arguments={"where": "staging"})
+PUSH_CALL = CallTool(tool="push", arguments={"where": "staging"})
 
-paused = ThreadPaused(at=NOW, actor=BOB, reason="wait")
-resumed = ThreadResumed(at=NOW, actor=BOB)
-cancelled = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
+THREAD_PAUSED = ThreadPaused(at=NOW, actor=BOB, reason="wait")
+THREAD_RESUMED = ThreadResumed(at=NOW, actor=BOB)
+THREAD_CANCELLED = ThreadCancelled(at=NOW, actor=BOB, reason="enough")
 
 
 def thread_finished(outcome: Any = "done") -> ThreadFinished:
@@ -58,9 +57,9 @@ def thread_forked(seconds: float = 0) -> ThreadForked:
     return ThreadForked(at=seconds_later(seconds), actor=BOB, thread_id="thr_2", parent="thr_1", at_seq=2)
 
 
-def with_approved_call() -> ThreadState:
+def thread_with_approved_call() -> ThreadState:
     """Return a thread with an approved call that needed no approval by people."""
-    return after_step(thread(), PUSH, FREE)
+    return after_step(thread(), PUSH_CALL, ALLOW_ALL)
 
 
 # Opening
@@ -81,14 +80,14 @@ def test_first_event_sets_the_fields_of_a_thread() -> None:
     [
         thread(),
         thread_with_approval(),
-        with_approved_call(),
-        after_step(thread(), Await(seconds=60, reason="tea"), FREE),
+        thread_with_approved_call(),
+        after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL),
     ],
 )
 def test_resumed_thread_waits_as_before_the_pause(state: ThreadState) -> None:
-    resting = fold(state, [paused])
-    assert (resting.status, resting.paused, next_work(resting)) == ("paused", "wait", ())
-    again = fold(resting, [resumed])
+    paused = fold(state, [THREAD_PAUSED])
+    assert (paused.status, paused.paused, next_work(paused)) == ("paused", "wait", ())
+    again = fold(paused, [THREAD_RESUMED])
     assert (again.status, [e.key for e in wanted_effects(again)]) == (
         state.status,
         [e.key for e in wanted_effects(state)],
@@ -97,24 +96,24 @@ def test_resumed_thread_waits_as_before_the_pause(state: ThreadState) -> None:
 
 
 def test_answer_during_a_pause_counts_but_starts_no_work() -> None:
-    state = after_answer(fold(thread_with_approval(), [paused]))
+    state = after_answer(fold(thread_with_approval(), [THREAD_PAUSED]))
     assert (state.status, next_work(state)) == ("paused", ())
-    assert [type(effect).__name__ for effect in next_work(fold(state, [resumed]))] == ["RunTool"]
+    assert [type(effect).__name__ for effect in next_work(fold(state, [THREAD_RESUMED]))] == ["RunTool"]
 
 
 def test_message_during_a_pause_is_processed_after_resuming() -> None:
-    state = fold(thread(), [thread_finished(), paused, message_received("hello?")])
+    state = fold(thread(), [thread_finished(), THREAD_PAUSED, message_received("hello?")])
     assert (state.status, next_work(state)) == ("paused", ())
-    assert fold(state, [resumed]).status == "running"
+    assert fold(state, [THREAD_RESUMED]).status == "running"
 
 
 def test_tool_result_during_a_pause_does_not_call_the_model() -> None:
-    state = fold(after_tool_started(with_approved_call()), [paused])
+    state = fold(after_tool_started(thread_with_approved_call()), [THREAD_PAUSED])
     assert state.current_call is not None
     done = ToolSucceeded(at=NOW, actor=BOB, call_id=state.current_call.call_id, summary="done")
     state = fold(state, [done])
     assert (state.current_call, next_work(state)) == (None, ())
-    assert [type(effect).__name__ for effect in next_work(fold(state, [resumed]))] == ["CallModel"]
+    assert [type(effect).__name__ for effect in next_work(fold(state, [THREAD_RESUMED]))] == ["CallModel"]
 
 
 # Ending
@@ -130,8 +129,8 @@ def test_finished_thread_is_idle_until_a_message(outcome: str) -> None:
 
 
 def test_new_message_resets_the_failure_counters() -> None:
-    tired = thread().model_copy(update={"failures": 3, "repairs": 2, "retries": 5, "retry_at": seconds_later(60)})
-    state = fold(tired, [thread_finished(), message_received("again")])
+    failing = thread().model_copy(update={"failures": 3, "repairs": 2, "retries": 5, "retry_at": seconds_later(60)})
+    state = fold(failing, [thread_finished(), message_received("again")])
     assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
 
 
@@ -139,7 +138,7 @@ def test_new_message_resets_the_failure_counters() -> None:
 
 
 def test_cancelling_updates_every_card_of_the_open_request() -> None:
-    state = fold(thread_with_approval(), [cancelled])
+    state = fold(thread_with_approval(), [THREAD_CANCELLED])
     (request,) = state.requests
     assert (state.status, request.status, state.open_request, state.current_call) == (
         "cancelled",
@@ -152,29 +151,29 @@ def test_cancelling_updates_every_card_of_the_open_request() -> None:
 
 
 def test_cancelling_drops_a_call_that_was_not_started() -> None:
-    assert fold(with_approved_call(), [cancelled]).current_call is None
+    assert fold(thread_with_approved_call(), [THREAD_CANCELLED]).current_call is None
 
 
 def test_cancelled_thread_does_not_need_the_model() -> None:
-    assert not fold(thread(), [cancelled]).needs_model
+    assert not fold(thread(), [THREAD_CANCELLED]).needs_model
 
 
-@pytest.mark.parametrize("ending", ["succeeded", "failed"])
-def test_cancelling_keeps_a_running_call_until_its_result(ending: str) -> None:
-    state = fold(after_tool_started(with_approved_call()), [cancelled])
+@pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+def test_cancelling_keeps_a_running_call_until_its_result(outcome: str) -> None:
+    state = fold(after_tool_started(thread_with_approved_call()), [THREAD_CANCELLED])
     assert state.current_call is not None
     assert (state.status, state.current_call.phase) == ("cancelled", "running")
-    facts: dict[str, Any] = {"at": NOW, "actor": BOB, "call_id": state.current_call.call_id}
+    fields: dict[str, Any] = {"at": NOW, "actor": BOB, "call_id": state.current_call.call_id}
     report: KnownEvent = (
-        ToolSucceeded(**facts, summary="done") if ending == "succeeded" else ToolFailed(**facts, error="broken")
+        ToolSucceeded(**fields, summary="done") if outcome == "succeeded" else ToolFailed(**fields, error="broken")
     )
     state = fold(state, [report])
     assert (state.status, state.current_call, state.needs_model, next_work(state)) == ("cancelled", None, False, ())
 
 
 def test_cancelling_ends_a_pause_and_a_wait() -> None:
-    sleeping = after_step(thread(), Await(seconds=60, reason="tea"), FREE)
-    state = fold(sleeping, [paused, cancelled])
+    waiting = after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL)
+    state = fold(waiting, [THREAD_PAUSED, THREAD_CANCELLED])
     assert (state.status, state.paused, state.timer_at, next_deadline(state)) == ("cancelled", None, None, None)
 
 
@@ -187,11 +186,11 @@ def test_cancelling_ends_a_pause_and_a_wait() -> None:
         thread(),
         thread_with_approval(shown_to=()),
         thread_with_approval(),
-        with_approved_call(),
-        after_tool_started(with_approved_call()),
-        fold(thread_with_approval(), [paused]),
-        fold(thread(), [cancelled]),
-        after_step(thread(), Await(seconds=60, reason="tea"), FREE),
+        thread_with_approved_call(),
+        after_tool_started(thread_with_approved_call()),
+        fold(thread_with_approval(), [THREAD_PAUSED]),
+        fold(thread(), [THREAD_CANCELLED]),
+        after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL),
         thread(prefetch=("look",)),
     ],
 )
@@ -215,7 +214,7 @@ def test_fork_keeps_the_history_and_continues_on_a_message() -> None:
     assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
 
 
-@pytest.mark.parametrize("parent", [thread(), with_approved_call(), thread_with_approval()])
+@pytest.mark.parametrize("parent", [thread(), thread_with_approved_call(), thread_with_approval()])
 def test_fork_starts_with_nothing_spent(parent: ThreadState) -> None:
     state = fold(parent, [thread_forked(seconds=10**6)])
     assert state.spent == Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
@@ -239,9 +238,9 @@ def test_running_time_counts_as_work() -> None:
     "state",
     [
         thread_with_approval(),
-        fold(thread(), [paused]),
+        fold(thread(), [THREAD_PAUSED]),
         fold(thread(), [thread_finished()]),
-        after_step(thread(), Await(seconds=60, reason="tea"), FREE),
+        after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL),
     ],
 )
 def test_waiting_time_does_not_count_as_work(state: ThreadState) -> None:
@@ -261,21 +260,22 @@ def test_reached_budget_is_only_recorded() -> None:
 # Unknown events
 
 
-painted = UnknownEvent(type="ThreadPainted", v=7, at=NOW, actor=BOB, data={"colour": "red"})
+UNKNOWN_EVENT = UnknownEvent(type="ThreadPainted", v=7, at=NOW, actor=BOB, data={"colour": "red"})
 
 
 def test_unknown_event_pauses_the_thread_permanently() -> None:
-    state = fold(thread(), [painted, resumed])
+    state = fold(thread(), [UNKNOWN_EVENT, THREAD_RESUMED])
     assert (state.status, state.unreadable, state.version) == ("paused", "ThreadPainted", 4)
     assert (wanted_effects(state), next_deadline(state)) == ((), None)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30), st.data())
-def test_log_with_an_unknown_event_folds_and_starts_no_work(walk: RandomHistory, data: Any) -> None:
-    lost = data.draw(st.integers(1, len(walk.events) - 1))
-    log = [*walk.events[:lost], painted, *walk.events[lost + 1 :]]
+def test_log_with_an_unknown_event_folds_and_starts_no_work(history: RandomHistory, data: Any) -> None:
+    position = data.draw(st.integers(1, len(history.events) - 1))
+    log = [*history.events[:position], UNKNOWN_EVENT, *history.events[position + 1 :]]
     state = fold(ThreadState(), log)
-    assert (state.version, state.status) == (walk.state.version, "paused") or walk.states[lost].lifecycle == "cancelled"
+    was_cancelled = history.states[position].lifecycle == "cancelled"
+    assert (state.version, state.status) == (history.state.version, "paused") or was_cancelled
     assert wanted_effects(state) == ()
-    assert dump_state(fold(fold(ThreadState(), log[: lost + 1]), log[lost + 1 :])) == dump_state(state)
+    assert dump_state(fold(fold(ThreadState(), log[: position + 1]), log[position + 1 :])) == dump_state(state)

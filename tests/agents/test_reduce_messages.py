@@ -10,11 +10,11 @@ from agents.effects import CallModel
 from agents.events import KnownEvent, MessageDeleted, MessageEdited, MessageUndeliverable, ReplyChosen, ThreadFinished
 from agents.messages import Provenance
 from agents.next_step import next_work, pending_sends
-from agents.policy import Policy, Rule
 from agents.reducer import MAX_HISTORY_EVENTS, fold
 from agents.state import ThreadState
 from agents.steps import Await, CallTool
 from tests.agents.factories import (
+    ALLOW_ALL,
     NOW,
     TERMINAL,
     after_step,
@@ -27,9 +27,7 @@ from tests.agents.factories import (
     thread_with_approval,
 )
 from tests.harness.people import ALICE, STRANGER
-from tests.histories import PEOPLE, RandomHistory, find_history, random_histories
-
-FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
+from tests.histories import RandomHistory, find_history, random_histories
 
 
 def reply(text: str) -> ReplyChosen:
@@ -37,8 +35,13 @@ def reply(text: str) -> ReplyChosen:
 
 
 def test_reply_goes_to_the_origin() -> None:
-    (sent,) = thread(reply("Done.")).pending_messages
-    assert (sent.to, sent.message.text, sent.message.card, sent.request_id) == (TERMINAL, "Done.", None, None)
+    (pending,) = thread(reply("Done.")).pending_messages
+    assert (pending.to, pending.message.text, pending.message.card, pending.request_id) == (
+        TERMINAL,
+        "Done.",
+        None,
+        None,
+    )
 
 
 def test_two_replies_are_two_ordered_messages() -> None:
@@ -50,9 +53,9 @@ def test_two_replies_are_two_ordered_messages() -> None:
 def test_delivered_or_undeliverable_message_is_not_pending() -> None:
     state = thread(reply("one"), reply("two"))
     one, two = state.pending_messages
-    gone = MessageUndeliverable(at=NOW, actor=ALICE, key=two.key, to=two.to, reason="gone")
+    undeliverable = MessageUndeliverable(at=NOW, actor=ALICE, key=two.key, to=two.to, reason="gone")
     assert fold(state, [message_sent(one)]).pending_messages == (two,)
-    assert fold(state, [message_sent(one), gone]).pending_messages == ()
+    assert fold(state, [message_sent(one), undeliverable]).pending_messages == ()
 
 
 def test_repeated_or_unknown_delivery_changes_nothing() -> None:
@@ -68,18 +71,23 @@ def test_message_reopens_a_finished_thread() -> None:
 
 
 def test_message_ends_a_wait() -> None:
-    sleeping = after_step(thread(), Await(seconds=60, reason="tea"), FREE)
-    state = fold(sleeping, [message_received("now")])
+    waiting = after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL)
+    state = fold(waiting, [message_received("now")])
     assert (state.status, state.timer_at, len(next_work(state))) == ("running", None, 1)
 
 
 @pytest.mark.parametrize(
-    "busy", [thread_with_approval(), after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), FREE)]
+    "occupied",
+    [thread_with_approval(), after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL)],
 )
-def test_message_during_a_request_or_call_is_only_recorded(busy: ThreadState) -> None:
-    state = fold(busy, [message_received("by the way")])
-    assert (state.status, state.current_call, state.needs_model) == (busy.status, busy.current_call, busy.needs_model)
-    assert [effect.key for effect in next_work(state)] == [effect.key for effect in next_work(busy)]
+def test_message_during_a_request_or_call_is_only_recorded(occupied: ThreadState) -> None:
+    state = fold(occupied, [message_received("by the way")])
+    assert (state.status, state.current_call, state.needs_model) == (
+        occupied.status,
+        occupied.current_call,
+        occupied.needs_model,
+    )
+    assert [effect.key for effect in next_work(state)] == [effect.key for effect in next_work(occupied)]
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
@@ -97,8 +105,8 @@ def test_trust_returns_when_the_content_leaves_the_history() -> None:
 # Edits and deletions
 
 
-SAID = message_received("push it", ref="m1")
-APPROVED_CALL = after_step(thread(SAID), CallTool(tool="push", arguments={"where": "staging"}), FREE)
+FIRST_MESSAGE = message_received("push it", ref="m1")
+APPROVED_CALL = after_step(thread(FIRST_MESSAGE), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL)
 ALWAYS_CHANGING_FIELDS = {
     "version",
     "updated_at",
@@ -116,9 +124,9 @@ ALWAYS_CHANGING_FIELDS = {
 @pytest.mark.parametrize(
     ("state", "status"),
     [
-        (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, reason="done")), "done"),
-        (thread(SAID, ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="stuck")), "failed"),
-        (after_step(thread(SAID), Await(seconds=60, reason="tea"), FREE), "waiting_for_time"),
+        (thread(FIRST_MESSAGE, ThreadFinished(at=NOW, actor=ALICE, reason="done")), "done"),
+        (thread(FIRST_MESSAGE, ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="stuck")), "failed"),
+        (after_step(thread(FIRST_MESSAGE), Await(seconds=60, reason="tea"), ALLOW_ALL), "waiting_for_time"),
         (thread_with_approval(), "waiting_for_human"),
         (APPROVED_CALL, "running"),
         (after_tool_started(APPROVED_CALL), "running"),
@@ -133,15 +141,15 @@ def test_edit_or_deletion_starts_no_work(state: ThreadState, status: str, event:
 
 @pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
 def test_edit_changes_the_key_of_the_model_call(event: KnownEvent) -> None:
-    (before,), (after,) = next_work(thread(SAID)), next_work(thread(SAID, event))
+    (before,), (after,) = next_work(thread(FIRST_MESSAGE)), next_work(thread(FIRST_MESSAGE, event))
     assert (type(before), type(after)) == (CallModel, CallModel)
     assert before.key != after.key
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_histories())
-def test_edit_or_deletion_starts_no_work_in_any_history(walk: RandomHistory) -> None:
-    for before, event, after in zip(walk.states, walk.events, walk.states[1:], strict=False):
+def test_edit_or_deletion_starts_no_work_in_any_history(history: RandomHistory) -> None:
+    for before, event, after in zip(history.states, history.events, history.states[1:], strict=False):
         if isinstance(event, MessageEdited | MessageDeleted):
             assert after.model_dump(exclude=ALWAYS_CHANGING_FIELDS) == before.model_dump(exclude=ALWAYS_CHANGING_FIELDS)
             assert after.open_request == before.open_request
@@ -150,27 +158,30 @@ def test_edit_or_deletion_starts_no_work_in_any_history(walk: RandomHistory) -> 
 def test_random_histories_contain_superseding_edits() -> None:
     for kind in ("MessageEdited", "MessageDeleted"):
         pair = ("RequestSuperseded", kind)
-        assert find_history(lambda walk, pair=pair: pair in pairwise(event.type for event in walk.events))
+        assert find_history(lambda history, pair=pair: pair in pairwise(event.type for event in history.events))
 
 
 def test_get_message_returns_the_last_edit() -> None:
     state = thread(
-        SAID, message_received("more", ref="m2"), message_edited("m1", "pull it"), message_edited("m1", "drop it")
+        FIRST_MESSAGE,
+        message_received("more", ref="m2"),
+        message_edited("m1", "pull it"),
+        message_edited("m1", "drop it"),
     )
     assert state.get_message("m1") == message_edited("m1", "drop it")
     assert state.get_message("m2") == message_received("more", ref="m2")
 
 
 def test_get_message_returns_none_for_deleted_or_unknown_ones() -> None:
-    assert thread(SAID, message_edited("m1", "pull it"), message_deleted("m1")).get_message("m1") is None
-    assert thread(SAID, *[message_received("hm")] * MAX_HISTORY_EVENTS).get_message("m1") is None
+    assert thread(FIRST_MESSAGE, message_edited("m1", "pull it"), message_deleted("m1")).get_message("m1") is None
+    assert thread(FIRST_MESSAGE, *[message_received("hm")] * MAX_HISTORY_EVENTS).get_message("m1") is None
     assert thread(message_received("hm")).get_message("m1") is None
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
 def test_edit_is_trusted_like_a_message(provenance: Provenance) -> None:
     said, new = message_received("x", ref="m1", provenance=provenance), message_edited("m1", "y", provenance=provenance)
-    assert thread(SAID, new).is_trusted is thread(said).is_trusted
+    assert thread(FIRST_MESSAGE, new).is_trusted is thread(said).is_trusted
 
 
 def test_deletion_does_not_restore_trust() -> None:

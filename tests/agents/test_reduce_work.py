@@ -14,18 +14,27 @@ from agents.policy import Policy, Rule
 from agents.reducer import fold
 from agents.state import CurrentCall, Outage, ThreadState
 from agents.steps import CallTool, DoneForNow
-from tests.agents.factories import NOW, after_step, after_tool_started, message_received, seconds_later, stamp, thread
+from tests.agents.factories import (
+    ALLOW_ALL,
+    NOW,
+    after_step,
+    after_tool_started,
+    message_received,
+    seconds_later,
+    stamp,
+    thread,
+)
 from tests.histories import AGENT, PEOPLE, POLICY
 
 ENGINE = Address("system:engine")
-FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
-CLOSED = Policy(people=PEOPLE, rules=(Rule(name="closed", tool="*", deny="closed"),))
-PUSH = CallTool(tool="push", arguments={"where": "staging"})
-LOOK = CallTool(tool="look", arguments={"depth": 1})
+DENY_ALL = Policy(people=PEOPLE, rules=(Rule(name="closed", tool="*", deny="closed"),))
+PUSH_CALL = CallTool(tool="push", arguments={"where": "staging"})
+LOOK_CALL = CallTool(tool="look", arguments={"depth": 1})
 
 
-def with_approved_call() -> ThreadState:
-    return after_step(thread(), PUSH, FREE)
+def thread_with_approved_call() -> ThreadState:
+    """Return a thread whose current call is approved and has not started."""
+    return after_step(thread(), PUSH_CALL, ALLOW_ALL)
 
 
 def call_of(state: ThreadState) -> CurrentCall:
@@ -43,7 +52,7 @@ def after_success(state: ThreadState) -> ThreadState:
 
 
 def after_prefetch(state: ThreadState, policy: Policy = POLICY) -> ThreadState:
-    return fold(state, events_for_tool_call(state, LOOK, stamp(), agent=AGENT, policy=policy, is_prefetch=True))
+    return fold(state, events_for_tool_call(state, LOOK_CALL, stamp(), agent=AGENT, policy=policy, is_prefetch=True))
 
 
 def step_chosen(usage: Usage | None) -> StepChosen:
@@ -98,9 +107,9 @@ def test_failed_model_call_is_not_a_step(outcome: CompletionOutcome) -> None:
 
 
 def test_deferred_model_call_is_retried_and_not_counted() -> None:
-    asked_once = thread(step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1)))
-    later = fold(asked_once, [step_rejected(CompletionOutcome.DEFERRED, retry_at=seconds_later(30))] * 10)
-    assert (later.retries, later.repairs, later.spent) == (1, 0, asked_once.spent)
+    retried_once = thread(step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(1)))
+    later = fold(retried_once, [step_rejected(CompletionOutcome.DEFERRED, retry_at=seconds_later(30))] * 10)
+    assert (later.retries, later.repairs, later.spent) == (1, 0, retried_once.spent)
     assert [effect.not_before for effect in next_work(later)] == [seconds_later(30)]
 
 
@@ -122,9 +131,9 @@ def test_outage_does_not_fill_the_history() -> None:
     ids=lambda event: event.type,
 )
 def test_outage_ends_with_an_answer_a_message_or_resuming(event: Any) -> None:
-    out = thread(step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30), announced=True))
-    assert out.outage == Outage(since=NOW, is_announced=True)
-    state = fold(out, [event])
+    in_outage = thread(step_rejected(CompletionOutcome.TIMEOUT, retry_at=seconds_later(30), announced=True))
+    assert in_outage.outage == Outage(since=NOW, is_announced=True)
+    state = fold(in_outage, [event])
     assert (state.outage, state.retries, state.retry_at) == (None, 0, None)
 
 
@@ -150,7 +159,7 @@ def test_rejected_step_gives_a_model_call_with_another_key() -> None:
 
 
 def test_call_is_approved_then_running_then_closed() -> None:
-    state = with_approved_call()
+    state = thread_with_approved_call()
     assert (call_of(state).phase, call_of(state).attempt) == ("approved", 0)
     state = after_tool_started(state)
     assert (call_of(state).phase, call_of(state).attempt) == ("running", 1)
@@ -159,15 +168,15 @@ def test_call_is_approved_then_running_then_closed() -> None:
 
 
 def test_failures_are_counted_and_reset_by_a_success() -> None:
-    state = after_failure(after_tool_started(with_approved_call()))
+    state = after_failure(after_tool_started(thread_with_approved_call()))
     assert (state.current_call, state.needs_model, state.failures) == (None, True, 1)
-    state = after_failure(after_tool_started(after_step(state, PUSH, FREE)))
+    state = after_failure(after_tool_started(after_step(state, PUSH_CALL, ALLOW_ALL)))
     assert state.failures == 2
-    assert after_success(after_tool_started(after_step(state, PUSH, FREE))).failures == 0
+    assert after_success(after_tool_started(after_step(state, PUSH_CALL, ALLOW_ALL))).failures == 0
 
 
 def test_retried_call_keeps_its_id_and_waits() -> None:
-    state = after_failure(after_tool_started(with_approved_call()), retry_at=seconds_later(30))
+    state = after_failure(after_tool_started(thread_with_approved_call()), retry_at=seconds_later(30))
     assert (call_of(state).phase, call_of(state).retry_at, state.failures) == ("approved", seconds_later(30), 0)
     assert (state.status, [effect.not_before for effect in next_work(state)]) == (
         "waiting_for_time",
@@ -178,7 +187,7 @@ def test_retried_call_keeps_its_id_and_waits() -> None:
 
 
 def test_call_with_an_unknown_outcome_waits_for_people() -> None:
-    state = after_tool_started(with_approved_call())
+    state = after_tool_started(thread_with_approved_call())
     unknown = ToolOutcomeUnknown(at=NOW, actor=ENGINE, call_id=call_of(state).call_id, detail="it crashed")
     assert call_of(fold(state, [unknown])).phase == "awaiting_approval"
 
@@ -191,12 +200,12 @@ def test_outcome_of_another_call_starts_no_work() -> None:
 def test_three_denied_proposals_in_a_row_are_three_failures() -> None:
     state = thread()
     for _ in range(3):
-        state = after_step(state, PUSH, CLOSED)
+        state = after_step(state, PUSH_CALL, DENY_ALL)
     assert (state.failures, state.current_call, state.needs_model) == (3, None, True)
 
 
 def test_rejected_call_is_a_failure_that_the_model_sees() -> None:
-    state = fold(thread(), [rejected_tool_call(thread(), PUSH, "no such place", stamp(), agent=AGENT)])
+    state = fold(thread(), [rejected_tool_call(thread(), PUSH_CALL, "no such place", stamp(), agent=AGENT)])
     assert (state.failures, state.current_call, state.needs_model) == (1, None, True)
 
 
@@ -211,17 +220,17 @@ def test_each_prefetch_runs_once_before_the_model() -> None:
     assert [effect.key for effect in next_work(after_success(after_tool_started(state)))] == ["prefetch:see"]
 
 
-@pytest.mark.parametrize("policy", [POLICY, CLOSED], ids=["failing", "denied"])
+@pytest.mark.parametrize("policy", [POLICY, DENY_ALL], ids=["failing", "denied"])
 def test_prefetch_result_does_not_change_the_failures(policy: Policy) -> None:
-    tired = thread(prefetch=("look",)).model_copy(update={"failures": 2})
-    state = after_prefetch(tired, policy)
+    failing = thread(prefetch=("look",)).model_copy(update={"failures": 2})
+    state = after_prefetch(failing, policy)
     state = after_failure(after_tool_started(state)) if state.current_call else state
     assert (state.failures, state.prefetch) == (2, ())
-    assert after_success(after_tool_started(after_prefetch(tired))).failures == 2
+    assert after_success(after_tool_started(after_prefetch(failing))).failures == 2
 
 
 def test_model_call_of_a_tool_does_not_replace_its_prefetch() -> None:
-    state = after_step(thread(prefetch=("look",)), LOOK, POLICY)
+    state = after_step(thread(prefetch=("look",)), LOOK_CALL, POLICY)
     assert state.prefetch == ("look",)
 
 

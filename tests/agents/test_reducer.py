@@ -16,96 +16,97 @@ from agents.state import ThreadState
 from bot.model_calls import MAX_MODEL_OUTAGE
 from storage.codec import dump_state, event_from_row, event_to_row, parse_state
 from storage.tables import EventRow
-from tests.histories import PEOPLE, START, RandomHistory, find_history, random_histories, wanted_effects
+from tests.histories import PEOPLE, START_TIME, RandomHistory, find_history, random_histories, wanted_effects
 
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @thorough
 @given(random_histories())
-def test_folding_twice_gives_the_same_bytes(walk: RandomHistory) -> None:
-    once, again = fold(ThreadState(), walk.events), fold(ThreadState(), walk.events)
-    assert dump_state(once) == dump_state(again) == dump_state(walk.state)
+def test_folding_twice_gives_the_same_bytes(history: RandomHistory) -> None:
+    once, again = fold(ThreadState(), history.events), fold(ThreadState(), history.events)
+    assert dump_state(once) == dump_state(again) == dump_state(history.state)
 
 
 @thorough
 @given(random_histories(), st.data())
-def test_snapshot_and_tail_give_the_same_bytes_as_the_whole_log(walk: RandomHistory, data) -> None:
-    cut = data.draw(st.integers(0, len(walk.events)))
-    snapshot = parse_state(dump_state(fold(ThreadState(), walk.events[:cut])))
-    assert dump_state(fold(snapshot, walk.events[cut:])) == dump_state(walk.state)
+def test_snapshot_and_tail_give_the_same_bytes_as_the_whole_log(history: RandomHistory, data) -> None:
+    cut = data.draw(st.integers(0, len(history.events)))
+    snapshot = parse_state(dump_state(fold(ThreadState(), history.events[:cut])))
+    assert dump_state(fold(snapshot, history.events[cut:])) == dump_state(history.state)
 
 
 @thorough
 @given(random_histories())
-def test_events_round_trip_through_the_database_form(walk: RandomHistory) -> None:
-    rows = [EventRow(**event_to_row("thr_walk", seq, event)) for seq, event in enumerate(walk.events, 1)]
-    assert [event_from_row(row) for row in rows] == walk.events
+def test_events_round_trip_through_the_database_form(history: RandomHistory) -> None:
+    rows = [EventRow(**event_to_row("thr_walk", seq, event)) for seq, event in enumerate(history.events, 1)]
+    assert [event_from_row(row) for row in rows] == history.events
 
 
 @thorough
 @given(random_histories())
-def test_no_effect_is_wanted_after_its_outcome(walk: RandomHistory) -> None:
-    wanted = {effect.key for effect in wanted_effects(walk.state)}
-    assert not wanted & walk.completed_keys
+def test_no_effect_is_wanted_after_its_outcome(history: RandomHistory) -> None:
+    wanted = {effect.key for effect in wanted_effects(history.state)}
+    assert not wanted & history.completed_keys
 
 
 @thorough
 @given(random_histories())
-def test_work_effects_and_open_requests_are_limited_to_one(walk: RandomHistory) -> None:
-    for state in walk.states:
+def test_work_effects_and_open_requests_are_limited_to_one(history: RandomHistory) -> None:
+    for state in history.states:
         assert len(next_work(state)) <= 1
         assert sum(request.status == "open" for request in state.requests) <= 1
 
 
 @thorough
 @given(random_histories())
-def test_status_matches_the_wanted_work(walk: RandomHistory) -> None:
-    status, wanted = walk.state.status, next_work(walk.state)
+def test_status_matches_the_wanted_work(history: RandomHistory) -> None:
+    status, wanted = history.state.status, next_work(history.state)
     if status == "running":
         assert wanted
     if status in ("waiting_for_human", "done", "failed"):
         assert not wanted
     if status == "waiting_for_time":
-        assert next_deadline(walk.state) is not None
+        assert next_deadline(history.state) is not None
 
 
 @thorough
 @given(random_histories())
-def test_clock_reports_each_deadline_once(walk: RandomHistory) -> None:
-    events = due_events(walk.state, walk.now, PEOPLE)
-    assert due_events(fold(walk.state, events), walk.now, PEOPLE) == ()
+def test_clock_reports_each_deadline_once(history: RandomHistory) -> None:
+    events = due_events(history.state, history.now, PEOPLE)
+    assert due_events(fold(history.state, events), history.now, PEOPLE) == ()
 
 
 @thorough
 @given(random_histories())
-def test_no_tool_runs_without_its_approval(walk: RandomHistory) -> None:
-    requests = {e.request.call_id: e.request for e in walk.events if e.type == "RequestOpened" and e.request.call_id}
-    statuses = {e.request_id: e.status for e in walk.events if e.type == "RequestAnswered"}
-    verdicts = {e.call_id: e.verdict.answer for e in walk.events if e.type == "ToolCalled"}
-    for event in walk.events:
+def test_no_tool_runs_without_its_approval(history: RandomHistory) -> None:
+    requests = {e.request.call_id: e.request for e in history.events if e.type == "RequestOpened" and e.request.call_id}
+    statuses = {e.request_id: e.status for e in history.events if e.type == "RequestAnswered"}
+    verdicts = {e.call_id: e.verdict.answer for e in history.events if e.type == "ToolCalled"}
+    for event in history.events:
         if event.type == "ToolStarted" and verdicts[event.call_id] != "allow":
             assert statuses[requests[event.call_id].id] in ("approved", "answered")
 
 
 @thorough
 @given(random_histories(max_moves=80))
-def test_history_is_bounded(walk: RandomHistory) -> None:
-    assert len(walk.state.history) <= MAX_HISTORY_EVENTS
+def test_history_is_bounded(history: RandomHistory) -> None:
+    assert len(history.state.history) <= MAX_HISTORY_EVENTS
 
 
 @thorough
 @given(random_histories(max_moves=80))
-def test_model_outage_is_bounded(walk: RandomHistory) -> None:
-    for state in walk.states:
+def test_model_outage_is_bounded(history: RandomHistory) -> None:
+    for state in history.states:
         if state.outage is not None and state.retry_at is not None:
             assert state.retry_at - state.outage.since <= MAX_MODEL_OUTAGE
 
 
 def test_folding_in_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
-    walk = find_history(lambda walk: len(walk.events) > 20)
+    history = find_history(lambda history: len(history.events) > 20)
     rows = [
-        event_to_row("thr_walk", seq, event) | {"at": event.at.isoformat()} for seq, event in enumerate(walk.events, 1)
+        event_to_row("thr_walk", seq, event) | {"at": event.at.isoformat()}
+        for seq, event in enumerate(history.events, 1)
     ]
     script = (
         "import json, sys; from datetime import datetime; from agents.reducer import fold\n"
@@ -123,12 +124,14 @@ def test_folding_in_another_process_gives_the_same_bytes(tmp_path: Path) -> None
         check=True,
         timeout=60,
     )
-    assert folded.stdout == dump_state(walk.state)
+    assert folded.stdout == dump_state(history.state)
 
 
 def test_event_of_a_newer_version_pauses_the_thread() -> None:
     state = ThreadState(thread_id="thr_1", needs_model=True)
-    after = reduce(state, UnknownEvent(type="ThreadPainted", v=7, at=START, actor="system:engine", data={"colour": 1}))
+    after = reduce(
+        state, UnknownEvent(type="ThreadPainted", v=7, at=START_TIME, actor="system:engine", data={"colour": 1})
+    )
     assert after.status == "paused"
     assert after.version == state.version + 1
     assert wanted_effects(after) == ()

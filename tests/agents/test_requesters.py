@@ -25,13 +25,13 @@ from tests.agents.factories import (
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER
 from tests.histories import PEOPLE, RandomHistory, random_histories
 
-PUSH = CallTool(tool="push", arguments={"where": "staging"})
-WHY = RequestHumanInput(question="Why?")
+PUSH_CALL = CallTool(tool="push", arguments={"where": "staging"})
+WHY_QUESTION = RequestHumanInput(question="Why?")
 
 
 def proposal_requesters(state: ThreadState) -> tuple[Address, ...]:
     """Return the requesters of a proposal made now."""
-    return get_open_request(after_step(state, PUSH, policy_requiring_approval(RELEASE_TERMS))).all_requesters
+    return get_open_request(after_step(state, PUSH_CALL, policy_requiring_approval(RELEASE_TERMS))).all_requesters
 
 
 def thread_forked(by: Address) -> ThreadForked:
@@ -61,10 +61,10 @@ def test_every_author_of_a_message_is_a_requester(event: KnownEvent, more: tuple
 
 
 def test_requesters_outlast_the_history() -> None:
-    authors = thread(message_received("x", by=BOB), *[message_received("y")] * MAX_HISTORY_EVENTS)
-    looked = after_step(authors, CallTool(tool="look", arguments={"depth": 1}), Policy())
-    assert not any(getattr(event, "actor", None) == BOB for event in looked.history)
-    assert looked.requesters == (ALICE, BOB)
+    state = thread(message_received("x", by=BOB), *[message_received("y")] * MAX_HISTORY_EVENTS)
+    state = after_step(state, CallTool(tool="look", arguments={"depth": 1}), Policy())
+    assert not any(getattr(event, "actor", None) == BOB for event in state.history)
+    assert state.requesters == (ALICE, BOB)
 
 
 def after_decision(decision: str = "deny", by: Address = BOB, **fields: str) -> ThreadState:
@@ -104,8 +104,8 @@ def test_message_after_a_proposal_makes_no_requester() -> None:
 
 
 def test_answer_to_a_question_makes_a_requester() -> None:
-    asked = after_step(thread(), WHY, Policy())
-    assert proposal_requesters(after_answer(asked, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
+    waiting = after_step(thread(), WHY_QUESTION, Policy())
+    assert proposal_requesters(after_answer(waiting, "answer", BOB, text="push it to staging")) == (ALICE, BOB)
 
 
 def person_keys(*addresses: Address) -> set[str]:
@@ -113,8 +113,8 @@ def person_keys(*addresses: Address) -> set[str]:
 
 
 @given(random_histories())
-def test_no_approval_of_a_requester_counts(walk: RandomHistory) -> None:
-    for state in walk.states:
+def test_no_approval_of_a_requester_counts(history: RandomHistory) -> None:
+    for state in history.states:
         for request in state.requests:
             entered = [given.entered_by for given in request.approvals if given.entered_by is not None]
             if not request.terms.requester_may_approve:
@@ -130,20 +130,20 @@ def test_no_approval_of_a_requester_counts(walk: RandomHistory) -> None:
 
 
 @given(random_histories())
-def test_every_request_names_all_earlier_authors(walk: RandomHistory) -> None:
+def test_every_request_names_all_earlier_authors(history: RandomHistory) -> None:
     authors: list[Address] = []
-    reports: set[str] = set()
-    commented: list[Address] = []
-    for event, state in zip(walk.events, walk.states[1:], strict=True):
+    outcome_requests: set[str] = set()
+    commenters: list[Address] = []
+    for event, state in zip(history.events, history.states[1:], strict=True):
         if event.type == "RequestOpened" and event.request.purpose == "outcome":
-            reports.add(event.request.id)
+            outcome_requests.add(event.request.id)
         if event.type == "RequestOpened" and event.request.purpose != "outcome":
-            assert set(authors) <= set(event.request.requesters) <= {*authors, *commented}
-        commented = [] if event.type == "MessageReceived" else commented
+            assert set(authors) <= set(event.request.requesters) <= {*authors, *commenters}
+        commenters = [] if event.type == "MessageReceived" else commenters
         if event.type in ("ThreadStarted", "MessageReceived", "MessageEdited", "ThreadForked"):
             authors += [event.actor, *filter(None, [getattr(event, "entered_by", None)])]
-        has_words = event.type == "RequestAnswered" and (event.answer.text or event.answer.comment or event.digest)
-        if has_words and event.request_id not in reports:
-            addresses = authors if event.answer.decision == "answer" else commented
+        has_text = event.type == "RequestAnswered" and (event.answer.text or event.answer.comment or event.digest)
+        if has_text and event.request_id not in outcome_requests:
+            addresses = authors if event.answer.decision == "answer" else commenters
             addresses += [event.answer.by, *filter(None, [event.answer.entered_by])]
         assert set(state.requesters) == set(authors)

@@ -18,8 +18,8 @@ from tests.harness.people import ALICE, BOB, CAROL
 
 
 def answer_by(by: Address, decision: str = "approve", *, counted: bool = True) -> RecordedAnswer:
-    facts = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision, "at": NOW}
-    return RecordedAnswer.model_validate(facts | {"counted": counted})
+    fields = {"by": by, "channel": Address("web:console"), "assurance": Assurance.HIGH, "decision": decision, "at": NOW}
+    return RecordedAnswer.model_validate(fields | {"counted": counted})
 
 
 def test_request_expires_by_its_terms() -> None:

@@ -100,18 +100,18 @@ def test_unknown_person_does_not_match_the_star_role() -> None:
     assert not may_view(with_request(thread(), roles=("*",)), to_viewer(Address("slack:T1/U1"), PEOPLE))
 
 
-@given(walk=random_histories())
-def test_audience_contains_authors_and_deciders(walk: RandomHistory) -> None:
-    names = audience_names(walk.state)
-    forks = [index for index, event in enumerate(walk.events) if isinstance(event, ThreadForked)]
-    authors = {event.actor for event in walk.events if isinstance(event, ThreadStarted | MessageReceived)}
+@given(history=random_histories())
+def test_audience_contains_authors_and_deciders(history: RandomHistory) -> None:
+    names = audience_names(history.state)
+    forks = [index for index, event in enumerate(history.events) if isinstance(event, ThreadForked)]
+    authors = {event.actor for event in history.events if isinstance(event, ThreadStarted | MessageReceived)}
     named = {
         name
-        for event in walk.events[forks[-1] if forks else 0 :]  # a fork drops earlier deciders
+        for event in history.events[forks[-1] if forks else 0 :]  # a fork drops earlier deciders
         if isinstance(event, RequestOpened)
         for name in (
             *(f"role:{role}" for role in event.request.terms.roles),
             *(f"person:{key}" for key in event.request.terms.people),
         )
     }
-    assert authors | named | {walk.state.requester, walk.state.origin} <= names
+    assert authors | named | {history.state.requester, history.state.origin} <= names

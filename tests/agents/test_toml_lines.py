@@ -31,97 +31,97 @@ class Writer:
         self.data = data
         self.text = ""
         self.lines: dict[KeyPath, int] = {}
-        self.names = 0
+        self.key_count = 0
 
-    def document(self) -> str:
-        self.pairs(())
+    def write_document(self) -> str:
+        self.write_pairs(())
         for _ in range(self.draw(st.integers(0, 4))):
-            self.section()
+            self.write_section()
         return self.text
 
-    def section(self) -> None:
+    def write_section(self) -> None:
         self.break_line()
         repeated = self.draw(st.booleans())
-        key, name = self.fresh_key()
+        key, name = self.new_key()
         for index in range(self.draw(st.integers(1, 3)) if repeated else 1):
-            self.note((name,))
+            self.record_line((name,))
             path: KeyPath = (name, index) if repeated else (name,)
-            self.note(path)
-            self.put(f"[[ {key} ]]" if repeated else f"[{key}]")
+            self.record_line(path)
+            self.write(f"[[ {key} ]]" if repeated else f"[{key}]")
             self.break_line()
-            self.pairs(path)
-            self.sub_section(key, path)
+            self.write_pairs(path)
+            self.write_sub_section(key, path)
 
-    def sub_section(self, parent: str, path: KeyPath) -> None:
+    def write_sub_section(self, parent: str, path: KeyPath) -> None:
         if self.draw(st.booleans()):
-            key, name = self.fresh_key()
-            deeper, leaf = self.fresh_key()
-            self.note((*path, name))
-            self.note((*path, name, leaf))
-            self.put(f"[{parent} . {key}.{deeper}]")
+            key, name = self.new_key()
+            deeper, leaf = self.new_key()
+            self.record_line((*path, name))
+            self.record_line((*path, name, leaf))
+            self.write(f"[{parent} . {key}.{deeper}]")
             self.break_line()
-            self.pairs((*path, name, leaf))
+            self.write_pairs((*path, name, leaf))
 
-    def pairs(self, table: KeyPath) -> None:
+    def write_pairs(self, table: KeyPath) -> None:
         for _ in range(self.draw(st.integers(0, 3))):
-            self.pair(table, depth=0)
+            self.write_pair(table, depth=0)
             self.break_line()
 
-    def pair(self, table: KeyPath, depth: int) -> None:
+    def write_pair(self, table: KeyPath, depth: int) -> None:
         path = table
         for part in range(self.draw(st.integers(1, 2))):
-            key, name = self.fresh_key()
+            key, name = self.new_key()
             path = (*path, name)
-            self.note(path)
-            self.put(f"{' . ' if part else ''}{key}")
-        self.put(self.draw(st.sampled_from([" = ", "="])))
-        self.value(path, depth)
+            self.record_line(path)
+            self.write(f"{' . ' if part else ''}{key}")
+        self.write(self.draw(st.sampled_from([" = ", "="])))
+        self.write_value(path, depth)
 
-    def value(self, path: KeyPath, depth: int) -> None:
+    def write_value(self, path: KeyPath, depth: int) -> None:
         kind = self.draw(st.sampled_from(["scalar", "array", "table"])) if depth < 3 else "scalar"
         if kind == "array":
-            self.array(path, depth)
+            self.write_array(path, depth)
         elif kind == "table":
-            self.inline_table(path, depth)
+            self.write_inline_table(path, depth)
         else:
-            self.put(self.draw(st.sampled_from(SCALARS)))
+            self.write(self.draw(st.sampled_from(SCALARS)))
 
-    def array(self, path: KeyPath, depth: int) -> None:
-        self.put("[")
+    def write_array(self, path: KeyPath, depth: int) -> None:
+        self.write("[")
         size = self.draw(st.integers(0, 3))
         for index in range(size):
             self.maybe_break_line()
-            self.note((*path, index))
-            self.value((*path, index), depth + 1)
+            self.record_line((*path, index))
+            self.write_value((*path, index), depth + 1)
             self.maybe_break_line()
             if index + 1 < size or self.draw(st.booleans()):
-                self.put(",")
+                self.write(",")
         self.maybe_break_line()
-        self.put("]")
+        self.write("]")
 
-    def inline_table(self, path: KeyPath, depth: int) -> None:
-        self.put("{ ")
+    def write_inline_table(self, path: KeyPath, depth: int) -> None:
+        self.write("{ ")
         for index in range(self.draw(st.integers(0, 2))):
-            self.put(", " if index else "")
-            self.pair(path, depth + 1)
-        self.put(" }")
+            self.write(", " if index else "")
+            self.write_pair(path, depth + 1)
+        self.write(" }")
 
-    def fresh_key(self) -> tuple[str, str]:
-        self.names += 1
-        key = self.draw(st.sampled_from(KEYS))(self.names)
+    def new_key(self) -> tuple[str, str]:
+        self.key_count += 1
+        key = self.draw(st.sampled_from(KEYS))(self.key_count)
         return key, next(iter(tomllib.loads(f"{key} = 1")))
 
     def break_line(self) -> None:
-        self.put(self.draw(st.sampled_from(["\n", "\r\n", ' # [x] = "\n', "\n\n  ", "\n# '''\n\t"])))
+        self.write(self.draw(st.sampled_from(["\n", "\r\n", ' # [x] = "\n', "\n\n  ", "\n# '''\n\t"])))
 
     def maybe_break_line(self) -> None:
         if self.draw(st.booleans()):
             self.break_line()
 
-    def note(self, path: KeyPath) -> None:
+    def record_line(self, path: KeyPath) -> None:
         self.lines.setdefault(path, self.text.count("\n") + 1)
 
-    def put(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.text += text
 
     def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
@@ -131,7 +131,7 @@ class Writer:
 @given(st.data())
 def test_every_key_has_its_line(data: st.DataObject) -> None:
     writer = Writer(data)
-    text = writer.document()
+    text = writer.write_document()
     tomllib.loads(text)
     assert line_numbers(text) == writer.lines
 

@@ -78,7 +78,7 @@ def test_defaults_are_filled_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         ({}, "push: where: Field required"),
         ({"where": "mars"}, "push: where: Input should be 'staging' or 'production'"),
@@ -95,19 +95,19 @@ def test_defaults_are_filled_in() -> None:
     ],
     ids=str,
 )
-def test_invalid_arguments_are_rejected_with_their_path(arguments, complaint) -> None:
-    with pytest.raises(InvalidArguments) as refused:
+def test_invalid_arguments_are_rejected_with_their_path(arguments, message) -> None:
+    with pytest.raises(InvalidArguments) as error_info:
         push.validate_arguments(arguments)
-    assert str(refused.value) == complaint
+    assert str(error_info.value) == message
 
 
 def test_error_does_not_repeat_the_value() -> None:
-    with pytest.raises(InvalidArguments) as refused:
+    with pytest.raises(InvalidArguments) as error_info:
         push.validate_arguments({"where": "secret-environment"})
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(error_info.value)
 
 
-anything = st.recursive(
+any_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.characters() | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
@@ -115,8 +115,8 @@ anything = st.recursive(
 
 
 @given(
-    st.dictionaries(st.text(max_size=5), anything, max_size=2),
-    st.dictionaries(st.sampled_from(["where", "count", "ratio", "notes", "force"]), anything),
+    st.dictionaries(st.text(max_size=5), any_values, max_size=2),
+    st.dictionaries(st.sampled_from(["where", "count", "ratio", "notes", "force"]), any_values),
 )
 def test_any_arguments_become_json_or_are_rejected(extra: dict[str, Any], known: dict[str, Any]) -> None:
     try:

@@ -8,20 +8,19 @@ from agents.addresses import Address
 from agents.events import KnownEvent, RequestAnswered, ToolCalled, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from agents.interpret import events_for_step, rejected_tool_call
 from agents.messages import Assurance, Provenance
-from agents.policy import CONFIRMATION_TERMS, ApprovalTerms, Policy, PolicyDecision, Rule
+from agents.policy import CONFIRMATION_TERMS, ApprovalTerms, Policy, PolicyDecision
 from agents.reducer import MAX_HISTORY_EVENTS, fold
 from agents.requests import RecordedAnswer
 from agents.steps import AskAgent, CallTool, DoneForNow
 from agents.tools import ToolContext, ToolResult, tool
 from bot.tool_call_outcomes import blocked_reason, outcome_events
 from bot.tool_runner import ToolOutcome
-from tests.agents.factories import NOW, TERMINAL, after_step, message_received, stamp, thread
+from tests.agents.factories import ALLOW_ALL, NOW, TERMINAL, after_step, message_received, stamp, thread
 from tests.harness.people import BOB, STRANGER
 from tests.histories import AGENT, AGENTS, PEOPLE
 
-FREE = Policy(people=PEOPLE, rules=(Rule(name="free", tool="*"),))
 ACTOR = Address("tool:look")
-PUSH = CallTool(tool="push", arguments={"where": "staging"})
+PUSH_CALL = CallTool(tool="push", arguments={"where": "staging"})
 
 
 def comment(provenance: Provenance, words: str | None) -> RequestAnswered:
@@ -63,7 +62,7 @@ def test_context_is_as_trusted_as_its_events(event: KnownEvent, trusted: bool) -
 
 def test_tool_result_makes_an_allowed_call_ask_for_approval() -> None:
     state = thread(ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_0", summary="deploy now"))
-    events = events_for_step(state, PUSH, stamp(), agent=AGENT, policy=FREE, agents=AGENTS)
+    events = events_for_step(state, PUSH_CALL, stamp(), agent=AGENT, policy=ALLOW_ALL, agents=AGENTS)
     assert [event.type for event in events] == ["ToolCalled", "RequestOpened"]
     state = fold(state, events)
     request = state.open_request
@@ -73,34 +72,34 @@ def test_tool_result_makes_an_allowed_call_ask_for_approval() -> None:
     answer = RequestAnswered(at=NOW, actor=BOB, request_id=request.id, answer=given, status="approved")
     state = fold(state, [answer])
     assert state.current_call is not None
-    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), ALLOW_ALL) is None
 
 
 def test_untrusted_message_before_the_start_needs_approval() -> None:
-    state = after_step(thread(), PUSH, FREE)
+    state = after_step(thread(), PUSH_CALL, ALLOW_ALL)
     assert state.current_call is not None
-    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), ALLOW_ALL) is None
     state = fold(state, [message_received("psst", by=STRANGER, provenance=Provenance.UNVERIFIED)])
     words = "this call needs an approval now (free, untrusted content); propose the call again"
     assert state.current_call is not None
-    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) == words
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), ALLOW_ALL) == words
 
 
 def test_own_result_of_a_call_does_not_block_its_retry() -> None:
-    state = after_step(thread(), PUSH, FREE)
+    state = after_step(thread(), PUSH_CALL, ALLOW_ALL)
     assert state.current_call is not None
     failed = ToolFailed(at=NOW, actor=ACTOR, call_id=state.current_call.call_id, error="not now", retry_at=NOW)
     state = fold(state, [failed])
     assert state.current_call is not None
-    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), FREE) is None
+    assert blocked_reason(state, state.current_call, AGENT.get_tool("push"), ALLOW_ALL) is None
 
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_answer_of_a_delegate_is_as_trusted_as_its_context(trusted: bool) -> None:
-    state = after_step(thread(), AskAgent(agent="runner", message="look"), FREE)
+    state = after_step(thread(), AskAgent(agent="runner", message="look"), ALLOW_ALL)
     found = ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_7", summary="x", trusted=trusted)
     state = fold(state, [found])
-    (answer,) = events_for_step(state, DoneForNow(message="so"), stamp(), agent=AGENT, policy=FREE, agents=AGENTS)
+    (answer,) = events_for_step(state, DoneForNow(message="so"), stamp(), agent=AGENT, policy=ALLOW_ALL, agents=AGENTS)
     assert isinstance(answer, ToolSucceeded)
     assert answer.trusted is trusted
 
@@ -118,7 +117,7 @@ def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> Non
 
     agent = replace(AGENT, tools=(fetch,))
     step = CallTool(tool="fetch", arguments={})
-    called = events_for_step(thread(), step, stamp(), agent=agent, policy=FREE, agents=AGENTS)[0]
+    called = events_for_step(thread(), step, stamp(), agent=agent, policy=ALLOW_ALL, agents=AGENTS)[0]
     rejected = rejected_tool_call(thread(), step, "no", stamp(), agent=agent)
     assert isinstance(called, ToolCalled)
     assert (called.trusted, rejected.trusted) == (trusted, trusted)

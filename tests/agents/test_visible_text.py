@@ -17,7 +17,7 @@ from agents.visible_text import (
 )
 
 ZWNJ, ZWJ, VS15, VS16 = "\u200c", "\u200d", "\ufe0e", "\ufe0f"
-INVISIBLE = [
+HIDDEN_CHARACTERS = [
     pytest.param("\x00", id="null"),
     pytest.param("\x1b", id="escape"),
     pytest.param("\n", id="line feed"),
@@ -56,9 +56,9 @@ INVISIBLE = [
     pytest.param("\U0010ffff", id="last code point"),
 ]
 
-SEEN = [
+TEXTS_WITH_VISIBLE_JOINERS = [
     pytest.param("\u26a0\ufe0f", id="warning sign as an emoji"),
-    pytest.param("\u2764\ufe0f \u2714\ufe0f \u2139\ufe0f", id="several of them"),
+    pytest.param("\u2764\ufe0f \u2714\ufe0f \u2139\ufe0f", id="several signs as emoji"),
     pytest.param("1\ufe0f\u20e3 #\ufe0f\u20e3", id="keycaps"),
     pytest.param("\U0001f469\u200d\U0001f4bb", id="woman technologist"),
     pytest.param("\U0001f469\U0001f3fd\u200d\U0001f680", id="woman astronaut with a skin tone"),
@@ -75,7 +75,7 @@ SEEN = [
     pytest.param("\u09b0\u200d\u09cd\u09af\u09be\u09ac", id="Bengali: RAB"),
 ]
 
-HIDDEN = [
+TEXTS_WITH_HIDDEN_JOINERS = [
     pytest.param("pass\u200dword", id="joiner between letters of ASCII"),
     pytest.param("pass\u200cword", id="non-joiner between letters of ASCII"),
     pytest.param("\u200dprod", id="joiner at the beginning"),
@@ -90,13 +90,13 @@ HIDDEN = [
     pytest.param("\u26a0\ufe0f\ufe0f", id="two variation selectors"),
     pytest.param("a\ufe0f", id="variation selector behind a letter"),
     pytest.param("1\ufe0f", id="variation selector behind a digit that is no keycap"),
-    pytest.param("\U0001f600\ufe0f", id="variation selector behind what is an emoji already"),
-    pytest.param("\u26a0\ufe0e", id="variation selector for what is text already"),
+    pytest.param("\U0001f600\ufe0f", id="variation selector behind a character that is an emoji already"),
+    pytest.param("\u26a0\ufe0e", id="variation selector for text behind a character that is text already"),
     pytest.param("\u3402\U000e0100", id="ideographic variation selector"),
     pytest.param("\U0001f3f4\U000e0067\U000e0062\U000e007f", id="tags behind a flag"),
 ]
 
-joining = [
+joining_characters = [
     ZWNJ,
     ZWJ,
     VS15,
@@ -113,11 +113,11 @@ joining = [
 ]
 emoji = ["\u26a0", "\U0001f469", "\U0001f4bb", "\U0001f3fd", "\u2764", "\U0001f525", "\u2640", "\U0001f3c3", "\u27a1"]
 others = ["1", "a", " ", "\\", "\n", "\x1b", "\u202e", "\u200b", "\U000e0041"]
-mixed = st.lists(st.sampled_from([*joining, *emoji, *others]), max_size=12).map("".join)
+mixed = st.lists(st.sampled_from([*joining_characters, *emoji, *others]), max_size=12).map("".join)
 texts = st.text() | mixed
 
 
-@pytest.mark.parametrize("character", INVISIBLE)
+@pytest.mark.parametrize("character", HIDDEN_CHARACTERS)
 def test_hidden_character_is_escaped(character: str) -> None:
     written = escape_hidden_characters(f"a{character}b")
     assert written.startswith("a\\")
@@ -132,18 +132,18 @@ def test_visible_text_is_unchanged(text: str) -> None:
     assert escape_hidden_characters(text) == text
 
 
-@pytest.mark.parametrize("text", SEEN)
+@pytest.mark.parametrize("text", TEXTS_WITH_VISIBLE_JOINERS)
 def test_joiners_that_change_the_display_are_kept(text: str) -> None:
     assert escape_hidden_characters(text) == text
     assert escape_hidden_characters(f"a {text} b") == f"a {text} b"
 
 
-@pytest.mark.parametrize("text", HIDDEN)
+@pytest.mark.parametrize("text", TEXTS_WITH_HIDDEN_JOINERS)
 def test_hidden_joiners_and_selectors_are_escaped(text: str) -> None:
     assert "\\" in escape_hidden_characters(text)
 
 
-@pytest.mark.parametrize("text", SEEN)
+@pytest.mark.parametrize("text", TEXTS_WITH_VISIBLE_JOINERS)
 def test_text_without_its_kept_joiners_looks_different(text: str) -> None:
     """Removing any kept joiner gives a text that is displayed differently."""
     for at, character in enumerate(text):

@@ -17,7 +17,7 @@ from storage.jobs.running_job import FINISH_STATEMENT
 from storage.write_batch import WriteBatch
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import running_bot
-from tests.histories import START
+from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
@@ -29,7 +29,7 @@ def commit(*more: ThreadCancelled) -> CommitResult:
 
 
 def final_commit() -> CommitResult:
-    return commit(ThreadCancelled(at=START, actor=person_address("alice"), reason="never mind"))
+    return commit(ThreadCancelled(at=START_TIME, actor=person_address("alice"), reason="never mind"))
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from storage.sqlite import sqlite_path
 WAIT_TIMEOUT_SECONDS = 20.0
 
 
-def count(connection: Connection) -> int:
+def count_rows(connection: Connection) -> int:
     return connection.execute(text("SELECT count(*) FROM inbox")).scalar_one()
 
 
-def add(name: str):
+def insert_row(name: str):
     def function(connection: Connection) -> str:
         row = {"name": name, "at": "2026-01-01 00:00:00"}
         connection.execute(text("INSERT INTO inbox (channel, key, thread_id, at) VALUES ('c', :name, 't', :at)"), row)
@@ -30,40 +30,40 @@ def add(name: str):
     return function
 
 
-def add_then_fail(connection: Connection) -> None:
-    add("lost")(connection)
+def insert_then_fail(connection: Connection) -> None:
+    insert_row("lost")(connection)
     raise LookupError("no")
 
 
 async def test_transaction_is_committed_when_the_function_returns(database: Database) -> None:
-    assert await database.transaction(add("one")) == "one"
-    assert await database.transaction(count) == 1
+    assert await database.transaction(insert_row("one")) == "one"
+    assert await database.transaction(count_rows) == 1
 
 
 async def test_transaction_is_rolled_back_when_the_function_raises(database: Database) -> None:
     with pytest.raises(LookupError):
-        await database.transaction(add_then_fail)
-    assert await database.transaction(count) == 0
+        await database.transaction(insert_then_fail)
+    assert await database.transaction(count_rows) == 0
 
 
 async def test_one_failure_does_not_affect_others_of_the_same_commit(database: Database) -> None:
-    functions = [add("a"), add_then_fail, add("b"), add("a"), add("c")]
+    functions = [insert_row("a"), insert_then_fail, insert_row("b"), insert_row("a"), insert_row("c")]
     results = await asyncio.gather(*(database.transaction(function) for function in functions), return_exceptions=True)
     assert [results[2], results[4]] == ["b", "c"]
     assert isinstance(results[1], LookupError)
     assert sorted(isinstance(result, StoreUnavailable) for result in (results[0], results[3])) == [False, True]
-    assert await database.transaction(count) == 3
+    assert await database.transaction(count_rows) == 3
 
 
 async def test_on_commit_is_called_after_the_caller_was_cancelled(database: Database) -> None:
     committed: asyncio.Queue[str] = asyncio.Queue()
-    caller = asyncio.create_task(database.transaction(add("one"), committed.put_nowait))
+    caller = asyncio.create_task(database.transaction(insert_row("one"), committed.put_nowait))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         assert await committed.get() == "one"
-    assert await database.transaction(count) == 1
+    assert await database.transaction(count_rows) == 1
 
 
 async def test_error_of_on_commit_goes_to_its_own_caller_only(database: Database) -> None:
@@ -73,19 +73,19 @@ async def test_error_of_on_commit_goes_to_its_own_caller_only(database: Database
     committed: list[str] = []
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         results = await asyncio.gather(
-            database.transaction(add("one"), fail),
-            database.transaction(add("two"), committed.append),
+            database.transaction(insert_row("one"), fail),
+            database.transaction(insert_row("two"), committed.append),
             return_exceptions=True,
         )
     assert isinstance(results[0], LookupError)
     assert (results[1], committed) == ("two", ["two"])
-    assert await database.transaction(count) == 2
+    assert await database.transaction(count_rows) == 2
 
 
 async def test_on_commit_is_not_called_after_a_rollback(database: Database) -> None:
     committed: list[None] = []
     with pytest.raises(LookupError):
-        await database.transaction(add_then_fail, committed.append)
+        await database.transaction(insert_then_fail, committed.append)
     assert committed == []
 
 
@@ -111,15 +111,15 @@ async def test_locked_file_is_a_retryable_error(sqlite_database: Database, sqlit
     other = sqlite3.connect(sqlite_path(sqlite_url), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="locked by another program"):
-        await sqlite_database.transaction(add("one"))
+        await sqlite_database.transaction(insert_row("one"))
     other.execute("ROLLBACK")
     other.close()
-    assert await sqlite_database.transaction(add("one")) == "one"
+    assert await sqlite_database.transaction(insert_row("one")) == "one"
 
 
-@pytest.mark.parametrize("write", [add("two"), check_writable])
+@pytest.mark.parametrize("write", [insert_row("two"), check_writable])
 async def test_read_only_file_is_rejected_with_a_hint(sqlite_database: Database, sqlite_url: str, write) -> None:
-    await sqlite_database.transaction(add("one"))
+    await sqlite_database.transaction(insert_row("one"))
     await sqlite_database.transaction(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
     with pytest.raises(StoreUnavailable, match="is read-only: give this user the right to write"):
         await sqlite_database.transaction(write)
@@ -170,7 +170,7 @@ async def test_database_files_are_accessible_to_their_owner_only(sqlite_url: str
     path = sqlite_path(sqlite_url)
     path.chmod(0o644)
     database = Database.open(sqlite_url)
-    await database.transaction(add("one"))
+    await database.transaction(insert_row("one"))
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.glob(f"{path.name}*")}
     assert set(modes.values()) == {0o600}
     assert f"{path.name}-wal" in modes

@@ -17,29 +17,29 @@ from storage.replay import ReplayResult, replay_on_connection
 from storage.requests import insert_request, update_request
 from storage.schedule import list_due_threads, list_unfinished_threads, next_wake_at
 from storage.write_batch import WriteBatch
-from tests.histories import START, RandomHistory, find_history
+from tests.histories import START_TIME, RandomHistory, find_history
 
 
-async def write(database: Database, walk: RandomHistory, size: int = 3) -> ThreadState:
-    """Append the events of the walk, `size` at a time, and return the state."""
+async def write_history(database: Database, history: RandomHistory, size: int = 3) -> ThreadState:
+    """Append the events of a history, `size` at a time, and return the state."""
     state = ThreadState()
-    for start in range(0, len(walk.events), size):
-        events = walk.events[start : start + size]
-        state = await database.commit_batch(lambda _, w, s=state, e=events: append(ThreadStore(), w, s, *e))
+    for start in range(0, len(history.events), size):
+        events = history.events[start : start + size]
+        state = await database.commit_batch(lambda _, w, s=state, e=events: append_events(ThreadStore(), w, s, *e))
     return state
 
 
 def opening_events(thread_id: str = "thr_1", minutes: int = 0) -> list[KnownEvent]:
-    at, alice, terminal = START + timedelta(minutes=minutes), person_address("alice"), Address("terminal:alice")
+    at, alice, terminal = START_TIME + timedelta(minutes=minutes), person_address("alice"), Address("terminal:alice")
     started = ThreadStarted(at=at, actor=alice, thread_id=thread_id, agent="a", origin=terminal, requester=alice)
     return [started, MessageReceived(at=at, actor=alice, text="hello", source=terminal)]
 
 
-def pause(state: ThreadState) -> ThreadPaused:
-    return ThreadPaused(at=START, actor=person_address("bob"), reason=f"at {state.version}")
+def pause_event(state: ThreadState) -> ThreadPaused:
+    return ThreadPaused(at=START_TIME, actor=person_address("bob"), reason=f"at {state.version}")
 
 
-def append(threads: ThreadStore, writes: WriteBatch, before: ThreadState, *events: KnownEvent) -> ThreadState:
+def append_events(threads: ThreadStore, writes: WriteBatch, before: ThreadState, *events: KnownEvent) -> ThreadState:
     after = fold(before, events)
     threads.append(writes, before, events, after)
     return after
@@ -47,37 +47,39 @@ def append(threads: ThreadStore, writes: WriteBatch, before: ThreadState, *event
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 async def test_long_history_loads_and_replays_to_the_stored_state(database: Database, size) -> None:
-    def has_many_events(walk: RandomHistory) -> bool:
-        types = {event.type for event in walk.events}
+    def has_many_events(history: RandomHistory) -> bool:
+        types = {event.type for event in history.events}
         return "ThreadForked" not in types and {"ToolSucceeded", "RequestAnswered", "ThreadFinished"} <= types
 
-    walk = find_history(has_many_events)
-    state = await write(database, walk, size)
+    history = find_history(has_many_events)
+    state = await write_history(database, history, size)
     assert await database.transaction(lambda connection: replay_on_connection(connection, "thr_walk")) == ReplayResult(
         state, is_match=True
     )
     read = await database.transaction(lambda connection: events_after(connection, "thr_walk"))
-    assert read == list(enumerate(walk.events, 1))
+    assert read == list(enumerate(history.events, 1))
 
 
 async def test_second_writer_of_a_version_gets_a_conflict(database: Database) -> None:
-    opened = await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening_events()))
-    await database.commit_batch(lambda _, w: append(ThreadStore(), w, opened, pause(opened)))
+    opened = await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, ThreadState(), *opening_events()))
+    await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, opened, pause_event(opened)))
     with pytest.raises(VersionConflict):
-        await database.commit_batch(lambda _, w: append(ThreadStore(), w, opened, pause(opened)))
+        await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, opened, pause_event(opened)))
     assert len(await database.transaction(lambda c: events_after(c, "thr_1"))) == 3
 
 
 @pytest.mark.parametrize("for_update", [False, True])
 async def test_loser_of_a_race_gets_the_version_conflict_first(database: Database, for_update: bool) -> None:
-    walk = find_history(lambda w: w.state.open_request is not None and "ThreadForked" not in {e.type for e in w.events})
-    opened = await write(database, walk)
+    history = find_history(
+        lambda w: w.state.open_request is not None and "ThreadForked" not in {e.type for e in w.events}
+    )
+    opened = await write_history(database, history)
     request = opened.open_request
     assert request is not None
     answered, expired = (request.model_copy(update={"status": status}) for status in ("answered", "expired"))
 
     def append_and_settle(writes: WriteBatch, before: Request, after: Request) -> None:
-        append(ThreadStore(), writes, opened, pause(opened))
+        append_events(ThreadStore(), writes, opened, pause_event(opened))
         update_request(writes, before, after)
 
     await database.commit_batch(lambda _, writes: insert_request(writes, answered))
@@ -103,7 +105,7 @@ async def test_locking_transaction_commits_synchronously(
 
     database = Database.open(postgres_url)
     await database.commit_batch(
-        lambda _, w: append(ThreadStore(is_multi_process=True), w, ThreadState(), *opening_events())
+        lambda _, w: append_events(ThreadStore(is_multi_process=True), w, ThreadState(), *opening_events())
     )
     assert await database.commit_batch(lock_and_show, for_update=True) == "on"
     await database.close()
@@ -112,7 +114,7 @@ async def test_locking_transaction_commits_synchronously(
 async def test_cache_keeps_the_later_of_two_reordered_commits() -> None:
     threads = ThreadStore(is_multi_process=True)
     opened = fold(ThreadState(), opening_events())
-    paused = fold(opened, [pause(opened)])
+    paused = fold(opened, [pause_event(opened)])
     threads.update_cache(paused)
     threads.update_cache(opened)
     assert threads.cached("thr_1") == paused
@@ -126,10 +128,10 @@ async def test_unknown_thread_is_not_found(database: Database) -> None:
 async def test_rollback_clears_uncommitted_states_from_the_cache(database: Database) -> None:
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
-    opened = await database.commit_batch(lambda _, w: append(threads, w, ThreadState(), *opening_events()))
+    opened = await database.commit_batch(lambda _, w: append_events(threads, w, ThreadState(), *opening_events()))
 
     def fail(_connection, writes) -> None:
-        append(threads, writes, opened, pause(opened))
+        append_events(threads, writes, opened, pause_event(opened))
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -150,21 +152,21 @@ async def test_rollback_clears_uncommitted_states_from_the_cache(database: Datab
     ],
 )
 async def test_tampered_projection_or_log_does_not_replay(database: Database, statement: str) -> None:
-    opened = await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening_events()))
-    done = ThreadFinished(at=START, actor=person_address("bob"), reason="done")
-    await database.commit_batch(lambda _, w: append(ThreadStore(), w, opened, done))
+    opened = await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, ThreadState(), *opening_events()))
+    done = ThreadFinished(at=START_TIME, actor=person_address("bob"), reason="done")
+    await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, opened, done))
     assert (await database.transaction(lambda c: replay_on_connection(c, "thr_1"))).is_match
     await database.transaction(lambda c: c.execute(text(statement)))
     assert not (await database.transaction(lambda c: replay_on_connection(c, "thr_1"))).is_match
 
 
 async def test_log_without_a_request_opened_event_does_not_replay(database: Database) -> None:
-    def is_answered(walk: RandomHistory) -> bool:
-        types = {event.type for event in walk.events}
+    def is_answered(history: RandomHistory) -> bool:
+        types = {event.type for event in history.events}
         return "RequestAnswered" in types and "ThreadForked" not in types
 
-    walk = find_history(is_answered)
-    await write(database, walk)
+    history = find_history(is_answered)
+    await write_history(database, history)
     delete = "DELETE FROM event WHERE type IN ('RequestOpened', 'RequestShown')"
     await database.transaction(lambda c: c.execute(text(delete)))
     assert not (await database.transaction(lambda c: replay_on_connection(c, "thr_walk"))).is_match
@@ -173,9 +175,11 @@ async def test_log_without_a_request_opened_event_does_not_replay(database: Data
 async def test_threads_are_listed_newest_first_filtered_and_paged(database: Database) -> None:
     for number in range(5):
         await database.commit_batch(
-            lambda _, w, n=number: append(ThreadStore(), w, ThreadState(), *opening_events(f"thr_{n}", n // 2))
+            lambda _, w, n=number: append_events(ThreadStore(), w, ThreadState(), *opening_events(f"thr_{n}", n // 2))
         )
-    await database.commit_batch(lambda c, w: append(ThreadStore(), w, load_uncached(c, "thr_3"), pause(ThreadState())))
+    await database.commit_batch(
+        lambda c, w: append_events(ThreadStore(), w, load_uncached(c, "thr_3"), pause_event(ThreadState()))
+    )
 
     def list_ids(**filters):
         return lambda c: [
@@ -187,18 +191,18 @@ async def test_threads_are_listed_newest_first_filtered_and_paged(database: Data
     assert all_threads == ["thr_4", "thr_3", "thr_2", "thr_1", "thr_0"]
     assert await database.transaction(list_ids(status="paused")) == ["thr_3"]
     assert await database.transaction(list_ids(agent="b")) == []
-    position = (START + timedelta(minutes=1), "thr_3")
+    position = (START_TIME + timedelta(minutes=1), "thr_3")
     assert await database.transaction(list_ids(before=position, limit=2)) == ["thr_2", "thr_1"]
 
 
 async def test_due_and_unfinished_threads_come_from_the_projection(database: Database) -> None:
-    walk = find_history(
+    history = find_history(
         lambda w: w.state.open_request is not None and not w.state.paused and w.state.thread_id == "thr_walk"
     )
-    await database.commit_batch(lambda _, w: append(ThreadStore(), w, ThreadState(), *opening_events()))
+    await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, ThreadState(), *opening_events()))
     assert await database.transaction(list_unfinished_threads) == ["thr_1"]
     assert await database.transaction(next_wake_at) is None
-    await write(database, walk)
+    await write_history(database, history)
     at = await database.transaction(next_wake_at)
     assert at is not None
     assert await database.transaction(lambda c: list_due_threads(c, at - timedelta(microseconds=1))) == []

@@ -15,7 +15,7 @@ from storage.database import Database
 from storage.event_store import ThreadStore
 from storage.requests import insert_request, list_requests, load_request, update_request
 from storage.write_batch import WriteBatch
-from tests.histories import POLICY, START
+from tests.histories import POLICY, START_TIME
 from tests.storage.test_event_store import opening_events
 
 CLAIM = inbox.IdempotencyClaim("slack", ("event:1", "message:2"), fingerprint="abc")
@@ -43,12 +43,12 @@ def request(thread_id: str, number: int = 1, code: str = "ABCDE") -> Request:
         question="Why?",
         digest="d",
         policy=POLICY.evaluate("ship", {"where": "production"}, defaults=None),
-        opened_at=START,
+        opened_at=START_TIME,
     )
 
 
 async def test_any_of_several_keys_makes_an_arrival_a_duplicate(database: Database) -> None:
-    await database.commit_batch(lambda _, w: inbox.record_claim(w, CLAIM, "thr_1", START, "the reply"))
+    await database.commit_batch(lambda _, w: inbox.record_claim(w, CLAIM, "thr_1", START_TIME, "the reply"))
     for name in CLAIM.keys:
         previous = await database.transaction(
             lambda c, n=name: inbox.find_duplicate(c, inbox.IdempotencyClaim("slack", ("other", n)))
@@ -66,7 +66,7 @@ async def test_any_of_several_keys_makes_an_arrival_a_duplicate(database: Databa
 
 async def test_message_stays_in_the_outbox_until_removed(database: Database, thread: str) -> None:
     effects = [SendMessage(key=f"reply:{n}", to=Address("terminal:a"), message=Message(text=str(n))) for n in (1, 2)]
-    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, effects, START, 2))
+    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, effects, START_TIME, 2))
     assert [p.effect for p in await database.transaction(outbox.list_pending)] == effects
     await database.commit_batch(lambda _, w: outbox.remove(w, thread, ["reply:1", "reply:none"]))
     assert await database.transaction(outbox.list_pending) == [outbox.OutboxMessage(thread, effects[1])]
@@ -107,22 +107,22 @@ async def test_requests_are_listed_by_status_and_thread(database: Database, thre
 
     assert await database.transaction(list_ids()) == ["req_3", "req_2", "req_1"]
     assert await database.transaction(list_ids(status="open", limit=1)) == ["req_3"]
-    assert await database.transaction(list_ids(before=(START, "req_2"))) == ["req_1"]
+    assert await database.transaction(list_ids(before=(START_TIME, "req_2"))) == ["req_1"]
     assert await database.transaction(list_ids(thread_id="thr_none")) == []
 
 
 async def test_messages_of_one_time_keep_their_order(database: Database, thread: str) -> None:
-    arguments = [SendMessage(key=key, to=Address("terminal:a"), message=Message(text=key)) for key in ("z", "a")]
-    for version, effect in enumerate(arguments, 2):
-        await database.commit_batch(lambda _, w, v=version, e=effect: outbox.enqueue(w, thread, [e], START, v))
-    assert [message.effect for message in await database.transaction(outbox.list_pending)] == arguments
+    effects = [SendMessage(key=key, to=Address("terminal:a"), message=Message(text=key)) for key in ("z", "a")]
+    for version, effect in enumerate(effects, 2):
+        await database.commit_batch(lambda _, w, v=version, e=effect: outbox.enqueue(w, thread, [e], START_TIME, v))
+    assert [message.effect for message in await database.transaction(outbox.list_pending)] == effects
 
 
 async def test_updates_are_listed_before_new_messages(database: Database, thread: str) -> None:
     to, receipt = Address("terminal:a"), Receipt(ref="1", digest="d")
     reply = SendMessage(key="reply:2", to=to, message=Message(text="reply"))
     update = SendMessage(key="settle:1", to=to, message=Message(text="settled"), replaces=receipt)
-    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, [reply], START, 2))
-    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, [update], START, 3))
+    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, [reply], START_TIME, 2))
+    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, [update], START_TIME, 3))
     pending = await database.transaction(lambda connection: outbox.list_pending_for(connection, thread, to))
     assert [message.effect for message in pending] == [update, reply]

@@ -22,7 +22,7 @@ from storage.postgres_executor import MAX_QUEUED_FUNCTIONS, PostgresExecutor
 from storage.schema import check_writable, migrate
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.postgres import PostgresServer, admin_engine, create_database, start_server
-from tests.storage.test_database import add, count
+from tests.storage.test_database import count_rows, insert_row
 
 WAIT_TIMEOUT_SECONDS = 20.0
 SHORT_TIMEOUT_SECONDS = 0.3
@@ -71,7 +71,7 @@ class FailingTransaction:
 
     def __call__(self, connection: Connection) -> str:
         self.runs += 1
-        add(self.name)(connection)
+        insert_row(self.name)(connection)
         if self.planned_failures:
             connection.execute(text(self.planned_failures.pop(0)))
         return self.name
@@ -82,22 +82,22 @@ TERMINATE_SELF = "SELECT pg_terminate_backend(pg_backend_pid())"
 
 async def test_terminated_backends_lose_and_repeat_nothing(database: Database, postgres_url: str) -> None:
     for round_number in range(3):
-        await asyncio.gather(*(database.transaction(add(f"{round_number}-{number}")) for number in range(20)))
+        await asyncio.gather(*(database.transaction(insert_row(f"{round_number}-{number}")) for number in range(20)))
         terminate_all_backends(postgres_url)
-    assert await database.transaction(count) == 60
+    assert await database.transaction(count_rows) == 60
 
 
 async def test_connection_lost_before_the_commit_is_replaced_once(database: Database) -> None:
     failing = FailingTransaction("one", TERMINATE_SELF)
     assert await database.transaction(failing) == "one"
     assert failing.runs == 2
-    assert await database.transaction(count) == 1
+    assert await database.transaction(count_rows) == 1
 
 
 async def test_connection_lost_twice_raises_store_unavailable(database: Database) -> None:
     with pytest.raises(StoreUnavailable, match="the database does not answer"):
         await database.transaction(FailingTransaction("one", TERMINATE_SELF, TERMINATE_SELF))
-    assert await database.transaction(count) == 0
+    assert await database.transaction(count_rows) == 0
 
 
 async def test_stopped_server_is_reported_and_used_again_later(
@@ -105,18 +105,18 @@ async def test_stopped_server_is_reported_and_used_again_later(
 ) -> None:
     url = create_migrated_database(separate_server)
     database = Database.open(url)
-    await database.transaction(add("before"))
+    await database.transaction(insert_row("before"))
     separate_server.stop()
     try:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="the database does not answer: check that it is running"):
-                await database.transaction(add("meanwhile"))
+                await database.transaction(insert_row("meanwhile"))
         with pytest.raises(StoreUnavailable, match="the database does not answer: check that it is running"):
             Database.open(url)
     finally:
         separate_server.start()
-    await database.transaction(add("after"))
-    assert await database.transaction(count) == 2
+    await database.transaction(insert_row("after"))
+    assert await database.transaction(count_rows) == 2
     await database.close()
 
 
@@ -150,31 +150,31 @@ async def test_busy_pool_times_out(postgres_url: str) -> None:
         )  # the busy transactions must not time out
         async with all_connections_busy(database) as busy:
             with pytest.raises(StoreUnavailable, match="all connections to the database are in use"):
-                await database.transaction(add("late"))
+                await database.transaction(insert_row("late"))
         assert len(await asyncio.gather(*busy)) == MAX_CONNECTIONS
         assert executor._in_progress == 0
-        assert await database.transaction(count) == MAX_CONNECTIONS
+        assert await database.transaction(count_rows) == MAX_CONNECTIONS
 
 
 async def test_full_queue_rejects_new_functions_and_runs_queued_ones(postgres_url: str) -> None:
     async with database_with_timeout(WAIT_TIMEOUT_SECONDS, postgres_url) as database:
         async with all_connections_busy(database) as busy:
             queued = [
-                asyncio.create_task(database.transaction(add(f"in line {number}")))
+                asyncio.create_task(database.transaction(insert_row(f"in line {number}")))
                 for number in range(MAX_QUEUED_FUNCTIONS)
             ]
             await asyncio.sleep(0)
             with pytest.raises(StoreUnavailable, match="too many operations wait for the database"):
-                await database.transaction(add("rejected"))
+                await database.transaction(insert_row("rejected"))
         await asyncio.gather(*busy, *queued)
-        assert await database.transaction(count) == MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS
+        assert await database.transaction(count_rows) == MAX_CONNECTIONS + MAX_QUEUED_FUNCTIONS
 
 
 async def test_slow_statement_times_out(postgres_url: str) -> None:
     async with database_with_timeout(SHORT_TIMEOUT_SECONDS, postgres_url) as database:
         with pytest.raises(StoreUnavailable, match="the database is too busy"):
             await database.transaction(FailingTransaction("slow", "SELECT pg_sleep(60)"))
-        assert await database.transaction(count) == 0
+        assert await database.transaction(count_rows) == 0
 
 
 async def test_lock_wait_times_out(postgres_url: str) -> None:
@@ -184,7 +184,7 @@ async def test_lock_wait_times_out(postgres_url: str) -> None:
             other.execute(text("SELECT pg_advisory_lock(1)"))
             with pytest.raises(StoreUnavailable, match="the database is too busy"):
                 await database.transaction(FailingTransaction("locked", "SELECT pg_advisory_xact_lock(1)"))
-        assert await database.transaction(count) == 0
+        assert await database.transaction(count_rows) == 0
     engine.dispose()
 
 
@@ -198,14 +198,14 @@ async def test_deadlock_victim_is_run_again(database: Database) -> None:
         while len(set(held_locks)) < 2:
             connection.execute(text("SELECT pg_sleep(0.01)"))
         connection.execute(lock, {"name": second})
-        add(f"{first}")(connection)
+        insert_row(f"{first}")(connection)
 
     await asyncio.gather(*(database.transaction(partial(function, first=a, second=b)) for a, b in ((1, 2), (2, 1))))
     assert len(held_locks) == 3
-    assert await database.transaction(count) == 2
+    assert await database.transaction(count_rows) == 2
 
 
-@pytest.mark.parametrize("write", [add("two"), check_writable])
+@pytest.mark.parametrize("write", [insert_row("two"), check_writable])
 async def test_read_only_database_allows_reads_only(postgres_url: str, write) -> None:
     execute_as_admin(
         postgres_url, f"ALTER DATABASE {make_url(postgres_url).database} SET default_transaction_read_only = on"
@@ -213,7 +213,7 @@ async def test_read_only_database_allows_reads_only(postgres_url: str, write) ->
     database = Database.open(postgres_url)
     with pytest.raises(StoreUnavailable, match="read-only, perhaps a standby: set DATABASE_URL to the primary"):
         await database.transaction(write)
-    assert await database.transaction(count) == 0
+    assert await database.transaction(count_rows) == 0
     await database.close()
 
 
@@ -223,13 +223,13 @@ async def test_transaction_continues_after_its_caller_was_cancelled(database: Da
             caller.cancel()
         results = await asyncio.gather(*busy, return_exceptions=True)
         assert {type(result) for result in results} == {asyncio.CancelledError}
-        waiting = asyncio.create_task(database.transaction(count))
+        waiting = asyncio.create_task(database.transaction(count_rows))
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         await waiting
-        while await database.transaction(count) != MAX_CONNECTIONS:
+        while await database.transaction(count_rows) != MAX_CONNECTIONS:
             pass
     assert (
-        len(await asyncio.gather(*(database.transaction(count) for _ in range(2 * MAX_CONNECTIONS))))
+        len(await asyncio.gather(*(database.transaction(count_rows) for _ in range(2 * MAX_CONNECTIONS))))
         == 2 * MAX_CONNECTIONS
     )
 
@@ -240,23 +240,23 @@ async def test_close_waits_for_running_functions(postgres_url: str) -> None:
         closing = asyncio.create_task(database.close())
         await asyncio.sleep(0)
         with pytest.raises(StoreUnavailable, match="closed"):
-            await database.transaction(count)
+            await database.transaction(count_rows)
     await asyncio.gather(closing, *busy)
-    assert await other_database.transaction(count) == MAX_CONNECTIONS
+    assert await other_database.transaction(count_rows) == MAX_CONNECTIONS
     await other_database.close()
 
 
 async def test_commit_with_unknown_outcome_is_not_repeated(postgres_url: str) -> None:
     with postgres_proxy(postgres_url) as proxy:
         database = Database.open(proxy.url)
-        await database.transaction(count)
+        await database.transaction(count_rows)
         proxy.lose_commit_containing("INSERT INTO inbox")
         transaction = FailingTransaction("kept")
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
             await database.transaction(transaction)
         assert proxy.answer_lost.is_set()
         assert transaction.runs == 1
-        assert await database.transaction(count) == 1
+        assert await database.transaction(count_rows) == 1
         await database.close()
 
 
@@ -266,15 +266,19 @@ async def test_connection_lost_during_the_commit_is_not_repeated(database: Datab
     with pytest.raises(StoreUnavailable, match="the database does not answer"):
         await database.transaction(transaction)
     assert transaction.runs == 1
-    assert await database.transaction(count) == 0
+    assert await database.transaction(count_rows) == 0
 
 
 @pytest.mark.parametrize("method", ["transaction", "read", "commit_batch"])
 async def test_silent_connections_are_replaced(postgres_url: str, method: str) -> None:
-    functions = {"transaction": count, "read": count, "commit_batch": lambda connection, _writes: count(connection)}
+    functions = {
+        "transaction": count_rows,
+        "read": count_rows,
+        "commit_batch": lambda connection, _writes: count_rows(connection),
+    }
     with postgres_proxy(postgres_url) as proxy:
         async with database_with_timeout(SHORT_TIMEOUT_SECONDS, proxy.url) as database:
-            await asyncio.gather(*(database.transaction(add(f"{number}")) for number in range(MAX_CONNECTIONS)))
+            await asyncio.gather(*(database.transaction(insert_row(f"{number}")) for number in range(MAX_CONNECTIONS)))
             proxy.is_silent = True
             async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
                 with pytest.raises(StoreUnavailable, match="the database does not answer"):
@@ -289,7 +293,7 @@ async def test_server_ends_a_slow_statement_before_the_client_does(postgres_url:
             await database.transaction(lambda connection: connection.execute(text("SELECT pg_sleep(20)")))
 
 
-DEFAULTS = [
+DATABASE_DEFAULTS = [
     ("datestyle", "German, DMY"),
     ("datestyle", "SQL, MDY"),
     ("datestyle", "Postgres, DMY"),
@@ -304,7 +308,7 @@ DEFAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("setting", "value"), DEFAULTS)
+@pytest.mark.parametrize(("setting", "value"), DATABASE_DEFAULTS)
 async def test_defaults_of_the_database_have_no_effect(postgres_url: str, setting: str, value: str) -> None:
     execute_as_admin(postgres_url, f"ALTER DATABASE {make_url(postgres_url).database} SET {setting} = '{value}'")
     at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -329,8 +333,8 @@ async def test_second_host_is_used_when_the_first_is_down(separate_server: Postg
     folder = migrated_url.query["host"]
     several = migrated_url.set(query={"host": ["127.0.0.1:1", f"{folder}:5432"]}).render_as_string(hide_password=False)
     database = Database.open(several)
-    await database.transaction(add("one"))
-    assert await database.transaction(count) == 1
+    await database.transaction(insert_row("one"))
+    assert await database.transaction(count_rows) == 1
     await database.close()
     with psycopg.connect(conninfo(several)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

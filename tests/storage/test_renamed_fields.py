@@ -22,7 +22,7 @@ from storage.replay import replay_on_connection
 from storage.requests import insert_request, load_request
 from storage.schema import HEAD_REVISION, migrate
 from storage.write_batch import WriteBatch
-from tests.histories import START
+from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events
 
 ALICE, SLACK = person_address("alice"), Address("slack:C1")
@@ -50,10 +50,10 @@ REQUEST = Request(
     reasoning='{"held": "begun"}',
     digest="x",
     policy=PolicyDecision(answer="ask", rule="default", ask=ApprovalTerms()),
-    opened_at=START,
+    opened_at=START_TIME,
     is_kept_open=True,
     cards=(PostedCard(address=SLACK, state="open", receipt=RECEIPT),),
-    undeliverable_cards=(UndeliverableCard(address=SLACK, reason="begun", at=START),),
+    undeliverable_cards=(UndeliverableCard(address=SLACK, reason="begun", at=START_TIME),),
 )
 CARD = Card(
     request_id="req_1",
@@ -69,10 +69,10 @@ MESSAGE = SendMessage(key="message:1", to=SLACK, message=Message(text='"is_cut"'
 ENGINE = Address("system:engine")
 EVENTS: list[KnownEvent] = [
     *opening_events(),
-    RequestOpened(at=START, actor=Address("agent:a"), request=REQUEST),
-    RequestShown(at=START, actor=ENGINE, key="k1", request_id="req_1", to=SLACK, receipt=RECEIPT),
-    MessageSent(at=START, actor=ENGINE, key="k2", to=SLACK, receipt=RECEIPT),
-    ReplyChosen(at=START, actor=ENGINE, text='"begun"', draft=RECEIPT),
+    RequestOpened(at=START_TIME, actor=Address("agent:a"), request=REQUEST),
+    RequestShown(at=START_TIME, actor=ENGINE, key="k1", request_id="req_1", to=SLACK, receipt=RECEIPT),
+    MessageSent(at=START_TIME, actor=ENGINE, key="k2", to=SLACK, receipt=RECEIPT),
+    ReplyChosen(at=START_TIME, actor=ENGINE, text='"begun"', draft=RECEIPT),
 ]
 TABLES = {"event": "thread_id, seq", "request": "id", "outbox": "thread_id, key"}
 
@@ -84,7 +84,7 @@ def engine(database_url: str) -> Iterator[Engine]:
     opened.dispose()
 
 
-def rows_of(engine: Engine) -> dict[str, Any]:
+def read_rows(engine: Engine) -> dict[str, Any]:
     with engine.connect() as connection:
         query = "SELECT * FROM {} ORDER BY {}"
         return {table: connection.execute(text(query.format(table, key))).all() for table, key in TABLES.items()}
@@ -96,7 +96,7 @@ async def write_thread(database: Database) -> ThreadState:
     def write(_: object, writes: WriteBatch) -> None:
         ThreadStore().append(writes, ThreadState(), EVENTS, after)
         insert_request(writes, REQUEST)
-        enqueue(writes, "thr_1", [MESSAGE], START, after.version)
+        enqueue(writes, "thr_1", [MESSAGE], START_TIME, after.version)
 
     await database.commit_batch(write)
     return after
@@ -104,9 +104,9 @@ async def write_thread(database: Database) -> ThreadState:
 
 async def test_downgrade_restores_old_names_and_upgrade_the_same_rows(database: Database, engine: Engine) -> None:
     await write_thread(database)
-    before = rows_of(engine)
+    before = read_rows(engine)
     migrate(engine, "0005")
-    old = rows_of(engine)
+    old = read_rows(engine)
     data = [json.loads(row.data) for row in old["event"]]
     for request in (data[2]["request"], json.loads(old["request"][0].data)):
         assert request["held"] is True
@@ -120,7 +120,7 @@ async def test_downgrade_restores_old_names_and_upgrade_the_same_rows(database: 
     assert effect["replacing"] == OLD_RECEIPT
     assert effect["message"]["card"].items() >= {"is_cut": True, "editable": False}.items()
     assert migrate(engine) == HEAD_REVISION
-    assert rows_of(engine) == before
+    assert read_rows(engine) == before
 
 
 async def test_migrated_database_opens_lists_and_replays(database: Database, engine: Engine) -> None:
@@ -158,7 +158,7 @@ def test_all_pages_are_rewritten_and_unreadable_rows_kept(engine: Engine) -> Non
         connection.execute(insert_event, rows)
         connection.execute(insert_event, [{"id": "thr_2", "seq": 900 + n, "data": data} for n, data in enumerate(kept)])
     migrate(engine)
-    found = [row.data for row in rows_of(engine)["event"]]
+    found = [row.data for row in read_rows(engine)["event"]]
     rewritten = [data for data in found if data not in kept]
     assert len(rewritten) == len(rows)
     assert {Receipt.model_validate(json.loads(data)["receipt"]) for data in rewritten} == {RECEIPT}

@@ -7,13 +7,13 @@ from agents.events import MessageReceived
 from agents.reducer import fold, reduce
 from agents.state import ThreadState
 from storage.state_cache import StateCache
-from tests.histories import START
+from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events
 
 
 def add_message(state: ThreadState, text: str) -> ThreadState:
     message = MessageReceived(
-        at=START + timedelta(seconds=state.version), actor=person_address("a"), text=text, source=Address("web:a")
+        at=START_TIME + timedelta(seconds=state.version), actor=person_address("a"), text=text, source=Address("web:a")
     )
     return reduce(state, message)
 

@@ -21,7 +21,7 @@ from storage.requests import insert_request, list_requests
 from storage.schema import migrate
 from storage.viewers import MAX_NAMED_THREADS
 from storage.write_batch import WriteBatch, execute_all
-from tests.histories import START, RandomHistory, find_history
+from tests.histories import START_TIME, RandomHistory, find_history
 
 ALICE = to_viewer(person_address("alice"), People(members=(Person(key="alice", name="Alice"),)))
 NEW_FIELDS = ("requesters", "deciders")
@@ -29,7 +29,7 @@ BOB = to_viewer(person_address("bob"), People(members=(Person(key="bob", name="B
 
 
 def events_of_thread(number: int, by: str) -> list[ThreadStarted | MessageReceived]:
-    at, person, address = START + timedelta(minutes=number), person_address(by), Address(f"terminal:{by}")
+    at, person, address = START_TIME + timedelta(minutes=number), person_address(by), Address(f"terminal:{by}")
     started = ThreadStarted(at=at, actor=person, thread_id=f"thr_{number}", agent="a", origin=address, requester=person)
     return [started, MessageReceived(at=at, actor=person, text="hello", source=address)]
 
@@ -54,7 +54,7 @@ async def test_list_for_a_viewer_is_complete(database: Database) -> None:
 
 
 async def test_viewer_sees_requests_of_visible_threads_only(database: Database) -> None:
-    request = find_history(lambda walk: walk.state.open_request is not None).state.open_request
+    request = find_history(lambda history: history.state.open_request is not None).state.open_request
     assert request is not None
 
     def write(writes: WriteBatch) -> None:
@@ -84,15 +84,15 @@ def engine(database_url: str) -> Iterator[Engine]:
     found.dispose()
 
 
-def is_answered_and_not_forked(walk: RandomHistory) -> bool:
-    kinds = {event.type for event in walk.events}
+def is_answered_and_not_forked(history: RandomHistory) -> bool:
+    kinds = {event.type for event in history.events}
     return {"RequestAnswered", "ThreadFinished"} <= kinds and "ThreadForked" not in kinds
 
 
-def write_history(engine: Engine, walk: RandomHistory) -> None:
+def write_history(engine: Engine, history: RandomHistory) -> None:
     writes = WriteBatch()
-    ThreadStore().append(writes, ThreadState(), walk.events, walk.state)
-    for event in walk.events:
+    ThreadStore().append(writes, ThreadState(), history.events, history.state)
+    for event in history.events:
         if isinstance(event, RequestOpened):
             insert_request(writes, event.request)
     with engine.begin() as connection:
@@ -110,12 +110,12 @@ def downgrade_to_revision_3(engine: Engine) -> None:
 
 
 def test_upgrade_fills_the_viewers_of_threads(engine: Engine) -> None:
-    walk = find_history(is_answered_and_not_forked)
-    write_history(engine, walk)
+    history = find_history(is_answered_and_not_forked)
+    write_history(engine, history)
     downgrade_to_revision_3(engine)
     migrate(engine)
     with engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM thread_viewer")).scalars().all()
-        assert sorted(names) == sorted(audience_names(walk.state))
-        assert load_uncached(connection, walk.state.thread_id) == walk.state
-        assert replay_on_connection(connection, walk.state.thread_id).is_match
+        assert sorted(names) == sorted(audience_names(history.state))
+        assert load_uncached(connection, history.state.thread_id) == history.state
+        assert replay_on_connection(connection, history.state.thread_id).is_match

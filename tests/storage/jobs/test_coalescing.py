@@ -15,7 +15,7 @@ from storage.write_batch import WriteBatch
 from tests.postgres import admin_engine
 from tests.storage.jobs.recording_worker import WAIT_FOR_LOCK, enqueue, job, list_jobs, wait_for_blocked_transactions
 from tests.storage.jobs.test_queue import BOTH_COMMIT_METHODS
-from tests.storage.test_event_store import append, opening_events, pause
+from tests.storage.test_event_store import append_events, opening_events, pause_event
 
 
 async def fetch_the_job(url: str) -> None:
@@ -35,7 +35,7 @@ async def test_job_fetched_before_a_coalesced_commit_sees_its_event(database: Da
 
     def write(connection: Connection, writes: WriteBatch) -> None:
         before = writer_store.load(connection, "thr_1")
-        append(writer_store, writes, before, pause(before))
+        append_events(writer_store, writes, before, pause_event(before))
         defer(writes, [wake_up])
         writes.add(WAIT_FOR_LOCK, [{}])
 
@@ -43,7 +43,7 @@ async def test_job_fetched_before_a_coalesced_commit_sees_its_event(database: Da
         read = worker_store.load_latest if latest else worker_store.load
         return read(connection, "thr_1").version
 
-    await database.commit_batch(lambda _, w: append(writer_store, w, ThreadState(), *opening_events()))
+    await database.commit_batch(lambda _, w: append_events(writer_store, w, ThreadState(), *opening_events()))
     await enqueue(database, wake_up)
     engine = admin_engine(database.url)
     with engine.connect() as other:

@@ -11,15 +11,15 @@ from storage import inbox
 from storage.database import Database
 from storage.jobs import defer
 from storage.write_batch import WriteBatch
-from tests.histories import START
+from tests.histories import START_TIME
 from tests.storage.jobs.recording_worker import enqueue, job, list_jobs
-from tests.storage.test_database import add, count
+from tests.storage.test_database import count_rows, insert_row
 
 BOTH_COMMIT_METHODS = pytest.mark.parametrize("for_update", [False, True], ids=["batch", "transaction"])
 
 
 def record_arrival(writes: WriteBatch, name: str) -> None:
-    inbox.record_claim(writes, inbox.IdempotencyClaim("c", (name,)), "t", START, None)
+    inbox.record_claim(writes, inbox.IdempotencyClaim("c", (name,)), "t", START_TIME, None)
 
 
 @BOTH_COMMIT_METHODS
@@ -42,7 +42,7 @@ async def test_job_is_removed_by_a_rollback(database: Database, for_update: bool
     with pytest.raises(LookupError):
         await database.commit_batch(function, for_update=for_update)
     assert await database.transaction(list_jobs) == []
-    assert await database.transaction(count) == 0
+    assert await database.transaction(count_rows) == 0
 
 
 @BOTH_COMMIT_METHODS
@@ -54,7 +54,7 @@ async def test_waiting_jobs_are_coalesced_and_all_events_kept(database: Database
     for name in ("a", "b", "c"):
         await database.commit_batch(partial(function, name=name), for_update=for_update)
     assert await database.transaction(list_jobs) == ["a todo"]
-    assert await database.transaction(count) == 3
+    assert await database.transaction(count_rows) == 3
 
 
 async def test_running_job_does_not_coalesce_a_new_one(database: Database) -> None:
@@ -77,13 +77,13 @@ async def test_unique_violation_without_a_savepoint_loses_the_event(
     """The function `handrail_defer` exists because of this. If this test fails, it may be removed."""
 
     def defer_without_savepoint(connection: Connection) -> None:
-        add("event")(connection)
+        insert_row("event")(connection)
         with suppress(exc.IntegrityError):
             connection.execute(_DEFER_WITHOUT_SAVEPOINT)
 
     await enqueue(database, job("first", queueing_lock="thread"))
     await database.transaction(defer_without_savepoint)
-    assert await database.transaction(count) == 0
+    assert await database.transaction(count_rows) == 0
 
 
 @pytest.mark.parametrize(
@@ -104,5 +104,5 @@ async def test_other_errors_of_a_job_roll_back_its_event(
     await database.transaction(lambda connection: connection.execute(text(statement)))
     with pytest.raises(StoreUnavailable, match=message):
         await database.commit_batch(function, for_update=for_update)
-    assert await database.transaction(count) == 0
+    assert await database.transaction(count_rows) == 0
     assert await database.transaction(list_jobs) == []
