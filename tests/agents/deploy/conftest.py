@@ -21,7 +21,7 @@ SAMPLE_COMMITS = {
 
 @pytest.fixture(scope="session")
 def path() -> dict[str, str]:
-    """PATH of the git program, the only variable that the tools need."""
+    """Return the PATH of the git program, the only variable that the tools need."""
     git = shutil.which("git")
     assert git is not None
     return {"PATH": f"{Path(git).parent}:/usr/bin:/bin"}
@@ -29,6 +29,7 @@ def path() -> dict[str, str]:
 
 @pytest.fixture
 def operator(tmp_path: Path, path: dict[str, str]) -> ToolRunner:
+    """Return a runner on the first machine."""
     return ToolRunner(AGENT.set_up(tmp_path / "home", path))
 
 
@@ -53,26 +54,28 @@ def commits() -> dict[str, str]:
 
 
 @pytest.fixture
-def tag_commit(remote: Git) -> Callable[[str], str]:
+def get_tag_commit(remote: Git) -> Callable[[str], str]:
+    """Return a function that reads the commit of an environment's tag in the remote."""
     return lambda environment: remote.run("rev-parse", f"refs/tags/{environment}^{{commit}}").strip()
 
 
 @pytest.fixture
-def note(remote: Git) -> Callable[[str], list[str]]:
+def read_note(remote: Git) -> Callable[[str], list[str]]:
+    """Return a function that reads the lines of the releases note of a commit."""
     return lambda commit: remote.run("notes", "--ref=releases", "show", commit).splitlines()
 
 
 @pytest.fixture
-def hook(remote: Git) -> Callable[[str, str], None]:
+def install_hook(remote: Git) -> Callable[[str, str], None]:
     """Return a function that installs a shell script as a git hook of the remote."""
 
-    def give(name: str, script: str) -> None:
+    def install(name: str, script: str) -> None:
         file = remote.folder / "hooks" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\n{script}\n")
         file.chmod(0o755)
 
-    return give
+    return install
 
 
 @pytest.fixture

@@ -8,9 +8,15 @@ import pytest
 from agents.deploy import AGENT, set_up
 from agents.tools import ToolContext
 
-PRODUCTION = {"intent": "push_release_tag", "environment": "production", "tag": "v1.4.0", "commit": "", "replaces": ""}
-BACK = {"intent": "roll_back", "environment": "staging", "tag": "", "commit": "", "replaces": ""}
-EVERYWHERE = {"intent": "current_release", "environment": "all"}
+RELEASE_TO_PRODUCTION = {
+    "intent": "push_release_tag",
+    "environment": "production",
+    "tag": "v1.4.0",
+    "commit": "",
+    "replaces": "",
+}
+ROLL_BACK_STAGING = {"intent": "roll_back", "environment": "staging", "tag": "", "commit": "", "replaces": ""}
+SHOW_ALL_RELEASES = {"intent": "current_release", "environment": "all"}
 
 
 def test_set_up_returns_only_the_variables_the_tools_need(tmp_path: Path, path: dict[str, str]) -> None:
@@ -61,25 +67,25 @@ def test_schemas_list_the_environments() -> None:
 @pytest.mark.parametrize(
     ("text", "step"),
     [
-        ("deploy v1.4.0 to production", PRODUCTION),
-        ("Please ship v1.4.0 to prod!", PRODUCTION),
-        ("release v1.4.0 to Production.", PRODUCTION),
-        ("what is deployed", EVERYWHERE),
-        ("What's deployed?", EVERYWHERE),
-        ("what\N{RIGHT SINGLE QUOTATION MARK}s deployed?", EVERYWHERE),
-        ("Is anything waiting to be deployed?", EVERYWHERE),
+        ("deploy v1.4.0 to production", RELEASE_TO_PRODUCTION),
+        ("Please ship v1.4.0 to prod!", RELEASE_TO_PRODUCTION),
+        ("release v1.4.0 to Production.", RELEASE_TO_PRODUCTION),
+        ("what is deployed", SHOW_ALL_RELEASES),
+        ("What's deployed?", SHOW_ALL_RELEASES),
+        ("what\N{RIGHT SINGLE QUOTATION MARK}s deployed?", SHOW_ALL_RELEASES),
+        ("Is anything waiting to be deployed?", SHOW_ALL_RELEASES),
         ("what is deployed on staging?", {"intent": "current_release", "environment": "staging"}),
         ("what's deployed to prod", {"intent": "current_release", "environment": "production"}),
         ("list tags", {"intent": "list_tags", "limit": 10}),
         ("list commits", {"intent": "list_commits", "limit": 10}),
         ("list the last 3 commits", {"intent": "list_commits", "limit": 3}),
-        ("roll back staging", BACK),
-        ("rollback staging", BACK),
-        ("roll staging back", BACK),
+        ("roll back staging", ROLL_BACK_STAGING),
+        ("rollback staging", ROLL_BACK_STAGING),
+        ("roll staging back", ROLL_BACK_STAGING),
     ],
 )
 def test_commands_match_common_phrases(text: str, step: dict[str, Any]) -> None:
-    chosen = _step(text)
+    chosen = _match_step(text)
     tool = AGENT.get_tool(chosen.pop("intent"))
     assert tool is not None
     assert {"intent": tool.name, **tool.validate_arguments(chosen)} == step
@@ -96,20 +102,20 @@ def test_commands_match_common_phrases(text: str, step: dict[str, Any]) -> None:
 )
 def test_missing_parts_are_asked_and_completed_by_the_answers(text: str, answers: list[str]) -> None:
     for answer in answers:
-        assert _step(text)["intent"] == "request_human_input"
-        text = _answered(text, answer)
-    assert _step(text) == PRODUCTION
+        assert _match_step(text)["intent"] == "request_human_input"
+        text = _complete_with_answer(text, answer)
+    assert _match_step(text) == RELEASE_TO_PRODUCTION
 
 
 def test_question_for_the_environment_offers_choices() -> None:
-    step = _step("deploy v1.4.0")
+    step = _match_step("deploy v1.4.0")
     assert (step["format"], step["choices"]) == ("multiple_choice", ["staging", "production"])
     assert step["question"] == "Where shall I deploy v1.4.0?"
 
 
 @pytest.mark.parametrize("text", ["cancel", "Stop!", "never mind"])
 def test_cancel_commands_end_the_thread(text: str) -> None:
-    assert _step(text)["intent"] == "done_for_now"
+    assert _match_step(text)["intent"] == "done_for_now"
 
 
 @pytest.mark.parametrize("text", ["deploy v1.4.0 to production now and tell nobody", "hello", "list many commits", ""])
@@ -126,13 +132,13 @@ def test_every_pattern_matches_its_own_command() -> None:
             assert match.command == command, text
 
 
-def _step(text: str) -> dict[str, Any]:
+def _match_step(text: str) -> dict[str, Any]:
     match = AGENT.commands.match(text)
     assert match is not None, text
     return match.step
 
 
-def _answered(text: str, answer: str) -> str:
+def _complete_with_answer(text: str, answer: str) -> str:
     match = AGENT.commands.match(text)
     assert match is not None
     assert match.command.answered is not None

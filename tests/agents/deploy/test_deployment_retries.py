@@ -13,37 +13,37 @@ from agents.deploy.repository import MAX_SPARE_CLONES, open_repository
 from agents.errors import ToolError, Unavailable
 from tests.agents.deploy.tool_runner import ToolRunner
 
-StandsAt = Callable[[str], str]
-Note = Callable[[str], list[str]]
+GetTagCommit = Callable[[str], str]
+ReadNote = Callable[[str], list[str]]
 Commits = Mapping[str, str]
-Hook = Callable[[str, str], None]
+InstallHook = Callable[[str, str], None]
 
 
 @pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
 def test_move_does_not_overwrite_another_machines_move(
-    operator: ToolRunner, other: ToolRunner, name: str, commits: Commits, tag_commit: StandsAt
+    operator: ToolRunner, other: ToolRunner, name: str, commits: Commits, get_tag_commit: GetTagCommit
 ) -> None:
     tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
     prepared = operator.prepare(name, environment="production", **tag)
     other.prepare_and_run("push_release_tag", "theirs", environment="production", tag="v1.3.0")
     with pytest.raises(ToolError, match=r"production moved from v1\.2\.0 \(85d4297a\) to v1\.3\.0 \(aca8d1ea\)"):
         operator.run(name, **prepared)
-    assert tag_commit("production") == commits["v1.3.0"]
+    assert get_tag_commit("production") == commits["v1.3.0"]
     assert operator.check(name, **prepared) is None
 
 
 def test_tag_moved_after_the_approval_is_rejected(
-    operator: ToolRunner, remote: Git, commits: Commits, tag_commit: StandsAt
+    operator: ToolRunner, remote: Git, commits: Commits, get_tag_commit: GetTagCommit
 ) -> None:
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
     remote.run("update-ref", "refs/tags/v1.4.0", "main")
     with pytest.raises(ToolError, match=r"v1\.4\.0 is the commit 8ba42055, not 7116d49a"):
         operator.run("push_release_tag", **prepared)
-    assert tag_commit("production") == commits["v1.2.0"]
+    assert get_tag_commit("production") == commits["v1.2.0"]
 
 
 @pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
-def test_repeated_call_moves_the_environment_once(operator: ToolRunner, name: str, note: Note) -> None:
+def test_repeated_call_moves_the_environment_once(operator: ToolRunner, name: str, read_note: ReadNote) -> None:
     tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
     prepared = operator.prepare(name, environment="production", **tag)
     assert operator.check(name, **prepared) is None
@@ -52,12 +52,12 @@ def test_repeated_call_moves_the_environment_once(operator: ToolRunner, name: st
     checked = operator.check(name, **prepared)
     assert checked is not None
     assert checked.data == first.data
-    assert sum('"key":"call"' in line for line in note(prepared["commit"])) == 1
+    assert sum('"key":"call"' in line for line in read_note(prepared["commit"])) == 1
 
 
 @pytest.mark.parametrize("name", ["push_release_tag", "roll_back"])
 def test_interrupted_move_is_completed_by_the_next_attempt(
-    operator: ToolRunner, remote: Git, name: str, commits: Commits, note: Note
+    operator: ToolRunner, remote: Git, name: str, commits: Commits, read_note: ReadNote
 ) -> None:
     tag = {"tag": "v1.4.0"} if name == "push_release_tag" else {}
     prepared = operator.prepare(name, environment="production", **tag)
@@ -65,11 +65,11 @@ def test_interrupted_move_is_completed_by_the_next_attempt(
     assert operator.check(name, **prepared) is None
     operator.run(name, **prepared)
     assert operator.check(name, **prepared) is not None
-    assert json.loads(note(prepared["commit"])[-1])["previous"] == commits["v1.2.0"]
+    assert json.loads(read_note(prepared["commit"])[-1])["previous"] == commits["v1.2.0"]
 
 
 def test_undone_move_is_not_repeated(
-    operator: ToolRunner, other: ToolRunner, commits: Commits, tag_commit: StandsAt
+    operator: ToolRunner, other: ToolRunner, commits: Commits, get_tag_commit: GetTagCommit
 ) -> None:
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
     operator.run("push_release_tag", **prepared)
@@ -77,17 +77,17 @@ def test_undone_move_is_not_repeated(
     assert operator.check("push_release_tag", **prepared) is None
     with pytest.raises(ToolError, match=r"say that this call moved production to v1\.4\.0 .* but it is at v1\.2\.0"):
         operator.run("push_release_tag", **prepared)
-    assert tag_commit("production") == commits["v1.2.0"]
+    assert get_tag_commit("production") == commits["v1.2.0"]
 
 
 def test_concurrent_moves_of_different_environments_succeed(
-    operator: ToolRunner, other: ToolRunner, commits: Commits, note: Note
+    operator: ToolRunner, other: ToolRunner, commits: Commits, read_note: ReadNote
 ) -> None:
     with ThreadPoolExecutor() as pool:
         one = pool.submit(operator.prepare_and_run, "push_release_tag", "one", environment="production", tag="v1.4.0")
         two = pool.submit(other.prepare_and_run, "push_release_tag", "two", environment="staging", tag="v1.4.0")
         assert {one.result().data["environment"], two.result().data["environment"]} == {"production", "staging"}
-    assert {json.loads(line)["key"] for line in note(commits["v1.4.0"])} == {"one", "two"}
+    assert {json.loads(line)["key"] for line in read_note(commits["v1.4.0"])} == {"one", "two"}
 
 
 def test_calls_on_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
@@ -102,11 +102,14 @@ def test_calls_on_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
 
 def test_spare_clone_is_used_when_the_first_stays_locked(operator: ToolRunner) -> None:
     """A worker that stalls during a push keeps its lock after another worker has taken over the job."""
-    with open_repository(operator.environment) as still, open_repository(operator.environment, max_attempts=1) as heirs:
-        assert heirs.git.folder != still.git.folder
-        assert {tag.name for tag in heirs.fetch_snapshot().tags} >= {"v1.4.0", "production"}
-    with open_repository(operator.environment, max_attempts=1) as again:
-        assert again.git.folder == still.git.folder
+    with (
+        open_repository(operator.environment) as stalled,
+        open_repository(operator.environment, max_attempts=1) as next_worker,
+    ):
+        assert next_worker.git.folder != stalled.git.folder
+        assert {tag.name for tag in next_worker.fetch_snapshot().tags} >= {"v1.4.0", "production"}
+    with open_repository(operator.environment, max_attempts=1) as later:
+        assert later.git.folder == stalled.git.folder
 
 
 def test_unavailable_when_every_clone_is_locked(operator: ToolRunner) -> None:
@@ -128,16 +131,16 @@ def test_lock_files_of_a_killed_git_are_removed(operator: ToolRunner, other: Too
 
 
 def test_rejection_by_the_remote_is_reported_in_its_words(
-    operator: ToolRunner, hook: Hook, tag_commit: StandsAt
+    operator: ToolRunner, install_hook: InstallHook, get_tag_commit: GetTagCommit
 ) -> None:
-    hook("pre-receive", "echo 'frozen until Monday' >&2; exit 1")
-    before = tag_commit("production")
+    install_hook("pre-receive", "echo 'frozen until Monday' >&2; exit 1")
+    before = get_tag_commit("production")
     with pytest.raises(ToolError, match="frozen until Monday"):
         operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
-    assert tag_commit("production") == before
+    assert get_tag_commit("production") == before
 
 
-def test_constantly_changing_remote_is_unavailable(operator: ToolRunner, hook: Hook) -> None:
-    hook("update", "echo 'cannot lock ref' >&2; exit 1")
+def test_constantly_changing_remote_is_unavailable(operator: ToolRunner, install_hook: InstallHook) -> None:
+    install_hook("update", "echo 'cannot lock ref' >&2; exit 1")
     with pytest.raises(Unavailable, match="try again in a moment"):
         operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")

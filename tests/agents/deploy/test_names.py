@@ -17,7 +17,7 @@ from agents.deploy.names import (
 )
 from agents.errors import ToolError
 
-ODD = st.text(alphabet=st.sampled_from("v1.-_/@{}~^:?*[\\+#=%, lock\t\n\x00é"), max_size=12)
+ODD_NAMES = st.text(alphabet=st.sampled_from("v1.-_/@{}~^:?*[\\+#=%, lock\t\n\x00é"), max_size=12)
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def git(tmp_path_factory: pytest.TempPathFactory, path: dict[str, str]) -> Git:
     return Git(tmp_path_factory.mktemp("names") / "repo.git", environment=path)
 
 
-@given(name=ODD)
+@given(name=ODD_NAMES)
 @example(name="v1.lock/x")
 @example(name="@")
 @example(name="v1/.x")
@@ -35,7 +35,7 @@ def test_git_accepts_every_accepted_tag_name(git: Git, name: str) -> None:
         assert git.run_unchecked("check-ref-format", f"refs/tags/{name}").exit_code == 0
 
 
-@given(name=st.one_of(ODD, st.text()))
+@given(name=st.one_of(ODD_NAMES, st.text()))
 def test_accepted_tag_names_cannot_look_like_options(name: str) -> None:
     if TAG_NAME.match(name):
         assert not name.startswith("-")

@@ -65,18 +65,18 @@ def test_commit_trail_is_a_stack_of_releases(moves: list[str | None], start: str
         now = stack[-1] if stack else ""
         if move is None and len(stack) < 2:
             continue
-        stack = _released(stack, move) if move else stack[:-1]
+        stack = _push_commit(stack, move) if move else stack[:-1]
         action = "release" if move else "roll_back"
         record = {"number": len(records) + 1, "action": action, "environment": "staging", "commit": stack[-1]}
         records = (*records, Release.model_validate({**record, "previous": now}))
-    assert _view(records, stack[-1] if stack else "").previous_commit("staging") == (
+    assert _snapshot_at(records, stack[-1] if stack else "").previous_commit("staging") == (
         stack[-2] if len(stack) > 1 else ""
     )
 
 
 @given(records=st.lists(RECORDS, max_size=12), now=IDS)
 def test_previous_commit_differs_from_the_current_one(records: list[Release], now: str) -> None:
-    assert _view(tuple(records), now).previous_commit("production") != now
+    assert _snapshot_at(tuple(records), now).previous_commit("production") != now
 
 
 def test_records_are_sorted_by_number() -> None:
@@ -85,11 +85,11 @@ def test_records_are_sorted_by_number() -> None:
     assert commit_trail(releases_for((late, early), "staging")) == (early.commit, late.commit)
 
 
-def _released(stack: list[str], commit: str) -> list[str]:
+def _push_commit(stack: list[str], commit: str) -> list[str]:
     return stack if stack[-1:] == [commit] else [*stack, commit]
 
 
-def _view(records: tuple[Release, ...], now: str) -> RepositorySnapshot:
+def _snapshot_at(records: tuple[Release, ...], now: str) -> RepositorySnapshot:
     return RepositorySnapshot(
         tags=(Tag("staging", now, now, "", ""), Tag("production", now, now, "", "")), releases=records
     )

@@ -13,8 +13,8 @@ from agents.messages import Assurance
 from agents.tools import ToolContext
 from tests.agents.deploy.tool_runner import ToolRunner
 
-StandsAt = Callable[[str], str]
-Note = Callable[[str], list[str]]
+GetTagCommit = Callable[[str], str]
+ReadNote = Callable[[str], list[str]]
 Commits = Mapping[str, str]
 
 
@@ -149,16 +149,20 @@ def test_misspelt_argument_is_rejected_by_name(operator: ToolRunner) -> None:
         operator.prepare("push_release_tag", environment="staging")
 
 
-def test_release_moves_the_tag_on_the_remote(operator: ToolRunner, commits: Commits, tag_commit: StandsAt) -> None:
+def test_release_moves_the_tag_on_the_remote(
+    operator: ToolRunner, commits: Commits, get_tag_commit: GetTagCommit
+) -> None:
     done = operator.prepare_and_run("push_release_tag", environment="production", tag="v1.4.0")
     assert done.summary == "production is now v1.4.0 (7116d49a); it was v1.2.0 (85d4297a)."
-    assert tag_commit("production") == commits["v1.4.0"]
-    assert tag_commit("staging") == commits["v1.3.0"]
+    assert get_tag_commit("production") == commits["v1.4.0"]
+    assert get_tag_commit("staging") == commits["v1.3.0"]
 
 
-def test_release_writes_its_record_as_one_json_line(operator: ToolRunner, commits: Commits, note: Note) -> None:
+def test_release_writes_its_record_as_one_json_line(
+    operator: ToolRunner, commits: Commits, read_note: ReadNote
+) -> None:
     operator.prepare_and_run("push_release_tag", "thread_1:call_2", environment="production", tag="v1.4.0")
-    (line,) = note(commits["v1.4.0"])
+    (line,) = read_note(commits["v1.4.0"])
     assert json.loads(line) == {
         "number": 4,
         "action": "release",
@@ -171,34 +175,36 @@ def test_release_writes_its_record_as_one_json_line(operator: ToolRunner, commit
 
 
 def test_record_is_appended_to_an_existing_note(
-    operator: ToolRunner, remote: Git, commits: Commits, note: Note
+    operator: ToolRunner, remote: Git, commits: Commits, read_note: ReadNote
 ) -> None:
     remote.run(
         "notes", "--ref=releases", "add", "--force", "--message=# Seen by Ines\n\n{not a record", commits["v1.3.0"]
     )
     operator.prepare_and_run("push_release_tag", environment="production", tag="v1.3.0")
-    *existing, line = note(commits["v1.3.0"])
+    *existing, line = read_note(commits["v1.3.0"])
     assert existing == ["# Seen by Ines", "", "{not a record"]
     assert json.loads(line)["environment"] == "production"
 
 
-def test_first_release_replaces_nothing(operator: ToolRunner, remote: Git, commits: Commits, note: Note) -> None:
+def test_first_release_replaces_nothing(
+    operator: ToolRunner, remote: Git, commits: Commits, read_note: ReadNote
+) -> None:
     remote.run("update-ref", "-d", "refs/tags/staging")
     remote.run("update-ref", "-d", "refs/notes/releases")
     prepared = operator.prepare("push_release_tag", environment="staging", tag="v1.4.0")
     assert prepared["replaces"] == "nothing"
     assert operator.run("push_release_tag", **prepared).summary == "staging is now v1.4.0 (7116d49a)."
-    assert json.loads(note(commits["v1.4.0"])[0])["previous"] == ""
+    assert json.loads(read_note(commits["v1.4.0"])[0])["previous"] == ""
 
 
 def test_lightweight_and_annotated_tags_can_be_used(
-    operator: ToolRunner, remote: Git, commits: Commits, tag_commit: StandsAt
+    operator: ToolRunner, remote: Git, commits: Commits, get_tag_commit: GetTagCommit
 ) -> None:
     remote.run("update-ref", "refs/tags/v1.3.1", commits["v1.3.0"])
     remote.run("tag", "--annotate", "--force", "--message=by hand", "production", commits["v1.1.0"])
     done = operator.prepare_and_run("push_release_tag", environment="production", tag="v1.3.1")
     assert done.data["previous"] == commits["v1.1.0"]
-    assert tag_commit("production") == commits["v1.3.0"]
+    assert get_tag_commit("production") == commits["v1.3.0"]
 
 
 def test_rollback_names_its_target_release(operator: ToolRunner, commits: Commits) -> None:
@@ -210,11 +216,13 @@ def test_rollback_names_its_target_release(operator: ToolRunner, commits: Commit
     }
 
 
-def test_two_rollbacks_go_back_two_releases(operator: ToolRunner, commits: Commits, tag_commit: StandsAt) -> None:
+def test_two_rollbacks_go_back_two_releases(
+    operator: ToolRunner, commits: Commits, get_tag_commit: GetTagCommit
+) -> None:
     first = operator.prepare_and_run("roll_back", "first", environment="production")
     assert first.summary == "production is back at v1.1.0 (2396534c); it was v1.2.0 (85d4297a)."
     operator.prepare_and_run("roll_back", "second", environment="production")
-    assert tag_commit("production") == commits["v1.0.0"]
+    assert get_tag_commit("production") == commits["v1.0.0"]
     with pytest.raises(ToolError, match="no earlier release of production"):
         operator.prepare("roll_back", environment="production")
 
@@ -233,8 +241,8 @@ def test_rollback_to_an_older_release_is_rejected(operator: ToolRunner, commits:
 
 
 def test_rollback_to_a_missing_commit_is_rejected(operator: ToolRunner, remote: Git, commits: Commits) -> None:
-    lost = json.dumps({"environment": "staging", "number": 9, "commit": commits["v1.3.0"], "previous": "ab" * 20})
-    remote.run("notes", "--ref=releases", "append", f"--message={lost}", commits["v1.3.0"])
+    record = json.dumps({"environment": "staging", "number": 9, "commit": commits["v1.3.0"], "previous": "ab" * 20})
+    remote.run("notes", "--ref=releases", "append", f"--message={record}", commits["v1.3.0"])
     with pytest.raises(ToolError, match=r"a person names it: roll back staging to abababab\."):
         operator.prepare("roll_back", environment="staging")
     with pytest.raises(ToolError, match="abababab is no longer in the repository"):
@@ -262,7 +270,7 @@ def test_unreachable_remote_is_unavailable(tmp_path: Path, path: dict[str, str])
 def test_missing_git_error_says_what_to_install(operator: ToolRunner) -> None:
     for tool in AGENT.tools:
         with pytest.raises(ConfigurationError, match="install git"):
-            tool.run(ToolContext("k", {**operator.environment, "PATH": ""}), **_plausible(tool.name))
+            tool.run(ToolContext("k", {**operator.environment, "PATH": ""}), **_valid_arguments(tool.name))
 
 
 def test_tools_without_set_up_name_the_missing_variables() -> None:
@@ -270,7 +278,7 @@ def test_tools_without_set_up_name_the_missing_variables() -> None:
         AGENT.tools[0].run(ToolContext("k", {}))
 
 
-NASTY = (
+HOSTILE_VALUES = (
     "--upload-pack=touch ran",
     "-x",
     "v1.4.0;touch ran",
@@ -289,12 +297,12 @@ NASTY = (
 )
 
 
-@pytest.mark.parametrize("nasty", NASTY)
+@pytest.mark.parametrize("hostile_value", HOSTILE_VALUES)
 @pytest.mark.parametrize("argument", ["tag", "environment", "commit", "replaces"])
 def test_no_argument_is_read_as_an_option_or_executed(
-    operator: ToolRunner, tmp_path: Path, argument: str, nasty: str
+    operator: ToolRunner, tmp_path: Path, argument: str, hostile_value: str
 ) -> None:
-    arguments = {"environment": "production", "tag": "v1.4.0", argument: nasty or "-"}
+    arguments = {"environment": "production", "tag": "v1.4.0", argument: hostile_value or "-"}
     tool = AGENT.get_tool("push_release_tag")
     assert tool is not None
     for call in (tool.run, tool.prepare):
@@ -305,7 +313,7 @@ def test_no_argument_is_read_as_an_option_or_executed(
     assert "production is v1.2.0" in operator.run("current_release").summary
 
 
-def _plausible(name: str) -> dict[str, str]:
+def _valid_arguments(name: str) -> dict[str, str]:
     return {
         "push_release_tag": {"environment": "staging", "tag": "v1.4.0"},
         "roll_back": {"environment": "staging"},
@@ -329,16 +337,18 @@ def test_untagged_commit_is_shown_with_its_recorded_name(operator: ToolRunner, r
     main = remote.run("rev-parse", "main").strip()
     remote.run("update-ref", "refs/tags/production", "main")
     forge(remote, "production", "v1.1.0", main)
-    note = "recorded as v1.1.0, but no tag names this commit"
+    description = "recorded as v1.1.0, but no tag names this commit"
     result = operator.run("current_release", environment="production")
-    assert result.summary.startswith(f"production is {main[:8]} ({note}): Ask for")
+    assert result.summary.startswith(f"production is {main[:8]} ({description}): Ask for")
     assert result.data["releases"][0]["tag"] is None
     prepared = operator.prepare("push_release_tag", environment="production", tag="v1.4.0")
-    assert prepared["replaces"] == f"{note}: {main}"
-    assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({note}).")
+    assert prepared["replaces"] == f"{description}: {main}"
+    assert operator.run("push_release_tag", **prepared).summary.endswith(f"it was {main[:8]} ({description}).")
 
 
-def test_rollback_to_an_untagged_commit_needs_its_id(operator: ToolRunner, remote: Git, tag_commit: StandsAt) -> None:
+def test_rollback_to_an_untagged_commit_needs_its_id(
+    operator: ToolRunner, remote: Git, get_tag_commit: GetTagCommit
+) -> None:
     main = remote.run("rev-parse", "main").strip()
     forge(remote, "production", "v1.1.0", main)
     with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, but no tag .* roll back production to {main[:8]}\."):
@@ -346,7 +356,7 @@ def test_rollback_to_an_untagged_commit_needs_its_id(operator: ToolRunner, remot
     prepared = operator.prepare("roll_back", environment="production", commit=main[:8])
     assert (prepared["tag"], prepared["commit"]) == ("", main)
     operator.run("roll_back", **prepared)
-    assert tag_commit("production") == main
+    assert get_tag_commit("production") == main
 
 
 def test_tag_that_conflicts_with_an_environment_is_explained(operator: ToolRunner, remote: Git) -> None:
