@@ -16,7 +16,7 @@ from storage.event_store import ThreadStore, events_after, list_thread_states
 from storage.replay import replay_on_connection
 from storage.schema import HEAD_REVISION, migrate
 from storage.write_batch import WriteBatch
-from tests.histories import START
+from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events
 
 ERROR = '"stage":"look", "stage":"check", unbegun, not_started'
@@ -24,7 +24,7 @@ STAGES = (*get_args(FailureStage), None)
 OLD_STAGES = ["unbegun", "look", "postponed", None]
 EVENTS: list[KnownEvent] = [
     *opening_events(),
-    *(ToolFailed(at=START, actor=Address("tool:t"), call_id="call_1", error=ERROR, stage=stage) for stage in STAGES),
+    *(ToolFailed(at=START_TIME, actor=Address("tool:t"), call_id="call_1", error=ERROR, stage=stage) for stage in STAGES),
 ]
 
 
