@@ -22,7 +22,7 @@ def handrail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """Return a function that runs commands in an empty folder without a server."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PORT", "1")
-    return _runner(capsys)
+    return _build_runner(capsys)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def run_on_server(
     """Return a function that runs commands in the server's folder."""
     monkeypatch.chdir(server.folder.path)
     monkeypatch.setenv("PORT", server.port)
-    return _runner(capsys)
+    return _build_runner(capsys)
 
 
-def _runner(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+def _build_runner(capsys: pytest.CaptureFixture[str]) -> RunCommand:
     def run(*arguments: str) -> CommandResult:
         code = run_command(arguments)
         return CommandResult(code, *capsys.readouterr())

@@ -64,7 +64,7 @@ async def test_chat_shows_a_request_and_the_result_of_its_approval(server):
     assert "deploy: staging is now v1.4.0" in done
 
 
-async def test_waiting_card_is_shown_once_to_a_decider(server):
+async def test_open_request_is_shown_once_to_its_approver(server):
     output = await Terminal(server).type_lines("roll back production")
     shown = await Terminal(server).type_lines("/requests", "/help")
     assert shown.count(f"/approve {find_code(output)}") == 1
@@ -134,7 +134,7 @@ async def test_cancellation_by_another_command_is_shown(server):
     assert "is cancelled" in shown
 
 
-REQUEST = {
+REQUEST_FIELDS = {
     "id": "req_1",
     "code": "K7Q2M",
     "kind": "approval",
@@ -144,7 +144,7 @@ REQUEST = {
     "digest": "d1",
     "status": "open",
 }
-YES = {
+APPROVAL = {
     "by": "person:bob",
     "channel": "terminal:bob",
     "decision": "approve",
@@ -154,16 +154,19 @@ YES = {
 
 
 def count_views(renderer: EventRenderer, **fields: object) -> int:
-    """Return the number of views that a request with these fields adds."""
-    return len(list(renderer.render_request_changes(ApiRequest.model_validate({**REQUEST, **fields}))))
+    """Return the number of views that a request with these fields adds to the output."""
+    return len(list(renderer.render_request_changes(ApiRequest.model_validate({**REQUEST_FIELDS, **fields}))))
 
 
 def test_each_change_of_a_request_is_shown_once():
     renderer = EventRenderer()
     assert [count_views(renderer), count_views(renderer)] == [1, 0]
-    assert [count_views(renderer, answers=[YES]), count_views(renderer, answers=[YES])] == [1, 0]
-    assert count_views(renderer, answers=[YES], digest="d2") == 1
-    assert [count_views(renderer, status="approved", answers=[YES, YES]), count_views(renderer, status="approved")] == [
+    assert [count_views(renderer, answers=[APPROVAL]), count_views(renderer, answers=[APPROVAL])] == [1, 0]
+    assert count_views(renderer, answers=[APPROVAL], digest="d2") == 1
+    assert [
+        count_views(renderer, status="approved", answers=[APPROVAL, APPROVAL]),
+        count_views(renderer, status="approved"),
+    ] == [
         1,
         0,
     ]
@@ -219,31 +222,31 @@ def test_once_refuses_an_unknown_agent(run_on_server):
     assert "there is no agent" in result.err
 
 
-def thread_json(status: str) -> dict[str, object]:
+def make_thread(status: str) -> dict[str, object]:
     return {"id": "thr_1", "status": status, "version": 1}
 
 
-def stuck_server(status: str):
+def make_stuck_server(status: str):
     """Return a server whose thread never gets beyond its first event."""
 
     def respond(request: httpx.Request) -> httpx.Response:
         if "events" in request.url.path:
             event = {"seq": 1, "type": "ThreadStarted", "at": "", "actor": "person:you", "data": {}}
             return httpx.Response(200, text=f"data: {json.dumps(event)}\n\n")
-        return httpx.Response(200, json=thread_json(status))
+        return httpx.Response(200, json=make_thread(status))
 
     return respond
 
 
 @pytest.mark.parametrize(("status", "code"), [("done", 0), ("paused", 0), ("failed", 1), ("cancelled", 1)])
 async def test_exit_code_of_once_depends_on_the_final_status(capsys, status, code):
-    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck_server(status)))
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(make_stuck_server(status)))
     async with client:
         assert await run_once(client, "hello", None) == code
-    assert json.loads(capsys.readouterr().out) == {"type": "thread", **thread_json(status)}
+    assert json.loads(capsys.readouterr().out) == {"type": "thread", **make_thread(status)}
 
 
-def advancing_server(*steps: tuple[str, dict[str, object], str]):
+def make_advancing_server(*steps: tuple[str, dict[str, object], str]):
     """Return a server whose thread has the given status after each of these events."""
     statuses = [status for _, _, status in steps]
 
@@ -263,24 +266,32 @@ def advancing_server(*steps: tuple[str, dict[str, object], str]):
 
 
 RETRY_AT = "2026-03-01T09:10:00Z"
-RETRIED = ("StepRejected", {"outcome": "unavailable", "retry_at": RETRY_AT}, "waiting_for_time")
-ANSWERED = ("ReplyChosen", {"text": "Here I am."}, "running")
-FINISHED = ("ThreadFinished", {"outcome": "done", "reason": ""}, "done")
+STEP_REJECTED = ("StepRejected", {"outcome": "unavailable", "retry_at": RETRY_AT}, "waiting_for_time")
+REPLY_CHOSEN = ("ReplyChosen", {"text": "Here I am."}, "running")
+THREAD_FINISHED = ("ThreadFinished", {"outcome": "done", "reason": ""}, "done")
 TIMER_SET = ("TimerSet", {"fires_at": RETRY_AT, "reason": "tea"}, "waiting_for_time")
 
 
 @pytest.mark.parametrize(
     ("steps", "status", "lines"),
     [
-        ((RETRIED, RETRIED, ANSWERED, FINISHED), "done", 2),
-        ((("ToolFailed", {"error": "away", "retry_at": RETRY_AT}, "waiting_for_time"), ANSWERED, FINISHED), "done", 2),
-        ((RETRIED, ("ThreadPaused", {"reason": "no key"}, "paused")), "paused", 1),
-        ((RETRIED, TIMER_SET), "waiting_for_time", 1),
+        ((STEP_REJECTED, STEP_REJECTED, REPLY_CHOSEN, THREAD_FINISHED), "done", 2),
+        (
+            (
+                ("ToolFailed", {"error": "away", "retry_at": RETRY_AT}, "waiting_for_time"),
+                REPLY_CHOSEN,
+                THREAD_FINISHED,
+            ),
+            "done",
+            2,
+        ),
+        ((STEP_REJECTED, ("ThreadPaused", {"reason": "no key"}, "paused")), "paused", 1),
+        ((STEP_REJECTED, TIMER_SET), "waiting_for_time", 1),
     ],
     ids=["model retried", "tool retried", "then paused", "then a timer"],
 )
 async def test_once_continues_through_retries_until_the_thread_waits(capsys, steps, status, lines):
-    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(advancing_server(*steps)))
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(make_advancing_server(*steps)))
     async with client, asyncio.timeout(5):
         assert await run_once(client, "hello", None) == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -288,7 +299,7 @@ async def test_once_continues_through_retries_until_the_thread_waits(capsys, ste
 
 
 async def test_once_gives_up_when_nothing_happens(capsys):
-    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(stuck_server("running")))
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(make_stuck_server("running")))
     async with client, asyncio.timeout(5):
         assert await run_once(client, "hello", None, idle_timeout_seconds=0.05) == 1
     shown = capsys.readouterr()

@@ -15,8 +15,8 @@ from channels.terminal.client import TerminalClient
 
 AGENTS = [{"name": "deploy", "purpose": "Deploys."}, {"name": "guard", "purpose": "Guards."}]
 CALLER = {"token": "generated", "address": "person:you", "name": "You", "roles": ["*"], "scopes": ["read", "answer"]}
-CODES = ("K7Q2M", "SBWHF", "G2TA5", "AAAAA", "BBBBB")
-THREAD = "thr_1m7yvk6vt6skp1zqph"
+REQUEST_CODES = ("K7Q2M", "SBWHF", "G2TA5", "AAAAA", "BBBBB")
+THREAD_ID = "thr_1m7yvk6vt6skp1zqph"
 
 
 def make_request(code: str, **fields: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def make_request(code: str, **fields: Any) -> dict[str, Any]:
         "id": f"req_{code}",
         "code": code,
         "kind": "approval",
-        "thread_id": THREAD,
+        "thread_id": THREAD_ID,
         "agent": "deploy",
         "tool": "push_release_tag",
         "arguments": {"tag": "v1.4.0", "environment": "production"},
@@ -41,7 +41,7 @@ class ScriptedServer:
         self.requests = {request["code"]: request for request in requests}
         self.mine = tuple(self.requests) if mine is None else mine
         self.received_actions: list[tuple[str, dict[str, Any]]] = []
-        self.threads = [THREAD]
+        self.threads = [THREAD_ID]
         self.events: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -59,18 +59,16 @@ class ScriptedServer:
 
     def _list_requests(self, query: httpx.QueryParams) -> list[dict[str, Any]]:
         codes = self.mine if query.get("mine") else self.requests
-        found = [self.requests[code] for code in codes]
-        return [one for one in found if one["status"] == query.get("status", one["status"])]
+        requests = [self.requests[code] for code in codes]
+        return [request for request in requests if request["status"] == query.get("status", request["status"])]
 
     def _get_item(self, kind: str, id_or_code: str) -> httpx.Response:
         if kind == "threads":
             return httpx.Response(200, json=self._thread(id_or_code))
-        found = self.requests.get(id_or_code.removeprefix("req_"))
-        return (
-            httpx.Response(200, json=found)
-            if found
-            else error_response(404, "request_not_found", "there is no request")
-        )
+        request = self.requests.get(id_or_code.removeprefix("req_"))
+        if request is None:
+            return error_response(404, "request_not_found", "there is no request")
+        return httpx.Response(200, json=request)
 
     def _get_events(self, request: httpx.Request) -> httpx.Response:
         if request.headers["Accept"] == "text/event-stream":
@@ -84,7 +82,7 @@ class ScriptedServer:
     def _post(self, parts: list[str], body: dict[str, Any]) -> httpx.Response:
         self.received_actions.append(("/".join(parts), body))
         if parts == ["threads"]:
-            return httpx.Response(201, json=self._thread(THREAD))
+            return httpx.Response(201, json=self._thread(THREAD_ID))
         if parts[0] == "threads":
             return httpx.Response(200, json=self._thread(parts[1]))
         request = self.requests[parts[1].removeprefix("req_")]
@@ -146,14 +144,14 @@ async def test_empty_line_decides_nothing():
 
 
 async def test_approval_of_a_changed_request_shows_the_new_card():
-    server = ScriptedServer(make_request("K7Q2M"))
-
     class EditingServer(ScriptedServer):
+        """Server on which another person edits the request just before each answer arrives."""
+
         def _post(self, parts: list[str], body: dict[str, Any]) -> httpx.Response:
             self.requests["K7Q2M"] |= {"digest": "another", "arguments": {"tag": "v9"}}
             return super()._post(parts, body)
 
-    editing_server = EditingServer(*server.requests.values())
+    editing_server = EditingServer(make_request("K7Q2M"))
     shown = await type_lines(editing_server, "/approve K7Q2M")
     assert "was changed after you opened it" in shown
     assert "v9" in shown
@@ -186,13 +184,13 @@ async def test_edit_keeps_other_arguments():
 
 
 async def test_edit_omits_arguments_that_preparation_filled_in():
-    filled = {"tag": "v1.4.0", "environment": "production", "commit": "7116d49a", "replaces": "v1.2.0 85d4297a"}
-    server = ScriptedServer(make_request("K7Q2M", arguments=filled, filled_in=["commit", "replaces"]))
+    arguments = {"tag": "v1.4.0", "environment": "production", "commit": "7116d49a", "replaces": "v1.2.0 85d4297a"}
+    server = ScriptedServer(make_request("K7Q2M", arguments=arguments, filled_in=["commit", "replaces"]))
     await type_lines(server, "/edit K7Q2M tag=v1.4.1")
     assert server.received_actions[0][1]["arguments"] == {"tag": "v1.4.1", "environment": "production"}
 
 
-async def test_refused_edit_names_the_arguments_it_kept():
+async def test_error_of_an_edit_names_the_arguments_that_were_kept():
     shown = await type_lines(ScriptedServer(make_request("K7Q2M")), "/edit K7Q2M tag=v0")
     assert "There is no tag v0. Arguments that were kept: environment" in shown
 
@@ -223,7 +221,7 @@ async def test_control_commands_are_sent_for_the_thread():
     shown = await type_lines(server, "/pause", "hello", "/pause", "/resume", "/cancel")
     assert "there is no thread to pause here" in shown
     assert [path for path, _ in server.received_actions[1:]] == [
-        f"threads/{THREAD}/{action}" for action in ("pause", "resume", "cancel")
+        f"threads/{THREAD_ID}/{action}" for action in ("pause", "resume", "cancel")
     ]
 
 
@@ -235,7 +233,7 @@ async def test_agents_and_the_caller_are_shown():
 
 
 async def test_many_waiting_requests_are_one_line_until_they_are_used():
-    server = ScriptedServer(*(make_request(code) for code in CODES))
+    server = ScriptedServer(*(make_request(code) for code in REQUEST_CODES))
     shown = await type_lines(server, "/requests", "/approve SBWHF", "y")
     assert "5 requests are waiting for you; /requests lists them" in shown
     assert shown.count("/approve ") == 1
@@ -243,23 +241,23 @@ async def test_many_waiting_requests_are_one_line_until_they_are_used():
 
 
 async def test_many_closed_requests_of_a_thread_are_one_line():
-    server = ScriptedServer(*(make_request(code, status="denied") for code in CODES), mine=())
+    server = ScriptedServer(*(make_request(code, status="denied") for code in REQUEST_CODES), mine=())
     event = {"type": "RequestOpened", "at": "", "actor": "agent:deploy"}
     server.events = [
-        {**event, "seq": seq, "data": {"request": {"id": f"req_{code}"}}} for seq, code in enumerate(CODES, 1)
+        {**event, "seq": seq, "data": {"request": {"id": f"req_{code}"}}} for seq, code in enumerate(REQUEST_CODES, 1)
     ]
-    shown = await switch_to(server, THREAD)
+    shown = await switch_to_thread(server, THREAD_ID)
     assert "5 earlier requests; /requests all lists them" in shown
     assert "denied" not in shown
 
 
-async def switch_to(server: ScriptedServer, thread: str) -> str:
+async def switch_to_thread(server: ScriptedServer, thread_id: str) -> str:
     """Switch to a thread, wait until all of it is shown, and return the output."""
     output = StringIO()
     console = Console(file=output, width=400)
 
     async def keyboard() -> AsyncIterator[str]:
-        yield f"/thread {thread}"
+        yield f"/thread {thread_id}"
 
     async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx.MockTransport(server)) as client:
         await Session(client, console).run(keyboard(), is_scripted=True)
@@ -268,9 +266,9 @@ async def switch_to(server: ScriptedServer, thread: str) -> str:
 
 async def test_thread_is_found_by_a_unique_prefix():
     server = ScriptedServer()
-    server.threads = [THREAD, "thr_1m7yvk6zzzzzzzzzzz"]
+    server.threads = [THREAD_ID, "thr_1m7yvk6zzzzzzzzzzz"]
     assert "2 threads begin with thr_1m7yvk6: " in await type_lines(server, "/thread thr_1m7yvk6")
-    assert THREAD in await type_lines(server, "/thread thr_1m7yvk6v")
+    assert THREAD_ID in await type_lines(server, "/thread thr_1m7yvk6v")
 
 
 async def test_tab_completes_codes_agents_and_threads():
@@ -281,7 +279,7 @@ async def test_tab_completes_codes_agents_and_threads():
         assert session.completions("/approve k") == ("K7Q2M",)
         assert session.completions("/edit K7Q2M e") == ("environment=",)
         assert session.completions("/new g") == ("guard",)
-        assert session.completions("/thread ") == (THREAD,)
+        assert session.completions("/thread ") == (THREAD_ID,)
         yield "/quit"
 
     async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx.MockTransport(server)) as client:

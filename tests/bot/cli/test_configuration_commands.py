@@ -28,14 +28,14 @@ def two_person_config(tmp_path):
     (tmp_path / "handrail.toml").write_text(CONFIGURATION)
 
 
-def test_without_a_file_there_is_one_person(handrail):
+def test_without_a_configuration_file_there_is_one_person(handrail):
     (you,) = handrail("people", "list", "--json").json
     assert (you["key"], you["roles"]) == ("you", ["*"])
 
 
 @pytest.mark.usefixtures("two_person_config")
 def test_people_are_found_by_name_and_address(handrail):
-    assert [one["key"] for one in handrail("people", "list", "--json").json] == ["alice", "bob"]
+    assert [person["key"] for person in handrail("people", "list", "--json").json] == ["alice", "bob"]
     for name in ("alice", "person:alice", "email:alice@example.com", "terminal:alice"):
         assert handrail("people", "whois", name, "--json").json["name"] == "Alice Ng"
     assert "Alice Ng" in handrail("people", "whois", "alice").out

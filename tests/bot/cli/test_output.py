@@ -9,7 +9,7 @@ from rich.text import Text
 from bot.cli.entry_point import run_command
 from bot.cli.output import SafeConsole, print_message
 
-LINK = "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\ \x9b31m\x07 \x1b[2J"
+HOSTILE_TEXT = "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\ \x9b31m\x07 \x1b[2J"
 
 
 def render(renderable) -> str:
@@ -27,7 +27,9 @@ def make_table(text: str) -> Table:
     return table
 
 
-@pytest.mark.parametrize("renderable", [Text(LINK), LINK, make_table(LINK)], ids=["text", "string", "table"])
+@pytest.mark.parametrize(
+    "renderable", [Text(HOSTILE_TEXT), HOSTILE_TEXT, make_table(HOSTILE_TEXT)], ids=["text", "string", "table"]
+)
 def test_console_prints_no_escape_sequence_of_a_text(renderable):
     shown = render(renderable)
     assert not {"\x1b", "\x9b", "\x07"} & set(shown)
@@ -35,7 +37,7 @@ def test_console_prints_no_escape_sequence_of_a_text(renderable):
 
 
 def test_messages_have_no_hidden_characters(capsys):
-    print_message(f"first {LINK}\nsecond \u202e")
+    print_message(f"first {HOSTILE_TEXT}\nsecond \u202e")
     printed = capsys.readouterr().err
     assert printed.count("\n") == 2
     assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(printed)

@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.fixture
-def card(run_on_server):
+def approval_request(run_on_server):
     """Return an open approval request."""
     return run_on_server("chat", "--once", "deploy v1.4.0 to staging").lines[0]
 
@@ -15,60 +15,65 @@ def question(run_on_server):
     return run_on_server("chat", "--once", "deploy to staging").lines[0]
 
 
-def test_request_is_listed_and_shown_by_code_or_id(run_on_server, card):
-    assert card["id"] in [one["id"] for one in run_on_server("requests", "list", "--status", "open", "--json").json]
-    by_code = run_on_server("requests", "show", card["code"], "--json").json
-    assert by_code == run_on_server("requests", "show", card["id"], "--json").json
-    assert by_code["digest"] == card["digest"]
-    assert card["code"] in run_on_server("requests", "list").out
-    assert "v1.4.0" in run_on_server("requests", "show", card["code"].lower()).out
+def test_request_is_listed_and_shown_by_code_or_id(run_on_server, approval_request):
+    assert approval_request["id"] in [
+        item["id"] for item in run_on_server("requests", "list", "--status", "open", "--json").json
+    ]
+    by_code = run_on_server("requests", "show", approval_request["code"], "--json").json
+    assert by_code == run_on_server("requests", "show", approval_request["id"], "--json").json
+    assert by_code["digest"] == approval_request["digest"]
+    assert approval_request["code"] in run_on_server("requests", "list").out
+    assert "v1.4.0" in run_on_server("requests", "show", approval_request["code"].lower()).out
 
 
-def test_mine_lists_requests_that_the_person_can_decide(run_on_server, card):
+def test_mine_lists_requests_that_the_person_can_decide(run_on_server, approval_request):
     mine = run_on_server("requests", "list", "--mine", "--json").json
-    assert card["id"] in [one["id"] for one in mine]
+    assert approval_request["id"] in [item["id"] for item in mine]
     assert run_on_server("requests", "list", "--mine", "--as", "nobody").exit_code == 1
 
 
-def test_request_is_approved_once(run_on_server, card):
-    approved = run_on_server("requests", "approve", card["code"], "--comment", "go", "--json")
+def test_request_is_approved_once(run_on_server, approval_request):
+    approved = run_on_server("requests", "approve", approval_request["code"], "--comment", "go", "--json")
     assert (approved.exit_code, approved.json["status"]) == (0, "approved")
     answer = approved.json["answers"][0]
     assert (answer["by"], answer["channel"], answer["comment"]) == ("person:you", "terminal:you", "go")
-    assert card["code"] not in run_on_server("requests", "list").out
-    assert card["code"] in run_on_server("requests", "list", "--all").out
-    again = run_on_server("requests", "approve", card["code"])
+    assert approval_request["code"] not in run_on_server("requests", "list").out
+    assert approval_request["code"] in run_on_server("requests", "list", "--all").out
+    again = run_on_server("requests", "approve", approval_request["code"])
     assert again.exit_code == 1
     assert "settled: approved by You (terminal): go" in again.err
 
 
-def test_approve_in_a_terminal_shows_the_request_and_asks(server, run_on_server, card):
-    approve = ("requests", "approve", card["code"])
+def test_approve_in_a_terminal_shows_the_request_and_asks(server, run_on_server, approval_request):
+    approve = ("requests", "approve", approval_request["code"])
     refused = server.folder.run_in_terminal(*approve, typed="\n", PORT=server.port)
     assert "v1.4.0" in refused.out
     assert "Approve exactly this? [y/N]" in refused.out
     assert (refused.exit_code, "Nothing was decided" in refused.out) == (1, True)
-    assert run_on_server("requests", "show", card["id"], "--json").json["status"] == "open"
+    assert run_on_server("requests", "show", approval_request["id"], "--json").json["status"] == "open"
     approved = server.folder.run_in_terminal(*approve, typed="y\n", PORT=server.port)
-    assert (approved.exit_code, f"{card['code']} approved by You" in approved.out) == (0, True)
+    assert (approved.exit_code, f"{approval_request['code']} approved by You" in approved.out) == (0, True)
 
 
-def test_approval_with_another_digest_shows_the_current_request(run_on_server, card):
-    refused = run_on_server("requests", "approve", card["code"], "--digest", "seen-before", "--json")
+def test_approval_with_another_digest_shows_the_current_request(run_on_server, approval_request):
+    refused = run_on_server("requests", "approve", approval_request["code"], "--digest", "seen-before", "--json")
     assert (refused.exit_code, refused.out) == (1, "")
     assert "v1.4.0" in refused.err
-    assert f"handrail requests approve {card['code']} --digest {card['digest']}" in refused.err
-    assert run_on_server("requests", "approve", card["code"], "--digest", card["digest"]).exit_code == 0
+    assert f"handrail requests approve {approval_request['code']} --digest {approval_request['digest']}" in refused.err
+    assert (
+        run_on_server("requests", "approve", approval_request["code"], "--digest", approval_request["digest"]).exit_code
+        == 0
+    )
 
 
-def test_show_prints_the_digest(run_on_server, card):
-    assert f"digest {card['digest']}" in run_on_server("requests", "show", card["code"]).out
+def test_show_prints_the_digest(run_on_server, approval_request):
+    assert f"digest {approval_request['digest']}" in run_on_server("requests", "show", approval_request["code"]).out
 
 
-def test_denial_has_its_reason(run_on_server, card):
-    denied = run_on_server("requests", "deny", card["code"], "--comment", "not on a Friday")
+def test_denial_has_its_reason(run_on_server, approval_request):
+    denied = run_on_server("requests", "deny", approval_request["code"], "--comment", "not on a Friday")
     assert denied.exit_code == 0
-    assert f"{card['code']} denied by You (terminal)" in denied.out
+    assert f"{approval_request['code']} denied by You (terminal)" in denied.out
     assert "not on a Friday" in denied.out
 
 

@@ -29,7 +29,7 @@ def postgres_folder(tmp_path, postgres_url) -> CliFolder:
 
 
 @pytest.fixture
-def empty_url() -> Iterator[str]:
+def empty_database_url() -> Iterator[str]:
     url = create_database(server_url())
     yield url
     drop_if_shared_server(url)
@@ -38,9 +38,9 @@ def empty_url() -> Iterator[str]:
 def read_revision(url: str) -> str:
     engine = create_database_engine(url)
     with engine.connect() as connection:
-        found: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        revision: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
     engine.dispose()
-    return found
+    return revision
 
 
 @pytest.mark.parametrize("role", ROLE_OPTIONS)
@@ -62,11 +62,14 @@ def test_role_refuses_sqlite_and_suggests_up(folder, role):
 
 
 @pytest.mark.parametrize("role", ROLE_OPTIONS)
-def test_role_refuses_a_database_that_is_not_migrated(folder, empty_url, role):
-    refused = folder.run(role, *ROLE_OPTIONS[role], DATABASE_URL=empty_url)
+def test_role_refuses_a_database_that_is_not_migrated(folder, empty_database_url, role):
+    refused = folder.run(role, *ROLE_OPTIONS[role], DATABASE_URL=empty_database_url)
     assert refused.exit_code == 1
     assert f"the database is at revision none and needs {HEAD_REVISION}: run `handrail migrate`" in refused.err
-    assert folder.run("migrate", "--json", DATABASE_URL=empty_url).json == {"before": None, "after": HEAD_REVISION}
+    assert folder.run("migrate", "--json", DATABASE_URL=empty_database_url).json == {
+        "before": None,
+        "after": HEAD_REVISION,
+    }
 
 
 @pytest.mark.parametrize("command", [*ROLE_OPTIONS, "up", "migrate"])
@@ -102,15 +105,15 @@ def test_worker_takes_each_named_queue_once(postgres_folder):
         assert process.stop() == 0
 
 
-def test_migrating_twice_changes_nothing(folder, empty_url):
-    first, second = (folder.run("migrate", DATABASE_URL=empty_url) for _ in range(2))
+def test_migrating_twice_changes_nothing(folder, empty_database_url):
+    first, second = (folder.run("migrate", DATABASE_URL=empty_database_url) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert f"at revision {HEAD_REVISION} (it had no schema revision)" in first.out + first.err
     assert f"at revision {HEAD_REVISION} (unchanged)" in second.out + second.err
 
 
-def test_one_of_several_concurrent_migrations_does_the_work(folder, empty_url):
-    environment = folder._variables({"DATABASE_URL": empty_url})
+def test_one_of_several_concurrent_migrations_does_the_work(folder, empty_database_url):
+    environment = folder._variables({"DATABASE_URL": empty_database_url})
     command = [*PROGRAM, "migrate"]
     processes = [
         subprocess.Popen(command, cwd=folder.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -119,12 +122,12 @@ def test_one_of_several_concurrent_migrations_does_the_work(folder, empty_url):
     outputs = [process.communicate(timeout=60)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0, 0], outputs
     assert sum("it had no schema revision" in output for output in outputs) == 1
-    assert read_revision(empty_url) == HEAD_REVISION
+    assert read_revision(empty_database_url) == HEAD_REVISION
 
 
-def test_up_migrates_and_runs_on_postgresql(folder, empty_url):
-    with folder.running_server(DATABASE_URL=empty_url) as server:
-        result = server.folder.run("chat", "--once", "deploy v1.4.0 to production", DATABASE_URL=empty_url)
+def test_up_migrates_and_runs_on_postgresql(folder, empty_database_url):
+    with folder.running_server(DATABASE_URL=empty_database_url) as server:
+        result = server.folder.run("chat", "--once", "deploy v1.4.0 to production", DATABASE_URL=empty_database_url)
         card, _ = result.lines
         approved = server.folder.run("requests", "approve", card["code"], "--json")
         assert approved.json["status"] == "approved"

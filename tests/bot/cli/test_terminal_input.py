@@ -25,7 +25,7 @@ async def test_ctrl_c_clears_the_line_first():
 
 
 @pytest.mark.parametrize("typed", ["", f"abc{CTRL_C}"])
-async def test_ctrl_c_on_an_empty_line_leaves(typed):
+async def test_ctrl_c_on_an_empty_line_leaves_the_chat(typed):
     with pytest.raises(KeyboardInterrupt):
         await press_keys(typed + CTRL_C)
 

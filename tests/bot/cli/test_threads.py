@@ -16,7 +16,7 @@ def thread(run_on_server):
 
 def test_thread_is_listed_and_shown_with_the_fields_of_the_api(run_on_server, thread):
     listed = run_on_server("threads", "list", "--json")
-    assert thread["id"] in [one["id"] for one in listed.json]
+    assert thread["id"] in [item["id"] for item in listed.json]
     shown = run_on_server("threads", "show", thread["id"], "--json")
     assert {name: value for name, value in thread.items() if name != "type"}.keys() == shown.json.keys()
     assert shown.json["status"] == "done"
@@ -99,8 +99,8 @@ def test_thread_is_paused_resumed_and_cancelled_once(run_on_server):
 def test_thread_is_forked_at_an_event_or_at_its_end(run_on_server, thread):
     forked = run_on_server("threads", "fork", thread["id"], "--at", "2", "--json").json
     assert forked["id"] != thread["id"]
-    whole = run_on_server("threads", "fork", thread["id"], "--json").json
-    assert whole["version"] == thread["version"] + 1
+    fork_at_end = run_on_server("threads", "fork", thread["id"], "--json").json
+    assert fork_at_end["version"] == thread["version"] + 1
     assert run_on_server("threads", "fork", thread["id"], "--at", "999").exit_code == 1
 
 

@@ -20,10 +20,10 @@ def test_tokens_are_listed_by_name_and_scope_without_secrets(handrail):
         {"name": "alice", "person": "alice", "scopes": ["read", "start", "answer", "admin"]},
         {"name": "ci", "person": None, "scopes": ["read", "start"]},
     ]
-    checked, doctored = handrail("config", "check"), handrail("doctor", "--json")
-    assert "token ci (a program): read, start\n" in checked.err
-    assert "ci (a program): read, start" in doctored.out
-    assert "secret-" not in listed.out + checked.err + doctored.out + handrail("tokens", "list").out
+    config_check, doctor = handrail("config", "check"), handrail("doctor", "--json")
+    assert "token ci (a program): read, start\n" in config_check.err
+    assert "ci (a program): read, start" in doctor.out
+    assert "secret-" not in listed.out + config_check.err + doctor.out + handrail("tokens", "list").out
 
 
 def test_generated_token_is_listed_when_none_is_set(handrail, monkeypatch):

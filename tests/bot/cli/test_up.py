@@ -119,7 +119,7 @@ def test_mistake_in_the_configuration_is_reported_with_its_line(folder):
     assert "handrail.toml:3: people.alice.rolls" in refused.err
 
 
-def test_agent_without_a_sample_says_how_to_set_a_repository(folder):
+def test_agent_without_a_repository_says_how_to_set_one(folder):
     with folder.running_server("--no-sample") as server:
         result = server.folder.run("chat", "--once", "deploy v1.4.0 to production")
         assert "Set DEPLOY_REPO" in result.out
