@@ -29,14 +29,20 @@ from tests.harness.people import PEOPLE
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 Change = Callable[[dict[str, Any]], None]
 
-UNKNOWN_EVENT = "UPDATE event SET type = 'ThreadBlessed' WHERE thread_id = :thread AND seq = 2"
-NEWER_EVENT = "UPDATE event SET v = 99 WHERE thread_id = :thread AND seq = 2"
-INVALID_ACTOR = (
+SET_UNKNOWN_TYPE = "UPDATE event SET type = 'ThreadBlessed' WHERE thread_id = :thread AND seq = 2"
+SET_NEWER_VERSION = "UPDATE event SET v = 99 WHERE thread_id = :thread AND seq = 2"
+SET_INVALID_ACTOR = (
     "UPDATE event SET type = 'ThreadBlessed', actor = 'Not An Address' WHERE thread_id = :thread AND seq = 2"
 )
-UNKNOWN_START = "UPDATE event SET type = 'ThreadBegun' WHERE thread_id = :thread AND seq = 1"
-INVALID_DATA = "UPDATE event SET data = '[]' WHERE thread_id = :thread AND seq = 2"
-UNREADABLE_EVENT_UPDATES = (UNKNOWN_EVENT, NEWER_EVENT, INVALID_ACTOR, UNKNOWN_START, INVALID_DATA)
+SET_UNKNOWN_FIRST_TYPE = "UPDATE event SET type = 'ThreadBegun' WHERE thread_id = :thread AND seq = 1"
+SET_INVALID_DATA = "UPDATE event SET data = '[]' WHERE thread_id = :thread AND seq = 2"
+UNREADABLE_EVENT_UPDATES = (
+    SET_UNKNOWN_TYPE,
+    SET_NEWER_VERSION,
+    SET_INVALID_ACTOR,
+    SET_UNKNOWN_FIRST_TYPE,
+    SET_INVALID_DATA,
+)
 
 
 def add_unknown_field(data: dict[str, Any]) -> None:
@@ -160,7 +166,7 @@ async def test_unreadable_thread_does_not_block_timers_of_others(
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
         broken = await harness.post_message("ship v1")
         await harness.wait_for_request(broken)
-        await make_unreadable(harness.bot.engine.database, broken, UNKNOWN_EVENT)
+        await make_unreadable(harness.bot.engine.database, broken, SET_UNKNOWN_TYPE)
         version = await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version)
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
         clock.advance(seconds=1)
@@ -189,7 +195,7 @@ async def test_unreadable_request_is_shown_without_approvers(database: Database,
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
-        await make_unreadable(database, thread, UNKNOWN_EVENT)
+        await make_unreadable(database, thread, SET_UNKNOWN_TYPE)
         await rewrite_json(database, "request", "data", thread, add_unknown_field)
         update = text("UPDATE request SET status = :status")
         await database.transaction(lambda connection: connection.execute(update, {"status": status}))
@@ -223,7 +229,7 @@ async def test_message_of_an_unreadable_thread_stays_in_the_outbox(database: Dat
     async with running_bot(database, ScriptedModel(DONE), channels=channels) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_for_error(terminal)
-        await make_unreadable(database, thread, UNKNOWN_EVENT)
+        await make_unreadable(database, thread, SET_UNKNOWN_TYPE)
         await rewrite_json(database, "outbox", "message", thread, add_unknown_field)
         assert await database.transaction(list_pending) == []
         assert await database.transaction(lambda c: list_pending_for(c, thread, Address("terminal:alice"))) == []

@@ -18,11 +18,15 @@ from bot.config_file.conditions import find_impossible_conditions
 from bot.installation import ARGUMENT_MODELS
 
 CONFIG_TEMPLATE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
-NORMALIZED = 'is normalized to "production"; write "production"'
-NEVER = "can never match a call of"
+IS_NORMALIZED = 'is normalized to "production"; write "production"'
+CAN_NEVER_MATCH = "can never match a call of"
 
-REFUSED = [
-    ("push_release_tag", '{ environment = "prod" }', f'environment: {NEVER} push_release_tag: "prod" {NORMALIZED}'),
+IMPOSSIBLE_CONDITIONS = [
+    (
+        "push_release_tag",
+        '{ environment = "prod" }',
+        f'environment: {CAN_NEVER_MATCH} push_release_tag: "prod" {IS_NORMALIZED}',
+    ),
     (
         "push_release_tag",
         '{ enviroment = "production" }',
@@ -31,32 +35,42 @@ REFUSED = [
     (
         "push_release_tag",
         '{ environment = "Production" }',
-        f'environment: {NEVER} push_release_tag: "Production" {NORMALIZED}',
+        f'environment: {CAN_NEVER_MATCH} push_release_tag: "Production" {IS_NORMALIZED}',
     ),
-    ("list_tags", '{ limit = "10" }', f'limit: {NEVER} list_tags: must be a whole number (found "10")'),
-    ("list_tags", "{ limit = 1.5 }", f"limit: {NEVER} list_tags: must be a whole number (found 1.5)"),
+    ("list_tags", '{ limit = "10" }', f'limit: {CAN_NEVER_MATCH} list_tags: must be a whole number (found "10")'),
+    ("list_tags", "{ limit = 1.5 }", f"limit: {CAN_NEVER_MATCH} list_tags: must be a whole number (found 1.5)"),
     (
         "push_release_tag",
         "{ environment = true }",
-        f"environment: {NEVER} push_release_tag: must be text in quotes (found true)",
+        f"environment: {CAN_NEVER_MATCH} push_release_tag: must be text in quotes (found true)",
     ),
     (
         "roll_back",
         '{ environment = "productoin" }',
-        f'environment: {NEVER} roll_back: did you mean "production"? (found "productoin")',
+        f'environment: {CAN_NEVER_MATCH} roll_back: did you mean "production"? (found "productoin")',
     ),
     ("*", '{ env = "production" }', "env: can never match: no tool has this argument; there is"),
-    ("*", '{ environment = "prod" }', f'environment: {NEVER} current_release: "prod" {NORMALIZED}'),
+    ("*", '{ environment = "prod" }', f'environment: {CAN_NEVER_MATCH} current_release: "prod" {IS_NORMALIZED}'),
     ("*", '{ environment = "staging", limit = 3 }', "environment: can never match: no tool takes all of these values"),
-    ("push_release_tag", '{ commit = "1a2b3c4d" }', f"commit: {NEVER} push_release_tag: '1a2b3c4d' is not a full"),
-    ("extend_budget", '{ kind = "stps" }', f'kind: {NEVER} extend_budget: must be "steps", "tokens", "usd" or'),
-    ("extend_budget", "{ by = -1 }", f"by: {NEVER} extend_budget: must be more than 0.0 (found -1)"),
+    (
+        "push_release_tag",
+        '{ commit = "1a2b3c4d" }',
+        f"commit: {CAN_NEVER_MATCH} push_release_tag: '1a2b3c4d' is not a full",
+    ),
+    (
+        "extend_budget",
+        '{ kind = "stps" }',
+        f'kind: {CAN_NEVER_MATCH} extend_budget: must be "steps", "tokens", "usd" or',
+    ),
+    ("extend_budget", "{ by = -1 }", f"by: {CAN_NEVER_MATCH} extend_budget: must be more than 0.0 (found -1)"),
     ("extend_budget", "{ by = nan }", "by: must be compared with a text, a number, true or false"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("tool_name", "when", "reason"), REFUSED, ids=[f"{tool_name} {when}" for tool_name, when, _ in REFUSED]
+    ("tool_name", "when", "reason"),
+    IMPOSSIBLE_CONDITIONS,
+    ids=[f"{tool_name} {when}" for tool_name, when, _ in IMPOSSIBLE_CONDITIONS],
 )
 def test_refuses_condition_that_can_never_match(tmp_path, tool_name: str, when: str, reason: str) -> None:
     file = tmp_path / "handrail.toml"
@@ -109,7 +123,7 @@ def refuse_b(value: Any) -> None:
         raise ToolError("never b")
 
 
-LISTED_IN_SCHEMA = Annotated[str, BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)]
+LowercaseText = Annotated[str, BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)]
 TYPES: list[Any] = [
     str,
     int,
@@ -123,7 +137,7 @@ TYPES: list[Any] = [
     Annotated[str, Field(min_length=2, max_length=3)],
     Annotated[str, Field(pattern=r"^v\d+$")],
     Annotated[str, AfterValidator(refuse_x)],
-    Annotated[LISTED_IN_SCHEMA, Field(json_schema_extra={"enum": ["low", "high"]})],
+    Annotated[LowercaseText, Field(json_schema_extra={"enum": ["low", "high"]})],
     int | None,
     int | str,
     bool | Literal["a"],
@@ -137,7 +151,7 @@ SCALARS = TEXTS | st.integers(-3, 12) | st.sampled_from([0.5, 1.0, 1.5, 3.0, -1.
 JSON = SCALARS | st.none() | st.lists(TEXTS, max_size=2) | st.fixed_dictionaries({"name": TEXTS})
 
 
-def tool_with(annotation: Any, **default: Any) -> Tool:
+def build_tool(annotation: Any, **default: Any) -> Tool:
     def probe(context: ToolContext, value: Any, other: int = 0) -> ToolResult:
         raise NotImplementedError
 
@@ -147,7 +161,7 @@ def tool_with(annotation: Any, **default: Any) -> Tool:
     return tool(effect="read")(probe)
 
 
-def call_arguments(probe: Tool, value: Any) -> dict[str, Any] | None:
+def find_call_arguments(probe: Tool, value: Any) -> dict[str, Any] | None:
     """Return the arguments of a call with this value, or None if no valid call has it."""
     try:
         arguments = probe.validate_arguments({"value": value})
@@ -165,26 +179,26 @@ def matches(probe: Tool, condition: Any, arguments: dict[str, Any]) -> bool:
 
 @given(st.sampled_from(TYPES), SCALARS, st.lists(JSON, max_size=20))
 def test_condition_is_accepted_exactly_if_a_call_matches(annotation: Any, condition: Any, values: list) -> None:
-    probe = tool_with(annotation)
+    probe = build_tool(annotation)
     impossible = find_impossible_conditions("probe", {"value": condition}, {"probe": probe.arguments})
     if not impossible:
         value = int(condition) if isinstance(condition, float) and condition.is_integer() else condition
-        arguments = call_arguments(probe, value)
+        arguments = find_call_arguments(probe, value)
         assert arguments is not None
         assert matches(probe, condition, arguments)
         return
-    for arguments in filter(None, (call_arguments(probe, value) for value in [*values, condition])):
+    for arguments in filter(None, (find_call_arguments(probe, value) for value in [*values, condition])):
         assert not matches(probe, condition, arguments)
 
 
 @given(TEXTS)
 def test_accepts_condition_on_the_default_value(default: str) -> None:
-    probe = tool_with(Annotated[str, Field(max_length=1)], default=default)
+    probe = build_tool(Annotated[str, Field(max_length=1)], default=default)
     assert matches(probe, default, probe.validate_arguments({}))
     assert find_impossible_conditions("probe", {"value": default}, {"probe": probe.arguments}) == {}
 
 
 def test_condition_check_of_the_tool_applies() -> None:
-    probe = tool_with(Annotated[str, ConditionCheck(refuse_b)])
+    probe = build_tool(Annotated[str, ConditionCheck(refuse_b)])
     impossible = find_impossible_conditions("probe", {"value": "b"}, {"probe": probe.arguments})
     assert impossible == {"value": "can never match a call of probe: never b"}

@@ -60,7 +60,7 @@ CONDITIONS = st.sampled_from([
 @given(st.lists(CONDITIONS, max_size=5))
 def test_shadowed_rule_applies_to_no_call(definitions: list[tuple[str, dict]]) -> None:
     defaults = ToolDefaults(effect="read", risk="low", ask=ApprovalTerms())
-    applied = {
+    applied_rules = {
         evaluate(**call, defaults=defaults, rules=build_rules(*definitions), is_trusted=True).rule for call in CALLS
     }
-    assert applied.isdisjoint(map(str, find_shadowed(*definitions)))
+    assert applied_rules.isdisjoint(map(str, find_shadowed(*definitions)))

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agents.addresses import Address
 from agents.people import People, Person
 from agents.policy import ApprovalTerms, Rule
 from bot.config import Configuration
@@ -24,6 +23,7 @@ from bot.settings import Settings
 from channels.terminal.client import TerminalClient
 from tests.fakes.http_server import running_http_server
 from tests.fakes.openai_server import FakeOpenAI
+from tests.harness.people import PEOPLE
 
 
 def only_finding(findings):
@@ -31,7 +31,7 @@ def only_finding(findings):
     return finding
 
 
-def settings(**variables: str) -> Settings:
+def build_settings(**variables: str) -> Settings:
     return Settings.from_variables(variables)
 
 
@@ -72,9 +72,8 @@ def test_data_folder_that_is_a_file_is_a_problem(working_directory):
     assert check_data_dir().state == "problem"
 
 
-ALICE = Person(key="alice", name="Alice", roles=("release",), addresses=(Address("terminal:alice"),))
-BOB = Person(key="bob", name="Bob", roles=("release",))
-ONCALL = Rule(name="policy[0]: *", tool="*", ask=ApprovalTerms(roles=("oncall",)))
+DEVELOPER, APPROVER, OTHER_APPROVER = PEOPLE.members
+ONCALL_RULE = Rule(name="policy[0]: *", tool="*", ask=ApprovalTerms(roles=("oncall",)))
 
 
 def build_configuration(
@@ -84,168 +83,170 @@ def build_configuration(
 
 
 def test_two_approvers_are_sufficient():
-    assert only_finding(check_approvers(build_configuration(ALICE, BOB))).state == "ok"
+    assert only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER))).state == "ok"
 
 
 def test_single_approver_without_self_approval_is_a_warning():
-    findings = list(check_approvers(build_configuration(ALICE)))
+    findings = list(check_approvers(build_configuration(APPROVER)))
     assert {finding.state for finding in findings} == {"warning"}
-    assert {finding.message.split(" only ")[1].split(",")[0] for finding in findings} == {"alice can approve"}
-    assert only_finding(check_approvers(build_configuration(ALICE, allow_self_approval=True))).state == "ok"
+    assert {finding.message.split(" only ")[1].split(",")[0] for finding in findings} == {"bob can approve"}
+    assert only_finding(check_approvers(build_configuration(APPROVER, allow_self_approval=True))).state == "ok"
 
 
 def test_terms_without_approvers_are_a_problem():
-    finding = only_finding(check_approvers(build_configuration(ALICE, BOB, rules=(ONCALL,))))
+    finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(ONCALL_RULE,))))
     assert finding.state == "problem"
     assert "no person can approve" in finding.message
 
 
 def test_quorum_above_number_of_approvers_is_a_problem():
-    two = Rule(name="two", tool="*", ask=ApprovalTerms(people=("alice",), quorum=2))
-    assert (
-        "requires 2 approvals, but only alice can approve"
-        in only_finding(check_approvers(build_configuration(ALICE, BOB, rules=(two,)))).message
-    )
+    rule = Rule(name="two", tool="*", ask=ApprovalTerms(people=("bob",), quorum=2))
+    finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(rule,))))
+    assert "requires 2 approvals, but only bob can approve" in finding.message
 
 
 def test_conditional_rule_leaves_the_default_of_the_tool():
     production = Rule(
         name="p", tool="push_release_tag", when={"environment": "production"}, ask=ApprovalTerms(people=("alice",))
     )
-    carol = Person(key="carol", name="Carol")
-    text = " ".join(finding.message for finding in check_approvers(build_configuration(carol, rules=(production,))))
-    assert "the default of push_release_tag" in text
+    findings = check_approvers(build_configuration(DEVELOPER, rules=(production,)))
+    assert "the default of push_release_tag" in " ".join(finding.message for finding in findings)
 
 
 def check_with_models(names, **variables: str):
-    return check_model(settings(**variables), lambda _: names)
+    return check_model(build_settings(**variables), lambda _: names)
 
 
-LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+LOCAL_MODEL = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
 
 
 def test_model_is_reported_without_calling_it():
-    assert "understand only their commands" in check_model(settings()).message
+    assert "understand only their commands" in check_model(build_settings()).message
     assert check_with_models((), OPENAI_API_KEY="sk-1").message == "the default model at api.openai.com, which answers"
-    assert check_with_models((), **LOCAL).state == "warning"
-    assert check_with_models(("qwen",), **LOCAL, OPENAI_MODEL="qwen").message == "qwen at 127.0.0.1, which answers"
+    assert check_with_models((), **LOCAL_MODEL).state == "warning"
+    assert (
+        check_with_models(("qwen",), **LOCAL_MODEL, OPENAI_MODEL="qwen").message == "qwen at 127.0.0.1, which answers"
+    )
 
 
 def test_unlisted_model_is_a_warning():
-    finding = check_with_models(("qwen", "llama"), **LOCAL, OPENAI_MODEL="nope")
+    finding = check_with_models(("qwen", "llama"), **LOCAL_MODEL, OPENAI_MODEL="nope")
     assert (finding.state, finding.message) == ("warning", "127.0.0.1 does not list nope; it has qwen, llama")
 
 
 def test_error_of_the_provider_is_a_problem():
-    with serving_models(key="another") as url:
-        finding = check_model(settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="wrong"))
+    with running_model_server(key="another") as url:
+        finding = check_model(build_settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="wrong"))
     assert (finding.state, finding.message) == ("problem", "127.0.0.1 answered 401: Incorrect API key provided")
     assert "OPENAI_API_KEY" in (finding.fix or "")
 
 
 def test_answering_model_server_is_ok():
-    with serving_models(key="right") as url:
-        finding = check_model(settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="right"))
+    with running_model_server(key="right") as url:
+        finding = check_model(build_settings(OPENAI_BASE_URL=url, OPENAI_MODEL="test-model", OPENAI_API_KEY="right"))
     assert finding.state == "ok"
 
 
 def test_unreachable_model_server_is_a_problem():
-    finding = check_model(settings(**LOCAL, OPENAI_MODEL="qwen"))
+    finding = check_model(build_settings(**LOCAL_MODEL, OPENAI_MODEL="qwen"))
     assert (finding.state, finding.message) == ("problem", "no connection to 127.0.0.1")
 
 
 @contextmanager
-def serving_models(key: str) -> Iterator[str]:
+def running_model_server(key: str) -> Iterator[str]:
     """Run a model server in a thread, because the doctor has an event loop of its own."""
-    readiness_response, finished = threading.Event(), threading.Event()
+    is_serving, may_stop = threading.Event(), threading.Event()
     ports: list[int] = []
 
     async def serve() -> None:
         async with running_http_server(FakeOpenAI(key=key).handle) as port:
             ports.append(port)
-            readiness_response.set()
-            await asyncio.to_thread(finished.wait, 30)
+            is_serving.set()
+            await asyncio.to_thread(may_stop.wait, 30)
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert readiness_response.wait(30)
+    assert is_serving.wait(30)
     try:
         yield f"http://127.0.0.1:{ports[0]}/v1"
     finally:
-        finished.set()
+        may_stop.set()
         thread.join(30)
 
 
 def test_repository_is_queried_and_nothing_is_created(working_directory):
-    assert "sample" in only_finding(check_deploy_repository(settings())).message
+    assert "sample" in only_finding(check_deploy_repository(build_settings())).message
     remote = working_directory / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
-    assert only_finding(check_deploy_repository(settings(DEPLOY_REPO=str(remote)))).message == f"{remote} answers"
-    missing = only_finding(check_deploy_repository(settings(DEPLOY_REPO=str(working_directory / "nothing"))))
+    assert only_finding(check_deploy_repository(build_settings(DEPLOY_REPO=str(remote)))).message == f"{remote} answers"
+    missing = only_finding(check_deploy_repository(build_settings(DEPLOY_REPO=str(working_directory / "nothing"))))
     assert missing.state == "problem"
     assert "is not a git repository" in missing.message
-    assert only_finding(check_deploy_repository(settings(DEPLOY_REPO="--upload-pack=x"))).state == "problem"
+    assert only_finding(check_deploy_repository(build_settings(DEPLOY_REPO="--upload-pack=x"))).state == "problem"
     assert [entry.name for entry in working_directory.iterdir()] == ["remote.git"]
 
 
 def test_database_states_are_reported(working_directory):
     url = f"sqlite:///{working_directory}/h.db"
-    sqlite_settings = settings(DATABASE_URL=url)
+    sqlite_settings = build_settings(DATABASE_URL=url)
     assert "will be created" in only_finding(check_database(sqlite_settings)).message
     migrate_database(url)
     assert only_finding(check_database(sqlite_settings)).state == "ok"
     (working_directory / "other.db").write_text("this is no database at all, whatever its name says" * 20)
     assert (
-        only_finding(check_database(settings(DATABASE_URL=f"sqlite:///{working_directory}/other.db"))).state
+        only_finding(check_database(build_settings(DATABASE_URL=f"sqlite:///{working_directory}/other.db"))).state
         == "problem"
     )
-    assert only_finding(check_database(settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
+    assert only_finding(check_database(build_settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
 
 
-def client_with_responses(*answers: httpx.Response) -> TerminalClient:
-    script = list(answers)
+def make_client(*responses: httpx.Response) -> TerminalClient:
+    """Return a client that gets these responses, one after the other."""
+    script = list(responses)
     return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: script.pop(0)))
 
 
-def readiness_response(**problems: str) -> httpx.Response:
+def make_readiness_response(**problems: str) -> httpx.Response:
     checks = {name: {"ok": not problem, "problem": problem} for name, problem in problems.items()}
     return httpx.Response(503 if any(problems.values()) else 200, json={"ready": True, "checks": checks})
 
 
 def test_ready_server_with_valid_token_is_ok():
-    names = list(
-        check_server(client_with_responses(readiness_response(database=""), httpx.Response(200, json={"threads": []})))
+    findings = list(
+        check_server(make_client(make_readiness_response(database=""), httpx.Response(200, json={"threads": []})))
     )
-    assert [(finding.name, finding.state) for finding in names] == [("server", "ok"), ("token", "ok")]
+    assert [(finding.name, finding.state) for finding in findings] == [("server", "ok"), ("token", "ok")]
 
 
 def test_unready_server_and_invalid_token_are_problems():
     refusal = httpx.Response(401, json={"error": {"code": "unauthorized", "message": "send a token"}})
-    names = list(check_server(client_with_responses(readiness_response(database="the disk is full"), refusal)))
-    assert [(finding.name, finding.state) for finding in names] == [("server", "problem"), ("token", "problem")]
-    assert "the disk is full" in names[0].message
+    findings = list(check_server(make_client(make_readiness_response(database="the disk is full"), refusal)))
+    assert [(finding.name, finding.state) for finding in findings] == [("server", "problem"), ("token", "problem")]
+    assert "the disk is full" in findings[0].message
 
 
 def test_tools_that_exceed_their_time_limit_are_named():
     usage = {"running": 2, "waiting": 0, "hanging": 2, "exceeded": 7}
-    text = readiness_response(tools="").json() | {"tools": {"desk.slow": usage, "desk.quick": usage | {"exceeded": 0}}}
-    names = list(
-        check_server(client_with_responses(httpx.Response(200, json=text), httpx.Response(200, json={"threads": []})))
+    body = make_readiness_response(tools="").json() | {
+        "tools": {"desk.slow": usage, "desk.quick": usage | {"exceeded": 0}}
+    }
+    findings = list(
+        check_server(make_client(httpx.Response(200, json=body), httpx.Response(200, json={"threads": []})))
     )
-    assert [(finding.name, finding.state) for finding in names] == [
+    assert [(finding.name, finding.state) for finding in findings] == [
         ("server", "ok"),
         ("tools", "warning"),
         ("token", "ok"),
     ]
-    assert names[1].message == "desk.slow exceeded its time limit 7 times; 2 calls have not ended"
+    assert findings[1].message == "desk.slow exceeded its time limit 7 times; 2 calls have not ended"
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])
-def test_other_server_on_the_port_is_a_problem(answer):
-    names = list(check_server(client_with_responses(answer, httpx.Response(404, json={}))))
-    assert names[0].state == "problem"
+@pytest.mark.parametrize("response", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])
+def test_other_server_on_the_port_is_a_problem(response):
+    findings = list(check_server(make_client(response, httpx.Response(404, json={}))))
+    assert findings[0].state == "problem"
 
 
 def test_missing_server_is_only_a_warning():
-    names = only_finding(check_server(TerminalClient("http://127.0.0.1:1", "")))
-    assert (names.name, names.state) == ("server", "warning")
+    finding = only_finding(check_server(TerminalClient("http://127.0.0.1:1", "")))
+    assert (finding.name, finding.state) == ("server", "warning")

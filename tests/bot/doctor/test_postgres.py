@@ -25,6 +25,7 @@ from storage.tables import ThreadRow
 from storage.write_batch import as_transaction, execute_all
 from tests.postgres import create_database, server_url
 
+Change = Callable[[Connection], object]
 NOW = datetime.now(UTC)
 TABLES = ("thread", "process", "procrastinate_jobs", "procrastinate_workers", "procrastinate_events", "alembic_version")
 
@@ -42,7 +43,7 @@ def get_data(finding: Finding) -> dict[str, object]:
     return finding.data
 
 
-def write(url: str, *changes: Callable[[Connection], object]) -> None:
+def apply_changes(url: str, *changes: Change) -> None:
     engine = create_database_engine(url)
     with engine.begin() as connection:
         for change in changes:
@@ -50,20 +51,20 @@ def write(url: str, *changes: Callable[[Connection], object]) -> None:
     engine.dispose()
 
 
-def execute_sql(statement: str) -> Callable[[Connection], object]:
+def sql_change(statement: str) -> Change:
     return lambda connection: connection.execute(text(statement))
 
 
-def heartbeat(role: str, *queues: str, ago: float = 0) -> Callable[[Connection], object]:
-    """Record the heartbeat of a process `ago` seconds in the past."""
-    process = Process(f"{role}-{ago}", role, "box", 7, queues, 4 if queues else 0, NOW)
-    at = datetime.now(UTC) - timedelta(seconds=ago)
+def heartbeat_change(role: str, *queues: str, seconds_ago: float = 0) -> Change:
+    """Return a change that records the heartbeat of a process `seconds_ago` seconds in the past."""
+    process = Process(f"{role}-{seconds_ago}", role, "box", 7, queues, 4 if queues else 0, NOW)
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     return lambda connection: record_heartbeat(connection, process, at)
 
 
-def insert_unfinished_thread(thread_id: str, *, ago: float) -> Callable[[Connection], object]:
-    """Insert a thread with work to do, whose last event was `ago` seconds in the past."""
-    at = datetime.now(UTC) - timedelta(seconds=ago)
+def unfinished_thread_change(thread_id: str, *, seconds_ago: float) -> Change:
+    """Return a change that inserts a thread with work to do, whose last event was `seconds_ago` seconds in the past."""
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     row = {"id": thread_id, "agent": "deploy", "status": "running", "version": 1, "unfinished": True, "state": ""}
     return lambda connection: connection.execute(insert(ThreadRow).values(**row, created_at=at, updated_at=at))
 
@@ -93,7 +94,9 @@ def test_database_without_processes_is_a_problem_with_a_fix(postgres_url):
 
 
 def test_worker_and_clock_are_sufficient(postgres_url):
-    write(postgres_url, heartbeat("worker", *QUEUES), heartbeat("clock", "timer"), heartbeat("web"))
+    apply_changes(
+        postgres_url, heartbeat_change("worker", *QUEUES), heartbeat_change("clock", "timer"), heartbeat_change("web")
+    )
     findings = check_url(postgres_url)
     assert {one.state for one in findings} == {"ok"}
     clock, web, worker = select_findings("process", findings)
@@ -104,7 +107,7 @@ def test_worker_and_clock_are_sufficient(postgres_url):
 
 
 def test_web_and_clock_alone_leave_unserved_queues(postgres_url):
-    write(postgres_url, heartbeat("clock", "timer"), heartbeat("web"))
+    apply_changes(postgres_url, heartbeat_change("clock", "timer"), heartbeat_change("web"))
     findings = check_url(postgres_url)
     assert {one.state for one in select_findings("process", findings)} == {"ok"}
     advance, deliver, timer = select_findings("queue", findings)
@@ -114,7 +117,9 @@ def test_web_and_clock_alone_leave_unserved_queues(postgres_url):
 
 
 def test_silent_process_is_a_warning_and_serves_no_queue(postgres_url):
-    write(postgres_url, heartbeat("worker", *QUEUES, ago=40), heartbeat("worker", "advance"))
+    apply_changes(
+        postgres_url, heartbeat_change("worker", *QUEUES, seconds_ago=40), heartbeat_change("worker", "advance")
+    )
     findings = check_url(postgres_url)
     states = {get_data(one)["id"]: one.state for one in select_findings("process", findings)}
     assert states == {"worker-40": "warning", "worker-0": "ok"}
@@ -122,17 +127,17 @@ def test_silent_process_is_a_warning_and_serves_no_queue(postgres_url):
 
 
 def test_only_silent_workers_are_a_problem(postgres_url):
-    write(postgres_url, heartbeat("worker", *QUEUES, ago=40))
+    apply_changes(postgres_url, heartbeat_change("worker", *QUEUES, seconds_ago=40))
     assert [one.state for one in select_findings("process", check_url(postgres_url))] == ["warning", "problem"]
 
 
 def test_jobs_are_counted_by_state(postgres_url):
     jobs = [advance_job("thr_1"), advance_job("thr_2"), timer_job("thr_1", NOW + timedelta(hours=1))]
-    write(
+    apply_changes(
         postgres_url,
         insert_stalled_job,
         lambda connection: insert_jobs(connection, *jobs),
-        heartbeat("worker", *QUEUES),
+        heartbeat_change("worker", *QUEUES),
     )
     advance, deliver, timer = (get_data(one) for one in select_findings("queue", check_url(postgres_url)))
     assert (advance["waiting"], advance["doing"], advance["later"]) == (2, 1, 0)
@@ -141,7 +146,7 @@ def test_jobs_are_counted_by_state(postgres_url):
 
 
 def test_stalled_job_is_reported_with_its_thread(postgres_url):
-    write(postgres_url, insert_stalled_job)
+    apply_changes(postgres_url, insert_stalled_job)
     (stalled,) = select_findings("jobs", check_url(postgres_url))
     assert stalled.state == "warning"
     assert "advance of thr_left" in stalled.message
@@ -150,11 +155,11 @@ def test_stalled_job_is_reported_with_its_thread(postgres_url):
 
 
 def test_names_the_thread_with_the_oldest_event(postgres_url):
-    write(
+    apply_changes(
         postgres_url,
-        insert_unfinished_thread("thr_new", ago=1),
-        insert_unfinished_thread("thr_old", ago=1000),
-        heartbeat("worker", *QUEUES),
+        unfinished_thread_change("thr_new", seconds_ago=1),
+        unfinished_thread_change("thr_old", seconds_ago=1000),
+        heartbeat_change("worker", *QUEUES),
     )
     (finding,) = select_findings("threads", check_url(postgres_url))
     assert finding.state == "warning"
@@ -168,8 +173,11 @@ def test_recently_updated_thread_is_ok():
 
 
 def test_check_changes_nothing(postgres_url):
-    write(
-        postgres_url, insert_stalled_job, insert_unfinished_thread("thr_1", ago=3), heartbeat("worker", *QUEUES, ago=3)
+    apply_changes(
+        postgres_url,
+        insert_stalled_job,
+        unfinished_thread_change("thr_1", seconds_ago=3),
+        heartbeat_change("worker", *QUEUES, seconds_ago=3),
     )
     before = read_all_rows(postgres_url)
     check_url(postgres_url)
@@ -180,9 +188,9 @@ def read_all_rows(url: str) -> dict[str, list[object]]:
     engine = create_database_engine(url)
     with engine.connect() as connection:
         rows = {table: connection.execute(text(f"SELECT t::text, xmin::text FROM {table} t")) for table in TABLES}  # noqa: S608 - constant names
-        finding: dict[str, list[object]] = {table: sorted(map(tuple, result)) for table, result in rows.items()}
+        rows_by_table: dict[str, list[object]] = {table: sorted(map(tuple, result)) for table, result in rows.items()}
     engine.dispose()
-    return finding
+    return rows_by_table
 
 
 @pytest.mark.parametrize(("revision", "current"), [(None, "has no schema revision"), ("0001", "is at revision 0001")])
@@ -190,24 +198,24 @@ def test_unmigrated_database_is_the_only_finding(revision, current):
     url = create_database(server_url())
     if revision is not None:
         migrate_database(url)
-        write(url, execute_sql("UPDATE alembic_version SET version_num = '0001'"))
+        apply_changes(url, sql_change("UPDATE alembic_version SET version_num = '0001'"))
     (finding,) = check_url(url)
     assert (finding.state, f"{current}, but " in finding.message) == ("problem", True)
     assert "handrail migrate" in str(finding.fix)
 
 
 def test_database_of_a_newer_handrail_is_a_problem(postgres_url):
-    write(postgres_url, execute_sql("UPDATE alembic_version SET version_num = '9999'"))
+    apply_changes(postgres_url, sql_change("UPDATE alembic_version SET version_num = '9999'"))
     (finding,) = check_url(postgres_url)
     assert (finding.state, "upgrade" in str(finding.fix)) == ("problem", True)
 
 
 def test_read_only_database_is_a_problem(postgres_url):
     name = make_url(postgres_url).database
-    write(
+    apply_changes(
         postgres_url,
-        heartbeat("worker", *QUEUES),
-        execute_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on"),
+        heartbeat_change("worker", *QUEUES),
+        sql_change(f"ALTER DATABASE {name} SET default_transaction_read_only = on"),
     )
     (finding,) = select_findings("database", check_url(postgres_url))
     assert (finding.state, finding.fix) == ("problem", "set DATABASE_URL to the primary")

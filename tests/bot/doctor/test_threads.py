@@ -12,12 +12,12 @@ from bot.settings import Settings
 from channels.terminal.client import TerminalClient
 from storage.database import Database
 from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan, scan_database
-from tests.bot.test_newer_rows import DONE, SHIP, UNKNOWN_EVENT, make_unreadable
+from tests.bot.test_newer_rows import DONE, SET_UNKNOWN_TYPE, SHIP, make_unreadable
 from tests.fakes.scripted_model import ScriptedModel
 
 
 async def create_broken_threads(running_bot, database_url: str) -> tuple[str, str]:
-    """Create three threads: return an unreadable one and one that waits for a person; the third is done."""
+    """Create three threads: one unreadable, one that waits for a person, and one that is done. Return the first two."""
     model = ScriptedModel(DONE, SHIP, SHIP)
     async with running_bot(Database.open(database_url), model) as harness:
         await harness.wait_until_settled(await harness.post_message("hello"))
@@ -25,7 +25,7 @@ async def create_broken_threads(running_bot, database_url: str) -> tuple[str, st
         await harness.wait_for_request(waiting)
         broken = await harness.post_message("ship v2")
         await harness.wait_for_request(broken)
-        await make_unreadable(harness.bot.engine.database, broken, UNKNOWN_EVENT)
+        await make_unreadable(harness.bot.engine.database, broken, SET_UNKNOWN_TYPE)
     return broken, waiting
 
 
@@ -39,55 +39,55 @@ async def scan_url(url: str, *agents: str) -> ThreadScan:
 
 async def test_scan_lists_threads_that_cannot_continue(running_bot, database_url) -> None:
     broken, waiting = await create_broken_threads(running_bot, database_url)
-    result = await scan_url(database_url, "helper")
+    scan = await scan_url(database_url, "helper")
     unreadable_threads = AffectedThreads(count=1, thread_ids=(broken,), causes=("ThreadBlessed",))
-    assert result == ThreadScan(scanned=3, unreadable=unreadable_threads)
+    assert scan == ThreadScan(scanned=3, unreadable=unreadable_threads)
     without_agent = AffectedThreads(count=1, thread_ids=(waiting,), causes=("helper",))
-    assert await scan_url(database_url, "another") == result.model_copy(update={"without_agent": without_agent})
+    assert await scan_url(database_url, "another") == scan.model_copy(update={"without_agent": without_agent})
 
 
 async def test_doctor_warns_about_threads_that_cannot_continue(running_bot, database_url) -> None:
     broken, waiting = await create_broken_threads(running_bot, database_url)
     settings = Settings.from_variables({"DATABASE_URL": database_url})
     assert not is_left_to_server(settings)
-    result = {finding.name: finding for finding in await asyncio.to_thread(lambda: list(check_database(settings)))}
-    assert (result["unreadable"].state, result["agents"].state) == ("warning", "warning")
+    findings = {finding.name: finding for finding in await asyncio.to_thread(lambda: list(check_database(settings)))}
+    assert (findings["unreadable"].state, findings["agents"].state) == ("warning", "warning")
     expected = f"of all 3 threads, this version cannot read 1 (ThreadBlessed): {broken}"
-    assert result["unreadable"].message == expected
-    assert "run the version that wrote them" in (result["unreadable"].fix or "")
-    assert result["agents"].message == f"1 threads wait for agents that do not exist here (helper): {waiting}"
+    assert findings["unreadable"].message == expected
+    assert "run the version that wrote them" in (findings["unreadable"].fix or "")
+    assert findings["agents"].message == f"1 threads wait for agents that do not exist here (helper): {waiting}"
 
 
 def test_many_threads_are_counted_and_some_named() -> None:
-    result = AffectedThreads()
+    affected = AffectedThreads()
     for number in range(7):
-        result = result.plus(f"thr_{number}", "ThreadBlessed")
-    finding, *_ = thread_findings(ThreadScan(scanned=MAX_SCANNED, unreadable=result))
+        affected = affected.plus(f"thr_{number}", "ThreadBlessed")
+    finding, *_ = thread_findings(ThreadScan(scanned=MAX_SCANNED, unreadable=affected))
     assert finding.message == (
         f"of the newest {MAX_SCANNED} threads, this version cannot read 7 (ThreadBlessed): "
         "thr_0, thr_1, thr_2, thr_3, thr_4, …"
     )
 
 
-def client_with_response(answer: httpx.Response) -> TerminalClient:
-    return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: answer))
+def make_client(response: httpx.Response) -> TerminalClient:
+    return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: response))
 
 
-SCOPE = {"error": {"code": "missing_scope", "message": "this takes the scope admin"}}
+MISSING_SCOPE_BODY = {"error": {"code": "missing_scope", "message": "this takes the scope admin"}}
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         (
             httpx.Response(200, json=ThreadScan(scanned=2).model_dump(mode="json")),
             ["this version can read all 2 threads"],
         ),
-        (httpx.Response(403, json=SCOPE), ["threads were not checked"]),
+        (httpx.Response(403, json=MISSING_SCOPE_BODY), ["threads were not checked"]),
         (httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}}), []),
         (httpx.Response(200, json={"scanned": "many"}), []),
     ],
 )
-def test_server_with_the_locked_database_is_queried(answer: httpx.Response, expected: list[str]) -> None:
-    result: list[Finding] = list(threads_of_server(client_with_response(answer)))
-    assert [(finding.state, finding.message) for finding in result] == [("ok", text) for text in expected]
+def test_server_with_the_locked_database_is_queried(response: httpx.Response, expected: list[str]) -> None:
+    findings: list[Finding] = list(threads_of_server(make_client(response)))
+    assert [(finding.state, finding.message) for finding in findings] == [("ok", text) for text in expected]
