@@ -1,3 +1,5 @@
+"""Fixtures for tests of the bot on the fake Slack."""
+
 import logging
 from collections.abc import Iterator
 

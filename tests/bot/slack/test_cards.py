@@ -43,7 +43,7 @@ def ask(question: str, **fields: object) -> RequestHumanInput:
     return RequestHumanInput(question=question, **fields)  # type: ignore[arg-type]  # fields of the test
 
 
-def executed(harness: SlackHarness) -> list[str]:
+def list_executed_actions(harness: SlackHarness) -> list[str]:
     return [action for _, action in harness.bot.recording_tools.runs]
 
 
@@ -64,13 +64,13 @@ async def test_two_approvers_each_see_the_effect_of_their_click(database: Databa
         await harness.bob.wait_for_ephemeral("Approval recorded. 1 more approval is required.")
         await card.click("Approve", actor=harness.bob)
         await harness.bob.wait_for_ephemeral("You already approved this; 1 more approval is required")
-        assert executed(harness) == []
+        assert list_executed_actions(harness) == []
         await card.click("Approve", actor=harness.carol)
         await harness.advance_clock(seconds=1)
         assert "approved by Bob Ito, then Carol Diaz (slack)" in await card.wait_until_closed()
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert executed(harness) == ["ship v1"]
+        assert list_executed_actions(harness) == ["ship v1"]
 
 
 async def test_second_requester_of_a_thread_may_not_approve(database: Database, running_bot) -> None:
@@ -89,7 +89,7 @@ async def test_second_requester_of_a_thread_may_not_approve(database: Database, 
         assert "approved by Carol Diaz (slack)" in await card.wait_until_closed()
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert executed(harness) == ["ship v1"]
+        assert list_executed_actions(harness) == ["ship v1"]
 
 
 async def test_truncated_card_is_approved_on_its_last_page(database: Database, running_bot) -> None:
@@ -101,14 +101,14 @@ async def test_truncated_card_is_approved_on_its_last_page(database: Database, r
         pages = [await harness.bob.wait_for_modal("Request")]
         while "Approve" not in str(pages[-1].view.content):
             await pages[-1].submit({})
-            assert executed(harness) == []
+            assert list_executed_actions(harness) == []
             pages.append(await harness.bob.wait_for_modal("Request"))
         assert sum(str(page.view.content["blocks"]).count("v" * 100) for page in pages) >= 190
         await pages[-1].submit({})
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert executed(harness) == [f"ship {LONG_TAG}"]
+        assert list_executed_actions(harness) == [f"ship {LONG_TAG}"]
 
 
 async def test_other_users_can_read_the_complete_card_only(database: Database, running_bot) -> None:
@@ -134,7 +134,7 @@ async def test_page_of_an_edited_request_is_not_approved(database: Database, run
         await harness.bot.answer_request(request, "edit", person_key="carol", arguments={"tag": "v2"})
         await modal.submit({})
         await harness.bob.wait_for_modal("Not accepted")
-        assert executed(harness) == []
+        assert list_executed_actions(harness) == []
 
 
 async def test_card_shows_reason_requester_approvers_and_progress(database: Database, running_bot) -> None:
@@ -186,7 +186,7 @@ async def test_reason_of_a_denial_is_shared_with_the_agent(
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "I did not ship it.")
         assert "it is Friday" in model.received[-1].prompt.user
-        assert executed(harness) == []
+        assert list_executed_actions(harness) == []
 
 
 async def test_edit_approves_the_edited_arguments(database: Database, running_bot) -> None:
@@ -200,7 +200,7 @@ async def test_edit_approves_the_edited_arguments(database: Database, running_bo
         assert "edited and approved by Bob Ito; no other person saw this version (slack)" in closed
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert executed(harness) == ["ship v2"]
+        assert list_executed_actions(harness) == ["ship v2"]
 
 
 async def test_edit_without_changes_is_an_approval(database: Database, running_bot) -> None:
@@ -212,10 +212,9 @@ async def test_edit_without_changes_is_an_approval(database: Database, running_b
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        request = next(
-            e for e in await harness.bot.events(await harness.thread_id_for(root)) if e.type == "RequestAnswered"
-        )
-        assert request.answer.decision == "approve"
+        events = await harness.bot.events(await harness.thread_id_for(root))
+        [answered] = [event for event in events if event.type == "RequestAnswered"]
+        assert answered.answer.decision == "approve"
 
 
 @on_every_setup
@@ -233,14 +232,14 @@ async def test_edit_updates_all_cards_and_invalidates_old_buttons(database: Data
             await card.wait_for_text("tag: v2")
             await card.click("Approve", actor=harness.carol)
             assert "review it again" in (await harness.carol.wait_for_ephemeral()).text
-        fresh = await harness.carol.wait_for_card(root, "tag: v2")
-        await fresh.click("Approve", actor=harness.carol)
+        updated_card = await harness.carol.wait_for_card(root, "tag: v2")
+        await updated_card.click("Approve", actor=harness.carol)
         await harness.advance_clock(seconds=1)
         for card in (first, reminder):
             await card.wait_until_closed("approved by Carol Diaz (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert executed(harness) == ["ship v2"]
+        assert list_executed_actions(harness) == ["ship v2"]
 
 
 async def test_invalid_edit_shows_errors_in_the_modal(database: Database, running_bot) -> None:
@@ -262,7 +261,7 @@ async def test_invalid_edit_shows_errors_in_the_modal(database: Database, runnin
         await card.wait_until_closed("edited and approved by Bob Ito; no other person saw this version (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert executed(harness) == ["9 of worker"]
+        assert list_executed_actions(harness) == ["9 of worker"]
 
 
 async def test_edit_that_policy_denies_is_rejected(database: Database, running_bot) -> None:
@@ -347,7 +346,7 @@ async def test_forged_button_is_rejected(database: Database, running_bot) -> Non
             await forged.click(label, actor=harness.bob)
             await harness.bob.wait_for_ephemeral("this button was not created by Handrail")
         assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
-        assert executed(harness) == []
+        assert list_executed_actions(harness) == []
 
 
 async def test_budget_request_cannot_be_edited(database: Database, running_bot) -> None:

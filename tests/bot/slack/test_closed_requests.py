@@ -10,38 +10,41 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.slack import fake_slack
+from tests.harness.people import SLACK_USERS
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot, slack_bot_in
 from tests.harness.tools import RecordingTools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
-BOB = Address("slack:U0BOB")
-TERMS = ApprovalTerms(roles=("release",), remind=(60,), escalate=(EscalationStep(after=120, to=BOB),), expires=600)
-RULES = (Rule(name="widely", tool="ship", ask=TERMS),)
+BOB_ON_SLACK = Address(f"slack:{SLACK_USERS['bob']}")
+TERMS = ApprovalTerms(
+    roles=("release",), remind=(60,), escalate=(EscalationStep(after=120, to=BOB_ON_SLACK),), expires=600
+)
+RULES = (Rule(name="release", tool="ship", ask=TERMS),)
 
 
-async def wait_for_copies(harness: SlackHarness, root: Message) -> list[Card]:
-    """Return the card in the thread, its reminder and the direct message to Bob."""
+async def wait_for_three_cards(harness: SlackHarness, root: Message) -> list[Card]:
+    """Wait for the card in the thread, its reminder and the direct message to Bob."""
     first = await harness.bob.wait_for_card(root, approval="ship")
     await harness.advance_clock(seconds=60)
     reminder = await harness.bob.wait_for_reply(root, "wants to run ship")
     await harness.advance_clock(seconds=60)
-    card = await wait_for_direct_card(harness)
+    direct_card = await wait_for_direct_card(harness)
     await harness.advance_clock(seconds=1)
     await harness.alice.wait_for_reply(root, "yet; I asked Bob Ito on Slack.")
-    return [first, reminder, card]
+    return [first, reminder, direct_card]
 
 
 async def wait_for_direct_card(harness: SlackHarness) -> Card:
-    """Return the card in Bob's direct messages with the bot."""
-    channel = harness.slack.workspace.get_direct_channel("U0BOB").id
+    """Wait for the card in Bob's direct messages with the bot."""
+    channel = harness.slack.workspace.get_direct_channel(SLACK_USERS["bob"]).id
     card = await harness.bob.wait_for_reply(text="wants to run ship")
     assert card.message.channel == channel
     return card
 
 
 async def wait_for_request(harness: SlackHarness, root: Message) -> Request:
-    """Return the thread's request as soon as all three cards are in the log."""
+    """Wait until all three cards of the thread's request are in the log, and return the request."""
     state = await harness.bot.wait_until(
         await harness.thread_id_for(root), lambda s: s.open_request and len(s.open_request.cards) == 3
     )
@@ -54,7 +57,7 @@ async def test_click_closes_all_cards_and_late_clicks_are_explained(database: Da
     model = ScriptedModel(SHIP, DONE)
     async with running_slack_bot(running_bot, database, model, rules=RULES) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
-        cards = await wait_for_copies(harness, root)
+        cards = await wait_for_three_cards(harness, root)
         await cards[2].click("Approve", actor=harness.bob)
         for card in cards:
             closed = await card.wait_until_closed("approved by Bob Ito (slack)")
@@ -91,7 +94,7 @@ async def test_redelivered_click_counts_once(database: Database, running_bot) ->
 async def test_answer_on_another_channel_closes_all_cards(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
-        cards = await wait_for_copies(harness, root)
+        cards = await wait_for_three_cards(harness, root)
         await harness.bot.answer_request(await wait_for_request(harness, root), "approve", person_key="carol")
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (terminal)")
@@ -102,7 +105,7 @@ async def test_answer_on_another_channel_closes_all_cards(database: Database, ru
 async def test_expired_request_closes_all_cards(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
-        cards = await wait_for_copies(harness, root)
+        cards = await wait_for_three_cards(harness, root)
         await wait_for_request(harness, root)
         await harness.advance_clock(minutes=10)
         for card in cards:
@@ -119,7 +122,7 @@ async def test_expired_request_closes_all_cards(database: Database, running_bot)
 async def test_cancelled_thread_closes_all_cards(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=RULES) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
-        cards = await wait_for_copies(harness, root)
+        cards = await wait_for_three_cards(harness, root)
         await wait_for_request(harness, root)
         await harness.bot.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("alice"))
         for card in cards:
@@ -131,7 +134,7 @@ async def test_cancelled_thread_closes_all_cards(database: Database, running_bot
 async def test_new_instruction_closes_all_cards(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
-        cards = await wait_for_copies(harness, root)
+        cards = await wait_for_three_cards(harness, root)
         await wait_for_request(harness, root)
         await harness.alice.reply(root, "no, wait")
         for card in cards:

@@ -1,4 +1,4 @@
-"""Slack entry points beside messages: slash commands, the App Home, suggested prompts and the stop button."""
+"""Slack entry points other than messages: slash commands, the App Home, suggested prompts and the stop button."""
 
 from agents.addresses import Address, person_address
 from agents.commands import Command, Commands
@@ -27,7 +27,7 @@ async def run_command(harness: SlackHarness, line: str, person: str = "alice") -
 
 
 async def request_shipping(harness: SlackHarness) -> tuple[Message, str]:
-    """Ask to ship as Alice; return her message and the id of the thread that it opened."""
+    """Ask to ship v1 as Alice. Return her message and the id of the thread that it opened."""
     root = await harness.alice.mention_bot("ship v1", channel=OPS)
     await harness.bob.wait_for_card(root, approval="ship")
     thread = await harness.thread_id_for(root)
@@ -128,7 +128,7 @@ async def test_home_shows_pending_requests_with_links(database: Database, runnin
         await harness.eve.wait_for_home_tab("Your Slack account is not linked")
 
 
-async def test_home_is_shown_without_links_if_slack_returns_none(database: Database, running_bot) -> None:
+async def test_home_is_shown_without_links_if_slack_returns_no_link(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         await request_shipping(harness)
         harness.slack.fail_next("chat.getPermalink", error="internal_error")

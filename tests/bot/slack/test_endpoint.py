@@ -1,4 +1,4 @@
-"""HTTP endpoint for Slack: unsigned requests are rejected, post_signed ones are answered and not lost."""
+"""HTTP endpoint for Slack: unsigned requests are rejected, signed requests are answered and not lost."""
 
 import json
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.harness.slack import OPS, SlackHarness, Transport, locked_database, r
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 HELLO = DoneForNow(message="Hello.")
-MALFORMED = (
+MALFORMED_BODIES = (
     (b"\xff\xfe", JSON), (b"{", JSON), (b"[]", JSON), (b"[{}]", JSON), (b"null", JSON), (b"", JSON), (b"", FORM),
     (b"{}", "text/plain"), (b"a=b", FORM), (b"payload=", FORM), (b"payload=%5B%5D", FORM), (b"payload=%ff", FORM),
     (b"\xff=1", FORM), (b'{"type": "event_callback"}', JSON), (b'{"type": "url_verification"}', JSON),
@@ -35,9 +35,9 @@ async def slack_bot(database: Database, running_bot) -> AsyncIterator[SlackHarne
 
 async def post_signed(slack_bot: SlackHarness, body: bytes, content_type: str = JSON, **headers: str) -> BotResponse:
     """Post a body with a valid signature; `headers` replace those of Slack."""
-    replaced = {name.replace("_", "-"): value for name, value in headers.items()}
+    overrides = {name.replace("_", "-"): value for name, value in headers.items()}
     return await slack_bot.slack.http.post(
-        body, slack_bot.slack.http.signature_headers(body) | {"Content-Type": content_type} | replaced
+        body, slack_bot.slack.http.signature_headers(body) | {"Content-Type": content_type} | overrides
     )
 
 
@@ -47,7 +47,7 @@ async def is_acknowledged(slack_bot: SlackHarness, body: bytes, content_type: st
     return (response.status, response.body) == (200, "")
 
 
-def statuses(slack_bot: SlackHarness) -> list[int]:
+def response_statuses(slack_bot: SlackHarness) -> list[int]:
     return [response.status for _, response in slack_bot.slack.delivery_attempts]
 
 
@@ -61,13 +61,13 @@ async def test_unsigned_request_is_rejected(slack_bot: SlackHarness) -> None:
 
 async def test_old_signature_is_rejected(slack_bot: SlackHarness) -> None:
     body = b'{"type": "event_callback"}'
-    old = slack_bot.slack.http.signature_headers(body)
+    old_headers = slack_bot.slack.http.signature_headers(body)
     await slack_bot.advance_clock(seconds=301)
-    assert (await slack_bot.slack.http.post(body, old | {"Content-Type": JSON})).status == 401
+    assert (await slack_bot.slack.http.post(body, old_headers | {"Content-Type": JSON})).status == 401
 
 
 async def test_malformed_request_is_rejected(slack_bot: SlackHarness) -> None:
-    for body, content_type in MALFORMED:
+    for body, content_type in MALFORMED_BODIES:
         response = await post_signed(slack_bot, body, content_type)
         assert (response.status, response.body["error"]["code"]) == (400, "invalid"), body
 
@@ -98,10 +98,10 @@ async def test_unstored_event_is_answered_503_and_redelivered(database: Database
         async with locked_database(harness.bot):
             root = await harness.alice.mention_bot("hi", channel=OPS)
             await harness.slack.wait_until_quiet()
-            assert statuses(harness) == [503] * 4  # two events, each retried at once
+            assert response_statuses(harness) == [503] * 4  # two events, each retried at once
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(root, "Hello.")
-        assert statuses(harness)[4:6] == [200, 200]
+        assert response_statuses(harness)[4:6] == [200, 200]
         assert (await harness.event_types(root)).count("MessageReceived") == 1
 
 
@@ -119,7 +119,7 @@ async def test_first_event_is_handled_while_auth_test_fails(
             root = await harness.alice.mention_bot("hi", channel=OPS)
             await harness.alice.wait_for_reply(root, "Hello.")
             await slack.wait_until_quiet()
-            assert set(statuses(harness)) == {200}
+            assert set(response_statuses(harness)) == {200}
             assert (await harness.event_types(root)).count("MessageReceived") == 1
 
 
@@ -155,25 +155,25 @@ async def test_signed_ssl_check_is_acknowledged(slack_bot: SlackHarness) -> None
     assert await is_acknowledged(slack_bot, b"ssl_check=1&token=x", FORM)
 
 
-anything = st.recursive(
+json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
 kinds = st.sampled_from(["event_callback", "block_actions", "view_submission", "message_action", "url_verification"])
-objects = st.fixed_dictionaries(
-    {"type": kinds | anything},
-    optional=dict.fromkeys(("event", "container", "view", "actions", "user", "team", "message"), anything),
+payloads = st.fixed_dictionaries(
+    {"type": kinds | json_values},
+    optional=dict.fromkeys(("event", "container", "view", "actions", "user", "team", "message"), json_values),
 )
 bodies = (
     st.binary(max_size=200)
-    | objects.map(lambda value: json.dumps(value).encode())
-    | objects.map(lambda value: urlencode({"payload": json.dumps(value)}).encode())
+    | payloads.map(lambda value: json.dumps(value).encode())
+    | payloads.map(lambda value: urlencode({"payload": json.dumps(value)}).encode())
     | st.dictionaries(st.sampled_from(["command", "team_id", "text", "user_id"]), st.text(max_size=9)).map(
         lambda form: urlencode(form, errors="replace").encode()
     )
 )
-header = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -183,7 +183,7 @@ async def test_any_signed_body_is_answered_200_or_400(slack_bot: SlackHarness, b
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(timestamp=header, signature=header, content_type=header)
+@given(timestamp=header_values, signature=header_values, content_type=header_values)
 async def test_any_invalid_headers_are_answered_401(
     slack_bot: SlackHarness, timestamp: str, signature: str, content_type: str
 ) -> None:

@@ -42,14 +42,14 @@ async def test_approval_is_requested_and_given_in_the_thread(
 class TwoPartModel(ScriptedModel):
     """Model that writes the rest of its reply when `may_continue` is set."""
 
-    def __init__(self, message: str, cut: int) -> None:
+    def __init__(self, message: str, split_at: int) -> None:
         super().__init__(DoneForNow(message=message))
         self.may_continue = asyncio.Event()
-        self._message, self._cut = message, cut
+        self._message, self._split_at = message, split_at
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
         assert on_partial is not None
-        on_partial(self._message[: self._cut])
+        on_partial(self._message[: self._split_at])
         await self.may_continue.wait()
         return await super().complete(model_request, on_partial)
 
@@ -57,7 +57,7 @@ class TwoPartModel(ScriptedModel):
 async def test_streamed_reply_ends_with_the_text_of_the_log(
     database: Database, running_bot, transport: Transport
 ) -> None:
-    model = TwoPartModel("Version 1.4.0 runs in production.", cut=13)
+    model = TwoPartModel("Version 1.4.0 runs in production.", split_at=13)
     async with running_slack_bot(running_bot, database, model, transport=transport) as harness:
         root = await harness.alice.mention_bot("what is deployed?", channel=OPS)
         card = await harness.alice.wait_for_stream(root, "Version 1.4.0")
@@ -71,7 +71,7 @@ async def test_streamed_reply_ends_with_the_text_of_the_log(
 
 
 async def test_streamed_reply_of_a_cancelled_thread_is_deleted(database: Database, running_bot) -> None:
-    model = TwoPartModel("Version 1.4.0 runs in production.", cut=13)
+    model = TwoPartModel("Version 1.4.0 runs in production.", split_at=13)
     async with running_slack_bot(running_bot, database, model) as harness:
         root = await harness.alice.mention_bot("what is deployed?", channel=OPS)
         card = await harness.alice.wait_for_stream(root, "Version 1.4.0")

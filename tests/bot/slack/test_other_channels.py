@@ -19,7 +19,7 @@ DONE = DoneForNow(message="Done.")
 
 
 def escalation_rules(*steps: EscalationStep) -> tuple[Rule, ...]:
-    return (Rule(name="widely", tool="ship", ask=ApprovalTerms(roles=("release",), escalate=steps, expires=3600)),)
+    return (Rule(name="release", tool="ship", ask=ApprovalTerms(roles=("release",), escalate=steps, expires=3600)),)
 
 
 async def open_thread(harness: SlackHarness, origin: str, text: str = "ship v1") -> str:
@@ -182,7 +182,7 @@ async def test_archived_channel_sends_card_and_reply_to_the_requester(
         harness.slack.allow_errors("is_archived")
 
 
-async def test_card_in_the_requesters_own_conversation_cannot_be_approved(database: Database, running_bot) -> None:
+async def test_card_in_a_direct_message_to_the_requester_has_no_approve_button(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         root = await harness.alice.send_direct_message("ship v1")
         card = await harness.alice.wait_for_card(root, approval="ship")

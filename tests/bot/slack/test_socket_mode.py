@@ -13,8 +13,8 @@ HELLO = DoneForNow(message="Hello.")
 async def test_malformed_envelope_is_acknowledged_and_dropped(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, transport="socket") as harness:
         for payload in ({}, {"type": "event_callback"}, {"type": "event_callback", "event": "\ud800"}):
-            answer = await harness.slack.workspace.delivery.send(BotRequest("events_api", payload))
-            assert (answer.is_accepted, answer.body) == (True, None)
+            response = await harness.slack.workspace.delivery.send(BotRequest("events_api", payload))
+            assert (response.is_accepted, response.body) == (True, None)
         assert harness.bot.commits == []
         assert len(harness.slack.delivery_attempts) == 3
 
@@ -29,7 +29,7 @@ async def test_unstored_envelope_is_not_acknowledged_and_is_redelivered(
                 await log_capture.wait_for_action(harness, "inbound_rejected", 2 * attempt)
                 harness.slack.workspace.clock.advance(seconds=3)
             await harness.slack.wait_until_quiet()
-            assert [answer.failure_reason for _, answer in harness.slack.delivery_attempts] == ["http_timeout"] * 4
+            assert [response.failure_reason for _, response in harness.slack.delivery_attempts] == ["http_timeout"] * 4
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(root, "Hello.")
         assert (await harness.event_types(root)).count("MessageReceived") == 1
@@ -39,10 +39,10 @@ async def test_renewed_connection_loses_no_message(database: Database, running_b
     async with running_slack_bot(running_bot, database, ScriptedModel(HELLO, HELLO), transport="socket") as harness:
         root = await harness.alice.mention_bot("hi", channel=OPS)
         await harness.alice.wait_for_reply(root, "Hello.")
-        opened = harness.slack.socket.connections_opened
+        connection_count = harness.slack.socket.connections_opened
         await harness.slack.socket.disconnect_all()
         await harness.alice.reply(root, "still there?")
-        await harness.slack.wait_for_connections(opened + 1)
+        await harness.slack.wait_for_connections(connection_count + 1)
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Hello.")
         assert (await harness.event_types(root)).count("MessageReceived") == 2

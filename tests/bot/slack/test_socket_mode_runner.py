@@ -32,14 +32,14 @@ class FakeConnection:
 
 @dataclass
 class ConnectionSource:
-    """Factory of fake connections; it counts the runner's waits for the clock."""
+    """Factory of fake connections; it counts how often the runner waits for the clock."""
 
     connect_results: list[bool]
     condition: Condition = field(default_factory=Condition)
     clock: FakeClock = field(default_factory=FakeClock)
     connections: list[FakeConnection] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
-    waits: int = 0
+    wait_count: int = 0
 
     def next_connection(self) -> FakeConnection:
         self.connections.append(FakeConnection(self.connect_results.pop(0), self.condition))
@@ -50,12 +50,14 @@ class ConnectionSource:
         return SocketModeRunner(self.next_connection, self.problems, clock, self.sleep)  # type: ignore[arg-type]  # a fake with the methods that the runner uses
 
     async def sleep(self, at: object, wake_event: asyncio.Event) -> None:
-        self.waits += 1
+        self.wait_count += 1
         self.condition.notify_all()
         await self.clock.sleep(at, wake_event)  # type: ignore[arg-type]
 
     async def wait_for_waits(self, times: int) -> None:
-        await self.condition.wait_until(lambda: self.waits >= times or None, lambda: f"waited {self.waits} times")
+        await self.condition.wait_until(
+            lambda: self.wait_count >= times or None, lambda: f"waited {self.wait_count} times"
+        )
 
 
 async def test_failed_connection_is_retried() -> None:
