@@ -20,10 +20,10 @@ from bot.config import Configuration, find_configuration_path, load_configuratio
 from bot.installation import ARGUMENT_MODELS
 from bot.triggers import Schedule, Webhook
 
-EXAMPLE = Path(__file__).parents[2] / "handrail.example.toml"
+EXAMPLE_FILE = Path(__file__).parents[2] / "handrail.example.toml"
 TOOLS = ARGUMENT_MODELS
 AGENTS = ("deploy", "oncall")
-PEOPLE = """\
+PEOPLE_TOML = """\
 [people.alice]
 name = "Alice Ng"
 roles = ["release", "oncall"]
@@ -68,13 +68,13 @@ def test_without_a_file_one_person_may_do_everything() -> None:
 
 
 def test_example_file_is_valid() -> None:
-    configuration = load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS)
-    assert configuration.source == EXAMPLE
+    configuration = load_configuration(EXAMPLE_FILE, tools=TOOLS, agents=AGENTS)
+    assert configuration.source == EXAMPLE_FILE
     assert not configuration.allow_self_approval
 
 
 def test_person_has_written_and_builtin_addresses() -> None:
-    assert load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS).people.members == (
+    assert load_configuration(EXAMPLE_FILE, tools=TOOLS, agents=AGENTS).people.members == (
         Person(
             key="alice",
             name="Alice Ng",
@@ -96,7 +96,7 @@ def test_person_has_written_and_builtin_addresses() -> None:
 
 
 def test_rule_has_the_terms_of_the_file() -> None:
-    assert load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS).rules == (
+    assert load_configuration(EXAMPLE_FILE, tools=TOOLS, agents=AGENTS).rules == (
         Rule(
             name='policy[0]: push_release_tag, environment = "production"',
             tool="push_release_tag",
@@ -118,12 +118,12 @@ def test_rule_has_the_terms_of_the_file() -> None:
 def test_escalation_may_be_a_key_of_ask(tmp_path: Path) -> None:
     beside_ask = 'tool = "*"\nask = { roles = ["oncall"] }\nescalate = [{ after = "5m", to = "person:bob" }]\n'
     inside_ask = 'tool = "*"\nask = { roles = ["oncall"], escalate = [{ after = "5m", to = "person:bob" }] }\n'
-    (first, second) = load(tmp_path, f"{PEOPLE}[[policy]]\n{beside_ask}[[policy]]\n{inside_ask}").rules
+    (first, second) = load(tmp_path, f"{PEOPLE_TOML}[[policy]]\n{beside_ask}[[policy]]\n{inside_ask}").rules
     assert first.ask == second.ask
 
 
 def test_missing_terms_have_defaults(tmp_path: Path) -> None:
-    (rule,) = load(tmp_path, f'{PEOPLE}[[policy]]\ntool = "*"\nask = {{ people = ["bob"] }}\n').rules
+    (rule,) = load(tmp_path, f'{PEOPLE_TOML}[[policy]]\ntool = "*"\nask = {{ people = ["bob"] }}\n').rules
     assert rule.ask == ApprovalTerms(people=("bob",))
 
 
@@ -132,29 +132,29 @@ def test_rules_may_deny_with_a_reason_or_allow(tmp_path: Path) -> None:
         '[[policy]]\ntool = "*"\ndeny = "frozen"\n',
         '[[policy]]\ntool = "roll_back"\nallow = true\n',
     )
-    (first, second) = load(tmp_path, PEOPLE + deny_rule + allow_rule).rules
+    (first, second) = load(tmp_path, PEOPLE_TOML + deny_rule + allow_rule).rules
     assert (first.deny, first.ask) == ("frozen", None)
     assert (second.deny, second.ask) == (None, None)
 
 
 def test_accepts_empty_list_of_approvers(tmp_path: Path) -> None:
-    (rule,) = load(tmp_path, f'{PEOPLE}[[policy]]\ntool = "*"\nask = {{ roles = [] }}\n').rules
+    (rule,) = load(tmp_path, f'{PEOPLE_TOML}[[policy]]\ntool = "*"\nask = {{ roles = [] }}\n').rules
     assert rule.ask == ApprovalTerms()
 
 
 def test_budget_has_only_the_written_limits(tmp_path: Path) -> None:
-    text = f'{PEOPLE}[agents.deploy.budget]\nsteps = 40\nusd = 2\nwall_clock = "30m"\n[agents.oncall]\n'
+    text = f'{PEOPLE_TOML}[agents.deploy.budget]\nsteps = 40\nusd = 2\nwall_clock = "30m"\n[agents.oncall]\n'
     budgets = load(tmp_path, text).budgets
     assert budgets == {"deploy": Budget(steps=40, usd=2, wall_clock=1800), "oncall": Budget()}
 
 
 def test_loads_prices_of_models(tmp_path: Path) -> None:
-    text = f'{PEOPLE}[models."gpt-5.4-mini"]\ninput = 0.5\noutput = 2.0\n'
+    text = f'{PEOPLE_TOML}[models."gpt-5.4-mini"]\ninput = 0.5\noutput = 2.0\n'
     assert load(tmp_path, text).prices == {"gpt-5.4-mini": Price(input=0.5, output=2.0)}
 
 
 def test_loads_webhooks_and_schedules() -> None:
-    configuration = load_configuration(EXAMPLE, tools=TOOLS, agents=AGENTS)
+    configuration = load_configuration(EXAMPLE_FILE, tools=TOOLS, agents=AGENTS)
     assert configuration.webhooks == (
         Webhook(
             name="alerts",
@@ -183,7 +183,7 @@ def test_mail_addresses_are_stored_in_lower_case(tmp_path: Path) -> None:
 
 def test_accepts_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     file = tmp_path / "handrail.toml"
-    file.write_bytes(b"\xef\xbb\xbf" + PEOPLE.replace("\n", "\r\n").encode())
+    file.write_bytes(b"\xef\xbb\xbf" + PEOPLE_TOML.replace("\n", "\r\n").encode())
     assert load_configuration(file, tools=TOOLS, agents=AGENTS).people.get(Address("person:bob")) is not None
 
 
@@ -228,7 +228,7 @@ def test_all_errors_are_reported_in_the_order_of_lines(tmp_path: Path) -> None:
 
 def test_error_details_have_file_line_key_and_message(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        load(tmp_path, f"{PEOPLE}[agents.deploy.budget]\nsteps = 0\n")
+        load(tmp_path, f"{PEOPLE_TOML}[agents.deploy.budget]\nsteps = 0\n")
     (issue,) = raised.value.details
     assert issue.model_dump() == {
         "file": str(tmp_path / "handrail.toml"),
@@ -239,21 +239,21 @@ def test_error_details_have_file_line_key_and_message(tmp_path: Path) -> None:
     }
 
 
-MISTAKES = (Path(__file__).parent / "config_mistakes.txt").read_text(encoding="utf-8")
+MISTAKE_CASES = (Path(__file__).parent / "config_mistakes.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("case", MISTAKES.split("\n\n")[1:], ids=lambda case: case.partition("=> ")[2].strip())
+@pytest.mark.parametrize("case", MISTAKE_CASES.split("\n\n")[1:], ids=lambda case: case.partition("=> ")[2].strip())
 def test_error_has_line_key_and_advice(tmp_path: Path, case: str) -> None:
     config, _, message = case.partition("=> ")
-    assert f"handrail.toml:{message.strip()}" in error_lines(tmp_path, PEOPLE + config)
+    assert f"handrail.toml:{message.strip()}" in error_lines(tmp_path, PEOPLE_TOML + config)
 
 
 def test_shared_address_is_an_error_of_both_people(tmp_path: Path) -> None:
-    messages = error_lines(tmp_path, f'{PEOPLE}[people.al]\nname = "Al"\nemail = "ALICE@example.com"\n')
-    same = 'belongs to "al", "alice"; give each address to one person only'
+    messages = error_lines(tmp_path, f'{PEOPLE_TOML}[people.al]\nname = "Al"\nemail = "ALICE@example.com"\n')
+    reason = 'belongs to "al", "alice"; give each address to one person only'
     assert messages == [
-        f'handrail.toml:4: people.alice.email: "alice@example.com" {same}',
-        f'handrail.toml:11: people.al.email: "ALICE@example.com" {same}',
+        f'handrail.toml:4: people.alice.email: "alice@example.com" {reason}',
+        f'handrail.toml:11: people.al.email: "ALICE@example.com" {reason}',
     ]
 
 
@@ -266,7 +266,7 @@ def test_file_without_people_is_an_error(tmp_path: Path, text: str) -> None:
 
 def test_secret_in_place_of_its_variable_name_is_not_shown(tmp_path: Path) -> None:
     webhook = '[[webhooks]]\nname = "a"\nprofile = "generic"\nsecret_env = "c4n4ry-value"\nsecret = "c4n4ry-value"\n'
-    messages = error_lines(tmp_path, PEOPLE + webhook)
+    messages = error_lines(tmp_path, PEOPLE_TOML + webhook)
     assert "c4n4ry" not in "".join(messages)
     assert messages[1] == 'handrail.toml:13: webhooks[0].secret: is not a key of this table; did you mean "secret_env"?'
 
@@ -290,7 +290,7 @@ def test_syntax_error_has_its_line(tmp_path: Path, text: str, message: str) -> N
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{ a = ", " }")])
 def test_deeply_nested_file_is_an_error_without_recursion_error(tmp_path: Path, opening: str, closing: str) -> None:
     for depth in range(10, 600, 7):
-        assert only_error_line(tmp_path, f"{PEOPLE}[a]\na = {opening * depth}1{closing * depth}\n")
+        assert only_error_line(tmp_path, f"{PEOPLE_TOML}[a]\na = {opening * depth}1{closing * depth}\n")
 
 
 def test_number_too_long_for_python_is_an_error(tmp_path: Path) -> None:
@@ -335,10 +335,10 @@ VALUES = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_random_file_is_loaded_or_has_errors_with_lines(tmp_path: Path, data: st.DataObject) -> None:
-    document = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    document = tomllib.loads(EXAMPLE_FILE.read_text(encoding="utf-8"))
     for _ in range(data.draw(st.integers(1, 3))):
         corrupt(document, data)
-    text = "\n".join(f"{json.dumps(key)} = {as_toml(value)}" for key, value in document.items())
+    text = "\n".join(f"{json.dumps(key)} = {to_toml(value)}" for key, value in document.items())
     assert all(1 <= line <= text.count("\n") + 1 for line in error_line_numbers(tmp_path, text))
 
 
@@ -362,10 +362,10 @@ def corrupt(container: Any, data: st.DataObject) -> None:
         container[key] = data.draw(VALUES)
 
 
-def as_toml(value: Any) -> str:
+def to_toml(value: Any) -> str:
     if isinstance(value, dict):
-        pairs = (f"{json.dumps(key, ensure_ascii=False)} = {as_toml(inner)}" for key, inner in value.items())
+        pairs = (f"{json.dumps(key, ensure_ascii=False)} = {to_toml(inner)}" for key, inner in value.items())
         return f"{{ {', '.join(pairs)} }}"
     if isinstance(value, list):
-        return f"[{', '.join(map(as_toml, value))}]"
+        return f"[{', '.join(map(to_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,7 @@ from storage.inbox import IdempotencyClaim
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness
 
-ROOT, ALIAS, OTHER_ROOT = "T0/C1/1.0", "T0/C1/alias", "T0/C1/2.0"
+ROOT_KEY, ALIAS_KEY, OTHER_ROOT_KEY = "T0/C1/1.0", "T0/C1/alias", "T0/C1/2.0"
 DONE = DoneForNow(message="Done.")
 
 
@@ -25,11 +25,11 @@ class ImmediateModel:
         return Completion(outcome=CompletionOutcome.OK, model="brief", step=DONE)
 
 
-def router(harness: BotHarness) -> ConversationRouter:
+def build_router(harness: BotHarness) -> ConversationRouter:
     return ConversationRouter(harness.bot.engine.database, harness.bot.threads)
 
 
-def new_thread(harness: BotHarness, text: str) -> NewThread:
+def build_new_thread(harness: BotHarness, text: str) -> NewThread:
     alice, address = person_address("alice"), Address("terminal:alice")
     message = IncomingMessage(
         text=text, by=alice, source=address, provenance=Provenance.VERIFIED_PERSON, at=harness.clock.now()
@@ -37,51 +37,52 @@ def new_thread(harness: BotHarness, text: str) -> NewThread:
     return NewThread(message=message, requester=alice, origin=address)
 
 
-async def post(harness: BotHarness, text: str, *conversation_keys: str, key: str | None = None) -> str:
-    claim = IdempotencyClaim("slack", (key or f"event:{text}",))
-    commit = await router(harness).post(conversation_keys, new_thread(harness, text), claim)
+async def post(harness: BotHarness, text: str, *conversation_keys: str, event_id: str | None = None) -> str:
+    """Post a message of Alice to a conversation and return the id of its thread."""
+    claim = IdempotencyClaim("slack", (event_id or f"event:{text}",))
+    commit = await build_router(harness).post(conversation_keys, build_new_thread(harness, text), claim)
     return commit.duplicate_of.thread_id if commit.duplicate_of else commit.after.thread_id
 
 
 async def test_first_message_opens_a_thread_and_the_next_joins_it(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE, DONE)) as harness:
-        thread = await post(harness, "hello", ROOT, ALIAS)
-        await harness.wait_until_settled(thread)
-        assert await post(harness, "are you there", ROOT) == thread
-        await harness.wait_until_settled(thread)
-        assert await router(harness).find_thread("slack", [ALIAS]) == thread
-        assert (await harness.event_types(thread)).count("MessageReceived") == 2
+        thread_id = await post(harness, "hello", ROOT_KEY, ALIAS_KEY)
+        await harness.wait_until_settled(thread_id)
+        assert await post(harness, "are you there", ROOT_KEY) == thread_id
+        await harness.wait_until_settled(thread_id)
+        assert await build_router(harness).find_thread("slack", [ALIAS_KEY]) == thread_id
+        assert (await harness.event_types(thread_id)).count("MessageReceived") == 2
 
 
 async def test_other_conversations_and_channels_have_their_own_threads(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE, DONE)) as harness:
-        first, second = await post(harness, "hello", ROOT), await post(harness, "hi", OTHER_ROOT)
-        assert first != second
-        assert await router(harness).find_thread("email", [ROOT]) is None
-        await harness.wait_until_settled(first)
-        await harness.wait_until_settled(second)
+        first_id, second_id = await post(harness, "hello", ROOT_KEY), await post(harness, "hi", OTHER_ROOT_KEY)
+        assert first_id != second_id
+        assert await build_router(harness).find_thread("email", [ROOT_KEY]) is None
+        await harness.wait_until_settled(first_id)
+        await harness.wait_until_settled(second_id)
 
 
 async def test_duplicate_message_is_recorded_once(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
-        thread = await post(harness, "hello", ROOT, key="event:1")
-        assert await post(harness, "hello", ROOT, key="event:1") == thread
-        await harness.wait_until_settled(thread)
-        assert (await harness.event_types(thread)).count("MessageReceived") == 1
+        thread_id = await post(harness, "hello", ROOT_KEY, event_id="event:1")
+        assert await post(harness, "hello", ROOT_KEY, event_id="event:1") == thread_id
+        await harness.wait_until_settled(thread_id)
+        assert (await harness.event_types(thread_id)).count("MessageReceived") == 1
 
 
 async def test_concurrent_first_messages_open_one_thread(database: Database, running_bot) -> None:
     async with running_bot(database, ImmediateModel()) as harness:
         texts = [f"word {number}" for number in range(5)]
-        threads = set(await asyncio.gather(*(post(harness, text, ROOT) for text in texts)))
-        assert len(threads) == 1
-        await harness.wait_until_settled(*threads)
-        assert (await harness.event_types(*threads)).count("MessageReceived") == 5
+        thread_ids = set(await asyncio.gather(*(post(harness, text, ROOT_KEY) for text in texts)))
+        assert len(thread_ids) == 1
+        await harness.wait_until_settled(*thread_ids)
+        assert (await harness.event_types(*thread_ids)).count("MessageReceived") == 5
 
 
 async def test_link_survives_a_cleared_cache(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
-        thread = await post(harness, "hello", ROOT)
-        await harness.wait_until_settled(thread)
+        thread_id = await post(harness, "hello", ROOT_KEY)
+        await harness.wait_until_settled(thread_id)
         harness.bot.engine.store.clear_cache()
-        assert await router(harness).find_thread("slack", [ROOT]) == thread
+        assert await build_router(harness).find_thread("slack", [ROOT_KEY]) == thread_id

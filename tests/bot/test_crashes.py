@@ -24,37 +24,37 @@ DONE = DoneForNow(message="Done.")
 
 
 class CrashingTools(RecordingTools):
-    """Tools whose first run never returns; it has had its effect or not."""
+    """Tools whose first run never returns, with or without its effect."""
 
-    def __init__(self, *, happened: bool) -> None:
+    def __init__(self, *, has_effect: bool) -> None:
         super().__init__()
-        self.started, self.released = threading.Event(), threading.Event()
-        self._happened, self._first = happened, True
+        self.run_started, self.may_return = threading.Event(), threading.Event()
+        self._has_effect, self._is_first_run = has_effect, True
 
     def run(self, key: str, action: str):
-        if not self._first:
+        if not self._is_first_run:
             return super().run(key, action)
-        self._first = False
-        if self._happened:
+        self._is_first_run = False
+        if self._has_effect:
             self.runs.append((key, action))
-        self.started.set()
-        self.released.wait(30)
+        self.run_started.set()
+        self.may_return.wait(30)
         raise ToolError("raised after the crash")
 
 
-async def crash(
-    running_bot, database_url: str, intent: str, *, happened: bool, cancelled: bool = False
+async def crash_during_tool(
+    running_bot, database_url: str, intent: str, *, has_effect: bool, is_cancelled: bool = False
 ) -> tuple[str, CrashingTools]:
     """Run a thread until its tool is running, then crash the worker. Optionally cancel the thread afterwards."""
-    tools = CrashingTools(happened=happened)
+    tools = CrashingTools(has_effect=has_effect)
     database = Database.open(database_url)
     async with running_bot(database, ScriptedModel({"intent": intent}), recording_tools=tools) as harness:
         thread = await harness.post_message("go")
-        await asyncio.to_thread(tools.started.wait, 20)
+        await asyncio.to_thread(tools.run_started.wait, 20)
         await harness.crash()
-        tools.released.set()
+        tools.may_return.set()
         assert (await harness.event_types(thread))[-1] == "ToolStarted"
-        if cancelled:
+        if is_cancelled:
             await harness.bot.thread_control.cancel(thread, person_address("bob"))
     return thread, tools
 
@@ -63,18 +63,18 @@ def used_keys(tools: RecordingTools) -> set[str]:
     return {key for key, _ in tools.runs}
 
 
-@pytest.mark.parametrize("happened", [True, False])
-async def test_read_is_repeated_after_a_crash(database_url: str, happened, running_bot) -> None:
-    thread, tools = await crash(running_bot, database_url, "look", happened=happened)
+@pytest.mark.parametrize("has_effect", [True, False])
+async def test_read_is_repeated_after_a_crash(database_url: str, has_effect, running_bot) -> None:
+    thread, tools = await crash_during_tool(running_bot, database_url, "look", has_effect=has_effect)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), recording_tools=tools, run="b") as harness:
         await harness.wait_until_settled(thread)
-        assert len(tools.runs) == 1 + happened
+        assert len(tools.runs) == 1 + has_effect
         await harness.check_replay(thread)
 
 
-@pytest.mark.parametrize("happened", [True, False])
-async def test_verifiable_call_is_checked_after_a_crash(database_url: str, happened, running_bot) -> None:
-    thread, tools = await crash(running_bot, database_url, "move", happened=happened)
+@pytest.mark.parametrize("has_effect", [True, False])
+async def test_verifiable_call_is_checked_after_a_crash(database_url: str, has_effect, running_bot) -> None:
+    thread, tools = await crash_during_tool(running_bot, database_url, "move", has_effect=has_effect)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), recording_tools=tools, run="b") as harness:
         await harness.wait_until_settled(thread)
         assert len(tools.runs) == 1
@@ -84,8 +84,8 @@ async def test_verifiable_call_is_checked_after_a_crash(database_url: str, happe
 @pytest.mark.parametrize(
     ("answer", "runs"), [("ran", 1), ("did not run", 1), ("run again", 2)], ids=["ran", "did-not-run", "run-again"]
 )
-async def test_once_call_is_repeated_only_if_a_person_says_so(database_url: str, answer, runs, running_bot) -> None:
-    thread, tools = await crash(running_bot, database_url, "pay", happened=True)
+async def test_once_call_is_repeated_only_if_a_person_decides_so(database_url: str, answer, runs, running_bot) -> None:
+    thread, tools = await crash_during_tool(running_bot, database_url, "pay", has_effect=True)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), recording_tools=tools, run="b") as harness:
         request = await harness.wait_for_request(thread)
         assert request.choices == ("ran", "did not run", "run again")
@@ -120,8 +120,8 @@ async def test_accepted_message_is_processed_after_a_restart(database_url: str, 
 async def test_unsent_card_is_sent_after_a_restart(database_url: str, running_bot) -> None:
     unavailable, available = RecordingChannel("terminal"), RecordingChannel("terminal")
     unavailable.planned_errors = [Unavailable("away")]
-    ship = ScriptedModel({"intent": "ship", "tag": "v1"})
-    async with running_bot(Database.open(database_url), ship, channels={"terminal": unavailable}) as harness:
+    model = ScriptedModel({"intent": "ship", "tag": "v1"})
+    async with running_bot(Database.open(database_url), model, channels={"terminal": unavailable}) as harness:
         thread = await harness.post_message("ship v1")
         await harness.wait_until(thread, lambda s: s.open_request)
     async with running_bot(
@@ -200,7 +200,7 @@ async def test_idempotent_call_with_unknown_outcome_opens_a_request(database: Da
 
 
 async def test_repeating_a_call_needs_the_role_of_its_approval(database_url: str, running_bot) -> None:
-    tools = CrashingTools(happened=True)
+    tools = CrashingTools(has_effect=True)
     pay = {"intent": "pay"}
     rules = (Rule(name="money", tool="pay", ask=ApprovalTerms(roles=("release",))),)
     async with running_bot(
@@ -208,9 +208,9 @@ async def test_repeating_a_call_needs_the_role_of_its_approval(database_url: str
     ) as harness:
         thread = await harness.post_message("pay")
         await harness.answer_request(await harness.wait_for_request(thread), "approve")
-        await asyncio.to_thread(tools.started.wait, 20)
+        await asyncio.to_thread(tools.run_started.wait, 20)
         await harness.crash()
-        tools.released.set()
+        tools.may_return.set()
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), recording_tools=tools, run="b", rules=rules
     ) as harness:
@@ -224,7 +224,7 @@ async def test_repeating_a_call_needs_the_role_of_its_approval(database_url: str
 
 
 async def test_cancelled_thread_does_not_repeat_a_call_after_a_crash(database_url: str, running_bot) -> None:
-    thread, tools = await crash(running_bot, database_url, "look", happened=False, cancelled=True)
+    thread, tools = await crash_during_tool(running_bot, database_url, "look", has_effect=False, is_cancelled=True)
     async with running_bot(Database.open(database_url), ScriptedModel(), recording_tools=tools, run="b") as harness:
         await harness.wait_until(thread, lambda s: s.current_call is None)
         assert tools.runs == []
@@ -232,7 +232,7 @@ async def test_cancelled_thread_does_not_repeat_a_call_after_a_crash(database_ur
 
 
 async def test_cancelled_thread_reports_a_call_with_unknown_outcome(database_url: str, running_bot) -> None:
-    thread, tools = await crash(running_bot, database_url, "pay", happened=True, cancelled=True)
+    thread, tools = await crash_during_tool(running_bot, database_url, "pay", has_effect=True, is_cancelled=True)
     async with running_bot(Database.open(database_url), ScriptedModel(), recording_tools=tools, run="b") as harness:
         await harness.wait_until(thread, lambda s: s.history[-1].type == "ReplyChosen" and not s.pending_messages)
         [reply] = [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"]
@@ -245,14 +245,14 @@ async def test_cancelled_thread_reports_a_call_with_unknown_outcome(database_url
 
 
 async def test_changed_rules_apply_before_a_call_is_repeated(database_url: str, running_bot) -> None:
-    tools = CrashingTools(happened=False)
+    tools = CrashingTools(has_effect=False)
     ship = {"intent": "ship", "tag": "v1"}
     async with running_bot(Database.open(database_url), ScriptedModel(ship), recording_tools=tools) as harness:
         thread = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread), "approve")
-        await asyncio.to_thread(tools.started.wait, 20)
+        await asyncio.to_thread(tools.run_started.wait, 20)
         await harness.crash()
-        tools.released.set()
+        tools.may_return.set()
     deny_rules = (Rule(name="freeze", tool="ship", deny="nothing ships today"),)
     async with running_bot(
         Database.open(database_url), ScriptedModel(), recording_tools=tools, run="b", rules=deny_rules

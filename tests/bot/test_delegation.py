@@ -29,9 +29,9 @@ from tests.harness import bot as bot_harness
 from tests.harness.bot import BotHarness, RecordingChannel
 from tests.harness.tools import RecordingTools
 
-ASK = AskAgent(agent="helper", message="ship v1")
+ASK_HELPER = AskAgent(agent="helper", message="ship v1")
 SHIP = {"intent": "ship", "tag": "v1"}
-SHIPPED, FINAL_REPLY = DoneForNow(message="v1 is shipped."), DoneForNow(message="The helper says it is done.")
+HELPER_REPLY, FINAL_REPLY = DoneForNow(message="v1 is shipped."), DoneForNow(message="The helper says it is done.")
 MAIN_AGENT_COMMANDS = """
 [[commands]]
 say = ["have {tag} shipped"]
@@ -63,28 +63,28 @@ ALL_EVENTS = [*DELEGATION_EVENTS, *PREFETCH_EVENTS, *APPROVAL_EVENTS, *TOOL_EVEN
 @pytest.fixture
 def run_bot_with_delegation(running_bot):
     """Start a bot whose main agent delegates to the helper, which prefetches `look`."""
-    return partial(run_bot_with_front_agent, running_bot)
+    return partial(run_bot_with_main_agent, running_bot)
 
 
-def run_bot_with_front_agent(running_bot, database: Database, model: Model, **settings: object):
+def run_bot_with_main_agent(running_bot, database: Database, model: Model, **settings: object):
     commands = Commands.parse(HELPER_COMMANDS)
     return running_bot(database, model, main_agent=MAIN_AGENT, prefetch=("look",), commands=commands, **settings)
 
 
-async def side_effects(harness: BotHarness) -> list[str]:
+async def list_side_effects(harness: BotHarness) -> list[str]:
     return [action for _, action in harness.recording_tools.runs if action != "look"]
 
 
 async def test_delegate_asks_for_approval_and_delegator_replies(database: Database, run_bot_with_delegation) -> None:
-    model, terminal = ScriptedModel(ASK, SHIP, SHIPPED, FINAL_REPLY), RecordingChannel("terminal")
+    model, terminal = ScriptedModel(ASK_HELPER, SHIP, HELPER_REPLY, FINAL_REPLY), RecordingChannel("terminal")
     async with run_bot_with_delegation(database, model, channels={"terminal": terminal}) as harness:
         thread = await harness.post_message("please have v1 shipped")
         request = await harness.wait_for_request(thread)
         assert (request.agent, request.tool, request.requester) == ("helper", "ship", "person:alice")
-        assert await side_effects(harness) == []
+        assert await list_side_effects(harness) == []
         await harness.answer_request(request, "approve")
         state = await harness.wait_until_settled(thread)
-        assert (state.agent, state.active_agent, await side_effects(harness)) == ("desk", "desk", ["ship v1"])
+        assert (state.agent, state.active_agent, await list_side_effects(harness)) == ("desk", "desk", ["ship v1"])
         assert sorted(await harness.event_types(thread)) == sorted(ALL_EVENTS)
         sent_card, updated_card, reply = [(to, message.text) for to, message, _ in terminal.sent]
         assert sent_card[0] == updated_card[0] == reply[0] == "terminal:alice"
@@ -93,7 +93,7 @@ async def test_delegate_asks_for_approval_and_delegator_replies(database: Databa
 
 
 async def test_each_agent_gets_its_own_prompt(database: Database, run_bot_with_delegation) -> None:
-    model = ScriptedModel(ASK, SHIP, SHIPPED, FINAL_REPLY)
+    model = ScriptedModel(ASK_HELPER, SHIP, HELPER_REPLY, FINAL_REPLY)
     async with run_bot_with_delegation(database, model) as harness:
         thread = await harness.post_message("please have v1 shipped")
         await harness.answer_request(await harness.wait_for_request(thread), "approve")
@@ -110,7 +110,7 @@ async def test_each_agent_gets_its_own_prompt(database: Database, run_bot_with_d
 # Restarts
 
 
-EACH_DATABASE = pytest.mark.parametrize("set_up", ["sqlite", "postgresql"], indirect=True)
+on_each_database = pytest.mark.parametrize("set_up", ["sqlite", "postgresql"], indirect=True)
 """Setups with an embedded worker. A queue worker cannot stop after its first commit; tests/crashes kills it there."""
 
 
@@ -127,7 +127,7 @@ class RestartingThread:
         """Start a bot whose worker stops after its first commit."""
         self.processes += 1
         run = f"r{self.processes}x"
-        bot_context = run_bot_with_front_agent(
+        bot_context = run_bot_with_main_agent(
             bot_harness.running_bot,
             Database.open(self._url),
             self._model,
@@ -168,22 +168,22 @@ async def run_story(restarting_thread: RestartingThread, text: str) -> ThreadSta
     return await restarting_thread.run_until_waiting(thread)
 
 
-async def reply_texts(url: str, thread: str) -> list[str]:
+async def load_reply_texts(url: str, thread: str) -> list[str]:
     async with bot_harness.running_bot(Database.open(url), CommandModel(), main_agent=MAIN_AGENT, run="z") as harness:
         await harness.check_replay(thread)
         return [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"]
 
 
-@EACH_DATABASE
+@on_each_database
 async def test_delegation_by_commands_survives_a_restart_after_each_step(database_url: str) -> None:
     restarting_thread = RestartingThread(database_url, CommandModel())
     final_state = await run_story(restarting_thread, "have v1 shipped")
     assert [action for _, action in restarting_thread.recording_tools.runs] == ["look", "ship v1"]
-    assert await reply_texts(database_url, final_state.thread_id) == ["did ship v1"]
+    assert await load_reply_texts(database_url, final_state.thread_id) == ["did ship v1"]
     assert restarting_thread.processes >= 9
 
 
-@EACH_DATABASE
+@on_each_database
 async def test_delegation_by_model_survives_a_restart_after_each_step(database_url: str) -> None:
     async with FakeOpenAI.running() as fake:
         model = OpenAIModel(fake.key, fake.base_url, fake.model)
@@ -195,7 +195,7 @@ async def test_delegation_by_model_survives_a_restart_after_each_step(database_u
         final_state = await run_story(restarting_thread, "could v1 go out today?")
         await model.close()
         assert [action for _, action in restarting_thread.recording_tools.runs] == ["look", "ship v1"]
-        assert await reply_texts(database_url, final_state.thread_id) == ["It is out."]
+        assert await load_reply_texts(database_url, final_state.thread_id) == ["It is out."]
         assert "get v1 out, would you</asked>" in fake.received[1].user
         assert ["ask_agent" in str(prompt.schema) for prompt in fake.received] == [True, False, False, True]
 
@@ -208,7 +208,7 @@ async def test_denial_goes_to_the_delegate_and_into_its_reply(database: Database
         thread = await harness.post_message("have v1 shipped")
         await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="not on Friday")
         state = await harness.wait_until_settled(thread)
-        assert await side_effects(harness) == []
+        assert await list_side_effects(harness) == []
         assert state.history[-1].text == "Not done: Bob denied it: not on Friday"
 
 
@@ -225,7 +225,7 @@ async def test_edited_call_runs_the_tool_of_the_delegate(database: Database, run
         )
         await harness.bot.approvals.answer(request.id, edit)
         await harness.wait_until_settled(thread)
-        assert await side_effects(harness) == ["ship v2"]
+        assert await list_side_effects(harness) == ["ship v2"]
 
 
 async def test_message_goes_to_the_active_agent_and_never_approves(database: Database, run_bot_with_delegation) -> None:
@@ -239,7 +239,7 @@ async def test_message_goes_to_the_active_agent_and_never_approves(database: Dat
         ).open_request
         assert second is not None
         assert (second.agent, second.arguments) == ("helper", {"tag": "v2"})
-        assert await side_effects(harness) == []
+        assert await list_side_effects(harness) == []
 
 
 async def test_resumed_thread_continues_with_the_same_agent(database: Database, run_bot_with_delegation) -> None:
@@ -248,14 +248,14 @@ async def test_resumed_thread_continues_with_the_same_agent(database: Database, 
         request = await harness.wait_for_request(thread)
         await harness.bot.thread_control.pause(thread, person_address("bob"))
         await harness.answer_request(request, "approve")
-        assert await side_effects(harness) == []
+        assert await list_side_effects(harness) == []
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
-        assert await side_effects(harness) == ["ship v1"]
+        assert await list_side_effects(harness) == ["ship v1"]
 
 
 async def test_message_to_a_finished_thread_goes_to_its_main_agent(database: Database, run_bot_with_delegation) -> None:
-    model = ScriptedModel(ASK, SHIPPED, FINAL_REPLY, DoneForNow(message="Welcome."))
+    model = ScriptedModel(ASK_HELPER, HELPER_REPLY, FINAL_REPLY, DoneForNow(message="Welcome."))
     async with run_bot_with_delegation(database, model) as harness:
         thread = await harness.post_message("please have v1 shipped")
         await harness.wait_until_settled(thread)
@@ -267,7 +267,7 @@ async def test_message_to_a_finished_thread_goes_to_its_main_agent(database: Dat
 async def test_three_failures_of_the_delegate_hand_over_to_a_person(database: Database, running_bot) -> None:
     recording_tools = RecordingTools()
     move = {"intent": "move"}
-    model = ScriptedModel(ASK, move, move, move, SHIPPED, FINAL_REPLY)
+    model = ScriptedModel(ASK_HELPER, move, move, move, HELPER_REPLY, FINAL_REPLY)
     async with running_bot(database, model, main_agent=MAIN_AGENT, recording_tools=recording_tools) as harness:
         recording_tools.planned_errors = [ToolError("stuck")] * 3
         thread = await harness.post_message("please have it moved")
@@ -278,7 +278,7 @@ async def test_three_failures_of_the_delegate_hand_over_to_a_person(database: Da
 
 
 async def test_delegate_shares_the_budget_of_the_thread(database: Database, running_bot) -> None:
-    model = ScriptedModel(ASK, {"intent": "look"})
+    model = ScriptedModel(ASK_HELPER, {"intent": "look"})
     main_agent = replace(MAIN_AGENT, budget=Budget(steps=2))
     async with running_bot(database, model, main_agent=main_agent) as harness:
         thread = await harness.post_message("please look around")
@@ -293,17 +293,17 @@ async def test_delegate_shares_the_budget_of_the_thread(database: Database, runn
 
 
 class HangingTools(RecordingTools):
-    """Tools that perform every action, but never report the first `move`."""
+    """Tools that perform every action, but never return from the first `move`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.started, self.released = threading.Event(), threading.Event()
+        self.move_started, self.may_return = threading.Event(), threading.Event()
 
     def run(self, key: str, action: str) -> ToolResult:
         result = super().run(key, action)
-        if action == "move" and not self.started.is_set():
-            self.started.set()
-            self.released.wait(30)
+        if action == "move" and not self.move_started.is_set():
+            self.move_started.set()
+            self.may_return.wait(30)
             raise ToolError("the process has ended, so no worker sees this")
         return result
 
@@ -311,15 +311,15 @@ class HangingTools(RecordingTools):
 async def crash_during_move(
     running_bot, database_url: str, recording_tools: HangingTools, *, is_cancelled: bool = False
 ) -> str:
-    """Return a thread whose worker crashed during the delegate's `move`, optionally cancelled by a person since."""
-    model = ScriptedModel(ASK, {"intent": "move"})
+    """Crash the worker of a thread during `move`, and cancel the thread if `is_cancelled`. Return its id."""
+    model = ScriptedModel(ASK_HELPER, {"intent": "move"})
     async with running_bot(
         Database.open(database_url), model, main_agent=MAIN_AGENT, recording_tools=recording_tools
     ) as harness:
         thread = await harness.post_message("please have it moved")
-        await asyncio.to_thread(recording_tools.started.wait, 20)
+        await asyncio.to_thread(recording_tools.move_started.wait, 20)
         await harness.crash()
-        recording_tools.released.set()
+        recording_tools.may_return.set()
         assert (await harness.event_types(thread))[-1] == "ToolStarted"
         if is_cancelled:
             await harness.bot.thread_control.cancel(thread, person_address("bob"))
@@ -329,7 +329,7 @@ async def crash_during_move(
 async def test_check_of_the_delegate_finds_the_result_after_a_crash(database_url: str, running_bot) -> None:
     recording_tools = HangingTools()
     thread = await crash_during_move(running_bot, database_url, recording_tools)
-    second_model = ScriptedModel(SHIPPED, FINAL_REPLY)
+    second_model = ScriptedModel(HELPER_REPLY, FINAL_REPLY)
     async with running_bot(
         Database.open(database_url), second_model, main_agent=MAIN_AGENT, recording_tools=recording_tools, run="b"
     ) as harness:

@@ -17,19 +17,19 @@ from bot.settings import load_settings
 
 def sequential_generator() -> Callable[[], str]:
     numbers = count(1)
-    return lambda: f"drawn-{next(numbers)}"
+    return lambda: f"generated-{next(numbers)}"
 
 
 def test_secret_is_generated_once_and_then_read(tmp_path: Path) -> None:
     generate = sequential_generator()
     first = load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", generate)
-    assert first == load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", generate) == SecretStr("drawn-1")
+    assert first == load_or_create_secret(tmp_path / "secret-key", "SECRET_KEY", generate) == SecretStr("generated-1")
 
 
 def test_secret_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     file = tmp_path / ".handrail" / "api-token"
     load_or_create_secret(file, "HANDRAIL_API_TOKENS", sequential_generator())
-    assert file.read_text() == "drawn-1\n"
+    assert file.read_text() == "generated-1\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in file.parent.iterdir()] == ["api-token"]
@@ -39,15 +39,17 @@ def test_concurrent_processes_agree_on_one_secret(tmp_path: Path) -> None:
     process_count = 8
     barrier, generate = Barrier(process_count, timeout=10), sequential_generator()
 
-    def generate_at_the_barrier() -> str:
+    def generate_after_all_have_started() -> str:
         barrier.wait()
         return generate()
 
-    def start(_: int) -> SecretStr:
-        return load_or_create_secret(tmp_path / ".handrail" / "secret-key", "SECRET_KEY", generate_at_the_barrier)
+    def load_secret(_: int) -> SecretStr:
+        return load_or_create_secret(
+            tmp_path / ".handrail" / "secret-key", "SECRET_KEY", generate_after_all_have_started
+        )
 
     with ThreadPoolExecutor(process_count) as executor:
-        assert len(set(executor.map(start, range(process_count)))) == 1
+        assert len(set(executor.map(load_secret, range(process_count)))) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
@@ -72,7 +74,7 @@ def test_configured_secret_has_precedence(tmp_path: Path) -> None:
 
 def test_generated_token_belongs_to_the_person_you(tmp_path: Path) -> None:
     (token,) = load_api_tokens(load_settings({}, env_file=None), data_dir=tmp_path, generate=sequential_generator())
-    assert (token.person, token.secret) == ("you", SecretStr("drawn-1"))
+    assert (token.person, token.secret) == ("you", SecretStr("generated-1"))
 
 
 def test_generated_secrets_are_long_and_unique(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.harness.bot import WAIT_TIMEOUT_SECONDS, running_bot
 
 @dataclass
 class ManualHeartbeat:
-    """A heartbeat thread without a running thread: the test sets the time and calls `tick`."""
+    """Factory of a heartbeat thread that is not started: the test sets the time and calls `tick`."""
 
     time: float = 0.0
     beats: int = 0
@@ -100,8 +100,10 @@ def test_lost_connection_is_replaced_at_the_next_heartbeat(postgres_url: str) ->
     heartbeat, engine = HeartbeatConnection.for_url(postgres_url), create_database_engine(postgres_url)
     heartbeat.record(process, (), utc_now())
     with engine.connect() as other:
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handrail heartbeat'"
-        other.execute(text(f"{end} AND datname = current_database()"))
+        terminate = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handrail heartbeat'"
+        )
+        other.execute(text(f"{terminate} AND datname = current_database()"))
     later = utc_now()
     for _ in range(2):
         try:

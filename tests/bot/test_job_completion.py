@@ -23,13 +23,13 @@ from tests.storage.test_event_store import opening_events
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 
 
-def commit(*more: ThreadCancelled) -> CommitResult:
-    events = (*opening_events(), *more)
+def build_commit(*more_events: ThreadCancelled) -> CommitResult:
+    events = (*opening_events(), *more_events)
     return CommitResult(ThreadState(), fold(ThreadState(), events), tuple(events))
 
 
-def final_commit() -> CommitResult:
-    return commit(ThreadCancelled(at=START_TIME, actor=person_address("alice"), reason="never mind"))
+def build_final_commit() -> CommitResult:
+    return build_commit(ThreadCancelled(at=START_TIME, actor=person_address("alice"), reason="never mind"))
 
 
 @pytest.fixture
@@ -38,40 +38,40 @@ def job() -> RunningJob:
 
 
 def test_final_commit_finishes_the_job(job: RunningJob) -> None:
-    completion, writes, last = JobCompletion(), WriteBatch(), final_commit()
+    completion, writes, final_commit = JobCompletion(), WriteBatch(), build_final_commit()
     with completion.track("thr_1", job):
-        completion.enqueue_and_finish(writes, last)
+        completion.enqueue_and_finish(writes, final_commit)
         assert [write.rows for write in writes.statements if write.statement is FINISH_STATEMENT] == [
             ({"job": 7, "attempts": 2},)
         ]
         assert not job.is_finished, "nothing is committed yet"
-        completion.on_commit(last)
+        completion.on_commit(final_commit)
     assert job.is_finished
 
 
 def test_commit_that_leaves_work_does_not_finish_the_job(job: RunningJob) -> None:
-    completion, writes, first = JobCompletion(), WriteBatch(), commit()
-    assert next_work(first.after)
+    completion, writes, first_commit = JobCompletion(), WriteBatch(), build_commit()
+    assert next_work(first_commit.after)
     with completion.track("thr_1", job):
-        completion.enqueue_and_finish(writes, first)
-        completion.on_commit(first)
+        completion.enqueue_and_finish(writes, first_commit)
+        completion.on_commit(first_commit)
     assert (writes.statements, job.is_finished) == ([], False)
 
 
 def test_commit_of_another_writer_does_not_finish_the_job(job: RunningJob) -> None:
-    completion, own_commit = JobCompletion(), final_commit()
+    completion, own_commit = JobCompletion(), build_final_commit()
     with completion.track("thr_1", job):
         completion.enqueue_and_finish(WriteBatch(), own_commit)
-        completion.on_commit(final_commit())
+        completion.on_commit(build_final_commit())
     assert not job.is_finished
 
 
 def test_commit_after_the_job_does_not_finish_it(job: RunningJob) -> None:
-    completion, writes, last = JobCompletion(), WriteBatch(), final_commit()
+    completion, writes, final_commit = JobCompletion(), WriteBatch(), build_final_commit()
     with completion.track("thr_1", job):
         pass
-    completion.enqueue_and_finish(writes, last)
-    completion.on_commit(last)
+    completion.enqueue_and_finish(writes, final_commit)
+    completion.on_commit(final_commit)
     assert (writes.statements, job.is_finished) == ([], False)
 
 

@@ -21,7 +21,7 @@ DONE = DoneForNow(message="Done.")
 
 
 @contextmanager
-def stalled_tool_threads(harness: BotHarness) -> Iterator[None]:
+def occupied_tool_threads(harness: BotHarness) -> Iterator[None]:
     """Occupy all tool threads, so that tools started within the block run only after it."""
     release = threading.Event()
     for _ in range(MAX_THREADS):
@@ -62,7 +62,7 @@ async def test_stalled_call_that_was_taken_over_does_not_run(postgres_url: str, 
     async with bot_harness.running_bot(
         Database.open(postgres_url), ScriptedModel({"intent": intent}), recording_tools=tools
     ) as stalled:
-        with stalled_tool_threads(stalled):
+        with occupied_tool_threads(stalled):
             thread = await stalled.post_message("go")
             await wait_until_started(stalled, thread)
             async with bot_harness.running_bot(
@@ -83,7 +83,7 @@ async def test_stalled_call_that_was_not_taken_over_runs(database: Database, run
     """A message that arrived in the meantime makes no difference."""
     tools = RecordingTools()
     async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), recording_tools=tools) as harness:
-        with stalled_tool_threads(harness):
+        with occupied_tool_threads(harness):
             thread = await harness.post_message("pay")
             await wait_until_started(harness, thread)
             await harness.post_message("thank you", thread_id=thread)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bot.log import FIELDS, LogEvent, configure_logging, log
 
 CANARY = "c4n4ry"
-untyped: Any = log  # without types, to test calls that mypy refuses
+untyped_log: Any = log  # without types, to test calls that mypy refuses
 
 
 class Terminal(StringIO):
@@ -51,7 +51,7 @@ def parse_only_line(lines: StringIO) -> dict[str, Any]:
     return fields
 
 
-def without_time(lines: StringIO) -> dict[str, Any]:
+def parse_line_without_time(lines: StringIO) -> dict[str, Any]:
     return {name: value for name, value in parse_only_line(lines).items() if name != "at"}
 
 
@@ -75,14 +75,14 @@ def test_line_has_time_level_action_and_fields(lines: StringIO) -> None:
 @pytest.mark.parametrize("field", ["text", "body", "token", "signature", "message", "arguments", "headers", "event"])
 def test_refuses_undeclared_field_without_showing_its_value(lines: StringIO, field: str) -> None:
     with pytest.raises(TypeError, match=field) as raised:
-        untyped(LogEvent.TOOL_FAILED, **{field: CANARY})
+        untyped_log(LogEvent.TOOL_FAILED, **{field: CANARY})
     assert CANARY not in str(raised.value)
     assert lines.getvalue() == ""
 
 
 def test_refuses_undeclared_action(lines: StringIO) -> None:
     with pytest.raises(TypeError):
-        untyped("tool_failed")
+        untyped_log("tool_failed")
     assert lines.getvalue() == ""
 
 
@@ -90,7 +90,7 @@ def test_refuses_undeclared_action(lines: StringIO) -> None:
 @pytest.mark.parametrize("field", sorted(FIELDS - {"error"}))
 def test_refuses_values_other_than_texts_and_numbers(lines: StringIO, field: str, value: object) -> None:
     with pytest.raises(TypeError, match=field):
-        untyped(LogEvent.TOOL_FAILED, **{field: value})
+        untyped_log(LogEvent.TOOL_FAILED, **{field: value})
     assert lines.getvalue() == ""
 
 
@@ -99,7 +99,7 @@ def test_logs_only_class_and_location_of_an_error(lines: StringIO) -> None:
         fail()
     except ValueError as error:
         log(LogEvent.TOOL_FAILED, level="error", error=error)
-    fields = without_time(lines)
+    fields = parse_line_without_time(lines)
     assert fields.pop("where").startswith("bot/test_log.py:")
     assert fields == {"level": "error", "action": "tool_failed", "error": "ValueError"}
 
@@ -154,7 +154,7 @@ def test_library_warning_is_logged_without_arguments(lines: StringIO) -> None:
     library = logging.getLogger("uvicorn.error")
     library.info("%s", CANARY)
     library.warning("Invalid request from %s\n%s", CANARY, CANARY)
-    assert without_time(lines) == {
+    assert parse_line_without_time(lines) == {
         "level": "warning",
         "action": "library_warned",
         "logger": "uvicorn.error",

@@ -117,7 +117,7 @@ async def test_each_background_loop_of_a_bot_continues_after_an_exception(
         tasks = {task.get_name(): task for task in asyncio.all_tasks() if task.get_name() in supervisor.running_loops}
         assert set(tasks) == expected
         for name, task in tasks.items():
-            await advance_until(partial(try_to_fail, failing_task(task), Bug()), harness.clock)
+            await advance_until(partial(try_to_fail, find_inner_task(task), Bug()), harness.clock)
             await advance_until(
                 lambda name=name: supervisor.failure_counts[name] and name in supervisor.running_loops, harness.clock
             )
@@ -126,23 +126,23 @@ async def test_each_background_loop_of_a_bot_continues_after_an_exception(
         assert not any(task.done() for task in tasks.values())
 
 
-def failing_task(task: asyncio.Task[None]) -> asyncio.Task[None]:
+def find_inner_task(task: asyncio.Task[None]) -> asyncio.Task[None]:
     """Return the task in which a failure of this loop begins: Procrastinate shields its own from cancellation."""
-    return next((frame.f_locals["loop_task"] for frame in frames(task) if "loop_task" in frame.f_locals), task)
+    return next((frame.f_locals["loop_task"] for frame in iter_frames(task) if "loop_task" in frame.f_locals), task)
 
 
 def is_waiting(task: asyncio.Task[None]) -> bool:
     """Return whether the task waits for a future outside psycopg, where a failure would break the connection pool."""
     waiter = task._fut_waiter  # type: ignore[attr-defined]  # the future that the task awaits
-    return waiter is not None and not waiter.done() and not any("psycopg" in file for file in source_files(task))
+    return waiter is not None and not waiter.done() and not any("psycopg" in file for file in iter_source_files(task))
 
 
-def source_files(task: asyncio.Task[None]) -> Iterator[str]:
+def iter_source_files(task: asyncio.Task[None]) -> Iterator[str]:
     """Yield the file of each active call in the task."""
-    return (frame.f_code.co_filename for frame in frames(task))
+    return (frame.f_code.co_filename for frame in iter_frames(task))
 
 
-def frames(task: asyncio.Task[None]) -> Iterator[FrameType]:
+def iter_frames(task: asyncio.Task[None]) -> Iterator[FrameType]:
     """Yield the frame of each active call in the task, the outermost first."""
     awaitable: Any = task.get_coro()
     while awaitable is not None:

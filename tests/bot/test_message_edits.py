@@ -41,7 +41,7 @@ async def test_edit_while_a_request_is_open_opens_another_request(database: Data
         assert state.open_request.arguments == {"tag": "v2"}
         await harness.answer_request(await harness.wait_for_request(thread), "approve")
         await harness.wait_until_settled(thread)
-        assert [what for _, what in harness.recording_tools.runs] == ["ship v2"]
+        assert [action for _, action in harness.recording_tools.runs] == ["ship v2"]
         await harness.check_replay(thread)
 
 

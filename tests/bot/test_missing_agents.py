@@ -21,19 +21,21 @@ from tests.harness.tools import RecordingTools, build_tools
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 
 
-def oncall_agent(recording_tools: RecordingTools | None = None, **settings: Any) -> Agent:
-    """Return the agent that exists before and after, and not in between."""
+def build_oncall_agent(recording_tools: RecordingTools | None = None, **settings: Any) -> Agent:
+    """Return the agent that is missing from some processes of a test."""
     tools = build_tools(recording_tools or RecordingTools())
     return Agent(name="oncall", purpose="helps", instructions="Help.", **{"tools": tools, **settings})
 
 
-def log_lines(caplog: pytest.LogCaptureFixture, action: str) -> list[Any]:
+def list_log_lines(caplog: pytest.LogCaptureFixture, action: str) -> list[Any]:
     messages = (record.msg for record in caplog.records if record.name == "handrail")
     return [line for line in messages if isinstance(line, dict) and line["event"] == action]
 
 
 async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: str, running_bot, caplog) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent()) as harness:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent()
+    ) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_until_settled(thread)
     with caplog.at_level(logging.INFO, "handrail"):
@@ -50,10 +52,10 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
             await harness.bot.thread_control.resume(thread, person_address("bob"))
             await harness.wait_until_settled(thread, "paused")
             await harness.check_replay(thread)
-    missing = [(line["thread_id"], line["agent"]) for line in log_lines(caplog, "agent_missing")]
-    assert (missing, log_lines(caplog, "wakeup_failed")) == ([(thread, "oncall")] * 2, [])
+    missing = [(line["thread_id"], line["agent"]) for line in list_log_lines(caplog, "agent_missing")]
+    assert (missing, list_log_lines(caplog, "wakeup_failed")) == ([(thread, "oncall")] * 2, [])
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(), run="c"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(), run="c"
     ) as harness:
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
@@ -63,7 +65,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
 async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_url: str, running_bot) -> None:
     recording_tools = RecordingTools()
     async with running_bot(
-        Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall_agent(recording_tools)
+        Database.open(database_url), ScriptedModel(SHIP), main_agent=build_oncall_agent(recording_tools)
     ) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
@@ -72,33 +74,35 @@ async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_ur
         await harness.wait_until_settled(thread, "paused")
     assert recording_tools.runs == []
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(recording_tools), run="c"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(recording_tools), run="c"
     ) as harness:
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
     assert [action for _, action in recording_tools.runs] == ["ship v1"]
 
 
-async def started_call(running_bot, database_url: str, *, is_cancelled: bool = False) -> tuple[str, CrashingTools]:
-    """Return a thread whose process ended in the middle of a call, perhaps cancelled since."""
-    recording_tools = CrashingTools(happened=True)
+async def crash_during_call(running_bot, database_url: str, *, is_cancelled: bool = False) -> tuple[str, CrashingTools]:
+    """Crash the worker of a thread during a call, and cancel the thread if `is_cancelled`. Return its id and tools."""
+    recording_tools = CrashingTools(has_effect=True)
     model = ScriptedModel({"intent": "move"})
-    async with running_bot(Database.open(database_url), model, main_agent=oncall_agent(recording_tools)) as harness:
+    async with running_bot(
+        Database.open(database_url), model, main_agent=build_oncall_agent(recording_tools)
+    ) as harness:
         thread = await harness.post_message("move")
-        await asyncio.to_thread(recording_tools.started.wait, 20)
+        await asyncio.to_thread(recording_tools.run_started.wait, 20)
         await harness.crash()
-        recording_tools.released.set()
+        recording_tools.may_return.set()
         if is_cancelled:
             await harness.bot.thread_control.cancel(thread, person_address("bob"))
     return thread, recording_tools
 
 
 async def test_started_call_of_a_missing_agent_is_checked_later(database_url: str, running_bot) -> None:
-    thread, recording_tools = await started_call(running_bot, database_url)
+    thread, recording_tools = await crash_during_call(running_bot, database_url)
     async with running_bot(Database.open(database_url), run="b") as harness:
         await harness.wait_until_settled(thread, "paused")
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(recording_tools), run="c"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(recording_tools), run="c"
     ) as harness:
         await harness.bot.thread_control.resume(thread, person_address("bob"))
         await harness.wait_until_settled(thread)
@@ -107,7 +111,7 @@ async def test_started_call_of_a_missing_agent_is_checked_later(database_url: st
 
 
 async def test_cancelled_thread_of_a_missing_agent_ends(database_url: str, running_bot) -> None:
-    thread, _ = await started_call(running_bot, database_url, is_cancelled=True)
+    thread, _ = await crash_during_call(running_bot, database_url, is_cancelled=True)
     async with running_bot(Database.open(database_url), run="b") as harness:
         await harness.wait_until(
             thread, lambda s: s.current_call is not None and s.current_call.phase == "awaiting_approval"
@@ -118,7 +122,7 @@ async def test_cancelled_thread_of_a_missing_agent_ends(database_url: str, runni
 async def test_missing_delegate_pauses_the_thread(database_url: str, running_bot) -> None:
     main_agent = Agent(name="boss", purpose="asks", instructions="Ask.", tools=())
     full_roster = Roster(
-        {"boss": replace(main_agent, asks=("oncall",)), "oncall": oncall_agent()}, Policy(people=PEOPLE)
+        {"boss": replace(main_agent, asks=("oncall",)), "oncall": build_oncall_agent()}, Policy(people=PEOPLE)
     )
     model = ScriptedModel(AskAgent(agent="oncall", message="look"), SHIP)
     async with running_bot(Database.open(database_url), model, roster=full_roster) as harness:
@@ -133,35 +137,37 @@ async def test_missing_delegate_pauses_the_thread(database_url: str, running_bot
 async def test_removed_tool_of_an_approved_call_is_an_error_for_the_agent(
     database_url: str, running_bot, caplog
 ) -> None:
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP), main_agent=oncall_agent()) as harness:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(SHIP), main_agent=build_oncall_agent()
+    ) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
     with caplog.at_level(logging.INFO, "handrail"):
         async with running_bot(
-            Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(tools=()), run="b"
+            Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(tools=()), run="b"
         ) as harness:
             await harness.answer_request(request, "approve")
             await harness.wait_until_settled(thread)
-            failed = [event for event in await harness.events(thread) if event.type == "ToolFailed"]
-            assert [event.error for event in failed] == [
+            failures = [event for event in await harness.events(thread) if event.type == "ToolFailed"]
+            assert [event.error for event in failures] == [
                 "the tool ship no longer exists, so the call did not run; use another tool, or tell the requester"
             ]
-    assert [line["tool"] for line in log_lines(caplog, "tool_missing")] == ["ship"]
+    assert [line["tool"] for line in list_log_lines(caplog, "tool_missing")] == ["ship"]
 
 
-async def test_removed_tool_of_a_started_call_is_asked_about(database_url: str, running_bot, caplog) -> None:
-    thread, _ = await started_call(running_bot, database_url)
-    async with running_bot(Database.open(database_url), main_agent=oncall_agent(tools=()), run="b") as harness:
+async def test_removed_tool_of_a_started_call_opens_a_question(database_url: str, running_bot, caplog) -> None:
+    thread, _ = await crash_during_call(running_bot, database_url)
+    async with running_bot(Database.open(database_url), main_agent=build_oncall_agent(tools=()), run="b") as harness:
         request = await harness.wait_for_request(thread)
         assert "I cannot tell whether it ran" in (request.question or "")
 
 
 async def test_removed_prefetch_tool_does_not_block_its_thread(database_url: str, running_bot) -> None:
-    async with running_bot(Database.open(database_url), main_agent=oncall_agent(prefetch=("look",))) as harness:
+    async with running_bot(Database.open(database_url), main_agent=build_oncall_agent(prefetch=("look",))) as harness:
         await harness.crash()
         thread = await harness.post_message("hello")
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=oncall_agent(tools=()), run="b"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(tools=()), run="b"
     ) as harness:
         await harness.wait_until_settled(thread)
         assert "ToolStarted" not in await harness.event_types(thread)

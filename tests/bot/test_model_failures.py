@@ -14,7 +14,7 @@ from tests.fakes.scripted_model import ScriptedModel
 DONE = DoneForNow(message="Done.")
 
 
-def completion(outcome: CompletionOutcome, **fields) -> Completion:
+def build_completion(outcome: CompletionOutcome, **fields) -> Completion:
     return Completion(outcome=outcome, model="scripted", detail="step.tag: too odd", **fields)
 
 
@@ -22,7 +22,7 @@ def completion(outcome: CompletionOutcome, **fields) -> Completion:
 async def test_invalid_output_is_repaired_twice_then_a_person_is_asked(
     database: Database, outcome, running_bot
 ) -> None:
-    model = ScriptedModel(*[completion(outcome)] * 3, DONE)
+    model = ScriptedModel(*[build_completion(outcome)] * 3, DONE)
     async with running_bot(database, model) as harness:
         thread = await harness.post_message("hello")
         request = await harness.wait_for_request(thread)
@@ -35,7 +35,7 @@ async def test_invalid_output_is_repaired_twice_then_a_person_is_asked(
 
 @pytest.mark.parametrize("outcome", [o for o in CompletionOutcome if o.is_retryable])
 async def test_retryable_failure_is_retried_without_a_prompt_change(database: Database, outcome, running_bot) -> None:
-    model = ScriptedModel(completion(outcome, retry_after=42.0), DONE)
+    model = ScriptedModel(build_completion(outcome, retry_after=42.0), DONE)
     async with running_bot(database, model) as harness:
         thread = await harness.post_message("hello")
         state = await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")
@@ -47,7 +47,7 @@ async def test_retryable_failure_is_retried_without_a_prompt_change(database: Da
 
 
 async def test_rejected_api_key_pauses_the_thread_until_it_is_resumed(database: Database, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(completion(CompletionOutcome.AUTH_FAILED), DONE)) as harness:
+    async with running_bot(database, ScriptedModel(build_completion(CompletionOutcome.AUTH_FAILED), DONE)) as harness:
         thread = await harness.post_message("hello")
         state = await harness.wait_until_settled(thread, "paused")
         assert "OPENAI_API_KEY" in (state.paused or "")
@@ -60,28 +60,28 @@ async def test_rejected_api_key_pauses_the_thread_until_it_is_resumed(database: 
     "outcome", [CompletionOutcome.REFUSED, CompletionOutcome.FILTERED, CompletionOutcome.BAD_REQUEST]
 )
 async def test_refusal_of_the_model_opens_a_help_request(database: Database, outcome, running_bot) -> None:
-    async with running_bot(database, ScriptedModel(completion(outcome))) as harness:
+    async with running_bot(database, ScriptedModel(build_completion(outcome))) as harness:
         thread = await harness.post_message("hello")
         assert (await harness.wait_for_request(thread)).purpose == "handover"
 
 
 async def test_model_that_raises_is_retried_without_delaying_other_threads(database: Database, running_bot) -> None:
-    class FailsOnce:
+    class OnceFailingModel:
         def __init__(self) -> None:
-            self.raised = asyncio.Event()
+            self.has_raised = asyncio.Event()
 
         async def complete(self, model_request, on_partial=None):
-            if "boo" in model_request.prompt.user and not self.raised.is_set():
-                self.raised.set()
+            if "boo" in model_request.prompt.user and not self.has_raised.is_set():
+                self.has_raised.set()
                 raise RuntimeError("a bug")
             return Completion(outcome=CompletionOutcome.OK, model="fails-once", step=DONE)
 
-    model = FailsOnce()
+    model = OnceFailingModel()
     async with running_bot(database, model) as harness:
         first = await harness.post_message("boo")
         second = await harness.post_message("hello")
         await harness.wait_until(second, lambda s: s.lifecycle == "done")
-        await model.raised.wait()
+        await model.has_raised.wait()
         harness.clock.advance(seconds=1)
         await harness.wait_until_settled(first)
 
@@ -101,10 +101,10 @@ async def test_message_during_a_model_call_causes_another_call(database: Databas
 
 
 async def test_exhausted_budget_opens_a_request_to_extend_it(database: Database, running_bot) -> None:
-    look = Completion(
+    look_step = Completion(
         outcome=CompletionOutcome.OK, model="m", step={"intent": "call_tool", "tool": "look", "arguments": {}}
     )
-    model = ScriptedModel(look, look, DONE)
+    model = ScriptedModel(look_step, look_step, DONE)
     async with running_bot(database, model, budget=Budget(steps=2)) as harness:
         thread = await harness.post_message("look around")
         request = await harness.wait_for_request(thread)
@@ -119,13 +119,13 @@ async def test_exhausted_budget_opens_a_request_to_extend_it(database: Database,
 
 
 async def test_denied_budget_extension_fails_the_thread(database: Database, running_bot) -> None:
-    spent = Completion(
+    costly_step = Completion(
         outcome=CompletionOutcome.OK,
         model="m",
         step={"intent": "call_tool", "tool": "look", "arguments": {}},
         usage=Usage(input=900, output=200),
     )
-    async with running_bot(database, ScriptedModel(spent), budget=Budget(tokens=1000)) as harness:
+    async with running_bot(database, ScriptedModel(costly_step), budget=Budget(tokens=1000)) as harness:
         thread = await harness.post_message("look around")
         await harness.answer_request(await harness.wait_for_request(thread), "deny")
         await harness.wait_until_settled(thread, "failed")

@@ -5,11 +5,11 @@ import pytest
 from bot.environment.near_misses import find_near_misses
 from bot.settings import Settings
 
-KNOWN = Settings.from_variables({}).known_variables
+KNOWN_VARIABLES = Settings.from_variables({}).known_variables
 
 
-def warnings(*names: str) -> list[str]:
-    return [str(warning) for warning in find_near_misses(names, KNOWN, {}, ".env")]
+def list_warnings(*names: str) -> list[str]:
+    return [str(warning) for warning in find_near_misses(names, KNOWN_VARIABLES, {}, ".env")]
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ def warnings(*names: str) -> list[str]:
     ],
 )
 def test_warning_suggests_the_closest_name(name: str, closest: str) -> None:
-    assert warnings(name) == [f"{name}: is not a variable of Handrail and is ignored; did you mean {closest}?"]
+    assert list_warnings(name) == [f"{name}: is not a variable of Handrail and is ignored; did you mean {closest}?"]
 
 
 @pytest.mark.parametrize(
     "name", ["HOME", "PATH", "HOSTNAME", "TEST_DATABASE_URL", "NO_PROXY", "OPENAI_ORG_ID", "SMTP_HOST", "PWD", "TERM"]
 )
 def test_variables_of_other_programs_have_no_warning(name: str) -> None:
-    assert warnings(name) == []
+    assert list_warnings(name) == []
 
 
 def test_no_warning_if_the_right_name_is_set_too() -> None:
-    assert warnings("OPENAI_KEY", "OPENAI_API_KEY") == []
+    assert list_warnings("OPENAI_KEY", "OPENAI_API_KEY") == []
 
 
 def test_warning_about_the_file_has_its_line() -> None:
-    (warning,) = find_near_misses(["PROT"], KNOWN, {"PROT": 3}, ".env")
+    (warning,) = find_near_misses(["PROT"], KNOWN_VARIABLES, {"PROT": 3}, ".env")
     assert (warning.file, warning.line, warning.severity) == (".env", 3, "warning")

@@ -17,7 +17,7 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
 
 
-def with_terminal(channel: RecordingChannel):
+def channels_with_terminal(channel: RecordingChannel):
     return {**channels_by_scheme(), "terminal": channel}
 
 
@@ -25,7 +25,7 @@ async def test_unavailable_channel_is_retried_in_order(database: Database, runni
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
-    async with running_bot(database, model, channels=with_terminal(terminal)) as harness:
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread = await harness.post_message("a")
         await harness.wait_until(thread, lambda s: s.lifecycle == "done")
         await harness.post_message("b", thread_id=thread)
@@ -41,7 +41,7 @@ async def test_permanent_error_makes_a_message_undeliverable(database: Database,
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Permanent("there is no such terminal")]
     async with running_bot(
-        database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
         thread = await harness.post_message("a")
         await harness.wait_until_settled(thread)
@@ -53,7 +53,7 @@ async def test_message_survives_an_unexpected_error_of_its_channel(database: Dat
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [ZeroDivisionError()]
     async with running_bot(
-        database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
         thread = await harness.post_message("a")
         await harness.wait_for_error(terminal)
@@ -71,7 +71,7 @@ async def test_retry_after_an_uncertain_delivery_is_marked_as_maybe_sent(
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [error]
     async with running_bot(
-        database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
         thread = await harness.post_message("a")
         await harness.wait_for_error(terminal)
@@ -85,13 +85,13 @@ async def test_message_from_before_a_restart_is_marked_as_maybe_sent(database_ur
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=3600)]
     model = ScriptedModel(DoneForNow(message="one"))
-    async with running_bot(Database.open(database_url), model, channels=with_terminal(terminal)) as harness:
+    async with running_bot(Database.open(database_url), model, channels=channels_with_terminal(terminal)) as harness:
         thread = await harness.post_message("a")
         await harness.wait_for_error(terminal)
     clock = harness.clock
     clock.advance(hours=1)
     async with running_bot(
-        Database.open(database_url), channels=with_terminal(terminal), clock=clock, run="b"
+        Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, run="b"
     ) as harness:
         await harness.wait_until_settled(thread)
     assert terminal.maybe_sent_flags == [False, True]
@@ -101,7 +101,7 @@ async def test_misconfigured_channel_reports_its_error_and_is_retried(database: 
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [ConfigurationError("the token was revoked")]
     async with running_bot(
-        database, ScriptedModel(DoneForNow(message="one")), channels=with_terminal(terminal)
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
         thread = await harness.post_message("a")
         await harness.wait_for_error(terminal)
@@ -114,17 +114,17 @@ async def test_misconfigured_channel_reports_its_error_and_is_retried(database: 
 async def test_closed_card_replaces_the_open_one(database: Database, running_bot) -> None:
     terminal = RecordingChannel("terminal")
     model = ScriptedModel({"intent": "ship", "tag": "v1"}, DoneForNow(message="Done."))
-    async with running_bot(database, model, channels=with_terminal(terminal)) as harness:
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="not today")
         await harness.wait_until_settled(thread)
-        (_, opened, replaced_by_opened), (_, closed, replaced_by_closed), _ = sorted(
-            terminal.sent, key=lambda sent: sent[1].card is None
+        (_, open_message, replaced_by_open), (_, closed_message, replaced_by_closed), _ = sorted(
+            terminal.sent, key=lambda delivery: delivery[1].card is None
         )
-        assert replaced_by_opened is None
+        assert replaced_by_open is None
         assert replaced_by_closed == Receipt(ref="terminal-1", digest="d")
-        assert (opened.card.status, closed.card.status) == ("open", "denied")
-        assert closed.card.outcome == "denied by Bob (terminal): not today"
+        assert (open_message.card.status, closed_message.card.status) == ("open", "denied")
+        assert closed_message.card.outcome == "denied by Bob (terminal): not today"
 
 
 async def test_conversation_started_by_a_message_is_linked_to_its_thread(database: Database, running_bot) -> None:
@@ -133,16 +133,16 @@ async def test_conversation_started_by_a_message_is_linked_to_its_thread(databas
         StartedConversation(address=Address("terminal:alice.1"), conversation_key="room 1")
     ]
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
-    async with running_bot(database, model, channels=with_terminal(terminal)) as harness:
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread = await harness.post_message("a")
         await harness.wait_until_settled(thread)
         await harness.post_message("b", thread_id=thread)
         await harness.wait_until_settled(thread)
         assert [to for to, _, _ in terminal.sent] == ["terminal:alice", "terminal:alice.1"]
-        linked_thread = await harness.bot.engine.database.transaction(
+        linked_thread_id = await harness.bot.engine.database.transaction(
             partial(find_linked_thread, channel="terminal", conversation_keys=["room 1"])
         )
-        assert linked_thread == thread
+        assert linked_thread_id == thread
         await harness.check_replay(thread)
 
 

@@ -52,7 +52,8 @@ class CountingModel:
         return Completion(outcome=CompletionOutcome.OK, model="m", step=DONE)
 
 
-def rate_limited(seconds: float | None) -> Completion:
+def build_rate_limit(seconds: float | None) -> Completion:
+    """Return the outcome of a call that the provider rejected, with its Retry-After."""
     return Completion(outcome=CompletionOutcome.RATE_LIMITED, model="m", retry_after=seconds)
 
 
@@ -100,14 +101,14 @@ async def test_concurrent_calls_are_limited_and_others_wait(build_limited_model)
 
 async def test_partial_replies_are_passed_on_except_for_deferred_calls(build_limited_model) -> None:
     partial_replies: list[str] = []
-    model = build_limited_model(CountingModel(rate_limited(30)))
+    model = build_limited_model(CountingModel(build_rate_limit(30)))
     await model.complete(MODEL_REQUEST, partial_replies.append)
     assert (await model.complete(MODEL_REQUEST, partial_replies.append)).outcome is CompletionOutcome.DEFERRED
     assert partial_replies == ["Done"]
 
 
 async def test_rate_limit_of_one_process_defers_calls_of_all(build_limited_model, clock) -> None:
-    limited, unlimited = CountingModel(rate_limited(30)), CountingModel()
+    limited, unlimited = CountingModel(build_rate_limit(30)), CountingModel()
     first, second = build_limited_model(limited), build_limited_model(unlimited)
     assert (await first.complete(MODEL_REQUEST)).outcome is CompletionOutcome.RATE_LIMITED
     for model in (first, second):
@@ -119,7 +120,7 @@ async def test_rate_limit_of_one_process_defers_calls_of_all(build_limited_model
 
 
 async def test_short_rate_limit_does_not_hold_a_slot(build_limited_model, clock) -> None:
-    provider = CountingModel(rate_limited(0.5))
+    provider = CountingModel(build_rate_limit(0.5))
     model = build_limited_model(provider, max_concurrency=1)
     await model.complete(MODEL_REQUEST)
     completion = await model.complete(MODEL_REQUEST)
@@ -129,7 +130,7 @@ async def test_short_rate_limit_does_not_hold_a_slot(build_limited_model, clock)
 
 
 @pytest.mark.parametrize(
-    "completion", [rate_limited(None), Completion(outcome=CompletionOutcome.UNAVAILABLE, model="m", retry_after=30)]
+    "completion", [build_rate_limit(None), Completion(outcome=CompletionOutcome.UNAVAILABLE, model="m", retry_after=30)]
 )
 async def test_only_a_rate_limit_with_a_time_blocks_calls(build_limited_model, completion) -> None:
     model = build_limited_model(CountingModel(completion))
@@ -162,7 +163,7 @@ class RateLimitQueryCounter:
 
 
 async def test_rate_limit_holds_in_its_process_without_the_database(build_limited_model, database) -> None:
-    provider = CountingModel(rate_limited(30))
+    provider = CountingModel(build_rate_limit(30))
     model = build_limited_model(provider)
     provider.is_open.clear()
     call = asyncio.create_task(model.complete(MODEL_REQUEST))

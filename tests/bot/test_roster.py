@@ -10,12 +10,12 @@ from bot.roster import Roster
 
 @tool(effect="read")
 def ask_agent(context: ToolContext, agent: str, message: str) -> ToolResult:
-    """Have the name of a step."""
+    """Return the arguments. The name of this tool is also the name of a step."""
     return ToolResult(summary=f"{context.key} {agent} {message}")
 
 
-def make_agent(name: str, *delegates: str, **changed: object) -> Agent:
-    return Agent(**{"name": name, "purpose": "", "instructions": "", "tools": (), "asks": delegates, **changed})
+def make_agent(name: str, *delegates: str, **overrides: object) -> Agent:
+    return Agent(**{"name": name, "purpose": "", "instructions": "", "tools": (), "asks": delegates, **overrides})
 
 
 def build_roster(*agents: Agent) -> Roster:

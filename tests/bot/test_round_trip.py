@@ -14,7 +14,7 @@ from tests.fakes.scripted_model import ScriptedModel
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Shipped.")
-ROUND_TRIP = [
+ROUND_TRIP_EVENTS = [
     *("ThreadStarted", "MessageReceived", "StepChosen", "ToolCalled", "RequestOpened", "RequestShown"),
     *("RequestAnswered", "MessageSent", "ToolStarted", "ToolSucceeded"),
     *("StepChosen", "ReplyChosen", "ThreadFinished", "MessageSent"),
@@ -29,7 +29,7 @@ async def test_approved_call_runs_once_and_a_reply_follows(database: Database, r
         await harness.answer_request(request, "approve")
         await harness.wait_until_settled(thread)
         assert [action for _, action in harness.recording_tools.runs] == ["ship v1"]
-        assert Counter(await harness.event_types(thread)) == Counter(ROUND_TRIP)
+        assert Counter(await harness.event_types(thread)) == Counter(ROUND_TRIP_EVENTS)
         await harness.check_replay(thread)
 
 
@@ -64,14 +64,16 @@ async def test_requester_and_strangers_cannot_approve(database: Database, runnin
                 await harness.answer_request(request, "approve", person_key=person_key)
         state = await harness.bot.engine.load(thread)
         assert state.status == "waiting_for_human"
-        assert [(a.by, a.counted) for a in (await harness.bot.approvals.find_request(request.id)).answers] == [
+        assert [
+            (answer.by, answer.counted) for answer in (await harness.bot.approvals.find_request(request.id)).answers
+        ] == [
             ("person:bob", False),
             ("person:alice", False),
         ]
         assert "mallory" not in str(await harness.events(thread))
 
 
-async def test_recorded_refused_answers_are_limited(database: Database, running_bot) -> None:
+async def test_number_of_recorded_refused_answers_is_limited(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread)
@@ -113,9 +115,7 @@ async def test_one_of_100_concurrent_answers_wins(database: Database, running_bo
         tasks = [harness.answer_request(request, decision, person_key=person_key) for person_key, decision in answers]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         ((winner, _),) = [
-            person_key
-            for person_key, result in zip(answers, results, strict=True)
-            if not isinstance(result, AlreadySettled)
+            answer for answer, result in zip(answers, results, strict=True) if not isinstance(result, AlreadySettled)
         ]
         assert (
             sum(
@@ -129,8 +129,8 @@ async def test_one_of_100_concurrent_answers_wins(database: Database, running_bo
 
 
 async def test_message_answers_a_question(database: Database, running_bot) -> None:
-    ask = RequestHumanInput(question="Where?", choices=("here", "there"), format="multiple_choice")
-    model = ScriptedModel(ask, DoneForNow(message="There it is."))
+    question = RequestHumanInput(question="Where?", choices=("here", "there"), format="multiple_choice")
+    model = ScriptedModel(question, DoneForNow(message="There it is."))
     async with running_bot(database, model) as harness:
         thread = await harness.post_message("put it somewhere")
         request = await harness.wait_for_request(thread)

@@ -15,9 +15,9 @@ from bot.environment.urls import validate_database_url
 from bot.environment.values import ListenAddress
 from bot.settings import Settings, load_settings
 
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
+EXAMPLE_FILE = Path(__file__).parents[2] / ".env.example"
 CANARY = "c4n4ry"
-SID = "0123456789abcdef" * 2
+TWILIO_SID_DIGITS = "0123456789abcdef" * 2
 
 
 def load(**variables: str) -> Settings:
@@ -51,11 +51,11 @@ def test_empty_environment_has_defaults() -> None:
 
 
 def test_example_file_has_the_defaults() -> None:
-    assert load_settings({}, env_file=EXAMPLE).model_dump() == load().model_dump()
+    assert load_settings({}, env_file=EXAMPLE_FILE).model_dump() == load().model_dump()
 
 
 def test_example_file_describes_every_variable() -> None:
-    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    lines = EXAMPLE_FILE.read_text(encoding="utf-8").splitlines()
     descriptions = {
         line.partition("=")[0]: lines[n - 1].removeprefix("# ") for n, line in enumerate(lines) if line[:1].isalpha()
     }
@@ -63,14 +63,14 @@ def test_example_file_describes_every_variable() -> None:
 
 
 def test_public_variables_exist() -> None:
-    contract = """
+    names = """
         DATABASE_URL HANDRAIL_CONFIG HOST PORT PUBLIC_URL SECRET_KEY HANDRAIL_API_TOKENS OPENAI_API_KEY OPENAI_BASE_URL
         OPENAI_MODEL SLACK_BOT_TOKEN SLACK_SIGNING_SECRET SLACK_APP_TOKEN SLACK_API_URL TWILIO_ACCOUNT_SID
         TWILIO_AUTH_TOKEN TWILIO_FROM TWILIO_API_URL EMAIL_ADDRESS SMTP_LISTEN LMTP_LISTEN SMTP_URL EMAIL_AUTHSERV_ID
         LOG_LEVEL LOG_FORMAT ENVIRONMENT DEPLOY_REPO HANDRAIL_URL HANDRAIL_API_TOKEN NO_COLOR
     """
-    added = ["OPENAI_CONCURRENCY", "OPENAI_TIMEOUT", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009, docs/adr/0021
-    assert {name.upper() for name in Settings.model_fields} == {*contract.split(), *added}
+    later_names = ["OPENAI_CONCURRENCY", "OPENAI_TIMEOUT", "SLACK_CONFIG_TOKEN"]  # docs/adr/0009, docs/adr/0021
+    assert {name.upper() for name in Settings.model_fields} == {*names.split(), *later_names}
 
 
 def test_options_override_environment_and_environment_overrides_file(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_accepts_two_twilio_tokens() -> None:
         ("SMTP_URL", "smtps://host"),
         ("SMTP_LISTEN", "[::1]:25"),
         ("TWILIO_FROM", "+15550001000"),
-        ("TWILIO_FROM", f"MG{SID}"),
-        ("TWILIO_ACCOUNT_SID", f"AC{SID}"),
+        ("TWILIO_FROM", f"MG{TWILIO_SID_DIGITS}"),
+        ("TWILIO_ACCOUNT_SID", f"AC{TWILIO_SID_DIGITS}"),
         ("SLACK_BOT_TOKEN", "xoxb-1"),
         ("SLACK_APP_TOKEN", "xapp-1"),
         ("SLACK_CONFIG_TOKEN", "xoxe.xoxp-1-x"),

@@ -26,12 +26,12 @@ from tests.harness.tools import RecordingTools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
-ALICE, TERMINAL = person_address("alice"), Address("terminal:alice")
-OLDEST_FIRST = {"status": None, "agent": None, "before": None, "limit": 200}
+ALICE, ALICE_TERMINAL = person_address("alice"), Address("terminal:alice")
+ALL_THREADS = {"status": None, "agent": None, "before": None, "limit": 200}
 
 
-class Model:
-    """Model for both bots: chooses `ship` until it has run, then is done."""
+class ShippingModel:
+    """Model for both bots: it chooses `ship` until that tool has run, then it is done."""
 
     def __init__(self) -> None:
         self.call_count = 0
@@ -45,23 +45,23 @@ class Model:
 
 @pytest.fixture
 async def two_bots(postgres_url: str) -> AsyncIterator[tuple[BotHarness, BotHarness]]:
-    clock, recording_tools, model = FakeClock(), RecordingTools(), Model()
-    common = {"clock": clock, "recording_tools": recording_tools, "has_job_queue": True}
+    clock, recording_tools, model = FakeClock(), RecordingTools(), ShippingModel()
+    shared_options = {"clock": clock, "recording_tools": recording_tools, "has_job_queue": True}
     async with (
-        running_bot(Database.open(postgres_url), model, run="a", **common) as first,
-        running_bot(Database.open(postgres_url), model, run="b", **common) as second,
+        running_bot(Database.open(postgres_url), model, run="a", **shared_options) as first,
+        running_bot(Database.open(postgres_url), model, run="b", **shared_options) as second,
     ):
         yield first, second
 
 
 def build_message(harness: BotHarness, text: str) -> IncomingMessage:
     return IncomingMessage(
-        text=text, by=ALICE, source=TERMINAL, provenance=Provenance.VERIFIED_PERSON, at=harness.clock.now()
+        text=text, by=ALICE, source=ALICE_TERMINAL, provenance=Provenance.VERIFIED_PERSON, at=harness.clock.now()
     )
 
 
 async def open_thread(harness: BotHarness, claim: IdempotencyClaim) -> CommitResult:
-    new_thread = NewThread(message=build_message(harness, "ship v1"), requester=ALICE, origin=TERMINAL)
+    new_thread = NewThread(message=build_message(harness, "ship v1"), requester=ALICE, origin=ALICE_TERMINAL)
     return await harness.bot.threads.open(
         new_thread, claim=claim, render_response=lambda commit: commit.after.thread_id
     )
@@ -70,10 +70,10 @@ async def open_thread(harness: BotHarness, claim: IdempotencyClaim) -> CommitRes
 async def test_concurrent_duplicates_create_one_thread_and_replay_the_reply(two_bots) -> None:
     claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
     commits = await asyncio.gather(*(open_thread(harness, claim) for harness in two_bots for _ in range(10)))
-    (thread,) = {r.duplicate_of.reply if r.duplicate_of else r.after.thread_id for r in commits}
-    assert sum(r.duplicate_of is None for r in commits) == 1
+    (thread,) = {commit.duplicate_of.reply if commit.duplicate_of else commit.after.thread_id for commit in commits}
+    assert sum(commit.duplicate_of is None for commit in commits) == 1
     threads = await two_bots[0].bot.engine.database.transaction(
-        lambda connection: list_thread_states(connection, **OLDEST_FIRST)
+        lambda connection: list_thread_states(connection, **ALL_THREADS)
     )
     assert [state.thread_id for state in threads] == [thread]
     assert (await two_bots[0].event_types(thread)).count("MessageReceived") == 1
@@ -89,8 +89,8 @@ async def test_concurrent_messages_are_all_recorded_in_one_order(two_bots) -> No
             for n, text in enumerate(texts)
         )
     )
-    received = [event.text for event in await two_bots[1].events(thread) if event.type == "MessageReceived"]
-    assert Counter(received) == Counter(["ship v1", *texts])
+    received_texts = [event.text for event in await two_bots[1].events(thread) if event.type == "MessageReceived"]
+    assert Counter(received_texts) == Counter(["ship v1", *texts])
     for harness in two_bots:
         await harness.check_replay(thread)
         assert (await harness.bot.engine.load(thread)).version == len(await harness.events(thread))
@@ -136,18 +136,18 @@ class BlockingTools(RecordingTools):
 
     def __init__(self, attempts: int) -> None:
         super().__init__()
-        self.started = [threading.Event() for _ in range(attempts)]
+        self.has_started = [threading.Event() for _ in range(attempts)]
         self.may_end = [threading.Event() for _ in range(attempts)]
         self._numbers = count()
 
     def run(self, key: str, action: str):
         number = next(self._numbers)
-        self.started[number].set()
+        self.has_started[number].set()
         self.may_end[number].wait(WAIT_TIMEOUT_SECONDS)
         return super().run(key, f"{action} {number}")
 
     async def wait_until_started(self, number: int) -> None:
-        assert await asyncio.to_thread(self.started[number].wait, WAIT_TIMEOUT_SECONDS)
+        assert await asyncio.to_thread(self.has_started[number].wait, WAIT_TIMEOUT_SECONDS)
 
     async def release(self, number: int) -> None:
         self.may_end[number].set()
@@ -184,7 +184,7 @@ async def test_resumed_worker_does_not_overwrite_new_owner(postgres_url: str) ->
             await successor.check_replay(thread)
 
 
-async def test_resumed_worker_writes_nothing_after_the_end(postgres_url: str) -> None:
+async def test_resumed_worker_writes_nothing_after_the_thread_is_done(postgres_url: str) -> None:
     recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
     async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:

@@ -74,11 +74,10 @@ async def test_cancel_closes_the_open_request_and_updates_its_card(database: Dat
 
 async def test_cancel_waits_for_the_outcome_of_a_running_tool(database: Database, running_bot) -> None:
     class BlockingTools(RecordingTools):
-        started, released = threading.Event(), threading.Event()
+        may_return = threading.Event()
 
         def run(self, key: str, action: str):
-            self.started.set()
-            self.released.wait(20)
+            self.may_return.wait(20)
             return super().run(key, action)
 
     recording_tools = BlockingTools()
@@ -86,7 +85,7 @@ async def test_cancel_waits_for_the_outcome_of_a_running_tool(database: Database
         thread = await harness.post_message("look")
         await harness.wait_until(thread, lambda s: s.current_call is not None and s.current_call.phase == "running")
         await harness.bot.thread_control.cancel(thread, BOB)
-        recording_tools.released.set()
+        recording_tools.may_return.set()
         await harness.wait_until(thread, lambda s: s.current_call is None)
         assert (await harness.event_types(thread))[-1] == "ToolSucceeded"
         assert (await harness.bot.engine.load(thread)).status == "cancelled"
@@ -121,8 +120,8 @@ async def test_fork_of_a_long_thread_is_complete_and_one_commit(database: Databa
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_until_settled(thread)
-        paused = ThreadPaused(at=harness.clock.now(), actor=BOB, reason="one of many")
-        state = (await harness.bot.engine.apply(thread, lambda _: [paused] * (2 * PAGE_SIZE))).after
+        pause_event = ThreadPaused(at=harness.clock.now(), actor=BOB, reason="one of many")
+        state = (await harness.bot.engine.apply(thread, lambda _: [pause_event] * (2 * PAGE_SIZE))).after
         at_seq, thread_ids = state.version - 1, {thread}
         harness.bot.engine.listeners.append(lambda commit: thread_ids.add(commit.after.thread_id))
         fork = (await harness.bot.thread_control.fork(thread, at_seq, BOB)).after

@@ -1,4 +1,4 @@
-"""Each failure of a tool ends its call, is reported to people and the model, and is logged with its place."""
+"""Each failure of a tool ends its call, is reported to people and the model, and is logged with its code location."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ from tests.harness.bot import BotHarness
 
 DONE = DoneForNow(message="Done.")
 SECRET = "token=hunter2"
-HERE = "tests/bot/test_tool_failures.py:"
+THIS_FILE = "tests/bot/test_tool_failures.py:"
 TIMEOUT_SECONDS = 20.0
 
 
-def desk_agent(*tools: Tool, **settings: Any) -> Agent:
+def build_agent(*tools: Tool, **settings: Any) -> Agent:
     return Agent(name="desk", purpose="", instructions="", tools=tools, **settings)
 
 
@@ -80,40 +80,40 @@ async def test_failing_check_is_retried_and_then_a_person_is_asked(database: Dat
         """Move."""
         raise Unavailable("the connection was lost")
 
-    async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=desk_agent(move)) as harness:
+    async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=build_agent(move)) as harness:
         thread = await harness.post_message("move")
         await advance_through_back_offs(harness, thread, MAX_CHECK_ATTEMPTS - 1)
         request = await harness.wait_for_request(thread)
         assert (request.purpose, request.choices) == ("outcome", ("ran", "did not run", "run again"))
         event_types = await harness.event_types(thread)
         assert (event_types.count("ToolStarted"), event_types.count("ToolFailed")) == (1, MAX_CHECK_ATTEMPTS - 1)
-        unknown = await get_only_event(harness, thread, ToolOutcomeUnknown)
-        assert unknown.where.startswith(HERE)
-        assert SECRET not in unknown.detail
+        unknown_outcome = await get_only_event(harness, thread, ToolOutcomeUnknown)
+        assert unknown_outcome.where.startswith(THIS_FILE)
+        assert SECRET not in unknown_outcome.detail
         await harness.answer_request(request, "answer", text="did not run")
         await harness.wait_until_settled(thread)
         await harness.check_replay(thread)
 
 
 async def test_failing_check_after_a_crash_has_the_same_limit(database_url: str, running_bot) -> None:
-    started, released = threading.Event(), threading.Event()
+    run_started, may_return = threading.Event(), threading.Event()
 
     @tool(effect="verifiable", check=check_that_raises)
     def move(context: ToolContext) -> ToolResult:
         """Move."""
-        started.set()
-        released.wait(TIMEOUT_SECONDS)
+        run_started.set()
+        may_return.wait(TIMEOUT_SECONDS)
         return ToolResult(summary="moved")
 
     async with running_bot(
-        Database.open(database_url), ScriptedModel({"intent": "move"}), main_agent=desk_agent(move)
+        Database.open(database_url), ScriptedModel({"intent": "move"}), main_agent=build_agent(move)
     ) as harness:
         thread = await harness.post_message("move")
-        await asyncio.to_thread(started.wait, TIMEOUT_SECONDS)
+        await asyncio.to_thread(run_started.wait, TIMEOUT_SECONDS)
         await harness.crash()
-        released.set()
+        may_return.set()
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=desk_agent(move), run="b"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_agent(move), run="b"
     ) as harness:
         await advance_through_back_offs(harness, thread, MAX_CHECK_ATTEMPTS - 1)
         request = await harness.wait_for_request(thread)
@@ -137,7 +137,7 @@ async def test_retried_check_finds_the_result(database: Database, running_bot) -
         """Move."""
         raise Unavailable("the connection was lost")
 
-    async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=desk_agent(move)) as harness:
+    async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=build_agent(move)) as harness:
         thread = await harness.post_message("move")
         await advance_through_back_offs(harness, thread, 1)
         await harness.wait_until_settled(thread)
@@ -160,16 +160,16 @@ async def test_wrong_return_type_fails_the_call_without_a_retry(database: Databa
         return 42  # type: ignore[return-value]
 
     model = ScriptedModel({"intent": "pay"}, DONE)
-    async with running_bot(database, model, main_agent=desk_agent(pay)) as harness:
+    async with running_bot(database, model, main_agent=build_agent(pay)) as harness:
         thread = await harness.post_message("pay")
         await harness.wait_until_settled(thread)
         await get_only_event(harness, thread, ToolStarted)
-        failed = await get_only_event(harness, thread, ToolFailed)
-        assert (failed.retry_at, failed.actor) == (None, "tool:pay")
-        assert failed.where.startswith(HERE)
+        failure = await get_only_event(harness, thread, ToolFailed)
+        assert (failure.retry_at, failure.actor) == (None, "tool:pay")
+        assert failure.where.startswith(THIS_FILE)
         prompt = model.received[-1].prompt.user
         assert "pay returned int instead of a ToolResult; it ran, so it is not started again" in prompt
-        assert HERE not in prompt
+        assert THIS_FILE not in prompt
 
 
 async def test_result_that_cannot_be_stored_still_counts_as_success(database: Database, running_bot) -> None:
@@ -178,11 +178,11 @@ async def test_result_that_cannot_be_stored_still_counts_as_success(database: Da
         """Pay."""
         return ToolResult(summary="paid", data={"receipt": object(), "half": "\ud800"})
 
-    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=desk_agent(pay)) as harness:
+    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=build_agent(pay)) as harness:
         thread = await harness.post_message("pay")
         await harness.wait_until_settled(thread)
-        succeeded = await get_only_event(harness, thread, ToolSucceeded)
-        assert (succeeded.summary, succeeded.result) == ("paid", {"cannot_be_kept": "PydanticSerializationError"})
+        success = await get_only_event(harness, thread, ToolSucceeded)
+        assert (success.summary, success.result) == ("paid", {"cannot_be_kept": "PydanticSerializationError"})
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), StopIteration(), asyncio.CancelledError()])
@@ -192,7 +192,7 @@ async def test_base_exception_of_a_tool_fails_only_its_call(database: Database, 
         """Look."""
         raise error
 
-    async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=desk_agent(look)) as harness:
+    async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=build_agent(look)) as harness:
         thread = await harness.post_message("look")
         await harness.wait_until_settled(thread)
         assert type(error).__name__ in (await get_only_event(harness, thread, ToolFailed)).error
@@ -207,19 +207,19 @@ async def test_traceback_and_message_are_logged_but_not_in_the_prompt(
         raise ValueError("the answer was half")
 
     model = ScriptedModel({"intent": "look"}, DONE)
-    async with running_bot(database, model, main_agent=desk_agent(look)) as harness:
+    async with running_bot(database, model, main_agent=build_agent(look)) as harness:
         thread = await harness.post_message("look")
         await harness.wait_until_settled(thread)
-        failed = await get_only_event(harness, thread, ToolFailed)
-    assert (failed.actor, failed.where[: len(HERE)]) == ("tool:look", HERE)
-    assert failed.error == "an unexpected ValueError; the details are in the operator's log"
+        failure = await get_only_event(harness, thread, ToolFailed)
+    assert (failure.actor, failure.where[: len(THIS_FILE)]) == ("tool:look", THIS_FILE)
+    assert failure.error == "an unexpected ValueError; the details are in the operator's log"
     [line] = [line for line in log_output.getvalue().splitlines() if "tool_failed" in line]
     assert '"tool": "look"' in line
     assert "Traceback (most recent call last)" in line
     assert "ValueError: the answer was half" in line
     prompt = model.received[-1].prompt.user
     assert "half" not in prompt
-    assert HERE not in prompt
+    assert THIS_FILE not in prompt
 
 
 # --- async tools, and types ---
@@ -241,13 +241,13 @@ async def test_async_tools_run_prepare_and_check(database: Database, running_bot
         raise Unavailable("the answer was lost")
 
     async with running_bot(
-        database, ScriptedModel({"intent": "move", "count": 5.0}, DONE), main_agent=desk_agent(move)
+        database, ScriptedModel({"intent": "move", "count": 5.0}, DONE), main_agent=build_agent(move)
     ) as harness:
         thread = await harness.post_message("move")
         await harness.wait_until_settled(thread)
         assert (await get_only_event(harness, thread, ToolSucceeded)).summary == "moved 6"
-        chosen = next(event for event in await harness.events(thread) if isinstance(event, StepChosen))
-        assert (chosen.step.arguments, type(chosen.step.arguments["count"])) == ({"count": 6}, int)
+        step_event = next(event for event in await harness.events(thread) if isinstance(event, StepChosen))
+        assert (step_event.step.arguments, type(step_event.step.arguments["count"])) == ({"count": 6}, int)
 
 
 # --- preparing and prefetching ---
@@ -262,12 +262,12 @@ async def test_failing_prepare_rejects_the_call_and_records_its_place(database: 
         """Look."""
         return ToolResult(summary="looked")
 
-    async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=desk_agent(look)) as harness:
+    async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=build_agent(look)) as harness:
         thread = await harness.post_message("look")
         await harness.wait_until_settled(thread)
-        called = await get_only_event(harness, thread, ToolCalled)
-        assert called.verdict.reason == "an unexpected KeyError; the details are in the operator's log"
-        assert called.where.startswith(HERE)
+        call = await get_only_event(harness, thread, ToolCalled)
+        assert call.verdict.reason == "an unexpected KeyError; the details are in the operator's log"
+        assert call.where.startswith(THIS_FILE)
 
 
 async def test_prefetch_of_a_tool_with_required_arguments_is_rejected(database: Database, running_bot) -> None:
@@ -276,11 +276,11 @@ async def test_prefetch_of_a_tool_with_required_arguments_is_rejected(database: 
         """Look."""
         return ToolResult(summary=where)
 
-    async with running_bot(database, ScriptedModel(DONE), main_agent=desk_agent(look, prefetch=("look",))) as harness:
+    async with running_bot(database, ScriptedModel(DONE), main_agent=build_agent(look, prefetch=("look",))) as harness:
         thread = await harness.post_message("hello")
         await harness.wait_until_settled(thread)
-        called = await get_only_event(harness, thread, ToolCalled)
-        assert called.verdict.reason == (
+        call = await get_only_event(harness, thread, ToolCalled)
+        assert call.verdict.reason == (
             "look: where: Field required; only tools without required arguments can be prefetched"
         )
         await harness.check_replay(thread)
@@ -301,7 +301,7 @@ async def test_edit_is_rejected_if_its_preparation_fails(database: Database, run
         return ToolResult(summary=tag)
 
     async with running_bot(
-        database, ScriptedModel({"intent": "ship", "tag": "v1"}), main_agent=desk_agent(ship)
+        database, ScriptedModel({"intent": "ship", "tag": "v1"}), main_agent=build_agent(ship)
     ) as harness:
         request = await harness.wait_for_request(await harness.post_message("ship v1"))
         with pytest.raises(InvalidArguments) as rejected:
@@ -319,7 +319,7 @@ async def test_call_of_a_hanging_tool_is_postponed_and_finally_fails(database: D
         """Pay."""
         return ToolResult(summary="paid")
 
-    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=desk_agent(pay)) as harness:
+    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=build_agent(pay)) as harness:
         harness.bot.tool_runner.thread_pool.slots.loads["desk.pay"].hanging = 16
         thread = await harness.post_message("pay")
         await advance_through_back_offs(harness, thread, MAX_POSTPONEMENTS - 1)
@@ -338,24 +338,24 @@ def is_full_or_has_room(harness: BotHarness) -> bool:
 
 
 async def test_calls_of_a_busy_tool_wait_without_being_postponed(database: Database, running_bot) -> None:
-    release, number = threading.Event(), 80
+    may_return, thread_count = threading.Event(), 80
 
     @tool(effect="read")
     def count(context: ToolContext) -> ToolResult:
         """Count."""
-        release.wait(TIMEOUT_SECONDS)
+        may_return.wait(TIMEOUT_SECONDS)
         return ToolResult(summary="one")
 
-    model = ScriptedModel(*[DONE] * number)
-    async with running_bot(database, model, main_agent=desk_agent(count, prefetch=("count",))) as harness:
+    model = ScriptedModel(*[DONE] * thread_count)
+    async with running_bot(database, model, main_agent=build_agent(count, prefetch=("count",))) as harness:
         try:
-            threads = [await harness.post_message("count") for _ in range(number)]
+            threads = [await harness.post_message("count") for _ in range(thread_count)]
             await harness.wait_until(threads[-1], lambda state: state.current_call is not None)
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while is_full_or_has_room(harness):  # noqa: ASYNC110 - no event is set for it
                     await asyncio.sleep(0)
         finally:
-            release.set()
+            may_return.set()
         for thread in threads:
             while (await harness.bot.engine.load(thread)).lifecycle != "done":
                 harness.clock.advance(seconds=1)

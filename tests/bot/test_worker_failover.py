@@ -34,10 +34,10 @@ SHUTDOWN_SECONDS = 10.0
 HANDOVER_SECONDS = 5.0
 """Less than the time after which a worker counts as dead: work that moves this fast was handed over by its worker."""
 
-READY, WEB_ADDRESS = "takes jobs of", "Handrail is at "
+READY_TEXT, WEB_ADDRESS_TEXT = "takes jobs of", "Handrail is at "
 PUSH_STARTED, PUSH_FINISHED = '"tool": "push_release_tag", "attempt"', '"tool": "push_release_tag", "outcome"'
 JOBS_TAKEN_OVER = "jobs_taken_over"
-ONE_RELEASE = ["refs/notes/releases", "refs/tags/production"]
+REFS_OF_ONE_RELEASE = ["refs/notes/releases", "refs/tags/production"]
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,21 @@ class WorkerDeployment:
     url: str
     web_client: WebClient
     workers: list[InteractiveProcess]
-    thread: str = ""
+    thread_id: str = ""
 
     def start_approved_call(self, text: str) -> None:
         """Start a thread with a message and approve the call that the agent proposes."""
-        self.thread = self.web_client.start_thread(text)
+        self.thread_id = self.web_client.start_thread(text)
         wait_until(lambda: self.state.open_request, self.events)
         assert self.state.open_request is not None
         self.web_client.approve(self.state.open_request.code)
 
     def events(self) -> list[Event]:
-        return self.query(lambda connection: [event for _, event in events_after(connection, self.thread)])
+        return self.query(lambda connection: [event for _, event in events_after(connection, self.thread_id)])
 
     @property
     def state(self) -> ThreadState:
-        return self.query(lambda connection: load_uncached(connection, self.thread))
+        return self.query(lambda connection: load_uncached(connection, self.thread_id))
 
     @property
     def attempts(self) -> list[int]:
@@ -155,7 +155,7 @@ def web_client(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[W
     """Client of a web server that all tests share; no test stops it."""
     folder = CliFolder(tmp_path_factory.mktemp("web"), {"DATABASE_URL": url})
     with folder.start("web", "--port", "0") as web:
-        address = web.wait_for_output(WEB_ADDRESS).partition(WEB_ADDRESS)[2].split()[0]
+        address = web.wait_for_output(WEB_ADDRESS_TEXT).partition(WEB_ADDRESS_TEXT)[2].split()[0]
         token = (folder.path / ".handrail" / "api-token").read_text().strip()
         with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
             yield WebClient(client)
@@ -175,10 +175,10 @@ def deployment(tmp_path: Path, url: str, web_client: WebClient, remote: GatedRem
     with folder.start("worker") as one, folder.start("worker") as two:
         workers = [one, two]
         for worker in workers:
-            worker.wait_for_output(READY)
-        running = WorkerDeployment(url, web_client, workers)
-        yield running
-    running.query(delete_jobs)
+            worker.wait_for_output(READY_TEXT)
+        deployment = WorkerDeployment(url, web_client, workers)
+        yield deployment
+    deployment.query(delete_jobs)
 
 
 def delete_jobs(connection: Connection) -> None:
@@ -193,7 +193,7 @@ def read_output(worker: InteractiveProcess) -> str:
 
 
 @pytest.fixture
-def first(deployment: WorkerDeployment, remote: GatedRemote) -> InteractiveProcess:
+def pushing_worker(deployment: WorkerDeployment, remote: GatedRemote) -> InteractiveProcess:
     """The worker whose push is blocked; new pushes are not."""
     deployment.start_approved_call("deploy v1.4.0 to production")
     wait_until(lambda: remote.push_count == 1, deployment.events)
@@ -203,33 +203,33 @@ def first(deployment: WorkerDeployment, remote: GatedRemote) -> InteractiveProce
 
 
 @pytest.fixture
-def second(deployment: WorkerDeployment, first: InteractiveProcess) -> InteractiveProcess:
+def other_worker(deployment: WorkerDeployment, pushing_worker: InteractiveProcess) -> InteractiveProcess:
     """The other worker."""
-    (other,) = (worker for worker in deployment.workers if worker is not first)
+    (other,) = (worker for worker in deployment.workers if worker is not pushing_worker)
     return other
 
 
-def test_work_of_a_killed_worker_is_taken_over_within_fifteen_seconds(deployment, first, second, remote):
-    first.stop(signal.SIGKILL)
+def test_work_of_a_killed_worker_is_taken_over_within_fifteen_seconds(deployment, pushing_worker, other_worker, remote):
+    pushing_worker.stop(signal.SIGKILL)
     deployment.wait_until_taken_over(TAKEOVER_SECONDS)
     deployment.wait_until_done()
-    assert JOBS_TAKEN_OVER in second.wait_for_output(PUSH_FINISHED)
+    assert JOBS_TAKEN_OVER in other_worker.wait_for_output(PUSH_FINISHED)
     remote.release_blocked_push()  # the push of the killed worker is still in progress
-    wait_until(lambda: remote.moved_refs == ONE_RELEASE, lambda: remote.moved_refs)
+    wait_until(lambda: remote.moved_refs == REFS_OF_ONE_RELEASE, lambda: remote.moved_refs)
 
 
-def test_resumed_worker_does_not_overwrite_new_owner(deployment, first, second, remote):
-    first.process.send_signal(signal.SIGSTOP)
+def test_resumed_worker_does_not_overwrite_new_owner(deployment, pushing_worker, other_worker, remote):
+    pushing_worker.process.send_signal(signal.SIGSTOP)
     deployment.wait_until_taken_over(TAKEOVER_SECONDS)
     deployment.wait_until_done()
     events = deployment.events()
     deployment.query(delete_stale_workers)
-    first.process.send_signal(signal.SIGCONT)
+    pushing_worker.process.send_signal(signal.SIGCONT)
     remote.release_blocked_push()
-    first.wait_for_output(PUSH_FINISHED)
+    pushing_worker.wait_for_output(PUSH_FINISHED)
     assert deployment.events() == events
-    assert remote.moved_refs == ONE_RELEASE
-    second.stop(signal.SIGKILL)
+    assert remote.moved_refs == REFS_OF_ONE_RELEASE
+    other_worker.stop(signal.SIGKILL)
     deployment.start_approved_call("roll back production")
     deployment.wait_until_done()
     assert deployment.attempts == [1]
@@ -241,11 +241,11 @@ def delete_stale_workers(connection: Connection) -> None:
     assert connection.execute(text(statement)).rowcount > 0
 
 
-def test_stopped_worker_hands_over_its_work(deployment, first, second, remote):
-    first.process.send_signal(signal.SIGTERM)
-    assert first.process.wait(SHUTDOWN_SECONDS) == 0
+def test_stopped_worker_hands_over_its_work(deployment, pushing_worker, other_worker, remote):
+    pushing_worker.process.send_signal(signal.SIGTERM)
+    assert pushing_worker.process.wait(SHUTDOWN_SECONDS) == 0
     deployment.wait_until_taken_over(HANDOVER_SECONDS)
     deployment.wait_until_done()
-    assert JOBS_TAKEN_OVER not in second.wait_for_output(PUSH_FINISHED)
+    assert JOBS_TAKEN_OVER not in other_worker.wait_for_output(PUSH_FINISHED)
     remote.release_blocked_push()
-    assert remote.moved_refs == ONE_RELEASE
+    assert remote.moved_refs == REFS_OF_ONE_RELEASE

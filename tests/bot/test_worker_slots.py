@@ -44,13 +44,13 @@ async def test_as_many_failing_threads_as_slots_do_not_delay_others(
     model = PartlyFailingModel()
     async with running_bot(database, model) as harness:
         backend = harness.bot.backend
-        slots = backend.worker.concurrency if isinstance(backend, EmbeddedBackend) else backend.queues["advance"]
-        model.expected_failures = slots
-        failing = [await harness.post_message("boo") for _ in range(slots)]
+        slot_count = backend.worker.concurrency if isinstance(backend, EmbeddedBackend) else backend.queues["advance"]
+        model.expected_failures = slot_count
+        failing_ids = [await harness.post_message("boo") for _ in range(slot_count)]
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             await model.has_failed_often.wait()
         await harness.wait_until_settled(await harness.post_message("hello"))
-        for thread in failing[:3]:
+        for thread in failing_ids[:3]:
             assert (await harness.bot.engine.load(thread)).status == "running"
 
 

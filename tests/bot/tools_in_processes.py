@@ -30,7 +30,7 @@ async def find_result(context: ToolContext, day: date) -> ToolResult | None:
 
 
 @tool(effect="verifiable", prepare=prepare_day, check=find_result, isolation="process")
-async def tell(context: ToolContext, day: date) -> ToolResult:
+async def tell_weekday(context: ToolContext, day: date) -> ToolResult:
     """Return the weekday, a variable of the environment and the process id."""
     print("this is not a response")  # noqa: T201 - a tool may print
     await asyncio.sleep(0)
@@ -38,18 +38,18 @@ async def tell(context: ToolContext, day: date) -> ToolResult:
 
 
 @tool(effect="read", timeout=0.5, isolation="process")
-def hang(context: ToolContext, pids: Path) -> ToolResult:
+def hang(context: ToolContext, pid_file: Path) -> ToolResult:
     """Start a child process, write both process ids to a file and hang."""
     child = subprocess.Popen(["sleep", LONG_SLEEP_SECONDS])
-    pids.write_text(f"{os.getpid()} {child.pid}")
+    pid_file.write_text(f"{os.getpid()} {child.pid}")
     threading.Event().wait()
     return ToolResult(summary="never")
 
 
 @tool(effect="read", timeout=3600, isolation="process")
-def hang_with_long_timeout(context: ToolContext, pids: Path) -> ToolResult:
+def hang_with_long_timeout(context: ToolContext, pid_file: Path) -> ToolResult:
     """Hang."""
-    hang.run(context, pids)
+    hang.run(context, pid_file)
     return ToolResult(summary="never")
 
 
@@ -57,11 +57,11 @@ def hang_with_long_timeout(context: ToolContext, pids: Path) -> ToolResult:
 def fail(context: ToolContext, failure: str) -> ToolResult:
     """Fail."""
     match failure:
-        case "own":
+        case "known error":
             raise UnknownPlaceError("there is no such place")
-        case "away":
+        case "unavailable":
             raise Unavailable("it is away", retry_after=7)
-        case "foreign":
+        case "unknown error":
             raise ValueError("token=hunter2")
         case "killed":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -70,4 +70,6 @@ def fail(context: ToolContext, failure: str) -> ToolResult:
     return "not a result"  # type: ignore[return-value]
 
 
-PROCESSES = Agent(name="processes", purpose="", instructions="", tools=(tell, hang, hang_with_long_timeout, fail))
+PROCESS_AGENT = Agent(
+    name="processes", purpose="", instructions="", tools=(tell_weekday, hang, hang_with_long_timeout, fail)
+)
