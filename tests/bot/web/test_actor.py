@@ -46,7 +46,7 @@ async def open_thread(api: ApiHarness, owner: str, headers: dict[str, str] | Non
     return await api.client(owner).post("/v1/threads", json={"message": "look", **fields}, headers=headers)
 
 
-async def first_message(api: ApiHarness, response: Response) -> tuple[str, str, str]:
+async def load_first_message(api: ApiHarness, response: Response) -> tuple[str, str, str]:
     """Return the actor, source and provenance of the first message."""
     assert response.status_code == 201, response.text
     events = (await api.client("carol").get(f"/v1/threads/{response.json()['id']}/events")).json()["events"]
@@ -56,23 +56,23 @@ async def first_message(api: ApiHarness, response: Response) -> tuple[str, str, 
 
 async def test_person_acts_as_themselves(api: ApiHarness) -> None:
     response = await open_thread(api, "alice")
-    assert await first_message(api, response) == ("person:alice", "web:alice-cli", "verified person")
+    assert await load_first_message(api, response) == ("person:alice", "web:alice-cli", "verified person")
 
 
 async def test_program_acts_as_its_token(api: ApiHarness) -> None:
     response = await open_thread(api, "ci")
     assert response.json()["requester"] == "token:ci"
-    assert await first_message(api, response) == ("token:ci", "web:ci", "unverified")
+    assert await load_first_message(api, response) == ("token:ci", "web:ci", "unverified")
 
 
 async def test_program_with_the_name_of_a_person_is_not_that_person(api: ApiHarness) -> None:
     response = await open_thread(api, "namesake")
-    assert await first_message(api, response) == ("token:dan", "web:dan", "unverified")
+    assert await load_first_message(api, response) == ("token:dan", "web:dan", "unverified")
 
 
 async def test_token_of_an_unknown_person_is_unverified(api: ApiHarness) -> None:
     response = await open_thread(api, "local")
-    assert await first_message(api, response) == ("person:you", "web:generated", "unverified")
+    assert await load_first_message(api, response) == ("person:you", "web:generated", "unverified")
 
 
 @pytest.mark.parametrize("requester", ["person:alice", "email:alice@example.com", "terminal:alice"])
@@ -84,14 +84,14 @@ async def test_requester_may_be_any_address_of_the_caller(api: ApiHarness, reque
 async def test_admin_may_act_for_another_person(api: ApiHarness, admin: str) -> None:
     response = await open_thread(api, admin, requester="email:bob@example.com")
     assert response.json()["requester"] == "person:bob"
-    by, source, provenance = await first_message(api, response)
+    by, source, provenance = await load_first_message(api, response)
     assert (by, provenance) == ("person:bob", "verified person")
     assert source in ("web:carol-cli", "web:generated")
 
 
 async def test_admin_may_act_for_an_unknown_channel_user(api: ApiHarness) -> None:
     response = await open_thread(api, "local", requester="web:visitor")
-    assert await first_message(api, response) == ("web:visitor", "web:generated", "unverified")
+    assert await load_first_message(api, response) == ("web:visitor", "web:generated", "unverified")
 
 
 @pytest.mark.parametrize("requester", ["person:nobody", "role:release", "agent:porter", "system:engine", "slack:U1"])
@@ -174,7 +174,7 @@ async def test_two_addresses_of_one_person_are_one_approval(api: ApiHarness) -> 
 
 async def test_terminal_is_the_source_of_a_message(api: ApiHarness) -> None:
     response = await open_thread(api, "alice", {"Handrail-Channel": "terminal:alice"})
-    assert await first_message(api, response) == ("person:alice", "terminal:alice", "verified person")
+    assert await load_first_message(api, response) == ("person:alice", "terminal:alice", "verified person")
     assert response.json()["origin"] == "web:alice-cli"
 
 

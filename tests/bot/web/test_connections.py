@@ -33,9 +33,9 @@ class TimedLoop:
     timers: list[tuple[float, Callable[[], Any], list[bool]]] = field(default_factory=list)
 
     def call_later(self, delay: float, callback: Callable[[], Any]) -> Any:
-        cancelled = [False]
-        self.timers.append((self.now + delay, callback, cancelled))
-        return type("Handle", (), {"cancel": lambda _self: cancelled.__setitem__(0, True)})()
+        is_cancelled = [False]
+        self.timers.append((self.now + delay, callback, is_cancelled))
+        return type("Handle", (), {"cancel": lambda _self: is_cancelled.__setitem__(0, True)})()
 
     def create_task(self, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
         return self.real.create_task(*arguments, **options)
@@ -44,8 +44,8 @@ class TimedLoop:
         self.now += seconds
         due = [timer for timer in self.timers if timer[0] <= self.now]
         self.timers = [timer for timer in self.timers if timer[0] > self.now]
-        for _, callback, cancelled in due:
-            if not cancelled[0]:
+        for _, callback, is_cancelled in due:
+            if not is_cancelled[0]:
                 callback()
 
 
@@ -53,20 +53,20 @@ class TimedLoop:
 class RecordingTransport(asyncio.Transport):
     """Transport that records what is written."""
 
-    sent: bytes = b""
-    closed: bool = False
+    written: bytes = b""
+    is_closed: bool = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
     def write(self, data: Any) -> None:
-        self.sent += bytes(data)
+        self.written += bytes(data)
 
     def close(self) -> None:
-        self.closed = True
+        self.is_closed = True
 
     def is_closing(self) -> bool:
-        return self.closed
+        return self.is_closed
 
     def pause_reading(self) -> None: ...
 
@@ -90,9 +90,9 @@ async def connect(state: ServerState | None = None) -> tuple[BoundedProtocol, Re
 async def test_connection_without_a_request_is_closed() -> None:
     _, transport, loop = await connect()
     loop.advance(HEAD_TIMEOUT_SECONDS - 0.1)
-    assert not transport.closed
+    assert not transport.is_closed
     loop.advance(0.1)
-    assert transport.closed
+    assert transport.is_closed
 
 
 async def test_slow_head_gets_no_extra_time() -> None:
@@ -100,7 +100,7 @@ async def test_slow_head_gets_no_extra_time() -> None:
     for number in range(int(HEAD_TIMEOUT_SECONDS)):
         protocol.data_received(HEAD[number : number + 1])
         loop.advance(1)
-    assert transport.closed
+    assert transport.is_closed
 
 
 async def test_each_head_has_its_own_time() -> None:
@@ -108,14 +108,14 @@ async def test_each_head_has_its_own_time() -> None:
     loop.advance(HEAD_TIMEOUT_SECONDS - 1)
     protocol.data_received(HEAD)
     loop.advance(2)
-    assert not transport.closed
+    assert not transport.is_closed
     await asyncio.gather(*protocol.tasks)
-    assert transport.sent.startswith(b"HTTP/1.1 204 ")
+    assert transport.written.startswith(b"HTTP/1.1 204 ")
     protocol.data_received(HEAD[:5])
     loop.advance(HEAD_TIMEOUT_SECONDS - 1)
-    assert not transport.closed
+    assert not transport.is_closed
     loop.advance(1)
-    assert transport.closed
+    assert transport.is_closed
 
 
 async def test_connection_above_the_limit_gets_503() -> None:
@@ -123,9 +123,9 @@ async def test_connection_above_the_limit_gets_503() -> None:
     for _ in range(max_connections()):
         state.connections.add(object())  # type: ignore[arg-type]
     _, transport, _ = await connect(state)
-    assert transport.sent.startswith(b"HTTP/1.1 503 ")
-    assert b"Retry-After: 5" in transport.sent
-    assert transport.closed
+    assert transport.written.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 5" in transport.written
+    assert transport.is_closed
 
 
 async def test_slow_body_gets_408() -> None:

@@ -28,11 +28,11 @@ def test_cursor_does_not_depend_on_the_time_zone() -> None:
 @given(text=st.text(max_size=60))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        found = parse_cursor(text)
+        position = parse_cursor(text)
     except InvalidInput:
         return
-    assert found is not None
-    assert found[0].tzinfo is UTC
+    assert position is not None
+    assert position[0].tzinfo is UTC
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "2026-13-01T00:00:00+00:00"])

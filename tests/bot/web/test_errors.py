@@ -25,7 +25,7 @@ from bot.web.errors import response_for_error, status_for_error
 from bot.web.limits import MAX_BODY_BYTES
 from tests.harness.api import ApiHarness
 
-JSON = {"Content-Type": "application/json"}
+JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 def status_and_code(response: Response) -> tuple[int, str]:
@@ -88,13 +88,16 @@ async def test_unsupported_method_is_refused(api: ApiHarness, method: str, path:
     "raw", [b"", b"{", b"nope", b'{"message": "hi"', b'{"message": NaN}', b"\xff\xfe", b"[" * 9999]
 )
 async def test_malformed_json_is_refused(api: ApiHarness, raw: bytes) -> None:
-    response = await api.client().post("/v1/threads", content=raw, headers=JSON)
+    response = await api.client().post("/v1/threads", content=raw, headers=JSON_HEADERS)
     assert status_and_code(response) == ((400, "malformed_json") if raw else (422, "invalid"))
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"1", b'"text"', b"true"])
 async def test_json_that_is_not_an_object_is_refused(api: ApiHarness, body: bytes) -> None:
-    assert status_and_code(await api.client().post("/v1/threads", content=body, headers=JSON)) == (422, "invalid")
+    assert status_and_code(await api.client().post("/v1/threads", content=body, headers=JSON_HEADERS)) == (
+        422,
+        "invalid",
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ async def test_json_media_types_are_accepted(api: ApiHarness, media_type: str) -
 
 
 async def test_body_is_refused_by_its_content_length(api: ApiHarness) -> None:
-    response = await api.client().post("/v1/threads", content=b" " * (MAX_BODY_BYTES + 1), headers=JSON)
+    response = await api.client().post("/v1/threads", content=b" " * (MAX_BODY_BYTES + 1), headers=JSON_HEADERS)
     assert status_and_code(response) == (413, "body_too_large")
     assert "256 KiB" in response.json()["error"]["message"]
 
@@ -131,14 +134,14 @@ async def test_too_large_body_without_a_length_is_refused(api: ApiHarness) -> No
             bytes_read += 1024
             yield b" " * 1024
 
-    response = await api.client().post("/v1/threads", content=chunks(), headers=JSON)
+    response = await api.client().post("/v1/threads", content=chunks(), headers=JSON_HEADERS)
     assert status_and_code(response) == (413, "body_too_large")
     assert bytes_read <= MAX_BODY_BYTES + 1024
 
 
 async def test_body_of_the_maximum_size_is_accepted(api: ApiHarness) -> None:
     raw = b'{"message": "hi"}'.ljust(MAX_BODY_BYTES)
-    assert (await api.client().post("/v1/threads", content=raw, headers=JSON)).status_code == 201
+    assert (await api.client().post("/v1/threads", content=raw, headers=JSON_HEADERS)).status_code == 201
 
 
 async def test_unavailable_database_has_retry_after(api: ApiHarness) -> None:

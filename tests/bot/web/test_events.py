@@ -52,7 +52,7 @@ async def test_events_are_read_after_any_seq(api: ApiHarness) -> None:
     assert await fetch_events(api, thread_id, after=10_000) == []
 
 
-async def test_log_longer_than_a_page_is_read_whole(api: ApiHarness) -> None:
+async def test_log_longer_than_a_page_is_read_completely(api: ApiHarness) -> None:
     thread_id = await start_long_thread(api, 2 * PAGE_SIZE + 10)
     version = (await api.bot.engine.load(thread_id)).version
     assert [event["seq"] for event in await fetch_events(api, thread_id)] == list(range(1, version + 1))
@@ -65,10 +65,10 @@ async def test_invalid_range_is_refused(api: ApiHarness, query: str) -> None:
     assert (await api.client().get(f"/v1/threads/{thread_id}/events?{query}")).status_code == 422
 
 
-@pytest.mark.parametrize("last", ["x", "-1", "1.5"])
-async def test_invalid_last_event_id_is_refused(api: ApiHarness, last: str) -> None:
+@pytest.mark.parametrize("last_event_id", ["x", "-1", "1.5"])
+async def test_invalid_last_event_id_is_refused(api: ApiHarness, last_event_id: str) -> None:
     thread_id = await api.start_thread("look")
-    response = await api.client().get(f"/v1/threads/{thread_id}/events", headers={"Last-Event-ID": last})
+    response = await api.client().get(f"/v1/threads/{thread_id}/events", headers={"Last-Event-ID": last_event_id})
     assert response.status_code == 422
 
 

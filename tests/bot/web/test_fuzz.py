@@ -11,31 +11,33 @@ from hypothesis import strategies as st
 
 from tests.harness.api import ApiHarness
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
-SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
-JSON = st.recursive(
-    SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+JSON_VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8
 )
-ADDRESS = st.sampled_from(["person:alice", "person:bob", "person:nobody", "web:x", "role:release", "slack:C1", "alice"])
+ADDRESSES = st.sampled_from(
+    ["person:alice", "person:bob", "person:nobody", "web:x", "role:release", "slack:C1", "alice"]
+)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "message": TEXT | st.sampled_from(["look", "push v1", "push v0", "ask", "choose", "nap", "cancel"]),
-    "text": TEXT | st.sampled_from(["look", "push v1", "a", "stop", "yes"]),
+    "message": TEXTS | st.sampled_from(["look", "push v1", "push v0", "ask", "choose", "nap", "cancel"]),
+    "text": TEXTS | st.sampled_from(["look", "push v1", "a", "stop", "yes"]),
     "agent": st.sampled_from(["porter", "guard", "nobody"]),
-    "requester": ADDRESS,
-    "actor": ADDRESS,
-    "reply_to": ADDRESS,
-    "labels": st.dictionaries(TEXT, TEXT, max_size=3),
+    "requester": ADDRESSES,
+    "actor": ADDRESSES,
+    "reply_to": ADDRESSES,
+    "labels": st.dictionaries(TEXTS, TEXTS, max_size=3),
     "at": st.integers(-2, 12),
     "decision": st.sampled_from(["approve", "deny", "edit", "answer", "maybe"]),
-    "comment": TEXT,
-    "arguments": st.dictionaries(st.sampled_from(["tag", "note", "x"]), JSON, max_size=3),
-    "digest": TEXT,
+    "comment": TEXTS,
+    "arguments": st.dictionaries(st.sampled_from(["tag", "note", "x"]), JSON_VALUES, max_size=3),
+    "digest": TEXTS,
 }
-BODIES = JSON | st.fixed_dictionaries({}, optional={name: value | JSON for name, value in FIELDS.items()})
+BODIES = JSON_VALUES | st.fixed_dictionaries({}, optional={name: value | JSON_VALUES for name, value in FIELDS.items()})
 JSON_TYPE = {"Content-Type": "application/json"}
 ACTIONS = ("messages", "pause", "resume", "cancel", "fork")
 
-fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz_settings = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -45,10 +47,14 @@ def api(api_on_each_database: ApiHarness) -> ApiHarness:
 
 @pytest.fixture
 async def targets(api: ApiHarness) -> list[str]:
-    """Return every path that takes a POST, for a done and a waiting thread, an approval and a question."""
+    """Return every path that accepts POST, for a done and a waiting thread, an approval and a question."""
     approval, question = await api.open_request("push v1"), await api.open_request("choose")
-    done = await api.start_thread("look")
-    actions = [f"/v1/threads/{thread}/{action}" for thread in (done, approval["thread_id"]) for action in ACTIONS]
+    done_thread_id = await api.start_thread("look")
+    actions = [
+        f"/v1/threads/{thread_id}/{action}"
+        for thread_id in (done_thread_id, approval["thread_id"])
+        for action in ACTIONS
+    ]
     return ["/v1/threads", *actions, *(f"/v1/requests/{request['id']}/answer" for request in (approval, question))]
 
 
@@ -58,7 +64,7 @@ def check_response(status: int, body: Any) -> None:
         assert set(body["error"]) <= {"code", "message", "details"}
 
 
-@fuzzed
+@fuzz_settings
 @given(body=BODIES, owner=st.sampled_from(["alice", "bob", "local", "ci"]), index=st.integers(0, 12))
 @example(body={"decision": "edit", "arguments": {"tag": "v2", "note": float(2**70)}}, owner="bob", index=11)
 @example(body={"text": "push " + "9" * 15_000}, owner="alice", index=6)
@@ -67,7 +73,7 @@ async def test_any_json_body_is_handled(api: ApiHarness, targets: list[str], bod
     check_response(response.status_code, response.json())
 
 
-@fuzzed
+@fuzz_settings
 @given(
     raw=st.binary(max_size=60),
     media_type=st.sampled_from(["application/json", "text/plain", "multipart/form-data", "\xff"]),
@@ -80,11 +86,11 @@ async def test_any_bytes_are_handled(api: ApiHarness, targets: list[str], raw: b
         check_response(response.status_code, response.json())
 
 
-@fuzzed
+@fuzz_settings
 @given(
     query=st.dictionaries(
         st.sampled_from(["status", "agent", "cursor", "limit", "after", "mine", "as", "thread_id", "x"]),
-        TEXT | st.integers() | ADDRESS | st.sampled_from(["open", "done", "true"]),
+        TEXTS | st.integers() | ADDRESSES | st.sampled_from(["open", "done", "true"]),
         max_size=4,
     )
 )
@@ -94,7 +100,7 @@ async def test_any_query_is_handled(api: ApiHarness, targets: list[str], query: 
         check_response(response.status_code, response.json())
 
 
-@fuzzed
+@fuzz_settings
 @given(
     headers=st.dictionaries(
         st.sampled_from(["Authorization", "Idempotency-Key", "Handrail-Channel", "Last-Event-ID", "Accept", "Host"]),
@@ -110,7 +116,7 @@ async def test_any_header_is_handled(api: ApiHarness, headers: dict[str, str]) -
     check_response(response.status_code, response.json())
 
 
-@fuzzed
+@fuzz_settings
 @given(name=st.text(max_size=20).filter(lambda name: name not in (".", "..")))
 async def test_any_id_is_handled(api: ApiHarness, name: str) -> None:
     for path in ("/v1/threads/{}", "/v1/threads/{}/events", "/v1/requests/{}", "/v1/threads/{}/replay"):

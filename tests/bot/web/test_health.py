@@ -37,7 +37,7 @@ async def test_stuck_tool_is_named_only_to_callers_with_a_token(api: ApiHarness)
     assert "porter" not in str(without_token)
 
 
-async def test_hanging_calls_in_every_thread_make_it_unready(api: ApiHarness) -> None:
+async def test_hanging_calls_in_every_thread_make_the_bot_unready(api: ApiHarness) -> None:
     api.bot.tool_runner.thread_pool.slots.loads["porter.look"].hanging = MAX_THREADS
     response = await api.client(None).get("/readyz")
     assert response.status_code == 503
@@ -47,7 +47,7 @@ async def test_hanging_calls_in_every_thread_make_it_unready(api: ApiHarness) ->
     }
 
 
-async def test_unavailable_database_makes_it_unready(api: ApiHarness) -> None:
+async def test_unavailable_database_makes_the_bot_unready(api: ApiHarness) -> None:
     await api.bot.engine.database.close()
     response = await api.client(None).get("/readyz")
     assert response.status_code == 503
@@ -56,7 +56,7 @@ async def test_unavailable_database_makes_it_unready(api: ApiHarness) -> None:
     assert (await api.client(None).get("/healthz")).status_code == 200
 
 
-async def test_engine_that_is_not_running_makes_it_unready(api: ApiHarness) -> None:
+async def test_engine_that_is_not_running_makes_the_bot_unready(api: ApiHarness) -> None:
     api.bot.engine.listeners.clear()  # no backend is notified of commits
     response = await api.client(None).get("/readyz")
     assert response.status_code == 503
@@ -64,7 +64,7 @@ async def test_engine_that_is_not_running_makes_it_unready(api: ApiHarness) -> N
 
 
 @pytest.mark.parametrize("token", [None, "alice"])
-async def test_read_only_database_makes_it_unready(api: ApiHarness, token: str | None) -> None:
+async def test_read_only_database_makes_the_bot_unready(api: ApiHarness, token: str | None) -> None:
     await api.bot.engine.database.transaction(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
     response = await api.client(token).get("/readyz")
     assert response.status_code == 503
@@ -72,14 +72,14 @@ async def test_read_only_database_makes_it_unready(api: ApiHarness, token: str |
 
 
 async def test_readiness_commits_only_for_callers_with_a_token(api: ApiHarness) -> None:
-    before = journal_state(api)
+    before = read_journal_state(api)
     assert (await api.client(None).get("/readyz")).status_code == 200
-    assert journal_state(api) == before
+    assert read_journal_state(api) == before
     assert (await api.client("alice").get("/readyz")).status_code == 200
-    assert journal_state(api) != before
+    assert read_journal_state(api) != before
 
 
-def journal_state(api: ApiHarness) -> tuple[int, int]:
+def read_journal_state(api: ApiHarness) -> tuple[int, int]:
     """Return the size of the database's journal and when it was last written."""
     status = Path(f"{sqlite_path(api.bot.engine.database.url)}-wal").stat()
     return status.st_size, status.st_mtime_ns

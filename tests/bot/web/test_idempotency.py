@@ -57,8 +57,8 @@ async def test_key_is_scoped_to_its_token(api: ApiHarness) -> None:
 
 async def test_key_is_scoped_to_its_path(api: ApiHarness) -> None:
     first, second = await api.start_thread("nap"), await api.start_thread("nap")
-    paused = [await post(api, f"/v1/threads/{thread_id}/pause", {}) for thread_id in (first, second)]
-    assert [response.json()["id"] for response in paused] == [first, second]
+    responses = [await post(api, f"/v1/threads/{thread_id}/pause", {}) for thread_id in (first, second)]
+    assert [response.json()["id"] for response in responses] == [first, second]
     assert (await post(api, f"/v1/threads/{first}/resume", {})).json()["status"] == "waiting_for_time"
 
 
@@ -69,14 +69,14 @@ async def test_without_a_key_a_post_is_repeated(api: ApiHarness) -> None:
 
 
 async def test_every_post_supports_a_key(api: ApiHarness) -> None:
-    thread = f"/v1/threads/{await api.start_thread('nap')}"
+    thread_path = f"/v1/threads/{await api.start_thread('nap')}"
     request = await api.open_request("push v1")
     for path, body, owner in (
-        (f"{thread}/messages", {"text": "nap"}, "alice"),
-        (f"{thread}/pause", {}, "alice"),
-        (f"{thread}/resume", {}, "alice"),
-        (f"{thread}/fork", {"at": 2}, "alice"),
-        (f"{thread}/cancel", {}, "alice"),
+        (f"{thread_path}/messages", {"text": "nap"}, "alice"),
+        (f"{thread_path}/pause", {}, "alice"),
+        (f"{thread_path}/resume", {}, "alice"),
+        (f"{thread_path}/fork", {"at": 2}, "alice"),
+        (f"{thread_path}/cancel", {}, "alice"),
         (f"/v1/requests/{request['code']}/answer", {"decision": "approve"}, "bob"),
     ):
         first, again = [await post(api, path, body, owner=owner) for _ in range(2)]
@@ -86,10 +86,10 @@ async def test_every_post_supports_a_key(api: ApiHarness) -> None:
 
 
 async def test_failed_post_may_be_retried_with_the_same_key(api: ApiHarness) -> None:
-    thread = f"/v1/threads/{await api.start_thread('nap')}"
-    assert (await post(api, f"{thread}/resume", {})).status_code == 409
-    await api.client().post(f"{thread}/pause")
-    assert (await post(api, f"{thread}/resume", {})).status_code == 200
+    thread_path = f"/v1/threads/{await api.start_thread('nap')}"
+    assert (await post(api, f"{thread_path}/resume", {})).status_code == 409
+    await api.client().post(f"{thread_path}/pause")
+    assert (await post(api, f"{thread_path}/resume", {})).status_code == 200
 
 
 async def test_answer_that_did_not_count_is_recorded_once(api: ApiHarness) -> None:
@@ -98,8 +98,8 @@ async def test_answer_that_did_not_count_is_recorded_once(api: ApiHarness) -> No
     first, again = [await post(api, path, {"decision": "approve"}) for _ in range(2)]
     assert (first.status_code, again.status_code) == (403, 403)
     assert first.content == again.content
-    recorded = (await api.client().get(f"/v1/requests/{request['id']}")).json()
-    assert len(recorded["answers"]) == 1
+    stored_request = (await api.client().get(f"/v1/requests/{request['id']}")).json()
+    assert len(stored_request["answers"]) == 1
 
 
 async def test_replayed_edit_is_not_evaluated_again(api: ApiHarness) -> None:

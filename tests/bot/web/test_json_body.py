@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from bot.web.json_body import parse_json
 
-JSON = st.recursive(
+JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**30), 10**30)
@@ -21,9 +21,9 @@ JSON = st.recursive(
 )
 
 
-@given(value=JSON, ascii_only=st.booleans())
-def test_any_json_value_is_parsed(value: object, ascii_only: bool) -> None:
-    assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+@given(value=JSON_VALUES, is_ascii_only=st.booleans())
+def test_any_json_value_is_parsed(value: object, is_ascii_only: bool) -> None:
+    assert parse_json(json.dumps(value, ensure_ascii=is_ascii_only).encode()) == value
 
 
 @given(raw=st.binary(max_size=200) | st.text().map(lambda text: text.encode(errors="surrogatepass")))

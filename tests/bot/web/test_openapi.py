@@ -36,12 +36,12 @@ async def document(api: ApiHarness) -> dict[str, Any]:
 
 
 async def test_operations_have_readable_ids(document: dict[str, Any]) -> None:
-    found = {
+    operation_ids = {
         (method, path): operation["operationId"]
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    assert found == {operation: name for operation, (name, _) in OPERATIONS.items()}
+    assert operation_ids == {operation: name for operation, (name, _) in OPERATIONS.items()}
 
 
 async def test_operations_document_their_responses(document: dict[str, Any]) -> None:

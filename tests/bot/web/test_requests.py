@@ -91,9 +91,9 @@ async def test_approved_tool_runs(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
     response = await api.answer_request(request, "bob", decision="approve", comment="go", digest=request["digest"])
     assert response.status_code == 200
-    settled = response.json()
-    assert settled["status"] == "approved"
-    [answer] = settled["answers"]
+    closed_request = response.json()
+    assert closed_request["status"] == "approved"
+    [answer] = closed_request["answers"]
     assert RFC3339_UTC.fullmatch(answer.pop("at"))
     assert answer == {
         "by": "person:bob",
@@ -127,22 +127,22 @@ async def test_edit_changes_the_arguments_and_approves_them(api: ApiHarness) -> 
     request = await api.open_request("push v1")
     response = await api.answer_request(request, "bob", decision="edit", arguments={"tag": "v2"})
     assert response.status_code == 200
-    edited = response.json()
-    assert edited["status"] == "approved"
-    assert edited["arguments"] == {"tag": "v2", "note": ""}
-    assert edited["digest"] != request["digest"]
+    edited_request = response.json()
+    assert edited_request["status"] == "approved"
+    assert edited_request["arguments"] == {"tag": "v2", "note": ""}
+    assert edited_request["digest"] != request["digest"]
 
 
 async def test_edit_invalidates_earlier_approvals(api: ApiHarness) -> None:
     request = await api.open_request("push gold")
     first = await api.answer_request(request, "bob", decision="approve")
     assert (first.status_code, first.json()["status"]) == (200, "open")
-    edited = (
+    edited_request = (
         await api.answer_request(request, "carol", decision="edit", arguments={"tag": "gold", "note": "x"})
     ).json()
-    assert edited["status"] == "open"
-    assert [answer["counted"] for answer in edited["answers"]] == [False, True]
-    assert edited["answers"][0]["reason"] == "the arguments were edited"
+    assert edited_request["status"] == "open"
+    assert [answer["counted"] for answer in edited_request["answers"]] == [False, True]
+    assert edited_request["answers"][0]["reason"] == "the arguments were edited"
 
 
 async def test_second_approval_of_one_person_does_not_count(api: ApiHarness) -> None:
@@ -166,9 +166,9 @@ async def test_answer_of_a_person_who_may_not_decide_is_recorded(api: ApiHarness
     assert response.status_code == 403
     assert response.json()["error"]["code"] == "not_allowed"
     assert reason in response.json()["error"]["message"]
-    recorded = (await api.client().get(f"/v1/requests/{request['id']}")).json()
-    assert recorded["status"] == "open"
-    [answer] = recorded["answers"]
+    stored_request = (await api.client().get(f"/v1/requests/{request['id']}")).json()
+    assert stored_request["status"] == "open"
+    [answer] = stored_request["answers"]
     assert (answer["by"], answer["counted"]) == (f"person:{person}", False)
     assert reason in answer["reason"]
 
@@ -181,7 +181,7 @@ async def test_requester_may_not_approve(api: ApiHarness) -> None:
 
 
 async def start_thread_denied_by_carol(api: ApiHarness) -> str:
-    """Return a done thread of Alice that Bob may see, because a closed request in it named his role."""
+    """Return the id of a done thread of Alice. Bob may see it, because a closed request in it named his role."""
     request = await api.open_request("push v2")
     await api.answer_request(request, "carol", decision="deny")
     await api.wait_until(request["thread_id"], lambda state: state.status == "done")
@@ -202,10 +202,10 @@ async def test_author_of_a_message_may_not_approve_what_follows(api: ApiHarness)
 
 async def test_person_who_forked_a_thread_may_not_approve_what_follows(api: ApiHarness) -> None:
     thread_id = await start_thread_denied_by_carol(api)
-    forked = await api.client("bob").post(f"/v1/threads/{thread_id}/fork", json={"at": 2})
-    fork = forked.json()["id"]
-    await api.client("alice").post(f"/v1/threads/{fork}/messages", json={"text": "push v1"})
-    request = await api.wait_for_request(fork)
+    response = await api.client("bob").post(f"/v1/threads/{thread_id}/fork", json={"at": 2})
+    fork_id = response.json()["id"]
+    await api.client("alice").post(f"/v1/threads/{fork_id}/messages", json={"text": "push v1"})
+    request = await api.wait_for_request(fork_id)
     assert request["requesters"] == ["person:alice", "person:bob"]
     assert (await api.answer_request(request, "bob", decision="approve")).status_code == 403
     assert (await api.answer_request(request, "carol", decision="approve")).status_code == 200
@@ -229,7 +229,7 @@ async def test_person_who_may_not_decide_gets_no_preparation_error(api: ApiHarne
         assert "not allowed to decide" in response.json()["error"]["message"]
 
 
-async def test_outcome_says_that_only_the_editor_saw_an_edit(api: ApiHarness) -> None:
+async def test_outcome_says_that_only_the_editor_saw_the_edited_call(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
     await api.answer_request(request, "bob", decision="edit", arguments={"tag": "v2"})
     events = (await api.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
@@ -240,13 +240,13 @@ async def test_outcome_says_that_only_the_editor_saw_an_edit(api: ApiHarness) ->
 async def test_edit_needs_another_approver_if_the_rule_says_so(api: ApiHarness) -> None:
     request = await api.open_request("push silver")
     body = {"decision": "edit", "arguments": {"tag": "silver", "note": "x"}}
-    edited = (await api.answer_request(request, "bob", **body)).json()
-    assert (edited["status"], edited["arguments"]["note"]) == ("open", "x")
-    assert edited["note"] == "Edit proposed. 1 more approval is required, from another person."
-    assert edited["digest"] != request["digest"]
-    again = await api.answer_request(request, "bob", decision="approve", digest=edited["digest"])
+    edited_request = (await api.answer_request(request, "bob", **body)).json()
+    assert (edited_request["status"], edited_request["arguments"]["note"]) == ("open", "x")
+    assert edited_request["note"] == "Edit proposed. 1 more approval is required, from another person."
+    assert edited_request["digest"] != request["digest"]
+    again = await api.answer_request(request, "bob", decision="approve", digest=edited_request["digest"])
     assert (again.status_code, "another person" in again.json()["error"]["message"]) == (403, True)
-    response = await api.answer_request(request, "carol", decision="approve", digest=edited["digest"])
+    response = await api.answer_request(request, "carol", decision="approve", digest=edited_request["digest"])
     assert response.json()["status"] == "approved"
 
 
@@ -278,8 +278,8 @@ async def test_program_may_not_answer(api: ApiHarness) -> None:
 async def test_closed_request_says_who_closed_it(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
     await api.answer_request(request, "bob", decision="deny", comment="not today")
-    for late in ({"decision": "approve"}, {"decision": "edit", "arguments": {"tag": "v0"}}):
-        response = await api.answer_request(request, "carol", **late)
+    for late_answer in ({"decision": "approve"}, {"decision": "edit", "arguments": {"tag": "v0"}}):
+        response = await api.answer_request(request, "carol", **late_answer)
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (409, "already_settled")
         assert "denied by Bob" in error["message"]
@@ -354,34 +354,34 @@ async def test_arguments_that_the_policy_denies_are_refused(api: ApiHarness) -> 
 
 
 async def test_requests_are_listed_and_filtered(api: ApiHarness) -> None:
-    open_one, denied = await api.open_request("push v1"), await api.open_request("push v2")
-    await api.answer_request(denied, "bob", decision="deny")
+    open_request, denied_request = await api.open_request("push v1"), await api.open_request("push v2")
+    await api.answer_request(denied_request, "bob", decision="deny")
 
     async def list_ids(owner: str = "alice", **query: str) -> list[str]:
         page = await api.client(owner).get("/v1/requests", params=query)
         assert page.status_code == 200, page.text
         return [request["id"] for request in page.json()["requests"]]
 
-    assert await list_ids() == [denied["id"], open_one["id"]]
-    assert await list_ids(status="open") == [open_one["id"]]
-    assert await list_ids(status="denied") == [denied["id"]]
-    assert await list_ids(thread_id=denied["thread_id"]) == [denied["id"]]
+    assert await list_ids() == [denied_request["id"], open_request["id"]]
+    assert await list_ids(status="open") == [open_request["id"]]
+    assert await list_ids(status="denied") == [denied_request["id"]]
+    assert await list_ids(thread_id=denied_request["thread_id"]) == [denied_request["id"]]
     assert await list_ids(thread_id="thr_none") == []
-    assert await list_ids("bob", mine="true") == [open_one["id"]]
+    assert await list_ids("bob", mine="true") == [open_request["id"]]
     assert await list_ids("bob", mine="true", status="denied") == []
     assert await list_ids("alice", mine="true") == []
     assert await list_ids("ci", mine="true") == []
-    assert await list_ids("local", mine="true", **{"as": "person:bob"}) == [open_one["id"]]
+    assert await list_ids("local", mine="true", **{"as": "person:bob"}) == [open_request["id"]]
     assert await list_ids("carol", mine="true", **{"as": "person:alice"}) == []
 
 
 async def test_requests_are_listed_in_pages(api: ApiHarness) -> None:
-    opened = [(await api.open_request(f"push v{n}"))["id"] for n in range(1, 4)]
+    request_ids = [(await api.open_request(f"push v{n}"))["id"] for n in range(1, 4)]
     first = (await api.client("bob").get("/v1/requests", params={"limit": 2, "mine": "true"})).json()
     rest = (
         await api.client("bob").get("/v1/requests", params={"limit": 2, "mine": "true", "cursor": first["next_cursor"]})
     ).json()
-    assert [request["id"] for request in first["requests"] + rest["requests"]] == opened[::-1]
+    assert [request["id"] for request in first["requests"] + rest["requests"]] == request_ids[::-1]
     assert rest["next_cursor"] is None
 
 

@@ -4,10 +4,11 @@ from typing import Any
 from agents.addresses import Address
 from agents.events import RequestEscalated, UnknownEvent
 from agents.messages import Receipt
-from agents.people import People, Person
+from agents.people import People
 from agents.policy import ApprovalTerms, EscalationStep, PolicyDecision
 from agents.requests import PostedCard, Request
 from bot.web.response_models import event_view, request_view
+from tests.harness.people import PEOPLE, with_addresses
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -90,7 +91,7 @@ def test_unreadable_event_is_shown_as_stored() -> None:
 
 
 def test_event_has_the_names_of_its_people() -> None:
-    people = People(members=(Person(key="bob", name="Bob", addresses=(Address("slack:U0BOB"),)),))
+    people = with_addresses(PEOPLE, bob=("slack:U0BOB",))
     event = RequestEscalated(
         at=NOON,
         actor=Address("person:bob"),

@@ -17,7 +17,7 @@ from bot.web.rights import RequireScope, require_visible_request, require_visibl
 from tests.harness.api import CREDENTIALS, PEOPLE, ApiHarness
 
 STRANGERS = ("dan-cli", "ci", "namesake")
-PATHS = {"{thread_id}": require_visible_thread, "{id_or_code}": require_visible_request}
+CHECK_BY_PARAMETER = {"{thread_id}": require_visible_thread, "{id_or_code}": require_visible_request}
 
 
 @pytest.fixture
@@ -25,11 +25,11 @@ def api(api_on_each_database: ApiHarness) -> ApiHarness:
     return api_on_each_database
 
 
-def api_routes(api: ApiHarness) -> list[Any]:
+def list_api_routes(api: ApiHarness) -> list[Any]:
     return [route for route in iter_route_contexts(api.app.routes) if str(route.path).startswith("/v1/")]
 
 
-def dependencies_of(route: Any) -> list[Any]:
+def list_dependencies(route: Any) -> list[Any]:
     return [dependency.call for dependency in route.dependant.dependencies]
 
 
@@ -38,15 +38,15 @@ ADMIN_ROUTES = ("scan_threads",)
 
 
 async def test_every_route_checks_a_scope_and_visibility(api: ApiHarness) -> None:
-    found = api_routes(api)
-    assert len(found) > 10
-    for route in found:
-        scopes = [check.scope for check in dependencies_of(route) if isinstance(check, RequireScope)]
+    routes = list_api_routes(api)
+    assert len(routes) > 10
+    for route in routes:
+        scopes = [check.scope for check in list_dependencies(route) if isinstance(check, RequireScope)]
         assert len(scopes) == 1, route.path
-        reads = "admin" if route.name in ADMIN_ROUTES else "read"
-        assert (scopes[0] == reads) == ("GET" in route.methods), route.path
-        for parameter, check in PATHS.items():
-            assert (parameter in route.path) == (check in dependencies_of(route)), route.path
+        read_scope = "admin" if route.name in ADMIN_ROUTES else "read"
+        assert (scopes[0] == read_scope) == ("GET" in route.methods), route.path
+        for parameter, check in CHECK_BY_PARAMETER.items():
+            assert (parameter in route.path) == (check in list_dependencies(route)), route.path
 
 
 @pytest.mark.parametrize("owner", STRANGERS)
@@ -54,7 +54,7 @@ async def test_every_route_hides_threads_from_strangers(api: ApiHarness, owner: 
     request = await api.open_request("push v1")
     client, before = api.client(owner), await api.bot.engine.load(request["thread_id"])
     bodies = {"fork_thread": {"at": 1}, "post_message": {"text": "hi"}, "answer_request": {"decision": "deny"}}
-    item_routes = [route for route in api_routes(api) if "{" in route.path]
+    item_routes = [route for route in list_api_routes(api) if "{" in route.path]
     assert len(item_routes) >= 10
     for route in item_routes:
         responses = []
@@ -110,45 +110,45 @@ NUMBERS = count(1)
 
 
 def build_history(api: ApiHarness, example: Any) -> tuple[KnownEvent, ...]:
-    """Return the events of a cancelled thread, which nothing continues: messages and perhaps a request."""
+    """Return the events of a cancelled thread, so that no worker continues it: messages and perhaps a request."""
     requester, origin, authors, terms = example
     number, now = next(NUMBERS), api.bot.clock.now()
     thread_id = f"thr_random{number}"
-    started = ThreadStarted(
+    start_event = ThreadStarted(
         at=now, actor=requester, thread_id=thread_id, agent="porter", origin=origin, requester=requester
     )
     messages = [MessageReceived(at=now, actor=author, text="hi", source=origin) for author in authors]
-    requests = [_request_opened(started, number, ask) for ask in terms]
-    return (started, *messages, *requests, ThreadCancelled(at=now, actor=person_address("carol"), reason="over"))
+    requests = [_build_request_opened(start_event, number, ask) for ask in terms]
+    return (start_event, *messages, *requests, ThreadCancelled(at=now, actor=person_address("carol"), reason="over"))
 
 
-def _request_opened(started: ThreadStarted, number: int, ask: ApprovalTerms) -> RequestOpened:
+def _build_request_opened(start_event: ThreadStarted, number: int, ask: ApprovalTerms) -> RequestOpened:
     request = Request(
         id=f"req_random{number}",
         code=f"X{number}",
         kind="approval",
         purpose="tool",
-        thread_id=started.thread_id,
+        thread_id=start_event.thread_id,
         agent="porter",
-        requester=started.requester,
+        requester=start_event.requester,
         digest="d",
         policy=PolicyDecision(answer="ask", rule="r", ask=ask),
-        opened_at=started.at,
+        opened_at=start_event.at,
     )
-    return RequestOpened(at=started.at, actor=Address("agent:porter"), request=request)
+    return RequestOpened(at=start_event.at, actor=Address("agent:porter"), request=request)
 
 
 async def list_ids(api: ApiHarness, owner: str, kind: str, limit: int) -> list[str]:
     """Return the ids of all pages of a list."""
-    found: list[str] = []
+    ids: list[str] = []
     cursor = ""
     while cursor is not None:
         page = (await api.client(owner).get(f"/v1/{kind}", params={"limit": limit, "cursor": cursor})).json()
         assert len(page[kind]) == limit or page["next_cursor"] is None
-        found += [item["id"] for item in page[kind]]
+        ids += [item["id"] for item in page[kind]]
         cursor = page["next_cursor"]
-    assert len(found) == len(set(found))
-    return found
+    assert len(ids) == len(set(ids))
+    return ids
 
 
 def credentials_by_owner() -> dict[str, Any]:
@@ -161,19 +161,19 @@ async def test_lists_and_items_follow_the_visibility_rule(api: ApiHarness, examp
     engine = api.bot.engine
     histories = [build_history(api, example) for example in examples]
     states = [(await engine.apply(None, lambda _, events=events: events)).after for events in histories]
-    with_request = {state.thread_id for state, (_, _, _, terms) in zip(states, examples, strict=True) if terms}
+    threads_with_request = {state.thread_id for state, (_, _, _, terms) in zip(states, examples, strict=True) if terms}
     for owner, credential in credentials_by_owner().items():
         token = credential.token
         address = Address(f"person:{token.person}" if token.person else f"token:{token.name}")
         viewer = to_viewer(address, PEOPLE, source=Address(f"web:{token.name}"), is_admin=credential.is_admin)
         threads, requests = await list_ids(api, owner, "threads", limit), await list_ids(api, owner, "requests", limit)
         for state in states:
-            allowed, request_id = may_view(state, viewer), f"req_{state.thread_id[4:]}"
+            is_visible, request_id = may_view(state, viewer), f"req_{state.thread_id[4:]}"
             response = await api.client(owner).get(f"/v1/threads/{state.thread_id}")
-            assert (response.status_code == 200) == allowed == (state.thread_id in threads), (owner, state.thread_id)
+            assert (response.status_code == 200) == is_visible == (state.thread_id in threads), (owner, state.thread_id)
             response = await api.client(owner).get(f"/v1/requests/{request_id}")
             assert (
                 (response.status_code == 200)
                 == (request_id in requests)
-                == (allowed and state.thread_id in with_request)
+                == (is_visible and state.thread_id in threads_with_request)
             )

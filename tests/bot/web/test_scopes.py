@@ -8,7 +8,7 @@ from bot.web.app import create_app
 from bot.web.principal import Credential, Principal
 from tests.harness.api import PEOPLE, ApiHarness
 
-ALLOWED: dict[str, set[TokenScope]] = {
+ALLOWED_SCOPES: dict[str, set[TokenScope]] = {
     "read": {"read"},
     "start": {"start"},
     "answer": {"answer"},
@@ -22,30 +22,30 @@ def make_token(scope: str) -> ApiToken:
     return ApiToken(name=scope, secret=SecretStr(f"secret-{scope}"), person="alice", scopes=scopes)
 
 
-@pytest.mark.parametrize("scope", ALLOWED)
+@pytest.mark.parametrize("scope", ALLOWED_SCOPES)
 async def test_missing_scope_is_named_in_the_error(api: ApiHarness, scope: str) -> None:
     request = await api.open_request("push v1")
     api.app = create_app(api.bot, [Credential(make_token(scope))])
-    client, thread = api.client(scope), f"/v1/threads/{request['thread_id']}"
+    client, thread_path = api.client(scope), f"/v1/threads/{request['thread_id']}"
     calls_by_scope: dict[TokenScope, list[tuple[str, str, dict[str, object]]]] = {
-        "read": [("GET", "/v1/threads", {}), ("GET", thread, {}), ("GET", "/v1/requests", {})],
-        "start": [("POST", "/v1/threads", {"message": "look"}), ("POST", f"{thread}/pause", {})],
+        "read": [("GET", "/v1/threads", {}), ("GET", thread_path, {}), ("GET", "/v1/requests", {})],
+        "start": [("POST", "/v1/threads", {"message": "look"}), ("POST", f"{thread_path}/pause", {})],
         "answer": [("POST", f"/v1/requests/{request['id']}/answer", {"decision": "deny"})],
         "admin": [("POST", "/v1/threads", {"message": "look", "requester": "person:bob"})],
     }
-    for needed, calls in calls_by_scope.items():
+    for needed_scope, calls in calls_by_scope.items():
         for method, path, body in calls:
             response = await client.request(method, path, json=body)
-            if needed in ALLOWED[scope]:
+            if needed_scope in ALLOWED_SCOPES[scope]:
                 assert response.status_code < 300, response.text
             else:
                 assert (response.status_code, response.json()["error"]["code"]) == (403, "missing_scope")
-                missing = "start" if needed == "admin" and "start" not in ALLOWED[scope] else needed
+                missing = "start" if needed_scope == "admin" and "start" not in ALLOWED_SCOPES[scope] else needed_scope
                 assert f"scope {missing}" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
-    ("person", "scopes", "granted", "sees_all"),
+    ("person", "scopes", "expected_scopes", "is_admin"),
     [
         ("carol", None, SCOPES, True),
         ("carol", ("read",), ("read",), True),
@@ -56,8 +56,8 @@ async def test_missing_scope_is_named_in_the_error(api: ApiHarness, scope: str) 
     ],
 )
 def test_scopes_do_not_limit_what_a_person_sees(
-    person: str | None, scopes: tuple[TokenScope, ...] | None, granted: tuple[TokenScope, ...], sees_all: bool
+    person: str | None, scopes: tuple[TokenScope, ...] | None, expected_scopes: tuple[TokenScope, ...], is_admin: bool
 ) -> None:
     credential = Credential(ApiToken(name="t", secret=SecretStr("s"), person=person, scopes=scopes))
     principal = Principal.from_credential(credential, PEOPLE)
-    assert (principal.scopes, principal.viewer.is_admin) == (granted, sees_all)
+    assert (principal.scopes, principal.viewer.is_admin) == (expected_scopes, is_admin)

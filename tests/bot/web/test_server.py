@@ -54,13 +54,13 @@ async def test_taken_port_is_an_error_with_a_fix(served_api: ServedApi) -> None:
         open_listen_socket("127.0.0.1", served_api.port)
 
 
-def test_foreign_host_is_an_error_with_a_fix() -> None:
+def test_address_of_another_machine_is_an_error_with_a_fix() -> None:
     with pytest.raises(ConfigurationError, match=r"cannot listen on 203\.0\.113\.1 port 0: .*; change HOST or PORT"):
         open_listen_socket("203.0.113.1", 0)
 
 
 async def test_request_with_two_lengths_is_refused(served_api: ServedApi) -> None:
-    response = await exchange(
+    response = await send_and_read_all(
         served_api.port,
         b"POST /v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-alice\r\n"
         b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/threads HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -70,7 +70,7 @@ async def test_request_with_two_lengths_is_refused(served_api: ServedApi) -> Non
     assert response.count(b"HTTP/1.1 ") == 1
 
 
-async def exchange(port: int, request: bytes) -> bytes:
+async def send_and_read_all(port: int, request: bytes) -> bytes:
     """Send bytes and return all that the server sends until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)

@@ -11,13 +11,13 @@ from tests.harness.api import WAIT_TIMEOUT_SECONDS
 
 
 async def read_until(frames: AsyncIterator[Frame], event_type: str) -> list[Frame]:
-    """Return the frames up to the first event of a type."""
-    received = []
+    """Read frames until the first event of a type, and return them."""
+    frames_read = []
     async for frame in frames:
-        received.append(frame)
+        frames_read.append(frame)
         if frame.get("event") == event_type:
-            return received
-    raise AssertionError(f"the stream ended before {event_type}: {received}")
+            return frames_read
+    raise AssertionError(f"the stream ended before {event_type}: {frames_read}")
 
 
 async def test_thread_is_followed_live(served_api: ServedApi) -> None:

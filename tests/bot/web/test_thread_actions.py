@@ -6,19 +6,19 @@ from tests.harness.api import ApiHarness
 
 async def test_resumed_thread_waits_for_its_request_again(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
-    client, thread = api.client(), f"/v1/threads/{request['thread_id']}"
-    paused = await client.post(f"{thread}/pause")
-    assert (paused.status_code, paused.json()["status"]) == (200, "paused")
-    resumed = await client.post(f"{thread}/resume")
-    assert (resumed.status_code, resumed.json()["status"]) == (200, "waiting_for_human")
-    assert resumed.json()["open_requests"] == [request["id"]]
+    client, thread_path = api.client(), f"/v1/threads/{request['thread_id']}"
+    pause_response = await client.post(f"{thread_path}/pause")
+    assert (pause_response.status_code, pause_response.json()["status"]) == (200, "paused")
+    resume_response = await client.post(f"{thread_path}/resume")
+    assert (resume_response.status_code, resume_response.json()["status"]) == (200, "waiting_for_human")
+    assert resume_response.json()["open_requests"] == [request["id"]]
 
 
 async def test_cancelling_a_thread_closes_its_request(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
-    cancelled = await api.client().post(f"/v1/threads/{request['thread_id']}/cancel")
-    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
-    assert cancelled.json()["open_requests"] == []
+    response = await api.client().post(f"/v1/threads/{request['thread_id']}/cancel")
+    assert (response.status_code, response.json()["status"]) == (200, "cancelled")
+    assert response.json()["open_requests"] == []
     assert (await api.client().get(f"/v1/requests/{request['id']}")).json()["status"] == "cancelled"
 
 
@@ -35,8 +35,8 @@ async def test_cancelling_a_thread_closes_its_request(api: ApiHarness) -> None:
 async def test_invalid_action_is_refused_with_the_current_status(
     api: ApiHarness, actions: list[str], status: str
 ) -> None:
-    thread = f"/v1/threads/{(await api.open_request('push v1'))['thread_id']}"
-    responses = [await api.client().post(f"{thread}/{action}") for action in actions]
+    thread_path = f"/v1/threads/{(await api.open_request('push v1'))['thread_id']}"
+    responses = [await api.client().post(f"{thread_path}/{action}") for action in actions]
     assert [response.status_code for response in responses[:-1]] == [200] * (len(actions) - 1)
     error = responses[-1].json()["error"]
     assert responses[-1].status_code == 409
@@ -46,10 +46,10 @@ async def test_invalid_action_is_refused_with_the_current_status(
 
 
 async def test_action_records_its_actor(api: ApiHarness) -> None:
-    thread = f"/v1/threads/{await api.start_thread('nap')}"
-    await api.client("carol").post(f"{thread}/pause")
-    await api.client("local").post(f"{thread}/resume")
-    events = (await api.client().get(f"{thread}/events")).json()["events"]
+    thread_path = f"/v1/threads/{await api.start_thread('nap')}"
+    await api.client("carol").post(f"{thread_path}/pause")
+    await api.client("local").post(f"{thread_path}/resume")
+    events = (await api.client().get(f"{thread_path}/events")).json()["events"]
     actors = {event["type"]: event["actor"] for event in events[-2:]}
     assert actors == {"ThreadPaused": "person:carol", "ThreadResumed": "person:you"}
 
@@ -72,15 +72,15 @@ async def test_fork_copies_events_but_no_open_request(api: ApiHarness) -> None:
 
 
 async def test_fork_is_independent_of_its_parent(api: ApiHarness) -> None:
-    parent = await api.start_thread("look")
-    fork = (await api.client().post(f"/v1/threads/{parent}/fork", json={"at": 2})).json()
+    parent_id = await api.start_thread("look")
+    fork = (await api.client().post(f"/v1/threads/{parent_id}/fork", json={"at": 2})).json()
     await api.client().post(f"/v1/threads/{fork['id']}/messages", json={"text": "push v2"})
 
     def is_waiting(state: ThreadState) -> bool:
         return state.status == "waiting_for_human"
 
     assert is_waiting(await api.wait_until(fork["id"], is_waiting))
-    assert not is_waiting(await api.bot.engine.load(parent))
+    assert not is_waiting(await api.bot.engine.load(parent_id))
 
 
 @pytest.mark.parametrize("at", [0, -1, 10_000, 2**53 + 1, "2", 2.5, True, None])

@@ -46,7 +46,7 @@ async def test_waiting_thread_names_its_open_request(api: ApiHarness) -> None:
 
 async def test_provenance_depends_on_the_author(api: ApiHarness) -> None:
     first, second = await api.start_thread("look", "alice"), await api.start_thread("look", "ci")
-    provenances = [(await api.bot.engine.load(thread)).history[0].provenance for thread in (first, second)]
+    provenances = [(await api.bot.engine.load(thread_id)).history[0].provenance for thread_id in (first, second)]
     assert provenances == [Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED]
 
 
@@ -121,16 +121,16 @@ async def test_null_fields_count_as_omitted(api: ApiHarness) -> None:
 
 
 async def test_threads_are_listed_newest_first_in_pages(api: ApiHarness) -> None:
-    opened = [await api.start_thread("look") for _ in range(5)]
+    thread_ids = [await api.start_thread("look") for _ in range(5)]
     client = api.client()
-    seen, cursor = [], None
+    listed_ids, cursor = [], None
     for size in (2, 2, 1):
         page = (await client.get("/v1/threads", params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
         assert len(page["threads"]) == size
-        seen += [thread["id"] for thread in page["threads"]]
+        listed_ids += [thread["id"] for thread in page["threads"]]
         cursor = page["next_cursor"]
     assert cursor is None
-    assert seen == opened[::-1]
+    assert listed_ids == thread_ids[::-1]
 
 
 async def test_last_page_has_no_next_cursor(api: ApiHarness) -> None:

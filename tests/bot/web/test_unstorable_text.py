@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness.api import ApiHarness
 
-KEY = {"Idempotency-Key": "k"}
+KEY_HEADER = {"Idempotency-Key": "k"}
 THREAD_PATH = "/v1/threads/a%00b"
 REQUEST_PATH = "/v1/requests/a%00b"
 
@@ -22,11 +22,11 @@ def make_cursor(item_id: str) -> str:
         ("GET", THREAD_PATH, {}, 404),
         ("GET", f"{THREAD_PATH}/events", {}, 404),
         ("POST", f"{THREAD_PATH}/pause", {}, 404),
-        ("POST", f"{THREAD_PATH}/pause", {"headers": KEY}, 404),
-        ("POST", f"{THREAD_PATH}/messages", {"json": {"text": "x"}, "headers": KEY}, 404),
+        ("POST", f"{THREAD_PATH}/pause", {"headers": KEY_HEADER}, 404),
+        ("POST", f"{THREAD_PATH}/messages", {"json": {"text": "x"}, "headers": KEY_HEADER}, 404),
         ("POST", f"{THREAD_PATH}/fork", {"json": {"at": 1}}, 404),
         ("GET", REQUEST_PATH, {}, 404),
-        ("POST", f"{REQUEST_PATH}/answer", {"json": {"decision": "approve"}, "headers": KEY}, 404),
+        ("POST", f"{REQUEST_PATH}/answer", {"json": {"decision": "approve"}, "headers": KEY_HEADER}, 404),
         ("GET", "/v1/threads", {"params": {"agent": "a\0b"}}, 200),
         ("GET", "/v1/threads", {"params": {"status": "a\0b"}}, 422),
         ("GET", "/v1/threads", {"params": {"cursor": make_cursor("a\0b")}}, 200),
@@ -38,7 +38,7 @@ def make_cursor(item_id: str) -> str:
         ("POST", "/v1/threads", {"json": {"message": "look", "reply_to": "terminal:a\0b"}}, 422),
         ("POST", "/v1/threads", {"json": {"message": "look"}, "headers": {"Idempotency-Key": "a\0b"}}, 422),
         ("POST", "/v1/threads", {"json": {"message": "lo\0ok"}}, 201),
-        ("POST", "/v1/threads", {"json": {"message": "lo\0ok"}, "headers": KEY}, 201),
+        ("POST", "/v1/threads", {"json": {"message": "lo\0ok"}, "headers": KEY_HEADER}, 201),
         ("POST", "/v1/threads", {"json": {"message": "look", "labels": {"a\0": "b\0"}}}, 201),
     ],
 )
@@ -50,13 +50,13 @@ async def test_nul_characters_are_handled_everywhere(
 
 
 async def test_message_with_a_nul_is_stored_unchanged(api_on_each_database: ApiHarness) -> None:
-    thread = await api_on_each_database.start_thread("lo\0ok")
-    events = (await api_on_each_database.client().get(f"/v1/threads/{thread}/events")).json()["events"]
+    thread_id = await api_on_each_database.start_thread("lo\0ok")
+    events = (await api_on_each_database.client().get(f"/v1/threads/{thread_id}/events")).json()["events"]
     assert next(e for e in events if e["type"] == "MessageReceived")["data"]["text"] == "lo\0ok"
 
 
 @pytest.mark.parametrize("after", [2**31 - 1, 2**31, 2**40])
 async def test_after_a_very_large_seq_there_are_no_events(api_on_each_database: ApiHarness, after: int) -> None:
-    thread = await api_on_each_database.start_thread("look")
-    response = await api_on_each_database.client().get(f"/v1/threads/{thread}/events", params={"after": after})
+    thread_id = await api_on_each_database.start_thread("look")
+    response = await api_on_each_database.client().get(f"/v1/threads/{thread_id}/events", params={"after": after})
     assert (response.status_code, response.json()) == (200, {"events": []})
