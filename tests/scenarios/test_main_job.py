@@ -69,7 +69,7 @@ async def test_plain_reply_answers_a_question_of_the_agent(tmp_path: Path, chann
         await question.wait_for_status("answered")
 
 
-async def test_rejected_approvers_get_the_reason(tmp_path: Path, channel: str) -> None:
+async def test_requester_and_others_may_not_approve_and_get_the_reason(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob, carol = (harness.get_person(name) for name in ("alice", "bob", "carol"))
         await bob.post_message("deploy v1.4.0 to staging")
@@ -88,7 +88,7 @@ async def test_rejected_approvers_get_the_reason(tmp_path: Path, channel: str) -
         ]
 
 
-async def test_message_in_another_thread_excludes_its_author_from_approving(tmp_path: Path, channel: str) -> None:
+async def test_author_of_an_instruction_in_a_thread_may_not_approve_it(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob, carol = (harness.get_person(name) for name in ("alice", "bob", "carol"))
         await alice.post_message("deploy v1.4.0 to production")
