@@ -30,17 +30,17 @@ BOT_SETUPS: Mapping[str, BotSetup] = {
 
 
 @pytest.fixture(params=BOT_SETUPS)
-def set_up(request: pytest.FixtureRequest) -> BotSetup:
+def bot_setup(request: pytest.FixtureRequest) -> BotSetup:
     return BOT_SETUPS[request.param]
 
 
 @pytest.fixture
-def database_url(set_up: BotSetup, tmp_path: Path) -> Iterator[str]:
-    url = DATABASES[set_up.database](tmp_path)
+def database_url(bot_setup: BotSetup, tmp_path: Path) -> Iterator[str]:
+    url = DATABASES[bot_setup.database](tmp_path)
     yield url
     drop_if_shared_server(url)
 
 
 @pytest.fixture
-def running_bot(set_up: BotSetup) -> RunBot:
-    return partial(bot_harness.running_bot, has_job_queue=set_up.has_job_queue)
+def running_bot(bot_setup: BotSetup) -> RunBot:
+    return partial(bot_harness.running_bot, has_job_queue=bot_setup.has_job_queue)

@@ -36,10 +36,10 @@ def roster_with_phones(rules: tuple[Rule, ...]) -> Roster:
 async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DONE)
     async with running_bot(database, model, rules=rules_with_terms(expires=1800)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=30)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert "a timeout, not a refusal" in model.received[-1].prompt.user
         assert harness.recording_tools.runs == []
         with pytest.raises(AlreadySettled, match="no answer in time"):
@@ -50,11 +50,11 @@ async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Databa
 
 async def test_answer_just_before_expiry_counts(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         harness.clock.advance(seconds=59.999)
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert len(harness.recording_tools.runs) == 1
 
 
@@ -62,38 +62,38 @@ async def test_expiry_during_a_downtime_is_recorded_at_the_next_start(database_u
     async with running_bot(
         Database.open(database_url), ScriptedModel(SHIP), rules=rules_with_terms(expires=60)
     ) as harness:
-        thread = await harness.post_message("ship v1")
-        await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread_id)
         clock = harness.clock
     clock.advance(days=2)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as harness:
-        await harness.wait_until_settled(thread)
-        assert (await harness.event_types(thread)).count("RequestExpired") == 1
+        await harness.wait_until_settled(thread_id)
+        assert (await harness.event_types(thread_id)).count("RequestExpired") == 1
 
 
 async def test_halt_fails_the_thread_and_a_message_reopens_it(database: Database, running_bot) -> None:
     async with running_bot(
         database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60, on_expire="halt")
     ) as harness:
-        thread = await harness.post_message("ship v1")
-        await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=1)
-        await harness.wait_until_settled(thread, "failed")
-        await harness.post_message("go on", thread_id=thread)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id, "failed")
+        await harness.post_message("go on", thread_id=thread_id)
+        await harness.wait_until_settled(thread_id)
 
 
 async def test_hold_pauses_the_thread_and_an_approval_resumes_it(database: Database, running_bot) -> None:
     async with running_bot(
         database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60, on_expire="hold")
     ) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=1)
-        await harness.wait_until(thread, lambda s: s.status == "paused")
+        await harness.wait_until(thread_id, lambda s: s.status == "paused")
         harness.clock.advance(days=3)
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert len(harness.recording_tools.runs) == 1
 
 
@@ -102,36 +102,36 @@ async def test_approval_does_not_end_an_explicit_pause(database: Database, runni
     async with running_bot(
         database, ScriptedModel(SHIP, DONE), rules=rules_with_terms(expires=60, on_expire="hold")
     ) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         if first == "the pause":
-            await harness.bot.thread_control.pause(thread, Address("person:alice"))
+            await harness.bot.thread_control.pause(thread_id, Address("person:alice"))
         harness.clock.advance(minutes=1)
-        await harness.wait_until(thread, lambda s: s.open_request and s.open_request.is_kept_open)
+        await harness.wait_until(thread_id, lambda s: s.open_request and s.open_request.is_kept_open)
         if first == "the expiry":
-            await harness.bot.thread_control.pause(thread, Address("person:alice"))
+            await harness.bot.thread_control.pause(thread_id, Address("person:alice"))
         commit = await harness.answer_request(request, "approve")
         assert describe_recorded_answer(commit, request.id) == (
             "Your answer was recorded, but the thread is paused by Alice. "
-            f"Resume it with `handrail threads resume {thread}`."
+            f"Resume it with `handrail threads resume {thread_id}`."
         )
         assert (commit.after.status, harness.recording_tools.runs) == ("paused", [])
-        await harness.bot.thread_control.resume(thread, Address("person:alice"))
-        await harness.wait_until_settled(thread)
+        await harness.bot.thread_control.resume(thread_id, Address("person:alice"))
+        await harness.wait_until_settled(thread_id)
         assert len(harness.recording_tools.runs) == 1
 
 
 async def test_message_while_a_request_is_open_gets_a_notice(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP), rules=rules_with_terms(quorum=2)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
-        await harness.post_message("ok", thread_id=thread)
-        state = await harness.wait_until(thread, lambda s: s.last_notice and not s.pending_messages)
-        (notice,) = [event for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
+        await harness.post_message("ok", thread_id=thread_id)
+        state = await harness.wait_until(thread_id, lambda s: s.last_notice and not s.pending_messages)
+        (notice,) = [event for event in await harness.events(thread_id) if isinstance(event, NoticeGiven)]
         assert notice.text.startswith(f"{request.code} still waits for release (")
         assert f"0 of 2, until 09:30 UTC; /approve {request.code}. A message never approves." in notice.text
         assert (notice.to, state.status, state.open_request) == ("terminal:alice", "waiting_for_human", request)
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 async def test_reminder_resends_card_and_escalation_sends_it_to_others(database: Database, running_bot) -> None:
@@ -140,19 +140,19 @@ async def test_reminder_resends_card_and_escalation_sends_it_to_others(database:
     channels = {**channels_by_scheme(), "sms": sms}
     roster = roster_with_phones(rules)
     async with running_bot(database, ScriptedModel(SHIP, DONE), roster=roster, channels=channels) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         harness.clock.advance(seconds=60)
-        await harness.wait_until(thread, lambda s: s.requests[0].reminded == 1 and not s.pending_messages)
+        await harness.wait_until(thread_id, lambda s: s.requests[0].reminded == 1 and not s.pending_messages)
         assert sms.sent == []
         harness.clock.advance(seconds=60)
-        await harness.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
+        await harness.wait_until(thread_id, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
         assert sorted(to for to, _, _ in sms.sent) == ["sms:+15550002", "sms:+15550003"]
-        notices = [event.text for event in await harness.events(thread) if isinstance(event, NoticeGiven)]
+        notices = [event.text for event in await harness.events(thread_id) if isinstance(event, NoticeGiven)]
         expected = [f"{request.code} has no answer yet; I asked {person} by SMS." for person in ("Bob", "Carol")]
         assert sorted(notices) == expected
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         corrections = [(to, message.card.status) for to, message, _ in sms.sent[2:] if message.card]
         assert sorted(corrections) == [("sms:+15550002", "approved"), ("sms:+15550003", "approved")]
         assert all(card.state == "approved" for card in (await harness.bot.approvals.find_request(request.id)).cards)
@@ -161,21 +161,21 @@ async def test_reminder_resends_card_and_escalation_sends_it_to_others(database:
 async def test_escalation_to_a_missing_channel_is_recorded(database: Database, running_bot) -> None:
     rules = rules_with_terms(escalate=(EscalationStep(after=60, to=Address("person:carol"), via="sms"),))
     async with running_bot(database, ScriptedModel(SHIP, DONE), roster=roster_with_phones(rules)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=1)
-        await harness.wait_until(thread, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
-        assert "MessageUndeliverable" in await harness.event_types(thread)
+        await harness.wait_until(thread_id, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
+        assert "MessageUndeliverable" in await harness.event_types(thread_id)
         assert [
             card.address for card in (await harness.bot.approvals.find_request(request.id)).undeliverable_cards
         ] == ["sms:+15550003"]
-        notice = (await harness.bot.engine.load(thread)).last_notice
+        notice = (await harness.bot.engine.load(thread_id)).last_notice
         assert notice is not None
         assert notice.text == (
             f"Carol could not be reached by SMS about {request.code}: no channel is configured for sms."
         )
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
 
 
 async def test_failing_deadline_of_one_thread_does_not_delay_others(database: Database, running_bot) -> None:
@@ -183,12 +183,12 @@ async def test_failing_deadline_of_one_thread_does_not_delay_others(database: Da
         broken = await harness.post_message("ship v1")
         await harness.wait_for_request(broken)
         harness.clock.advance(seconds=1)
-        thread = await harness.post_message("ship v1")
-        await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread_id)
         await database.transaction(
             lambda c: c.execute(text("UPDATE thread SET version = 99 WHERE id = :id"), {"id": broken})
         )
         harness.bot.engine.store.clear_cache()
         harness.clock.advance(seconds=60)
-        await harness.wait_until_settled(thread)
-        assert "RequestExpired" in await harness.event_types(thread)
+        await harness.wait_until_settled(thread_id)
+        assert "RequestExpired" in await harness.event_types(thread_id)

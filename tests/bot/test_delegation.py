@@ -78,26 +78,26 @@ async def list_side_effects(harness: BotHarness) -> list[str]:
 async def test_delegate_asks_for_approval_and_delegator_replies(database: Database, run_bot_with_delegation) -> None:
     model, terminal = ScriptedModel(ASK_HELPER, SHIP, HELPER_REPLY, FINAL_REPLY), RecordingChannel("terminal")
     async with run_bot_with_delegation(database, model, channels={"terminal": terminal}) as harness:
-        thread = await harness.post_message("please have v1 shipped")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("please have v1 shipped")
+        request = await harness.wait_for_request(thread_id)
         assert (request.agent, request.tool, request.requester) == ("helper", "ship", "person:alice")
         assert await list_side_effects(harness) == []
         await harness.answer_request(request, "approve")
-        state = await harness.wait_until_settled(thread)
+        state = await harness.wait_until_settled(thread_id)
         assert (state.agent, state.active_agent, await list_side_effects(harness)) == ("desk", "desk", ["ship v1"])
-        assert sorted(await harness.event_types(thread)) == sorted(ALL_EVENTS)
+        assert sorted(await harness.event_types(thread_id)) == sorted(ALL_EVENTS)
         sent_card, updated_card, reply = [(to, message.text) for to, message, _ in terminal.sent]
         assert sent_card[0] == updated_card[0] == reply[0] == "terminal:alice"
         assert reply[1] == FINAL_REPLY.message
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 async def test_each_agent_gets_its_own_prompt(database: Database, run_bot_with_delegation) -> None:
     model = ScriptedModel(ASK_HELPER, SHIP, HELPER_REPLY, FINAL_REPLY)
     async with run_bot_with_delegation(database, model) as harness:
-        thread = await harness.post_message("please have v1 shipped")
-        await harness.answer_request(await harness.wait_for_request(thread), "approve")
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("please have v1 shipped")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
+        await harness.wait_until_settled(thread_id)
     assert [model_request.agent.name for model_request in model.received] == ["desk", "helper", "helper", "desk"]
     first, delegated, _, last = [model_request.prompt for model_request in model.received]
     assert "- helper: helps" in first.system
@@ -110,7 +110,7 @@ async def test_each_agent_gets_its_own_prompt(database: Database, run_bot_with_d
 # Restarts
 
 
-on_each_database = pytest.mark.parametrize("set_up", ["sqlite", "postgresql"], indirect=True)
+on_each_database = pytest.mark.parametrize("bot_setup", ["sqlite", "postgresql"], indirect=True)
 """Setups with an embedded worker. A queue worker cannot stop after its first commit; tests/crashes kills it there."""
 
 
@@ -142,16 +142,16 @@ class RestartingThread:
         async with self.process() as harness:
             return await harness.post_message(text)
 
-    async def run_until_waiting(self, thread: str) -> ThreadState:
+    async def run_until_waiting(self, thread_id: str) -> ThreadState:
         """Restart until a request is open or the thread is done; return its state."""
         while True:
             async with self.process() as harness:
-                before = await harness.bot.engine.load(thread)
+                before = await harness.bot.engine.load(thread_id)
                 if before.status in ("waiting_for_human", "done"):
                     return before
-                await harness.wait_until(thread, lambda state, v=before.version: state.version > v)
+                await harness.wait_until(thread_id, lambda state, v=before.version: state.version > v)
                 await asyncio.gather(*harness.worker._tasks.values())
-                await harness.check_replay(thread)
+                await harness.check_replay(thread_id)
 
     async def answer_request(self, request: Request, decision: str) -> None:
         async with self.process() as harness:
@@ -160,18 +160,18 @@ class RestartingThread:
 
 async def run_story(restarting_thread: RestartingThread, text: str) -> ThreadState:
     """Start a thread, approve its request and run it until it is done."""
-    thread = await restarting_thread.start_thread(text)
-    waiting_state = await restarting_thread.run_until_waiting(thread)
+    thread_id = await restarting_thread.start_thread(text)
+    waiting_state = await restarting_thread.run_until_waiting(thread_id)
     assert waiting_state.open_request is not None
     assert (waiting_state.active_agent, waiting_state.open_request.agent) == ("helper", "helper")
     await restarting_thread.answer_request(waiting_state.open_request, "approve")
-    return await restarting_thread.run_until_waiting(thread)
+    return await restarting_thread.run_until_waiting(thread_id)
 
 
-async def load_reply_texts(url: str, thread: str) -> list[str]:
+async def load_reply_texts(url: str, thread_id: str) -> list[str]:
     async with bot_harness.running_bot(Database.open(url), CommandModel(), main_agent=MAIN_AGENT, run="z") as harness:
-        await harness.check_replay(thread)
-        return [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"]
+        await harness.check_replay(thread_id)
+        return [event.text for event in await harness.events(thread_id) if event.type == "ReplyChosen"]
 
 
 @on_each_database
@@ -205,17 +205,17 @@ async def test_delegation_by_model_survives_a_restart_after_each_step(database_u
 
 async def test_denial_goes_to_the_delegate_and_into_its_reply(database: Database, run_bot_with_delegation) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as harness:
-        thread = await harness.post_message("have v1 shipped")
-        await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="not on Friday")
-        state = await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("have v1 shipped")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="not on Friday")
+        state = await harness.wait_until_settled(thread_id)
         assert await list_side_effects(harness) == []
         assert state.history[-1].text == "Not done: Bob denied it: not on Friday"
 
 
 async def test_edited_call_runs_the_tool_of_the_delegate(database: Database, run_bot_with_delegation) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as harness:
-        thread = await harness.post_message("have v1 shipped")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("have v1 shipped")
+        request = await harness.wait_for_request(thread_id)
         edit = Answer(
             by=person_address("bob"),
             channel=Address("terminal:bob"),
@@ -224,18 +224,18 @@ async def test_edited_call_runs_the_tool_of_the_delegate(database: Database, run
             arguments={"tag": "v2"},
         )
         await harness.bot.approvals.answer(request.id, edit)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert await list_side_effects(harness) == ["ship v2"]
 
 
 async def test_message_goes_to_the_active_agent_and_never_approves(database: Database, run_bot_with_delegation) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as harness:
-        thread = await harness.post_message("have v1 shipped")
-        first = await harness.wait_for_request(thread)
-        await harness.post_message("yes, go ahead", thread_id=thread, person_key="bob")
-        await harness.post_message("ship v2", thread_id=thread)
+        thread_id = await harness.post_message("have v1 shipped")
+        first = await harness.wait_for_request(thread_id)
+        await harness.post_message("yes, go ahead", thread_id=thread_id, person_key="bob")
+        await harness.post_message("ship v2", thread_id=thread_id)
         second = (
-            await harness.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
+            await harness.wait_until(thread_id, lambda s: s.open_request and s.open_request.id != first.id)
         ).open_request
         assert second is not None
         assert (second.agent, second.arguments) == ("helper", {"tag": "v2"})
@@ -244,23 +244,23 @@ async def test_message_goes_to_the_active_agent_and_never_approves(database: Dat
 
 async def test_resumed_thread_continues_with_the_same_agent(database: Database, run_bot_with_delegation) -> None:
     async with run_bot_with_delegation(database, CommandModel()) as harness:
-        thread = await harness.post_message("have v1 shipped")
-        request = await harness.wait_for_request(thread)
-        await harness.bot.thread_control.pause(thread, person_address("bob"))
+        thread_id = await harness.post_message("have v1 shipped")
+        request = await harness.wait_for_request(thread_id)
+        await harness.bot.thread_control.pause(thread_id, person_address("bob"))
         await harness.answer_request(request, "approve")
         assert await list_side_effects(harness) == []
-        await harness.bot.thread_control.resume(thread, person_address("bob"))
-        await harness.wait_until_settled(thread)
+        await harness.bot.thread_control.resume(thread_id, person_address("bob"))
+        await harness.wait_until_settled(thread_id)
         assert await list_side_effects(harness) == ["ship v1"]
 
 
 async def test_message_to_a_finished_thread_goes_to_its_main_agent(database: Database, run_bot_with_delegation) -> None:
     model = ScriptedModel(ASK_HELPER, HELPER_REPLY, FINAL_REPLY, DoneForNow(message="Welcome."))
     async with run_bot_with_delegation(database, model) as harness:
-        thread = await harness.post_message("please have v1 shipped")
-        await harness.wait_until_settled(thread)
-        await harness.post_message("thanks", thread_id=thread)
-        await harness.wait_until(thread, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
+        thread_id = await harness.post_message("please have v1 shipped")
+        await harness.wait_until_settled(thread_id)
+        await harness.post_message("thanks", thread_id=thread_id)
+        await harness.wait_until(thread_id, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
     assert model.received[-1].agent.name == "desk"
 
 
@@ -270,22 +270,22 @@ async def test_three_failures_of_the_delegate_hand_over_to_a_person(database: Da
     model = ScriptedModel(ASK_HELPER, move, move, move, HELPER_REPLY, FINAL_REPLY)
     async with running_bot(database, model, main_agent=MAIN_AGENT, recording_tools=recording_tools) as harness:
         recording_tools.planned_errors = [ToolError("stuck")] * 3
-        thread = await harness.post_message("please have it moved")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("please have it moved")
+        request = await harness.wait_for_request(thread_id)
         assert (request.purpose, request.agent) == ("handover", "helper")
         await harness.answer_request(request, "answer", text="leave it", person_key="alice")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
 
 
 async def test_delegate_shares_the_budget_of_the_thread(database: Database, running_bot) -> None:
     model = ScriptedModel(ASK_HELPER, {"intent": "look"})
     main_agent = replace(MAIN_AGENT, budget=Budget(steps=2))
     async with running_bot(database, model, main_agent=main_agent) as harness:
-        thread = await harness.post_message("please look around")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("please look around")
+        request = await harness.wait_for_request(thread_id)
         assert (request.tool, request.agent) == ("extend_budget", "helper")
         await harness.answer_request(request, "deny")
-        state = await harness.wait_until_settled(thread, "failed")
+        state = await harness.wait_until_settled(thread_id, "failed")
         assert (state.delegations, state.active_agent) == ((), "desk")
 
 
@@ -316,34 +316,34 @@ async def crash_during_move(
     async with running_bot(
         Database.open(database_url), model, main_agent=MAIN_AGENT, recording_tools=recording_tools
     ) as harness:
-        thread = await harness.post_message("please have it moved")
+        thread_id = await harness.post_message("please have it moved")
         await asyncio.to_thread(recording_tools.move_started.wait, 20)
         await harness.crash()
         recording_tools.may_return.set()
-        assert (await harness.event_types(thread))[-1] == "ToolStarted"
+        assert (await harness.event_types(thread_id))[-1] == "ToolStarted"
         if is_cancelled:
-            await harness.bot.thread_control.cancel(thread, person_address("bob"))
-    return thread
+            await harness.bot.thread_control.cancel(thread_id, person_address("bob"))
+    return thread_id
 
 
 async def test_check_of_the_delegate_finds_the_result_after_a_crash(database_url: str, running_bot) -> None:
     recording_tools = HangingTools()
-    thread = await crash_during_move(running_bot, database_url, recording_tools)
+    thread_id = await crash_during_move(running_bot, database_url, recording_tools)
     second_model = ScriptedModel(HELPER_REPLY, FINAL_REPLY)
     async with running_bot(
         Database.open(database_url), second_model, main_agent=MAIN_AGENT, recording_tools=recording_tools, run="b"
     ) as harness:
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert [action for _, action in recording_tools.runs] == ["move"]
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 async def test_check_also_runs_in_a_cancelled_thread(database_url: str, running_bot) -> None:
     recording_tools = HangingTools()
-    thread = await crash_during_move(running_bot, database_url, recording_tools, is_cancelled=True)
+    thread_id = await crash_during_move(running_bot, database_url, recording_tools, is_cancelled=True)
     async with running_bot(
         Database.open(database_url), ScriptedModel(), main_agent=MAIN_AGENT, recording_tools=recording_tools, run="b"
     ) as harness:
-        state = await harness.wait_until(thread, lambda s: s.current_call is None)
+        state = await harness.wait_until(thread_id, lambda s: s.current_call is None)
         assert (state.status, state.history[-1].type) == ("cancelled", "ToolSucceeded")
         assert [action for _, action in recording_tools.runs] == ["move"]

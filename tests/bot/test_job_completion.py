@@ -79,11 +79,11 @@ async def test_lock_is_released_when_a_card_or_reply_is_visible(postgres_url: st
     database = Database.open(postgres_url)
     async with running_bot(database, ScriptedModel(SHIP, DONE), has_job_queue=True) as harness:
         counts: list[int] = []
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         counts.append(await database.read(count_advance_jobs))
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         counts.append(await database.read(count_advance_jobs))
         assert counts == [0, 0]
     await database.close()

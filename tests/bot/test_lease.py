@@ -32,9 +32,9 @@ def occupied_tool_threads(harness: BotHarness) -> Iterator[None]:
         release.set()
 
 
-async def wait_until_started(harness: BotHarness, thread: str, attempt: int = 1) -> None:
+async def wait_until_started(harness: BotHarness, thread_id: str, attempt: int = 1) -> None:
     await harness.wait_until(
-        thread,
+        thread_id,
         lambda s: s.current_call is not None and (s.current_call.phase, s.current_call.attempt) == ("running", attempt),
     )
 
@@ -63,19 +63,19 @@ async def test_stalled_call_that_was_taken_over_does_not_run(postgres_url: str, 
         Database.open(postgres_url), ScriptedModel({"intent": intent}), recording_tools=tools
     ) as stalled:
         with occupied_tool_threads(stalled):
-            thread = await stalled.post_message("go")
-            await wait_until_started(stalled, thread)
+            thread_id = await stalled.post_message("go")
+            await wait_until_started(stalled, thread_id)
             async with bot_harness.running_bot(
                 Database.open(postgres_url), ScriptedModel(DONE), recording_tools=tools, run="b"
             ) as successor:
                 if intent == "pay":
-                    request = await successor.wait_for_request(thread)
+                    request = await successor.wait_for_request(thread_id)
                     await successor.answer_request(request, "answer", text="did not run")
-                await successor.wait_until_settled(thread)
-                events, runs = await successor.event_types(thread), list(tools.runs)
+                await successor.wait_until_settled(thread_id)
+                events, runs = await successor.event_types(thread_id), list(tools.runs)
             stalled.clock.advance(seconds=LEASE_SECONDS + 1)
         await wait_until_idle(stalled)
-        assert (await stalled.event_types(thread), tools.runs) == (events, runs)
+        assert (await stalled.event_types(thread_id), tools.runs) == (events, runs)
     assert len(runs) == (0 if intent == "pay" else 1)
 
 
@@ -84,10 +84,10 @@ async def test_stalled_call_that_was_not_taken_over_runs(database: Database, run
     tools = RecordingTools()
     async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), recording_tools=tools) as harness:
         with occupied_tool_threads(harness):
-            thread = await harness.post_message("pay")
-            await wait_until_started(harness, thread)
-            await harness.post_message("thank you", thread_id=thread)
+            thread_id = await harness.post_message("pay")
+            await wait_until_started(harness, thread_id)
+            await harness.post_message("thank you", thread_id=thread_id)
             harness.clock.advance(seconds=LEASE_SECONDS + 1)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert [action for _, action in tools.runs] == ["pay"]
-        assert (await harness.event_types(thread)).count("ToolStarted") == 1
+        assert (await harness.event_types(thread_id)).count("ToolStarted") == 1

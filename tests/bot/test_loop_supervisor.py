@@ -108,11 +108,11 @@ async def test_back_off_of_a_failing_loop_stays_below_five_seconds() -> None:
 
 
 async def test_each_background_loop_of_a_bot_continues_after_an_exception(
-    database: Database, running_bot, set_up: BotSetup
+    database: Database, running_bot, bot_setup: BotSetup
 ) -> None:
     """The future for which each loop waits fails once."""
     async with running_bot(database, ScriptedModel()) as harness:
-        supervisor, expected = harness.bot.supervisor, QUEUE_LOOPS if set_up.has_job_queue else EMBEDDED_LOOPS
+        supervisor, expected = harness.bot.supervisor, QUEUE_LOOPS if bot_setup.has_job_queue else EMBEDDED_LOOPS
         await advance_until(lambda: set(supervisor.running_loops) == expected, harness.clock)
         tasks = {task.get_name(): task for task in asyncio.all_tasks() if task.get_name() in supervisor.running_loops}
         assert set(tasks) == expected

@@ -24,36 +24,36 @@ async def test_invalid_output_is_repaired_twice_then_a_person_is_asked(
 ) -> None:
     model = ScriptedModel(*[build_completion(outcome)] * 3, DONE)
     async with running_bot(database, model) as harness:
-        thread = await harness.post_message("hello")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("hello")
+        request = await harness.wait_for_request(thread_id)
         assert request.purpose == "handover"
         assert model.received[1].prompt.user.count("step.tag: too odd") == 1
         assert model.received[2].prompt.user.count("step.tag: too odd") == 2
         await harness.answer_request(request, "answer", text="say hello", person_key="alice")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
 
 
 @pytest.mark.parametrize("outcome", [o for o in CompletionOutcome if o.is_retryable])
 async def test_retryable_failure_is_retried_without_a_prompt_change(database: Database, outcome, running_bot) -> None:
     model = ScriptedModel(build_completion(outcome, retry_after=42.0), DONE)
     async with running_bot(database, model) as harness:
-        thread = await harness.post_message("hello")
-        state = await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")
+        thread_id = await harness.post_message("hello")
+        state = await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
         assert state.retry_at is not None
         assert (state.retry_at - harness.clock.now()).total_seconds() == 42
         harness.clock.advance(seconds=42)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert "too odd" not in model.received[1].prompt.user
 
 
 async def test_rejected_api_key_pauses_the_thread_until_it_is_resumed(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(build_completion(CompletionOutcome.AUTH_FAILED), DONE)) as harness:
-        thread = await harness.post_message("hello")
-        state = await harness.wait_until_settled(thread, "paused")
+        thread_id = await harness.post_message("hello")
+        state = await harness.wait_until_settled(thread_id, "paused")
         assert "OPENAI_API_KEY" in (state.paused or "")
-        assert "OPENAI_API_KEY" in next(e.text for e in await harness.events(thread) if e.type == "ReplyChosen")
-        await harness.bot.thread_control.resume(thread, Address("person:bob"))
-        await harness.wait_until_settled(thread)
+        assert "OPENAI_API_KEY" in next(e.text for e in await harness.events(thread_id) if e.type == "ReplyChosen")
+        await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
+        await harness.wait_until_settled(thread_id)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ async def test_rejected_api_key_pauses_the_thread_until_it_is_resumed(database: 
 )
 async def test_refusal_of_the_model_opens_a_help_request(database: Database, outcome, running_bot) -> None:
     async with running_bot(database, ScriptedModel(build_completion(outcome))) as harness:
-        thread = await harness.post_message("hello")
-        assert (await harness.wait_for_request(thread)).purpose == "handover"
+        thread_id = await harness.post_message("hello")
+        assert (await harness.wait_for_request(thread_id)).purpose == "handover"
 
 
 async def test_model_that_raises_is_retried_without_delaying_other_threads(database: Database, running_bot) -> None:
@@ -95,9 +95,9 @@ async def test_message_during_a_model_call_causes_another_call(database: Databas
 
     model = InterruptedModel(DoneForNow(message="stale"), DoneForNow(message="fresh"))
     async with running_bot(database, model) as harness:
-        thread = await harness.post_message("hello")
-        await harness.wait_until_settled(thread)
-        assert [e.text for e in await harness.events(thread) if e.type == "ReplyChosen"] == ["fresh"]
+        thread_id = await harness.post_message("hello")
+        await harness.wait_until_settled(thread_id)
+        assert [e.text for e in await harness.events(thread_id) if e.type == "ReplyChosen"] == ["fresh"]
 
 
 async def test_exhausted_budget_opens_a_request_to_extend_it(database: Database, running_bot) -> None:
@@ -106,16 +106,16 @@ async def test_exhausted_budget_opens_a_request_to_extend_it(database: Database,
     )
     model = ScriptedModel(look_step, look_step, DONE)
     async with running_bot(database, model, budget=Budget(steps=2)) as harness:
-        thread = await harness.post_message("look around")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("look around")
+        request = await harness.wait_for_request(thread_id)
         assert (request.kind, request.tool, request.arguments) == (
             "approval",
             "extend_budget",
             {"kind": "steps", "by": 2},
         )
         await harness.answer_request(request, "approve", person_key="bob")
-        await harness.wait_until_settled(thread)
-        assert {"BudgetReached", "BudgetExtended"} <= set(await harness.event_types(thread))
+        await harness.wait_until_settled(thread_id)
+        assert {"BudgetReached", "BudgetExtended"} <= set(await harness.event_types(thread_id))
 
 
 async def test_denied_budget_extension_fails_the_thread(database: Database, running_bot) -> None:
@@ -126,6 +126,6 @@ async def test_denied_budget_extension_fails_the_thread(database: Database, runn
         usage=Usage(input=900, output=200),
     )
     async with running_bot(database, ScriptedModel(costly_step), budget=Budget(tokens=1000)) as harness:
-        thread = await harness.post_message("look around")
-        await harness.answer_request(await harness.wait_for_request(thread), "deny")
-        await harness.wait_until_settled(thread, "failed")
+        thread_id = await harness.post_message("look around")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "deny")
+        await harness.wait_until_settled(thread_id, "failed")

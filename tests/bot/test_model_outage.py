@@ -22,36 +22,38 @@ def build_completion(
     return Completion(outcome=outcome, model="scripted", detail=detail, **fields)
 
 
-async def advance_to_retry(harness: BotHarness, thread: str, rounds: int) -> None:
+async def advance_to_retry(harness: BotHarness, thread_id: str, rounds: int) -> None:
     """Advance the clock to the next retry, `rounds` times."""
     for _ in range(rounds):
-        state = await harness.wait_until(thread, lambda s: s.retry_at is not None and s.retry_at > harness.clock.now())
+        state = await harness.wait_until(
+            thread_id, lambda s: s.retry_at is not None and s.retry_at > harness.clock.now()
+        )
         harness.clock.advance(seconds=(state.retry_at - harness.clock.now()).total_seconds())
 
 
-async def list_replies(harness: BotHarness, thread: str) -> list[str]:
-    return [event.text for event in await harness.events(thread) if event.type == "ReplyChosen"]
+async def list_replies(harness: BotHarness, thread_id: str) -> list[str]:
+    return [event.text for event in await harness.events(thread_id) if event.type == "ReplyChosen"]
 
 
-async def list_notices(harness: BotHarness, thread: str) -> list[str]:
-    return [event.text for event in await harness.events(thread) if event.type == "NoticeGiven"]
+async def list_notices(harness: BotHarness, thread_id: str) -> list[str]:
+    return [event.text for event in await harness.events(thread_id) if event.type == "NoticeGiven"]
 
 
 async def test_short_outage_is_not_announced(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(*[build_completion(CompletionOutcome.FAILED)] * 2, DONE)) as harness:
-        thread = await harness.post_message("hello")
-        await advance_to_retry(harness, thread, 2)
-        await harness.wait_until_settled(thread)
-        assert await list_replies(harness, thread) == ["Done."]
+        thread_id = await harness.post_message("hello")
+        await advance_to_retry(harness, thread_id, 2)
+        await harness.wait_until_settled(thread_id)
+        assert await list_replies(harness, thread_id) == ["Done."]
 
 
 async def test_long_outage_is_announced_once_and_costs_no_steps(database: Database, running_bot) -> None:
     model = ScriptedModel(*[build_completion(CompletionOutcome.UNAVAILABLE)] * 20, DONE)
     async with running_bot(database, model, budget=Budget(steps=2)) as harness:
-        thread = await harness.post_message("hello")
-        await advance_to_retry(harness, thread, 20)
-        state = await harness.wait_until_settled(thread)
-        notice, reply = await list_replies(harness, thread)
+        thread_id = await harness.post_message("hello")
+        await advance_to_retry(harness, thread_id, 20)
+        state = await harness.wait_until_settled(thread_id)
+        notice, reply = await list_replies(harness, thread_id)
         assert "The model is not responding (127.0.0.1 answered 503: Loading model)" in notice
         assert (reply, state.spent.steps) == ("Done.", 1)
 
@@ -60,33 +62,33 @@ async def test_long_outage_opens_a_request_and_an_answer_retries(database: Datab
     model = ScriptedModel(*[build_completion(CompletionOutcome.FAILED)] * 36, DONE)
     async with running_bot(database, model) as harness:
         started_at = harness.clock.now()
-        thread = await harness.post_message("hello")
-        await advance_to_retry(harness, thread, 35)
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("hello")
+        await advance_to_retry(harness, thread_id, 35)
+        request = await harness.wait_for_request(thread_id)
         assert harness.clock.now() - started_at == MAX_MODEL_OUTAGE
         assert "The model has not responded for 30 minutes" in (request.question or "")
         assert "Loading model" in (request.question or "")
-        assert len(await list_replies(harness, thread)) == 1
+        assert len(await list_replies(harness, thread_id)) == 1
         await harness.answer_request(request, "answer", text="again", person_key="alice")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
 
 
 async def test_restart_does_not_reset_the_outage_limit(database: Database, running_bot) -> None:
     async with running_bot(
         database, ScriptedModel(build_completion(CompletionOutcome.FAILED, retry_after=1700.0))
     ) as harness:
-        thread = await harness.post_message("hello")
-        await harness.wait_until(thread, lambda s: s.status == "waiting_for_time" and not s.pending_messages)
+        thread_id = await harness.post_message("hello")
+        await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time" and not s.pending_messages)
         clock = harness.clock
     clock.advance(seconds=1750)
     model = ScriptedModel(*[build_completion(CompletionOutcome.FAILED)] * 2)
     async with running_bot(Database.open(database.url), model, clock=clock, run="b") as harness:
-        state = await harness.wait_until(thread, lambda s: s.retries == 2 or s.open_request)
+        state = await harness.wait_until(thread_id, lambda s: s.retries == 2 or s.open_request)
         assert state.retry_at is not None
         assert state.outage is not None
         clock.advance(seconds=50)
-        await harness.wait_for_request(thread)
-        assert len(await list_replies(harness, thread)) == 1
+        await harness.wait_for_request(thread_id)
+        assert len(await list_replies(harness, thread_id)) == 1
 
 
 async def test_retry_time_beyond_the_limit_opens_a_request_at_once(database: Database, running_bot) -> None:
@@ -100,11 +102,11 @@ async def test_resumed_thread_retries_at_once(database: Database, running_bot) -
     async with running_bot(
         database, ScriptedModel(build_completion(CompletionOutcome.FAILED, retry_after=600.0), DONE)
     ) as harness:
-        thread = await harness.post_message("hello")
-        await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")
-        await harness.bot.thread_control.pause(thread, Address("person:bob"))
-        await harness.bot.thread_control.resume(thread, Address("person:bob"))
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("hello")
+        await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
+        await harness.bot.thread_control.pause(thread_id, Address("person:bob"))
+        await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
+        await harness.wait_until_settled(thread_id)
 
 
 async def test_authentication_error_pauses_with_the_text_of_the_provider(database: Database, running_bot) -> None:
@@ -112,13 +114,13 @@ async def test_authentication_error_pauses_with_the_text_of_the_provider(databas
         CompletionOutcome.AUTH_FAILED, "127.0.0.1 answered 404: no model nope", operator_hint="Check OPENAI_MODEL"
     )
     async with running_bot(database, ScriptedModel(auth_failed, DONE)) as harness:
-        thread = await harness.post_message("hello")
-        state = await harness.wait_until_settled(thread, "paused")
+        thread_id = await harness.post_message("hello")
+        state = await harness.wait_until_settled(thread_id, "paused")
         reason = "127.0.0.1 answered 404: no model nope. Check OPENAI_MODEL, then resume this thread"
         assert state.paused == reason
-        assert await list_replies(harness, thread) == [f"I am paused: {reason}."]
-        await harness.bot.thread_control.resume(thread, Address("person:bob"))
-        await harness.wait_until_settled(thread)
+        assert await list_replies(harness, thread_id) == [f"I am paused: {reason}."]
+        await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
+        await harness.wait_until_settled(thread_id)
 
 
 @pytest.mark.parametrize(
@@ -150,24 +152,26 @@ async def test_rejected_output_is_shown_to_the_model(database: Database, running
 
 async def test_nothing_to_do_is_reported_with_its_reason(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(NothingToDo(reason="production is up to date"))) as harness:
-        thread = await harness.post_message("hello")
-        await harness.wait_until_settled(thread)
-        assert await list_replies(harness, thread) == ["There is nothing for me to do here: production is up to date"]
+        thread_id = await harness.post_message("hello")
+        await harness.wait_until_settled(thread_id)
+        assert await list_replies(harness, thread_id) == [
+            "There is nothing for me to do here: production is up to date"
+        ]
 
 
 async def test_long_wait_is_announced_once(database: Database, running_bot) -> None:
     two_waits = [Await(seconds=3600, reason="the build"), Await(seconds=3600, reason="the build")]
     async with running_bot(database, ScriptedModel(*two_waits, NothingToDo(reason="all is well"))) as harness:
-        thread = await harness.post_message("hello")
+        thread_id = await harness.post_message("hello")
         for round_number in (1, 2):
-            await harness.wait_until(thread, lambda s: s.timer_at is not None and s.timer_at > harness.clock.now())
-            assert len(await list_notices(harness, thread)) == 1, round_number
+            await harness.wait_until(thread_id, lambda s: s.timer_at is not None and s.timer_at > harness.clock.now())
+            assert len(await list_notices(harness, thread_id)) == 1, round_number
             harness.clock.advance(seconds=3600)
-        await harness.wait_until_settled(thread)
-        (notice,) = await list_notices(harness, thread)
+        await harness.wait_until_settled(thread_id)
+        (notice,) = await list_notices(harness, thread_id)
         assert notice.startswith("I will wait until ")
         assert notice.endswith(" UTC and then continue: the build")
-        assert await list_replies(harness, thread) == ["There is nothing for me to do here: all is well"]
+        assert await list_replies(harness, thread_id) == ["There is nothing for me to do here: all is well"]
 
 
 async def test_budget_request_gives_the_used_and_requested_amount(database: Database, running_bot) -> None:

@@ -68,27 +68,27 @@ def set_unknown_values(data: dict[str, Any]) -> None:
 CHANGES = (add_unknown_field, remove_fields, set_unknown_values)
 
 
-async def rewrite_json(database: Database, table: str, column: str, thread: str, change: Change | None) -> None:
+async def rewrite_json(database: Database, table: str, column: str, thread_id: str, change: Change | None) -> None:
     """Apply the change to the JSON of the thread's rows in a table; without a change, make it invalid JSON."""
     key = "id" if table == "thread" else "thread_id"
 
     def work(connection: Connection) -> None:
         query = text(f"SELECT {column} FROM {table} WHERE {key} = :thread")  # noqa: S608 - constant names
-        for old in connection.execute(query, {"thread": thread}).scalars().all():
+        for old in connection.execute(query, {"thread": thread_id}).scalars().all():
             data = json.loads(old)
             if change is not None:
                 change(data)
             new = json.dumps(data) if change is not None else "{"
             update = text(f"UPDATE {table} SET {column} = :new WHERE {key} = :thread AND {column} = :old")  # noqa: S608 - the same
-            connection.execute(update, {"new": new, "old": old, "thread": thread})
+            connection.execute(update, {"new": new, "old": old, "thread": thread_id})
 
     await database.transaction(work)
 
 
-async def make_unreadable(database: Database, thread: str, update: str) -> None:
+async def make_unreadable(database: Database, thread_id: str, update: str) -> None:
     """Make the events of a thread unreadable by an SQL update, and its stored state too."""
-    await database.transaction(lambda connection: connection.execute(text(update), {"thread": thread}))
-    await rewrite_json(database, "thread", "state", thread, add_unknown_field)
+    await database.transaction(lambda connection: connection.execute(text(update), {"thread": thread_id}))
+    await rewrite_json(database, "thread", "state", thread_id, add_unknown_field)
 
 
 async def read_all_views(database: Database) -> list[str]:
@@ -106,9 +106,9 @@ async def read_all_views(database: Database) -> list[str]:
 
 async def check_other_threads_work(harness: BotHarness) -> None:
     """Check that a request in another thread can be approved and its call runs."""
-    thread = await harness.post_message("ship v1")
-    await harness.answer_request(await harness.wait_for_request(thread), "approve")
-    await harness.wait_until_settled(thread)
+    thread_id = await harness.post_message("ship v1")
+    await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
+    await harness.wait_until_settled(thread_id)
 
 
 @pytest.fixture
@@ -121,17 +121,17 @@ async def test_unreadable_state_is_replayed_from_events(
     database_url: str, running_bot, clock: FakeClock, change: Change | None
 ) -> None:
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
-        thread = await harness.post_message("ship v1")
-        before = await harness.wait_until(thread, lambda s: s.open_request is not None and s.open_request.cards)
-        await rewrite_json(harness.bot.engine.database, "thread", "state", thread, change)
+        thread_id = await harness.post_message("ship v1")
+        before = await harness.wait_until(thread_id, lambda s: s.open_request is not None and s.open_request.cards)
+        await rewrite_json(harness.bot.engine.database, "thread", "state", thread_id, change)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as harness:
         database = harness.bot.engine.database
-        assert await harness.bot.engine.load(thread) == before
+        assert await harness.bot.engine.load(thread_id) == before
         assert len(await read_all_views(database)) == 2
-        assert (await replay(database, thread)).unreadable == "a row of a newer build"
-        await harness.answer_request(await harness.wait_for_request(thread), "approve")
-        await harness.wait_until_settled(thread)
-        await harness.check_replay(thread)
+        assert (await replay(database, thread_id)).unreadable == "a row of a newer build"
+        await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
+        await harness.wait_until_settled(thread_id)
+        await harness.check_replay(thread_id)
 
 
 @pytest.mark.parametrize("update", UNREADABLE_EVENT_UPDATES)
@@ -139,23 +139,23 @@ async def test_thread_with_unreadable_events_is_shown_as_paused(
     database_url: str, running_bot, clock: FakeClock, update: str
 ) -> None:
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
-        await make_unreadable(harness.bot.engine.database, thread, update)
-        await rewrite_json(harness.bot.engine.database, "request", "data", thread, add_unknown_field)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
+        await make_unreadable(harness.bot.engine.database, thread_id, update)
+        await rewrite_json(harness.bot.engine.database, "request", "data", thread_id, add_unknown_field)
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
         database = harness.bot.engine.database
-        state = await harness.bot.engine.load(thread)
+        state = await harness.bot.engine.load(thread_id)
         view = thread_view(state, PEOPLE)
-        assert (state.thread_id, view.status, view.agent) == (thread, "paused", "helper")
+        assert (state.thread_id, view.status, view.agent) == (thread_id, "paused", "helper")
         assert "this Handrail cannot read it" in (view.paused or "")
         assert len(await read_all_views(database)) == 2
-        result = await replay(database, thread)
+        result = await replay(database, thread_id)
         assert (result.is_match, result.unreadable is not None, result.state.version) == (False, True, state.version)
         with pytest.raises(WrongState, match="cannot read"):
             await harness.answer_request(request, "approve")
         with pytest.raises(WrongState):
-            await harness.bot.thread_control.resume(thread, Address("person:bob"))
+            await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
         await check_other_threads_work(harness)
 
 
@@ -170,55 +170,55 @@ async def test_unreadable_thread_does_not_block_timers_of_others(
         version = await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version)
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
         clock.advance(seconds=1)
-        thread = await harness.post_message("ship v1")
-        await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread_id)
         clock.advance(minutes=30)
-        await harness.wait_until_settled(thread)
-        assert (await harness.event_types(thread)).count("RequestExpired") == 1
+        await harness.wait_until_settled(thread_id)
+        assert (await harness.event_types(thread_id)).count("RequestExpired") == 1
         assert await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version) == version
 
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
 async def test_unreadable_request_is_read_from_events(database: Database, running_bot, change: Change | None) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
-        await rewrite_json(database, "request", "data", thread, change)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
+        await rewrite_json(database, "request", "data", thread_id, change)
         assert await harness.bot.approvals.find_request(request.code) == request
         assert len(await read_all_views(database)) == 2
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
 
 
 @pytest.mark.parametrize("status", ["open", "blessed"])
 async def test_unreadable_request_is_shown_without_approvers(database: Database, running_bot, status: str) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
-        await make_unreadable(database, thread, SET_UNKNOWN_TYPE)
-        await rewrite_json(database, "request", "data", thread, add_unknown_field)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
+        await make_unreadable(database, thread_id, SET_UNKNOWN_TYPE)
+        await rewrite_json(database, "request", "data", thread_id, add_unknown_field)
         update = text("UPDATE request SET status = :status")
         await database.transaction(lambda connection: connection.execute(update, {"status": status}))
         view = request_view(await harness.bot.approvals.find_request(request.code))
-        assert (view.code, view.thread_id, view.policy.ask.roles) == (request.code, thread, ())
+        assert (view.code, view.thread_id, view.policy.ask.roles) == (request.code, thread_id, ())
         assert "newer Handrail" in (view.question or "")
         assert view.status == ("open" if status == "open" else "superseded")
 
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
 async def test_unreadable_outbox_message_is_rebuilt_from_events(
-    database_url: str, running_bot, clock: FakeClock, set_up: BotSetup, change: Change | None
+    database_url: str, running_bot, clock: FakeClock, bot_setup: BotSetup, change: Change | None
 ) -> None:
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
     channels = {**channels_by_scheme(), "terminal": terminal}
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), channels=channels, clock=clock) as harness:
-        thread = await harness.post_message("hello")
+        thread_id = await harness.post_message("hello")
         await harness.wait_for_error(terminal)
-        await rewrite_json(harness.bot.engine.database, "outbox", "message", thread, change)
+        await rewrite_json(harness.bot.engine.database, "outbox", "message", thread_id, change)
     async with running_bot(Database.open(database_url), channels=channels, clock=clock, run="b") as harness:
         clock.advance(seconds=30)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
     assert [message.text for _, message, _ in terminal.sent] == ["Done."]
 
 
@@ -227,11 +227,11 @@ async def test_message_of_an_unreadable_thread_stays_in_the_outbox(database: Dat
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
     channels = {**channels_by_scheme(), "terminal": terminal}
     async with running_bot(database, ScriptedModel(DONE), channels=channels) as harness:
-        thread = await harness.post_message("hello")
+        thread_id = await harness.post_message("hello")
         await harness.wait_for_error(terminal)
-        await make_unreadable(database, thread, SET_UNKNOWN_TYPE)
-        await rewrite_json(database, "outbox", "message", thread, add_unknown_field)
+        await make_unreadable(database, thread_id, SET_UNKNOWN_TYPE)
+        await rewrite_json(database, "outbox", "message", thread_id, add_unknown_field)
         assert await database.transaction(list_pending) == []
-        assert await database.transaction(lambda c: list_pending_for(c, thread, Address("terminal:alice"))) == []
+        assert await database.transaction(lambda c: list_pending_for(c, thread_id, Address("terminal:alice"))) == []
         remaining = await database.transaction(lambda c: c.execute(text("SELECT count(*) FROM outbox")).scalar_one())
         assert remaining == 1

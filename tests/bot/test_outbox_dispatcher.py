@@ -26,14 +26,14 @@ async def test_unavailable_channel_is_retried_in_order(database: Database, runni
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
-        thread = await harness.post_message("a")
-        await harness.wait_until(thread, lambda s: s.lifecycle == "done")
-        await harness.post_message("b", thread_id=thread)
-        await harness.wait_until(thread, lambda s: len(s.pending_messages) == 2)
+        thread_id = await harness.post_message("a")
+        await harness.wait_until(thread_id, lambda s: s.lifecycle == "done")
+        await harness.post_message("b", thread_id=thread_id)
+        await harness.wait_until(thread_id, lambda s: len(s.pending_messages) == 2)
         await harness.wait_for_error(terminal)
         assert terminal.sent == []
         harness.clock.advance(seconds=30)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert [message.text for _, message, _ in terminal.sent] == ["one", "two"]
 
 
@@ -43,9 +43,9 @@ async def test_permanent_error_makes_a_message_undeliverable(database: Database,
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
-        thread = await harness.post_message("a")
-        await harness.wait_until_settled(thread)
-        last = (await harness.events(thread))[-1]
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_settled(thread_id)
+        last = (await harness.events(thread_id))[-1]
         assert (last.type, last.reason) == ("MessageUndeliverable", "there is no such terminal")
 
 
@@ -55,10 +55,10 @@ async def test_message_survives_an_unexpected_error_of_its_channel(database: Dat
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
-        thread = await harness.post_message("a")
+        thread_id = await harness.post_message("a")
         await harness.wait_for_error(terminal)
         harness.clock.advance(seconds=1)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
 
 
 @pytest.mark.parametrize(
@@ -66,19 +66,19 @@ async def test_message_survives_an_unexpected_error_of_its_channel(database: Dat
     [(Unavailable("away"), False), (DeliveryUncertain("silence"), True), (ZeroDivisionError(), True)],
 )
 async def test_retry_after_an_uncertain_delivery_is_marked_as_maybe_sent(
-    database: Database, running_bot, set_up: BotSetup, error: Exception, is_uncertain: bool
+    database: Database, running_bot, bot_setup: BotSetup, error: Exception, is_uncertain: bool
 ) -> None:
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [error]
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
-        thread = await harness.post_message("a")
+        thread_id = await harness.post_message("a")
         await harness.wait_for_error(terminal)
         harness.clock.advance(seconds=1)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
     # Another process may execute the retried job and does not know how the first attempt failed.
-    assert terminal.maybe_sent_flags == [False, is_uncertain or set_up.has_job_queue]
+    assert terminal.maybe_sent_flags == [False, is_uncertain or bot_setup.has_job_queue]
 
 
 async def test_message_from_before_a_restart_is_marked_as_maybe_sent(database_url: str, running_bot) -> None:
@@ -86,14 +86,14 @@ async def test_message_from_before_a_restart_is_marked_as_maybe_sent(database_ur
     terminal.planned_errors = [Unavailable("away", retry_after=3600)]
     model = ScriptedModel(DoneForNow(message="one"))
     async with running_bot(Database.open(database_url), model, channels=channels_with_terminal(terminal)) as harness:
-        thread = await harness.post_message("a")
+        thread_id = await harness.post_message("a")
         await harness.wait_for_error(terminal)
     clock = harness.clock
     clock.advance(hours=1)
     async with running_bot(
         Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, run="b"
     ) as harness:
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
     assert terminal.maybe_sent_flags == [False, True]
 
 
@@ -103,11 +103,11 @@ async def test_misconfigured_channel_reports_its_error_and_is_retried(database: 
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
-        thread = await harness.post_message("a")
+        thread_id = await harness.post_message("a")
         await harness.wait_for_error(terminal)
         assert harness.bot.channel_errors == {"channel:terminal": "the token was revoked"}
         harness.clock.advance(seconds=60)
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert harness.bot.channel_errors == {}
 
 
@@ -115,9 +115,9 @@ async def test_closed_card_replaces_the_open_one(database: Database, running_bot
     terminal = RecordingChannel("terminal")
     model = ScriptedModel({"intent": "ship", "tag": "v1"}, DoneForNow(message="Done."))
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
-        thread = await harness.post_message("ship v1")
-        await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="not today")
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="not today")
+        await harness.wait_until_settled(thread_id)
         (_, open_message, replaced_by_open), (_, closed_message, replaced_by_closed), _ = sorted(
             terminal.sent, key=lambda delivery: delivery[1].card is None
         )
@@ -134,22 +134,22 @@ async def test_conversation_started_by_a_message_is_linked_to_its_thread(databas
     ]
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
-        thread = await harness.post_message("a")
-        await harness.wait_until_settled(thread)
-        await harness.post_message("b", thread_id=thread)
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_settled(thread_id)
+        await harness.post_message("b", thread_id=thread_id)
+        await harness.wait_until_settled(thread_id)
         assert [to for to, _, _ in terminal.sent] == ["terminal:alice", "terminal:alice.1"]
         linked_thread_id = await harness.bot.engine.database.transaction(
             partial(find_linked_thread, channel="terminal", conversation_keys=["room 1"])
         )
-        assert linked_thread_id == thread
-        await harness.check_replay(thread)
+        assert linked_thread_id == thread_id
+        await harness.check_replay(thread_id)
 
 
 async def test_delivered_message_is_removed_from_the_outbox(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DoneForNow(message="one"))) as harness:
-        thread = await harness.post_message("a")
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_settled(thread_id)
         assert await harness.bot.engine.database.transaction(outbox.list_pending) == []
 
 

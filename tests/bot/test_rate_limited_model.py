@@ -195,14 +195,14 @@ async def test_two_processes_respect_the_rate_limit_of_a_provider(postgres_url: 
             running_process(postgres_url, provider, clock, "a") as first,
             running_process(postgres_url, provider, clock, "b") as second,
         ):
-            threads = [await first.post_message("one")]
-            await first.wait_until(threads[0], lambda s: s.status == "waiting_for_time")
-            threads += [await second.post_message("two"), await first.post_message("three")]
-            for thread in threads:
-                state = await second.wait_until(thread, lambda s: s.status == "waiting_for_time")
+            thread_ids = [await first.post_message("one")]
+            await first.wait_until(thread_ids[0], lambda s: s.status == "waiting_for_time")
+            thread_ids += [await second.post_message("two"), await first.post_message("three")]
+            for thread_id in thread_ids:
+                state = await second.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
                 assert state.retry_at == clock.now() + timedelta(seconds=30)
             assert len(provider.received) == 1
             clock.advance(seconds=30)
-            for thread in threads:
-                await second.wait_until_settled(thread)
-            assert [(await second.bot.engine.load(thread)).spent.steps for thread in threads] == [1, 1, 1]
+            for thread_id in thread_ids:
+                await second.wait_until_settled(thread_id)
+            assert [(await second.bot.engine.load(thread_id)).spent.steps for thread_id in thread_ids] == [1, 1, 1]

@@ -23,38 +23,38 @@ ROUND_TRIP_EVENTS = [
 
 async def test_approved_call_runs_once_and_a_reply_follows(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         assert harness.recording_tools.runs == []
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert [action for _, action in harness.recording_tools.runs] == ["ship v1"]
-        assert Counter(await harness.event_types(thread)) == Counter(ROUND_TRIP_EVENTS)
-        await harness.check_replay(thread)
+        assert Counter(await harness.event_types(thread_id)) == Counter(ROUND_TRIP_EVENTS)
+        await harness.check_replay(thread_id)
 
 
 async def test_approval_round_trip_needs_nine_commits_or_fewer(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
-        thread = await harness.post_message("ship v1")
-        await harness.answer_request(await harness.wait_for_request(thread), "approve")
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
+        await harness.wait_until_settled(thread_id)
         assert len(harness.commits) <= 9
 
 
 async def test_denial_runs_nothing_and_its_comment_reaches_the_model(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DoneForNow(message="Not shipped."))
     async with running_bot(database, model) as harness:
-        thread = await harness.post_message("ship v1")
-        await harness.answer_request(await harness.wait_for_request(thread), "deny", comment="use <v2> instead")
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="use <v2> instead")
+        await harness.wait_until_settled(thread_id)
         assert harness.recording_tools.runs == []
         assert 'person_denied by="person:bob">use &lt;v2&gt; instead<' in model.received[-1].prompt.user
 
 
 async def test_requester_and_strangers_cannot_approve(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
-        thread = await harness.post_message("ship v1", person_key="bob")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1", person_key="bob")
+        request = await harness.wait_for_request(thread_id)
         for person_key, reason in (
             ("bob", "another person must approve"),
             ("alice", "is not allowed to decide"),
@@ -62,7 +62,7 @@ async def test_requester_and_strangers_cannot_approve(database: Database, runnin
         ):
             with pytest.raises(Forbidden, match=reason):
                 await harness.answer_request(request, "approve", person_key=person_key)
-        state = await harness.bot.engine.load(thread)
+        state = await harness.bot.engine.load(thread_id)
         assert state.status == "waiting_for_human"
         assert [
             (answer.by, answer.counted) for answer in (await harness.bot.approvals.find_request(request.id)).answers
@@ -70,47 +70,47 @@ async def test_requester_and_strangers_cannot_approve(database: Database, runnin
             ("person:bob", False),
             ("person:alice", False),
         ]
-        assert "mallory" not in str(await harness.events(thread))
+        assert "mallory" not in str(await harness.events(thread_id))
 
 
 async def test_number_of_recorded_refused_answers_is_limited(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         for number in range(MAX_UNCOUNTED_ANSWERS + 5):
             with pytest.raises(Forbidden, match="is not allowed to decide"):
                 await harness.answer_request(request, "approve", person_key="alice", comment=f"no {number}")
         refused_request = await harness.bot.approvals.find_request(request.id)
         assert [answer.comment for answer in refused_request.answers] == [f"no {n}" for n in range(90, 100)]
         assert refused_request.refused_count == MAX_UNCOUNTED_ANSWERS
-        assert (await harness.event_types(thread)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
+        assert (await harness.event_types(thread_id)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
         await harness.answer_request(request, "approve")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert [answer.counted for answer in (await harness.bot.approvals.find_request(request.id)).answers].count(
             True
         ) == 1
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 async def test_long_texts_are_truncated_when_appended(database: Database, running_bot) -> None:
     long_text = "é" * MAX_TEXT_BYTES
     async with running_bot(database, ScriptedModel(DoneForNow(message=long_text))) as harness:
-        thread = await harness.post_message(long_text)
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message(long_text)
+        await harness.wait_until_settled(thread_id)
         texts = [
-            event.text for event in await harness.events(thread) if event.type in ("MessageReceived", "ReplyChosen")
+            event.text for event in await harness.events(thread_id) if event.type in ("MessageReceived", "ReplyChosen")
         ]
         assert len(texts) == 2
         for text in texts:
             assert text.endswith("… (truncated: 64000 characters in all)")
             assert len(text.encode()) <= MAX_TEXT_BYTES
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 async def test_one_of_100_concurrent_answers_wins(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
-        thread = await harness.post_message("ship v1")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        request = await harness.wait_for_request(thread_id)
         answers = [("bob", "approve"), ("carol", "deny")] * 50
         tasks = [harness.answer_request(request, decision, person_key=person_key) for person_key, decision in answers]
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -124,7 +124,7 @@ async def test_one_of_100_concurrent_answers_wins(database: Database, running_bo
             )
             == 99
         )
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert len(harness.recording_tools.runs) == (winner == "bob")
 
 
@@ -132,22 +132,22 @@ async def test_message_answers_a_question(database: Database, running_bot) -> No
     question = RequestHumanInput(question="Where?", choices=("here", "there"), format="multiple_choice")
     model = ScriptedModel(question, DoneForNow(message="There it is."))
     async with running_bot(database, model) as harness:
-        thread = await harness.post_message("put it somewhere")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("put it somewhere")
+        request = await harness.wait_for_request(thread_id)
         with pytest.raises(InvalidAnswer, match="here, there"):
             await harness.answer_request(request, "answer", text="everywhere")
-        await harness.post_message("There", thread_id=thread)
-        await harness.wait_until_settled(thread)
+        await harness.post_message("There", thread_id=thread_id)
+        await harness.wait_until_settled(thread_id)
         assert "person_answered" in model.received[-1].prompt.user
 
 
 async def test_message_while_an_approval_is_open_never_approves(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
-        thread = await harness.post_message("ship v1")
-        await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("ship v1")
+        await harness.wait_for_request(thread_id)
         for text in ("yes", "ok", "approve", "APPROVE A00003", "looks good to me"):
-            await harness.post_message(text, thread_id=thread, person_key="bob")
-        state = await harness.bot.engine.load(thread)
+            await harness.post_message(text, thread_id=thread_id, person_key="bob")
+        state = await harness.bot.engine.load(thread_id)
         assert state.status == "waiting_for_human"
         assert harness.recording_tools.runs == []
 
@@ -155,17 +155,17 @@ async def test_message_while_an_approval_is_open_never_approves(database: Databa
 async def test_new_instruction_supersedes_the_open_approval(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, {"intent": "ship", "tag": "v2"})
     async with running_bot(database, model) as harness:
-        thread = await harness.post_message("ship v1")
-        first = await harness.wait_for_request(thread)
-        await harness.post_message("use v2 instead", thread_id=thread)
+        thread_id = await harness.post_message("ship v1")
+        first = await harness.wait_for_request(thread_id)
+        await harness.post_message("use v2 instead", thread_id=thread_id)
         second = (
-            await harness.wait_until(thread, lambda s: s.open_request and s.open_request.id != first.id)
+            await harness.wait_until(thread_id, lambda s: s.open_request and s.open_request.id != first.id)
         ).open_request
         assert second is not None
         assert second.arguments == {"tag": "v2"}
         with pytest.raises(AlreadySettled, match="replaced by a new instruction"):
             await harness.answer_request(first, "approve")
-        state = await harness.wait_until(thread, lambda s: not s.pending_messages)
+        state = await harness.wait_until(thread_id, lambda s: not s.pending_messages)
         assert (await harness.bot.approvals.find_request(first.id)).cards[0].state == "superseded"
         assert state.status == "waiting_for_human"
 
@@ -174,16 +174,16 @@ async def test_new_message_reopens_a_finished_thread(database: Database, running
     async with running_bot(
         database, ScriptedModel(DoneForNow(message="Hello."), DoneForNow(message="Hello again."))
     ) as harness:
-        thread = await harness.post_message("hello")
-        await harness.wait_until_settled(thread)
-        await harness.post_message("hello?", thread_id=thread)
-        await harness.wait_until(thread, lambda s: len([e for e in s.history if e.type == "ReplyChosen"]) == 2)
+        thread_id = await harness.post_message("hello")
+        await harness.wait_until_settled(thread_id)
+        await harness.post_message("hello?", thread_id=thread_id)
+        await harness.wait_until(thread_id, lambda s: len([e for e in s.history if e.type == "ReplyChosen"]) == 2)
 
 
 async def test_await_step_ends_at_its_time(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as harness:
-        thread = await harness.post_message("wait a bit")
-        await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")
+        thread_id = await harness.post_message("wait a bit")
+        await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
         harness.clock.advance(minutes=10)
-        await harness.wait_until_settled(thread)
-        assert "TimerFired" in await harness.event_types(thread)
+        await harness.wait_until_settled(thread_id)
+        assert "TimerFired" in await harness.event_types(thread_id)

@@ -70,35 +70,35 @@ async def open_thread(harness: BotHarness, claim: IdempotencyClaim) -> CommitRes
 async def test_concurrent_duplicates_create_one_thread_and_replay_the_reply(two_bots) -> None:
     claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
     commits = await asyncio.gather(*(open_thread(harness, claim) for harness in two_bots for _ in range(10)))
-    (thread,) = {commit.duplicate_of.reply if commit.duplicate_of else commit.after.thread_id for commit in commits}
+    (thread_id,) = {commit.duplicate_of.reply if commit.duplicate_of else commit.after.thread_id for commit in commits}
     assert sum(commit.duplicate_of is None for commit in commits) == 1
     threads = await two_bots[0].bot.engine.database.transaction(
         lambda connection: list_thread_states(connection, **ALL_THREADS)
     )
-    assert [state.thread_id for state in threads] == [thread]
-    assert (await two_bots[0].event_types(thread)).count("MessageReceived") == 1
+    assert [state.thread_id for state in threads] == [thread_id]
+    assert (await two_bots[0].event_types(thread_id)).count("MessageReceived") == 1
 
 
 async def test_concurrent_messages_are_all_recorded_in_one_order(two_bots) -> None:
-    thread = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
-    await two_bots[0].wait_for_request(thread)
+    thread_id = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
+    await two_bots[0].wait_for_request(thread_id)
     texts = [f"by the way, {number}" for number in range(20)]
     await asyncio.gather(
         *(
-            two_bots[n % 2].bot.threads.post_message(thread, build_message(two_bots[0], text))
+            two_bots[n % 2].bot.threads.post_message(thread_id, build_message(two_bots[0], text))
             for n, text in enumerate(texts)
         )
     )
-    received_texts = [event.text for event in await two_bots[1].events(thread) if event.type == "MessageReceived"]
+    received_texts = [event.text for event in await two_bots[1].events(thread_id) if event.type == "MessageReceived"]
     assert Counter(received_texts) == Counter(["ship v1", *texts])
     for harness in two_bots:
-        await harness.check_replay(thread)
-        assert (await harness.bot.engine.load(thread)).version == len(await harness.events(thread))
+        await harness.check_replay(thread_id)
+        assert (await harness.bot.engine.load(thread_id)).version == len(await harness.events(thread_id))
 
 
 async def test_one_of_100_answers_to_two_processes_wins(two_bots) -> None:
-    thread = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
-    request = await two_bots[0].wait_for_request(thread)
+    thread_id = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
+    request = await two_bots[0].wait_for_request(thread_id)
     attempts = [(harness, person_key) for person_key in ("bob", "carol") for harness in two_bots for _ in range(25)]
     results = await asyncio.gather(
         *(harness.answer_request(request, "approve", person_key=person_key) for harness, person_key in attempts),
@@ -114,9 +114,9 @@ async def test_one_of_100_answers_to_two_processes_wins(two_bots) -> None:
         )
         == 99
     )
-    await two_bots[1].wait_until_settled(thread)
+    await two_bots[1].wait_until_settled(thread_id)
     assert [action for _, action in two_bots[0].recording_tools.runs] == ["ship v1"]
-    assert (await two_bots[1].event_types(thread)).count("RequestAnswered") == 1
+    assert (await two_bots[1].event_types(thread_id)).count("RequestAnswered") == 1
 
 
 async def test_retry_after_a_lost_commit_response_finds_the_commit(postgres_url: str) -> None:
@@ -165,37 +165,37 @@ async def test_resumed_worker_does_not_overwrite_new_owner(postgres_url: str) ->
     recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
     async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:
-        thread = await stalled.post_message("look")
+        thread_id = await stalled.post_message("look")
         await recording_tools.wait_until_started(0)
         async with running_bot(
             Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
         ) as successor:
             await recording_tools.wait_until_started(1)
-            before = await successor.event_types(thread)
+            before = await successor.event_types(thread_id)
             await recording_tools.release(0)
             await wait_until_idle(stalled)
-            assert await successor.event_types(thread) == before
+            assert await successor.event_types(thread_id) == before
             await recording_tools.release(1)
-            await successor.wait_until_settled(thread)
-            types = await successor.event_types(thread)
+            await successor.wait_until_settled(thread_id)
+            types = await successor.event_types(thread_id)
             assert (types.count("ToolStarted"), types.count("ToolSucceeded")) == (2, 1)
-            (outcome,) = [event for event in await successor.events(thread) if event.type == "ToolSucceeded"]
+            (outcome,) = [event for event in await successor.events(thread_id) if event.type == "ToolSucceeded"]
             assert outcome.summary == "did look 1"
-            await successor.check_replay(thread)
+            await successor.check_replay(thread_id)
 
 
 async def test_resumed_worker_writes_nothing_after_the_thread_is_done(postgres_url: str) -> None:
     recording_tools = BlockingTools(attempts=2)
     model = ScriptedModel({"intent": "look"})
     async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:
-        thread = await stalled.post_message("look")
+        thread_id = await stalled.post_message("look")
         await recording_tools.wait_until_started(0)
         async with running_bot(
             Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
         ) as successor:
             await recording_tools.release(1)
-            await successor.wait_until_settled(thread)
-            before = await successor.event_types(thread)
+            await successor.wait_until_settled(thread_id)
+            before = await successor.event_types(thread_id)
             await recording_tools.release(0)
             await wait_until_idle(stalled)
-            assert await successor.event_types(thread) == before
+            assert await successor.event_types(thread_id) == before

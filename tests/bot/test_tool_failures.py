@@ -32,16 +32,16 @@ def build_agent(*tools: Tool, **settings: Any) -> Agent:
     return Agent(name="desk", purpose="", instructions="", tools=tools, **settings)
 
 
-async def advance_through_back_offs(harness: BotHarness, thread: str, times: int) -> None:
+async def advance_through_back_offs(harness: BotHarness, thread_id: str, times: int) -> None:
     """Advance the clock past the delays before the next attempts."""
     for _ in range(times):
-        state = await harness.wait_until(thread, lambda s: s.status == "waiting_for_time")
+        state = await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
         harness.clock.advance(seconds=300)
-        await harness.wait_until(thread, lambda s, v=state.version: s.version > v)
+        await harness.wait_until(thread_id, lambda s, v=state.version: s.version > v)
 
 
-async def get_only_event(harness: BotHarness, thread: str, event_class: type[Any]) -> Any:
-    [event] = [event for event in await harness.events(thread) if isinstance(event, event_class)]
+async def get_only_event(harness: BotHarness, thread_id: str, event_class: type[Any]) -> Any:
+    [event] = [event for event in await harness.events(thread_id) if isinstance(event, event_class)]
     return event
 
 
@@ -81,18 +81,18 @@ async def test_failing_check_is_retried_and_then_a_person_is_asked(database: Dat
         raise Unavailable("the connection was lost")
 
     async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=build_agent(move)) as harness:
-        thread = await harness.post_message("move")
-        await advance_through_back_offs(harness, thread, MAX_CHECK_ATTEMPTS - 1)
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("move")
+        await advance_through_back_offs(harness, thread_id, MAX_CHECK_ATTEMPTS - 1)
+        request = await harness.wait_for_request(thread_id)
         assert (request.purpose, request.choices) == ("outcome", ("ran", "did not run", "run again"))
-        event_types = await harness.event_types(thread)
+        event_types = await harness.event_types(thread_id)
         assert (event_types.count("ToolStarted"), event_types.count("ToolFailed")) == (1, MAX_CHECK_ATTEMPTS - 1)
-        unknown_outcome = await get_only_event(harness, thread, ToolOutcomeUnknown)
+        unknown_outcome = await get_only_event(harness, thread_id, ToolOutcomeUnknown)
         assert unknown_outcome.where.startswith(THIS_FILE)
         assert SECRET not in unknown_outcome.detail
         await harness.answer_request(request, "answer", text="did not run")
-        await harness.wait_until_settled(thread)
-        await harness.check_replay(thread)
+        await harness.wait_until_settled(thread_id)
+        await harness.check_replay(thread_id)
 
 
 async def test_failing_check_after_a_crash_has_the_same_limit(database_url: str, running_bot) -> None:
@@ -108,20 +108,20 @@ async def test_failing_check_after_a_crash_has_the_same_limit(database_url: str,
     async with running_bot(
         Database.open(database_url), ScriptedModel({"intent": "move"}), main_agent=build_agent(move)
     ) as harness:
-        thread = await harness.post_message("move")
+        thread_id = await harness.post_message("move")
         await asyncio.to_thread(run_started.wait, TIMEOUT_SECONDS)
         await harness.crash()
         may_return.set()
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), main_agent=build_agent(move), run="b"
     ) as harness:
-        await advance_through_back_offs(harness, thread, MAX_CHECK_ATTEMPTS - 1)
-        request = await harness.wait_for_request(thread)
+        await advance_through_back_offs(harness, thread_id, MAX_CHECK_ATTEMPTS - 1)
+        request = await harness.wait_for_request(thread_id)
         assert request.purpose == "outcome"
-        assert (await harness.event_types(thread)).count("ToolStarted") == 1
+        assert (await harness.event_types(thread_id)).count("ToolStarted") == 1
         await harness.answer_request(request, "answer", text="run again")
-        await harness.wait_until_settled(thread)
-        assert (await harness.event_types(thread)).count("ToolStarted") == 2
+        await harness.wait_until_settled(thread_id)
+        assert (await harness.event_types(thread_id)).count("ToolStarted") == 2
 
 
 async def test_retried_check_finds_the_result(database: Database, running_bot) -> None:
@@ -138,12 +138,12 @@ async def test_retried_check_finds_the_result(database: Database, running_bot) -
         raise Unavailable("the connection was lost")
 
     async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=build_agent(move)) as harness:
-        thread = await harness.post_message("move")
-        await advance_through_back_offs(harness, thread, 1)
-        await harness.wait_until_settled(thread)
-        assert (await get_only_event(harness, thread, ToolSucceeded)).summary == "it moved"
-        await get_only_event(harness, thread, ToolStarted)
-        await harness.check_replay(thread)
+        thread_id = await harness.post_message("move")
+        await advance_through_back_offs(harness, thread_id, 1)
+        await harness.wait_until_settled(thread_id)
+        assert (await get_only_event(harness, thread_id, ToolSucceeded)).summary == "it moved"
+        await get_only_event(harness, thread_id, ToolStarted)
+        await harness.check_replay(thread_id)
 
 
 # --- a run that returns the wrong type, cannot be stored, or tries to end the process ---
@@ -161,10 +161,10 @@ async def test_wrong_return_type_fails_the_call_without_a_retry(database: Databa
 
     model = ScriptedModel({"intent": "pay"}, DONE)
     async with running_bot(database, model, main_agent=build_agent(pay)) as harness:
-        thread = await harness.post_message("pay")
-        await harness.wait_until_settled(thread)
-        await get_only_event(harness, thread, ToolStarted)
-        failure = await get_only_event(harness, thread, ToolFailed)
+        thread_id = await harness.post_message("pay")
+        await harness.wait_until_settled(thread_id)
+        await get_only_event(harness, thread_id, ToolStarted)
+        failure = await get_only_event(harness, thread_id, ToolFailed)
         assert (failure.retry_at, failure.actor) == (None, "tool:pay")
         assert failure.where.startswith(THIS_FILE)
         prompt = model.received[-1].prompt.user
@@ -179,9 +179,9 @@ async def test_result_that_cannot_be_stored_still_counts_as_success(database: Da
         return ToolResult(summary="paid", data={"receipt": object(), "half": "\ud800"})
 
     async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=build_agent(pay)) as harness:
-        thread = await harness.post_message("pay")
-        await harness.wait_until_settled(thread)
-        success = await get_only_event(harness, thread, ToolSucceeded)
+        thread_id = await harness.post_message("pay")
+        await harness.wait_until_settled(thread_id)
+        success = await get_only_event(harness, thread_id, ToolSucceeded)
         assert (success.summary, success.result) == ("paid", {"cannot_be_kept": "PydanticSerializationError"})
 
 
@@ -193,9 +193,9 @@ async def test_base_exception_of_a_tool_fails_only_its_call(database: Database, 
         raise error
 
     async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=build_agent(look)) as harness:
-        thread = await harness.post_message("look")
-        await harness.wait_until_settled(thread)
-        assert type(error).__name__ in (await get_only_event(harness, thread, ToolFailed)).error
+        thread_id = await harness.post_message("look")
+        await harness.wait_until_settled(thread_id)
+        assert type(error).__name__ in (await get_only_event(harness, thread_id, ToolFailed)).error
 
 
 async def test_traceback_and_message_are_logged_but_not_in_the_prompt(
@@ -208,9 +208,9 @@ async def test_traceback_and_message_are_logged_but_not_in_the_prompt(
 
     model = ScriptedModel({"intent": "look"}, DONE)
     async with running_bot(database, model, main_agent=build_agent(look)) as harness:
-        thread = await harness.post_message("look")
-        await harness.wait_until_settled(thread)
-        failure = await get_only_event(harness, thread, ToolFailed)
+        thread_id = await harness.post_message("look")
+        await harness.wait_until_settled(thread_id)
+        failure = await get_only_event(harness, thread_id, ToolFailed)
     assert (failure.actor, failure.where[: len(THIS_FILE)]) == ("tool:look", THIS_FILE)
     assert failure.error == "an unexpected ValueError; the details are in the operator's log"
     [line] = [line for line in log_output.getvalue().splitlines() if "tool_failed" in line]
@@ -243,10 +243,10 @@ async def test_async_tools_run_prepare_and_check(database: Database, running_bot
     async with running_bot(
         database, ScriptedModel({"intent": "move", "count": 5.0}, DONE), main_agent=build_agent(move)
     ) as harness:
-        thread = await harness.post_message("move")
-        await harness.wait_until_settled(thread)
-        assert (await get_only_event(harness, thread, ToolSucceeded)).summary == "moved 6"
-        step_event = next(event for event in await harness.events(thread) if isinstance(event, StepChosen))
+        thread_id = await harness.post_message("move")
+        await harness.wait_until_settled(thread_id)
+        assert (await get_only_event(harness, thread_id, ToolSucceeded)).summary == "moved 6"
+        step_event = next(event for event in await harness.events(thread_id) if isinstance(event, StepChosen))
         assert (step_event.step.arguments, type(step_event.step.arguments["count"])) == ({"count": 6}, int)
 
 
@@ -263,9 +263,9 @@ async def test_failing_prepare_rejects_the_call_and_records_its_place(database: 
         return ToolResult(summary="looked")
 
     async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=build_agent(look)) as harness:
-        thread = await harness.post_message("look")
-        await harness.wait_until_settled(thread)
-        call = await get_only_event(harness, thread, ToolCalled)
+        thread_id = await harness.post_message("look")
+        await harness.wait_until_settled(thread_id)
+        call = await get_only_event(harness, thread_id, ToolCalled)
         assert call.verdict.reason == "an unexpected KeyError; the details are in the operator's log"
         assert call.where.startswith(THIS_FILE)
 
@@ -277,13 +277,13 @@ async def test_prefetch_of_a_tool_with_required_arguments_is_rejected(database: 
         return ToolResult(summary=where)
 
     async with running_bot(database, ScriptedModel(DONE), main_agent=build_agent(look, prefetch=("look",))) as harness:
-        thread = await harness.post_message("hello")
-        await harness.wait_until_settled(thread)
-        call = await get_only_event(harness, thread, ToolCalled)
+        thread_id = await harness.post_message("hello")
+        await harness.wait_until_settled(thread_id)
+        call = await get_only_event(harness, thread_id, ToolCalled)
         assert call.verdict.reason == (
             "look: where: Field required; only tools without required arguments can be prefetched"
         )
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 @pytest.mark.parametrize("error", [ValueError(SECRET), ToolError("there is no such tag")])
@@ -321,14 +321,14 @@ async def test_call_of_a_hanging_tool_is_postponed_and_finally_fails(database: D
 
     async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=build_agent(pay)) as harness:
         harness.bot.tool_runner.thread_pool.slots.loads["desk.pay"].hanging = 16
-        thread = await harness.post_message("pay")
-        await advance_through_back_offs(harness, thread, MAX_POSTPONEMENTS - 1)
-        await harness.wait_until_settled(thread)
-        failures = [event for event in await harness.events(thread) if isinstance(event, ToolFailed)]
+        thread_id = await harness.post_message("pay")
+        await advance_through_back_offs(harness, thread_id, MAX_POSTPONEMENTS - 1)
+        await harness.wait_until_settled(thread_id)
+        failures = [event for event in await harness.events(thread_id) if isinstance(event, ToolFailed)]
         assert [event.stage for event in failures] == ["postponed"] * MAX_POSTPONEMENTS
         assert failures[-1].retry_at is None
-        assert "ToolStarted" not in await harness.event_types(thread)
-        await harness.check_replay(thread)
+        assert "ToolStarted" not in await harness.event_types(thread_id)
+        await harness.check_replay(thread_id)
 
 
 def is_full_or_has_room(harness: BotHarness) -> bool:
@@ -349,14 +349,14 @@ async def test_calls_of_a_busy_tool_wait_without_being_postponed(database: Datab
     model = ScriptedModel(*[DONE] * thread_count)
     async with running_bot(database, model, main_agent=build_agent(count, prefetch=("count",))) as harness:
         try:
-            threads = [await harness.post_message("count") for _ in range(thread_count)]
-            await harness.wait_until(threads[-1], lambda state: state.current_call is not None)
+            thread_ids = [await harness.post_message("count") for _ in range(thread_count)]
+            await harness.wait_until(thread_ids[-1], lambda state: state.current_call is not None)
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while is_full_or_has_room(harness):  # noqa: ASYNC110 - no event is set for it
                     await asyncio.sleep(0)
         finally:
             may_return.set()
-        for thread in threads:
-            while (await harness.bot.engine.load(thread)).lifecycle != "done":
+        for thread_id in thread_ids:
+            while (await harness.bot.engine.load(thread_id)).lifecycle != "done":
                 harness.clock.advance(seconds=1)
-            assert "ToolFailed" not in await harness.event_types(thread)
+            assert "ToolFailed" not in await harness.event_types(thread_id)

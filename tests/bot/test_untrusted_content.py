@@ -38,14 +38,14 @@ async def test_allowed_tool_needs_approval_after_untrusted_content(database: Dat
     async with running_bot(
         database, ScriptedModel(*first_steps, PAY, DONE), recording_tools=recording_tools, main_agent=agent
     ) as harness:
-        thread = await harness.post_message("look after my mail")
-        request = await harness.wait_for_request(thread)
+        thread_id = await harness.post_message("look after my mail")
+        request = await harness.wait_for_request(thread_id)
         assert request.policy.rule == "pay's own default, untrusted content"
         assert recording_tools.runs == []
         await harness.answer_request(request, "approve", person_key="alice")
-        await harness.wait_until_settled(thread)
+        await harness.wait_until_settled(thread_id)
         assert [action for _, action in recording_tools.runs] == ["pay"]
-        await harness.check_replay(thread)
+        await harness.check_replay(thread_id)
 
 
 async def test_allowed_tool_runs_after_trusted_content(database: Database, running_bot) -> None:
@@ -54,6 +54,6 @@ async def test_allowed_tool_runs_after_trusted_content(database: Database, runni
     async with running_bot(
         database, model, recording_tools=recording_tools, main_agent=build_agent(recording_tools, read_stock)
     ) as harness:
-        thread = await harness.post_message("order more")
-        await harness.wait_until_settled(thread)
+        thread_id = await harness.post_message("order more")
+        await harness.wait_until_settled(thread_id)
         assert [action for _, action in recording_tools.runs] == ["pay"]

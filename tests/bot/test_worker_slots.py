@@ -39,7 +39,7 @@ class PartlyFailingModel:
 
 
 async def test_as_many_failing_threads_as_slots_do_not_delay_others(
-    database: Database, running_bot, set_up: BotSetup
+    database: Database, running_bot, bot_setup: BotSetup
 ) -> None:
     model = PartlyFailingModel()
     async with running_bot(database, model) as harness:
@@ -50,8 +50,8 @@ async def test_as_many_failing_threads_as_slots_do_not_delay_others(
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             await model.has_failed_often.wait()
         await harness.wait_until_settled(await harness.post_message("hello"))
-        for thread in failing_ids[:3]:
-            assert (await harness.bot.engine.load(thread)).status == "running"
+        for thread_id in failing_ids[:3]:
+            assert (await harness.bot.engine.load(thread_id)).status == "running"
 
 
 async def test_timer_that_is_fetched_early_returns_to_the_database(postgres_url: str) -> None:

@@ -35,7 +35,7 @@ from tests.harness.tools import RecordingTools, build_tools
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]
 SECRET_KEY = b"the-key-of-the-tests-which-is-long-enough"
-on_every_setup = pytest.mark.parametrize("set_up", BOT_SETUPS.values(), ids=BOT_SETUPS)
+on_every_setup = pytest.mark.parametrize("bot_setup", BOT_SETUPS.values(), ids=BOT_SETUPS)
 """Parametrization of a test with each database, and with the job queue."""
 
 

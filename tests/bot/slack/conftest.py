@@ -16,7 +16,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 
 @pytest.fixture
-def set_up() -> BotSetup:
+def bot_setup() -> BotSetup:
     """Return the fastest setup; tests of the main paths use `on_every_setup`."""
     return BOT_SETUPS["sqlite"]
 

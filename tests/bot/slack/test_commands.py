@@ -30,9 +30,9 @@ async def request_shipping(harness: SlackHarness) -> tuple[Message, str]:
     """Ask to ship v1 as Alice. Return her message and the id of the thread that it opened."""
     root = await harness.alice.mention_bot("ship v1", channel=OPS)
     await harness.bob.wait_for_card(root, approval="ship")
-    thread = await harness.thread_id_for(root)
-    await harness.bot.wait_for_request(thread)
-    return root, thread
+    thread_id = await harness.thread_id_for(root)
+    await harness.bot.wait_for_request(thread_id)
+    return root, thread_id
 
 
 async def test_help_lists_subcommands_and_agent_commands(database: Database, running_bot) -> None:
@@ -74,9 +74,9 @@ async def test_thread_with_an_invalid_slack_origin_is_listed(database: Database,
             at=harness.bot.clock.now(),
         )
         new_thread = NewThread(message=message, requester=person_address("alice"), origin=Address("slack:general"))
-        thread = (await harness.bot.bot.threads.open(new_thread)).after.thread_id
+        thread_id = (await harness.bot.bot.threads.open(new_thread)).after.thread_id
         await harness.alice.wait_for_reply(text="Hello.")
-        await harness.bot.wait_until_settled(thread)
+        await harness.bot.wait_until_settled(thread_id)
         assert "hi there" in await run_command(harness, "status")
         await harness.alice.open_home_tab()
         await harness.alice.wait_for_home_tab("hi there")
@@ -84,11 +84,11 @@ async def test_thread_with_an_invalid_slack_origin_is_listed(database: Database,
 
 async def test_only_authorised_people_cancel_a_thread(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
-        _, thread = await request_shipping(harness)
-        assert f"there is no thread {thread}" in await run_command(harness, f"cancel {thread}", "eve")
-        assert f"Thread {thread} is cancelled" in await run_command(harness, "cancel")
+        _, thread_id = await request_shipping(harness)
+        assert f"there is no thread {thread_id}" in await run_command(harness, f"cancel {thread_id}", "eve")
+        assert f"Thread {thread_id} is cancelled" in await run_command(harness, "cancel")
         assert "you have no active thread" in await run_command(harness, "cancel")
-        assert "cannot be cancelled" in await run_command(harness, f"cancel {thread}", "bob")
+        assert "cannot be cancelled" in await run_command(harness, f"cancel {thread_id}", "bob")
         assert "there is no thread nonsense" in await run_command(harness, "cancel nonsense")
 
 
@@ -96,9 +96,9 @@ async def test_person_cannot_cancel_a_thread_of_others_by_id(database: Database,
     async with running_slack_bot(running_bot, database, ScriptedModel(DoneForNow(message="Hello."))) as harness:
         root = await harness.bob.mention_bot("hello", channel=OPS)
         await harness.bob.wait_for_reply(root, "Hello.")
-        thread = await harness.thread_id_for(root)
-        assert f"there is no thread {thread}" in await run_command(harness, f"cancel {thread}", "alice")
-        assert "cannot be cancelled" in await run_command(harness, f"cancel {thread}", "bob")
+        thread_id = await harness.thread_id_for(root)
+        assert f"there is no thread {thread_id}" in await run_command(harness, f"cancel {thread_id}", "alice")
+        assert "cannot be cancelled" in await run_command(harness, f"cancel {thread_id}", "bob")
 
 
 async def test_cancel_asks_which_of_several_threads(database: Database, running_bot) -> None:
@@ -144,7 +144,7 @@ async def test_opened_conversation_shows_suggested_prompts(database: Database, r
 
 async def test_stop_button_cancels_for_authorised_people(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
-        root, thread = await request_shipping(harness)
+        root, thread_id = await request_shipping(harness)
         card = await harness.bob.wait_for_card(root, approval="ship")
         harness.slack.workspace.sessions[root.channel, root.ts] = "processing"
         await harness.eve.press_stop(root)
@@ -157,7 +157,7 @@ async def test_stop_button_cancels_for_authorised_people(database: Database, run
             if bot_request.payload.get("event", {}).get("user") != harness.eve.id:
                 harness.slack.redeliver(bot_request)
         await harness.bob.press_stop(root)
-        await harness.bob.wait_for_ephemeral(f"thread {thread} is cancelled and cannot be cancelled")
+        await harness.bob.wait_for_ephemeral(f"thread {thread_id} is cancelled and cannot be cancelled")
 
 
 async def test_stop_button_in_an_unlinked_thread_does_nothing(database: Database, running_bot) -> None:

@@ -34,9 +34,9 @@ async def test_approval_is_requested_and_given_in_the_thread(
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "v1 is shipped.")
         assert [action for _, action in harness.bot.recording_tools.runs] == ["ship v1"]
-        thread = await harness.thread_id_for(root)
-        await harness.bot.wait_until_settled(thread)
-        await harness.bot.check_replay(thread)
+        thread_id = await harness.thread_id_for(root)
+        await harness.bot.wait_until_settled(thread_id)
+        await harness.bot.check_replay(thread_id)
 
 
 class TwoPartModel(ScriptedModel):
@@ -64,10 +64,10 @@ async def test_streamed_reply_ends_with_the_text_of_the_log(
         model.may_continue.set()
         await card.wait_until_streamed("Version 1.4.0 runs in production.")
         assert card.message.text == "Version 1.4.0 runs in production."
-        thread = await harness.thread_id_for(root)
-        await harness.bot.wait_until_settled(thread)
-        assert (await harness.bot.events(thread))[-1].type == "MessageSent"
-        await harness.bot.check_replay(thread)
+        thread_id = await harness.thread_id_for(root)
+        await harness.bot.wait_until_settled(thread_id)
+        assert (await harness.bot.events(thread_id))[-1].type == "MessageSent"
+        await harness.bot.check_replay(thread_id)
 
 
 async def test_streamed_reply_of_a_cancelled_thread_is_deleted(database: Database, running_bot) -> None:
@@ -88,6 +88,6 @@ async def test_file_of_a_long_reply_is_not_a_message_to_the_bot(database: Databa
         await harness.advance_clock(seconds=1)
         file = (await harness.alice.wait_for_reply(root)).message.extra_fields["files"][0]
         assert harness.slack.workspace.uploads[file["id"]].data == text.encode()
-        thread = await harness.thread_id_for(root)
-        await harness.bot.wait_until_settled(thread)
-        assert [event.type for event in await harness.bot.events(thread)].count("MessageReceived") == 1
+        thread_id = await harness.thread_id_for(root)
+        await harness.bot.wait_until_settled(thread_id)
+        assert [event.type for event in await harness.bot.events(thread_id)].count("MessageReceived") == 1

@@ -42,23 +42,23 @@ def root_messages(harness: SlackHarness, channel: str) -> list[Message]:
 async def test_escalation_reaches_all_people_of_a_role_on_slack(database: Database, running_bot) -> None:
     rules = escalation_rules(EscalationStep(after=60, to=Address("role:release"), via="slack"))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=rules) as harness:
-        thread = await open_thread(harness, "terminal:alice")
-        await harness.bot.wait_for_request(thread)
+        thread_id = await open_thread(harness, "terminal:alice")
+        await harness.bot.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         cards = [await person.wait_for_reply(text="wants to run ship") for person in (harness.bob, harness.carol)]
         assert [card.message.channel for card in cards] == ["D0BOB", "D0CAROL"]
-        await harness.bot.wait_until(thread, lambda s: s.open_request and len(s.open_request.cards) == 3)
+        await harness.bot.wait_until(thread_id, lambda s: s.open_request and len(s.open_request.cards) == 3)
         await cards[1].click("Approve", actor=harness.carol)
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (slack)")
-        await harness.bot.wait_until_settled(thread)
+        await harness.bot.wait_until_settled(thread_id)
 
 
 async def test_late_click_on_an_escalated_card_is_explained(database: Database, running_bot) -> None:
     rules = escalation_rules(EscalationStep(after=60, to=Address("slack:U0BOB")))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=rules) as harness:
-        thread = await open_thread(harness, "terminal:alice")
-        request = await harness.bot.wait_for_request(thread)
+        thread_id = await open_thread(harness, "terminal:alice")
+        request = await harness.bot.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         card = await harness.bob.wait_for_reply(text="wants to run ship")
         await harness.bot.answer_request(request, "deny", person_key="carol")
@@ -66,20 +66,20 @@ async def test_late_click_on_an_escalated_card_is_explained(database: Database, 
         await card.click("Approve", actor=harness.bob)
         reply = await harness.bob.wait_for_ephemeral("is settled: denied by Carol Diaz (terminal)")
         assert reply.message.thread_ts is None
-        await harness.bot.wait_until_settled(thread)
+        await harness.bot.wait_until_settled(thread_id)
 
 
 async def test_reply_to_an_escalated_card_reaches_its_thread(database: Database, running_bot) -> None:
     rules = escalation_rules(EscalationStep(after=60, to=Address("slack:U0BOB")))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=rules) as harness:
-        thread = await open_thread(harness, "terminal:alice")
-        await harness.bot.wait_for_request(thread)
+        thread_id = await open_thread(harness, "terminal:alice")
+        await harness.bot.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        await harness.bot.wait_until(thread, lambda s: s.open_request and len(s.open_request.cards) == 2)
+        await harness.bot.wait_until(thread_id, lambda s: s.open_request and len(s.open_request.cards) == 2)
         await harness.bob.reply(card.message, "what is in v1?")
         await harness.slack.wait_until_quiet()
-        assert (await harness.bot.event_types(thread)).count("MessageReceived") == 2
+        assert (await harness.bot.event_types(thread_id)).count("MessageReceived") == 2
 
 
 @on_every_setup
@@ -87,30 +87,30 @@ async def test_thread_of_another_channel_continues_below_its_slack_message(datab
     model = ScriptedModel(DoneForNow(message="Disk is full."), DoneForNow(message="Cleaned."))
     async with running_slack_bot(running_bot, database, model) as harness:
         harness.slack.add_channel(OPS)
-        thread = await open_thread(harness, f"slack:{OPS}", "what is wrong?")
+        thread_id = await open_thread(harness, f"slack:{OPS}", "what is wrong?")
         first = await harness.alice.wait_for_reply(text="Disk is full.")
-        state = await harness.bot.wait_until_settled(thread)
+        state = await harness.bot.wait_until_settled(thread_id)
         assert state.origin == f"slack:{OPS}:{first.message.ts}"
         await harness.bob.reply(first.message, "clean it")
         await harness.advance_clock(seconds=1)
         await harness.bob.wait_for_reply(first.message, "Cleaned.")
         assert root_messages(harness, OPS) == [first.message]
-        assert await harness.thread_id_for(first.message) == thread
+        assert await harness.thread_id_for(first.message) == thread_id
 
 
 async def test_card_that_starts_a_slack_thread_is_decided_there(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE)) as harness:
         harness.slack.add_channel(OPS)
-        thread = await open_thread(harness, f"slack:{OPS}")
+        thread_id = await open_thread(harness, f"slack:{OPS}")
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        await harness.bot.wait_for_request(thread)
+        await harness.bot.wait_for_request(thread_id)
         await card.click("Approve", actor=harness.alice)
         await harness.alice.wait_for_ephemeral("not allowed to decide")
         await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(card.message, "Done.")
-        await harness.bot.wait_until_settled(thread)
+        await harness.bot.wait_until_settled(thread_id)
         assert root_messages(harness, OPS) == [card.message]
 
 
@@ -118,17 +118,17 @@ async def test_undeliverable_card_escalates_at_once(database: Database, running_
     rules = escalation_rules(EscalationStep(after=1800, to=Address("slack:U0BOB")))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=rules) as harness:
         harness.slack.add_channel("C0SECRET", has_bot=False)
-        thread = await open_thread(harness, "slack:C0SECRET")
+        thread_id = await open_thread(harness, "slack:C0SECRET")
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        assert "MessageUndeliverable" in await harness.bot.event_types(thread)
-        await harness.bot.wait_until(thread, lambda s: s.open_request and s.open_request.cards)
+        assert "MessageUndeliverable" in await harness.bot.event_types(thread_id)
+        await harness.bot.wait_until(thread_id, lambda s: s.open_request and s.open_request.cards)
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(text="yet; I asked Bob Ito on Slack.")
         await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(text="Done.")
-        await harness.bot.wait_until_settled(thread)
+        await harness.bot.wait_until_settled(thread_id)
         for _ in range(3):
             harness.slack.expect_error("chat.postMessage", "not_in_channel")
 
@@ -205,14 +205,14 @@ async def test_revoked_token_is_reported_and_messages_are_sent_later(
     async with running_slack_bot(running_bot, database, ScriptedModel(DONE)) as harness:
         harness.slack.add_channel(OPS)
         harness.slack.fail_next("chat.postMessage", error="token_revoked")
-        thread = await open_thread(harness, f"slack:{OPS}", "hi")
-        await harness.bot.wait_until(thread, lambda s: s.status == "done")
+        thread_id = await open_thread(harness, f"slack:{OPS}", "hi")
+        await harness.bot.wait_until(thread_id, lambda s: s.status == "done")
         await log_capture.wait_for_action(harness, "message_retried")
         assert "token_revoked; run `handrail doctor`" in harness.bot.bot.channel_errors["channel:slack"]
-        assert (await harness.bot.bot.engine.load(thread)).pending_messages
+        assert (await harness.bot.bot.engine.load(thread_id)).pending_messages
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(text="Done.")
-        await harness.bot.wait_until_settled(thread)
+        await harness.bot.wait_until_settled(thread_id)
         assert "channel:slack" not in harness.bot.bot.channel_errors
 
 
