@@ -15,13 +15,13 @@ from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
 from channels.slack.blocks import MAX_SECTION_LENGTH, Block, context, header, plain_text, timestamp
 from channels.slack.escaping import escape_mrkdwn, neutralize_markdown, truncate
 from channels.slack.link_spans import MAX_GROWTH, put_links_in_code
-from channels.slack.text_splitter import MAX_BLOCK_LENGTH, split_markdown
+from channels.slack.text_splitter import MAX_MARKDOWN_BLOCK_LENGTH, split_markdown
 
 MAX_TEXT_LENGTH = 3000
 """Characters of the notification text; `chat.update` rejects texts above 4000 (`msg_too_long`)."""
 
-MAX_PART_LENGTH = MAX_BLOCK_LENGTH - 300
-"""Characters of one part of a reply; the reserve is for the line that announces the complete reply."""
+MAX_PART_LENGTH = MAX_MARKDOWN_BLOCK_LENGTH - 300
+"""Characters of one part of a reply. 300 are reserved for the line that announces the complete reply."""
 
 MAX_BUTTONS = 5
 MAX_OPTIONS = 100
@@ -89,12 +89,14 @@ def sections_of(text: str) -> tuple[Block, ...]:
 
 
 def _open_card_blocks(card: Card, signed_value: str | None) -> tuple[Block, ...]:
-    """Return the complete card with its buttons; one that does not fit has "Show all" instead of "Approve"."""
+    """Return the complete card with its buttons; a card that does not fit has "Show all" instead of "Approve"."""
     heading, explanation = _HEADINGS[card.kind], _explanation_blocks(card)
     footer = [*explanation, *_actions_blocks(signed_value, _card_elements(card, signed_value or ""))]
     if not card.is_truncated and (blocks := _complete_blocks(heading, card, footer)):
         return blocks
-    explanation.append(context([plain_text("This is truncated. Press Show all before you decide.")]))
+    explanation.append(
+        context([plain_text("This card is truncated. Press Show all to read the complete request before you decide.")])
+    )
     footer = [*explanation, *_actions_blocks(signed_value, _partial_card_elements(card, signed_value or ""))]
     return _truncated_blocks(heading, card, footer)
 
@@ -115,7 +117,7 @@ def _actions_blocks(signed_value: str | None, elements: list[Block]) -> list[Blo
 
 
 def _closed_card_blocks(card: Card) -> tuple[Block, ...]:
-    """Return the card without buttons, with its outcome: by whom, from where and when."""
+    """Return the card without buttons and with its outcome: who decided, on which channel and when."""
     closed_at = [timestamp("", card.settled_at)] if card.settled_at is not None else []
     footer = [context([_context_text(card.outcome or card.status), *closed_at, _context_text(f"code {card.code}")])]
     heading = truncate(escape_hidden_characters(card.status).capitalize(), _MAX_LABEL_LENGTH)
@@ -125,8 +127,9 @@ def _closed_card_blocks(card: Card) -> tuple[Block, ...]:
 def _complete_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Block, ...]:
     """Return the card with all of its values, or no blocks if they do not fit."""
     texts = list(section_texts(_card_lines(card)))
-    fits = sum(map(len, texts)) <= _available_length(heading, footer)
-    return (header(heading), *map(section_block, texts), *footer) if fits else ()
+    if sum(map(len, texts)) > _available_length(heading, footer):
+        return ()
+    return (header(heading), *map(section_block, texts), *footer)
 
 
 def _truncated_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Block, ...]:
@@ -137,7 +140,9 @@ def _truncated_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Bl
 
 
 def _available_length(heading: str, footer: list[Block]) -> int:
-    return min(_MAX_BODY_LENGTH, MAX_BLOCK_LENGTH - _text_length([header(heading), *footer]) - _RESERVED_LENGTH)
+    return min(
+        _MAX_BODY_LENGTH, MAX_MARKDOWN_BLOCK_LENGTH - _text_length([header(heading), *footer]) - _RESERVED_LENGTH
+    )
 
 
 def _card_lines(card: Card) -> Iterator[str]:
@@ -149,15 +154,15 @@ def _card_lines(card: Card) -> Iterator[str]:
 
 def _fit_lines(lines: Iterable[str], available: int) -> Iterator[str]:
     """Yield the lines that fit, and a line with the number of those that do not."""
-    left_out = 0
+    omitted_count = 0
     for line in lines:
         available -= len(line) + 1
         if available >= 0:
             yield line
         else:
-            left_out += 1
-    if left_out:
-        yield f"… {left_out} more lines do not fit here. Read the complete request before you decide."
+            omitted_count += 1
+    if omitted_count:
+        yield f"… {omitted_count} more lines do not fit here. Read the complete request before you decide."
 
 
 def section_texts(lines: Iterable[str], max_length: int = MAX_SECTION_LENGTH) -> Iterator[str]:
@@ -190,7 +195,7 @@ def card_pages(card: Card) -> list[list[str]]:
 
 
 def _partial_card_elements(card: Card, signed_value: str) -> list[Block]:
-    """Return the buttons of a truncated card: it can be shown in full or denied."""
+    """Return the buttons of a truncated card: one shows the complete card, and an approval can be denied."""
     show = _button(SHOW, "Show all", signed_value) | {"style": "primary"}
     deny = _button(DENY, "Deny", signed_value) | {"style": "danger"}
     return [show, deny] if card.kind == "approval" else [show]

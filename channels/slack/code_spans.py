@@ -10,78 +10,79 @@ _PIECE = re.compile(r"`+|[^\s`<>|]+|[\s<>|]+")
 
 @dataclass
 class Fences:
-    """Open code block as two parsers see it: one with all of CommonMark, and a strict one.
+    """Code block that is open after the lines read so far, as two parsers see it. None means that no block is open.
 
-    In the strict reading tildes open no block, and a line that is indented less than the fence ends it (as a list item
-    would). A line counts as code only if both agree.
+    `full` follows all of CommonMark. `strict` opens no block for tildes, and closes a block before a line that is
+    indented less than its fence, as the end of a list item would. A line counts as code only if both agree.
     """
 
     full: Fence | None = None
     strict: Fence | None = None
 
-    def is_open(self, line: str) -> bool:
-        """Return whether a line that is still being written belongs to the code block in both readings."""
-        return self.full is not None and self._goes_on(line)
+    def is_in_fence(self, line: str) -> bool:
+        """Return whether a line that is still being written belongs to a code block for both parsers."""
+        return self.full is not None and self._continues_strict_block(line)
 
-    def take(self, line: str) -> bool:
-        """Consume a complete line; return whether it belongs to a code block in both readings."""
-        is_strict = self._goes_on(line)
-        full, strict = self.full, self.strict if is_strict else None
+    def consume(self, line: str) -> bool:
+        """Read a complete line and return whether it belongs to a code block for both parsers."""
+        full, strict = self.full, self.strict if self._continues_strict_block(line) else None
         self.full, self.strict = fence_after(line, full), fence_after(line, strict)
         if self.strict is not None and self.strict.mark[0] == "~":
             self.strict = None
         return None not in (full or self.full, strict or self.strict)
 
-    def _goes_on(self, line: str) -> bool:
+    def _continues_strict_block(self, line: str) -> bool:
         return self.strict is not None and (not line.strip() or _indent(line) >= _indent(self.strict.line))
 
 
 @dataclass(frozen=True)
 class Line:
-    """Line split into pieces: runs of backticks, words, and separators, with indexes of what follows each piece.
+    """Line split into pieces: runs of backticks, words, and separators. `may_continue` means it is still being written.
 
-    `closers` has the index of the next run of the same length, `next_runs` of the next run and `next_cells` of the next
-    piece with a `|`. A run at the end of a line that is still being written is no closer: it may become longer.
+    The other lists have one entry per piece, the index of a later piece or None: `closers` of the next run of the same
+    length, `next_runs` of the next run, and `next_pipes` of the next piece with a `|`. A run at the end of a line that
+    may continue is not a closer, because it may become longer.
     """
 
     pieces: list[str]
-    is_open: bool
+    may_continue: bool
     closers: list[int | None]
     next_runs: list[int | None]
-    next_cells: list[int | None]
+    next_pipes: list[int | None]
 
     @classmethod
-    def of(cls, text: str, *, is_open: bool) -> "Line":
+    def split(cls, text: str, *, may_continue: bool) -> "Line":
+        """Split a line without its line break."""
         pieces = _PIECE.findall(text)
         none: list[int | None] = [None] * len(pieces)
-        line = cls(pieces, is_open, none, none.copy(), none.copy())
+        line = cls(pieces, may_continue, none, none.copy(), none.copy())
         by_length = dict[int, int]()
         run: int | None = None
-        cell: int | None = None
-        for at in range(len(pieces) - 1, -1, -1):
-            line.next_runs[at], line.next_cells[at] = run, cell
-            if line.is_run(at) and not (is_open and at == len(pieces) - 1):
-                line.closers[at] = by_length.get(len(pieces[at]))
-                by_length[len(pieces[at])] = run = at
-            cell = at if "|" in pieces[at] else cell
+        pipe: int | None = None
+        for index in range(len(pieces) - 1, -1, -1):
+            line.next_runs[index], line.next_pipes[index] = run, pipe
+            if line.is_backtick_run(index) and not (may_continue and index == len(pieces) - 1):
+                line.closers[index] = by_length.get(len(pieces[index]))
+                by_length[len(pieces[index])] = run = index
+            pipe = index if "|" in pieces[index] else pipe
         return line
 
-    def is_run(self, at: int) -> bool:
+    def is_backtick_run(self, index: int) -> bool:
         """Return whether the index is valid and its piece is a run of backticks."""
-        return 0 <= at < len(self.pieces) and self.pieces[at][0] == "`"
+        return 0 <= index < len(self.pieces) and self.pieces[index][0] == "`"
 
-    def is_escaped(self, at: int) -> bool:
-        return at > 0 and self.pieces[at - 1].endswith("\\")
+    def is_escaped(self, index: int) -> bool:
+        return index > 0 and self.pieces[index - 1].endswith("\\")
 
-    def has_cells(self, at: int) -> bool:
-        """Return whether the code span that begins here contains a `|`, which would end a table cell."""
-        cell, closer = self.next_cells[at], self.closers[at]
-        return cell is not None and closer is not None and cell < closer
+    def has_pipe_in_span(self, index: int) -> bool:
+        """Return whether the code span that begins at this index contains a `|`, which would end a table cell."""
+        pipe, closer = self.next_pipes[index], self.closers[index]
+        return pipe is not None and closer is not None and pipe < closer
 
-    def lengths(self, at: int) -> set[int]:
-        """Return the possible lengths of a run of backticks: a backslash before it may escape the first one."""
-        length = len(self.pieces[at])
-        return {length, length - 1} if self.is_escaped(at) else {length}
+    def possible_lengths(self, index: int) -> set[int]:
+        """Return the possible lengths of the run of backticks: a backslash before it may escape its first backtick."""
+        length = len(self.pieces[index])
+        return {length, length - 1} if self.is_escaped(index) else {length}
 
 
 def may_become_fence(line: str) -> bool:

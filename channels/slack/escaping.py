@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from agents.visible_text import escape_hidden_characters
-from channels.slack.link_spans import put_links_in_code, put_links_of_prefix_in_code
+from channels.slack.link_spans import convert_stable_prefix, put_links_in_code
 
 QUIET = {"unfurl_links": False, "unfurl_media": False}
 """Arguments that prevent link previews (docs.slack.dev/messaging/unfurling-links-in-messages)."""
@@ -73,7 +73,7 @@ def neutralize_markdown_prefix(markdown: str, max_length: int) -> str:
         end -= 1
     ambiguous = _AMBIGUOUS_END.search(markdown, max(0, end - _MAX_AMBIGUOUS_LENGTH), end)
     stable = markdown[: ambiguous.start() if ambiguous else end]
-    return put_links_of_prefix_in_code(_break_active_markup(stable), max_length)
+    return convert_stable_prefix(_break_active_markup(stable), max_length)
 
 
 def _break_active_markup(markdown: str) -> str:

@@ -1,7 +1,7 @@
 """Modals for the reason of a denial, a text answer, edited arguments and a complete card; without I/O.
 
-Source: docs.slack.dev/surfaces/modals. Slack waits at most 3 seconds for the errors of a submission, which are given by
-block (`response_action: errors`).
+Source: docs.slack.dev/surfaces/modals. Slack waits at most 3 seconds for the response to a submission. A response with
+`response_action: errors` has an error message for each invalid block.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def answer_modal(modal_context: ModalContext, title: str) -> Block:
 def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool) -> Block:
     """Return a modal with one page of a card; the last page can be approved or answered if `may_decide`.
 
-    A card that itself was truncated cannot be decided here; the modal says where to read the complete request.
+    A card whose values are truncated cannot be decided here; the modal says where to read the complete request.
     """
     pages = card_pages(card)
     page = min(modal_context.page, len(pages) - 1)
@@ -64,7 +64,7 @@ def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool
         return _modal(SHOW, f"Request {card.code}", "Next page", replace(modal_context, page=page + 1), blocks)
     if card.is_truncated:
         command = f"handrail requests show {escape_hidden_characters(card.code)}"
-        blocks.append(section(f"This is truncated. To read all of it, run: {command}"))
+        blocks.append(section(f"This request is too long for Slack. To read all of it, run: {command}"))
     if card.is_truncated or not may_decide:
         return message_modal(f"Request {card.code}", "") | {"blocks": blocks}
     if card.kind == "approval":
@@ -89,11 +89,10 @@ def edit_modal(
 
 
 def message_modal(title: str, text: str) -> Block:
-    """Return a modal that only shows a text, to replace a submitted one (`response_action: update`)."""
-    shown = truncate(escape_hidden_characters(title), _MAX_TITLE_LENGTH) or "—"
+    """Return a modal that only shows a text. It can replace a submitted modal (`response_action: update`)."""
     return {
         "type": "modal",
-        "title": plain_text(shown),
+        "title": plain_text(truncate(escape_hidden_characters(title), _MAX_TITLE_LENGTH)),
         "close": plain_text("Close"),
         "blocks": [section(escape_hidden_except_whitespace(text))],
     }
@@ -138,7 +137,7 @@ def _set_argument(arguments: dict[str, Any], form_field: FormField, value: Any) 
 
 
 def _text_sections(title: str) -> list[Block]:
-    """Return the request's title as sections, truncated: the complete card is required for approving only."""
+    """Return the request's title as sections. A long one is truncated: only an approval needs the complete card."""
     return [section_block(text) for text in section_texts([escape_and_truncate(title, _MAX_REQUEST_LENGTH)])]
 
 

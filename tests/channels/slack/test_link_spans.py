@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from channels.slack.link_spans import MAX_GROWTH, put_links_in_code, put_links_of_prefix_in_code
+from channels.slack.link_spans import MAX_GROWTH, put_links_in_code, convert_stable_prefix
 
 URL = "https://evil.example/?q=secret"
 PARSERS = (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table"))
@@ -100,7 +100,7 @@ def test_text_without_links_is_unchanged(text: str) -> None:
 @given(TEXTS, st.integers(0, 200), st.integers(0, 200))
 @settings(max_examples=250)
 def test_longer_prefix_extends_the_shorter_result(text: str, cut: int, max_length: int) -> None:
-    shorter, longer = (put_links_of_prefix_in_code(beginning, max_length) for beginning in (text[:cut], text))
+    shorter, longer = (convert_stable_prefix(beginning, max_length) for beginning in (text[:cut], text))
     assert longer.startswith(shorter)
     assert len(longer) <= max_length
 
@@ -108,7 +108,7 @@ def test_longer_prefix_extends_the_shorter_result(text: str, cut: int, max_lengt
 @given(TEXTS, st.integers(0, 200))
 @settings(max_examples=250)
 def test_no_parser_finds_a_link_in_a_prefix(text: str, max_length: int) -> None:
-    converted = put_links_of_prefix_in_code(text, max_length)
+    converted = convert_stable_prefix(text, max_length)
     assert [outside for outside in texts_outside_code(converted) if has_link(outside)] == []
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.slack.text_splitter import MAX_BLOCK_LENGTH, Part, fence_after, split_markdown
+from channels.slack.text_splitter import MAX_MARKDOWN_BLOCK_LENGTH, Part, fence_after, split_markdown
 
 lines = st.sampled_from(
     [
@@ -50,7 +50,7 @@ def test_parts_close_their_code_blocks(text: str, max_length: int) -> None:
 
 
 def test_text_that_fits_is_not_split() -> None:
-    assert split_markdown("x" * MAX_BLOCK_LENGTH) == (Part("x" * MAX_BLOCK_LENGTH),)
+    assert split_markdown("x" * MAX_MARKDOWN_BLOCK_LENGTH) == (Part("x" * MAX_MARKDOWN_BLOCK_LENGTH),)
     assert split_markdown("") == ()
 
 
@@ -88,4 +88,4 @@ def test_long_word_is_split() -> None:
 def test_degenerate_texts_are_split(text: str) -> None:
     parts = split_markdown(text)
     assert join_parts(parts) == text
-    assert max(len(part.posted_text) for part in parts) <= MAX_BLOCK_LENGTH
+    assert max(len(part.posted_text) for part in parts) <= MAX_MARKDOWN_BLOCK_LENGTH
